@@ -1,0 +1,3 @@
+//! The pgasync binary.
+
+fn main() {}
