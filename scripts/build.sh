@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# Building and running what is here. Sourced by ./dev.
+
+target_dir() { echo "${CARGO_TARGET_DIR:-$root/target}"; }
+
+# The folders that hold a built pgasync, the newest first, each with a colon after it.
+binary_dirs() {
+    local file
+    for file in $(ls -t "$(target_dir)"/{debug,release}/pgasync 2>/dev/null); do
+        printf '%s:' "$(dirname "$file")"
+    done
+}
+
+need_binary() {
+    [ -n "$(binary_dirs)" ] && return
+    (build -p pgasync) || say "pgasync is not built: going on without it"
+}
+
+build() {
+    need_cargo
+    need_linker
+    (cd "$root" && cargo build --quiet --locked "$@")
+}
+
+default_major() { echo "${PGASYNC_PG:-15}"; }
+
+dev_demo() {
+    local keep=
+    [[ " $* " != *" --keep "* ]] || keep=1
+    need_psql
+    build --release -p pgasync
+    if [ -z "$keep" ]; then
+        with_cluster "$(default_major)" "$(target_dir)/release/pgasync" demo "$@"
+    fi
+    local dir status=0
+    dir=$(new_cluster_dir)
+    cluster_start "$(default_major)" "$dir"
+    (use_cluster "$dir" && "$(target_dir)/release/pgasync" demo "$@") || status=$?
+    say "the cluster is kept. Look: psql $(sed -n 's/^DATABASE_URL=//p' "$dir/env" | sed 's/postgres$/pgasync_demo/')"
+    say "remove it with: ./dev cluster remove $dir"
+    return "$status"
+}
+
+dev_bench() {
+    PGBENCH=$(pgbench_bin)
+    export PGBENCH
+    build --release -p pgasync
+    with_cluster "$(default_major)" "$(target_dir)/release/pgasync" bench "$@"
+}

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# What the other scripts need, installed when it is missing. Sourced by ./dev.
+
+say() { printf 'dev: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Runs a command as root: directly, or through sudo (which may ask for a password, but not in CI).
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif ! have sudo; then die "need root (or sudo) to run: $*"
+    elif [ -n "${CI:-}" ]; then sudo -n "$@"
+    else sudo "$@"
+    fi
+}
+
+# apt_install PACKAGE...: Debian's and Ubuntu's packages, without questions.
+apt_install() {
+    have apt-get || die "this machine has no apt-get: install $* by hand, then run this again"
+    say "installing $* (apt-get)"
+    local run=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@")
+    as_root "${run[@]}" </dev/null >&2 && return
+    as_root apt-get update -qq </dev/null >&2
+    as_root "${run[@]}" </dev/null >&2 || die "apt-get could not install $*"
+}
+
+need_psql() { have psql || apt_install postgresql-client; }
+need_linker() { have cc || apt_install gcc libc6-dev; }
+
+need_cargo() {
+    have cargo && return
+    [ -x "$HOME/.cargo/bin/cargo" ] && PATH=$HOME/.cargo/bin:$PATH && return
+    die "Rust is missing: install it (rustup.rs), then run this again"
+}
+
+# nextest runs the tests in parallel, each in a process of its own.
+need_nextest() {
+    have cargo-nextest && return
+    say "installing cargo-nextest (cargo install; a few minutes, once)"
+    cargo install --quiet cargo-nextest --locked </dev/null >&2 && return
+    say "cargo-nextest could not be installed: falling back to cargo test"
+    return 1
+}

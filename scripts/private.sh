@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# Commands that run something on a private cluster. Sourced by ./dev.
+
+dev_cluster() {
+    local action=${1:-}
+    case $action:$# in
+        start:[3-9] | start:[1-9][0-9]) shift; cluster_start "$@"; cat "$2/env" ;;
+        stop:2 | stop:3) shift; cluster_stop "$@" ;;
+        remove:2) cluster_remove "$2" ;;
+        *) usage >&2; exit 2 ;;
+    esac
+}
+
+# Prints a new folder for a cluster, where the unprivileged user can reach it.
+new_cluster_dir() {
+    local parent=/tmp
+    [ "$(id -u)" = 0 ] || parent=${TMPDIR:-/tmp}
+    mktemp -d "$parent/pgasync.XXXXXX"
+}
+
+# Sets PG* to the cluster in DIR, and nothing else that a client of Postgres would read.
+use_cluster() {
+    local name
+    for name in $(compgen -e | grep '^PG' | grep -v '^PGASYNC'); do unset "$name"; done
+    set -a
+    # shellcheck source=/dev/null
+    . "$1/env"
+    set +a
+}
+
+# dev_pg MAJOR COMMAND...
+dev_pg() {
+    [ $# -ge 2 ] || { usage >&2; exit 2; }
+    local major=$1
+    shift
+    need_psql
+    need_binary
+    PATH=$(binary_dirs)$PATH
+    with_cluster "$major" "$@"
+}
+
+# with_cluster MAJOR COMMAND...: a fresh cluster, the command, no cluster; exits as the command did.
+with_cluster() {
+    local major=$1 status=0
+    shift
+    cluster_dir=$(new_cluster_dir)
+    child=
+    trap 'leave_cluster' EXIT
+    trap 'interrupted 130' INT
+    trap 'interrupted 143' TERM HUP
+    cluster_start "$major" "$cluster_dir"
+    use_cluster "$cluster_dir"
+    if [ -t 0 ]; then
+        "$@" || status=$? # the terminal's ^C reaches the command by itself
+    else
+        set -m # a process group of its own, so that all of it can be ended
+        "$@" <&0 &
+        child=$!
+        set +m
+        wait "$child" || status=$?
+        child=
+    fi
+    exit "$status"
+}
+
+interrupted() {
+    trap '' INT TERM HUP
+    if [ -n "$child" ]; then
+        kill -TERM -- "-$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
+    fi
+    exit "$1"
+}
+
+leave_cluster() {
+    trap '' INT TERM HUP
+    cluster_remove "$cluster_dir"
+}
