@@ -1,0 +1,41 @@
+-- Prerequisites of the client part, each with the sentence that says what to do.
+do $guard$
+begin
+  if current_setting('server_version_num')::int < 110000 then
+    raise exception 'pgasync needs Postgres 11 or later, this server is %', current_setting('server_version')
+      using errcode = 'feature_not_supported';
+  end if;
+  if not exists (select from pg_catalog.pg_extension where extname = 'dblink') then
+    begin
+      create extension dblink;
+    exception
+      when insufficient_privilege then
+        raise exception 'pgasync needs the extension dblink in this database, and % may not create it',
+          current_user
+          using errcode = 'insufficient_privilege',
+                hint = 'Ask a superuser to run: create extension dblink';
+      when undefined_file or feature_not_supported then
+        raise exception 'pgasync needs the extension dblink, which this server does not have'
+          using errcode = 'feature_not_supported',
+                hint = 'Install Postgres'' contrib modules (Debian: postgresql-contrib), then try again';
+    end;
+  end if;
+  if not exists (select from pg_catalog.pg_namespace where nspname = 'async') then
+    create schema async;
+  elsif not pg_catalog.pg_has_role(
+      (select nspowner from pg_catalog.pg_namespace where nspname = 'async'), 'usage') then
+    raise exception 'the schema async belongs to another role, % cannot install pgasync into it', current_user
+      using errcode = 'insufficient_privilege',
+            hint = 'Run this as the owner of the schema async';
+  end if;
+  if to_regclass('async.client_control') is not null and to_regclass('async.migration') is null then
+    raise exception 'the schema async holds another library''s tables'
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Rename it (alter schema async rename to async_before), install, then copy what is to be kept';
+  end if;
+  create table if not exists async.migration (
+    migration text primary key,
+    applied timestamptz not null default clock_timestamp()
+  );
+end
+$guard$;

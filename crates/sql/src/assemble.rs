@@ -1,0 +1,57 @@
+//! Joins migrations and objects into the texts that psql runs.
+
+use crate::objects::{CLIENT, Part, SERVER, UI};
+
+/// The client and common part, `async.sql`. Needs the extension `dblink`.
+#[must_use]
+pub fn client() -> String {
+    assemble(&CLIENT)
+}
+
+/// The server part, `async_server.sql`, for a database that already has [`client`].
+#[must_use]
+pub fn server() -> String {
+    assemble(&SERVER)
+}
+
+/// The administrator's views, `async_ui.sql`, for a server.
+#[must_use]
+pub fn ui() -> String {
+    assemble(&UI)
+}
+
+/// The three parts in one text.
+#[must_use]
+pub fn all() -> String {
+    [client(), server(), ui()].join("\n")
+}
+
+/// The guard, then the migrations that the database has not seen, then every object anew.
+fn assemble(part: &Part) -> String {
+    let mut script = format!(
+        "-- pgasync {}: {}. Generated from crates/sql; edit the objects there.\n",
+        crate::VERSION,
+        part.title
+    );
+    script.push_str(part.guard);
+    for (name, ddl) in part.migrations {
+        script.push_str(&migration(name, ddl));
+    }
+    for (name, text) in part.objects {
+        script.push_str(&format!("\n-- {name}\n{}\n", text.trim()));
+    }
+    script
+}
+
+/// Runs a migration unless the database has it. The text is a dollar-quoted literal, so that a tool that splits
+/// scripts on semicolons sees one statement.
+fn migration(name: &str, ddl: &str) -> String {
+    debug_assert!(!ddl.contains("$ddl$") && !ddl.contains("$migrate$"));
+    format!(
+        "\n-- migrations/{name}.sql\ndo $migrate$\nbegin\n  \
+         if not exists (select from async.migration where migration = '{name}') then\n    \
+         execute $ddl$\n{ddl}$ddl$;\n    \
+         insert into async.migration (migration) values ('{name}');\n  \
+         end if;\nend\n$migrate$;\n"
+    )
+}
