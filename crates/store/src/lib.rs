@@ -1,1 +1,23 @@
-//! Part of pgasync.
+//! What pgasync keeps in Postgres, in typed calls: so far how to reach a server, and how to install the schema on it.
+//!
+//! This crate talks to the database that holds the schema `async`. It never talks to a target, and decides nothing.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use pgasync_store::{Part, Settings, install};
+//!
+//! let settings = Settings::from_env(Some("host=localhost dbname=jobs"))?; // the rest comes from PG*
+//! let session = settings.connect().await?;
+//! install(&session, Part::All).await?;
+//! # Ok(()) }
+//! ```
+
+mod conninfo;
+mod install;
+mod session;
+mod settings;
+mod tls;
+
+pub use install::{InstallError, Part, install};
+pub use session::{ConnectError, Notice, Session};
+pub use settings::{Settings, SettingsError};

@@ -1,0 +1,239 @@
+//! Where a server is: a connection string, completed from the environment as libpq does it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use crate::conninfo::{self, Taken};
+use crate::tls::TlsMode;
+
+/// How to reach a server.
+///
+/// Invariant: what it was built from is honoured in full; an option that could not be is an error, never ignored.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub(crate) config: Config,
+    pub(crate) tls: TlsMode,
+}
+
+/// Why a connection string, or the environment around it, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The connection string does not parse.
+    #[error(
+        "the connection string cannot be read ({0}): write it as \"host=... dbname=...\" or postgres://user@host/db"
+    )]
+    Malformed(String),
+    /// A PG* variable has a value that does not parse.
+    #[error("{name}={value} cannot be read: {expected}")]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// An option that would be ignored, and so is refused.
+    #[error("{option} is not supported: {instead}")]
+    Unsupported {
+        /// The option and its value.
+        option: String,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// The certificates that `sslmode=verify-full` asks for are not there, or are not certificates.
+    #[error("the root certificates in {path} cannot be used ({problem}): set sslrootcert to a PEM file of them")]
+    RootCertificates {
+        /// The file looked at.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+const TLS_OPTIONS: [&str; 3] = ["sslmode", "sslrootcert", "sslcert"];
+
+impl Settings {
+    /// Reads `conninfo` (libpq's pairs or a URI) and completes it from the PG* variables of the process.
+    ///
+    /// # Errors
+    /// When it cannot be read, or asks for what could not be honoured.
+    pub fn from_env(conninfo: Option<&str>) -> Result<Self, SettingsError> {
+        Self::resolve(conninfo.unwrap_or_default(), |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// As [`Settings::from_env`], with the environment as an argument.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resolve(conninfo: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        if let Some(service) = variable("PGSERVICE") {
+            return Err(SettingsError::Unsupported {
+                option: format!("PGSERVICE={service}"),
+                instead: "unset it, and name host and database",
+            });
+        }
+        let Taken { options, rest } = conninfo::take(conninfo, &TLS_OPTIONS);
+        let mut config: Config = rest.parse().map_err(|error| SettingsError::Malformed(describe(&error)))?;
+        complete(&mut config, &variable)?;
+        let tls = TlsMode::from_options(&with_variables(options, &variable), variable("HOME").as_deref())?;
+        config.ssl_mode(tls.driver_mode());
+        Ok(Self { config, tls })
+    }
+
+    /// The same server and user, another database.
+    #[must_use]
+    pub fn with_database(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(name);
+        other
+    }
+
+    /// The name shown in `pg_stat_activity`.
+    #[must_use]
+    pub fn with_application_name(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.config.application_name(name);
+        other
+    }
+
+    /// The server in words, without a password: `database on host:port as user`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(name)) => name.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => self.config.get_hostaddrs().first().map_or_else(|| "nowhere".into(), ToString::to_string),
+        };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let user = self.config.get_user().unwrap_or("nobody");
+        format!("{} on {host}:{port} as {user}", self.database())
+    }
+
+    /// The database's name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.config.get_dbname().or(self.config.get_user()).unwrap_or("postgres")
+    }
+}
+
+/// Fills what the connection string left out.
+fn complete(config: &mut Config, variable: &impl Fn(&str) -> Option<String>) -> Result<(), SettingsError> {
+    complete_address(config, variable)?;
+    if config.get_user().is_none()
+        && let Some(user) = ["PGUSER", "USER", "LOGNAME"].into_iter().find_map(variable)
+    {
+        config.user(user);
+    }
+    if let (None, Some(name)) = (config.get_dbname(), variable("PGDATABASE")) {
+        config.dbname(name);
+    }
+    if let (None, Some(password)) = (config.get_password(), variable("PGPASSWORD")) {
+        config.password(password);
+    }
+    if let (None, Some(options)) = (config.get_options(), variable("PGOPTIONS")) {
+        config.options(options);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name(variable("PGAPPNAME").as_deref().unwrap_or("pgasync"));
+    }
+    if let (None, Some(text)) = (config.get_connect_timeout(), variable("PGCONNECT_TIMEOUT")) {
+        let seconds: u64 = parse("PGCONNECT_TIMEOUT", text, "a number of seconds")?;
+        config.connect_timeout(Duration::from_secs(seconds));
+    }
+    Ok(())
+}
+
+fn complete_address(config: &mut Config, variable: &impl Fn(&str) -> Option<String>) -> Result<(), SettingsError> {
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        if let Some(address) = variable("PGHOSTADDR") {
+            config.hostaddr(parse("PGHOSTADDR", address, "an IP address")?);
+        }
+        match variable("PGHOST") {
+            Some(hosts) => {
+                for host in hosts.split(',') {
+                    config.host(host);
+                }
+            }
+            None if config.get_hostaddrs().is_empty() => {
+                config.host(default_socket_folder());
+            }
+            None => {}
+        }
+    }
+    if let (true, Some(ports)) = (config.get_ports().is_empty(), variable("PGPORT")) {
+        for port in ports.split(',') {
+            config.port(parse("PGPORT", port.to_owned(), "a port number, or a list of them")?);
+        }
+    }
+    Ok(())
+}
+
+/// Debian's libpq looks in the first, the project's own in the second.
+fn default_socket_folder() -> &'static str {
+    let debian = "/var/run/postgresql";
+    if Path::new(debian).is_dir() { debian } else { "/tmp" }
+}
+
+fn with_variables(
+    mut options: BTreeMap<String, String>,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> BTreeMap<String, String> {
+    for name in TLS_OPTIONS {
+        if let (false, Some(value)) = (options.contains_key(name), variable(&format!("PG{}", name.to_uppercase()))) {
+            options.insert(name.to_owned(), value);
+        }
+    }
+    options
+}
+
+fn parse<T: std::str::FromStr>(name: &'static str, value: String, expected: &'static str) -> Result<T, SettingsError> {
+    value.trim().parse().map_err(|_| SettingsError::Variable { name, value, expected })
+}
+
+fn describe(error: &tokio_postgres::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, SettingsError};
+
+    fn resolve(conninfo: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::resolve(conninfo, |name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_connection_string_wins_over_the_environment() {
+        let variables = [("PGHOST", "elsewhere"), ("PGPORT", "6000"), ("PGUSER", "u"), ("PGDATABASE", "d")];
+        let given = resolve("host=here dbname=mine", &variables).expect("it parses");
+        assert_eq!(given.describe(), "mine on here:6000 as u");
+        let uri = resolve("postgres://me@here:7000/other", &variables).expect("it parses");
+        assert_eq!(uri.describe(), "other on here:7000 as me");
+        let bare = resolve("", &variables).expect("it parses");
+        assert_eq!(bare.describe(), "d on elsewhere:6000 as u");
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused_by_name() {
+        for (conninfo, variables, named) in [
+            ("sslmode=verify-ca", &[][..], "sslmode=verify-ca"),
+            ("postgres://h/d?sslmode=allow", &[], "sslmode=allow"),
+            ("host=h", &[("PGSSLMODE", "sometimes")], "sslmode=sometimes"),
+            ("host=h", &[("PGSERVICE", "main")], "PGSERVICE=main"),
+            ("host=h sslcert=/a/b", &[], "sslcert=/a/b"),
+            ("host=h", &[("PGPORT", "five")], "PGPORT=five"),
+            ("host=h sslmode=verify-full sslrootcert=/no/such", &[], "/no/such"),
+            ("hots=h", &[], "hots"),
+        ] {
+            let refused = resolve(conninfo, variables).expect_err(conninfo).to_string();
+            assert!(refused.contains(named), "{refused}");
+        }
+    }
+}
