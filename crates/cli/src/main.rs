@@ -1,3 +1,29 @@
 //! The pgasync binary.
+#![allow(clippy::print_stdout, reason = "this crate is where the project speaks to a person")]
 
-fn main() {}
+mod args;
+mod bench;
+mod demo;
+mod init;
+mod print;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Sql { part } => print::script(part).map(|()| ExitCode::SUCCESS),
+        Command::Init { server, part } => init::run(&server, part).await.map(|()| ExitCode::SUCCESS),
+        Command::Demo(options) => demo::run(&options).await,
+        Command::Bench(options) => bench::run(&options).await.map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("pgasync: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,22 @@
+//! `pgasync sql`: the scripts, on standard output.
+
+use std::io::{ErrorKind, Write, stdout};
+
+use anyhow::Context;
+
+use crate::args::PartName;
+
+pub(crate) fn script(part: PartName) -> anyhow::Result<()> {
+    let text = match part {
+        PartName::Client => pgasync_sql::client(),
+        PartName::Server => pgasync_sql::server(),
+        PartName::Ui => pgasync_sql::ui(),
+        PartName::All => pgasync_sql::all(),
+    };
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads has read enough (`| head`).
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the script"),
+    }
+}
