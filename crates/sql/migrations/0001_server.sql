@@ -1,6 +1,21 @@
 -- What a server has besides: configuration, the queue's indexes, requests, offers, the log, and what a leader
 -- writes down about itself so that the next one can take over.
 
+-- What can happen to a task; async.step_task says what becomes of it.
+create type async.task_event_t as enum (
+  'CLAIM',        -- the leader takes it, to launch its query
+  'GIVE_BACK',    -- claimed but never launched
+  'OFFER',        -- the leader holds a pool slot for whoever pulls it
+  'WITHDRAW',     -- the offer is taken back
+  'TAKE',         -- a client pulled it
+  'END_OK',       -- its query ended well
+  'END_ERROR',    -- its query failed, or its outcome is unknown
+  'UNREACHABLE',  -- its time is up and its session cannot be reached: the slot stays taken
+  'REQUEST',      -- finish, cancel, defer or pause while no query of it runs
+  'DEADLINE',     -- its time is up while no query of it runs
+  'RESTART'       -- a finished task starts anew
+);
+
 -- Heads of the queue, one lane for each pool and target: a full pool or a dead target is skipped as a whole.
 create index task_ready on async.task
   ((coalesce(concurrency_pool, target)), target, priority, entered, task_id)

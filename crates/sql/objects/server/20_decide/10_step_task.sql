@@ -1,0 +1,116 @@
+-- Purpose: the transition of one task: what the row becomes when an event happens to it. Decides, writes nothing.
+--   in_status, in_error and in_duration are the request's (for an end: those of the intention that stood when
+--   the query ended, else null and the query's error). in_timeout is the target's or the default timeout.
+-- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it into the statements that use it.)
+create or replace function async.step_task(
+  t async.task,
+  in_event async.task_event_t,
+  in_status async.finish_status_t,
+  in_error text,
+  in_duration interval,
+  in_timeout interval,
+  in_now timestamptz
+) returns table (
+  rejected text,
+  consumed timestamptz,
+  processed timestamptz,
+  yielded timestamptz,
+  finish_status async.finish_status_t,
+  failed bool,
+  processing_error text,
+  times_up timestamptz,
+  tracked bool,
+  eligible_when timestamptz,
+  run int
+) language sql immutable as $function$
+  select
+    s.rejected,
+    case s.next_phase when 'RUNNING' then in_now when 'READY' then null else t.consumed end,
+    case s.next_phase when 'FINISHED' then in_now end,
+    case s.next_phase when 'YIELDED' then coalesce(t.yielded, in_now) when 'FINISHED' then t.yielded end,
+    case when s.next_phase in ('YIELDED', 'FINISHED') then s.status end,
+    case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' end,
+    case s.next_phase when 'FINISHED' then s.error end,
+    case
+      when in_event = 'RESTART' then null
+      when in_event in ('CLAIM', 'TAKE')
+        then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
+      -- The deadline of a first claim goes with it, one that a deferral brought along stays.
+      when in_event = 'GIVE_BACK' and t.times_up = coalesce(
+          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
+      else t.times_up
+    end,
+    case
+      when in_event in ('CLAIM', 'TAKE', 'OFFER') then true
+      when in_event = 'UNREACHABLE' or s.phase = s.next_phase and s.phase = 'YIELDED' then t.tracked
+      when s.next_phase = 'FINISHED' then case when t.tracked then false else t.tracked end
+      when s.next_phase = 'YIELDED' then case when t.tracked and t.track_yielded then true end
+    end,
+    case when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR')
+      then in_now + in_duration end,
+    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
+  from (
+    select
+      r.phase,
+      r.status,
+      r.error,
+      case
+        when in_event in ('CLAIM', 'TAKE') then 'RUNNING'
+        when r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then 'FINISHED'
+        when r.status = 'YIELDED' then 'YIELDED'
+        else 'READY'
+      end as next_phase,
+      case
+        when in_event = 'RESTART' then case when r.phase <> 'FINISHED' then 'the task has not finished' end
+        when r.phase = 'FINISHED' then 'the task has finished'
+        when in_event in ('CLAIM', 'OFFER') then case
+          when r.phase <> 'READY' then 'the task does not wait'
+          when (in_event = 'CLAIM') <> (t.query is not null) then 'the task is run by another kind of worker'
+          when in_event = 'OFFER' and t.tracked then 'the task is offered already'
+          when t.eligible_when > in_now then 'the task is deferred'
+          when t.times_up <= in_now then 'the time of the task is up'
+        end
+        when in_event in ('TAKE', 'WITHDRAW') then case
+          when r.phase <> 'READY' or t.query is not null or t.tracked is not true
+            then 'the task is not offered' end
+        when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'UNREACHABLE') then case
+          when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs' end
+        when r.phase = 'RUNNING' and t.query is not null then 'a query of the task runs'
+        when in_event = 'REQUEST' then case
+          when in_status is null then 'the request names no status'
+          when in_status = 'DEFERRED' and in_duration is null then 'the deferral names no duration'
+        end
+        when t.times_up is null or t.times_up > in_now then 'the time of the task is not up'
+      end as rejected
+    from (
+      select
+        case
+          when t.processed is not null then 'FINISHED'
+          when t.yielded is not null then 'YIELDED'
+          when t.consumed is not null then 'RUNNING'
+          else 'READY'
+        end as phase,
+        case in_event
+          when 'END_OK' then case
+            -- It committed before the cancel reached it.
+            when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+              then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
+            else in_status
+          end
+          when 'END_ERROR' then coalesce(in_status, 'FAILED')
+          when 'REQUEST' then in_status
+          when 'DEADLINE' then 'TIMED_OUT'
+          when 'UNREACHABLE' then 'TIMED_OUT'
+        end as status,
+        case
+          when in_event = 'END_OK'
+            and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
+          when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
+            then coalesce(in_error, 'the task did not finish in time')
+          else in_error
+        end as error
+    ) r
+  ) s
+$function$;

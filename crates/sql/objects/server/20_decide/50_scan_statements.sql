@@ -1,0 +1,116 @@
+-- Purpose: a small lexer: the statements of a query text and of each what decides how it may be sent. It knows
+--   comments (nested), strings, escape strings, dollar quotes, quoted identifiers and parentheses, and reads the
+--   first 32 KiB; complete says whether that was all.
+-- Returns: one row a statement, in order: its text without the semicolon, the first word, the word that says what
+--   it does (behind a WITH list), whether INTO and RETURNING stand outside of parentheses, and whether it is a
+--   COPY from or to the client.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.scan_statements(in_query text)
+returns table (
+  place int, statement text, first_word text, main_word text, has_into bool, has_returning bool,
+  copies_to_client bool, complete bool
+)
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_prefix_chars_max constant int := 32768;
+  v_text constant text := left(in_query, c_prefix_chars_max);
+  v_rest text := v_text;
+  v_char text;
+  v_token text;
+  v_word text;
+  v_last_word text := '';
+  v_depth int := 0;
+  v_nested int;
+  v_start int := 1;
+  v_at int := 1;
+  v_length int;
+begin
+  place := 0;
+  complete := length(in_query) <= c_prefix_chars_max;
+  first_word := '';
+  main_word := '';
+  has_into := false;
+  has_returning := false;
+  copies_to_client := false;
+  loop
+    v_char := left(v_rest, 1);
+    if v_char = ';' and v_depth = 0 or v_char = '' then
+      if first_word <> '' then
+        place := place + 1;
+        statement := substr(v_text, v_start, v_at - v_start);
+        return next;
+      end if;
+      exit when v_char = '';
+      first_word := '';
+      main_word := '';
+      has_into := false;
+      has_returning := false;
+      copies_to_client := false;
+      v_last_word := '';
+      v_length := 1;
+      v_start := v_at + 1;
+    elsif v_char ~ '\s' then
+      v_length := length(substring(v_rest from '^\s+'));
+    elsif left(v_rest, 2) = '--' then
+      v_length := length(substring(v_rest from '^[^\n\r]*'));
+    elsif left(v_rest, 2) = '/*' then
+      v_nested := 1;
+      v_length := 2;
+      while v_nested > 0 and v_length < length(v_rest) loop
+        v_token := substring(substr(v_rest, v_length + 1) from '/\*|\*/');
+        if v_token is null then
+          v_length := length(v_rest);
+        else
+          v_length := v_length + strpos(substr(v_rest, v_length + 1), v_token) + 1;
+          v_nested := v_nested + case v_token when '/*' then 1 else -1 end;
+        end if;
+      end loop;
+    elsif v_rest ~ '^[eE]''' then
+      v_length := length(coalesce(substring(v_rest from '^..(?:[^''\\]|\\.|'''')*'''), v_rest));
+    elsif v_char = '''' then
+      v_length := length(coalesce(substring(v_rest from '^''(?:[^'']|'''')*'''), v_rest));
+    elsif v_char = '"' then
+      v_length := length(coalesce(substring(v_rest from '^"(?:[^"]|"")*"'), v_rest));
+      v_last_word := '"';
+    elsif v_char = '$' and v_rest ~ '^\$(?:[[:alpha:]_\u0080-\uffff][[:alnum:]_\u0080-\uffff]*)?\$' then
+      v_token := substring(v_rest from '^\$(?:[[:alpha:]_\u0080-\uffff][[:alnum:]_\u0080-\uffff]*)?\$');
+      v_length := strpos(substr(v_rest, length(v_token) + 1), v_token);
+      v_length := case v_length when 0 then length(v_rest) else v_length - 1 + 2 * length(v_token) end;
+    elsif v_char ~ '[[:alpha:]_\u0080-\uffff]' then
+      v_token := substring(v_rest from '^[[:alpha:]_\u0080-\uffff][[:alnum:]_$\u0080-\uffff]*');
+      v_length := length(v_token);
+      v_word := lower(v_token);
+      if first_word = '' then
+        first_word := v_word;
+      end if;
+      if v_depth = 0 then
+        if main_word = ''
+          and (first_word <> 'with'
+            or v_word in ('select', 'insert', 'update', 'delete', 'merge', 'values', 'table')
+              and v_last_word <> 'as')
+        then
+          main_word := v_word;
+        end if;
+        has_into := has_into or v_word = 'into' and v_last_word not in ('insert', 'merge');
+        has_returning := has_returning or v_word = 'returning';
+        copies_to_client := copies_to_client or first_word = 'copy'
+          and (v_last_word || ' ' || v_word) in ('from stdin', 'to stdout', 'from stdout', 'to stdin');
+      end if;
+      v_last_word := v_word;
+    else
+      v_length := case when v_char ~ '\d' then length(substring(v_rest from '^\d[\w.]*')) else 1 end;
+      v_depth := v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end;
+      v_last_word := v_char;
+      if first_word = '' then
+        first_word := v_char;
+        main_word := v_char;
+      end if;
+    end if;
+    v_rest := substr(v_rest, v_length + 1);
+    v_at := v_at + v_length;
+  end loop;
+end
+$function$;

@@ -1,0 +1,54 @@
+-- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first word; only the
+--   others are scanned.
+-- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag), 'loop' (one
+--   statement that returns rows, drained in a DO block), 'execute' (one plain statement, run in a DO block),
+--   'script' (several statements, each drained or run in one DO block), 'refused' (COPY from or to the client).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.classify_query(in_query text)
+returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_body text := rtrim(in_query, E' \t\n\r\f\x0b;');
+  v_word text := lower(substring(in_query from '^[\s]*([[:alpha:]]+)'));
+  v_statements int;
+  v_wrappable bool;
+  v_rows bool;
+  v_refused bool;
+  v_complete bool;
+  v_last record;
+begin
+  if strpos(v_body, ';') = 0 then
+    case
+      when v_word in ('values', 'table', 'show', 'explain')
+        or v_word = 'select' and v_body !~* '\minto\M' then
+        return 'loop';
+      when v_word in ('insert', 'update', 'delete') and v_body !~* '\mreturning\M' then
+        return 'execute';
+      when v_word in ('call', 'do', 'vacuum', 'create', 'drop', 'alter', 'analyze', 'refresh', 'reindex') then
+        return 'raw';
+      else
+        null;
+    end case;
+  end if;
+  for v_last in select * from async.scan_statements(in_query) loop
+    v_statements := v_last.place;
+    v_complete := v_last.complete;
+    v_refused := coalesce(v_refused, false) or v_last.copies_to_client;
+    v_rows := coalesce(v_rows, false) or async.statement_returns_rows(v_last.main_word, v_last.has_returning);
+    v_wrappable := coalesce(v_wrappable, true)
+      and async.statement_is_wrappable(v_last.first_word, v_last.main_word, v_last.has_into);
+  end loop;
+  return case
+    when v_statements is null then 'raw'
+    when v_refused then 'refused'
+    when not v_wrappable then 'raw'
+    when v_statements > 1 then case when v_rows and v_complete then 'script' else 'raw' end
+    when not v_complete then 'execute'
+    when v_rows then 'loop'
+    else 'execute'
+  end;
+end
+$function$;

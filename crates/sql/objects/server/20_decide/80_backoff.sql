@@ -1,0 +1,10 @@
+-- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling from in_first
+--   to in_last, less up to a quarter by in_random (0 to 1), so that not all come back at once.
+-- Returns: interval.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.backoff(in_failures int, in_first interval, in_last interval, in_random float8)
+returns interval language sql immutable as $function$
+  select least(in_first * power(2, least(greatest(in_failures, 1), 30) - 1), in_last)
+    * (1 - in_random / 4)
+$function$;

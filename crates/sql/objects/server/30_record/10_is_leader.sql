@@ -1,0 +1,20 @@
+-- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine itself): the pid that
+--   the leader published, confirmed by the lock that only a leader holds.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_leader()
+returns bool
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if pg_backend_pid() is distinct from (select c.pid from async.control c) then
+    return false;
+  end if;
+  return exists (
+    select from pg_locks l
+    where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.granted
+      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2);
+end
+$function$;

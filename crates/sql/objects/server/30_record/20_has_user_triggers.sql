@@ -1,0 +1,13 @@
+-- Purpose: whether users hang row or statement triggers on async.task: then a completion is written row by row and
+--   in two steps, and what became of each row is read back.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.has_user_triggers()
+returns bool language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select exists (
+    select from pg_trigger t
+    where t.tgrelid = 'async.task'::regclass and not t.tgisinternal and t.tgenabled <> 'D')
+$function$;

@@ -1,0 +1,85 @@
+-- Purpose: the one writer of transitions: applies one event to each task, all in one statement where it can, row by
+--   row where users' triggers look on or where the one statement failed, so that one odd row holds up no other.
+--   Slots that become free are given back to their pools.
+-- Returns: one row a task of in_ids: 'applied', 'rejected' (the event does not fit, the row is as it was), 'gone'
+--   (no such row), 'locked' (somebody holds the row: try later), 'failed' (a trigger or constraint raised; error
+--   says what).
+-- Raises: nothing of a single row's.
+-- Locks: the rows of async.task; never waits for one.
+create or replace function async.apply_events(
+  in_now timestamptz,
+  in_ids bigint[],
+  in_runs int[],
+  in_events async.task_event_t[],
+  in_statuses async.finish_status_t[],
+  in_errors text[],
+  in_durations interval[],
+  in_timeouts interval[]
+) returns table (task_id bigint, outcome text, error text)
+language plpgsql
+as $function$
+declare
+  v_event record;
+  v_row record;
+  v_released text[] := '{}';
+  v_seen bigint[] := '{}';
+  v_batch bool := not async.has_user_triggers();
+begin
+  if v_batch then
+    begin
+      for v_row in
+        select b.task_id, b.outcome, b.released
+        from async.apply_batch(
+          in_now, in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts) b
+      loop
+        task_id := v_row.task_id;
+        outcome := v_row.outcome;
+        error := null;
+        return next;
+        v_seen := v_seen || v_row.task_id;
+        if v_row.released is not null then
+          v_released := v_released || v_row.released;
+        end if;
+      end loop;
+      if cardinality(v_seen) < cardinality(in_ids) then
+        return query
+        select i.task_id, case when t.task_id is null then 'gone' else 'locked' end, null::text
+        from unnest(in_ids) i(task_id)
+        left join async.task t on t.task_id = i.task_id
+        where i.task_id <> all (v_seen);
+      end if;
+    exception when others then
+      -- Nothing of the batch was written. Which rows were returned before the error no longer counts: the
+      -- statement raises before it returns its first one.
+      v_batch := false;
+      v_released := '{}';
+    end;
+  end if;
+  if not v_batch then
+    for v_event in
+      select e.*
+      from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
+        with ordinality as e(id, run, event, status, error, duration, timeout, place)
+      order by e.place
+    loop
+      task_id := v_event.id;
+      error := null;
+      begin
+        select r.outcome, r.released into v_row
+        from async.apply_row(
+          in_now, v_event.id, v_event.run, v_event.event, v_event.status, v_event.error,
+          v_event.duration, v_event.timeout) r;
+        outcome := v_row.outcome;
+        if v_row.released is not null then
+          v_released := v_released || v_row.released;
+        end if;
+      exception when others then
+        outcome := 'failed';
+        error := sqlerrm;
+      end;
+      return next;
+    end loop;
+  end if;
+  perform async.release_pools(v_released);
+end
+$function$;

@@ -1,0 +1,87 @@
+-- Purpose: what finish becomes in the leader's session; for routines and for triggers on async.task, also while the
+--   leader records another completion. A task whose query runs gets a request, which the leader turns into an
+--   intention in the same transaction; any other unfinished task changes at once; a finished one stays as it is.
+--   A null status in a trigger means what the end of its query would mean: FINISHED, or YIELDED for a task that
+--   finishes asynchronously.
+-- Returns: nothing.
+-- Raises: PA201 outside of the leader's session; PA202 for a null status outside of a trigger; PA203 for a deferral
+--   without a duration.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.finish_internal(
+  _task_ids bigint[],
+  _status async.finish_status_t,
+  _context text,
+  _error_message text,
+  _duration interval
+) returns void
+language plpgsql
+as $function$
+declare
+  v_waiting bigint[];
+  v_statuses async.finish_status_t[];
+  v_withdrawn bigint[];
+begin
+  if not async.is_leader() then
+    raise exception 'finish_internal belongs to the orchestrator''s own session'
+      using errcode = 'PA201', hint = 'Call async.finish(...) instead';
+  end if;
+  if _status is null and pg_trigger_depth() = 0 then
+    raise exception '%: a status is required', coalesce(_context, 'finish_internal')
+      using errcode = 'PA202', hint = 'A null status has a meaning only in a trigger on async.task';
+  end if;
+  if _status = 'DEFERRED'::async.finish_status_t and _duration is null then
+    raise exception '%: a deferral needs a duration', coalesce(_context, 'finish_internal')
+      using errcode = 'PA203', hint = 'Pass the interval after which the task may run again';
+  end if;
+
+  insert into async.request (task_id, status, error_message, duration)
+  select
+    t.task_id,
+    coalesce(_status,
+      case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
+    _error_message, _duration
+  from async.task t
+  where t.task_id = any (_task_ids)
+    and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null
+  order by t.task_id;
+
+  v_withdrawn := async.withdraw_offers(_task_ids);
+
+  select array_agg(t.task_id order by t.task_id),
+         array_agg(coalesce(_status,
+           case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t)
+           order by t.task_id)
+  into v_waiting, v_statuses
+  from async.task t
+  where t.task_id = any (_task_ids)
+    and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null);
+
+  if v_waiting is not null then
+    -- Rows that a client holds at the moment get a request, like rows that run.
+    insert into async.request (task_id, status, error_message, duration)
+    select a.task_id, v_statuses[array_position(v_waiting, a.task_id)], _error_message, _duration
+    from async.apply_events(
+      clock_timestamp(), v_waiting, null,
+      array_fill('REQUEST'::async.task_event_t, array[cardinality(v_waiting)]),
+      v_statuses,
+      array_fill(_error_message, array[cardinality(v_waiting)]),
+      array_fill(_duration, array[cardinality(v_waiting)]), null) a
+    where a.outcome = any (array['locked', 'failed']);
+  end if;
+end
+$function$;
+
+-- Purpose: the same without a duration, as routines of old call it.
+-- Returns: nothing.
+-- Raises: as above.
+-- Locks: as above.
+create or replace function async.finish_internal(
+  _task_ids bigint[],
+  _status async.finish_status_t,
+  _context text,
+  _error_message text
+) returns void
+language sql
+as $function$
+  select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
+$function$;
