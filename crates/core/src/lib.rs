@@ -1,1 +1,17 @@
-//! Part of pgasync.
+//! What pgasync knows, free of IO.
+
+mod names;
+mod task;
+mod time;
+
+pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
+pub use task::diagram::{Transition, state_diagram, transitions};
+pub use task::event::{Event, EventName, Outcome, Request};
+pub use task::intention::Intention;
+pub use task::phase::{End, Past, Phase, PhaseName};
+pub use task::rejected::Rejected;
+pub use task::row::{Held, Malformed, Row, RowState};
+pub use task::status::{FinalStatus, FinishStatus};
+pub use task::step::TIMED_OUT;
+pub use task::{Task, Terms};
+pub use time::{Span, Timestamp};

@@ -1,0 +1,200 @@
+//! The transition table, found by trying every phase against every event, and its drawing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::event::{Event, EventName, Outcome, Request};
+use super::intention::Intention;
+use super::phase::{End, Past, Phase, PhaseName};
+use super::status::{FinalStatus, FinishStatus};
+use super::{Task, Terms};
+use crate::names::Run;
+use crate::time::{Span, Timestamp};
+
+/// One line of the transition table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Transition {
+    /// Where it begins.
+    pub from: PhaseName,
+    /// What happens.
+    pub event: EventName,
+    /// Where it leads.
+    pub to: PhaseName,
+}
+
+/// Every transition there is, in order, found by trying every phase with every event.
+///
+/// ```
+/// use pgasync_core::{EventName, PhaseName, transitions};
+/// let of_finished: Vec<_> =
+///     transitions().into_iter().filter(|t| t.from == PhaseName::Finished).collect();
+/// assert_eq!(of_finished.len(), 1);
+/// assert_eq!(of_finished[0].event, EventName::Restart);
+/// ```
+#[must_use]
+pub fn transitions() -> Vec<Transition> {
+    let now = Timestamp::from_micros(1_000_000);
+    let mut found = BTreeSet::new();
+    for task in specimens(now) {
+        for event in stimuli() {
+            if let Ok(next) = task.step(&event, now) {
+                let (from, to) = (task.phase.name(), next.phase.name());
+                found.insert(Transition { from, event: event.name(), to });
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The transition table as a Mermaid state diagram, for the docs.
+#[must_use]
+pub fn state_diagram() -> String {
+    let mut labels: BTreeMap<(PhaseName, PhaseName), Vec<String>> = BTreeMap::new();
+    for Transition { from, event, to } in transitions() {
+        labels.entry((from, to)).or_default().push(format!("{event:?}"));
+    }
+    let mut drawing = String::from("stateDiagram-v2\n    [*] --> Ready\n");
+    for ((from, to), events) in labels {
+        // Writing to a String cannot fail.
+        let _ = writeln!(drawing, "    {from:?} --> {to:?}: {}", events.join(", "));
+    }
+    drawing.push_str("    Finished --> [*]\n");
+    drawing
+}
+
+/// Tasks in every phase, with everything that a phase's answer may depend on.
+pub(crate) fn specimens(now: Timestamp) -> Vec<Task> {
+    let past = Timestamp::from_micros(now.as_micros() - 10);
+    let future = now + Span::seconds(1);
+    let deadlines = [None, Some(past), Some(future)];
+    let mut phases = Vec::new();
+    for times_up in deadlines {
+        for eligible_when in deadlines {
+            phases.push(Phase::Ready { eligible_when, times_up });
+        }
+        phases.push(Phase::Offered { times_up });
+        for sets_deadline in [false, true] {
+            phases.push(Phase::Claimed { consumed: past, times_up, sets_deadline });
+        }
+        for intention in intentions() {
+            phases.push(Phase::Launched { consumed: past, times_up, intention });
+        }
+        phases.push(Phase::Pulled { consumed: past, times_up });
+        for (consumed, tracked) in [(None, false), (Some(past), false), (Some(past), true)] {
+            phases.push(Phase::Yielded { consumed, yielded: past, times_up, tracked });
+        }
+    }
+    for status in FinalStatus::ALL {
+        for tracked in [None, Some(false), Some(true)] {
+            let end = End { status, processed: past, error: None, tracked };
+            phases.push(Phase::Finished { end, past: Past::NOTHING });
+        }
+    }
+    let mut tasks = Vec::new();
+    for phase in phases {
+        for terms in terms() {
+            let pulls = matches!(phase, Phase::Offered { .. } | Phase::Pulled { .. });
+            let runs = matches!(phase, Phase::Claimed { .. } | Phase::Launched { .. });
+            if (pulls && !terms.client_pulled) || (runs && terms.client_pulled) {
+                continue;
+            }
+            tasks.push(Task { terms, run: Run(3), phase: phase.clone() });
+        }
+    }
+    tasks
+}
+
+/// Every event, with everything that an answer may depend on.
+pub(crate) fn stimuli() -> Vec<Event> {
+    let default_timeout = Some(Span::seconds(5));
+    let mut events = vec![
+        Event::Promote,
+        Event::Claim { default_timeout },
+        Event::Claim { default_timeout: None },
+        Event::GiveBack,
+        Event::Launch,
+        Event::Offer,
+        Event::Withdraw,
+        Event::Take { default_timeout },
+        Event::Deadline,
+        Event::Abandon,
+        Event::Restart,
+    ];
+    for run in [2, 3, 4] {
+        for outcome in [Outcome::Ok, Outcome::Error("e".to_owned()), Outcome::Unknown("u".to_owned())] {
+            events.push(Event::QueryEnded { run: Run(run), outcome });
+        }
+    }
+    for status in FinishStatus::ALL {
+        for duration in [None, Some(Span::seconds(2))] {
+            for error in [None, Some("said".to_owned())] {
+                events.push(Event::Request(Request { status, error, duration }));
+            }
+        }
+    }
+    events
+}
+
+fn intentions() -> Vec<Option<Intention>> {
+    let mut all = vec![None, Some(Intention::Timeout)];
+    for status in FinishStatus::ALL {
+        let request = Request { status, error: Some("asked".to_owned()), duration: Some(Span::seconds(3)) };
+        all.push(Intention::of(&request).ok());
+    }
+    all
+}
+
+fn terms() -> Vec<Terms> {
+    let mut all = Vec::new();
+    for client_pulled in [false, true] {
+        for asynchronous_finish in [false, true] {
+            for track_yielded in [false, true] {
+                for manual_timeout in [None, Some(Span::seconds(4))] {
+                    all.push(Terms { client_pulled, asynchronous_finish, track_yielded, manual_timeout });
+                }
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phase_is_reached_and_left() {
+        let all = transitions();
+        for phase in [
+            PhaseName::Ready,
+            PhaseName::Offered,
+            PhaseName::Claimed,
+            PhaseName::Launched,
+            PhaseName::Pulled,
+            PhaseName::Yielded,
+            PhaseName::Finished,
+        ] {
+            assert!(all.iter().any(|t| t.from == phase), "{phase:?} is never left");
+            assert!(all.iter().any(|t| t.to == phase), "{phase:?} is never reached");
+        }
+    }
+
+    #[test]
+    fn a_row_says_everything_but_what_the_leader_keeps() {
+        use crate::task::row::Held;
+        for task in specimens(Timestamp::from_micros(50)) {
+            let held = match &task.phase {
+                Phase::Claimed { sets_deadline: true, .. } => Held::ClaimedWithDeadline,
+                Phase::Launched { intention, .. } => Held::Launched(intention.clone()),
+                Phase::Ready { .. }
+                | Phase::Offered { .. }
+                | Phase::Claimed { .. }
+                | Phase::Pulled { .. }
+                | Phase::Yielded { .. }
+                | Phase::Finished { .. } => Held::Claimed,
+            };
+            assert_eq!(task.row().task(task.terms, held), Ok(task));
+        }
+    }
+}

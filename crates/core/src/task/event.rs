@@ -1,0 +1,131 @@
+//! What may happen to a task.
+
+use super::status::FinishStatus;
+use crate::names::Run;
+use crate::time::Span;
+
+/// Something that happens to one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Event {
+    /// A deferral is over: the task waits at the head of its lane again.
+    Promote,
+    /// The leader takes the task, to launch it.
+    Claim {
+        /// What the target, or else the configuration, allows a task that names no timeout;
+        /// `None` is for ever.
+        default_timeout: Option<Span>,
+    },
+    /// The leader returns what it claimed and did not launch.
+    GiveBack,
+    /// The leader has marked the launch and sends the query.
+    Launch,
+    /// The target says that the query is over, or that its session is.
+    QueryEnded {
+        /// The run whose query it was.
+        run: Run,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The leader holds the task out to the clients that pull.
+    Offer,
+    /// The leader takes an offer back.
+    Withdraw,
+    /// A client takes what was offered.
+    Take {
+        /// As in [`Event::Claim`].
+        default_timeout: Option<Span>,
+    },
+    /// Somebody asks for something.
+    Request(Request),
+    /// A look at the clock: the deadline may have passed.
+    Deadline,
+    /// The deadline has passed and the target cannot be reached, so nobody can end the query.
+    Abandon,
+    /// Somebody wants a finished task to run again.
+    Restart,
+}
+
+/// How a query ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Outcome {
+    /// It committed.
+    Ok,
+    /// The target reported this error, and nothing was committed since.
+    Error(String),
+    /// Its session is known to be gone, and nobody heard how it ended; the text says what is known.
+    Unknown(String),
+}
+
+/// What `finish`, `cancel`, `defer` and pause ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Request {
+    /// What the task should become.
+    pub status: FinishStatus,
+    /// The message that goes with it; kept when the status ends the task.
+    pub error: Option<String>,
+    /// How long to wait, for `PAUSED` (optional) and `DEFERRED` (required).
+    pub duration: Option<Span>,
+}
+
+impl Request {
+    /// Make the task this, saying nothing more.
+    #[must_use]
+    pub const fn finish(status: FinishStatus) -> Self {
+        Self { status, error: None, duration: None }
+    }
+
+    /// End the task, with this message.
+    #[must_use]
+    pub fn cancel(message: impl Into<String>) -> Self {
+        Self { status: FinishStatus::Canceled, error: Some(message.into()), duration: None }
+    }
+
+    /// Let the task wait this long, then run it again.
+    #[must_use]
+    pub const fn defer(duration: Span) -> Self {
+        Self { status: FinishStatus::Deferred, error: None, duration: Some(duration) }
+    }
+}
+
+/// An event's name, without what it carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[expect(missing_docs, reason = "each is the event of the same name")]
+pub enum EventName {
+    Promote,
+    Claim,
+    GiveBack,
+    Launch,
+    QueryEnded,
+    Offer,
+    Withdraw,
+    Take,
+    Request,
+    Deadline,
+    Abandon,
+    Restart,
+}
+
+impl Event {
+    /// Which event this is.
+    #[must_use]
+    pub const fn name(&self) -> EventName {
+        match self {
+            Self::Promote => EventName::Promote,
+            Self::Claim { .. } => EventName::Claim,
+            Self::GiveBack => EventName::GiveBack,
+            Self::Launch => EventName::Launch,
+            Self::QueryEnded { .. } => EventName::QueryEnded,
+            Self::Offer => EventName::Offer,
+            Self::Withdraw => EventName::Withdraw,
+            Self::Take { .. } => EventName::Take,
+            Self::Request(_) => EventName::Request,
+            Self::Deadline => EventName::Deadline,
+            Self::Abandon => EventName::Abandon,
+            Self::Restart => EventName::Restart,
+        }
+    }
+}

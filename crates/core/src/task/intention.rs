@@ -1,0 +1,88 @@
+//! What was asked of a query that runs: it happens when the query ends, not before.
+
+use super::event::Request;
+use super::rejected::Rejected;
+use super::status::{FinalStatus, FinishStatus};
+use crate::time::Span;
+
+/// What becomes of a launched task when its query ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Intention {
+    /// End it; a query that committed first is FINISHED all the same.
+    Cancel {
+        /// What the requester said.
+        message: Option<String>,
+    },
+    /// End it, because its deadline has passed.
+    Timeout,
+    /// Stop it and let it wait again; a query that committed first is FINISHED all the same.
+    Pause {
+        /// How long to wait, if at all.
+        duration: Option<Span>,
+    },
+    /// End it so, however its query ends.
+    Finish {
+        /// The status it ends with.
+        status: FinalStatus,
+        /// The message it ends with.
+        error: Option<String>,
+    },
+    /// Let it yield, however its query ends.
+    Yield,
+    /// Let it wait and run again, however its query ends.
+    Defer {
+        /// How long to wait, from the query's end.
+        duration: Span,
+    },
+}
+
+impl Intention {
+    /// Reads a request that reaches a running query.
+    ///
+    /// # Errors
+    /// [`Rejected::DurationMissing`] for a deferral that does not say how long.
+    pub fn of(request: &Request) -> Result<Self, Rejected> {
+        let Request { status, error, duration } = request;
+        Ok(match status {
+            FinishStatus::Canceled => Self::Cancel { message: error.clone() },
+            FinishStatus::Paused => Self::Pause { duration: *duration },
+            FinishStatus::Yielded => Self::Yield,
+            FinishStatus::Deferred => Self::Defer { duration: duration.ok_or(Rejected::DurationMissing)? },
+            FinishStatus::Finished => finish(FinalStatus::Finished, error),
+            FinishStatus::Failed => finish(FinalStatus::Failed, error),
+            FinishStatus::TimedOut => finish(FinalStatus::TimedOut, error),
+            FinishStatus::Doa => finish(FinalStatus::Doa, error),
+        })
+    }
+
+    /// It ends the task.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        match self {
+            Self::Cancel { .. } | Self::Timeout | Self::Finish { .. } => true,
+            Self::Pause { .. } | Self::Yield | Self::Defer { .. } => false,
+        }
+    }
+
+    /// The query gets a grace period to end by itself before it is cancelled: mostly it has
+    /// committed already and its result is on the way.
+    #[must_use]
+    pub const fn waits_for_the_end(&self) -> bool {
+        match self {
+            Self::Finish { .. } | Self::Yield | Self::Defer { .. } => true,
+            Self::Cancel { .. } | Self::Timeout | Self::Pause { .. } => false,
+        }
+    }
+
+    /// What stands when `other` comes after `self`: an end replaces what is not one, and
+    /// otherwise the first stands. `None` when `other` changes nothing.
+    #[must_use]
+    pub fn replaced_by(&self, other: Self) -> Option<Self> {
+        (other.is_terminal() && !self.is_terminal()).then_some(other)
+    }
+}
+
+fn finish(status: FinalStatus, error: &Option<String>) -> Intention {
+    Intention::Finish { status, error: error.clone() }
+}

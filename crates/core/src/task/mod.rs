@@ -1,0 +1,99 @@
+//! One task's life: its phases, what may happen to it, and the row that says so.
+//!
+//! ```
+//! use pgasync_core::{Event, Outcome, Phase, Task, Terms, Timestamp};
+//! let now = Timestamp::from_micros(0);
+//! let task = Task::pushed(Terms::default());
+//! let task = task.step(&Event::Claim { default_timeout: None }, now)?;
+//! let task = task.step(&Event::Launch, now)?;
+//! let ended = Event::QueryEnded { run: task.run, outcome: Outcome::Ok };
+//! let task = task.step(&ended, now)?;
+//! assert_eq!(task.row().failed, Some(false));
+//! assert!(task.step(&ended, now).is_err(), "a finished task refuses every event but restart");
+//! # Ok::<(), pgasync_core::Rejected>(())
+//! ```
+
+pub(crate) mod diagram;
+pub(crate) mod event;
+pub(crate) mod intention;
+pub(crate) mod phase;
+pub(crate) mod rejected;
+pub(crate) mod row;
+pub(crate) mod status;
+pub(crate) mod step;
+
+use crate::names::Run;
+use crate::time::{Span, Timestamp};
+use phase::{End, Past, Phase};
+use status::FinalStatus;
+
+/// What was agreed about a task when it was pushed; it does not change while the task lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Terms {
+    /// The task has no query: a client takes it and says when it is done.
+    pub client_pulled: bool,
+    /// The query's end is not the task's: somebody calls back.
+    pub asynchronous_finish: bool,
+    /// A yielded task keeps its pool slot.
+    pub track_yielded: bool,
+    /// The task's own limit on how long it may take, from its first claim.
+    pub manual_timeout: Option<Span>,
+}
+
+/// One task: what was agreed, which run it is on, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Task {
+    /// What was agreed when it was pushed.
+    pub terms: Terms,
+    /// The run it is on.
+    pub run: Run,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+impl Task {
+    /// A task as a push leaves it.
+    #[must_use]
+    pub const fn pushed(terms: Terms) -> Self {
+        let phase = Phase::Ready { eligible_when: None, times_up: None };
+        Self { terms, run: Run::NONE, phase }
+    }
+
+    /// A task pushed EMPTY (`FINISHED`) or dead on arrival (`DOA`): it ends as it begins.
+    #[must_use]
+    pub const fn born_finished(terms: Terms, status: FinalStatus, now: Timestamp) -> Self {
+        let end = End { status, processed: now, error: None, tracked: None };
+        Self { terms, run: Run::NONE, phase: Phase::Finished { end, past: Past::NOTHING } }
+    }
+
+    /// The task counts against its pool.
+    #[must_use]
+    pub const fn holds_slot(&self) -> bool {
+        match &self.phase {
+            Phase::Ready { .. } => false,
+            Phase::Offered { .. } | Phase::Claimed { .. } | Phase::Launched { .. } | Phase::Pulled { .. } => true,
+            Phase::Yielded { tracked, .. } => *tracked,
+            Phase::Finished { end, .. } => matches!(end.tracked, Some(true)),
+        }
+    }
+
+    /// The task counts against the workers: it has a query that is claimed or launched.
+    #[must_use]
+    pub const fn holds_worker(&self) -> bool {
+        matches!(self.phase, Phase::Claimed { .. } | Phase::Launched { .. })
+    }
+
+    /// Gives back the slot that a finished task kept because its session could not be reached.
+    ///
+    /// Not an [`Event`](crate::Event): nothing about how the task ended changes. Does nothing
+    /// when the task is not finished or has no slot.
+    pub fn release_slot(&mut self) {
+        if let Phase::Finished { end, .. } = &mut self.phase
+            && end.tracked == Some(true)
+        {
+            end.tracked = Some(false);
+        }
+    }
+}

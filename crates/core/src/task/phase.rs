@@ -1,0 +1,159 @@
+//! Where a task stands.
+
+use super::intention::Intention;
+use super::status::FinalStatus;
+use crate::time::Timestamp;
+
+/// Where a task stands, with what is true there and nowhere else.
+///
+/// The table knows four states, READY, RUNNING, YIELDED and finished, all derived from columns
+/// ([`Row`](crate::Row)). The finer distinctions are what the leader knows besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Phase {
+    /// READY: it waits to be chosen.
+    Ready {
+        /// Not before this time.
+        eligible_when: Option<Timestamp>,
+        /// Not after this time; set by an earlier claim.
+        times_up: Option<Timestamp>,
+    },
+    /// READY and held out to pulling clients, with a pool slot.
+    Offered {
+        /// Not after this time.
+        times_up: Option<Timestamp>,
+    },
+    /// RUNNING by the row; its query was not sent yet.
+    Claimed {
+        /// When it was claimed.
+        consumed: Timestamp,
+        /// Not after this time.
+        times_up: Option<Timestamp>,
+        /// This claim set the deadline; returning the claim removes it again.
+        sets_deadline: bool,
+    },
+    /// RUNNING, and its query may be running at the target.
+    Launched {
+        /// When it was claimed.
+        consumed: Timestamp,
+        /// Not after this time.
+        times_up: Option<Timestamp>,
+        /// What becomes of it when its query ends.
+        intention: Option<Intention>,
+    },
+    /// RUNNING in a client's hands.
+    Pulled {
+        /// When it was taken.
+        consumed: Timestamp,
+        /// Not after this time.
+        times_up: Option<Timestamp>,
+    },
+    /// YIELDED: its query is over, and somebody will say how the task ends.
+    Yielded {
+        /// When it was claimed, if it was.
+        consumed: Option<Timestamp>,
+        /// When it yielded.
+        yielded: Timestamp,
+        /// Not after this time.
+        times_up: Option<Timestamp>,
+        /// It still counts against its pool.
+        tracked: bool,
+    },
+    /// Over.
+    Finished {
+        /// How it ended.
+        end: End,
+        /// What it had been through.
+        past: Past,
+    },
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct End {
+    /// The status it ended with.
+    pub status: FinalStatus,
+    /// When it ended.
+    pub processed: Timestamp,
+    /// Why.
+    pub error: Option<String>,
+    /// `Some(true)` while a session that nobody can reach still holds the slot, `None` for a task
+    /// that never had one.
+    pub tracked: Option<bool>,
+}
+
+/// The columns that an end leaves as they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[expect(missing_docs, reason = "each is the column of the same name")]
+pub struct Past {
+    pub consumed: Option<Timestamp>,
+    pub yielded: Option<Timestamp>,
+    pub times_up: Option<Timestamp>,
+    pub eligible_when: Option<Timestamp>,
+}
+
+impl Past {
+    /// It was pushed, and that was all.
+    pub const NOTHING: Self = Self { consumed: None, yielded: None, times_up: None, eligible_when: None };
+}
+
+/// A phase's name, without what it carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[expect(missing_docs, reason = "each is the phase of the same name")]
+pub enum PhaseName {
+    Ready,
+    Offered,
+    Claimed,
+    Launched,
+    Pulled,
+    Yielded,
+    Finished,
+}
+
+impl Phase {
+    /// Which phase this is.
+    #[must_use]
+    pub const fn name(&self) -> PhaseName {
+        match self {
+            Self::Ready { .. } => PhaseName::Ready,
+            Self::Offered { .. } => PhaseName::Offered,
+            Self::Claimed { .. } => PhaseName::Claimed,
+            Self::Launched { .. } => PhaseName::Launched,
+            Self::Pulled { .. } => PhaseName::Pulled,
+            Self::Yielded { .. } => PhaseName::Yielded,
+            Self::Finished { .. } => PhaseName::Finished,
+        }
+    }
+
+    /// The deadline, where one is set.
+    #[must_use]
+    pub const fn times_up(&self) -> Option<Timestamp> {
+        match self {
+            Self::Ready { times_up, .. }
+            | Self::Offered { times_up }
+            | Self::Claimed { times_up, .. }
+            | Self::Launched { times_up, .. }
+            | Self::Pulled { times_up, .. }
+            | Self::Yielded { times_up, .. } => *times_up,
+            Self::Finished { past, .. } => past.times_up,
+        }
+    }
+
+    /// The columns that an end would leave as they are.
+    pub(crate) const fn past(&self) -> Past {
+        match *self {
+            Self::Ready { eligible_when, times_up } => Past { eligible_when, times_up, ..Past::NOTHING },
+            Self::Offered { times_up } => Past { times_up, ..Past::NOTHING },
+            Self::Claimed { consumed, times_up, .. }
+            | Self::Launched { consumed, times_up, .. }
+            | Self::Pulled { consumed, times_up } => Past { consumed: Some(consumed), times_up, ..Past::NOTHING },
+            Self::Yielded { consumed, yielded, times_up, .. } => {
+                Past { consumed, yielded: Some(yielded), times_up, eligible_when: None }
+            }
+            Self::Finished { past, .. } => past,
+        }
+    }
+}

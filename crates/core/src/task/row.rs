@@ -1,0 +1,167 @@
+//! The columns of `async.task` that the model owns, and the way to and from a [`Task`].
+
+use super::intention::Intention;
+use super::phase::{End, Past, Phase};
+use super::status::{FinalStatus, FinishStatus};
+use super::{Task, Terms};
+use crate::names::Run;
+use crate::time::Timestamp;
+
+/// The columns that the model owns, as plain values.
+///
+/// ```
+/// use pgasync_core::{Row, RowState, Task, Terms};
+/// let row = Task::pushed(Terms::default()).row();
+/// assert_eq!(row, Row::default());
+/// assert_eq!(row.state(), RowState::Ready);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[expect(missing_docs, reason = "each is the column of the same name")]
+pub struct Row {
+    pub consumed: Option<Timestamp>,
+    pub processed: Option<Timestamp>,
+    pub yielded: Option<Timestamp>,
+    pub finish_status: Option<FinishStatus>,
+    pub failed: Option<bool>,
+    pub processing_error: Option<String>,
+    pub times_up: Option<Timestamp>,
+    pub tracked: Option<bool>,
+    pub eligible_when: Option<Timestamp>,
+    pub run: i32,
+}
+
+/// The state that the table knows, as `task_execution_state` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[expect(missing_docs, reason = "each is the state of the same name")]
+pub enum RowState {
+    Ready,
+    Running,
+    Yielded,
+    Finished,
+}
+
+/// What the leader knows of a RUNNING row besides the row.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Held {
+    /// Nothing was sent.
+    #[default]
+    Claimed,
+    /// Nothing was sent, and the claim set the deadline.
+    ClaimedWithDeadline,
+    /// The query may be running, and this was asked of it.
+    Launched(Option<Intention>),
+}
+
+/// A row that no task's life leads to; somebody wrote it by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// `processed` is set and `finish_status` is not one that ends a task.
+    #[error("the row is processed, but its finish_status does not end a task; set one that does")]
+    NoFinalStatus,
+}
+
+impl Row {
+    /// The state that follows from the columns; it is never stored.
+    #[must_use]
+    pub const fn state(&self) -> RowState {
+        if self.processed.is_some() {
+            RowState::Finished
+        } else if self.yielded.is_some() {
+            RowState::Yielded
+        } else if self.consumed.is_some() {
+            RowState::Running
+        } else {
+            RowState::Ready
+        }
+    }
+
+    /// Reads a row: `held` says what the leader knows of it should it be RUNNING.
+    ///
+    /// # Errors
+    /// [`Malformed`] when no task's life leads to this row.
+    pub fn task(&self, terms: Terms, held: Held) -> Result<Task, Malformed> {
+        let phase = match self.state() {
+            RowState::Finished => self.finished()?,
+            RowState::Yielded => self.yielded(),
+            RowState::Running => self.running(terms, held),
+            RowState::Ready if self.tracked == Some(true) && terms.client_pulled => {
+                Phase::Offered { times_up: self.times_up }
+            }
+            RowState::Ready => Phase::Ready { eligible_when: self.eligible_when, times_up: self.times_up },
+        };
+        Ok(Task { terms, run: Run(self.run), phase })
+    }
+
+    fn finished(&self) -> Result<Phase, Malformed> {
+        let status = self.finish_status.and_then(FinishStatus::terminal).ok_or(Malformed::NoFinalStatus)?;
+        let past = Past {
+            consumed: self.consumed,
+            yielded: self.yielded,
+            times_up: self.times_up,
+            eligible_when: self.eligible_when,
+        };
+        let end = End {
+            status,
+            processed: self.processed.unwrap_or(Timestamp::NEVER),
+            error: self.processing_error.clone(),
+            tracked: self.tracked,
+        };
+        Ok(Phase::Finished { end, past })
+    }
+
+    fn yielded(&self) -> Phase {
+        Phase::Yielded {
+            consumed: self.consumed,
+            yielded: self.yielded.unwrap_or(Timestamp::NEVER),
+            times_up: self.times_up,
+            tracked: self.tracked == Some(true),
+        }
+    }
+
+    fn running(&self, terms: Terms, held: Held) -> Phase {
+        let consumed = self.consumed.unwrap_or(Timestamp::NEVER);
+        let times_up = self.times_up;
+        if terms.client_pulled {
+            return Phase::Pulled { consumed, times_up };
+        }
+        match held {
+            Held::Claimed => Phase::Claimed { consumed, times_up, sets_deadline: false },
+            Held::ClaimedWithDeadline => Phase::Claimed { consumed, times_up, sets_deadline: true },
+            Held::Launched(intention) => Phase::Launched { consumed, times_up, intention },
+        }
+    }
+}
+
+impl Task {
+    /// The row that says where this task stands.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        let Past { consumed, yielded, times_up, eligible_when } = self.phase.past();
+        let base = Row { consumed, yielded, times_up, eligible_when, run: self.run.0, ..Row::default() };
+        match &self.phase {
+            Phase::Ready { .. } => base,
+            Phase::Offered { .. } | Phase::Claimed { .. } | Phase::Launched { .. } | Phase::Pulled { .. } => {
+                Row { tracked: Some(true), ..base }
+            }
+            Phase::Yielded { tracked, .. } => {
+                Row { finish_status: Some(FinishStatus::Yielded), tracked: tracked.then_some(true), ..base }
+            }
+            Phase::Finished { end, .. } => finished(base, end),
+        }
+    }
+}
+
+fn finished(base: Row, end: &End) -> Row {
+    let status: FinalStatus = end.status;
+    Row {
+        processed: Some(end.processed),
+        finish_status: Some(status.into()),
+        failed: Some(status.failed()),
+        processing_error: end.error.clone(),
+        tracked: end.tracked,
+        ..base
+    }
+}

@@ -1,0 +1,329 @@
+//! The transitions: every phase against every event.
+
+use super::Task;
+use super::event::{Event, Outcome, Request};
+use super::intention::Intention;
+use super::phase::{End, Past, Phase};
+use super::rejected::Rejected;
+use super::status::{FinalStatus, FinishStatus};
+use crate::names::Run;
+use crate::time::{Span, Timestamp};
+
+/// What `processing_error` says of a task whose deadline passed.
+pub const TIMED_OUT: &str = "timed out";
+
+impl Task {
+    /// The task after the event, or why the event changes nothing.
+    ///
+    /// # Errors
+    /// [`Rejected`] says why; the task stays as it was.
+    pub fn step(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
+        match &self.phase {
+            Phase::Ready { eligible_when, times_up } => self.step_ready(*eligible_when, *times_up, event, now),
+            Phase::Offered { times_up } => self.step_offered(*times_up, event, now),
+            Phase::Claimed { consumed, times_up, sets_deadline } => {
+                self.step_claimed(*consumed, *times_up, *sets_deadline, event, now)
+            }
+            Phase::Launched { consumed, times_up, intention } => {
+                self.step_launched(*consumed, *times_up, intention.as_ref(), event, now)
+            }
+            Phase::Pulled { .. } => self.step_idle(event, now),
+            Phase::Yielded { .. } => self.step_idle(event, now),
+            Phase::Finished { end, .. } => self.step_finished(end, event),
+        }
+    }
+
+    fn step_ready(
+        &self,
+        eligible_when: Option<Timestamp>,
+        times_up: Option<Timestamp>,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<Self, Rejected> {
+        match event {
+            Event::Promote => {
+                eligible_when.ok_or(Rejected::NotDeferred)?;
+                due(eligible_when, now)?;
+                Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
+            }
+            Event::Claim { default_timeout } => {
+                if self.terms.client_pulled {
+                    return Err(Rejected::ClientPulled);
+                }
+                due(eligible_when, now)?;
+                in_time(times_up, now)?;
+                let deadline = times_up.or(Some(self.deadline(*default_timeout, now)));
+                let sets_deadline = times_up.is_none();
+                let phase = Phase::Claimed { consumed: now, times_up: deadline, sets_deadline };
+                Ok(Self { run: self.run.next(), ..self.at(phase) })
+            }
+            Event::Offer => {
+                if !self.terms.client_pulled {
+                    return Err(Rejected::HasQuery);
+                }
+                due(eligible_when, now)?;
+                in_time(times_up, now)?;
+                Ok(self.at(Phase::Offered { times_up }))
+            }
+            Event::Request(request) => self.granted(request, now),
+            Event::Deadline => self.overdue(now),
+            Event::GiveBack
+            | Event::Launch
+            | Event::QueryEnded { .. }
+            | Event::Withdraw
+            | Event::Take { .. }
+            | Event::Abandon
+            | Event::Restart => Err(self.out_of_place(event)),
+        }
+    }
+
+    fn step_offered(&self, times_up: Option<Timestamp>, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
+        match event {
+            Event::Withdraw => Ok(self.at(Phase::Ready { eligible_when: None, times_up })),
+            Event::Take { default_timeout } => {
+                in_time(times_up, now)?;
+                let deadline = times_up.or(Some(self.deadline(*default_timeout, now)));
+                let phase = Phase::Pulled { consumed: now, times_up: deadline };
+                Ok(Self { run: self.run.next(), ..self.at(phase) })
+            }
+            Event::Request(request) => self.granted(request, now),
+            Event::Deadline => self.overdue(now),
+            Event::Promote
+            | Event::Claim { .. }
+            | Event::GiveBack
+            | Event::Launch
+            | Event::QueryEnded { .. }
+            | Event::Offer
+            | Event::Abandon
+            | Event::Restart => Err(self.out_of_place(event)),
+        }
+    }
+
+    fn step_claimed(
+        &self,
+        consumed: Timestamp,
+        times_up: Option<Timestamp>,
+        sets_deadline: bool,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<Self, Rejected> {
+        match event {
+            Event::GiveBack => {
+                let times_up = if sets_deadline { None } else { times_up };
+                Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
+            }
+            Event::Launch => Ok(self.at(Phase::Launched { consumed, times_up, intention: None })),
+            Event::Request(request) => self.granted(request, now),
+            Event::Deadline => self.overdue(now),
+            Event::Promote
+            | Event::Claim { .. }
+            | Event::QueryEnded { .. }
+            | Event::Offer
+            | Event::Withdraw
+            | Event::Take { .. }
+            | Event::Abandon
+            | Event::Restart => Err(self.out_of_place(event)),
+        }
+    }
+
+    fn step_launched(
+        &self,
+        consumed: Timestamp,
+        times_up: Option<Timestamp>,
+        intention: Option<&Intention>,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<Self, Rejected> {
+        let intend = |wanted: Intention| {
+            let merged = match intention {
+                None => Some(wanted),
+                Some(first) => first.replaced_by(wanted),
+            };
+            let intention = Some(merged.ok_or(Rejected::Superseded)?);
+            Ok(self.at(Phase::Launched { consumed, times_up, intention }))
+        };
+        match event {
+            Event::Request(request) => intend(Intention::of(request)?),
+            Event::Deadline => {
+                passed(times_up, now)?;
+                intend(Intention::Timeout)
+            }
+            Event::QueryEnded { run, outcome } => {
+                self.current(*run)?;
+                Ok(self.ended(intention, outcome, now))
+            }
+            Event::Abandon => {
+                passed(times_up, now)?;
+                Ok(self.abandoned(intention, now))
+            }
+            Event::Promote
+            | Event::Claim { .. }
+            | Event::GiveBack
+            | Event::Launch
+            | Event::Offer
+            | Event::Withdraw
+            | Event::Take { .. }
+            | Event::Restart => Err(self.out_of_place(event)),
+        }
+    }
+
+    /// Pulled and yielded: no query runs, and somebody else says how it goes on.
+    fn step_idle(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
+        match event {
+            Event::Request(request) => self.granted(request, now),
+            Event::Deadline => self.overdue(now),
+            Event::Promote
+            | Event::Claim { .. }
+            | Event::GiveBack
+            | Event::Launch
+            | Event::QueryEnded { .. }
+            | Event::Offer
+            | Event::Withdraw
+            | Event::Take { .. }
+            | Event::Abandon
+            | Event::Restart => Err(self.out_of_place(event)),
+        }
+    }
+
+    fn step_finished(&self, end: &End, event: &Event) -> Result<Self, Rejected> {
+        match event {
+            Event::Restart => Ok(self.at(Phase::Ready { eligible_when: None, times_up: None })),
+            Event::Promote
+            | Event::Claim { .. }
+            | Event::GiveBack
+            | Event::Launch
+            | Event::QueryEnded { .. }
+            | Event::Offer
+            | Event::Withdraw
+            | Event::Take { .. }
+            | Event::Request(_)
+            | Event::Deadline
+            | Event::Abandon => Err(Rejected::Finished { status: end.status }),
+        }
+    }
+
+    /// What a query's end makes of the task, given what was asked of it.
+    fn ended(&self, intention: Option<&Intention>, outcome: &Outcome, now: Timestamp) -> Self {
+        match (intention, outcome) {
+            (Some(Intention::Finish { status, error }), _) => self.finished(*status, error.clone(), now),
+            (Some(Intention::Yield), _) => self.yielding(now),
+            (Some(Intention::Defer { duration }), _) => self.waiting(Some(*duration), now),
+            // It committed before anything could reach it.
+            (None | Some(Intention::Cancel { .. } | Intention::Timeout | Intention::Pause { .. }), Outcome::Ok) => {
+                if self.terms.asynchronous_finish {
+                    self.yielding(now)
+                } else {
+                    self.finished(FinalStatus::Finished, None, now)
+                }
+            }
+            (Some(Intention::Timeout), Outcome::Error(_) | Outcome::Unknown(_)) => {
+                self.finished(FinalStatus::TimedOut, Some(TIMED_OUT.to_owned()), now)
+            }
+            (Some(Intention::Cancel { message }), Outcome::Error(_)) => {
+                self.finished(FinalStatus::Canceled, message.clone(), now)
+            }
+            (Some(Intention::Pause { duration }), Outcome::Error(_)) => self.waiting(*duration, now),
+            (None, Outcome::Error(error)) => self.finished(FinalStatus::Failed, Some(error.clone()), now),
+            // It may have committed, so it is neither cancelled nor run again.
+            (None | Some(Intention::Cancel { .. } | Intention::Pause { .. }), Outcome::Unknown(known)) => {
+                self.finished(FinalStatus::Failed, Some(known.clone()), now)
+            }
+        }
+    }
+
+    /// Over, as far as the table goes; the slot stays taken until the session is known to be gone.
+    fn abandoned(&self, intention: Option<&Intention>, now: Timestamp) -> Self {
+        let mut task = match intention {
+            Some(Intention::Finish { status, error }) => self.finished(*status, error.clone(), now),
+            None
+            | Some(
+                Intention::Cancel { .. }
+                | Intention::Timeout
+                | Intention::Pause { .. }
+                | Intention::Yield
+                | Intention::Defer { .. },
+            ) => self.finished(FinalStatus::TimedOut, Some(TIMED_OUT.to_owned()), now),
+        };
+        if let Phase::Finished { end, .. } = &mut task.phase {
+            end.tracked = Some(true);
+        }
+        task
+    }
+
+    /// A request where no query runs: it happens at once.
+    fn granted(&self, request: &Request, now: Timestamp) -> Result<Self, Rejected> {
+        let Request { status, error, duration } = request;
+        match status {
+            FinishStatus::Finished => Ok(self.finished(FinalStatus::Finished, error.clone(), now)),
+            FinishStatus::Failed => Ok(self.finished(FinalStatus::Failed, error.clone(), now)),
+            FinishStatus::Canceled => Ok(self.finished(FinalStatus::Canceled, error.clone(), now)),
+            FinishStatus::TimedOut => Ok(self.finished(FinalStatus::TimedOut, error.clone(), now)),
+            FinishStatus::Doa => Ok(self.finished(FinalStatus::Doa, error.clone(), now)),
+            FinishStatus::Yielded => Ok(self.yielding(now)),
+            FinishStatus::Paused => Ok(self.waiting(*duration, now)),
+            FinishStatus::Deferred => Ok(self.waiting(Some(duration.ok_or(Rejected::DurationMissing)?), now)),
+        }
+    }
+
+    fn overdue(&self, now: Timestamp) -> Result<Self, Rejected> {
+        passed(self.phase.times_up(), now)?;
+        Ok(self.finished(FinalStatus::TimedOut, Some(TIMED_OUT.to_owned()), now))
+    }
+
+    fn finished(&self, status: FinalStatus, error: Option<String>, now: Timestamp) -> Self {
+        let end = End { status, processed: now, error, tracked: Some(false) };
+        self.at(Phase::Finished { end, past: self.phase.past() })
+    }
+
+    /// Yielding twice changes nothing; a slot is kept, never taken, by it.
+    fn yielding(&self, now: Timestamp) -> Self {
+        if matches!(self.phase, Phase::Yielded { .. }) {
+            return self.clone();
+        }
+        let Past { consumed, times_up, .. } = self.phase.past();
+        let tracked = self.terms.track_yielded && self.holds_slot();
+        self.at(Phase::Yielded { consumed, yielded: now, times_up, tracked })
+    }
+
+    fn waiting(&self, duration: Option<Span>, now: Timestamp) -> Self {
+        let eligible_when = duration.map(|duration| now + duration);
+        self.at(Phase::Ready { eligible_when, times_up: self.phase.times_up() })
+    }
+
+    fn deadline(&self, default: Option<Span>, now: Timestamp) -> Timestamp {
+        self.terms.manual_timeout.or(default).map_or(Timestamp::NEVER, |timeout| now + timeout)
+    }
+
+    fn at(&self, phase: Phase) -> Self {
+        Self { terms: self.terms, run: self.run, phase }
+    }
+
+    fn current(&self, run: Run) -> Result<(), Rejected> {
+        if run == self.run { Ok(()) } else { Err(Rejected::StaleRun { stale: run, current: self.run }) }
+    }
+
+    fn out_of_place(&self, event: &Event) -> Rejected {
+        Rejected::OutOfPlace { phase: self.phase.name(), event: event.name() }
+    }
+}
+
+fn due(eligible_when: Option<Timestamp>, now: Timestamp) -> Result<(), Rejected> {
+    match eligible_when {
+        Some(until) if until > now => Err(Rejected::NotEligible { until }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn in_time(times_up: Option<Timestamp>, now: Timestamp) -> Result<(), Rejected> {
+    match times_up {
+        Some(times_up) if times_up <= now => Err(Rejected::Overdue { times_up }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn passed(times_up: Option<Timestamp>, now: Timestamp) -> Result<(), Rejected> {
+    match times_up {
+        Some(times_up) if times_up <= now => Ok(()),
+        Some(_) | None => Err(Rejected::NotOverdue),
+    }
+}

@@ -1,0 +1,110 @@
+//! Points in time and lengths of time, as plain numbers that someone else read off a clock.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+
+/// A point in time: microseconds since the Unix epoch, Postgres' own resolution.
+///
+/// ```
+/// use pgasync_core::{Span, Timestamp};
+/// let start = Timestamp::from_micros(0);
+/// assert!(start + Span::seconds(1) < start + Span::seconds(2));
+/// assert_eq!(Timestamp::NEVER + Span::seconds(1), Timestamp::NEVER);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Later than every other time: Postgres' `infinity`.
+    pub const NEVER: Self = Self(i64::MAX);
+
+    /// The time this many microseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the Unix epoch; `i64::MAX` for [`Timestamp::NEVER`].
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+}
+
+/// Adding saturates, and never leaves [`Timestamp::NEVER`].
+impl Add<Span> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        if self == Self::NEVER {
+            return self;
+        }
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+/// The time from the right to the left one, saturating.
+impl Sub for Timestamp {
+    type Output = Span;
+
+    fn sub(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A length of time in microseconds; negative ones point into the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Span(i64);
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// This many microseconds.
+    #[must_use]
+    pub const fn micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// This many milliseconds.
+    #[must_use]
+    pub const fn millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// This many seconds.
+    #[must_use]
+    pub const fn seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Microseconds.
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// This span so many times over, saturating.
+    #[must_use]
+    pub const fn times(self, factor: i64) -> Self {
+        Self(self.0.saturating_mul(factor))
+    }
+}
+
+impl Add for Span {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let micros = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:06} s", micros / 1_000_000, micros % 1_000_000)
+    }
+}
