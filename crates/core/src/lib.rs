@@ -1,10 +1,13 @@
 //! What pgasync knows, free of IO.
 
 mod names;
+mod query;
 mod task;
 mod time;
 
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
+pub use query::statement::{Statement, StatementKind, statements};
+pub use query::{COPY_REFUSED, Class, classify};
 pub use task::diagram::{Transition, state_diagram, transitions};
 pub use task::event::{Event, EventName, Outcome, Request};
 pub use task::intention::Intention;

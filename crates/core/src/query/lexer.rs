@@ -1,0 +1,283 @@
+//! A lexer for Postgres' SQL, as far as telling statements apart needs one.
+//!
+//! Source of the rules: the manual's chapter "Lexical Structure", and `scan.l`. Strings are read
+//! as with `standard_conforming_strings` on.
+
+use std::ops::Range;
+
+/// What a token is; comments and whitespace are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A keyword or an identifier without quotes.
+    Word,
+    /// An identifier in double quotes.
+    Quoted,
+    /// Any kind of string, dollar-quoted ones included.
+    Text,
+    /// A number or a parameter.
+    Number,
+    /// `(` or `[`.
+    Open,
+    /// `)` or `]`.
+    Close,
+    /// `;`.
+    Semicolon,
+    /// `,`.
+    Comma,
+    /// One character of anything else.
+    Other,
+}
+
+/// A token, and where it stands in the text, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) span: Range<usize>,
+}
+
+/// The tokens of a text; any text has some reading, and what is left open ends with the text.
+pub(super) struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn byte(&self, ahead: usize) -> Option<u8> {
+        self.rest().get(ahead).copied()
+    }
+
+    fn skip_blanks_and_comments(&mut self) {
+        loop {
+            match (self.byte(0), self.byte(1)) {
+                (Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c), _) => self.at += 1,
+                (Some(b'-'), Some(b'-')) => {
+                    self.at += run_of(self.rest(), |b| b != b'\n' && b != b'\r');
+                }
+                (Some(b'/'), Some(b'*')) => self.skip_block_comment(),
+                (Some(_), _) | (None, _) => return,
+            }
+        }
+    }
+
+    /// Block comments nest.
+    fn skip_block_comment(&mut self) {
+        let mut depth = 0_usize;
+        loop {
+            match (self.byte(0), self.byte(1)) {
+                (Some(b'/'), Some(b'*')) => {
+                    depth += 1;
+                    self.at += 2;
+                }
+                (Some(b'*'), Some(b'/')) => {
+                    depth -= 1;
+                    self.at += 2;
+                    if depth == 0 {
+                        return;
+                    }
+                }
+                (Some(_), _) => self.at += 1,
+                (None, _) => return,
+            }
+        }
+    }
+
+    fn word(&mut self) -> Kind {
+        let length = run_of(self.rest(), continues_word);
+        let prefix = &self.rest()[..length];
+        let next = self.byte(length);
+        let (quote, unicode) = (next == Some(b'\''), next == Some(b'&') && matches!(prefix, b"u" | b"U"));
+        if quote && matches!(prefix, b"e" | b"E") {
+            self.at += 2;
+            self.skip_escaped();
+            return Kind::Text;
+        }
+        if quote && matches!(prefix, b"b" | b"B" | b"x" | b"X" | b"n" | b"N") {
+            self.at += 2;
+            self.skip_quoted(b'\'');
+            return Kind::Text;
+        }
+        match self.byte(length + 1) {
+            Some(b'\'') if unicode => {
+                self.at += 3;
+                self.skip_quoted(b'\'');
+                Kind::Text
+            }
+            Some(b'"') if unicode => {
+                self.at += 3;
+                self.skip_quoted(b'"');
+                Kind::Quoted
+            }
+            Some(_) | None => {
+                self.at += length;
+                Kind::Word
+            }
+        }
+    }
+
+    /// Goes past the closing quote; a doubled one does not close.
+    fn skip_quoted(&mut self, quote: u8) {
+        loop {
+            self.at += run_of(self.rest(), |b| b != quote);
+            match (self.byte(0), self.byte(1)) {
+                (Some(_), Some(next)) if next == quote => self.at += 2,
+                (Some(_), _) => {
+                    self.at += 1;
+                    return;
+                }
+                (None, _) => return,
+            }
+        }
+    }
+
+    /// As [`Self::skip_quoted`], where a backslash takes the character after it along.
+    fn skip_escaped(&mut self) {
+        loop {
+            match (self.byte(0), self.byte(1)) {
+                (Some(b'\\'), Some(_)) | (Some(b'\''), Some(b'\'')) => self.at += 2,
+                (Some(b'\''), _) => {
+                    self.at += 1;
+                    return;
+                }
+                (Some(_), _) => self.at += 1,
+                (None, _) => return,
+            }
+        }
+    }
+
+    /// A dollar: a quoted string with its tag, a parameter, or a stray sign.
+    fn dollar(&mut self) -> Kind {
+        let tag = self.rest()[1..].iter().position(|b| *b == b'$').map(|end| &self.rest()[..end + 2]);
+        if let Some(tag) = tag.filter(|tag| is_tag(&tag[1..tag.len() - 1])) {
+            self.at += tag.len();
+            let end = find(self.rest(), tag).map_or(self.rest().len(), |found| found + tag.len());
+            self.at += end;
+            return Kind::Text;
+        }
+        let digits = run_of(&self.rest()[1..], |b| b.is_ascii_digit());
+        self.at += 1 + digits;
+        if digits > 0 { Kind::Number } else { Kind::Other }
+    }
+
+    fn single(&mut self, kind: Kind) -> Kind {
+        self.at += 1;
+        kind
+    }
+}
+
+impl Iterator for Lexer<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        self.skip_blanks_and_comments();
+        let start = self.at;
+        let kind = match self.byte(0)? {
+            b'\'' => {
+                self.at += 1;
+                self.skip_quoted(b'\'');
+                Kind::Text
+            }
+            b'"' => {
+                self.at += 1;
+                self.skip_quoted(b'"');
+                Kind::Quoted
+            }
+            b'$' => self.dollar(),
+            b'0'..=b'9' => {
+                self.at += run_of(self.rest(), |b| b == b'.' || continues_word(b));
+                Kind::Number
+            }
+            b'(' | b'[' => self.single(Kind::Open),
+            b')' | b']' => self.single(Kind::Close),
+            b';' => self.single(Kind::Semicolon),
+            b',' => self.single(Kind::Comma),
+            b if starts_word(b) => self.word(),
+            _ => self.single(Kind::Other),
+        };
+        Some(Token { kind, span: start..self.at })
+    }
+}
+
+const fn starts_word(b: u8) -> bool {
+    b.is_ascii_alphabetic() || b == b'_' || b >= 0x80
+}
+
+const fn continues_word(b: u8) -> bool {
+    starts_word(b) || b.is_ascii_digit() || b == b'$'
+}
+
+fn is_tag(tag: &[u8]) -> bool {
+    let (first, others) = match tag.split_first() {
+        None => return true,
+        Some(split) => split,
+    };
+    starts_word(*first) && others.iter().all(|b| *b != b'$' && continues_word(*b))
+}
+
+fn run_of(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().position(|b| !belongs(*b)).unwrap_or(bytes.len())
+}
+
+/// Where the tag begins. The search skips from dollar to dollar, which a tag cannot contain.
+fn find(bytes: &[u8], tag: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let dollar = from + bytes.get(from..)?.iter().position(|b| *b == b'$')?;
+        if bytes[dollar..].starts_with(tag) {
+            return Some(dollar);
+        }
+        from = dollar + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Kind::{Close, Comma, Number, Open, Other, Quoted, Semicolon, Text, Word};
+
+    fn kinds(text: &str) -> Vec<Kind> {
+        Lexer::new(text).map(|token| token.kind).collect()
+    }
+
+    #[test]
+    fn comments_nest_and_end_with_the_line() {
+        assert_eq!(kinds("/* a /* b */ ; */ x -- ; \n y"), [Word, Word]);
+        assert_eq!(kinds("-- x\ry"), [Word]);
+        assert_eq!(kinds("/* never closed ; "), []);
+        assert_eq!(kinds("a - -- b"), [Word, Other]);
+    }
+
+    #[test]
+    fn strings_hide_what_is_in_them() {
+        assert_eq!(kinds("'a;''b;'"), [Text]);
+        assert_eq!(kinds(r"'a\'"), [Text], "a backslash is a backslash");
+        assert_eq!(kinds(r"E'a\';' ;"), [Text, Semicolon]);
+        assert_eq!(kinds("\"a;\"\"b\" U&\"x;\" u&';' n';' B'01'"), [Quoted, Quoted, Text, Text, Text]);
+        assert_eq!(kinds("'open ;"), [Text]);
+    }
+
+    #[test]
+    fn dollar_quotes_close_with_their_own_tag() {
+        assert_eq!(kinds("$$ ; $$"), [Text]);
+        assert_eq!(kinds("$a$ ; $$ $b$ $a$;"), [Text, Semicolon]);
+        assert_eq!(kinds("$def$ open ;"), [Text]);
+        assert_eq!(kinds("$1 a$b$ c"), [Number, Word, Word], "a word may hold dollars");
+        assert_eq!(kinds("$ä$ ; $ä$"), [Text]);
+        assert_eq!(kinds("$1$ ; $1$"), [Number, Other, Semicolon, Number, Other], "no tag begins with a digit");
+    }
+
+    #[test]
+    fn everything_else_is_small() {
+        assert_eq!(
+            kinds("f(1.5e3, x[2])::t"),
+            [Word, Open, Number, Comma, Word, Open, Number, Close, Close, Other, Other, Word]
+        );
+    }
+}

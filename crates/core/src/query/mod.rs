@@ -1,0 +1,180 @@
+//! How a query has to be sent: as it is, wrapped because it returns rows, or not at all.
+//!
+//! A driver that can take any result sends everything raw that is not refused. One that has to
+//! know a result's shape beforehand (dblink) drains what returns rows inside a wrapper.
+//!
+//! ```
+//! use pgasync_core::{Class, classify};
+//! assert_eq!(classify("/* hi */ select 1"), Class::Wrapped);
+//! assert_eq!(classify("vacuum; select 1"), Class::Raw);
+//! assert_eq!(classify("set x.y = 1; select 1"), Class::WrappedEach);
+//! assert_eq!(classify("copy t from stdin"), Class::Refused);
+//! assert_eq!(classify("-- nothing"), Class::Raw);
+//! ```
+
+mod lexer;
+pub(crate) mod statement;
+
+use statement::{Statement, StatementKind, statements};
+
+/// How a query has to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Class {
+    /// As it is.
+    Raw,
+    /// One statement that may return rows: inside a wrapper that drains them.
+    Wrapped,
+    /// Several statements that may all run inside a function, some of which return rows: each
+    /// inside the wrapper, in order.
+    WrappedEach,
+    /// Not at all: it copies from or to a client, and there is none.
+    Refused,
+}
+
+/// What the error of a refused query says.
+pub const COPY_REFUSED: &str =
+    "COPY FROM STDIN and COPY TO STDOUT need a client that a task does not have; copy from or to a file or program";
+
+/// Says how a query has to be sent.
+#[must_use]
+pub fn classify(text: &str) -> Class {
+    let found = statements(text);
+    if found.iter().any(|statement| statement.kind == StatementKind::CopyWithClient) {
+        return Class::Refused;
+    }
+    match found.as_slice() {
+        [] => Class::Raw,
+        [only] => match only.kind {
+            StatementKind::Rows | StatementKind::Write { .. } => Class::Wrapped,
+            StatementKind::Plain | StatementKind::Alone | StatementKind::CopyWithClient => Class::Raw,
+        },
+        several => {
+            if several.iter().all(runs_inside) && several.iter().any(Statement::returns_rows) {
+                Class::WrappedEach
+            } else {
+                Class::Raw
+            }
+        }
+    }
+}
+
+const fn runs_inside(statement: &Statement) -> bool {
+    match statement.kind {
+        StatementKind::Rows | StatementKind::Write { .. } | StatementKind::Plain => true,
+        StatementKind::Alone | StatementKind::CopyWithClient => false,
+    }
+}
+
+impl Statement {
+    /// Running it returns rows.
+    #[must_use]
+    pub const fn returns_rows(&self) -> bool {
+        match self.kind {
+            StatementKind::Rows => true,
+            StatementKind::Write { returning } => returning,
+            StatementKind::Plain | StatementKind::Alone | StatementKind::CopyWithClient => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn all(class: Class, texts: &[&str]) {
+        for text in texts {
+            assert_eq!(classify(text), class, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_returns_rows_is_wrapped() {
+        all(
+            Class::Wrapped,
+            &[
+                "select 1",
+                "  \n-- c\n/* a /* b */ */ SeLeCt 1;",
+                "values (1)",
+                "table t;",
+                "show all",
+                "explain delete from t",
+                "(select 1) union (select 2)",
+                "insert into t values (1)",
+                "update t set a = 1 returning a",
+                "delete from t",
+                "merge into t using s on true when matched then delete",
+                "with a as (select 1) select * from a",
+                "with recursive into_ as (select 1), b (x) as (values (1)) insert into t select * from b",
+                "with insert as (select 1) select * from insert",
+                "with a as (select 1) (select * from a)",
+                "select (select 1 as into_), 'into', \"into\" from t",
+                "select 1;;; -- done",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_safe_is_raw() {
+        all(
+            Class::Raw,
+            &[
+                "",
+                " ; -- \n",
+                "/* open select 1",
+                "call p()",
+                "/* c */ call p()",
+                "do $$ begin commit; end $$",
+                "vacuum (analyze) t",
+                "create index concurrently i on t (a)",
+                "create table t ()",
+                "select 1 into t",
+                "with a as (select 1) select * into t from a",
+                "begin; select 1; commit",
+                "select 1; vacuum",
+                "select 1; call p()",
+                "select 1; drop index concurrently i",
+                "insert into t values (1); insert into t values (2)",
+                "copy t from '/tmp/x'",
+                "selectx 1",
+                "\"select\" 1",
+                "prepare p as select 1; execute p",
+                "select 1; alter system set x = 1",
+                "select 1; reindex table concurrently t",
+            ],
+        );
+    }
+
+    #[test]
+    fn several_statements_are_wrapped_when_all_may_run_inside() {
+        all(
+            Class::WrappedEach,
+            &[
+                "set a.b = 1; select 1",
+                "create table t (); select 1; drop table t",
+                "insert into t values (1); delete from t returning *",
+                "copy t from '/tmp/x'; select 1",
+                "create rule r as on insert to t do also (notify a; notify b); select 1",
+                "create function f() returns int begin atomic select case when true then 1 end; select 2; end; select 1",
+                "create database_like (a int); select 1",
+            ],
+        );
+        all(Class::Raw, &["create database d; select 1"]);
+    }
+
+    #[test]
+    fn copying_from_or_to_a_client_is_refused() {
+        all(
+            Class::Refused,
+            &[
+                "copy t from stdin",
+                "COPY t (a, b) FROM STDIN WITH (format csv)",
+                "copy (select 1) to stdout",
+                "select 1; copy t to /* c */ STDOUT",
+                "copy t from stdout",
+            ],
+        );
+        all(Class::Raw, &["copy stdin from '/tmp/x'", "copy t from 'stdin'", "do $$copy t from stdin$$"]);
+    }
+}
