@@ -137,7 +137,7 @@ pub(crate) fn stimuli() -> Vec<Event> {
 }
 
 fn intentions() -> Vec<Option<Intention>> {
-    let mut all = vec![None, Some(Intention::Timeout)];
+    let mut all = vec![None, Some(Intention::Timeout { message: None })];
     for status in FinishStatus::ALL {
         let request = Request { status, error: Some("asked".to_owned()), duration: Some(Span::seconds(3)) };
         all.push(Intention::of(&request).ok());

@@ -14,8 +14,11 @@ pub enum Intention {
         /// What the requester said.
         message: Option<String>,
     },
-    /// End it, because its deadline has passed.
-    Timeout,
+    /// End it, because its time is up; a query that committed first is FINISHED all the same.
+    Timeout {
+        /// What the requester said, if it was a requester.
+        message: Option<String>,
+    },
     /// Stop it and let it wait again; a query that committed first is FINISHED all the same.
     Pause {
         /// How long to wait, if at all.
@@ -51,7 +54,7 @@ impl Intention {
             FinishStatus::Deferred => Self::Defer { duration: duration.ok_or(Rejected::DurationMissing)? },
             FinishStatus::Finished => finish(FinalStatus::Finished, error),
             FinishStatus::Failed => finish(FinalStatus::Failed, error),
-            FinishStatus::TimedOut => finish(FinalStatus::TimedOut, error),
+            FinishStatus::TimedOut => Self::Timeout { message: error.clone() },
             FinishStatus::Doa => finish(FinalStatus::Doa, error),
         })
     }
@@ -60,7 +63,7 @@ impl Intention {
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         match self {
-            Self::Cancel { .. } | Self::Timeout | Self::Finish { .. } => true,
+            Self::Cancel { .. } | Self::Timeout { .. } | Self::Finish { .. } => true,
             Self::Pause { .. } | Self::Yield | Self::Defer { .. } => false,
         }
     }
@@ -71,7 +74,7 @@ impl Intention {
     pub const fn waits_for_the_end(&self) -> bool {
         match self {
             Self::Finish { .. } | Self::Yield | Self::Defer { .. } => true,
-            Self::Cancel { .. } | Self::Timeout | Self::Pause { .. } => false,
+            Self::Cancel { .. } | Self::Timeout { .. } | Self::Pause { .. } => false,
         }
     }
 

@@ -91,12 +91,11 @@ pub struct Past {
     pub consumed: Option<Timestamp>,
     pub yielded: Option<Timestamp>,
     pub times_up: Option<Timestamp>,
-    pub eligible_when: Option<Timestamp>,
 }
 
 impl Past {
     /// It was pushed, and that was all.
-    pub const NOTHING: Self = Self { consumed: None, yielded: None, times_up: None, eligible_when: None };
+    pub const NOTHING: Self = Self { consumed: None, yielded: None, times_up: None };
 }
 
 /// A phase's name, without what it carries.
@@ -145,14 +144,11 @@ impl Phase {
     /// The columns that an end would leave as they are.
     pub(crate) const fn past(&self) -> Past {
         match *self {
-            Self::Ready { eligible_when, times_up } => Past { eligible_when, times_up, ..Past::NOTHING },
-            Self::Offered { times_up } => Past { times_up, ..Past::NOTHING },
+            Self::Ready { times_up, .. } | Self::Offered { times_up } => Past { times_up, ..Past::NOTHING },
             Self::Claimed { consumed, times_up, .. }
             | Self::Launched { consumed, times_up, .. }
             | Self::Pulled { consumed, times_up } => Past { consumed: Some(consumed), times_up, ..Past::NOTHING },
-            Self::Yielded { consumed, yielded, times_up, .. } => {
-                Past { consumed, yielded: Some(yielded), times_up, eligible_when: None }
-            }
+            Self::Yielded { consumed, yielded, times_up, .. } => Past { consumed, yielded: Some(yielded), times_up },
             Self::Finished { past, .. } => past,
         }
     }

@@ -97,12 +97,7 @@ impl Row {
 
     fn finished(&self) -> Result<Phase, Malformed> {
         let status = self.finish_status.and_then(FinishStatus::terminal).ok_or(Malformed::NoFinalStatus)?;
-        let past = Past {
-            consumed: self.consumed,
-            yielded: self.yielded,
-            times_up: self.times_up,
-            eligible_when: self.eligible_when,
-        };
+        let past = Past { consumed: self.consumed, yielded: self.yielded, times_up: self.times_up };
         let end = End {
             status,
             processed: self.processed.unwrap_or(Timestamp::NEVER),
@@ -139,10 +134,10 @@ impl Task {
     /// The row that says where this task stands.
     #[must_use]
     pub fn row(&self) -> Row {
-        let Past { consumed, yielded, times_up, eligible_when } = self.phase.past();
-        let base = Row { consumed, yielded, times_up, eligible_when, run: self.run.0, ..Row::default() };
+        let Past { consumed, yielded, times_up } = self.phase.past();
+        let base = Row { consumed, yielded, times_up, run: self.run.0, ..Row::default() };
         match &self.phase {
-            Phase::Ready { .. } => base,
+            Phase::Ready { eligible_when, .. } => Row { eligible_when: *eligible_when, ..base },
             Phase::Offered { .. } | Phase::Claimed { .. } | Phase::Launched { .. } | Phase::Pulled { .. } => {
                 Row { tracked: Some(true), ..base }
             }

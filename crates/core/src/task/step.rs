@@ -10,7 +10,7 @@ use crate::names::Run;
 use crate::time::{Span, Timestamp};
 
 /// What `processing_error` says of a task whose deadline passed.
-pub const TIMED_OUT: &str = "timed out";
+pub const TIMED_OUT: &str = "the task did not finish in time";
 
 impl Task {
     /// The task after the event, or why the event changes nothing.
@@ -146,7 +146,7 @@ impl Task {
             Event::Request(request) => intend(Intention::of(request)?),
             Event::Deadline => {
                 passed(times_up, now)?;
-                intend(Intention::Timeout)
+                intend(Intention::Timeout { message: None })
             }
             Event::QueryEnded { run, outcome } => {
                 self.current(*run)?;
@@ -209,15 +209,18 @@ impl Task {
             (Some(Intention::Yield), _) => self.yielding(now),
             (Some(Intention::Defer { duration }), _) => self.waiting(Some(*duration), now),
             // It committed before anything could reach it.
-            (None | Some(Intention::Cancel { .. } | Intention::Timeout | Intention::Pause { .. }), Outcome::Ok) => {
+            (
+                None | Some(Intention::Cancel { .. } | Intention::Timeout { .. } | Intention::Pause { .. }),
+                Outcome::Ok,
+            ) => {
                 if self.terms.asynchronous_finish {
                     self.yielding(now)
                 } else {
                     self.finished(FinalStatus::Finished, None, now)
                 }
             }
-            (Some(Intention::Timeout), Outcome::Error(_) | Outcome::Unknown(_)) => {
-                self.finished(FinalStatus::TimedOut, Some(TIMED_OUT.to_owned()), now)
+            (Some(Intention::Timeout { message }), Outcome::Error(_) | Outcome::Unknown(_)) => {
+                self.timed_out(message.as_ref(), now)
             }
             (Some(Intention::Cancel { message }), Outcome::Error(_)) => {
                 self.finished(FinalStatus::Canceled, message.clone(), now)
@@ -233,17 +236,18 @@ impl Task {
 
     /// Over, as far as the table goes; the slot stays taken until the session is known to be gone.
     fn abandoned(&self, intention: Option<&Intention>, now: Timestamp) -> Self {
-        let mut task = match intention {
-            Some(Intention::Finish { status, error }) => self.finished(*status, error.clone(), now),
+        let message = match intention {
+            Some(Intention::Timeout { message }) => message.as_ref(),
             None
             | Some(
                 Intention::Cancel { .. }
-                | Intention::Timeout
+                | Intention::Finish { .. }
                 | Intention::Pause { .. }
                 | Intention::Yield
                 | Intention::Defer { .. },
-            ) => self.finished(FinalStatus::TimedOut, Some(TIMED_OUT.to_owned()), now),
+            ) => None,
         };
+        let mut task = self.timed_out(message, now);
         if let Phase::Finished { end, .. } = &mut task.phase {
             end.tracked = Some(true);
         }
@@ -257,7 +261,7 @@ impl Task {
             FinishStatus::Finished => Ok(self.finished(FinalStatus::Finished, error.clone(), now)),
             FinishStatus::Failed => Ok(self.finished(FinalStatus::Failed, error.clone(), now)),
             FinishStatus::Canceled => Ok(self.finished(FinalStatus::Canceled, error.clone(), now)),
-            FinishStatus::TimedOut => Ok(self.finished(FinalStatus::TimedOut, error.clone(), now)),
+            FinishStatus::TimedOut => Ok(self.timed_out(error.as_ref(), now)),
             FinishStatus::Doa => Ok(self.finished(FinalStatus::Doa, error.clone(), now)),
             FinishStatus::Yielded => Ok(self.yielding(now)),
             FinishStatus::Paused => Ok(self.waiting(*duration, now)),
@@ -267,12 +271,18 @@ impl Task {
 
     fn overdue(&self, now: Timestamp) -> Result<Self, Rejected> {
         passed(self.phase.times_up(), now)?;
-        Ok(self.finished(FinalStatus::TimedOut, Some(TIMED_OUT.to_owned()), now))
+        Ok(self.timed_out(None, now))
     }
 
     fn finished(&self, status: FinalStatus, error: Option<String>, now: Timestamp) -> Self {
-        let end = End { status, processed: now, error, tracked: Some(false) };
+        let tracked = self.holds_slot().then_some(false);
+        let end = End { status, processed: now, error, tracked };
         self.at(Phase::Finished { end, past: self.phase.past() })
+    }
+
+    fn timed_out(&self, message: Option<&String>, now: Timestamp) -> Self {
+        let error = message.map_or_else(|| TIMED_OUT.to_owned(), Clone::clone);
+        self.finished(FinalStatus::TimedOut, Some(error), now)
     }
 
     /// Yielding twice changes nothing; a slot is kept, never taken, by it.
