@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# Tests, and all that CI runs. Sourced by ./dev.
+
+matrix_majors="11 13 15 16 17 18"
+# Losing power is not among what these tests try; killing servers is, and needs no fsync.
+test_settings="fsync=off full_page_writes=off"
+
+# Sets `runner` to nextest, or to what comes closest.
+choose_runner() { # PROFILE
+    if need_nextest; then
+        runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
+    else
+        case $1 in
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos::) ;;
+            matrix) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos::) ;;
+            chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::) ;;
+        esac
+    fi
+}
+
+# The binary and the tests, built before any server is started.
+build_tests() {
+    need_psql
+    build -p pgasync
+    build --workspace --tests
+    PATH=$(target_dir)/debug:$PATH
+    cd "$root"
+}
+
+# dev_test [FILTER...]: without a filter the examples in the documentation run too.
+dev_test() {
+    build_tests
+    [ $# != 0 ] || cargo test --quiet --workspace --doc "${locked[@]}"
+    choose_runner default
+    [ "${runner[1]}" = test ] || runner+=(--workspace)
+    PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
+}
+
+# dev_check [PART...]: all parts, or the ones named.
+dev_check() {
+    local part
+    cd "$root"
+    need_cargo
+    need_linker
+    for part in "${@:-style layers test chaos matrix}"; do
+        # shellcheck disable=SC2086 # the default is a list of words
+        for part in $part; do
+            say "check: $part"
+            case $part in
+                style) check_style ;;
+                layers) check_layers ;;
+                test) "$root/dev" test ;;
+                chaos) check_chaos ;;
+                matrix) check_matrix ;;
+                *) die "no such part: $part (style layers test chaos matrix)" ;;
+            esac
+        done
+    done
+    say "check: done"
+}
+
+check_style() {
+    cargo fmt --all --check
+    cargo clippy --quiet --workspace --all-targets "${locked[@]}" -- -D warnings
+    RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --workspace --no-deps "${locked[@]}"
+}
+
+# Each "must not" beside a "must", so that a misspelt name cannot pass.
+check_layers() {
+    depends() { cargo tree --quiet -p "$1" -e normal -i "$2" >/dev/null 2>&1; }
+    depends pgasync-store tokio || die "layers: pgasync-store should depend on tokio"
+    depends pgasync pgasync-core || die "layers: pgasync should depend on pgasync-core"
+    ! depends pgasync-core tokio || die "layers: pgasync-core must not depend on tokio"
+    ! depends pgasync-core tokio-postgres || die "layers: pgasync-core must not depend on tokio-postgres"
+    ! depends pgasync-sql tokio || die "layers: pgasync-sql must not depend on tokio"
+    ! depends pgasync-store pgasync-runner || die "layers: pgasync-store must not depend on pgasync-runner"
+}
+
+check_chaos() {
+    build_tests
+    choose_runner chaos
+    grep -q '^mod chaos' tests/tests/suite/main.rs || return 0
+    PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
+}
+
+# Every major that is not the default one (`test` had that): install twice with psql, then the suite.
+check_matrix() {
+    local major install='pgasync sql all | psql -qX -v ON_ERROR_STOP=1 >/dev/null'
+    build_tests
+    choose_runner matrix
+    for major in $matrix_majors; do
+        [ "$major" != "$(default_major)" ] || continue
+        say "check: Postgres $major"
+        PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$major" \
+            bash -euo pipefail -c "$install; $install; "'exec "$@"' - "${runner[@]}"
+    done
+}

@@ -30,15 +30,15 @@ cluster_init() {
         --encoding=UTF8 --locale=C >"$dir/initdb.log" 2>&1 || die "initdb failed: $(tail -n 5 "$dir/initdb.log")"
     # Members of the role with_password (a test makes it when it wants it) must give one, as dblink demands.
     cat >"$dir/data/pg_hba.conf" <<-HBA
-	host all +with_password 127.0.0.1/32 scram-sha-256
+	host all +with_password samehost scram-sha-256
 	local all +with_password scram-sha-256
 	local all all trust
-	host all all 127.0.0.1/32 trust
+	host all all samehost trust
 	local replication all trust
-	host replication all 127.0.0.1/32 trust
+	host replication all samehost trust
 	HBA
     cat >>"$dir/data/postgresql.conf" <<-CONF
-	listen_addresses = '127.0.0.1'
+	listen_addresses = '127.0.0.1, ::1'
 	unix_socket_directories = '$dir'
 	max_connections = 300
 	shared_buffers = '256MB'
@@ -69,7 +69,7 @@ cluster_start() {
             echo "port = $port" >>"$dir/data/postgresql.conf"
         fi
         if as_postgres "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 120 start >/dev/null 2>&1; then
-            [ -e "$dir/env" ] || cluster_env "$port" "$bin" "$dir" >"$dir/env"
+            [ -e "$dir/env" ] || cluster_env "$major" "$port" "$bin" "$dir" >"$dir/env"
             return
         fi
         [ "$try" = 8 ] || sleep 0.5 # the port was taken, or what a killed postmaster left behind is still going
@@ -80,12 +80,13 @@ cluster_start() {
 cluster_env() {
     cat <<-ENV
 	PGHOST=127.0.0.1
-	PGPORT=$1
+	PGPORT=$2
 	PGUSER=postgres
 	PGDATABASE=postgres
-	DATABASE_URL=postgres://postgres@127.0.0.1:$1/postgres
-	PGASYNC_PG_BIN=$2
-	PGASYNC_PG_DIR=$3
+	DATABASE_URL=postgres://postgres@127.0.0.1:$2/postgres
+	PGASYNC_PG=$1
+	PGASYNC_PG_BIN=$3
+	PGASYNC_PG_DIR=$4
 	ENV
 }
 

@@ -1,1 +1,38 @@
 //! The harness of pgasync's suites.
+//!
+//! A test gets a database of its own on the cluster that `./dev test` or `./dev pg MAJOR` started, an [`Engine`] to
+//! serve it, and helpers that wait for what should happen, and print the task table when it does not:
+//!
+//! ```no_run
+//! # async fn a_pushed_task_runs() {
+//! use pgasync_tests::{Database, Engine, SqlEngine};
+//!
+//! let database = Database::create().await;
+//! let mut engine = SqlEngine::attach(&database);
+//! engine.lead().await;
+//! database.run("select async.push_tasks(array[async.task('select 0', 'SELF')])").await;
+//! database.wait_for("select bool_and(processed is not null) from async.task").await;
+//! # }
+//! ```
+//!
+//! A test that kills servers takes a [`PrivateCluster`] instead, and belongs in a module below `chaos`.
+
+mod cluster;
+mod database;
+mod engine;
+mod private;
+mod scratch;
+mod signal;
+mod sql_engine;
+mod target;
+mod wait;
+
+pub use cluster::Cluster;
+pub use database::Database;
+pub use engine::{Engine, Outcome};
+pub use private::PrivateCluster;
+pub use scratch::Scratch;
+pub use signal::{Signal, send};
+pub use sql_engine::SqlEngine;
+pub use target::Target;
+pub use wait::PATIENCE;

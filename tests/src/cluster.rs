@@ -1,0 +1,57 @@
+//! The Postgres cluster that tests run on.
+
+use std::env;
+
+use pgasync_store::{Session, Settings};
+
+/// A cluster that runs, with a superuser who needs no password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl Cluster {
+    /// The cluster that `./dev` started for this run of the tests.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn shared() -> Self {
+        let (Ok(host), Some(port)) = (env::var("PGHOST"), env::var("PGPORT").ok().and_then(|port| port.parse().ok()))
+        else {
+            panic!("these tests need a Postgres to themselves: run them with ./dev test, or ./dev pg MAJOR cargo test");
+        };
+        Self { host, port }
+    }
+
+    /// How to reach one of its databases as the superuser.
+    #[must_use]
+    pub fn settings(&self, database: &str) -> Settings {
+        Settings::resolve(&self.conninfo(database), |_| None).expect("the harness writes connection strings that parse")
+    }
+
+    /// The same as a connection string, for dblink and for programs.
+    #[must_use]
+    pub fn conninfo(&self, database: &str) -> String {
+        format!("host={} port={} dbname={database} user=postgres sslmode=disable", self.host, self.port)
+    }
+
+    /// A session in the database `postgres`.
+    ///
+    /// # Panics
+    /// When the cluster cannot be reached.
+    pub async fn administrator(&self) -> Session {
+        self.settings("postgres").connect().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Whether a backend is there, and what it does: `active`, `idle`, ...
+    pub async fn backend_state(&self, pid: i32) -> Option<String> {
+        self.administrator()
+            .await
+            .query_opt("select coalesce(state, 'starting') from pg_stat_activity where pid = $1", &[&pid])
+            .await
+            .expect("pg_stat_activity is readable")
+            .map(|row| row.get(0))
+    }
+}

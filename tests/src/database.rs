@@ -1,0 +1,147 @@
+//! A database with pgasync installed, for one test.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Deref;
+
+use pgasync_store::{Part, Session, install};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::cluster::Cluster;
+use crate::scratch::Scratch;
+
+/// A server database of its own for one test, and a session in it.
+///
+/// Derefs to [`Scratch`], which drops it.
+#[derive(Debug)]
+pub struct Database {
+    session: Session,
+    scratch: Scratch,
+}
+
+impl Database {
+    /// A database on the shared cluster with all parts installed.
+    pub async fn create() -> Self {
+        Self::create_on(&Cluster::shared()).await
+    }
+
+    /// The same on another cluster.
+    pub async fn create_on(cluster: &Cluster) -> Self {
+        let template = installed_template(cluster).await;
+        let scratch = Scratch::copy(cluster, &template).await;
+        Self { session: scratch.connect().await, scratch }
+    }
+
+    /// The session that the helpers below use.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Opens the helpers' session anew, after the server was down.
+    pub async fn reconnect(&mut self) {
+        self.session = self.scratch.connect().await;
+    }
+
+    /// Runs statements that must succeed.
+    ///
+    /// # Panics
+    /// When one fails.
+    pub async fn run(&self, sql: &str) {
+        self.session.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)));
+    }
+
+    /// Runs statements of which one must fail; gives its SQLSTATE and message.
+    ///
+    /// # Panics
+    /// When none does.
+    pub async fn refused(&self, sql: &str) -> (String, String) {
+        let error = self.session.batch_execute(sql).await.expect_err(sql);
+        let said = error.as_db_error().unwrap_or_else(|| panic!("{sql}\nnot refused by the server: {error}"));
+        (said.code().code().to_owned(), said.message().to_owned())
+    }
+
+    /// The rows of a query that must succeed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn rows(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Vec<Row> {
+        self.session.query(sql, parameters).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)))
+    }
+
+    /// The first column of the one row of a query, as text; `None` for a null.
+    ///
+    /// # Panics
+    /// When it fails, or gives another number of rows.
+    pub async fn text(&self, sql: &str) -> Option<String> {
+        let rows = self.rows(&format!("select q::text from ({sql}) as r(q)"), &[]).await;
+        assert_eq!(rows.len(), 1, "{sql}\nshould give one row");
+        rows[0].get(0)
+    }
+
+    /// The same as a number.
+    ///
+    /// # Panics
+    /// As there, and when it is not a number.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let text = self.text(sql).await.unwrap_or_else(|| panic!("{sql}\nis null"));
+        text.parse().unwrap_or_else(|_| panic!("{sql}\nis no number: {text}"))
+    }
+}
+
+impl Deref for Database {
+    type Target = Scratch;
+
+    fn deref(&self) -> &Scratch {
+        &self.scratch
+    }
+}
+
+/// An error of the driver with what the server said.
+pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
+    let Some(said) = error.as_db_error() else { return error.to_string() };
+    let more = [said.detail(), said.hint(), said.where_()].into_iter().flatten().map(|line| format!("\n{line}"));
+    format!("{}: {}{}", said.code().code(), said.message(), more.collect::<String>())
+}
+
+/// The name of a database with this version installed, made by whichever test (each is a process) comes first.
+async fn installed_template(cluster: &Cluster) -> String {
+    let mut hasher = DefaultHasher::new();
+    pgasync_sql::all().hash(&mut hasher);
+    let name = format!("pgasync_template_{:016x}", hasher.finish());
+
+    let administrator = cluster.administrator().await;
+    let exists = format!("select from pg_database where datname = '{name}'");
+    if !is_there(&administrator, &exists).await {
+        administrator.batch_execute("select pg_advisory_lock(7203, 1)").await.expect("the lock is free in the end");
+        if !is_there(&administrator, &exists).await {
+            build_template(cluster, &administrator, &name).await;
+        }
+    }
+    name
+}
+
+async fn is_there(session: &Session, sql: &str) -> bool {
+    session.query_opt(sql, &[]).await.expect("the catalog is readable").is_some()
+}
+
+/// Under another name until it is complete.
+async fn build_template(cluster: &Cluster, administrator: &Session, name: &str) {
+    let building = format!("{name}_new");
+    for sql in [format!("drop database if exists {building}"), format!("create database {building} template template0")]
+    {
+        administrator.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)));
+    }
+    let session = cluster.settings(&building).connect().await.unwrap_or_else(|error| panic!("{error}"));
+    install(&session, Part::All).await.unwrap_or_else(|error| panic!("{error}"));
+    session.close().await;
+    let rename = format!("alter database {building} rename to {name}");
+    for _ in 0..50 {
+        // The session's backend may need a moment to be gone.
+        if administrator.batch_execute(&rename).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("cannot rename {building}");
+}

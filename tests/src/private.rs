@@ -1,0 +1,114 @@
+//! A cluster for one test, which may do to it what it likes.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use crate::cluster::Cluster;
+use crate::signal::{Signal, send};
+
+/// A cluster of its own, removed when this is dropped. Derefs to [`Cluster`].
+///
+/// It is started by `./dev cluster`, as every other cluster is.
+#[derive(Debug)]
+pub struct PrivateCluster {
+    cluster: Cluster,
+    major: String,
+    folder: PathBuf,
+}
+
+impl PrivateCluster {
+    /// Starts one of the major that the tests run on, with settings such as `max_connections=50`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(settings: &[&str]) -> Self {
+        let major = env::var("PGASYNC_PG").unwrap_or_else(|_| "15".into());
+        // Below /tmp, where the unprivileged user who runs the server can reach it, and socket names stay short.
+        let folder = PathBuf::from(format!("/tmp/pgasync-test.{}.{:08x}", std::process::id(), random()));
+        let cluster = start(&major, &folder, settings);
+        Self { cluster, major, folder }
+    }
+
+    /// Stops it in order; sessions are ended.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub fn stop(&self) {
+        dev(&["cluster", "stop", &self.folder.display().to_string()]);
+    }
+
+    /// Kills the postmaster as if the machine had failed; its backends follow within moments.
+    ///
+    /// # Panics
+    /// When it was not running.
+    pub fn kill(&self) {
+        assert!(send(Signal::Kill, self.postmaster_pid()), "the postmaster was gone already");
+    }
+
+    /// Starts it again, on the same port, after [`PrivateCluster::stop`] or [`PrivateCluster::kill`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&self) {
+        let again = start(&self.major, &self.folder, &[]);
+        assert_eq!(again, self.cluster, "a restarted cluster is where it was");
+    }
+
+    /// The process id of its postmaster.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn postmaster_pid(&self) -> i32 {
+        let file = self.folder.join("data/postmaster.pid");
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        text.lines().next().and_then(|line| line.trim().parse().ok()).expect("the first line is the pid")
+    }
+}
+
+impl Deref for PrivateCluster {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Drop for PrivateCluster {
+    fn drop(&mut self) {
+        let removed = script().args(["cluster", "remove"]).arg(&self.folder).status();
+        if !removed.is_ok_and(|status| status.success()) {
+            eprintln!("left behind: {}", self.folder.display());
+        }
+    }
+}
+
+fn start(major: &str, folder: &Path, settings: &[&str]) -> Cluster {
+    let folder = folder.display().to_string();
+    let printed = dev(&[&["cluster", "start", major, &folder], settings].concat());
+    let variables: BTreeMap<_, _> = printed.lines().filter_map(|line| line.split_once('=')).collect();
+    let port = variables["PGPORT"].parse().expect("a port is a number");
+    Cluster { host: variables["PGHOST"].to_owned(), port }
+}
+
+fn script() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev"))
+}
+
+fn dev(arguments: &[&str]) -> String {
+    let done = script().args(arguments).output().expect("./dev is a program");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "./dev {}: {said}", arguments.join(" "));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// Differs from call to call, as the keys of a hash map do.
+fn random() -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}

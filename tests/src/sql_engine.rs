@@ -1,0 +1,132 @@
+//! The SQL engine: a session that runs `CALL async.main()`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pgasync_store::{Notice, Session, Settings};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::database::{Database, in_words};
+use crate::engine::{Engine, Outcome};
+use crate::signal::{Signal, send};
+use crate::wait::PATIENCE;
+
+/// `CALL async.main()` in a session of its own.
+#[derive(Debug)]
+pub struct SqlEngine {
+    settings: Settings,
+    notices: Arc<Mutex<Vec<Notice>>>,
+    call: Option<Call>,
+}
+
+#[derive(Debug)]
+struct Call {
+    pid: i32,
+    ended: JoinHandle<Outcome>,
+}
+
+impl SqlEngine {
+    /// The process id of its backend.
+    ///
+    /// # Panics
+    /// When it was not started.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.call.as_ref().expect("the engine was started").pid
+    }
+
+    /// Starts any call that leads, `call async.main(_manual_mode => true)` say.
+    ///
+    /// # Panics
+    /// When the database cannot be reached, or the engine runs already.
+    pub async fn start_with(&mut self, call: &str) {
+        assert!(self.call.is_none(), "the engine runs already");
+        let notices = Arc::clone(&self.notices);
+        let keep = move |notice| notices.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+        let session = self.settings.connect_with(keep).await.unwrap_or_else(|error| panic!("{error}"));
+        let pid = session.query_one("select pg_backend_pid()", &[]).await.expect("the session is new").get(0);
+        let call = call.to_owned();
+        let ended = tokio::spawn(async move {
+            let outcome = match session.batch_execute(&call).await {
+                Ok(()) => Outcome::Returned,
+                Err(error) => Outcome::Failed(in_words(&error)),
+            };
+            session.close().await;
+            outcome
+        });
+        self.call = Some(Call { pid, ended });
+    }
+
+    async fn administrator(&self) -> Session {
+        self.settings.connect().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn signal_backend(&self, function: &str) {
+        let sql = format!("select {function}($1)");
+        self.administrator().await.query(&sql, &[&self.pid()]).await.expect("a superuser may signal");
+    }
+}
+
+impl Engine for SqlEngine {
+    const NAME: &'static str = "sql";
+
+    fn attach(database: &Database) -> Self {
+        let settings = database.settings().with_application_name("pgasync main");
+        Self { settings, notices: Arc::default(), call: None }
+    }
+
+    async fn start(&mut self) {
+        self.start_with("call async.main()").await;
+    }
+
+    async fn start_forced(&mut self) {
+        self.start_with("call async.main(_force => true)").await;
+    }
+
+    async fn stop(&mut self) -> Outcome {
+        self.signal_backend("pg_cancel_backend").await;
+        self.wait_until_ended().await
+    }
+
+    async fn crash(&mut self) {
+        send(Signal::Kill, self.pid());
+        self.wait_until_ended().await;
+    }
+
+    async fn terminate(&mut self) {
+        self.signal_backend("pg_terminate_backend").await;
+        self.wait_until_ended().await;
+    }
+
+    async fn is_leading(&self) -> bool {
+        let Some(call) = &self.call else { return false };
+        let sql = "select coalesce((select pid from async.control) = $1, false)";
+        let published = self.administrator().await.query_one(sql, &[&call.pid]).await.expect("control is readable");
+        published.get(0) && !call.ended.is_finished()
+    }
+
+    async fn wait_until_leading(&mut self) {
+        let begin = Instant::now();
+        while !self.is_leading().await {
+            let gone = self.call.as_ref().is_none_or(|call| call.ended.is_finished());
+            if gone || begin.elapsed() > PATIENCE {
+                let outcome = if gone { Some(self.wait_until_ended().await) } else { None };
+                panic!("does not lead: {outcome:?}, having said {:?}", self.notices());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn wait_until_ended(&mut self) -> Outcome {
+        let Call { pid, ended } = self.call.take().expect("the engine was started");
+        match timeout(PATIENCE, ended).await {
+            Ok(outcome) => outcome.expect("the call does not panic"),
+            Err(_) => panic!("main() in backend {pid} did not end within {PATIENCE:?}"),
+        }
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,86 @@
+//! Waiting for what should happen.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use crate::database::Database;
+
+/// How long a test waits for what should take well under a second, on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+const REPORT_ROWS_MAX: usize = 40;
+
+impl Database {
+    /// Waits until `condition`, a query for one boolean, is true.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`], with the task table and the server's log.
+    pub async fn wait_for(&self, condition: &str) {
+        self.wait_for_within(condition, PATIENCE).await;
+    }
+
+    /// The same, within a time of one's own.
+    ///
+    /// # Panics
+    /// As there.
+    pub async fn wait_for_within(&self, condition: &str, patience: Duration) {
+        let begin = Instant::now();
+        while !self.holds(condition).await {
+            assert!(begin.elapsed() < patience, "not within {patience:?}: {condition}\n{}", self.report().await);
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Waits until every task is finished.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`], as above.
+    pub async fn wait_until_finished(&self) {
+        self.wait_for("select not exists (select from async.task where processed is null)").await;
+    }
+
+    /// Whether `condition`, a query for one boolean, is true now; null is false.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn holds(&self, condition: &str) -> bool {
+        let rows = self.rows(condition, &[]).await;
+        rows.first().and_then(|row| row.get::<_, Option<bool>>(0)).unwrap_or(false)
+    }
+
+    /// Asserts that `condition` is true, and shows the tables when it is not.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn assert_holds(&self, condition: &str) {
+        assert!(self.holds(condition).await, "false: {condition}\n{}", self.report().await);
+    }
+
+    /// The control row, the last tasks and the end of the server's log, for people.
+    pub async fn report(&self) -> String {
+        let mut text = String::new();
+        for (title, sql) in [
+            ("control", "select c::text from async.control as c"),
+            (
+                "states",
+                "select (async.task_execution_state(t), t.finish_status, count(*))::text from async.task as t group by async.task_execution_state(t), t.finish_status",
+            ),
+            ("tasks", "select t::text from async.task as t order by t.task_id desc"),
+            ("server_log", "select l::text from async.server_log as l order by l.server_log desc"),
+        ] {
+            let _ = writeln!(text, "-- {title}");
+            // A report must not fail: it is asked for when something else has.
+            match self.session().query(&format!("{sql} limit {REPORT_ROWS_MAX}"), &[]).await {
+                Ok(rows) => rows.iter().for_each(|row| {
+                    let _ = writeln!(text, "{}", row.get::<_, String>(0));
+                }),
+                Err(error) => {
+                    let _ = writeln!(text, "{}", crate::database::in_words(&error));
+                }
+            }
+        }
+        text
+    }
+}

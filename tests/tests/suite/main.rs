@@ -1,0 +1,5 @@
+//! Everything that needs a Postgres. One binary: linking is what costs.
+//!
+//! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`).
+
+mod install;
