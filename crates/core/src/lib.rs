@@ -1,11 +1,14 @@
 //! What pgasync knows, free of IO.
 
 mod names;
+mod plan;
 mod query;
 mod task;
 mod time;
 
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
+pub use plan::lane::{Head, Kind, Lane, Turn};
+pub use plan::{Choice, Plan, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};
 pub use query::{COPY_REFUSED, Class, classify};
 pub use task::diagram::{Transition, state_diagram, transitions};

@@ -1,0 +1,68 @@
+//! What waits, as the plan sees it: heads in lanes.
+
+use crate::names::{PoolName, Priority, Run, TargetName, TaskId};
+use crate::task::phase::Phase;
+use crate::task::{Task, Terms};
+use crate::time::Timestamp;
+
+/// Whose turn it is: lower priority first, then what was pushed earlier, then the lower id.
+///
+/// Source: the manual's `order by priority, entered, task_id`. The id makes it total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Turn {
+    /// Lower goes first.
+    pub priority: Priority,
+    /// When it was pushed.
+    pub entered: Timestamp,
+    /// Which task it is.
+    pub task: TaskId,
+}
+
+/// How the tasks of a lane are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Kind {
+    /// The orchestrator sends their queries: each needs a worker.
+    Run,
+    /// Clients pull them: they need no worker.
+    Pull,
+}
+
+/// The waiting tasks that can only block each other: one pool, one target, one kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Lane {
+    /// What they count against.
+    pub pool: PoolName,
+    /// Where they run.
+    pub target: TargetName,
+    /// How they run.
+    pub kind: Kind,
+}
+
+/// A waiting task near the front of its lane: what is needed to choose and claim it, without its
+/// text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Head {
+    /// When it is its turn.
+    pub turn: Turn,
+    /// The run it was on last.
+    pub run: Run,
+    /// What was agreed about it.
+    pub terms: Terms,
+    /// The deadline that an earlier claim set.
+    pub times_up: Option<Timestamp>,
+    /// How long its text is.
+    pub text_bytes: u64,
+}
+
+impl Head {
+    /// The task, READY as it is.
+    #[must_use]
+    pub const fn task(&self) -> Task {
+        let phase = Phase::Ready { eligible_when: None, times_up: self.times_up };
+        Task { terms: self.terms, run: self.run, phase }
+    }
+}

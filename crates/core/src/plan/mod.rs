@@ -1,0 +1,351 @@
+//! Who runs next, exactly, at a cost that does not grow with who waits.
+//!
+//! The store holds all that waits. The plan sees a *window* of heads for each lane, in order, and
+//! asks for more when a window runs low. Every change costs the logarithm of the number of lanes;
+//! a lane that may not run (its pool is full, its target is down) is taken out of the order and
+//! costs nothing while it is out.
+//!
+//! ```
+//! use pgasync_core::*;
+//! let target = TargetName::new("t").unwrap();
+//! let lane = Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run };
+//! let head = |task, priority| Head {
+//!     turn: Turn { priority: Priority(priority), entered: Timestamp::from_micros(0), task: TaskId(task) },
+//!     run: Run::NONE, terms: Terms::default(), times_up: None, text_bytes: 8,
+//! };
+//! let mut plan = Plan::new();
+//! plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);
+//! plan.set_pool(&lane.pool, true, 16);
+//! let Choice::Take { head, .. } = plan.next(true) else { panic!("somebody waits") };
+//! assert_eq!(head.turn.task, TaskId(2));
+//! ```
+
+pub(crate) mod lane;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::names::{PoolName, TargetName, TaskId};
+use lane::{Head, Kind, Lane, Turn};
+use window::Window;
+
+/// Heads asked for at once for a lane whose pool says nothing else.
+pub const WINDOW_HEADS_DEFAULT: usize = 16;
+
+type Number = usize;
+
+/// The order of all that waits and may run.
+///
+/// Invariant: `order` has, for each kind, the first lane of every open pool, and nothing else.
+#[derive(Debug, Default)]
+pub struct Plan {
+    numbers: BTreeMap<Lane, Number>,
+    lanes: BTreeMap<Number, Window>,
+    pools: BTreeMap<PoolName, Pool>,
+    /// The lanes of each target.
+    targets: BTreeMap<TargetName, Target>,
+    order: Order<(Turn, Number)>,
+    wanting: BTreeSet<Number>,
+    last_number: Number,
+}
+
+/// One set for each kind.
+#[derive(Debug)]
+struct Order<T> {
+    run: BTreeSet<T>,
+    pull: BTreeSet<T>,
+}
+
+impl<T> Default for Order<T> {
+    fn default() -> Self {
+        Self { run: BTreeSet::new(), pull: BTreeSet::new() }
+    }
+}
+
+impl<T> Order<T> {
+    const fn of(&self, kind: Kind) -> &BTreeSet<T> {
+        match kind {
+            Kind::Run => &self.run,
+            Kind::Pull => &self.pull,
+        }
+    }
+
+    const fn of_mut(&mut self, kind: Kind) -> &mut BTreeSet<T> {
+        match kind {
+            Kind::Run => &mut self.run,
+            Kind::Pull => &mut self.pull,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Pool {
+    open: bool,
+    window_heads: usize,
+    lanes: usize,
+    order: Order<(Turn, Number)>,
+}
+
+#[derive(Debug, Default)]
+struct Target {
+    shut: bool,
+    lanes: BTreeSet<Number>,
+}
+
+/// What the plan says should happen next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice<'a> {
+    /// This one; [`Plan::remove`] it when it was taken.
+    Take {
+        /// Its lane.
+        lane: &'a Lane,
+        /// The task.
+        head: &'a Head,
+        /// It was claimed before its turn came.
+        ahead: bool,
+    },
+    /// It may be somebody of this lane, whose window is being refilled; wait for that.
+    Await(&'a Lane),
+    /// Nobody may run.
+    Nobody,
+}
+
+impl Plan {
+    /// A plan in which nobody waits.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Who runs next; `worker_free` says whether a query may run at all.
+    #[must_use]
+    pub fn next(&self, worker_free: bool) -> Choice<'_> {
+        let pull = self.order.pull.first();
+        let run = self.order.run.first().filter(|_| worker_free);
+        let first = match (pull, run) {
+            (Some(pull), Some(run)) => Some(pull.min(run)),
+            (first, None) | (None, first) => first,
+        };
+        match first.and_then(|(_, number)| self.lanes.get(number)) {
+            None => Choice::Nobody,
+            Some(window) => match window.first() {
+                Some(entry) => Choice::Take { lane: &window.lane, head: &entry.head, ahead: entry.ahead },
+                None => Choice::Await(&window.lane),
+            },
+        }
+    }
+
+    /// Says that the store may have something new for this lane.
+    pub fn stale(&mut self, lane: &Lane) {
+        let number = self.number(lane);
+        if let Some(window) = self.lanes.get_mut(&number) {
+            window.stale = true;
+            self.wanting.insert(number);
+        }
+    }
+
+    /// Replaces the window by the first heads that the store has now; `more` says whether it has
+    /// others after them. Heads that are claimed ahead stay.
+    pub fn refill(&mut self, lane: &Lane, heads: Vec<Head>, more: bool) {
+        let number = self.number(lane);
+        if let Some(window) = self.lanes.get_mut(&number) {
+            window.refill(heads, more);
+        }
+        self.settle(number);
+    }
+
+    /// The lanes whose windows want more heads, and how many to read; each is named once until it
+    /// is refilled.
+    pub fn refills(&mut self, lanes_max: usize) -> Vec<(Lane, usize)> {
+        let mut asked = Vec::new();
+        while asked.len() < lanes_max
+            && let Some(number) = self.wanting.pop_first()
+        {
+            if let Some(window) = self.lanes.get_mut(&number)
+                && window.ask()
+            {
+                let heads = self.pools.get(&window.lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
+                asked.push((window.lane.clone(), heads));
+            }
+        }
+        asked
+    }
+
+    /// Forgets the questions that [`Plan::refills`] put: their answers will not come.
+    pub fn forget_refills(&mut self) {
+        for (number, window) in &mut self.lanes {
+            window.asked = false;
+            window.stale = true;
+            self.wanting.insert(*number);
+        }
+    }
+
+    /// Says whether the pool has a free slot, and how many heads its lanes should see.
+    pub fn set_pool(&mut self, pool: &PoolName, open: bool, window_heads: usize) {
+        if let Some(state) = self.pools.get_mut(pool) {
+            state.window_heads = window_heads;
+            if state.open != open {
+                Self::unlist(&mut self.order, state);
+                state.open = open;
+                Self::list(&mut self.order, state);
+            }
+        }
+    }
+
+    /// Says that queries may be sent to the target, or not.
+    pub fn set_target(&mut self, target: &TargetName, open: bool) {
+        let state = self.targets.entry(target.clone()).or_default();
+        if state.shut != open {
+            return;
+        }
+        state.shut = !open;
+        for number in state.lanes.clone() {
+            self.settle(number);
+        }
+        self.drop_idle_target(target);
+    }
+
+    /// Says that the lane should stand back for a while, or not any more.
+    pub fn set_resting(&mut self, lane: &Lane, resting: bool) {
+        if let Some(number) = self.numbers.get(lane).copied() {
+            if let Some(window) = self.lanes.get_mut(&number) {
+                window.resting = resting;
+            }
+            self.settle(number);
+        }
+    }
+
+    /// Takes a task out, wherever in its lane it is.
+    pub fn remove(&mut self, lane: &Lane, task: TaskId) -> Option<Head> {
+        let number = *self.numbers.get(lane)?;
+        let removed = self.lanes.get_mut(&number).and_then(|window| window.remove(task));
+        if removed.is_some() {
+            self.settle(number);
+        }
+        removed
+    }
+
+    /// The first query of the pool that is not claimed ahead yet, be the pool full or not; it is
+    /// from now on.
+    pub fn claim_ahead(&mut self, pool: &PoolName) -> Option<(Lane, Head)> {
+        let numbers = self.pools.get(pool)?.order.run.iter().map(|(_, number)| *number).collect::<Vec<_>>();
+        let best = numbers.into_iter().filter_map(|number| Some((self.lanes.get(&number)?.first_behind()?, number)));
+        let (turn, number) = best.min()?;
+        let window = self.lanes.get_mut(&number)?;
+        let head = window.mark_ahead(turn.task)?;
+        Some((window.lane.clone(), head))
+    }
+
+    /// The turn of the first that waits for a slot of this pool, leaving one lane out.
+    #[must_use]
+    pub fn first_of(&self, pool: &PoolName, but: Option<&Lane>) -> Option<Turn> {
+        let but = but.and_then(|lane| self.numbers.get(lane));
+        let state = self.pools.get(pool)?;
+        let first = |kind| state.order.of(kind).iter().find(|(_, number)| Some(number) != but);
+        first(Kind::Run).into_iter().chain(first(Kind::Pull)).min().map(|(turn, _)| *turn)
+    }
+
+    /// The first that waits in this lane.
+    #[must_use]
+    pub fn first_in(&self, lane: &Lane) -> Option<Turn> {
+        let number = self.numbers.get(lane)?;
+        self.lanes.get(number)?.first().map(|entry| entry.head.turn)
+    }
+
+    /// The heads seen of the target's queries.
+    pub fn heads_of(&self, target: &TargetName) -> impl Iterator<Item = (&Lane, &Head)> {
+        let lanes = self.targets.get(target).into_iter().flat_map(|target| &target.lanes);
+        lanes
+            .filter_map(|number| self.lanes.get(number))
+            .filter(|window| window.lane.kind == Kind::Run)
+            .flat_map(|window| window.heads().map(|head| (&window.lane, head)))
+    }
+
+    /// How many heads are held in memory.
+    #[must_use]
+    pub fn heads(&self) -> usize {
+        self.lanes.values().map(|window| window.heads().count()).sum()
+    }
+
+    /// The lanes that are known to have somebody waiting, or may have.
+    pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.numbers.keys()
+    }
+
+    fn number(&mut self, lane: &Lane) -> Number {
+        if let Some(number) = self.numbers.get(lane) {
+            return *number;
+        }
+        self.last_number += 1;
+        let number = self.last_number;
+        self.numbers.insert(lane.clone(), number);
+        self.lanes.insert(number, Window::new(lane.clone()));
+        self.targets.entry(lane.target.clone()).or_default().lanes.insert(number);
+        let new = Pool { open: false, window_heads: WINDOW_HEADS_DEFAULT, lanes: 0, order: Order::default() };
+        self.pools.entry(lane.pool.clone()).or_insert(new).lanes += 1;
+        number
+    }
+
+    /// Puts a lane where its window says it belongs, or forgets it when nobody waits in it.
+    fn settle(&mut self, number: Number) {
+        let Some(window) = self.lanes.get_mut(&number) else { return };
+        if window.wants_more() {
+            self.wanting.insert(number);
+        }
+        let shut = window.lane.kind == Kind::Run && self.targets.get(&window.lane.target).is_some_and(|t| t.shut);
+        let turn = if shut || window.resting { None } else { window.turn() };
+        let old = std::mem::replace(&mut window.listed, turn);
+        let (kind, empty) = (window.lane.kind, window.is_done());
+        if let Some(pool) = self.pools.get_mut(&window.lane.pool) {
+            Self::unlist(&mut self.order, pool);
+            if let Some(old) = old {
+                pool.order.of_mut(kind).remove(&(old, number));
+            }
+            if let Some(turn) = turn {
+                pool.order.of_mut(kind).insert((turn, number));
+            }
+            Self::list(&mut self.order, pool);
+        }
+        if empty {
+            self.forget(number);
+        }
+    }
+
+    fn unlist(order: &mut Order<(Turn, Number)>, pool: &Pool) {
+        for kind in [Kind::Run, Kind::Pull] {
+            if let Some(first) = pool.order.of(kind).first().filter(|_| pool.open) {
+                order.of_mut(kind).remove(first);
+            }
+        }
+    }
+
+    fn list(order: &mut Order<(Turn, Number)>, pool: &Pool) {
+        for kind in [Kind::Run, Kind::Pull] {
+            if let Some(first) = pool.order.of(kind).first().filter(|_| pool.open) {
+                order.of_mut(kind).insert(*first);
+            }
+        }
+    }
+
+    fn forget(&mut self, number: Number) {
+        let Some(window) = self.lanes.remove(&number) else { return };
+        self.numbers.remove(&window.lane);
+        self.wanting.remove(&number);
+        if let Some(pool) = self.pools.get_mut(&window.lane.pool) {
+            pool.lanes -= 1;
+            if pool.lanes == 0 {
+                self.pools.remove(&window.lane.pool);
+            }
+        }
+        if let Some(target) = self.targets.get_mut(&window.lane.target) {
+            target.lanes.remove(&number);
+        }
+        self.drop_idle_target(&window.lane.target);
+    }
+
+    fn drop_idle_target(&mut self, target: &TargetName) {
+        if self.targets.get(target).is_some_and(|state| !state.shut && state.lanes.is_empty()) {
+            self.targets.remove(target);
+        }
+    }
+}

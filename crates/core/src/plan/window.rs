@@ -1,0 +1,113 @@
+//! The heads of one lane that the plan sees.
+
+use std::collections::VecDeque;
+
+use super::lane::{Head, Lane, Turn};
+use crate::names::TaskId;
+
+/// A head, and whether it was claimed before its turn came.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) head: Head,
+    pub(super) ahead: bool,
+}
+
+/// The first heads of a lane.
+///
+/// Invariant: `entries` are in order, and what the store has besides comes after `bound`, or was
+/// pushed since the last refill.
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) lane: Lane,
+    entries: VecDeque<Entry>,
+    /// The store has heads after `bound`.
+    more: bool,
+    bound: Option<Turn>,
+    /// Entries at the last refill: half of them gone is the time for the next one.
+    full: usize,
+    /// A refill was asked for and has not come.
+    pub(super) asked: bool,
+    /// The store may have something new anywhere.
+    pub(super) stale: bool,
+    pub(super) resting: bool,
+    /// The turn under which the lane stands in its pool's order.
+    pub(super) listed: Option<Turn>,
+}
+
+impl Window {
+    pub(super) const fn new(lane: Lane) -> Self {
+        Self {
+            lane,
+            entries: VecDeque::new(),
+            more: false,
+            bound: None,
+            full: 0,
+            asked: false,
+            stale: false,
+            resting: false,
+            listed: None,
+        }
+    }
+
+    pub(super) fn refill(&mut self, heads: Vec<Head>, more: bool) {
+        self.bound = heads.last().map(|head| head.turn);
+        self.entries.retain(|entry| entry.ahead);
+        for head in heads {
+            if !self.entries.iter().any(|entry| entry.ahead && entry.head.turn.task == head.turn.task) {
+                self.entries.push_back(Entry { head, ahead: false });
+            }
+        }
+        self.entries.make_contiguous().sort_by_key(|entry| entry.head.turn);
+        self.more = more;
+        self.full = self.entries.len();
+        self.asked = false;
+    }
+
+    /// Whose turn it is; of an exhausted window, the turn after which the next one's comes.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        self.first().map(|entry| entry.head.turn).or_else(|| self.bound.filter(|_| self.more))
+    }
+
+    pub(super) fn first(&self) -> Option<&Entry> {
+        self.entries.front()
+    }
+
+    /// The first that is not claimed ahead.
+    pub(super) fn first_behind(&self) -> Option<Turn> {
+        self.entries.iter().find(|entry| !entry.ahead).map(|entry| entry.head.turn)
+    }
+
+    pub(super) fn mark_ahead(&mut self, task: TaskId) -> Option<Head> {
+        let entry = self.entries.iter_mut().find(|entry| entry.head.turn.task == task)?;
+        entry.ahead = true;
+        Some(entry.head.clone())
+    }
+
+    pub(super) fn heads(&self) -> impl Iterator<Item = &Head> {
+        self.entries.iter().map(|entry| &entry.head)
+    }
+
+    pub(super) fn remove(&mut self, task: TaskId) -> Option<Head> {
+        let at = self.entries.iter().position(|entry| entry.head.turn.task == task)?;
+        self.entries.remove(at).map(|entry| entry.head)
+    }
+
+    pub(super) fn wants_more(&self) -> bool {
+        !self.asked && (self.stale || (self.more && self.entries.len() <= self.full / 2))
+    }
+
+    /// Asks for a refill, unless none is wanted.
+    pub(super) fn ask(&mut self) -> bool {
+        let wanted = self.wants_more();
+        if wanted {
+            self.asked = true;
+            self.stale = false;
+        }
+        wanted
+    }
+
+    /// Nobody waits here, and nothing is known to come.
+    pub(super) fn is_done(&self) -> bool {
+        self.entries.is_empty() && !self.more && !self.stale && !self.asked && !self.resting
+    }
+}
