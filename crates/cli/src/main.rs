@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod demo;
 mod init;
+mod leader;
 mod print;
 mod server;
 

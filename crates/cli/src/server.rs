@@ -18,3 +18,10 @@ impl ServerArgs {
         Ok((settings, session))
     }
 }
+
+/// An error of the driver with all that the server said.
+pub(crate) fn in_words(error: tokio_postgres::Error) -> anyhow::Error {
+    let Some(said) = error.as_db_error() else { return error.into() };
+    let more = [said.detail(), said.hint(), said.where_()].into_iter().flatten().map(|line| format!("\n  {line}"));
+    anyhow!("{} ({}){}", said.message(), said.code().code(), more.collect::<String>())
+}

@@ -25,6 +25,15 @@ pub(crate) fn take(conninfo: &str, names: &[&str]) -> Taken {
     }
 }
 
+/// A value as it stands in a list of pairs, in quotes where it needs them.
+pub(crate) fn quote(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:%".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 fn take_from_uri(uri: &str, names: &[&str]) -> Taken {
     let mut options = BTreeMap::new();
     let Some((base, query)) = uri.split_once('?') else {

@@ -114,6 +114,29 @@ impl Settings {
         format!("{} on {host}:{port} as {user}", self.database())
     }
 
+    /// The same as a connection string, for programs and for dblink, password included.
+    #[must_use]
+    pub fn conninfo(&self) -> String {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let list = |parts: Vec<String>| (!parts.is_empty()).then(|| parts.join(","));
+        [
+            ("host", list(hosts.collect())),
+            ("hostaddr", list(self.config.get_hostaddrs().iter().map(ToString::to_string).collect())),
+            ("port", list(self.config.get_ports().iter().map(ToString::to_string).collect())),
+            ("user", self.config.get_user().map(ToOwned::to_owned)),
+            ("password", self.config.get_password().map(|text| String::from_utf8_lossy(text).into_owned())),
+            ("dbname", Some(self.database().to_owned())),
+            ("sslmode", Some(self.tls.name().to_owned())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| format!("{name}={}", conninfo::quote(&value))))
+        .collect::<Vec<_>>()
+        .join(" ")
+    }
+
     /// The database's name.
     #[must_use]
     pub fn database(&self) -> &str {
@@ -218,6 +241,14 @@ mod tests {
         assert_eq!(uri.describe(), "other on here:7000 as me");
         let bare = resolve("", &variables).expect("it parses");
         assert_eq!(bare.describe(), "d on elsewhere:6000 as u");
+    }
+
+    #[test]
+    fn the_connection_string_survives_a_round_trip() {
+        let given = resolve(r"host=/tmp port=6000 user=u password='a \'b\' \\' dbname='my db' sslmode=disable", &[]);
+        let text = given.expect("it parses").conninfo();
+        assert_eq!(text, r"host=/tmp port=6000 user=u password='a \'b\' \\' dbname='my db' sslmode=disable");
+        assert_eq!(resolve(&text, &[]).expect("it parses").conninfo(), text);
     }
 
     #[test]

@@ -55,6 +55,16 @@ impl TlsMode {
         }
     }
 
+    /// As `sslmode` has it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyFull(_) => "verify-full",
+        }
+    }
+
     pub(crate) fn driver_mode(&self) -> SslMode {
         match self {
             Self::Disable => SslMode::Disable,

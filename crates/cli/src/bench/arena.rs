@@ -1,0 +1,65 @@
+//! The databases of one measurement: a server and a target, new each time, with an orchestrator leading.
+
+use anyhow::Context;
+use pgasync_store::{Part, Session, Settings, install};
+use serde_json::json;
+
+use crate::leader::Leader;
+use crate::server::in_words;
+
+/// What a measurement varies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// The target's pool.
+    pub(super) size: u32,
+    /// Whether each task finds a clean session.
+    pub(super) session_reset: bool,
+}
+
+pub(super) struct Arena {
+    administrator: Session,
+    server: Settings,
+    target: Settings,
+    pub(super) session: Session,
+    pub(super) leader: Leader,
+}
+
+impl Arena {
+    pub(super) async fn build(cluster: &Settings, shape: Shape) -> anyhow::Result<Self> {
+        let administrator = cluster.connect().await?;
+        let [server, target] = ["pgasync_bench", "pgasync_bench_target"].map(|name| cluster.with_database(name));
+        for settings in [&server, &target] {
+            let sql = format!("create database {}", settings.database());
+            let made = administrator.batch_execute(&sql).await.map_err(in_words);
+            made.context("the benchmark wants a Postgres to itself: ./dev bench")?;
+        }
+        let session = server.connect().await?;
+        install(&session, Part::All).await?;
+        let configuration = json!({
+            // One worker more than the pool, for the task that blocks the backlog's pool.
+            "control": {"workers": shape.size + 1, "self_connection_string": server.conninfo()},
+            "targets": [{
+                "target": "bench", "connection_string": target.conninfo(), "max_workers": shape.size,
+                "session_reset": shape.session_reset,
+            }],
+            "concurrency_pools": [{"concurrency_pool": "parked", "max_workers": 1}],
+        });
+        session.execute("select async.configure($1)", &[&configuration]).await.map_err(in_words)?;
+        let leader = Leader::start(&server).await?;
+        Ok(Self { administrator, server, target, session, leader })
+    }
+
+    /// Stops the orchestrator and drops the databases.
+    pub(super) async fn clear(self) -> anyhow::Result<()> {
+        let Self { administrator, server, target, session, leader } = self;
+        let stopped = leader.stop(&server).await;
+        session.close().await;
+        for settings in [&server, &target] {
+            let name = settings.database();
+            let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1";
+            administrator.execute(end, &[&name]).await.map_err(in_words)?;
+            administrator.batch_execute(&format!("drop database {name}")).await.map_err(in_words)?;
+        }
+        stopped
+    }
+}

@@ -1,0 +1,38 @@
+//! What an orchestrator with nothing to do costs.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use super::arena::Arena;
+
+const SETTLE: Duration = Duration::from_secs(3);
+
+const SPAN: Duration = Duration::from_secs(10);
+
+/// The share of one core that the leader's backend uses, in percent; `None` where its process cannot be seen.
+pub(super) async fn measure(arena: &mut Arena) -> anyhow::Result<Option<f64>> {
+    tokio::time::sleep(SETTLE).await;
+    let before = cpu_seconds(arena.leader.pid());
+    tokio::time::sleep(SPAN).await;
+    let after = cpu_seconds(arena.leader.pid());
+    arena.leader.check().await?;
+    Ok(before.zip(after).map(|(before, after)| 100.0 * (after - before) / SPAN.as_secs_f64()))
+}
+
+/// User and system time of a process, from `/proc/PID/stat`: fields 14 and 15, counted after the name in brackets.
+fn cpu_seconds(pid: i32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (name, fields) = stat.rsplit_once(')')?;
+    if !name.contains("(postgres") {
+        return None;
+    }
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
+    let ticks = times.next()?.ok()? + times.next()?.ok()?;
+    Some(ticks / ticks_per_second())
+}
+
+fn ticks_per_second() -> f64 {
+    let printed = Command::new("getconf").arg("CLK_TCK").output().map(|ran| ran.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&printed).trim().parse().unwrap_or(100.0)
+}

@@ -1,0 +1,103 @@
+//! What was measured, as a table or as JSON.
+
+use std::fmt::{Display, Formatter, Result as FmtResult};
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Value, json};
+
+use super::arena::Shape;
+use super::latency::Latency;
+
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Clients, and pgbench's transactions a second.
+    pub(super) yardsticks: Vec<(u32, f64)>,
+    pub(super) runs: Vec<Run>,
+    /// Percent of a core.
+    pub(super) idle: Option<f64>,
+    pub(super) latency: Option<Latency>,
+}
+
+/// One throughput run.
+pub(super) struct Run {
+    pub(super) shape: Shape,
+    pub(super) backlog: u32,
+    /// Tasks a second.
+    pub(super) rate: f64,
+    /// pgbench's rate with as many clients.
+    pub(super) yardstick: f64,
+}
+
+impl Run {
+    fn share(&self) -> f64 {
+        self.rate / self.yardstick
+    }
+
+    /// The budget of the SQL engine: the least share of pgbench's rate.
+    fn wanted(&self) -> f64 {
+        match (self.shape.size, self.shape.session_reset) {
+            (..=8, true) => 0.05,
+            (..=8, false) => 0.06,
+            (_, true) => 0.09,
+            (_, false) => 0.11,
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) fn to_json(&self) -> Value {
+        let pgbench = self.yardsticks.iter().map(|(clients, rate)| json!({"clients": clients, "tps": rate}));
+        let runs = self.runs.iter().map(|run| {
+            json!({
+                "pool": run.shape.size, "session_reset": run.shape.session_reset, "backlog": run.backlog,
+                "tasks_per_second": run.rate, "share_of_pgbench": run.share(), "wanted": run.wanted(),
+            })
+        });
+        json!({
+            "engine": "sql",
+            "pgbench": pgbench.collect::<Vec<_>>(),
+            "throughput": runs.collect::<Vec<_>>(),
+            "idle_cpu_percent": self.idle,
+            "latency_ms": self.latency.map(|latency| json!({"median": latency.median, "p95": latency.p95})),
+        })
+    }
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table.set_header([
+            "pool",
+            "clean sessions",
+            "waiting elsewhere",
+            "tasks a second",
+            "pgbench",
+            "share",
+            "wanted",
+        ]);
+        for run in &self.runs {
+            table.add_row([
+                run.shape.size.to_string(),
+                if run.shape.session_reset { "yes" } else { "no" }.to_owned(),
+                run.backlog.to_string(),
+                format!("{:.0}", run.rate),
+                format!("{:.0}", run.yardstick),
+                format!("{:.3}", run.share()),
+                format!("{:.2}", run.wanted()),
+            ]);
+        }
+        table.column_iter_mut().for_each(|column| {
+            column.set_cell_alignment(CellAlignment::Right);
+        });
+        writeln!(f, "{table}")?;
+        match self.idle {
+            Some(percent) => writeln!(f, "Idle: {percent:.2} % of a core.")?,
+            None => writeln!(f, "Idle: not measured, the leader's process is not on this machine.")?,
+        }
+        if let Some(Latency { median, p95 }) = self.latency {
+            write!(f, "One push to one result: median {median:.1} ms, 95th percentile {p95:.1} ms.")?;
+        }
+        Ok(())
+    }
+}

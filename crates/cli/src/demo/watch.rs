@@ -1,0 +1,61 @@
+//! Waiting for the tasks, and cancelling the one that is to be cancelled.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use pgasync_store::Session;
+
+use super::progress::{Progress, TargetCount};
+use crate::leader::Leader;
+use crate::server::in_words;
+
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The demo takes some ten seconds; this long it waits on a machine that is slow or busy.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub(super) async fn until_finished(session: &Session, leader: &mut Leader) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let mut progress = Progress::new();
+    loop {
+        let counts = counts(session).await?;
+        progress.show(&counts, begin.elapsed());
+        if counts.iter().all(|count| count.finished == count.tasks) {
+            progress.end();
+            return Ok(());
+        }
+        if begin.elapsed() > PATIENCE {
+            bail!("not all tasks ended within {} s: see async.task and async.server_log", PATIENCE.as_secs());
+        }
+        leader.check().await?;
+        cancel_the_unwanted(session).await?;
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+async fn counts(session: &Session) -> anyhow::Result<Vec<TargetCount>> {
+    let sql = "select target, count(*), count(processed),
+            count(*) filter (where consumed is not null and processed is null),
+            count(*) filter (where failed)
+        from async.task group by target order by target";
+    let rows = session.query(sql, &[]).await.map_err(in_words)?;
+    let count = |row: &tokio_postgres::Row| -> Result<_, tokio_postgres::Error> {
+        Ok(TargetCount {
+            target: row.try_get(0)?,
+            tasks: row.try_get(1)?,
+            finished: row.try_get(2)?,
+            running: row.try_get(3)?,
+            failed: row.try_get(4)?,
+        })
+    };
+    Ok(rows.iter().map(count).collect::<Result<_, _>>()?)
+}
+
+/// Once it has run for a second; asking again while it ends does no harm.
+async fn cancel_the_unwanted(session: &Session) -> anyhow::Result<()> {
+    let sql = "select async.cancel(array_agg(task_id), 'cancelled by the demo') from async.task
+        where task_data->>'kind' = 'unwanted' and processed is null and consumed < clock_timestamp() - interval '1 second'
+        having count(*) > 0";
+    session.query(sql, &[]).await.map_err(in_words)?;
+    Ok(())
+}
