@@ -32,9 +32,13 @@ create index task_pullable on async.task
 create index task_deferred on async.task (eligible_when)
   where eligible_when is not null and processed is null;
 
--- Every task that was ever claimed and has not ended has a deadline ('infinity' where there is none).
+-- Every task that was ever claimed and has not ended has a deadline ('infinity' where there is none). One that a
+-- trigger turned from EMPTY to YIELDED has none, and is found here too.
 create index task_deadline on async.task (times_up)
-  where times_up is not null and processed is null;
+  where (times_up is not null or yielded is not null) and processed is null;
+
+-- For counts of what came lately. Almost free: one entry for 32 pages.
+create index task_entered on async.task using brin (entered) with (pages_per_range = 32);
 
 create table async.target (
   target text primary key,
@@ -98,7 +102,8 @@ create table async.control (
   target_patience interval not null default '1 minute',
   takeover_grace interval not null default '10 seconds',
   constraint control_workers_positive check (workers > 0),
-  constraint control_self_concurrency_at_least_3 check (self_concurrency >= 3)
+  -- The engines use at least 3: one for cancels, one for targets never met, one for the rest.
+  constraint control_self_concurrency_positive check (self_concurrency > 0)
 );
 create unique index control_one_row on async.control ((true));
 insert into async.control default values;
@@ -182,3 +187,5 @@ create unlogged table async.launch_mark (
 create sequence async.latch_requested;
 create sequence async.latch_served minvalue 0 start 0;
 select pg_catalog.setval('async.latch_served', 0, true);
+
+update async.client_control set client_only = false;

@@ -1,0 +1,9 @@
+-- Purpose: whether this database is a client, whose calls are forwarded to its server.
+-- Returns: true on a client, false on a server.
+-- Raises:  nothing. Locks: none.
+create or replace function async.client_only() returns bool
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select c.client_only from async.client_control c
+$function$;

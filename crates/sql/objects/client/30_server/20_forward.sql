@@ -1,0 +1,21 @@
+-- Purpose: run one query of ours, which returns a text column, on the server. It commits there on its own.
+--          Not for clients, who call what calls it: in_query must be built with format and %L alone.
+-- Returns: the column.
+-- Raises:  PA002 no server set, PA003 server not reached; what the query raises there is raised here.
+-- Locks:   none here.
+create or replace function async.forward(in_query text) returns setof text
+language plpgsql security definer
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_connection text := async.server_connection();
+  v_detail text;
+begin
+  return query select r.result from dblink(v_connection, in_query) as r(result text);
+exception
+  when sqlclient_unable_to_establish_sqlconnection then
+    get stacked diagnostics v_detail = pg_exception_detail;
+    raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
+      using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
+end
+$function$;

@@ -1,0 +1,30 @@
+-- Purpose: send a finished task back to the queue with a clean slate, at once: nobody holds it. The run number
+--          stays, so that a late result of an earlier run changes nothing.
+-- Returns: nothing.
+-- Raises:  PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
+-- Locks:   the task's row, until the end of the transaction.
+--
+-- No search_path is set: users' triggers on async.task would inherit it.
+create or replace function async.restart_task(_task_id bigint) returns void
+language plpgsql security definer
+as $function$
+begin
+  if async.client_only() then
+    perform async.forward(pg_catalog.format('select async.restart_task(%L)::text', _task_id));
+    return;
+  end if;
+  perform async.prepare_restart(_task_id);
+  update async.task set
+    consumed = null,
+    processed = null,
+    yielded = null,
+    finish_status = null,
+    failed = null,
+    processing_error = null,
+    times_up = null,
+    eligible_when = null,
+    tracked = null
+  where task_id operator(pg_catalog.=) _task_id;
+  perform async.wake_leader();
+end
+$function$;

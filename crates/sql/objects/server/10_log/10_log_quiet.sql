@@ -1,0 +1,17 @@
+-- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
+--          connection strings are masked.
+-- Returns: nothing.
+-- Raises:  nothing.
+-- Locks:   none that others wait for.
+create or replace function async.log_quiet(in_level text, in_message text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_level = 'DEBUG' and not (select c.debug_log from async.control c) then
+    return;
+  end if;
+  insert into async.server_log (level, message)
+  values (in_level, coalesce(async.mask_connection_string(in_message), ''));
+end
+$function$;

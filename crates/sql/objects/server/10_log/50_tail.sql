@@ -1,0 +1,24 @@
+-- Purpose: show the log as it grows, as notices, until cancelled.
+-- Returns: never.
+-- Raises:  nothing of ours.
+-- Locks:   none; it commits once a second, so it holds no snapshot. (So no search_path can be set: names carry
+--          their schema.)
+create or replace procedure async.tail(_grep text default null, _limit int default 1000)
+language plpgsql
+as $procedure$
+declare
+  v_line async.server_log;
+  v_last bigint;
+begin
+  loop
+    for v_line in select l.* from async.tail_once(v_last, _grep, _limit) l loop
+      raise notice '% % %', v_line.happened, v_line.level, v_line.message;
+      v_last := v_line.server_log;
+    end loop;
+    -- An empty log: from here on everything is new.
+    v_last := coalesce(v_last, 0);
+    commit;
+    perform pg_catalog.pg_sleep(1);
+  end loop;
+end
+$procedure$;

@@ -1,0 +1,69 @@
+-- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always allowed.
+-- Returns: nothing.
+-- Raises:  PA060.
+-- Locks:   none.
+create or replace function async.check_setting(in_path text, in_kind text, in_value jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_type text := jsonb_typeof(in_value);
+  v_text text := in_value #>> '{}';
+  v_wanted text := case
+    when in_kind = 'bool' then 'boolean'
+    when in_kind = 'routines' then 'array'
+    when in_kind in ('int', 'size', 'positive int', 'seconds') then 'number'
+    else 'string'
+  end;
+  v_interval interval;
+begin
+  if in_kind = 'ignored' or v_type = 'null' then
+    return;
+  end if;
+  if v_type <> v_wanted then
+    perform async.refuse_configuration(in_path, format('must be a %s, not a %s', v_wanted, v_type));
+  end if;
+
+  if in_kind in ('int', 'size', 'positive int') then
+    if v_text::numeric % 1 <> 0 or v_text::numeric not between -2147483648 and 2147483647 then
+      perform async.refuse_configuration(in_path, format('must be a whole number of at most 2147483647, not %s', v_text));
+    elsif in_kind = 'size' and v_text::numeric < 0 then
+      perform async.refuse_configuration(in_path, format('must not be negative, and is %s', v_text));
+    elsif in_kind = 'positive int' and v_text::numeric < 1 then
+      perform async.refuse_configuration(in_path, format('must be at least 1, and is %s', v_text));
+    end if;
+  elsif in_kind = 'seconds' then
+    if v_text::numeric not between 0 and 86400 then
+      perform async.refuse_configuration(in_path, format('must be between 0 and 86400 seconds, and is %s', v_text));
+    end if;
+  elsif in_kind in ('interval', 'timeout') then
+    begin
+      v_interval := v_text::interval;
+    exception
+      when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
+        perform async.refuse_configuration(in_path, format('%L is no interval', v_text));
+    end;
+    if v_interval < '0'::interval or (in_kind = 'timeout' and v_interval = '0'::interval) then
+      perform async.refuse_configuration(in_path,
+        format('must be %s, and is %L', case in_kind when 'timeout' then 'longer than nothing' else 'at least 0' end, v_text));
+    elsif not async.is_usable_duration(v_interval) then
+      perform async.refuse_configuration(in_path, format('%L reaches beyond the end of time', v_text));
+    end if;
+  elsif in_kind = 'name' then
+    if btrim(v_text) = '' then
+      perform async.refuse_configuration(in_path, 'must not be empty');
+    end if;
+  elsif in_kind = 'connection string' then
+    begin
+      perform async.check_connection_string(v_text);
+    exception
+      when sqlstate 'PA001' then
+        perform async.refuse_configuration(in_path, sqlerrm);
+    end;
+  elsif in_kind = 'routines' then
+    if exists (select from jsonb_array_elements(in_value) r where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}') = '') then
+      perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
+    end if;
+  end if;
+end
+$function$;

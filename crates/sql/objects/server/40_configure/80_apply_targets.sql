@@ -1,0 +1,36 @@
+-- Purpose: the given targets are the targets, besides the self target: change, add, revive, and retire the others.
+-- Returns: nothing.
+-- Raises:  nothing: the document was checked.
+-- Locks:   the rows it changes, until the end of the transaction.
+create or replace function async.apply_targets(in_targets jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update async.target t set
+    max_concurrency = coalesce(e.max_workers, e.max_concurrency, t.max_concurrency),
+    connection_string = coalesce(e.connection_string, t.connection_string),
+    asynchronous_finish = coalesce(e.asynchronous_finish, t.asynchronous_finish),
+    default_timeout = coalesce(e.default_timeout, t.default_timeout),
+    concurrency_track_yielded = coalesce(e.concurrency_track_yielded, t.concurrency_track_yielded),
+    session_reset = coalesce(e.session_reset, t.session_reset),
+    retired = coalesce(e.retired, false)
+  from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
+    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool, retired bool)
+  where t.target = e.target;
+
+  insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
+    concurrency_track_yielded, session_reset, retired)
+  select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
+    coalesce(e.asynchronous_finish, false), e.default_timeout, coalesce(e.concurrency_track_yielded, false),
+    coalesce(e.session_reset, true), coalesce(e.retired, false)
+  from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
+    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool, retired bool)
+  where not exists (select from async.target t where t.target = e.target);
+
+  update async.target t set retired = true
+  where not t.retired
+    and t.target <> (select c.self_target from async.control c)
+    and not exists (select from jsonb_array_elements(in_targets) e where e ->> 'target' = t.target);
+end
+$function$;

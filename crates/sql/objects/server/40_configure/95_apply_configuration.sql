@@ -1,0 +1,51 @@
+-- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or null changes
+--          nothing.
+-- Returns: nothing; the leader is woken.
+-- Raises:  PA060.
+-- Locks:   an advisory lock against other calls, and the rows it changes, until the end of the transaction.
+create or replace function async.apply_configuration(in_configuration jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_document jsonb := jsonb_strip_nulls(in_configuration);
+  v_control jsonb;
+  v_self text;
+  v_key text;
+begin
+  if jsonb_typeof(in_configuration) is distinct from 'object' then
+    perform async.refuse_configuration('the configuration', 'must be an object');
+  end if;
+  select k.key into v_key
+  from jsonb_object_keys(in_configuration) as k(key)
+  where k.key not in ('control', 'targets', 'concurrency_pools')
+  order by k.key
+  limit 1;
+  if v_key is not null then
+    perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
+  end if;
+  perform pg_advisory_xact_lock(async.lock_class(), 3);
+
+  v_control := coalesce(v_document -> 'control', '{}');
+  perform async.check_section('control', 'control', v_control);
+  -- Facts that the leader writes: accepted, so that a row can be put back, and left alone.
+  v_control := v_control - array['last_heavy_maintenance', 'running_since', 'pid', 'last_light_maintenance', 'version'];
+  select coalesce(v_control ->> 'self_target', c.self_target) into v_self from async.control c;
+  if v_document ? 'targets' then
+    perform async.check_entries('targets', 'target', v_document -> 'targets');
+    v_control := async.check_targets(v_document -> 'targets', v_control, v_self);
+  end if;
+  if v_document ? 'concurrency_pools' then
+    perform async.check_entries('concurrency_pools', 'concurrency_pool', v_document -> 'concurrency_pools');
+  end if;
+
+  perform async.apply_control(v_control);
+  if v_document ? 'targets' then
+    perform async.apply_targets(v_document -> 'targets');
+  end if;
+  if v_document ? 'concurrency_pools' then
+    perform async.apply_pools(v_document -> 'concurrency_pools');
+  end if;
+  perform async.wake_leader();
+end
+$function$;

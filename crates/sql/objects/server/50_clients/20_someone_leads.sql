@@ -1,0 +1,15 @@
+-- Purpose: whether an orchestrator of either engine leads this database at this moment.
+-- Returns: it.
+-- Raises:  nothing. Locks: none.
+create or replace function async.someone_leads() returns bool
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select exists (
+    select
+    from pg_locks l
+    join pg_database d on d.oid = l.database
+    where l.locktype = 'advisory' and l.granted
+      and d.datname = current_database()
+      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
+$function$;

@@ -1,0 +1,22 @@
+-- Purpose: register what the leader calls when it starts, or once a cycle; a second time changes nothing.
+-- Returns: nothing.
+-- Raises:  PA090 for no text.
+-- Locks:   the row of control, until the end of the transaction.
+create or replace function async.push_routine(_routine_type async.routine_type_t, _routine text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if _routine_type is null or coalesce(async.routine_call(_routine), '') = '' then
+    raise exception 'a routine needs its type and the text that follows CALL'
+      using errcode = 'PA090', hint = 'select async.push_routine(''LOOP'', ''my_schema.my_procedure()'')';
+  end if;
+  update async.control c set
+    startup_routines = case when _routine_type = 'STARTUP' then c.startup_routines || _routine else c.startup_routines end,
+    loop_routines = case when _routine_type = 'LOOP' then c.loop_routines || _routine else c.loop_routines end
+  where not exists (
+    select
+    from unnest(case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end) as r(routine)
+    where async.routine_call(r.routine) = async.routine_call(_routine));
+end
+$function$;

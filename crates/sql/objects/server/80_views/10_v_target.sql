@@ -1,0 +1,13 @@
+-- Every target, without passwords, and how many workers it has at work.
+create or replace view async.v_target as
+select
+  t.target,
+  t.max_concurrency,
+  async.mask_connection_string(t.connection_string) as connection_string,
+  t.asynchronous_finish,
+  t.default_timeout,
+  t.concurrency_track_yielded,
+  (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
+  t.session_reset,
+  t.retired
+from async.target t;

@@ -1,0 +1,28 @@
+-- Every task that has not finished. Each branch is one that a partial index answers (the same predicates as
+-- there), so that the cost does not grow with the history; together they miss none and give none twice.
+create or replace view async.v_unfinished_task as
+  select t.*
+  from async.task t
+  where t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is not null
+union all
+  select t.*
+  from async.task t
+  where t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+union all
+  -- Offered to clients, and not taken yet.
+  select t.*
+  from async.offer o
+  join async.task t on t.task_id = o.task_id
+  where t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is null and t.tracked
+union all
+  select t.*
+  from async.task t
+  where t.eligible_when is not null and t.processed is null
+union all
+  select t.*
+  from async.task t
+  where (t.times_up is not null or t.yielded is not null) and t.processed is null
+    and t.eligible_when is null and (t.consumed is not null or t.yielded is not null);

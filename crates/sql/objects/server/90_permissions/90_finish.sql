@@ -1,0 +1,7 @@
+-- The last of every part.
+do $finish$
+begin
+  perform async.bind_dblink();
+  perform async.restore_privileges();
+end
+$finish$;
