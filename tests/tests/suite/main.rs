@@ -2,4 +2,5 @@
 //!
 //! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`).
 
+mod chaos;
 mod install;

@@ -1,0 +1,18 @@
+//! The harness itself: a cluster that is killed can be brought back.
+
+use pgasync_tests::{PrivateCluster, Target};
+
+#[tokio::test]
+async fn a_killed_cluster_comes_back_where_it_was_with_what_was_committed() {
+    let cluster = PrivateCluster::start(&["max_connections=40"]);
+    let mut target = Target::create_on(&cluster).await;
+    target.session().batch_execute("insert into ledger (mark) values ('kept')").await.expect("it inserts");
+
+    cluster.kill();
+    cluster.restart();
+
+    target.reconnect().await;
+    assert_eq!(target.marks("kept").await, 1);
+    let limit = target.session().query_one("show max_connections", &[]).await.expect("a setting");
+    assert_eq!(limit.get::<_, &str>(0), "40");
+}

@@ -1,0 +1,3 @@
+//! Tests that kill servers, each on clusters of its own.
+
+mod cluster;
