@@ -1,7 +1,8 @@
 -- Purpose: who runs next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
 --   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
 --   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
---   slots. Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody.
+--   slots. Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody; nor do
+--   the tasks of in_skip, rows that could not be written a moment ago.
 -- Returns: the tasks to take, in order.
 -- Raises: nothing.
 -- Locks: none.
@@ -14,6 +15,7 @@ create or replace function async.plan_claims(
   in_after_id bigint[],
   in_free int[],
   in_workers int,
+  in_skip bigint[],
   in_now timestamptz
 ) returns table (
   place int, task_id bigint, pool text, target text, pullable bool, priority int, entered timestamptz
@@ -44,6 +46,7 @@ begin
          and t.eligible_when is null and t.query is not null
          and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
          and (t.times_up is null or t.times_up > in_now)
+         and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
        limit least(l.free, in_workers))
       union all
@@ -55,6 +58,7 @@ begin
          and t.eligible_when is null and t.query is null and t.tracked is distinct from true
          and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
          and (t.times_up is null or t.times_up > in_now)
+         and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
        limit l.free)
     ) h

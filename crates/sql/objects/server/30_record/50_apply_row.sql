@@ -27,9 +27,10 @@ declare
 begin
   if in_event in ('END_OK', 'END_ERROR') then
     for v_request in
-      select r.status, r.error_message, r.duration
+      select r.request_id, r.status, r.error_message, r.duration
       from async.request r where r.task_id = in_id order by r.request_id
     loop
+      delete from async.request r where r.request_id = v_request.request_id;
       if async.intention_replaces(v_status, v_request.status) then
         v_status := v_request.status;
         v_error := v_request.error_message;

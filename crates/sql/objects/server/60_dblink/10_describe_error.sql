@@ -1,0 +1,28 @@
+-- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then detail, hint and
+--   context of the target, without the frames that running it over dblink adds, cut at 64 KiB.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.describe_error(
+  in_conn text, in_code text, in_message text, in_detail text, in_hint text, in_context text
+) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_lines text[] := string_to_array(in_context, E'\n');
+  v_kept text[] := '{}';
+  v_line text;
+begin
+  foreach v_line in array coalesce(v_lines, '{}') loop
+    exit when strpos(v_line, '"' || in_conn || '"') > 0 or v_line like '% dblink %';
+    continue when v_line like 'PL/pgSQL function inline_code_block line 1 at %';
+    v_kept := v_kept || v_line;
+  end loop;
+  return async.cut_text(concat_ws(E'\n',
+    format('%s: %s', in_code, in_message),
+    'DETAIL: ' || nullif(in_detail, ''),
+    'HINT: ' || nullif(in_hint, ''),
+    'CONTEXT: ' || nullif(array_to_string(v_kept, E'\n'), '')));
+end
+$function$;

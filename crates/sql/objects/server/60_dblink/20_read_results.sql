@@ -1,0 +1,42 @@
+-- Purpose: reads what a session has to say about its query without ever waiting: each result only after
+--   dblink_is_busy said that it is there, until the empty one that ends the query.
+-- Returns: ended; the first error with its SQLSTATE (null: none so far); the first value of the last row.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.read_results(
+  in_conn text, out ended bool, out code text, out error text, out value text
+)
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_rows bigint;
+  v_value text;
+  v_message text;
+  v_detail text;
+  v_hint text;
+  v_context text;
+  v_code text;
+begin
+  ended := false;
+  while dblink_is_busy(in_conn) = 0 loop
+    begin
+      select count(*), max(r.v) into v_rows, v_value from dblink_get_result(in_conn) as r(v text);
+      if v_rows = 0 then
+        ended := true;
+        return;
+      end if;
+      value := v_value;
+    exception when others then
+      get stacked diagnostics
+        v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
+        v_hint = pg_exception_hint, v_context = pg_exception_context;
+      -- A result of more than one column is refused by this side after the query ended well.
+      if not (v_code = '42804' and strpos(v_context, '"' || in_conn || '"') = 0) and code is null then
+        code := v_code;
+        error := async.describe_error(in_conn, v_code, v_message, v_detail, v_hint, v_context);
+      end if;
+    end;
+  end loop;
+end
+$function$;

@@ -1,0 +1,66 @@
+-- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a watchdog session
+--   that cancels this one when the connection takes too long.
+-- Returns: null, or why it failed.
+-- Raises: nothing but a cancel that the watchdog did not send.
+-- Locks: the watchdog's advisory lock while it connects.
+create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
+returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_connect_ms_max constant int := 3000;
+  v_message text;
+  v_detail text;
+  v_watching bool := false;
+  v_verdict text;
+begin
+  if in_watched then
+    perform pg_advisory_lock(async.lock_class(), 3);
+    v_watching := dblink_send_query('pgasync_watchdog',
+      format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
+  end if;
+  begin
+    begin
+      perform dblink_connect(in_conn, in_conninfo);
+    exception when others then
+      get stacked diagnostics v_message = message_text, v_detail = pg_exception_detail;
+      v_message := async.mask_connection_string(concat_ws(': ', v_message, nullif(v_detail, '')));
+    end;
+    if v_watching then
+      perform pg_advisory_unlock(async.lock_class(), 3);
+      while dblink_is_busy('pgasync_watchdog') = 1 loop
+        perform pg_sleep(0.0005);
+      end loop;
+      -- A cancel that was sent reaches this session here at the latest.
+      perform pg_sleep(0);
+    end if;
+  exception when query_canceled then
+    if not v_watching then
+      raise;
+    end if;
+    perform pg_advisory_unlock(async.lock_class(), 3)
+    from pg_locks l
+    where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.classid = async.lock_class()::oid
+      and l.objid = 3 and l.objsubid = 2;
+    for v_try in 1..2000 loop
+      exit when dblink_is_busy('pgasync_watchdog') = 0;
+      perform pg_sleep(0.001);
+    end loop;
+    select r.value into v_verdict from async.read_results('pgasync_watchdog') r;
+    if v_verdict is distinct from 'cancelled' then
+      raise;
+    end if;
+    if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
+      perform dblink_disconnect(in_conn);
+    end if;
+    return 'the connection was not made within 3 seconds';
+  end;
+  if v_watching then
+    perform async.read_results('pgasync_watchdog');
+  elsif in_watched then
+    perform pg_advisory_unlock(async.lock_class(), 3);
+  end if;
+  return v_message;
+end
+$function$;

@@ -1,0 +1,17 @@
+-- Purpose: closes a dblink connection, whatever state it is in.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.close_session(in_conn text)
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+begin
+  if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
+    perform dblink_disconnect(in_conn);
+  end if;
+exception when others then
+  null;
+end
+$function$;

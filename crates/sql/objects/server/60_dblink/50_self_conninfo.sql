@@ -1,0 +1,18 @@
+-- Purpose: the connection string to this server itself, completed with its port, the database and the user where it
+--   names none.
+-- Returns: text.
+-- Raises: PA001 for a string that is none.
+-- Locks: none.
+create or replace function async.self_conninfo()
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_string text := (select c.self_connection_string from async.control c);
+begin
+  return async.extend_conninfo(v_string,
+    jsonb_build_object('port', current_setting('port'), 'dbname', current_database(), 'user', session_user)
+    || async.parse_conninfo(v_string));
+end
+$function$;

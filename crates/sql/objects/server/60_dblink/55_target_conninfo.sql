@@ -1,0 +1,38 @@
+-- Purpose: the connection string that is really used for a target: the configured one (that of the server itself
+--   completed) with the session's name, keepalives and a bounded connect_timeout.
+-- Returns: text.
+-- Raises: PA204 when the target has no connection string.
+-- Locks: none.
+create or replace function async.target_conninfo(
+  in_target text, in_role text, in_startup_options bool, in_connect_seconds int
+) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_conninfo text;
+  v_given jsonb;
+  v_leader record;
+begin
+  select case when t.target = c.self_target then async.self_conninfo() else t.connection_string end
+  into v_conninfo
+  from async.target t cross join async.control c
+  where t.target = in_target;
+  if v_conninfo is null then
+    raise exception 'target "%" has no connection string', in_target
+      using errcode = 'PA204', hint = 'Give it one with async.configure';
+  end if;
+  v_given := async.parse_conninfo(v_conninfo);
+  select l.server_id, l.epoch into v_leader from async.leader l;
+  return async.extend_conninfo(v_conninfo,
+    jsonb_build_object(
+      'application_name', format('pgasync/%s/%s/%s', v_leader.server_id, v_leader.epoch, in_role),
+      'connect_timeout', in_connect_seconds::text,
+      'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3')
+    || case when in_startup_options
+      then jsonb_build_object('options',
+        concat_ws(' ', v_given ->> 'options', '-c client_connection_check_interval=5s'))
+      else '{}'
+    end);
+end
+$function$;

@@ -1,0 +1,46 @@
+-- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second connection, each by
+--   pid and start; with in_wait it terminates and looks until they are gone, for up to five seconds.
+-- Returns: the ids of the sessions that are gone, as an array's text.
+-- Raises: the connection's error.
+-- Locks: none.
+create or replace function async.end_sessions(in_ids bigint[], in_how text)
+returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_looks_max constant int := 50;
+  v_address record;
+  v_gone bigint[] := '{}';
+  v_here bigint[];
+  v_list text;
+begin
+  for v_address in
+    select s.connection_string,
+      array_agg(s.session_id order by s.session_id) as ids,
+      string_agg(format('(%s, %s, %L::timestamptz)', s.session_id, s.pid, s.backend_start), ', '
+        order by s.session_id) as list
+    from async.session s where s.session_id = any (in_ids)
+    group by s.connection_string
+  loop
+    v_list := format('(values %s) as w(id, pid, backend_start) join pg_catalog.pg_stat_activity a '
+      'on a.pid = w.pid and a.backend_start = w.backend_start', v_address.list);
+    perform dblink_connect('pgasync_end', async.extend_conninfo(v_address.connection_string,
+      '{"connect_timeout": "2"}'));
+    for v_look in 1..c_looks_max loop
+      select coalesce(array_agg(r.id), '{}') into v_here
+      from dblink('pgasync_end', format('select w.id, pg_catalog.%s(w.pid) from %s',
+        case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, v_list))
+        as r(id bigint, signalled bool);
+      exit when in_how <> 'fence' or cardinality(v_here) = 0;
+      perform pg_sleep(0.1);
+    end loop;
+    perform dblink_disconnect('pgasync_end');
+    v_gone := v_gone || array(select i from unnest(v_address.ids) i where i <> all (v_here));
+  end loop;
+  return v_gone::text;
+exception when others then
+  perform async.close_session('pgasync_end');
+  raise;
+end
+$function$;

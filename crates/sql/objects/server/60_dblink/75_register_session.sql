@@ -1,0 +1,31 @@
+-- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named by a launch
+--   mark. A session that could not say it is dropped, and its target suspect.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.register_session(in_slot int, in_identity text, in_error text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_said text[] := string_to_array(in_identity, ',');
+  v_slot record;
+  v_id bigint;
+begin
+  select s.target, s.conninfo into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
+  if in_error is not null or cardinality(v_said) is distinct from 4 then
+    perform async.drop_slot_session(in_slot);
+    perform async.suspect_target(v_slot.target, coalesce(in_error, 'the session did not identify itself'));
+    return;
+  end if;
+  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
+  select l.epoch, in_slot, v_slot.target, v_slot.conninfo, v_said[4], v_said[1]::int, v_said[3]::timestamptz
+  from pg_temp.leader_state l
+  returning session_id into v_id;
+  update pg_temp.leader_slot s set state = 'idle', session_id = v_id, since = clock_timestamp()
+  where s.slot = in_slot;
+  update pg_temp.leader_target t set version = v_said[2]::int, met_at = clock_timestamp()
+  where t.target = v_slot.target;
+end
+$function$;

@@ -1,0 +1,46 @@
+-- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that its mark names.
+-- Returns: how many were sent.
+-- Raises: nothing of a single session's.
+-- Locks: none.
+create or replace function async.send_launches()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_launch record;
+  v_kind text;
+  v_sent int := 0;
+begin
+  for v_launch in
+    select s.slot, s.conn, s.task_id, t.query
+    from pg_temp.leader_slot s
+    left join async.task t on t.task_id = s.task_id
+    where s.state = 'claimed'
+    order by s.slot
+  loop
+    v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
+    if v_kind = 'refused' then
+      update pg_temp.leader_slot s
+      set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
+          error = case when v_launch.query is null then 'the query of the task is gone'
+            else 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select' end
+      where s.slot = v_launch.slot;
+      continue;
+    end if;
+    begin
+      if dblink_send_query(v_launch.conn, async.wrap_query(
+          replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
+        update pg_temp.leader_slot s set state = 'running', sent = v_kind, since = clock_timestamp()
+        where s.slot = v_launch.slot;
+        v_sent := v_sent + 1;
+      else
+        perform async.lose_slot(v_launch.slot);
+      end if;
+    exception when others then
+      perform async.lose_slot(v_launch.slot);
+    end;
+  end loop;
+  return v_sent;
+end
+$function$;

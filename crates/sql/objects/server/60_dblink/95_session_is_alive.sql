@@ -1,0 +1,12 @@
+-- Purpose: whether a kept connection is still there, without a round trip: a close by the other side has arrived
+--   here by itself.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.session_is_alive(in_conn text)
+returns bool
+language sql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+  select dblink_is_busy(in_conn) = 0 and coalesce(dblink_error_message(in_conn), 'OK') = 'OK'
+$function$;

@@ -1,0 +1,43 @@
+-- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself, without waiting;
+--   not again before the last one has ended and a share of the table was written anew.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none here; plain VACUUM's in that session.
+create or replace function async.start_vacuum()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_conn constant text := 'pgasync_vacuum';
+  c_share constant float8 := 0.1;
+  v_rows float8;
+  v_read record;
+begin
+  update pg_temp.leader_state set vacuum_at = clock_timestamp() + interval '5 seconds';
+  if c_conn = any (coalesce(dblink_get_connections(), '{}')) then
+    if dblink_is_busy(c_conn) = 1 then
+      return;
+    end if;
+    v_read := async.read_results(c_conn);
+    if not v_read.ended then
+      return;
+    end if;
+    if v_read.code is not null then
+      perform async.log_quiet('WARNING', 'vacuum of async.task: ' || v_read.error);
+      perform async.close_session(c_conn);
+    end if;
+  end if;
+  select c.reltuples into v_rows from pg_class c where c.oid = 'async.task'::regclass;
+  if (select l.writes from pg_temp.leader_state l) < greatest(v_rows * c_share, 20000) then
+    return;
+  end if;
+  if c_conn <> all (coalesce(dblink_get_connections(), '{}')) then
+    if async.open_session(c_conn, (select l.self_conninfo from pg_temp.leader_state l), false) is not null then
+      return;
+    end if;
+  end if;
+  perform dblink_send_query(c_conn, 'vacuum (analyze) async.task');
+  update pg_temp.leader_state set writes = 0;
+end
+$function$;

@@ -1,0 +1,143 @@
+-- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls back did to
+--   them is undone with it, they write no WAL, and they are gone with the session.
+-- Returns: nothing.
+-- Raises: insufficient_privilege where the role may not create temporary tables.
+-- Locks: none.
+create or replace function async.create_leader_state()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set client_min_messages = warning
+as $function$
+begin
+  drop table if exists pg_temp.leader_state, pg_temp.leader_slot, pg_temp.leader_pool, pg_temp.leader_lane,
+    pg_temp.leader_target, pg_temp.leader_helper, pg_temp.leader_fence, pg_temp.leader_orphan,
+    pg_temp.leader_parked;
+
+  -- One row.
+  create temp table leader_state (
+    epoch bigint not null,
+    server_id text not null,
+    self_conninfo text not null,
+    manual bool not null default false,
+    -- Why to stop: null (go on), 'disabled', 'cancelled', 'resigned'.
+    stop text,
+    marks int not null default 0,
+    configured_at timestamptz not null default '-infinity',
+    lanes_due_at timestamptz not null default '-infinity',
+    published_at timestamptz not null default '-infinity',
+    patience_at timestamptz not null default '-infinity',
+    recounted_at timestamptz not null default '-infinity',
+    -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
+    writes bigint not null default 0,
+    vacuum_at timestamptz not null default '-infinity',
+    -- Where the running heavy maintenance has come to; null when none runs.
+    history_after bigint
+  );
+
+  -- A slot holds at most one session at one target.
+  -- state: empty, identifying, idle, claimed, running, ended (not recorded yet), cleaning, lost.
+  create temp table leader_slot (
+    slot int primary key,
+    conn text not null,
+    state text not null default 'empty',
+    since timestamptz not null default clock_timestamp(),
+    target text,
+    conninfo text,
+    session_id bigint,
+    task_id bigint,
+    run int,
+    pool text,
+    sent text,
+    cleaning bool not null default false,
+    outcome text,
+    error text,
+    -- The result was recorded while the session's end was not certain.
+    recorded bool not null default false,
+    intention async.finish_status_t,
+    intention_error text,
+    intention_duration interval,
+    cancel_at timestamptz,
+    cancels int not null default 0,
+    request_ids bigint[] not null default '{}',
+    retry_at timestamptz not null default '-infinity',
+    tries int not null default 0
+  );
+
+  create temp table leader_pool (
+    pool text primary key,
+    max_workers int not null,
+    taken int not null default 0,
+    -- After offers were withdrawn in favour of queries: when to offer again.
+    offers_held_until timestamptz not null default '-infinity'
+  );
+
+  create temp table leader_lane (
+    pool text not null,
+    target text not null,
+    pullable bool not null,
+    after_priority int not null default -2147483648,
+    after_entered timestamptz not null default '-infinity',
+    after_id bigint not null default 0,
+    exhausted bool not null default false,
+    primary key (pool, target, pullable)
+  );
+
+  -- health: unknown (never met, or long ago), probing, ok, down.
+  create temp table leader_target (
+    target text primary key,
+    connection_string text,
+    default_timeout interval,
+    session_reset bool not null,
+    max_concurrency int not null,
+    configured bool not null default true,
+    health text not null default 'unknown',
+    fresh bool not null default true,
+    version int,
+    startup_options bool not null default true,
+    failures int not null default 0,
+    down_since timestamptz,
+    retry_at timestamptz not null default '-infinity',
+    met_at timestamptz,
+    last_error text,
+    wanted int not null default 0
+  );
+
+  -- Sessions to this server itself that do what may block. lane: cancel, fresh, general.
+  create temp table leader_helper (
+    helper int primary key,
+    conn text not null,
+    pid int,
+    lane text not null,
+    state text not null default 'closed',
+    op text,
+    target text,
+    ids bigint[],
+    since timestamptz not null default clock_timestamp()
+  );
+
+  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a query ran.
+  create temp table leader_fence (
+    session_id bigint primary key,
+    target text not null,
+    retry_at timestamptz not null default '-infinity',
+    failures int not null default 0
+  );
+
+  -- Launched tasks of lost leaders, until their target is fenced.
+  create temp table leader_orphan (
+    task_id bigint primary key,
+    run int not null,
+    target text not null,
+    pool text not null,
+    recorded bool not null default false
+  );
+
+  -- Rows that could not be written lately.
+  create temp table leader_parked (
+    task_id bigint primary key,
+    until timestamptz not null,
+    failures int not null
+  );
+end
+$function$;

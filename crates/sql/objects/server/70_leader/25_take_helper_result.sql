@@ -1,0 +1,51 @@
+-- Purpose: what a helper found, taken into the leader's memory.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session.
+create or replace function async.take_helper_result(
+  in_op text, in_target text, in_ids bigint[], in_value text, in_error text
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_gone bigint[] := case when in_error is null and in_op <> 'probe' then in_value::bigint[] else '{}' end;
+  v_slot record;
+begin
+  if in_op = 'probe' then
+    if in_error is null then
+      update pg_temp.leader_target t
+      set health = 'ok', version = in_value::int, met_at = clock_timestamp(), failures = 0, down_since = null
+      where t.target = in_target;
+      perform async.log_quiet('NOTICE', format('target "%s" is back', in_target))
+      from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
+      update pg_temp.leader_target t set last_error = null where t.target = in_target;
+    else
+      perform async.suspect_target(in_target, in_error);
+    end if;
+    return;
+  end if;
+
+  if in_error is not null then
+    perform async.suspect_target(in_target, in_error);
+  end if;
+  if in_op <> 'fence' then
+    -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
+    for v_slot in
+      select s.slot from pg_temp.leader_slot s
+      where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1
+    loop
+      perform async.lose_slot(v_slot.slot);
+    end loop;
+    return;
+  end if;
+
+  update pg_temp.leader_fence f
+  set failures = f.failures + 1,
+      retry_at = clock_timestamp() + async.backoff(f.failures + 1, '500 milliseconds', '10 seconds', random())
+  where f.session_id = any (in_ids) and f.session_id <> all (v_gone);
+  delete from pg_temp.leader_fence f where f.session_id = any (v_gone);
+  delete from async.session s where s.session_id = any (v_gone);
+  perform async.free_lost_slots(v_gone);
+end
+$function$;

@@ -1,0 +1,30 @@
+-- Purpose: leaves a row alone for a while that could not be written (a client holds it, a trigger raises), and says
+--   so in the log; forgets a row that could.
+-- Returns: whether the row is parked.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.park(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_first constant interval := '50 milliseconds';
+  c_last constant interval := '30 seconds';
+  v_failures int;
+begin
+  if in_outcome not in ('locked', 'failed') then
+    delete from pg_temp.leader_parked p where p.task_id = in_id;
+    return false;
+  end if;
+  insert into pg_temp.leader_parked as p (task_id, until, failures)
+  values (in_id, in_now + c_first, 1)
+  on conflict (task_id) do update
+  set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, c_last, random())
+  returning p.failures into v_failures;
+  if in_outcome = 'failed' then
+    perform async.log_quiet('WARNING', format('task %s cannot be written (try %s): %s', in_id, v_failures, in_error));
+  end if;
+  return true;
+end
+$function$;

@@ -1,0 +1,28 @@
+-- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How often depends on
+--   what it cost the last time (with dead rows that a held snapshot keeps, the way to a lane's head is long), so
+--   that it never takes more than a small share of the time.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refresh_lanes(in_now timestamptz)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_share constant float8 := 20;
+  v_began timestamptz := clock_timestamp();
+begin
+  update pg_temp.leader_lane l set exhausted = true where not l.exhausted;
+  insert into pg_temp.leader_lane as o (pool, target, pullable)
+  select d.pool, d.target, d.pullable from async.discover_lanes() d
+  on conflict (pool, target, pullable) do update
+  set exhausted = false, after_priority = -2147483648, after_entered = '-infinity', after_id = 0;
+  insert into pg_temp.leader_pool (pool, max_workers)
+  select distinct l.pool, async.pool_limit(l.pool)
+  from pg_temp.leader_lane l
+  where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
+  update pg_temp.leader_state
+  set lanes_due_at = clock_timestamp() + c_share * (clock_timestamp() - v_began);
+end
+$function$;

@@ -1,0 +1,27 @@
+-- Purpose: runs the users' routines in the leader's session. One that raises is logged and skipped. They cannot
+--   commit.
+-- Returns: how many ran.
+-- Raises: nothing.
+-- Locks: whatever the routines lock. (No SET clause: the routines would inherit it.)
+create or replace function async.run_routines(_routine_type async.routine_type_t)
+returns int
+language plpgsql
+as $function$
+declare
+  v_routine text;
+  v_ran int := 0;
+begin
+  foreach v_routine in array coalesce((
+    select case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end
+    from async.control c), '{}')
+  loop
+    begin
+      execute 'call ' || regexp_replace(v_routine, '^\s*call\s+', '', 'i');
+      v_ran := v_ran + 1;
+    exception when others then
+      perform async.log_quiet('WARNING', format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+    end;
+  end loop;
+  return v_ran;
+end
+$function$;

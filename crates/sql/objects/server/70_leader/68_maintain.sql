@@ -1,0 +1,66 @@
+-- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never returns reports
+--   no statistics, so autovacuum does not see what the leader writes.
+-- Returns: nothing.
+-- Raises: what the users' foreign keys raise; the caller logs it.
+-- Locks: the rows that it deletes.
+create or replace function async.maintain(in_now timestamptz)
+returns void
+language plpgsql
+as $function$
+declare
+  c_rows_per_step constant int := 5000;
+  v_control async.control;
+  v_state record;
+  v_last bigint;
+begin
+  select c.* into v_control from async.control c;
+  select l.* into v_state from pg_temp.leader_state l;
+
+  if v_state.history_after is null
+    and in_now > coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
+    update async.control set last_heavy_maintenance = in_now;
+    v_state.history_after := 0;
+  end if;
+  if v_state.history_after is not null then
+    v_last := async.delete_history(v_state.history_after, in_now - v_control.task_keep_duration, c_rows_per_step);
+    update pg_temp.leader_state set history_after = v_last, writes = writes + c_rows_per_step;
+  end if;
+
+  if in_now > coalesce(v_control.last_light_maintenance, '-infinity') + v_control.light_maintenance_sleep then
+    update async.control set last_light_maintenance = in_now;
+    delete from async.server_log l
+    where l.server_log = any (array(
+      select o.server_log from async.server_log o
+      where o.happened < in_now - v_control.task_keep_duration
+      order by o.happened, o.server_log
+      limit c_rows_per_step));
+    perform async.recount_pools();
+    delete from pg_temp.leader_parked p where p.until < in_now - interval '5 minutes';
+  end if;
+
+  if v_state.writes > 20000 and in_now > v_state.vacuum_at then
+    perform async.start_vacuum();
+  end if;
+end
+$function$;
+
+-- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
+-- Returns: the position that it came to; null at the end.
+-- Raises: what foreign keys raise.
+-- Locks: the rows that it deletes.
+create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
+returns bigint
+language plpgsql
+as $function$
+declare
+  v_ids bigint[];
+begin
+  v_ids := array(select t.task_id from async.task t where t.task_id > in_after order by t.task_id limit in_rows);
+  if cardinality(v_ids) = 0 then
+    return null;
+  end if;
+  delete from async.task t
+  where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+  return v_ids[cardinality(v_ids)];
+end
+$function$;

@@ -1,0 +1,23 @@
+-- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
+-- Returns: that number (0: nobody ever did).
+-- Raises: nothing.
+-- Locks: none: sequences are not transactional, so a waiting caller need not commit.
+create or replace function async.latch_number()
+returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case when r.is_called then r.last_value else 0 end from async.latch_requested r
+$function$;
+
+-- Purpose: says that a cycle that began after the given number was asked for has ended.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.serve_latch(in_number bigint)
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select setval('async.latch_served', in_number) from async.latch_served s where s.last_value < in_number
+$function$;

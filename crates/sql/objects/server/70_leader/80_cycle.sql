@@ -1,0 +1,69 @@
+-- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode a test or a person
+--   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
+--   while queries run, up to idle_sleep when none does.
+-- Returns: when something was done last.
+-- Raises: PA207 in a session that does not lead.
+-- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+create or replace procedure async.cycle(
+  inout _last_did_stuff timestamptz default null,
+  inout _show_message bool default null
+)
+language plpgsql
+as $procedure$
+declare
+  v_latch bigint;
+  v_did int;
+  v_cancelled bool;
+  v_claimed bool;
+  v_opened int := 0;
+  v_sleep float8;
+begin
+  if to_regclass('pg_temp.leader_state') is null or not async.is_leader() then
+    raise exception 'this session does not lead'
+      using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
+  end if;
+  v_latch := async.latch_number();
+  begin
+    select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;
+  exception when query_canceled then
+    v_did := 0;
+    v_cancelled := true;
+  end;
+  commit;
+
+  v_claimed := exists (select from pg_temp.leader_slot s where s.state = 'claimed');
+  if v_claimed then
+    perform async.mark_launches();
+    commit;
+  end if;
+  begin
+    if v_claimed then
+      perform async.send_launches();
+    end if;
+    if exists (select from pg_temp.leader_target t where t.wanted > 0) then
+      v_opened := async.open_wanted_sessions();
+    end if;
+    perform async.serve_latch(v_latch);
+    if v_did + v_opened > 0 then
+      _last_did_stuff := case when _last_did_stuff is not null then clock_timestamp() end;
+    elsif _last_did_stuff is not null then
+      -- Twice as long as the work is past, so that the sleep doubles.
+      select greatest(0.001, least(
+          2 * extract(epoch from clock_timestamp() - _last_did_stuff),
+          case when exists (select from pg_temp.leader_slot s where s.state not in ('empty', 'idle'))
+              or exists (select from pg_temp.leader_helper h where h.state = 'busy')
+            then c.busy_sleep else c.idle_sleep end))
+      into v_sleep from async.control c;
+      if clock_timestamp() - _last_did_stuff > interval '2 milliseconds' then
+        perform pg_sleep(v_sleep);
+      end if;
+    end if;
+  exception when query_canceled then
+    v_cancelled := true;
+  end;
+  if v_cancelled then
+    update pg_temp.leader_state set stop = 'cancelled';
+  end if;
+  commit;
+end
+$procedure$;

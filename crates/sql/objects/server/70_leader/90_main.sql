@@ -1,0 +1,69 @@
+-- Purpose: the orchestrator: leads until it is cancelled, disabled or asked to resign. With _force it takes over from
+--   whoever leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
+--   and returns; async.cycle() then runs one round.
+-- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is false.
+-- Raises: PA206 when this server cannot reach itself; PA208 when the one who leads cannot be removed; PA209 to who
+--   does not own the schema.
+-- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and commit.)
+create or replace procedure async.main(
+  _force bool default false,
+  _manual_mode bool default false
+)
+language plpgsql
+as $procedure$
+declare
+  c_drain_seconds constant float8 := 10;
+  c_stop_seconds constant float8 := 10;
+  v_last timestamptz := clock_timestamp();
+  v_show bool := true;
+  v_until timestamptz;
+  v_left int;
+begin
+  perform async.check_main();
+  if not _force and not (select c.enabled from async.control c) then
+    raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
+    return;
+  end if;
+  if not async.take_locks() then
+    if not _force then
+      raise notice '%', async.describe_leader();
+      return;
+    end if;
+    call async.take_over();
+  end if;
+  perform set_config('pgasync.mutex', (select c.advisory_mutex_id::text from async.control c), false);
+  perform async.prepare_session();
+  commit;
+  perform async.begin_lead();
+  commit;
+  perform async.run_routines('STARTUP');
+  commit;
+  if _manual_mode then
+    update pg_temp.leader_state set manual = true;
+    raise notice 'prepared: call async.cycle() runs one round';
+    return;
+  end if;
+
+  loop
+    call async.cycle(v_last, v_show);
+    exit when (select l.stop is not null from pg_temp.leader_state l);
+  end loop;
+
+  -- Let what runs end, unless somebody is in a hurry; then pause the rest.
+  v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
+  while (select l.stop <> 'cancelled' from pg_temp.leader_state l) and clock_timestamp() < v_until
+    and exists (select from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'))
+  loop
+    call async.cycle(v_last, v_show);
+  end loop;
+  v_until := clock_timestamp() + c_stop_seconds * interval '1 second';
+  loop
+    v_left := async.stop_launched();
+    exit when v_left = 0 or clock_timestamp() > v_until;
+    call async.cycle(v_last, v_show);
+  end loop;
+  perform async.end_lead();
+  commit;
+  perform async.release_locks();
+end
+$procedure$;
