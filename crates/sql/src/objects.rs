@@ -95,6 +95,7 @@ pub(crate) const SERVER: Part = Part {
         "30_record/65_withdraw_offers",
         "30_record/70_finish_internal",
         "40_configure/10_configuration_keys",
+        "40_configure/15_describe_json_type",
         "40_configure/20_refuse_configuration",
         "40_configure/30_check_setting",
         "40_configure/40_check_section",

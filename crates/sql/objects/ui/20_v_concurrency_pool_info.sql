@@ -1,18 +1,19 @@
--- Every pool that is configured or in use, and what runs in it: one row a running task, or one without.
+-- Every pool that is configured (each target has one) or in use, and what runs in it: one row a running task, or one without.
 create or replace view async.v_concurrency_pool_info as
 select
   p.concurrency_pool,
   coalesce(r.workers, 0) as workers,
-  coalesce(c.max_workers, r.max_workers) as max_workers,
+  async.pool_limit(p.concurrency_pool) as max_workers,
   t.task_id,
   t.query,
   t.consumed
 from (
   select n.concurrency_pool from async.concurrency_pool n where not n.retired
   union
+  select t.target from async.target t where not t.retired
+  union
   select n.concurrency_pool from async.concurrency_pool_tracker n
 ) p
-left join async.concurrency_pool c on c.concurrency_pool = p.concurrency_pool
 left join async.concurrency_pool_tracker r on r.concurrency_pool = p.concurrency_pool
 left join (
   select u.task_id, u.query, u.consumed, coalesce(u.concurrency_pool, u.target) as pool

@@ -10,23 +10,24 @@ declare
   v_type text := jsonb_typeof(in_value);
   v_text text := in_value #>> '{}';
   v_wanted text := case
-    when in_kind = 'bool' then 'boolean'
-    when in_kind = 'routines' then 'array'
-    when in_kind in ('int', 'size', 'positive int', 'seconds') then 'number'
-    else 'string'
+    when in_kind = 'bool' then 'true or false'
+    when in_kind = 'routines' then 'an array'
+    when in_kind in ('int', 'size', 'positive int', 'seconds') then 'a number'
+    else 'a string'
   end;
   v_interval interval;
 begin
   if in_kind = 'ignored' or v_type = 'null' then
     return;
   end if;
-  if v_type <> v_wanted then
-    perform async.refuse_configuration(in_path, format('must be a %s, not a %s', v_wanted, v_type));
+  if async.describe_json_type(v_type) <> v_wanted then
+    perform async.refuse_configuration(in_path, format('must be %s, not %s',
+      v_wanted, async.describe_json_type(v_type)));
   end if;
 
   if in_kind in ('int', 'size', 'positive int') then
-    if v_text::numeric % 1 <> 0 or v_text::numeric not between -2147483648 and 2147483647 then
-      perform async.refuse_configuration(in_path, format('must be a whole number of at most 2147483647, not %s', v_text));
+    if v_text !~ '^-?[0-9]+$' or v_text::numeric not between -2147483648 and 2147483647 then
+      perform async.refuse_configuration(in_path, format('must be a whole number between -2147483648 and 2147483647, not %s', left(v_text, 40)));
     elsif in_kind = 'size' and v_text::numeric < 0 then
       perform async.refuse_configuration(in_path, format('must not be negative, and is %s', v_text));
     elsif in_kind = 'positive int' and v_text::numeric < 1 then
@@ -34,7 +35,7 @@ begin
     end if;
   elsif in_kind = 'seconds' then
     if v_text::numeric not between 0 and 86400 then
-      perform async.refuse_configuration(in_path, format('must be between 0 and 86400 seconds, and is %s', v_text));
+      perform async.refuse_configuration(in_path, format('must be between 0 and 86400 seconds, and is %s', left(v_text, 40)));
     end if;
   elsif in_kind in ('interval', 'timeout') then
     begin

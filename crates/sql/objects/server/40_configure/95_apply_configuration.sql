@@ -8,8 +8,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_document jsonb := jsonb_strip_nulls(in_configuration);
-  v_control jsonb;
+  v_control jsonb := coalesce(nullif(in_configuration -> 'control', 'null'), '{}');
+  v_targets jsonb := nullif(in_configuration -> 'targets', 'null');
+  v_pools jsonb := nullif(in_configuration -> 'concurrency_pools', 'null');
   v_self text;
   v_key text;
 begin
@@ -26,25 +27,24 @@ begin
   end if;
   perform pg_advisory_xact_lock(async.lock_class(), 3);
 
-  v_control := coalesce(v_document -> 'control', '{}');
   perform async.check_section('control', 'control', v_control);
   -- Facts that the leader writes: accepted, so that a row can be put back, and left alone.
-  v_control := v_control - array['last_heavy_maintenance', 'running_since', 'pid', 'last_light_maintenance', 'version'];
+  v_control := jsonb_strip_nulls(v_control) - array['last_heavy_maintenance', 'running_since', 'pid', 'last_light_maintenance', 'version'];
   select coalesce(v_control ->> 'self_target', c.self_target) into v_self from async.control c;
-  if v_document ? 'targets' then
-    perform async.check_entries('targets', 'target', v_document -> 'targets');
-    v_control := async.check_targets(v_document -> 'targets', v_control, v_self);
+  if v_targets is not null then
+    perform async.check_entries('targets', 'target', v_targets);
+    v_control := async.check_targets(v_targets, v_control, v_self);
   end if;
-  if v_document ? 'concurrency_pools' then
-    perform async.check_entries('concurrency_pools', 'concurrency_pool', v_document -> 'concurrency_pools');
+  if v_pools is not null then
+    perform async.check_entries('concurrency_pools', 'concurrency_pool', v_pools);
   end if;
 
   perform async.apply_control(v_control);
-  if v_document ? 'targets' then
-    perform async.apply_targets(v_document -> 'targets');
+  if v_targets is not null then
+    perform async.apply_targets(v_targets);
   end if;
-  if v_document ? 'concurrency_pools' then
-    perform async.apply_pools(v_document -> 'concurrency_pools');
+  if v_pools is not null then
+    perform async.apply_pools(v_pools);
   end if;
   perform async.wake_leader();
 end

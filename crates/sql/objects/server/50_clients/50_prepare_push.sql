@@ -28,70 +28,81 @@ declare
   v_run_type async.task_run_type_t := coalesce(in_run_type, 'EXECUTE');
   v_runs bool := v_run_type in ('EXECUTE', 'EXECUTE_NOASYNC');
   v_now timestamptz := clock_timestamp();
-  v_skipped text;
-  v_bad record;
+  v_task async.task_push_t;
+  v_target async.target;
+  v_target_given text;
+  v_pool_given text;
 begin
-  select string_agg(e.place::text, ', ' order by e.place) into v_skipped
-  from unnest(in_tasks) with ordinality
-    as e(task_data, target, priority, query, concurrency_pool, manual_timeout, track_yielded, place)
-  where e.target is null;
-  if v_skipped is not null then
-    if not async.is_leader() then
-      raise exception 'task % has no target', split_part(v_skipped, ',', 1)
-        using errcode = 'PA010', hint = 'Name a configured target, or SELF for the server itself.';
+  -- A loop, and not one join: planning that anew for every array costs more than the pushes. Neighbours mostly name
+  -- the same target and pool, which are then looked up once.
+  out_position := 0;
+  out_entered := v_now;
+  if not v_runs then
+    out_processed := v_now;
+    out_failed := v_run_type = 'DOA';
+    out_finish_status := case when out_failed then 'DOA' else 'FINISHED' end;
+  end if;
+  if in_tasks is null then
+    return;
+  end if;
+  foreach v_task in array in_tasks loop
+    out_position := out_position + 1;
+
+    if v_task.target is null then
+      if not async.is_leader() then
+        raise exception 'task % has no target', out_position
+          using errcode = 'PA010', hint = 'Name a configured target, or SELF for the server itself.';
+      end if;
+      raise warning 'task % has no target and was not pushed', out_position using errcode = 'PA010';
+      continue;
+    elsif v_task.target is distinct from v_target_given then
+      select t.* into v_target from async.target t where t.target = v_task.target;
+      if not found and upper(v_task.target) = 'SELF' then
+        select t.* into v_target from async.target t where t.target = (select c.self_target from async.control c);
+      end if;
+      if v_target.target is null then
+        raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
+          using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+      elsif v_target.retired then
+        raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
+          using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+      end if;
+      v_target_given := v_task.target;
     end if;
-    raise warning 'these tasks have no target and were not pushed: %', v_skipped using errcode = 'PA010';
-  end if;
 
-  select e.place, e.target, e.concurrency_pool, t.target is null as unknown, t.retired, p.retired as pool_retired,
-    e.query is null as queryless, not async.is_usable_duration(e.manual_timeout) as endless
-  into v_bad
-  from unnest(in_tasks) with ordinality
-    as e(task_data, target, priority, query, concurrency_pool, manual_timeout, track_yielded, place)
-  left join async.target t on t.target = async.resolve_target(e.target)
-  left join async.concurrency_pool p on p.concurrency_pool = e.concurrency_pool and p.retired
-    and not exists (select from async.target n where n.target = e.concurrency_pool and not n.retired)
-  where e.target is not null
-    and (t.target is null or t.retired or p.retired or not async.is_usable_duration(e.manual_timeout)
-      or v_runs and (e.query is null and not t.asynchronous_finish
-        or e.query is not null and t.connection_string is null))
-  order by e.place
-  limit 1;
-  if v_bad.unknown then
-    raise exception 'task %: there is no target %', v_bad.place, quote_literal(v_bad.target)
-      using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
-  elsif v_bad.retired then
-    raise exception 'task %: the target % is retired', v_bad.place, quote_literal(v_bad.target)
-      using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
-  elsif v_bad.pool_retired then
-    raise exception 'task %: the concurrency pool % is retired', v_bad.place, quote_literal(v_bad.concurrency_pool)
-      using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
-  elsif v_bad.endless then
-    raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', v_bad.place
-      using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
-  elsif v_bad.queryless then
-    raise exception 'task %: it has no query, and clients do not pull the tasks of %', v_bad.place, quote_literal(v_bad.target)
-      using errcode = 'PA014', hint = 'Give it a query, or configure the target with asynchronous_finish.';
-  elsif v_bad.place is not null then
-    raise exception 'task %: the target % has no connection string, so clients have to pull its tasks', v_bad.place,
-        quote_literal(v_bad.target)
-      using errcode = 'PA015', hint = 'Push it without a query, or configure a connection string.';
-  end if;
+    if v_task.concurrency_pool is distinct from v_pool_given then
+      -- The name of a target is a pool, too.
+      if exists (select from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool and p.retired)
+        and not exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired)
+      then
+        raise exception 'task %: the concurrency pool % is retired', out_position, quote_literal(v_task.concurrency_pool)
+          using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
+      end if;
+      v_pool_given := v_task.concurrency_pool;
+    end if;
 
-  return query
-    select e.place, t.target, coalesce(e.priority, 0), v_now,
-      case when not v_runs then v_now end,
-      case v_run_type when 'DOA' then 'DOA' when 'EMPTY' then 'FINISHED' end::async.finish_status_t,
-      e.query,
-      case v_run_type when 'DOA' then true when 'EMPTY' then false end,
-      t.asynchronous_finish and v_run_type not in ('EXECUTE_NOASYNC', 'EMPTY'),
-      e.task_data,
-      coalesce(e.concurrency_pool, t.target),
-      e.manual_timeout,
-      coalesce(e.track_yielded, t.concurrency_track_yielded, false)
-    from unnest(in_tasks) with ordinality
-      as e(task_data, target, priority, query, concurrency_pool, manual_timeout, track_yielded, place)
-    join async.target t on t.target = async.resolve_target(e.target)
-    order by e.place;
+    if v_runs and v_task.query is null and not v_target.asynchronous_finish then
+      raise exception 'task %: it has no query, and clients do not pull the tasks of %', out_position,
+          quote_literal(v_task.target)
+        using errcode = 'PA014', hint = 'Give it a query, or configure the target with asynchronous_finish.';
+    elsif v_runs and v_task.query is not null and v_target.connection_string is null then
+      raise exception 'task %: the target % has no connection string, so clients have to pull its tasks', out_position,
+          quote_literal(v_task.target)
+        using errcode = 'PA015', hint = 'Push it without a query, or configure a connection string.';
+    elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
+      raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
+        using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
+    end if;
+
+    out_target := v_target.target;
+    out_priority := coalesce(v_task.priority, 0);
+    out_query := v_task.query;
+    out_asynchronous_finish := v_target.asynchronous_finish and v_run_type not in ('EXECUTE_NOASYNC', 'EMPTY');
+    out_task_data := v_task.task_data;
+    out_concurrency_pool := coalesce(v_task.concurrency_pool, v_target.target);
+    out_manual_timeout := v_task.manual_timeout;
+    out_track_yielded := coalesce(v_task.track_yielded, v_target.concurrency_track_yielded);
+    return next;
+  end loop;
 end
 $function$;

@@ -7,6 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select case
     when not isfinite(i) then i::text
+    when p.total = 0 then '0s'
     when p.total < 0 then '-' || async.interval_pretty(-i)
     when p.total >= 59.95 then concat(
       case when p.whole >= 86400 then trunc(p.whole / 86400) || 'd ' end,

@@ -10,4 +10,5 @@ select
   (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
   t.session_reset,
   t.retired
-from async.target t;
+from async.target t
+order by t.target;

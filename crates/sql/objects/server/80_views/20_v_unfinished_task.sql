@@ -14,9 +14,15 @@ union all
   -- Offered to clients, and not taken yet.
   select t.*
   from async.offer o
-  join async.task t on t.task_id = o.task_id
-  where t.consumed is null and t.processed is null and t.yielded is null
-    and t.eligible_when is null and t.query is null and t.tracked
+  cross join lateral (
+    select l.*
+    from async.task l
+    where l.task_id = o.task_id
+      and l.consumed is null and l.processed is null and l.yielded is null
+      and l.eligible_when is null and l.query is null and l.tracked
+    -- Keeps the planner from turning this into a scan of all tasks.
+    offset 0
+  ) t
 union all
   select t.*
   from async.task t

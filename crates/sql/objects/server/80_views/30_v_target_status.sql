@@ -32,4 +32,5 @@ left join (
   from async.v_unfinished_task r
   group by r.target
 ) u on u.target = t.target
-left join async.concurrency_pool_tracker p on p.concurrency_pool = t.target;
+left join async.concurrency_pool_tracker p on p.concurrency_pool = t.target
+order by t.target;
