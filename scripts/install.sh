@@ -14,14 +14,26 @@ as_root() {
     fi
 }
 
-# apt_install PACKAGE...: Debian's and Ubuntu's packages, without questions.
+# apt_install PACKAGE...: Debian's and Ubuntu's packages, without questions; what apt-get says is shown if it fails.
 apt_install() {
     have apt-get || die "this machine has no apt-get: install $* by hand, then run this again"
     say "installing $* (apt-get)"
-    local run=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@")
-    as_root "${run[@]}" </dev/null >&2 && return
-    as_root apt-get update -qq </dev/null >&2
-    as_root "${run[@]}" </dev/null >&2 || die "apt-get could not install $*"
+    local run=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@") said
+    said=$(mktemp)
+    as_root "${run[@]}" </dev/null >"$said" 2>&1 ||
+        { as_root apt-get update -qq && as_root "${run[@]}"; } </dev/null >"$said" 2>&1 ||
+        { cat "$said" >&2; die "apt-get could not install $*"; }
+    rm -f "$said"
+}
+
+# The server's package starts a cluster of its own when it comes to a machine; nobody asked for that one.
+apt_install_server() {
+    local folder=/etc/postgresql-common/createcluster.d
+    if [ -e "$folder" ]; then apt_install "$@"; return; fi
+    as_root mkdir -p "$folder"
+    echo 'create_main_cluster = false' | as_root tee "$folder/pgasync.conf" >/dev/null
+    apt_install "$@"
+    as_root rm -f "$folder/pgasync.conf"
 }
 
 need_psql() { have psql || apt_install postgresql-client; }
