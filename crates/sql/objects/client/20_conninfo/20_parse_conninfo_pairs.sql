@@ -14,7 +14,8 @@ declare
 begin
   while v_rest <> '' loop
     -- A value is quoted, with \ before a quote or a backslash, or ends at the next space.
-    v_pair := regexp_match(v_rest, '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
+    v_pair := regexp_match(v_rest,
+      '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
     if v_pair is null then
       raise exception 'a connection string cannot be read after % of its settings',
           (select count(*) from jsonb_object_keys(v_result))

@@ -8,7 +8,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select case when in_conninfo is not null then coalesce(
     (
-      select string_agg(format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
+      select string_agg(
+        format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
       from jsonb_each_text(async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}')) s
       where s.value is not null
     ),

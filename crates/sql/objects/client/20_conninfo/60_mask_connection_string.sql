@@ -11,6 +11,7 @@ as $function$
     -- parameters of a URI
     '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=)[^&\s]*', '\1****', 'gi'),
     -- key = value, key = 'quoted \' value'
-    '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
+    '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)'
+    '(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
     '\1****', 'gi')
 $function$;

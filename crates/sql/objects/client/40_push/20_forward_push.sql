@@ -15,7 +15,8 @@ begin
   return query
     select t.*
     from async.forward(format(
-        'select pg_catalog.to_jsonb(t)::text from async.push_tasks(%L::async.task_push_t[], %L::async.task_run_type_t, %L) t',
+        'select pg_catalog.to_jsonb(t)::text
+         from async.push_tasks(%L::async.task_push_t[], %L::async.task_run_type_t, %L) t',
         in_tasks, in_run_type, in_source)) as f(result),
       jsonb_populate_record(null::async.task, f.result::jsonb) t;
 end

@@ -27,7 +27,8 @@ begin
 
   if in_kind in ('int', 'size', 'positive int') then
     if v_text !~ '^-?[0-9]+$' or v_text::numeric not between -2147483648 and 2147483647 then
-      perform async.refuse_configuration(in_path, format('must be a whole number between -2147483648 and 2147483647, not %s', left(v_text, 40)));
+      perform async.refuse_configuration(in_path,
+        format('must be a whole number between -2147483648 and 2147483647, not %s', left(v_text, 40)));
     elsif in_kind = 'size' and v_text::numeric < 0 then
       perform async.refuse_configuration(in_path, format('must not be negative, and is %s', v_text));
     elsif in_kind = 'positive int' and v_text::numeric < 1 then
@@ -35,7 +36,8 @@ begin
     end if;
   elsif in_kind = 'seconds' then
     if v_text::numeric not between 0 and 86400 then
-      perform async.refuse_configuration(in_path, format('must be between 0 and 86400 seconds, and is %s', left(v_text, 40)));
+      perform async.refuse_configuration(in_path,
+        format('must be between 0 and 86400 seconds, and is %s', left(v_text, 40)));
     end if;
   elsif in_kind in ('interval', 'timeout') then
     begin
@@ -46,7 +48,8 @@ begin
     end;
     if v_interval < '0'::interval or (in_kind = 'timeout' and v_interval = '0'::interval) then
       perform async.refuse_configuration(in_path,
-        format('must be %s, and is %L', case in_kind when 'timeout' then 'longer than nothing' else 'at least 0' end, v_text));
+        format('must be %s, and is %L',
+          case in_kind when 'timeout' then 'longer than nothing' else 'at least 0' end, v_text));
     elsif not async.is_usable_duration(v_interval) then
       perform async.refuse_configuration(in_path, format('%L reaches beyond the end of time', v_text));
     end if;
@@ -62,7 +65,10 @@ begin
         perform async.refuse_configuration(in_path, sqlerrm);
     end;
   elsif in_kind = 'routines' then
-    if exists (select from jsonb_array_elements(in_value) r where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}') = '') then
+    if exists (
+      select from jsonb_array_elements(in_value) r
+      where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}') = '')
+    then
       perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
     end if;
   end if;

@@ -10,7 +10,8 @@ declare
   v_setting record;
 begin
   if jsonb_typeof(in_object) <> 'object' then
-    perform async.refuse_configuration(in_path, format('must be an object, not %s', async.describe_json_type(jsonb_typeof(in_object))));
+    perform async.refuse_configuration(in_path,
+      format('must be an object, not %s', async.describe_json_type(jsonb_typeof(in_object))));
   end if;
   for v_setting in
     select s.key, s.value, k.out_kind as kind

@@ -11,7 +11,8 @@ declare
   v_names text[] := '{}';
 begin
   if jsonb_typeof(in_list) <> 'array' then
-    perform async.refuse_configuration(in_path, format('must be an array, not %s', async.describe_json_type(jsonb_typeof(in_list))));
+    perform async.refuse_configuration(in_path,
+      format('must be an array, not %s', async.describe_json_type(jsonb_typeof(in_list))));
   end if;
   for v_entry in
     select format('%s[%s]', in_path, e.place - 1) as path, e.value, e.value ->> in_section as name

@@ -25,7 +25,8 @@ begin
   loop
     if v_entry.max_workers <> v_entry.max_concurrency then
       perform async.refuse_configuration(v_entry.path || '.max_workers',
-        format('is %s while max_concurrency, which means the same, is %s', v_entry.max_workers, v_entry.max_concurrency));
+        format('is %s while max_concurrency, which means the same, is %s',
+          v_entry.max_workers, v_entry.max_concurrency));
     end if;
     if v_entry.target = in_self then
       if v_entry.retired then

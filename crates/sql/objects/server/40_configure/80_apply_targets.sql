@@ -16,7 +16,8 @@ begin
     session_reset = coalesce(e.session_reset, t.session_reset),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
-    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool, retired bool)
+    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool,
+    retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
@@ -25,7 +26,8 @@ begin
     coalesce(e.asynchronous_finish, false), e.default_timeout, coalesce(e.concurrency_track_yielded, false),
     coalesce(e.session_reset, true), coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
-    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool, retired bool)
+    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool,
+    retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   update async.target t set retired = true

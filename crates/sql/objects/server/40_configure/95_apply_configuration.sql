@@ -29,7 +29,9 @@ begin
 
   perform async.check_section('control', 'control', v_control);
   -- Facts that the leader writes: accepted, so that a row can be put back, and left alone.
-  v_control := jsonb_strip_nulls(v_control) - array['last_heavy_maintenance', 'running_since', 'pid', 'last_light_maintenance', 'version'];
+  v_control := jsonb_strip_nulls(v_control)
+    - array(select k.out_key from async.configuration_keys() k
+            where k.out_section = 'control' and k.out_kind = 'ignored');
   select coalesce(v_control ->> 'self_target', c.self_target) into v_self from async.control c;
   if v_targets is not null then
     perform async.check_entries('targets', 'target', v_targets);

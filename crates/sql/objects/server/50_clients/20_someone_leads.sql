@@ -2,7 +2,7 @@
 -- Returns: it.
 -- Raises:  nothing. Locks: none.
 create or replace function async.someone_leads() returns bool
-language sql
+language sql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
   select exists (

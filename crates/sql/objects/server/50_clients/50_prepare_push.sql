@@ -86,7 +86,7 @@ begin
           quote_literal(v_task.target)
         using errcode = 'PA014', hint = 'Give it a query, or configure the target with asynchronous_finish.';
     elsif v_runs and v_task.query is not null and v_target.connection_string is null then
-      raise exception 'task %: the target % has no connection string, so clients have to pull its tasks', out_position,
+      raise exception 'task %: the target % has no connection string, so clients must pull its tasks', out_position,
           quote_literal(v_task.target)
         using errcode = 'PA015', hint = 'Push it without a query, or configure a connection string.';
     elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then

@@ -34,7 +34,8 @@ begin
   order by t.task_id;
   perform async.wake_leader();
 
-  select array_agg(coalesce(i.task_id::text, 'null') || case when t.task_id is null then ' (unknown)' else ' (finished)' end
+  select array_agg(
+    coalesce(i.task_id::text, 'null') || case when t.task_id is null then ' (unknown)' else ' (finished)' end
     order by i.task_id)
   into v_refused
   from (select distinct u.task_id from unnest(in_task_ids) as u(task_id)) i

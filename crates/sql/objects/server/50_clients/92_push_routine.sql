@@ -12,8 +12,8 @@ begin
       using errcode = 'PA090', hint = 'select async.push_routine(''LOOP'', ''my_schema.my_procedure()'')';
   end if;
   update async.control c set
-    startup_routines = case when _routine_type = 'STARTUP' then c.startup_routines || _routine else c.startup_routines end,
-    loop_routines = case when _routine_type = 'LOOP' then c.loop_routines || _routine else c.loop_routines end
+    startup_routines = c.startup_routines || case when _routine_type = 'STARTUP' then array[_routine] else '{}' end,
+    loop_routines = c.loop_routines || case when _routine_type = 'LOOP' then array[_routine] else '{}' end
   where not exists (
     select
     from unnest(case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end) as r(routine)
