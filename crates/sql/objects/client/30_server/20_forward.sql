@@ -17,7 +17,7 @@ exception
     get stacked diagnostics v_detail = pg_exception_detail;
     raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
-  when s_r_e_prohibited_sql_statement_attempted then
+  when sqlstate '2F003' then
     -- dblink lets nobody but a superuser use the rights of the operating system's user.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
       using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
