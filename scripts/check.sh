@@ -24,6 +24,7 @@ build_tests() {
     build -p pgasync
     build --workspace --tests
     PATH=$(target_dir)/debug:$PATH
+    export RUST_BACKTRACE=0 # a failed test says what it waited for, and shows the tables
     cd "$root"
 }
 

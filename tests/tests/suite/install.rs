@@ -14,7 +14,7 @@ async fn installing_again_changes_nothing_and_loses_nothing() {
             select p.oid::regprocedure || ' ' || md5(p.prosrc || coalesce(p.proconfig::text, '')) || coalesce(p.proacl::text, '')
             from pg_proc as p where p.pronamespace = 'async'::regnamespace
             union all
-            select c.oid::regclass || ' ' || c.relkind || coalesce(c.relacl::text, '')
+            select c.oid::regclass || ' ' || c.relkind::text || coalesce(c.relacl::text, '')
             from pg_class as c where c.relnamespace = 'async'::regnamespace
             union all
             select a.attrelid::regclass || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)

@@ -3,4 +3,5 @@
 //! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`).
 
 mod chaos;
+mod harness;
 mod install;
