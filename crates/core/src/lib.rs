@@ -1,12 +1,17 @@
 //! What pgasync knows, free of IO.
 
 mod names;
+mod orchestrator;
 mod plan;
 mod query;
 mod task;
 mod time;
 
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
+pub use orchestrator::Orchestrator;
+pub use orchestrator::command::Command;
+pub use orchestrator::input::{Asked, Found, Input, RequestId, Sighting};
+pub use orchestrator::settings::{Settings, TargetSettings, Tuning};
 pub use plan::lane::{Head, Kind, Lane, Turn};
 pub use plan::{Choice, Plan, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};

@@ -1,0 +1,54 @@
+//! Mistakes that can be planted in tests, to see that the simulation finds them.
+
+/// One mistake in the orchestrator. Planted only in tests; everywhere else none is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// A pool takes one more than its size.
+    PoolTakesOneMore,
+    /// Marking a launch is not counted as work.
+    WorkerCountedLate,
+    /// Asking for a cancel frees the slot.
+    CancelFreesSlot,
+    /// Losing the connection frees the slot.
+    LostConnectionFreesSlot,
+    /// A result is recorded before the requests are read.
+    ResultBeforeRequests,
+    /// A query is sent before its launch is marked.
+    LaunchBeforeMark,
+    /// A query is sent before its claim is committed.
+    LaunchBeforeClaim,
+    /// A lost leader's tasks are resolved before its sessions are gone.
+    ResolveBeforeFence,
+    /// A query whose end nobody knows is run again.
+    UnknownRunsAgain,
+    /// The end of an earlier query is taken for that of the one that the session runs now.
+    StaleEndTaken,
+    /// A session is used again although a cancel may be on its way to it.
+    CancelledSessionReused,
+    /// A push is forgotten when it comes during a refill.
+    PushForgotten,
+    /// An offer's slot is free before the offer is withdrawn.
+    OfferFreedEarly,
+    /// The sweep does not come back for what waits for a later time.
+    SweepForgotten,
+}
+
+#[cfg(test)]
+impl Bug {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::PoolTakesOneMore,
+        Self::WorkerCountedLate,
+        Self::CancelFreesSlot,
+        Self::LostConnectionFreesSlot,
+        Self::ResultBeforeRequests,
+        Self::LaunchBeforeMark,
+        Self::LaunchBeforeClaim,
+        Self::ResolveBeforeFence,
+        Self::UnknownRunsAgain,
+        Self::StaleEndTaken,
+        Self::CancelledSessionReused,
+        Self::PushForgotten,
+        Self::OfferFreedEarly,
+        Self::SweepForgotten,
+    ];
+}

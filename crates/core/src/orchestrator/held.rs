@@ -1,0 +1,164 @@
+//! A task that the leader has in hand.
+
+use crate::names::SessionId;
+use crate::plan::lane::{Lane, Turn};
+use crate::task::Task;
+use crate::task::event::Outcome;
+use crate::time::Timestamp;
+
+use super::books::Load;
+use super::bug::Bug;
+use super::input::RequestId;
+use super::settings::Tuning;
+
+/// A task in hand: only of these there is memory, and each holds a slot, or holds one soon or
+/// held one just now.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) turn: Turn,
+    pub(super) lane: Lane,
+    pub(super) task: Task,
+    pub(super) stage: Stage,
+    pub(super) text_bytes: u64,
+    /// When its query was sent.
+    pub(super) launched: Option<Timestamp>,
+    /// Requests that its record will settle.
+    pub(super) settles: Vec<RequestId>,
+    /// The session that was lost while it ran the query.
+    pub(super) lost_session: Option<SessionId>,
+    /// Whatever ran the query is known to be gone.
+    pub(super) gone: bool,
+}
+
+/// What is being done with it.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The claim is being written; `ahead` of its turn, perhaps.
+    Claiming { ahead: bool },
+    /// Claimed before its turn came. It still stands in the plan.
+    Ahead { since: Timestamp },
+    /// Claimed, and it wants a session.
+    Queued,
+    /// Its launch is being marked.
+    Marking { session: SessionId },
+    /// Its query may be running.
+    Launched { session: SessionId, pressure: Pressure },
+    /// Its query may be running, and no connection leads there.
+    Lost { since: Timestamp },
+    /// Its query is over; requests up to this read come first.
+    Ended { outcome: Outcome, read: u64 },
+    /// What became of it is being written.
+    Recording {
+        next: Box<Task>,
+        /// Somebody else may have been faster, and then the slot is his.
+        keeps_slot: bool,
+        retry: Option<Timestamp>,
+    },
+    /// The claim is being returned.
+    Returning,
+    /// The offer is being written.
+    Offering,
+    /// It is held out to clients.
+    Offered { since: Timestamp },
+    /// The offer is being taken back.
+    Withdrawing,
+    /// A client has it.
+    Pulled,
+    /// It has yielded, and keeps its slot.
+    Yielded,
+    /// It is over, and the session that may still run its query keeps its slot.
+    Abandoned,
+}
+
+/// How hard a query is pressed to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pressure {
+    /// Not at all.
+    None,
+    /// It is given until then to end by itself.
+    Waiting { until: Timestamp },
+    /// A cancel was sent; the session is ended then.
+    Cancelled { until: Timestamp },
+    /// The session's end was asked for; the connection is dropped then.
+    Terminated { until: Timestamp },
+}
+
+impl Pressure {
+    /// A cancel may be on its way.
+    pub(super) const fn cancel_sent(self) -> bool {
+        match self {
+            Self::None | Self::Waiting { .. } => false,
+            Self::Cancelled { .. } | Self::Terminated { .. } => true,
+        }
+    }
+
+    pub(super) const fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::None => None,
+            Self::Waiting { until } | Self::Cancelled { until } | Self::Terminated { until } => Some(until),
+        }
+    }
+}
+
+impl Held {
+    pub(super) const fn new(turn: Turn, lane: Lane, task: Task, stage: Stage) -> Self {
+        Self {
+            turn,
+            lane,
+            task,
+            stage,
+            text_bytes: 0,
+            launched: None,
+            settles: Vec::new(),
+            gone: false,
+            lost_session: None,
+        }
+    }
+
+    /// What it takes. A slot is taken before the claim is written and free once the target has
+    /// said that the query ended, unless the task may keep it yielded.
+    pub(super) fn load(&self, bug: Option<Bug>) -> Load {
+        match &self.stage {
+            // Claims ahead wait for a slot, they have none.
+            Stage::Claiming { ahead: true } | Stage::Ahead { .. } | Stage::Returning => Load::NOTHING,
+            Stage::Marking { .. } if bug == Some(Bug::WorkerCountedLate) => Load::SLOT,
+            Stage::Launched { pressure, .. } if pressure.cancel_sent() && bug == Some(Bug::CancelFreesSlot) => {
+                Load::NOTHING
+            }
+            Stage::Lost { .. } if bug == Some(Bug::LostConnectionFreesSlot) => Load::NOTHING,
+            Stage::Withdrawing if bug == Some(Bug::OfferFreedEarly) => Load::NOTHING,
+            Stage::Claiming { ahead: false }
+            | Stage::Queued
+            | Stage::Marking { .. }
+            | Stage::Launched { .. }
+            | Stage::Lost { .. } => Load::BOTH,
+            Stage::Ended { .. } => Load { slot: self.task.terms.track_yielded, worker: false },
+            Stage::Recording { next, keeps_slot, .. } => Load { slot: *keeps_slot || next.holds_slot(), worker: false },
+            Stage::Offering
+            | Stage::Offered { .. }
+            | Stage::Withdrawing
+            | Stage::Pulled
+            | Stage::Yielded
+            | Stage::Abandoned => Load::SLOT,
+        }
+    }
+
+    /// When to look at it again.
+    pub(super) fn dues(&self, tuning: &Tuning) -> [Option<Timestamp>; 2] {
+        let deadline = self.task.phase.times_up().filter(|at| *at != Timestamp::NEVER);
+        match &self.stage {
+            Stage::Claiming { .. }
+            | Stage::Ended { .. }
+            | Stage::Returning
+            | Stage::Offering
+            | Stage::Withdrawing
+            | Stage::Abandoned => [None, None],
+            Stage::Ahead { since } => [Some(*since + tuning.ahead_age_max), deadline],
+            Stage::Offered { since } => [Some(*since + tuning.offer_patience), deadline],
+            Stage::Queued | Stage::Marking { .. } | Stage::Pulled | Stage::Yielded => [None, deadline],
+            Stage::Launched { pressure, .. } => [pressure.until(), deadline],
+            Stage::Lost { since, .. } => [None, deadline.map(|at| at.max(*since + tuning.lost_grace))],
+            Stage::Recording { retry, .. } => [*retry, None],
+        }
+    }
+}

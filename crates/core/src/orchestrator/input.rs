@@ -1,0 +1,227 @@
+//! What the orchestrator is told.
+
+use crate::names::{Epoch, Run, SessionId, TargetName, TaskId};
+use crate::plan::lane::{Head, Lane, Turn};
+use crate::task::Task;
+use crate::task::event::{Outcome, Request};
+use crate::task::row::Row;
+use crate::time::Timestamp;
+
+use super::settings::Settings;
+
+/// A request's number in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct RequestId(pub i64);
+
+/// A task as the store saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Sighting {
+    /// Its place in the order, and its id.
+    pub turn: Turn,
+    /// What it counts against, and where it runs.
+    pub lane: Lane,
+    /// Where it stood.
+    pub task: Task,
+}
+
+/// A request as the store read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Asked {
+    /// Which request.
+    pub id: RequestId,
+    /// What is wanted.
+    pub request: Request,
+    /// The task it is about, as it stood when the request was read.
+    pub about: Sighting,
+}
+
+/// What a row was found to be after a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Found {
+    /// This; a trigger may have made it something else than what was written.
+    Row(Row),
+    /// Somebody deleted it.
+    Deleted,
+    /// The write was not possible now (a lock, a raising trigger); nothing else was held up.
+    Unwritable,
+}
+
+/// What the orchestrator is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// The settings are these from now on.
+    Configured(Box<Settings>),
+    /// The lock is ours, and the epoch is raised.
+    Elected {
+        /// The new epoch.
+        epoch: Epoch,
+        /// The leader before said goodbye, or the takeover is forced: there is nothing to wait for.
+        at_once: bool,
+        /// Targets with registered sessions of older epochs.
+        fence: Vec<TargetName>,
+        /// Every task that has `tracked` set or is RUNNING. RUNNING ones with a query are
+        /// [`Phase::Launched`](crate::Phase::Launched) if they are marked (or marks were lost) and
+        /// [`Phase::Claimed`](crate::Phase::Claimed) if they are not.
+        inherited: Vec<Sighting>,
+        /// The lanes that have READY tasks.
+        lanes: Vec<Lane>,
+    },
+    /// Another leads.
+    Deposed,
+    /// The session that holds the lead is lost; nobody knows what became of the last writes.
+    StoreLost,
+    /// It is back, and the epoch still stands.
+    StoreBack,
+    /// Answers [`Command::Resync`](crate::Command::Resync): the rows that exist.
+    Resynced(Vec<(TaskId, Row)>),
+    /// The STARTUP routines have run.
+    StartupDone,
+    /// No session of an older epoch is left at the target.
+    Fenced {
+        /// Where.
+        target: TargetName,
+    },
+    /// The orchestrator is to end: nothing new from now on, and what still runs at this time is
+    /// stopped and waits again.
+    Shutdown {
+        /// Until when queries may end by themselves.
+        drain_until: Timestamp,
+    },
+    /// The store may have something new to run in these lanes: a push, a restart.
+    Waiting(Vec<Lane>),
+    /// Answers [`Command::Refill`](crate::Command::Refill).
+    Refilled {
+        /// Which lane.
+        lane: Lane,
+        /// Its first heads, in order.
+        heads: Vec<Head>,
+        /// There are others after them.
+        more: bool,
+    },
+    /// Answers [`Command::Sweep`](crate::Command::Sweep).
+    Swept {
+        /// Overdue tasks of which no query runs.
+        overdue: Vec<Sighting>,
+        /// Lanes in which something was promoted.
+        promoted: Vec<Lane>,
+        /// When the next task is to be promoted or overdue, as far as the store knows; the past if
+        /// there were more than were asked for.
+        next: Option<Timestamp>,
+    },
+    /// There may be new requests.
+    Asking,
+    /// Answers [`Command::ReadRequests`](crate::Command::ReadRequests), perhaps in several parts.
+    Requests {
+        /// The command's.
+        serial: u64,
+        /// What is asked, the oldest first; what was not settled or dismissed is read again.
+        asked: Vec<Asked>,
+        /// This is the last part.
+        last: bool,
+    },
+    /// Answers [`Command::Claim`](crate::Command::Claim), committed.
+    Claimed {
+        /// Which task.
+        task: TaskId,
+        /// The run of the claim.
+        run: Run,
+        /// It was READY, and is claimed now.
+        claimed: bool,
+    },
+    /// Answers [`Command::GiveBack`](crate::Command::GiveBack), committed.
+    GivenBack {
+        /// Which task.
+        task: TaskId,
+        /// The run of the claim.
+        run: Run,
+    },
+    /// Answers [`Command::Offer`](crate::Command::Offer), committed.
+    Offered {
+        /// Which task.
+        task: TaskId,
+        /// It was READY, and is offered now.
+        offered: bool,
+    },
+    /// A client took what was offered.
+    Taken {
+        /// Which task.
+        task: TaskId,
+        /// What its row became.
+        row: Row,
+    },
+    /// Answers [`Command::Withdraw`](crate::Command::Withdraw), committed, if nobody was faster.
+    Withdrawn {
+        /// Which task.
+        task: TaskId,
+    },
+    /// Answers [`Command::Mark`](crate::Command::Mark), committed.
+    Marked {
+        /// Which task.
+        task: TaskId,
+        /// The run it is on.
+        run: Run,
+        /// The session that will run it.
+        session: SessionId,
+    },
+    /// Answers [`Command::Record`](crate::Command::Record), committed.
+    Recorded {
+        /// Which task.
+        task: TaskId,
+        /// The run that the write was about.
+        run: Run,
+        /// What the row is now.
+        found: Found,
+    },
+    /// Answers [`Command::Connect`](crate::Command::Connect).
+    Connected {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Answers [`Command::Connect`](crate::Command::Connect).
+    ConnectFailed {
+        /// Which session.
+        session: SessionId,
+        /// What the connection said.
+        error: String,
+    },
+    /// Answers [`Command::Register`](crate::Command::Register), committed.
+    Registered {
+        /// Which session.
+        session: SessionId,
+    },
+    /// The text is on its way, and is no longer held in memory.
+    Sent {
+        /// Which task.
+        task: TaskId,
+        /// The run it is on.
+        run: Run,
+    },
+    /// The target says that a query is over.
+    QueryEnded {
+        /// The session that ran it.
+        session: SessionId,
+        /// Which task.
+        task: TaskId,
+        /// The run it was on.
+        run: Run,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The connection is gone; the session at the target may live on.
+    SessionLost {
+        /// Which session.
+        session: SessionId,
+    },
+    /// The session at the target is known to be gone.
+    SessionGone {
+        /// Which session.
+        session: SessionId,
+    },
+}

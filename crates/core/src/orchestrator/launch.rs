@@ -1,0 +1,182 @@
+//! From a claim to a query that runs: a session, a mark, the text.
+
+use super::clock::Timer;
+use super::held::{Pressure, Stage};
+use super::target::{Session, SessionState};
+use super::{Bug, Command, Orchestrator};
+use crate::names::{Run, SessionId, TargetName, TaskId};
+use crate::task::event::Event;
+
+impl Orchestrator {
+    /// The task is claimed, and waits for a session.
+    pub(super) fn enqueue(&mut self, task: TaskId) {
+        self.restage(task, Stage::Queued);
+        let Some(held) = self.held.get(&task) else { return };
+        let target = held.lane.target.clone();
+        self.targets.entry(target.clone()).or_default().queue.insert(held.turn);
+        self.unassigned.insert(target);
+    }
+
+    pub(super) fn drop_from_queue(&mut self, target: &TargetName, task: TaskId) {
+        if let (Some(state), Some(held)) = (self.targets.get_mut(target), self.held.get(&task)) {
+            state.queue.remove(&held.turn);
+        }
+    }
+
+    /// Gives queued tasks the sessions they wait for, and asks for those that lack.
+    pub(super) fn assign_sessions(&mut self) {
+        for target in std::mem::take(&mut self.unassigned) {
+            while let Some(state) = self.targets.get_mut(&target)
+                && let Some(turn) = state.queue.first().copied()
+                && let Some(session) = state.idle.last().copied()
+            {
+                let bytes = self.held.get(&turn.task).map_or(0, |held| held.text_bytes);
+                if self.text_bytes > 0 && self.text_bytes + bytes > self.settings.tuning.text_bytes_max {
+                    break;
+                }
+                state.queue.remove(&turn);
+                state.idle.pop();
+                self.text_bytes += bytes;
+                self.mark(turn.task, session);
+            }
+            self.connect_missing(&target);
+            self.probe(&target);
+            self.return_hopeless(&target);
+        }
+    }
+
+    /// What was claimed for a target that has failed meanwhile goes back and waits there.
+    fn return_hopeless(&mut self, target: &TargetName) {
+        let Some(state) = self.targets.get(target).filter(|state| !state.is_up()) else { return };
+        let queued: Vec<TaskId> = state.queue.iter().map(|turn| turn.task).collect();
+        for task in queued {
+            self.give_back(task);
+        }
+    }
+
+    fn mark(&mut self, task: TaskId, session: SessionId) {
+        let Some(held) = self.held.get_mut(&task) else { return };
+        held.launched = None;
+        let run = held.task.run;
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.state = SessionState::Busy { task };
+        }
+        self.restage(task, Stage::Marking { session });
+        self.say(Command::Mark { task, run, session });
+        if self.bug == Some(Bug::LaunchBeforeMark) {
+            self.marked(task, run, session);
+        }
+    }
+
+    /// The launch is marked durably, so the query may go.
+    pub(super) fn marked(&mut self, task: TaskId, run: Run, session: SessionId) {
+        match self.stage(task, run) {
+            Some(Stage::Marking { session: marked }) if *marked == session => {}
+            Some(_) | None => return,
+        }
+        if !self.launches() {
+            self.free_text(task);
+            self.rest_session(session);
+            return self.give_back(task);
+        }
+        let now = self.now;
+        let Some(held) = self.held.get_mut(&task) else { return };
+        let Ok(next) = held.task.step(&Event::Launch, now) else { return };
+        held.task = next;
+        held.launched = Some(now);
+        self.restage(task, Stage::Launched { session, pressure: Pressure::None });
+        self.say(Command::Launch { task, run, session });
+    }
+
+    pub(super) fn sent(&mut self, task: TaskId, run: Run) {
+        if self.stage(task, run).is_some() {
+            self.free_text(task);
+        }
+    }
+
+    /// The task's text is not in memory any more.
+    pub(super) fn free_text(&mut self, task: TaskId) {
+        let Some(held) = self.held.get_mut(&task) else { return };
+        let bytes = std::mem::take(&mut held.text_bytes);
+        if bytes > 0 {
+            self.text_bytes = self.text_bytes.saturating_sub(bytes);
+            self.wake_all_targets();
+        }
+    }
+
+    pub(super) fn wake_all_targets(&mut self) {
+        let starved = self.targets.iter().filter(|(_, state)| !state.queue.is_empty());
+        self.unassigned.extend(starved.map(|(target, _)| target.clone()));
+    }
+
+    fn connect_missing(&mut self, target: &TargetName) {
+        while let Some(state) = self.targets.get(target)
+            && state.is_up()
+            && state.queue.len() > state.connecting + state.idle.len()
+            && self.make_room()
+        {
+            self.connect(target);
+        }
+    }
+
+    pub(super) fn connect(&mut self, target: &TargetName) {
+        self.last_session += 1;
+        let session = SessionId(self.last_session);
+        let state = Session { target: target.clone(), state: SessionState::Connecting };
+        self.sessions.insert(session, state);
+        self.targets.entry(target.clone()).or_default().connecting += 1;
+        self.say(Command::Connect { session, target: target.clone() });
+    }
+
+    /// There may be as many connections as workers: closes one that is idle elsewhere if need be.
+    fn make_room(&mut self) -> bool {
+        let open = self.sessions.values().filter(|session| session.state.is_open()).count();
+        if u32::try_from(open).is_ok_and(|open| open < self.settings.workers) {
+            return true;
+        }
+        let idle = self.sessions.iter().filter_map(|(id, session)| match session.state {
+            SessionState::Idle { since } => Some((since, *id)),
+            SessionState::Connecting
+            | SessionState::Registering
+            | SessionState::Busy { .. }
+            | SessionState::Suspect
+            | SessionState::Closing => None,
+        });
+        let oldest = idle.min();
+        if let Some((_, session)) = oldest {
+            self.close(session);
+        }
+        oldest.is_some()
+    }
+
+    /// The session has nothing to do, and is clean.
+    pub(super) fn rest_session(&mut self, session: SessionId) {
+        let since = self.now;
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        state.state = SessionState::Idle { since };
+        let target = state.target.clone();
+        self.targets.entry(target.clone()).or_default().idle.push(session);
+        self.unassigned.insert(target);
+        self.at(since + self.settings.tuning.session_idle_max, Timer::Session(session));
+    }
+
+    pub(super) fn close_if_idle(&mut self, session: SessionId) {
+        if let Some(Session { state: SessionState::Idle { since }, .. }) = self.sessions.get(&session)
+            && *since + self.settings.tuning.session_idle_max <= self.now
+        {
+            self.close(session);
+        }
+    }
+
+    /// Closes a session that runs nothing.
+    pub(super) fn close(&mut self, session: SessionId) {
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        state.state = SessionState::Closing;
+        let target = state.target.clone();
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.idle.retain(|idle| *idle != session);
+        }
+        self.say(Command::Disconnect { session });
+        self.wake_all_targets();
+    }
+}

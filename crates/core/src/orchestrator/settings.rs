@@ -1,0 +1,153 @@
+//! The settings by which the orchestrator decides.
+
+use std::collections::BTreeMap;
+
+use crate::names::{PoolName, TargetName};
+use crate::time::Span;
+
+/// What the orchestrator needs to know of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Settings {
+    /// Queries at once, over all targets.
+    pub workers: u32,
+    /// Nothing new is launched.
+    pub paused: bool,
+    /// The size of a pool that nobody configured.
+    pub default_pool_workers: u32,
+    /// How long a task may take, where neither it nor its target says so; `None` is for ever.
+    pub default_timeout: Option<Span>,
+    /// How long tasks wait for a target that cannot be reached.
+    pub target_patience: Span,
+    /// How long to wait for a leader that went without a goodbye.
+    pub takeover_grace: Span,
+    /// The targets.
+    pub targets: BTreeMap<TargetName, TargetSettings>,
+    /// The pools that were given a size.
+    pub pools: BTreeMap<PoolName, u32>,
+    /// What nobody configures.
+    pub tuning: Tuning,
+}
+
+/// One target's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct TargetSettings {
+    /// The size of the pool that bears its name.
+    pub max_concurrency: u32,
+    /// How long a task may take that does not say so itself.
+    pub default_timeout: Option<Span>,
+}
+
+/// Patience and bounds, each with its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Tuning {
+    /// A query that was asked to finish or defer may still end by itself this long.
+    pub finish_grace: Span,
+    /// From a cancel request to the end of the session.
+    pub cancel_grace: Span,
+    /// From asking for a session's end to dropping the connection.
+    pub terminate_grace: Span,
+    /// How long a lost session's end is waited for before an overdue task is given up.
+    pub lost_grace: Span,
+    /// The first and the longest wait after a target failed.
+    pub backoff_first: Span,
+    /// See `backoff_first`.
+    pub backoff_last: Span,
+    /// How long a row that could not be written is left alone.
+    pub record_backoff: Span,
+    /// Claims ahead for each slot of a pool whose tasks are short; 0 claims nothing ahead.
+    pub ahead_per_slot_max: u32,
+    /// A task is short if it runs no longer than this.
+    pub ahead_task_max: Span,
+    /// A claim ahead that was not launched by then is given back.
+    pub ahead_age_max: Span,
+    /// An offer that nobody took gives way to others after this time.
+    pub offer_patience: Span,
+    /// How long its lane then stands back.
+    pub offer_rest: Span,
+    /// A session without work is closed after this time.
+    pub session_idle_max: Span,
+    /// Texts held in memory at once, unless a single one is longer.
+    pub text_bytes_max: u64,
+    /// Tasks looked at in one sweep.
+    pub sweep_tasks_max: usize,
+    /// A sweep takes place at least this often.
+    pub sweep_every: Span,
+    /// Lanes refilled at once.
+    pub refill_lanes_max: usize,
+    /// Heads read for a lane, at least and at most.
+    pub window_heads_min: usize,
+    /// See `window_heads_min`.
+    pub window_heads_max: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            finish_grace: Span::seconds(5),
+            cancel_grace: Span::seconds(5),
+            terminate_grace: Span::seconds(10),
+            lost_grace: Span::seconds(5),
+            backoff_first: Span::millis(250),
+            backoff_last: Span::seconds(15),
+            record_backoff: Span::millis(500),
+            ahead_per_slot_max: 2,
+            ahead_task_max: Span::millis(20),
+            ahead_age_max: Span::millis(100),
+            offer_patience: Span::millis(500),
+            offer_rest: Span::seconds(2),
+            session_idle_max: Span::seconds(30),
+            text_bytes_max: 64 << 20,
+            sweep_tasks_max: 1_000,
+            sweep_every: Span::seconds(60),
+            refill_lanes_max: 64,
+            window_heads_min: 16,
+            window_heads_max: 512,
+        }
+    }
+}
+
+/// As the documentation has them; no target.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workers: 20,
+            paused: false,
+            default_pool_workers: 4,
+            default_timeout: Some(Span::seconds(3_600)),
+            target_patience: Span::seconds(60),
+            takeover_grace: Span::seconds(10),
+            targets: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            tuning: Tuning::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// How many tasks the pool holds: what was configured for it, else its target's size if it
+    /// bears a target's name, else the default.
+    #[must_use]
+    pub fn limit(&self, pool: &PoolName) -> u32 {
+        if let Some(limit) = self.pools.get(pool) {
+            return *limit;
+        }
+        let target = TargetName::new(pool.as_str()).ok().and_then(|name| self.targets.get(&name));
+        target.map_or(self.default_pool_workers, |target| target.max_concurrency)
+    }
+
+    /// How long a task may take at the target that does not say so itself; `None` is for ever.
+    #[must_use]
+    pub fn timeout(&self, target: &TargetName) -> Option<Span> {
+        self.targets.get(target).and_then(|target| target.default_timeout).or(self.default_timeout)
+    }
+
+    /// How many heads a pool's lanes should see.
+    #[must_use]
+    pub(crate) fn window_heads(&self, pool: &PoolName) -> usize {
+        let slots = usize::try_from(self.limit(pool).min(self.workers)).unwrap_or(usize::MAX);
+        slots.saturating_mul(2).clamp(self.tuning.window_heads_min, self.tuning.window_heads_max)
+    }
+}

@@ -1,0 +1,286 @@
+//! Targets and their sessions: reachable or not, and since when.
+
+use std::collections::BTreeSet;
+
+use super::clock::Timer;
+use super::held::Stage;
+use super::{Bug, Command, Orchestrator};
+use crate::names::{SessionId, TargetName, TaskId};
+use crate::plan::lane::Turn;
+use crate::task::event::{Event, Outcome, Request};
+use crate::task::status::FinishStatus;
+use crate::time::{Span, Timestamp};
+
+use super::input::Sighting;
+
+/// A session with a target.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) target: TargetName,
+    pub(super) state: SessionState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SessionState {
+    /// Asked for.
+    Connecting,
+    /// Connected, and not yet written down; nothing may run there.
+    Registering,
+    /// Written down, clean, without work.
+    Idle { since: Timestamp },
+    /// A launch there is being marked, or runs.
+    Busy { task: TaskId },
+    /// Its connection is gone, and it may live on at the target.
+    Suspect,
+    /// It has no work and is being closed.
+    Closing,
+}
+
+impl SessionState {
+    /// It is a connection, or about to be one.
+    pub(super) const fn is_open(self) -> bool {
+        match self {
+            Self::Connecting | Self::Registering | Self::Idle { .. } | Self::Busy { .. } => true,
+            Self::Suspect | Self::Closing => false,
+        }
+    }
+}
+
+/// What is known of a target.
+#[derive(Debug, Default)]
+pub(super) struct Target {
+    /// Claimed tasks that wait for a session.
+    pub(super) queue: BTreeSet<Turn>,
+    /// Clean sessions, the last used last.
+    pub(super) idle: Vec<SessionId>,
+    /// Sessions on their way.
+    pub(super) connecting: usize,
+    /// Sessions of older epochs may live there.
+    pub(super) fencing: bool,
+    /// It cannot be reached.
+    outage: Option<Outage>,
+    /// Tasks of an older epoch that it may still run.
+    pub(super) orphans: Vec<TaskId>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    since: Timestamp,
+    failures: u32,
+    retry_at: Timestamp,
+    error: String,
+}
+
+impl Target {
+    /// Queries may be sent there.
+    pub(super) const fn is_up(&self) -> bool {
+        !self.fencing && self.outage.is_none()
+    }
+}
+
+impl Orchestrator {
+    pub(super) fn connected(&mut self, session: SessionId) {
+        if let Some(state) = self.sessions.get_mut(&session)
+            && state.state == SessionState::Connecting
+        {
+            state.state = SessionState::Registering;
+            self.say(Command::Register { session });
+        }
+    }
+
+    pub(super) fn registered(&mut self, session: SessionId) {
+        let Some(state) = self.sessions.get(&session) else { return };
+        if state.state != SessionState::Registering {
+            return;
+        }
+        let target = state.target.clone();
+        let known = self.targets.entry(target.clone()).or_default();
+        known.connecting -= 1;
+        known.outage = None;
+        self.refresh_target(&target);
+        self.rest_session(session);
+    }
+
+    pub(super) fn connect_failed(&mut self, session: SessionId, error: &str) {
+        let Some(state) = self.sessions.get(&session) else { return };
+        if !matches!(state.state, SessionState::Connecting | SessionState::Registering) {
+            return;
+        }
+        let target = state.target.clone();
+        self.sessions.remove(&session);
+        let jitter = self.random() % 256;
+        let tuning = self.settings.tuning;
+        let known = self.targets.entry(target.clone()).or_default();
+        known.connecting -= 1;
+        let (since, failures) = known.outage.as_ref().map_or((self.now, 0), |old| (old.since, old.failures));
+        let wait = backoff(failures, tuning.backoff_first, tuning.backoff_last, jitter);
+        let retry_at = self.now + wait;
+        known.outage = Some(Outage { since, failures: failures.saturating_add(1), retry_at, error: error.to_owned() });
+        let queued: Vec<TaskId> = known.queue.iter().map(|turn| turn.task).collect();
+        self.at(retry_at, Timer::Target(target.clone()));
+        self.refresh_target(&target);
+        for task in queued {
+            self.give_back(task);
+        }
+        self.fail_impatient(&target);
+        self.unassigned.insert(target);
+    }
+
+    pub(super) fn retry_target(&mut self, target: &TargetName) {
+        self.unassigned.insert(target.clone());
+    }
+
+    /// One connection shows whether a target that failed is back, if somebody waits for it.
+    pub(super) fn probe(&mut self, target: &TargetName) {
+        let Some(state) = self.targets.get(target) else { return };
+        let Some(outage) = &state.outage else { return };
+        let due = outage.retry_at <= self.now && state.connecting == 0 && !state.fencing;
+        if due && self.launches() && self.plan.heads_of(target).next().is_some() {
+            self.connect(target);
+        }
+        self.fail_impatient(target);
+    }
+
+    /// Fails those that have waited for an unreachable target as long as they should.
+    fn fail_impatient(&mut self, target: &TargetName) {
+        let patience = self.settings.target_patience;
+        let Some(outage) = self.targets.get(target).and_then(|state| state.outage.as_ref()) else { return };
+        if outage.since + patience > self.now || !self.launches() {
+            return;
+        }
+        let error = Some(outage.error.clone());
+        let request = Event::Request(Request { status: FinishStatus::Failed, error, duration: None });
+        let waited = |turn: &Turn| turn.entered + patience <= self.now;
+        let impatient: Vec<Sighting> = self
+            .plan
+            .heads_of(target)
+            .filter(|(_, head)| waited(&head.turn) && !self.held.contains_key(&head.turn.task))
+            .map(|(lane, head)| Sighting { turn: head.turn, lane: lane.clone(), task: head.task() })
+            .collect();
+        for sighting in impatient {
+            self.end_unheld(sighting, &request, None);
+        }
+    }
+
+    /// Tells the plan whether queries may be sent to the target.
+    pub(super) fn refresh_target(&mut self, target: &TargetName) {
+        let up = self.targets.get(target).is_none_or(Target::is_up);
+        self.plan.set_target(target, up);
+    }
+
+    /// The connection is gone; what it ran may go on.
+    pub(super) fn session_lost(&mut self, session: SessionId) {
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let target = state.target.clone();
+        match state.state {
+            SessionState::Connecting | SessionState::Registering => {
+                self.connect_failed(session, "the connection was lost before the session was ready");
+                self.say(Command::Disconnect { session });
+            }
+            SessionState::Idle { .. } => self.close(session),
+            SessionState::Busy { task } => {
+                state.state = SessionState::Suspect;
+                self.lose(task, session);
+                self.say(Command::FenceSession { target, session });
+                self.wake_all_targets();
+            }
+            SessionState::Suspect | SessionState::Closing => {}
+        }
+    }
+
+    /// The task's session is out of reach.
+    fn lose(&mut self, task: TaskId, session: SessionId) {
+        self.free_text(task);
+        match self.held.get(&task).map(|held| &held.stage) {
+            // Nothing was sent; another session needs another mark.
+            Some(Stage::Marking { session: its }) if *its == session => self.enqueue(task),
+            Some(Stage::Launched { session: its, .. }) if *its == session => {
+                if let Some(held) = self.held.get_mut(&task) {
+                    held.lost_session = Some(session);
+                }
+                self.restage(task, Stage::Lost { since: self.now });
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    pub(super) fn session_gone(&mut self, session: SessionId) {
+        if let Some(Session { state: SessionState::Busy { .. }, .. }) = self.sessions.get(&session) {
+            self.session_lost(session);
+        }
+        if let Some(Session { state: SessionState::Idle { .. }, .. }) = self.sessions.get(&session) {
+            self.close(session);
+        }
+        let Some(state) = self.sessions.get(&session) else { return };
+        match state.state {
+            SessionState::Connecting | SessionState::Registering => self.session_lost(session),
+            SessionState::Suspect | SessionState::Closing | SessionState::Idle { .. } | SessionState::Busy { .. } => {
+                self.sessions.remove(&session);
+            }
+        }
+        let affected: Vec<TaskId> =
+            self.held.iter().filter(|(_, held)| held.lost_session == Some(session)).map(|(task, _)| *task).collect();
+        for task in affected {
+            self.query_gone(task, "outcome unknown: the connection was lost while the query ran");
+        }
+    }
+
+    /// Whatever ran the task's query is gone for certain.
+    pub(super) fn query_gone(&mut self, task: TaskId, known: &str) {
+        let Some(held) = self.held.get_mut(&task) else { return };
+        match &held.stage {
+            Stage::Lost { .. } if self.bug == Some(Bug::UnknownRunsAgain) => {
+                let phase = held.task.step(&Event::QueryEnded { run: held.task.run, outcome: Outcome::Ok }, self.now);
+                if phase.is_ok() {
+                    held.task.phase = crate::task::phase::Phase::Claimed {
+                        consumed: self.now,
+                        times_up: held.task.phase.times_up(),
+                        sets_deadline: false,
+                    };
+                    self.give_back(task);
+                }
+            }
+            Stage::Lost { .. } => self.ended(task, Outcome::Unknown(known.to_owned())),
+            Stage::Abandoned => {
+                if let Some(held) = self.let_go(task) {
+                    self.say(Command::Release { task, run: held.task.run });
+                }
+            }
+            Stage::Recording { .. } => held.gone = true,
+            Stage::Claiming { .. }
+            | Stage::Ahead { .. }
+            | Stage::Queued
+            | Stage::Marking { .. }
+            | Stage::Launched { .. }
+            | Stage::Ended { .. }
+            | Stage::Returning
+            | Stage::Offering
+            | Stage::Offered { .. }
+            | Stage::Withdrawing
+            | Stage::Pulled
+            | Stage::Yielded => {}
+        }
+    }
+}
+
+/// Doubling from the first wait to the last, less up to a quarter, so that not all come back at
+/// once; `jitter` is below 256.
+fn backoff(failures: u32, first: Span, last: Span, jitter: u64) -> Span {
+    let doubled = first.times(1_i64 << failures.min(30)).min(last);
+    let less = doubled.as_micros() / 1_024 * i64::try_from(jitter.min(255)).unwrap_or(255);
+    Span::micros(doubled.as_micros() - less)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_its_bound_and_is_spread() {
+        let wait = |failures, jitter| backoff(failures, Span::seconds(1), Span::seconds(10), jitter);
+        assert_eq!(wait(0, 0), Span::seconds(1));
+        assert_eq!(wait(2, 0), Span::seconds(4));
+        assert_eq!(wait(60, 0), Span::seconds(10));
+        assert!(wait(60, 255) < Span::seconds(8) && wait(60, 255) > Span::seconds(7));
+    }
+}
