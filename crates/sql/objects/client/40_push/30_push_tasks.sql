@@ -5,7 +5,7 @@
 -- Locks:   an advisory lock, shared, until the end of the transaction. Never waits.
 --
 -- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here may depend on
--- the caller's: every name carries its schema, and there is no operator.
+-- the caller's: every name, of types too, carries its schema, and so would every operator.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',

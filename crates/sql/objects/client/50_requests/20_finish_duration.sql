@@ -4,7 +4,8 @@
 -- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
 -- Locks:   none that others wait for.
 --
--- No search_path is set: in the leader's session users' triggers on async.task would inherit it.
+-- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So nothing in
+-- here may depend on the caller's: see push_tasks.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -13,7 +14,7 @@ create or replace function async.finish(
 language plpgsql security definer
 as $function$
 declare
-  v_warning text;
+  v_warning pg_catalog.text;
 begin
   if async.client_only() then
     perform async.forward_finish(_task_ids, _status, _error_message, _duration);

@@ -4,7 +4,8 @@
 -- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
 -- Locks:   the rows it takes, until the end of the transaction; others skip them. Never hands one to two.
 --
--- No search_path is set: users' triggers on async.task would inherit it.
+-- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may depend on the
+-- caller's: see push_tasks.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -17,8 +18,8 @@ language plpgsql security definer
 as $function$
 #variable_conflict use_column
 declare
-  v_task_ids bigint[];
-  v_times_up timestamptz[];
+  v_task_ids pg_catalog.int8[];
+  v_times_up pg_catalog.timestamptz[];
 begin
   if async.client_only() then
     return query
