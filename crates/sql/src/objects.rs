@@ -85,6 +85,7 @@ pub(crate) const SERVER: Part = Part {
         "20_decide/70_wrap_query",
         "20_decide/80_backoff",
         "20_decide/90_next_helper_op",
+        "20_decide/91_helpers_are_due",
         "30_record/05_release_pools",
         "30_record/10_is_leader",
         "30_record/20_has_user_triggers",
@@ -138,6 +139,7 @@ pub(crate) const SERVER: Part = Part {
         "60_dblink/80_reap_sessions",
         "60_dblink/85_send_launches",
         "60_dblink/90_open_wanted_sessions",
+        "60_dblink/94_await_work",
         "60_dblink/95_session_is_alive",
         "60_dblink/96_open_helper",
         "60_dblink/97_run_helpers",
@@ -185,6 +187,7 @@ pub(crate) const SERVER: Part = Part {
         "80_views/30_v_target_status",
         "80_views/40_v_candidate_task",
         "90_permissions/90_finish",
+        "95_install/10_keep_plans",
     ),
 };
 

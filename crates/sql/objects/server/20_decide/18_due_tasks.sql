@@ -4,16 +4,19 @@
 -- Locks: none.
 create or replace function async.due_tasks(in_now timestamptz)
 returns bigint[]
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $function$
-  select array_agg(d.task_id)
-  from (
-    select t.task_id from async.task t
-    where t.times_up is not null and t.processed is null and t.times_up <= in_now
-    order by t.times_up, t.task_id
-    limit 1000
-  ) d
+begin
+  return (
+    select array_agg(d.task_id)
+    from (
+      select t.task_id from async.task t
+      where t.times_up is not null and t.processed is null and t.times_up <= in_now
+      order by t.times_up, t.task_id
+      limit 1000
+    ) d);
+end
 $function$;

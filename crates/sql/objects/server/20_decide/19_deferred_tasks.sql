@@ -5,18 +5,21 @@
 -- Locks: the rows; never waits for one.
 create or replace function async.deferred_tasks(in_now timestamptz)
 returns bigint[]
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $function$
-  select array_agg(d.task_id)
-  from (
-    select t.task_id from async.task t
-    where t.eligible_when is not null and t.processed is null
-      and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
-    order by t.eligible_when, t.task_id
-    limit 5000
-    for update skip locked
-  ) d
+begin
+  return (
+    select array_agg(d.task_id)
+    from (
+      select t.task_id from async.task t
+      where t.eligible_when is not null and t.processed is null
+        and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
+      order by t.eligible_when, t.task_id
+      limit 5000
+      for update skip locked
+    ) d);
+end
 $function$;

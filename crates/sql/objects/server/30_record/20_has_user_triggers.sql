@@ -4,10 +4,13 @@
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.has_user_triggers()
-returns bool language sql stable
+returns bool language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select exists (
-    select from pg_trigger t
-    where t.tgrelid = 'async.task'::regclass and not t.tgisinternal and t.tgenabled <> 'D')
+begin
+  return (
+    select exists (
+      select from pg_trigger t
+      where t.tgrelid = 'async.task'::regclass and not t.tgisinternal and t.tgenabled <> 'D'));
+end
 $function$;

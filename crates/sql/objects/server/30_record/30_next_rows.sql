@@ -17,13 +17,16 @@ create or replace function async.next_rows(
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status async.finish_status_t,
   failed bool, processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, run int
 )
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $function$
+#variable_conflict use_column
+begin
+  return query
   select
     e.task_id, coalesce(t.concurrency_pool, t.target), t.tracked,
     case when e.run is not null and e.run <> t.run then 'the event belongs to another run' else n.rejected end,
@@ -33,5 +36,6 @@ as $function$
     as e(task_id, run, event, status, error, duration, timeout)
   join async.task t on t.task_id = e.task_id
   cross join lateral async.step_task(t, e.event, e.status, e.error, e.duration, e.timeout, in_now) n
-  for update of t skip locked
+  for update of t skip locked;
+end
 $function$;

@@ -14,13 +14,16 @@ create or replace function async.apply_batch(
   in_durations interval[],
   in_timeouts interval[]
 ) returns table (task_id bigint, outcome text, released text)
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $function$
+#variable_conflict use_column
+begin
+  return query
   with next as (
     select n.*
     from async.next_rows(
@@ -39,5 +42,6 @@ as $function$
     case when w.task_id is not null then 'applied' when n.rejected is not null then 'rejected' else 'gone' end,
     case when w.task_id is not null and n.was_tracked and n.tracked is not true then n.pool end
   from next n
-  left join written w on w.task_id = n.task_id
+  left join written w on w.task_id = n.task_id;
+end
 $function$;

@@ -3,7 +3,7 @@
 -- Returns: how many sessions moved on.
 -- Raises: nothing of a single session's.
 -- Locks: none.
-create or replace function async.reap_sessions()
+create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
 returns int
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
@@ -19,7 +19,7 @@ begin
     select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.error, t.session_reset
     from pg_temp.leader_slot s
     left join pg_temp.leader_target t on t.target = s.target
-    where case when s.state in ('identifying', 'running', 'cleaning')
+    where case when s.state = any (in_states)
       then dblink_is_busy(s.conn) = 0 else false end
   loop
     v_read := async.read_results(v_slot.conn);

@@ -5,8 +5,11 @@
 -- Locks: none.
 create or replace function async.session_is_alive(in_conn text)
 returns bool
-language sql
+language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
-  select dblink_is_busy(in_conn) = 0 and coalesce(dblink_error_message(in_conn), 'OK') = 'OK'
+begin
+  return (
+    select dblink_is_busy(in_conn) = 0 and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
+end
 $function$;

@@ -48,6 +48,9 @@ begin
     update pg_temp.leader_helper h set state = 'stuck' where h.helper = v_helper.helper;
   end loop;
 
+  if not async.helpers_are_due() then
+    return v_came;
+  end if;
   for v_helper in
     select h.* from pg_temp.leader_helper h where h.state in ('idle', 'closed') order by h.helper
   loop

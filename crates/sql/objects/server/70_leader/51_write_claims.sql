@@ -15,7 +15,8 @@ begin
   from async.apply_events(
     in_now, in_ids, null, array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]),
     null, null, null, in_timeouts) a
-  where not async.park(a.task_id, a.outcome, a.error, in_now) and a.outcome = 'applied';
+  where case when a.outcome = 'applied' then true
+    else async.park(a.task_id, a.outcome, a.error, in_now) and false end;
 
   -- A trigger may have made something else of a claim; only what runs now is launched.
   update pg_temp.leader_slot s
@@ -46,13 +47,17 @@ $function$;
 -- Locks: none.
 create or replace function async.claimed_rows(in_ids bigint[])
 returns table (task_id bigint, run int, pool text, target text, priority int, entered timestamptz)
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $function$
+#variable_conflict use_column
+begin
+  return query
   select t.task_id, t.run, coalesce(t.concurrency_pool, t.target), t.target, t.priority, t.entered
   from async.task t
   where t.task_id = any (in_ids)
-    and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null
+    and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null;
+end
 $function$;

@@ -48,11 +48,15 @@ $function$;
 -- Locks: none.
 create or replace function async.running_rows()
 returns setof async.task
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $function$
+#variable_conflict use_column
+begin
+  return query
   select t.* from async.task t
   where t.times_up is not null and t.processed is null
-    and t.yielded is null and t.consumed is not null and t.query is not null
+    and t.yielded is null and t.consumed is not null and t.query is not null;
+end
 $function$;

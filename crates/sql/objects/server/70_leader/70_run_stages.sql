@@ -25,7 +25,7 @@ begin
   end if;
   foreach v_stage in array array[
     'configure', 'reap', 'requests', 'deadlines', 'record', 'helpers', 'orphans', 'promote', 'routines',
-    'lanes', 'claim', 'patience', 'publish', 'maintain']
+    'lanes', 'cleaned', 'claim', 'patience', 'publish', 'maintain']
   loop
     begin
       case v_stage
@@ -62,6 +62,9 @@ begin
           if found then
             perform async.yield_offers(v_now);
           end if;
+        when 'cleaned' then
+          -- The resets that went out when the results came in are mostly done by now.
+          did := did + async.reap_sessions('{cleaning}');
         when 'claim' then
           if v_state.stop is null and not v_control.paused then
             did := did + async.claim_tasks(v_now);

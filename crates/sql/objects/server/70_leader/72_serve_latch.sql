@@ -4,10 +4,13 @@
 -- Locks: none: sequences are not transactional, so a waiting caller need not commit.
 create or replace function async.latch_number()
 returns bigint
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-  select case when r.is_called then r.last_value else 0 end from async.latch_requested r
+begin
+  return (
+    select case when r.is_called then r.last_value else 0 end from async.latch_requested r);
+end
 $function$;
 
 -- Purpose: says that a cycle that began after the given number was asked for has ended.
@@ -16,8 +19,10 @@ $function$;
 -- Locks: none.
 create or replace function async.serve_latch(in_number bigint)
 returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-  select setval('async.latch_served', in_number) from async.latch_served s where s.last_value < in_number
+begin
+  perform setval('async.latch_served', in_number) from async.latch_served s where s.last_value < in_number;
+end
 $function$;

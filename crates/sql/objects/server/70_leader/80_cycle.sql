@@ -16,9 +16,8 @@ declare
   v_cancelled bool;
   v_claimed bool;
   v_opened int := 0;
-  v_sleep float8;
 begin
-  if to_regclass('pg_temp.leader_state') is null or not async.is_leader() then
+  if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
   end if;
@@ -47,16 +46,7 @@ begin
     if v_did + v_opened > 0 then
       _last_did_stuff := case when _last_did_stuff is not null then clock_timestamp() end;
     elsif _last_did_stuff is not null then
-      -- Twice as long as the work is past, so that the sleep doubles.
-      select greatest(0.001, least(
-          2 * extract(epoch from clock_timestamp() - _last_did_stuff),
-          case when exists (select from pg_temp.leader_slot s where s.state not in ('empty', 'idle'))
-              or exists (select from pg_temp.leader_helper h where h.state = 'busy')
-            then c.busy_sleep else c.idle_sleep end))
-      into v_sleep from async.control c;
-      if clock_timestamp() - _last_did_stuff > interval '2 milliseconds' then
-        perform pg_sleep(v_sleep);
-      end if;
+      perform async.await_work(_last_did_stuff);
     end if;
   exception when query_canceled then
     v_cancelled := true;

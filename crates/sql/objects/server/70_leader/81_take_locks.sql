@@ -52,11 +52,14 @@ $function$;
 -- Locks: none.
 create or replace function async.leader_pid()
 returns int
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select l.pid from pg_locks l
-  where l.locktype = 'advisory' and l.granted and l.classid = async.lock_class()::oid and l.objid = 1
-    and l.objsubid = 2
-    and l.database = (select d.oid from pg_database d where d.datname = current_database())
+begin
+  return (
+    select l.pid from pg_locks l
+    where l.locktype = 'advisory' and l.granted and l.classid = async.lock_class()::oid and l.objid = 1
+      and l.objsubid = 2
+      and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+end
 $function$;

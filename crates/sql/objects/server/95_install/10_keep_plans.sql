@@ -1,0 +1,18 @@
+-- The statements of the hot path keep one plan for good (a setting that Postgres 11 does not have yet): planning
+-- them anew costs more than running them, and their functions already rule out every plan that could turn bad.
+do $finish$
+declare
+  v_function regprocedure;
+begin
+  if current_setting('server_version_num')::int < 120000 then
+    return;
+  end if;
+  for v_function in
+    select p.oid::regprocedure from pg_catalog.pg_proc p
+    where p.pronamespace = 'async'::regnamespace and 'enable_seqscan=off' = any (p.proconfig)
+    order by p.oid
+  loop
+    execute format('alter function %s set plan_cache_mode = force_generic_plan', v_function);
+  end loop;
+end
+$finish$;
