@@ -6,7 +6,7 @@ select
   m.message as last_message,
   case
     when not s.leads and not s.enabled then 'disabled'
-    when not s.leads and s.running_since is null then 'never started'
+    when not s.leads and not exists (select from async.leader l where l.epoch > 0) then 'never started'
     when not s.leads then 'not running'
     when not s.enabled then 'stopping'
     when s.paused then 'paused'
