@@ -28,20 +28,19 @@ build() {
 
 default_major() { echo "${PGASYNC_PG:-15}"; }
 
+# The demo's own code has little to do: an optimised build would only make the first look at it wait.
 dev_demo() {
     local keep=
     [[ " $* " != *" --keep "* ]] || keep=1
     need_psql
-    build --release -p pgasync
-    if [ -z "$keep" ]; then
-        with_cluster "$(default_major)" "$(target_dir)/release/pgasync" demo "$@"
-    fi
+    build -p pgasync
+    PATH=$(target_dir)/debug:$PATH
+    [ -n "$keep" ] || with_cluster "$(default_major)" pgasync demo "$@"
     local dir status=0
     dir=$(new_cluster_dir)
     cluster_start "$(default_major)" "$dir"
-    (use_cluster "$dir" && "$(target_dir)/release/pgasync" demo "$@") || status=$?
-    say "the cluster is kept. Look: psql $(sed -n 's/^DATABASE_URL=//p' "$dir/env" | sed 's/postgres$/pgasync_demo/')"
-    say "remove it with: ./dev cluster remove $dir"
+    (use_cluster "$dir" && pgasync demo "$@") || status=$?
+    say "the cluster is kept, below $dir; remove it with: ./dev cluster remove $dir"
     return "$status"
 }
 

@@ -26,17 +26,27 @@ impl Stage {
         let targets = TARGETS.map(|name| (name, cluster.with_database(&format!("{SERVER}_{name}"))));
         let stage = Self { administrator, server: cluster.with_database(SERVER), targets: targets.to_vec() };
         stage.refuse_to_overwrite().await?;
-        for settings in stage.databases() {
-            let sql = format!("create database {}", settings.database());
-            stage.administrator.batch_execute(&sql).await.map_err(in_words)?;
+        match stage.furnish().await {
+            Ok(()) => Ok(stage),
+            Err(error) => {
+                stage.strike().await?;
+                Err(error)
+            }
         }
-        for (_, settings) in &stage.targets {
+    }
+
+    async fn furnish(&self) -> anyhow::Result<()> {
+        for settings in self.databases() {
+            let sql = format!("create database {}", settings.database());
+            self.administrator.batch_execute(&sql).await.map_err(in_words)?;
+        }
+        for (_, settings) in &self.targets {
             settings.connect().await?.batch_execute(include_str!("sql/target.sql")).await.map_err(in_words)?;
         }
-        let session = stage.server.connect().await?;
+        let session = self.server.connect().await?;
         install(&session, Part::All).await?;
-        session.execute("select async.configure($1)", &[&stage.configuration()]).await.map_err(in_words)?;
-        Ok(stage)
+        session.execute("select async.configure($1)", &[&self.configuration()]).await.map_err(in_words)?;
+        Ok(())
     }
 
     /// What is configured, as one would write it by hand.
@@ -80,7 +90,7 @@ impl Stage {
             let name = settings.database();
             let end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1";
             self.administrator.execute(end, &[&name]).await.map_err(in_words)?;
-            self.administrator.batch_execute(&format!("drop database {name}")).await.map_err(in_words)?;
+            self.administrator.batch_execute(&format!("drop database if exists {name}")).await.map_err(in_words)?;
         }
         Ok(())
     }
