@@ -1,9 +1,9 @@
 -- Purpose: applies one event to each of many tasks in one statement. Only where no user triggers look on, so it may
 --   carry planner settings, and the completion and the release of the slot are one write.
--- Returns: one row a task that exists and is not locked: whether it was applied, and whether that released a slot
---   of its pool.
--- Raises: whatever a constraint of the user's raises; the caller falls back to apply_row.
--- Locks: the rows of async.task; never waits for one.
+-- Returns: one row a task that took its event, and the pool that this released a slot of, if any.
+-- Raises: lock_not_available when somebody holds one of the rows, and whatever a constraint of the user's raises: the
+--   caller falls back to apply_row.
+-- Locks: the rows of async.task, as long as lock_timeout.
 create or replace function async.apply_batch(
   in_now timestamptz,
   in_ids bigint[],
@@ -13,7 +13,7 @@ create or replace function async.apply_batch(
   in_errors text[],
   in_durations interval[],
   in_timeouts interval[]
-) returns table (task_id bigint, outcome text, released text)
+) returns table (task_id bigint, released text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -24,24 +24,18 @@ as $function$
 #variable_conflict use_column
 begin
   return query
-  with next as (
-    select n.*
-    from async.next_rows(
-      in_now, in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts) n
-  ), written as (
-    update async.task t
-    set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
-        failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run
-    from next n
-    where t.task_id = n.task_id and n.rejected is null
-    returning t.task_id
-  )
-  select
-    n.task_id,
-    case when w.task_id is not null then 'applied' when n.rejected is not null then 'rejected' else 'gone' end,
-    case when w.task_id is not null and n.was_tracked and n.tracked is not true then n.pool end
-  from next n
-  left join written w on w.task_id = n.task_id;
+  update async.task t
+  set (consumed, processed, yielded, finish_status, failed, processing_error, times_up, tracked, eligible_when, run) = (
+    select n.consumed, n.processed, n.yielded, n.finish_status, n.failed, n.processing_error, n.times_up,
+      n.tracked, n.eligible_when, n.run
+    from async.step_task(t, e.event, e.status, e.error, e.duration, e.timeout, in_now) n)
+  from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
+    as e(task_id, run, event, status, error, duration, timeout)
+  join async.task o on o.task_id = e.task_id
+  where t.task_id = e.task_id
+    and (e.run is null or e.run = t.run)
+    and (select n.rejected is null
+      from async.step_task(t, e.event, e.status, e.error, e.duration, e.timeout, in_now) n)
+  returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end;
 end
 $function$;

@@ -28,12 +28,12 @@ begin
   if v_batch then
     begin
       for v_row in
-        select b.task_id, b.outcome, b.released
+        select b.task_id, b.released
         from async.apply_batch(
           in_now, in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts) b
       loop
         task_id := v_row.task_id;
-        outcome := v_row.outcome;
+        outcome := 'applied';
         error := null;
         return next;
         v_seen := v_seen || v_row.task_id;
@@ -43,14 +43,13 @@ begin
       end loop;
       if cardinality(v_seen) < cardinality(in_ids) then
         return query
-        select i.task_id, case when t.task_id is null then 'gone' else 'locked' end, null::text
+        select i.task_id, case when t.task_id is null then 'gone' else 'rejected' end, null::text
         from unnest(in_ids) i(task_id)
         left join async.task t on t.task_id = i.task_id
         where i.task_id <> all (v_seen);
       end if;
-    exception when others then
-      -- Nothing of the batch was written. Which rows were returned before the error no longer counts: the
-      -- statement raises before it returns its first one.
+    exception when assert_failure or others then
+      -- Nothing of the batch was written, and no row of it returned: the statement raises before its first one.
       v_batch := false;
       v_released := '{}';
     end;
@@ -73,7 +72,7 @@ begin
         if v_row.released is not null then
           v_released := v_released || v_row.released;
         end if;
-      exception when others then
+      exception when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
       end;

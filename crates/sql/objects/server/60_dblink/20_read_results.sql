@@ -27,10 +27,15 @@ begin
         return;
       end if;
       value := v_value;
-    exception when others then
+    exception when query_canceled or assert_failure or others then
       get stacked diagnostics
         v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
         v_hint = pg_exception_hint, v_context = pg_exception_context;
+      -- The codes that "others" leaves out are a query's as often as anybody's; this session's own cancel does not
+      -- name the connection.
+      if v_code = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
+        raise;
+      end if;
       -- A result of more than one column is refused by this side after the query ended well.
       if not (v_code = '42804' and strpos(v_context, '"' || in_conn || '"') = 0) and code is null then
         code := v_code;

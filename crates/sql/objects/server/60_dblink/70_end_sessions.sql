@@ -27,6 +27,9 @@ begin
       'on a.pid = w.pid and a.backend_start = w.backend_start', v_address.list);
     perform dblink_connect('pgasync_end', async.extend_conninfo(v_address.connection_string,
       '{"connect_timeout": "2"}'));
+    if in_how = 'fence' then
+      perform async.refuse_strangers('pgasync_end');
+    end if;
     for v_look in 1..c_looks_max loop
       select coalesce(array_agg(r.id), '{}') into v_here
       from dblink('pgasync_end', format('select w.id, pg_catalog.%s(w.pid) from %s',

@@ -10,7 +10,8 @@ as $function$
 declare
   v_launch record;
   v_kind text;
-  v_sent int := 0;
+  v_slots int[] := '{}';
+  v_kinds text[] := '{}';
 begin
   for v_launch in
     select s.slot, s.conn, s.task_id, t.query
@@ -31,9 +32,8 @@ begin
     begin
       if dblink_send_query(v_launch.conn, async.wrap_query(
           replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
-        update pg_temp.leader_slot s set state = 'running', sent = v_kind, since = clock_timestamp()
-        where s.slot = v_launch.slot;
-        v_sent := v_sent + 1;
+        v_slots := v_slots || v_launch.slot;
+        v_kinds := v_kinds || v_kind;
       else
         perform async.lose_slot(v_launch.slot);
       end if;
@@ -41,6 +41,9 @@ begin
       perform async.lose_slot(v_launch.slot);
     end;
   end loop;
-  return v_sent;
+  update pg_temp.leader_slot s
+  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_slots, s.slot)]
+  where s.slot = any (v_slots);
+  return cardinality(v_slots);
 end
 $function$;

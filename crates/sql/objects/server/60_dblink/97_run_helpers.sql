@@ -48,6 +48,19 @@ begin
     update pg_temp.leader_helper h set state = 'stuck' where h.helper = v_helper.helper;
   end loop;
 
+  -- One that not even the cancel freed is terminated, and given up once it is gone.
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state = 'stuck' and h.since < clock_timestamp() - 2 * c_helper_seconds_max
+  loop
+    if exists (select from pg_stat_get_activity(v_helper.pid) a where a.pid = v_helper.pid) then
+      perform pg_terminate_backend(v_helper.pid);
+    else
+      perform async.close_session(v_helper.conn);
+      update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
+    end if;
+  end loop;
+
   if not async.helpers_are_due() then
     return v_came;
   end if;

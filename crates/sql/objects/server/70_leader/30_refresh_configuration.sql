@@ -26,6 +26,10 @@ begin
     delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
   end loop;
 
+  -- Sessions that nobody needed for a while.
+  perform async.drop_slot_session(s.slot)
+  from pg_temp.leader_slot s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
+
   insert into pg_temp.leader_helper (helper, conn, lane)
   select n, 'pgasync_helper_' || n, case n when 1 then 'cancel' when 2 then 'fresh' else 'general' end
   from generate_series(1, greatest(v_control.self_concurrency, 3)) n

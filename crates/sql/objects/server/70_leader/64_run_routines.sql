@@ -16,9 +16,9 @@ begin
     from async.control c), '{}')
   loop
     begin
-      execute 'call ' || regexp_replace(v_routine, '^\s*call\s+', '', 'i');
+      execute 'call ' || async.routine_call(v_routine);
       v_ran := v_ran + 1;
-    exception when others then
+    exception when assert_failure or others then
       perform async.log_quiet('WARNING', format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
     end;
   end loop;

@@ -85,7 +85,7 @@ begin
     exception
       when query_canceled then
         cancelled := true;
-      when others then
+      when assert_failure or others then
         perform async.log_quiet('ERROR', format('stage %s: %s (%s)', v_stage, sqlerrm, sqlstate));
     end;
   end loop;

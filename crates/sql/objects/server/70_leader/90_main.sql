@@ -24,6 +24,12 @@ begin
     raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
     return;
   end if;
+  -- A lost leader whose connection comes back soon goes on with what it runs; the SQL engine is its connection.
+  v_until := async.grace_ends();
+  while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
+    perform pg_sleep(0.2);
+    commit;
+  end loop;
   if not async.take_locks() then
     if not _force then
       raise notice '%', async.describe_leader();
