@@ -1,5 +1,5 @@
 -- Purpose: the task of a slot is over: forgets it. The session is kept after success (or when nothing was sent), and
---   dropped after anything else: a late cancel must never hit the next query.
+--   dropped after anything else, and once a cancel went out to it: a late one must never hit the next query.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.
@@ -11,7 +11,8 @@ as $function$
 begin
   perform async.drop_slot_session(s.slot)
   from pg_temp.leader_slot s
-  where s.slot = any (in_slots) and s.outcome is distinct from 'ok' and (s.sent is not null or s.outcome = 'lost');
+  where s.slot = any (in_slots)
+    and (s.cancels > 0 or s.outcome is distinct from 'ok' and (s.sent is not null or s.outcome = 'lost'));
   update pg_temp.leader_slot s
   set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
       since = clock_timestamp(),
