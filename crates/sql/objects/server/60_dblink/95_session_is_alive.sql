@@ -10,6 +10,8 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 begin
   return (
-    select dblink_is_busy(in_conn) = 0 and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
+    -- The first look may only find the last words of a backend that was ended, the second that it hung up.
+    select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
+      and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
 end
 $function$;
