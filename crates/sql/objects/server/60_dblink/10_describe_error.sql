@@ -6,11 +6,11 @@
 create or replace function async.describe_error(
   in_conn text, in_code text, in_message text, in_detail text, in_hint text, in_context text
 ) returns text
-language plpgsql immutable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_lines text[] := string_to_array(in_context, E'\n');
+  v_lines text[] := string_to_array(async.valid_text(in_context), E'\n');
   v_kept text[] := '{}';
   v_line text;
 begin
@@ -20,9 +20,9 @@ begin
     v_kept := v_kept || v_line;
   end loop;
   return async.cut_text(concat_ws(E'\n',
-    format('%s: %s', in_code, in_message),
-    'DETAIL: ' || nullif(in_detail, ''),
-    'HINT: ' || nullif(in_hint, ''),
+    format('%s: %s', in_code, async.valid_text(in_message)),
+    'DETAIL: ' || nullif(async.valid_text(in_detail), ''),
+    'HINT: ' || nullif(async.valid_text(in_hint), ''),
     'CONTEXT: ' || nullif(array_to_string(v_kept, E'\n'), '')));
 end
 $function$;
