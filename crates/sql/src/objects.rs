@@ -139,6 +139,7 @@ pub(crate) const SERVER: Part = Part {
         "60_dblink/77_lose_slot",
         "60_dblink/79_note_query_error",
         "60_dblink/80_reap_sessions",
+        "60_dblink/81_find_broken_sessions",
         "60_dblink/85_send_launches",
         "60_dblink/90_open_wanted_sessions",
         "60_dblink/94_await_work",

@@ -35,6 +35,9 @@ begin
           end if;
         when 'reap' then
           did := did + async.reap_sessions();
+          if v_state.manual or v_state.patience_at < v_now - interval '500 milliseconds' then
+            did := did + async.find_broken_sessions();
+          end if;
         when 'requests' then
           did := did + async.apply_requests(v_now);
         when 'deadlines' then
