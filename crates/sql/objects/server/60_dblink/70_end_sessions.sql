@@ -25,8 +25,10 @@ begin
   loop
     v_list := format('(values %s) as w(id, pid, backend_start) join pg_catalog.pg_stat_activity a '
       'on a.pid = w.pid and a.backend_start = w.backend_start', v_address.list);
+    -- Under the recorded name this session would itself look like one of a leader that nobody knows.
     perform dblink_connect('pgasync_end', async.extend_conninfo(v_address.connection_string,
-      '{"connect_timeout": "2"}'));
+      jsonb_build_object('connect_timeout', '2', 'application_name',
+        (select format('pgasync/%s/%s/fence', l.server_id, l.epoch) from async.leader l))));
     if in_how = 'fence' then
       perform async.refuse_strangers('pgasync_end');
     end if;
