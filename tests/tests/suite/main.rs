@@ -3,5 +3,6 @@
 //! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`).
 
 mod chaos;
+mod conformance;
 mod harness;
 mod install;
