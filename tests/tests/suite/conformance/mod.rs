@@ -30,4 +30,6 @@ mod bed;
 mod cancel_and_timeout;
 mod defer_and_pause;
 mod ends;
+mod order_and_pools;
+mod push;
 mod yield_and_finish;
