@@ -42,7 +42,8 @@ begin
       and async.statement_is_wrappable(v_last.first_word, v_last.main_word, v_last.has_into);
   end loop;
   return case
-    when v_statements is null then 'raw'
+    -- Nothing but comments: dblink takes the answer to an empty query for a lost connection.
+    when v_statements is null then 'execute'
     when v_refused then 'refused'
     when not v_wrappable then 'raw'
     when v_statements > 1 then case when v_rows and v_complete then 'script' else 'raw' end
