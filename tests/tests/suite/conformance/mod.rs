@@ -32,4 +32,6 @@ mod defer_and_pause;
 mod ends;
 mod order_and_pools;
 mod push;
+mod queries;
+mod sessions_are_clean;
 mod yield_and_finish;

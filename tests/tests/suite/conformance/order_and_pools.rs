@@ -260,7 +260,7 @@ async fn what_is_published_agrees_with_what_runs<E: Engine>() {
 /// twice, and each ends as it must.
 async fn whatever_comes_limits_hold_and_each_task_ends_once<E: Engine>() {
     let seed = RandomState::new().hash_one(0) % 1_000_000;
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let bed = with_spans::<E>(7, 4).await;
     bed.run("create table deferred (task_id bigint)").await;
     bed.run(&format!(
