@@ -27,10 +27,17 @@ begin
     if v_read.code is not null and v_slot.outcome is null and v_slot.state = 'running' then
       v_slot.outcome := async.note_query_error(v_slot.slot, v_read.code, v_read.error);
     end if;
-    continue when not v_read.ended;
+    -- What a new session says of itself, and what a reset complains of, may be here before its end is, and is not
+    -- said again.
+    continue when not v_read.ended
+      and (v_slot.state = 'running' or v_read.code is null)
+      and (v_slot.state <> 'identifying' or v_read.value is null);
     v_moved := v_moved + 1;
     if v_slot.state = 'identifying' then
       perform async.register_session(v_slot.slot, v_read.value, v_read.error);
+      if not v_read.ended then
+        update pg_temp.leader_slot s set state = 'cleaning' where s.slot = v_slot.slot and s.state = 'idle';
+      end if;
     elsif v_slot.state = 'cleaning' then
       if v_read.code is null then
         v_idle := v_idle || v_slot.slot;

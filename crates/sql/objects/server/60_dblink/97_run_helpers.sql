@@ -22,10 +22,15 @@ begin
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
-    continue when not v_read.ended;
+    -- An error, or a row, may be here before the end of the query is: it is taken now, since nobody says it twice.
+    continue when not (v_read.ended or v_helper.state = 'busy' and (v_read.code is not null or v_read.value is not null));
     v_came := v_came + 1;
     if v_helper.state = 'busy' then
       perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, v_read.value, v_read.error);
+      if not v_read.ended then
+        update pg_temp.leader_helper h set state = 'stuck' where h.helper = v_helper.helper;
+        continue;
+      end if;
     end if;
     if coalesce(v_read.code, '') like '08%' or coalesce(v_read.code, '') like '57P0%' then
       perform async.close_session(v_helper.conn);
