@@ -149,6 +149,14 @@ pub enum Input {
         /// It was READY, and is offered now.
         offered: bool,
     },
+    /// Somebody else than this leader's commands changed the row of a task that no query runs of: a
+    /// routine, a trigger, a hand.
+    Changed {
+        /// Which task.
+        task: TaskId,
+        /// What its row is now, if there is one.
+        row: Option<Row>,
+    },
     /// A client took what was offered.
     Taken {
         /// Which task.

@@ -237,6 +237,16 @@ impl Orchestrator {
         }
     }
 
+    /// Somebody changed the row of a task; where a query of it runs, or a write is under way, that
+    /// counts.
+    pub(super) fn changed(&mut self, task: TaskId, row: Option<&Row>) {
+        if let Some(Stage::Offered { .. } | Stage::Pulled | Stage::Yielded | Stage::Abandoned) =
+            self.held.get(&task).map(|held| &held.stage)
+        {
+            self.resync_unrun(task, row);
+        }
+    }
+
     /// A task that no query runs of is what its row says.
     fn resync_unrun(&mut self, task: TaskId, row: Option<&Row>) {
         let Some(held) = self.held.get_mut(&task) else { return };
@@ -246,6 +256,7 @@ impl Orchestrator {
             Some(Phase::Offered { .. }) => Stage::Offered { since: self.now },
             Some(Phase::Pulled { .. }) => Stage::Pulled,
             Some(Phase::Yielded { tracked: true, .. }) => Stage::Yielded,
+            Some(Phase::Finished { end, .. }) if end.tracked == Some(true) => Stage::Abandoned,
             Some(
                 Phase::Ready { .. }
                 | Phase::Claimed { .. }

@@ -163,6 +163,13 @@ impl Orchestrator {
         self.books.pools().iter().map(|(pool, slots)| (pool, *slots))
     }
 
+    /// Tasks in hand that no query runs of: pulled, yielded, or over with their sessions unknown.
+    /// Their rows may be changed by others; see [`Input::Changed`].
+    pub fn resting(&self) -> impl Iterator<Item = TaskId> {
+        let rests = |held: &Held| matches!(held.stage, Stage::Pulled | Stage::Yielded | Stage::Abandoned);
+        self.held.iter().filter(move |(_, held)| rests(held)).map(|(task, _)| *task)
+    }
+
     /// How many workers are busy.
     #[must_use]
     pub const fn workers_busy(&self) -> u32 {
@@ -219,6 +226,7 @@ impl Orchestrator {
             Input::Claimed { task, run, claimed } => self.claimed(task, run, claimed),
             Input::GivenBack { task, run } => self.given_back(task, run),
             Input::Offered { task, offered } => self.offered(task, offered),
+            Input::Changed { task, row } => self.changed(task, row.as_ref()),
             Input::Taken { task, row } => self.taken(task, &row),
             Input::Withdrawn { task } => self.withdrawn(task),
             Input::Marked { task, run, session } => self.marked(task, run, session),
