@@ -37,6 +37,10 @@ begin
         v_duration := v_request.duration;
       end if;
     end loop;
+    -- Nobody confirmed the cancel: it may have come too late.
+    if v_status = 'CANCELED' then
+      v_error := concat_ws(E'\n', v_error, c_unknown);
+    end if;
     if v_orphan.recorded then
       update async.task t set tracked = false
       where t.task_id = v_orphan.task_id and t.processed is not null and t.tracked;
