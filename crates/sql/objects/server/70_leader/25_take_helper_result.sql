@@ -10,6 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_gone bigint[] := case when in_error is null and in_op <> 'probe' then in_value::bigint[] else '{}' end;
+  v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
   v_slot record;
 begin
   if in_op = 'probe' then
@@ -21,13 +22,13 @@ begin
       from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
       update pg_temp.leader_target t set last_error = null where t.target = in_target;
     else
-      perform async.suspect_target(in_target, in_error);
+      perform async.suspect_target(in_target, v_error);
     end if;
     return;
   end if;
 
   if in_error is not null then
-    perform async.suspect_target(in_target, in_error);
+    perform async.suspect_target(in_target, v_error);
   end if;
   if in_op <> 'fence' then
     -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
