@@ -1,0 +1,173 @@
+//! Ways to a target that a test can close, freeze and open again. Nothing here leaves the machine.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pgasync_tests::Scratch;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// What a way does with what comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Open,
+    /// Takes connections as the kernel does, and moves nothing on.
+    Frozen,
+    /// Refuses connections, and has closed those that it had.
+    Closed,
+}
+
+/// A port on loopback in front of a database.
+pub(super) struct Link {
+    port: u16,
+    database: String,
+    way: watch::Sender<Way>,
+    serving: JoinHandle<()>,
+}
+
+impl Link {
+    /// An open one.
+    pub(super) async fn to(scratch: &Scratch) -> Self {
+        let settings = scratch.conninfo();
+        let value = |key: &str| {
+            let word = settings.split(' ').find_map(|word| word.strip_prefix(key)).expect("the harness names it");
+            word.trim_start_matches('=').to_owned()
+        };
+        let server =
+            SocketAddr::new(value("host").parse().expect("an address"), value("port").parse().expect("a port"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (way, watched) = watch::channel(Way::Open);
+        let serving = tokio::spawn(serve(listener, port, server, watched));
+        Self { port, database: scratch.name().to_owned(), way, serving }
+    }
+
+    /// How to reach the database over it.
+    pub(super) fn conninfo(&self) -> String {
+        format!("host=127.0.0.1 port={} dbname={} user=postgres sslmode=disable", self.port, self.database)
+    }
+
+    pub(super) fn open(&self) {
+        self.way.send_replace(Way::Open);
+    }
+
+    pub(super) fn freeze(&self) {
+        self.way.send_replace(Way::Frozen);
+    }
+
+    /// Returns when it refuses.
+    pub(super) async fn close(&self) {
+        self.way.send_replace(Way::Closed);
+        while TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, port: u16, server: SocketAddr, mut way: watch::Receiver<Way>) {
+    let mut listener = Some(listener);
+    loop {
+        let now = *way.borrow_and_update();
+        match (now, &listener) {
+            (Way::Closed, _) => listener = None,
+            (Way::Open, None) => {
+                listener = Some(listen(port, 64));
+                continue;
+            }
+            (Way::Open, Some(open)) => {
+                tokio::select! {
+                    taken = open.accept() => {
+                        let (client, _) = taken.expect("loopback takes connections");
+                        tokio::spawn(carry(client, server, way.clone()));
+                    }
+                    changed = way.changed() => if changed.is_err() { return },
+                }
+                continue;
+            }
+            (Way::Frozen, _) => {}
+        }
+        if *way.borrow() == now && way.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn carry(client: TcpStream, server: SocketAddr, way: watch::Receiver<Way>) {
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::join!(pump(from_client, to_server, way.clone()), pump(from_server, to_client, way));
+}
+
+async fn pump(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    mut way: watch::Receiver<Way>,
+) {
+    let mut buffer = vec![0; 16384];
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read.unwrap_or(0),
+            closed = way.wait_for(|way| *way == Way::Closed) => { drop(closed); 0 }
+        };
+        // What has been read waits while the way is frozen, as it would in a cable that was cut.
+        let closed = way.wait_for(|way| *way != Way::Frozen).await.map_or(true, |way| *way == Way::Closed);
+        if read == 0 || closed || to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn listen(port: u16, backlog: u32) -> TcpListener {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], port))).expect("the port is ours");
+    socket.listen(backlog).expect("it listens")
+}
+
+/// An address on loopback that never answers.
+pub(super) struct BlackHole {
+    port: u16,
+    _listener: TcpListener,
+    _filling: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    /// One that takes connections, as its kernel does, and says nothing.
+    pub(super) fn silent() -> Self {
+        let listener = listen(0, 1024);
+        Self { port: listener.local_addr().expect("it is bound").port(), _listener: listener, _filling: Vec::new() }
+    }
+
+    /// One whose queue is full: what is sent to it is dropped.
+    pub(super) async fn full() -> Self {
+        let listener = listen(0, 1);
+        let address = listener.local_addr().expect("it is bound");
+        let mut filling = Vec::new();
+        while let Ok(Ok(stream)) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            filling.push(stream);
+            assert!(filling.len() < 1000, "the queue does not fill");
+        }
+        Self { port: address.port(), _listener: listener, _filling: filling }
+    }
+
+    pub(super) fn conninfo(&self) -> String {
+        format!("host=127.0.0.1 port={} dbname=nowhere user=postgres sslmode=disable", self.port)
+    }
+}
+
+/// A port on loopback on which nobody listens.
+pub(super) fn refused_conninfo() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    format!("host=127.0.0.1 port={port} dbname=nowhere user=postgres password=secret sslmode=disable")
+}
