@@ -4,6 +4,8 @@ mod names;
 mod orchestrator;
 mod plan;
 mod query;
+#[cfg(test)]
+mod simulation;
 mod task;
 mod time;
 

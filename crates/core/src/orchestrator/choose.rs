@@ -158,6 +158,9 @@ impl Orchestrator {
         if was_ahead {
             self.plan.remove(&lane, task);
             self.count_ahead(&lane.pool, false);
+            // No slot came free in time: the tasks are not as short as they were.
+            let pace = self.paces.entry(lane.pool).or_default();
+            pace.average = pace.average.max(Some(self.settings.tuning.ahead_age_max));
         }
     }
 

@@ -149,6 +149,11 @@ pub enum Input {
         /// It was READY, and is offered now.
         offered: bool,
     },
+    /// A client waits for something to pull from this target.
+    Pulling {
+        /// Which target.
+        target: TargetName,
+    },
     /// Somebody else than this leader's commands changed the row of a task that no query runs of: a
     /// routine, a trigger, a hand.
     Changed {

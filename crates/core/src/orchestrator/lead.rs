@@ -7,7 +7,7 @@ use super::held::{Held, Pressure, Stage};
 use super::input::Sighting;
 use super::settings::Settings;
 use super::target::SessionState;
-use super::{Bug, Command, Lead, Orchestrator};
+use super::{Bug, Command, From, Lead, Orchestrator};
 use crate::names::{Epoch, TargetName, TaskId};
 use crate::plan::lane::Lane;
 use crate::task::event::{Event, Request};
@@ -143,14 +143,14 @@ impl Orchestrator {
     }
 
     pub(super) fn store_lost(&mut self) {
-        let (epoch, started) = match self.lead {
+        let (epoch, from) = match self.lead {
             Lead::Not => return,
-            Lead::Grace { .. } => return self.deposed(),
-            Lead::Starting { epoch } => (epoch, false),
-            Lead::Leads { epoch } => (epoch, true),
-            Lead::Blind { epoch, started } => (epoch, started),
+            Lead::Grace { epoch, until } => (epoch, From::Grace { until }),
+            Lead::Starting { epoch } => (epoch, From::Starting),
+            Lead::Leads { epoch } => (epoch, From::Leads),
+            Lead::Blind { epoch, from } => (epoch, from),
         };
-        self.lead = Lead::Blind { epoch, started };
+        self.lead = Lead::Blind { epoch, from };
         for command in std::mem::take(&mut self.commands) {
             if let Command::Launch { task, session, .. } = command {
                 // Launching stops at once.
@@ -180,7 +180,7 @@ impl Orchestrator {
 
     /// The store is back: finds out what became of the writes that were under way.
     pub(super) fn resynced(&mut self, rows: Vec<(TaskId, Row)>) {
-        let Lead::Blind { epoch, started } = self.lead else { return };
+        let Lead::Blind { epoch, from } = self.lead else { return };
         let rows: BTreeMap<TaskId, Row> = rows.into_iter().collect();
         for task in self.held.keys().copied().collect::<Vec<_>>() {
             self.resync(task, rows.get(&task));
@@ -198,14 +198,21 @@ impl Orchestrator {
         self.sweeping = false;
         self.reading.forget();
         self.sweep_by(self.now);
-        if started {
-            self.lead = Lead::Leads { epoch };
-            for target in self.targets.keys().cloned().collect::<Vec<_>>() {
-                self.resolve(&target);
+        match from {
+            From::Grace { until } => {
+                self.lead = Lead::Grace { epoch, until };
+                self.at(until, Timer::Grace);
             }
-        } else {
-            self.lead = Lead::Starting { epoch };
-            self.say(Command::RunStartup);
+            From::Starting => {
+                self.lead = Lead::Starting { epoch };
+                self.say(Command::RunStartup);
+            }
+            From::Leads => {
+                self.lead = Lead::Leads { epoch };
+                for target in self.targets.keys().cloned().collect::<Vec<_>>() {
+                    self.resolve(&target);
+                }
+            }
         }
     }
 
@@ -276,8 +283,14 @@ impl Orchestrator {
     }
 
     pub(super) fn shutdown(&mut self, drain_until: Timestamp) {
-        if !matches!(self.lead, Lead::Leads { .. } | Lead::Blind { .. }) {
-            return self.deposed();
+        match self.lead {
+            Lead::Not => return,
+            // It has begun nothing.
+            Lead::Grace { .. } => {
+                self.deposed();
+                return self.say(Command::Resign);
+            }
+            Lead::Starting { .. } | Lead::Leads { .. } | Lead::Blind { .. } => {}
         }
         self.drain_until = Some(drain_until);
         self.at(drain_until, Timer::Drain);

@@ -69,6 +69,8 @@ pub struct Orchestrator {
     text_bytes: u64,
     /// Offered tasks of each pool.
     offers: BTreeMap<PoolName, BTreeSet<TaskId>>,
+    /// Lanes whose offers nobody took, and how often.
+    unwanted: BTreeMap<Lane, u32>,
     /// Pools whose offers may have to give way.
     contested: BTreeSet<PoolName>,
     paces: BTreeMap<PoolName, Pace>,
@@ -97,8 +99,16 @@ enum Lead {
     Starting { epoch: Epoch },
     /// It leads.
     Leads { epoch: Epoch },
-    /// It led, and does not reach the store.
-    Blind { epoch: Epoch, started: bool },
+    /// It does not reach the store, and goes on from here when it does.
+    Blind { epoch: Epoch, from: From },
+}
+
+/// How far a lead had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Grace { until: Timestamp },
+    Starting,
+    Leads,
 }
 
 impl Orchestrator {
@@ -119,6 +129,7 @@ impl Orchestrator {
             unassigned: BTreeSet::new(),
             text_bytes: 0,
             offers: BTreeMap::new(),
+            unwanted: BTreeMap::new(),
             contested: BTreeSet::new(),
             paces: BTreeMap::new(),
             hasty: BTreeSet::new(),
@@ -226,6 +237,7 @@ impl Orchestrator {
             Input::Claimed { task, run, claimed } => self.claimed(task, run, claimed),
             Input::GivenBack { task, run } => self.given_back(task, run),
             Input::Offered { task, offered } => self.offered(task, offered),
+            Input::Pulling { target } => self.pulling(&target),
             Input::Changed { task, row } => self.changed(task, row.as_ref()),
             Input::Taken { task, row } => self.taken(task, &row),
             Input::Withdrawn { task } => self.withdrawn(task),
@@ -307,6 +319,10 @@ impl Orchestrator {
     }
 
     fn rebook(&mut self, pool: &PoolName, before: Load, after: Load) {
+        if before.worker && !after.worker && !self.worker_free() {
+            // Queries may want the slots of offers again.
+            self.contested.extend(self.offers.keys().cloned());
+        }
         if self.books.rebook(pool, before, after) {
             self.refresh_pool(pool);
         }

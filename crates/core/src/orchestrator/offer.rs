@@ -7,11 +7,14 @@
 use super::clock::Timer;
 use super::held::{Held, Stage};
 use super::{Command, Orchestrator};
-use crate::names::{PoolName, TaskId};
+use crate::names::{PoolName, TargetName, TaskId};
 use crate::plan::lane::{Head, Lane};
 use crate::task::Terms;
 use crate::task::event::Event;
 use crate::task::row::{Held as Known, Row};
+
+/// How often the rest of a lane doubles that nobody pulls from.
+const OFFER_REST_DOUBLINGS_MAX: u32 = 5;
 
 impl Orchestrator {
     pub(super) fn offer(&mut self, lane: Lane, head: &Head) {
@@ -34,8 +37,19 @@ impl Orchestrator {
         }
     }
 
+    /// Somebody waits for offers: the lanes that stood back for lack of demand come back.
+    pub(super) fn pulling(&mut self, target: &TargetName) {
+        let wanted = |lane: &&Lane| lane.target == *target;
+        for lane in self.unwanted.keys().filter(wanted).cloned().collect::<Vec<_>>() {
+            self.unwanted.remove(&lane);
+            self.plan.set_resting(&lane, false);
+            self.refresh_pool(&lane.pool);
+        }
+    }
+
     pub(super) fn taken(&mut self, task: TaskId, row: &Row) {
         let Some(held) = self.held.get_mut(&task) else { return };
+        self.unwanted.remove(&held.lane);
         let terms = Terms { client_pulled: true, ..held.task.terms };
         if let Ok(next) = row.task(terms, Known::Claimed) {
             held.task = next;
@@ -66,7 +80,8 @@ impl Orchestrator {
     pub(super) fn settle_offers(&mut self) {
         for pool in std::mem::take(&mut self.contested) {
             let offers: Vec<TaskId> = self.offers.get(&pool).into_iter().flatten().copied().collect();
-            if self.slot_free(&pool) && self.drain_until.is_none() {
+            let calm = self.settings.paused || self.slot_free(&pool);
+            if calm && self.drain_until.is_none() {
                 continue;
             }
             for task in offers {
@@ -75,12 +90,21 @@ impl Orchestrator {
         }
     }
 
+    /// The lane stands back, the longer the more often nobody came.
+    fn rest(&mut self, lane: Lane) {
+        self.plan.set_resting(&lane, true);
+        let times = self.unwanted.entry(lane.clone()).or_default();
+        let rest = self.settings.tuning.offer_rest.times(1 << *times);
+        *times = (*times + 1).min(OFFER_REST_DOUBLINGS_MAX);
+        self.at(self.now + rest, Timer::Rested(lane));
+    }
+
     fn settle_offer(&mut self, pool: &PoolName, task: TaskId) {
         let Some(held) = self.held.get(&task) else { return };
         let Stage::Offered { since } = held.stage else { return };
         let (turn, lane) = (held.turn, held.lane.clone());
         let impatient = since + self.settings.tuning.offer_patience <= self.now;
-        let rival = self.plan.first_of(pool, Some(&lane));
+        let rival = self.plan.first_of(pool, &lane, self.worker_free());
         let sibling = self.plan.first_in(&lane);
         let outranked = rival.into_iter().chain(sibling).any(|other| other < turn);
         let outwaited = impatient && rival.is_some();
@@ -90,8 +114,7 @@ impl Orchestrator {
         self.say(Command::Withdraw { task });
         self.restage(task, Stage::Withdrawing);
         if outwaited && !outranked {
-            self.plan.set_resting(&lane, true);
-            self.at(self.now + self.settings.tuning.offer_rest, Timer::Rested(lane));
+            self.rest(lane);
         }
     }
 }

@@ -65,7 +65,7 @@ pub struct Tuning {
     pub ahead_age_max: Span,
     /// An offer that nobody took gives way to others after this time.
     pub offer_patience: Span,
-    /// How long its lane then stands back.
+    /// How long its lane then stands back; longer if nobody comes again.
     pub offer_rest: Span,
     /// A session without work is closed after this time.
     pub session_idle_max: Span,

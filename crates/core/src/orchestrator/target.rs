@@ -244,6 +244,8 @@ impl Orchestrator {
             Stage::Abandoned => {
                 if let Some(held) = self.let_go(task) {
                     self.say(Command::Release { task, run: held.task.run });
+                    // It may have been restarted meanwhile.
+                    self.look_at_lane(&held.lane);
                 }
             }
             Stage::Recording { .. } => held.gone = true,

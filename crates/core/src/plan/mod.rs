@@ -236,13 +236,15 @@ impl Plan {
         Some((window.lane.clone(), head))
     }
 
-    /// The turn of the first that waits for a slot of this pool, leaving one lane out.
+    /// The turn of the first that waits for a slot of this pool and could take it, leaving one
+    /// lane out; `worker_free` says whether a query may run at all.
     #[must_use]
-    pub fn first_of(&self, pool: &PoolName, but: Option<&Lane>) -> Option<Turn> {
-        let but = but.and_then(|lane| self.numbers.get(lane));
+    pub fn first_of(&self, pool: &PoolName, but: &Lane, worker_free: bool) -> Option<Turn> {
+        let but = self.numbers.get(but);
         let state = self.pools.get(pool)?;
         let first = |kind| state.order.of(kind).iter().find(|(_, number)| Some(number) != but);
-        first(Kind::Run).into_iter().chain(first(Kind::Pull)).min().map(|(turn, _)| *turn)
+        let run = first(Kind::Run).filter(|_| worker_free);
+        run.into_iter().chain(first(Kind::Pull)).min().map(|(turn, _)| *turn)
     }
 
     /// The first that waits in this lane.

@@ -1,0 +1,113 @@
+//! What fate does, and how it stops.
+
+use super::Broken;
+use super::world::{Happening, World};
+use crate::orchestrator::settings::Settings;
+use crate::task::row::RowState;
+use crate::time::Span;
+use crate::{Input, PoolName, TaskId};
+
+impl World {
+    pub(super) fn chaos(&mut self) -> Result<(), Broken> {
+        if self.healing {
+            return Ok(());
+        }
+        let pause = Span::millis(self.random.spread(500, 300_000));
+        self.after(pause, Happening::Chaos);
+        match self.random.within(0, 100) {
+            0..45 => self.push(),
+            45..57 => self.ask(),
+            57..68 => self.pull(),
+            68..79 => self.call_back(),
+            79..82 => self.restart(),
+            82..86 => self.reconfigure(),
+            86..87 => self.drain(),
+            _ => return self.fault(),
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self) -> Result<(), Broken> {
+        self.stats.faults += 1;
+        let names: Vec<_> = self.targets.keys().cloned().collect();
+        match self.random.index(8) {
+            0 => self.crash_leader(),
+            1 => self.pause_leader(),
+            2 => self.cut_store(false)?,
+            3 => self.cut_store(true)?,
+            _ => {
+                if let Some(target) = self.random.pick(&names) {
+                    self.strike(target);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reconfigure(&mut self) {
+        let mut settings = self.settings.clone();
+        let size = |world: &mut Self| u32::try_from(world.random.within(1, 5)).unwrap_or(1);
+        match self.random.index(4) {
+            0 => settings.paused = !settings.paused,
+            1 => settings.workers = size(self) + 1,
+            2 => {
+                let names: Vec<_> = settings.targets.keys().cloned().collect();
+                let max_concurrency = size(self);
+                if let Some(target) = self.random.pick(&names).and_then(|name| settings.targets.get_mut(&name)) {
+                    target.max_concurrency = max_concurrency;
+                }
+            }
+            _ => {
+                if let Ok(shared) = PoolName::new("shared") {
+                    let limit = size(self);
+                    settings.pools.insert(shared, limit);
+                }
+            }
+        }
+        self.configure(settings);
+    }
+
+    fn configure(&mut self, settings: Settings) {
+        self.settings = settings.clone();
+        self.ledger.configured(self.now, &settings);
+        self.notify(Input::Configured(Box::new(settings)));
+    }
+
+    /// The orchestrator is asked to end.
+    fn drain(&mut self) {
+        let Some(epoch) = self.store.leader else { return };
+        let Some(leader) = self.leaders.get_mut(&epoch).filter(|leader| !leader.draining) else { return };
+        leader.draining = true;
+        let unfinished: Vec<TaskId> =
+            self.store.tasks.iter().filter(|(_, t)| t.row.processed.is_none()).map(|(id, _)| *id).collect();
+        for task in unfinished {
+            self.ledger.may_rerun(task);
+        }
+        let drain_until = self.now + Span::seconds(self.random.within(0, 30));
+        self.notify(Input::Shutdown { drain_until });
+    }
+
+    /// From now on all is well.
+    pub(super) fn heal(&mut self) {
+        self.healing = true;
+        let faults: Vec<_> = self.targets.iter().map(|(name, state)| (name.clone(), state.fault)).collect();
+        for (target, fault) in faults {
+            self.recover(&target, fault);
+        }
+        let settings = Settings { paused: false, ..self.settings.clone() };
+        self.configure(settings);
+    }
+
+    /// Everybody does what others wait for.
+    pub(super) fn clean_up(&mut self) {
+        if self.store.leader.is_none() {
+            self.soon(Happening::Elect);
+        }
+        self.pull();
+        self.call_back();
+        let yielded = self.store.tasks.values().filter(|task| task.row.state() == RowState::Yielded).count();
+        for _ in 0..yielded {
+            self.call_back();
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The clock and the calendar: what happens when.
+
+use std::collections::BTreeMap;
+
+use super::leader::Leader;
+use super::ledger::Ledger;
+use super::random::Random;
+use super::store::Store;
+use super::target::FakeTarget;
+use super::{Broken, Stats};
+use crate::names::{Epoch, TargetName};
+use crate::orchestrator::bug::Bug;
+use crate::orchestrator::settings::{Settings, TargetSettings};
+use crate::time::{Span, Timestamp};
+use crate::{Command, Input, PoolName, Run, SessionId, TaskId};
+
+pub(super) const TARGETS: [&str; 3] = ["red", "green", "blue"];
+pub(super) const POOLS: [&str; 2] = ["shared", "single"];
+
+/// Something that happens at a time.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// A leader is told something; by the store over the connection of that number.
+    Tell { leader: Epoch, connection: Option<u64>, input: Input },
+    /// A leader's time to look at its clock.
+    Tick { leader: Epoch },
+    /// The store carries out the next command of a leader.
+    Store { leader: Epoch, connection: u64 },
+    /// A command reaches a target.
+    Reach { leader: Epoch, command: Command },
+    /// A query comes to its end.
+    QueryEnds { target: TargetName, key: (Epoch, SessionId), task: TaskId, run: Run },
+    /// Fate and the clients do something.
+    Chaos,
+    /// A target recovers.
+    Recover { target: TargetName, fault: u64 },
+    /// A paused leader wakes up.
+    Wake { leader: Epoch },
+    /// The store's connection to its leader is possible again.
+    Reconnect { leader: Epoch },
+    /// Somebody takes the lead.
+    Elect,
+}
+
+pub(super) struct World {
+    pub(super) now: Timestamp,
+    pub(super) random: Random,
+    pub(super) settings: Settings,
+    pub(super) store: Store,
+    pub(super) targets: BTreeMap<TargetName, FakeTarget>,
+    pub(super) leaders: BTreeMap<Epoch, Leader>,
+    pub(super) ledger: Ledger,
+    pub(super) healing: bool,
+    pub(super) stats: Stats,
+    pub(super) bug: Option<Bug>,
+    calendar: BTreeMap<(Timestamp, u64), Happening>,
+    entries: u64,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, bug: Option<Bug>) -> Self {
+        let mut random = Random::new(seed);
+        let settings = settings(&mut random);
+        let targets = settings.targets.keys().map(|name| (name.clone(), FakeTarget::default())).collect();
+        let mut world = Self {
+            now: Timestamp::from_micros(0),
+            random,
+            ledger: Ledger::new(&settings),
+            settings,
+            store: Store::default(),
+            targets,
+            leaders: BTreeMap::new(),
+            healing: false,
+            stats: Stats::default(),
+            bug,
+            calendar: BTreeMap::new(),
+            entries: 0,
+        };
+        world.soon(Happening::Elect);
+        world.after(Span::seconds(1), Happening::Chaos);
+        world
+    }
+
+    pub(super) fn after(&mut self, span: Span, happening: Happening) {
+        self.entries += 1;
+        self.calendar.insert((self.now + span, self.entries), happening);
+    }
+
+    pub(super) fn soon(&mut self, happening: Happening) {
+        let span = Span::micros(self.random.within(50, 3_000));
+        self.after(span, happening);
+    }
+
+    pub(super) fn run(mut self) -> Result<Stats, Broken> {
+        let storm = Timestamp::from_micros(0) + Span::seconds(self.random.within(600, 6 * 3_600));
+        let end = storm + Span::seconds(48 * 3_600);
+        let mut checked = storm;
+        let mut rests = 0;
+        let mut steps = 0_u32;
+        while let Some(((when, _), happening)) = self.calendar.pop_first() {
+            self.now = when;
+            steps += 1;
+            if steps > 1_000_000 {
+                return Err(Broken("the world does not come to rest".to_owned()));
+            }
+            if when > storm && !self.healing {
+                self.heal();
+            }
+            self.happen(happening)?;
+            if self.healing && when > checked + Span::seconds(10) {
+                checked = when;
+                rests = if self.is_at_rest() { rests + 1 } else { 0 };
+                if rests > 6 || when > end {
+                    break;
+                }
+                self.clean_up();
+            }
+        }
+        self.finally()?;
+        self.stats.virtual_seconds = self.now.as_micros() / 1_000_000;
+        self.stats.started = self.ledger.started();
+        self.stats.pushed = self.store.tasks.len();
+        Ok(self.stats)
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Broken> {
+        match happening {
+            Happening::Tell { leader, connection, input } => self.tell(leader, connection, input),
+            Happening::Tick { leader } => self.tick(leader),
+            Happening::Store { leader, connection } => self.store_turn(leader, connection),
+            Happening::Reach { leader, command } => self.reach(leader, command),
+            Happening::QueryEnds { target, key, task, run } => self.query_ends(&target, key, task, run),
+            Happening::Chaos => self.chaos(),
+            Happening::Recover { target, fault } => {
+                self.recover(&target, fault);
+                Ok(())
+            }
+            Happening::Wake { leader } => self.wake(leader),
+            Happening::Reconnect { leader } => self.reconnect(leader),
+            Happening::Elect => {
+                self.elect();
+                Ok(())
+            }
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.store.tasks.values().all(|task| task.row.processed.is_some() && task.row.tracked != Some(true))
+    }
+
+    /// When all faults are over and everybody has said what he had to say.
+    fn finally(&mut self) -> Result<(), Broken> {
+        for (id, task) in &self.store.tasks {
+            if task.row.processed.is_none() {
+                return Err(Broken(format!("task {id} was pushed and never ended: {:?}", task.row)));
+            }
+            if task.row.tracked == Some(true) {
+                return Err(Broken(format!("task {id} is over and holds its slot for ever: {:?}", task.row)));
+            }
+        }
+        self.ledger.finally(&self.store)?;
+        let Some(leader) = self.leaders.values().last() else { return Ok(()) };
+        let (slots, workers) = (leader.core.occupancy().count(), leader.core.workers_busy());
+        if slots > 0 || workers > 0 {
+            return Err(Broken(format!("all is over, and {slots} pools and {workers} workers are taken")));
+        }
+        Ok(())
+    }
+}
+
+fn settings(random: &mut Random) -> Settings {
+    let mut settings = Settings {
+        workers: u32::try_from(random.within(2, 7)).unwrap_or(4),
+        default_pool_workers: 2,
+        default_timeout: Some(Span::seconds(random.within(30, 900))),
+        target_patience: Span::seconds(random.within(20, 200)),
+        ..Settings::default()
+    };
+    for name in TARGETS {
+        if let Ok(name) = TargetName::new(name) {
+            let max_concurrency = u32::try_from(random.within(1, 4)).unwrap_or(2);
+            settings.targets.insert(name, TargetSettings { max_concurrency, default_timeout: None });
+        }
+    }
+    if let Ok(name) = PoolName::new("single") {
+        settings.pools.insert(name, 1);
+    }
+    settings.tuning.window_heads_min = 3;
+    settings
+}
