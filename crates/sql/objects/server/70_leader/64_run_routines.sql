@@ -1,5 +1,5 @@
--- Purpose: runs the users' routines in the leader's session. One that raises is logged and skipped. They cannot
---   commit.
+-- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same error once a minute) and
+--   skipped. They cannot commit.
 -- Returns: how many ran.
 -- Raises: nothing.
 -- Locks: whatever the routines lock. (No SET clause: the routines would inherit it.)
@@ -10,6 +10,7 @@ as $function$
 declare
   v_routine text;
   v_ran int := 0;
+  v_said text;
 begin
   foreach v_routine in array coalesce((
     select case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end
@@ -19,7 +20,12 @@ begin
       execute 'call ' || async.routine_call(v_routine);
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      perform async.log_quiet('WARNING', format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      perform from async.server_log l
+      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
+      if not found then
+        perform async.log_quiet('WARNING', v_said);
+      end if;
     end;
   end loop;
   return v_ran;
