@@ -28,5 +28,18 @@ begin
   loop
     execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
   end loop;
+  -- What runs in every cycle of the orchestrator names the schema instead, since a path costs time at every call.
+  for v_function in
+    select p.oid::regprocedure
+    from pg_proc p
+    where p.pronamespace = 'async'::regnamespace
+      and p.prokind = 'f'
+      and p.proname <> 'bind_dblink'
+      and p.prosrc ~ '\mpublic\.dblink_'
+      and v_schema <> 'public'
+    order by p.oid
+  loop
+    execute replace(pg_get_functiondef(v_function), 'public.dblink_', quote_ident(v_schema) || '.dblink_');
+  end loop;
 end
 $function$;

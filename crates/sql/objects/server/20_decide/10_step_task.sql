@@ -3,7 +3,8 @@
 --   the query ended, else null and the query's error). in_timeout is the target's or the default timeout.
 -- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it into the statements that use it.)
+-- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
+--   copying what they compute into every column.)
 create or replace function async.step_task(
   t async.task,
   in_event async.task_event_t,
@@ -111,6 +112,8 @@ create or replace function async.step_task(
             then coalesce(in_error, 'the task did not finish in time')
           else in_error
         end as error
+      offset 0
     ) r
+    offset 0
   ) s
 $function$;

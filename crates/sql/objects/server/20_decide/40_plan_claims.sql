@@ -18,7 +18,8 @@ create or replace function async.plan_claims(
   in_skip bigint[],
   in_now timestamptz
 ) returns table (
-  place int, task_id bigint, pool text, target text, pullable bool, priority int, entered timestamptz
+  place int, task_id bigint, run int, pool text, target text, pullable bool, priority int,
+  entered timestamptz
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -34,11 +35,11 @@ declare
 begin
   place := 0;
   for v_head in
-    select l.pool, l.target, l.pullable, l.free, h.task_id, h.priority, h.entered
+    select l.pool, l.target, l.pullable, l.free, h.task_id, h.run, h.priority, h.entered
     from unnest(in_pools, in_targets, in_pullable, in_after_priority, in_after_entered, in_after_id, in_free)
       as l(pool, target, pullable, after_priority, after_entered, after_id, free)
     cross join lateral (
-      (select t.task_id, t.priority, t.entered
+      (select t.task_id, t.run, t.priority, t.entered
        from async.task t
        where not l.pullable
          and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -50,7 +51,7 @@ begin
        order by t.priority, t.entered, t.task_id
        limit least(l.free, in_workers))
       union all
-      (select t.task_id, t.priority, t.entered
+      (select t.task_id, t.run, t.priority, t.entered
        from async.task t
        where l.pullable
          and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -78,6 +79,7 @@ begin
     end if;
     place := place + 1;
     task_id := v_head.task_id;
+    run := v_head.run;
     pool := v_head.pool;
     target := v_head.target;
     pullable := v_head.pullable;

@@ -8,7 +8,6 @@
 create or replace function async.classify_query(in_query text)
 returns text
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_body text := rtrim(in_query, E' \t\n\r\f\x0b;');

@@ -6,7 +6,6 @@
 create or replace function async.wrap_query(in_query text, in_kind text)
 returns text
 language plpgsql immutable
-set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_loop constant text := 'for pgasync_row in execute %L loop end loop;';

@@ -5,7 +5,6 @@
 create or replace function async.helpers_are_due()
 returns bool
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return exists (select from pg_temp.leader_slot s where s.cancel_at <= clock_timestamp() and s.state = 'running')

@@ -6,7 +6,6 @@
 create or replace function async.release_pools(in_pools text[])
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if cardinality(in_pools) = 0 or to_regclass('pg_temp.leader_pool') is null then

@@ -5,7 +5,6 @@
 -- Locks: none.
 create or replace function async.has_user_triggers()
 returns bool language plpgsql stable
-set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return (

@@ -23,9 +23,8 @@ declare
   v_row record;
   v_released text[] := '{}';
   v_seen bigint[] := '{}';
-  v_batch bool := not async.has_user_triggers();
 begin
-  if v_batch then
+  if not async.has_user_triggers() then
     begin
       for v_row in
         select b.task_id, b.released
@@ -41,24 +40,18 @@ begin
           v_released := v_released || v_row.released;
         end if;
       end loop;
-      if cardinality(v_seen) < cardinality(in_ids) then
-        return query
-        select i.task_id, case when t.task_id is null then 'gone' else 'rejected' end, null::text
-        from unnest(in_ids) i(task_id)
-        left join async.task t on t.task_id = i.task_id
-        where i.task_id <> all (v_seen);
-      end if;
     exception when assert_failure or others then
       -- Nothing of the batch was written, and no row of it returned: the statement raises before its first one.
-      v_batch := false;
+      v_seen := '{}';
       v_released := '{}';
     end;
   end if;
-  if not v_batch then
+  if cardinality(v_seen) < cardinality(in_ids) then
     for v_event in
       select e.*
       from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
         with ordinality as e(id, run, event, status, error, duration, timeout, place)
+      where e.id <> all (v_seen)
       order by e.place
     loop
       task_id := v_event.id;
@@ -79,6 +72,8 @@ begin
       return next;
     end loop;
   end if;
-  perform async.release_pools(v_released);
+  if v_released <> '{}' then
+    perform async.release_pools(v_released);
+  end if;
 end
 $function$;

@@ -57,6 +57,7 @@ begin
     and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null);
 
   if v_waiting is not null then
+    perform async.note_touched(v_waiting);
     -- Rows that a client holds at the moment get a request, like rows that run.
     insert into async.request (task_id, status, error_message, duration)
     select a.task_id, v_statuses[array_position(v_waiting, a.task_id)], _error_message, _duration

@@ -16,7 +16,7 @@ declare
 begin
   foreach v_line in array coalesce(v_lines, '{}') loop
     -- Before 13 dblink's own line comes before the target's, later after them.
-    exit when v_line like 'SQL statement "select count(*), max(r.v)%'
+    exit when v_line like 'SQL statement "select /* results of a session */%'
       or v_line like 'PL/pgSQL function async.read_results(%';
     continue when strpos(v_line, '"' || in_conn || '"') > 0
       or v_line like 'PL/pgSQL function inline_code_block line 1 at %';

@@ -1,6 +1,6 @@
 -- Purpose: reads what a session has to say about its query without ever waiting: each result only after
 --   dblink_is_busy said that it is there, until the empty one that ends the query.
--- Returns: ended; the first error with its SQLSTATE (null: none so far); the first value of the last row.
+-- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the first results.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.read_results(
@@ -11,6 +11,7 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
   v_rows bigint;
+  v_empty bool;
   v_value text;
   v_message text;
   v_detail text;
@@ -21,12 +22,26 @@ begin
   ended := false;
   while dblink_is_busy(in_conn) = 0 loop
     begin
-      select count(*), max(r.v) into v_rows, v_value from dblink_get_result(in_conn) as r(v text);
-      if v_rows = 0 then
+      -- One result, and behind it, if it is there already, the next: mostly the empty one.
+      select /* results of a session */
+        count(*) filter (where r.place = 1), max(r.v) filter (where r.place = 1),
+        coalesce(bool_and(not r.is_row) filter (where r.place = 2), false)
+      into v_rows, v_value, v_empty
+      from (
+        select 1 as place, f.v, true as is_row
+        from dblink_get_result(in_conn) as f(v text)
+        union all
+        select 2, n.v, n.is_row is not null
+        from (select in_conn as conn where dblink_is_busy(in_conn) = 0 offset 0) g
+        left join lateral (select true as is_row, f.v from dblink_get_result(g.conn) as f(v text)) n on true
+      ) r;
+      if v_rows > 0 then
+        value := v_value;
+      end if;
+      if v_rows = 0 or v_empty then
         ended := true;
         return;
       end if;
-      value := v_value;
     exception when query_canceled or assert_failure or others then
       get stacked diagnostics
         v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,

@@ -6,22 +6,32 @@
 create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
+  v_plain record;
   v_slot record;
   v_read record;
-  v_reset bool;
-  v_idle int[] := '{}';
-  v_ended int[] := '{}';
-  v_cleaning int[] := '{}';
-  v_moved int := 0;
+  v_moved int;
 begin
+  v_plain := async.take_plain_results(in_states);
+  v_moved := coalesce(cardinality(v_plain.ended), 0) + coalesce(cardinality(v_plain.clean), 0);
+  if v_moved > 0 then
+    update pg_temp.leader_slot s
+    set state = case when s.state = 'cleaning' then 'idle' else 'ended' end,
+        outcome = case when s.state = 'cleaning' then null else 'ok' end,
+        cleaning = s.slot = any (coalesce(v_plain.resetting, '{}')),
+        since = clock_timestamp()
+    where s.slot = any (v_plain.ended || v_plain.clean);
+  end if;
+  if v_plain.others is null then
+    return v_moved;
+  end if;
+
   for v_slot in
     select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, t.session_reset
     from pg_temp.leader_slot s
     left join pg_temp.leader_target t on t.target = s.target
-    where case when s.state = any (in_states) then dblink_is_busy(s.conn) = 0 else false end
+    where s.slot = any (v_plain.others)
   loop
     v_read := async.read_results(v_slot.conn);
     if v_read.code is not null and v_slot.outcome is null and v_slot.state = 'running' then
@@ -40,20 +50,22 @@ begin
       end if;
     elsif v_slot.state = 'cleaning' then
       if v_read.code is null then
-        v_idle := v_idle || v_slot.slot;
+        update pg_temp.leader_slot s set state = 'idle', cleaning = false, since = clock_timestamp()
+        where s.slot = v_slot.slot;
       else
         perform async.drop_slot_session(v_slot.slot);
       end if;
     elsif v_slot.outcome is null then
-      -- The reset goes out at once, and its being accepted proves that a script without a wrapper has no further
-      -- result.
-      v_reset := (v_slot.session_reset or v_slot.sent = 'raw') and dblink_send_query(v_slot.conn, 'discard all') = 1;
-      if v_reset then
-        v_cleaning := v_cleaning || v_slot.slot;
-      elsif v_slot.sent = 'raw' and coalesce(dblink_error_message(v_slot.conn), 'OK') = 'OK' then
+      -- Sent as it was: that a reset is accepted now proves that the text has no further result.
+      if public.dblink_send_query(v_slot.conn, 'discard all') = 1 then
+        update pg_temp.leader_slot s
+        set state = 'ended', outcome = 'ok', cleaning = true, since = clock_timestamp()
+        where s.slot = v_slot.slot;
+      elsif coalesce(public.dblink_error_message(v_slot.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
       else
-        v_ended := v_ended || v_slot.slot;
+        update pg_temp.leader_slot s set state = 'ended', outcome = 'ok', since = clock_timestamp()
+        where s.slot = v_slot.slot;
       end if;
     elsif v_slot.outcome = 'lost' then
       perform async.lose_slot(v_slot.slot);
@@ -61,16 +73,6 @@ begin
       update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp() where s.slot = v_slot.slot;
     end if;
   end loop;
-
-  if v_idle <> '{}' then
-    update pg_temp.leader_slot s set state = 'idle', cleaning = false, since = clock_timestamp()
-    where s.slot = any (v_idle);
-  end if;
-  if v_ended <> '{}' or v_cleaning <> '{}' then
-    update pg_temp.leader_slot s
-    set state = 'ended', outcome = 'ok', cleaning = s.slot = any (v_cleaning), since = clock_timestamp()
-    where s.slot = any (v_ended || v_cleaning);
-  end if;
   return v_moved;
 end
 $function$;

@@ -5,7 +5,6 @@
 create or replace function async.send_launches()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
   v_launch record;
@@ -30,7 +29,7 @@ begin
       continue;
     end if;
     begin
-      if dblink_send_query(v_launch.conn, async.wrap_query(
+      if public.dblink_send_query(v_launch.conn, async.wrap_query(
           replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
         v_slots := v_slots || v_launch.slot;
         v_kinds := v_kinds || v_kind;

@@ -23,11 +23,6 @@ begin
     -- Why to stop: null (go on), 'disabled', 'cancelled', 'resigned'.
     stop text,
     marks int not null default 0,
-    configured_at timestamptz not null default '-infinity',
-    lanes_due_at timestamptz not null default '-infinity',
-    published_at timestamptz not null default '-infinity',
-    patience_at timestamptz not null default '-infinity',
-    recounted_at timestamptz not null default '-infinity',
     -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',

@@ -6,7 +6,6 @@
 create or replace function async.empty_slots(in_slots int[])
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.drop_slot_session(s.slot)

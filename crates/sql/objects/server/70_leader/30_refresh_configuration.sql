@@ -77,7 +77,5 @@ begin
   set max_workers = l.max_workers
   from (select i.pool, async.pool_limit(i.pool) as max_workers from pg_temp.leader_pool i) l
   where l.pool = p.pool and l.max_workers is distinct from p.max_workers;
-
-  update pg_temp.leader_state set configured_at = clock_timestamp();
 end
 $function$;

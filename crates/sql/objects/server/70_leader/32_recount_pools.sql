@@ -38,6 +38,5 @@ begin
     and not exists (select from async.offer o where o.pool = p.pool)
     and not exists (select from pg_temp.leader_slot s where s.recorded and s.pool = p.pool)
     and not exists (select from pg_temp.leader_orphan r where r.recorded and r.pool = p.pool);
-  update pg_temp.leader_state set recounted_at = clock_timestamp();
 end
 $function$;

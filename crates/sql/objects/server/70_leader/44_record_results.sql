@@ -17,6 +17,7 @@ declare
   v_durations interval[];
   v_done int[];
   v_strays int[];
+  v_requests bigint[];
 begin
   select
     array_agg(s.slot), array_agg(s.task_id), array_agg(s.run),
@@ -51,10 +52,12 @@ begin
   into v_done, v_strays
   from applied a;
 
-  update pg_temp.leader_slot s
-  set tries = s.tries + 1, retry_at = p.until
-  from pg_temp.leader_parked p
-  where p.task_id = s.task_id and s.slot = any (v_slots) and s.slot <> all (coalesce(v_done, '{}'));
+  if cardinality(v_done) is distinct from cardinality(v_slots) then
+    update pg_temp.leader_slot s
+    set tries = s.tries + 1, retry_at = p.until
+    from pg_temp.leader_parked p
+    where p.task_id = s.task_id and s.slot = any (v_slots) and s.slot <> all (coalesce(v_done, '{}'));
+  end if;
   if v_strays is not null then
     perform async.release_pools(coalesce(array_agg(s.pool), '{}'))
     from pg_temp.leader_slot s
@@ -63,12 +66,14 @@ begin
         where t.task_id = s.task_id and t.tracked and t.processed is null
           and (t.consumed is not null or t.yielded is not null));
   end if;
-  delete from async.request r
-  where r.request_id = any (array(
+  v_requests := array(
     select unnest(s.request_ids) from pg_temp.leader_slot s
-    where s.slot = any (v_done) and s.request_ids <> '{}'));
+    where s.slot = any (v_done) and s.request_ids <> '{}');
+  if v_requests <> '{}' then
+    delete from async.request r where r.request_id = any (v_requests);
+  end if;
   perform async.empty_slots(v_done);
-  update pg_temp.leader_state set writes = writes + cardinality(v_slots);
+  update pg_temp.leader_state set writes = writes + cardinality(v_slots), marks = marks + cardinality(v_slots);
   return coalesce(cardinality(v_done), 0);
 end
 $function$;

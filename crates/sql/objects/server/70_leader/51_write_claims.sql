@@ -1,10 +1,12 @@
 -- Purpose: writes claims down, and takes into memory what the rows became: the slots that hold them, the pools'
---   occupancy, how far each lane was taken. Nothing is sent before this is committed.
+--   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
+--   that begin. Nothing is sent before this is committed.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.write_claims(
-  in_now timestamptz, in_ids bigint[], in_slots int[], in_timeouts interval[]
+  in_now timestamptz, in_ids bigint[], in_slots int[], in_runs int[], in_pools text[], in_targets text[],
+  in_priorities int[], in_entered timestamptz[], in_timeouts interval[]
 ) returns void
 language plpgsql
 as $function$
@@ -17,25 +19,33 @@ begin
     null, null, null, in_timeouts) a
   where case when a.outcome = 'applied' then true
     else async.park(a.task_id, a.outcome, a.error, in_now) and false end;
-
   -- A trigger may have made something else of a claim; only what runs now is launched.
+  if async.has_user_triggers() then
+    v_claimed := array(
+      select c.task_id from async.claimed_rows(v_claimed) c
+      where c.run = in_runs[array_position(in_ids, c.task_id)]);
+  end if;
+
   update pg_temp.leader_slot s
   set state = 'claimed', task_id = c.task_id, run = c.run, pool = c.pool, since = in_now
-  from async.claimed_rows(v_claimed) c
-  where s.slot = in_slots[array_position(in_ids, c.task_id)];
+  from unnest(in_slots, in_ids, in_runs, in_pools) c(slot, task_id, run, pool)
+  where s.slot = c.slot and c.task_id = any (v_claimed);
   update pg_temp.leader_pool p set taken = p.taken + n.claimed
   from (
-    select s.pool, count(*)::int as claimed
-    from pg_temp.leader_slot s where s.state = 'claimed' and s.task_id = any (v_claimed)
-    group by s.pool
+    select c.pool, count(*)::int as claimed
+    from unnest(in_ids, in_pools) c(task_id, pool)
+    where c.task_id = any (v_claimed)
+    group by c.pool
   ) n
   where p.pool = n.pool;
+  -- Behind the last of the plan, written or not: who could not be written is parked.
   update pg_temp.leader_lane l
   set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
   from (
     select distinct on (c.pool, c.target) c.pool, c.target, c.priority, c.entered, c.task_id
-    from async.claimed_rows(v_claimed) c
-    order by c.pool, c.target, c.priority desc, c.entered desc, c.task_id desc
+    from unnest(in_ids, in_pools, in_targets, in_priorities, in_entered)
+      with ordinality c(task_id, pool, target, priority, entered, place)
+    order by c.pool, c.target, c.place desc
   ) n
   where l.pool = n.pool and l.target = n.target and not l.pullable;
 end

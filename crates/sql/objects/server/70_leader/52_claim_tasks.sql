@@ -12,10 +12,17 @@ declare
   v_default interval;
   v_lanes record;
   v_head record;
+  v_idle record;
+  v_at int;
   v_ids bigint[] := '{}';
   v_slots int[] := '{}';
+  v_runs int[] := '{}';
+  v_pools text[] := '{}';
+  v_targets text[] := '{}';
+  v_priorities int[] := '{}';
+  v_entered timestamptz[] := '{}';
   v_timeouts interval[] := '{}';
-  v_heads bigint[] := '{}';
+  v_wanted text[] := '{}';
   v_offered bigint[] := '{}';
 begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
@@ -26,7 +33,8 @@ begin
   select
     array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
     array_agg(l.after_priority) as priorities, array_agg(l.after_entered) as entered,
-    array_agg(l.after_id) as ids, array_agg(p.max_workers - p.taken) as free
+    array_agg(l.after_id) as ids, array_agg(p.max_workers - p.taken) as free,
+    array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
@@ -37,44 +45,45 @@ begin
     return 0;
   end if;
 
-  -- A kept session that died meanwhile is noticed now, and replaced.
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s
-  where s.state = 'idle' and s.target = any (v_lanes.targets) and not async.session_is_alive(s.conn);
-
+  v_idle := async.find_idle_sessions(v_lanes.targets);
   for v_head in
-    with plan as (
-      select p.*, row_number() over (partition by p.target, p.pullable order by p.place) as nth
-      from async.plan_claims(
-        v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
-        v_lanes.free, v_workers,
-        array(select k.task_id from pg_temp.leader_parked k where k.until > in_now), in_now) p
-    ), idle as (
-      select s.slot, s.target, row_number() over (partition by s.target order by s.since desc, s.slot) as nth
-      from pg_temp.leader_slot s
-      where s.state = 'idle'
-    )
-    select p.task_id, p.target, p.pullable, i.slot, coalesce(t.default_timeout, v_default) as timeout
-    from plan p
-    join pg_temp.leader_target t on t.target = p.target
-    left join idle i on i.target = p.target and i.nth = p.nth and not p.pullable
-    order by p.place
+    select p.*
+    from async.plan_claims(
+      v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
+      v_lanes.free, v_workers,
+      array(select k.task_id from pg_temp.leader_parked k where k.until > in_now), in_now) p
   loop
     if v_head.pullable then
       v_offered := v_offered || v_head.task_id;
-    elsif v_head.slot is null then
-      update pg_temp.leader_target t set wanted = t.wanted + 1 where t.target = v_head.target;
-    else
-      v_ids := v_ids || v_head.task_id;
-      v_slots := v_slots || v_head.slot;
-      v_timeouts := v_timeouts || v_head.timeout;
+      continue;
     end if;
+    v_at := array_position(v_idle.targets, v_head.target);
+    if v_at is null then
+      v_wanted := v_wanted || v_head.target;
+      continue;
+    end if;
+    v_idle.targets[v_at] := null;
+    v_ids := v_ids || v_head.task_id;
+    v_slots := v_slots || v_idle.slots[v_at];
+    v_runs := v_runs || v_head.run + 1;
+    v_pools := v_pools || v_head.pool;
+    v_targets := v_targets || v_head.target;
+    v_priorities := v_priorities || v_head.priority;
+    v_entered := v_entered || v_head.entered;
+    v_timeouts := v_timeouts
+      || coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default);
   end loop;
 
-  if cardinality(v_ids) > 0 then
-    perform async.write_claims(in_now, v_ids, v_slots, v_timeouts);
+  if v_wanted <> '{}' then
+    update pg_temp.leader_target t set wanted = n.wanted
+    from (select w.target, count(*)::int as wanted from unnest(v_wanted) w(target) group by w.target) n
+    where t.target = n.target;
   end if;
-  if cardinality(v_offered) > 0 then
+  if v_ids <> '{}' then
+    perform async.write_claims(
+      in_now, v_ids, v_slots, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
+  end if;
+  if v_offered <> '{}' then
     perform async.write_offers(in_now, v_offered);
   end if;
   return cardinality(v_ids) + cardinality(v_offered);

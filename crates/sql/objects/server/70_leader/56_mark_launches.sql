@@ -6,17 +6,13 @@
 create or replace function async.mark_launches()
 returns int
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_marks_max constant int := 50000;
   v_marks int;
 begin
   insert into async.launch_mark (task_id, run, session_id)
   select s.task_id, s.run, s.session_id from pg_temp.leader_slot s where s.state = 'claimed';
   get diagnostics v_marks = row_count;
-  update pg_temp.leader_state set marks = marks + v_marks;
-  perform async.rotate_marks() from pg_temp.leader_state l where l.marks > c_marks_max;
   return v_marks;
 end
 $function$;

@@ -8,31 +8,13 @@ returns void
 language plpgsql
 as $function$
 declare
-  v_system text := '0';
   v_epoch bigint;
   v_error text;
 begin
-  begin
-    select s.system_identifier::text into v_system from pg_control_system() s;
-  exception when insufficient_privilege then
-    null;
-  end;
-  insert into async.leader (server_id, system_identifier, database_oid)
-  select '', '', 0 where not exists (select from async.leader);
-  -- A dump that was restored elsewhere is another server: sessions of the old one are none of its business.
-  update async.leader l
-  set server_id = left(md5(random()::text || clock_timestamp()::text), 12), system_identifier = v_system,
-      database_oid = (select d.oid from pg_database d where d.datname = current_database())
-  where (l.system_identifier, l.database_oid) is distinct from
-    (v_system, (select d.oid from pg_database d where d.datname = current_database()));
-  if found then
-    delete from async.session;
-  end if;
-  update async.leader l set epoch = l.epoch + 1, engine = 'sql', goodbye = false, resign_epoch = null
-  returning l.epoch into v_epoch;
-  update async.control c set pid = pg_backend_pid(), running_since = clock_timestamp(), enabled = true;
+  select r.out_epoch into v_epoch from async.raise_epoch('sql') r;
 
   perform async.create_leader_state();
+  perform async.make_all_due();
   insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
     'application_name', format('pgasync/%s/%s/helper', l.server_id, l.epoch), 'connect_timeout', '3'))

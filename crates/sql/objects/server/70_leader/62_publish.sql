@@ -26,6 +26,5 @@ begin
   on conflict (concurrency_pool) do update
   set workers = excluded.workers, max_workers = excluded.max_workers
   where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
-  update pg_temp.leader_state set published_at = clock_timestamp();
 end
 $function$;

@@ -33,7 +33,6 @@ begin
           v_lane.last_error) end, array[cardinality(v_ids)]), null, null) a;
     v_failed := v_failed + cardinality(v_ids);
   end loop;
-  update pg_temp.leader_state set patience_at = in_now;
   return v_failed;
 end
 $function$;

@@ -9,6 +9,7 @@ language plpgsql
 as $function$
 declare
   c_rows_per_step constant int := 5000;
+  c_marks_max constant int := 50000;
   v_control async.control;
   v_state record;
   v_last bigint;
@@ -38,6 +39,9 @@ begin
     delete from pg_temp.leader_parked p where p.until < in_now - interval '5 minutes';
   end if;
 
+  if v_state.marks > c_marks_max then
+    perform async.rotate_marks();
+  end if;
   if v_state.writes > 20000 and in_now > v_state.vacuum_at then
     perform async.start_vacuum();
   end if;

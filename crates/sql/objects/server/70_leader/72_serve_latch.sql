@@ -5,7 +5,6 @@
 create or replace function async.latch_number()
 returns bigint
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return (
@@ -20,7 +19,6 @@ $function$;
 create or replace function async.serve_latch(in_number bigint)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform setval('async.latch_served', in_number) from async.latch_served s where s.last_value < in_number;

@@ -43,9 +43,17 @@ begin
       v_opened := async.open_wanted_sessions();
     end if;
     perform async.serve_latch(v_latch);
-    if v_did + v_opened > 0 then
-      _last_did_stuff := case when _last_did_stuff is not null then clock_timestamp() end;
-    elsif _last_did_stuff is not null then
+  exception when query_canceled then
+    v_cancelled := true;
+  end;
+  if v_did + v_opened > 0 and _last_did_stuff is not null and not v_cancelled then
+    -- What was sent is in memory alone and is committed with the next cycle's first half.
+    _last_did_stuff := clock_timestamp();
+    return;
+  end if;
+  commit;
+  begin
+    if _last_did_stuff is not null then
       perform async.await_work(_last_did_stuff);
     end if;
   exception when query_canceled then
@@ -53,7 +61,7 @@ begin
   end;
   if v_cancelled then
     update pg_temp.leader_state set stop = 'cancelled';
+    commit;
   end if;
-  commit;
 end
 $procedure$;

@@ -1,0 +1,27 @@
+-- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests that were committed
+--   before the results were seen; what need not be looked at some hundred times a second is looked at less often.
+-- Returns: their names.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.due_stages(in_all bool, in_routines bool, in_claiming bool, in_now timestamptz)
+returns text[]
+language plpgsql
+as $function$
+declare
+  v_sweep constant bool := async.is_due('swept', '10 milliseconds', in_now) or in_all;
+  v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
+  v_patience constant bool := v_sweep and async.is_due('lost_patience', '500 milliseconds', in_now) or in_all;
+  v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
+begin
+  return
+    case when v_configure then '{configure}'::text[] else '{}' end
+    || '{reap,requests}'::text[]
+    || case when v_patience then '{broken}'::text[] else '{}' end
+    || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
+    || case when in_routines then '{routines}'::text[] else '{}' end
+    || case when in_all or async.is_due('looked_at_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
+    || case when in_claiming then '{claim}'::text[] else '{}' end
+    || case when v_patience then '{patience}'::text[] else '{}' end
+    || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
+end
+$function$;

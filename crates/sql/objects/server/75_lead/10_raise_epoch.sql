@@ -1,0 +1,36 @@
+-- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
+--   the epoch, publishes the pid.
+-- Returns: the epoch, the server's id, and whether the leader before said goodbye.
+-- Raises: nothing.
+-- Locks: the rows of async.control and async.leader.
+create or replace function async.raise_epoch(
+  in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_system text := '0';
+begin
+  begin
+    select s.system_identifier::text into v_system from pg_control_system() s;
+  exception when insufficient_privilege then
+    null;
+  end;
+  insert into async.leader (server_id, system_identifier, database_oid)
+  select '', '', 0 where not exists (select from async.leader);
+  -- A dump that was restored elsewhere is another server: sessions of the old one are none of its business.
+  update async.leader l
+  set server_id = left(md5(random()::text || clock_timestamp()::text), 12), system_identifier = v_system,
+      database_oid = (select d.oid from pg_database d where d.datname = current_database())
+  where (l.system_identifier, l.database_oid) is distinct from
+    (v_system, (select d.oid from pg_database d where d.datname = current_database()));
+  if found then
+    delete from async.session;
+  end if;
+  select l.goodbye into out_goodbye from async.leader l;
+  update async.leader l set epoch = l.epoch + 1, engine = in_engine, goodbye = false, resign_epoch = null
+  returning l.epoch, l.server_id into out_epoch, out_server_id;
+  update async.control c set pid = pg_backend_pid(), running_since = clock_timestamp(), enabled = true;
+end
+$function$;

@@ -1,0 +1,51 @@
+-- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a slot, and of those
+--   that run, whether they were launched. Without the marks' sentinel every claimed task counts as launched.
+-- Returns: the tasks' ids and whether they were launched.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lead_stock()
+returns table (task_id bigint, launched bool)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+#variable_conflict use_column
+declare
+  v_marks_hold bool;
+begin
+  select exists (select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+  into v_marks_hold from async.leader l;
+  return query
+  select t.task_id,
+    not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
+  from async.running_rows() t;
+  return query
+  select k.task_id, false from async.resting_tasks() k;
+  -- Over, and the session that ran them was not known to be gone.
+  return query
+  select distinct t.task_id, true
+  from async.launch_mark m
+  join async.task t on t.task_id = m.task_id and t.run = m.run
+  where t.processed is not null and t.tracked;
+end
+$function$;
+
+-- Purpose: unfinished tasks that hold a slot and run no query: yielded, pulled, offered.
+-- Returns: their ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.resting_tasks()
+returns table (task_id bigint)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select t.task_id from async.task t
+  where (t.times_up is not null or t.yielded is not null) and t.processed is null
+    and (t.yielded is not null or t.consumed is not null and t.query is null) and t.tracked
+  union
+  select o.task_id from async.offer o;
+end
+$function$;

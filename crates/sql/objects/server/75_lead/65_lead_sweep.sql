@@ -1,0 +1,62 @@
+-- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which no query runs.
+-- Returns: the lanes that somebody joined, the overdue tasks, and when to look again: null when nothing is to come,
+--   in_now when there was more than one step's worth.
+-- Raises: what a user's trigger raises.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_sweep(
+  in_now timestamptz, in_limit int,
+  out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
+  out out_next timestamptz
+)
+language plpgsql
+as $function$
+declare
+  v_ids bigint[] := async.deferred_tasks(in_now);
+begin
+  if v_ids is not null then
+    update async.task t set eligible_when = null where t.task_id = any (v_ids);
+    select array_agg(l.pool), array_agg(l.target), array_agg(l.client_pulled)
+    into out_pools, out_targets, out_pullable
+    from (select distinct r.pool, r.target, r.client_pulled from async.lead_rows(v_ids) r) l;
+  end if;
+  select d.out_overdue, d.out_next into out_overdue, out_next from async.due_resting_tasks(in_now, in_limit) d;
+  if cardinality(out_overdue) >= in_limit or cardinality(v_ids) >= 5000 then
+    out_next := in_now;
+  end if;
+end
+$function$;
+
+-- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back from a deferral.
+-- Returns: their ids, and that time.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.due_resting_tasks(
+  in_now timestamptz, in_limit int, out out_overdue bigint[], out out_next timestamptz
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  out_overdue := array(
+    select t.task_id from async.task t
+    where (t.times_up is not null or t.yielded is not null) and t.processed is null
+      and t.times_up <= in_now
+      and (t.consumed is null or t.yielded is not null or t.query is null)
+    order by t.times_up, t.task_id
+    limit in_limit);
+  out_next := least(
+    (select t.times_up from async.task t
+     where (t.times_up is not null or t.yielded is not null) and t.processed is null
+       and t.times_up > in_now and t.times_up < 'infinity'
+       and (t.consumed is null or t.yielded is not null or t.query is null)
+     order by t.times_up
+     limit 1),
+    (select t.eligible_when from async.task t
+     where t.eligible_when is not null and t.processed is null
+       and t.eligible_when > in_now and t.consumed is null and t.yielded is null
+     order by t.eligible_when
+     limit 1));
+end
+$function$;

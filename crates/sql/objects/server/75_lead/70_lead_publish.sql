@@ -1,0 +1,32 @@
+-- Purpose: shows to the views what a leader in another process knows: who runs what, and what each pool holds. Only what
+--   changed is written.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.worker and async.concurrency_pool_tracker.
+create or replace function async.lead_publish(
+  in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
+  in_pools text[], in_taken int[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.worker w where w.slot > in_workers and w.slot <> all (in_slots);
+  insert into async.worker as w (slot, name, target, task_id, running_since)
+  select n.slot, 'pgasync_slot_' || n.slot, b.target, b.task_id, b.since
+  from (select generate_series(1, in_workers) union select unnest(in_slots)) as n(slot)
+  left join unnest(in_slots, in_targets, in_tasks, in_since) as b(slot, target, task_id, since) on b.slot = n.slot
+  on conflict (slot) do update
+  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
+      running_since = excluded.running_since
+  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+
+  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
+  select p.pool, p.taken, async.pool_limit(p.pool) from unnest(in_pools, in_taken) as p(pool, taken)
+  on conflict (concurrency_pool) do update
+  set workers = excluded.workers, max_workers = excluded.max_workers
+  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+  update async.concurrency_pool_tracker k set workers = 0
+  where k.workers <> 0 and k.concurrency_pool <> all (in_pools);
+end
+$function$;

@@ -1,0 +1,37 @@
+-- Purpose: one bounded step of keeping history and log short, for a leader in another process.
+-- Returns: whether there is more to do at once, where the next step goes on (null: nowhere), and how many rows of
+--   async.task may have gone.
+-- Raises: what the users' foreign keys raise.
+-- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_maintain(
+  in_now timestamptz, in_after bigint, out out_after bigint, out out_rows int
+)
+language plpgsql
+as $function$
+declare
+  c_rows_per_step constant int := 5000;
+  v_control async.control;
+begin
+  select c.* into v_control from async.control c;
+  out_after := in_after;
+  out_rows := 0;
+  if out_after is null
+    and in_now > coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
+    update async.control set last_heavy_maintenance = in_now;
+    out_after := 0;
+  end if;
+  if out_after is not null then
+    out_after := async.delete_history(out_after, in_now - v_control.task_keep_duration, c_rows_per_step);
+    out_rows := c_rows_per_step;
+  end if;
+  if in_now > coalesce(v_control.last_light_maintenance, '-infinity') + v_control.light_maintenance_sleep then
+    update async.control set last_light_maintenance = in_now;
+    delete from async.server_log l
+    where l.server_log = any (array(
+      select o.server_log from async.server_log o
+      where o.happened < in_now - v_control.task_keep_duration
+      order by o.happened, o.server_log
+      limit c_rows_per_step));
+  end if;
+end
+$function$;
