@@ -28,9 +28,11 @@ pub(crate) use run_on;
 
 mod bed;
 mod cancel_and_timeout;
+mod configure;
 mod defer_and_pause;
 mod ends;
 mod latch;
+mod leadership;
 mod link;
 mod order_and_pools;
 mod pull;
