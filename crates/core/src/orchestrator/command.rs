@@ -170,7 +170,8 @@ pub enum Command {
         /// Which tasks.
         tasks: Vec<TaskId>,
     },
-    /// Say goodbye: nothing is left to fence, and the next leader need not wait.
+    /// Say goodbye: the next leader need not wait. Sessions that are still registered are his to
+    /// fence.
     Resign,
     /// Nothing to do before this time, unless something happens.
     SleepUntil(Timestamp),

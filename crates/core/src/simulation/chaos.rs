@@ -31,7 +31,8 @@ impl World {
         self.stats.faults += 1;
         let names: Vec<_> = self.targets.keys().cloned().collect();
         match self.random.index(8) {
-            0 => self.crash_leader(),
+            0 if self.random.percent(50) => self.crash_leader(),
+            0 => self.doomed = true,
             1 => self.pause_leader(),
             2 => self.cut_store(false)?,
             3 => self.cut_store(true)?,
@@ -42,6 +43,14 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Crashes matter most between a launch and its mark.
+    pub(super) fn meet_doom(&mut self) {
+        if std::mem::take(&mut self.doomed) && !self.healing {
+            let span = Span::micros(self.random.within(0, 2_000));
+            self.after(span, Happening::Crash);
+        }
     }
 
     fn reconfigure(&mut self) {

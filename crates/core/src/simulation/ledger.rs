@@ -110,7 +110,7 @@ impl Ledger {
     }
 
     /// A row is written over another.
-    pub(super) fn writes(&mut self, id: TaskId, task: &StoredTask, new: &Row) -> Result<(), Broken> {
+    pub(super) fn writes(&mut self, now: Timestamp, id: TaskId, task: &StoredTask, new: &Row) -> Result<(), Broken> {
         let old = &task.row;
         let say = |what: &str| Err(Broken(format!("task {id}: {what}: {old:?} became {new:?}")));
         if old.processed.is_some() {
@@ -144,19 +144,21 @@ impl Ledger {
             }
             _ => {}
         }
+        // Once its time is up that comes first, and a commit before even that.
+        if old.times_up.is_some_and(|times_up| times_up <= now) {
+            return Ok(());
+        }
         self.own_wish_holds(id, run, asked, new)
     }
 
     /// A task that defers or finishes itself and then ends is deferred or finished.
     fn own_wish_holds(&self, id: TaskId, run: Run, asked: u32, new: &Row) -> Result<(), Broken> {
         let Some(wish) = self.own_wish.get(&(id, run)).filter(|_| asked == 1) else { return Ok(()) };
-        // Once its time is up that comes first, and a commit before even that.
-        let timed_out = new.processed.is_some_and(|at| new.times_up.is_some_and(|times_up| times_up <= at));
         let holds = match wish {
             FinishStatus::Deferred => new.state() == RowState::Ready && new.eligible_when.is_some(),
             _ => new.finish_status == Some(*wish),
         };
-        if holds || timed_out {
+        if holds {
             return Ok(());
         }
         Err(Broken(format!("task {id} made itself {wish} before it ended, and became {new:?}")))

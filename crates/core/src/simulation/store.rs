@@ -191,7 +191,6 @@ impl World {
             Command::Resign => {
                 self.store.goodbye = true;
                 self.store.leader = None;
-                self.store.registry.retain(|(of, _), _| *of != epoch);
                 self.leaders.remove(&epoch);
                 let pause = Span::seconds(self.random.within(1, 60));
                 self.after(pause, Happening::Elect);
@@ -208,7 +207,7 @@ impl World {
         };
         let claimed = stored.waits() && stored.row.run + 1 == row.run;
         if claimed {
-            self.ledger.writes(task, stored, &row)?;
+            self.ledger.writes(self.now, task, stored, &row)?;
             stored.row = row;
         }
         Ok(Input::Claimed { task, run, claimed })
@@ -261,7 +260,7 @@ impl World {
             return Ok(Input::Recorded { task, run, found: Found::Unwritable });
         }
         if stored.row.run == run.0 && stored.row.processed.is_none() {
-            self.ledger.writes(task, stored, &row)?;
+            self.ledger.writes(self.now, task, stored, &row)?;
             if stored.rewritten && row.finish_status == Some(FinishStatus::Finished) {
                 stored.rewritten = false;
                 self.ledger.unends(task);

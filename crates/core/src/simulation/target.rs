@@ -1,6 +1,7 @@
 //! The fake targets: sessions, queries that really run, and what can be said about them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::Broken;
 use super::world::{Happening, World};
@@ -112,10 +113,30 @@ impl World {
         }
         let (pool, nature) = (stored.lane.pool.clone(), stored.nature);
         let (in_pool, in_all) = self.running(&pool);
-        self.ledger.starts(self.now, task, &pool, in_pool, in_all)?;
+        let fits = self.ledger.starts(self.now, task, &pool, in_pool, in_all);
+        fits.map_err(|Broken(what)| Broken(format!("{what} {}", self.sightings(&pool))))?;
+        self.meet_doom();
         self.report(key.0, key.1, Span::millis(1), Input::Sent { task, run });
         self.after(nature.takes, Happening::QueryEnds { target: target.clone(), key, task, run });
         Ok(())
+    }
+
+    /// What runs in a pool, for the message.
+    fn sightings(&self, pool: &PoolName) -> String {
+        let mut seen = format!("at {:?}:", self.now);
+        for (name, target) in &self.targets {
+            for (key, session) in &target.sessions {
+                let stored = session.query.and_then(|(task, _)| self.store.tasks.get(&task));
+                if let Some(stored) = stored.filter(|stored| stored.lane.pool == *pool) {
+                    let _ = write!(
+                        seen,
+                        " [{name} {:?} {key:?} cut {} {:?} {:?}]",
+                        target.health, session.cut, session.query, stored.row
+                    );
+                }
+            }
+        }
+        seen
     }
 
     /// Queries that run in a pool, and all whose tasks are not over.

@@ -40,6 +40,8 @@ pub(super) enum Happening {
     Reconnect { leader: Epoch },
     /// Somebody takes the lead.
     Elect,
+    /// The leader's process dies.
+    Crash,
 }
 
 pub(super) struct World {
@@ -51,6 +53,8 @@ pub(super) struct World {
     pub(super) leaders: BTreeMap<Epoch, Leader>,
     pub(super) ledger: Ledger,
     pub(super) healing: bool,
+    /// The leader dies at the next launch.
+    pub(super) doomed: bool,
     pub(super) stats: Stats,
     pub(super) bug: Option<Bug>,
     calendar: BTreeMap<(Timestamp, u64), Happening>,
@@ -71,6 +75,7 @@ impl World {
             targets,
             leaders: BTreeMap::new(),
             healing: false,
+            doomed: false,
             stats: Stats::default(),
             bug,
             calendar: BTreeMap::new(),
@@ -137,6 +142,10 @@ impl World {
             }
             Happening::Wake { leader } => self.wake(leader),
             Happening::Reconnect { leader } => self.reconnect(leader),
+            Happening::Crash => {
+                self.crash_leader();
+                Ok(())
+            }
             Happening::Elect => {
                 self.elect();
                 Ok(())
