@@ -26,6 +26,12 @@ pub(crate) enum Command {
         #[arg(value_enum, default_value = "all")]
         part: PartName,
     },
+    /// Run the orchestrator: lead the server, and run its tasks at their targets
+    ///
+    /// Ends with 0 when it was asked to end (a signal, async.control.enabled, a forced takeover) and left nothing
+    /// behind; 1 on an error; 3 when another orchestrator leads, or has taken the lead; 4 when the orchestrator is
+    /// disabled; 5 when it ended at once (a second signal) and left what ran to the next one.
+    Run(RunArgs),
     /// Fill an empty Postgres with databases, push some thousand tasks, and show what becomes of them
     Demo(DemoArgs),
     /// Measure throughput beside pgbench's, idle CPU and latency, on a Postgres of its own
@@ -40,6 +46,36 @@ pub(crate) struct ServerArgs {
     /// comes from PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD and their like
     #[arg(long, value_name = "CONNINFO")]
     pub(crate) server: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Take the lead from whoever has it: ask first, terminate when that does not help. Also enables the orchestrator
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Wait for the lead while another orchestrator has it, instead of ending with 3
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) standby: bool,
+    /// How many seconds running queries may go on after SIGTERM or SIGINT; then they are cancelled and wait again.
+    /// A second signal ends at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) drain_timeout: u64,
+    /// What to say: error, warn, info, debug (a line for each task), or directives of tracing
+    #[arg(long, value_name = "LEVEL", env = "PGASYNC_LOG", default_value = "info")]
+    pub(crate) log: String,
+    /// How to say it
+    #[arg(long, value_enum, default_value = "human")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Human,
+    /// One JSON document a line
+    Json,
 }
 
 #[derive(Args, Debug)]

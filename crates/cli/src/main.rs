@@ -7,6 +7,7 @@ mod demo;
 mod init;
 mod leader;
 mod print;
+mod run;
 mod server;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Sql { part } => print::script(part).map(|()| ExitCode::SUCCESS),
         Command::Init { server, part } => init::run(&server, part).await.map(|()| ExitCode::SUCCESS),
+        Command::Run(options) => run::run(&options).await,
         Command::Demo(options) => demo::run(&options).await,
         Command::Bench(options) => bench::run(&options).await.map(|()| ExitCode::SUCCESS),
     };

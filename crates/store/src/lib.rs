@@ -14,10 +14,16 @@
 
 mod conninfo;
 mod install;
+mod lead;
 mod session;
 mod settings;
 mod tls;
+mod wire;
 
 pub use install::{InstallError, Part, install};
+pub use lead::{
+    Answers, Candidate, CandidacyError, Configuration, Election, Lead, LeadError, Look, Op, Published, Registration,
+    OldSession, TargetAddress, old_sessions,
+};
 pub use session::{ConnectError, Notice, Session};
 pub use settings::{Settings, SettingsError};

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::ops::Deref;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
 
@@ -16,6 +17,8 @@ use crate::tls::TlsMode;
 pub struct Session {
     client: Client,
     driver: JoinHandle<()>,
+    /// Closed when the session has ended.
+    alive: watch::Receiver<()>,
 }
 
 /// Something the server said outside of a result: a notice, a warning, or a notification.
@@ -73,15 +76,39 @@ impl Settings {
         };
         if let TlsMode::Disable = self.tls {
             let (client, connection) = self.config.connect(NoTls).await.map_err(refused)?;
-            return Ok(Session { client, driver: drive(connection, on_notice) });
+            return Ok(Session::new(client, connection, on_notice));
         }
         let connector = self.tls.connector().map_err(|error| ConnectError::Tls(error.to_string()))?;
         let (client, connection) = self.config.connect(connector).await.map_err(refused)?;
-        Ok(Session { client, driver: drive(connection, on_notice) })
+        Ok(Session::new(client, connection, on_notice))
     }
 }
 
 impl Session {
+    fn new<S, T>(
+        client: Client,
+        connection: tokio_postgres::Connection<S, T>,
+        on_notice: impl FnMut(Notice) + Send + 'static,
+    ) -> Self
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (lives, alive) = watch::channel(());
+        Self { client, driver: drive(connection, on_notice, lives), alive }
+    }
+
+    /// Returns when the session has ended, whoever ended it.
+    pub async fn ended(&self) {
+        // An error says that the driver has let go of its end; nothing is ever sent.
+        let _ = self.alive.clone().changed().await;
+    }
+
+    /// Drops the connection at once, whatever it is doing; the server finds out by itself.
+    pub fn abandon(self) {
+        self.driver.abort();
+    }
+
     /// Ends the session and waits until the socket is closed on this side.
     pub async fn close(self) {
         drop(self.client);
@@ -101,6 +128,7 @@ impl Deref for Session {
 fn drive<S, T>(
     mut connection: tokio_postgres::Connection<S, T>,
     mut on_notice: impl FnMut(Notice) + Send + 'static,
+    lives: watch::Sender<()>,
 ) -> JoinHandle<()>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -113,6 +141,8 @@ where
                 on_notice(notice);
             }
         }
+        drop(connection);
+        drop(lives);
     })
 }
 

@@ -101,6 +101,50 @@ impl Settings {
         other
     }
 
+    /// For a session that lives long: the other side's death is noticed.
+    #[must_use]
+    pub fn for_long(&self) -> Self {
+        let mut other = self.clone();
+        other.config.keepalives(true);
+        other.config.keepalives_idle(Duration::from_secs(10));
+        other.config.keepalives_interval(Duration::from_secs(5));
+        other.config.keepalives_retries(3);
+        other.config.tcp_user_timeout(Duration::from_secs(30));
+        other
+    }
+
+    /// Gives up connecting to a host after this time, unless the connection string says otherwise.
+    #[must_use]
+    pub fn with_connect_timeout(&self, time: Duration) -> Self {
+        let mut other = self.clone();
+        if other.config.get_connect_timeout().is_none() {
+            other.config.connect_timeout(time);
+        }
+        other
+    }
+
+    /// Sends one more option at the start of a session, `-c name=value`.
+    #[must_use]
+    pub fn with_option(&self, option: &str) -> Self {
+        let mut other = self.clone();
+        let options = other.config.get_options().map_or_else(|| option.to_owned(), |old| format!("{old} {option}"));
+        other.config.options(options);
+        other
+    }
+
+    /// As somebody else, where the other settings name a user.
+    #[must_use]
+    pub fn as_user_of(&self, other: &Self) -> Self {
+        let mut ours = self.clone();
+        if let Some(user) = other.config.get_user() {
+            ours.config.user(user);
+        }
+        if let Some(password) = other.config.get_password() {
+            ours.config.password(password);
+        }
+        ours
+    }
+
     /// The server in words, without a password: `database on host:port as user`.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -7,6 +7,7 @@
 macro_rules! conformance {
     ($($name:ident),+ $(,)?) => {
         crate::conformance::run_on!(pgasync_tests::SqlEngine => sql: $($name),+);
+        crate::conformance::run_on!(pgasync_tests::RustEngine => rust: $($name),+);
     };
 }
 

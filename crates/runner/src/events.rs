@@ -1,0 +1,39 @@
+//! What the engine's tasks tell it.
+
+use pgasync_core::{Input, SessionId, TargetName};
+use pgasync_store::{Answers, Lead};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::line::Opened;
+
+/// Something happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// For the core as it is.
+    Core(Input),
+    /// The leader's session carried out so many operations.
+    Answered { count: usize, answers: Box<Answers> },
+    /// The leader's session is gone.
+    LeadLost { lead: Box<Lead>, reason: String },
+    /// It is back, and the lead stands.
+    LeadBack(Box<Lead>),
+    /// The locks are given up.
+    SteppedDown,
+    /// Somebody else leads.
+    Deposed,
+    /// Somebody wrote something, and it slept.
+    Notified,
+    /// A session with a target is open, or is not.
+    Opened { session: SessionId, result: Result<Opened, String> },
+    /// A session with a target was closed and runs nothing.
+    Closed { session: SessionId },
+    /// Sessions of older leaders are gone.
+    Fenced { target: TargetName, numbers: Vec<i64> },
+    /// A session of this leader that was lost is gone.
+    Gone { session: SessionId },
+    /// Something an operator may want to know.
+    Trouble(String),
+}
+
+/// Where they tell it.
+pub(crate) type Events = UnboundedSender<Event>;

@@ -1,0 +1,240 @@
+//! A session with a target, in a task of its own.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
+use pgasync_store::{Notice, Session, Settings};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::events::{Event, Events};
+use crate::report;
+
+/// Ends queries whose client is gone. Postgres takes it from 14 on, at the start of a session only.
+const CHECK_CLIENT: &str = "-c client_connection_check_interval=5s";
+
+const CHECK_CLIENT_SINCE: i32 = 140_000;
+
+const IDENTITY: &str = "select s.pid, pg_catalog.current_setting('server_version_num'),
+    pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user
+    from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s";
+
+/// After an error the end of the query is waited for so long.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+const NOTICES_KEPT: usize = 5;
+
+/// What is known of a target from earlier sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Checks {
+    /// It was never met.
+    #[default]
+    Unknown,
+    /// It takes the option.
+    Yes,
+    /// It is too old, or something in between refuses the option.
+    No,
+}
+
+/// Who a session is.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) pid: i32,
+    pub(crate) backend_start: String,
+    pub(crate) role: String,
+    pub(crate) checks: Checks,
+}
+
+/// A query to run.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) task: TaskId,
+    pub(crate) run: Run,
+    pub(crate) text: String,
+    pub(crate) reset: bool,
+}
+
+/// The engine's end of a session.
+#[derive(Debug)]
+pub(crate) struct Line {
+    orders: UnboundedSender<Work>,
+    /// This engine asked the target to end the session.
+    pub(crate) terminated: Arc<AtomicBool>,
+}
+
+impl Line {
+    /// Begins to connect.
+    pub(crate) fn open(session: SessionId, settings: Settings, checks: Checks, events: Events) -> Self {
+        let (orders, work) = unbounded_channel();
+        let terminated = Arc::new(AtomicBool::new(false));
+        let line = Operator { session, terminated: Arc::clone(&terminated), events, notices: Arc::default() };
+        tokio::spawn(line.work(settings, checks, work));
+        Self { orders, terminated }
+    }
+
+    /// Sends a query.
+    pub(crate) fn send(&self, work: Work) {
+        // A session that is gone has said so.
+        let _ = self.orders.send(work);
+    }
+}
+
+struct Operator {
+    session: SessionId,
+    terminated: Arc<AtomicBool>,
+    events: Events,
+    notices: Arc<Mutex<VecDeque<String>>>,
+}
+
+/// How a query went.
+enum Went {
+    Ended(Outcome),
+    /// It ended, and the session must not be used again.
+    Spent(Outcome),
+    /// Nobody heard how it ended.
+    Lost(String),
+}
+
+impl Operator {
+    async fn work(self, settings: Settings, checks: Checks, mut orders: UnboundedReceiver<Work>) {
+        let session = match self.connect(&settings, checks).await {
+            Ok((session, opened)) => {
+                self.tell(Event::Opened { session: self.session, result: Ok(opened) });
+                session
+            }
+            Err(error) => return self.tell(Event::Opened { session: self.session, result: Err(error) }),
+        };
+        loop {
+            let work = tokio::select! {
+                work = orders.recv() => work,
+                () = session.ended() => {
+                    return self.tell(Event::Core(Input::SessionLost { session: self.session }));
+                }
+            };
+            let Some(work) = work else { break };
+            let (task, run) = (work.task, work.run);
+            let mut lost = None;
+            match self.run(&session, work, &mut orders).await {
+                None => return session.abandon(),
+                Some(Went::Ended(outcome)) => self.ended(task, run, outcome),
+                Some(Went::Spent(outcome)) => {
+                    self.ended(task, run, outcome);
+                    lost = Some(String::new());
+                }
+                Some(Went::Lost(why)) => lost = Some(why),
+            }
+            if let Some(why) = lost {
+                if !why.is_empty() {
+                    self.tell(Event::Trouble(format!("a session was lost while task {task} ran: {why}")));
+                }
+                return self.tell(Event::Core(Input::SessionLost { session: self.session }));
+            }
+        }
+        let _ = tokio::time::timeout(LAST_WORDS, session.close()).await;
+        self.tell(Event::Closed { session: self.session });
+    }
+
+    fn ended(&self, task: TaskId, run: Run, outcome: Outcome) {
+        self.tell(Event::Core(Input::QueryEnded { session: self.session, task, run, outcome }));
+    }
+
+    fn tell(&self, event: Event) {
+        // Without an engine nobody wants to know.
+        let _ = self.events.send(event);
+    }
+
+    /// Runs a query to its end; `None` when the engine lets go of the session meanwhile.
+    async fn run(&self, session: &Session, work: Work, orders: &mut UnboundedReceiver<Work>) -> Option<Went> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let task = work.task;
+        let running = self.query(session, work);
+        let went = tokio::select! {
+            went = running => went,
+            // Nothing is ordered while a query runs: this is the end of the orders, and the connection is dropped.
+            _ = orders.recv() => return None,
+        };
+        for notice in self.notices.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            tracing::debug!(task = task.0, notice, "the query said");
+        }
+        Some(went)
+    }
+
+    async fn query(&self, session: &Session, work: Work) -> Went {
+        let Work { text, reset, .. } = work;
+        // Both go out at once: the reset costs no round trip of its own.
+        let reset = async {
+            if reset { session.batch_execute("discard all").await.is_ok() } else { true }
+        };
+        let (result, clean) = tokio::join!(drain(session, text), reset);
+        match result {
+            Ok(()) if clean => Went::Ended(Outcome::Ok),
+            Ok(()) => Went::Spent(Outcome::Ok),
+            Err(error) => match error.as_db_error() {
+                Some(said) if report::ends_session(said) && !self.terminated.load(Ordering::Relaxed) => {
+                    Went::Lost(report::query_error(said))
+                }
+                Some(said) => Went::Ended(Outcome::Error(report::query_error(said))),
+                None => Went::Lost(report::connection_error(&error)),
+            },
+        }
+    }
+
+    async fn connect(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {
+        let checking = settings.with_option(CHECK_CLIENT);
+        if checks == Checks::Yes
+            && let Ok(opened) = self.open(&checking, Checks::Yes).await
+        {
+            return Ok((opened.0, opened.1));
+        }
+        let (session, mut opened, version) = self.open(settings, Checks::No).await?;
+        if checks != Checks::No && version >= CHECK_CLIENT_SINCE {
+            // A proxy in between may refuse it: then it goes without.
+            if let Ok((better, opened, _)) = self.open(&checking, Checks::Yes).await {
+                session.close().await;
+                return Ok((better, opened));
+            }
+        }
+        opened.checks = Checks::No;
+        Ok((session, opened))
+    }
+
+    async fn open(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened, i32), String> {
+        let notices = Arc::clone(&self.notices);
+        let keep = move |notice: Notice| {
+            let mut kept = notices.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() == NOTICES_KEPT {
+                kept.pop_front();
+            }
+            kept.push_back(format!("{notice:?}"));
+        };
+        let session = settings.connect_with(keep).await.map_err(|error| error.to_string())?;
+        let said = session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error))?;
+        let row = said.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let text = |column| row.and_then(|row| row.get(column)).unwrap_or_default().to_owned();
+        let number = |column| text(column).parse::<i32>().map_err(|_| "the session did not identify itself".to_owned());
+        let opened = Opened { pid: number(0)?, backend_start: text(2), role: text(3), checks };
+        Ok((session, opened, number(1)?))
+    }
+}
+
+/// Runs a query and drops its rows as they come, up to the target's last word on it.
+async fn drain(session: &Session, text: String) -> Result<(), tokio_postgres::Error> {
+    let stream = session.simple_query_raw(&text).await?;
+    drop(text);
+    let mut stream = pin!(stream);
+    while let Some(message) = stream.next().await {
+        if let Err(error) = message {
+            let _ = tokio::time::timeout(LAST_WORDS, async { while let Some(Ok(_)) = stream.next().await {} }).await;
+            return Err(error);
+        }
+    }
+    Ok(())
+}

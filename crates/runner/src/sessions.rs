@@ -1,0 +1,195 @@
+//! The sessions with targets, as the engine keeps them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pgasync_core::{Epoch, SessionId, TargetName, TaskId, Timestamp};
+use pgasync_store::{Registration, Settings, TargetAddress};
+
+use crate::ending::{Backend, How};
+use crate::events::Events;
+use crate::line::{Checks, Line, Opened, Work};
+
+/// Connecting gives up after this time, unless the connection string says otherwise.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// All of them, and what is known of their targets.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    server: Settings,
+    server_id: String,
+    epoch: Epoch,
+    pub(crate) targets: BTreeMap<TargetName, TargetAddress>,
+    checks: BTreeMap<TargetName, Checks>,
+    book: BTreeMap<SessionId, Entry>,
+    /// Being closed.
+    pub(crate) closing: BTreeSet<SessionId>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    target: TargetName,
+    slot: i32,
+    settings: Settings,
+    line: Option<Line>,
+    opened: Option<Opened>,
+    /// What it runs, and since when.
+    busy: Option<(TaskId, Timestamp)>,
+}
+
+impl Sessions {
+    pub(crate) fn new(server: Settings, server_id: String, epoch: Epoch) -> Self {
+        Self {
+            server,
+            server_id,
+            epoch,
+            targets: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            book: BTreeMap::new(),
+            closing: BTreeSet::new(),
+        }
+    }
+
+    /// Begins to connect; or says why that is pointless.
+    pub(crate) fn open(&mut self, session: SessionId, target: &TargetName, events: Events) -> Result<(), String> {
+        let address = self.targets.get(target).ok_or_else(|| format!("target \"{target}\" does not exist"))?;
+        let string = address
+            .connection_string
+            .as_ref()
+            .ok_or_else(|| format!("PA204: target \"{target}\" has no connection string"))?;
+        let settings =
+            if address.is_self { self_settings(&self.server, string)? } else { target_settings(string)? };
+        let slot = self.free_slot();
+        let settings = settings.with_application_name(&self.name(slot)).with_connect_timeout(CONNECT_MAX);
+        let checks = self.checks.get(target).copied().unwrap_or_default();
+        let line = Line::open(session, settings.clone(), checks, events);
+        let entry =
+            Entry { target: target.clone(), slot, settings, line: Some(line), opened: None, busy: None };
+        self.book.insert(session, entry);
+        Ok(())
+    }
+
+    /// The name by which the target knows a session of ours.
+    pub(crate) fn name(&self, role: impl std::fmt::Display) -> String {
+        format!("pgasync/{}/{}/{role}", self.server_id, self.epoch)
+    }
+
+    pub(crate) fn opened(&mut self, session: SessionId, opened: Opened) {
+        if let Some(entry) = self.book.get_mut(&session) {
+            self.checks.insert(entry.target.clone(), opened.checks);
+            entry.opened = Some(opened);
+        }
+    }
+
+    pub(crate) fn registration(&self, session: SessionId) -> Option<Registration> {
+        let entry = self.book.get(&session)?;
+        let opened = entry.opened.as_ref()?;
+        let address = self.targets.get(&entry.target)?;
+        Some(Registration {
+            slot: entry.slot,
+            target: entry.target.clone(),
+            connection_string: address.connection_string.clone().unwrap_or_default(),
+            role: opened.role.clone(),
+            pid: opened.pid,
+            backend_start: opened.backend_start.clone(),
+        })
+    }
+
+    /// Whether sessions of the target of this one are reset after each task.
+    pub(crate) fn resets(&self, session: SessionId) -> bool {
+        let target = self.book.get(&session).and_then(|entry| self.targets.get(&entry.target));
+        target.is_none_or(|target| target.session_reset)
+    }
+
+    pub(crate) fn run(&mut self, session: SessionId, work: Work, now: Timestamp) {
+        if let Some(entry) = self.book.get_mut(&session)
+            && let Some(line) = &entry.line
+        {
+            entry.busy = Some((work.task, now));
+            line.send(work);
+        }
+    }
+
+    pub(crate) fn rests(&mut self, session: SessionId) {
+        if let Some(entry) = self.book.get_mut(&session) {
+            entry.busy = None;
+        }
+    }
+
+    /// Closes a session, or drops it while its query runs.
+    pub(crate) fn close(&mut self, session: SessionId) {
+        if let Some(entry) = self.book.get_mut(&session)
+            && entry.line.take().is_some()
+            && entry.busy.is_none()
+        {
+            self.closing.insert(session);
+        }
+    }
+
+    /// Nothing of it is left.
+    pub(crate) fn forget(&mut self, session: SessionId) {
+        self.book.remove(&session);
+        self.closing.remove(&session);
+    }
+
+    /// Whether it was opened; one that was not is in no registry.
+    pub(crate) fn was_opened(&self, session: SessionId) -> bool {
+        self.book.get(&session).is_some_and(|entry| entry.opened.is_some())
+    }
+
+    /// Whether the session runs this task now.
+    pub(crate) fn runs(&self, session: SessionId, task: TaskId) -> bool {
+        self.book.get(&session).and_then(|entry| entry.busy).is_some_and(|(busy, _)| busy == task)
+    }
+
+    /// Where its backend is, for a second connection.
+    pub(crate) fn backend(&self, session: SessionId, role: &str) -> Option<Backend> {
+        let entry = self.book.get(&session)?;
+        let opened = entry.opened.as_ref()?;
+        Some(Backend {
+            settings: entry.settings.with_application_name(&self.name(role)),
+            pid: opened.pid,
+            backend_start: opened.backend_start.clone(),
+        })
+    }
+
+    /// The target is asked to end it: what it then says of its query counts as the query's end.
+    pub(crate) fn presses(&self, session: SessionId, how: How) {
+        if let (How::Terminate, Some(Entry { line: Some(line), .. })) = (how, self.book.get(&session)) {
+            line.terminated.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// How to reach a target that is the server itself.
+    pub(crate) fn own_settings(&self, target: &TargetName) -> Option<Settings> {
+        let address = self.targets.get(target).filter(|address| address.is_self)?;
+        self_settings(&self.server, address.connection_string.as_deref().unwrap_or_default()).ok()
+    }
+
+    /// The busy slots: which, where, what, since when.
+    pub(crate) fn busy(&self) -> Vec<(i32, String, TaskId, Timestamp)> {
+        let busy = |entry: &Entry| entry.busy.map(|(task, since)| (entry.slot, entry.target.to_string(), task, since));
+        self.book.values().filter_map(busy).collect()
+    }
+
+    fn free_slot(&self) -> i32 {
+        let taken: BTreeSet<i32> = self.book.values().map(|entry| entry.slot).collect();
+        (1..).find(|slot| !taken.contains(slot)).unwrap_or(0)
+    }
+}
+
+/// How to reach a target: by its connection string alone, completed by what belongs to the account this runs under.
+pub(crate) fn target_settings(string: &str) -> Result<Settings, String> {
+    let own = |name: &str| {
+        let known = matches!(name, "HOME" | "USER" | "LOGNAME" | "PGPASSFILE");
+        known.then(|| std::env::var(name).ok()).flatten()
+    };
+    Settings::resolve(string, own).map(|settings| settings.for_long()).map_err(|error| error.to_string())
+}
+
+/// The server itself, where this orchestrator reaches it; as the user that the string names.
+fn self_settings(server: &Settings, string: &str) -> Result<Settings, String> {
+    let given = Settings::resolve(string, |_| None).map_err(|error| error.to_string())?;
+    Ok(server.as_user_of(&given).for_long())
+}

@@ -1,0 +1,248 @@
+//! From a connection to the lead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use pgasync_core::{Epoch, RowState, Sighting, TargetName, TaskId, Timestamp};
+use tokio_postgres::Error;
+
+use super::error::in_words;
+use super::rows::{Stored, lane};
+use super::statements::Statements;
+use super::{CandidacyError, Configuration, Lanes, Lead, LeadError};
+use crate::session::{Notice, Session};
+use crate::settings::Settings;
+use crate::wire::Stamp;
+
+/// A session that may come to lead.
+#[derive(Debug)]
+pub struct Candidate {
+    session: Session,
+    pid: i32,
+}
+
+/// What a new leader finds.
+#[derive(Debug)]
+pub struct Election {
+    /// The server's time.
+    pub now: Timestamp,
+    /// Targets with registered sessions of older leaders.
+    pub fence: Vec<TargetName>,
+    /// Tasks that the last leader had in hand.
+    pub inherited: Vec<Sighting>,
+    /// The lanes that have READY tasks.
+    pub lanes: Lanes,
+    /// The configuration.
+    pub configuration: Configuration,
+}
+
+/// A leader's session is long-lived, quiet, and notices a dead peer.
+const PREPARE: &str = "
+    set statement_timeout = 0;
+    set idle_in_transaction_session_timeout = 0;
+    set jit = off;
+    set lock_timeout = '100ms';
+    set default_transaction_isolation = 'read committed';
+    set client_min_messages = warning;
+    set tcp_keepalives_idle = 10;
+    set tcp_keepalives_interval = 5;
+    set tcp_keepalives_count = 3;
+    select set_config(s.name, '0', false) from pg_settings s where s.name = 'idle_session_timeout';
+    listen async_wake";
+
+impl Candidate {
+    /// Connects, and sees whether this server can be led from here.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or is not what this program expects.
+    pub async fn connect(
+        settings: &Settings,
+        on_notice: impl FnMut(Notice) + Send + 'static,
+    ) -> Result<Self, CandidacyError> {
+        let session = settings.with_application_name("pgasync run").for_long().connect_with(on_notice).await?;
+        let installed = session
+            .query_one("select to_regprocedure('async.raise_epoch(text)') is not null, pg_backend_pid()", &[])
+            .await
+            .map_err(refused)?;
+        if !installed.get::<_, bool>(0) {
+            return Err(CandidacyError::NotInstalled(format!(
+                "{} has no pgasync {}: install or upgrade it with pgasync init",
+                settings.describe(),
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+        session.batch_execute(PREPARE).await.map_err(refused)?;
+        session.batch_execute("select async.check_main()").await.map_err(refused)?;
+        Ok(Self { pid: installed.get(1), session })
+    }
+
+    /// Whether the orchestrator may run.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn is_enabled(&self) -> Result<bool, CandidacyError> {
+        Ok(self.session.query_one("select enabled from async.control", &[]).await.map_err(refused)?.get(0))
+    }
+
+    /// Who leads now.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn leader_pid(&self) -> Result<Option<i32>, CandidacyError> {
+        Ok(self.session.query_one("select async.leader_pid()", &[]).await.map_err(refused)?.get(0))
+    }
+
+    /// How much longer the lead is left to a lost leader, whose connection may come back.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn grace(&self) -> Result<Duration, CandidacyError> {
+        let sql = "select greatest(extract(epoch from async.grace_ends() - clock_timestamp()), 0)::float8";
+        let seconds: f64 = self.session.query_one(sql, &[]).await.map_err(refused)?.get(0);
+        Ok(Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)))
+    }
+
+    /// Tries to take the locks.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn try_locks(&self) -> Result<bool, CandidacyError> {
+        let taken: bool = self.session.query_one("select async.take_locks()", &[]).await.map_err(refused)?.get(0);
+        if taken {
+            self.remember_mutex().await?;
+        }
+        Ok(taken)
+    }
+
+    /// Takes the locks from whoever has them: asks him to resign, and ends him when he does not.
+    ///
+    /// # Errors
+    /// [`CandidacyError::Refused`] when he cannot be ended.
+    pub async fn take_over(&self) -> Result<(), CandidacyError> {
+        self.session.batch_execute("call async.take_over()").await.map_err(refused)?;
+        self.remember_mutex().await
+    }
+
+    /// Who stands in the way, in a sentence.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn describe_leader(&self) -> Result<String, CandidacyError> {
+        let said: Option<String> =
+            self.session.query_one("select async.describe_leader()", &[]).await.map_err(refused)?.get(0);
+        Ok(said.unwrap_or_else(|| "another orchestrator leads".into()))
+    }
+
+    async fn remember_mutex(&self) -> Result<(), CandidacyError> {
+        let sql = "select set_config('pgasync.mutex', c.advisory_mutex_id::text, false) from async.control c";
+        self.session.query(sql, &[]).await.map_err(refused)?;
+        Ok(())
+    }
+
+    /// Becomes the leader; the locks must have been taken.
+    ///
+    /// # Errors
+    /// When the session goes, or the server refuses.
+    pub async fn lead(self) -> Result<(Lead, Election), LeadError> {
+        let failed = |error: Error| LeadError::of("taking the lead", &error);
+        let Self { session, pid } = self;
+        let statements = Statements::prepare(&session).await.map_err(failed)?;
+        let raised = session.query_one("select * from async.raise_epoch('rust')", &[]).await.map_err(failed)?;
+        let mut lead = Lead {
+            epoch: Epoch(raised.get("out_epoch")),
+            server_id: raised.get("out_server_id"),
+            pid,
+            session,
+            statements,
+            registered: BTreeMap::new(),
+            running: BTreeSet::new(),
+            marked: BTreeSet::new(),
+            marks: 0,
+            offered: BTreeSet::new(),
+            parked: BTreeMap::new(),
+            again: Vec::new(),
+            configured: None,
+            history_after: None,
+        };
+        let election = lead.take_stock().await?;
+        Ok((lead, election))
+    }
+
+    /// Goes on as the leader of an epoch after the session was lost; the locks must have been taken. False when
+    /// somebody else has led meanwhile.
+    ///
+    /// # Errors
+    /// When this session goes, too.
+    pub async fn resume(self, lead: &mut Lead) -> Result<bool, LeadError> {
+        let failed = |error: Error| LeadError::of("proving the lead", &error);
+        let sql = "select l.epoch, exists (select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+                   from async.leader l";
+        let stands = self.session.query_one(sql, &[]).await.map_err(failed)?;
+        if stands.get::<_, i64>(0) != lead.epoch.0 {
+            return Ok(false);
+        }
+        let statements = Statements::prepare(&self.session).await.map_err(failed)?;
+        let publish = "update async.control set pid = pg_backend_pid()";
+        self.session.batch_execute(publish).await.map_err(failed)?;
+        lead.statements = statements;
+        lead.session = self.session;
+        lead.pid = self.pid;
+        lead.configured = None;
+        if !stands.get::<_, bool>(1) {
+            // Postgres restarted after a crash, which empties unlogged tables: nobody knows what was launched.
+            let running: Vec<i64> = lead.running.iter().map(|task| task.0).collect();
+            lead.query("writing the launch marks anew", &lead.statements.rotate_marks, &[&running]).await?;
+        }
+        Ok(true)
+    }
+
+    /// Whether the backend `pid`, this process's own that was lost, still holds the locks; it is ended then.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn end_lost_backend(&self, pid: i32) -> Result<(), CandidacyError> {
+        if self.leader_pid().await? == Some(pid) && pid != self.pid {
+            self.session.query("select pg_terminate_backend($1)", &[&pid]).await.map_err(refused)?;
+        }
+        Ok(())
+    }
+}
+
+impl Lead {
+    async fn take_stock(&mut self) -> Result<Election, LeadError> {
+        let failed = |error: Error| LeadError::of("taking stock", &error);
+        let stock = self.session.query("select * from async.lead_stock()", &[]).await.map_err(failed)?;
+        let launched: BTreeMap<TaskId, bool> =
+            stock.iter().map(|row| (TaskId(row.get("task_id")), row.get("launched"))).collect();
+        let ids: Vec<TaskId> = launched.keys().copied().collect();
+        let stored: Vec<Stored> = self.rows(&ids).await?;
+        let marked: Vec<i64> = launched.iter().filter(|(_, launched)| **launched).map(|(task, _)| task.0).collect();
+        self.query("writing the launch marks anew", &self.statements.rotate_marks, &[&marked]).await?;
+        let sightings: Vec<Sighting> = stored
+            .iter()
+            .filter_map(|stored| stored.sighting(launched.get(&stored.id()).copied().unwrap_or(false)))
+            .collect();
+        self.marked = marked.into_iter().map(TaskId).collect();
+        let runs = |stored: &&Stored| stored.row.state() == RowState::Running && !stored.terms.client_pulled;
+        self.running = stored.iter().filter(runs).map(Stored::id).collect();
+        let offers = self.session.query("select task_id from async.offer", &[]).await.map_err(failed)?;
+        self.offered = offers.iter().map(|row| TaskId(row.get(0))).collect();
+        let fence = self.session.query("select distinct target from async.session", &[]).await.map_err(failed)?;
+        let lanes = self.query("looking what waits", &self.statements.lanes, &[]).await?;
+        let now = self.session.query_one("select clock_timestamp()", &[]).await.map_err(failed)?;
+        Ok(Election {
+            now: now.get::<_, Stamp>(0).0,
+            fence: fence.iter().filter_map(|row| TargetName::new(row.get::<_, &str>(0)).ok()).collect(),
+            inherited: sightings,
+            lanes: lanes
+                .iter()
+                .filter_map(|row| lane(row.get("pool"), row.get("target"), row.get("pullable")))
+                .collect(),
+            configuration: Configuration::read(&self.session).await.map_err(failed)?,
+        })
+    }
+}
+
+fn refused(error: Error) -> CandidacyError {
+    CandidacyError::Refused(in_words(&error))
+}

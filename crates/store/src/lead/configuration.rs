@@ -1,0 +1,104 @@
+//! The configuration as a leader reads it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings};
+use tokio_postgres::{Client, Error, Row};
+
+use super::rows::span;
+
+/// What a leader needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// What the core decides by.
+    pub settings: Settings,
+    /// Where the targets are.
+    pub targets: BTreeMap<TargetName, TargetAddress>,
+    /// How long to rest at most when there is nothing to do.
+    pub idle_sleep: Duration,
+    /// How long to rest at most between rounds of LOOP routines while there is something to do.
+    pub busy_sleep: Duration,
+    /// There are LOOP routines.
+    pub has_routines: bool,
+}
+
+/// How to reach a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetAddress {
+    /// The connection string; `None` where only clients take tasks.
+    pub connection_string: Option<String>,
+    /// It is the server itself.
+    pub is_self: bool,
+    /// Sessions are reset after each task.
+    pub session_reset: bool,
+}
+
+impl Configuration {
+    pub(super) async fn read(client: &Client) -> Result<Self, Error> {
+        let control = client
+            .query_one(
+                "select workers, paused, default_concurrency_pool_workers, default_timeout, target_patience,
+                   takeover_grace, idle_sleep, busy_sleep, coalesce(loop_routines <> '{}', false) as has_routines
+                 from async.control",
+                &[],
+            )
+            .await?;
+        let targets = client
+            .query(
+                "select t.target, t.max_concurrency, t.default_timeout, t.session_reset, t.target = c.self_target as is_self,
+                   case when t.target = c.self_target then async.self_conninfo() else t.connection_string end as address
+                 from async.target t cross join async.control c",
+                &[],
+            )
+            .await?;
+        let pools = client.query("select concurrency_pool, max_workers from async.concurrency_pool", &[]).await?;
+        let settings = Settings {
+            workers: count(control.get("workers")),
+            paused: control.get("paused"),
+            default_pool_workers: count(control.get("default_concurrency_pool_workers")),
+            default_timeout: span(&control, "default_timeout"),
+            target_patience: span(&control, "target_patience").unwrap_or(Span::ZERO),
+            takeover_grace: span(&control, "takeover_grace").unwrap_or(Span::ZERO),
+            targets: targets.iter().filter_map(target_settings).collect(),
+            pools: pools
+                .iter()
+                .filter_map(|row| Some((PoolName::new(row.get::<_, &str>(0)).ok()?, count(row.get(1)))))
+                .collect(),
+            ..Settings::default()
+        };
+        Ok(Self {
+            settings,
+            targets: targets.iter().filter_map(target_address).collect(),
+            idle_sleep: seconds(control.get("idle_sleep")),
+            busy_sleep: seconds(control.get("busy_sleep")),
+            has_routines: control.get("has_routines"),
+        })
+    }
+}
+
+fn target_settings(row: &Row) -> Option<(TargetName, TargetSettings)> {
+    let settings = TargetSettings {
+        max_concurrency: count(row.get("max_concurrency")),
+        default_timeout: span(row, "default_timeout"),
+    };
+    Some((TargetName::new(row.get::<_, &str>("target")).ok()?, settings))
+}
+
+fn target_address(row: &Row) -> Option<(TargetName, TargetAddress)> {
+    let address = TargetAddress {
+        connection_string: row.get("address"),
+        is_self: row.get("is_self"),
+        session_reset: row.get("session_reset"),
+    };
+    Some((TargetName::new(row.get::<_, &str>("target")).ok()?, address))
+}
+
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// Between a millisecond and a day.
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds.clamp(0.001, 86_400.0))
+}

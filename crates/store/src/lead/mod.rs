@@ -1,0 +1,194 @@
+//! The leader's one session: it holds both locks, and every write of the leader goes through it.
+//!
+//! What may be written, and what becomes of it, is decided by the functions in the schema, which the SQL engine uses
+//! too. Here commands are put together into few statements, sent at once, and their answers are told apart.
+
+mod batch;
+mod candidate;
+mod configuration;
+mod error;
+mod look;
+mod registry;
+mod rows;
+mod statements;
+mod writes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pgasync_core::{Command, Epoch, Input, Lane, Run, SessionId, TargetName, TaskId, Timestamp};
+
+use crate::session::Session;
+use statements::Statements;
+
+pub use candidate::{Candidate, Election};
+pub use configuration::{Configuration, TargetAddress};
+pub use error::{CandidacyError, LeadError};
+pub use look::Look;
+pub use registry::{OldSession, old_sessions};
+
+/// The session that leads.
+#[derive(Debug)]
+pub struct Lead {
+    session: Session,
+    statements: Statements,
+    epoch: Epoch,
+    server_id: String,
+    pid: i32,
+    /// The registry's numbers of this leader's sessions.
+    registered: BTreeMap<SessionId, i64>,
+    /// Tasks whose rows say that a query of theirs runs.
+    running: BTreeSet<TaskId>,
+    /// Those of them that are marked.
+    marked: BTreeSet<TaskId>,
+    marks: usize,
+    offered: BTreeSet<TaskId>,
+    /// Rows that could not be written: not before this time, and how often that happened.
+    parked: BTreeMap<TaskId, (Timestamp, u32)>,
+    /// Commands that somebody else's lock kept from being carried out.
+    again: Vec<Command>,
+    /// What the last look at the configuration saw.
+    configured: Option<String>,
+    /// Where maintenance goes on.
+    history_after: Option<i64>,
+}
+
+/// Something to be done through the leader's session.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// What the core wants.
+    Core(Command),
+    /// Write down where a session is.
+    Register(SessionId, Registration),
+    /// A session of this leader is known to run nothing: take it out of the registry.
+    Forget(SessionId),
+    /// The same for sessions of older leaders, by their numbers in the registry.
+    ForgetOld(Vec<i64>),
+    /// Look what is new: lanes, requests, configuration, who should lead.
+    Look,
+    /// Tell the core what these rows are: others may have changed them.
+    Reread(Vec<TaskId>),
+    /// From now on pushes shall notify; then look.
+    FallAsleep,
+    /// Pushes need not notify.
+    WakeUp,
+    /// Run the LOOP routines.
+    Routines,
+    /// A cycle that began after this number was asked for has ended.
+    ServeLatch(i64),
+    /// Show to the views who runs what.
+    Publish(Published),
+    /// One step of keeping the history short.
+    Maintain,
+    /// A line in `async.server_log`.
+    Log {
+        /// `NOTICE`, `WARNING`, `ERROR` or `DEBUG`.
+        level: &'static str,
+        /// The text; passwords in it are masked.
+        message: String,
+    },
+    /// The last thing before the locks are given up.
+    Goodbye {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Where a session with a target is.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Which of the leader's slots it takes.
+    pub slot: i32,
+    /// The target.
+    pub target: TargetName,
+    /// How to reach it again.
+    pub connection_string: String,
+    /// The role that it is logged in as.
+    pub role: String,
+    /// Its backend.
+    pub pid: i32,
+    /// When that began, as the target prints it.
+    pub backend_start: String,
+}
+
+/// What the views show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// How many workers there are.
+    pub workers: i32,
+    /// The busy slots: which, where, what, since when.
+    pub busy: Vec<(i32, String, TaskId, Timestamp)>,
+    /// The pools of which slots are taken, and how many.
+    pub pools: Vec<(String, i32)>,
+}
+
+/// What came of a batch of [`Op`]s.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// For the core, in order.
+    pub inputs: Vec<Input>,
+    /// The texts of tasks that were marked.
+    pub texts: Vec<(TaskId, Run, Option<String>)>,
+    /// What was seen, when there was a look.
+    pub look: Option<Look>,
+    /// Whether pushes notify now, after [`Op::FallAsleep`].
+    pub asleep: Option<bool>,
+    /// Triggers or routines ran: there may be something new.
+    pub stirred: bool,
+    /// Something was written.
+    pub wrote: bool,
+    /// What went wrong with single tasks, for the log.
+    pub troubles: Vec<String>,
+    /// Maintenance has more to do.
+    pub maintain_on: bool,
+}
+
+impl Lead {
+    /// The epoch in which it leads.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// What names this server to its targets.
+    #[must_use]
+    pub fn server_id(&self) -> &str {
+        &self.server_id
+    }
+
+    /// Its backend.
+    #[must_use]
+    pub const fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Returns when the session has ended.
+    pub async fn ended(&mut self) {
+        self.session.ended().await;
+    }
+
+    /// Gives up the locks and ends the session.
+    ///
+    /// # Errors
+    /// When the session went before.
+    pub async fn step_down(self) -> Result<(), LeadError> {
+        let given_up = self.session.batch_execute("select async.release_locks()").await;
+        self.session.close().await;
+        given_up.map_err(|error| LeadError::of("giving up the lead", &error))
+    }
+
+    /// The lanes in which rows wait again that could not be written.
+    fn unpark(&mut self, now: Timestamp) -> bool {
+        let before = self.parked.len();
+        self.parked.retain(|_, (until, failures)| *until > now || *failures > 1 && *until + PARKED_MEMORY > now);
+        before != self.parked.len()
+    }
+
+    fn skipped(&self, now: Timestamp) -> Vec<i64> {
+        self.parked.iter().filter(|(_, (until, _))| *until > now).map(|(task, _)| task.0).collect()
+    }
+}
+
+const PARKED_MEMORY: pgasync_core::Span = pgasync_core::Span::seconds(60);
+
+/// A lane's place in a list.
+type Lanes = Vec<Lane>;

@@ -1,0 +1,46 @@
+//! What older leaders wrote down about their sessions.
+
+use pgasync_core::{Epoch, TargetName};
+
+use super::LeadError;
+use crate::session::Session;
+
+/// A session of an older leader.
+#[derive(Clone, Debug)]
+pub struct OldSession {
+    /// Its number in the registry.
+    pub number: i64,
+    /// Where it is.
+    pub connection_string: String,
+    /// Its backend.
+    pub pid: i32,
+    /// When that began.
+    pub backend_start: String,
+}
+
+/// The sessions at a target that leaders before `before` registered.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn old_sessions(
+    session: &Session,
+    target: &TargetName,
+    before: Epoch,
+) -> Result<Vec<OldSession>, LeadError> {
+    let rows = session
+        .query(
+            "select session_id, connection_string, pid,
+               to_char(backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00')
+             from async.session where target = $1 and epoch < $2 order by session_id",
+            &[&target.as_str(), &before.0],
+        )
+        .await
+        .map_err(|error| LeadError::of("reading the registry of sessions", &error))?;
+    let old = |row: &tokio_postgres::Row| OldSession {
+        number: row.get(0),
+        connection_string: row.get(1),
+        pid: row.get(2),
+        backend_start: row.get(3),
+    };
+    Ok(rows.iter().map(old).collect())
+}

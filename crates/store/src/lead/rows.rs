@@ -1,0 +1,97 @@
+//! Tasks as `async.lead_rows` gives them.
+
+use pgasync_core::{
+    FinishStatus, Head, Held, Intention, Kind, Lane, PoolName, Priority, Row as TaskRow, Run, Sighting, Span, TargetName,
+    TaskId, Terms, Timestamp, Turn,
+};
+use tokio_postgres::Row;
+
+use crate::wire::{Interval, Stamp};
+
+/// A task without its text.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) turn: Turn,
+    pub(super) lane: Lane,
+    pub(super) terms: Terms,
+    pub(super) row: TaskRow,
+}
+
+impl Stored {
+    pub(super) const fn id(&self) -> TaskId {
+        self.turn.task
+    }
+
+    /// The task as the core sees it; `None` for a row that no task's life leads to.
+    pub(super) fn sighting(&self, launched: bool) -> Option<Sighting> {
+        let held = if launched { Held::Launched(None::<Intention>) } else { Held::Claimed };
+        let task = self.row.task(self.terms, held).ok()?;
+        Some(Sighting { turn: self.turn, lane: self.lane.clone(), task })
+    }
+
+    /// Reads one; `None` when a name in it is none.
+    pub(super) fn read(row: &Row) -> Option<Self> {
+        let client_pulled: bool = row.get("client_pulled");
+        let task = TaskId(row.get("task_id"));
+        Some(Self {
+            turn: Turn { priority: Priority(row.get("priority")), entered: time(row, "entered")?, task },
+            lane: lane(row.get("pool"), row.get("target"), client_pulled)?,
+            terms: terms(row, client_pulled),
+            row: TaskRow {
+                consumed: time(row, "consumed"),
+                processed: time(row, "processed"),
+                yielded: time(row, "yielded"),
+                finish_status: row.get::<_, Option<&str>>("finish_status").and_then(status),
+                failed: row.get("failed"),
+                processing_error: row.get("processing_error"),
+                times_up: time(row, "times_up"),
+                tracked: row.get("tracked"),
+                eligible_when: time(row, "eligible_when"),
+                run: row.get("run"),
+            },
+        })
+    }
+}
+
+/// Reads a head as `async.lead_heads` gives it.
+pub(super) fn head(row: &Row, kind: Kind) -> Option<Head> {
+    let turn = Turn {
+        priority: Priority(row.get("priority")),
+        entered: time(row, "entered")?,
+        task: TaskId(row.get("task_id")),
+    };
+    Some(Head {
+        turn,
+        run: Run(row.get("run")),
+        terms: terms(row, kind == Kind::Pull),
+        times_up: time(row, "times_up"),
+        text_bytes: u64::try_from(row.get::<_, i32>("text_bytes")).unwrap_or(0),
+    })
+}
+
+/// A lane by its names; `None` when one of them is none (only a hand could have written that).
+pub(super) fn lane(pool: &str, target: &str, pullable: bool) -> Option<Lane> {
+    let kind = if pullable { Kind::Pull } else { Kind::Run };
+    Some(Lane { pool: PoolName::new(pool).ok()?, target: TargetName::new(target).ok()?, kind })
+}
+
+pub(super) fn time(row: &Row, column: &str) -> Option<Timestamp> {
+    row.get::<_, Option<Stamp>>(column).map(|stamp| stamp.0)
+}
+
+pub(super) fn span(row: &Row, column: &str) -> Option<Span> {
+    row.get::<_, Option<Interval>>(column).map(|interval| interval.0)
+}
+
+pub(super) fn status(label: &str) -> Option<FinishStatus> {
+    FinishStatus::ALL.into_iter().find(|status| status.as_str() == label)
+}
+
+fn terms(row: &Row, client_pulled: bool) -> Terms {
+    Terms {
+        client_pulled,
+        asynchronous_finish: row.get("asynchronous_finish"),
+        track_yielded: row.get("track_yielded"),
+        manual_timeout: span(row, "manual_timeout"),
+    }
+}

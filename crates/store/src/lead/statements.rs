@@ -1,0 +1,62 @@
+//! The statements of the leader's session, prepared once.
+
+use tokio_postgres::{Client, Error, Statement};
+
+macro_rules! statements {
+    ($($name:ident: $sql:expr),+ $(,)?) => {
+        #[derive(Debug)]
+        pub(super) struct Statements {
+            $(pub(super) $name: Statement,)+
+        }
+
+        impl Statements {
+            pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
+                Ok(Self { $($name: client.prepare($sql).await?,)+ })
+            }
+        }
+    };
+}
+
+statements! {
+    begin: "begin",
+    commit: "commit",
+    record: "select * from async.lead_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    release: "select from async.lead_release($1, $2)",
+    claim: "select * from async.lead_claim($1, $2, $3, $4)",
+    give_back: "select * from async.lead_give_back($1, $2, $3)",
+    mark: "select * from async.lead_mark($1, $2, $3)",
+    rotate_marks: "select from async.lead_rotate_marks($1)",
+    offer: "select * from async.lead_offer($1, $2)",
+    withdraw: "select async.withdraw_offers($1)",
+    heads: "select * from async.lead_heads($1, $2, $3, $4, $5)",
+    rows: "select * from async.lead_rows($1)",
+    requests: "select request_id, task_id, status::text, error_message, duration
+        from async.request where request_id > $1 order by request_id limit $2",
+    dismiss: "delete from async.request where request_id = any ($1)",
+    sweep: "select * from async.lead_sweep($1, $2)",
+    register: "insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
+        select $1, s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz
+        from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[])
+          as s(slot, target, connection_string, role, pid, backend_start)
+        returning pid, target, session_id",
+    forget: "delete from async.session where session_id = any ($1)",
+    lanes: "select * from async.discover_lanes()",
+    touched: "select async.take_touched()",
+    look: "select c.enabled, l.resign_epoch, async.latch_number() as latch,
+          exists (select from async.request) as asked, clock_timestamp() as now,
+          concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured
+        from async.control c
+        cross join async.leader l
+        cross join (select count(*) as n, sum(i.xmin::text::numeric) as x from async.target i) t
+        cross join (select count(*) as n, sum(i.xmin::text::numeric) as x from async.concurrency_pool i) p",
+    fall_asleep: "select pg_try_advisory_lock(async.lock_class(), 2)",
+    wake_up: "select pg_advisory_unlock(async.lock_class(), 2)",
+    left_offers: "select o.task_id from unnest($1::bigint[]) as o(task_id)
+        where not exists (select from async.offer f where f.task_id = o.task_id)",
+    routines: "select async.run_routines($1::text::async.routine_type_t)",
+    serve_latch: "select from async.serve_latch($1)",
+    publish: "select from async.lead_publish($1, $2, $3, $4, $5, $6, $7)",
+    maintain: "select * from async.lead_maintain($1, $2)",
+    log: "select from async.log_quiet($1, $2)",
+    goodbye: "select from async.lead_goodbye($1)",
+}

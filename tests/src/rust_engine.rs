@@ -1,0 +1,174 @@
+//! The Rust engine: a process of `pgasync run`.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pgasync_store::{Notice, Session, Settings};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use crate::database::Database;
+use crate::engine::{Engine, Outcome};
+use crate::signal::{Signal, send};
+use crate::wait::PATIENCE;
+
+/// What running queries get when a test stops the engine.
+const DRAIN_SECONDS: &str = "3";
+
+/// Exit codes that say that it did not come to lead, or does not lead any more; see `pgasync run --help`.
+const ENDED_IN_ORDER: [i32; 3] = [0, 3, 4];
+
+/// `pgasync run` in a process of its own; killed when this is dropped.
+#[derive(Debug)]
+pub struct RustEngine {
+    settings: Settings,
+    said: Arc<Mutex<Vec<String>>>,
+    process: Option<Child>,
+}
+
+impl RustEngine {
+    /// Starts it with arguments of one's own.
+    ///
+    /// # Panics
+    /// When it runs already, or is not built.
+    pub fn start_with(&mut self, arguments: &[&str]) {
+        assert!(self.process.is_none(), "the engine runs already");
+        let mut process = Command::new(program())
+            .args(["run", "--log", "debug", "--drain-timeout", DRAIN_SECONDS, "--server"])
+            .arg(self.settings.conninfo())
+            .args(arguments)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("pgasync does not start ({error}): build it with cargo build -p pgasync"));
+        let said = Arc::clone(&self.said);
+        let stderr = process.stderr.take().expect("it is piped");
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if env::var_os("PGASYNC_SHOW").is_some() {
+                    eprintln!("{line}");
+                }
+                said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        self.process = Some(process);
+    }
+
+    /// The process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        let id = self.process.as_ref().and_then(Child::id).expect("the engine runs");
+        i32::try_from(id).expect("process ids are small")
+    }
+
+    /// What it wrote, line by line.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The backend of the session that leads, as it says.
+    fn backend(&self) -> Option<i32> {
+        let lines = self.lines();
+        let line = lines.iter().rev().find(|line| line.contains("leading epoch=") || line.contains("the lead stands"))?;
+        let (_, rest) = line.split_once("pid=")?;
+        rest.split_whitespace().next()?.parse().ok()
+    }
+
+    async fn administrator(&self) -> Session {
+        self.settings.connect().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl Engine for RustEngine {
+    const NAME: &'static str = "rust";
+
+    fn attach(database: &Database) -> Self {
+        Self { settings: database.settings(), said: Arc::default(), process: None }
+    }
+
+    async fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    async fn start_forced(&mut self) {
+        self.start_with(&["--force"]);
+    }
+
+    async fn stop(&mut self) -> Outcome {
+        send(Signal::Terminate, self.pid());
+        self.wait_until_ended().await
+    }
+
+    async fn crash(&mut self) {
+        send(Signal::Kill, self.pid());
+        self.wait_until_ended().await;
+    }
+
+    /// Ended by an administrator its session alone would come back, and the lead with it: the process goes, too.
+    async fn terminate(&mut self) {
+        send(Signal::Stop, self.pid());
+        if let Some(backend) = self.backend() {
+            let sql = "select pg_terminate_backend($1)";
+            self.administrator().await.query(sql, &[&backend]).await.expect("a superuser may signal");
+        }
+        self.crash().await;
+    }
+
+    async fn is_leading(&self) -> bool {
+        let Some(backend) = self.backend() else { return false };
+        let sql = "select coalesce((select pid from async.control) = $1, false)";
+        let published = self.administrator().await.query_one(sql, &[&backend]).await.expect("control is readable");
+        published.get(0)
+    }
+
+    async fn wait_until_leading(&mut self) {
+        let begin = Instant::now();
+        while !self.is_leading().await {
+            let process = self.process.as_mut().expect("the engine was started");
+            let ended = process.try_wait().expect("it can be waited for");
+            if ended.is_some() || begin.elapsed() > PATIENCE {
+                panic!("does not lead: {ended:?}, having said {:#?}", self.lines());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn wait_until_ended(&mut self) -> Outcome {
+        let mut process = self.process.take().expect("the engine was started");
+        let status = timeout(PATIENCE, process.wait())
+            .await
+            .unwrap_or_else(|_| panic!("pgasync run did not end within {PATIENCE:?}: {:#?}", self.lines()))
+            .expect("it can be waited for");
+        match status.code() {
+            Some(code) if ENDED_IN_ORDER.contains(&code) => Outcome::Returned,
+            _ => Outcome::Failed(format!("{status}: {:?}", self.lines().last())),
+        }
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        let notice = |text: String| Notice::Message { severity: "NOTICE".to_owned(), text };
+        self.lines().into_iter().map(notice).collect()
+    }
+}
+
+/// The binary that was built beside this one, unless `PGASYNC_BIN` names another.
+fn program() -> PathBuf {
+    if let Some(named) = env::var_os("PGASYNC_BIN") {
+        return named.into();
+    }
+    let this = env::current_exe().expect("a running program has a name");
+    let folder = this.ancestors().nth(2).expect("tests lie in deps, below the binaries");
+    folder.join("pgasync")
+}
