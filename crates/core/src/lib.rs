@@ -1,5 +1,6 @@
 //! What pgasync knows, free of IO.
 
+mod config;
 mod names;
 mod orchestrator;
 mod plan;
@@ -9,6 +10,11 @@ mod simulation;
 mod task;
 mod time;
 
+pub use config::document::{ControlEntry, Document, PoolEntry, TargetEntry};
+pub use config::interval::parse_interval;
+pub use config::{
+    Configuration, Control, PoolConfiguration, Problem, Refused, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration,
+};
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
 pub use orchestrator::Orchestrator;
 pub use orchestrator::command::Command;

@@ -1,0 +1,139 @@
+//! The configuration document: what is taken, what is refused, and where.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use pgasync_core::{Configuration, Document, PoolName, Refused, Span, TargetName};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn apply(configuration: &mut Configuration, document: &Value) -> Result<(), Refused> {
+    configuration.apply(&Document::from_json(document)?)
+}
+
+fn refused(document: &Value) -> String {
+    let mut configuration = Configuration::default();
+    apply(&mut configuration, &json!({"targets": [{"target": "a", "connection_string": "x"}]})).unwrap();
+    let before = configuration.clone();
+    let refused = apply(&mut configuration, document).unwrap_err();
+    assert_eq!(configuration, before, "a refused document changes nothing");
+    refused.to_string()
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let fresh = Configuration::default();
+    assert_eq!(fresh.control.workers, 20);
+    assert_eq!(fresh.control.idle_sleep, Span::seconds(1));
+    assert_eq!(fresh.control.task_keep_duration, Span::seconds(30 * 86_400));
+    assert_eq!(fresh.targets["async.self"].max_concurrency, 4);
+}
+
+#[test]
+fn what_is_left_out_keeps_its_value_and_lists_are_whole() {
+    let mut configuration = Configuration::default();
+    let first = json!({
+        "control": {"workers": 5, "idle_sleep": 0.5, "default_timeout": "2 hours", "paused": null},
+        "targets": [
+            {"target": "a", "connection_string": "dbname=a", "max_workers": 3},
+            {"target": "b", "connection_string": "dbname=b", "asynchronous_finish": true},
+        ],
+        "concurrency_pools": [{"concurrency_pool": "p", "max_workers": 2}],
+    });
+    apply(&mut configuration, &first).unwrap();
+    apply(&mut configuration, &json!({"control": {"workers": 6}, "targets": [{"target": "b"}]})).unwrap();
+    let settings = configuration.settings();
+    assert_eq!(settings.workers, 6);
+    assert_eq!(configuration.control.idle_sleep, Span::millis(500));
+    assert!(configuration.targets["a"].retired && !configuration.targets["b"].retired);
+    assert!(configuration.targets["b"].asynchronous_finish);
+    assert!(!configuration.targets["async.self"].retired, "the server itself remains");
+    assert!(!configuration.pools["p"].retired, "a missing key changes nothing");
+    assert_eq!(settings.limit(&PoolName::new("a").unwrap()), 3, "a retired target finishes what it has");
+    assert_eq!(settings.limit(&PoolName::new("b").unwrap()), 8);
+    assert_eq!(settings.limit(&PoolName::new("p").unwrap()), 2);
+    assert_eq!(settings.limit(&PoolName::new("other").unwrap()), 4);
+    assert_eq!(settings.timeout(&TargetName::new("b").unwrap()), Some(Span::seconds(7_200)));
+    apply(&mut configuration, &json!({"concurrency_pools": []})).unwrap();
+    assert!(configuration.pools["p"].retired);
+}
+
+#[test]
+fn every_refusal_names_its_path() {
+    for (document, path) in [
+        (json!([]), "the document: this should be an object"),
+        (json!({"contol": {}}), "contol: there is no such setting"),
+        (json!({"control": 3}), "control: this should be an object"),
+        (json!({"control": {"workers": "many"}}), "control.workers: this should be a whole number"),
+        (json!({"control": {"workers": 2.5}}), "control.workers: this should be a whole number"),
+        (json!({"control": {"workers": 0}}), "control.workers: this should be a whole number from 1"),
+        (json!({"control": {"workers": 4_294_967_296_i64}}), "control.workers: this should be a whole number from 1"),
+        (json!({"control": {"idle_sleep": 0}}), "control.idle_sleep: this should be a length of time above zero"),
+        (json!({"control": {"task_keep_duration": "-1 day"}}), "control.task_keep_duration: this should be a length"),
+        (json!({"control": {"default_timeout": "a while"}}), "control.default_timeout: this should be a number of"),
+        (json!({"control": {"self_target": " "}}), "control.self_target: this should be a name"),
+        (json!({"control": {"debug_log": 1}}), "control.debug_log: this should be true or false"),
+        (json!({"targets": {}}), "targets: this should be an array"),
+        (json!({"targets": [{}]}), "targets[0].target: this is required"),
+        (json!({"targets": [{"target": "new"}]}), "targets[0].connection_string: this is required"),
+        (json!({"targets": [{"target": "a"}, {"target": "a"}]}), "targets[1].target: \"a\" is given twice"),
+        (json!({"targets": [{"target": "a", "max_workers": 0}]}), "targets[0].max_workers: this should be"),
+        (json!({"targets": [{"target": "a", "max_concurrency": -1}]}), "targets[0].max_concurrency: this should be"),
+        (
+            json!({"targets": [{"target": "a", "max_workers": 1, "max_concurrency": 2}]}),
+            "targets[0].max_concurrency: max",
+        ),
+        (json!({"targets": [{"target": "a", "size": 2}]}), "targets[0].size: there is no such setting"),
+        (
+            json!({"concurrency_pools": [{"concurrency_pool": "p"}]}),
+            "concurrency_pools[0].max_workers: this is required",
+        ),
+        (json!({"concurrency_pools": [{"max_workers": 1}]}), "concurrency_pools[0].concurrency_pool: this is required"),
+        (json!({"concurrency_pools": [7]}), "concurrency_pools[0]: this should be an object"),
+    ] {
+        let said = refused(&document);
+        assert!(said.starts_with(path), "{document}\n says: {said}\n want: {path}");
+    }
+}
+
+#[test]
+fn rows_can_be_put_back() {
+    let mut configuration = Configuration::default();
+    let document = json!({
+        "control": {"workers": 3, "pid": 77, "running_since": "2030-01-01", "version": "1", "startup_routines": []},
+        "targets": [
+            {"target": "async.self", "max_concurrency": 4, "connection_string": "host=localhost",
+             "asynchronous_finish": false, "default_timeout": null, "concurrency_track_yielded": false},
+        ],
+        "concurrency_pools": [{"concurrency_pool": "p", "max_workers": 2, "retired": true}],
+    });
+    apply(&mut configuration, &document).unwrap();
+    assert!(configuration.pools["p"].retired);
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let keys = ["control", "targets", "concurrency_pools", "workers", "target", "max_workers", "idle_sleep", "x"];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((prop::sample::select(keys.to_vec()), inner), 0..5)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_document_is_taken_by_half(document in any_json()) {
+        let mut configuration = Configuration::default();
+        if apply(&mut configuration, &document).is_err() {
+            prop_assert_eq!(configuration, Configuration::default());
+        }
+    }
+}
