@@ -13,12 +13,14 @@ declare
   v_failed int := 0;
 begin
   for v_lane in
-    select l.pool, l.target, t.target is null or not t.configured as unknown, t.last_error, c.target_patience
+    -- A target that was configured a moment ago is not in the leader's memory yet.
+    select l.pool, l.target, g.target is null as unknown, t.last_error, c.target_patience
     from pg_temp.leader_lane l
     cross join async.control c
+    left join async.target g on g.target = l.target
     left join pg_temp.leader_target t on t.target = l.target
     where not l.exhausted and not l.pullable
-      and (t.target is null or not t.configured or t.down_since <= in_now - c.target_patience)
+      and (g.target is null or t.down_since <= in_now - c.target_patience)
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
