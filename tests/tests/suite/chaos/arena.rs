@@ -1,0 +1,203 @@
+//! Where servers are killed: a server on one cluster, two targets on another, an engine, a client and an observer.
+
+use std::time::{Duration, Instant};
+
+use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, Signal, Target, send};
+use serde_json::json;
+use tokio::task::block_in_place;
+use tokio::time::sleep;
+
+use super::client::Client;
+use super::judge::{Allowed, judge};
+use super::observer::{Observer, SAMPLE_INTERVAL};
+use super::seed::Seed;
+use super::workload::{self, IN_FLIGHT_MIN, POOLS, WORKERS};
+
+/// How long it may take until everything that was pushed is finished.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long a postmaster may take to notice that a backend died.
+const RESTART_WITHIN: Duration = Duration::from_secs(2);
+
+/// What dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kill {
+    /// The process that leads, by kill -9; where that is a backend its server starts anew.
+    Leader,
+    /// The session that leads is terminated; the server lives on.
+    Session,
+    /// The server's postmaster, by kill -9.
+    Server,
+    /// A backend that runs a task, by kill -9: the targets' server starts anew.
+    TargetBackend,
+    /// The targets' postmaster, by kill -9.
+    Targets,
+}
+
+impl Kill {
+    pub(super) const ALL: [Self; 5] = [Self::Leader, Self::Session, Self::Server, Self::TargetBackend, Self::Targets];
+
+    fn ends_leader(self) -> bool {
+        matches!(self, Self::Leader | Self::Session | Self::Server)
+    }
+}
+
+/// Fields are dropped in this order: whoever uses a cluster before the cluster.
+pub(super) struct Arena<E> {
+    pub(super) engine: E,
+    pub(super) seed: Seed,
+    pub(super) observer: Observer,
+    client: Client,
+    pub(super) database: Database,
+    pub(super) targets: [Target; 2],
+    server: PrivateCluster,
+    elsewhere: PrivateCluster,
+}
+
+impl<E: Engine> Arena<E> {
+    /// Clusters, databases, an engine that leads, and tasks that run.
+    pub(super) async fn open() -> Self {
+        Self::open_with("").await
+    }
+
+    /// The same with an engine that `changes`, statements run after installing, made another one.
+    pub(super) async fn open_with(changes: &str) -> Self {
+        let mut seed = Seed::of_this_run();
+        let small = ["shared_buffers=32MB", "max_connections=200", "autovacuum=off"];
+        let (server, elsewhere) = block_in_place(|| (PrivateCluster::start(&small), PrivateCluster::start(&small)));
+        let targets = [Target::create_on(&elsewhere).await, Target::create_on(&elsewhere).await];
+        for target in &targets {
+            workload::prepare(target).await;
+        }
+        let database = Database::create_on(&server).await;
+        database.run(changes).await;
+        let [left, right] = &targets;
+        database
+            .configure(&json!({
+                "control": {"workers": WORKERS, "idle_sleep": 0.1},
+                "targets": [
+                    {"target": "left", "connection_string": left.conninfo(), "max_workers": POOLS[0].1},
+                    {"target": "right", "connection_string": right.conninfo(), "max_workers": POOLS[1].1}],
+                "concurrency_pools": [{"concurrency_pool": "shared", "max_workers": POOLS[2].1}],
+            }))
+            .await;
+        let mut engine = E::attach(&database);
+        engine.lead().await;
+        let client = Client::of(database.settings(), seed.fork());
+        let observer = Observer::of(&elsewhere);
+        Self { engine, seed, observer, client, database, targets, server, elsewhere }
+    }
+
+    /// Waits until many tasks run, and a random moment longer.
+    pub(super) async fn wait_until_busy(&mut self) {
+        self.wait_for_running(IN_FLIGHT_MIN).await;
+        sleep(Duration::from_millis(self.seed.below(300))).await;
+    }
+
+    /// Waits until as many tasks run at the targets.
+    pub(super) async fn wait_for_running(&self, count: usize) {
+        let begin = Instant::now();
+        while self.observer.pids().len() < count {
+            if begin.elapsed() > PATIENCE {
+                let report = self.database.report().await;
+                panic!("only {} of {count} tasks run\n{:?}\n{report}", self.observer.pids().len(), self.observer);
+            }
+            sleep(SAMPLE_INTERVAL).await;
+        }
+    }
+
+    /// Kills; what was killed is up again afterwards, except for the engine.
+    pub(super) async fn kill(&mut self, what: Kill) {
+        match what {
+            Kill::Leader => self.engine.crash().await,
+            Kill::Session => self.engine.terminate().await,
+            Kill::Server => {
+                self.server.kill();
+                self.engine.wait_until_ended().await;
+                block_in_place(|| self.server.restart());
+            }
+            Kill::TargetBackend => {
+                self.wait_for_running(1).await;
+                let pid = *self.seed.pick(&self.observer.pids());
+                // It may just have ended; whichever is there now will do.
+                if !send(Signal::Kill, pid) {
+                    self.observer.pids().first().map(|&pid| send(Signal::Kill, pid));
+                }
+            }
+            Kill::Targets => {
+                self.elsewhere.kill();
+                sleep(Duration::from_millis(self.seed.below(700))).await;
+                block_in_place(|| self.elsewhere.restart());
+            }
+        }
+        match what {
+            Kill::Leader => {
+                // Where that was a backend, the postmaster notices a moment later, and ends everybody.
+                let begin = Instant::now();
+                while !self.database.session().is_closed() && begin.elapsed() < RESTART_WITHIN {
+                    sleep(Duration::from_millis(5)).await;
+                }
+                self.reach_server().await;
+            }
+            Kill::Server => self.reach_server().await,
+            Kill::Session | Kill::TargetBackend | Kill::Targets => (),
+        }
+    }
+
+    /// Kills, and has the engine lead again.
+    pub(super) async fn kill_and_recover(&mut self, what: Kill) {
+        self.kill(what).await;
+        if what.ends_leader() {
+            self.lead_again().await;
+        }
+    }
+
+    /// Starts the engine again, once nobody leads.
+    pub(super) async fn lead_again(&mut self) {
+        self.database.wait_for("select async.leader_pid() is null").await;
+        self.engine.lead().await;
+    }
+
+    /// Waits until the targets have no session of an engine.
+    pub(super) async fn wait_until_no_session_is_left(&self) {
+        let begin = Instant::now();
+        let sql = "select application_name || ': ' || query from pg_stat_activity
+             where application_name like 'pgasync/%'";
+        loop {
+            let rows = self.targets[0].session().query(sql, &[]).await.expect("pg_stat_activity is readable");
+            if rows.is_empty() {
+                return;
+            }
+            assert!(begin.elapsed() < PATIENCE, "a session is left: {}", rows[0].get::<_, String>(0));
+            sleep(SAMPLE_INTERVAL).await;
+        }
+    }
+
+    /// Opens the helpers' session anew, when the server answers again.
+    async fn reach_server(&mut self) {
+        let begin = Instant::now();
+        while let Err(error) = self.database.settings().connect().await {
+            assert!(begin.elapsed() < PATIENCE, "the server does not come back: {error}");
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.database.reconnect().await;
+    }
+
+    /// Ends the pushing, waits until every task is finished, and says which promises were broken.
+    pub(super) async fn settle(&mut self, allowed: Allowed) -> Vec<String> {
+        let book = self.client.end().await;
+        let finished = "select not exists (select from async.task where processed is null)";
+        self.database.wait_for_within(finished, SETTLE_PATIENCE).await;
+        for target in &mut self.targets {
+            target.reconnect().await;
+        }
+        judge(&self.database, &self.targets, &book, &self.observer, allowed).await
+    }
+
+    /// Settles, and insists that every promise was kept.
+    pub(super) async fn assert_promises_kept(&mut self, allowed: Allowed) {
+        let broken = self.settle(allowed).await;
+        assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), self.database.report().await);
+        self.engine.stop().await;
+    }
+}

@@ -1,0 +1,130 @@
+//! Places between claim, mark, send, result and record where the SQL engine can be held.
+//!
+//! The functions of an installed schema are replaced by ones that call the originals: the project's SQL knows nothing
+//! of it.
+
+use std::time::{Duration, Instant};
+
+use pgasync_tests::{Database, PATIENCE};
+use tokio::time::sleep;
+
+/// A place, named by what has been done there, and what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Point {
+    /// Claims are written, not committed.
+    Claiming,
+    /// Claims are committed, marks are not written.
+    Claimed,
+    /// Marks are written, not committed.
+    Marking,
+    /// Marks are committed, nothing is sent.
+    Marked,
+    /// Some queries are sent.
+    Sending,
+    /// All are sent.
+    Sent,
+    /// Results are read, not recorded.
+    Ended,
+    /// Results are recorded, not committed.
+    Recording,
+}
+
+impl Point {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Claiming,
+        Self::Claimed,
+        Self::Marking,
+        Self::Marked,
+        Self::Sending,
+        Self::Sent,
+        Self::Ended,
+        Self::Recording,
+    ];
+
+    /// The statements that put all of them into a schema.
+    pub(super) fn install() -> String {
+        let mut sql = HOLD.to_owned();
+        for (function, before, after) in [
+            ("write_claims", None, Some(Self::Claiming)),
+            ("mark_launches", Some(Self::Claimed), Some(Self::Marking)),
+            ("send_launches", Some(Self::Marked), Some(Self::Sent)),
+            ("classify_query", Some(Self::Sending), None),
+            ("record_results", Some(Self::Ended), Some(Self::Recording)),
+        ] {
+            let name = |point: Option<Self>| point.map_or_else(String::new, |point| format!("{point:?}"));
+            sql += &format!("call chaos.wrap('{function}', '{}', '{}');\n", name(before), name(after));
+        }
+        sql
+    }
+
+    /// Has the leader stop here, and waits until it does.
+    pub(super) async fn hold(self, database: &Database) {
+        let passed = "select last_value from chaos.reached";
+        let before = database.number(passed).await;
+        database.run(&format!("insert into chaos.armed values ('{self:?}')")).await;
+        let begin = Instant::now();
+        while database.number(passed).await == before {
+            assert!(begin.elapsed() < PATIENCE, "{self:?} is never reached\n{}", database.report().await);
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets whoever waits here go on, and others pass.
+    pub(super) async fn release(database: &Database) {
+        database.run("truncate chaos.armed").await;
+    }
+}
+
+const HOLD: &str = r"
+create schema chaos;
+create table chaos.armed (point text);
+-- A sequence, since others see at once that it moved.
+create sequence chaos.reached;
+select nextval('chaos.reached');
+
+create function chaos.pass(in_point text) returns void language plpgsql as $$
+begin
+  if in_point = '' or not exists (select from chaos.armed a where a.point = in_point)
+    or to_regclass('pg_temp.leader_slot') is null
+  then
+    return;
+  end if;
+  -- Not at the first query that is sent, and not where there is nothing to record.
+  if in_point = 'Sending' and random() < 0.7
+    or in_point = 'Ended' and not exists (select from pg_temp.leader_slot s where s.state = 'ended')
+  then
+    return;
+  end if;
+  perform nextval('chaos.reached');
+  while exists (select from chaos.armed a where a.point = in_point) loop
+    perform pg_sleep(0.01);
+  end loop;
+end
+$$;
+
+create procedure chaos.wrap(in_name text, in_before text, in_after text) language plpgsql as $$
+declare
+  v_function record;
+begin
+  select p.oid, p.pronargs, pg_get_function_arguments(p.oid) as arguments,
+    pg_get_function_identity_arguments(p.oid) as identity, pg_get_function_result(p.oid) as result
+  into strict v_function
+  from pg_proc p where p.pronamespace = 'async'::regnamespace and p.proname = in_name;
+  execute format('alter function async.%I(%s) rename to %I',
+    in_name, v_function.identity, in_name || '_original');
+  execute format(
+    'create function async.%I(%s) returns %s language plpgsql as $w$ %s begin perform chaos.pass(%L); %s '
+    'async.%I(%s); %s %s end $w$',
+    in_name, v_function.arguments, v_function.result,
+    case when v_function.result <> 'void' then 'declare v_result ' || v_function.result || ';' end,
+    in_before,
+    case when v_function.result = 'void' then 'perform' else 'v_result :=' end,
+    in_name || '_original',
+    (select string_agg('$' || n, ', ' order by n) from generate_series(1, v_function.pronargs) n),
+    case when in_name = 'record_results'
+      then format('if v_result > 0 then perform chaos.pass(%L); end if;', in_after)
+      else format('perform chaos.pass(%L);', in_after) end,
+    case when v_function.result <> 'void' then 'return v_result;' end);
+end
+$$;
+";

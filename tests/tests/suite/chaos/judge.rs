@@ -1,0 +1,219 @@
+//! Which promises were broken, once everything has settled.
+
+use std::collections::{BTreeMap, HashMap};
+
+use pgasync_tests::{Database, Target};
+
+use super::client::{Book, FROZEN_PART};
+use super::observer::Observer;
+use super::workload::{Kind, POOLS, WORKERS};
+
+/// What a scenario may do to tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// No task is launched twice.
+    OneLaunch,
+    /// A leader that stopped in order has paused what ran: such a task runs again, once for each of its claims.
+    Pauses,
+}
+
+/// As many of a kind of complaint are spelled out.
+const EXAMPLES_MAX: usize = 5;
+
+#[derive(Debug)]
+struct Row {
+    id: i64,
+    kind: Kind,
+    pool: String,
+    status: Option<String>,
+    failed: Option<bool>,
+    tracked: Option<bool>,
+    run: i32,
+    error: String,
+    frozen: String,
+}
+
+/// What the ledgers say about one task, in seconds.
+#[derive(Debug, Default)]
+struct Trace {
+    starts: Vec<f64>,
+    ends: Vec<f64>,
+    effects: usize,
+}
+
+pub(super) async fn judge(
+    database: &Database,
+    targets: &[Target],
+    book: &Book,
+    observer: &Observer,
+    allowed: Allowed,
+) -> Vec<String> {
+    let rows = read_rows(database).await;
+    let traces = read_ledgers(targets).await;
+    let mut broken = Complaints::default();
+    judge_rows(&rows, &traces, book, allowed, &mut broken);
+    judge_history(&rows, book, &mut broken);
+    judge_overlaps(&rows, &traces, &mut broken);
+    assert!(observer.samples() > 100, "the observer looked only {} times", observer.samples());
+    observer.excesses().into_iter().for_each(|excess| broken.add("more at once than may", excess));
+    judge_occupancy(database, &mut broken).await;
+    eprintln!("{} tasks, {:?}, at most {:?} at once", rows.len(), by_status(&rows), observer.most());
+    broken.in_words()
+}
+
+/// Complaints by what they are about.
+#[derive(Debug, Default)]
+struct Complaints(BTreeMap<&'static str, Vec<String>>);
+
+impl Complaints {
+    fn add(&mut self, about: &'static str, text: String) {
+        self.0.entry(about).or_default().push(text);
+    }
+
+    fn in_words(self) -> Vec<String> {
+        let line = |(about, all): (_, Vec<String>)| {
+            format!("{about}: {} times, {}", all.len(), all[..all.len().min(EXAMPLES_MAX)].join("; "))
+        };
+        self.0.into_iter().map(line).collect()
+    }
+}
+
+/// Each task's end fits what it did.
+fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, book: &Book, allowed: Allowed, broken: &mut Complaints) {
+    let nothing = Trace::default();
+    for row in rows {
+        let trace = traces.get(&row.id).unwrap_or(&nothing);
+        let launches_max = match allowed {
+            Allowed::OneLaunch => 1,
+            Allowed::Pauses => usize::try_from(row.run).expect("runs are counted"),
+        };
+        if trace.starts.len() > launches_max {
+            broken.add("started twice", format!("{row:?} {trace:?}"));
+        }
+        if trace.effects > 1 || trace.ends.len() > 1 {
+            broken.add("committed twice", format!("{row:?} {trace:?}"));
+        }
+        if row.failed != row.status.as_ref().map(|status| status != "FINISHED") || row.tracked == Some(true) {
+            broken.add("half finished", format!("{row:?}"));
+        }
+        let as_it_should = match row.status.as_deref() {
+            Some("FINISHED") => match row.kind {
+                Kind::Run => trace.ends.len() == 1,
+                Kind::Effect => trace.effects == 1,
+                Kind::Fail => false,
+            },
+            Some("FAILED") => {
+                row.error.starts_with("outcome unknown")
+                    || row.kind == Kind::Fail && row.error.starts_with("P0001: failed as it should")
+            }
+            // It never ran, or was stopped on the way; an effect is a single transaction, so it did not commit, unless
+            // nobody knows.
+            Some("CANCELED") => {
+                book.cancelled.contains(&row.id) && (trace.effects == 0 || row.error.contains("outcome unknown"))
+            }
+            _ => false,
+        };
+        if !as_it_should {
+            broken.add("ended as it should not", format!("{row:?} {trace:?}"));
+        }
+    }
+}
+
+/// Nothing that was confirmed is lost, and nothing that was finished changes.
+fn judge_history(rows: &[Row], book: &Book, broken: &mut Complaints) {
+    let by_id: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
+    for id in &book.pushed {
+        if !by_id.contains_key(id) {
+            broken.add("lost a committed push", id.to_string());
+        }
+    }
+    for (id, frozen) in &book.frozen {
+        if by_id.get(id).is_none_or(|row| row.frozen != *frozen) {
+            broken.add("changed after it was finished", format!("{:?}", by_id.get(id)));
+        }
+    }
+}
+
+/// The ledgers give intervals in which tasks ran for certain: no more of them overlap than may.
+fn judge_overlaps(rows: &[Row], traces: &HashMap<i64, Trace>, broken: &mut Complaints) {
+    for (pool, limit) in POOLS.iter().copied().chain([("all", WORKERS)]) {
+        let mut edges = Vec::new();
+        for row in rows.iter().filter(|row| pool == "all" || row.pool == pool) {
+            if let Some(Trace { starts, ends, .. }) = traces.get(&row.id)
+                && let ([.., start], [end]) = (&starts[..], &ends[..])
+            {
+                edges.extend([(*start, 1_i64), (*end, -1)]);
+            }
+        }
+        edges.sort_by(|a, b| a.partial_cmp(b).expect("times are numbers"));
+        let mut running = 0;
+        let most = edges.iter().map(|(_, step)| {
+            running += step;
+            running
+        });
+        let most = most.max().unwrap_or(0);
+        if most > i64::from(limit) {
+            broken.add("more at once than may", format!("{most} of {pool} by the ledger, {limit} may"));
+        }
+    }
+}
+
+/// The engine itself is of the same opinion, and had no trouble.
+async fn judge_occupancy(database: &Database, broken: &mut Complaints) {
+    database.wait_for("select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker").await;
+    for (about, sql) in [
+        ("a pool is occupied", "select i::text from async.v_concurrency_pool_info i where i.workers <> 0"),
+        ("a worker is busy", "select w::text from async.worker w where w.task_id is not null"),
+        ("a request is left", "select r::text from async.request r join async.task t using (task_id)"),
+        ("the engine logged an error", "select l::text from async.server_log l where l.level = 'ERROR'"),
+    ] {
+        for row in database.rows(sql, &[]).await {
+            broken.add(about, row.get(0));
+        }
+    }
+}
+
+async fn read_rows(database: &Database) -> Vec<Row> {
+    let sql = format!(
+        "select t.task_id, t.task_data->>'kind', coalesce(t.concurrency_pool, t.target), t.finish_status::text,
+           t.failed, t.tracked, t.run, coalesce(t.processing_error, ''), {FROZEN_PART}
+         from async.task t order by t.task_id"
+    );
+    let read = |row: &tokio_postgres::Row| Row {
+        id: row.get(0),
+        kind: Kind::named(row.get(1)),
+        pool: row.get(2),
+        status: row.get(3),
+        failed: row.get(4),
+        tracked: row.get(5),
+        run: row.get(6),
+        error: row.get(7),
+        frozen: row.get(8),
+    };
+    database.rows(&sql, &[]).await.iter().map(read).collect()
+}
+
+async fn read_ledgers(targets: &[Target]) -> HashMap<i64, Trace> {
+    let mut traces: HashMap<i64, Trace> = HashMap::new();
+    let sql = "select split_part(mark, ' ', 1), split_part(mark, ' ', 2)::bigint, extract(epoch from at)::float8
+         from ledger order by at";
+    for target in targets {
+        for row in target.session().query(sql, &[]).await.expect("the ledger is readable") {
+            let trace = traces.entry(row.get(1)).or_default();
+            match row.get(0) {
+                "start" => trace.starts.push(row.get(2)),
+                "end" => trace.ends.push(row.get(2)),
+                _ => trace.effects += 1,
+            }
+        }
+    }
+    traces
+}
+
+fn by_status(rows: &[Row]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        *counts.entry(row.status.as_deref().unwrap_or("none")).or_default() += 1;
+    }
+    counts
+}

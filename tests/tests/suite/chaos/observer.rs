@@ -1,0 +1,126 @@
+//! What the targets themselves see: how many queries of each pool run at one instant.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pgasync_store::{Session, Settings};
+use pgasync_tests::Cluster;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::workload::{POOLS, WORKERS};
+
+/// How long it waits between two looks.
+pub(super) const SAMPLE_INTERVAL: Duration = Duration::from_millis(8);
+
+/// Samples `pg_stat_activity` of the targets' cluster until it is dropped.
+#[derive(Debug)]
+pub(super) struct Observer {
+    seen: Arc<Mutex<Seen>>,
+    sampling: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    samples: u64,
+    /// The pids of the last sample.
+    pids: Vec<i32>,
+    /// The most that was seen of each pool, and of all.
+    most: BTreeMap<String, usize>,
+}
+
+/// A query that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Query {
+    pool: String,
+    pid: i32,
+    started: String,
+}
+
+impl Observer {
+    pub(super) fn of(cluster: &Cluster) -> Self {
+        let seen = Arc::default();
+        let sampling = tokio::spawn(sample(cluster.settings("postgres"), Arc::clone(&seen)));
+        Self { seen, sampling }
+    }
+
+    /// Processes at the targets that run a task now.
+    pub(super) fn pids(&self) -> Vec<i32> {
+        self.seen().pids.clone()
+    }
+
+    /// How often it looked.
+    pub(super) fn samples(&self) -> u64 {
+        self.seen().samples
+    }
+
+    /// The most that was seen of each pool, and of all.
+    pub(super) fn most(&self) -> BTreeMap<String, usize> {
+        self.seen().most.clone()
+    }
+
+    /// Limits that were exceeded, in words.
+    pub(super) fn excesses(&self) -> Vec<String> {
+        let seen = self.seen();
+        let limits = POOLS.iter().chain(&[("all", WORKERS)]);
+        limits
+            .filter_map(|&(pool, limit)| {
+                let most = seen.most.get(pool).copied().unwrap_or(0);
+                (most > limit as usize).then(|| format!("{most} queries of pool {pool} ran at once, {limit} may"))
+            })
+            .collect()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.sampling.abort();
+    }
+}
+
+async fn sample(settings: Settings, seen: Arc<Mutex<Seen>>) {
+    let mut before = HashSet::new();
+    loop {
+        // The cluster may be down at the moment: then nothing runs there.
+        let Ok(session) = settings.connect().await else {
+            sleep(SAMPLE_INTERVAL).await;
+            continue;
+        };
+        while let Ok(now) = queries(&session).await {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).note(&now, &before);
+            before = now;
+            sleep(SAMPLE_INTERVAL).await;
+        }
+        before = HashSet::new();
+    }
+}
+
+impl Seen {
+    /// `pg_stat_activity` is no snapshot of one instant, so only queries that also ran in the sample before are
+    /// counted: all of those did run at once.
+    fn note(&mut self, now: &HashSet<Query>, before: &HashSet<Query>) {
+        self.samples += 1;
+        self.pids = now.iter().map(|query| query.pid).collect();
+        let mut counts = BTreeMap::new();
+        for query in now.intersection(before) {
+            *counts.entry(query.pool.as_str()).or_insert(0) += 1;
+            *counts.entry("all").or_insert(0) += 1;
+        }
+        for (pool, count) in counts {
+            let most = self.most.entry(pool.to_owned()).or_insert(0);
+            *most = count.max(*most);
+        }
+    }
+}
+
+async fn queries(session: &Session) -> Result<HashSet<Query>, tokio_postgres::Error> {
+    let sql = "select substring(query from 'pool:([a-z]+)'), pid, query_start::text from pg_stat_activity
+         where application_name like 'pgasync/%' and state = 'active' and query ~ 'pool:[a-z]+'";
+    let rows = session.query(sql, &[]).await?;
+    Ok(rows.iter().map(|row| Query { pool: row.get(0), pid: row.get(1), started: row.get(2) }).collect())
+}

@@ -1,0 +1,66 @@
+//! Proves the tests: engines that break a promise on purpose are caught.
+
+use pgasync_tests::SqlEngine;
+
+use super::arena::{Arena, Kill};
+use super::judge::Allowed;
+
+/// How many kills it may take until the damage shows.
+const KILLS_MAX: u32 = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_sends_before_its_claim_is_committed_is_caught() {
+    let changes = "
+        alter function async.run_stages() rename to run_stages_original;
+        create function async.run_stages(out did int, out cancelled bool) language plpgsql as $$
+        begin
+          select r.did, r.cancelled into did, cancelled from async.run_stages_original() r;
+          if exists (select from pg_temp.leader_slot s where s.state = 'claimed') then
+            perform async.mark_launches();
+            perform async.send_launches();
+            perform pg_sleep(0.02);
+          end if;
+        end $$;";
+    kill_until(changes, Kill::Leader, "started twice").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_does_not_mark_what_it_launches_is_caught() {
+    let changes = "
+        create or replace function async.mark_launches() returns int language sql as 'select 0';";
+    kill_until(changes, Kill::Session, "started twice").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
+    let changes = "
+        create or replace function async.end_sessions(in_ids bigint[], in_how text) returns text
+        language sql as 'select in_ids::text';";
+    kill_until(changes, Kill::Session, "more at once than may").await;
+}
+
+/// Kills until the damage is done, then asserts that the judge complains of it.
+async fn kill_until(changes: &str, victim: Kill, complaint: &str) {
+    let mut arena = Arena::<SqlEngine>::open_with(changes).await;
+    let mut kills = 0;
+    while kills < KILLS_MAX && !is_damaged(&mut arena).await {
+        arena.wait_until_busy().await;
+        arena.kill_and_recover(victim).await;
+        kills += 1;
+    }
+    eprintln!("{kills} kills");
+    let broken = arena.settle(Allowed::OneLaunch).await;
+    assert!(broken.iter().any(|line| line.starts_with(complaint)), "not caught after {kills} kills: {broken:?}");
+}
+
+async fn is_damaged(arena: &mut Arena<SqlEngine>) -> bool {
+    if !arena.observer.excesses().is_empty() {
+        return true;
+    }
+    for target in &arena.targets {
+        if !target.repeated_marks().await.is_empty() {
+            return true;
+        }
+    }
+    false
+}

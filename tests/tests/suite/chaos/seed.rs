@@ -1,0 +1,52 @@
+//! Randomness that can be repeated, and how much of it.
+
+use std::env;
+use std::hash::{BuildHasher, RandomState};
+
+/// A source of random numbers. A run prints its seed; `PGASYNC_SEED` sets it.
+#[derive(Debug)]
+pub(super) struct Seed {
+    state: u64,
+}
+
+impl Seed {
+    pub(super) fn of_this_run() -> Self {
+        let given = env::var("PGASYNC_SEED").ok().and_then(|seed| seed.parse().ok());
+        let state = given.unwrap_or_else(|| RandomState::new().hash_one(0) % 1_000_000);
+        eprintln!("PGASYNC_SEED={state}");
+        Self { state }
+    }
+
+    /// Another source, so that two tasks do not disturb each other's sequence.
+    pub(super) fn fork(&mut self) -> Self {
+        Self { state: self.next() }
+    }
+
+    /// A number below `end`.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        let place = usize::try_from(self.below(items.len() as u64)).expect("a place in a slice");
+        &items[place]
+    }
+
+    /// `SplitMix64`.
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// How often a test kills: what it needs in CI, or `PGASYNC_CHAOS_ROUNDS`.
+pub(super) fn rounds(in_ci: u32) -> u32 {
+    env::var("PGASYNC_CHAOS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(in_ci)
+}

@@ -1,0 +1,83 @@
+//! Leaders that are replaced, stopped, frozen or switched off while many tasks run.
+
+use std::time::Duration;
+
+use pgasync_tests::{Engine, Outcome, Signal, SqlEngine, send};
+use tokio::time::sleep;
+
+use super::arena::Arena;
+use super::judge::Allowed;
+use super::seed::rounds;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaders_that_take_over_from_each_other_run_no_task_twice() {
+    let mut arena = Arena::<SqlEngine>::open().await;
+    for _ in 0..rounds(4) {
+        arena.wait_until_busy().await;
+        let mut next = SqlEngine::attach(&arena.database);
+        next.start_forced().await;
+        assert_eq!(arena.engine.wait_until_ended().await, Outcome::Returned);
+        next.wait_until_leading().await;
+        arena.engine = next;
+    }
+    arena.assert_promises_kept(Allowed::OneLaunch).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_leader_pauses_what_runs_and_leaves_nothing_behind() {
+    let mut arena = Arena::<SqlEngine>::open().await;
+    for _ in 0..rounds(5) {
+        arena.wait_until_busy().await;
+        assert_eq!(arena.engine.stop().await, Outcome::Returned);
+        arena.database.assert_holds("select async.leader_pid() is null").await;
+        arena
+            .database
+            .assert_holds("select not exists (select from async.task where consumed is not null and processed is null)")
+            .await;
+        arena.wait_until_no_session_is_left().await;
+        arena.lead_again().await;
+    }
+    arena.assert_promises_kept(Allowed::Pauses).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_leader_lets_what_runs_end() {
+    let mut arena = Arena::<SqlEngine>::open().await;
+    for _ in 0..rounds(3) {
+        arena.wait_until_busy().await;
+        arena.database.run("update async.control set enabled = false").await;
+        assert_eq!(arena.engine.wait_until_ended().await, Outcome::Returned);
+        arena
+            .database
+            .assert_holds("select not exists (select from async.task where consumed is not null and processed is null)")
+            .await;
+        arena.wait_until_no_session_is_left().await;
+        arena.database.run("update async.control set enabled = true").await;
+        arena.lead_again().await;
+    }
+    arena.assert_promises_kept(Allowed::OneLaunch).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_leader_that_wakes_up_does_no_harm() {
+    let mut arena = Arena::<SqlEngine>::open().await;
+    for round in 0..rounds(4) {
+        arena.wait_until_busy().await;
+        let pid = arena.engine.pid();
+        assert!(send(Signal::Stop, pid), "the leader lives");
+        sleep(Duration::from_millis(500 + arena.seed.below(1000))).await;
+        if round % 2 == 0 {
+            // Nobody can lead meanwhile, and the frozen one does not hear that it is to end.
+            let mut second = SqlEngine::attach(&arena.database);
+            second.start().await;
+            assert_eq!(second.wait_until_ended().await, Outcome::Returned);
+            arena.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
+            assert!(send(Signal::Continue, pid), "the leader lives");
+            arena.engine.wait_until_ended().await;
+            arena.lead_again().await;
+        } else {
+            assert!(send(Signal::Continue, pid), "the leader lives");
+        }
+    }
+    arena.assert_promises_kept(Allowed::OneLaunch).await;
+}

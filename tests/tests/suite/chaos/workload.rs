@@ -1,0 +1,109 @@
+//! The tasks that run while servers die, and what each writes into its target's ledger.
+
+use std::fmt::Write;
+
+use pgasync_tests::Target;
+
+use super::seed::Seed;
+
+/// Pools with their limits. `left` and `right` are targets, `shared` spans both.
+pub(super) const POOLS: [(&str, u32); 3] = [("left", 28), ("right", 28), ("shared", 16)];
+
+/// Fewer than the pools together would allow, so that both limits are felt.
+pub(super) const WORKERS: u32 = 60;
+
+/// How many tasks run at least when something is killed.
+pub(super) const IN_FLIGHT_MIN: usize = 50;
+
+/// What a task does; kept in its `task_data`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Commits a start mark, sleeps, commits an end mark: its start counts whatever becomes of it.
+    Run,
+    /// Commits a start mark, sleeps, and raises.
+    Fail,
+    /// One plain statement: its mark is there when it committed.
+    Effect,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Fail => "fail",
+            Self::Effect => "effect",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Self {
+        match name {
+            "run" => Self::Run,
+            "fail" => Self::Fail,
+            "effect" => Self::Effect,
+            _ => panic!("no kind of task: {name}"),
+        }
+    }
+
+    /// The query. `pool:NAME` in it is what the observer counts by.
+    fn query(self, pool: &str, seconds: f64) -> String {
+        match self {
+            Self::Run => format!("call run(##flow.TASK_ID##, {seconds}, 'pool:{pool}')"),
+            Self::Fail => format!("call run_and_fail(##flow.TASK_ID##, {seconds}, 'pool:{pool}')"),
+            Self::Effect => format!(
+                "insert into ledger (mark) \
+                 select 'effect ##flow.TASK_ID##' from pg_sleep({seconds}) where 'pool:{pool}' <> ''"
+            ),
+        }
+    }
+}
+
+/// What the tasks call on a target.
+pub(super) async fn prepare(target: &Target) {
+    target
+        .session()
+        .batch_execute(
+            "create procedure run(task_id bigint, seconds float8, pool text) language plpgsql as $$
+             begin
+               insert into ledger (mark) values ('start ' || task_id);
+               commit;
+               perform pg_sleep(seconds);
+               insert into ledger (mark) values ('end ' || task_id);
+               commit;
+             end $$;
+             create procedure run_and_fail(task_id bigint, seconds float8, pool text) language plpgsql as $$
+             begin
+               insert into ledger (mark) values ('start ' || task_id);
+               commit;
+               perform pg_sleep(seconds);
+               raise exception 'failed as it should';
+             end $$;",
+        )
+        .await
+        .expect("a target takes procedures");
+}
+
+/// A statement that pushes some tasks and gives their ids.
+pub(super) fn push(seed: &mut Seed, count: u32) -> String {
+    let mut sql = String::from("select t.task_id from async.push_tasks(array[");
+    for place in 0..count {
+        let kind = *seed.pick(&[Kind::Run, Kind::Run, Kind::Run, Kind::Run, Kind::Run, Kind::Effect, Kind::Fail]);
+        let target = *seed.pick(&["left", "right"]);
+        let pool = if seed.chance(20) { "shared" } else { target };
+        let longer = if seed.chance(10) { 2000 } else { 0 };
+        let seconds = f64::from(u32::try_from(300 + longer + seed.below(700)).expect("some seconds")) / 1000.0;
+        let comma = if place == 0 { "" } else { ", " };
+        let _ = write!(
+            sql,
+            "{comma}async.task({}, '{target}', '{{\"kind\": \"{}\"}}', {}, {})",
+            quoted(&kind.query(pool, seconds)),
+            kind.name(),
+            seed.below(3),
+            if pool == target { "null".to_owned() } else { quoted(pool) },
+        );
+    }
+    sql + "]) t"
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
