@@ -54,7 +54,9 @@ impl World {
 
     /// Somebody wants something of a task.
     pub(super) fn ask(&mut self) {
-        let Some(task) = self.some_task(|task| task.row.processed.is_none()) else { return };
+        let running = self.random.percent(50);
+        let like = |task: &StoredTask| task.row.processed.is_none() && (!running || task.row.consumed.is_some());
+        let Some(task) = self.some_task(like) else { return };
         let second = Some(Span::millis(self.random.spread(10, 60_000)));
         let request = match self.random.index(5) {
             0 => Request::defer(Span::millis(self.random.spread(10, 120_000))),

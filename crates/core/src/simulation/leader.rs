@@ -132,15 +132,15 @@ impl World {
     }
 
     fn send_to_target(&mut self, epoch: Epoch, command: Command) {
-        let late = self.random.percent(3);
-        let span = Span::micros(self.random.within(100, if late { 400_000 } else { 3_000 }));
+        // A cancel travels over a connection of its own, and may be late.
+        let late = self.random.percent(if matches!(command, Command::Cancel { .. }) { 40 } else { 3 });
+        let span = Span::micros(self.random.within(100, if late { 2_000_000 } else { 3_000 }));
         let now = self.now;
         let Some(leader) = self.leaders.get_mut(&epoch) else { return };
         let mut when = now + span;
         if let Command::Connect { session, target } = &command {
             leader.sessions.insert(*session, target.clone());
         }
-        // A cancel travels over a connection of its own.
         if let Command::Connect { session, .. } | Command::Launch { session, .. } | Command::Disconnect { session } =
             &command
         {

@@ -250,7 +250,8 @@ impl World {
         if !self.leaders.contains_key(&epoch) {
             return;
         }
-        if state.health != Health::Up {
+        let slow = !self.healing && self.random.percent(60);
+        if slow || state.health != Health::Up {
             return self.after(
                 Span::seconds(1),
                 Happening::Reach { leader: epoch, command: Command::Fence { target, before } },
@@ -259,8 +260,8 @@ impl World {
         let registry = &self.store.registry;
         state.sessions.retain(|key, _| key.0 >= before || !registry.contains_key(key));
         self.store.registry.retain(|key, at| key.0 >= before || *at != target);
-        let slow = Span::millis(self.random.spread(1, 3_000));
-        self.after(slow, Happening::Tell { leader: epoch, connection: None, input: Input::Fenced { target } });
+        let span = Span::millis(self.random.spread(1, 3_000));
+        self.after(span, Happening::Tell { leader: epoch, connection: None, input: Input::Fenced { target } });
     }
 
     fn fence_session(&mut self, epoch: Epoch, target: TargetName, session: SessionId) {

@@ -21,6 +21,8 @@ pub(crate) mod rejected;
 pub(crate) mod row;
 pub(crate) mod status;
 pub(crate) mod step;
+#[cfg(test)]
+mod twin;
 
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
