@@ -34,13 +34,24 @@ begin
     array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
     array_agg(l.after_priority) as priorities, array_agg(l.after_entered) as entered,
     array_agg(l.after_id) as ids, array_agg(p.max_workers - p.taken) as free,
+    -- A target that takes no further session goes on with those that it has.
+    array_agg(case when t.health <> 'ok' then i.idle end) as heads_max,
     array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
   join pg_temp.leader_target t on t.target = l.target
+  left join (
+    select s.target, count(*)::int as idle
+    from pg_temp.leader_slot s
+    where s.state in ('idle', 'cleaning')
+    group by s.target
+  ) i on i.target = l.target
   where not l.exhausted and p.taken < p.max_workers
-    and case when l.pullable then p.offers_held_until <= in_now else v_workers > 0 and t.health = 'ok' end;
+    and case
+      when l.pullable then p.offers_held_until <= in_now
+      else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
+    end;
   if v_lanes.pools is null then
     return 0;
   end if;
@@ -50,7 +61,7 @@ begin
     select p.*
     from async.plan_claims(
       v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
-      v_lanes.free, v_workers,
+      v_lanes.free, v_lanes.heads_max, v_workers,
       array(select k.task_id from pg_temp.leader_parked k where k.until > in_now), in_now) p
   loop
     if v_head.pullable then

@@ -20,7 +20,10 @@ begin
     left join async.target g on g.target = l.target
     left join pg_temp.leader_target t on t.target = l.target
     where not l.exhausted and not l.pullable
-      and (g.target is null or t.down_since <= in_now - c.target_patience)
+      and (g.target is null
+        or t.down_since <= in_now - c.target_patience
+          and not exists (select from pg_temp.leader_slot s
+            where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,

@@ -5,7 +5,7 @@
 -- Locks: none.
 create or replace function async.reinitialize_workers()
 returns void
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
