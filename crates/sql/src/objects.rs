@@ -141,6 +141,7 @@ pub(crate) const SERVER: Part = Part {
         "60_dblink/79_note_query_error",
         "60_dblink/80_reap_sessions",
         "60_dblink/81_find_broken_sessions",
+        "60_dblink/82_doubt_answers",
         "60_dblink/85_send_launches",
         "60_dblink/90_open_wanted_sessions",
         "60_dblink/93_session_is_alive",

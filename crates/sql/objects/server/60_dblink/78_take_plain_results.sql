@@ -24,7 +24,7 @@ begin
     select s.slot,
       case
         when public.dblink_is_busy(s.conn) = 1 then 'busy'
-        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null)
+        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.doubt)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
         -- The empty result is not there yet: it is all that is left for the other way.

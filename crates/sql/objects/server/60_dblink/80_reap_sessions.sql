@@ -28,7 +28,7 @@ begin
   end if;
 
   for v_slot in
-    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, t.session_reset
+    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.doubt, t.session_reset
     from pg_temp.leader_slot s
     left join pg_temp.leader_target t on t.target = s.target
     where s.slot = any (v_plain.others)
@@ -55,6 +55,11 @@ begin
       else
         perform async.drop_slot_session(v_slot.slot);
       end if;
+    elsif v_slot.outcome is null and v_slot.doubt and v_read.value is null then
+      update pg_temp.leader_slot s
+      set error = 'outcome unknown: the orchestrator was interrupted while it read the result'
+      where s.slot = v_slot.slot;
+      perform async.lose_slot(v_slot.slot);
     elsif v_slot.outcome is null then
       -- Sent as it was: that a reset is accepted now proves that the text has no further result.
       if public.dblink_send_query(v_slot.conn, 'discard all') = 1 then

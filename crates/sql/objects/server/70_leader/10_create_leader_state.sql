@@ -45,6 +45,8 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
+    -- A cancel came while results were read: one of its own may have been read and forgotten.
+    doubt bool not null default false,
     outcome text,
     error text,
     -- The result was recorded while the session's end was not certain.

@@ -17,7 +17,7 @@ begin
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, recorded = false,
       intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
-      request_ids = '{}', retry_at = '-infinity', tries = 0
+      request_ids = '{}', doubt = false, retry_at = '-infinity', tries = 0
   where s.slot = any (in_slots);
 end
 $function$;

@@ -46,9 +46,11 @@ begin
     exception
       when query_canceled then
         cancelled := true;
+        perform async.doubt_answers(v_stage);
       when assert_failure or others then
         perform async.log_quiet('ERROR', format('stage %s: %s (%s)', v_stage, sqlerrm, sqlstate))
         where async.is_due('logged_' || v_stage, '10 seconds', v_now);
+        perform async.doubt_answers(v_stage);
     end;
   end loop;
 end

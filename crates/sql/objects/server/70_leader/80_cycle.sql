@@ -32,7 +32,12 @@ begin
 
   v_claimed := exists (select from pg_temp.leader_slot s where s.state = 'claimed');
   if v_claimed then
-    perform async.mark_launches();
+    begin
+      perform async.mark_launches();
+    exception when query_canceled then
+      v_cancelled := true;
+      v_claimed := false;
+    end;
     commit;
   end if;
   begin
@@ -45,6 +50,7 @@ begin
     perform async.serve_latch(v_latch);
   exception when query_canceled then
     v_cancelled := true;
+    perform async.doubt_launches();
   end;
   if v_did + v_opened > 0 and _last_did_stuff is not null and not v_cancelled then
     -- What was sent is in memory alone and is committed with the next cycle's first half.

@@ -11,6 +11,6 @@ as $function$
 begin
   perform async.intend(s.slot, clock_timestamp(), 'PAUSED', null, null)
   from pg_temp.leader_slot s where s.state = 'running' and s.intention is null;
-  return (select count(*)::int from pg_temp.leader_slot s where s.state in ('running', 'ended'));
+  return (select count(*)::int from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'));
 end
 $function$;
