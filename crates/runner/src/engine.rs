@@ -351,7 +351,14 @@ impl Engine {
             }
             _ => {}
         }
+        let outdated = match &input {
+            Input::QueryEnded { session, .. } => Some(*session).filter(|session| self.sessions.is_outdated(*session)),
+            _ => None,
+        };
         self.handle(input);
+        if let Some(session) = outdated {
+            self.handle(Input::SessionLost { session });
+        }
     }
 
     fn gone(&mut self, session: SessionId) {
@@ -416,7 +423,9 @@ impl Engine {
     fn configure(&mut self, configuration: Configuration) {
         let Configuration { settings, targets, idle_sleep, busy_sleep, has_routines } = configuration;
         self.settings = settings;
-        self.sessions.targets = targets;
+        for session in self.sessions.readdress(targets) {
+            self.handle(Input::SessionLost { session });
+        }
         self.rhythm.set_idle(idle_sleep);
         self.busy_sleep = busy_sleep.max(ROUTINES_PAUSE_MIN);
         self.has_routines = has_routines;

@@ -36,6 +36,8 @@ struct Entry {
     opened: Option<Opened>,
     /// What it runs, and since when.
     busy: Option<(TaskId, Timestamp)>,
+    /// Its target has another address now.
+    outdated: bool,
 }
 
 impl Sessions {
@@ -49,6 +51,31 @@ impl Sessions {
             book: BTreeMap::new(),
             closing: BTreeSet::new(),
         }
+    }
+
+    /// Takes in where the targets are now; says which sessions without work are at an old address. Those that are busy
+    /// end after their query.
+    pub(crate) fn readdress(&mut self, targets: BTreeMap<TargetName, TargetAddress>) -> Vec<SessionId> {
+        let old = std::mem::replace(&mut self.targets, targets);
+        let mut idle = Vec::new();
+        for (session, entry) in &mut self.book {
+            let string = |all: &BTreeMap<TargetName, TargetAddress>| {
+                all.get(&entry.target).and_then(|address| address.connection_string.clone())
+            };
+            if entry.line.is_some() && string(&old) != string(&self.targets) {
+                self.checks.remove(&entry.target);
+                entry.outdated = true;
+                if entry.busy.is_none() {
+                    idle.push(*session);
+                }
+            }
+        }
+        idle
+    }
+
+    /// Whether the session is at an address that its target has no more.
+    pub(crate) fn is_outdated(&self, session: SessionId) -> bool {
+        self.book.get(&session).is_some_and(|entry| entry.outdated)
     }
 
     /// Begins to connect; or says why that is pointless.
@@ -65,7 +92,7 @@ impl Sessions {
         let checks = self.checks.get(target).copied().unwrap_or_default();
         let line = Line::open(session, settings.clone(), checks, events);
         let entry =
-            Entry { target: target.clone(), slot, settings, line: Some(line), opened: None, busy: None };
+            Entry { target: target.clone(), slot, settings, line: Some(line), opened: None, busy: None, outdated: false };
         self.book.insert(session, entry);
         Ok(())
     }

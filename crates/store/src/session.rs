@@ -74,13 +74,23 @@ impl Settings {
             server: self.describe(),
             reason: std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string),
         };
-        if let TlsMode::Disable = self.tls {
-            let (client, connection) = self.config.connect(NoTls).await.map_err(refused)?;
-            return Ok(Session::new(client, connection, on_notice));
+        let connecting = async {
+            if let TlsMode::Disable = self.tls {
+                let (client, connection) = self.config.connect(NoTls).await.map_err(refused)?;
+                return Ok(Session::new(client, connection, on_notice));
+            }
+            let connector = self.tls.connector().map_err(|error| ConnectError::Tls(error.to_string()))?;
+            let (client, connection) = self.config.connect(connector).await.map_err(refused)?;
+            Ok(Session::new(client, connection, on_notice))
+        };
+        // The driver's own timeout ends with the TCP connection; a server that is silent after it counts, too.
+        match self.connect_time() {
+            None => connecting.await,
+            Some(time) => tokio::time::timeout(time, connecting).await.unwrap_or_else(|_| {
+                let reason = format!("the connection was not made within {} seconds", time.as_secs_f64());
+                Err(ConnectError::Refused { server: self.describe(), reason })
+            }),
         }
-        let connector = self.tls.connector().map_err(|error| ConnectError::Tls(error.to_string()))?;
-        let (client, connection) = self.config.connect(connector).await.map_err(refused)?;
-        Ok(Session::new(client, connection, on_notice))
     }
 }
 

@@ -123,6 +123,13 @@ impl Settings {
         other
     }
 
+    /// How long connecting may take, all hosts together.
+    pub(crate) fn connect_time(&self) -> Option<Duration> {
+        let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len()).max(1);
+        let time = self.config.get_connect_timeout().filter(|time| !time.is_zero())?;
+        Some(*time * u32::try_from(hosts).unwrap_or(u32::MAX))
+    }
+
     /// Sends one more option at the start of a session, `-c name=value`.
     #[must_use]
     pub fn with_option(&self, option: &str) -> Self {

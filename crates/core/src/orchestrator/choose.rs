@@ -30,7 +30,7 @@ impl Orchestrator {
         self.refresh_pool(&lane.pool);
         self.contested.insert(lane.pool.clone());
         self.hasty.insert(lane.pool.clone());
-        self.unassigned.insert(lane.target.clone());
+        self.want_target(&lane.target);
     }
 
     pub(super) fn ask_for_heads(&mut self) {
@@ -150,8 +150,9 @@ impl Orchestrator {
         let Some(held) = self.held.get_mut(&task) else { return };
         let Ok(next) = held.task.step(&Event::GiveBack, self.now) else { return };
         let was_ahead = matches!(held.stage, Stage::Ahead { .. });
+        let run = held.task.run;
         held.task = next;
-        let (run, row, lane) = (held.task.run, held.task.row(), held.lane.clone());
+        let (row, lane) = (held.task.row(), held.lane.clone());
         self.drop_from_queue(&lane.target, task);
         self.restage(task, Stage::Returning);
         self.say(Command::GiveBack { task, run, row });
@@ -165,7 +166,8 @@ impl Orchestrator {
     }
 
     pub(super) fn given_back(&mut self, task: TaskId, run: Run) {
-        if let Some(Stage::Returning) = self.stage(task, run)
+        let returning = |held: &Held| matches!(held.stage, Stage::Returning) && held.task.run.next() == run;
+        if self.held.get(&task).is_some_and(returning)
             && let Some(held) = self.let_go(task)
         {
             self.look_at_lane(&held.lane);

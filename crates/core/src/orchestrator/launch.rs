@@ -2,7 +2,7 @@
 
 use super::clock::Timer;
 use super::held::{Pressure, Stage};
-use super::target::{Session, SessionState};
+use super::target::{Session, SessionState, Target};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{Run, SessionId, TargetName, TaskId};
 use crate::task::event::Event;
@@ -130,7 +130,10 @@ impl Orchestrator {
 
     /// There may be as many connections as workers: closes one that is idle elsewhere if need be.
     fn make_room(&mut self) -> bool {
-        let open = self.sessions.values().filter(|session| session.state.is_open()).count();
+        // Who meets a target takes nobody's place: it may be a long time until it answers.
+        let met = |target: &TargetName| self.targets.get(target).is_some_and(Target::is_met);
+        let counts = |session: &&Session| session.state.is_open() && (session.state.is_ready() || met(&session.target));
+        let open = self.sessions.values().filter(counts).count();
         if u32::try_from(open).is_ok_and(|open| open < self.settings.workers) {
             return true;
         }
@@ -173,9 +176,10 @@ impl Orchestrator {
         let Some(state) = self.sessions.get_mut(&session) else { return };
         state.state = SessionState::Closing;
         let target = state.target.clone();
-        if let Some(target) = self.targets.get_mut(&target) {
-            target.idle.retain(|idle| *idle != session);
+        if let Some(state) = self.targets.get_mut(&target) {
+            state.idle.retain(|idle| *idle != session);
         }
+        self.part_from(&target);
         self.say(Command::Disconnect { session });
         self.wake_all_targets();
     }

@@ -222,11 +222,14 @@ impl Orchestrator {
         let is_ours = row.is_some_and(|row| row.state() == RowState::Running && row.run == run.0);
         match &held.stage {
             Stage::Claiming { .. } => self.claimed(task, run, is_ours),
-            Stage::Returning if is_ours => {
-                let row = held.task.row();
-                self.say(Command::GiveBack { task, run, row });
+            Stage::Returning => {
+                let (claimed, row_back) = (run.next(), held.task.row());
+                if row.is_some_and(|row| row.state() == RowState::Running && row.run == claimed.0) {
+                    self.say(Command::GiveBack { task, run: claimed, row: row_back });
+                } else {
+                    self.given_back(task, claimed);
+                }
             }
-            Stage::Returning => self.given_back(task, run),
             Stage::Marking { session } => {
                 let session = *session;
                 self.say(Command::Mark { task, run, session });

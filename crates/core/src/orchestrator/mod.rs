@@ -350,6 +350,7 @@ impl Orchestrator {
             return;
         }
         self.plan.stale(lane);
+        self.refresh_target(&lane.target);
         self.refresh_pool(&lane.pool);
         self.contested.insert(lane.pool.clone());
     }

@@ -37,6 +37,14 @@ pub(super) enum SessionState {
 }
 
 impl SessionState {
+    /// Queries may run there, or do.
+    pub(super) const fn is_ready(self) -> bool {
+        match self {
+            Self::Idle { .. } | Self::Busy { .. } => true,
+            Self::Connecting | Self::Registering | Self::Suspect | Self::Closing => false,
+        }
+    }
+
     /// It is a connection, or about to be one.
     pub(super) const fn is_open(self) -> bool {
         match self {
@@ -53,6 +61,8 @@ pub(super) struct Target {
     pub(super) queue: BTreeSet<Turn>,
     /// Clean sessions, the last used last.
     pub(super) idle: Vec<SessionId>,
+    /// A session is or was there since the last one was lost; nothing is claimed for a target before.
+    met: bool,
     /// Sessions on their way.
     pub(super) connecting: usize,
     /// Sessions of older epochs may live there.
@@ -76,6 +86,11 @@ impl Target {
     pub(super) const fn is_up(&self) -> bool {
         !self.fencing && self.outage.is_none()
     }
+
+    /// Tasks may be claimed for it.
+    pub(super) const fn is_met(&self) -> bool {
+        self.is_up() && self.met
+    }
 }
 
 impl Orchestrator {
@@ -97,6 +112,7 @@ impl Orchestrator {
         let known = self.targets.entry(target.clone()).or_default();
         known.connecting -= 1;
         known.outage = None;
+        known.met = true;
         self.refresh_target(&target);
         self.rest_session(session);
     }
@@ -130,12 +146,15 @@ impl Orchestrator {
         self.unassigned.insert(target.clone());
     }
 
-    /// One connection shows whether a target that failed is back, if somebody waits for it.
+    /// One connection shows whether a target that failed is back, or whether one that was never met
+    /// is there at all, if somebody waits for it.
     pub(super) fn probe(&mut self, target: &TargetName) {
         let Some(state) = self.targets.get(target) else { return };
-        let Some(outage) = &state.outage else { return };
-        let due = outage.retry_at <= self.now && state.connecting == 0 && !state.fencing;
-        if due && self.launches() && self.plan.heads_of(target).next().is_some() {
+        let due = state.outage.as_ref().map_or(!state.met, |outage| outage.retry_at <= self.now);
+        if due
+            && state.connecting == 0
+            && !state.fencing
+            && self.launches() && self.plan.heads_of(target).next().is_some() {
             self.connect(target);
         }
         self.fail_impatient(target);
@@ -164,8 +183,28 @@ impl Orchestrator {
 
     /// Tells the plan whether queries may be sent to the target.
     pub(super) fn refresh_target(&mut self, target: &TargetName) {
-        let up = self.targets.get(target).is_none_or(Target::is_up);
-        self.plan.set_target(target, up);
+        let met = self.targets.get(target).is_some_and(Target::is_met);
+        self.plan.set_target(target, met);
+    }
+
+    /// Somebody waits for the target: it is known from now on, and may have to be met first.
+    pub(super) fn want_target(&mut self, target: &TargetName) {
+        self.targets.entry(target.clone()).or_default();
+        self.refresh_target(target);
+        self.unassigned.insert(target.clone());
+    }
+
+    /// Without any session left the target has to be met anew before anything is claimed for it.
+    pub(super) fn part_from(&mut self, target: &TargetName) {
+        let connected = self.sessions.values().any(|session| session.target == *target && session.state.is_open());
+        if let Some(state) = self.targets.get_mut(target)
+            && !connected
+            && state.queue.is_empty()
+        {
+            state.met = false;
+            self.refresh_target(target);
+            self.unassigned.insert(target.clone());
+        }
     }
 
     /// The connection is gone; what it ran may go on.
@@ -181,6 +220,7 @@ impl Orchestrator {
             SessionState::Busy { task } => {
                 state.state = SessionState::Suspect;
                 self.lose(task, session);
+                self.part_from(&target);
                 self.say(Command::FenceSession { target, session });
                 self.wake_all_targets();
             }

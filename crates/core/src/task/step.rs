@@ -110,7 +110,9 @@ impl Task {
         match event {
             Event::GiveBack => {
                 let times_up = if sets_deadline { None } else { times_up };
-                Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
+                // Nothing was launched, so the run did not take place.
+                let run = Run(self.run.0.saturating_sub(1));
+                Ok(Self { run, ..self.at(Phase::Ready { eligible_when: None, times_up }) })
             }
             Event::Launch => Ok(self.at(Phase::Launched { consumed, times_up, intention: None })),
             Event::Request(request) => self.granted(request, now),
@@ -227,8 +229,14 @@ impl Task {
             }
             (Some(Intention::Pause { duration }), Outcome::Error(_)) => self.waiting(*duration, now),
             (None, Outcome::Error(error)) => self.finished(FinalStatus::Failed, Some(error.clone()), now),
-            // It may have committed, so it is neither cancelled nor run again.
-            (None | Some(Intention::Cancel { .. } | Intention::Pause { .. }), Outcome::Unknown(known)) => {
+            // It may have committed: its error says so, and it is not run again.
+            (Some(Intention::Cancel { message: Some(message) }), Outcome::Unknown(known)) => {
+                self.finished(FinalStatus::Canceled, Some(format!("{message}\n{known}")), now)
+            }
+            (Some(Intention::Cancel { message: None }), Outcome::Unknown(known)) => {
+                self.finished(FinalStatus::Canceled, Some(known.clone()), now)
+            }
+            (None | Some(Intention::Pause { .. }), Outcome::Unknown(known)) => {
                 self.finished(FinalStatus::Failed, Some(known.clone()), now)
             }
         }

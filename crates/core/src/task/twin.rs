@@ -128,6 +128,7 @@ fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
         Event::GiveBack => Row {
             consumed: None,
             tracked: None,
+            run: row.run - 1,
             times_up: if sets_deadline { None } else { row.times_up },
             ..row.clone()
         },
@@ -149,13 +150,20 @@ fn ended(row: &Row, terms: Terms, wanted: Option<Wanted>, outcome: &Outcome, now
     let stands = |(status, _, _): &Wanted| match outcome {
         Outcome::Error(_) => true,
         Outcome::Ok => !matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut | FinishStatus::Paused),
-        Outcome::Unknown(_) => !matches!(status, FinishStatus::Canceled | FinishStatus::Paused),
+        Outcome::Unknown(_) => *status != FinishStatus::Paused,
     };
     let success = if terms.asynchronous_finish { FinishStatus::Yielded } else { FinishStatus::Finished };
     let (status, error, wait) = wanted.filter(stands).unwrap_or_else(|| match outcome {
         Outcome::Ok => (success, None, None),
         Outcome::Error(text) | Outcome::Unknown(text) => (FinishStatus::Failed, Some(text.clone()), None),
     });
+    // A cancel that nobody confirmed.
+    let error = match outcome {
+        Outcome::Unknown(text) if status == FinishStatus::Canceled => {
+            Some(error.map_or_else(|| text.clone(), |said| format!("{said}\n{text}")))
+        }
+        Outcome::Ok | Outcome::Error(_) | Outcome::Unknown(_) => error,
+    };
     becomes(row, terms, status, error, wait, now)
 }
 

@@ -6,7 +6,8 @@ use std::pin::Pin;
 
 use futures_util::future::join_all;
 use pgasync_core::{
-    Asked, Command, Found, Input, Kind, Request, RequestId, Row as TaskRow, Run, SessionId, Span, TaskId, Timestamp,
+    Asked, Command, Found, Input, Kind, Request, RequestId, Row as TaskRow, RowState, Run, SessionId, Span, TaskId,
+    Timestamp,
 };
 use tokio_postgres::{Error, Row};
 
@@ -176,7 +177,7 @@ impl Lead {
         }
         let mut rows = |part: Part| answered.remove(&(part as u8));
         self.registered(&writes, &rows(Part::Register).unwrap_or_default(), answers);
-        self.recorded(&writes, rows(Part::Record), now, answers).await?;
+        self.recorded(&writes, rows(Part::Record), answers).await?;
         self.given_back(&writes, &rows(Part::GiveBack).unwrap_or_default(), answers);
         self.withdrawn(&writes, &rows(Part::Withdraw).unwrap_or_default(), answers).await?;
         self.claimed(&writes, rows(Part::Claim), now, answers);
@@ -354,7 +355,6 @@ impl Lead {
         &mut self,
         writes: &Writes,
         rows: Option<Vec<Row>>,
-        now: Timestamp,
         answers: &mut Answers,
     ) -> Result<(), LeadError> {
         let mut found: BTreeMap<TaskId, Found> = BTreeMap::new();
@@ -380,14 +380,26 @@ impl Lead {
         }
         if !read_back.is_empty() {
             answers.stirred = true;
-            for stored in self.rows(&read_back).await? {
+            let mut strays = Vec::new();
+            for mut stored in self.rows(&read_back).await? {
+                let record = writes.records.iter().find(|record| record.task == stored.id());
+                let keeps = record.is_none_or(|record| record.row.tracked == Some(true));
+                if !keeps && stored.row.state() == RowState::Finished && stored.row.tracked == Some(true) {
+                    // Finished by hand while its query ran, which has ended now.
+                    strays.push((stored.id(), Run(stored.row.run)));
+                    stored.row.tracked = Some(false);
+                }
                 found.insert(stored.id(), Found::Row(stored.row));
+            }
+            if !strays.is_empty() {
+                let ids: Vec<i64> = strays.iter().map(|(task, _)| task.0).collect();
+                let runs: Vec<i32> = strays.iter().map(|(_, run)| run.0).collect();
+                self.query("freeing slots", &self.statements.release, &[&ids, &runs]).await?;
             }
             for task in read_back {
                 found.entry(task).or_insert(Found::Deleted);
             }
         }
-        let _ = now;
         for record in &writes.records {
             let found = found.remove(&record.task).unwrap_or(Found::Unwritable);
             if found != Found::Unwritable {
@@ -420,12 +432,12 @@ impl Lead {
         for task in &writes.withdrawals {
             let now = stored.iter().find(|stored| stored.id() == *task);
             match now.map(|stored| (stored.row.state(), stored)) {
-                Some((pgasync_core::RowState::Running, stored)) => {
+                Some((RowState::Running, stored)) => {
                     self.offered.remove(task);
                     answers.inputs.push(Input::Taken { task: *task, row: stored.row.clone() });
                 }
                 // A client has it in his hands at this moment.
-                Some((pgasync_core::RowState::Ready, stored)) if stored.row.tracked == Some(true) => {
+                Some((RowState::Ready, stored)) if stored.row.tracked == Some(true) => {
                     self.again.push(Command::Withdraw { task: *task });
                 }
                 _ => {
@@ -492,7 +504,7 @@ impl Lead {
             let mut asked = Vec::new();
             if let Some(row) = rows.last() {
                 after = row.get("request_id");
-                asked = self.asked(&rows).await?;
+                asked = self.asked(&rows, answers).await?;
             }
             answers.inputs.push(Input::Requests { serial, asked, last });
             if last {
@@ -501,12 +513,18 @@ impl Lead {
         }
     }
 
-    async fn asked(&mut self, rows: &[Row]) -> Result<Vec<Asked>, LeadError> {
+    async fn asked(&mut self, rows: &[Row], answers: &mut Answers) -> Result<Vec<Asked>, LeadError> {
         let mut tasks: Vec<TaskId> = rows.iter().map(|row| TaskId(row.get("task_id"))).collect();
         tasks.sort_unstable();
         tasks.dedup();
         let stored: BTreeMap<TaskId, Stored> =
             self.rows(&tasks).await?.into_iter().map(|stored| (stored.id(), stored)).collect();
+        // A client that took an offer may have finished it before anybody looked.
+        for stored in stored.values().filter(|stored| self.offered.contains(&stored.id())) {
+            if stored.row.state() == RowState::Running {
+                answers.inputs.push(Input::Taken { task: stored.id(), row: stored.row.clone() });
+            }
+        }
         let mut asked = Vec::new();
         let mut pointless = Vec::new();
         for row in rows {

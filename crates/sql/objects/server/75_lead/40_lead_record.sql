@@ -30,7 +30,9 @@ begin
     from async.apply_events(in_now, in_ids, in_runs, in_events::async.task_event_t[],
       in_statuses::async.finish_status_t[], in_errors, in_durations, null) a
   loop
-    if out_outcome in ('locked', 'failed') then
+    -- Of a row that did not take the event a request stands, unless the task is over.
+    if out_outcome in ('locked', 'failed') or out_outcome = 'rejected'
+      and exists (select from async.lead_rows(array[out_task_id]) r where r.processed is null) then
       v_unwritten := v_unwritten || out_task_id;
     end if;
     out_read_back := v_triggers or out_outcome = 'rejected';
