@@ -28,11 +28,8 @@ pub fn all() -> String {
 
 /// The guard, then the migrations that the database has not seen, then every object anew.
 fn assemble(part: &Part) -> String {
-    let mut script = format!(
-        "-- pgasync {}: {}. Generated from crates/sql; edit the objects there.\n",
-        crate::VERSION,
-        part.title
-    );
+    let mut script =
+        format!("-- pgasync {}: {}. Generated from crates/sql; edit the objects there.\n", crate::VERSION, part.title);
     script.push_str(part.guard);
     for (name, ddl) in part.migrations {
         script.push_str(&migration(name, ddl));
