@@ -17,6 +17,8 @@ declare
 begin
   if in_watched then
     perform pg_advisory_lock(async.lock_class(), 3);
+    -- The end of its last answer may have come behind the answer.
+    perform async.read_results('pgasync_watchdog');
     v_watching := dblink_send_query('pgasync_watchdog',
       format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
   end if;

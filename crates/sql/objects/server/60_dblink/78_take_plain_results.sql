@@ -44,7 +44,7 @@ begin
   if v_odd is not null then
     update pg_temp.leader_slot s
     set outcome = 'lost', error = 'outcome unknown: the target answered with something else than was expected'
-    where s.slot = any (v_odd) and s.outcome is null;
+    where s.slot = any (v_odd) and s.state = 'running' and s.outcome is null;
     others := others || v_odd;
   end if;
 end

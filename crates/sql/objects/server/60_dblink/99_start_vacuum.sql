@@ -37,7 +37,7 @@ begin
       return;
     end if;
   end if;
-  perform dblink_send_query(c_conn, 'vacuum (analyze) async.task');
+  perform dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer');
   update pg_temp.leader_state set writes = 0;
 end
 $function$;

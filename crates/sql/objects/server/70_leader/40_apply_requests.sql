@@ -69,6 +69,7 @@ begin
   select array_agg(v_requests[array_position(v_ids, a.task_id)]) into v_done
   from applied a where not a.parked;
   delete from async.request r where r.request_id = any (v_done);
+  update pg_temp.leader_state set writes = writes + cardinality(v_ids);
   return v_dealt + coalesce(cardinality(v_done), 0);
 end
 $function$;
