@@ -12,6 +12,8 @@
 //! ```
 
 mod assemble;
+#[cfg(test)]
+mod listing;
 mod objects;
 
 pub use assemble::{all, client, server, ui};

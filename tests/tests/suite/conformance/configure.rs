@@ -16,7 +16,8 @@ async fn everything<E: Engine>(bed: &Bed<E>) -> String {
     .expect("there is a row")
 }
 
-async fn the_defaults_are_the_documented_ones<E: Engine>() {
+#[tokio::test]
+async fn the_defaults_are_the_documented_ones() {
     let database = pgasync_tests::Database::create().await;
     let control = database.text("select to_jsonb(c) from async.control c").await.expect("one row");
     let control: Value = serde_json::from_str(&control).expect("it is JSON");
@@ -240,6 +241,21 @@ async fn the_server_itself_can_be_renamed_and_resized<E: Engine>() {
     bed.assert_holds("select max_concurrency = 2 from async.target where target = 'home'").await;
 }
 
+async fn tasks_of_new_targets_are_not_failed_before_the_leader_has_met_them<E: Engine>() {
+    let bed = Bed::<E>::led().await;
+    for n in 0..12 {
+        bed.run("begin").await;
+        bed.configure(
+            &json!({ "targets": [{ "target": format!("t{n}"), "connection_string": bed.target.conninfo() }] }),
+        )
+        .await;
+        bed.run(&format!("select async.push_task(async.task('select 1', 't{n}')); commit")).await;
+        tokio::time::sleep(std::time::Duration::from_millis(70)).await;
+    }
+    bed.wait_until_finished().await;
+    bed.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
+}
+
 async fn a_new_target_runs_at_once<E: Engine>() {
     let bed = Bed::<E>::led().await;
     bed.configure(&json!({ "targets": [bed.there(&json!({})),
@@ -298,7 +314,6 @@ async fn a_hundred_targets_are_no_trouble<E: Engine>() {
 }
 
 conformance!(
-    the_defaults_are_the_documented_ones,
     a_missing_key_and_a_null_change_nothing,
     control_alone_touches_neither_targets_nor_history,
     a_target_left_out_is_retired_and_finishes_what_it_has,
@@ -308,6 +323,7 @@ conformance!(
     every_row_may_be_put_back,
     both_names_of_a_target_s_size_are_taken,
     the_server_itself_can_be_renamed_and_resized,
+    tasks_of_new_targets_are_not_failed_before_the_leader_has_met_them,
     a_new_target_runs_at_once,
     a_changed_address_is_used_for_the_next_task,
     every_form_of_connection_string_works,

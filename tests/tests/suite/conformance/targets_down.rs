@@ -275,6 +275,24 @@ async fn a_target_whose_backends_are_ended_runs_nothing_twice<E: Engine>() {
     bed.wait_until_no_slot_is_taken().await;
 }
 
+async fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all<E: Engine>() {
+    let bed = Bed::<E>::led().await;
+    let role = bed.target.name();
+    bed.run(&format!("create role {role} login connection limit 3")).await;
+    let conninfo = bed.target.conninfo().replace("user=postgres", &format!("user={role}"));
+    bed.configure(&json!({ "targets": [target("tight", &conninfo)] })).await;
+    bed.run(
+        "select async.push_tasks(array_agg(async.task('select pg_sleep(0.1)', 'tight'))) from generate_series(1, 20)",
+    )
+    .await;
+    bed.wait_until_finished().await;
+    bed.assert_holds("select bool_and(finish_status = 'FINISHED' and run = 1) from async.task").await;
+    bed.run(&format!(
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'; drop role {role}"
+    ))
+    .await;
+}
+
 conformance!(
     tasks_of_a_refusing_target_wait_and_then_fail_saying_so,
     tasks_of_a_silent_target_wait_and_then_fail,
@@ -292,3 +310,6 @@ conformance!(
     a_frozen_target_holds_up_nobody_and_goes_on_when_it_thaws,
     a_target_whose_backends_are_ended_runs_nothing_twice,
 );
+
+// The Rust engine leaves the sessions that it has at such a target idle.
+crate::conformance::run_on!(pgasync_tests::SqlEngine => sql_so_far: a_target_that_takes_fewer_sessions_than_its_pool_serves_all);
