@@ -1,4 +1,54 @@
-//! What pgasync knows, free of IO.
+//! What pgasync knows, free of IO: someone writing another runner, a simulator or a capacity
+//! planner depends on this crate alone.
+//!
+//! A *task* waits in a table until it is its turn, runs as a query on its *target*, and ends. A
+//! *concurrency pool* limits how many run at once, *workers* limit all of them together. This crate
+//! decides all of that over plain values. It never sees a connection, a runtime, a clock or a log:
+//! time and randomness are arguments, and what should be done comes out as a value.
+//!
+//! | to know | look at |
+//! | --- | --- |
+//! | what may happen to a task | [`Task::step`]: [`Phase`] × [`Event`] → the next task, or [`Rejected`] |
+//! | what the table says | [`Row`], with [`Task::row`] and [`Row::task`] between the two; [`state_diagram`] |
+//! | who runs next | [`Plan`]: [`Head`]s in [`Lane`]s by [`Turn`], over bounded windows |
+//! | what to do now | [`Orchestrator`]: an [`Input`] goes in, [`Command`]s come out |
+//! | how a query has to be sent | [`classify`] |
+//! | what may be configured | [`Configuration`], [`Document`], and [`Settings`] for the orchestrator |
+//!
+//! With the feature `serde`, public values serialize, and `Document::from_json` reads what
+//! `configure` takes.
+//!
+//! ```
+//! use pgasync_core::*;
+//!
+//! let target = TargetName::new("sales")?;
+//! let lane = Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run };
+//! let now = Timestamp::from_micros(0);
+//! let mut orchestrator = Orchestrator::new(Settings::default(), 1);
+//! let elected = Input::Elected {
+//!     epoch: Epoch(1),
+//!     at_once: true,
+//!     fence: vec![],
+//!     inherited: vec![],
+//!     lanes: vec![lane.clone()],
+//! };
+//! orchestrator.handle(elected, now);
+//! orchestrator.handle(Input::StartupDone, now);
+//!
+//! // It wants to see who waits.
+//! let commands: Vec<Command> = std::iter::from_fn(|| orchestrator.poll_command()).collect();
+//! assert!(commands.contains(&Command::Refill { lane, heads_max: 16 }));
+//! # Ok::<(), BadName>(())
+//! ```
+//!
+//! `examples/print_farm.rs` drives all of it in under 100 lines, without a database.
+//!
+//! **Invariants.** A slot is taken before a claim is written, and free once the target has said
+//! that the query is over. A query is launched only after its claim and its mark are durable, on a
+//! session that is registered. A result counts only after the requests that were made before it was
+//! seen. What a lost leader ran is resolved only when its sessions are gone.
+
+#![forbid(unsafe_code)]
 
 mod config;
 mod names;

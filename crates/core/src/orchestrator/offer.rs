@@ -50,12 +50,14 @@ impl Orchestrator {
     pub(super) fn taken(&mut self, task: TaskId, row: &Row) {
         let Some(held) = self.held.get_mut(&task) else { return };
         self.unwanted.remove(&held.lane);
+        // What is being written names the run before, so it will not be written, and shows the row.
+        if matches!(held.stage, Stage::Recording { .. }) {
+            return;
+        }
         let terms = Terms { client_pulled: true, ..held.task.terms };
         if let Ok(next) = row.task(terms, Known::Claimed) {
             held.task = next;
-            if !matches!(held.stage, Stage::Recording { .. }) {
-                self.restage(task, Stage::Pulled);
-            }
+            self.restage(task, Stage::Pulled);
         }
     }
 

@@ -1,0 +1,84 @@
+//! What a task costs (chosen, its slot freed, another pushed, the window refilled) with 1, 10^4 and 10^6 waiting tasks over 1,000 pools.
+//!
+//! `cargo run --release -p pgasync-core --example planning_speed`
+
+#![expect(clippy::print_stdout, reason = "an example speaks to a person")]
+#![expect(clippy::disallowed_methods, reason = "it measures, so it needs a clock")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use pgasync_core::{
+    BadName, Choice, Head, Kind, Lane, Plan, PoolName, Priority, Run, TargetName, TaskId, Terms, Timestamp, Turn,
+};
+
+const POOLS: usize = 1_000;
+const ROUNDS: u32 = 200_000;
+
+fn main() -> Result<(), BadName> {
+    println!("{:>10} {:>12} {:>16} {:>10}", "waiting", "ns a task", "heads in memory", "lanes");
+    for waiting in [1_usize, 10_000, 1_000_000] {
+        measure(waiting)?;
+    }
+    Ok(())
+}
+
+/// Takes a task, frees its slot, and lets another come in its place, over and over.
+fn measure(waiting: usize) -> Result<(), BadName> {
+    let target = TargetName::new("t")?;
+    let mut store: BTreeMap<Lane, VecDeque<Turn>> = BTreeMap::new();
+    let mut plan = Plan::new();
+    for number in 0..waiting {
+        let pool = PoolName::new(format!("pool {}", number % POOLS))?;
+        let lane = Lane { pool, target: target.clone(), kind: Kind::Run };
+        store.entry(lane).or_default().push_back(turn(number));
+    }
+    for lane in store.keys() {
+        plan.stale(lane);
+        plan.set_pool(&lane.pool, true, 16);
+    }
+    refill(&mut plan, &store);
+    let heads = plan.heads();
+    let mut next = waiting;
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        let (lane, head) = match plan.next(true) {
+            Choice::Take { lane, head, .. } => (lane.clone(), head.clone()),
+            Choice::Await(_) | Choice::Nobody => break,
+        };
+        plan.remove(&lane, head.turn.task);
+        plan.set_pool(&lane.pool, false, 16);
+        plan.set_pool(&lane.pool, true, 16);
+        if let Some(waits) = store.get_mut(&lane) {
+            waits.pop_front();
+            waits.push_back(turn(next));
+            next += 1;
+        }
+        plan.stale(&lane);
+        refill(&mut plan, &store);
+        plan.set_pool(&lane.pool, true, 16);
+    }
+    let nanos = start.elapsed().as_nanos() / u128::from(ROUNDS);
+    println!("{waiting:>10} {nanos:>12} {heads:>16} {:>10}", plan.lanes().count());
+    Ok(())
+}
+
+fn refill(plan: &mut Plan, store: &BTreeMap<Lane, VecDeque<Turn>>) {
+    for (lane, heads_max) in plan.refills(POOLS) {
+        let waits = store.get(&lane).into_iter().flatten();
+        let heads = waits.take(heads_max).map(|turn| Head {
+            turn: *turn,
+            run: Run::NONE,
+            terms: Terms::default(),
+            times_up: None,
+            text_bytes: 0,
+        });
+        let more = store.get(&lane).is_some_and(|waits| waits.len() > heads_max);
+        plan.refill(&lane, heads.collect(), more);
+    }
+}
+
+fn turn(number: usize) -> Turn {
+    let task = TaskId(i64::try_from(number).unwrap_or(i64::MAX));
+    Turn { priority: Priority(0), entered: Timestamp::from_micros(task.0), task }
+}

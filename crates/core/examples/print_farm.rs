@@ -1,0 +1,98 @@
+//! The core driving something that is not Postgres: a print shop.
+//!
+//! Printers are targets, jobs are tasks, paper trays are pools. The shop's ledger is a map, its
+//! clock a number. `cargo run -p pgasync-core --example print_farm`
+
+#![expect(clippy::print_stdout, reason = "an example speaks to a person")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "this shop knows nothing of the other commands")]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use pgasync_core::{
+    BadName, Command, Epoch, Found, Head, Input, Kind, Lane, Orchestrator, Outcome, PoolName, Priority, Row, RowState,
+    Run, Settings, Span, TargetName, TargetSettings, TaskId, Terms, Timestamp, Turn,
+};
+
+/// A job: its turn, its tray and printer, and what is noted about it.
+type Job = (Turn, Lane, Row);
+
+fn main() -> Result<(), BadName> {
+    let mut settings = Settings::default();
+    let mut jobs: BTreeMap<TaskId, Job> = BTreeMap::new();
+    for (number, printer) in ["laser", "inkjet", "laser", "laser", "inkjet", "laser"].into_iter().enumerate() {
+        let target = TargetName::new(printer)?;
+        settings.targets.insert(target.clone(), TargetSettings { max_concurrency: 2, default_timeout: None });
+        let task = TaskId(i64::try_from(number).unwrap_or(0));
+        let turn = Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task };
+        jobs.insert(task, (turn, Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run }, Row::default()));
+    }
+    // A photo needs the special tray, which there is once.
+    settings.pools.insert(PoolName::new("photo tray")?, 1);
+    for id in [TaskId(1), TaskId(4)] {
+        if let Some((_, lane, _)) = jobs.get_mut(&id) {
+            lane.pool = PoolName::new("photo tray")?;
+        }
+    }
+
+    let mut shop = Orchestrator::new(settings, 1);
+    let lanes = jobs.values().map(|(_, lane, _)| lane.clone()).collect();
+    let opening = Input::Elected { epoch: Epoch(1), at_once: true, fence: vec![], inherited: vec![], lanes };
+    let mut inbox: VecDeque<(Timestamp, Input)> = VecDeque::from([(Timestamp::from_micros(0), opening)]);
+    while let Some((now, input)) = inbox.pop_front() {
+        shop.handle(input, now);
+        while let Some(command) = shop.poll_command() {
+            if let Some((later, answer)) = carry_out(&mut jobs, now, command) {
+                let at = inbox.partition_point(|(when, _)| *when <= later);
+                inbox.insert(at, (later, answer));
+            }
+        }
+        if jobs.values().all(|(_, _, row)| row.state() == RowState::Finished) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What the shop does when it is told to, and when it has done it.
+fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Timestamp, command: Command) -> Option<(Timestamp, Input)> {
+    let answer = match command {
+        Command::RunStartup => Input::StartupDone,
+        Command::ReadRequests { serial } => Input::Requests { serial, asked: vec![], last: true },
+        Command::Refill { lane, heads_max } => {
+            let waits = jobs.values().filter(|(_, its, row)| *its == lane && row.state() == RowState::Ready);
+            let terms = Terms::default();
+            let mut heads: Vec<Head> = waits
+                .map(|(turn, _, row)| Head {
+                    turn: *turn,
+                    run: Run(row.run),
+                    terms,
+                    times_up: row.times_up,
+                    text_bytes: 0,
+                })
+                .collect();
+            let more = heads.len() > heads_max;
+            heads.truncate(heads_max);
+            Input::Refilled { lane, heads, more }
+        }
+        Command::Claim { task, row } => {
+            let run = Run(row.run);
+            jobs.get_mut(&task)?.2 = row;
+            Input::Claimed { task, run, claimed: true }
+        }
+        Command::Connect { session, .. } => Input::Connected { session },
+        Command::Register { session } => Input::Registered { session },
+        Command::Mark { task, run, session } => Input::Marked { task, run, session },
+        Command::Launch { task, run, session } => {
+            println!("{now:?}: job {task} goes to the {}", jobs.get(&task)?.1.target);
+            let done = Input::QueryEnded { session, task, run, outcome: Outcome::Ok };
+            return Some((now + Span::seconds(task.0 + 2), done));
+        }
+        Command::Record { task, run, row, .. } => {
+            println!("{now:?}: job {task} is {:?}", row.finish_status);
+            jobs.get_mut(&task)?.2 = row.clone();
+            Input::Recorded { task, run, found: Found::Row(row) }
+        }
+        _ => return None,
+    };
+    Some((now, answer))
+}

@@ -1,0 +1,418 @@
+//! Any sequence of events, against a reference that remembers everything.
+//!
+//! The store answers at once here; what a target runs is up to the sequence.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(clippy::too_many_lines, reason = "one arm a command")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "what is not asked for here is one case")]
+
+use std::collections::BTreeMap;
+
+use pgasync_core::{
+    Asked, Command, Epoch, FinishStatus, Found, Head, Held, Input, Kind, Lane, Orchestrator, Outcome, PoolName,
+    Priority, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Span, TargetName, TargetSettings,
+    TaskId, Terms, Timestamp, Tuning, Turn,
+};
+use proptest::prelude::*;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+
+const TARGETS: [&str; 2] = ["a", "b"];
+
+#[derive(Debug, Clone)]
+enum Act {
+    Push {
+        priority: i32,
+        target: usize,
+        shared: bool,
+    },
+    /// The query that has run longest ends, or another one.
+    End {
+        which: usize,
+        ok: bool,
+    },
+    Cancel {
+        which: usize,
+    },
+    Defer {
+        which: usize,
+        seconds: i64,
+    },
+    Lose {
+        which: usize,
+    },
+    Gone {
+        which: usize,
+    },
+    Resize {
+        target: usize,
+        slots: u32,
+    },
+    Workers(u32),
+    Pause(bool),
+    Wait {
+        seconds: i64,
+    },
+}
+
+/// The reference is the limits; what runs is counted at the target.
+#[derive(Debug, Clone)]
+struct Limits {
+    workers: u32,
+    slots: [u32; 2],
+    paused: bool,
+}
+
+struct Reference;
+
+impl ReferenceStateMachine for Reference {
+    type State = Limits;
+    type Transition = Act;
+
+    fn init_state() -> BoxedStrategy<Limits> {
+        (1..5_u32, 1..3_u32, 1..3_u32)
+            .prop_map(|(workers, a, b)| Limits { workers, slots: [a, b], paused: false })
+            .boxed()
+    }
+
+    fn transitions(_: &Limits) -> BoxedStrategy<Act> {
+        let which = 0..8_usize;
+        prop_oneof![
+            6 => (-2..3, 0..2_usize, any::<bool>())
+                .prop_map(|(priority, target, shared)| Act::Push { priority, target, shared }),
+            5 => (which.clone(), any::<bool>()).prop_map(|(which, ok)| Act::End { which, ok }),
+            2 => which.clone().prop_map(|which| Act::Cancel { which }),
+            2 => (which.clone(), 0..90_i64).prop_map(|(which, seconds)| Act::Defer { which, seconds }),
+            1 => which.clone().prop_map(|which| Act::Lose { which }),
+            2 => which.prop_map(|which| Act::Gone { which }),
+            1 => (0..2_usize, 1..4_u32).prop_map(|(target, slots)| Act::Resize { target, slots }),
+            1 => (1..6_u32).prop_map(Act::Workers),
+            1 => any::<bool>().prop_map(Act::Pause),
+            2 => (1..40_i64).prop_map(|seconds| Act::Wait { seconds }),
+        ]
+        .boxed()
+    }
+
+    fn apply(mut limits: Limits, act: &Act) -> Limits {
+        match *act {
+            Act::Resize { target, slots } => limits.slots[target] = slots,
+            Act::Workers(workers) => limits.workers = workers,
+            Act::Pause(paused) => limits.paused = paused,
+            _ => {}
+        }
+        limits
+    }
+}
+
+/// A query at a target.
+#[derive(Debug, Clone, Copy)]
+struct Query {
+    session: SessionId,
+    run: Run,
+    lost: bool,
+}
+
+struct Driven {
+    core: Orchestrator,
+    now: Timestamp,
+    limits: Limits,
+    tasks: BTreeMap<TaskId, (Turn, Lane, Row)>,
+    running: BTreeMap<TaskId, Query>,
+    requests: BTreeMap<RequestId, (TaskId, Request)>,
+    ends: BTreeMap<TaskId, u32>,
+    /// When to look at the clock.
+    alarms: Vec<Timestamp>,
+    last_id: i64,
+}
+
+fn settings(limits: &Limits) -> Settings {
+    let mut settings = Settings { workers: limits.workers, paused: limits.paused, ..Settings::default() };
+    // The reference knows nothing of claims ahead.
+    settings.tuning = Tuning { ahead_per_slot_max: 0, window_heads_min: 2, ..Tuning::default() };
+    settings.default_timeout = Some(Span::seconds(120));
+    for (name, slots) in TARGETS.into_iter().zip(limits.slots) {
+        let target = TargetSettings { max_concurrency: slots, default_timeout: None };
+        settings.targets.insert(TargetName::new(name).unwrap(), target);
+    }
+    settings.pools.insert(PoolName::new("shared").unwrap(), 1);
+    settings
+}
+
+impl Driven {
+    fn tell(&mut self, input: Input) {
+        self.core.handle(input, self.now);
+        while let Some(command) = self.core.poll_command() {
+            if let Some(answer) = self.carry_out(command) {
+                self.core.handle(answer, self.now);
+            }
+            assert!(self.core.audit(), "occupancy is what a recount gives");
+        }
+    }
+
+    fn limit(&self, pool: &PoolName) -> usize {
+        settings(&self.limits).limit(pool) as usize
+    }
+
+    fn in_pool(&self, pool: &PoolName) -> usize {
+        self.running.keys().filter(|task| self.tasks[task].1.pool == *pool).count()
+    }
+
+    fn sighting(&self, id: TaskId) -> Sighting {
+        let (turn, lane, row) = self.tasks[&id].clone();
+        Sighting { turn, lane, task: row.task(Terms::default(), Held::Launched(None)).unwrap() }
+    }
+
+    fn waiting(&self, row: &Row) -> bool {
+        row.state() == RowState::Ready && row.eligible_when.is_none()
+    }
+
+    fn carry_out(&mut self, command: Command) -> Option<Input> {
+        Some(match command {
+            Command::RunStartup => Input::StartupDone,
+            Command::Refill { lane, heads_max } => {
+                let waits = self.tasks.values().filter(|(_, its, row)| *its == lane && self.waiting(row));
+                let mut heads: Vec<Head> = waits
+                    .map(|(turn, _, row)| Head {
+                        turn: *turn,
+                        run: Run(row.run),
+                        terms: Terms::default(),
+                        times_up: row.times_up,
+                        text_bytes: 1,
+                    })
+                    .collect();
+                heads.sort_by_key(|head| head.turn);
+                let more = heads.len() > heads_max;
+                heads.truncate(heads_max);
+                Input::Refilled { lane, heads, more }
+            }
+            Command::Sweep { .. } => self.sweep(),
+            Command::ReadRequests { serial } => {
+                let asked = self.requests.iter().map(|(id, (task, request))| Asked {
+                    id: *id,
+                    request: request.clone(),
+                    about: self.sighting(*task),
+                });
+                Input::Requests { serial, asked: asked.collect(), last: true }
+            }
+            Command::Claim { task, row } => {
+                let (turn, lane, _) = self.tasks[&task].clone();
+                let earlier = |(other, its, row): &&(Turn, Lane, Row)| {
+                    *its == lane && self.waiting(row) && *other < turn && row.times_up.is_none_or(|at| at > self.now)
+                };
+                assert!(self.tasks.values().find(earlier).is_none(), "lower priority goes first within a lane");
+                let run = Run(row.run);
+                self.tasks.get_mut(&task).unwrap().2 = row;
+                Input::Claimed { task, run, claimed: true }
+            }
+            Command::GiveBack { task, run, row } => {
+                self.tasks.get_mut(&task).unwrap().2 = row;
+                Input::GivenBack { task, run }
+            }
+            Command::Connect { session, .. } => Input::Connected { session },
+            Command::Register { session } => Input::Registered { session },
+            Command::Mark { task, run, session } => Input::Marked { task, run, session },
+            Command::Launch { task, run, session } => {
+                let pool = self.tasks[&task].1.pool.clone();
+                assert!(self.running.insert(task, Query { session, run, lost: false }).is_none(), "it runs already");
+                assert!(self.in_pool(&pool) <= self.limit(&pool), "pool {pool} is over its limit");
+                // What was given up at an unreachable target keeps its slot, and no worker.
+                let working = self.running.keys().filter(|id| self.tasks[*id].2.processed.is_none()).count();
+                assert!(working <= self.limits.workers as usize, "there are not so many workers");
+                assert!(!self.limits.paused, "nothing is launched while paused");
+                return None;
+            }
+            Command::Disconnect { session } => {
+                // What runs there runs on, out of reach.
+                if let Some(query) = self.running.values_mut().find(|query| query.session == session) {
+                    query.lost = true;
+                    return None;
+                }
+                Input::SessionGone { session }
+            }
+            Command::Record { task, run, row, settles } => {
+                let stored = &mut self.tasks.get_mut(&task).unwrap().2;
+                assert_eq!(Run(stored.run), run, "a stale run writes nothing");
+                assert!(stored.processed.is_none(), "a finished task only restarts");
+                if row.processed.is_some() {
+                    *self.ends.entry(task).or_default() += 1;
+                }
+                *stored = row.clone();
+                self.requests.retain(|id, _| !settles.contains(id));
+                Input::Recorded { task, run, found: Found::Row(row) }
+            }
+            Command::Release { task, .. } => {
+                self.tasks.get_mut(&task).unwrap().2.tracked = Some(false);
+                return None;
+            }
+            Command::Dismiss { request, .. } => {
+                self.requests.remove(&request);
+                return None;
+            }
+            Command::SleepUntil(when) => {
+                self.alarms.push(when);
+                return None;
+            }
+            _ => return None,
+        })
+    }
+
+    fn sweep(&mut self) -> Input {
+        let now = self.now;
+        let (mut overdue, mut promoted, mut next) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, (_, lane, row)) in &mut self.tasks {
+            if row.state() != RowState::Ready {
+                continue;
+            }
+            match row.eligible_when {
+                Some(at) if at <= now => {
+                    row.eligible_when = None;
+                    promoted.push(lane.clone());
+                }
+                Some(at) => next.push(at),
+                None => {}
+            }
+            match row.times_up {
+                Some(at) if at <= now => overdue.push(*id),
+                Some(at) => next.push(at),
+                None => {}
+            }
+        }
+        let overdue = overdue.into_iter().map(|id| self.sighting(id)).collect();
+        Input::Swept { overdue, promoted, next: next.into_iter().min() }
+    }
+
+    fn push(&mut self, priority: i32, target: usize, shared: bool) {
+        self.last_id += 1;
+        let target = TargetName::new(TARGETS[target]).unwrap();
+        let named = shared.then(|| PoolName::new("shared").unwrap());
+        let lane = Lane { pool: PoolName::of(named.as_ref(), &target), target, kind: Kind::Run };
+        let turn = Turn { priority: Priority(priority), entered: self.now, task: TaskId(self.last_id) };
+        self.tasks.insert(turn.task, (turn, lane.clone(), Row::default()));
+        self.tell(Input::Waiting(vec![lane]));
+    }
+
+    fn ask(&mut self, which: usize, request: Request) {
+        let open: Vec<TaskId> =
+            self.tasks.iter().filter(|(_, (_, _, row))| row.processed.is_none()).map(|(id, _)| *id).collect();
+        if let Some(task) = open.get(which % open.len().max(1)) {
+            self.last_id += 1;
+            self.requests.insert(RequestId(self.last_id), (*task, request));
+            self.tell(Input::Asking);
+        }
+    }
+
+    fn some_query(&self, which: usize, lost: bool) -> Option<(TaskId, Query)> {
+        let all: Vec<_> = self.running.iter().filter(|(_, query)| query.lost == lost).collect();
+        all.get(which % all.len().max(1)).map(|(task, query)| (**task, **query))
+    }
+
+    /// Time passes, from alarm to alarm.
+    fn wait(&mut self, span: Span) {
+        let end = self.now + span;
+        loop {
+            self.alarms.retain(|at| *at > self.now);
+            let next = self.alarms.iter().copied().min().filter(|at| *at <= end);
+            self.now = next.unwrap_or(end);
+            self.tell(Input::Tick);
+            if next.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+struct Sequences;
+
+impl StateMachineTest for Sequences {
+    type SystemUnderTest = Driven;
+    type Reference = Reference;
+
+    fn init_test(limits: &Limits) -> Driven {
+        let core = Orchestrator::new(settings(limits), 5);
+        let mut driven = Driven {
+            core,
+            now: Timestamp::from_micros(0),
+            limits: limits.clone(),
+            tasks: BTreeMap::new(),
+            running: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            alarms: Vec::new(),
+            last_id: 0,
+        };
+        let (fence, inherited, lanes) = (vec![], vec![], vec![]);
+        driven.tell(Input::Elected { epoch: Epoch(1), at_once: true, fence, inherited, lanes });
+        driven
+    }
+
+    fn apply(mut driven: Driven, limits: &Limits, act: Act) -> Driven {
+        match act {
+            Act::Push { priority, target, shared } => driven.push(priority, target, shared),
+            Act::End { which, ok } => {
+                if let Some((task, Query { session, run, .. })) = driven.some_query(which, false) {
+                    driven.running.remove(&task);
+                    let outcome = if ok { Outcome::Ok } else { Outcome::Error("no".to_owned()) };
+                    driven.tell(Input::QueryEnded { session, task, run, outcome: outcome.clone() });
+                    // Said twice, it counts once.
+                    driven.tell(Input::QueryEnded { session, task, run, outcome });
+                }
+            }
+            Act::Cancel { which } => driven.ask(which, Request::cancel("stop")),
+            Act::Defer { which, seconds } => driven.ask(which, Request::defer(Span::seconds(seconds))),
+            Act::Lose { which } => {
+                if let Some((task, Query { session, .. })) = driven.some_query(which, false) {
+                    driven.running.get_mut(&task).unwrap().lost = true;
+                    driven.tell(Input::SessionLost { session });
+                }
+            }
+            Act::Gone { which } => {
+                if let Some((task, Query { session, .. })) = driven.some_query(which, true) {
+                    driven.running.remove(&task);
+                    driven.tell(Input::SessionGone { session });
+                }
+            }
+            Act::Resize { .. } | Act::Workers(_) | Act::Pause(_) => {
+                driven.limits = limits.clone();
+                driven.tell(Input::Configured(Box::new(settings(limits))));
+            }
+            Act::Wait { seconds } => driven.wait(Span::seconds(seconds)),
+        }
+        driven
+    }
+
+    fn check_invariants(driven: &Driven, limits: &Limits) {
+        let core = &driven.core;
+        for (id, query) in &driven.running {
+            let row = &driven.tasks[id].2;
+            let held = row.state() == RowState::Running && row.run == query.run.0;
+            let given_up = row.finish_status == Some(FinishStatus::TimedOut) && row.tracked == Some(true);
+            assert!(held || given_up, "task {id} runs, and its row says {row:?}");
+        }
+        // Nothing holds a slot but what runs, whatever was asked of it.
+        for (pool, slots) in core.occupancy() {
+            assert_eq!(slots as usize, driven.in_pool(pool), "slots of pool {pool}");
+        }
+        assert!(driven.ends.values().all(|ends| *ends == 1), "no task ends twice");
+        let launched: usize = driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Running).count();
+        assert_eq!(core.workers_busy() as usize, launched, "workers");
+        // Nobody waits while his pool and a worker are free.
+        if limits.paused || core.workers_busy() >= limits.workers {
+            return;
+        }
+        for (turn, lane, row) in driven.tasks.values() {
+            let free = driven.in_pool(&lane.pool) < driven.limit(&lane.pool);
+            let may = driven.waiting(row) && row.times_up.is_none_or(|at| at > driven.now);
+            assert!(!(free && may), "task {} waits for nothing", turn.task);
+        }
+        for (turn, _, row) in driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Ready) {
+            let overdue = row.times_up.is_some_and(|at| at <= driven.now);
+            assert!(!overdue, "the deadline of task {} has not fired", turn.task);
+        }
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_keeps_the_promises(sequential 1..80 => Sequences);
+}
