@@ -6,3 +6,4 @@ mod chaos;
 mod conformance;
 mod harness;
 mod install;
+mod seed;

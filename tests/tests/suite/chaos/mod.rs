@@ -12,6 +12,7 @@ mod failpoint;
 mod judge;
 mod observer;
 mod sabotage;
-mod seed;
 mod succession;
 mod workload;
+
+use crate::seed;
