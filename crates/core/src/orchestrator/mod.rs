@@ -49,7 +49,7 @@ use target::{Session, Target};
 
 /// Decides for all tasks of one server, as long as it leads.
 ///
-/// Invariant: `books` is what adding up [`Held::load`] gives. `plan` never has a task that is
+/// Invariant: `books` is what adding up the loads of `held` gives. `plan` never has a task that is
 /// held, but for those claimed ahead.
 #[derive(Debug)]
 pub struct Orchestrator {

@@ -5,6 +5,7 @@ use super::input::{Asked, RequestId, Sighting};
 use super::{Command, Orchestrator};
 use crate::names::TaskId;
 use crate::task::event::{Event, Request};
+use crate::task::intention::Intention;
 use crate::task::phase::Phase;
 use crate::task::rejected::Rejected;
 
@@ -101,6 +102,12 @@ impl Orchestrator {
     fn intend(&mut self, task: TaskId, id: RequestId, request: &Request) {
         let now = self.now;
         let Some(held) = self.held.get_mut(&task) else { return };
+        if let Phase::Launched { intention: pause @ Some(Intention::Pause { .. }), .. } = &mut held.task.phase
+            && held.settles.is_empty()
+        {
+            // Nobody asked for it: it is the leader's own at the end of a drain, and gives way.
+            *pause = None;
+        }
         match held.task.step(&Event::Request(request.clone()), now) {
             Ok(next) => {
                 held.task = next;
