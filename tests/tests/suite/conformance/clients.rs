@@ -75,6 +75,16 @@ async fn the_server_s_errors_and_warnings_come_back_as_they_are<E: Engine>() {
     }
 }
 
+async fn a_forwarded_call_commits_on_its_own<E: Engine>() {
+    let bed = Bed::<E>::led().await;
+    let (_scratch, client) = client_of(&bed.database).await;
+    client
+        .batch_execute("begin; select async.push_task(async.task('select 1', 'there')); rollback")
+        .await
+        .expect("it pushes");
+    bed.wait_for("select count(*) = 1 and bool_and(finish_status = 'FINISHED') from async.task").await;
+}
+
 #[tokio::test]
 async fn without_a_server_it_says_what_to_do() {
     let database = Database::create().await;
@@ -94,4 +104,8 @@ async fn without_a_server_it_says_what_to_do() {
     assert!(!format!("{error:?}").contains("secret"));
 }
 
-conformance!(every_call_is_forwarded, the_server_s_errors_and_warnings_come_back_as_they_are);
+conformance!(
+    every_call_is_forwarded,
+    the_server_s_errors_and_warnings_come_back_as_they_are,
+    a_forwarded_call_commits_on_its_own,
+);

@@ -204,6 +204,38 @@ async fn after_a_lost_leader_nothing_runs_twice_and_no_limit_is_exceeded<E: Engi
     bed.wait_until_no_slot_is_taken().await;
 }
 
+async fn an_unforced_successor_gives_a_lost_process_its_grace_and_a_forced_one_does_not<E: Engine>() {
+    let mut bed = Bed::<E>::led().await;
+    bed.engine.stop().await;
+    for (forced, grace) in [(false, 2), (true, 60)] {
+        bed.configure(&json!({ "control": { "takeover_grace": format!("{grace} s") } })).await;
+        // As one leaves it that lost its connection; a backend that ended does not come back.
+        bed.run("update async.leader set goodbye = false, engine = 'rust'").await;
+        let begin = Instant::now();
+        bed.engine = E::attach(&bed.database);
+        if forced {
+            bed.engine.start_forced().await;
+        } else {
+            bed.engine.start().await;
+        }
+        bed.engine.wait_until_leading().await;
+        assert_eq!(begin.elapsed() < Duration::from_secs(grace), forced, "{:?}", begin.elapsed());
+        bed.engine.stop().await;
+    }
+}
+
+async fn a_leader_that_said_goodbye_is_followed_without_waiting<E: Engine>() {
+    let mut bed = Bed::<E>::prepared().await;
+    bed.configure(&json!({ "control": { "takeover_grace": "1 hour" } })).await;
+    bed.engine.lead().await;
+    bed.run_task("select 1").await.succeeded();
+    bed.engine.stop().await;
+    bed.assert_holds("select goodbye from async.leader").await;
+    bed.engine = E::attach(&bed.database);
+    bed.engine.lead().await;
+    bed.run_task("select 1").await.succeeded();
+}
+
 async fn yielded_and_pulled_tasks_survive_a_change_of_leader<E: Engine>() {
     let mut bed = Bed::<E>::prepared().await;
     bed.configure(&json!({ "control": { "takeover_grace": "0.1 s" }, "targets": [
@@ -304,6 +336,8 @@ conformance!(
     disabled_it_ends_and_lets_short_queries_end,
     after_a_lost_leader_what_ran_fails_as_unknown_and_is_not_run_again,
     after_a_lost_leader_nothing_runs_twice_and_no_limit_is_exceeded,
+    an_unforced_successor_gives_a_lost_process_its_grace_and_a_forced_one_does_not,
+    a_leader_that_said_goodbye_is_followed_without_waiting,
     yielded_and_pulled_tasks_survive_a_change_of_leader,
     requests_survive_a_change_of_leader,
     a_target_that_cannot_be_fenced_holds_up_nobody_else,

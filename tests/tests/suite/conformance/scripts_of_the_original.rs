@@ -250,6 +250,10 @@ async fn views_agree_with_the_tables<E: Engine>() {
     )
     .await;
     bed.assert_holds("select async.interval_pretty('1 day 2:03:04') = '1d 2h 3m 4s'").await;
+    bed.run("update async.control set paused = true; select async.wait_for_latch()").await;
+    bed.run("select async.push_tasks(array[async.task('select 1', 'SELF'), async.task('select 2', 'SELF', priority => -1)])")
+        .await;
+    bed.assert_holds("select array_agg(query) = '{select 2,select 1}' from async.v_candidate_task").await;
 }
 
 conformance!(
