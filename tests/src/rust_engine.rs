@@ -81,7 +81,8 @@ impl RustEngine {
     /// The backend of the session that leads, as it says.
     fn backend(&self) -> Option<i32> {
         let lines = self.lines();
-        let line = lines.iter().rev().find(|line| line.contains("leading epoch=") || line.contains("the lead stands"))?;
+        let line =
+            lines.iter().rev().find(|line| line.contains("leading epoch=") || line.contains("the lead stands"))?;
         let (_, rest) = line.split_once("pid=")?;
         rest.split_whitespace().next()?.parse().ok()
     }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use pgasync_store::{Candidate, CandidacyError, Lead, LeadError, Notice, Settings};
+use pgasync_store::{CandidacyError, Candidate, Lead, LeadError, Notice, Settings};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 

@@ -167,9 +167,7 @@ impl Operator {
     async fn query(&self, session: &Session, work: Work) -> Went {
         let Work { text, reset, .. } = work;
         // Both go out at once: the reset costs no round trip of its own.
-        let reset = async {
-            if reset { session.batch_execute("discard all").await.is_ok() } else { true }
-        };
+        let reset = async { if reset { session.batch_execute("discard all").await.is_ok() } else { true } };
         let (result, clean) = tokio::join!(drain(session, text), reset);
         match result {
             Ok(()) if clean => Went::Ended(Outcome::Ok),

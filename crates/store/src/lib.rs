@@ -22,8 +22,8 @@ mod wire;
 
 pub use install::{InstallError, Part, install};
 pub use lead::{
-    Answers, Candidate, CandidacyError, Configuration, Election, Lead, LeadError, Look, Op, Published, Registration,
-    OldSession, TargetAddress, old_sessions,
+    Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, Look, OldSession, Op, Published,
+    Registration, TargetAddress, old_sessions,
 };
 pub use session::{ConnectError, Notice, Session};
 pub use settings::{Settings, SettingsError};

@@ -154,7 +154,9 @@ impl Orchestrator {
         if due
             && state.connecting == 0
             && !state.fencing
-            && self.launches() && self.plan.heads_of(target).next().is_some() {
+            && self.launches()
+            && self.plan.heads_of(target).next().is_some()
+        {
             self.connect(target);
         }
         self.fail_impatient(target);

@@ -227,17 +227,12 @@ impl Lead {
         }
         if !writes.forgotten.is_empty() {
             let ids = writes.forgotten.clone();
-            calls.push((
-                Part::Bracket,
-                Box::pin(async move { self.session.query(&statements.forget, &[&ids]).await }),
-            ));
+            calls.push((Part::Bracket, Box::pin(async move { self.session.query(&statements.forget, &[&ids]).await })));
         }
         if !writes.dismissals.is_empty() {
             let ids: Vec<i64> = writes.dismissals.iter().map(|request| request.0).collect();
-            calls.push((
-                Part::Dismiss,
-                Box::pin(async move { self.session.query(&statements.dismiss, &[&ids]).await }),
-            ));
+            calls
+                .push((Part::Dismiss, Box::pin(async move { self.session.query(&statements.dismiss, &[&ids]).await })));
         }
     }
 
@@ -297,9 +292,9 @@ impl Lead {
             let timeouts: Vec<Option<Interval>> = writes.claims.iter().map(|(_, row)| timeout(row)).collect();
             calls.push((
                 Part::Claim,
-                Box::pin(async move {
-                    self.session.query(&statements.claim, &[&Stamp(now), &ids, &runs, &timeouts]).await
-                }),
+                Box::pin(
+                    async move { self.session.query(&statements.claim, &[&Stamp(now), &ids, &runs, &timeouts]).await },
+                ),
             ));
         }
         if !writes.offers.is_empty() {
@@ -312,11 +307,8 @@ impl Lead {
         if !writes.marks.is_empty() {
             let ids: Vec<i64> = writes.marks.iter().map(|(task, ..)| task.0).collect();
             let runs: Vec<i32> = writes.marks.iter().map(|(_, run, _)| run.0).collect();
-            let sessions: Vec<i64> = writes
-                .marks
-                .iter()
-                .map(|(_, _, session)| self.registered.get(session).copied().unwrap_or(0))
-                .collect();
+            let sessions: Vec<i64> =
+                writes.marks.iter().map(|(_, _, session)| self.registered.get(session).copied().unwrap_or(0)).collect();
             calls.push((
                 Part::Mark,
                 Box::pin(async move { self.session.query(&statements.mark, &[&ids, &runs, &sessions]).await }),

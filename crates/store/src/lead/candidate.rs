@@ -175,7 +175,8 @@ impl Candidate {
     /// When this session goes, too.
     pub async fn resume(self, lead: &mut Lead) -> Result<bool, LeadError> {
         let failed = |error: Error| LeadError::of("proving the lead", &error);
-        let sql = "select l.epoch, exists (select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+        let sql =
+            "select l.epoch, exists (select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
                    from async.leader l";
         let stands = self.session.query_one(sql, &[]).await.map_err(failed)?;
         if stands.get::<_, i64>(0) != lead.epoch.0 {

@@ -31,15 +31,19 @@ impl Lead {
         self.unpark(now);
         let session = &self.session;
         let none: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[];
-        let mut both = join_all([session.query(&self.statements.look, none), session.query(&self.statements.lanes, none)])
-            .await
-            .into_iter();
+        let mut both =
+            join_all([session.query(&self.statements.look, none), session.query(&self.statements.lanes, none)])
+                .await
+                .into_iter();
         let mut next = || both.next().transpose().map_err(lost).map(Option::unwrap_or_default);
         let (seen, lanes) = (next()?, next()?);
         let lanes = lanes.iter().filter_map(|row| lane(row.get("pool"), row.get("target"), row.get("pullable")));
         answers.inputs.push(Input::Waiting(lanes.collect()));
         let Some(seen) = seen.first() else {
-            return Err(LeadError::Refused { operation: "looking what is new", reason: "async.leader is empty".into() });
+            return Err(LeadError::Refused {
+                operation: "looking what is new",
+                reason: "async.leader is empty".into(),
+            });
         };
         if seen.get("asked") {
             answers.inputs.push(Input::Asking);

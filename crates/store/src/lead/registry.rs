@@ -22,11 +22,7 @@ pub struct OldSession {
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub async fn old_sessions(
-    session: &Session,
-    target: &TargetName,
-    before: Epoch,
-) -> Result<Vec<OldSession>, LeadError> {
+pub async fn old_sessions(session: &Session, target: &TargetName, before: Epoch) -> Result<Vec<OldSession>, LeadError> {
     let rows = session
         .query(
             "select session_id, connection_string, pid,

@@ -1,8 +1,8 @@
 //! Tasks as `async.lead_rows` gives them.
 
 use pgasync_core::{
-    FinishStatus, Head, Held, Intention, Kind, Lane, PoolName, Priority, Row as TaskRow, Run, Sighting, Span, TargetName,
-    TaskId, Terms, Timestamp, Turn,
+    FinishStatus, Head, Held, Intention, Kind, Lane, PoolName, Priority, Row as TaskRow, Run, Sighting, Span,
+    TargetName, TaskId, Terms, Timestamp, Turn,
 };
 use tokio_postgres::Row;
 
