@@ -83,7 +83,7 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Which orchestrator runs the tasks
-    #[arg(long, value_enum, default_value = "sql")]
+    #[arg(long, value_enum, default_value = "rust")]
     pub(crate) engine: EngineName,
     /// Leave the demo's databases in place
     #[arg(long)]
@@ -94,9 +94,15 @@ pub(crate) struct DemoArgs {
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    /// Which orchestrator is measured
+    #[arg(long, value_enum, default_value = "rust")]
+    pub(crate) engine: EngineName,
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+    /// Only runs with this pool size
+    #[arg(long)]
+    pub(crate) pool: Option<u32>,
     /// Tasks in each throughput run
     #[arg(long, default_value_t = 20_000)]
     pub(crate) tasks: u32,

@@ -1,46 +1,59 @@
-//! A session that runs the SQL engine, `CALL async.main()`, for the demo and the benchmark.
+//! An orchestrator of either engine, for the demo and the benchmark: `CALL async.main()` in a session, or what
+//! `pgasync run` does, in this process.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use pgasync_runner::{Options, Stop, run};
 use pgasync_store::{Notice, Session, Settings};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::args::EngineName;
+
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Nothing that matters runs when it is stopped.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Leader {
     pid: i32,
+    stop: How,
     /// The last thing it said.
     said: Arc<Mutex<String>>,
-    call: JoinHandle<Result<(), tokio_postgres::Error>>,
+    ended: JoinHandle<anyhow::Result<()>>,
+}
+
+/// How to stop it.
+enum How {
+    /// Cancel its backend.
+    Cancel,
+    /// Ask it to drain.
+    Ask(mpsc::Sender<Stop>),
 }
 
 impl Leader {
-    /// Calls `async.main()`, and returns when it leads.
-    pub(crate) async fn start(server: &Settings) -> anyhow::Result<Self> {
-        let said = Arc::new(Mutex::new(String::new()));
-        let heard = Arc::clone(&said);
-        let keep = move |notice| {
-            if let Notice::Message { severity, text } = notice {
-                *heard.lock().unwrap_or_else(PoisonError::into_inner) = format!(" ({severity}: {text})");
-            }
+    /// Starts an orchestrator, and returns when it leads.
+    pub(crate) async fn start(server: &Settings, engine: EngineName) -> anyhow::Result<Self> {
+        let mut leader = match engine {
+            EngineName::Sql => call_main(server).await?,
+            EngineName::Rust => run_here(server),
         };
-        let session = server.with_application_name("pgasync main").connect_with(keep).await?;
-        let pid = session.query_one("select pg_backend_pid()", &[]).await?.try_get(0)?;
-        let call = tokio::spawn(async move {
-            let ended = session.batch_execute("call async.main()").await;
-            session.close().await;
-            ended
-        });
-        let mut leader = Self { pid, said, call };
         let observer = server.connect().await?;
-        while !leads(&observer, pid).await? {
-            leader.check().await?;
+        loop {
+            let leads = leading_pid(&observer).await?;
+            match (&leader.stop, leads) {
+                (How::Cancel, Some(pid)) if pid == leader.pid => return Ok(leader),
+                (How::Ask(_), Some(pid)) => {
+                    leader.pid = pid;
+                    return Ok(leader);
+                }
+                _ => leader.check().await?,
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(leader)
     }
 
     /// The process id of its backend.
@@ -50,25 +63,60 @@ impl Leader {
 
     /// An error when it has ended, which it should not do by itself.
     pub(crate) async fn check(&mut self) -> anyhow::Result<()> {
-        if !self.call.is_finished() {
+        if !self.ended.is_finished() {
             return Ok(());
         }
-        (&mut self.call).await?.map_err(crate::server::in_words).context("async.main() failed")?;
+        (&mut self.ended).await?.context("the orchestrator failed")?;
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        bail!("async.main() has returned by itself{said}: see async.server_log, in a demo with --keep")
+        bail!("the orchestrator has ended by itself{said}: see async.server_log, in a demo with --keep")
     }
 
-    /// Cancels the call and waits for its end.
+    /// Stops it and waits for its end.
     pub(crate) async fn stop(self, server: &Settings) -> anyhow::Result<()> {
-        server.connect().await?.execute("select pg_cancel_backend($1)", &[&self.pid]).await?;
-        // How a cancelled call ends is no matter here.
+        match &self.stop {
+            How::Cancel => {
+                server.connect().await?.execute("select pg_cancel_backend($1)", &[&self.pid]).await?;
+            }
+            // One that is gone needs no asking.
+            How::Ask(stops) => drop(stops.send(Stop::Drain).await),
+        }
+        // How it ends is no matter here.
         let _ended =
-            timeout(STOP_TIMEOUT, self.call).await.context("async.main() does not end when it is cancelled")?;
+            timeout(STOP_TIMEOUT, self.ended).await.context("the orchestrator does not end when it is stopped")?;
         Ok(())
     }
 }
 
-async fn leads(observer: &Session, pid: i32) -> anyhow::Result<bool> {
-    let row = observer.query_one("select coalesce((select pid from async.control) = $1, false)", &[&pid]).await?;
-    Ok(row.try_get(0)?)
+async fn call_main(server: &Settings) -> anyhow::Result<Leader> {
+    let said = Arc::new(Mutex::new(String::new()));
+    let heard = Arc::clone(&said);
+    let keep = move |notice| {
+        if let Notice::Message { severity, text } = notice {
+            *heard.lock().unwrap_or_else(PoisonError::into_inner) = format!(" ({severity}: {text})");
+        }
+    };
+    let session = server.with_application_name("pgasync main").connect_with(keep).await?;
+    let pid = session.query_one("select pg_backend_pid()", &[]).await?.try_get(0)?;
+    let ended = tokio::spawn(async move {
+        let ended = session.batch_execute("call async.main()").await;
+        session.close().await;
+        ended.map_err(crate::server::in_words)
+    });
+    Ok(Leader { pid, stop: How::Cancel, said, ended })
+}
+
+fn run_here(server: &Settings) -> Leader {
+    let (stop, stops) = mpsc::channel(1);
+    let options = Options { drain_timeout: DRAIN_TIMEOUT, ..Options::default() };
+    let server = server.clone();
+    let ended = tokio::spawn(async move {
+        run(server, options, stops).await?;
+        Ok(())
+    });
+    Leader { pid: 0, stop: How::Ask(stop), said: Arc::default(), ended }
+}
+
+async fn leading_pid(observer: &Session) -> anyhow::Result<Option<i32>> {
+    let sql = "select case when async.someone_leads() then pid end from async.control";
+    Ok(observer.query_one(sql, &[]).await?.try_get(0)?)
 }

@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pgasync_core::{Class, Command, Input, Orchestrator, Outcome, Run, Settings, SessionId, Span, TaskId, Timestamp, classify};
+use pgasync_core::{
+    Class, Command, Input, Orchestrator, Outcome, Run, SessionId, Settings, Span, TargetName, TaskId, Timestamp,
+    classify,
+};
 use pgasync_store::{Answers, Configuration, Election, Lead, Look, Op, Settings as ServerSettings};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
@@ -134,6 +137,7 @@ impl Engine {
     ) -> Self {
         let Election { now, fence, inherited, lanes, configuration } = election;
         let clock = Arc::new(Mutex::new(Clock::set(now)));
+        let leading = format!("leading: Rust engine, epoch {}, pid {}", lead.epoch(), lead.pid());
         let at = instant();
         let mut sessions = Sessions::new(server.clone(), lead.server_id().to_owned(), lead.epoch());
         sessions.targets = configuration.targets;
@@ -141,7 +145,7 @@ impl Engine {
         let epoch = lead.epoch();
         // The candidate has waited for the last leader before it took the locks.
         core.handle(Input::Elected { epoch, at_once: true, fence, inherited, lanes }, now);
-        Self {
+        let mut engine = Self {
             options,
             server,
             core,
@@ -165,7 +169,9 @@ impl Engine {
             draining: None,
             drained_by: None,
             leaving: None,
-        }
+        };
+        engine.tell(Op::Log { level: "NOTICE", message: leading });
+        engine
     }
 
     pub(crate) async fn run(
@@ -315,18 +321,21 @@ impl Engine {
             Event::SteppedDown => self.leaving = Some(Leaving::Gone),
             Event::Notified => self.stir(),
             Event::Opened { session, result: Ok(opened) } => {
-                self.sessions.opened(session, opened);
+                if let Some(target) = self.sessions.opened(session, opened) {
+                    self.log("NOTICE", format!("target \"{target}\" is back"));
+                }
                 self.handle(Input::Connected { session });
             }
             Event::Opened { session, result: Err(error) } => {
-                self.sessions.forget(session);
-                tracing::debug!(session = session.0, error, "no connection");
-                self.handle(Input::ConnectFailed { session, error });
+                self.connect_failed(session, None, &error);
             }
             Event::Closed { session } | Event::Gone { session } => self.gone(session),
             Event::Fenced { target, numbers } => {
                 if !numbers.is_empty() {
-                    self.log("NOTICE", format!("ended {} sessions of older orchestrators at target \"{target}\"", numbers.len()));
+                    self.log(
+                        "NOTICE",
+                        format!("ended {} sessions of older orchestrators at target \"{target}\"", numbers.len()),
+                    );
                 }
                 self.tell(Op::ForgetOld(numbers));
                 self.handle(Input::Fenced { target });
@@ -334,6 +343,17 @@ impl Engine {
             Event::Trouble(message) => self.log("WARNING", message),
         }
         None
+    }
+
+    fn connect_failed(&mut self, session: SessionId, target: Option<TargetName>, error: &str) {
+        let target = target.or_else(|| self.sessions.target_of(session));
+        self.sessions.forget(session);
+        let Some(target) = target else { return };
+        if self.sessions.lost.insert(target.clone()) {
+            self.log("WARNING", format!("target \"{target}\" is lost: {error}"));
+        }
+        let error = format!("target \"{target}\" could not be reached: {error}");
+        self.handle(Input::ConnectFailed { session, error });
     }
 
     /// A session's own words.
@@ -524,7 +544,7 @@ impl Engine {
             match command {
                 Command::Connect { session, target } => {
                     if let Err(error) = self.sessions.open(session, &target, self.events.clone()) {
-                        self.handle(Input::ConnectFailed { session, error });
+                        self.connect_failed(session, Some(target), &error);
                     }
                 }
                 Command::Register { session } => match self.sessions.registration(session) {

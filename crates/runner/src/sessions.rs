@@ -23,6 +23,8 @@ pub(crate) struct Sessions {
     pub(crate) targets: BTreeMap<TargetName, TargetAddress>,
     checks: BTreeMap<TargetName, Checks>,
     book: BTreeMap<SessionId, Entry>,
+    /// Targets that could not be reached the last time.
+    pub(crate) lost: BTreeSet<TargetName>,
     /// Being closed.
     pub(crate) closing: BTreeSet<SessionId>,
 }
@@ -49,6 +51,7 @@ impl Sessions {
             targets: BTreeMap::new(),
             checks: BTreeMap::new(),
             book: BTreeMap::new(),
+            lost: BTreeSet::new(),
             closing: BTreeSet::new(),
         }
     }
@@ -85,14 +88,20 @@ impl Sessions {
             .connection_string
             .as_ref()
             .ok_or_else(|| format!("PA204: target \"{target}\" has no connection string"))?;
-        let settings =
-            if address.is_self { self_settings(&self.server, string)? } else { target_settings(string)? };
+        let settings = if address.is_self { self_settings(&self.server, string)? } else { target_settings(string)? };
         let slot = self.free_slot();
         let settings = settings.with_application_name(&self.name(slot)).with_connect_timeout(CONNECT_MAX);
         let checks = self.checks.get(target).copied().unwrap_or_default();
         let line = Line::open(session, settings.clone(), checks, events);
-        let entry =
-            Entry { target: target.clone(), slot, settings, line: Some(line), opened: None, busy: None, outdated: false };
+        let entry = Entry {
+            target: target.clone(),
+            slot,
+            settings,
+            line: Some(line),
+            opened: None,
+            busy: None,
+            outdated: false,
+        };
         self.book.insert(session, entry);
         Ok(())
     }
@@ -102,11 +111,16 @@ impl Sessions {
         format!("pgasync/{}/{}/{role}", self.server_id, self.epoch)
     }
 
-    pub(crate) fn opened(&mut self, session: SessionId, opened: Opened) {
-        if let Some(entry) = self.book.get_mut(&session) {
-            self.checks.insert(entry.target.clone(), opened.checks);
-            entry.opened = Some(opened);
-        }
+    /// A session is there; gives its target when that had been lost.
+    pub(crate) fn opened(&mut self, session: SessionId, opened: Opened) -> Option<TargetName> {
+        let entry = self.book.get_mut(&session)?;
+        self.checks.insert(entry.target.clone(), opened.checks);
+        entry.opened = Some(opened);
+        self.lost.take(&entry.target)
+    }
+
+    pub(crate) fn target_of(&self, session: SessionId) -> Option<TargetName> {
+        self.book.get(&session).map(|entry| entry.target.clone())
     }
 
     pub(crate) fn registration(&self, session: SessionId) -> Option<Registration> {

@@ -2,6 +2,7 @@
 //!
 //! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`).
 
+mod between_engines;
 mod chaos;
 mod conformance;
 mod harness;

@@ -4,12 +4,15 @@ use anyhow::Context;
 use pgasync_store::{Part, Session, Settings, install};
 use serde_json::json;
 
+use crate::args::EngineName;
 use crate::leader::Leader;
 use crate::server::in_words;
 
 /// What a measurement varies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
+    /// Who runs the tasks.
+    pub(super) engine: EngineName,
     /// The target's pool.
     pub(super) size: u32,
     /// Whether each task finds a clean session.
@@ -17,6 +20,7 @@ pub(super) struct Shape {
 }
 
 pub(super) struct Arena {
+    pub(super) engine: EngineName,
     administrator: Session,
     server: Settings,
     target: Settings,
@@ -45,13 +49,13 @@ impl Arena {
             "concurrency_pools": [{"concurrency_pool": "parked", "max_workers": 1}],
         });
         session.execute("select async.configure($1)", &[&configuration]).await.map_err(in_words)?;
-        let leader = Leader::start(&server).await?;
-        Ok(Self { administrator, server, target, session, leader })
+        let leader = Leader::start(&server, shape.engine).await?;
+        Ok(Self { engine: shape.engine, administrator, server, target, session, leader })
     }
 
     /// Stops the orchestrator and drops the databases.
     pub(super) async fn clear(self) -> anyhow::Result<()> {
-        let Self { administrator, server, target, session, leader } = self;
+        let Self { administrator, server, target, session, leader, .. } = self;
         let stopped = leader.stop(&server).await;
         session.close().await;
         for settings in [&server, &target] {

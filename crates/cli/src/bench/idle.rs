@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::arena::Arena;
+use crate::args::EngineName;
 
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -13,18 +14,28 @@ const SPAN: Duration = Duration::from_secs(10);
 /// The share of one core that the leader's backend uses, in percent; `None` where its process cannot be seen.
 pub(super) async fn measure(arena: &mut Arena) -> anyhow::Result<Option<f64>> {
     tokio::time::sleep(SETTLE).await;
-    let before = cpu_seconds(arena.leader.pid());
+    let before = cpu_seconds(arena);
     tokio::time::sleep(SPAN).await;
-    let after = cpu_seconds(arena.leader.pid());
+    let after = cpu_seconds(arena);
     arena.leader.check().await?;
     Ok(before.zip(after).map(|(before, after)| 100.0 * (after - before) / SPAN.as_secs_f64()))
 }
 
+/// What the orchestrator has used: its backend, and this process too when it runs in here.
+fn cpu_seconds(arena: &Arena) -> Option<f64> {
+    let backend = seconds_of(&arena.leader.pid().to_string(), "(postgres")?;
+    let here = match arena.engine {
+        EngineName::Sql => 0.0,
+        EngineName::Rust => seconds_of("self", "(")?,
+    };
+    Some(backend + here)
+}
+
 /// User and system time of a process, from `/proc/PID/stat`: fields 14 and 15, counted after the name in brackets.
-fn cpu_seconds(pid: i32) -> Option<f64> {
+fn seconds_of(pid: &str, called: &str) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (name, fields) = stat.rsplit_once(')')?;
-    if !name.contains("(postgres") {
+    if !name.contains(called) {
         return None;
     }
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);

@@ -16,14 +16,14 @@ const SIZES: [u32; 2] = [8, 32];
 
 pub(crate) async fn run(options: &BenchArgs) -> anyhow::Result<()> {
     let cluster = options.server.settings()?;
-    let mut outcome = Outcome::default();
-    for size in SIZES {
+    let mut outcome = Outcome::of(options.engine);
+    for size in SIZES.into_iter().filter(|size| options.pool.is_none_or(|only| only == *size)) {
         say(&format!("pgbench, {size} clients"));
         let yardstick = pgbench::rate(&cluster, size).await?;
         outcome.yardsticks.push((size, yardstick));
         for (backlog, session_reset) in [(0, true), (0, false), (options.backlog, true), (options.backlog, false)] {
             say(&format!("{} tasks, pool of {size}, session_reset {session_reset}, {backlog} waiting", options.tasks));
-            let shape = Shape { size, session_reset };
+            let shape = Shape { engine: options.engine, size, session_reset };
             let mut arena = Arena::build(&cluster, shape).await?;
             let rate = throughput::measure(&mut arena, options.tasks, backlog).await;
             arena.clear().await?;
@@ -31,7 +31,7 @@ pub(crate) async fn run(options: &BenchArgs) -> anyhow::Result<()> {
         }
     }
     say("idle, then one task at a time");
-    let mut arena = Arena::build(&cluster, Shape { size: 8, session_reset: true }).await?;
+    let mut arena = Arena::build(&cluster, Shape { engine: options.engine, size: 8, session_reset: true }).await?;
     let quiet = async {
         let idle = idle::measure(&mut arena).await?;
         let latency = latency::measure(&mut arena).await?;

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::arena::Shape;
 use super::latency::Latency;
+use crate::args::EngineName;
 
-#[derive(Default)]
 pub(super) struct Outcome {
+    engine: EngineName,
     /// Clients, and pgbench's transactions a second.
     pub(super) yardsticks: Vec<(u32, f64)>,
     pub(super) runs: Vec<Run>,
@@ -33,18 +34,26 @@ impl Run {
         self.rate / self.yardstick
     }
 
-    /// The budget of the SQL engine: the least share of pgbench's rate.
+    /// The engine's budget: the least share of pgbench's rate.
     fn wanted(&self) -> f64 {
-        match (self.shape.size, self.shape.session_reset) {
-            (..=8, true) => 0.05,
-            (..=8, false) => 0.06,
-            (_, true) => 0.09,
-            (_, false) => 0.11,
+        match (self.shape.engine, self.shape.size, self.shape.session_reset) {
+            (EngineName::Sql, ..=8, true) => 0.05,
+            (EngineName::Sql, ..=8, false) => 0.06,
+            (EngineName::Sql, _, true) => 0.09,
+            (EngineName::Sql, _, false) => 0.11,
+            (EngineName::Rust, ..=8, true) => 0.12,
+            (EngineName::Rust, ..=8, false) => 0.18,
+            (EngineName::Rust, _, true) => 0.20,
+            (EngineName::Rust, _, false) => 0.33,
         }
     }
 }
 
 impl Outcome {
+    pub(super) const fn of(engine: EngineName) -> Self {
+        Self { engine, yardsticks: Vec::new(), runs: Vec::new(), idle: None, latency: None }
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let pgbench = self.yardsticks.iter().map(|(clients, rate)| json!({"clients": clients, "tps": rate}));
         let runs = self.runs.iter().map(|run| {
@@ -54,7 +63,7 @@ impl Outcome {
             })
         });
         json!({
-            "engine": "sql",
+            "engine": match self.engine { EngineName::Sql => "sql", EngineName::Rust => "rust" },
             "pgbench": pgbench.collect::<Vec<_>>(),
             "throughput": runs.collect::<Vec<_>>(),
             "idle_cpu_percent": self.idle,

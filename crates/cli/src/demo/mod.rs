@@ -8,7 +8,6 @@ mod watch;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::bail;
 use pgasync_store::Session;
 
 use self::report::Report;
@@ -19,13 +18,10 @@ use crate::server::in_words;
 
 /// Succeeds only if every task ended as it was meant to.
 pub(crate) async fn run(options: &DemoArgs) -> anyhow::Result<ExitCode> {
-    if options.engine == EngineName::Rust {
-        bail!("the Rust engine is not there yet: run the demo with --engine sql");
-    }
     let cluster = options.server.settings()?;
     println!("Setting up a server and {} target databases at {}", stage::TARGETS.len(), cluster.describe());
     let stage = Stage::build(&cluster).await?;
-    let played = play(&stage).await;
+    let played = play(&stage, options.engine).await;
     if options.keep {
         println!("Kept. Look further with:\n{}", report::how_to_look(&stage.server));
     } else {
@@ -36,12 +32,18 @@ pub(crate) async fn run(options: &DemoArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Whether every outcome was the one intended.
-async fn play(stage: &Stage) -> anyhow::Result<bool> {
+async fn play(stage: &Stage, engine: EngineName) -> anyhow::Result<bool> {
     let session = stage.server.connect().await?;
     let tasks = push(&session).await?;
-    println!("Pushed {tasks} tasks with async.push_tasks; starting the orchestrator: call async.main()");
+    println!(
+        "Pushed {tasks} tasks with async.push_tasks; starting the orchestrator: {}",
+        match engine {
+            EngineName::Sql => "call async.main()",
+            EngineName::Rust => "as pgasync run does",
+        }
+    );
     let begin = Instant::now();
-    let mut leader = Leader::start(&stage.server).await?;
+    let mut leader = Leader::start(&stage.server, engine).await?;
     watch::until_finished(&session, &mut leader).await?;
     let took = begin.elapsed();
     leader.stop(&stage.server).await?;

@@ -152,7 +152,7 @@ impl Orchestrator {
         let was_ahead = matches!(held.stage, Stage::Ahead { .. });
         let run = held.task.run;
         held.task = next;
-        let (row, lane) = (held.task.row(), held.lane.clone());
+        let (row, lane, turn) = (held.task.row(), held.lane.clone(), held.turn);
         self.drop_from_queue(&lane.target, task);
         self.restage(task, Stage::Returning);
         self.say(Command::GiveBack { task, run, row });
@@ -160,9 +160,10 @@ impl Orchestrator {
             self.plan.remove(&lane, task);
             self.count_ahead(&lane.pool, false);
             // No slot came free in time: the tasks are not as short as they were.
-            let pace = self.paces.entry(lane.pool).or_default();
+            let pace = self.paces.entry(lane.pool.clone()).or_default();
             pace.average = pace.average.max(Some(self.settings.tuning.ahead_age_max));
         }
+        self.plan.recall(&lane, turn);
     }
 
     pub(super) fn given_back(&mut self, task: TaskId, run: Run) {

@@ -135,6 +135,17 @@ impl Plan {
         }
     }
 
+    /// Says that a task of this lane which was taken out comes back to the store: nobody behind it
+    /// in its lane is chosen before the window was read anew.
+    pub fn recall(&mut self, lane: &Lane, turn: Turn) {
+        let number = self.number(lane);
+        if let Some(window) = self.lanes.get_mut(&number) {
+            window.recall(turn);
+            self.wanting.insert(number);
+        }
+        self.settle(number);
+    }
+
     /// Says that the store may have something new for this lane.
     pub fn stale(&mut self, lane: &Lane) {
         let number = self.number(lane);
@@ -150,6 +161,9 @@ impl Plan {
         let number = self.number(lane);
         if let Some(window) = self.lanes.get_mut(&number) {
             window.refill(heads, more);
+            if window.stale {
+                self.wanting.insert(number);
+            }
         }
         self.settle(number);
     }

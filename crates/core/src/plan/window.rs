@@ -29,6 +29,10 @@ pub(super) struct Window {
     pub(super) asked: bool,
     /// The store may have something new anywhere.
     pub(super) stale: bool,
+    /// Who comes back, and is not among the entries yet.
+    recalled: Option<Turn>,
+    /// The refill that was asked for was read too early: its answer does not count.
+    void: bool,
     pub(super) resting: bool,
     /// The turn under which the lane stands in its pool's order.
     pub(super) listed: Option<Turn>,
@@ -44,12 +48,28 @@ impl Window {
             full: 0,
             asked: false,
             stale: false,
+            recalled: None,
+            void: false,
             resting: false,
             listed: None,
         }
     }
 
+    /// Somebody of this lane was taken and comes back: nobody behind him may go before the window was
+    /// read anew.
+    pub(super) fn recall(&mut self, turn: Turn) {
+        self.recalled = Some(self.recalled.map_or(turn, |before| before.min(turn)));
+        self.stale = true;
+        self.void = self.asked;
+    }
+
     pub(super) fn refill(&mut self, heads: Vec<Head>, more: bool) {
+        if std::mem::take(&mut self.void) {
+            self.asked = false;
+            self.stale = true;
+            return;
+        }
+        self.recalled = None;
         self.bound = heads.last().map(|head| head.turn);
         self.entries.retain(|entry| entry.ahead);
         for head in heads {
@@ -65,11 +85,13 @@ impl Window {
 
     /// Whose turn it is; of an exhausted window, the turn after which the next one's comes.
     pub(super) fn turn(&self) -> Option<Turn> {
-        self.first().map(|entry| entry.head.turn).or_else(|| self.bound.filter(|_| self.more))
+        let bound = || self.bound.filter(|_| self.more);
+        self.first().map(|entry| entry.head.turn).or(self.recalled).or_else(bound)
     }
 
     pub(super) fn first(&self) -> Option<&Entry> {
-        self.entries.front()
+        let waits = |entry: &&Entry| self.recalled.is_none_or(|recalled| entry.head.turn < recalled);
+        self.entries.front().filter(waits)
     }
 
     /// The first that is not claimed ahead.

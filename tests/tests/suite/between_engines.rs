@@ -1,0 +1,110 @@
+//! One engine takes over from the other, in each direction, while tasks run: none is lost, none runs twice.
+
+use std::time::Duration;
+
+use pgasync_tests::{Database, Engine, Outcome, RustEngine, SqlEngine, Target};
+use serde_json::json;
+use tokio::time::sleep;
+
+const TASKS: i64 = 150;
+
+async fn stage() -> (Database, Target) {
+    let database = Database::create().await;
+    let target = Target::create_on(database.cluster()).await;
+    database
+        .configure(&json!({
+            "control": { "workers": 6, "idle_sleep": 0.1, "takeover_grace": "0.2 s" },
+            "targets": [{ "target": "there", "connection_string": target.conninfo(), "max_workers": 4 }],
+        }))
+        .await;
+    let push = format!(
+        "select async.push_tasks(array_agg(async.task(
+            'insert into ledger (mark) select ''##flow.TASK_ID##'' from pg_sleep(0.03)', 'there')))
+         from generate_series(1, {TASKS})"
+    );
+    database.run(&push).await;
+    (database, target)
+}
+
+async fn busy(database: &Database) {
+    database.wait_for("select exists (select from async.task where consumed is not null and processed is null)").await;
+    sleep(Duration::from_millis(200)).await;
+}
+
+/// The first is asked to resign, and lets what runs end.
+async fn takes_over_by_force<A: Engine, B: Engine>() {
+    let (database, target) = stage().await;
+    let mut first = A::attach(&database);
+    first.lead().await;
+    busy(&database).await;
+    let mut second = B::attach(&database);
+    second.start_forced().await;
+    second.wait_until_leading().await;
+    assert_eq!(first.wait_until_ended().await, Outcome::Returned);
+    database.wait_until_finished().await;
+    database.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
+    assert!(target.repeated_marks().await.is_empty());
+    assert_eq!(
+        target.session().query_one("select count(*) from ledger", &[]).await.expect("a ledger").get::<_, i64>(0),
+        TASKS
+    );
+}
+
+/// The first is gone without a word: what it ran is unknown, and is not run again.
+async fn takes_over_from_the_lost<A: Engine, B: Engine>() {
+    let (database, target) = stage().await;
+    let mut first = A::attach(&database);
+    first.lead().await;
+    busy(&database).await;
+    first.terminate().await;
+    let mut second = B::attach(&database);
+    second.lead().await;
+    database.wait_until_finished().await;
+    database
+        .assert_holds(
+            "select bool_and(finish_status = 'FINISHED' or processing_error like '%outcome unknown%')
+                and count(*) filter (where failed) <= 4 from async.task",
+        )
+        .await;
+    assert!(target.repeated_marks().await.is_empty());
+    database.wait_for("select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker").await;
+}
+
+#[tokio::test]
+async fn rust_takes_over_from_sql_by_force() {
+    takes_over_by_force::<SqlEngine, RustEngine>().await;
+}
+
+#[tokio::test]
+async fn sql_takes_over_from_rust_by_force() {
+    takes_over_by_force::<RustEngine, SqlEngine>().await;
+}
+
+#[tokio::test]
+async fn rust_takes_over_from_a_lost_sql() {
+    takes_over_from_the_lost::<SqlEngine, RustEngine>().await;
+}
+
+#[tokio::test]
+async fn sql_takes_over_from_a_lost_rust() {
+    takes_over_from_the_lost::<RustEngine, SqlEngine>().await;
+}
+
+/// The session that leads is ended, and nobody else comes: the same process proves its lead and goes on with what runs.
+#[tokio::test]
+async fn rust_comes_back_when_its_session_is_ended() {
+    let (database, target) = stage().await;
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    for _ in 0..3 {
+        busy(&database).await;
+        database.run("select pg_terminate_backend(pid) from async.control").await;
+        sleep(Duration::from_millis(200)).await;
+    }
+    database.wait_until_finished().await;
+    database.assert_holds("select bool_and(finish_status = 'FINISHED' and run = 1) from async.task").await;
+    database.assert_holds("select epoch = 1 from async.leader").await;
+    assert!(target.repeated_marks().await.is_empty());
+    assert_eq!(engine.stop().await, Outcome::Returned);
+    database.assert_holds("select goodbye from async.leader").await;
+}
