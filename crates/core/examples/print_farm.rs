@@ -4,7 +4,6 @@
 //! clock a number. `cargo run -p pgasync-core --example print_farm`
 
 #![expect(clippy::print_stdout, reason = "an example speaks to a person")]
-#![expect(clippy::wildcard_enum_match_arm, reason = "this shop knows nothing of the other commands")]
 
 use std::collections::{BTreeMap, VecDeque};
 

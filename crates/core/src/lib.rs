@@ -49,6 +49,7 @@
 //! seen. What a lost leader ran is resolved only when its sessions are gone.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod config;
 mod names;

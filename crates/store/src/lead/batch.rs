@@ -540,11 +540,12 @@ impl Lead {
         let limit = i32::try_from(tasks_max).unwrap_or(i32::MAX);
         let rows = self.query("looking for what is due", &self.statements.sweep, &[&Stamp(now), &limit]).await?;
         let Some(row) = rows.first() else { return Ok(()) };
-        let (pools, targets, pullable): (Option<Vec<String>>, Option<Vec<String>>, Option<Vec<bool>>) =
-            (row.get("out_pools"), row.get("out_targets"), row.get("out_pullable"));
-        let lanes = pools.unwrap_or_default().into_iter().zip(targets.unwrap_or_default());
-        let promoted = lanes
-            .zip(pullable.unwrap_or_default())
+        let names = |column| row.get::<_, Option<Vec<String>>>(column).unwrap_or_default();
+        let pullable = row.get::<_, Option<Vec<bool>>>("out_pullable").unwrap_or_default();
+        let promoted = names("out_pools")
+            .into_iter()
+            .zip(names("out_targets"))
+            .zip(pullable)
             .filter_map(|((pool, target), pullable)| lane(&pool, &target, pullable))
             .collect();
         let overdue: Vec<TaskId> =
