@@ -57,6 +57,9 @@ pub enum SettingsError {
 
 const TLS_OPTIONS: [&str; 3] = ["sslmode", "sslrootcert", "sslcert"];
 
+/// What libpq knows under these names and the driver does not.
+const LIBPQ_OPTIONS: [&str; 2] = ["keepalives_count", "fallback_application_name"];
+
 impl Settings {
     /// Reads `conninfo` (libpq's pairs or a URI) and completes it from the PG* variables of the process.
     ///
@@ -78,7 +81,18 @@ impl Settings {
             });
         }
         let Taken { options, rest } = conninfo::take(conninfo, &TLS_OPTIONS);
+        let Taken { options: others, rest } = conninfo::take(&rest, &LIBPQ_OPTIONS);
         let mut config: Config = rest.parse().map_err(|error| SettingsError::Malformed(describe(&error)))?;
+        if let Some(count) = others.get("keepalives_count") {
+            let count = count.trim().parse().map_err(|_| SettingsError::Unsupported {
+                option: format!("keepalives_count={count}"),
+                instead: "give a number",
+            })?;
+            config.keepalives_retries(count);
+        }
+        if let (None, Some(name)) = (config.get_application_name(), others.get("fallback_application_name")) {
+            config.application_name(name);
+        }
         complete(&mut config, &variable)?;
         let tls = TlsMode::from_options(&with_variables(options, &variable), variable("HOME").as_deref())?;
         config.ssl_mode(tls.driver_mode());
@@ -292,6 +306,13 @@ mod tests {
         assert_eq!(uri.describe(), "other on here:7000 as me");
         let bare = resolve("", &variables).expect("it parses");
         assert_eq!(bare.describe(), "d on elsewhere:6000 as u");
+    }
+
+    #[test]
+    fn what_the_sql_engine_writes_down_is_read() {
+        let written = "host=h dbname=d application_name=pgasync/1/2/3 connect_timeout=3 keepalives=1 keepalives_idle=30 \
+            keepalives_interval=10 keepalives_count=3 options='-c client_connection_check_interval=5s'";
+        assert_eq!(resolve(written, &[("USER", "u")]).expect("it parses").describe(), "d on h:5432 as u");
     }
 
     #[test]
