@@ -67,7 +67,8 @@ impl Task {
     #[must_use]
     pub const fn born_finished(terms: Terms, status: FinalStatus, now: Timestamp) -> Self {
         let end = End { status, processed: now, error: None, tracked: None };
-        Self { terms, run: Run::NONE, phase: Phase::Finished { end, past: Past::NOTHING } }
+        let past = Past { consumed: Some(now), ..Past::NOTHING };
+        Self { terms, run: Run::NONE, phase: Phase::Finished { end, past } }
     }
 
     /// The task counts against its pool.

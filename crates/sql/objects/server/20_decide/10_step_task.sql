@@ -75,9 +75,14 @@ create or replace function async.step_task(
         end
         when in_event in ('TAKE', 'WITHDRAW') then case
           when r.phase <> 'READY' or t.query is not null or t.tracked is not true
-            then 'the task is not offered' end
+            then 'the task is not offered'
+          when in_event = 'TAKE' and t.times_up <= in_now then 'the time of the task is up'
+        end
         when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'UNREACHABLE') then case
-          when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs' end
+          when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs'
+          when in_event = 'UNREACHABLE' and coalesce(t.times_up, 'infinity') > in_now
+            then 'the time of the task is not up'
+        end
         when r.phase = 'RUNNING' and t.query is not null then 'a query of the task runs'
         when in_event = 'REQUEST' then case
           when in_status is null then 'the request names no status'
