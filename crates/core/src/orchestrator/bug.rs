@@ -35,20 +35,21 @@ pub(crate) enum Bug {
 
 #[cfg(test)]
 impl Bug {
-    pub(crate) const ALL: [Self; 14] = [
-        Self::PoolTakesOneMore,
-        Self::WorkerCountedLate,
-        Self::CancelFreesSlot,
-        Self::LostConnectionFreesSlot,
-        Self::ResultBeforeRequests,
-        Self::LaunchBeforeMark,
-        Self::LaunchBeforeClaim,
-        Self::ResolveBeforeFence,
-        Self::UnknownRunsAgain,
-        Self::StaleEndTaken,
-        Self::CancelledSessionReused,
-        Self::PushForgotten,
-        Self::OfferFreedEarly,
-        Self::SweepForgotten,
+    /// Each with a seed that finds it.
+    pub(crate) const ALL: [(Self, u64); 14] = [
+        (Self::PoolTakesOneMore, 0),
+        (Self::WorkerCountedLate, 0),
+        (Self::CancelFreesSlot, 0),
+        (Self::LostConnectionFreesSlot, 0),
+        (Self::ResultBeforeRequests, 0),
+        (Self::LaunchBeforeMark, 0),
+        (Self::LaunchBeforeClaim, 72),
+        (Self::ResolveBeforeFence, 0),
+        (Self::UnknownRunsAgain, 0),
+        (Self::StaleEndTaken, 0),
+        (Self::CancelledSessionReused, 11),
+        (Self::PushForgotten, 446),
+        (Self::OfferFreedEarly, 0),
+        (Self::SweepForgotten, 0),
     ];
 }

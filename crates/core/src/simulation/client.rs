@@ -1,7 +1,7 @@
 //! The clients: they push, ask, pull and finish.
 
 use super::store::{Nature, StoredTask};
-use super::world::{POOLS, TARGETS, World};
+use super::world::{Happening, POOLS, TARGETS, World};
 use crate::task::row::{Row, RowState};
 use crate::task::status::FinishStatus;
 use crate::time::{Span, Timestamp};
@@ -15,7 +15,10 @@ impl World {
             lanes.push(task.lane.clone());
             self.store.tasks.insert(task.turn.task, task);
         }
-        // The wake-up comes after the commit, and sometimes twice.
+        if self.random.percent(30) {
+            // Another push comes while the leader looks at this one.
+            self.soon(Happening::Push);
+        }
         self.notify(Input::Waiting(lanes));
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Broken;
+use super::store::StoredTask;
 use super::world::{Happening, World};
 use crate::task::row::RowState;
 use crate::task::status::FinishStatus;
@@ -139,7 +140,7 @@ impl World {
         seen
     }
 
-    /// Queries that run in a pool, and all whose tasks are not over.
+    /// What runs in a pool, and all queries whose tasks are not over.
     fn running(&self, pool: &PoolName) -> (usize, usize) {
         let queries = self.targets.values().flat_map(|t| t.sessions.values()).filter_map(|s| s.query);
         let (mut in_pool, mut in_all) = (0, 0);
@@ -149,6 +150,10 @@ impl World {
                 in_all += usize::from(stored.row.processed.is_none() && stored.row.run == run.0);
             }
         }
+        // What clients have pulled counts too.
+        let pulled = |t: &&StoredTask| t.terms.client_pulled && t.lane.pool == *pool;
+        let pulled = self.store.tasks.values().filter(pulled).filter(|t| t.row.state() == RowState::Running);
+        in_pool += pulled.count();
         (in_pool, in_all)
     }
 

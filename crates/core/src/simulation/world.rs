@@ -42,6 +42,8 @@ pub(super) enum Happening {
     Elect,
     /// The leader's process dies.
     Crash,
+    /// Somebody pushes.
+    Push,
 }
 
 pub(super) struct World {
@@ -142,6 +144,10 @@ impl World {
             }
             Happening::Wake { leader } => self.wake(leader),
             Happening::Reconnect { leader } => self.reconnect(leader),
+            Happening::Push => {
+                self.push();
+                Ok(())
+            }
             Happening::Crash => {
                 self.crash_leader();
                 Ok(())
