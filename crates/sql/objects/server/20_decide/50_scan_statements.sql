@@ -101,6 +101,10 @@ begin
       end if;
       v_last_word := v_word;
     else
+      -- Behind a WITH list a query may stand in parentheses.
+      if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
+        main_word := v_char;
+      end if;
       v_length := case when v_char ~ '\d' then length(substring(v_rest from '^\d[\w.]*')) else 1 end;
       v_depth := v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end;
       v_last_word := v_char;

@@ -7,7 +7,7 @@ create or replace function async.statement_is_wrappable(in_first text, in_main t
 returns bool language sql immutable as $function$
   select in_first in ('select', 'values', 'table', 'show', 'explain', 'insert', 'update', 'delete', 'merge', '(')
       and not (in_has_into and in_first in ('select', '('))
-    or in_first = 'with' and in_main in ('select', 'values', 'table', 'insert', 'update', 'delete', 'merge')
+    or in_first = 'with' and in_main in ('select', 'values', 'table', 'insert', 'update', 'delete', 'merge', '(')
       and not (in_has_into and in_main = 'select')
 $function$;
 
