@@ -16,6 +16,9 @@ use super::workload::{self, IN_FLIGHT_MIN, POOLS, WORKERS};
 /// How long it may take until everything that was pushed is finished.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(90);
 
+/// How many tasks take some seconds, where it does not matter.
+pub(super) const LONG_PERCENT: u64 = 10;
+
 /// How long a postmaster may take to notice that a backend died.
 const RESTART_WITHIN: Duration = Duration::from_secs(2);
 
@@ -57,11 +60,12 @@ pub(super) struct Arena<E> {
 impl<E: Engine> Arena<E> {
     /// Clusters, databases, an engine that leads, and tasks that run.
     pub(super) async fn open() -> Self {
-        Self::open_with("").await
+        Self::open_with("", LONG_PERCENT).await
     }
 
-    /// The same with an engine that `changes`, statements run after installing, made another one.
-    pub(super) async fn open_with(changes: &str) -> Self {
+    /// The same with an engine that `changes`, statements run after installing, made another one, and as many percent of
+    /// long tasks.
+    pub(super) async fn open_with(changes: &str, long_percent: u64) -> Self {
         let mut seed = Seed::of_this_run();
         let small = ["shared_buffers=32MB", "max_connections=200", "autovacuum=off"];
         let (server, elsewhere) = block_in_place(|| (PrivateCluster::start(&small), PrivateCluster::start(&small)));
@@ -83,7 +87,7 @@ impl<E: Engine> Arena<E> {
             .await;
         let mut engine = E::attach(&database);
         engine.lead().await;
-        let client = Client::of(database.settings(), seed.fork());
+        let client = Client::of(database.settings(), seed.fork(), long_percent);
         let observer = Observer::of(&elsewhere);
         Self { engine, seed, observer, client, database, targets, server, elsewhere }
     }

@@ -2,7 +2,7 @@
 
 use pgasync_tests::SqlEngine;
 
-use super::arena::{Arena, Kill};
+use super::arena::{Arena, Kill, LONG_PERCENT};
 use super::failpoint::Point;
 use super::judge::Allowed;
 use super::seed::rounds;
@@ -30,7 +30,7 @@ async fn targets_killed_between_stages_run_no_task_twice() {
 }
 
 async fn kill_between_stages(victim: Kill) -> Arena<SqlEngine> {
-    let mut arena = Arena::<SqlEngine>::open_with(&Point::install()).await;
+    let mut arena = Arena::<SqlEngine>::open_with(&Point::install(), LONG_PERCENT).await;
     for (_, point) in (0..rounds(8)).zip(Point::ALL.iter().cycle()) {
         arena.wait_until_busy().await;
         point.hold(&arena.database).await;

@@ -40,9 +40,9 @@ pub(super) struct Book {
 }
 
 impl Client {
-    pub(super) fn of(settings: Settings, seed: Seed) -> Self {
+    pub(super) fn of(settings: Settings, seed: Seed, long_percent: u64) -> Self {
         let (book, ending) = (Arc::default(), Arc::default());
-        let working = tokio::spawn(work(settings, seed, Arc::clone(&book), Arc::clone(&ending)));
+        let working = tokio::spawn(work(settings, seed, long_percent, Arc::clone(&book), Arc::clone(&ending)));
         Self { book, ending, working: Some(working) }
     }
 
@@ -66,11 +66,11 @@ fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn work(settings: Settings, mut seed: Seed, book: Arc<Mutex<Book>>, ending: Arc<AtomicBool>) {
+async fn work(settings: Settings, mut seed: Seed, long_percent: u64, book: Arc<Mutex<Book>>, ending: Arc<AtomicBool>) {
     while !ending.load(Ordering::Relaxed) {
         if let Ok(session) = settings.connect().await {
             // Until the server dies.
-            while !ending.load(Ordering::Relaxed) && turn(&session, &mut seed, &book).await.is_ok() {
+            while !ending.load(Ordering::Relaxed) && turn(&session, &mut seed, long_percent, &book).await.is_ok() {
                 sleep(PAUSE).await;
             }
         }
@@ -78,10 +78,15 @@ async fn work(settings: Settings, mut seed: Seed, book: Arc<Mutex<Book>>, ending
     }
 }
 
-async fn turn(session: &Session, seed: &mut Seed, book: &Mutex<Book>) -> Result<(), tokio_postgres::Error> {
+async fn turn(
+    session: &Session,
+    seed: &mut Seed,
+    long_percent: u64,
+    book: &Mutex<Book>,
+) -> Result<(), tokio_postgres::Error> {
     let sql = "select count(*) from async.task where processed is null";
     if session.query_one(sql, &[]).await?.get::<_, i64>(0) < BACKLOG_MIN {
-        let rows = session.query(&workload::push(seed, PUSHED_AT_ONCE), &[]).await?;
+        let rows = session.query(&workload::push(seed, PUSHED_AT_ONCE, long_percent), &[]).await?;
         lock(book).pushed.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
     }
     if seed.chance(20) {

@@ -82,14 +82,14 @@ pub(super) async fn prepare(target: &Target) {
         .expect("a target takes procedures");
 }
 
-/// A statement that pushes some tasks and gives their ids.
-pub(super) fn push(seed: &mut Seed, count: u32) -> String {
+/// A statement that pushes some tasks, as many percent of them long ones, and gives their ids.
+pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
     let mut sql = String::from("select t.task_id from async.push_tasks(array[");
     for place in 0..count {
         let kind = *seed.pick(&[Kind::Run, Kind::Run, Kind::Run, Kind::Run, Kind::Run, Kind::Effect, Kind::Fail]);
         let target = *seed.pick(&["left", "right"]);
         let pool = if seed.chance(20) { "shared" } else { target };
-        let longer = if seed.chance(10) { 2000 } else { 0 };
+        let longer = if seed.chance(long_percent) { 2000 } else { 0 };
         let seconds = f64::from(u32::try_from(300 + longer + seed.below(700)).expect("some seconds")) / 1000.0;
         let comma = if place == 0 { "" } else { ", " };
         let _ = write!(
