@@ -388,22 +388,27 @@ async fn loop_routines_run_in_the_leader_s_session_each_cycle<E: Engine>() {
 }
 
 async fn startup_routines_run_once_when_it_starts_before_anything_is_resolved<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
+    let mut bed = Bed::<E>::prepared().await;
+    bed.configure(&json!({ "control": { "takeover_grace": "0.1 s" } })).await;
     bed.run(
         "create table starts (leads bool, running bigint);
          create procedure starting() language plpgsql as $$ begin
             insert into starts select pid = pg_backend_pid(), (select count(*) from async.task where processed is null)
-            from async.control; end $$;
-         select async.push_routine('STARTUP', 'starting()')",
+            from async.control; end $$",
     )
     .await;
-    let mut bed = bed;
     bed.engine.lead().await;
-    bed.run_task("select 1").await.succeeded();
-    assert_eq!(bed.text("select string_agg(s::text, ' ') from starts s").await.as_deref(), Some("(t,0)"));
+    let lost = bed.push("select pg_sleep(25)").await;
+    bed.wait_until_it_runs(lost).await;
+    bed.engine.terminate().await;
+    bed.run("select async.push_routine('STARTUP', 'starting()')").await;
+    bed.engine = E::attach(&bed.database);
+    bed.engine.lead().await;
+    bed.end_within(lost, super::bed::SOON).await.is("FAILED");
+    assert_eq!(bed.text("select string_agg(s::text, ' ') from starts s").await.as_deref(), Some("(t,1)"));
     bed.engine.stop().await;
-    let mut next = E::attach(&bed.database);
-    next.lead().await;
+    bed.engine = E::attach(&bed.database);
+    bed.engine.lead().await;
     bed.run("select async.wait_for_latch()").await;
     assert_eq!(bed.number("select count(*) from starts").await, 2);
 }
