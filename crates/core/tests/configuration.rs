@@ -60,28 +60,25 @@ fn what_is_left_out_keeps_its_value_and_lists_are_whole() {
 #[test]
 fn every_refusal_names_its_path() {
     for (document, path) in [
-        (json!([]), "the document: this should be an object"),
+        (json!([]), "the configuration: this should be an object"),
         (json!({"contol": {}}), "contol: there is no such setting"),
         (json!({"control": 3}), "control: this should be an object"),
         (json!({"control": {"workers": "many"}}), "control.workers: this should be a whole number"),
         (json!({"control": {"workers": 2.5}}), "control.workers: this should be a whole number"),
         (json!({"control": {"workers": 0}}), "control.workers: this should be a whole number from 1"),
         (json!({"control": {"workers": 4_294_967_296_i64}}), "control.workers: this should be a whole number from 1"),
-        (json!({"control": {"idle_sleep": 0}}), "control.idle_sleep: this should be a length of time above zero"),
+        (json!({"control": {"idle_sleep": -1}}), "control.idle_sleep: this should be a number of seconds from 0"),
         (json!({"control": {"task_keep_duration": "-1 day"}}), "control.task_keep_duration: this should be a length"),
-        (json!({"control": {"default_timeout": "a while"}}), "control.default_timeout: this should be a number of"),
+        (json!({"control": {"default_timeout": "a while"}}), "control.default_timeout: this should be an interval"),
         (json!({"control": {"self_target": " "}}), "control.self_target: this should be a name"),
         (json!({"control": {"debug_log": 1}}), "control.debug_log: this should be true or false"),
         (json!({"targets": {}}), "targets: this should be an array"),
         (json!({"targets": [{}]}), "targets[0].target: this is required"),
         (json!({"targets": [{"target": "new"}]}), "targets[0].connection_string: this is required"),
         (json!({"targets": [{"target": "a"}, {"target": "a"}]}), "targets[1].target: \"a\" is given twice"),
-        (json!({"targets": [{"target": "a", "max_workers": 0}]}), "targets[0].max_workers: this should be"),
+        (json!({"targets": [{"target": "a", "max_workers": -1}]}), "targets[0].max_workers: this should be"),
         (json!({"targets": [{"target": "a", "max_concurrency": -1}]}), "targets[0].max_concurrency: this should be"),
-        (
-            json!({"targets": [{"target": "a", "max_workers": 1, "max_concurrency": 2}]}),
-            "targets[0].max_concurrency: max",
-        ),
+        (json!({"targets": [{"target": "a", "max_workers": 1, "max_concurrency": 2}]}), "targets[0].max_workers: max"),
         (json!({"targets": [{"target": "a", "size": 2}]}), "targets[0].size: there is no such setting"),
         (
             json!({"concurrency_pools": [{"concurrency_pool": "p"}]}),

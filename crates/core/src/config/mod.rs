@@ -244,21 +244,23 @@ impl Configuration {
         let old = self.targets.get(&entry.target);
         let field = |name: &str| format!("{path}.{name}");
         let size = match (entry.max_workers, entry.max_concurrency) {
-            (Some(a), Some(b)) if a != b => return Err(refuse(&field("max_concurrency"), Problem::Contradiction)),
+            (Some(a), Some(b)) if a != b => return Err(refuse(&field("max_workers"), Problem::Contradiction)),
             (a, b) => a.or(b),
         };
         let size_name = if entry.max_workers.is_some() { "max_workers" } else { "max_concurrency" };
         let connection_string =
             entry.connection_string.clone().or_else(|| old.map(|old| old.connection_string.clone()));
+        // A target that finishes asynchronously may be one whose tasks clients pull, and needs none.
+        let needless = entry.asynchronous_finish.and_then(|pulled| pulled.then(String::new));
         let connection_string =
-            connection_string.ok_or_else(|| refuse(&field("connection_string"), Problem::Missing))?;
+            connection_string.or(needless).ok_or_else(|| refuse(&field("connection_string"), Problem::Missing))?;
         let default_timeout = match entry.default_timeout {
             Some(timeout) => Some(positive(timeout, &field("default_timeout"))?),
             None => old.and_then(|old| old.default_timeout),
         };
         Ok(TargetConfiguration {
             max_concurrency: match size {
-                Some(size) => at_least(size, 1, &field(size_name))?,
+                Some(size) => at_least(size, 0, &field(size_name))?,
                 None => old.map_or(TARGET_CONCURRENCY_DEFAULT, |old| old.max_concurrency),
             },
             connection_string,
@@ -282,7 +284,7 @@ impl Configuration {
             let old = self.pools.get(&entry.concurrency_pool).map(|old| i64::from(old.max_workers));
             let size = format!("{path}.max_workers");
             let workers = entry.max_workers.or(old).ok_or_else(|| refuse(&size, Problem::Missing))?;
-            let max_workers = at_least(workers, 1, &size)?;
+            let max_workers = at_least(workers, 0, &size)?;
             let pool = PoolConfiguration { max_workers, retired: entry.retired.unwrap_or(false) };
             if given.insert(entry.concurrency_pool.clone(), pool).is_some() {
                 let name = entry.concurrency_pool.clone();
@@ -330,17 +332,18 @@ impl Control {
         set(&mut self.paused, entry.paused.as_ref());
         set(&mut self.debug_log, entry.debug_log.as_ref());
         set(&mut self.advisory_mutex_id, entry.advisory_mutex_id.as_ref());
-        for (name, place, given) in [
-            ("workers", &mut self.workers, entry.workers),
-            ("self_concurrency", &mut self.self_concurrency, entry.self_concurrency),
+        for (name, least, place, given) in [
+            ("workers", 1, &mut self.workers, entry.workers),
+            ("self_concurrency", 1, &mut self.self_concurrency, entry.self_concurrency),
             (
                 "default_concurrency_pool_workers",
+                0,
                 &mut self.default_concurrency_pool_workers,
                 entry.default_concurrency_pool_workers,
             ),
         ] {
             if let Some(given) = given {
-                *place = at_least(given, 1, &field(name))?;
+                *place = at_least(given, least, &field(name))?;
             }
         }
         for (name, place, given) in [
@@ -354,8 +357,11 @@ impl Control {
             ("takeover_grace", &mut self.takeover_grace, entry.takeover_grace),
         ] {
             if let Some(given) = given {
-                let may_be_none = matches!(name, "target_patience" | "takeover_grace" | "task_keep_duration");
-                *place = if may_be_none { not_negative(given, &field(name))? } else { positive(given, &field(name))? };
+                *place = match name {
+                    "default_timeout" => positive(given, &field(name))?,
+                    "idle_sleep" | "busy_sleep" => within_a_day(given, &field(name))?,
+                    _ => not_negative(given, &field(name))?,
+                };
             }
         }
         if let Some(name) = &entry.self_target {
@@ -376,7 +382,8 @@ fn blank(path: &str, field: &str) -> Refused {
 }
 
 fn at_least(number: i64, least: u32, path: &str) -> Result<u32, Refused> {
-    let expected = "a whole number from 1 to 2147483647";
+    let expected =
+        if least == 0 { "a whole number from 0 to 2147483647" } else { "a whole number from 1 to 2147483647" };
     let fits = u32::try_from(number).ok().filter(|n| *n >= least && i32::try_from(*n).is_ok());
     fits.ok_or_else(|| refuse(path, Problem::Impossible { expected }))
 }
@@ -384,6 +391,12 @@ fn at_least(number: i64, least: u32, path: &str) -> Result<u32, Refused> {
 fn positive(span: Span, path: &str) -> Result<Span, Refused> {
     let expected = "a length of time above zero";
     if span > Span::ZERO { Ok(span) } else { Err(refuse(path, Problem::Impossible { expected })) }
+}
+
+fn within_a_day(span: Span, path: &str) -> Result<Span, Refused> {
+    let expected = "a number of seconds from 0 to 86400";
+    let fits = span >= Span::ZERO && span <= Span::seconds(86_400);
+    if fits { Ok(span) } else { Err(refuse(path, Problem::Impossible { expected })) }
 }
 
 fn not_negative(span: Span, path: &str) -> Result<Span, Refused> {

@@ -66,8 +66,8 @@ fn control(json: &Value, path: String) -> Result<ControlEntry, Refused> {
     Ok(ControlEntry {
         enabled: object.flag("enabled")?,
         workers: object.number("workers")?,
-        idle_sleep: object.span("idle_sleep")?,
-        busy_sleep: object.span("busy_sleep")?,
+        idle_sleep: object.seconds("idle_sleep")?,
+        busy_sleep: object.seconds("busy_sleep")?,
         heavy_maintenance_sleep: object.span("heavy_maintenance_sleep")?,
         light_maintenance_sleep: object.span("light_maintenance_sleep")?,
         task_keep_duration: object.span("task_keep_duration")?,
@@ -131,7 +131,7 @@ impl<'a> Object<'a> {
         match json.as_object() {
             Some(map) => Ok(Self { map, path }),
             None => {
-                let path = if path.is_empty() { "the document".to_owned() } else { path };
+                let path = if path.is_empty() { "the configuration".to_owned() } else { path };
                 Err(Refused { path, problem: Problem::WrongType { expected: "an object" } })
             }
         }
@@ -184,13 +184,16 @@ impl<'a> Object<'a> {
         self.text(key)?.ok_or_else(|| self.refuse(key, Problem::Missing))
     }
 
-    /// A number of seconds, or an interval in words.
-    fn span(&self, key: &str) -> Result<Option<Span>, Refused> {
-        self.read(key, "a number of seconds or an interval", |value| match value {
-            Value::Number(number) => parse_interval(&number.to_string()),
-            Value::String(text) => parse_interval(text),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    /// A setting whose column is a number of seconds.
+    fn seconds(&self, key: &str) -> Result<Option<Span>, Refused> {
+        self.read(key, "a number of seconds", |value| {
+            value.as_number().and_then(|number| parse_interval(&number.to_string()))
         })
+    }
+
+    /// A setting whose column is an interval.
+    fn span(&self, key: &str) -> Result<Option<Span>, Refused> {
+        self.read(key, "an interval, as a text", |value| value.as_str().and_then(parse_interval))
     }
 
     fn list<T>(
