@@ -38,18 +38,18 @@ impl Bug {
     /// Each with a seed that finds it.
     pub(crate) const ALL: [(Self, u64); 14] = [
         (Self::PoolTakesOneMore, 0),
-        (Self::WorkerCountedLate, 0),
+        (Self::WorkerCountedLate, 1),
         (Self::CancelFreesSlot, 0),
-        (Self::LostConnectionFreesSlot, 0),
+        (Self::LostConnectionFreesSlot, 7),
         (Self::ResultBeforeRequests, 0),
-        (Self::LaunchBeforeMark, 0),
-        (Self::LaunchBeforeClaim, 72),
-        (Self::ResolveBeforeFence, 0),
+        (Self::LaunchBeforeMark, 2),
+        (Self::LaunchBeforeClaim, 20),
+        (Self::ResolveBeforeFence, 9),
         (Self::UnknownRunsAgain, 0),
         (Self::StaleEndTaken, 0),
-        (Self::CancelledSessionReused, 11),
-        (Self::PushForgotten, 446),
+        (Self::CancelledSessionReused, 45),
+        (Self::PushForgotten, 963),
         (Self::OfferFreedEarly, 0),
-        (Self::SweepForgotten, 0),
+        (Self::SweepForgotten, 3),
     ];
 }

@@ -111,7 +111,8 @@ impl Orchestrator {
             | Stage::Abandoned => {}
         }
         // A client may take an offer, or keep what it pulled, until the record is written.
-        let keeps_slot = self.held.get(&task).is_some_and(|held| matches!(held.stage, Stage::Offered { .. } | Stage::Pulled));
+        let keeps_slot =
+            self.held.get(&task).is_some_and(|held| matches!(held.stage, Stage::Offered { .. } | Stage::Pulled));
         self.restage(task, Stage::Recording { next: Box::new(next), keeps_slot, retry: None });
         self.write_record(task);
     }

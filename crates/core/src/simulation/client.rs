@@ -82,7 +82,14 @@ impl World {
             }
             return;
         };
-        let Some(stored) = self.store.tasks.get_mut(&id) else { return };
+        self.take(id);
+    }
+
+    /// A client takes this offer.
+    pub(super) fn take(&mut self, id: TaskId) {
+        let Some(stored) = self.store.tasks.get_mut(&id).filter(|stored| stored.row.state() == RowState::Ready) else {
+            return;
+        };
         let Ok(task) = stored.row.task(stored.terms, crate::Held::Claimed) else { return };
         let default_timeout = self.settings.timeout(&stored.lane.target);
         let Ok(Task { run, phase, terms }) = task.step(&Event::Take { default_timeout }, self.now) else { return };

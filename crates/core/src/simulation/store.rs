@@ -164,7 +164,13 @@ impl World {
             Command::Claim { task, row } => Some(self.claim(task, row)?),
             Command::GiveBack { task, run, row } => Some(self.give_back(task, run, row)),
             Command::Offer { task, row } => Some(self.offer(task, row)),
-            Command::Withdraw { task } => self.withdraw(task),
+            Command::Withdraw { task } => {
+                if !self.healing && self.random.percent(20) {
+                    // A client was faster.
+                    self.take(task);
+                }
+                self.withdraw(task)
+            }
             Command::Register { session } => self.register(epoch, session),
             Command::Mark { task, run, session } => {
                 self.store.marks.insert((task, run));
