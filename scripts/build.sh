@@ -50,3 +50,14 @@ dev_bench() {
     build --release -p pgasync
     with_cluster "$(default_major)" "$(target_dir)/release/pgasync" bench "$@"
 }
+
+# The files that psql installs, checked in for who has psql alone; a test says when they are stale.
+dev_dist() {
+    build -p pgasync
+    mkdir -p "$root/dist"
+    local pgasync
+    pgasync=$(target_dir)/debug/pgasync
+    "$pgasync" sql client >"$root/dist/async.sql"
+    "$pgasync" sql server >"$root/dist/async_server.sql"
+    "$pgasync" sql ui >"$root/dist/async_ui.sql"
+}

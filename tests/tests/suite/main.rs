@@ -7,4 +7,5 @@ mod chaos;
 mod conformance;
 mod harness;
 mod install;
+mod judged;
 mod seed;

@@ -46,7 +46,7 @@ async fn with_spans<E: Engine>(workers: u32, there: u32) -> Bed<E> {
 async fn push_spans<E: Engine>(bed: &Bed<E>, count: u32, target: &str, pool: Option<&str>) {
     bed.rows(
         "select async.push_tasks(array_agg(async.task($1, $2, concurrency_pool => $3))) from generate_series(1, $4)",
-        &[&span(pool.unwrap_or(target), 0.06), &target, &pool, &i32::try_from(count).expect("a few")],
+        &[&span(pool.unwrap_or(target), 0.15), &target, &pool, &i32::try_from(count).expect("a few")],
     )
     .await;
 }

@@ -27,7 +27,9 @@ declare
 begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
-    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null), 0);
+    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null)
+    -- What a lost leader launched may still run, as far as its targets are concerned.
+    - (select count(*)::int from pg_temp.leader_orphan o), 0);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   select

@@ -1,0 +1,1008 @@
+-- pgasync 0.1.0: client and common part. Generated from crates/sql; edit the objects there.
+-- Prerequisites of the client part, each with the sentence that says what to do.
+do $guard$
+begin
+  if current_setting('server_version_num')::int < 110000 then
+    raise exception 'pgasync needs Postgres 11 or later, this server is %', current_setting('server_version')
+      using errcode = 'feature_not_supported';
+  end if;
+  if not exists (select from pg_catalog.pg_extension where extname = 'dblink') then
+    begin
+      create extension dblink;
+    exception
+      when insufficient_privilege then
+        raise exception 'pgasync needs the extension dblink in this database, and % may not create it',
+          current_user
+          using errcode = 'insufficient_privilege',
+                hint = 'Ask a superuser to run: create extension dblink';
+      when undefined_file or feature_not_supported then
+        raise exception 'pgasync needs the extension dblink, which this server does not have'
+          using errcode = 'feature_not_supported',
+                hint = 'Install Postgres'' contrib modules (Debian: postgresql-contrib), then try again';
+    end;
+  end if;
+  if not exists (select from pg_catalog.pg_namespace where nspname = 'async') then
+    create schema async;
+  elsif not pg_catalog.pg_has_role(
+      (select nspowner from pg_catalog.pg_namespace where nspname = 'async'), 'usage') then
+    raise exception 'the schema async belongs to another role, % cannot install pgasync into it', current_user
+      using errcode = 'insufficient_privilege',
+            hint = 'Run this as the owner of the schema async';
+  end if;
+  if to_regclass('async.client_control') is not null and to_regclass('async.migration') is null then
+    raise exception 'the schema async holds another library''s tables'
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Rename it (alter schema async rename to async_before), install, then copy what is to be kept';
+  end if;
+  create table if not exists async.migration (
+    migration text primary key,
+    applied timestamptz not null default clock_timestamp()
+  );
+end
+$guard$;
+
+-- migrations/0001_client.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0001_client') then
+    execute $ddl$
+-- The part of the contract that a client shares with a server: the types, the task table (on a client it
+-- only gives push_tasks its row type) and where the server is.
+
+create type async.finish_status_t as enum (
+  'FINISHED', 'FAILED', 'CANCELED', 'PAUSED', 'TIMED_OUT', 'YIELDED', 'DOA', 'DEFERRED'
+);
+
+create type async.task_run_type_t as enum ('EXECUTE', 'DOA', 'EMPTY', 'EXECUTE_NOASYNC');
+
+create type async.task_execution_state_t as enum ('READY', 'RUNNING', 'YIELDED', 'FINISHED');
+
+create type async.routine_type_t as enum ('STARTUP', 'LOOP');
+
+-- Clients build it with row(...)::async.task_push_t: exactly these seven, in this order.
+create type async.task_push_t as (
+  task_data jsonb,
+  target text,
+  priority int,
+  query text,
+  concurrency_pool text,
+  manual_timeout interval,
+  track_yielded bool
+);
+
+create table async.client_control (
+  client_only bool not null default true,
+  connection_string text,
+  version text not null default '0.1.0'
+);
+create unique index client_control_one_row on async.client_control ((true));
+insert into async.client_control default values;
+
+-- Queue, state machine and log in one. The phase of a task is derived from processed, yielded and consumed
+-- (see async.task_execution_state) and stored nowhere else.
+create table async.task (
+  task_id bigserial primary key,
+  target text not null,
+  priority int not null default 0,
+  entered timestamptz not null default clock_timestamp(),
+  consumed timestamptz,
+  processed timestamptz,
+  yielded timestamptz,
+  finish_status async.finish_status_t,
+  source text,
+  query text,
+  failed bool,
+  processing_error text,
+  asynchronous_finish bool,
+  times_up timestamptz,
+  task_data jsonb,
+  concurrency_pool text,
+  manual_timeout interval,
+  tracked bool,
+  track_yielded bool,
+  eligible_when timestamptz,
+  -- Ours from here on. The run grows with every launch and survives a restart: a result names the run it
+  -- ends, so a late one never finishes a newer run.
+  run int not null default 0,
+  constraint task_finish_has_a_status check (processed is null or finish_status is not null),
+  constraint task_failed_only_at_the_end check (failed is null or processed is not null)
+);
+$ddl$;
+    insert into async.migration (migration) values ('0001_client');
+  end if;
+end
+$migrate$;
+
+-- 10_common/10_lock_class
+-- Purpose: first key of every advisory lock of ours. Second keys: 1 the leader, 2 held while a leader
+--          sleeps, 3 configure.
+-- Returns: a constant.
+-- Raises:  nothing. Locks: none.
+create or replace function async.lock_class() returns int
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $function$
+  select 1346851657
+$function$;
+
+-- 10_common/20_client_only
+-- Purpose: whether this database is a client, whose calls are forwarded to its server.
+-- Returns: true on a client, false on a server.
+-- Raises:  nothing. Locks: none.
+create or replace function async.client_only() returns bool
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select c.client_only from async.client_control c
+$function$;
+
+-- 10_common/30_task_execution_state
+-- Purpose: the phase of a task, derived from its row and stored nowhere.
+-- Returns: READY, RUNNING, YIELDED or FINISHED.
+-- Raises:  nothing. Locks: none.
+create or replace function async.task_execution_state(t async.task) returns async.task_execution_state_t
+language sql immutable parallel safe
+as $function$
+  -- No search_path is set, so that the function can be inlined; nothing here looks a name up.
+  select case
+    when t.processed is not null then 'FINISHED'::async.task_execution_state_t
+    when t.yielded is not null then 'YIELDED'::async.task_execution_state_t
+    when t.consumed is not null then 'RUNNING'::async.task_execution_state_t
+    else 'READY'::async.task_execution_state_t
+  end
+$function$;
+
+-- 20_conninfo/10_decode_percent
+-- Purpose: undo the percent-encoding of a part of a connection URI.
+-- Returns: the decoded text; null for null.
+-- Raises:  PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are no text.
+-- Locks:   none.
+create or replace function async.decode_percent(in_text text) returns text
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_bytes bytea := '';
+  v_part text[];
+begin
+  if in_text is null or position('%' in in_text) = 0 then
+    return in_text;
+  end if;
+  for v_part in select m.match from regexp_matches(in_text, '%([0-9A-Fa-f]{2})|([^%]+|%)', 'g') as m(match) loop
+    if v_part[2] = '%' or v_part[1] = '00' then
+      raise exception 'a connection URI holds a percent sign that encodes nothing'
+        using errcode = 'PA001',
+              hint = 'Write % as %25, and other special characters as % and two hexadecimal digits.';
+    end if;
+    v_bytes := v_bytes || coalesce(decode(v_part[1], 'hex'), convert_to(v_part[2], getdatabaseencoding()));
+  end loop;
+  return convert_from(v_bytes, getdatabaseencoding());
+exception
+  when character_not_in_repertoire or untranslatable_character then
+    raise exception 'a connection URI holds encoded bytes that are no text in %', getdatabaseencoding()
+      using errcode = 'PA001';
+end
+$function$;
+
+-- 20_conninfo/20_parse_conninfo_pairs
+-- Purpose: read a connection string of the form "key = value key = 'quoted value'", as libpq does.
+-- Returns: an object of texts; of a repeated key the last value.
+-- Raises:  PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Locks:   none.
+create or replace function async.parse_conninfo_pairs(in_conninfo text) returns jsonb
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_rest text := ltrim(in_conninfo, E' \t\r\n\f\v');
+  v_result jsonb := '{}';
+  v_pair text[];
+  v_value text;
+begin
+  while v_rest <> '' loop
+    -- A value is quoted, with \ before a quote or a backslash, or ends at the next space.
+    v_pair := regexp_match(v_rest,
+      '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
+    if v_pair is null then
+      raise exception 'a connection string cannot be read after % of its settings',
+          (select count(*) from jsonb_object_keys(v_result))
+        using errcode = 'PA001',
+              hint = 'Write key=value pairs separated by spaces (values with spaces in single quotes), or a URI '
+                     'that starts with postgresql://.';
+    end if;
+    v_value := v_pair[2];
+    if left(v_value, 1) = '''' then
+      v_value := substr(v_value, 2, length(v_value) - 2);
+    end if;
+    v_result := v_result || jsonb_build_object(v_pair[1], regexp_replace(v_value, '\\(.)', '\1', 'g'));
+    v_rest := ltrim(v_pair[3], E' \t\r\n\f\v');
+  end loop;
+  return v_result;
+end
+$function$;
+
+-- 20_conninfo/30_parse_conninfo_uri
+-- Purpose: read a connection string of the form postgresql://user:password@host:port,host2/dbname?key=value, as
+--          libpq does. Several hosts become comma-separated lists under host and port.
+-- Returns: an object of texts.
+-- Raises:  PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Locks:   none.
+create or replace function async.parse_conninfo_uri(in_conninfo text) returns jsonb
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_result jsonb := '{}';
+  v_uri text[];
+  v_host text[];
+  v_entry text;
+  v_hosts text;
+  v_ports text;
+  v_pair text[];
+begin
+  -- 1 user, 2 :password, 3 hosts, 4 dbname, 5 parameters
+  v_uri := regexp_match(in_conninfo,
+    '^postgres(?:ql)?://(?:([^:@/]*)(:[^@/]*)?@)?([^/?]*)(?:/([^?]*))?(?:\?(.*))?$');
+  if v_uri is null then
+    raise exception 'a connection URI cannot be read'
+      using errcode = 'PA001', hint = 'Write postgresql://user:password@host:port/dbname?key=value.';
+  end if;
+  v_result := jsonb_strip_nulls(jsonb_build_object(
+    'user', async.decode_percent(nullif(v_uri[1], '')),
+    'password', async.decode_percent(substr(v_uri[2], 2)),
+    'dbname', async.decode_percent(nullif(v_uri[4], ''))));
+
+  foreach v_entry in array string_to_array(v_uri[3], ',') loop
+    v_host := regexp_match(v_entry, '^(\[[^\]]+\]|[^:\[\]]*)(?::([0-9]*))?$');
+    if v_host is null then
+      raise exception 'a host in a connection URI cannot be read'
+        using errcode = 'PA001', hint = 'Write host or host:port, and an IPv6 address in brackets.';
+    end if;
+    v_hosts := concat(v_hosts || ',', async.decode_percent(btrim(v_host[1], '[]')));
+    v_ports := concat(v_ports || ',', v_host[2]);
+  end loop;
+  if v_hosts <> '' then
+    v_result := v_result || jsonb_build_object('host', v_hosts);
+  end if;
+  if replace(v_ports, ',', '') <> '' then
+    v_result := v_result || jsonb_build_object('port', v_ports);
+  end if;
+
+  for v_entry in select p.entry from regexp_split_to_table(v_uri[5], '&') as p(entry) where v_uri[5] <> '' loop
+    v_pair := regexp_match(v_entry, '^([^=]+)=([^=]*)$');
+    if v_pair is null then
+      raise exception 'a parameter in a connection URI cannot be read'
+        using errcode = 'PA001', hint = 'Write ?key=value&key=value, special characters percent-encoded.';
+    end if;
+    v_result := v_result || case
+      -- JDBC's spelling, which libpq understands too.
+      when v_entry = 'ssl=true' then jsonb_build_object('sslmode', 'require')
+      else jsonb_build_object(async.decode_percent(v_pair[1]), async.decode_percent(v_pair[2]))
+    end;
+  end loop;
+  return v_result;
+end
+$function$;
+
+-- 20_conninfo/40_parse_conninfo
+-- Purpose: the settings in a libpq connection string of either form.
+-- Returns: an object of texts; null for null.
+-- Raises:  PA001 when libpq would refuse its form.
+-- Locks:   none.
+create or replace function async.parse_conninfo(in_conninfo text) returns jsonb
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case
+    when in_conninfo ~ '^postgres(ql)?://' then async.parse_conninfo_uri(in_conninfo)
+    else async.parse_conninfo_pairs(in_conninfo)
+  end
+$function$;
+
+-- 20_conninfo/50_extend_conninfo
+-- Purpose: the same connection string with settings added or replaced; a JSON null takes one away.
+-- Returns: key='value' pairs, quoted for libpq, by key; null for null.
+-- Raises:  PA001 when the string cannot be read.
+-- Locks:   none.
+create or replace function async.extend_conninfo(in_conninfo text, in_settings jsonb) returns text
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case when in_conninfo is not null then coalesce(
+    (
+      select string_agg(
+        format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
+      from jsonb_each_text(async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}')) s
+      where s.value is not null
+    ),
+    '')
+  end
+$function$;
+
+-- 20_conninfo/60_mask_connection_string
+-- Purpose: a connection string (either form, also a malformed one, also inside other text) that may be shown.
+-- Returns: the text with each secret replaced by ****; rather too much is hidden than too little.
+-- Raises:  nothing. Locks: none.
+create or replace function async.mask_connection_string(in_text text) returns text
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $function$
+  select regexp_replace(regexp_replace(regexp_replace(in_text,
+    -- user:password@ in a URI, up to its last @
+    '(postgres(?:ql)?://[^\s:@/]*):\S*@', '\1:****@', 'gi'),
+    -- parameters of a URI
+    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=)[^&\s]*', '\1****', 'gi'),
+    -- key = value, key = 'quoted \' value'
+    '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)'
+    '(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
+    '\1****', 'gi')
+$function$;
+
+-- 20_conninfo/70_check_connection_string
+-- Purpose: refuse a connection string before it is stored.
+-- Returns: nothing.
+-- Raises:  PA001 when it cannot be read, or when its password is the mask that our views show.
+-- Locks:   none.
+create or replace function async.check_connection_string(in_connection_string text) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if async.parse_conninfo(in_connection_string) ->> 'password' = '****' then
+    raise exception 'the password of a connection string is the mask that stands for one'
+      using errcode = 'PA001', hint = 'Give the password itself.';
+  end if;
+end
+$function$;
+
+-- 30_server/10_server_connection
+-- Purpose: how a client reaches its server. Not for clients: it holds the password.
+-- Returns: the connection string, with a limit on the time to connect.
+-- Raises:  PA002 when no server was set.
+-- Locks:   none.
+create or replace function async.server_connection() returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_connection_string text;
+begin
+  select c.connection_string into v_connection_string from async.client_control c;
+  if v_connection_string is null then
+    raise exception 'this database is a client of a pgasync server, and does not know where its server is'
+      using errcode = 'PA002', hint = 'An administrator sets it: select async.server(''host=... dbname=...'')';
+  end if;
+  return async.extend_conninfo(v_connection_string,
+    '{"connect_timeout": "10"}' || async.parse_conninfo(v_connection_string));
+end
+$function$;
+
+-- 30_server/20_forward
+-- Purpose: run one query of ours, which returns a text column, on the server. It commits there on its own.
+--          Not for clients, who call what calls it: in_query must be built with format and %L alone.
+-- Returns: the column.
+-- Raises:  PA002 no server set, PA003 server not reached; what the query raises there is raised here.
+-- Locks:   none here.
+create or replace function async.forward(in_query text) returns setof text
+language plpgsql security definer
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_connection text := async.server_connection();
+  v_detail text;
+begin
+  return query select r.result from dblink(v_connection, in_query) as r(result text);
+exception
+  when sqlclient_unable_to_establish_sqlconnection then
+    get stacked diagnostics v_detail = pg_exception_detail;
+    raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
+      using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
+  when sqlstate '2F003' then
+    -- dblink lets nobody but a superuser use the rights of the operating system's user.
+    raise exception 'the pgasync server cannot be reached: %', sqlerrm
+      using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
+end
+$function$;
+
+-- 30_server/30_masked_server
+-- Purpose: where the server is, for those who may not read client_control.connection_string.
+-- Returns: the connection string without its password.
+-- Raises:  nothing. Locks: none.
+create or replace function async.masked_server() returns text
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+  select async.mask_connection_string(c.connection_string) from async.client_control c
+$function$;
+
+-- 30_server/40_set_server
+-- Purpose: what async.server(text) becomes for those who may set the server.
+-- Returns: nothing.
+-- Raises:  PA001 when the string cannot be read or its password is a mask.
+-- Locks:   the row of client_control, until the end of the transaction.
+create or replace function async.set_server(in_connection_string text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.check_connection_string(in_connection_string);
+  update async.client_control set connection_string = in_connection_string;
+end
+$function$;
+
+-- 30_server/50_server
+-- Purpose: read, or with an argument set, where the server of this client is.
+-- Returns: the connection string; without its password unless the caller owns the schema.
+-- Raises:  PA001 when the new string cannot be read, PA004 when the caller may not set it.
+-- Locks:   the row of client_control, when it is set.
+create or replace function async.server(_new_connection_string text default null) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if _new_connection_string is not null then
+    if not has_function_privilege('async.set_server(text)', 'execute') then
+      raise exception '% may not set where the server is', current_user
+        using errcode = 'PA004', hint = 'The owner of the schema async grants it: select async.grant_admin(...)';
+    end if;
+    perform async.set_server(_new_connection_string);
+  end if;
+  if has_column_privilege('async.client_control', 'connection_string', 'select') then
+    return (select c.connection_string from async.client_control c);
+  end if;
+  return async.masked_server();
+end
+$function$;
+
+-- 30_server/60_configure
+-- Purpose: change settings, targets and pools from one document; on a client the server's. All of it, or nothing.
+-- Returns: nothing; a running leader follows.
+-- Raises:  PA060, naming the path in the document, for what cannot be; PA001 inside it for connection strings.
+-- Locks:   other calls of configure wait; the rows it changes, until the end of the transaction.
+create or replace function async.configure(_configuration jsonb) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if async.client_only() then
+    perform async.forward(format('select async.configure(%L::jsonb)::text', _configuration));
+  else
+    perform async.apply_configuration(_configuration);
+  end if;
+end
+$function$;
+
+-- 40_push/10_task
+-- Purpose: one element for push_tasks, with the arguments that matter by name.
+-- Returns: it.
+-- Raises:  nothing. Locks: none.
+create or replace function async.task(
+  _query text,
+  target text,
+  task_data jsonb default null,
+  priority int default 0,
+  concurrency_pool text default null,
+  manual_timeout interval default null,
+  track_yielded bool default null) returns async.task_push_t
+language sql immutable parallel safe
+as $function$
+  -- No search_path is set, so that the function can be inlined; nothing here looks a name up.
+  select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
+$function$;
+
+-- 40_push/20_forward_push
+-- Purpose: push_tasks on a client.
+-- Returns: the rows that the server inserted, in the order of the array.
+-- Raises:  as async.forward and the server's push_tasks.
+-- Locks:   none here.
+create or replace function async.forward_push(
+  in_tasks async.task_push_t[],
+  in_run_type async.task_run_type_t,
+  in_source text) returns setof async.task
+language plpgsql
+set search_path = pg_catalog, pg_temp
+-- The form of an interval that reads the same under any setting of the other side.
+set intervalstyle = 'iso_8601'
+as $function$
+begin
+  return query
+    select t.*
+    from async.forward(format(
+        'select pg_catalog.to_jsonb(t)::text
+         from async.push_tasks(%L::async.task_push_t[], %L::async.task_run_type_t, %L) t',
+        in_tasks, in_run_type, in_source)) as f(result),
+      jsonb_populate_record(null::async.task, f.result::jsonb) t;
+end
+$function$;
+
+-- 40_push/30_push_tasks
+-- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client the server
+--          does it, and commits on its own.
+-- Returns: one row a task, in the order of the array; ids grow in that order too.
+-- Raises:  PA010 to PA015 for an element that cannot be run; nothing is pushed then.
+-- Locks:   an advisory lock, shared, until the end of the transaction. Never waits.
+--
+-- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here may depend on
+-- the caller's: every name, of types too, carries its schema, and so would every operator.
+create or replace function async.push_tasks(
+  _tasks async.task_push_t[],
+  _run_type async.task_run_type_t default 'EXECUTE',
+  _source text default null) returns setof async.task
+language plpgsql security definer
+as $function$
+begin
+  if async.client_only() then
+    return query select f.* from async.forward_push(_tasks, _run_type, _source) f;
+    return;
+  end if;
+  return query
+    insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,
+        asynchronous_finish, task_data, concurrency_pool, manual_timeout, track_yielded)
+    select p.out_target, p.out_priority, p.out_entered, p.out_processed, p.out_processed, p.out_finish_status,
+      _source, p.out_query, p.out_failed, p.out_asynchronous_finish, p.out_task_data, p.out_concurrency_pool,
+      p.out_manual_timeout, p.out_track_yielded
+    from async.prepare_push(_tasks, _run_type) p
+    order by p.out_position
+    returning *;
+  perform async.wake_leader();
+end
+$function$;
+
+-- 40_push/40_push_task
+-- Purpose: queue one task.
+-- Returns: its id.
+-- Raises:  as push_tasks.
+-- Locks:   as push_tasks.
+create or replace function async.push_task(
+  _task async.task_push_t,
+  _run_type async.task_run_type_t default 'EXECUTE',
+  _source text default 'manual push') returns bigint
+language sql
+as $function$
+  -- No search_path is set: see push_tasks.
+  select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
+$function$;
+
+-- 50_requests/10_forward_finish
+-- Purpose: finish on a client.
+-- Returns: nothing; the server's warning is raised here.
+-- Raises:  as async.forward and the server's request_finish.
+-- Locks:   none here.
+create or replace function async.forward_finish(
+  in_task_ids bigint[],
+  in_status async.finish_status_t,
+  in_error_message text,
+  in_duration interval) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set intervalstyle = 'iso_8601'
+as $function$
+declare
+  v_warning text;
+begin
+  select f.result into v_warning
+  from async.forward(format(
+    'select async.request_finish(%L::bigint[], %L::async.finish_status_t, %L, %L::interval)',
+    in_task_ids, in_status, in_error_message, in_duration)) as f(result);
+  if v_warning is not null then
+    raise warning '%', v_warning using errcode = 'PA025';
+  end if;
+end
+$function$;
+
+-- 50_requests/20_finish_duration
+-- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The leader does it
+--          once the caller has committed; in the leader's own session it is done at once.
+-- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
+-- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
+-- Locks:   none that others wait for.
+--
+-- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So nothing in
+-- here may depend on the caller's: see push_tasks.
+create or replace function async.finish(
+  _task_ids bigint[],
+  _status async.finish_status_t,
+  _error_message text,
+  _duration interval) returns void
+language plpgsql security definer
+as $function$
+declare
+  v_warning pg_catalog.text;
+begin
+  if async.client_only() then
+    perform async.forward_finish(_task_ids, _status, _error_message, _duration);
+  elsif async.is_leader() then
+    perform async.finish_internal(_task_ids, _status, 'async.finish', _error_message, _duration);
+  else
+    v_warning := async.request_finish(_task_ids, _status, _error_message, _duration);
+    if v_warning is not null then
+      raise warning '%', v_warning using errcode = 'PA025';
+    end if;
+  end if;
+end
+$function$;
+
+-- 50_requests/30_finish
+-- Purpose: ask that unfinished tasks end with a status. See the other finish.
+-- Returns: nothing, without waiting.
+-- Raises:  as the other finish.
+-- Locks:   none that others wait for.
+create or replace function async.finish(
+  _task_ids bigint[],
+  _status async.finish_status_t,
+  _error_message text) returns void
+language sql
+as $function$
+  -- No search_path is set: see the other finish.
+  select async.finish(_task_ids, _status, _error_message, null::interval)
+$function$;
+
+-- 50_requests/40_cancel
+-- Purpose: ask that unfinished tasks be cancelled. Any client may cancel any task.
+-- Returns: nothing, without waiting.
+-- Raises:  as finish.
+-- Locks:   none that others wait for.
+create or replace function async.cancel(
+  _task_ids bigint[],
+  _error_message text default 'manual cancel') returns void
+language sql
+as $function$
+  -- No search_path is set: see finish.
+  select async.finish(_task_ids, 'CANCELED'::async.finish_status_t, _error_message, null::interval)
+$function$;
+
+-- 50_requests/50_defer
+-- Purpose: ask that unfinished tasks go back to the queue, not to be run before a while has passed.
+-- Returns: nothing, without waiting.
+-- Raises:  as finish.
+-- Locks:   none that others wait for.
+create or replace function async.defer(
+  _task_ids bigint[],
+  _duration interval) returns void
+language sql
+as $function$
+  -- No search_path is set: see finish.
+  select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
+$function$;
+
+-- 50_requests/60_restart_task
+-- Purpose: send a finished task back to the queue with a clean slate, at once: nobody holds it. The run number
+--          stays, so that a late result of an earlier run changes nothing.
+-- Returns: nothing.
+-- Raises:  PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
+-- Locks:   the task's row, until the end of the transaction.
+--
+-- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may depend on the
+-- caller's: see push_tasks.
+create or replace function async.restart_task(_task_id bigint) returns void
+language plpgsql security definer
+as $function$
+begin
+  if async.client_only() then
+    perform async.forward(pg_catalog.format('select async.restart_task(%L)::text', _task_id));
+    return;
+  end if;
+  perform async.prepare_restart(_task_id);
+  update async.task set
+    consumed = null,
+    processed = null,
+    yielded = null,
+    finish_status = null,
+    failed = null,
+    processing_error = null,
+    times_up = null,
+    eligible_when = null,
+    tracked = null
+  where task_id operator(pg_catalog.=) _task_id;
+  perform async.wake_leader();
+end
+$function$;
+
+-- 60_pull/10_forward_get_tasks
+-- Purpose: get_tasks on a client.
+-- Returns: what the server gave, in its order.
+-- Raises:  as async.forward and the server's get_tasks.
+-- Locks:   none here.
+create or replace function async.forward_get_tasks(
+  in_target text,
+  in_limit int,
+  in_timeout interval,
+  out task_id bigint,
+  out priority int,
+  out times_up timestamptz,
+  out task_data jsonb) returns setof record
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set intervalstyle = 'iso_8601'
+as $function$
+begin
+  return query
+    select t.task_id, t.priority, t.times_up, t.task_data
+    from async.forward(format(
+        'select pg_catalog.to_jsonb(t)::text from async.get_tasks(%L, %L::int, %L::interval) t',
+        in_target, in_limit, in_timeout)) as f(result),
+      jsonb_to_record(f.result::jsonb)
+        as t(task_id bigint, priority int, times_up timestamptz, task_data jsonb);
+end
+$function$;
+
+-- 60_pull/20_get_tasks
+-- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers for a target.
+-- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none was offered
+--          within _timeout (at most a minute: a waiting call holds a snapshot). Above READ COMMITTED it looks once.
+-- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
+-- Locks:   the rows it takes, until the end of the transaction; others skip them. Never hands one to two.
+--
+-- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may depend on the
+-- caller's: see push_tasks.
+create or replace function async.get_tasks(
+  _target text,
+  _limit int default 1,
+  _timeout interval default '30 seconds',
+  out task_id bigint,
+  out priority int,
+  out times_up timestamptz,
+  out task_data jsonb) returns setof record
+language plpgsql security definer
+as $function$
+#variable_conflict use_column
+declare
+  v_task_ids pg_catalog.int8[];
+  v_times_up pg_catalog.timestamptz[];
+begin
+  if async.client_only() then
+    return query
+      select f.task_id, f.priority, f.times_up, f.task_data
+      from async.forward_get_tasks(_target, _limit, _timeout) f;
+    return;
+  end if;
+  select pg_catalog.array_agg(o.out_task_id), pg_catalog.array_agg(o.out_times_up)
+  into v_task_ids, v_times_up
+  from async.take_offers(_target, _limit, _timeout) o;
+  return query
+    with taken as (
+      update async.task t set
+        consumed = pg_catalog.clock_timestamp(),
+        run = t.run operator(pg_catalog.+) 1,
+        tracked = true,
+        eligible_when = null,
+        times_up = o.times_up
+      from rows from (pg_catalog.unnest(v_task_ids), pg_catalog.unnest(v_times_up)) as o(task_id, times_up)
+      where t.task_id operator(pg_catalog.=) o.task_id
+      returning t.task_id, t.priority, t.times_up, t.task_data, t.entered
+    )
+    select taken.task_id, taken.priority, taken.times_up, taken.task_data
+    from taken
+    order by taken.priority, taken.entered, taken.task_id;
+end
+$function$;
+
+-- 60_pull/30_wait_for_latch
+-- Purpose: wait until the leader has passed through one whole cycle that began after the call: what was committed
+--          before has been seen.
+-- Returns: nothing; in the leader's own session at once.
+-- Raises:  PA050 when nobody leads (also while waiting), PA051 above READ COMMITTED, where the answer could not
+--          be seen.
+-- Locks:   none; a waiting call holds a snapshot.
+create or replace function async.wait_for_latch() returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if async.client_only() then
+    perform async.forward('select async.wait_for_latch()::text');
+  elsif not async.is_leader() then
+    perform async.await_latch();
+  end if;
+end
+$function$;
+
+-- 90_permissions/10_change_privileges
+-- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is installed here.
+--          Installing anew gives it to the roles that had it (async.restore_privileges), so an upgrade's new
+--          functions reach them too.
+-- Returns: nothing.
+-- Raises:  PA080 when there is no such role.
+-- Locks:   the catalog rows of what it grants.
+create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,cancel,defer,
+    restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
+  c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
+    reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit}';
+  -- Columns that only the owner reads.
+  c_secrets constant name[] := '{connection_string,self_connection_string}';
+  v_statement text;
+begin
+  if not exists (select from pg_roles r where r.rolname = in_role) then
+    raise exception 'there is no role %', quote_ident(in_role)
+      using errcode = 'PA080', hint = 'Create it first: create role ...';
+  end if;
+  for v_statement in
+    select format('usage on schema async')
+    union all
+    select format('usage on type %s', t.oid::regtype)
+    from pg_type t
+    where t.typnamespace = 'async'::regnamespace
+      and (t.typtype = 'e' or t.oid = 'async.task_push_t'::regtype)
+    union all
+    select format('execute on routine %s', p.oid::regprocedure)
+    from pg_proc p
+    where p.pronamespace = 'async'::regnamespace
+      and (p.proname = any (c_client_calls) or in_level = 'admin' and p.proname = any (c_admin_calls))
+    union all
+    select 'select on async.task'
+    union all
+    select 'select (client_only, version) on async.client_control'
+    union all
+    -- Tables and views, column by column where one holds a connection string.
+    select case when c.relkind = 'v' then format('select on %s', c.oid::regclass)
+      else format('select (%s) on %s', string_agg(quote_ident(a.attname), ', ' order by a.attnum), c.oid::regclass) end
+    from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where in_level = 'admin'
+      and c.relnamespace = 'async'::regnamespace and c.relkind in ('r', 'v')
+      and (c.relkind = 'v' or a.attname <> all (c_secrets))
+    group by c.oid, c.relkind
+    union all
+    select 'update (enabled, paused) on async.control'
+    where in_level = 'admin' and to_regclass('async.control') is not null
+  loop
+    execute format(case when in_grant then 'grant %s to %I' else 'revoke %s from %I' end, v_statement, in_role);
+  end loop;
+end
+$function$;
+
+-- 90_permissions/20_grant_client
+-- Purpose: let a role push tasks, read them (without connection strings), finish, cancel, defer, restart and pull
+--          them. For the owner of the schema.
+-- Returns: nothing.
+-- Raises:  PA080 when there is no such role.
+-- Locks:   as async.change_privileges.
+create or replace function async.grant_client(role name) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select async.change_privileges($1, 'client', true)
+$function$;
+
+-- 90_permissions/30_revoke_client
+-- Purpose: take back what async.grant_client gave.
+-- Returns: nothing.
+-- Raises:  PA080 when there is no such role.
+-- Locks:   as async.change_privileges.
+create or replace function async.revoke_client(role name) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select async.change_privileges($1, 'client', false)
+$function$;
+
+-- 90_permissions/40_grant_admin
+-- Purpose: let a role do what a client may, and configure, set the server, pause (update async.control), register
+--          routines, log, read the log and the views. Connection strings stay unreadable. For the owner of the schema.
+-- Returns: nothing.
+-- Raises:  PA080 when there is no such role.
+-- Locks:   as async.change_privileges.
+create or replace function async.grant_admin(role name) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select async.change_privileges($1, 'admin', true)
+$function$;
+
+-- 90_permissions/50_revoke_admin
+-- Purpose: take back what async.grant_admin gave; a client's part too.
+-- Returns: nothing.
+-- Raises:  PA080 when there is no such role.
+-- Locks:   as async.change_privileges.
+create or replace function async.revoke_admin(role name) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select async.change_privileges($1, 'admin', false)
+$function$;
+
+-- 95_install/10_bind_dblink
+-- Purpose: points every function of ours that calls dblink at the schema that the extension is in. Each part ends
+--          its installation with it, since replacing a function resets its path.
+-- Returns: nothing.
+-- Raises:  nothing of ours.
+-- Locks:   the catalog rows that it changes.
+create or replace function async.bind_dblink() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_schema name;
+  v_function regprocedure;
+begin
+  select n.nspname into v_schema
+  from pg_extension e
+  join pg_namespace n on n.oid = e.extnamespace
+  where e.extname = 'dblink';
+  for v_function in
+    select p.oid::regprocedure
+    from pg_proc p
+    where p.pronamespace = 'async'::regnamespace
+      and p.prokind = 'f'
+      and p.proname <> 'bind_dblink'
+      and p.prosrc ~ '\mdblink'
+      -- What must not set a path (users' triggers would inherit it) calls dblink through those that do.
+      and exists (select from unnest(p.proconfig) c where c like 'search_path=%')
+    order by p.oid
+  loop
+    execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
+  end loop;
+  -- What runs in every cycle of the orchestrator names the schema instead, since a path costs time at every call.
+  for v_function in
+    select p.oid::regprocedure
+    from pg_proc p
+    where p.pronamespace = 'async'::regnamespace
+      and p.prokind = 'f'
+      and p.proname <> 'bind_dblink'
+      and p.prosrc ~ '\mpublic\.dblink_'
+      and v_schema <> 'public'
+    order by p.oid
+  loop
+    execute replace(pg_get_functiondef(v_function), 'public.dblink_', quote_ident(v_schema) || '.dblink_');
+  end loop;
+end
+$function$;
+
+-- 95_install/20_restore_privileges
+-- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were clients or
+--          administrators are so for what is new, too.
+-- Returns: nothing.
+-- Raises:  nothing of ours.
+-- Locks:   the catalog rows of what it grants and revokes.
+create or replace function async.restore_privileges() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_type regtype;
+  v_grantee record;
+begin
+  revoke all on schema async from public;
+  revoke all on all tables in schema async from public;
+  revoke all on all sequences in schema async from public;
+  revoke all on all routines in schema async from public;
+  for v_type in
+    select t.oid::regtype
+    from pg_type t
+    where t.typnamespace = 'async'::regnamespace
+      and (t.typtype = 'e' or t.oid = 'async.task_push_t'::regtype)
+    order by t.oid
+  loop
+    execute format('revoke all on type %s from public', v_type);
+  end loop;
+
+  for v_grantee in
+    select r.rolname, bool_or(p.proname = 'configure') as is_admin
+    from pg_proc p
+    cross join lateral aclexplode(p.proacl) a
+    join pg_roles r on r.oid = a.grantee
+    where p.pronamespace = 'async'::regnamespace
+      and p.proname in ('push_tasks', 'configure')
+      and a.grantee <> p.proowner
+    group by r.rolname
+    order by r.rolname
+  loop
+    perform async.change_privileges(
+      v_grantee.rolname, case when v_grantee.is_admin then 'admin' else 'client' end, true);
+  end loop;
+end
+$function$;
+
+-- 99_finish
+-- The last of every part.
+do $finish$
+begin
+  perform async.bind_dblink();
+  perform async.restore_privileges();
+end
+$finish$;

@@ -1,0 +1,6348 @@
+-- pgasync 0.1.0: server part. Generated from crates/sql; edit the objects there.
+-- Prerequisites of the server part.
+do $guard$
+begin
+  if to_regclass('async.client_control') is null then
+    raise exception 'pgasync''s client part is not installed in this database'
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Run async.sql first, then this file';
+  end if;
+end
+$guard$;
+
+-- migrations/0001_server.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0001_server') then
+    execute $ddl$
+-- What a server has besides: configuration, the queue's indexes, requests, offers, the log, and what a leader
+-- writes down about itself so that the next one can take over.
+
+-- What can happen to a task; async.step_task says what becomes of it.
+create type async.task_event_t as enum (
+  'CLAIM',        -- the leader takes it, to launch its query
+  'GIVE_BACK',    -- claimed but never launched
+  'OFFER',        -- the leader holds a pool slot for whoever pulls it
+  'WITHDRAW',     -- the offer is taken back
+  'TAKE',         -- a client pulled it
+  'END_OK',       -- its query ended well
+  'END_ERROR',    -- its query failed, or its outcome is unknown
+  'UNREACHABLE',  -- its time is up and its session cannot be reached: the slot stays taken
+  'REQUEST',      -- finish, cancel, defer or pause while no query of it runs
+  'DEADLINE',     -- its time is up while no query of it runs
+  'RESTART'       -- a finished task starts anew
+);
+
+-- Heads of the queue, one lane for each pool and target: a full pool or a dead target is skipped as a whole.
+create index task_ready on async.task
+  ((coalesce(concurrency_pool, target)), target, priority, entered, task_id)
+  where consumed is null and processed is null and yielded is null
+    and eligible_when is null and query is not null;
+
+-- The same for tasks that clients pull (no query); an offered one (tracked) has left the queue.
+create index task_pullable on async.task
+  ((coalesce(concurrency_pool, target)), target, priority, entered, task_id)
+  where consumed is null and processed is null and yielded is null
+    and eligible_when is null and query is null and tracked is distinct from true;
+
+-- Deferred tasks by the time they come back.
+create index task_deferred on async.task (eligible_when)
+  where eligible_when is not null and processed is null;
+
+-- Every task that was ever claimed and has not ended has a deadline ('infinity' where there is none). One that a
+-- trigger turned from EMPTY to YIELDED has none, and is found here too.
+create index task_deadline on async.task (times_up)
+  where (times_up is not null or yielded is not null) and processed is null;
+
+-- For counts of what came lately. Almost free: one entry for 32 pages.
+create index task_entered on async.task using brin (entered) with (pages_per_range = 32);
+
+create table async.target (
+  target text primary key,
+  max_concurrency int not null default 8,
+  connection_string text,
+  asynchronous_finish bool not null default false,
+  default_timeout interval,
+  concurrency_track_yielded bool not null default false,
+  session_reset bool not null default true,
+  -- Left out of the last configure: refuses new pushes, finishes what it has.
+  retired bool not null default false,
+  constraint target_max_concurrency_not_negative check (max_concurrency >= 0)
+);
+
+create table async.concurrency_pool (
+  concurrency_pool text primary key,
+  max_workers int not null default 8,
+  retired bool not null default false,
+  constraint concurrency_pool_max_workers_not_negative check (max_workers >= 0)
+);
+
+-- Published by the leader about once a second.
+create table async.concurrency_pool_tracker (
+  concurrency_pool text primary key,
+  workers int,
+  max_workers int
+);
+
+-- Published by the leader about once a second.
+create table async.worker (
+  slot int primary key,
+  name text not null,
+  target text,
+  task_id bigint,
+  running_since timestamptz
+);
+
+create table async.control (
+  enabled bool not null default true,
+  workers int not null default 20,
+  idle_sleep float8 not null default 1.0,
+  heavy_maintenance_sleep interval not null default '24 hours',
+  task_keep_duration interval not null default '30 days',
+  default_timeout interval default '1 hour',
+  advisory_mutex_id int not null default 0,
+  self_target text not null default 'async.self',
+  self_connection_string text not null default 'host=localhost',
+  self_concurrency int not null default 4,
+  last_heavy_maintenance timestamptz,
+  running_since timestamptz,
+  paused bool not null default false,
+  pid int,
+  busy_sleep float8 not null default 0.01,
+  light_maintenance_sleep interval not null default '5 minutes',
+  last_light_maintenance timestamptz,
+  default_concurrency_pool_workers int not null default 4,
+  startup_routines text[],
+  loop_routines text[],
+  version text not null default '0.1.0',
+  debug_log bool not null default false,
+  target_patience interval not null default '1 minute',
+  takeover_grace interval not null default '10 seconds',
+  constraint control_workers_positive check (workers > 0),
+  -- The engines use at least 3: one for cancels, one for targets never met, one for the rest.
+  constraint control_self_concurrency_positive check (self_concurrency > 0)
+);
+create unique index control_one_row on async.control ((true));
+insert into async.control default values;
+
+insert into async.target (target, max_concurrency, connection_string)
+select self_target, self_concurrency, self_connection_string from async.control;
+
+create table async.server_log (
+  server_log bigserial primary key,
+  happened timestamptz not null default clock_timestamp(),
+  level text not null,
+  message text not null
+);
+create index server_log_happened on async.server_log (happened);
+
+-- What clients ask of tasks that only the leader may change. Written in the caller's transaction, deleted in
+-- the one that records the outcome.
+create table async.request (
+  request_id bigserial primary key,
+  task_id bigint not null,
+  status async.finish_status_t not null,
+  error_message text,
+  duration interval,
+  requested timestamptz not null default clock_timestamp(),
+  constraint request_defer_has_a_duration check (status <> 'DEFERRED' or duration is not null)
+);
+create index request_task on async.request (task_id);
+
+-- Client-pulled tasks that the leader holds a pool slot for and that nobody took yet.
+create table async.offer (
+  task_id bigint primary key,
+  target text not null,
+  pool text not null,
+  priority int not null,
+  entered timestamptz not null,
+  timeout interval,
+  offered timestamptz not null default clock_timestamp()
+);
+create index offer_head on async.offer (target, priority, entered, task_id);
+
+-- Who leads, or led last. One row.
+create table async.leader (
+  -- Names this server to targets, in application_name. Bound to the cluster and the database, so that a
+  -- restored dump gets one of its own.
+  server_id text not null,
+  system_identifier text not null,
+  database_oid oid not null,
+  -- Grows with every change of leader.
+  epoch bigint not null default 0,
+  engine text,
+  -- Grows with every rotation of the launch marks; their sentinel must equal it.
+  generation bigint not null default 0,
+  goodbye bool not null default true,
+  -- The epoch that was asked to resign by a forced takeover.
+  resign_epoch bigint
+);
+create unique index leader_one_row on async.leader ((true));
+
+-- Every session that a leader opened at a target, registered before a task may be sent on it.
+create table async.session (
+  session_id bigserial primary key,
+  epoch bigint not null,
+  slot int not null,
+  target text not null,
+  connection_string text not null,
+  role text not null,
+  pid int not null,
+  backend_start timestamptz not null,
+  registered timestamptz not null default clock_timestamp()
+);
+
+-- Append-only: which claimed tasks were sent. Opens with a sentinel (task_id 0, run = generation); when
+-- Postgres crashed it is empty, and then every claimed task counts as launched.
+create unlogged table async.launch_mark (
+  task_id bigint not null,
+  run bigint not null,
+  session_id bigint not null
+);
+
+-- wait_for_latch: a caller takes the next number, the leader says up to which number it has served.
+create sequence async.latch_requested;
+create sequence async.latch_served minvalue 0 start 0;
+select pg_catalog.setval('async.latch_served', 0, true);
+
+update async.client_control set client_only = false;
+$ddl$;
+    insert into async.migration (migration) values ('0001_server');
+  end if;
+end
+$migrate$;
+
+-- 10_log/10_log_quiet
+-- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
+--          connection strings are masked.
+-- Returns: nothing.
+-- Raises:  nothing.
+-- Locks:   none that others wait for.
+create or replace function async.log_quiet(in_level text, in_message text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_level = 'DEBUG' and not (select c.debug_log from async.control c) then
+    return;
+  end if;
+  insert into async.server_log (level, message)
+  values (in_level, coalesce(async.mask_connection_string(in_message), ''));
+end
+$function$;
+
+-- 10_log/20_log_level
+-- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO, DEBUG (only
+--          while control.debug_log is set), ERROR. An error is written over a connection of its own, so that it
+--          stays although the caller's transaction is rolled back, and then raised.
+-- Returns: nothing.
+-- Raises:  PA070 for ERROR, PA071 for a level that is none of these.
+-- Locks:   none that others wait for.
+create or replace function async.log(_level text, _message text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_level text := upper(_level);
+  v_message text := coalesce(async.mask_connection_string(_message), '');
+begin
+  if v_level is null or v_level not in ('NOTICE', 'WARNING', 'INFO', 'DEBUG', 'ERROR') then
+    raise exception 'there is no log level %', coalesce(quote_literal(_level), 'null')
+      using errcode = 'PA071', hint = 'The levels are NOTICE, WARNING, INFO, DEBUG and ERROR.';
+  end if;
+  if v_level = 'ERROR' then
+    begin
+      perform dblink_exec(
+        async.extend_conninfo(async.self_conninfo(), '{"connect_timeout": "2"}'),
+        format('insert into async.server_log (level, message) values (''ERROR'', %L)', v_message));
+    exception
+      when others then
+        raise warning 'the following error could not be logged: %', async.mask_connection_string(sqlerrm);
+    end;
+    raise exception '%', v_message using errcode = 'PA070';
+  end if;
+  perform async.log_quiet(v_level, v_message);
+  if v_level = 'WARNING' then
+    raise warning '%', v_message;
+  elsif v_level = 'INFO' then
+    raise info '%', v_message;
+  elsif v_level = 'DEBUG' then
+    raise debug '%', v_message;
+  else
+    raise notice '%', v_message;
+  end if;
+end
+$function$;
+
+-- 10_log/30_log
+-- Purpose: log('NOTICE', _message).
+-- Returns: nothing.
+-- Raises:  nothing.
+-- Locks:   none that others wait for.
+create or replace function async.log(_message text) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select async.log('NOTICE', _message)
+$function$;
+
+-- 10_log/40_tail_once
+-- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines that hold it.
+-- Returns: at most _limit lines, oldest first.
+-- Raises:  nothing. Locks: none.
+create or replace function async.tail_once(
+  _server_log_id bigint default null,
+  _grep text default null,
+  _limit int default 1000) returns setof async.server_log
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select n.*
+  from (
+    select l.*
+    from async.server_log l
+    where _server_log_id is null and (_grep is null or position(_grep in l.message) > 0)
+    order by l.server_log desc
+    limit least(100, _limit)
+  ) n
+  union all
+  select n.*
+  from (
+    select l.*
+    from async.server_log l
+    where l.server_log > _server_log_id and (_grep is null or position(_grep in l.message) > 0)
+    order by l.server_log
+    limit _limit
+  ) n
+  order by 1
+$function$;
+
+-- 10_log/50_tail
+-- Purpose: show the log as it grows, as notices, until cancelled.
+-- Returns: never.
+-- Raises:  nothing of ours.
+-- Locks:   none; it commits once a second, so it holds no snapshot. (So no search_path can be set: names carry
+--          their schema.)
+create or replace procedure async.tail(_grep text default null, _limit int default 1000)
+language plpgsql
+as $procedure$
+declare
+  v_line async.server_log;
+  v_last bigint;
+begin
+  loop
+    for v_line in select l.* from async.tail_once(v_last, _grep, _limit) l loop
+      raise notice '% % %', v_line.happened, v_line.level, v_line.message;
+      v_last := v_line.server_log;
+    end loop;
+    -- An empty log: from here on everything is new.
+    v_last := coalesce(v_last, 0);
+    commit;
+    perform pg_catalog.pg_sleep(1);
+  end loop;
+end
+$procedure$;
+
+-- 20_decide/10_step_task
+-- Purpose: the transition of one task: what the row becomes when an event happens to it. Decides, writes nothing.
+--   in_status, in_error and in_duration are the request's (for an end: those of the intention that stood when
+--   the query ended, else null and the query's error). in_timeout is the target's or the default timeout.
+-- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
+--   copying what they compute into every column.)
+create or replace function async.step_task(
+  t async.task,
+  in_event async.task_event_t,
+  in_status async.finish_status_t,
+  in_error text,
+  in_duration interval,
+  in_timeout interval,
+  in_now timestamptz
+) returns table (
+  rejected text,
+  consumed timestamptz,
+  processed timestamptz,
+  yielded timestamptz,
+  finish_status async.finish_status_t,
+  failed bool,
+  processing_error text,
+  times_up timestamptz,
+  tracked bool,
+  eligible_when timestamptz,
+  run int
+) language sql immutable as $function$
+  select
+    s.rejected,
+    case s.next_phase when 'RUNNING' then in_now when 'READY' then null else t.consumed end,
+    case s.next_phase when 'FINISHED' then in_now end,
+    case s.next_phase when 'YIELDED' then coalesce(t.yielded, in_now) when 'FINISHED' then t.yielded end,
+    case when s.next_phase in ('YIELDED', 'FINISHED') then s.status end,
+    case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' end,
+    case s.next_phase when 'FINISHED' then s.error end,
+    case
+      when in_event = 'RESTART' then null
+      when in_event in ('CLAIM', 'TAKE')
+        then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
+      -- The deadline of a first claim goes with it, one that a deferral brought along stays.
+      when in_event = 'GIVE_BACK' and t.times_up = coalesce(
+          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
+      else t.times_up
+    end,
+    case
+      when in_event in ('CLAIM', 'TAKE', 'OFFER') then true
+      when in_event = 'UNREACHABLE' or s.phase = s.next_phase and s.phase = 'YIELDED' then t.tracked
+      when s.next_phase = 'FINISHED' then case when t.tracked then false else t.tracked end
+      when s.next_phase = 'YIELDED' then case when t.tracked and t.track_yielded then true end
+    end,
+    case when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR')
+      then in_now + in_duration end,
+    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 when in_event = 'GIVE_BACK' then -1 else 0 end
+  from (
+    select
+      r.phase,
+      r.status,
+      r.error,
+      case
+        when in_event in ('CLAIM', 'TAKE') then 'RUNNING'
+        when r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then 'FINISHED'
+        when r.status = 'YIELDED' then 'YIELDED'
+        else 'READY'
+      end as next_phase,
+      case
+        when in_event = 'RESTART' then case when r.phase <> 'FINISHED' then 'the task has not finished' end
+        when r.phase = 'FINISHED' then 'the task has finished'
+        when in_event in ('CLAIM', 'OFFER') then case
+          when r.phase <> 'READY' then 'the task does not wait'
+          when (in_event = 'CLAIM') <> (t.query is not null) then 'the task is run by another kind of worker'
+          when in_event = 'OFFER' and t.tracked then 'the task is offered already'
+          when t.eligible_when > in_now then 'the task is deferred'
+          when t.times_up <= in_now then 'the time of the task is up'
+        end
+        when in_event in ('TAKE', 'WITHDRAW') then case
+          when r.phase <> 'READY' or t.query is not null or t.tracked is not true
+            then 'the task is not offered'
+          when in_event = 'TAKE' and t.times_up <= in_now then 'the time of the task is up'
+        end
+        when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'UNREACHABLE') then case
+          when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs'
+          when in_event = 'UNREACHABLE' and coalesce(t.times_up, 'infinity') > in_now
+            then 'the time of the task is not up'
+        end
+        when r.phase = 'RUNNING' and t.query is not null then 'a query of the task runs'
+        when in_event = 'REQUEST' then case
+          when in_status is null then 'the request names no status'
+          when in_status = 'DEFERRED' and in_duration is null then 'the deferral names no duration'
+        end
+        when t.times_up is null or t.times_up > in_now then 'the time of the task is not up'
+      end as rejected
+    from (
+      select
+        case
+          when t.processed is not null then 'FINISHED'
+          when t.yielded is not null then 'YIELDED'
+          when t.consumed is not null then 'RUNNING'
+          else 'READY'
+        end as phase,
+        case in_event
+          when 'END_OK' then case
+            -- It committed before the cancel reached it.
+            when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+              then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
+            else in_status
+          end
+          when 'END_ERROR' then coalesce(in_status, 'FAILED')
+          when 'REQUEST' then in_status
+          when 'DEADLINE' then 'TIMED_OUT'
+          when 'UNREACHABLE' then 'TIMED_OUT'
+        end as status,
+        case
+          when in_event = 'END_OK'
+            and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
+          when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
+            then coalesce(in_error, 'the task did not finish in time')
+          else in_error
+        end as error
+      offset 0
+    ) r
+    offset 0
+  ) s
+$function$;
+
+-- 20_decide/15_pool_limit
+-- Purpose: how many tasks a pool may hold at once: what it was configured with, else its target's limit when it bears
+--   a target's name, else the default.
+-- Returns: int.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.pool_limit(in_pool text)
+returns int language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select coalesce(
+      (select p.max_workers from async.concurrency_pool p where p.concurrency_pool = in_pool),
+      (select t.max_concurrency from async.target t where t.target = in_pool),
+      (select c.default_concurrency_pool_workers from async.control c)));
+end
+$function$;
+
+-- 20_decide/18_due_tasks
+-- Purpose: unfinished tasks whose time is up, the longest overdue first.
+-- Returns: their ids, null when there are none.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.due_tasks(in_now timestamptz)
+returns bigint[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  return (
+    select array_agg(d.task_id)
+    from (
+      select t.task_id from async.task t
+      where t.times_up is not null and t.processed is null and t.times_up <= in_now
+      order by t.times_up, t.task_id
+      limit 1000
+    ) d);
+end
+$function$;
+
+-- 20_decide/19_deferred_tasks
+-- Purpose: waiting tasks whose deferral is over, the earliest first. Locked, so that they can be changed; rows that
+--   somebody holds are left for the next time.
+-- Returns: their ids, null when there are none.
+-- Raises: nothing.
+-- Locks: the rows; never waits for one.
+create or replace function async.deferred_tasks(in_now timestamptz)
+returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  return (
+    select array_agg(d.task_id)
+    from (
+      select t.task_id from async.task t
+      where t.eligible_when is not null and t.processed is null
+        and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
+      order by t.eligible_when, t.task_id
+      limit 5000
+      for update skip locked
+    ) d);
+end
+$function$;
+
+-- 20_decide/20_merge_intention
+-- Purpose: which of two intentions for a running query stands: one that ends the task replaces one that does not;
+--   among equals the first stands.
+-- Returns: true when the new one replaces the old one.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.intention_replaces(
+  in_old async.finish_status_t,
+  in_new async.finish_status_t
+) returns bool language sql immutable as $function$
+  select in_new is not null and (
+    in_old is null
+    or in_old in ('DEFERRED', 'PAUSED', 'YIELDED') and in_new not in ('DEFERRED', 'PAUSED', 'YIELDED'))
+$function$;
+
+-- 20_decide/30_discover_lanes
+-- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's index: the cost
+--   grows with the number of lanes, not of tasks.
+-- Returns: one row a lane and kind (pullable: tasks without a query, for clients).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.discover_lanes()
+returns table (pool text, target text, pullable bool)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+as $function$
+begin
+  return query
+  with recursive lane as (
+    (select coalesce(t.concurrency_pool, t.target) as pool, t.target
+     from async.task t
+     where t.consumed is null and t.processed is null and t.yielded is null
+       and t.eligible_when is null and t.query is not null
+     order by coalesce(t.concurrency_pool, t.target), t.target
+     limit 1)
+    union all
+    select n.pool, n.target
+    from lane l
+    cross join lateral (
+      select coalesce(t.concurrency_pool, t.target) as pool, t.target
+      from async.task t
+      where t.consumed is null and t.processed is null and t.yielded is null
+        and t.eligible_when is null and t.query is not null
+        and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
+      order by coalesce(t.concurrency_pool, t.target), t.target
+      limit 1
+    ) n
+  )
+  select l.pool, l.target, false from lane l;
+
+  return query
+  with recursive lane as (
+    (select coalesce(t.concurrency_pool, t.target) as pool, t.target
+     from async.task t
+     where t.consumed is null and t.processed is null and t.yielded is null
+       and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+     order by coalesce(t.concurrency_pool, t.target), t.target
+     limit 1)
+    union all
+    select n.pool, n.target
+    from lane l
+    cross join lateral (
+      select coalesce(t.concurrency_pool, t.target) as pool, t.target
+      from async.task t
+      where t.consumed is null and t.processed is null and t.yielded is null
+        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+        and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
+      order by coalesce(t.concurrency_pool, t.target), t.target
+      limit 1
+    ) n
+  )
+  select l.pool, l.target, true from lane l;
+end
+$function$;
+
+-- 20_decide/40_plan_claims
+-- Purpose: who runs next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
+--   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
+--   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
+--   slots, and how many of the lane may be taken at most (null: any number). Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody; nor do
+--   the tasks of in_skip, rows that could not be written a moment ago.
+-- Returns: the tasks to take, in order.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.plan_claims(
+  in_pools text[],
+  in_targets text[],
+  in_pullable bool[],
+  in_after_priority int[],
+  in_after_entered timestamptz[],
+  in_after_id bigint[],
+  in_free int[],
+  in_heads_max int[],
+  in_workers int,
+  in_skip bigint[],
+  in_now timestamptz
+) returns table (
+  place int, task_id bigint, run int, pool text, target text, pullable bool, priority int,
+  entered timestamptz
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+declare
+  v_head record;
+  v_pools text[] := '{}';
+  v_free int[] := '{}';
+  v_workers int := in_workers;
+  v_at int;
+begin
+  place := 0;
+  for v_head in
+    select l.pool, l.target, l.pullable, l.free, h.task_id, h.run, h.priority, h.entered
+    from unnest(in_pools, in_targets, in_pullable, in_after_priority, in_after_entered, in_after_id, in_free,
+        in_heads_max)
+      as l(pool, target, pullable, after_priority, after_entered, after_id, free, heads_max)
+    cross join lateral (
+      (select t.task_id, t.run, t.priority, t.entered
+       from async.task t
+       where not l.pullable
+         and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+         and t.consumed is null and t.processed is null and t.yielded is null
+         and t.eligible_when is null and t.query is not null
+         and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
+         and (t.times_up is null or t.times_up > in_now)
+         and t.task_id <> all (in_skip)
+       order by t.priority, t.entered, t.task_id
+       limit least(l.free, in_workers, l.heads_max))
+      union all
+      (select t.task_id, t.run, t.priority, t.entered
+       from async.task t
+       where l.pullable
+         and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+         and t.consumed is null and t.processed is null and t.yielded is null
+         and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+         and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
+         and (t.times_up is null or t.times_up > in_now)
+         and t.task_id <> all (in_skip)
+       order by t.priority, t.entered, t.task_id
+       limit l.free)
+    ) h
+    order by h.priority, h.entered, h.task_id
+  loop
+    continue when v_workers < 1 and not v_head.pullable;
+    v_at := array_position(v_pools, v_head.pool);
+    if v_at is null then
+      v_pools := v_pools || v_head.pool;
+      v_free := v_free || v_head.free;
+      v_at := cardinality(v_pools);
+    end if;
+    continue when v_free[v_at] < 1;
+    v_free[v_at] := v_free[v_at] - 1;
+    if not v_head.pullable then
+      v_workers := v_workers - 1;
+    end if;
+    place := place + 1;
+    task_id := v_head.task_id;
+    run := v_head.run;
+    pool := v_head.pool;
+    target := v_head.target;
+    pullable := v_head.pullable;
+    priority := v_head.priority;
+    entered := v_head.entered;
+    return next;
+  end loop;
+end
+$function$;
+
+-- 20_decide/50_scan_statements
+-- Purpose: a small lexer: the statements of a query text and of each what decides how it may be sent. It knows
+--   comments (nested), strings, escape strings, dollar quotes, quoted identifiers and parentheses, and reads the
+--   first 32 KiB; complete says whether that was all.
+-- Returns: one row a statement, in order: its text without the semicolon, the first word, the word that says what
+--   it does (behind a WITH list), whether INTO and RETURNING stand outside of parentheses, and whether it is a
+--   COPY from or to the client.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.scan_statements(in_query text)
+returns table (
+  place int, statement text, first_word text, main_word text, has_into bool, has_returning bool,
+  copies_to_client bool, complete bool
+)
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_prefix_chars_max constant int := 32768;
+  v_text constant text := left(in_query, c_prefix_chars_max);
+  v_rest text := v_text;
+  v_char text;
+  v_token text;
+  v_word text;
+  v_last_word text := '';
+  v_depth int := 0;
+  v_nested int;
+  v_start int := 1;
+  v_at int := 1;
+  v_length int;
+begin
+  place := 0;
+  complete := length(in_query) <= c_prefix_chars_max;
+  first_word := '';
+  main_word := '';
+  has_into := false;
+  has_returning := false;
+  copies_to_client := false;
+  loop
+    v_char := left(v_rest, 1);
+    if v_char = ';' and v_depth = 0 or v_char = '' then
+      if first_word <> '' then
+        place := place + 1;
+        statement := substr(v_text, v_start, v_at - v_start);
+        return next;
+      end if;
+      exit when v_char = '';
+      first_word := '';
+      main_word := '';
+      has_into := false;
+      has_returning := false;
+      copies_to_client := false;
+      v_last_word := '';
+      v_length := 1;
+      v_start := v_at + 1;
+    elsif v_char ~ '\s' then
+      v_length := length(substring(v_rest from '^\s+'));
+    elsif left(v_rest, 2) = '--' then
+      v_length := length(substring(v_rest from '^[^\n\r]*'));
+    elsif left(v_rest, 2) = '/*' then
+      v_nested := 1;
+      v_length := 2;
+      while v_nested > 0 and v_length < length(v_rest) loop
+        v_token := substring(substr(v_rest, v_length + 1) from '/\*|\*/');
+        if v_token is null then
+          v_length := length(v_rest);
+        else
+          v_length := v_length + strpos(substr(v_rest, v_length + 1), v_token) + 1;
+          v_nested := v_nested + case v_token when '/*' then 1 else -1 end;
+        end if;
+      end loop;
+    elsif v_rest ~ '^[eE]''' then
+      v_length := length(coalesce(substring(v_rest from '^..(?:[^''\\]|\\.|'''')*'''), v_rest));
+    elsif v_char = '''' then
+      v_length := length(coalesce(substring(v_rest from '^''(?:[^'']|'''')*'''), v_rest));
+    elsif v_char = '"' then
+      v_length := length(coalesce(substring(v_rest from '^"(?:[^"]|"")*"'), v_rest));
+      v_last_word := '"';
+    elsif v_char = '$' and v_rest ~ '^\$(?:[[:alpha:]_\u0080-\uffff][[:alnum:]_\u0080-\uffff]*)?\$' then
+      v_token := substring(v_rest from '^\$(?:[[:alpha:]_\u0080-\uffff][[:alnum:]_\u0080-\uffff]*)?\$');
+      v_length := strpos(substr(v_rest, length(v_token) + 1), v_token);
+      v_length := case v_length when 0 then length(v_rest) else v_length - 1 + 2 * length(v_token) end;
+    elsif v_char ~ '[[:alpha:]_\u0080-\uffff]' then
+      v_token := substring(v_rest from '^[[:alpha:]_\u0080-\uffff][[:alnum:]_$\u0080-\uffff]*');
+      v_length := length(v_token);
+      v_word := lower(v_token);
+      if first_word = '' then
+        first_word := v_word;
+      end if;
+      if v_depth = 0 then
+        if main_word = ''
+          and (first_word <> 'with'
+            or v_word in ('select', 'insert', 'update', 'delete', 'merge', 'values', 'table')
+              and v_last_word <> 'as')
+        then
+          main_word := v_word;
+        end if;
+        has_into := has_into or v_word = 'into' and v_last_word not in ('insert', 'merge');
+        has_returning := has_returning or v_word = 'returning';
+        copies_to_client := copies_to_client or first_word = 'copy'
+          and (v_last_word || ' ' || v_word) in ('from stdin', 'to stdout', 'from stdout', 'to stdin');
+      end if;
+      v_last_word := v_word;
+    else
+      -- Behind a WITH list a query may stand in parentheses.
+      if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
+        main_word := v_char;
+      end if;
+      v_length := case when v_char ~ '\d' then length(substring(v_rest from '^\d[\w.]*')) else 1 end;
+      v_depth := v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end;
+      v_last_word := v_char;
+      if first_word = '' then
+        first_word := v_char;
+        main_word := v_char;
+      end if;
+    end if;
+    v_rest := substr(v_rest, v_length + 1);
+    v_at := v_at + v_length;
+  end loop;
+end
+$function$;
+
+-- 20_decide/55_statement_kinds
+-- Purpose: whether a statement may run inside a DO block, as one that the wrapper knows. SELECT INTO may not
+--   (plpgsql would take the INTO for its own).
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.statement_is_wrappable(in_first text, in_main text, in_has_into bool)
+returns bool language sql immutable as $function$
+  select in_first in ('select', 'values', 'table', 'show', 'explain', 'insert', 'update', 'delete', 'merge', '(')
+      and not (in_has_into and in_first in ('select', '('))
+    or in_first = 'with' and in_main in ('select', 'values', 'table', 'insert', 'update', 'delete', 'merge', '(')
+      and not (in_has_into and in_main = 'select')
+$function$;
+
+-- Purpose: whether a statement that may be wrapped returns rows.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.statement_returns_rows(in_main text, in_has_returning bool)
+returns bool language sql immutable as $function$
+  select in_main in ('select', 'values', 'table', 'show', 'explain', '(') or in_has_returning
+$function$;
+
+-- 20_decide/60_classify_query
+-- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first word; only the
+--   others are scanned.
+-- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag), 'loop' (one
+--   statement that returns rows, drained in a DO block), 'execute' (one plain statement, run in a DO block),
+--   'script' (several statements, each drained or run in one DO block), 'refused' (COPY from or to the client).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.classify_query(in_query text)
+returns text
+language plpgsql immutable
+as $function$
+declare
+  v_body text := rtrim(in_query, E' \t\n\r\f\x0b;');
+  v_word text := lower(substring(in_query from '^[\s]*([[:alpha:]]+)'));
+  v_statements int;
+  v_wrappable bool;
+  v_rows bool;
+  v_refused bool;
+  v_complete bool;
+  v_last record;
+begin
+  if strpos(v_body, ';') = 0 then
+    case
+      when v_word in ('values', 'table', 'show', 'explain')
+        or v_word = 'select' and v_body !~* '\minto\M' then
+        return 'loop';
+      when v_word in ('insert', 'update', 'delete') and v_body !~* '\mreturning\M' then
+        return 'execute';
+      when v_word in ('call', 'do', 'vacuum', 'create', 'drop', 'alter', 'analyze', 'refresh', 'reindex') then
+        return 'raw';
+      else
+        null;
+    end case;
+  end if;
+  for v_last in select * from async.scan_statements(in_query) loop
+    v_statements := v_last.place;
+    v_complete := v_last.complete;
+    v_refused := coalesce(v_refused, false) or v_last.copies_to_client;
+    v_rows := coalesce(v_rows, false) or async.statement_returns_rows(v_last.main_word, v_last.has_returning);
+    v_wrappable := coalesce(v_wrappable, true)
+      and async.statement_is_wrappable(v_last.first_word, v_last.main_word, v_last.has_into);
+  end loop;
+  return case
+    -- Nothing but comments: dblink takes the answer to an empty query for a lost connection.
+    when v_statements is null then 'execute'
+    when v_refused then 'refused'
+    when not v_wrappable then 'raw'
+    when v_statements > 1 then case when v_rows and v_complete then 'script' else 'raw' end
+    when not v_complete then 'execute'
+    when v_rows then 'loop'
+    else 'execute'
+  end;
+end
+$function$;
+
+-- 20_decide/70_wrap_query
+-- Purpose: the text that is sent for a query: as it is, or inside a DO block that drains its rows at the target,
+--   one by one, so that neither side holds them.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.wrap_query(in_query text, in_kind text)
+returns text
+language plpgsql immutable
+as $function$
+declare
+  c_loop constant text := 'for pgasync_row in execute %L loop end loop;';
+  c_execute constant text := 'execute %L;';
+  v_body text;
+begin
+  case in_kind
+    when 'loop' then
+      v_body := format(c_loop, in_query);
+    when 'execute' then
+      v_body := format(c_execute, in_query);
+    when 'script' then
+      select string_agg(
+          format(
+            case when async.statement_returns_rows(s.main_word, s.has_returning) then c_loop else c_execute end,
+            s.statement),
+          ' ' order by s.place)
+      into v_body
+      from async.scan_statements(in_query) s;
+    else
+      return in_query;
+  end case;
+  return format('do %L', format('declare pgasync_row record; begin %s end', v_body));
+end
+$function$;
+
+-- 20_decide/80_backoff
+-- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling from in_first
+--   to in_last, less up to a quarter by in_random (0 to 1), so that not all come back at once.
+-- Returns: interval.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.backoff(in_failures int, in_first interval, in_last interval, in_random float8)
+returns interval language sql immutable as $function$
+  select least(in_first * power(2, least(greatest(in_failures, 1), 30) - 1), in_last)
+    * (1 - in_random / 4)
+$function$;
+
+-- 20_decide/90_next_helper_op
+-- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with targets never
+--   seen failing, the latest first; then, in the general lane, fences and targets that failed before.
+-- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.next_helper_op(
+  in_lane text, out op text, out target text, out ids bigint[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_sessions_per_fence_max constant int := 50;
+begin
+  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
+  select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
+  into op, target, ids
+  from pg_temp.leader_slot s
+  join pg_temp.leader_target t on t.target = s.target
+  where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
+    and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
+    and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
+  order by s.cancel_at, s.slot
+  limit 1;
+  if op is not null or in_lane = 'cancel' then
+    return;
+  end if;
+
+  select 'probe', t.target into op, target
+  from pg_temp.leader_target t
+  where t.health = 'unknown' and t.fresh
+    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+  order by t.retry_at desc, t.target
+  limit 1;
+  if op is not null or in_lane = 'fresh' then
+    return;
+  end if;
+
+  select 'fence', f.target, array_agg(f.session_id order by f.session_id) into op, target, ids
+  from (
+    select f.session_id, f.target
+    from pg_temp.leader_fence f
+    where f.retry_at <= clock_timestamp() and f.target = (
+      select i.target from pg_temp.leader_fence i
+      where i.retry_at <= clock_timestamp()
+        and not exists (select from pg_temp.leader_helper h
+          where h.state in ('busy', 'stuck') and h.op = 'fence' and h.target = i.target)
+      order by i.retry_at, i.session_id
+      limit 1)
+    order by f.session_id
+    limit c_sessions_per_fence_max
+  ) f
+  group by f.target;
+  if op is not null then
+    return;
+  end if;
+
+  select 'probe', t.target into op, target
+  from pg_temp.leader_target t
+  where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
+    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+  order by t.retry_at, t.target
+  limit 1;
+end
+$function$;
+
+-- 20_decide/91_helpers_are_due
+-- Purpose: whether anything is due that a helper does: looked at in every cycle, so it asks little.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.helpers_are_due()
+returns bool
+language plpgsql
+as $function$
+begin
+  return exists (select from pg_temp.leader_slot s where s.cancel_at <= clock_timestamp() and s.state = 'running')
+    or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
+    or exists (
+      select from pg_temp.leader_target t
+      join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
+      where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
+end
+$function$;
+
+-- 30_record/05_release_pools
+-- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets two. In a session
+--   without such memory it does nothing: a leader recounts when it starts.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.release_pools(in_pools text[])
+returns void
+language plpgsql
+as $function$
+begin
+  if cardinality(in_pools) = 0 or to_regclass('pg_temp.leader_pool') is null then
+    return;
+  end if;
+  update pg_temp.leader_pool p
+  set taken = greatest(p.taken - d.slots, 0)
+  from (select i.pool, count(*)::int as slots from unnest(in_pools) i(pool) group by i.pool) d
+  where p.pool = d.pool;
+end
+$function$;
+
+-- 30_record/10_is_leader
+-- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine itself): the pid that
+--   the leader published, confirmed by the lock that only a leader holds.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_leader()
+returns bool
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if pg_backend_pid() is distinct from (select c.pid from async.control c) then
+    return false;
+  end if;
+  return exists (
+    select from pg_locks l
+    where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.granted
+      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2);
+end
+$function$;
+
+-- 30_record/20_has_user_triggers
+-- Purpose: whether users hang row or statement triggers on async.task: then a completion is written row by row and
+--   in two steps, and what became of each row is read back.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.has_user_triggers()
+returns bool language plpgsql stable
+as $function$
+begin
+  return (
+    select exists (
+      select from pg_trigger t
+      where t.tgrelid = 'async.task'::regclass and not t.tgisinternal and t.tgenabled <> 'D'));
+end
+$function$;
+
+-- 30_record/30_next_rows
+-- Purpose: locks the given tasks, leaving out those that somebody else holds, and says what the events make of
+--   them. in_runs names the run that an event belongs to (null: any).
+-- Returns: one row a task that exists and is not locked: its next values, or why it is rejected.
+-- Raises: nothing.
+-- Locks: the returned rows of async.task, until the transaction ends; never waits.
+create or replace function async.next_rows(
+  in_now timestamptz,
+  in_ids bigint[],
+  in_runs int[],
+  in_events async.task_event_t[],
+  in_statuses async.finish_status_t[],
+  in_errors text[],
+  in_durations interval[],
+  in_timeouts interval[]
+) returns table (
+  task_id bigint, pool text, was_tracked bool, rejected text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status async.finish_status_t,
+  failed bool, processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, run int
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select
+    e.task_id, coalesce(t.concurrency_pool, t.target), t.tracked,
+    case when e.run is not null and e.run <> t.run then 'the event belongs to another run' else n.rejected end,
+    n.consumed, n.processed, n.yielded, n.finish_status, n.failed, n.processing_error,
+    n.times_up, n.tracked, n.eligible_when, n.run
+  from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
+    as e(task_id, run, event, status, error, duration, timeout)
+  join async.task t on t.task_id = e.task_id
+  cross join lateral async.step_task(t, e.event, e.status, e.error, e.duration, e.timeout, in_now) n
+  for update of t skip locked;
+end
+$function$;
+
+-- 30_record/40_apply_batch
+-- Purpose: applies one event to each of many tasks in one statement. Only where no user triggers look on, so it may
+--   carry planner settings, and the completion and the release of the slot are one write.
+-- Returns: one row a task that took its event, and the pool that this released a slot of, if any. Whoever is missing
+--   was rejected, or changed meanwhile: apply_row tells.
+-- Raises: lock_not_available when somebody holds one of the rows, and whatever a constraint of the user's raises: the
+--   caller falls back to apply_row.
+-- Locks: the rows of async.task, as long as lock_timeout.
+create or replace function async.apply_batch(
+  in_now timestamptz,
+  in_ids bigint[],
+  in_runs int[],
+  in_events async.task_event_t[],
+  in_statuses async.finish_status_t[],
+  in_errors text[],
+  in_durations interval[],
+  in_timeouts interval[]
+) returns table (task_id bigint, released text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  update async.task t
+  set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
+      failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
+      eligible_when = n.eligible_when, run = n.run
+  from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
+    as e(task_id, run, event, status, error, duration, timeout)
+  join async.task o on o.task_id = e.task_id
+  cross join lateral async.step_task(o, e.event, e.status, e.error, e.duration, e.timeout, in_now) n
+  where t.task_id = e.task_id
+    -- The version that was decided about, or none.
+    and t.ctid = o.ctid
+    and (e.run is null or e.run = o.run)
+    and n.rejected is null
+  returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end;
+end
+$function$;
+
+-- 30_record/50_apply_row
+-- Purpose: applies one event to one task, with users' triggers looking on: the completion is written while tracked
+--   is still true, a second statement releases the slot, and the row is read back, since triggers may have
+--   rewritten it. An end also heeds what a trigger asked of the same task a moment ago.
+-- Returns: 'applied', 'rejected', 'locked' or 'gone', and the pool whose slot was released.
+-- Raises: what triggers and constraints raise.
+-- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it.)
+create or replace function async.apply_row(
+  in_now timestamptz,
+  in_id bigint,
+  in_run int,
+  in_event async.task_event_t,
+  in_status async.finish_status_t,
+  in_error text,
+  in_duration interval,
+  in_timeout interval,
+  out outcome text,
+  out released text
+)
+language plpgsql
+as $function$
+declare
+  v_next record;
+  v_request record;
+  v_status async.finish_status_t := in_status;
+  v_error text := in_error;
+  v_duration interval := in_duration;
+begin
+  if in_event in ('END_OK', 'END_ERROR') then
+    for v_request in
+      select r.request_id, r.status, r.error_message, r.duration
+      from async.request r where r.task_id = in_id order by r.request_id
+    loop
+      delete from async.request r where r.request_id = v_request.request_id;
+      if async.intention_replaces(v_status, v_request.status) then
+        v_status := v_request.status;
+        v_error := v_request.error_message;
+        v_duration := v_request.duration;
+      end if;
+    end loop;
+  end if;
+  select * into v_next
+  from async.next_rows(
+    in_now, array[in_id], array[in_run], array[in_event], array[v_status], array[v_error],
+    array[v_duration], array[in_timeout]);
+  if not found then
+    perform from async.task t where t.task_id = in_id;
+    outcome := case when found then 'locked' else 'gone' end;
+    return;
+  end if;
+  if v_next.rejected is not null then
+    outcome := 'rejected';
+    return;
+  end if;
+  update async.task t
+  set consumed = v_next.consumed, processed = v_next.processed, yielded = v_next.yielded,
+      finish_status = v_next.finish_status, failed = v_next.failed,
+      processing_error = v_next.processing_error, times_up = v_next.times_up,
+      tracked = case when v_next.processed is not null then t.tracked else v_next.tracked end,
+      eligible_when = v_next.eligible_when, run = v_next.run
+  where t.task_id = in_id;
+  -- Read back what became of it: a trigger may have yielded a completion, or finished it in another way.
+  if in_event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE') then
+    update async.task t
+    set tracked = case when t.processed is not null then false end
+    where t.task_id = in_id and t.tracked
+      and (t.processed is not null or t.consumed is null and t.yielded is null
+        or t.yielded is not null and t.track_yielded is not true);
+  end if;
+  outcome := 'applied';
+  perform from async.task t where t.task_id = in_id and t.tracked;
+  released := case when v_next.was_tracked and not found then v_next.pool end;
+end
+$function$;
+
+-- 30_record/60_apply_events
+-- Purpose: the one writer of transitions: applies one event to each task, all in one statement where it can, row by
+--   row where users' triggers look on or where the one statement failed, so that one odd row holds up no other.
+--   Slots that become free are given back to their pools.
+-- Returns: one row a task of in_ids: 'applied', 'rejected' (the event does not fit, the row is as it was), 'gone'
+--   (no such row), 'locked' (somebody holds the row: try later), 'failed' (a trigger or constraint raised; error
+--   says what).
+-- Raises: nothing of a single row's.
+-- Locks: the rows of async.task; never waits for one.
+create or replace function async.apply_events(
+  in_now timestamptz,
+  in_ids bigint[],
+  in_runs int[],
+  in_events async.task_event_t[],
+  in_statuses async.finish_status_t[],
+  in_errors text[],
+  in_durations interval[],
+  in_timeouts interval[]
+) returns table (task_id bigint, outcome text, error text)
+language plpgsql
+as $function$
+declare
+  v_event record;
+  v_row record;
+  v_released text[] := '{}';
+  v_seen bigint[] := '{}';
+begin
+  if not async.has_user_triggers() then
+    begin
+      for v_row in
+        select b.task_id, b.released
+        from async.apply_batch(
+          in_now, in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts) b
+      loop
+        task_id := v_row.task_id;
+        outcome := 'applied';
+        error := null;
+        return next;
+        v_seen := v_seen || v_row.task_id;
+        if v_row.released is not null then
+          v_released := v_released || v_row.released;
+        end if;
+      end loop;
+    exception when assert_failure or others then
+      -- Nothing of the batch was written, and no row of it returned: the statement raises before its first one.
+      v_seen := '{}';
+      v_released := '{}';
+    end;
+  end if;
+  if cardinality(v_seen) < cardinality(in_ids) then
+    for v_event in
+      select e.*
+      from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
+        with ordinality as e(id, run, event, status, error, duration, timeout, place)
+      where e.id <> all (v_seen)
+      order by e.place
+    loop
+      task_id := v_event.id;
+      error := null;
+      begin
+        select r.outcome, r.released into v_row
+        from async.apply_row(
+          in_now, v_event.id, v_event.run, v_event.event, v_event.status, v_event.error,
+          v_event.duration, v_event.timeout) r;
+        outcome := v_row.outcome;
+        if v_row.released is not null then
+          v_released := v_released || v_row.released;
+        end if;
+      exception when assert_failure or others then
+        outcome := 'failed';
+        error := sqlerrm;
+      end;
+      return next;
+    end loop;
+  end if;
+  if v_released <> '{}' then
+    perform async.release_pools(v_released);
+  end if;
+end
+$function$;
+
+-- 30_record/65_withdraw_offers
+-- Purpose: takes back offers that nobody took, so that their tasks wait in the queue again. Offers that a client is
+--   taking at this moment are left alone.
+-- Returns: the ids of the tasks that were withdrawn.
+-- Raises: nothing.
+-- Locks: the rows of async.offer and async.task that it changes; never waits for one.
+create or replace function async.withdraw_offers(in_ids bigint[])
+returns bigint[]
+language plpgsql
+as $function$
+declare
+  v_ids bigint[];
+begin
+  with taken_back as (
+    delete from async.offer o
+    where o.task_id = any (array(
+      select i.task_id from async.offer i
+      where i.task_id = any (in_ids)
+      for update skip locked))
+    returning o.task_id
+  )
+  select array_agg(b.task_id order by b.task_id) into v_ids from taken_back b;
+  if v_ids is null then
+    return '{}';
+  end if;
+  perform from async.apply_events(
+    clock_timestamp(), v_ids, null,
+    array_fill('WITHDRAW'::async.task_event_t, array[cardinality(v_ids)]),
+    null, null, null, null);
+  return v_ids;
+end
+$function$;
+
+-- 30_record/70_finish_internal
+-- Purpose: what finish becomes in the leader's session; for routines and for triggers on async.task, also while the
+--   leader records another completion. A task whose query runs gets a request, which the leader turns into an
+--   intention in the same transaction; any other unfinished task changes at once; a finished one stays as it is.
+--   A null status in a trigger means what the end of its query would mean: FINISHED, or YIELDED for a task that
+--   finishes asynchronously.
+-- Returns: nothing.
+-- Raises: PA201 outside of the leader's session; PA202 for a null status outside of a trigger; PA203 for a deferral
+--   without a duration.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.finish_internal(
+  _task_ids bigint[],
+  _status async.finish_status_t,
+  _context text,
+  _error_message text,
+  _duration interval
+) returns void
+language plpgsql
+as $function$
+declare
+  v_waiting bigint[];
+  v_statuses async.finish_status_t[];
+  v_withdrawn bigint[];
+begin
+  if not async.is_leader() then
+    raise exception 'finish_internal belongs to the orchestrator''s own session'
+      using errcode = 'PA201', hint = 'Call async.finish(...) instead';
+  end if;
+  if _status is null and pg_trigger_depth() = 0 then
+    raise exception '%: a status is required', coalesce(_context, 'finish_internal')
+      using errcode = 'PA202', hint = 'A null status has a meaning only in a trigger on async.task';
+  end if;
+  if _status = 'DEFERRED'::async.finish_status_t and _duration is null then
+    raise exception '%: a deferral needs a duration', coalesce(_context, 'finish_internal')
+      using errcode = 'PA203', hint = 'Pass the interval after which the task may run again';
+  end if;
+
+  insert into async.request (task_id, status, error_message, duration)
+  select
+    t.task_id,
+    coalesce(_status,
+      case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
+    _error_message, _duration
+  from async.task t
+  where t.task_id = any (_task_ids)
+    and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null
+  order by t.task_id;
+
+  v_withdrawn := async.withdraw_offers(_task_ids);
+
+  select array_agg(t.task_id order by t.task_id),
+         array_agg(coalesce(_status,
+           case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t)
+           order by t.task_id)
+  into v_waiting, v_statuses
+  from async.task t
+  where t.task_id = any (_task_ids)
+    and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null);
+
+  if v_waiting is not null then
+    perform async.note_touched(v_waiting);
+    -- Rows that a client holds at the moment get a request, like rows that run.
+    insert into async.request (task_id, status, error_message, duration)
+    select a.task_id, v_statuses[array_position(v_waiting, a.task_id)], _error_message, _duration
+    from async.apply_events(
+      clock_timestamp(), v_waiting, null,
+      array_fill('REQUEST'::async.task_event_t, array[cardinality(v_waiting)]),
+      v_statuses,
+      array_fill(_error_message, array[cardinality(v_waiting)]),
+      array_fill(_duration, array[cardinality(v_waiting)]), null) a
+    where a.outcome = any (array['locked', 'failed']);
+  end if;
+end
+$function$;
+
+-- Purpose: the same without a duration, as routines of old call it.
+-- Returns: nothing.
+-- Raises: as above.
+-- Locks: as above.
+create or replace function async.finish_internal(
+  _task_ids bigint[],
+  _status async.finish_status_t,
+  _context text,
+  _error_message text
+) returns void
+language sql
+as $function$
+  select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
+$function$;
+
+-- 40_configure/10_configuration_keys
+-- Purpose: every key that configure knows: each column of the three tables, and max_workers for a target.
+-- Returns: section, key and kind (see async.check_setting).
+-- Raises:  nothing. Locks: none.
+create or replace function async.configuration_keys()
+returns table (out_section text, out_key text, out_kind text)
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  values
+    ('control', 'enabled', 'bool'),
+    ('control', 'workers', 'positive int'),
+    ('control', 'idle_sleep', 'seconds'),
+    ('control', 'heavy_maintenance_sleep', 'interval'),
+    ('control', 'task_keep_duration', 'interval'),
+    ('control', 'default_timeout', 'timeout'),
+    ('control', 'advisory_mutex_id', 'int'),
+    ('control', 'self_target', 'name'),
+    ('control', 'self_connection_string', 'connection string'),
+    ('control', 'self_concurrency', 'positive int'),
+    ('control', 'last_heavy_maintenance', 'ignored'),
+    ('control', 'running_since', 'ignored'),
+    ('control', 'paused', 'bool'),
+    ('control', 'pid', 'ignored'),
+    ('control', 'busy_sleep', 'seconds'),
+    ('control', 'light_maintenance_sleep', 'interval'),
+    ('control', 'last_light_maintenance', 'ignored'),
+    ('control', 'default_concurrency_pool_workers', 'size'),
+    ('control', 'startup_routines', 'routines'),
+    ('control', 'loop_routines', 'routines'),
+    ('control', 'version', 'ignored'),
+    ('control', 'debug_log', 'bool'),
+    ('control', 'target_patience', 'interval'),
+    ('control', 'takeover_grace', 'interval'),
+    ('target', 'target', 'name'),
+    ('target', 'max_concurrency', 'size'),
+    ('target', 'max_workers', 'size'),
+    ('target', 'connection_string', 'connection string'),
+    ('target', 'asynchronous_finish', 'bool'),
+    ('target', 'default_timeout', 'timeout'),
+    ('target', 'concurrency_track_yielded', 'bool'),
+    ('target', 'session_reset', 'bool'),
+    ('target', 'retired', 'bool'),
+    ('concurrency_pool', 'concurrency_pool', 'name'),
+    ('concurrency_pool', 'max_workers', 'size'),
+    ('concurrency_pool', 'retired', 'bool')
+$function$;
+
+-- 40_configure/15_describe_json_type
+-- Purpose: a JSON type as it stands in a sentence.
+-- Returns: it, with its article.
+-- Raises:  nothing. Locks: none.
+create or replace function async.describe_json_type(in_type text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case
+    when in_type = 'boolean' then 'true or false'
+    when in_type = 'null' then 'null'
+    when in_type in ('array', 'object') then 'an ' || in_type
+    else 'a ' || in_type
+  end
+$function$;
+
+-- 40_configure/20_refuse_configuration
+-- Purpose: the one sentence with which configure refuses a document.
+-- Returns: never.
+-- Raises:  PA060.
+-- Locks:   none.
+create or replace function async.refuse_configuration(in_path text, in_problem text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  raise exception '%: %', in_path, in_problem
+    using errcode = 'PA060', hint = 'Nothing was changed. Mend the document and configure again.';
+end
+$function$;
+
+-- 40_configure/30_check_setting
+-- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always allowed.
+-- Returns: nothing.
+-- Raises:  PA060.
+-- Locks:   none.
+create or replace function async.check_setting(in_path text, in_kind text, in_value jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_type text := jsonb_typeof(in_value);
+  v_text text := in_value #>> '{}';
+  v_wanted text := case
+    when in_kind = 'bool' then 'true or false'
+    when in_kind = 'routines' then 'an array'
+    when in_kind in ('int', 'size', 'positive int', 'seconds') then 'a number'
+    else 'a string'
+  end;
+  v_interval interval;
+begin
+  if in_kind = 'ignored' or v_type = 'null' then
+    return;
+  end if;
+  if async.describe_json_type(v_type) <> v_wanted then
+    perform async.refuse_configuration(in_path, format('must be %s, not %s',
+      v_wanted, async.describe_json_type(v_type)));
+  end if;
+
+  if in_kind in ('int', 'size', 'positive int') then
+    if v_text !~ '^-?[0-9]+$' or v_text::numeric not between -2147483648 and 2147483647 then
+      perform async.refuse_configuration(in_path,
+        format('must be a whole number between -2147483648 and 2147483647, not %s', left(v_text, 40)));
+    elsif in_kind = 'size' and v_text::numeric < 0 then
+      perform async.refuse_configuration(in_path, format('must not be negative, and is %s', v_text));
+    elsif in_kind = 'positive int' and v_text::numeric < 1 then
+      perform async.refuse_configuration(in_path, format('must be at least 1, and is %s', v_text));
+    end if;
+  elsif in_kind = 'seconds' then
+    if v_text::numeric not between 0 and 86400 then
+      perform async.refuse_configuration(in_path,
+        format('must be between 0 and 86400 seconds, and is %s', left(v_text, 40)));
+    end if;
+  elsif in_kind in ('interval', 'timeout') then
+    begin
+      v_interval := v_text::interval;
+    exception
+      when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
+        perform async.refuse_configuration(in_path, format('%L is no interval', v_text));
+    end;
+    if v_interval < '0'::interval or (in_kind = 'timeout' and v_interval = '0'::interval) then
+      perform async.refuse_configuration(in_path,
+        format('must be %s, and is %L',
+          case in_kind when 'timeout' then 'longer than nothing' else 'at least 0' end, v_text));
+    elsif not async.is_usable_duration(v_interval) then
+      perform async.refuse_configuration(in_path, format('%L reaches beyond the end of time', v_text));
+    end if;
+  elsif in_kind = 'name' then
+    if btrim(v_text) = '' then
+      perform async.refuse_configuration(in_path, 'must not be empty');
+    end if;
+  elsif in_kind = 'connection string' then
+    begin
+      perform async.check_connection_string(v_text);
+    exception
+      when sqlstate 'PA001' then
+        perform async.refuse_configuration(in_path, sqlerrm);
+    end;
+  elsif in_kind = 'routines' then
+    if exists (
+      select from jsonb_array_elements(in_value) r
+      where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}') = '')
+    then
+      perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
+    end if;
+  end if;
+end
+$function$;
+
+-- 40_configure/40_check_section
+-- Purpose: refuse an object with an unknown key or an impossible value.
+-- Returns: nothing.
+-- Raises:  PA060.
+-- Locks:   none.
+create or replace function async.check_section(in_path text, in_section text, in_object jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_setting record;
+begin
+  if jsonb_typeof(in_object) <> 'object' then
+    perform async.refuse_configuration(in_path,
+      format('must be an object, not %s', async.describe_json_type(jsonb_typeof(in_object))));
+  end if;
+  for v_setting in
+    select s.key, s.value, k.out_kind as kind
+    from jsonb_each(in_object) s
+    left join async.configuration_keys() k on k.out_section = in_section and k.out_key = s.key
+    order by s.key
+  loop
+    if v_setting.kind is null then
+      perform async.refuse_configuration(in_path || '.' || v_setting.key, 'is no setting');
+    end if;
+    perform async.check_setting(in_path || '.' || v_setting.key, v_setting.kind, v_setting.value);
+  end loop;
+end
+$function$;
+
+-- 40_configure/50_check_entries
+-- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a name twice.
+-- Returns: nothing.
+-- Raises:  PA060.
+-- Locks:   none.
+create or replace function async.check_entries(in_path text, in_section text, in_list jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_entry record;
+  v_names text[] := '{}';
+begin
+  if jsonb_typeof(in_list) <> 'array' then
+    perform async.refuse_configuration(in_path,
+      format('must be an array, not %s', async.describe_json_type(jsonb_typeof(in_list))));
+  end if;
+  for v_entry in
+    select format('%s[%s]', in_path, e.place - 1) as path, e.value, e.value ->> in_section as name
+    from jsonb_array_elements(in_list) with ordinality as e(value, place)
+    order by e.place
+  loop
+    perform async.check_section(v_entry.path, in_section, v_entry.value);
+    if v_entry.name is null then
+      perform async.refuse_configuration(v_entry.path || '.' || in_section, 'is required');
+    elsif v_entry.name = any (v_names) then
+      perform async.refuse_configuration(v_entry.path || '.' || in_section, format('%L is given twice', v_entry.name));
+    end if;
+    v_names := v_names || v_entry.name;
+  end loop;
+end
+$function$;
+
+-- 40_configure/55_merge_self_setting
+-- Purpose: a setting of control that the self target's entry gives too.
+-- Returns: in_control with it.
+-- Raises:  PA060 when both say something else.
+-- Locks:   none.
+create or replace function async.merge_self_setting(
+  in_control jsonb, in_key text, in_path text, in_kind text, in_value jsonb) returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_value is null then
+    return in_control;
+  end if;
+  perform async.check_setting(in_path, in_kind, in_value);
+  if in_control ->> in_key is not null and in_control -> in_key <> in_value then
+    perform async.refuse_configuration(in_path, format('differs from control.%s, which means the same', in_key));
+  end if;
+  return in_control || jsonb_build_object(in_key, in_value);
+end
+$function$;
+
+-- 40_configure/60_check_targets
+-- Purpose: refuse targets whose settings contradict each other, and new ones without a connection string. In the
+--          entry of the self target size and connection string are those of control.
+-- Returns: in_control with what the self target's entry says about them.
+-- Raises:  PA060.
+-- Locks:   none.
+create or replace function async.check_targets(in_targets jsonb, in_control jsonb, in_self text) returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_control jsonb := in_control;
+  v_entry record;
+begin
+  for v_entry in
+    select format('targets[%s]', e.place - 1) as path, e.target, e.retired, e.max_concurrency, e.max_workers,
+      e.connection_string, e.asynchronous_finish, t.target is not null as known
+    from (
+      select a.place, r.*
+      from jsonb_array_elements(in_targets) with ordinality as a(value, place)
+      cross join jsonb_to_record(a.value) as r(target text, retired bool, max_concurrency int, max_workers int,
+        connection_string text, asynchronous_finish bool)
+    ) e
+    left join async.target t on t.target = e.target
+    order by e.place
+  loop
+    if v_entry.max_workers <> v_entry.max_concurrency then
+      perform async.refuse_configuration(v_entry.path || '.max_workers',
+        format('is %s while max_concurrency, which means the same, is %s',
+          v_entry.max_workers, v_entry.max_concurrency));
+    end if;
+    if v_entry.target = in_self then
+      if v_entry.retired then
+        perform async.refuse_configuration(v_entry.path || '.retired', 'the server itself cannot be retired');
+      end if;
+      v_control := async.merge_self_setting(v_control, 'self_concurrency', v_entry.path || '.max_workers',
+        'positive int', to_jsonb(coalesce(v_entry.max_workers, v_entry.max_concurrency)));
+      v_control := async.merge_self_setting(v_control, 'self_connection_string', v_entry.path || '.connection_string',
+        'connection string', to_jsonb(v_entry.connection_string));
+    elsif not v_entry.known and v_entry.connection_string is null and v_entry.asynchronous_finish is not true then
+      -- A target that finishes asynchronously may be one whose tasks clients pull, and needs none.
+      perform async.refuse_configuration(v_entry.path || '.connection_string', 'is required for a new target');
+    end if;
+  end loop;
+  return v_control;
+end
+$function$;
+
+-- 40_configure/70_apply_control
+-- Purpose: write the settings of control that are given, and let the self target follow. A new self target is a
+--          new row; the old one is retired, since tasks name it.
+-- Returns: nothing.
+-- Raises:  PA060 when the new name of the self target is another target's.
+-- Locks:   the rows it changes, until the end of the transaction.
+create or replace function async.apply_control(in_control jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_old text := (select c.self_target from async.control c);
+  v_new text := coalesce(in_control ->> 'self_target', v_old);
+begin
+  if v_new <> v_old and exists (select from async.target t where t.target = v_new and not t.retired) then
+    perform async.refuse_configuration('control.self_target', format('%L is another target''s name', v_new));
+  end if;
+
+  update async.control c set
+    enabled = n.enabled,
+    workers = n.workers,
+    idle_sleep = n.idle_sleep,
+    heavy_maintenance_sleep = n.heavy_maintenance_sleep,
+    task_keep_duration = n.task_keep_duration,
+    default_timeout = n.default_timeout,
+    advisory_mutex_id = n.advisory_mutex_id,
+    self_target = n.self_target,
+    self_connection_string = n.self_connection_string,
+    self_concurrency = n.self_concurrency,
+    paused = n.paused,
+    busy_sleep = n.busy_sleep,
+    light_maintenance_sleep = n.light_maintenance_sleep,
+    default_concurrency_pool_workers = n.default_concurrency_pool_workers,
+    startup_routines = n.startup_routines,
+    loop_routines = n.loop_routines,
+    debug_log = n.debug_log,
+    target_patience = n.target_patience,
+    takeover_grace = n.takeover_grace
+  from async.control o, jsonb_populate_record(o, in_control) n
+  where n.* is distinct from o.*;
+
+  update async.target t set retired = true where t.target = v_old and v_new <> v_old;
+  insert into async.target (target, max_concurrency, connection_string)
+  select c.self_target, c.self_concurrency, c.self_connection_string
+  from async.control c
+  where not exists (select from async.target t where t.target = c.self_target);
+  update async.target t set
+    max_concurrency = c.self_concurrency,
+    connection_string = c.self_connection_string,
+    retired = false
+  from async.control c
+  where t.target = c.self_target
+    and (t.max_concurrency, t.connection_string, t.retired)
+      is distinct from (c.self_concurrency, c.self_connection_string, false);
+end
+$function$;
+
+-- 40_configure/80_apply_targets
+-- Purpose: the given targets are the targets, besides the self target: change, add, revive, and retire the others.
+-- Returns: nothing.
+-- Raises:  nothing: the document was checked.
+-- Locks:   the rows it changes, until the end of the transaction.
+create or replace function async.apply_targets(in_targets jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update async.target t set
+    max_concurrency = coalesce(e.max_workers, e.max_concurrency, t.max_concurrency),
+    connection_string = coalesce(e.connection_string, t.connection_string),
+    asynchronous_finish = coalesce(e.asynchronous_finish, t.asynchronous_finish),
+    default_timeout = coalesce(e.default_timeout, t.default_timeout),
+    concurrency_track_yielded = coalesce(e.concurrency_track_yielded, t.concurrency_track_yielded),
+    session_reset = coalesce(e.session_reset, t.session_reset),
+    retired = coalesce(e.retired, false)
+  from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
+    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool,
+    retired bool)
+  where t.target = e.target;
+
+  insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
+    concurrency_track_yielded, session_reset, retired)
+  select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
+    coalesce(e.asynchronous_finish, false), e.default_timeout, coalesce(e.concurrency_track_yielded, false),
+    coalesce(e.session_reset, true), coalesce(e.retired, false)
+  from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
+    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool,
+    retired bool)
+  where not exists (select from async.target t where t.target = e.target);
+
+  update async.target t set retired = true
+  where not t.retired
+    and t.target <> (select c.self_target from async.control c)
+    and not exists (select from jsonb_array_elements(in_targets) e where e ->> 'target' = t.target);
+end
+$function$;
+
+-- 40_configure/90_apply_pools
+-- Purpose: the given pools are the configured pools: change, add, revive, and retire the others.
+-- Returns: nothing.
+-- Raises:  PA060 for a new pool without a size.
+-- Locks:   the rows it changes, until the end of the transaction.
+create or replace function async.apply_pools(in_pools jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_path text;
+begin
+  select format('concurrency_pools[%s].max_workers', e.place - 1) into v_path
+  from jsonb_array_elements(in_pools) with ordinality as e(value, place)
+  where e.value ->> 'max_workers' is null
+    and not exists (select from async.concurrency_pool p where p.concurrency_pool = e.value ->> 'concurrency_pool')
+  order by e.place
+  limit 1;
+  if v_path is not null then
+    perform async.refuse_configuration(v_path, 'is required for a new pool');
+  end if;
+
+  update async.concurrency_pool p set
+    max_workers = coalesce(e.max_workers, p.max_workers),
+    retired = coalesce(e.retired, false)
+  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  where p.concurrency_pool = e.concurrency_pool;
+
+  insert into async.concurrency_pool (concurrency_pool, max_workers, retired)
+  select e.concurrency_pool, e.max_workers, coalesce(e.retired, false)
+  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
+
+  update async.concurrency_pool p set retired = true
+  where not p.retired
+    and not exists (select from jsonb_array_elements(in_pools) e where e ->> 'concurrency_pool' = p.concurrency_pool);
+end
+$function$;
+
+-- 40_configure/95_apply_configuration
+-- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or null changes
+--          nothing.
+-- Returns: nothing; the leader is woken.
+-- Raises:  PA060.
+-- Locks:   an advisory lock against other calls, and the rows it changes, until the end of the transaction.
+create or replace function async.apply_configuration(in_configuration jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_control jsonb := coalesce(nullif(in_configuration -> 'control', 'null'), '{}');
+  v_targets jsonb := nullif(in_configuration -> 'targets', 'null');
+  v_pools jsonb := nullif(in_configuration -> 'concurrency_pools', 'null');
+  v_self text;
+  v_key text;
+begin
+  if jsonb_typeof(in_configuration) is distinct from 'object' then
+    perform async.refuse_configuration('the configuration', 'must be an object');
+  end if;
+  select k.key into v_key
+  from jsonb_object_keys(in_configuration) as k(key)
+  where k.key not in ('control', 'targets', 'concurrency_pools')
+  order by k.key
+  limit 1;
+  if v_key is not null then
+    perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
+  end if;
+  perform pg_advisory_xact_lock(async.lock_class(), 3);
+
+  perform async.check_section('control', 'control', v_control);
+  -- Facts that the leader writes: accepted, so that a row can be put back, and left alone.
+  v_control := jsonb_strip_nulls(v_control)
+    - array(select k.out_key from async.configuration_keys() k
+            where k.out_section = 'control' and k.out_kind = 'ignored');
+  select coalesce(v_control ->> 'self_target', c.self_target) into v_self from async.control c;
+  if v_targets is not null then
+    perform async.check_entries('targets', 'target', v_targets);
+    v_control := async.check_targets(v_targets, v_control, v_self);
+  end if;
+  if v_pools is not null then
+    perform async.check_entries('concurrency_pools', 'concurrency_pool', v_pools);
+  end if;
+
+  perform async.apply_control(v_control);
+  if v_targets is not null then
+    perform async.apply_targets(v_targets);
+  end if;
+  if v_pools is not null then
+    perform async.apply_pools(v_pools);
+  end if;
+  perform async.wake_leader();
+end
+$function$;
+
+-- 50_clients/10_wake_leader
+-- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a lock; having it
+--          shared until the commit keeps it from falling asleep before it could see what was written here.
+-- Returns: nothing.
+-- Raises:  nothing.
+-- Locks:   an advisory lock, shared, until the end of the transaction. Never waits.
+create or replace function async.wake_leader() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if not pg_try_advisory_xact_lock_shared(async.lock_class(), 2) then
+    perform pg_notify('async_wake', '');
+  end if;
+end
+$function$;
+
+-- 50_clients/20_someone_leads
+-- Purpose: whether an orchestrator of either engine leads this database at this moment.
+-- Returns: it.
+-- Raises:  nothing. Locks: none.
+create or replace function async.someone_leads() returns bool
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+  select exists (
+    select
+    from pg_locks l
+    join pg_database d on d.oid = l.database
+    where l.locktype = 'advisory' and l.granted
+      and d.datname = current_database()
+      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
+$function$;
+
+-- 50_clients/30_is_usable_duration
+-- Purpose: whether a time that long from now can be written down.
+-- Returns: false for negative ones and those that reach beyond what a timestamp holds; null for null.
+-- Raises:  nothing. Locks: none.
+create or replace function async.is_usable_duration(in_duration interval) returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_duration >= '0'::interval and (in_duration <= '10000 years'::interval or not isfinite(in_duration))
+$function$;
+
+-- 50_clients/40_resolve_target
+-- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a target is
+--          named just so.
+-- Returns: the name.
+-- Raises:  nothing. Locks: none.
+create or replace function async.resolve_target(in_target text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case
+    when upper(in_target) <> 'SELF' or exists (select from async.target t where t.target = in_target) then in_target
+    else (select c.self_target from async.control c)
+  end
+$function$;
+
+-- 50_clients/50_prepare_push
+-- Purpose: check what is pushed, and say which rows it makes. In the leader's own session (triggers, routines)
+--          elements without a target are skipped with a warning.
+-- Returns: one row an element, at its position in the array.
+-- Raises:  PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no query,
+--          PA015 a query for a target without a connection string, PA016 an impossible timeout.
+-- Locks:   none.
+create or replace function async.prepare_push(
+  in_tasks async.task_push_t[],
+  in_run_type async.task_run_type_t)
+returns table (
+  out_position bigint,
+  out_target text,
+  out_priority int,
+  out_entered timestamptz,
+  out_processed timestamptz,
+  out_finish_status async.finish_status_t,
+  out_query text,
+  out_failed bool,
+  out_asynchronous_finish bool,
+  out_task_data jsonb,
+  out_concurrency_pool text,
+  out_manual_timeout interval,
+  out_track_yielded bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_run_type async.task_run_type_t := coalesce(in_run_type, 'EXECUTE');
+  v_runs bool := v_run_type in ('EXECUTE', 'EXECUTE_NOASYNC');
+  v_now timestamptz := clock_timestamp();
+  v_task async.task_push_t;
+  v_target async.target;
+  v_target_given text;
+  v_pool_given text;
+begin
+  -- A loop, and not one join: planning that anew for every array costs more than the pushes. Neighbours mostly name
+  -- the same target and pool, which are then looked up once.
+  out_position := 0;
+  out_entered := v_now;
+  if not v_runs then
+    out_processed := v_now;
+    out_failed := v_run_type = 'DOA';
+    out_finish_status := case when out_failed then 'DOA' else 'FINISHED' end;
+  end if;
+  if in_tasks is null then
+    return;
+  end if;
+  foreach v_task in array in_tasks loop
+    out_position := out_position + 1;
+
+    if v_task.target is null then
+      if not async.is_leader() then
+        raise exception 'task % has no target', out_position
+          using errcode = 'PA010', hint = 'Name a configured target, or SELF for the server itself.';
+      end if;
+      raise warning 'task % has no target and was not pushed', out_position using errcode = 'PA010';
+      continue;
+    elsif v_task.target is distinct from v_target_given then
+      select t.* into v_target from async.target t where t.target = v_task.target;
+      if not found and upper(v_task.target) = 'SELF' then
+        select t.* into v_target from async.target t where t.target = (select c.self_target from async.control c);
+      end if;
+      if v_target.target is null then
+        raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
+          using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
+      elsif v_target.retired then
+        raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
+          using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+      end if;
+      v_target_given := v_task.target;
+    end if;
+
+    if v_task.concurrency_pool is distinct from v_pool_given then
+      -- The name of a target is a pool, too.
+      if exists (select from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool and p.retired)
+        and not exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired)
+      then
+        raise exception 'task %: the concurrency pool % is retired', out_position, quote_literal(v_task.concurrency_pool)
+          using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
+      end if;
+      v_pool_given := v_task.concurrency_pool;
+    end if;
+
+    if v_runs and v_task.query is null and not v_target.asynchronous_finish then
+      raise exception 'task %: it has no query, and clients do not pull the tasks of %', out_position,
+          quote_literal(v_task.target)
+        using errcode = 'PA014', hint = 'Give it a query, or configure the target with asynchronous_finish.';
+    elsif v_runs and v_task.query is not null and v_target.connection_string is null then
+      raise exception 'task %: the target % has no connection string, so clients must pull its tasks', out_position,
+          quote_literal(v_task.target)
+        using errcode = 'PA015', hint = 'Push it without a query, or configure a connection string.';
+    elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
+      raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
+        using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
+    end if;
+
+    out_target := v_target.target;
+    out_priority := coalesce(v_task.priority, 0);
+    out_query := v_task.query;
+    out_asynchronous_finish := v_target.asynchronous_finish and v_run_type not in ('EXECUTE_NOASYNC', 'EMPTY');
+    out_task_data := v_task.task_data;
+    out_concurrency_pool := coalesce(v_task.concurrency_pool, v_target.target);
+    out_manual_timeout := v_task.manual_timeout;
+    out_track_yielded := coalesce(v_task.track_yielded, v_target.concurrency_track_yielded);
+    return next;
+  end loop;
+end
+$function$;
+
+-- 50_clients/60_request_finish
+-- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller has committed.
+-- Returns: a warning that names the ids that do not exist or are finished, or null.
+-- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless duration.
+-- Locks:   none that others wait for.
+create or replace function async.request_finish(
+  in_task_ids bigint[],
+  in_status async.finish_status_t,
+  in_error_message text,
+  in_duration interval) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_named_ids_max constant int := 100;
+  v_refused text[];
+begin
+  if in_task_ids is null then
+    return null;
+  elsif in_status is null then
+    raise exception 'a status is needed to finish a task'
+      using errcode = 'PA020', hint = 'FINISHED and FAILED are the common ones.';
+  elsif in_status = 'DEFERRED' and in_duration is null then
+    raise exception 'a duration is needed to defer a task'
+      using errcode = 'PA021', hint = 'async.defer(array[task_id], ''10 minutes'')';
+  elsif not async.is_usable_duration(in_duration) then
+    raise exception 'a task cannot be put off by %', in_duration
+      using errcode = 'PA022', hint = 'The duration must be 0 or more, and at most 10000 years.';
+  end if;
+
+  insert into async.request (task_id, status, error_message, duration)
+  select t.task_id, in_status, in_error_message, in_duration
+  from async.task t
+  where t.task_id = any (in_task_ids) and t.processed is null
+  order by t.task_id;
+  perform async.wake_leader();
+
+  select array_agg(
+    coalesce(i.task_id::text, 'null') || case when t.task_id is null then ' (unknown)' else ' (finished)' end
+    order by i.task_id)
+  into v_refused
+  from (select distinct u.task_id from unnest(in_task_ids) as u(task_id)) i
+  left join async.task t on t.task_id = i.task_id
+  where t.task_id is null or t.processed is not null;
+  return (select format('not %s, since there is nothing to end: %s%s', lower(in_status::text),
+    array_to_string(v_refused[1:c_named_ids_max], ', '),
+    ' and ' || nullif(greatest(cardinality(v_refused) - c_named_ids_max, 0), 0) || ' more')
+  where v_refused is not null);
+end
+$function$;
+
+-- 50_clients/70_prepare_restart
+-- Purpose: hold a finished task that is to be restarted, and forget what was asked of it before.
+-- Returns: nothing.
+-- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run.
+-- Locks:   the task's row, until the end of the transaction.
+create or replace function async.prepare_restart(in_task_id bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_task async.task;
+begin
+  select t.* into v_task from async.task t where t.task_id = in_task_id for update;
+  if v_task.task_id is null then
+    raise exception 'there is no task %', coalesce(in_task_id::text, 'null')
+      using errcode = 'PA030', hint = 'Tasks are deleted task_keep_duration after they finished.';
+  elsif v_task.processed is null then
+    raise exception 'task % has not finished', in_task_id
+      using errcode = 'PA031', hint = 'Cancel it first, or wait for its end.';
+  elsif v_task.tracked then
+    raise exception 'task % has finished, but its session at % is not known to be gone yet', in_task_id,
+        quote_literal(v_task.target)
+      using errcode = 'PA032', hint = 'It could run twice at a time. Try again when the target can be reached.';
+  elsif v_task.query is null and not coalesce(v_task.asynchronous_finish, false) then
+    raise exception 'task % has no query to run', in_task_id
+      using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
+  end if;
+  delete from async.request r where r.task_id = in_task_id;
+end
+$function$;
+
+-- 50_clients/80_take_offers
+-- Purpose: take offers of tasks that clients pull, waiting for the first. The caller then marks the tasks as taken,
+--          in the same transaction. Above READ COMMITTED it looks once: it could not see what comes later.
+-- Returns: the tasks that are still waiting, held, in order, with their deadlines.
+-- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
+-- Locks:   offers and tasks that nobody else holds, until the end of the transaction. Skips those that are held.
+create or replace function async.take_offers(in_target text, in_limit int, in_timeout interval)
+returns table (out_task_id bigint, out_times_up timestamptz)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_wait_max constant interval := '1 minute';
+  c_pause_seconds_max constant float8 := 0.25;
+  v_pause_seconds float8 := 0.01;
+  v_limit int := coalesce(in_limit, 1);
+  v_until timestamptz := clock_timestamp() + least(coalesce(in_timeout, '30 seconds'), c_wait_max);
+  v_target async.target;
+  v_offers bigint[];
+  v_held bigint[];
+begin
+  if v_limit < 1 then
+    raise exception 'cannot take % tasks', v_limit using errcode = 'PA041', hint = 'The limit must be at least 1.';
+  end if;
+  select t.* into v_target from async.target t where t.target = async.resolve_target(in_target);
+  if v_target.target is null or v_target.retired or not v_target.asynchronous_finish then
+    raise exception 'clients cannot pull tasks of the target %: %', coalesce(quote_literal(in_target), 'null'),
+        case when v_target.target is null then 'there is none of that name'
+          when v_target.retired then 'it is retired'
+          else 'it does not finish asynchronously' end
+      using errcode = 'PA040', hint = 'Configure it with asynchronous_finish, and push tasks without a query.';
+  end if;
+  perform async.wake_leader();
+  loop
+    v_offers := array(
+      select o.task_id
+      from async.offer o
+      where o.target = v_target.target
+      order by o.priority, o.entered, o.task_id
+      limit v_limit
+      for update skip locked);
+    v_held := array(
+      select t.task_id from async.task t where t.task_id = any (v_offers) order by t.task_id for update skip locked);
+    delete from async.offer o
+    where o.task_id = any (v_offers) and not exists (select from async.task t where t.task_id = o.task_id);
+    -- Offers of tasks that no longer wait (cancelled meanwhile) go too.
+    return query
+      with taken as (
+        delete from async.offer o where o.task_id = any (v_held) returning o.task_id, o.timeout
+      )
+      select t.task_id, s.times_up
+      from taken
+      join async.task t on t.task_id = taken.task_id
+      cross join async.step_task(t, 'TAKE', null, null, null, taken.timeout, clock_timestamp()) s
+      where s.rejected is null
+      order by t.priority, t.entered, t.task_id;
+    exit when found
+      or clock_timestamp() >= v_until
+      or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
+    if v_held = '{}' then
+      perform pg_sleep(least(v_pause_seconds, extract(epoch from v_until - clock_timestamp())::float8));
+      v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
+    end if;
+  end loop;
+end
+$function$;
+
+-- 50_clients/90_await_latch
+-- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it. Sequences are
+--          seen by everybody at once, so nothing has to be committed for it.
+-- Returns: nothing.
+-- Raises:  PA050 when nobody leads, PA051 above READ COMMITTED.
+-- Locks:   none that others wait for.
+create or replace function async.await_latch() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_pause_seconds_max constant float8 := 0.05;
+  v_pause_seconds float8 := 0.001;
+  v_mine bigint;
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'a transaction that is % cannot see what the leader did meanwhile',
+        current_setting('transaction_isolation')
+      using errcode = 'PA051', hint = 'Wait for the latch at READ COMMITTED.';
+  end if;
+  v_mine := nextval('async.latch_requested');
+  perform async.wake_leader();
+  while (select s.last_value from async.latch_served s) < v_mine loop
+    if not async.someone_leads() then
+      raise exception 'no orchestrator is running'
+        using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
+    end if;
+    perform pg_sleep(v_pause_seconds);
+    v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
+  end loop;
+end
+$function$;
+
+-- 50_clients/91_routine_call
+-- Purpose: a routine as it follows CALL: without a CALL of its own, and without a semicolon.
+-- Returns: it; null for null.
+-- Raises:  nothing. Locks: none.
+create or replace function async.routine_call(in_routine text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select regexp_replace(btrim(in_routine, E' \t\r\n;'), '^call\s+', '', 'i')
+$function$;
+
+-- 50_clients/92_push_routine
+-- Purpose: register what the leader calls when it starts, or once a cycle; a second time changes nothing.
+-- Returns: nothing.
+-- Raises:  PA090 for no text.
+-- Locks:   the row of control, until the end of the transaction.
+create or replace function async.push_routine(_routine_type async.routine_type_t, _routine text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if _routine_type is null or coalesce(async.routine_call(_routine), '') = '' then
+    raise exception 'a routine needs its type and the text that follows CALL'
+      using errcode = 'PA090', hint = 'select async.push_routine(''LOOP'', ''my_schema.my_procedure()'')';
+  end if;
+  update async.control c set
+    startup_routines = c.startup_routines || case when _routine_type = 'STARTUP' then array[_routine] else '{}' end,
+    loop_routines = c.loop_routines || case when _routine_type = 'LOOP' then array[_routine] else '{}' end
+  where not exists (
+    select
+    from unnest(case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end) as r(routine)
+    where async.routine_call(r.routine) = async.routine_call(_routine));
+end
+$function$;
+
+-- 50_clients/93_set_concurrency_pool_tracker
+-- Purpose: publish pools that have no row yet. The leader does so by itself; kept for scripts that call it.
+-- Returns: nothing.
+-- Raises:  nothing.
+-- Locks:   the rows it inserts.
+create or replace function async.set_concurrency_pool_tracker(_pools text[]) returns void
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+  insert into async.concurrency_pool_tracker (concurrency_pool, workers, max_workers)
+  select distinct p.pool, 0, async.pool_limit(p.pool)
+  from unnest(_pools) as p(pool)
+  where p.pool is not null
+  order by p.pool
+  on conflict (concurrency_pool) do nothing
+$function$;
+
+-- 50_clients/94_active_workers
+-- Purpose: how many workers have a task, as the leader published it within the last second.
+-- Returns: it.
+-- Raises:  nothing. Locks: none.
+create or replace function async.active_workers() returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select count(*) from async.worker w where w.task_id is not null
+$function$;
+
+-- 50_clients/95_worker_info
+-- Purpose: what every worker does, for a dashboard.
+-- Returns: an array of objects, by slot; null without workers.
+-- Raises:  nothing. Locks: none.
+create or replace function async.worker_info() returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select jsonb_agg(
+    jsonb_build_object(
+      'slot', w.slot,
+      'target', w.target,
+      'task_id', w.task_id,
+      'running_since', w.running_since,
+      'query', t.query,
+      'priority', t.priority)
+    order by w.slot)
+  from async.worker w
+  left join async.task t on t.task_id = w.task_id
+$function$;
+
+-- 50_clients/96_interval_pretty
+-- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less than 0.1 s.
+-- Returns: it; null for null.
+-- Raises:  nothing. Locks: none.
+create or replace function async.interval_pretty(i interval) returns text
+language sql immutable strict
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case
+    when not isfinite(i) then i::text
+    when p.total = 0 then '0s'
+    when p.total < 0 then '-' || async.interval_pretty(-i)
+    when p.total >= 59.95 then concat(
+      case when p.whole >= 86400 then trunc(p.whole / 86400) || 'd ' end,
+      case when p.whole >= 3600 then trunc(p.whole / 3600) % 24 || 'h ' end,
+      trunc(p.whole / 60) % 60 || 'm ',
+      p.whole % 60 || 's')
+    when p.total >= 0.1 then round(p.total, 1) || 's'
+    when p.total >= 0.01 then round(p.total, 2) || 's'
+    when p.total >= 0.001 then round(p.total, 3) || 's'
+    when p.total >= 0.0001 then round(p.total, 4) || 's'
+    else round(p.total, 5) || 's'
+  end
+  from (
+    select extract(epoch from i)::numeric as total, round(extract(epoch from i)::numeric) as whole
+  ) p
+$function$;
+
+-- 60_dblink/05_cut_text
+-- Purpose: cuts a text at 64 KiB, on a character boundary.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.cut_text(in_text text)
+returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_error_text_bytes_max constant int := 65536;
+  v_text text := left(in_text, c_error_text_bytes_max);
+begin
+  while octet_length(v_text) > c_error_text_bytes_max loop
+    v_text := left(v_text, greatest((length(v_text)::bigint * c_error_text_bytes_max
+      / octet_length(v_text))::int - 1, 0));
+  end loop;
+  return v_text;
+end
+$function$;
+
+-- Purpose: a text that came over dblink, with each byte replaced that is no character here: a query may have changed
+--   its client_encoding, and what is stored must be readable.
+-- Returns: text; null for null.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.valid_text(in_text text)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform convert_to(in_text, getdatabaseencoding());
+  return in_text;
+exception when character_not_in_repertoire or untranslatable_character then
+  return replace(
+    regexp_replace(encode(textsend(in_text), 'escape'), '\\[0-7]{3}', '?', 'g'),
+    '\\\\', '\\');
+end
+$function$;
+
+-- 60_dblink/10_describe_error
+-- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then detail, hint and
+--   context of the target, without the frames that running it over dblink adds, cut at 64 KiB.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.describe_error(
+  in_conn text, in_code text, in_message text, in_detail text, in_hint text, in_context text
+) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_lines text[] := string_to_array(async.valid_text(in_context), E'\n');
+  v_kept text[] := '{}';
+  v_line text;
+begin
+  foreach v_line in array coalesce(v_lines, '{}') loop
+    -- Before 13 dblink's own line comes before the target's, later after them.
+    exit when v_line like 'SQL statement "select /* results of a session */%'
+      or v_line like 'PL/pgSQL function async.read_results(%';
+    continue when strpos(v_line, '"' || in_conn || '"') > 0
+      or v_line like 'PL/pgSQL function inline_code_block line 1 at %';
+    v_kept := v_kept || v_line;
+  end loop;
+  return async.cut_text(concat_ws(E'\n',
+    format('%s: %s', in_code, async.valid_text(in_message)),
+    'DETAIL: ' || nullif(async.valid_text(in_detail), ''),
+    'HINT: ' || nullif(async.valid_text(in_hint), ''),
+    'CONTEXT: ' || nullif(array_to_string(v_kept, E'\n'), '')));
+end
+$function$;
+
+-- 60_dblink/20_read_results
+-- Purpose: reads what a session has to say about its query without ever waiting: each result only after
+--   dblink_is_busy said that it is there, until the empty one that ends the query.
+-- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the first results.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.read_results(
+  in_conn text, out ended bool, out code text, out error text, out value text
+)
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_rows bigint;
+  v_empty bool;
+  v_value text;
+  v_message text;
+  v_detail text;
+  v_hint text;
+  v_context text;
+  v_code text;
+begin
+  ended := false;
+  while dblink_is_busy(in_conn) = 0 loop
+    begin
+      -- One result, and behind it, if it is there already, the next: mostly the empty one.
+      select /* results of a session */
+        count(*) filter (where r.place = 1), max(r.v) filter (where r.place = 1),
+        coalesce(bool_and(not r.is_row) filter (where r.place = 2), false)
+      into v_rows, v_value, v_empty
+      from (
+        select 1 as place, f.v, true as is_row
+        from dblink_get_result(in_conn) as f(v text)
+        union all
+        select 2, n.v, n.is_row is not null
+        from (select in_conn as conn where dblink_is_busy(in_conn) = 0 offset 0) g
+        left join lateral (select true as is_row, f.v from dblink_get_result(g.conn) as f(v text)) n on true
+      ) r;
+      if v_rows > 0 then
+        value := v_value;
+      end if;
+      if v_rows = 0 or v_empty then
+        ended := true;
+        return;
+      end if;
+    exception when query_canceled or assert_failure or others then
+      get stacked diagnostics
+        v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
+        v_hint = pg_exception_hint, v_context = pg_exception_context;
+      -- The codes that "others" leaves out are a query's as often as anybody's; this session's own cancel does not
+      -- name the connection.
+      if v_code = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
+        raise;
+      end if;
+      -- A result of more than one column is refused by this side after the query ended well.
+      if not (v_code = '42804' and strpos(v_context, '"' || in_conn || '"') = 0) and code is null then
+        code := v_code;
+        error := async.describe_error(in_conn, v_code, v_message, v_detail, v_hint, v_context);
+      end if;
+    end;
+  end loop;
+end
+$function$;
+
+-- 60_dblink/30_open_session
+-- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a watchdog session
+--   that cancels this one when the connection takes too long.
+-- Returns: null, or why it failed.
+-- Raises: nothing but a cancel that the watchdog did not send.
+-- Locks: the watchdog's advisory lock while it connects.
+create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
+returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_connect_ms_max constant int := 3000;
+  v_message text;
+  v_detail text;
+  v_watching bool := false;
+  v_verdict text;
+begin
+  if in_watched then
+    perform pg_advisory_lock(async.lock_class(), 3);
+    -- The end of its last answer may have come behind the answer.
+    perform async.read_results('pgasync_watchdog');
+    v_watching := dblink_send_query('pgasync_watchdog',
+      format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
+  end if;
+  begin
+    begin
+      perform dblink_connect(in_conn, in_conninfo);
+    exception when others then
+      get stacked diagnostics v_message = message_text, v_detail = pg_exception_detail;
+      v_message := async.mask_connection_string(concat_ws(': ', v_message, nullif(v_detail, '')));
+    end;
+    if v_watching then
+      perform pg_advisory_unlock(async.lock_class(), 3);
+      while dblink_is_busy('pgasync_watchdog') = 1 loop
+        perform pg_sleep(0.0005);
+      end loop;
+      -- A cancel that was sent reaches this session here at the latest.
+      perform pg_sleep(0);
+    end if;
+  exception when query_canceled then
+    if not v_watching then
+      raise;
+    end if;
+    perform pg_advisory_unlock(async.lock_class(), 3)
+    from pg_locks l
+    where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.classid = async.lock_class()::oid
+      and l.objid = 3 and l.objsubid = 2;
+    for v_try in 1..2000 loop
+      exit when dblink_is_busy('pgasync_watchdog') = 0;
+      perform pg_sleep(0.001);
+    end loop;
+    select r.value into v_verdict from async.read_results('pgasync_watchdog') r;
+    if v_verdict is distinct from 'cancelled' then
+      raise;
+    end if;
+    if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
+      perform dblink_disconnect(in_conn);
+    end if;
+    return 'the connection was not made within 3 seconds';
+  end;
+  if v_watching then
+    perform async.read_results('pgasync_watchdog');
+  elsif in_watched then
+    perform pg_advisory_unlock(async.lock_class(), 3);
+  end if;
+  return v_message;
+end
+$function$;
+
+-- 60_dblink/35_watch_leader
+-- Purpose: runs in the watchdog's session: waits until the leader has made its connection, which it shows by giving
+--   up an advisory lock, and cancels it when that takes too long.
+-- Returns: 'made' or 'cancelled'.
+-- Raises: nothing.
+-- Locks: the watchdog's advisory lock, for a moment.
+create or replace function async.watch_leader(in_pid int, in_ms_max int)
+returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform set_config('lock_timeout', in_ms_max || 'ms', true);
+  perform pg_advisory_lock_shared(async.lock_class(), 3);
+  perform pg_advisory_unlock_shared(async.lock_class(), 3);
+  return 'made';
+exception when lock_not_available then
+  perform pg_cancel_backend(in_pid);
+  return 'cancelled';
+end
+$function$;
+
+-- 60_dblink/40_close_session
+-- Purpose: closes a dblink connection, whatever state it is in.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.close_session(in_conn text)
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+begin
+  if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
+    perform dblink_disconnect(in_conn);
+  end if;
+exception when others then
+  null;
+end
+$function$;
+
+-- 60_dblink/50_drop_slot_session
+-- Purpose: drops the session of a slot whose query, if it had one, is known to have ended; the slot is empty then.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the session's row of async.session.
+create or replace function async.drop_slot_session(in_slot int)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_slot record;
+begin
+  select s.conn, s.session_id into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
+  perform async.close_session(v_slot.conn);
+  delete from async.session s where s.session_id = v_slot.session_id;
+  update pg_temp.leader_slot s
+  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false,
+      since = clock_timestamp()
+  where s.slot = in_slot;
+end
+$function$;
+
+-- 60_dblink/50_self_conninfo
+-- Purpose: the connection string to this server itself, completed with its port, the database and the user where it
+--   names none.
+-- Returns: text.
+-- Raises: PA001 for a string that is none.
+-- Locks: none.
+create or replace function async.self_conninfo()
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_string text := (select c.self_connection_string from async.control c);
+begin
+  return async.extend_conninfo(v_string,
+    jsonb_build_object('port', current_setting('port'), 'dbname', current_database(), 'user', session_user)
+    || async.parse_conninfo(v_string));
+end
+$function$;
+
+-- 60_dblink/55_target_conninfo
+-- Purpose: the connection string that is really used for a target: the configured one (that of the server itself
+--   completed) with the session's name, keepalives and a bounded connect_timeout.
+-- Returns: text.
+-- Raises: PA204 when the target has no connection string.
+-- Locks: none.
+create or replace function async.target_conninfo(
+  in_target text, in_role text, in_startup_options bool, in_connect_seconds int
+) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_conninfo text;
+  v_given jsonb;
+  v_leader record;
+begin
+  select case when t.target = c.self_target then async.self_conninfo() else t.connection_string end
+  into v_conninfo
+  from async.target t cross join async.control c
+  where t.target = in_target;
+  if v_conninfo is null then
+    raise exception 'target "%" has no connection string', in_target
+      using errcode = 'PA204', hint = 'Give it one with async.configure';
+  end if;
+  v_given := async.parse_conninfo(v_conninfo);
+  select l.server_id, l.epoch into v_leader from async.leader l;
+  return async.extend_conninfo(v_conninfo,
+    jsonb_build_object(
+      'application_name', format('pgasync/%s/%s/%s', v_leader.server_id, v_leader.epoch, in_role),
+      'connect_timeout', in_connect_seconds::text,
+      'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3')
+    || case when in_startup_options
+      then jsonb_build_object('options',
+        concat_ws(' ', v_given ->> 'options', '-c client_connection_check_interval=5s'))
+      else '{}'
+    end);
+end
+$function$;
+
+-- 60_dblink/58_refuse_strangers
+-- Purpose: runs in a helper's session, connected to a target: looks for living sessions that bear this server's id but
+--   that its registry does not know. They belong to a physical copy of this server, or this is the copy: then
+--   nothing is launched or ended there until somebody decides.
+-- Returns: nothing.
+-- Raises: PA210 when there are such sessions.
+-- Locks: none.
+create or replace function async.refuse_strangers(in_conn text)
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_strangers text;
+begin
+  select string_agg(s.pid::text, ', ' order by s.pid) into v_strangers
+  from async.leader l
+  cross join lateral dblink(in_conn, format(
+    'select a.pid, a.backend_start, pg_catalog.split_part(a.application_name, ''/'', 3) '
+    'from pg_catalog.pg_stat_activity a where a.application_name like %L '
+    'and pg_catalog.split_part(a.application_name, ''/'', 4) ~ ''^\d+$'' '
+    'and (a.state = ''active'' or a.state_change > pg_catalog.now() - interval ''30 seconds'')',
+    'pgasync/' || l.server_id || '/%')) as s(pid int, backend_start timestamptz, epoch text)
+  where s.epoch <> l.epoch::text
+    and not exists (select from async.session r where r.pid = s.pid and r.backend_start = s.backend_start);
+  if v_strangers is not null then
+    raise exception 'sessions of this server that it did not open run there (pids %): is this database a copy?',
+      v_strangers
+      using errcode = 'PA210',
+        hint = 'On the copy: select async.adopt(), then start the orchestrator anew';
+  end if;
+end
+$function$;
+
+-- 60_dblink/60_probe_target
+-- Purpose: runs in a helper's session: first contact with a target, which may block for as long as it likes.
+-- Returns: the target's server_version_num.
+-- Raises: the connection's error.
+-- Locks: none.
+create or replace function async.probe_target(in_conninfo_of text)
+returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_conninfo text;
+  v_version text;
+begin
+  v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
+  perform dblink_connect('pgasync_probe', v_conninfo);
+  select r.v into v_version
+  from dblink('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')') as r(v text);
+  perform async.refuse_strangers('pgasync_probe');
+  perform dblink_disconnect('pgasync_probe');
+  return v_version;
+exception when others then
+  perform async.close_session('pgasync_probe');
+  raise;
+end
+$function$;
+
+-- 60_dblink/70_end_sessions
+-- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second connection, each by
+--   pid and start; with in_wait it terminates and looks until they are gone, for up to five seconds.
+-- Returns: the ids of the sessions that are gone, as an array's text.
+-- Raises: the connection's error.
+-- Locks: none.
+create or replace function async.end_sessions(in_ids bigint[], in_how text)
+returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_looks_max constant int := 50;
+  v_address record;
+  v_gone bigint[] := '{}';
+  v_here bigint[];
+  v_list text;
+begin
+  for v_address in
+    select s.connection_string,
+      array_agg(s.session_id order by s.session_id) as ids,
+      string_agg(format('(%s, %s, %L::timestamptz)', s.session_id, s.pid, s.backend_start), ', '
+        order by s.session_id) as list
+    from async.session s where s.session_id = any (in_ids)
+    group by s.connection_string
+  loop
+    v_list := format('(values %s) as w(id, pid, backend_start) join pg_catalog.pg_stat_activity a '
+      'on a.pid = w.pid and a.backend_start = w.backend_start', v_address.list);
+    -- Under the recorded name this session would itself look like one of a leader that nobody knows.
+    perform dblink_connect('pgasync_end', async.extend_conninfo(v_address.connection_string,
+      jsonb_build_object('connect_timeout', '2', 'application_name',
+        (select format('pgasync/%s/%s/fence', l.server_id, l.epoch) from async.leader l))));
+    if in_how = 'fence' then
+      perform async.refuse_strangers('pgasync_end');
+    end if;
+    for v_look in 1..c_looks_max loop
+      select coalesce(array_agg(r.id), '{}') into v_here
+      from dblink('pgasync_end', format('select w.id, pg_catalog.%s(w.pid) from %s',
+        case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, v_list))
+        as r(id bigint, signalled bool);
+      exit when in_how <> 'fence' or cardinality(v_here) = 0;
+      perform pg_sleep(0.1);
+    end loop;
+    perform dblink_disconnect('pgasync_end');
+    v_gone := v_gone || array(select i from unnest(v_address.ids) i where i <> all (v_here));
+  end loop;
+  return v_gone::text;
+exception when others then
+  perform async.close_session('pgasync_end');
+  raise;
+end
+$function$;
+
+-- 60_dblink/75_register_session
+-- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named by a launch
+--   mark. A session that could not say it is dropped, and its target suspect.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.register_session(in_slot int, in_identity text, in_error text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_said text[] := string_to_array(in_identity, ',');
+  v_slot record;
+  v_id bigint;
+begin
+  select s.target, s.conninfo into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
+  if in_error is not null or cardinality(v_said) is distinct from 4 then
+    perform async.drop_slot_session(in_slot);
+    perform async.suspect_target(v_slot.target, coalesce(in_error, 'the session did not identify itself'));
+    return;
+  end if;
+  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
+  select l.epoch, in_slot, v_slot.target, v_slot.conninfo, v_said[4], v_said[1]::int, v_said[3]::timestamptz
+  from pg_temp.leader_state l
+  returning session_id into v_id;
+  update pg_temp.leader_slot s set state = 'idle', session_id = v_id, since = clock_timestamp()
+  where s.slot = in_slot;
+  update pg_temp.leader_target t set version = v_said[2]::int, met_at = clock_timestamp()
+  where t.target = v_slot.target;
+end
+$function$;
+
+-- 60_dblink/76_suspect_target
+-- Purpose: a target failed: its tasks wait, it is met again through a helper, later with every failure.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.suspect_target(in_target text, in_error text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_first constant interval := '500 milliseconds';
+  c_last constant interval := '10 seconds';
+  v_failures int;
+begin
+  update pg_temp.leader_target t
+  set health = 'down', fresh = false, failures = t.failures + 1, last_error = in_error, wanted = 0,
+      down_since = coalesce(t.down_since, clock_timestamp()),
+      retry_at = clock_timestamp() + async.backoff(t.failures + 1, c_first, c_last, random())
+  -- What fails while it is down already (a fence, another session) is no further attempt to reach it.
+  where t.target = in_target and not (t.health = 'down' and t.retry_at > clock_timestamp())
+  returning t.failures into v_failures;
+  if v_failures = 1 then
+    perform async.log_quiet('WARNING', format('target "%s" is lost: %s', in_target, in_error));
+  end if;
+end
+$function$;
+
+-- 60_dblink/77_lose_slot
+-- Purpose: the connection of a slot went while its query ran: the slot stays taken until a second connection has
+--   seen that the session is gone.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lose_slot(in_slot int)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_slot record;
+begin
+  update pg_temp.leader_slot s
+  set state = 'lost', outcome = 'lost', since = clock_timestamp(),
+      error = coalesce(s.error,
+        format('outcome unknown: the connection to target "%s" was lost while the query ran', s.target))
+  where s.slot = in_slot
+  returning s.conn, s.session_id, s.target into v_slot;
+  perform async.close_session(v_slot.conn);
+  insert into pg_temp.leader_fence (session_id, target) values (v_slot.session_id, v_slot.target)
+  on conflict do nothing;
+end
+$function$;
+
+-- 60_dblink/78_take_plain_results
+-- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query that ended well (its
+--   reset goes out at once) and a reset that is done. An error shows in dblink_error_message before its result is
+--   read, so it is left alone here, with its SQLSTATE and context.
+-- Returns: slots whose query ended well, those of them whose reset is out, slots that are clean again, and slots that
+--   have more to say and must be looked at one by one.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.take_plain_results(
+  in_states text[], out ended int[], out resetting int[], out clean int[], out others int[]
+)
+language plpgsql
+as $function$
+declare
+  v_odd int[];
+begin
+  select
+    array_agg(r.slot) filter (where r.found in ('ended', 'resetting')),
+    array_agg(r.slot) filter (where r.found = 'resetting'),
+    array_agg(r.slot) filter (where r.found = 'clean'),
+    array_agg(r.slot) filter (where r.found = 'more'),
+    array_agg(r.slot) filter (where r.found = 'odd')
+  into ended, resetting, clean, others, v_odd
+  from (
+    select s.slot,
+      case
+        when public.dblink_is_busy(s.conn) = 1 then 'busy'
+        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.doubt)
+          or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
+        -- The empty result is not there yet: it is all that is left for the other way.
+        when public.dblink_is_busy(s.conn) = 1 then 'busy'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
+        when s.state = 'cleaning' then 'clean'
+        when t.session_reset is false then 'ended'
+        when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
+        else 'ended'
+      end as found
+    from pg_temp.leader_slot s
+    left join pg_temp.leader_target t on t.target = s.target
+    where s.state = any (in_states)
+    offset 0
+  ) r;
+  -- Never seen; but if it were, it would not pass for success.
+  if v_odd is not null then
+    update pg_temp.leader_slot s
+    set outcome = 'lost', error = 'outcome unknown: the target answered with something else than was expected'
+    where s.slot = any (v_odd) and s.state = 'running' and s.outcome is null;
+    others := others || v_odd;
+  end if;
+end
+$function$;
+
+-- 60_dblink/79_note_query_error
+-- Purpose: a running query answered with an error: keeps it with the slot, and tells apart an end that the target
+--   reported from a connection that went, after which nobody knows what became of the query.
+-- Returns: 'error' or 'lost'.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_query_error(in_slot int, in_code text, in_error text)
+returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_outcome text := case
+    when in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P05') then 'lost' else 'error' end;
+begin
+  update pg_temp.leader_slot s
+  set outcome = v_outcome,
+      error = case v_outcome
+        when 'error' then in_error
+        else async.cut_text(format(
+          'outcome unknown: the connection to target "%s" was lost while the query ran: %s', s.target, in_error))
+      end
+  where s.slot = in_slot;
+  return v_outcome;
+end
+$function$;
+
+-- 60_dblink/80_reap_sessions
+-- Purpose: looks at every session that owes an answer and takes in what came: queries that ended (ok, error, or lost
+--   with the connection), resets that are done, new sessions that said who they are. Nothing here waits.
+-- Returns: how many sessions moved on.
+-- Raises: nothing of a single session's.
+-- Locks: none.
+create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
+returns int
+language plpgsql
+as $function$
+declare
+  v_plain record;
+  v_slot record;
+  v_read record;
+  v_moved int;
+begin
+  v_plain := async.take_plain_results(in_states);
+  v_moved := coalesce(cardinality(v_plain.ended), 0) + coalesce(cardinality(v_plain.clean), 0);
+  if v_moved > 0 then
+    update pg_temp.leader_slot s
+    set state = case when s.state = 'cleaning' then 'idle' else 'ended' end,
+        outcome = case when s.state = 'cleaning' then null else 'ok' end,
+        cleaning = s.slot = any (coalesce(v_plain.resetting, '{}')),
+        since = clock_timestamp()
+    where s.slot = any (v_plain.ended || v_plain.clean);
+  end if;
+  if v_plain.others is null then
+    return v_moved;
+  end if;
+
+  for v_slot in
+    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.doubt, t.session_reset
+    from pg_temp.leader_slot s
+    left join pg_temp.leader_target t on t.target = s.target
+    where s.slot = any (v_plain.others)
+  loop
+    v_read := async.read_results(v_slot.conn);
+    if v_read.code is not null and v_slot.outcome is null and v_slot.state = 'running' then
+      v_slot.outcome := async.note_query_error(v_slot.slot, v_read.code, v_read.error);
+    end if;
+    -- What a new session says of itself, and what a reset complains of, may be here before its end is, and is not
+    -- said again.
+    continue when not v_read.ended
+      and (v_slot.state = 'running' or v_read.code is null)
+      and (v_slot.state <> 'identifying' or v_read.value is null);
+    v_moved := v_moved + 1;
+    if v_slot.state = 'identifying' then
+      perform async.register_session(v_slot.slot, v_read.value, v_read.error);
+      if not v_read.ended then
+        update pg_temp.leader_slot s set state = 'cleaning' where s.slot = v_slot.slot and s.state = 'idle';
+      end if;
+    elsif v_slot.state = 'cleaning' then
+      if v_read.code is null then
+        update pg_temp.leader_slot s set state = 'idle', cleaning = false, since = clock_timestamp()
+        where s.slot = v_slot.slot;
+      else
+        perform async.drop_slot_session(v_slot.slot);
+      end if;
+    elsif v_slot.outcome is null and v_slot.doubt and v_read.value is null then
+      update pg_temp.leader_slot s
+      set error = 'outcome unknown: the orchestrator was interrupted while it read the result'
+      where s.slot = v_slot.slot;
+      perform async.lose_slot(v_slot.slot);
+    elsif v_slot.outcome is null then
+      -- Sent as it was: that a reset is accepted now proves that the text has no further result.
+      if public.dblink_send_query(v_slot.conn, 'discard all') = 1 then
+        update pg_temp.leader_slot s
+        set state = 'ended', outcome = 'ok', cleaning = true, since = clock_timestamp()
+        where s.slot = v_slot.slot;
+      elsif coalesce(public.dblink_error_message(v_slot.conn), 'OK') = 'OK' then
+        v_moved := v_moved - 1;
+      else
+        update pg_temp.leader_slot s set state = 'ended', outcome = 'ok', since = clock_timestamp()
+        where s.slot = v_slot.slot;
+      end if;
+    elsif v_slot.outcome = 'lost' then
+      perform async.lose_slot(v_slot.slot);
+    else
+      update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp() where s.slot = v_slot.slot;
+    end if;
+  end loop;
+  return v_moved;
+end
+$function$;
+
+-- 60_dblink/81_find_broken_sessions
+-- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever because it broke
+--   between an error and the end of the query: the error message tells.
+-- Returns: how many.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.find_broken_sessions()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_slot record;
+  v_found int := 0;
+begin
+  for v_slot in
+    select s.slot, s.state, s.outcome, s.target, s.conn
+    from pg_temp.leader_slot s
+    where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
+      then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
+  loop
+    v_found := v_found + 1;
+    if v_slot.state <> 'running' then
+      perform async.drop_slot_session(v_slot.slot);
+    else
+      if v_slot.outcome is null then
+        perform async.note_query_error(v_slot.slot, '08006', dblink_error_message(v_slot.conn));
+      end if;
+      perform async.lose_slot(v_slot.slot);
+    end if;
+  end loop;
+  return v_found;
+end
+$function$;
+
+-- 60_dblink/82_doubt_answers
+-- Purpose: a stage was interrupted: what it did in memory is undone, what it read from its sessions is not. Queries that
+--   run are in doubt: one that ends without a word may have said it before. Other sessions are opened anew.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.doubt_answers(in_stage text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_stage = 'reap' then
+    update pg_temp.leader_slot s set doubt = true where s.state = 'running';
+    perform async.drop_slot_session(s.slot)
+    from pg_temp.leader_slot s where s.state in ('identifying', 'cleaning');
+  elsif in_stage = 'helpers' then
+    perform async.close_session(h.conn) from pg_temp.leader_helper h;
+    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null;
+    update pg_temp.leader_fence f set retry_at = clock_timestamp() where f.retry_at = 'infinity';
+    update pg_temp.leader_target t set health = 'unknown' where t.health = 'probing';
+  end if;
+end
+$function$;
+
+-- Purpose: the sending was interrupted: tells from the sessions which of the claimed tasks were sent. Those that were
+--   not stay claimed.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.doubt_launches()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_slot record;
+  v_read record;
+begin
+  for v_slot in select s.slot, s.conn from pg_temp.leader_slot s where s.state = 'claimed' order by s.slot loop
+    if dblink_is_busy(v_slot.conn) = 1 then
+      update pg_temp.leader_slot s set state = 'running', sent = 'raw', since = clock_timestamp()
+      where s.slot = v_slot.slot;
+      continue;
+    end if;
+    v_read := async.read_results(v_slot.conn);
+    if v_read.code is not null or v_read.value is not null then
+      update pg_temp.leader_slot s set state = 'running', sent = 'raw', since = clock_timestamp()
+      where s.slot = v_slot.slot;
+    end if;
+    if v_read.code is not null then
+      perform async.note_query_error(v_slot.slot, v_read.code, v_read.error);
+    end if;
+  end loop;
+end
+$function$;
+
+-- 60_dblink/85_send_launches
+-- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that its mark names.
+-- Returns: how many were sent.
+-- Raises: nothing of a single session's.
+-- Locks: none.
+create or replace function async.send_launches()
+returns int
+language plpgsql
+as $function$
+declare
+  v_launch record;
+  v_kind text;
+  v_slots int[] := '{}';
+  v_kinds text[] := '{}';
+begin
+  for v_launch in
+    select s.slot, s.conn, s.task_id, t.query
+    from pg_temp.leader_slot s
+    left join async.task t on t.task_id = s.task_id
+    where s.state = 'claimed'
+    order by s.slot
+  loop
+    v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
+    if v_kind = 'refused' then
+      update pg_temp.leader_slot s
+      set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
+          error = case when v_launch.query is null then 'the query of the task is gone'
+            else 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select' end
+      where s.slot = v_launch.slot;
+      continue;
+    end if;
+    begin
+      if public.dblink_send_query(v_launch.conn, async.wrap_query(
+          replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
+        v_slots := v_slots || v_launch.slot;
+        v_kinds := v_kinds || v_kind;
+      else
+        perform async.lose_slot(v_launch.slot);
+      end if;
+    exception when others then
+      perform async.lose_slot(v_launch.slot);
+    end;
+  end loop;
+  update pg_temp.leader_slot s
+  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_slots, s.slot)]
+  where s.slot = any (v_slots);
+  return cardinality(v_slots);
+end
+$function$;
+
+-- 60_dblink/90_open_wanted_sessions
+-- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that running queries are
+--   not left alone for long: in empty slots first, then in place of the longest idle session of another target.
+-- Returns: how many were opened.
+-- Raises: nothing of a single target's.
+-- Locks: none.
+create or replace function async.open_wanted_sessions()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_opens_per_cycle_max constant int := 4;
+  c_identity constant text :=
+    'select pg_catalog.concat_ws('','', s.pid, pg_catalog.current_setting(''server_version_num''), '
+    'pg_catalog.to_char(s.backend_start at time zone ''utc'', ''YYYY-MM-DD HH24:MI:SS.US+00''), session_user) '
+    'from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s';
+  v_want record;
+  v_slot record;
+  v_conninfo text;
+  v_error text;
+  v_opened int := 0;
+  v_watched constant bool := current_setting('server_version_num')::int >= 160000;
+begin
+  for v_want in
+    select t.target, t.version, t.startup_options,
+      t.wanted - (select count(*) from pg_temp.leader_slot s
+        where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
+    from pg_temp.leader_target t
+    where t.wanted > 0 and t.health = 'ok'
+    order by t.met_at, t.target
+  loop
+    for v_session in 1..v_want.missing loop
+      exit when v_opened >= c_opens_per_cycle_max;
+      select s.slot, s.conn, s.state into v_slot
+      from pg_temp.leader_slot s
+      where s.slot <= (select c.workers from async.control c)
+        and (s.state = 'empty' or s.state = 'idle' and s.target <> v_want.target)
+      order by s.state = 'idle', s.since, s.slot
+      limit 1;
+      exit when not found;
+      if v_slot.state = 'idle' then
+        perform async.drop_slot_session(v_slot.slot);
+      end if;
+      perform async.close_session(v_slot.conn);
+      v_conninfo := async.target_conninfo(
+        v_want.target, v_slot.slot::text, v_want.version >= 140000 and v_want.startup_options, 3);
+      v_error := async.open_session(v_slot.conn, v_conninfo, v_watched);
+      v_opened := v_opened + 1;
+      if v_error is not null then
+        -- A proxy in between may refuse startup options; once without them is worth a try.
+        if v_want.startup_options and v_want.version >= 140000 then
+          update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
+        else
+          perform async.suspect_target(v_want.target, v_error);
+        end if;
+        exit;
+      end if;
+      perform dblink_send_query(v_slot.conn, c_identity);
+      update pg_temp.leader_slot s
+      set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
+      where s.slot = v_slot.slot;
+    end loop;
+  end loop;
+  return v_opened;
+end
+$function$;
+
+-- 60_dblink/93_session_is_alive
+-- Purpose: whether a kept connection is still there, without a round trip: a close by the other side has arrived
+--   here by itself.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.session_is_alive(in_conn text)
+returns bool
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+begin
+  return (
+    -- The first look may only find the last words of a backend that was ended, the second that it hung up.
+    select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
+      and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
+end
+$function$;
+
+-- 60_dblink/94_await_work
+-- Purpose: nothing was done: sleeps, twice as long as the last work is past. While queries run it looks at their
+--   sessions every millisecond and comes back when one has something to say, after busy_sleep at the latest; when
+--   nothing runs it sleeps up to idle_sleep.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.await_work(in_last_did_stuff timestamptz)
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_control async.control;
+  v_now timestamptz := clock_timestamp();
+  v_sleep interval := 2 * (v_now - in_last_did_stuff);
+  v_conns text[];
+begin
+  select c.* into v_control from async.control c;
+  v_conns := array(
+    select s.conn from pg_temp.leader_slot s where s.state in ('running', 'cleaning', 'identifying')
+    union all
+    select h.conn from pg_temp.leader_helper h where h.state = 'busy');
+  if cardinality(v_conns) = 0 then
+    perform pg_sleep(greatest(0.001, least(extract(epoch from v_sleep)::float8, v_control.idle_sleep)));
+    return;
+  end if;
+  v_sleep := least(v_sleep, v_control.busy_sleep * interval '1 second');
+  loop
+    perform pg_sleep(0.001);
+    exit when clock_timestamp() >= v_now + v_sleep
+      or exists (select from unnest(v_conns) c where dblink_is_busy(c) = 0);
+  end loop;
+end
+$function$;
+
+-- 60_dblink/95_find_idle_sessions
+-- Purpose: the sessions at the given targets that can take a query now: those that were idle, and those whose reset is
+--   done by now (it went out when their result came in). One whose connection died meanwhile is dropped: a close by
+--   the other side has arrived here by itself, so no round trip is needed to notice.
+-- Returns: parallel arrays of slots and their targets, the last used first.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session.
+create or replace function async.find_idle_sessions(in_targets text[], out slots int[], out targets text[])
+language plpgsql
+as $function$
+declare
+  v_clean int[];
+  v_dead int[];
+begin
+  select
+    array_agg(f.slot order by f.since desc, f.slot) filter (where f.found in ('idle', 'clean')),
+    array_agg(f.target order by f.since desc, f.slot) filter (where f.found in ('idle', 'clean')),
+    array_agg(f.slot) filter (where f.found = 'clean'),
+    array_agg(f.slot) filter (where f.found = 'dead')
+  into slots, targets, v_clean, v_dead
+  from (
+    select s.slot, s.target, s.since,
+      case
+        when s.state = 'idle' then
+          -- The first look may only find the last words of a backend that was ended, the second that it hung up.
+          case when public.dblink_is_busy(s.conn) + public.dblink_is_busy(s.conn) > 0
+              or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
+            then 'dead' else 'idle' end
+        when public.dblink_is_busy(s.conn) = 1 or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'wait'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
+        when public.dblink_is_busy(s.conn) = 1 then 'wait'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
+        else 'clean'
+      end as found
+    from pg_temp.leader_slot s
+    where s.state in ('idle', 'cleaning') and s.target = any (in_targets)
+    offset 0
+  ) f;
+  if v_clean is not null then
+    update pg_temp.leader_slot s set state = 'idle', cleaning = false where s.slot = any (v_clean);
+  end if;
+  if v_dead is not null then
+    perform async.drop_slot_session(d) from unnest(v_dead) d;
+  end if;
+end
+$function$;
+
+-- 60_dblink/96_open_helper
+-- Purpose: connects a helper to this server itself.
+-- Returns: whether it is there.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.open_helper(in_helper int)
+returns bool
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_conn text := 'pgasync_helper_' || in_helper;
+  v_error text;
+  v_pid int;
+begin
+  perform async.close_session(v_conn);
+  v_error := async.open_session(v_conn, (select l.self_conninfo from pg_temp.leader_state l), false);
+  if v_error is not null then
+    perform async.log_quiet('WARNING', 'no helper session to this server itself: ' || v_error);
+    return false;
+  end if;
+  select r.pid into v_pid from dblink(v_conn, 'select pg_catalog.pg_backend_pid()') as r(pid int);
+  update pg_temp.leader_helper h set state = 'idle', pid = v_pid, op = null, since = clock_timestamp()
+  where h.helper = in_helper;
+  return true;
+end
+$function$;
+
+-- 60_dblink/97_run_helpers
+-- Purpose: everything that may block for long, through sessions to this server itself, asynchronously: takes in
+--   what they found, gives up those that are stuck, and hands out what is due. One is kept for cancels, one for
+--   targets never seen failing; the others do whatever is due. One that is stuck counts until its pid is gone.
+-- Returns: how many results came in.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.run_helpers()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_helper_seconds_max constant interval := '8 seconds';
+  v_helper record;
+  v_read record;
+  v_op record;
+  v_came int := 0;
+begin
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where case when h.state in ('busy', 'stuck') then dblink_is_busy(h.conn) = 0 else false end
+    order by h.helper
+  loop
+    v_read := async.read_results(v_helper.conn);
+    -- An error, or a row, may be here before the end of the query is: it is taken now, since nobody says it twice.
+    continue when not (v_read.ended or v_helper.state = 'busy' and (v_read.code is not null or v_read.value is not null));
+    v_came := v_came + 1;
+    if v_helper.state = 'busy' then
+      perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, v_read.value, v_read.error);
+      if not v_read.ended then
+        update pg_temp.leader_helper h set state = 'stuck' where h.helper = v_helper.helper;
+        continue;
+      end if;
+    end if;
+    if coalesce(v_read.code, '') like '08%' or coalesce(v_read.code, '') like '57P0%' then
+      perform async.close_session(v_helper.conn);
+      update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
+    else
+      update pg_temp.leader_helper h set state = 'idle', op = null, target = null, ids = null
+      where h.helper = v_helper.helper;
+    end if;
+  end loop;
+
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state = 'busy' and h.since < clock_timestamp()
+      - case when h.op = 'probe' then interval '2500 milliseconds' else c_helper_seconds_max end
+  loop
+    perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null,
+      'no answer within the time that a connection may take');
+    -- From 16 on this ends a blocked connect at once; before, only its connect_timeout does.
+    perform pg_cancel_backend(v_helper.pid);
+    update pg_temp.leader_helper h set state = 'stuck' where h.helper = v_helper.helper;
+  end loop;
+
+  -- One that not even the cancel freed is terminated, and given up once it is gone.
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state = 'stuck' and h.since < clock_timestamp() - 2 * c_helper_seconds_max
+  loop
+    if exists (select from pg_stat_get_activity(v_helper.pid) a where a.pid = v_helper.pid) then
+      perform pg_terminate_backend(v_helper.pid);
+    else
+      perform async.close_session(v_helper.conn);
+      update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
+    end if;
+  end loop;
+
+  if not async.helpers_are_due() then
+    return v_came;
+  end if;
+  for v_helper in
+    select h.* from pg_temp.leader_helper h where h.state in ('idle', 'closed') order by h.helper
+  loop
+    v_op := async.next_helper_op(v_helper.lane);
+    continue when v_op.op is null;
+    if v_helper.state = 'closed' or not async.session_is_alive(v_helper.conn) then
+      continue when not async.open_helper(v_helper.helper);
+    end if;
+    perform dblink_send_query(v_helper.conn, case v_op.op
+      when 'probe' then format('select async.probe_target(%L)', v_op.target)
+      else format('select async.end_sessions(%L, %L)', v_op.ids, v_op.op)
+    end);
+    update pg_temp.leader_helper h
+    set state = 'busy', op = v_op.op, target = v_op.target, ids = v_op.ids, since = clock_timestamp()
+    where h.helper = v_helper.helper;
+    perform async.note_helper_op(v_op.op, v_op.target, v_op.ids);
+  end loop;
+  return v_came;
+end
+$function$;
+
+-- 60_dblink/98_open_self_sessions
+-- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and on Postgres 16 and
+--   later the watchdog.
+-- Returns: null, or why it cannot be reached.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.open_self_sessions()
+returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_conninfo text := (select l.self_conninfo from pg_temp.leader_state l);
+  v_error text;
+  v_here bool;
+begin
+  perform async.close_session('pgasync_watchdog');
+  v_error := async.open_session('pgasync_watchdog', v_conninfo, false);
+  if v_error is not null then
+    return v_error;
+  end if;
+  select r.here into v_here
+  from dblink('pgasync_watchdog', format(
+      'select s.pid is not null and pg_catalog.has_schema_privilege(''async'', ''usage'') '
+      'and pg_catalog.has_table_privilege(''async.session'', ''select'') '
+      'from (select 1) x left join pg_catalog.pg_stat_get_activity(%s) s on true', pg_backend_pid()))
+    as r(here bool);
+  if not v_here then
+    return 'the session it opens is on another server, or its role may not read async.session';
+  end if;
+  return null;
+exception when others then
+  return sqlerrm;
+end
+$function$;
+
+-- Purpose: closes what an earlier CALL in the same session left open.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.close_stale_sessions()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+begin
+  perform async.close_session(n)
+  from unnest(coalesce(dblink_get_connections(), '{}')) n
+  where n like 'pgasync\_%';
+end
+$function$;
+
+-- 60_dblink/99_start_vacuum
+-- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself, without waiting;
+--   not again before the last one has ended and a share of the table was written anew.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none here; plain VACUUM's in that session.
+create or replace function async.start_vacuum()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_conn constant text := 'pgasync_vacuum';
+  c_share constant float8 := 0.1;
+  v_rows float8;
+  v_read record;
+begin
+  update pg_temp.leader_state set vacuum_at = clock_timestamp() + interval '5 seconds';
+  if c_conn = any (coalesce(dblink_get_connections(), '{}')) then
+    if dblink_is_busy(c_conn) = 1 then
+      return;
+    end if;
+    v_read := async.read_results(c_conn);
+    if not v_read.ended then
+      return;
+    end if;
+    if v_read.code is not null then
+      perform async.log_quiet('WARNING', 'vacuum of async.task: ' || v_read.error);
+      perform async.close_session(c_conn);
+    end if;
+  end if;
+  select c.reltuples into v_rows from pg_class c where c.oid = 'async.task'::regclass;
+  if (select l.writes from pg_temp.leader_state l) < greatest(v_rows * c_share, 20000) then
+    return;
+  end if;
+  if c_conn <> all (coalesce(dblink_get_connections(), '{}')) then
+    if async.open_session(c_conn, (select l.self_conninfo from pg_temp.leader_state l), false) is not null then
+      return;
+    end if;
+  end if;
+  perform dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer');
+  update pg_temp.leader_state set writes = 0;
+end
+$function$;
+
+-- 70_leader/10_create_leader_state
+-- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls back did to
+--   them is undone with it, they write no WAL, and they are gone with the session.
+-- Returns: nothing.
+-- Raises: insufficient_privilege where the role may not create temporary tables.
+-- Locks: none.
+create or replace function async.create_leader_state()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set client_min_messages = warning
+as $function$
+begin
+  drop table if exists pg_temp.leader_state, pg_temp.leader_slot, pg_temp.leader_pool, pg_temp.leader_lane,
+    pg_temp.leader_target, pg_temp.leader_helper, pg_temp.leader_fence, pg_temp.leader_orphan,
+    pg_temp.leader_parked;
+
+  -- One row.
+  create temp table leader_state (
+    epoch bigint not null,
+    server_id text not null,
+    self_conninfo text not null,
+    manual bool not null default false,
+    -- Why to stop: null (go on), 'disabled', 'cancelled', 'resigned'.
+    stop text,
+    marks int not null default 0,
+    -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
+    writes bigint not null default 0,
+    vacuum_at timestamptz not null default '-infinity',
+    -- Where the running heavy maintenance has come to; null when none runs.
+    history_after bigint
+  );
+
+  -- A slot holds at most one session at one target.
+  -- state: empty, identifying, idle, claimed, running, ended (not recorded yet), cleaning, lost.
+  create temp table leader_slot (
+    slot int primary key,
+    conn text not null,
+    state text not null default 'empty',
+    since timestamptz not null default clock_timestamp(),
+    target text,
+    conninfo text,
+    session_id bigint,
+    task_id bigint,
+    run int,
+    pool text,
+    sent text,
+    cleaning bool not null default false,
+    -- A cancel came while results were read: one of its own may have been read and forgotten.
+    doubt bool not null default false,
+    outcome text,
+    error text,
+    -- The result was recorded while the session's end was not certain.
+    recorded bool not null default false,
+    intention async.finish_status_t,
+    intention_error text,
+    intention_duration interval,
+    cancel_at timestamptz,
+    cancels int not null default 0,
+    request_ids bigint[] not null default '{}',
+    retry_at timestamptz not null default '-infinity',
+    tries int not null default 0
+  );
+
+  create temp table leader_pool (
+    pool text primary key,
+    max_workers int not null,
+    taken int not null default 0,
+    -- After offers were withdrawn in favour of queries: when to offer again.
+    offers_held_until timestamptz not null default '-infinity'
+  );
+
+  create temp table leader_lane (
+    pool text not null,
+    target text not null,
+    pullable bool not null,
+    after_priority int not null default -2147483648,
+    after_entered timestamptz not null default '-infinity',
+    after_id bigint not null default 0,
+    exhausted bool not null default false,
+    primary key (pool, target, pullable)
+  );
+
+  -- health: unknown (never met, or long ago), probing, ok, down.
+  create temp table leader_target (
+    target text primary key,
+    connection_string text,
+    default_timeout interval,
+    session_reset bool not null,
+    max_concurrency int not null,
+    configured bool not null default true,
+    health text not null default 'unknown',
+    fresh bool not null default true,
+    version int,
+    startup_options bool not null default true,
+    failures int not null default 0,
+    down_since timestamptz,
+    retry_at timestamptz not null default '-infinity',
+    met_at timestamptz,
+    last_error text,
+    wanted int not null default 0
+  );
+
+  -- Sessions to this server itself that do what may block. lane: cancel, fresh, general.
+  create temp table leader_helper (
+    helper int primary key,
+    conn text not null,
+    pid int,
+    lane text not null,
+    state text not null default 'closed',
+    op text,
+    target text,
+    ids bigint[],
+    since timestamptz not null default clock_timestamp()
+  );
+
+  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a query ran.
+  create temp table leader_fence (
+    session_id bigint primary key,
+    target text not null,
+    retry_at timestamptz not null default '-infinity',
+    failures int not null default 0
+  );
+
+  -- Launched tasks of lost leaders, until their target is fenced.
+  create temp table leader_orphan (
+    task_id bigint primary key,
+    run int not null,
+    target text not null,
+    pool text not null,
+    recorded bool not null default false
+  );
+
+  -- Rows that could not be written lately.
+  create temp table leader_parked (
+    task_id bigint primary key,
+    until timestamptz not null,
+    failures int not null
+  );
+end
+$function$;
+
+-- 70_leader/12_is_due
+-- Purpose: whether something that is done now and then is due, and if so notes that it is done now. Kept in settings of
+--   the session, so that an idle leader writes nothing.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_due(in_what text, in_every interval, in_now timestamptz)
+returns bool
+language plpgsql
+as $function$
+begin
+  if coalesce(nullif(current_setting('pgasync.' || in_what, true), '')::timestamptz, '-infinity') + in_every > in_now then
+    return false;
+  end if;
+  perform set_config('pgasync.' || in_what, in_now::text, false);
+  return true;
+end
+$function$;
+
+-- Purpose: forgets when things were done last: a new leader does them all.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.make_all_due()
+returns void
+language plpgsql
+as $function$
+begin
+  perform set_config('pgasync.' || w, '', false)
+  from unnest('{configured,swept,looked_at_lanes,lost_patience,published}'::text[]) w;
+end
+$function$;
+
+-- 70_leader/20_note_helper_op
+-- Purpose: remembers that a helper was sent, so that nobody is sent for the same thing meanwhile.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_helper_op(in_op text, in_target text, in_ids bigint[])
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_escalate constant interval := '3 seconds';
+begin
+  case in_op
+    when 'probe' then
+      update pg_temp.leader_target t set health = 'probing' where t.target = in_target;
+    when 'fence' then
+      update pg_temp.leader_fence f set retry_at = 'infinity' where f.session_id = any (in_ids);
+    else
+      update pg_temp.leader_slot s set cancels = s.cancels + 1, cancel_at = clock_timestamp() + c_escalate
+      where s.session_id = any (in_ids) and s.state = 'running';
+  end case;
+end
+$function$;
+
+-- 70_leader/22_empty_slots
+-- Purpose: the task of a slot is over: forgets it. The session is kept after success (or when nothing was sent), and
+--   dropped after anything else, and once a cancel went out to it: a late one must never hit the next query.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the session's row of async.session.
+create or replace function async.empty_slots(in_slots int[])
+returns void
+language plpgsql
+as $function$
+begin
+  perform async.drop_slot_session(s.slot)
+  from pg_temp.leader_slot s
+  where s.slot = any (in_slots)
+    and (s.cancels > 0 or s.outcome is distinct from 'ok' and (s.sent is not null or s.outcome = 'lost'));
+  update pg_temp.leader_slot s
+  set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
+      since = clock_timestamp(),
+      task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, recorded = false,
+      intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
+      request_ids = '{}', doubt = false, retry_at = '-infinity', tries = 0
+  where s.slot = any (in_slots);
+end
+$function$;
+
+-- 70_leader/24_free_lost_slots
+-- Purpose: sessions that were lost are known to be gone: their tasks may be recorded now; where that was done before
+--   (the deadline came first), the slot they held is given back.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.task that it changes.
+create or replace function async.free_lost_slots(in_sessions bigint[])
+returns void
+language plpgsql
+as $function$
+declare
+  v_slot record;
+begin
+  for v_slot in
+    select s.slot, s.task_id, s.pool, s.recorded from pg_temp.leader_slot s
+    where s.state = 'lost' and s.session_id = any (in_sessions)
+  loop
+    if v_slot.recorded then
+      update async.task t set tracked = false where t.task_id = v_slot.task_id and t.processed is not null and t.tracked;
+      perform async.release_pools(array[v_slot.pool]);
+      perform async.empty_slots(array[v_slot.slot]);
+    else
+      update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp() where s.slot = v_slot.slot;
+    end if;
+  end loop;
+end
+$function$;
+
+-- 70_leader/25_take_helper_result
+-- Purpose: what a helper found, taken into the leader's memory.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session.
+create or replace function async.take_helper_result(
+  in_op text, in_target text, in_ids bigint[], in_value text, in_error text
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_gone bigint[] := case when in_error is null and in_op <> 'probe' then in_value::bigint[] else '{}' end;
+  v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
+  v_slot record;
+begin
+  if in_op = 'probe' then
+    if in_error is null then
+      update pg_temp.leader_target t
+      set health = 'ok', version = in_value::int, met_at = clock_timestamp(), failures = 0, down_since = null
+      where t.target = in_target;
+      perform async.log_quiet('NOTICE', format('target "%s" is back', in_target))
+      from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
+      update pg_temp.leader_target t set last_error = null where t.target = in_target;
+    else
+      perform async.suspect_target(in_target, v_error);
+    end if;
+    return;
+  end if;
+
+  if in_error is not null then
+    perform async.suspect_target(in_target, v_error);
+  end if;
+  if in_op <> 'fence' then
+    -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
+    for v_slot in
+      select s.slot from pg_temp.leader_slot s
+      where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1
+    loop
+      perform async.lose_slot(v_slot.slot);
+    end loop;
+    return;
+  end if;
+
+  update pg_temp.leader_fence f
+  set failures = f.failures + 1,
+      retry_at = clock_timestamp() + async.backoff(f.failures + 1, '500 milliseconds', '10 seconds', random())
+  where f.session_id = any (in_ids) and f.session_id <> all (v_gone);
+  delete from pg_temp.leader_fence f where f.session_id = any (v_gone);
+  delete from async.session s where s.session_id = any (v_gone);
+  perform async.free_lost_slots(v_gone);
+end
+$function$;
+
+-- 70_leader/30_refresh_configuration
+-- Purpose: takes a changed configuration into the leader's memory, live: slots for workers, targets with their
+--   health, limits of pools.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refresh_configuration()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_control async.control;
+  v_slot record;
+begin
+  select c.* into v_control from async.control c;
+
+  -- Slots: more at once; fewer as they become free.
+  insert into pg_temp.leader_slot (slot, conn)
+  select n, 'pgasync_slot_' || n from generate_series(1, v_control.workers) n
+  on conflict do nothing;
+  for v_slot in
+    select s.slot from pg_temp.leader_slot s
+    where s.slot > v_control.workers and s.state in ('empty', 'idle')
+  loop
+    perform async.drop_slot_session(v_slot.slot);
+    delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
+  end loop;
+
+  -- Sessions that nobody needed for a while.
+  perform async.drop_slot_session(s.slot)
+  from pg_temp.leader_slot s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
+
+  insert into pg_temp.leader_helper (helper, conn, lane)
+  select n, 'pgasync_helper_' || n, case n when 1 then 'cancel' when 2 then 'fresh' else 'general' end
+  from generate_series(1, greatest(v_control.self_concurrency, 3)) n
+  on conflict do nothing;
+  delete from pg_temp.leader_helper h
+  where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
+
+  -- Targets. A changed address is met anew, and idle sessions at the old one are dropped.
+  for v_slot in
+    select s.slot
+    from pg_temp.leader_slot s
+    join pg_temp.leader_target o on o.target = s.target
+    left join async.target t on t.target = s.target
+    where s.state = 'idle' and t.connection_string is distinct from o.connection_string
+  loop
+    perform async.drop_slot_session(v_slot.slot);
+  end loop;
+  insert into pg_temp.leader_target as o
+    (target, connection_string, default_timeout, session_reset, max_concurrency, health, fresh, met_at, retry_at)
+  select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency,
+    'unknown', true, null, clock_timestamp()
+  from async.target t
+  on conflict (target) do update
+  set connection_string = excluded.connection_string,
+      default_timeout = excluded.default_timeout,
+      session_reset = excluded.session_reset,
+      max_concurrency = excluded.max_concurrency,
+      configured = true,
+      health = case when o.connection_string is distinct from excluded.connection_string then 'unknown' else o.health end,
+      fresh = o.fresh or o.connection_string is distinct from excluded.connection_string,
+      failures = case when o.connection_string is distinct from excluded.connection_string then 0 else o.failures end,
+      down_since = case when o.connection_string is not distinct from excluded.connection_string then o.down_since end
+  where (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.configured)
+    is distinct from
+    (excluded.connection_string, excluded.default_timeout, excluded.session_reset, excluded.max_concurrency, true);
+  update pg_temp.leader_target o set configured = false
+  where o.configured and not exists (select from async.target t where t.target = o.target);
+
+  -- A target that was not used for a minute is met through a helper before the leader connects to it again.
+  update pg_temp.leader_target o set health = 'unknown'
+  where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
+    and not exists (select from pg_temp.leader_slot s where s.target = o.target);
+
+  update pg_temp.leader_pool p
+  set max_workers = l.max_workers
+  from (select i.pool, async.pool_limit(i.pool) as max_workers from pg_temp.leader_pool i) l
+  where l.pool = p.pool and l.max_workers is distinct from p.max_workers;
+end
+$function$;
+
+-- 70_leader/32_recount_pools
+-- Purpose: counts from the tasks what each pool holds: at the start of a leader, and now and then since users may
+--   change tasks by hand.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.recount_pools()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $function$
+begin
+  insert into pg_temp.leader_pool as p (pool, max_workers, taken)
+  select n.pool, async.pool_limit(n.pool), n.taken
+  from (
+    select i.pool, count(*)::int as taken
+    from (
+      select coalesce(t.concurrency_pool, t.target) as pool
+      from async.task t
+      where t.processed is null and t.times_up is not null and t.tracked
+        and (t.consumed is not null or t.yielded is not null)
+      union all
+      select o.pool from async.offer o
+      union all
+      select s.pool from pg_temp.leader_slot s where s.recorded
+      union all
+      select r.pool from pg_temp.leader_orphan r where r.recorded
+    ) i
+    group by i.pool
+  ) n
+  on conflict (pool) do update set taken = excluded.taken;
+  update pg_temp.leader_pool p set taken = 0
+  where p.taken <> 0
+    and not exists (
+      select from async.task t
+      where t.processed is null and t.times_up is not null and t.tracked
+        and coalesce(t.concurrency_pool, t.target) = p.pool)
+    and not exists (select from async.offer o where o.pool = p.pool)
+    and not exists (select from pg_temp.leader_slot s where s.recorded and s.pool = p.pool)
+    and not exists (select from pg_temp.leader_orphan r where r.recorded and r.pool = p.pool);
+end
+$function$;
+
+-- 70_leader/36_park
+-- Purpose: leaves a row alone for a while that could not be written (a client holds it, a trigger raises), and says
+--   so in the log; forgets a row that could.
+-- Returns: whether the row is parked.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.park(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_first constant interval := '50 milliseconds';
+  c_last constant interval := '30 seconds';
+  v_failures int;
+begin
+  if in_outcome not in ('locked', 'failed') then
+    delete from pg_temp.leader_parked p where p.task_id = in_id;
+    return false;
+  end if;
+  insert into pg_temp.leader_parked as p (task_id, until, failures)
+  values (in_id, in_now + c_first, 1)
+  on conflict (task_id) do update
+  set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, c_last, random())
+  returning p.failures into v_failures;
+  if in_outcome = 'failed' then
+    perform async.log_quiet('WARNING', format('task %s cannot be written (try %s): %s', in_id, v_failures, in_error));
+  end if;
+  return true;
+end
+$function$;
+
+-- 70_leader/38_intend
+-- Purpose: an intention for a launched query. A cancel, a timeout and a pause go out at once; finish and defer let the
+--   query end within a grace period first (mostly it has committed and its result is on the way).
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.intend(
+  in_slot int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_slot s
+  set intention = in_status, intention_error = in_error, intention_duration = in_duration,
+      cancel_at = least(s.cancel_at,
+        in_now + case when in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED') then interval '0' else interval '5 seconds' end)
+  where s.slot = in_slot and async.intention_replaces(s.intention, in_status);
+end
+$function$;
+
+-- 70_leader/40_apply_requests
+-- Purpose: heeds what clients asked for: a running query gets an intention, which is recorded when it ends; any other
+--   task changes at once. Run after results were seen and before they are recorded.
+-- Returns: how many requests were dealt with.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.apply_requests(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  c_requests_per_cycle_max constant int := 1000;
+  v_request record;
+  v_ids bigint[];
+  v_requests bigint[];
+  v_statuses async.finish_status_t[];
+  v_errors text[];
+  v_durations interval[];
+  v_done bigint[];
+  v_dealt int := 0;
+begin
+  perform from async.request r limit 1;
+  if not found then
+    return 0;
+  end if;
+
+  -- Those of queries in flight: kept until the outcome is recorded, so that they survive this leader.
+  for v_request in
+    select r.request_id, r.status, r.error_message, r.duration, s.slot, s.intention
+    from pg_temp.leader_slot s
+    join async.request r on r.task_id = s.task_id
+    where s.state in ('claimed', 'running', 'ended', 'lost') and r.request_id <> all (s.request_ids)
+    order by r.request_id
+  loop
+    perform async.intend(v_request.slot, in_now, v_request.status, v_request.error_message, v_request.duration);
+    update pg_temp.leader_slot s set request_ids = s.request_ids || v_request.request_id
+    where s.slot = v_request.slot;
+    v_dealt := v_dealt + 1;
+  end loop;
+
+  -- Of the others the oldest of each task.
+  select
+    array_agg(n.task_id order by n.request_id), array_agg(n.request_id order by n.request_id),
+    array_agg(n.status order by n.request_id), array_agg(n.error_message order by n.request_id),
+    array_agg(n.duration order by n.request_id)
+  into v_ids, v_requests, v_statuses, v_errors, v_durations
+  from (
+    select distinct on (r.task_id) r.*
+    from (
+      select i.* from async.request i
+      where not exists (select from pg_temp.leader_slot s
+          where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
+        and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
+        and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+      order by i.request_id
+      limit c_requests_per_cycle_max
+    ) r
+    order by r.task_id, r.request_id
+  ) n;
+  if v_ids is null then
+    return v_dealt;
+  end if;
+  perform async.withdraw_offers(v_ids);
+  with applied as (
+    select a.task_id, a.outcome, async.park(a.task_id, a.outcome, a.error, in_now) as parked
+    from async.apply_events(
+      in_now, v_ids, null, array_fill('REQUEST'::async.task_event_t, array[cardinality(v_ids)]),
+      v_statuses, v_errors, v_durations, null) a
+  )
+  select array_agg(v_requests[array_position(v_ids, a.task_id)]) into v_done
+  from applied a where not a.parked;
+  delete from async.request r where r.request_id = any (v_done);
+  update pg_temp.leader_state set writes = writes + cardinality(v_ids);
+  return v_dealt + coalesce(cardinality(v_done), 0);
+end
+$function$;
+
+-- 70_leader/42_enforce_deadlines
+-- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be reached the task is
+--   TIMED_OUT and its slot stays taken; any other task ends at once.
+-- Returns: how many.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.enforce_deadlines(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  v_due bigint[];
+  v_ids bigint[];
+  v_events async.task_event_t[];
+  v_applied bigint[];
+begin
+  v_due := async.due_tasks(in_now);
+  if v_due is null then
+    return 0;
+  end if;
+
+  perform async.intend(s.slot, in_now, 'TIMED_OUT', null, null)
+  from pg_temp.leader_slot s
+  where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is distinct from 'TIMED_OUT';
+
+  perform async.withdraw_offers(v_due);
+  select array_agg(d.task_id), array_agg(d.event)
+  into v_ids, v_events
+  from (
+    select i.task_id,
+      case when s.slot is not null or o.task_id is not null then 'UNREACHABLE' else 'DEADLINE' end::async.task_event_t
+        as event
+    from unnest(v_due) i(task_id)
+    left join pg_temp.leader_slot s on s.task_id = i.task_id
+    left join pg_temp.leader_orphan o on o.task_id = i.task_id
+    left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
+    where s.slot is null and o.task_id is null
+      or s.state = 'lost' and not s.recorded and t.health is distinct from 'ok'
+      or not o.recorded and t.health is distinct from 'ok'
+  ) d;
+  if v_ids is null then
+    return 0;
+  end if;
+  select array_agg(a.task_id) into v_applied
+  from async.apply_events(in_now, v_ids, null, v_events, null, null, null, null) a
+  where not async.park(a.task_id, a.outcome, a.error, in_now);
+  update pg_temp.leader_slot s set recorded = true where s.task_id = any (v_applied) and s.state = 'lost';
+  update pg_temp.leader_orphan o set recorded = true where o.task_id = any (v_applied);
+  return cardinality(v_ids);
+end
+$function$;
+
+-- 70_leader/44_record_results
+-- Purpose: records how queries ended, all at once; a row that cannot be written waits with its slot and is tried
+--   again, later each time.
+-- Returns: how many were recorded.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.record_results(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  v_slots int[];
+  v_ids bigint[];
+  v_runs int[];
+  v_events async.task_event_t[];
+  v_statuses async.finish_status_t[];
+  v_errors text[];
+  v_durations interval[];
+  v_done int[];
+  v_strays int[];
+  v_requests bigint[];
+begin
+  select
+    array_agg(s.slot), array_agg(s.task_id), array_agg(s.run),
+    array_agg(case s.outcome when 'ok' then 'END_OK' else 'END_ERROR' end::async.task_event_t),
+    array_agg(s.intention),
+    array_agg(case
+      when s.intention is null then s.error
+      -- Nobody confirmed the cancel: it may have come too late.
+      when s.intention = 'CANCELED' and s.outcome = 'lost' then concat_ws(E'\n', s.intention_error, s.error)
+      else s.intention_error
+    end),
+    array_agg(s.intention_duration)
+  into v_slots, v_ids, v_runs, v_events, v_statuses, v_errors, v_durations
+  from (
+    select * from pg_temp.leader_slot i
+    where i.state = 'ended' and i.retry_at <= in_now
+    order by i.since, i.slot
+  ) s;
+  if v_slots is null then
+    return 0;
+  end if;
+
+  -- A row that did not take the event (it was finished or deleted by hand) frees its slot all the same.
+  with applied as (
+    select v_slots[array_position(v_ids, a.task_id)] as slot, a.outcome,
+      case when a.outcome in ('locked', 'failed')
+        then async.park(a.task_id, a.outcome, a.error, in_now) else false end as parked
+    from async.apply_events(in_now, v_ids, v_runs, v_events, v_statuses, v_errors, v_durations, null) a
+  )
+  select array_agg(a.slot) filter (where not a.parked),
+    array_agg(a.slot) filter (where a.outcome in ('rejected', 'gone'))
+  into v_done, v_strays
+  from applied a;
+
+  if cardinality(v_done) is distinct from cardinality(v_slots) then
+    update pg_temp.leader_slot s
+    set tries = s.tries + 1, retry_at = p.until
+    from pg_temp.leader_parked p
+    where p.task_id = s.task_id and s.slot = any (v_slots) and s.slot <> all (coalesce(v_done, '{}'));
+  end if;
+  if v_strays is not null then
+    perform async.release_pools(coalesce(array_agg(s.pool), '{}'))
+    from pg_temp.leader_slot s
+    where s.slot = any (v_strays)
+      and not exists (select from async.task t
+        where t.task_id = s.task_id and t.tracked and t.processed is null
+          and (t.consumed is not null or t.yielded is not null));
+  end if;
+  v_requests := array(
+    select unnest(s.request_ids) from pg_temp.leader_slot s
+    where s.slot = any (v_done) and s.request_ids <> '{}');
+  if v_requests <> '{}' then
+    delete from async.request r where r.request_id = any (v_requests);
+  end if;
+  perform async.empty_slots(v_done);
+  update pg_temp.leader_state set writes = writes + cardinality(v_slots), marks = marks + cardinality(v_slots);
+  return coalesce(cardinality(v_done), 0);
+end
+$function$;
+
+-- 70_leader/46_promote_deferred
+-- Purpose: tasks whose deferral is over join the queue.
+-- Returns: how many.
+-- Raises: what a user's trigger raises; the caller logs it.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.promote_deferred(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  v_ids bigint[];
+begin
+  v_ids := async.deferred_tasks(in_now);
+  if v_ids is null then
+    return 0;
+  end if;
+  update async.task t set eligible_when = null where t.task_id = any (v_ids);
+  return cardinality(v_ids);
+end
+$function$;
+
+-- 70_leader/48_resolve_orphans
+-- Purpose: launched tasks of lost leaders, once every session that the registry knew at their target is gone: their
+--   outcome is unknown, so they fail, saying so, unless somebody had asked for another end.
+-- Returns: how many.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.resolve_orphans(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  c_unknown constant text := 'outcome unknown: the orchestrator was lost while the query ran';
+  v_orphan record;
+  v_request record;
+  v_applied record;
+  v_status async.finish_status_t;
+  v_error text;
+  v_duration interval;
+  v_seen bigint[];
+  v_resolved int := 0;
+begin
+  for v_orphan in
+    select o.* from pg_temp.leader_orphan o
+    where not exists (select from pg_temp.leader_fence f where f.target = o.target)
+      and not exists (select from pg_temp.leader_parked p where p.task_id = o.task_id and p.until > in_now)
+    order by o.task_id
+    limit 500
+  loop
+    v_status := null;
+    v_error := c_unknown;
+    v_duration := null;
+    v_seen := '{}';
+    for v_request in select r.* from async.request r where r.task_id = v_orphan.task_id order by r.request_id loop
+      v_seen := v_seen || v_request.request_id;
+      if async.intention_replaces(v_status, v_request.status) then
+        v_status := v_request.status;
+        v_error := v_request.error_message;
+        v_duration := v_request.duration;
+      end if;
+    end loop;
+    -- Nobody confirmed the cancel: it may have come too late.
+    if v_status = 'CANCELED' then
+      v_error := concat_ws(E'\n', v_error, c_unknown);
+    end if;
+    if v_orphan.recorded then
+      update async.task t set tracked = false
+      where t.task_id = v_orphan.task_id and t.processed is not null and t.tracked;
+      perform async.release_pools(array[v_orphan.pool]);
+    else
+      select a.outcome, a.error into v_applied
+      from async.apply_events(
+        in_now, array[v_orphan.task_id], array[v_orphan.run], array['END_ERROR'::async.task_event_t],
+        array[v_status], array[v_error], array[v_duration], null) a;
+      continue when async.park(v_orphan.task_id, v_applied.outcome, v_applied.error, in_now);
+    end if;
+    delete from async.request r where r.request_id = any (v_seen);
+    delete from pg_temp.leader_orphan o where o.task_id = v_orphan.task_id;
+    v_resolved := v_resolved + 1;
+  end loop;
+  if v_resolved > 0 then
+    perform async.log_quiet('NOTICE', format('resolved %s tasks of a lost orchestrator', v_resolved));
+  end if;
+  return v_resolved;
+end
+$function$;
+
+-- 70_leader/50_refresh_lanes
+-- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How often depends on
+--   what it cost the last time (with dead rows that a held snapshot keeps, the way to a lane's head is long), so
+--   that it never takes more than a small share of the time.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refresh_lanes(in_now timestamptz)
+returns void
+language plpgsql
+as $function$
+declare
+  c_share constant float8 := 40;
+  v_began timestamptz := clock_timestamp();
+begin
+  update pg_temp.leader_lane l set exhausted = true where not l.exhausted;
+  insert into pg_temp.leader_lane as o (pool, target, pullable)
+  select d.pool, d.target, d.pullable from async.discover_lanes() d
+  on conflict (pool, target, pullable) do update
+  set exhausted = false, after_priority = -2147483648, after_entered = '-infinity', after_id = 0;
+  insert into pg_temp.leader_pool (pool, max_workers)
+  select distinct l.pool, async.pool_limit(l.pool)
+  from pg_temp.leader_lane l
+  where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
+  -- Not before the cost is a small share of the time.
+  perform set_config('pgasync.looked_at_lanes',
+    (clock_timestamp() + c_share * (clock_timestamp() - v_began))::text, false);
+end
+$function$;
+
+-- 70_leader/51_write_claims
+-- Purpose: writes claims down, and takes into memory what the rows became: the slots that hold them, the pools'
+--   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
+--   that begin. Nothing is sent before this is committed.
+-- Returns: nothing.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.write_claims(
+  in_now timestamptz, in_ids bigint[], in_slots int[], in_runs int[], in_pools text[], in_targets text[],
+  in_priorities int[], in_entered timestamptz[], in_timeouts interval[]
+) returns void
+language plpgsql
+as $function$
+declare
+  v_claimed bigint[];
+begin
+  select array_agg(a.task_id) into v_claimed
+  from async.apply_events(
+    in_now, in_ids, null, array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]),
+    null, null, null, in_timeouts) a
+  where case when a.outcome = 'applied' then true
+    else async.park(a.task_id, a.outcome, a.error, in_now) and false end;
+  -- A trigger may have made something else of a claim; only what runs now is launched.
+  if async.has_user_triggers() then
+    v_claimed := array(
+      select c.task_id from async.claimed_rows(v_claimed) c
+      where c.run = in_runs[array_position(in_ids, c.task_id)]);
+  end if;
+
+  update pg_temp.leader_slot s
+  set state = 'claimed', task_id = c.task_id, run = c.run, pool = c.pool, since = in_now
+  from unnest(in_slots, in_ids, in_runs, in_pools) c(slot, task_id, run, pool)
+  where s.slot = c.slot and c.task_id = any (v_claimed);
+  update pg_temp.leader_pool p set taken = p.taken + n.claimed
+  from (
+    select c.pool, count(*)::int as claimed
+    from unnest(in_ids, in_pools) c(task_id, pool)
+    where c.task_id = any (v_claimed)
+    group by c.pool
+  ) n
+  where p.pool = n.pool;
+  -- Behind the last of the plan, written or not: who could not be written is parked.
+  update pg_temp.leader_lane l
+  set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
+  from (
+    select distinct on (c.pool, c.target) c.pool, c.target, c.priority, c.entered, c.task_id
+    from unnest(in_ids, in_pools, in_targets, in_priorities, in_entered)
+      with ordinality c(task_id, pool, target, priority, entered, place)
+    order by c.pool, c.target, c.place desc
+  ) n
+  where l.pool = n.pool and l.target = n.target and not l.pullable;
+end
+$function$;
+
+-- Purpose: those of the given tasks that run now.
+-- Returns: their ids, runs and places in the queue.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.claimed_rows(in_ids bigint[])
+returns table (task_id bigint, run int, pool text, target text, priority int, entered timestamptz)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select t.task_id, t.run, coalesce(t.concurrency_pool, t.target), t.target, t.priority, t.entered
+  from async.task t
+  where t.task_id = any (in_ids)
+    and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null;
+end
+$function$;
+
+-- 70_leader/52_claim_tasks
+-- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets want more
+--   sessions, and writes the claims down. What a client pulls is offered instead.
+-- Returns: how many were claimed or offered.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.claim_tasks(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  v_workers int;
+  v_default interval;
+  v_lanes record;
+  v_head record;
+  v_idle record;
+  v_at int;
+  v_ids bigint[] := '{}';
+  v_slots int[] := '{}';
+  v_runs int[] := '{}';
+  v_pools text[] := '{}';
+  v_targets text[] := '{}';
+  v_priorities int[] := '{}';
+  v_entered timestamptz[] := '{}';
+  v_timeouts interval[] := '{}';
+  v_wanted text[] := '{}';
+  v_offered bigint[] := '{}';
+begin
+  select c.workers, c.default_timeout into v_workers, v_default from async.control c;
+  v_workers := greatest(v_workers
+    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null)
+    -- What a lost leader launched may still run, as far as its targets are concerned.
+    - (select count(*)::int from pg_temp.leader_orphan o), 0);
+  update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
+
+  select
+    array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
+    array_agg(l.after_priority) as priorities, array_agg(l.after_entered) as entered,
+    array_agg(l.after_id) as ids, array_agg(p.max_workers - p.taken) as free,
+    -- A target that takes no further session goes on with those that it has.
+    array_agg(case when t.health <> 'ok' then i.idle end) as heads_max,
+    array_agg(t.default_timeout) as timeouts
+  into v_lanes
+  from pg_temp.leader_lane l
+  join pg_temp.leader_pool p on p.pool = l.pool
+  join pg_temp.leader_target t on t.target = l.target
+  left join (
+    select s.target, count(*)::int as idle
+    from pg_temp.leader_slot s
+    where s.state in ('idle', 'cleaning')
+    group by s.target
+  ) i on i.target = l.target
+  where not l.exhausted and p.taken < p.max_workers
+    and case
+      when l.pullable then p.offers_held_until <= in_now
+      else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
+    end;
+  if v_lanes.pools is null then
+    return 0;
+  end if;
+
+  v_idle := async.find_idle_sessions(v_lanes.targets);
+  for v_head in
+    select p.*
+    from async.plan_claims(
+      v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
+      v_lanes.free, v_lanes.heads_max, v_workers,
+      array(select k.task_id from pg_temp.leader_parked k where k.until > in_now), in_now) p
+  loop
+    if v_head.pullable then
+      v_offered := v_offered || v_head.task_id;
+      continue;
+    end if;
+    v_at := array_position(v_idle.targets, v_head.target);
+    if v_at is null then
+      v_wanted := v_wanted || v_head.target;
+      continue;
+    end if;
+    v_idle.targets[v_at] := null;
+    v_ids := v_ids || v_head.task_id;
+    v_slots := v_slots || v_idle.slots[v_at];
+    v_runs := v_runs || v_head.run + 1;
+    v_pools := v_pools || v_head.pool;
+    v_targets := v_targets || v_head.target;
+    v_priorities := v_priorities || v_head.priority;
+    v_entered := v_entered || v_head.entered;
+    v_timeouts := v_timeouts
+      || coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default);
+  end loop;
+
+  if v_wanted <> '{}' then
+    update pg_temp.leader_target t set wanted = n.wanted
+    from (select w.target, count(*)::int as wanted from unnest(v_wanted) w(target) group by w.target) n
+    where t.target = n.target;
+  end if;
+  if v_ids <> '{}' then
+    perform async.write_claims(
+      in_now, v_ids, v_slots, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
+  end if;
+  if v_offered <> '{}' then
+    perform async.write_offers(in_now, v_offered);
+  end if;
+  return cardinality(v_ids) + cardinality(v_offered);
+end
+$function$;
+
+-- 70_leader/53_write_offers
+-- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it is taken and
+--   finished, or withdrawn.
+-- Returns: nothing.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.write_offers(in_now timestamptz, in_ids bigint[])
+returns void
+language plpgsql
+as $function$
+begin
+  with offered as (
+    insert into async.offer (task_id, target, pool, priority, entered, timeout)
+    select t.task_id, t.target, coalesce(t.concurrency_pool, t.target), t.priority, t.entered,
+      coalesce(g.default_timeout, c.default_timeout)
+    from async.apply_events(
+      in_now, in_ids, null, array_fill('OFFER'::async.task_event_t, array[cardinality(in_ids)]),
+      null, null, null, null) a
+    join async.task t on t.task_id = a.task_id
+    join async.target g on g.target = t.target
+    cross join async.control c
+    where not async.park(a.task_id, a.outcome, a.error, in_now) and a.outcome = 'applied'
+    on conflict (task_id) do nothing
+    returning pool
+  )
+  update pg_temp.leader_pool p set taken = p.taken + n.offered
+  from (select o.pool, count(*)::int as offered from offered o group by o.pool) n
+  where p.pool = n.pool;
+end
+$function$;
+
+-- 70_leader/54_yield_offers
+-- Purpose: offers that nobody takes give way: in a full pool in which queries wait, those older than a second are
+--   withdrawn, and the pool offers nothing for a while.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.offer and async.task that it changes; never waits for one.
+create or replace function async.yield_offers(in_now timestamptz)
+returns void
+language plpgsql
+as $function$
+declare
+  c_hold constant interval := '2 seconds';
+  v_ids bigint[];
+begin
+  select array_agg(o.task_id) into v_ids
+  from async.offer o
+  join pg_temp.leader_pool p on p.pool = o.pool
+  where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
+    and exists (select from pg_temp.leader_lane l
+      where l.pool = o.pool and not l.pullable and not l.exhausted);
+  if v_ids is null then
+    return;
+  end if;
+  v_ids := async.withdraw_offers(v_ids);
+  update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
+  where p.pool in (
+    select coalesce(t.concurrency_pool, t.target) from async.task t where t.task_id = any (v_ids));
+end
+$function$;
+
+-- 70_leader/55_rotate_marks
+-- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a sentinel of a new
+--   generation and the marks of every task that is launched now, all in one transaction.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: async.launch_mark exclusively, for a moment; gives up after 100 ms.
+create or replace function async.rotate_marks()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms'
+as $function$
+begin
+  begin
+    truncate async.launch_mark;
+  exception when lock_not_available then
+    null;
+  end;
+  update async.leader set generation = generation + 1;
+  insert into async.launch_mark (task_id, run, session_id)
+  select 0, l.generation, 0 from async.leader l
+  union all
+  select s.task_id, s.run, s.session_id
+  from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended', 'lost') and s.task_id is not null
+  union all
+  select o.task_id, o.run, 0 from pg_temp.leader_orphan o;
+  update pg_temp.leader_state set marks = 0;
+end
+$function$;
+
+-- 70_leader/56_mark_launches
+-- Purpose: notes durably enough which claimed tasks are about to be sent, and on which session: in an unlogged,
+--   append-only table whose sentinel says whether Postgres crashed since. Committed before anything is sent.
+-- Returns: how many were marked.
+-- Raises: nothing.
+-- Locks: none that anybody waits for.
+create or replace function async.mark_launches()
+returns int
+language plpgsql
+as $function$
+declare
+  v_marks int;
+begin
+  insert into async.launch_mark (task_id, run, session_id)
+  select s.task_id, s.run, s.session_id from pg_temp.leader_slot s where s.state = 'claimed';
+  get diagnostics v_marks = row_count;
+  return v_marks;
+end
+$function$;
+
+-- 70_leader/58_take_stock
+-- Purpose: what the last leader left: claims that were never sent go back to the queue at once; launched ones wait as
+--   orphans until their target is fenced; every session of an older epoch is to be ended; the pools are counted.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.take_stock()
+returns void
+language plpgsql
+as $function$
+declare
+  v_marks_hold bool;
+  v_back bigint[];
+  v_timeouts interval[];
+begin
+  insert into pg_temp.leader_fence (session_id, target)
+  select s.session_id, s.target from async.session s;
+  select exists (
+    select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+  into v_marks_hold from async.leader l;
+
+  insert into pg_temp.leader_orphan (task_id, run, target, pool)
+  select t.task_id, t.run, t.target, coalesce(t.concurrency_pool, t.target)
+  from async.running_rows() t
+  where not v_marks_hold
+    or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run);
+
+  select array_agg(t.task_id), array_agg(coalesce(g.default_timeout, c.default_timeout))
+  into v_back, v_timeouts
+  from async.running_rows() t
+  cross join async.control c
+  left join async.target g on g.target = t.target
+  where not exists (select from pg_temp.leader_orphan o where o.task_id = t.task_id);
+  if v_back is not null then
+    perform from async.apply_events(
+      clock_timestamp(), v_back, null,
+      array_fill('GIVE_BACK'::async.task_event_t, array[cardinality(v_back)]), null, null, null, v_timeouts);
+    perform async.log_quiet('NOTICE',
+      format('gave back %s tasks that a lost orchestrator had claimed but not sent', cardinality(v_back)));
+  end if;
+  perform async.rotate_marks();
+  perform async.recount_pools();
+end
+$function$;
+
+-- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whoever leads.
+-- Returns: the rows.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.running_rows()
+returns setof async.task
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select t.* from async.task t
+  where t.times_up is not null and t.processed is null
+    and t.yielded is null and t.consumed is not null and t.query is not null;
+end
+$function$;
+
+-- 70_leader/60_begin_lead
+-- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch, publishes the pid,
+--   and takes stock of what the last leader left.
+-- Returns: nothing.
+-- Raises: PA206 when this server cannot reach itself.
+-- Locks: the rows of async.control and async.leader.
+create or replace function async.begin_lead()
+returns void
+language plpgsql
+as $function$
+declare
+  v_epoch bigint;
+  v_error text;
+begin
+  select r.out_epoch into v_epoch from async.raise_epoch('sql') r;
+
+  perform async.create_leader_state();
+  perform async.make_all_due();
+  insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
+  select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
+    'application_name', format('pgasync/%s/%s/helper', l.server_id, l.epoch), 'connect_timeout', '3'))
+  from async.leader l;
+  perform async.close_stale_sessions();
+  perform async.refresh_configuration();
+  v_error := async.open_self_sessions();
+  if v_error is not null then
+    raise exception 'the orchestrator cannot connect to its own server: %', v_error
+      using errcode = 'PA206',
+        hint = 'Set a connection string that works from the server itself, with a password if one is asked for: '
+          'select async.configure(''{"control": {"self_connection_string": "host=localhost password=..."}}'')';
+  end if;
+  perform async.take_stock();
+  perform async.log_quiet('NOTICE', format('leading: SQL engine, epoch %s, pid %s', v_epoch, pg_backend_pid()));
+end
+$function$;
+
+-- 70_leader/62_publish
+-- Purpose: shows the leader's memory to the views: who runs what, and what each pool holds. Only what changed is
+--   written, so that an idle leader writes nothing.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.worker and async.concurrency_pool_tracker.
+create or replace function async.publish()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.worker w
+  where not exists (select from pg_temp.leader_slot s where s.slot = w.slot);
+  insert into async.worker as w (slot, name, target, task_id, running_since)
+  select s.slot, s.conn, s.target, s.task_id, case when s.task_id is not null then s.since end
+  from pg_temp.leader_slot s
+  on conflict (slot) do update
+  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
+      running_since = excluded.running_since
+  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+
+  delete from async.concurrency_pool_tracker k
+  where not exists (select from pg_temp.leader_pool p where p.pool = k.concurrency_pool);
+  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
+  select p.pool, p.taken, p.max_workers from pg_temp.leader_pool p
+  on conflict (concurrency_pool) do update
+  set workers = excluded.workers, max_workers = excluded.max_workers
+  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+end
+$function$;
+
+-- 70_leader/64_run_routines
+-- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same error once a minute) and
+--   skipped. They cannot commit.
+-- Returns: how many ran.
+-- Raises: nothing.
+-- Locks: whatever the routines lock. (No SET clause: the routines would inherit it.)
+create or replace function async.run_routines(_routine_type async.routine_type_t)
+returns int
+language plpgsql
+as $function$
+declare
+  v_routine text;
+  v_ran int := 0;
+  v_said text;
+begin
+  foreach v_routine in array coalesce((
+    select case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end
+    from async.control c), '{}')
+  loop
+    begin
+      execute 'call ' || async.routine_call(v_routine);
+      v_ran := v_ran + 1;
+    exception when assert_failure or others then
+      v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      perform from async.server_log l
+      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
+      if not found then
+        perform async.log_quiet('WARNING', v_said);
+      end if;
+    end;
+  end loop;
+  return v_ran;
+end
+$function$;
+
+-- 70_leader/66_fail_impatient
+-- Purpose: tasks that waited for a target that was down for longer than target_patience fail with the connection's
+--   error; so do tasks of targets that were deleted.
+-- Returns: how many.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.fail_impatient(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  v_lane record;
+  v_ids bigint[];
+  v_failed int := 0;
+begin
+  for v_lane in
+    -- A target that was configured a moment ago is not in the leader's memory yet.
+    select l.pool, l.target, g.target is null as unknown, t.last_error, c.target_patience
+    from pg_temp.leader_lane l
+    cross join async.control c
+    left join async.target g on g.target = l.target
+    left join pg_temp.leader_target t on t.target = l.target
+    where not l.exhausted and not l.pullable
+      and (g.target is null
+        or t.down_since <= in_now - c.target_patience
+          and not exists (select from pg_temp.leader_slot s
+            where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
+  loop
+    v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
+      case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
+      array(select p.task_id from pg_temp.leader_parked p where p.until > in_now));
+    continue when v_ids is null;
+    perform async.park(a.task_id, a.outcome, a.error, in_now)
+    from async.apply_events(
+      in_now, v_ids, null, array_fill('REQUEST'::async.task_event_t, array[cardinality(v_ids)]),
+      array_fill('FAILED'::async.finish_status_t, array[cardinality(v_ids)]),
+      array_fill(case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
+        else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
+          v_lane.last_error) end, array[cardinality(v_ids)]), null, null) a;
+    v_failed := v_failed + cardinality(v_ids);
+  end loop;
+  return v_failed;
+end
+$function$;
+
+-- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue first.
+-- Returns: their ids, at most 1000, null when there are none.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.waiting_tasks(
+  in_pool text, in_target text, in_before timestamptz, in_skip bigint[]
+) returns bigint[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  return (
+    select array_agg(w.task_id)
+    from (
+      select t.task_id from async.task t
+      where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
+        and t.consumed is null and t.processed is null and t.yielded is null
+        and t.eligible_when is null and t.query is not null
+        and t.entered <= in_before and t.task_id <> all (in_skip)
+      order by t.priority, t.entered, t.task_id
+      limit 1000
+    ) w);
+end
+$function$;
+
+-- 70_leader/68_maintain
+-- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never returns reports
+--   no statistics, so autovacuum does not see what the leader writes.
+-- Returns: nothing.
+-- Raises: what the users' foreign keys raise; the caller logs it.
+-- Locks: the rows that it deletes.
+create or replace function async.maintain(in_now timestamptz)
+returns void
+language plpgsql
+as $function$
+declare
+  c_rows_per_step constant int := 5000;
+  c_marks_max constant int := 50000;
+  v_control async.control;
+  v_state record;
+  v_last bigint;
+begin
+  select c.* into v_control from async.control c;
+  select l.* into v_state from pg_temp.leader_state l;
+
+  if v_state.history_after is null
+    and in_now > coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
+    update async.control set last_heavy_maintenance = in_now;
+    v_state.history_after := 0;
+  end if;
+  if v_state.history_after is not null then
+    v_last := async.delete_history(v_state.history_after, in_now - v_control.task_keep_duration, c_rows_per_step);
+    update pg_temp.leader_state set history_after = v_last, writes = writes + c_rows_per_step;
+  end if;
+
+  if in_now > coalesce(v_control.last_light_maintenance, '-infinity') + v_control.light_maintenance_sleep then
+    update async.control set last_light_maintenance = in_now;
+    delete from async.server_log l
+    where l.server_log = any (array(
+      select o.server_log from async.server_log o
+      where o.happened < in_now - v_control.task_keep_duration
+      order by o.happened, o.server_log
+      limit c_rows_per_step));
+    perform async.recount_pools();
+    delete from pg_temp.leader_parked p where p.until < in_now - interval '5 minutes';
+  end if;
+
+  if v_state.marks > c_marks_max then
+    perform async.rotate_marks();
+  end if;
+  if v_state.writes > 20000 and in_now > v_state.vacuum_at then
+    perform async.start_vacuum();
+  end if;
+end
+$function$;
+
+-- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
+-- Returns: the position that it came to; null at the end.
+-- Raises: what foreign keys raise.
+-- Locks: the rows that it deletes.
+create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
+returns bigint
+language plpgsql
+as $function$
+declare
+  v_ids bigint[];
+begin
+  v_ids := array(select t.task_id from async.task t where t.task_id > in_after order by t.task_id limit in_rows);
+  if cardinality(v_ids) = 0 then
+    return null;
+  end if;
+  delete from async.task t
+  where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+  return v_ids[cardinality(v_ids)];
+end
+$function$;
+
+-- 70_leader/69_due_stages
+-- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests that were committed
+--   before the results were seen; what need not be looked at some hundred times a second is looked at less often.
+-- Returns: their names.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.due_stages(in_all bool, in_routines bool, in_claiming bool, in_now timestamptz)
+returns text[]
+language plpgsql
+as $function$
+declare
+  v_sweep constant bool := async.is_due('swept', '10 milliseconds', in_now) or in_all;
+  v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
+  v_patience constant bool := v_sweep and async.is_due('lost_patience', '500 milliseconds', in_now) or in_all;
+  v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
+begin
+  return
+    case when v_configure then '{configure}'::text[] else '{}' end
+    || '{reap,requests}'::text[]
+    || case when v_patience then '{broken}'::text[] else '{}' end
+    || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
+    || case when in_routines then '{routines}'::text[] else '{}' end
+    || case when in_all or async.is_due('looked_at_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
+    || case when in_claiming then '{claim}'::text[] else '{}' end
+    || case when v_patience then '{patience}'::text[] else '{}' end
+    || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
+end
+$function$;
+
+-- 70_leader/70_run_stages
+-- Purpose: the deciding half of a cycle, in one transaction: takes in what came, heeds requests and deadlines,
+--   records, and claims what runs next. Each stage is on its own: one that raises is logged, and the next goes on.
+-- Returns: how much was done, and whether a cancel came.
+-- Raises: nothing.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.run_stages(out did int, out cancelled bool)
+language plpgsql
+as $function$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_state record;
+  v_stage text;
+begin
+  did := 0;
+  cancelled := false;
+  select l.stop, l.manual, l.epoch, c.enabled, c.paused, c.loop_routines, g.resign_epoch
+  into v_state
+  from pg_temp.leader_state l cross join async.control c cross join async.leader g;
+  if v_state.stop is null and (not v_state.enabled or v_state.resign_epoch >= v_state.epoch) then
+    v_state.stop := case when v_state.enabled then 'asked to by a forced takeover' else 'disabled' end;
+    update pg_temp.leader_state set stop = v_state.stop;
+  end if;
+  foreach v_stage in array async.due_stages(
+    v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
+    v_state.stop is null and not v_state.paused, v_now)
+  loop
+    begin
+      case v_stage
+        when 'reap' then did := did + async.reap_sessions();
+        when 'requests' then did := did + async.apply_requests(v_now);
+        when 'record' then did := did + async.record_results(v_now);
+        when 'claim' then did := did + async.claim_tasks(v_now);
+        when 'lanes' then perform async.refresh_lanes(v_now);
+        when 'routines' then perform async.run_routines('LOOP');
+        when 'configure' then perform async.refresh_configuration();
+        when 'deadlines' then did := did + async.enforce_deadlines(v_now);
+        when 'helpers' then did := did + async.run_helpers();
+        when 'orphans' then did := did + async.resolve_orphans(v_now);
+        when 'promote' then did := did + async.promote_deferred(v_now);
+        when 'offers' then perform async.yield_offers(v_now);
+        when 'broken' then did := did + async.find_broken_sessions();
+        when 'patience' then did := did + async.fail_impatient(v_now);
+        when 'publish' then perform async.publish();
+        when 'maintain' then perform async.maintain(v_now);
+      end case;
+    exception
+      when query_canceled then
+        cancelled := true;
+        perform async.doubt_answers(v_stage);
+      when assert_failure or others then
+        perform async.log_quiet('ERROR', format('stage %s: %s (%s)', v_stage, sqlerrm, sqlstate))
+        where async.is_due('logged_' || v_stage, '10 seconds', v_now);
+        perform async.doubt_answers(v_stage);
+    end;
+  end loop;
+end
+$function$;
+
+-- 70_leader/72_serve_latch
+-- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
+-- Returns: that number (0: nobody ever did).
+-- Raises: nothing.
+-- Locks: none: sequences are not transactional, so a waiting caller need not commit.
+create or replace function async.latch_number()
+returns bigint
+language plpgsql
+as $function$
+begin
+  return (
+    select case when r.is_called then r.last_value else 0 end from async.latch_requested r);
+end
+$function$;
+
+-- Purpose: says that a cycle that began after the given number was asked for has ended.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.serve_latch(in_number bigint)
+returns void
+language plpgsql
+as $function$
+begin
+  perform setval('async.latch_served', in_number) from async.latch_served s where s.last_value < in_number;
+end
+$function$;
+
+-- 70_leader/80_cycle
+-- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode a test or a person
+--   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
+--   while queries run, up to idle_sleep when none does.
+-- Returns: when something was done last.
+-- Raises: PA207 in a session that does not lead.
+-- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+create or replace procedure async.cycle(
+  inout _last_did_stuff timestamptz default null,
+  inout _show_message bool default null
+)
+language plpgsql
+as $procedure$
+declare
+  v_latch bigint;
+  v_did int;
+  v_cancelled bool;
+  v_claimed bool;
+  v_opened int := 0;
+begin
+  if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
+    raise exception 'this session does not lead'
+      using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
+  end if;
+  v_latch := async.latch_number();
+  begin
+    select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;
+  exception when query_canceled then
+    v_did := 0;
+    v_cancelled := true;
+  end;
+  commit;
+
+  v_claimed := exists (select from pg_temp.leader_slot s where s.state = 'claimed');
+  if v_claimed then
+    begin
+      perform async.mark_launches();
+    exception when query_canceled then
+      v_cancelled := true;
+      v_claimed := false;
+    end;
+    commit;
+  end if;
+  begin
+    if v_claimed then
+      perform async.send_launches();
+    end if;
+    if exists (select from pg_temp.leader_target t where t.wanted > 0) then
+      v_opened := async.open_wanted_sessions();
+    end if;
+    perform async.serve_latch(v_latch);
+  exception when query_canceled then
+    v_cancelled := true;
+    perform async.doubt_launches();
+  end;
+  if v_did + v_opened > 0 and _last_did_stuff is not null and not v_cancelled then
+    -- What was sent is in memory alone and is committed with the next cycle's first half.
+    _last_did_stuff := clock_timestamp();
+    return;
+  end if;
+  commit;
+  begin
+    if _last_did_stuff is not null then
+      perform async.await_work(_last_did_stuff);
+    end if;
+  exception when query_canceled then
+    v_cancelled := true;
+  end;
+  if v_cancelled then
+    update pg_temp.leader_state set stop = 'cancelled';
+    commit;
+  end if;
+end
+$procedure$;
+
+-- 70_leader/81_take_locks
+-- Purpose: tries to take both locks of a leader: the fixed one, and the one that advisory_mutex_id names. Never waits.
+-- Returns: true when this session holds both.
+-- Raises: nothing.
+-- Locks: the two advisory locks, for the session.
+create or replace function async.take_locks()
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_mutex bigint := (select c.advisory_mutex_id from async.control c);
+begin
+  perform async.release_locks();
+  if not pg_try_advisory_lock(async.lock_class(), 1) then
+    return false;
+  end if;
+  if not pg_try_advisory_lock(v_mutex) then
+    perform pg_advisory_unlock(async.lock_class(), 1);
+    return false;
+  end if;
+  return true;
+end
+$function$;
+
+-- Purpose: gives up the leader's locks, however often this session holds them and whatever advisory_mutex_id was when
+--   it took them.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: releases the two advisory locks.
+create or replace function async.release_locks()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_held int;
+  v_mutex bigint := (select c.advisory_mutex_id from async.control c);
+begin
+  if not exists (
+    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2) then
+    return;
+  end if;
+  perform pg_advisory_unlock(async.lock_class(), 1);
+  perform pg_advisory_unlock(coalesce(nullif(current_setting('pgasync.mutex', true), '')::bigint, v_mutex));
+end
+$function$;
+
+-- Purpose: the backend that leads in this database.
+-- Returns: its pid, null when nobody leads.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.leader_pid()
+returns int
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select l.pid from pg_locks l
+    where l.locktype = 'advisory' and l.granted and l.classid = async.lock_class()::oid and l.objid = 1
+      and l.objsubid = 2
+      and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+end
+$function$;
+
+-- 70_leader/82_check_main
+-- Purpose: refuses to lead where it could not work: in the session of somebody else than the owner; warns of settings
+--   that would end it.
+-- Returns: nothing.
+-- Raises: PA209 to who does not own the schema.
+-- Locks: none.
+create or replace function async.check_main()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if not pg_has_role((select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage') then
+    raise exception 'only the owner of the schema async may run the orchestrator, % is not', current_user
+      using errcode = 'PA209', hint = 'Connect as the owner, or set role to it';
+  end if;
+  if current_setting('statement_timeout') <> '0' then
+    raise warning 'statement_timeout is %: it will end the orchestrator', current_setting('statement_timeout')
+      using hint = 'set statement_timeout = 0, then call async.main()';
+  end if;
+end
+$function$;
+
+-- Purpose: who leads, in a sentence.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.describe_leader()
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(
+    format('another orchestrator leads: pid %s', async.leader_pid()),
+    format('advisory lock %s is held by somebody else: choose another advisory_mutex_id', c.advisory_mutex_id))
+  from async.control c
+$function$;
+
+-- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no long waits for locks,
+--   fresh snapshots, quiet under pg_cron.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.prepare_session()
+returns void
+language plpgsql
+as $function$
+begin
+  perform set_config('jit', 'off', false);
+  perform set_config('lock_timeout', '100ms', false);
+  perform set_config('default_transaction_isolation', 'read committed', false);
+  perform set_config('idle_in_transaction_session_timeout', '0', false);
+  if exists (select from pg_stat_get_activity(pg_backend_pid()) a where a.application_name like 'pg\_cron%') then
+    perform set_config('client_min_messages', 'warning', false);
+  end if;
+end
+$function$;
+
+-- 70_leader/83_grace_ends
+-- Purpose: until when an unforced successor leaves the lead to a lost leader of another process, whose connection may
+--   come back; one that said goodbye, or that lived in a backend, does not come back.
+-- Returns: timestamptz.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.grace_ends()
+returns timestamptz
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select clock_timestamp()
+    + coalesce((select c.takeover_grace from async.leader l where not l.goodbye and l.engine <> 'sql'), '0')
+  from async.control c
+$function$;
+
+-- 70_leader/85_take_over
+-- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign, waits, then
+--   terminates it.
+-- Returns: when this session holds the locks.
+-- Raises: PA208 when it cannot be removed.
+-- Locks: the leader's advisory locks in the end.
+create or replace procedure async.take_over()
+language plpgsql
+as $procedure$
+declare
+  c_ask_seconds constant float8 := 25;
+  c_terminate_seconds constant float8 := 10;
+  v_pid int := async.leader_pid();
+  v_until timestamptz;
+  v_terminated bool;
+begin
+  if v_pid is null then
+    if async.take_locks() then
+      return;
+    end if;
+    raise exception '%', async.describe_leader() using errcode = 'PA208';
+  end if;
+  update async.leader set resign_epoch = epoch;
+  perform async.log_quiet('NOTICE', format('pid %s asks orchestrator pid %s to resign', pg_backend_pid(), v_pid));
+  perform pg_notify('async_wake', '');
+  commit;
+  v_until := clock_timestamp() + c_ask_seconds * interval '1 second';
+  while clock_timestamp() < v_until loop
+    if async.take_locks() then
+      return;
+    end if;
+    commit;
+    -- One that sits in a console between two commands does not hear.
+    exit when exists (select from pg_stat_activity a where a.pid = v_pid and a.state = 'idle'
+      and a.state_change < clock_timestamp() - interval '2 seconds');
+    perform pg_sleep(0.1);
+  end loop;
+  begin
+    v_terminated := pg_terminate_backend(v_pid);
+  exception when insufficient_privilege then
+    raise exception 'orchestrator pid % does not resign, and % may not terminate it', v_pid, current_user
+      using errcode = 'PA208', hint = 'Ask a member of its role, or of pg_signal_backend, to terminate it';
+  end;
+  perform async.log_quiet('WARNING', format('terminated orchestrator pid %s, which did not resign', v_pid));
+  commit;
+  v_until := clock_timestamp() + c_terminate_seconds * interval '1 second';
+  while clock_timestamp() < v_until loop
+    if async.take_locks() then
+      return;
+    end if;
+    commit;
+    perform pg_sleep(0.1);
+  end loop;
+  raise exception 'orchestrator pid % was terminated but still holds its lock', v_pid
+    using errcode = 'PA208', hint = 'Its host may be stopped; look at pg_stat_activity';
+end
+$procedure$;
+
+-- 70_leader/86_end_lead
+-- Purpose: says goodbye: closes every session, publishes that nobody leads, gives up the locks. Sessions that still
+--   run a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.control and async.leader.
+create or replace function async.end_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.drop_slot_session(s.slot)
+  from pg_temp.leader_slot s where s.state in ('idle', 'cleaning', 'identifying');
+  perform async.publish();
+  update async.worker set task_id = null, running_since = null where task_id is not null;
+  perform async.close_stale_sessions();
+  update async.leader set goodbye = not exists (select from async.session);
+  update async.control set pid = null, running_since = null;
+  perform async.log_quiet('NOTICE', format('stopped leading: %s', l.stop)) from pg_temp.leader_state l;
+end
+$function$;
+
+-- 70_leader/88_stop_launched
+-- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is confirmed, waits in
+--   the queue for the next leader.
+-- Returns: how many queries still run.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.stop_launched()
+returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.intend(s.slot, clock_timestamp(), 'PAUSED', null, null)
+  from pg_temp.leader_slot s where s.state = 'running' and s.intention is null;
+  return (select count(*)::int from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'));
+end
+$function$;
+
+-- 70_leader/90_main
+-- Purpose: the orchestrator: leads until it is cancelled, disabled or asked to resign. With _force it takes over from
+--   whoever leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
+--   and returns; async.cycle() then runs one round.
+-- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is false.
+-- Raises: PA206 when this server cannot reach itself; PA208 when the one who leads cannot be removed; PA209 to who
+--   does not own the schema.
+-- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and commit.)
+create or replace procedure async.main(
+  _force bool default false,
+  _manual_mode bool default false
+)
+language plpgsql
+as $procedure$
+declare
+  c_drain_seconds constant float8 := 10;
+  c_stop_seconds constant float8 := 10;
+  v_last timestamptz := clock_timestamp();
+  v_show bool := true;
+  v_until timestamptz;
+  v_left int;
+begin
+  perform async.check_main();
+  if not _force and not (select c.enabled from async.control c) then
+    raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
+    return;
+  end if;
+  -- A lost leader whose connection comes back soon goes on with what it runs; the SQL engine is its connection.
+  v_until := async.grace_ends();
+  while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
+    perform pg_sleep(0.2);
+    commit;
+  end loop;
+  if not async.take_locks() then
+    if not _force then
+      raise notice '%', async.describe_leader();
+      return;
+    end if;
+    call async.take_over();
+  end if;
+  perform set_config('pgasync.mutex', (select c.advisory_mutex_id::text from async.control c), false);
+  perform async.prepare_session();
+  commit;
+  perform async.begin_lead();
+  commit;
+  perform async.run_routines('STARTUP');
+  commit;
+  if _manual_mode then
+    update pg_temp.leader_state set manual = true;
+    raise notice 'prepared: call async.cycle() runs one round';
+    return;
+  end if;
+
+  loop
+    call async.cycle(v_last, v_show);
+    exit when (select l.stop is not null from pg_temp.leader_state l);
+  end loop;
+
+  -- Let what runs end, unless somebody is in a hurry; then pause the rest.
+  v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
+  while (select l.stop <> 'cancelled' from pg_temp.leader_state l) and clock_timestamp() < v_until
+    and exists (select from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'))
+  loop
+    call async.cycle(v_last, v_show);
+  end loop;
+  v_until := clock_timestamp() + c_stop_seconds * interval '1 second';
+  loop
+    v_left := async.stop_launched();
+    exit when v_left = 0 or clock_timestamp() > v_until;
+    call async.cycle(v_last, v_show);
+  end loop;
+  perform async.end_lead();
+  commit;
+  perform async.release_locks();
+end
+$procedure$;
+
+-- 70_leader/95_reinitialize_workers
+-- Purpose: applies a changed number of workers at once in the leader's session; elsewhere the leader notices by
+--   itself within a moment.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.reinitialize_workers()
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if to_regclass('pg_temp.leader_slot') is not null and async.is_leader() then
+    perform async.refresh_configuration();
+  else
+    perform async.wake_leader();
+  end if;
+end
+$function$;
+
+-- 70_leader/97_adopt
+-- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a server of its own. It
+--   gets a new id and forgets the sessions in its registry, which are the original's; what was running in the
+--   original when the copy was made will fail here, its outcome unknown.
+-- Returns: the new id.
+-- Raises: PA211 while an orchestrator leads.
+-- Locks: the row of async.leader.
+create or replace function async.adopt()
+returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_id text;
+begin
+  if async.leader_pid() is not null then
+    raise exception 'orchestrator pid % leads in this database', async.leader_pid()
+      using errcode = 'PA211', hint = 'Stop it first: update async.control set enabled = false';
+  end if;
+  delete from async.session;
+  update async.leader l set server_id = left(md5(random()::text || clock_timestamp()::text), 12)
+  returning l.server_id into v_id;
+  return v_id;
+end
+$function$;
+
+-- 75_lead/10_raise_epoch
+-- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
+--   the epoch, publishes the pid.
+-- Returns: the epoch, the server's id, and whether the leader before said goodbye.
+-- Raises: nothing.
+-- Locks: the rows of async.control and async.leader.
+create or replace function async.raise_epoch(
+  in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_system text := '0';
+begin
+  begin
+    select s.system_identifier::text into v_system from pg_control_system() s;
+  exception when insufficient_privilege then
+    null;
+  end;
+  insert into async.leader (server_id, system_identifier, database_oid)
+  select '', '', 0 where not exists (select from async.leader);
+  -- A dump that was restored elsewhere is another server: sessions of the old one are none of its business.
+  update async.leader l
+  set server_id = left(md5(random()::text || clock_timestamp()::text), 12), system_identifier = v_system,
+      database_oid = (select d.oid from pg_database d where d.datname = current_database())
+  where (l.system_identifier, l.database_oid) is distinct from
+    (v_system, (select d.oid from pg_database d where d.datname = current_database()));
+  if found then
+    delete from async.session;
+  end if;
+  select l.goodbye into out_goodbye from async.leader l;
+  update async.leader l set epoch = l.epoch + 1, engine = in_engine, goodbye = false, resign_epoch = null
+  returning l.epoch, l.server_id into out_epoch, out_server_id;
+  update async.control c set pid = pg_backend_pid(), running_since = clock_timestamp(), enabled = true;
+end
+$function$;
+
+-- 75_lead/15_lead_rows
+-- Purpose: tasks as a leader in another process has to know them, without their texts.
+-- Returns: the rows that exist.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lead_rows(in_ids bigint[])
+returns table (
+  task_id bigint, priority int, entered timestamptz, pool text, target text, client_pulled bool,
+  asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
+  processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
+  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select
+    t.task_id, t.priority, t.entered, coalesce(t.concurrency_pool, t.target), t.target, t.query is null,
+    coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
+    t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
+    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0)
+  from async.task t
+  where t.task_id = any (in_ids);
+end
+$function$;
+
+-- 75_lead/20_lead_stock
+-- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a slot, and of those
+--   that run, whether they were launched. Without the marks' sentinel every claimed task counts as launched.
+-- Returns: the tasks' ids and whether they were launched.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lead_stock()
+returns table (task_id bigint, launched bool)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+#variable_conflict use_column
+declare
+  v_marks_hold bool;
+begin
+  select exists (select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+  into v_marks_hold from async.leader l;
+  return query
+  select t.task_id,
+    not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
+  from async.running_rows() t;
+  return query
+  select k.task_id, false from async.resting_tasks() k;
+  -- Over, and the session that ran them was not known to be gone.
+  return query
+  select distinct t.task_id, true
+  from async.launch_mark m
+  join async.task t on t.task_id = m.task_id and t.run = m.run
+  where t.processed is not null and t.tracked;
+end
+$function$;
+
+-- Purpose: unfinished tasks that hold a slot and run no query: yielded, pulled, offered.
+-- Returns: their ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.resting_tasks()
+returns table (task_id bigint)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select t.task_id from async.task t
+  where (t.times_up is not null or t.yielded is not null) and t.processed is null
+    and (t.yielded is not null or t.consumed is not null and t.query is null) and t.tracked
+  union
+  select o.task_id from async.offer o;
+end
+$function$;
+
+-- 75_lead/25_lead_marks
+-- Purpose: starts the launch marks anew, for a leader in another process: truncates them (unless a reader is in the
+--   way), writes a sentinel of a new generation and the marks of the given tasks, all in one transaction.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: async.launch_mark exclusively, for a moment; gives up after 100 ms.
+create or replace function async.lead_rotate_marks(in_ids bigint[])
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '100ms'
+as $function$
+declare
+  v_ids bigint[];
+  v_runs bigint[];
+  v_sessions bigint[];
+begin
+  select array_agg(r.task_id), array_agg(r.run), array_agg(coalesce((
+    select max(m.session_id) from async.launch_mark m where m.task_id = r.task_id and m.run = r.run), 0))
+  into v_ids, v_runs, v_sessions
+  from async.lead_rows(in_ids) r;
+  begin
+    truncate async.launch_mark;
+  exception when lock_not_available then
+    null;
+  end;
+  update async.leader set generation = generation + 1;
+  insert into async.launch_mark (task_id, run, session_id)
+  select 0, l.generation, 0 from async.leader l
+  union all
+  select k.task_id, k.run, k.session_id from unnest(v_ids, v_runs, v_sessions) as k(task_id, run, session_id);
+end
+$function$;
+
+-- Purpose: notes which claimed tasks are about to be sent, and on which session; hands out their texts. Committed
+--   before anything is sent.
+-- Returns: the texts of those that are on the run that is marked; null where somebody took the query away.
+-- Raises: nothing.
+-- Locks: none that anybody waits for.
+create or replace function async.lead_mark(in_ids bigint[], in_runs int[], in_sessions bigint[])
+returns table (task_id bigint, query text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+#variable_conflict use_column
+begin
+  insert into async.launch_mark (task_id, run, session_id)
+  select m.task_id, m.run, m.session_id from unnest(in_ids, in_runs, in_sessions) as m(task_id, run, session_id);
+  return query
+  select t.task_id, t.query
+  from unnest(in_ids, in_runs) as m(task_id, run)
+  join async.task t on t.task_id = m.task_id and t.run = m.run;
+end
+$function$;
+
+-- 75_lead/30_lead_claim
+-- Purpose: writes claims down for a leader in another process.
+-- Returns: one row a task: what apply_events says of it; 'rejected' also where a trigger made something else of it.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_claim(
+  in_now timestamptz, in_ids bigint[], in_runs int[], in_timeouts interval[]
+) returns table (out_task_id bigint, out_outcome text, out_error text)
+language plpgsql
+as $function$
+declare
+  v_ids bigint[];
+  v_outcomes text[];
+  v_errors text[];
+  v_running bigint[];
+begin
+  if not async.has_user_triggers() then
+    return query
+    select a.task_id, a.outcome, a.error
+    from async.apply_events(in_now, in_ids, in_runs,
+      array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]), null, null, null, in_timeouts) a;
+    return;
+  end if;
+  select array_agg(a.task_id), array_agg(a.outcome), array_agg(a.error) into v_ids, v_outcomes, v_errors
+  from async.apply_events(in_now, in_ids, in_runs,
+    array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]), null, null, null, in_timeouts) a;
+  v_running := array(select c.task_id from async.claimed_rows(in_ids) c);
+  return query
+  select a.task_id,
+    case when a.outcome = 'applied' and a.task_id <> all (v_running) then 'rejected' else a.outcome end, a.error
+  from unnest(v_ids, v_outcomes, v_errors) as a(task_id, outcome, error);
+end
+$function$;
+
+-- Purpose: returns claims that were not launched.
+-- Returns: one row a task: what apply_events says of it.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_give_back(in_now timestamptz, in_ids bigint[], in_runs int[])
+returns table (out_task_id bigint, out_outcome text, out_error text)
+language plpgsql
+as $function$
+declare
+  v_timeouts interval[];
+begin
+  select array_agg(coalesce(g.default_timeout, c.default_timeout) order by i.place) into v_timeouts
+  from unnest(in_ids) with ordinality as i(task_id, place)
+  cross join async.control c
+  left join async.lead_rows(in_ids) r on r.task_id = i.task_id
+  left join async.target g on g.target = r.target;
+  return query
+  select a.task_id, a.outcome, a.error
+  from async.apply_events(in_now, in_ids, in_runs,
+    array_fill('GIVE_BACK'::async.task_event_t, array[cardinality(in_ids)]), null, null, null, v_timeouts) a;
+end
+$function$;
+
+-- 75_lead/40_lead_record
+-- Purpose: records what became of tasks, for a leader in another process, and deletes the requests that are settled by
+--   it. in_offered says which of them are held out to clients: their offers are taken back first.
+-- Returns: one row a task: what apply_events says of it, and whether the row has to be read back, since a trigger may
+--   have made something else of it.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_record(
+  in_now timestamptz,
+  in_ids bigint[],
+  in_runs int[],
+  in_events text[],
+  in_statuses text[],
+  in_errors text[],
+  in_durations interval[],
+  in_offered bigint[],
+  in_requests bigint[],
+  in_requests_of bigint[]
+) returns table (out_task_id bigint, out_outcome text, out_error text, out_read_back bool)
+language plpgsql
+as $function$
+declare
+  v_triggers constant bool := async.has_user_triggers();
+  v_unwritten bigint[] := '{}';
+begin
+  if in_offered <> '{}' then
+    perform async.withdraw_offers(in_offered);
+  end if;
+  for out_task_id, out_outcome, out_error in
+    select a.task_id, a.outcome, a.error
+    from async.apply_events(in_now, in_ids, in_runs, in_events::async.task_event_t[],
+      in_statuses::async.finish_status_t[], in_errors, in_durations, null) a
+  loop
+    -- Of a row that did not take the event a request stands, unless the task is over.
+    if out_outcome in ('locked', 'failed') or out_outcome = 'rejected'
+      and exists (select from async.lead_rows(array[out_task_id]) r where r.processed is null) then
+      v_unwritten := v_unwritten || out_task_id;
+    end if;
+    out_read_back := v_triggers or out_outcome = 'rejected';
+    return next;
+  end loop;
+  if in_requests <> '{}' then
+    delete from async.request r
+    where r.request_id = any (array(
+      select s.request_id from unnest(in_requests, in_requests_of) as s(request_id, task_id)
+      where s.task_id <> all (v_unwritten)));
+  end if;
+end
+$function$;
+
+-- Purpose: frees the slots of finished tasks whose sessions are known to be gone now.
+-- Returns: nothing.
+-- Raises: what triggers raise.
+-- Locks: the rows of async.task, as long as lock_timeout. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_release(in_ids bigint[], in_runs int[])
+returns void
+language plpgsql
+as $function$
+begin
+  update async.task t set tracked = false
+  from unnest(in_ids, in_runs) as i(task_id, run)
+  where t.task_id = i.task_id and t.run = i.run and t.processed is not null and t.tracked;
+end
+$function$;
+
+-- 75_lead/50_lead_offer
+-- Purpose: offers tasks to the clients that pull them, for a leader in another process.
+-- Returns: one row a task: what apply_events says of it.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_offer(in_now timestamptz, in_ids bigint[])
+returns table (out_task_id bigint, out_outcome text, out_error text)
+language plpgsql
+as $function$
+begin
+  for out_task_id, out_outcome, out_error in
+    select a.task_id, a.outcome, a.error
+    from async.apply_events(in_now, in_ids, null,
+      array_fill('OFFER'::async.task_event_t, array[cardinality(in_ids)]), null, null, null, null) a
+  loop
+    if out_outcome = 'applied' then
+      insert into async.offer (task_id, target, pool, priority, entered, timeout)
+      select r.task_id, r.target, r.pool, r.priority, r.entered, coalesce(g.default_timeout, c.default_timeout)
+      from async.lead_rows(array[out_task_id]) r
+      cross join async.control c
+      left join async.target g on g.target = r.target
+      on conflict (task_id) do nothing;
+    end if;
+    return next;
+  end loop;
+end
+$function$;
+
+-- 75_lead/60_lead_heads
+-- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel arrays; tasks
+--   of in_skip, rows that could not be written a moment ago, are left out.
+-- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lead_heads(
+  in_pools text[], in_targets text[], in_pullable bool[], in_limits int[], in_skip bigint[]
+) returns table (
+  lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
+  manual_timeout interval, times_up timestamptz, run int, text_bytes int
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select l.lane, h.*
+  from unnest(in_pools, in_targets, in_pullable, in_limits) with ordinality
+    as l(pool, target, pullable, heads_max, lane)
+  cross join lateral (
+    (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
+       t.manual_timeout, t.times_up, t.run, octet_length(t.query)
+     from async.task t
+     where not l.pullable
+       and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+       and t.consumed is null and t.processed is null and t.yielded is null
+       and t.eligible_when is null and t.query is not null
+       and t.task_id <> all (in_skip)
+     order by t.priority, t.entered, t.task_id
+     limit l.heads_max)
+    union all
+    (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
+       t.manual_timeout, t.times_up, t.run, 0
+     from async.task t
+     where l.pullable
+       and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+       and t.consumed is null and t.processed is null and t.yielded is null
+       and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+       and t.task_id <> all (in_skip)
+     order by t.priority, t.entered, t.task_id
+     limit l.heads_max)
+  ) h;
+end
+$function$;
+
+-- 75_lead/65_lead_sweep
+-- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which no query runs.
+-- Returns: the lanes that somebody joined, the overdue tasks, and when to look again: null when nothing is to come,
+--   in_now when there was more than one step's worth.
+-- Raises: what a user's trigger raises.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_sweep(
+  in_now timestamptz, in_limit int,
+  out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
+  out out_next timestamptz
+)
+language plpgsql
+as $function$
+declare
+  v_ids bigint[] := async.deferred_tasks(in_now);
+begin
+  if v_ids is not null then
+    update async.task t set eligible_when = null where t.task_id = any (v_ids);
+    select array_agg(l.pool), array_agg(l.target), array_agg(l.client_pulled)
+    into out_pools, out_targets, out_pullable
+    from (select distinct r.pool, r.target, r.client_pulled from async.lead_rows(v_ids) r) l;
+  end if;
+  select d.out_overdue, d.out_next into out_overdue, out_next from async.due_resting_tasks(in_now, in_limit) d;
+  if cardinality(out_overdue) >= in_limit or cardinality(v_ids) >= 5000 then
+    out_next := in_now;
+  end if;
+end
+$function$;
+
+-- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back from a deferral.
+-- Returns: their ids, and that time.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.due_resting_tasks(
+  in_now timestamptz, in_limit int, out out_overdue bigint[], out out_next timestamptz
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  out_overdue := array(
+    select t.task_id from async.task t
+    where (t.times_up is not null or t.yielded is not null) and t.processed is null
+      and t.times_up <= in_now
+      and (t.consumed is null or t.yielded is not null or t.query is null)
+    order by t.times_up, t.task_id
+    limit in_limit);
+  out_next := least(
+    (select t.times_up from async.task t
+     where (t.times_up is not null or t.yielded is not null) and t.processed is null
+       and t.times_up > in_now and t.times_up < 'infinity'
+       and (t.consumed is null or t.yielded is not null or t.query is null)
+     order by t.times_up
+     limit 1),
+    (select t.eligible_when from async.task t
+     where t.eligible_when is not null and t.processed is null
+       and t.eligible_when > in_now and t.consumed is null and t.yielded is null
+     order by t.eligible_when
+     limit 1));
+end
+$function$;
+
+-- 75_lead/70_lead_publish
+-- Purpose: shows to the views what a leader in another process knows: who runs what, and what each pool holds. Only what
+--   changed is written.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.worker and async.concurrency_pool_tracker.
+create or replace function async.lead_publish(
+  in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
+  in_pools text[], in_taken int[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.worker w where w.slot > in_workers and w.slot <> all (in_slots);
+  insert into async.worker as w (slot, name, target, task_id, running_since)
+  select n.slot, 'pgasync_slot_' || n.slot, b.target, b.task_id, b.since
+  from (select generate_series(1, in_workers) union select unnest(in_slots)) as n(slot)
+  left join unnest(in_slots, in_targets, in_tasks, in_since) as b(slot, target, task_id, since) on b.slot = n.slot
+  on conflict (slot) do update
+  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
+      running_since = excluded.running_since
+  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+
+  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
+  select p.pool, p.taken, async.pool_limit(p.pool) from unnest(in_pools, in_taken) as p(pool, taken)
+  on conflict (concurrency_pool) do update
+  set workers = excluded.workers, max_workers = excluded.max_workers
+  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+  update async.concurrency_pool_tracker k set workers = 0
+  where k.workers <> 0 and k.concurrency_pool <> all (in_pools);
+end
+$function$;
+
+-- 75_lead/80_lead_maintain
+-- Purpose: one bounded step of keeping history and log short, for a leader in another process.
+-- Returns: whether there is more to do at once, where the next step goes on (null: nowhere), and how many rows of
+--   async.task may have gone.
+-- Raises: what the users' foreign keys raise.
+-- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
+create or replace function async.lead_maintain(
+  in_now timestamptz, in_after bigint, out out_after bigint, out out_rows int
+)
+language plpgsql
+as $function$
+declare
+  c_rows_per_step constant int := 5000;
+  v_control async.control;
+begin
+  select c.* into v_control from async.control c;
+  out_after := in_after;
+  out_rows := 0;
+  if out_after is null
+    and in_now > coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
+    update async.control set last_heavy_maintenance = in_now;
+    out_after := 0;
+  end if;
+  if out_after is not null then
+    out_after := async.delete_history(out_after, in_now - v_control.task_keep_duration, c_rows_per_step);
+    out_rows := c_rows_per_step;
+  end if;
+  if in_now > coalesce(v_control.last_light_maintenance, '-infinity') + v_control.light_maintenance_sleep then
+    update async.control set last_light_maintenance = in_now;
+    delete from async.server_log l
+    where l.server_log = any (array(
+      select o.server_log from async.server_log o
+      where o.happened < in_now - v_control.task_keep_duration
+      order by o.happened, o.server_log
+      limit c_rows_per_step));
+  end if;
+end
+$function$;
+
+-- 75_lead/90_lead_goodbye
+-- Purpose: says goodbye for a leader in another process: nobody leads, nobody runs anything. Sessions that may still run
+--   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.control and async.leader.
+create or replace function async.lead_goodbye(in_why text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update async.worker set task_id = null, running_since = null where task_id is not null;
+  update async.leader set goodbye = not exists (select from async.session);
+  update async.control set pid = null, running_since = null;
+  perform async.log_quiet('NOTICE', format('stopped leading: %s', in_why));
+end
+$function$;
+
+-- 75_lead/95_touched
+-- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a trigger changed
+--   behind its back. The SQL engine reads them by itself.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_touched(in_ids bigint[])
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_seen text := current_setting('pgasync.touched', true);
+begin
+  -- A setting, and no table: what a transaction that rolls back noted is forgotten with it.
+  if cardinality(in_ids) > 0 and to_regclass('pg_temp.leader_state') is null then
+    perform set_config('pgasync.touched', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
+  end if;
+end
+$function$;
+
+-- Purpose: hands out what was noted, and forgets it.
+-- Returns: the tasks' ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.take_touched()
+returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_seen text := current_setting('pgasync.touched', true);
+begin
+  if coalesce(v_seen, '') = '' then
+    return '{}';
+  end if;
+  perform set_config('pgasync.touched', '', false);
+  return array(select distinct i::bigint from unnest(string_to_array(v_seen, ',')) i);
+end
+$function$;
+
+-- 80_views/10_v_target
+-- Every target, without passwords, and how many workers it has at work.
+create or replace view async.v_target as
+select
+  t.target,
+  t.max_concurrency,
+  async.mask_connection_string(t.connection_string) as connection_string,
+  t.asynchronous_finish,
+  t.default_timeout,
+  t.concurrency_track_yielded,
+  (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
+  t.session_reset,
+  t.retired
+from async.target t
+order by t.target;
+
+-- 80_views/20_v_unfinished_task
+-- Every task that has not finished. Each branch is one that a partial index answers (the same predicates as
+-- there), so that the cost does not grow with the history; together they miss none and give none twice.
+create or replace view async.v_unfinished_task as
+  select t.*
+  from async.task t
+  where t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is not null
+union all
+  select t.*
+  from async.task t
+  where t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+union all
+  -- Offered to clients, and not taken yet.
+  select t.*
+  from async.offer o
+  cross join lateral (
+    select l.*
+    from async.task l
+    where l.task_id = o.task_id
+      and l.consumed is null and l.processed is null and l.yielded is null
+      and l.eligible_when is null and l.query is null and l.tracked
+    -- Keeps the planner from turning this into a scan of all tasks.
+    offset 0
+  ) t
+union all
+  select t.*
+  from async.task t
+  where t.eligible_when is not null and t.processed is null
+union all
+  select t.*
+  from async.task t
+  where (t.times_up is not null or t.yielded is not null) and t.processed is null
+    and t.eligible_when is null and (t.consumed is not null or t.yielded is not null);
+
+-- 80_views/30_v_target_status
+-- How busy each target is. The misspelt names are what scripts of old read.
+create or replace view async.v_target_status as
+select
+  t.target,
+  coalesce(e.day, 0) as tasks_entered_24h,
+  coalesce(e.hour, 0) as tasks_entered_1h,
+  coalesce(e.minute, 0) as tasks_entered_1m,
+  coalesce(u.pending, 0) as tasks_pending,
+  coalesce(u.running, 0) as tasks_running,
+  coalesce(u.yielded, 0) as tasks_yielded,
+  coalesce(p.workers, 0) as concurency_assigned_workers,
+  coalesce(u.elsewhere, 0) as concurrency_external_pool,
+  async.pool_limit(t.target) as concurency_max_workers
+from async.target t
+left join (
+  select
+    r.target,
+    count(*) as day,
+    count(*) filter (where r.entered >= now() - interval '1 hour') as hour,
+    count(*) filter (where r.entered >= now() - interval '1 minute') as minute
+  from async.task r
+  where r.entered >= now() - interval '1 day'
+  group by r.target
+) e on e.target = t.target
+left join (
+  select
+    r.target,
+    count(*) filter (where r.yielded is null and r.consumed is null) as pending,
+    count(*) filter (where r.yielded is null and r.consumed is not null) as running,
+    count(*) filter (where r.yielded is not null) as yielded,
+    count(*) filter (where r.consumed is not null and r.concurrency_pool is distinct from r.target) as elsewhere
+  from async.v_unfinished_task r
+  group by r.target
+) u on u.target = t.target
+left join async.concurrency_pool_tracker p on p.concurrency_pool = t.target
+order by t.target;
+
+-- 80_views/40_v_candidate_task
+-- What would run next: the heads of the queue that fit into their pools and into the free workers, as far as the
+-- published occupancy (at most a second old) tells. n is the place within the pool.
+create or replace view async.v_candidate_task as
+select c.*
+from (
+  select
+    h.*,
+    async.mask_connection_string(g.connection_string) as connection_string,
+    g.default_timeout,
+    l.max_workers,
+    l.workers,
+    row_number() over (partition by l.pool order by h.priority, h.entered, h.task_id) as n
+  from (
+    select d.pool, d.target, async.pool_limit(d.pool) as max_workers, coalesce(p.workers, 0) as workers
+    from async.discover_lanes() d
+    left join async.concurrency_pool_tracker p on p.concurrency_pool = d.pool
+    where not d.pullable
+  ) l
+  join async.target g on g.target = l.target
+  cross join lateral (
+    select t.*
+    from async.task t
+    where coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+      and t.consumed is null and t.processed is null and t.yielded is null
+      and t.eligible_when is null and t.query is not null
+    order by t.priority, t.entered, t.task_id
+    limit greatest(l.max_workers - l.workers, 0)
+  ) h
+) c
+where c.n <= c.max_workers - c.workers
+order by c.priority, c.entered, c.task_id
+limit (select greatest(g.workers - async.active_workers(), 0) from async.control g);
+
+-- 90_permissions/90_finish
+-- The last of every part.
+do $finish$
+begin
+  perform async.bind_dblink();
+  perform async.restore_privileges();
+end
+$finish$;
+
+-- 95_install/10_keep_plans
+-- The statements of the hot path keep one plan for good (a setting that Postgres 11 does not have yet): planning
+-- them anew costs more than running them, and their functions already rule out every plan that could turn bad.
+do $finish$
+declare
+  v_function regprocedure;
+begin
+  if current_setting('server_version_num')::int < 120000 then
+    return;
+  end if;
+  for v_function in
+    select p.oid::regprocedure from pg_catalog.pg_proc p
+    where p.pronamespace = 'async'::regnamespace and 'enable_seqscan=off' = any (p.proconfig)
+    order by p.oid
+  loop
+    execute format('alter function %s set plan_cache_mode = force_generic_plan', v_function);
+  end loop;
+end
+$finish$;

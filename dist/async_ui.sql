@@ -1,0 +1,126 @@
+-- pgasync 0.1.0: administrator's views. Generated from crates/sql; edit the objects there.
+-- Prerequisites of the administrator's views.
+do $guard$
+begin
+  if to_regclass('async.control') is null then
+    raise exception 'pgasync''s server part is not installed in this database'
+      using errcode = 'object_not_in_prerequisite_state',
+            hint = 'Run async.sql and async_server.sql first, then this file';
+  end if;
+end
+$guard$;
+
+-- 10_v_worker_info
+-- What every worker does.
+create or replace view async.v_worker_info as
+select w.slot, w.target, w.task_id, w.running_since, t.query, t.priority, t.concurrency_pool
+from async.worker w
+left join async.task t on t.task_id = w.task_id
+order by w.slot;
+
+-- 20_v_concurrency_pool_info
+-- Every pool that is configured (each target has one) or in use, and what runs in it: one row a running task, or
+-- one without.
+create or replace view async.v_concurrency_pool_info as
+select
+  p.concurrency_pool,
+  coalesce(r.workers, 0) as workers,
+  async.pool_limit(p.concurrency_pool) as max_workers,
+  t.task_id,
+  t.query,
+  t.consumed
+from (
+  select n.concurrency_pool from async.concurrency_pool n where not n.retired
+  union
+  select t.target from async.target t where not t.retired
+  union
+  select n.concurrency_pool from async.concurrency_pool_tracker n
+) p
+left join async.concurrency_pool_tracker r on r.concurrency_pool = p.concurrency_pool
+left join (
+  select u.task_id, u.query, u.consumed, coalesce(u.concurrency_pool, u.target) as pool
+  from async.v_unfinished_task u
+  where u.consumed is not null
+) t on t.pool = p.concurrency_pool
+order by lower(p.concurrency_pool), p.concurrency_pool, t.task_id;
+
+-- 30_v_server_info
+-- One row for a dashboard's head. What the engines do not measure is null.
+create or replace view async.v_server_info as
+select
+  case when s.leads then s.pid end as server_pid,
+  case when s.leads then now() - s.running_since end as uptime,
+  m.message as last_message,
+  case
+    when not s.leads and not s.enabled then 'disabled'
+    when not s.leads and not exists (select from async.leader l where l.epoch > 0) then 'never started'
+    when not s.leads then 'not running'
+    when not s.enabled then 'stopping'
+    when s.paused then 'paused'
+    else 'running'
+  end as server_status,
+  null::interval as loop_time,
+  null::interval as reap_time,
+  null::interval as internal_time,
+  null::interval as run_time,
+  null::interval as routine_time,
+  null::interval as since_commit_time,
+  s.workers,
+  coalesce(w.running, 0) as running_workers,
+  async.interval_pretty(now() - w.since) as longest_running_worker,
+  p.pools as concurrency_pools,
+  p.idle as idle_pools,
+  p.running as running_pools,
+  p.full as full_pools,
+  u.tracked as tracked_running_tasks,
+  u.unfinished as unfinished_tasks,
+  u.pending as pending_tasks,
+  u.yielded as yielded_tasks,
+  u.running as running_tasks,
+  async.interval_pretty(now() - u.pending_since) as longest_pending_task_duration,
+  l.task_id as longest_running_task_id,
+  l.query as longest_running_task_query,
+  async.interval_pretty(now() - l.consumed) as longest_running_task_duration
+from (
+  select c.*, async.someone_leads() as leads from async.control c
+) s
+left join (
+  select g.message from async.server_log g order by g.server_log desc limit 1
+) m on true
+cross join (
+  select count(*) as running, min(r.running_since) as since from async.worker r where r.task_id is not null
+) w
+cross join (
+  select
+    count(*) as pools,
+    count(*) filter (where t.workers <= 0) as idle,
+    count(*) filter (where t.workers > 0) as running,
+    count(*) filter (where t.workers >= t.max_workers) as full
+  from async.concurrency_pool_tracker t
+) p
+cross join (
+  select
+    count(*) filter (where t.tracked) as tracked,
+    count(*) as unfinished,
+    count(*) filter (where t.consumed is null and t.yielded is null) as pending,
+    count(*) filter (where t.yielded is not null) as yielded,
+    count(*) filter (where t.consumed is not null and t.yielded is null) as running,
+    min(t.entered) filter (where t.consumed is null and t.yielded is null) as pending_since
+  from async.v_unfinished_task t
+) u
+left join (
+  select t.task_id, t.query, t.consumed
+  from async.v_unfinished_task t
+  where t.consumed is not null and t.yielded is null
+  order by t.consumed, t.task_id
+  limit 1
+) l on true;
+
+-- 90_finish
+-- The last of every part.
+do $finish$
+begin
+  perform async.bind_dblink();
+  perform async.restore_privileges();
+end
+$finish$;

@@ -1,0 +1,297 @@
+//! How a query is sent: `classify` and `async.classify_query`, and what Postgres itself says of the same text.
+
+use pgasync_core::{Class, StatementKind, classify, statements};
+use pgasync_tests::Database;
+use serde_json::{Value, json};
+
+use super::{ask, bench};
+use crate::seed::Seed;
+
+const GENERATED: usize = 1_500;
+
+/// Every kind of text that somebody may push.
+const TEXTS: &[&str] = &[
+    "",
+    " ",
+    ";",
+    " ; ;; -- nothing\n /* at /* all */ */",
+    "/* never closed select 1",
+    "select 'never closed",
+    "select \"never closed",
+    "select $$never closed",
+    "select $a$ $$ $b$ never closed",
+    "select",
+    "select 1",
+    "SELECT 1;",
+    "/* a */ -- b\n  select 1 /* c */;;",
+    "select ';'",
+    "select 'it''s; '",
+    "select E'\\'; '",
+    "select e'\\\\'; select 2",
+    "select U&'\\0061;'",
+    "select B'101', x'1F', N'n;'",
+    "select $$;$$",
+    "select $a$ ; $$ ; $a$; select 2",
+    "select 1 as \"into;\"",
+    "select 1 as \"a\"\"into\"",
+    "select 'into', $$into$$ /* into */",
+    "select 1 into made",
+    "select 1 -- into\n",
+    "(select 1) union (select 2)",
+    "((values (1)))",
+    "values (1), (2)",
+    "table t",
+    "show work_mem",
+    "explain select 1",
+    "explain (analyze, verbose) insert into t values (7)",
+    "insert into t values (1)",
+    "insert into t values (1) returning *",
+    "insert into t select 1 from t returning (select 2)",
+    "update t set n = n + 1",
+    "update t set n = n + 1 where n in (select n from t) returning n",
+    "delete from t",
+    "delete from t returning 'returning'",
+    "delete from t where n = 1 /* returning */",
+    "with a as (select 1) select * from a",
+    "with a as (insert into t values (3) returning n) select n from a",
+    "with a as (select 1 as n) insert into t select n from a",
+    "with a as (select 1 as n) insert into t select n from a returning n",
+    "with recursive r (n) as (values (1) union all select n + 1 from r where n < 3) delete from t using r",
+    "with a as (select 1) select * into made from a",
+    "with \"select\" as (select 1) (select * from \"select\")",
+    "with a as (select 1), b as (select 2) update t set n = 5 returning n",
+    "select 1; select 2",
+    "insert into t values (1); insert into t values (2)",
+    "insert into t values (1); select * from t; delete from t returning n",
+    "select 1; insert into t values (';'::text::int); select 2",
+    "select (select 1 as x); values (1);; table t ;",
+    "select array[1, 2][1]; select 3",
+    "set work_mem = '5MB'; select 1",
+    "create temp table made (n int); insert into made values (1); select * from made",
+    "begin; insert into t values (1); commit",
+    "insert into t values (1); commit; select 1",
+    "select 1; vacuum",
+    "vacuum t",
+    "create index concurrently on t (n)",
+    "do $$ begin perform 1; end $$",
+    "do $do$ begin execute 'select 1;'; end $do$; select 1",
+    "copy t from stdin",
+    "copy t (n) from stdin with (format csv)",
+    "copy (select 1; ) to stdout",
+    "select 1; copy t to /* the client */ STDOUT",
+    "copy t to '/dev/null'",
+    "copy t from program 'echo 1'; select 1",
+];
+
+/// What may run for real in a transaction, and what it does to a table.
+const EFFECTS: &[&str] = &[
+    "select 1",
+    "select * from t -- all of it",
+    "(select 1) union (select 2);",
+    "values (1, 'a'), (2, $$b;'$$)",
+    "table t",
+    "show work_mem",
+    "explain analyze insert into t values (7)",
+    "insert into t values (1) returning *",
+    "insert into t select n + 1 from t",
+    "insert into t values ('4'), (E'5'), ($a$6$a$) returning n, 'it''s;'",
+    "update t set n = n + 1 returning n",
+    "delete from t where n > 1;;",
+    "with a as (insert into t values (30) returning n) select n from a",
+    "with a as (select 8 as n) insert into t select n from a",
+    "with \"select\" as (delete from t returning n) select * from \"select\"",
+    "insert into t values (1); select count(*) from t; delete from t where n = 2 returning n",
+    "select 1; insert into t values (';'); select 2",
+    "update t set n = 9; table t; insert into t select n from t returning n ; -- done",
+    "select 1 / (n - 1) from t",
+    "insert into t values (1); select 1 / 0",
+    "select * from nowhere",
+    "insert into t values (1) returning nothing",
+    "select pg_catalog.set_config('a.b', 'c', true); insert into t select length(current_setting('a.b'))",
+    "/* one */ insert into /* two */ t values (1) /* three; */ ; select /* four */ 1 -- five;\n",
+];
+
+/// Whether the two sides say the same. SQL wraps scripts of plain queries only, and sends an empty text wrapped, since
+/// dblink takes the answer to one for a lost connection.
+fn agree(text: &str, sql: &str) -> bool {
+    let found = statements(text);
+    let plain = found.iter().any(|statement| statement.kind == StatementKind::Plain);
+    match classify(text) {
+        Class::Refused => sql == "refused",
+        Class::Wrapped => sql == "loop" || sql == "execute",
+        Class::WrappedEach => sql == "script" || plain && sql == "raw",
+        Class::Raw => sql == if found.is_empty() { "execute" } else { "raw" },
+    }
+}
+
+async fn classes(database: &Database, texts: &[String]) -> Vec<String> {
+    let sql = "select jsonb_agg(async.classify_query(q.it) order by q.place)
+        from jsonb_array_elements_text($1) with ordinality as q(it, place)";
+    let classes = ask(database, sql, &json!(texts)).await;
+    serde_json::from_value::<Vec<String>>(classes).expect("a class a text")
+}
+
+pub(super) fn texts() -> Vec<String> {
+    TEXTS.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// What Postgres makes of a text without running it.
+#[derive(Debug, PartialEq, Eq)]
+enum Parsed {
+    /// At most one statement; whether it could run is another matter.
+    One,
+    Several,
+    Not,
+}
+
+async fn parsed(database: &Database, text: &str) -> Parsed {
+    let Err(error) = database.session().prepare(text).await else { return Parsed::One };
+    let Some(said) = error.as_db_error() else { panic!("{text}: {error}") };
+    match said.code().code() {
+        "42601" if said.message().contains("multiple commands") => Parsed::Several,
+        "42601" | "22025" | "42000" => Parsed::Not,
+        _ => Parsed::One,
+    }
+}
+
+/// Where the model, SQL and Postgres differ about these texts; and how many Postgres could read.
+pub(super) async fn disagreements(database: &Database, texts: &[String]) -> (Vec<String>, usize) {
+    let mut told = Vec::new();
+    let mut read = 0;
+    for (text, sql) in texts.iter().zip(classes(database, texts).await) {
+        let found = statements(text);
+        let postgres = parsed(database, text).await;
+        if postgres == Parsed::Not {
+            continue;
+        }
+        read += 1;
+        if !agree(text, &sql) {
+            told.push(format!("{text:?}: core {:?}, sql {sql}", classify(text)));
+        }
+        if (found.len() > 1) != (postgres == Parsed::Several) {
+            told.push(format!("{text:?}: core finds {} statements, Postgres {postgres:?}", found.len()));
+        }
+        for statement in found {
+            let piece = &text[statement.span];
+            if parsed(database, piece).await != Parsed::One {
+                told.push(format!("{text:?}: {piece:?} is no single statement"));
+            }
+        }
+    }
+    (told, read)
+}
+
+/// Texts out of pieces that mean something to a lexer.
+fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
+    const STATEMENTS: [&str; 22] = [
+        "select ~ 1",
+        "select ~ 'a;b' ~ as ~ \"c;d\"",
+        "select $$;'$$",
+        "select $q$ ~ $$ ; $q$ ~",
+        "values ~ ( ~ 1 )",
+        "table ~ t",
+        "insert ~ into ~ t ~ values ~ (1)",
+        "insert into t values (1) ~ returning ~ *",
+        "delete ~ from ~ t",
+        "delete from t ~ returning n",
+        "update t set n = 1 ~ where n = 2",
+        "with ~ a ~ as ~ (select 1) ~ select * from a",
+        "with a as (select 1 as n) ~ insert ~ into t select n from a",
+        "with a as (delete from t ~ returning n) ~ select n from a",
+        "( ~ select 1 ~ )",
+        "select 1 ~ into ~ made",
+        "set ~ work_mem = 1000",
+        "vacuum ~ t",
+        "begin",
+        "call ~ p()",
+        "select E'\\';' ~",
+        "",
+    ];
+    const BETWEEN: [&str; 12] = [
+        " ",
+        "\n",
+        "\t ",
+        " /* c */ ",
+        " -- ; '\n",
+        "/* /* ; */ $$ */",
+        " /* ' */",
+        " /*\"*/ ",
+        "  ",
+        "\r\n",
+        " --\r",
+        "/**/",
+    ];
+    (0..many)
+        .map(|_| {
+            let parts = 1 + seed.below(3);
+            let mut text = String::new();
+            for part in 0..parts {
+                for piece in seed.pick(&STATEMENTS).split('~') {
+                    let loud = seed.chance(20) && !piece.contains(['\'', '"', '$']);
+                    text.push_str(&if loud { piece.to_uppercase() } else { piece.to_owned() });
+                    text.push_str(seed.pick::<&str>(&BETWEEN));
+                }
+                if part + 1 < parts || seed.chance(30) {
+                    text.push(';');
+                }
+            }
+            if seed.chance(15) {
+                // Something goes missing.
+                let cut = text.char_indices().map(|(at, _)| at).nth(usize::try_from(seed.below(30)).expect("small"));
+                text.remove(cut.unwrap_or(0));
+            }
+            text
+        })
+        .collect()
+}
+
+pub(super) async fn room() -> Database {
+    let database = bench().await;
+    database.run("create table t (n int); create procedure p() language sql as 'select 1'").await;
+    database
+}
+
+#[tokio::test]
+async fn every_text_is_classed_alike_and_as_postgres_reads_it() {
+    let database = room().await;
+    let texts = texts();
+    for (text, sql) in texts.iter().zip(classes(&database, &texts).await) {
+        assert!(agree(text, &sql), "{text:?}: core {:?}, sql {sql}", classify(text));
+    }
+    let (told, _) = disagreements(&database, &texts).await;
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+#[tokio::test]
+async fn any_text_is_classed_alike_and_as_postgres_reads_it() {
+    let database = room().await;
+    let texts = generated(&mut Seed::of_this_run(), GENERATED);
+    let (told, read) = disagreements(&database, &texts).await;
+    assert!(told.is_empty(), "{}", told.join("\n"));
+    println!("{GENERATED} texts, of which Postgres reads {read}");
+    assert!(read > GENERATED / 2, "Postgres reads only {read} of them");
+}
+
+/// The table after a text, or the SQLSTATE with which it failed.
+async fn effect(database: &Database, text: &str) -> Result<Value, String> {
+    database.run("begin; insert into t values (1), (2)").await;
+    let ran = database.session().batch_execute(text).await;
+    let effect = match ran {
+        Ok(()) => Ok(ask(database, "select coalesce(jsonb_agg(t.n order by t.n), $1) from t", &json!([])).await),
+        Err(error) => Err(error.code().map_or_else(String::new, |code| code.code().to_owned())),
+    };
+    database.run("rollback").await;
+    effect
+}
+
+#[tokio::test]
+async fn what_is_wrapped_does_what_it_would_do_alone() {
+    let database = room().await;
+    for text in EFFECTS {
+        let wrap = "select to_jsonb(async.wrap_query($1::jsonb #>> '{}', async.classify_query($1::jsonb #>> '{}')))";
+        let wrapped = ask(&database, wrap, &json!(text)).await;
+        let wrapped = wrapped.as_str().expect("a text");
+        assert_ne!(wrapped, *text, "it is wrapped");
+        assert_eq!(effect(&database, wrapped).await, effect(&database, text).await, "{text}\n{wrapped}");
+    }
+}

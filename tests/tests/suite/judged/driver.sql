@@ -1,0 +1,253 @@
+-- What the judge asks of the SQL side. Times cross the border as microseconds since 1970, infinity as the largest.
+create schema judged;
+
+create function judged.at(in_micros bigint) returns timestamptz language sql immutable as $$
+  select case when in_micros = 9223372036854775807 then 'infinity'
+    else timestamptz 'epoch' + in_micros * interval '1 microsecond' end
+$$;
+
+create function judged.span(in_micros bigint) returns interval language sql immutable as $$
+  select in_micros * interval '1 microsecond'
+$$;
+
+create function judged.micros(in_at timestamptz) returns bigint language sql immutable as $$
+  select case when in_at = 'infinity' then 9223372036854775807 else round(extract(epoch from in_at) * 1000000)::bigint end
+$$;
+
+create function judged.task(in_row jsonb) returns async.task language sql immutable as $$
+  select jsonb_populate_record(null::async.task, in_row || jsonb_build_object(
+    'consumed', judged.at((in_row ->> 'consumed')::bigint),
+    'processed', judged.at((in_row ->> 'processed')::bigint),
+    'yielded', judged.at((in_row ->> 'yielded')::bigint),
+    'times_up', judged.at((in_row ->> 'times_up')::bigint),
+    'eligible_when', judged.at((in_row ->> 'eligible_when')::bigint),
+    'manual_timeout', judged.span((in_row ->> 'manual_timeout')::bigint)))
+$$;
+
+create function judged.contract(
+  in_consumed timestamptz, in_processed timestamptz, in_yielded timestamptz, in_finish_status async.finish_status_t,
+  in_failed bool, in_processing_error text, in_times_up timestamptz, in_tracked bool, in_eligible_when timestamptz,
+  in_run int
+) returns jsonb language sql immutable as $$
+  select jsonb_build_object(
+    'consumed', judged.micros(in_consumed), 'processed', judged.micros(in_processed),
+    'yielded', judged.micros(in_yielded), 'finish_status', in_finish_status, 'failed', in_failed,
+    'processing_error', in_processing_error, 'times_up', judged.micros(in_times_up), 'tracked', in_tracked,
+    'eligible_when', judged.micros(in_eligible_when), 'run', in_run)
+$$;
+
+-- Each case through async.step_task: why it is rejected, or the row that it makes.
+create function judged.step(in_cases jsonb) returns jsonb language sql as $$
+  select jsonb_agg(
+    case when s.rejected is not null then to_jsonb(s.rejected) else judged.contract(
+      s.consumed, s.processed, s.yielded, s.finish_status, s.failed, s.processing_error, s.times_up, s.tracked,
+      s.eligible_when, s.run) end
+    order by c.place)
+  from (
+    -- Worked out once: what is inlined would read it again and again.
+    select i.it, i.place, judged.task(i.it -> 'task') as task
+    from jsonb_array_elements(in_cases) with ordinality as i(it, place)
+    offset 0
+  ) c
+  cross join lateral async.step_task(
+    c.task, (c.it ->> 'event')::async.task_event_t, (c.it ->> 'status')::async.finish_status_t,
+    c.it ->> 'error', judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
+    judged.at((c.it ->> 'now')::bigint)) s
+$$;
+
+-- The rows as they were last told.
+create table judged.seen (task_id bigint primary key, contract jsonb not null);
+
+-- Whoever pushes and configures here has no triggers; this one makes the SQL side write as if they had.
+create function judged.look_on() returns trigger language plpgsql as $$ begin return new; end $$;
+
+create function judged.apply(in_act jsonb, in_now timestamptz) returns jsonb language sql as $$
+  select jsonb_agg(jsonb_build_array(a.task_id, a.outcome) order by a.task_id)
+  from (
+    select array_agg((e.it ->> 'id')::bigint order by e.place) as ids,
+      array_agg((e.it ->> 'run')::int order by e.place) as runs,
+      array_agg((e.it ->> 'event')::async.task_event_t order by e.place) as events,
+      array_agg((e.it ->> 'status')::async.finish_status_t order by e.place) as statuses,
+      array_agg(e.it ->> 'error' order by e.place) as errors,
+      array_agg(judged.span((e.it ->> 'duration')::bigint) order by e.place) as durations,
+      array_agg(judged.span((e.it ->> 'timeout')::bigint) order by e.place) as timeouts
+    from jsonb_array_elements(in_act -> 'events') with ordinality as e(it, place)
+  ) i
+  cross join lateral async.apply_events(
+    in_now, i.ids, i.runs, i.events, i.statuses, i.errors, i.durations, i.timeouts) a
+$$;
+
+create function judged.push(in_act jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
+declare
+  v_ids bigint[];
+begin
+  v_ids := array(
+    select p.task_id
+    from async.push_tasks(
+      array(
+        select jsonb_populate_record(null::async.task_push_t, e.it)
+        from jsonb_array_elements(in_act -> 'tasks') with ordinality as e(it, place) order by e.place),
+      (in_act ->> 'run_type')::async.task_run_type_t, 'the judge') p);
+  -- The clock that a push reads is the server's own.
+  update async.task t
+  set entered = in_now, processed = case when t.processed is not null then in_now end,
+    consumed = case when t.consumed is not null then in_now end
+  where t.task_id = any (v_ids);
+  return to_jsonb(v_ids);
+end
+$$;
+
+create function judged.configured() returns jsonb language sql as $$
+  select jsonb_build_object(
+    'workers', c.workers, 'default_timeout', round(extract(epoch from c.default_timeout) * 1000000)::bigint,
+    'default_pool', c.default_concurrency_pool_workers,
+    'targets', (
+      select jsonb_object_agg(t.target, jsonb_build_array(
+        t.max_concurrency, t.asynchronous_finish, round(extract(epoch from t.default_timeout) * 1000000)::bigint,
+        t.concurrency_track_yielded, t.retired))
+      from async.target t),
+    'pools', (
+      select coalesce(jsonb_object_agg(p.concurrency_pool, jsonb_build_array(p.max_workers, p.retired)), '{}')
+      from async.concurrency_pool p))
+  from async.control c
+$$;
+
+-- Who runs next, with the occupancy that the rows tell.
+create function judged.choose(in_workers int, in_skip bigint[], in_down text[], in_now timestamptz) returns jsonb
+language sql as $$
+  select coalesce(jsonb_agg(p.task_id order by p.place), '[]')
+  from (
+    select array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
+      array_agg(-2147483648) as priorities, array_agg('-infinity'::timestamptz) as entered,
+      array_agg(0::bigint) as ids, array_agg(l.free) as free, array_agg(null::int) as heads_max
+    from (
+      select d.*, async.pool_limit(d.pool) - (
+        select count(*)::int from async.task t
+        where coalesce(t.concurrency_pool, t.target) = d.pool and t.tracked) as free
+      from async.discover_lanes() d
+    ) l
+    where l.free > 0 and (l.pullable or in_workers > 0 and l.target <> all (in_down))
+  ) i
+  cross join lateral async.plan_claims(
+    i.pools, i.targets, i.pullable, i.priorities, i.entered, i.ids, i.free, i.heads_max, in_workers, in_skip,
+    in_now) p
+  where i.pools is not null
+$$;
+
+create function judged.act(in_act jsonb) returns jsonb language plpgsql as $$
+declare
+  v_now timestamptz := judged.at((in_act ->> 'now')::bigint);
+  v_ids bigint[];
+begin
+  case in_act ->> 'do'
+    when 'events' then
+      return judged.apply(in_act, v_now);
+    when 'push' then
+      return judged.push(in_act, v_now);
+    when 'configure' then
+      perform async.configure(in_act -> 'document');
+      return judged.configured();
+    when 'choose' then
+      return judged.choose((in_act ->> 'workers')::int, '{}', '{}', v_now);
+    when 'due' then
+      return coalesce(to_jsonb(async.due_tasks(v_now)), '[]');
+    when 'promote' then
+      v_ids := async.deferred_tasks(v_now);
+      update async.task t set eligible_when = null where t.task_id = any (v_ids);
+      return coalesce(to_jsonb(v_ids), '[]');
+    when 'intend' then
+      return to_jsonb(async.intention_replaces(
+        (in_act ->> 'old')::async.finish_status_t, (in_act ->> 'new')::async.finish_status_t));
+    when 'release' then
+      update async.task t set tracked = false
+      where t.task_id = (in_act ->> 'id')::bigint and t.processed is not null and t.tracked;
+      return 'null';
+    when 'forget' then
+      delete from async.task t where to_jsonb(t.task_id) <@ (in_act -> 'ids');
+      return 'null';
+    when 'nothing' then
+      return 'null';
+  end case;
+end
+$$;
+
+-- Acts one after the other; after each what it said and which rows it changed.
+create function judged.play(in_acts jsonb) returns jsonb language plpgsql as $$
+declare
+  v_act jsonb;
+  v_said jsonb;
+  v_changed jsonb;
+  v_gone jsonb;
+  v_played jsonb[] := '{}';
+begin
+  for v_act in select a.it from jsonb_array_elements(in_acts) with ordinality as a(it, place) order by a.place loop
+    v_said := judged.act(v_act);
+    with
+      standing as (
+        select t.task_id, judged.contract(
+          t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
+          t.eligible_when, t.run) as contract
+        from async.task t),
+      changed as (
+        select r.* from standing r left join judged.seen s on s.task_id = r.task_id
+        where s.contract is distinct from r.contract),
+      gone as (
+        delete from judged.seen s where not exists (select from standing r where r.task_id = s.task_id)
+        returning s.task_id),
+      noted as (
+        insert into judged.seen select c.task_id, c.contract from changed c
+        on conflict (task_id) do update set contract = excluded.contract)
+    select (select coalesce(jsonb_object_agg(c.task_id, c.contract), '{}') from changed c),
+      (select coalesce(jsonb_agg(g.task_id), '[]') from gone g)
+    into v_changed, v_gone;
+    v_played := v_played || jsonb_build_object('said', v_said, 'changed', v_changed, 'gone', v_gone);
+  end loop;
+  return to_jsonb(v_played);
+end
+$$;
+
+create function judged.texts(in_array jsonb) returns text[] language sql immutable as $$
+  select array(select jsonb_array_elements_text(in_array))
+$$;
+
+-- A queue as it is given, and who runs next in it.
+create function judged.queue(in_queue jsonb) returns jsonb language plpgsql as $$
+begin
+  delete from async.task;
+  delete from async.target;
+  delete from async.concurrency_pool;
+  update async.control set default_concurrency_pool_workers = (in_queue ->> 'default_pool')::int;
+  insert into async.target (target, max_concurrency)
+  select t.key, t.value::int from jsonb_each_text(in_queue -> 'targets') t;
+  insert into async.concurrency_pool (concurrency_pool, max_workers)
+  select p.key, p.value::int from jsonb_each_text(in_queue -> 'pools') p;
+  insert into async.task (task_id, target, concurrency_pool, priority, entered, query, consumed, processed, yielded,
+    finish_status, tracked, eligible_when, times_up)
+  select i.task_id, i.target, i.concurrency_pool, i.priority, judged.at((t ->> 'entered')::bigint), i.query,
+    i.consumed, i.processed, i.yielded, i.finish_status, i.tracked, i.eligible_when, i.times_up
+  from jsonb_array_elements(in_queue -> 'tasks') t
+  cross join judged.task(t - 'entered') i;
+  return judged.choose((in_queue ->> 'workers')::int, judged.texts(in_queue -> 'skip')::bigint[],
+    judged.texts(in_queue -> 'down'), judged.at((in_queue ->> 'now')::bigint));
+end
+$$;
+
+-- With what each document is refused, if it is; nothing stays of any.
+create function judged.refusals(in_documents jsonb) returns jsonb language plpgsql as $$
+declare
+  v_document jsonb;
+  v_said jsonb := '[]';
+begin
+  for v_document in select d.it from jsonb_array_elements(in_documents) with ordinality as d(it, place) order by d.place
+  loop
+    begin
+      perform async.configure(v_document);
+      raise exception 'taken' using errcode = 'PA999';
+    exception
+      when sqlstate 'PA999' then v_said := v_said || 'null'::jsonb;
+      when sqlstate 'PA060' then v_said := v_said || to_jsonb(sqlerrm);
+    end;
+  end loop;
+  return v_said;
+end
+$$;

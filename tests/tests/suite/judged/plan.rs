@@ -1,0 +1,212 @@
+//! Who runs next: the model's `Plan`, `async.plan_claims`, and a reference that sorts everything, on the same tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pgasync_core::{
+    Choice, FinishStatus, Head, Kind, Lane, Plan, PoolName, Priority, Row, RowState, Run, Settings, TargetName,
+    TargetSettings, TaskId, Terms, Timestamp, Turn,
+};
+use pgasync_tests::Database;
+use serde_json::{Value, json};
+
+use super::{ask, bench};
+use crate::seed::Seed;
+
+const QUEUES: usize = 150;
+const TARGETS: [&str; 4] = ["a", "b", "c", "of nobody"];
+const POOLS: [Option<&str>; 5] = [None, None, Some("p"), Some("q"), Some("b")];
+const WINDOW: usize = 4;
+const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
+
+/// A table and what the leader knows besides.
+struct Queue {
+    tasks: Vec<Waiting>,
+    settings: Settings,
+    workers: usize,
+    down: BTreeSet<TargetName>,
+    skip: BTreeSet<i64>,
+}
+
+struct Waiting {
+    row: Row,
+    turn: Turn,
+    lane: Lane,
+    named: Option<&'static str>,
+}
+
+fn random(seed: &mut Seed) -> Queue {
+    let below = |seed: &mut Seed, end: u64| u32::try_from(seed.below(end)).expect("small");
+    let mut settings = Settings { default_pool_workers: 1 + below(seed, 4), ..Settings::default() };
+    for target in &TARGETS[..3] {
+        let target_settings = TargetSettings { max_concurrency: below(seed, 6), default_timeout: None };
+        settings.targets.insert(TargetName::new(target).expect("a name"), target_settings);
+    }
+    for pool in ["p", "b"] {
+        if seed.chance(50) {
+            settings.pools.insert(PoolName::new(pool).expect("a name"), below(seed, 6));
+        }
+    }
+    let many = 1 + seed.below(60);
+    let tasks = (1..=many).map(|id| waiting(seed, i64::try_from(id).expect("small"))).collect();
+    let down = TARGETS.iter().filter(|_| seed.chance(15)).map(|name| TargetName::new(name).expect("a name")).collect();
+    let skip = (1..=i64::try_from(many).expect("small")).filter(|_| seed.chance(5)).collect();
+    let workers = usize::try_from(seed.below(25)).expect("small");
+    Queue { tasks, settings, workers, down, skip }
+}
+
+fn waiting(seed: &mut Seed, id: i64) -> Waiting {
+    let named = *seed.pick(&POOLS);
+    let target = TargetName::new(seed.pick(&TARGETS)).expect("a name");
+    let kind = if seed.chance(75) { Kind::Run } else { Kind::Pull };
+    let pool = PoolName::of(named.map(|pool| PoolName::new(pool).expect("a name")).as_ref(), &target);
+    let at = |offset: u64| Timestamp::from_micros(NOW.as_micros() - 5 + i64::try_from(offset).expect("small"));
+    let entered = at(seed.below(4));
+    let row = match seed.below(12) {
+        0 => Row { consumed: Some(NOW), tracked: Some(true), ..Row::default() },
+        1 => {
+            let tracked = seed.chance(50).then_some(true);
+            Row { yielded: Some(NOW), finish_status: Some(FinishStatus::Yielded), tracked, ..Row::default() }
+        }
+        2 => {
+            let tracked = *seed.pick(&[None, Some(false), Some(true)]);
+            Row { processed: Some(NOW), finish_status: Some(FinishStatus::Failed), tracked, ..Row::default() }
+        }
+        3 => Row { eligible_when: Some(at(seed.below(10))), ..Row::default() },
+        4 => Row { times_up: Some(at(seed.below(10))), ..Row::default() },
+        5 if kind == Kind::Pull => Row { tracked: Some(true), ..Row::default() },
+        _ => Row::default(),
+    };
+    let priority = Priority(i32::try_from(seed.below(4)).expect("small") - 1);
+    Waiting { row, turn: Turn { priority, entered, task: TaskId(id) }, lane: Lane { pool, target, kind }, named }
+}
+
+impl Queue {
+    fn json(&self) -> Value {
+        let tasks: Vec<Value> = self.tasks.iter().map(Waiting::json).collect();
+        let targets: BTreeMap<_, _> =
+            self.settings.targets.iter().map(|(name, target)| (name.as_str(), target.max_concurrency)).collect();
+        let pools: BTreeMap<_, _> = self.settings.pools.iter().map(|(name, size)| (name.as_str(), *size)).collect();
+        json!({
+            "tasks": tasks, "targets": targets, "pools": pools, "workers": self.workers, "now": NOW.as_micros(),
+            "default_pool": self.settings.default_pool_workers, "skip": self.skip,
+            "down": self.down.iter().map(TargetName::as_str).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Those that wait, and may run as far as they themselves are concerned.
+    fn eligible(&self) -> BTreeMap<Turn, &Lane> {
+        let eligible = self.tasks.iter().filter(|task| {
+            let Row { eligible_when, times_up, tracked, .. } = task.row;
+            task.row.state() == RowState::Ready
+                && tracked != Some(true)
+                && eligible_when.is_none()
+                && times_up.is_none_or(|at| at > NOW)
+                && !self.skip.contains(&task.turn.task.0)
+        });
+        eligible.map(|task| (task.turn, &task.lane)).collect()
+    }
+
+    fn taken(&self) -> BTreeMap<PoolName, u32> {
+        let mut taken = BTreeMap::new();
+        for task in self.tasks.iter().filter(|task| task.row.tracked == Some(true)) {
+            *taken.entry(task.lane.pool.clone()).or_default() += 1;
+        }
+        taken
+    }
+
+    /// By going through all of them in order.
+    fn by_sorting(&self) -> Vec<i64> {
+        let (mut taken, mut workers) = (self.taken(), self.workers);
+        let mut chosen = Vec::new();
+        for (turn, lane) in self.eligible() {
+            let runs = lane.kind == Kind::Run;
+            let slots = taken.entry(lane.pool.clone()).or_default();
+            if *slots < self.settings.limit(&lane.pool) && (!runs || workers > 0 && !self.down.contains(&lane.target)) {
+                *slots += 1;
+                workers -= usize::from(runs);
+                chosen.push(turn.task.0);
+            }
+        }
+        chosen
+    }
+
+    /// By the model, as an orchestrator drives it: a window at a time.
+    fn by_plan(&self) -> Vec<i64> {
+        let (mut taken, mut workers, mut waiting) = (self.taken(), self.workers, self.eligible());
+        let mut plan = Plan::new();
+        let lanes: BTreeSet<&Lane> = waiting.values().copied().collect();
+        for lane in lanes {
+            plan.stale(lane);
+            let open = taken.get(&lane.pool).unwrap_or(&0) < &self.settings.limit(&lane.pool);
+            plan.set_pool(&lane.pool, open, WINDOW);
+        }
+        for target in &self.down {
+            plan.set_target(target, false);
+        }
+        let mut chosen = Vec::new();
+        loop {
+            for (lane, limit) in plan.refills(usize::MAX) {
+                let mut heads = waiting.iter().filter(|(_, its)| ***its == lane).map(|(turn, _)| head(*turn));
+                let window: Vec<Head> = heads.by_ref().take(limit).collect();
+                let more = heads.next().is_some();
+                plan.refill(&lane, window, more);
+            }
+            let (lane, turn) = match plan.next(workers > 0) {
+                Choice::Take { lane, head, .. } => (lane.clone(), head.turn),
+                Choice::Await(_) => continue,
+                Choice::Nobody => return chosen,
+            };
+            plan.remove(&lane, turn.task);
+            waiting.remove(&turn);
+            workers -= usize::from(lane.kind == Kind::Run);
+            let slots = taken.entry(lane.pool.clone()).or_default();
+            *slots += 1;
+            plan.set_pool(&lane.pool, *slots < self.settings.limit(&lane.pool), WINDOW);
+            chosen.push(turn.task.0);
+        }
+    }
+}
+
+impl Waiting {
+    fn json(&self) -> Value {
+        let mut task = serde_json::to_value(&self.row).expect("plain data");
+        task["task_id"] = json!(self.turn.task.0);
+        task["priority"] = json!(self.turn.priority.0);
+        task["entered"] = json!(self.turn.entered.as_micros());
+        task["target"] = json!(self.lane.target.as_str());
+        task["concurrency_pool"] = json!(self.named);
+        task["query"] = if self.lane.kind == Kind::Run { json!("select 1") } else { Value::Null };
+        task
+    }
+}
+
+fn head(turn: Turn) -> Head {
+    Head { turn, run: Run::NONE, terms: Terms::default(), times_up: None, text_bytes: 8 }
+}
+
+/// Where the three differ on so many queues; and how many tasks were chosen in all.
+pub(super) async fn disagreement(database: &Database, mut seed: Seed, queues: usize) -> (Option<String>, usize) {
+    let mut chosen = 0;
+    for _ in 0..queues {
+        let queue = random(&mut seed);
+        let (sorted, planned) = (queue.by_sorting(), queue.by_plan());
+        let question = queue.json();
+        database.run("begin").await;
+        let asked = ask(database, "select judged.queue($1)", &question).await;
+        database.run("rollback").await;
+        if sorted != planned || asked != json!(sorted) {
+            return (Some(format!("{question}\n  sorted {sorted:?}\n  core   {planned:?}\n  sql    {asked}")), chosen);
+        }
+        chosen += sorted.len();
+    }
+    (None, chosen)
+}
+
+#[tokio::test]
+async fn the_same_tables_give_the_same_launches_in_the_same_order() {
+    let database = bench().await;
+    let (told, chosen) = disagreement(&database, Seed::of_this_run(), QUEUES).await;
+    assert!(told.is_none(), "{}", told.unwrap_or_default());
+    println!("{QUEUES} queues, {chosen} tasks chosen");
+    assert!(chosen > QUEUES * 4, "only {chosen} were chosen");
+}

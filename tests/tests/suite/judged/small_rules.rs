@@ -1,0 +1,58 @@
+//! The rules that fit in a line: intentions, pools, backoff.
+
+use pgasync_core::{FinishStatus, Intention, Request, Span};
+use pgasync_tests::Database;
+use serde_json::{Value, json};
+
+use super::{ask, bench};
+
+/// Where `Intention::replaced_by` and `async.intention_replaces` differ.
+pub(super) async fn disagreements(database: &Database) -> Vec<String> {
+    let mut pairs = Vec::new();
+    for old in [None].into_iter().chain(FinishStatus::ALL.map(Some)) {
+        for new in FinishStatus::ALL {
+            pairs.push((old, new));
+        }
+    }
+    let questions: Vec<Value> = pairs.iter().map(|(old, new)| json!({"old": old, "new": new})).collect();
+    let sql = "select jsonb_agg(async.intention_replaces(
+          (c.it ->> 'old')::async.finish_status_t, (c.it ->> 'new')::async.finish_status_t) order by c.place)
+        from jsonb_array_elements($1) with ordinality as c(it, place)";
+    let answers = ask(database, sql, &Value::Array(questions)).await;
+    let pairs = pairs.iter().zip(answers.as_array().expect("an answer a pair"));
+    pairs
+        .filter_map(|((old, new), answer)| {
+            let ours = old.is_none_or(|old| intention(old).replaced_by(intention(*new)).is_some());
+            (*answer != json!(ours)).then(|| format!("{old:?} then {new:?}: core {ours}, sql {answer}"))
+        })
+        .collect()
+}
+
+fn intention(status: FinishStatus) -> Intention {
+    let request = Request { status, error: None, duration: Some(Span::seconds(1)) };
+    Intention::of(&request).expect("it names a duration")
+}
+
+#[tokio::test]
+async fn the_same_intention_stands() {
+    let told = disagreements(&bench().await).await;
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+/// The rule that `pgasync-core` keeps to itself, said once more: doubling from the first wait to the last, less up to
+/// a quarter.
+#[tokio::test]
+async fn what_fails_again_waits_twice_as_long() {
+    let database = bench().await;
+    let first = 250_000_i64;
+    let last = 300_000_000_i64;
+    for failures in [0_i32, 1, 2, 3, 9, 10, 11, 12, 30, 31, 1_000_000] {
+        let doubled = first.saturating_mul(1_i64 << (failures - 1).clamp(0, 29)).min(last);
+        for (random, least) in [(0.0, doubled), (1.0, doubled * 3 / 4)] {
+            let sql = format!(
+                "select round(extract(epoch from async.backoff({failures}, judged.span({first}), judged.span({last}), {random})) * 1000000)::bigint"
+            );
+            assert_eq!(database.number(&sql).await, least, "{failures} failures, random {random}");
+        }
+    }
+}
