@@ -83,7 +83,7 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Which orchestrator runs the tasks
-    #[arg(long, value_enum, default_value = "rust")]
+    #[arg(long, value_enum, default_value = "sql")]
     pub(crate) engine: EngineName,
     /// Leave the demo's databases in place
     #[arg(long)]
