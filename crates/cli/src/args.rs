@@ -95,7 +95,7 @@ pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Which orchestrator is measured
-    #[arg(long, value_enum, default_value = "rust")]
+    #[arg(long, value_enum, default_value = "sql")]
     pub(crate) engine: EngineName,
     /// Print one JSON document instead of a table
     #[arg(long)]
