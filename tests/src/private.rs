@@ -58,6 +58,18 @@ impl PrivateCluster {
         assert_eq!(again, self.cluster, "a restarted cluster is where it was");
     }
 
+    /// Sends a signal to one of its backends; whether there is such a backend. A process that got the number of a
+    /// backend that ended is left alone.
+    ///
+    /// # Panics
+    /// When the program `ps` is missing.
+    #[must_use]
+    pub fn signal_backend(&self, signal: Signal, pid: i32) -> bool {
+        let parent =
+            Command::new("ps").args(["-o", "ppid=", "-p", &pid.to_string()]).output().expect("ps is a program");
+        String::from_utf8_lossy(&parent.stdout).trim() == self.postmaster_pid().to_string() && send(signal, pid)
+    }
+
     /// The process id of its postmaster.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, Signal, Target, send};
+use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, Signal, Target};
 use serde_json::json;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
@@ -54,7 +54,7 @@ pub(super) struct Arena<E> {
     pub(super) database: Database,
     pub(super) targets: [Target; 2],
     server: PrivateCluster,
-    elsewhere: PrivateCluster,
+    pub(super) elsewhere: PrivateCluster,
 }
 
 impl<E: Engine> Arena<E> {
@@ -124,8 +124,8 @@ impl<E: Engine> Arena<E> {
                 self.wait_for_running(1).await;
                 let pid = *self.seed.pick(&self.observer.pids());
                 // It may just have ended; whichever is there now will do.
-                if !send(Signal::Kill, pid) {
-                    self.observer.pids().first().map(|&pid| send(Signal::Kill, pid));
+                if !self.elsewhere.signal_backend(Signal::Kill, pid) {
+                    let _ = self.observer.pids().first().map(|&pid| self.elsewhere.signal_backend(Signal::Kill, pid));
                 }
             }
             Kill::Targets => {

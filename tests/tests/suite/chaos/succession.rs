@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgasync_tests::{Engine, Outcome, Signal, SqlEngine, send};
 use tokio::time::sleep;
 
-use super::arena::Arena;
+use super::arena::{Arena, Kill};
 use super::judge::Allowed;
 use super::seed::rounds;
 
@@ -77,6 +77,23 @@ async fn a_frozen_leader_that_wakes_up_does_no_harm() {
             arena.lead_again().await;
         } else {
             assert!(send(Signal::Continue, pid), "the leader lives");
+        }
+    }
+    arena.assert_promises_kept(Allowed::OneLaunch).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker() {
+    let mut arena = Arena::<SqlEngine>::open().await;
+    for _ in 0..rounds(2) {
+        arena.wait_until_busy().await;
+        let mut frozen = arena.observer.pids();
+        frozen.retain(|&pid| arena.elsewhere.signal_backend(Signal::Stop, pid));
+        arena.kill_and_recover(Kill::Session).await;
+        // Long enough that the next leader launches what it may.
+        sleep(Duration::from_secs(4)).await;
+        for pid in frozen {
+            assert!(arena.elsewhere.signal_backend(Signal::Continue, pid), "a frozen backend does not end");
         }
     }
     arena.assert_promises_kept(Allowed::OneLaunch).await;
