@@ -22,6 +22,9 @@ pub trait Engine: Send + Sized {
     /// Its name in messages.
     const NAME: &'static str;
 
+    /// Whether it is a process of its own, which goes on when its session or the server goes, and comes back.
+    const OUTLIVES_ITS_SESSION: bool;
+
     /// Prepares an engine for a database; nothing runs yet.
     fn attach(database: &Database) -> Self;
 

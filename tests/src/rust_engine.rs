@@ -95,6 +95,8 @@ impl RustEngine {
 impl Engine for RustEngine {
     const NAME: &'static str = "rust";
 
+    const OUTLIVES_ITS_SESSION: bool = true;
+
     fn attach(database: &Database) -> Self {
         Self { settings: database.settings(), said: Arc::default(), process: None }
     }

@@ -71,6 +71,8 @@ impl SqlEngine {
 impl Engine for SqlEngine {
     const NAME: &'static str = "sql";
 
+    const OUTLIVES_ITS_SESSION: bool = false;
+
     fn attach(database: &Database) -> Self {
         let settings = database.settings().with_application_name("pgasync main");
         Self { settings, notices: Arc::default(), call: None }

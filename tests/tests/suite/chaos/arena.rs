@@ -27,7 +27,7 @@ const RESTART_WITHIN: Duration = Duration::from_secs(2);
 pub(super) enum Kill {
     /// The process that leads, by kill -9; where that is a backend its server starts anew.
     Leader,
-    /// The session that leads is terminated; the server lives on.
+    /// The session that leads is terminated; the server lives on, and so does an engine that outlives its session.
     Session,
     /// The server's postmaster, by kill -9.
     Server,
@@ -40,8 +40,14 @@ pub(super) enum Kill {
 impl Kill {
     pub(super) const ALL: [Self; 5] = [Self::Leader, Self::Session, Self::Server, Self::TargetBackend, Self::Targets];
 
-    fn ends_leader(self) -> bool {
+    /// The session that leads goes.
+    fn ends_lead(self) -> bool {
         matches!(self, Self::Leader | Self::Session | Self::Server)
+    }
+
+    /// The engine goes.
+    pub(super) fn ends_engine<E: Engine>(self) -> bool {
+        self == Self::Leader || self.ends_lead() && !E::OUTLIVES_ITS_SESSION
     }
 }
 
@@ -78,7 +84,7 @@ impl<E: Engine> Arena<E> {
         let [left, right] = &targets;
         database
             .configure(&json!({
-                "control": {"workers": WORKERS, "idle_sleep": 0.1},
+                "control": {"workers": WORKERS, "idle_sleep": 0.1, "takeover_grace": "0.2 s"},
                 "targets": [
                     {"target": "left", "connection_string": left.conninfo(), "max_workers": POOLS[0].1},
                     {"target": "right", "connection_string": right.conninfo(), "max_workers": POOLS[1].1}],
@@ -114,10 +120,13 @@ impl<E: Engine> Arena<E> {
     pub(super) async fn kill(&mut self, what: Kill) {
         match what {
             Kill::Leader => self.engine.crash().await,
-            Kill::Session => self.engine.terminate().await,
+            Kill::Session => {
+                self.database.run("select pg_terminate_backend(pid) from async.control").await;
+                self.await_end_after(what).await;
+            }
             Kill::Server => {
                 self.server.kill();
-                self.engine.wait_until_ended().await;
+                self.await_end_after(what).await;
                 block_in_place(|| self.server.restart());
             }
             Kill::TargetBackend => {
@@ -135,8 +144,8 @@ impl<E: Engine> Arena<E> {
             }
         }
         match what {
-            Kill::Leader => {
-                // Where that was a backend, the postmaster notices a moment later, and ends everybody.
+            Kill::Leader if !E::OUTLIVES_ITS_SESSION => {
+                // It was a backend: the postmaster notices a moment later, and ends everybody.
                 let begin = Instant::now();
                 while !self.database.session().is_closed() && begin.elapsed() < RESTART_WITHIN {
                     sleep(Duration::from_millis(5)).await;
@@ -144,16 +153,32 @@ impl<E: Engine> Arena<E> {
                 self.reach_server().await;
             }
             Kill::Server => self.reach_server().await,
-            Kill::Session | Kill::TargetBackend | Kill::Targets => (),
+            Kill::Leader | Kill::Session | Kill::TargetBackend | Kill::Targets => (),
         }
     }
 
     /// Kills, and has the engine lead again.
     pub(super) async fn kill_and_recover(&mut self, what: Kill) {
+        let before = self.database.number("select coalesce(async.leader_pid(), 0)").await;
         self.kill(what).await;
-        if what.ends_leader() {
+        if what.ends_engine::<E>() {
             self.lead_again().await;
+        } else if what.ends_lead() {
+            // It comes back by itself.
+            self.database.wait_for(&format!("select async.leader_pid() <> {before}")).await;
         }
+    }
+
+    async fn await_end_after(&mut self, what: Kill) {
+        if what.ends_engine::<E>() {
+            self.engine.wait_until_ended().await;
+        }
+    }
+
+    /// The same with another engine that leads from now on.
+    pub(super) fn with_engine<B>(self, engine: B) -> Arena<B> {
+        let Self { engine: _, seed, observer, client, database, targets, server, elsewhere } = self;
+        Arena { engine, seed, observer, client, database, targets, server, elsewhere }
     }
 
     /// Starts the engine again, once nobody leads.

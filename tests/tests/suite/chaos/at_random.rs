@@ -2,37 +2,32 @@
 
 use std::time::Duration;
 
-use pgasync_tests::SqlEngine;
+use pgasync_tests::Engine;
 use tokio::time::sleep;
 
 use super::arena::{Arena, Kill};
 use super::judge::Allowed;
 use super::seed::rounds;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_leader_runs_no_task_twice() {
-    kill_often(&[Kill::Leader]).await;
+async fn a_killed_leader_runs_no_task_twice<E: Engine>() {
+    kill_often::<E>(&[Kill::Leader]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_terminated_leader_runs_no_task_twice() {
-    kill_often(&[Kill::Session]).await;
+async fn a_terminated_leader_runs_no_task_twice<E: Engine>() {
+    kill_often::<E>(&[Kill::Session]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_runs_no_task_twice() {
-    kill_often(&[Kill::Server]).await;
+async fn a_killed_server_runs_no_task_twice<E: Engine>() {
+    kill_often::<E>(&[Kill::Server]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_target_runs_no_task_twice() {
-    kill_often(&[Kill::TargetBackend, Kill::Targets]).await;
+async fn a_killed_target_runs_no_task_twice<E: Engine>() {
+    kill_often::<E>(&[Kill::TargetBackend, Kill::Targets]).await;
 }
 
 /// Nobody waits until everything has recovered before the next thing dies.
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_killed_next_runs_no_task_twice() {
-    let mut arena = Arena::<SqlEngine>::open().await;
+async fn whatever_is_killed_next_runs_no_task_twice<E: Engine>() {
+    let mut arena = Arena::<E>::open().await;
     for _ in 0..rounds(6) {
         arena.wait_for_running(10).await;
         sleep(Duration::from_millis(arena.seed.below(600))).await;
@@ -46,11 +41,19 @@ async fn whatever_is_killed_next_runs_no_task_twice() {
     arena.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
-async fn kill_often(victims: &[Kill]) {
-    let mut arena = Arena::<SqlEngine>::open().await;
+async fn kill_often<E: Engine>(victims: &[Kill]) {
+    let mut arena = Arena::<E>::open().await;
     for (_, &victim) in (0..rounds(5)).zip(victims.iter().cycle()) {
         arena.wait_until_busy().await;
         arena.kill_and_recover(victim).await;
     }
     arena.assert_promises_kept(Allowed::OneLaunch).await;
 }
+
+on_both_engines!(
+    a_killed_leader_runs_no_task_twice,
+    a_terminated_leader_runs_no_task_twice,
+    a_killed_server_runs_no_task_twice,
+    a_killed_target_runs_no_task_twice,
+    whatever_is_killed_next_runs_no_task_twice,
+);

@@ -3,6 +3,24 @@
 //! A test sets up an [`arena`], kills something every few moments while a [`client`] pushes tasks and an [`observer`]
 //! watches the targets, and lets a [`judge`] say which promises were broken. [`sabotage`] proves that it would say so.
 
+/// Makes one test of each name for each engine.
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        on_both_engines!(sql: pgasync_tests::SqlEngine; $($name)+);
+        on_both_engines!(rust: pgasync_tests::RustEngine; $($name)+);
+    };
+    ($module:ident: $engine:ty; $($name:ident)+) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    super::$name::<$engine>().await;
+                }
+            )+
+        }
+    };
+}
+
 mod arena;
 mod at_random;
 mod between_stages;

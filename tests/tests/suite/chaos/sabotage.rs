@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgasync_tests::SqlEngine;
+use pgasync_tests::{Engine, RustEngine, SqlEngine};
 use tokio::time::sleep;
 
 use super::arena::{Arena, Kill, LONG_PERCENT};
@@ -27,14 +27,14 @@ async fn an_engine_that_sends_before_its_claim_is_committed_is_caught() {
             perform pg_sleep(0.02);
           end if;
         end $$;";
-    kill_until(changes, LONG_PERCENT, Kill::Leader, "started twice").await;
+    kill_until::<SqlEngine>(changes, LONG_PERCENT, Kill::Leader, "started twice").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_does_not_mark_what_it_launches_is_caught() {
     let changes = "
         create or replace function async.mark_launches() returns int language sql as 'select 0';";
-    kill_until(changes, LONG_PERCENT, Kill::Session, "started twice").await;
+    kill_until::<SqlEngine>(changes, LONG_PERCENT, Kill::Session, "started twice").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,12 +44,34 @@ async fn an_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
         create or replace function async.refuse_strangers(in_conn text) returns void language sql as 'select';
         create or replace function async.end_sessions(in_ids bigint[], in_how text) returns text
         language sql as 'select in_ids::text';";
-    kill_until(changes, 60, Kill::Session, "more at once than may").await;
+    kill_until::<SqlEngine>(changes, 60, Kill::Session, "more at once than may").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_engine_that_does_not_mark_what_it_launches_is_caught() {
+    let changes = "
+        create or replace function async.lead_mark(in_ids bigint[], in_runs int[], in_sessions bigint[])
+        returns table (task_id bigint, query text) language sql as $$
+          select t.task_id, t.query from async.task t where t.task_id = any (in_ids) $$;";
+    kill_until::<RustEngine>(changes, LONG_PERCENT, Kill::Leader, "started twice").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
+    // It looks for sessions that began at another time.
+    let changes = "
+        create function async.misdate() returns trigger language plpgsql as $$
+        begin
+          new.backend_start := new.backend_start - interval '1 second';
+          return new;
+        end $$;
+        create trigger misdate before insert on async.session for each row execute procedure async.misdate();";
+    kill_until::<RustEngine>(changes, 60, Kill::Leader, "more at once than may").await;
 }
 
 /// Kills until the damage is done, then asserts that the judge complains of it.
-async fn kill_until(changes: &str, long_percent: u64, victim: Kill, complaint: &str) {
-    let mut arena = Arena::<SqlEngine>::open_with(changes, long_percent).await;
+async fn kill_until<E: Engine>(changes: &str, long_percent: u64, victim: Kill, complaint: &str) {
+    let mut arena = Arena::<E>::open_with(changes, long_percent).await;
     let mut kills = 0;
     while kills < KILLS_MAX && !is_damaged(&mut arena).await {
         arena.wait_until_busy().await;
@@ -62,7 +84,7 @@ async fn kill_until(changes: &str, long_percent: u64, victim: Kill, complaint: &
     assert!(broken.iter().any(|line| line.starts_with(complaint)), "not caught after {kills} kills: {broken:?}");
 }
 
-async fn is_damaged(arena: &mut Arena<SqlEngine>) -> bool {
+async fn is_damaged<E>(arena: &mut Arena<E>) -> bool {
     if !arena.observer.excesses().is_empty() {
         return true;
     }

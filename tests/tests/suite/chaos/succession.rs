@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgasync_tests::{Engine, Outcome, Signal, SqlEngine, send};
+use pgasync_tests::{Engine, Outcome, RustEngine, Signal, SqlEngine, send};
 use tokio::time::sleep;
 
 use super::arena::{Arena, Kill};
@@ -10,22 +10,39 @@ use super::judge::Allowed;
 use super::seed::rounds;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn leaders_that_take_over_from_each_other_run_no_task_twice() {
-    let mut arena = Arena::<SqlEngine>::open().await;
-    for _ in 0..rounds(4) {
-        arena.wait_until_busy().await;
-        let mut next = SqlEngine::attach(&arena.database);
-        next.start_forced().await;
-        assert_eq!(arena.engine.wait_until_ended().await, Outcome::Returned);
-        next.wait_until_leading().await;
-        arena.engine = next;
+async fn sql_leaders_that_take_over_from_each_other_run_no_task_twice() {
+    take_over_often::<SqlEngine, SqlEngine>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rust_leaders_that_take_over_from_each_other_run_no_task_twice() {
+    take_over_often::<RustEngine, RustEngine>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaders_of_both_engines_that_take_over_from_each_other_run_no_task_twice() {
+    take_over_often::<SqlEngine, RustEngine>().await;
+}
+
+async fn take_over_often<A: Engine, B: Engine>() {
+    let mut arena = Arena::<A>::open().await;
+    for _ in 0..rounds(2) {
+        arena = take_over::<B, A>(take_over::<A, B>(arena).await).await;
     }
     arena.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_leader_pauses_what_runs_and_leaves_nothing_behind() {
-    let mut arena = Arena::<SqlEngine>::open().await;
+async fn take_over<A: Engine, B: Engine>(mut arena: Arena<A>) -> Arena<B> {
+    arena.wait_until_busy().await;
+    let mut next = B::attach(&arena.database);
+    next.start_forced().await;
+    assert_eq!(arena.engine.wait_until_ended().await, Outcome::Returned);
+    next.wait_until_leading().await;
+    arena.with_engine(next)
+}
+
+async fn a_stopped_leader_pauses_what_runs_and_leaves_nothing_behind<E: Engine>() {
+    let mut arena = Arena::<E>::open().await;
     for _ in 0..rounds(5) {
         arena.wait_until_busy().await;
         assert_eq!(arena.engine.stop().await, Outcome::Returned);
@@ -40,9 +57,8 @@ async fn a_cancelled_leader_pauses_what_runs_and_leaves_nothing_behind() {
     arena.assert_promises_kept(Allowed::Pauses).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disabled_leader_lets_what_runs_end() {
-    let mut arena = Arena::<SqlEngine>::open().await;
+async fn a_disabled_leader_lets_what_runs_end<E: Engine>() {
+    let mut arena = Arena::<E>::open().await;
     for _ in 0..rounds(3) {
         arena.wait_until_busy().await;
         arena.database.run("update async.control set enabled = false").await;
@@ -82,14 +98,14 @@ async fn a_frozen_leader_that_wakes_up_does_no_harm() {
     arena.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker() {
-    let mut arena = Arena::<SqlEngine>::open().await;
+async fn a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker<E: Engine>() {
+    let mut arena = Arena::<E>::open().await;
+    let victim = if E::OUTLIVES_ITS_SESSION { Kill::Leader } else { Kill::Session };
     for _ in 0..rounds(2) {
         arena.wait_until_busy().await;
         let mut frozen = arena.observer.pids();
         frozen.retain(|&pid| arena.elsewhere.signal_backend(Signal::Stop, pid));
-        arena.kill_and_recover(Kill::Session).await;
+        arena.kill_and_recover(victim).await;
         // Long enough that the next leader launches what it may.
         sleep(Duration::from_secs(4)).await;
         for pid in frozen {
@@ -98,3 +114,9 @@ async fn a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker() {
     }
     arena.assert_promises_kept(Allowed::OneLaunch).await;
 }
+
+on_both_engines!(
+    a_stopped_leader_pauses_what_runs_and_leaves_nothing_behind,
+    a_disabled_leader_lets_what_runs_end,
+    a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker,
+);
