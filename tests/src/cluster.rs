@@ -37,6 +37,12 @@ impl Cluster {
         format!("host={} port={} dbname={database} user=postgres sslmode=disable", self.host, self.port)
     }
 
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A session in the database `postgres`.
     ///
     /// # Panics

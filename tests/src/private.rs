@@ -70,6 +70,43 @@ impl PrivateCluster {
         String::from_utf8_lossy(&parent.stdout).trim() == self.postmaster_pid().to_string() && send(signal, pid)
     }
 
+    /// Where it keeps its data.
+    #[must_use]
+    pub fn data_folder(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// The folder of its Unix socket.
+    #[must_use]
+    pub fn socket_folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes a file that only the server's user can read, and gives its path. Lines must not hold backslashes.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn write_file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.data_folder().join(name);
+        let sql = format!(
+            "copy (select unnest(string_to_array($text${}$text$, e'\\n'))) to program 'umask 077; cat >{}'",
+            text.trim_end(),
+            path.display()
+        );
+        self.administrator().await.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        path
+    }
+
+    /// Makes it a hot standby that follows nobody.
+    ///
+    /// # Panics
+    /// When it does not start as one.
+    pub async fn become_standby(&self) {
+        self.write_file("standby.signal", "").await;
+        self.stop();
+        self.restart();
+    }
+
     /// The process id of its postmaster.
     ///
     /// # Panics

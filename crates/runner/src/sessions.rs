@@ -220,17 +220,12 @@ impl Sessions {
     }
 }
 
-/// How to reach a target: by its connection string alone, completed by what belongs to the account this runs under.
+/// How to reach a target: by its connection string alone, with what holds for every connection of this process.
 pub(crate) fn target_settings(string: &str) -> Result<Settings, String> {
-    let own = |name: &str| {
-        let known = matches!(name, "HOME" | "USER" | "LOGNAME" | "PGPASSFILE");
-        known.then(|| std::env::var(name).ok()).flatten()
-    };
-    Settings::resolve(string, own).map(|settings| settings.for_long()).map_err(|error| error.to_string())
+    Settings::of_target(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
 }
 
 /// The server itself, where this orchestrator reaches it; as the user that the string names.
 fn self_settings(server: &Settings, string: &str) -> Result<Settings, String> {
-    let given = Settings::resolve(string, |_| None).map_err(|error| error.to_string())?;
-    Ok(server.as_user_of(&given).for_long())
+    server.as_user_of(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
 }

@@ -12,18 +12,18 @@
 //! # Ok(()) }
 //! ```
 
-mod conninfo;
+mod connect;
 mod install;
 mod lead;
 mod session;
 mod settings;
-mod tls;
 mod wire;
 
+pub use connect::ConnectError;
 pub use install::{InstallError, Part, install};
 pub use lead::{
     Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, Look, OldSession, Op, Published,
     Registration, TargetAddress, old_sessions,
 };
-pub use session::{ConnectError, Notice, Session};
-pub use settings::{Settings, SettingsError};
+pub use session::{Notice, Session};
+pub use settings::{Malformed, Settings, SettingsError};

@@ -5,10 +5,7 @@ use std::ops::Deref;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client, NoTls};
-
-use crate::settings::Settings;
-use crate::tls::TlsMode;
+use tokio_postgres::{AsyncMessage, Client};
 
 /// An open session; it ends when this is dropped.
 ///
@@ -40,62 +37,8 @@ pub enum Notice {
     },
 }
 
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The server refused, or could not be reached.
-    #[error("cannot connect to {server}: {reason}")]
-    Refused {
-        /// The server in words, without a password.
-        server: String,
-        /// What the server, or the network, said.
-        reason: String,
-    },
-    /// TLS could not be set up on this side.
-    #[error("cannot set up TLS: {0}")]
-    Tls(String),
-}
-
-impl Settings {
-    /// Opens a session; what the server says on the side is dropped.
-    ///
-    /// # Errors
-    /// When the server cannot be reached, or refuses.
-    pub async fn connect(&self) -> Result<Session, ConnectError> {
-        self.connect_with(|_| ()).await
-    }
-
-    /// Opens a session; `on_notice` hears what the server says on the side, in order.
-    ///
-    /// # Errors
-    /// When the server cannot be reached, or refuses.
-    pub async fn connect_with(&self, on_notice: impl FnMut(Notice) + Send + 'static) -> Result<Session, ConnectError> {
-        let refused = |error: tokio_postgres::Error| ConnectError::Refused {
-            server: self.describe(),
-            reason: std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string),
-        };
-        let connecting = async {
-            if let TlsMode::Disable = self.tls {
-                let (client, connection) = self.config.connect(NoTls).await.map_err(refused)?;
-                return Ok(Session::new(client, connection, on_notice));
-            }
-            let connector = self.tls.connector().map_err(|error| ConnectError::Tls(error.to_string()))?;
-            let (client, connection) = self.config.connect(connector).await.map_err(refused)?;
-            Ok(Session::new(client, connection, on_notice))
-        };
-        // The driver's own timeout ends with the TCP connection; a server that is silent after it counts, too.
-        match self.connect_time() {
-            None => connecting.await,
-            Some(time) => tokio::time::timeout(time, connecting).await.unwrap_or_else(|_| {
-                let reason = format!("the connection was not made within {} seconds", time.as_secs_f64());
-                Err(ConnectError::Refused { server: self.describe(), reason })
-            }),
-        }
-    }
-}
-
 impl Session {
-    fn new<S, T>(
+    pub(crate) fn new<S, T>(
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
         on_notice: impl FnMut(Notice) + Send + 'static,

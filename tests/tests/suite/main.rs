@@ -5,6 +5,7 @@
 mod between_engines;
 mod chaos;
 mod conformance;
+mod connections;
 mod harness;
 mod install;
 mod judged;

@@ -26,7 +26,7 @@ pub enum LeadError {
 pub enum CandidacyError {
     /// The server cannot be reached.
     #[error(transparent)]
-    Unreachable(#[from] crate::session::ConnectError),
+    Unreachable(#[from] crate::connect::ConnectError),
     /// The schema is not there, or is another version.
     #[error("{0}")]
     NotInstalled(String),

@@ -1,0 +1,189 @@
+//! One attempt to open a session at one address.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use rustls::pki_types::ServerName;
+use tokio_postgres::config::{ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation};
+use tokio_postgres::{Client, Config, Connection};
+
+use super::passfile::{self, Wanted};
+use super::socket::{self, Wire};
+use super::tls::{Handshake, TlsStream, connector};
+use crate::settings::{ChannelBinding, Host, Place, Settings, SslMode};
+
+pub(super) type Opened = (Client, Connection<Wire, TlsStream>);
+
+/// Where a host is.
+#[derive(Clone, Debug)]
+pub(super) enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Why there is no session, and what that means for the others.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) reason: String,
+    pub(super) kind: Kind,
+}
+
+/// How far it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nobody answered, or the connection broke: another address may do better.
+    Unreachable,
+    /// The server is starting, stopping, or not what was asked for: another host may do better.
+    Unfit,
+    /// TLS was not agreed on.
+    Handshake,
+    /// The server refused.
+    Refused,
+    /// It cannot be done from here.
+    Here,
+}
+
+impl Failure {
+    pub(super) fn unreachable(error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::PermissionDenied => Kind::Here,
+            _ => Kind::Unreachable,
+        };
+        Self { reason: error.to_string(), kind }
+    }
+}
+
+/// Whether TLS is used in this attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encryption {
+    Never,
+    IfOffered,
+    Always,
+}
+
+/// Opens a session, in as many tries as `sslmode` allows.
+pub(super) async fn open(settings: &Settings, host: &Host, address: &Address) -> Result<Opened, Failure> {
+    if let Address::Unix(_) = address {
+        return try_once(settings, host, address, Encryption::Never).await;
+    }
+    match settings.tls.mode {
+        SslMode::Disable => try_once(settings, host, address, Encryption::Never).await,
+        SslMode::Allow => match try_once(settings, host, address, Encryption::Never).await {
+            Err(Failure { kind: Kind::Refused, .. }) => try_once(settings, host, address, Encryption::Always).await,
+            other => other,
+        },
+        SslMode::Prefer => match try_once(settings, host, address, Encryption::IfOffered).await {
+            Err(Failure { kind: Kind::Refused | Kind::Handshake, .. }) => {
+                try_once(settings, host, address, Encryption::Never).await
+            }
+            other => other,
+        },
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+            try_once(settings, host, address, Encryption::Always).await
+        }
+    }
+}
+
+async fn try_once(
+    settings: &Settings,
+    host: &Host,
+    address: &Address,
+    encryption: Encryption,
+) -> Result<Opened, Failure> {
+    let (config, note) = driver_config(settings, host, encryption);
+    let with = match (encryption, address) {
+        (Encryption::IfOffered | Encryption::Always, Address::Tcp(address)) => {
+            let name = server_name(settings, host, address.ip())?;
+            let connector = connector(&settings.tls).map_err(|reason| Failure { reason, kind: Kind::Here })?;
+            Some((connector, name))
+        }
+        _ => None,
+    };
+    let wire = match address {
+        Address::Tcp(address) => socket::open_tcp(*address, &settings.tcp).await,
+        Address::Unix(folder) => socket::open_unix(folder, host.port, settings.requirepeer.as_deref()).await,
+    };
+    let wire = wire.map_err(|error| Failure::unreachable(&error))?;
+    let done = Arc::new(OnceLock::new());
+    let handshake = Handshake { with, done: Arc::clone(&done) };
+    config.connect_raw(wire, handshake).await.map_err(|error| {
+        let mut failure = explain(&error, done.get());
+        if let (Kind::Refused | Kind::Here, Some(note)) = (failure.kind, note) {
+            failure.reason = format!("{} ({note})", failure.reason);
+        }
+        failure
+    })
+}
+
+/// What the driver needs to know, and why no password was taken from the file, if that is so.
+fn driver_config(settings: &Settings, host: &Host, encryption: Encryption) -> (Config, Option<String>) {
+    let mut config = Config::new();
+    config.user(&settings.user).dbname(settings.database()).application_name(settings.application_name());
+    if let Some(options) = &settings.options {
+        config.options(options);
+    }
+    config.ssl_mode(match encryption {
+        Encryption::Never => DriverMode::Disable,
+        Encryption::IfOffered => DriverMode::Prefer,
+        Encryption::Always => DriverMode::Require,
+    });
+    config.channel_binding(match settings.channel_binding {
+        ChannelBinding::Disable => DriverBinding::Disable,
+        ChannelBinding::Prefer => DriverBinding::Prefer,
+        ChannelBinding::Require => DriverBinding::Require,
+    });
+    if settings.tls.direct {
+        config.ssl_negotiation(SslNegotiation::Direct);
+    }
+    let mut note = None;
+    if let Some(password) = &settings.password {
+        config.password(&password.0);
+    } else if let Some(file) = &settings.passfile {
+        let name = host.place.in_passfile();
+        let wanted = Wanted { host: &name, port: host.port, database: settings.database(), user: &settings.user };
+        match passfile::look_up(file, &wanted) {
+            Ok(found) => drop(found.filter(|found| !found.is_empty()).map(|found| config.password(found))),
+            Err(why) => note = Some(why),
+        }
+    }
+    (config, note)
+}
+
+/// The name that the certificate is to bear. Where nobody asks, a name that could not be in one gives way to the address.
+fn server_name(settings: &Settings, host: &Host, address: IpAddr) -> Result<String, Failure> {
+    let full = settings.tls.mode == SslMode::VerifyFull;
+    let fail = |reason: String| Failure { reason, kind: Kind::Here };
+    match &host.place {
+        Place::Name { name, .. } if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
+        Place::Name { name, .. } if full => Err(fail(format!("no certificate can be made out to \"{name}\""))),
+        Place::Address(_) if full => {
+            Err(fail("sslmode=verify-full needs a host name: give host beside hostaddr".to_owned()))
+        }
+        _ => Ok(address.to_string()),
+    }
+}
+
+fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>) -> Failure {
+    if let Some(Err(reason)) = handshake {
+        return Failure { reason: format!("TLS failed: {reason}"), kind: Kind::Handshake };
+    }
+    if let Some(said) = error.as_db_error() {
+        let kind = if said.code().code() == "57P03" { Kind::Unfit } else { Kind::Refused };
+        return Failure { reason: format!("{said} ({})", said.code().code()), kind };
+    }
+    let cause = std::error::Error::source(error);
+    let reason = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    match reason.as_str() {
+        "password missing" => {
+            let reason = "the server asks for a password, and there is none in the connection string, PGPASSWORD or \
+                the password file";
+            Failure { reason: reason.to_owned(), kind: Kind::Here }
+        }
+        _ if error.is_closed() || cause.is_some_and(|cause| cause.is::<io::Error>()) => {
+            Failure { reason, kind: Kind::Unreachable }
+        }
+        _ => Failure { reason, kind: Kind::Here },
+    }
+}

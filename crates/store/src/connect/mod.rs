@@ -1,0 +1,141 @@
+//! Opening sessions: hosts are tried in turn, each at all of its addresses, until one will do.
+
+mod attempt;
+mod attrs;
+mod passfile;
+mod socket;
+mod tls;
+mod verify;
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use self::attempt::{Address, Failure, Kind, Opened};
+use crate::session::{Notice, Session};
+use crate::settings::{Host, Place, SessionAttrs, Settings};
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to {server}: {reason}")]
+pub struct ConnectError {
+    server: String,
+    reason: String,
+}
+
+impl Settings {
+    /// Opens a session; what the server says on the side is dropped.
+    ///
+    /// # Errors
+    /// When no server can be reached, or one refuses.
+    pub async fn connect(&self) -> Result<Session, ConnectError> {
+        self.connect_with(|_| ()).await
+    }
+
+    /// Opens a session; `on_notice` hears what the server says on the side, in order.
+    ///
+    /// # Errors
+    /// When no server can be reached, or one refuses.
+    pub async fn connect_with(&self, on_notice: impl FnMut(Notice) + Send + 'static) -> Result<Session, ConnectError> {
+        let (client, connection) = self.open().await?;
+        Ok(Session::new(client, connection, on_notice))
+    }
+
+    /// Boxed: its type would be too much for the compiler to see that it is `Send`.
+    fn open(&self) -> Pin<Box<dyn Future<Output = Result<Opened, ConnectError>> + Send + '_>> {
+        Box::pin(async move {
+            let wanted = match self.attrs {
+                SessionAttrs::PreferStandby => &[SessionAttrs::Standby, SessionAttrs::Any][..],
+                _ => std::slice::from_ref(&self.attrs),
+            };
+            let mut reasons = Vec::new();
+            for attrs in wanted {
+                match self.try_hosts(*attrs, &mut reasons).await {
+                    Ok(Some(opened)) => return Ok(opened),
+                    Ok(None) => {}
+                    Err(()) => break,
+                }
+            }
+            Err(ConnectError { server: self.describe(), reason: reasons.join("; ") })
+        })
+    }
+
+    /// An error says that trying others is no use.
+    async fn try_hosts(&self, attrs: SessionAttrs, reasons: &mut Vec<String>) -> Result<Option<Opened>, ()> {
+        let many = self.hosts.len() > 1;
+        for host in shuffled(self.hosts.iter().collect(), self.shuffle) {
+            let addresses = self.within_time(look_up(host)).await;
+            let mut note = |failure: &Failure| {
+                let reason = &failure.reason;
+                let said = if many { format!("{host}: {reason}") } else { reason.clone() };
+                // The second round of prefer-standby may fail as the first did.
+                if !reasons.contains(&said) {
+                    reasons.push(said);
+                }
+            };
+            let addresses = match addresses {
+                Ok(addresses) => shuffled(addresses, self.shuffle),
+                Err(failure) => {
+                    note(&failure);
+                    continue;
+                }
+            };
+            for address in addresses {
+                let opening = async {
+                    let mut opened = attempt::open(self, host, &address).await?;
+                    attrs::check(&mut opened, attrs).await?;
+                    Ok(opened)
+                };
+                let failure = match self.within_time(opening).await {
+                    Ok(opened) => return Ok(Some(opened)),
+                    Err(failure) => failure,
+                };
+                note(&failure);
+                match failure.kind {
+                    Kind::Unreachable => {}
+                    Kind::Unfit => break,
+                    Kind::Handshake | Kind::Refused | Kind::Here => return Err(()),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn within_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        match self.connect_timeout.filter(|time| *time > Duration::ZERO) {
+            None => work.await,
+            Some(time) => tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
+                let reason = format!("the connection was not made within {} seconds", time.as_secs_f64());
+                Err(Failure { reason, kind: Kind::Unreachable })
+            }),
+        }
+    }
+}
+
+async fn look_up(host: &Host) -> Result<Vec<Address>, Failure> {
+    let tcp = |address| Address::Tcp(SocketAddr::new(address, host.port));
+    match &host.place {
+        Place::Socket(folder) => Ok(vec![Address::Unix(folder.clone())]),
+        Place::Address(address) | Place::Name { address: Some(address), .. } => Ok(vec![tcp(*address)]),
+        Place::Name { name, address: None } => {
+            let found = tokio::net::lookup_host((name.as_str(), host.port)).await;
+            let found: Vec<_> = found.map_err(|error| Failure::unreachable(&error))?.map(Address::Tcp).collect();
+            if found.is_empty() {
+                return Err(Failure { reason: "the name has no address".to_owned(), kind: Kind::Unreachable });
+            }
+            Ok(found)
+        }
+    }
+}
+
+/// In any order, if that is wanted; keys of hash maps are random enough.
+fn shuffled<T>(list: Vec<T>, shuffle: bool) -> Vec<T> {
+    if !shuffle {
+        return list;
+    }
+    let seed = RandomState::new();
+    let mut keyed: Vec<_> = list.into_iter().enumerate().map(|(at, entry)| (seed.hash_one(at), entry)).collect();
+    keyed.sort_by_key(|(key, _)| *key);
+    keyed.into_iter().map(|(_, entry)| entry).collect()
+}

@@ -1,0 +1,182 @@
+//! TLS of one connection: its configuration from files, and the handshake.
+
+use std::fs;
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::socket::Wire;
+use super::verify::{Chain, Verifier};
+use crate::settings::{File, Roots, SslMode, TlsSettings};
+
+pub(super) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Wire>>::Stream;
+
+/// Does the handshake for the driver, and remembers how it went.
+pub(super) struct Handshake {
+    /// Nothing where TLS is not to be used.
+    pub(super) with: Option<(MakeRustlsConnect, String)>,
+    pub(super) done: Arc<OnceLock<Result<(), String>>>,
+}
+
+impl TlsConnect<Wire> for Handshake {
+    type Stream = TlsStream;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TlsStream>> + Send>>;
+
+    fn connect(self, stream: Wire) -> Self::Future {
+        Box::pin(async move {
+            let Some((mut maker, name)) = self.with else { return Err(io::Error::other("TLS is off")) };
+            let Ok(connect) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, &name);
+            let made = connect.connect(stream).await;
+            let went = made.as_ref().map(|_| ()).map_err(|error| error.to_string());
+            // It is set once: a handshake is not repeated.
+            let _ = self.done.set(went);
+            made
+        })
+    }
+}
+
+/// Reads the files, and puts together what the connection string asks for.
+pub(super) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, String> {
+    let provider = Arc::new(ring::default_provider());
+    let [tls12, tls13] = settings.versions;
+    let versions: Vec<_> = [(tls12, &TLS12), (tls13, &TLS13)].iter().filter(|(may, _)| *may).map(|(_, v)| *v).collect();
+    let verifier = Verifier {
+        chain: chain(settings, &provider)?,
+        name: settings.mode == SslMode::VerifyFull,
+        provider: Arc::clone(&provider),
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions)
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match identity(settings)? {
+        Some((certificates, key)) => builder
+            .with_client_auth_cert(certificates, key)
+            .map_err(|error| format!("the client certificate and its key cannot be used: {error}"))?,
+        None => builder.with_no_client_auth(),
+    };
+    config.enable_sni = settings.sni;
+    if settings.direct {
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+    }
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// As libpq, certificates are verified in every mode when there are roots.
+fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Option<Chain>, String> {
+    let roots = match &settings.roots {
+        Roots::System => system_roots()?,
+        Roots::File(file) if is_there(file, "root certificate file")? => certificates(&file.path)?,
+        Roots::File(file) if settings.mode.verifies() => {
+            let path = file.path.display();
+            return Err(format!(
+                "the root certificate file {path} does not exist: name another with sslrootcert, or use \
+                 sslrootcert=system for whom the operating system trusts"
+            ));
+        }
+        Roots::Unknown if settings.mode.verifies() => {
+            return Err("there is no home with root certificates: name a file with sslrootcert".to_owned());
+        }
+        Roots::File(_) | Roots::Unknown => return Ok(None),
+    };
+    let mut store = RootCertStore::empty();
+    let (taken, _) = store.add_parsable_certificates(roots.iter().cloned());
+    if taken == 0 {
+        return Err("none of the root certificates can be used".to_owned());
+    }
+    let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+        .with_crls(revoked(settings)?)
+        .enforce_revocation_expiration()
+        .build()
+        .map_err(|error| format!("the revocation lists cannot be used: {error}"))?;
+    Ok(Some(Chain { webpki, roots }))
+}
+
+fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        let why: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+        return Err(format!("the operating system has no root certificates ({})", why.join("; ")));
+    }
+    Ok(found.certs)
+}
+
+fn revoked(settings: &TlsSettings) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let mut lists = Vec::new();
+    let mut read = |path: &Path| {
+        let fail = |error: rustls::pki_types::pem::Error| format!("the revocation list {}: {error}", path.display());
+        for list in CertificateRevocationListDer::pem_file_iter(path).map_err(fail)? {
+            lists.push(list.map_err(fail)?);
+        }
+        Ok::<(), String>(())
+    };
+    if let Some(file) = &settings.revoked
+        && is_there(file, "revocation list")?
+    {
+        read(&file.path)?;
+    }
+    if let Some(folder) = &settings.revoked_folder {
+        let fail = |error: io::Error| format!("the folder of revocation lists {}: {error}", folder.display());
+        for entry in fs::read_dir(folder).map_err(fail)? {
+            read(&entry.map_err(fail)?.path())?;
+        }
+    }
+    Ok(lists)
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The client's certificate and key. A key that others can read is refused, as libpq does.
+fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
+    let Some((certificate, key)) = &settings.identity else { return Ok(None) };
+    if !is_there(certificate, "client certificate")? {
+        return Ok(None);
+    }
+    let shown = key.path.display();
+    let metadata = fs::metadata(&key.path)
+        .map_err(|error| format!("there is a client certificate, but its key {shown} cannot be read: {error}"))?;
+    // A key of root's may be readable for a group.
+    let others = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    if !metadata.is_file() || metadata.permissions().mode() & others != 0 {
+        return Err(format!("the private key {shown} must be a plain file that only its owner can read: chmod 0600"));
+    }
+    let read = PrivateKeyDer::from_pem_file(&key.path).or_else(|problem| {
+        let bytes = fs::read(&key.path).map_err(|error| error.to_string())?;
+        PrivateKeyDer::try_from(bytes).map_err(|_| problem.to_string())
+    });
+    let read = read.map_err(|problem| {
+        format!("the private key {shown} cannot be used ({problem}): it has to be unencrypted, in PEM or DER")
+    })?;
+    Ok(Some((certificates(&certificate.path)?, read)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let fail = |error: rustls::pki_types::pem::Error| format!("the certificates in {}: {error}", path.display());
+    let read: Vec<_> = CertificateDer::pem_file_iter(path).map_err(fail)?.collect::<Result<_, _>>().map_err(fail)?;
+    if read.is_empty() { Err(format!("there is no certificate in {}", path.display())) } else { Ok(read) }
+}
+
+/// Whether a file is there; one that was named must be.
+fn is_there(file: &File, what: &str) -> Result<bool, String> {
+    match fs::metadata(&file.path) {
+        Ok(_) => Ok(true),
+        Err(error) if !file.named && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(format!("the {what} {} cannot be read: {error}", file.path.display())),
+    }
+}

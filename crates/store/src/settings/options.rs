@@ -1,0 +1,113 @@
+//! All options of one connection, from the connection string, a service, the environment and the defaults, in this
+//! order.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::error::SettingsError;
+use super::keyword::{KEYWORDS, Reach, shown, shown_origin};
+use super::{account, conninfo, service};
+
+/// What an option is, and who said so when it was not the connection string.
+struct Given {
+    value: String,
+    origin: Option<String>,
+}
+
+/// The options by name.
+pub(super) struct Options {
+    given: BTreeMap<&'static str, Given>,
+    pub(super) home: Option<PathBuf>,
+}
+
+impl Options {
+    /// Collects them. `reach` says which variables count.
+    pub(super) fn collect(
+        text: &str,
+        reach: Reach,
+        variable: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
+        let mut options = Self { given: BTreeMap::new(), home: account::home(variable) };
+        for (name, value) in conninfo::parse(text)? {
+            options.given.insert(canonical(&name), Given { value, origin: None });
+        }
+        let from_variable = |name| {
+            let keyword = KEYWORDS.iter().find(|keyword| keyword.name == name)?;
+            let variable_name = keyword.variable.filter(|_| reach == Reach::Server || keyword.reach == reach)?;
+            Some(Given { value: variable(variable_name)?, origin: Some(variable_name.to_owned()) })
+        };
+        for name in ["service", "servicefile"] {
+            if let (false, Some(given)) = (options.given.contains_key(name), from_variable(name)) {
+                options.given.insert(name, given);
+            }
+        }
+        options.add_service(variable)?;
+        // What libpq's variable was called before there was `sslmode`.
+        if variable("PGREQUIRESSL").is_some_and(|value| value.starts_with('1'))
+            && !options.given.contains_key("sslmode")
+            && from_variable("sslmode").is_none()
+        {
+            let origin = Some("PGREQUIRESSL".to_owned());
+            options.given.insert("sslmode", Given { value: "require".to_owned(), origin });
+        }
+        for keyword in KEYWORDS {
+            if let (false, Some(given)) = (options.given.contains_key(keyword.name), from_variable(keyword.name)) {
+                options.given.insert(keyword.name, given);
+            }
+            if let Some(given) = options.given.get(keyword.name) {
+                keyword.check(&given.value, given.origin.as_deref())?;
+            }
+        }
+        Ok(options)
+    }
+
+    fn add_service(&mut self, variable: &impl Fn(&str) -> Option<String>) -> Result<(), SettingsError> {
+        let Some(name) = self.given.get("service").map(|given| given.value.clone()).filter(|name| !name.is_empty())
+        else {
+            return Ok(());
+        };
+        let file = self.given.get("servicefile").map(|given| given.value.clone());
+        let system = variable("PGSYSCONFDIR");
+        for (key, value) in service::read(&name, file.as_deref(), self.home.as_deref(), system.as_deref())? {
+            let origin = Some(format!("service \"{name}\""));
+            self.given.entry(canonical(&key)).or_insert(Given { value, origin });
+        }
+        Ok(())
+    }
+
+    /// An option that was given, be it empty.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.given.get(name).map(|given| given.value.as_str())
+    }
+
+    /// An option that says something.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    /// Reads an option, or says what it should hold.
+    pub(super) fn read<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+        expected: &str,
+    ) -> Result<Option<T>, SettingsError> {
+        let Some(value) = self.given(name) else { return Ok(None) };
+        read(value).map(Some).ok_or_else(|| self.invalid(name, expected.to_owned()))
+    }
+
+    /// An option cannot be used.
+    pub(super) fn invalid(&self, name: &str, expected: String) -> SettingsError {
+        let given = self.given.get(name);
+        // A list of hosts or ports in a URI may hold what was meant as a password.
+        let value = given.map_or("", |given| given.value.as_str());
+        let origin = given.and_then(|given| given.origin.as_deref());
+        let option = if origin.is_none() && matches!(name, "host" | "port") { name.into() } else { shown(name, value) };
+        SettingsError::Invalid { option, origin: shown_origin(origin), expected }
+    }
+}
+
+/// The same name for as long as the program runs. The parsers let no other through.
+fn canonical(name: &str) -> &'static str {
+    KEYWORDS.iter().find(|keyword| keyword.name == name).map_or("", |keyword| keyword.name)
+}

@@ -1,0 +1,6 @@
+//! How the Rust engine connects: to real servers, with libpq (psql) as the judge wherever it can be one.
+
+mod bed;
+mod certificates;
+mod judge;
+mod judged_by_libpq;
