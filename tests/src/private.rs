@@ -102,7 +102,11 @@ impl PrivateCluster {
     /// # Panics
     /// When it does not start as one.
     pub async fn become_standby(&self) {
-        self.write_file("standby.signal", "").await;
+        // Up to 11 another file says so.
+        match self.major.as_str() {
+            "11" => self.write_file("recovery.conf", "standby_mode = on").await,
+            _ => self.write_file("standby.signal", "").await,
+        };
         self.stop();
         self.restart();
     }

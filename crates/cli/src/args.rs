@@ -42,9 +42,10 @@ pub(crate) enum Command {
 /// The server to talk to.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServerArgs {
-    /// The database with the schema async: "host=... dbname=..." or postgres://user@host/db. What it leaves out
-    /// comes from PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD and their like
-    #[arg(long, value_name = "CONNINFO")]
+    /// The database with the schema async: its name, "host=... dbname=..." or postgres://user@host/db, as psql takes
+    /// it. What it leaves out comes from PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD and their like, from the
+    /// service that PGSERVICE names, and from ~/.pgpass; docs/connecting.md lists every key
+    #[arg(long, short = 'd', visible_alias = "dbname", value_name = "CONNINFO")]
     pub(crate) server: Option<String>,
 }
 

@@ -116,7 +116,7 @@ async fn fence_once(
     let session = connect(server).await?;
     let old = old_sessions(&session, target, before).await.map_err(|error| error.to_string())?;
     session.close().await;
-    let mut addresses: Vec<&str> = old.iter().map(|old| old.connection_string.as_str()).collect();
+    let mut addresses: Vec<&str> = old.iter().map(|old| &*old.connection_string).collect();
     addresses.sort_unstable();
     addresses.dedup();
     for address in addresses {
@@ -126,7 +126,7 @@ async fn fence_once(
         };
         let there: Vec<(i32, String)> = old
             .iter()
-            .filter(|old| old.connection_string == address)
+            .filter(|old| &*old.connection_string == address)
             .map(|old| (old.pid, old.backend_start.clone()))
             .collect();
         fence_at(&settings.with_application_name(name), &there).await?;

@@ -13,6 +13,7 @@
 //! ```
 
 mod connect;
+mod connection_string;
 mod install;
 mod lead;
 mod session;
@@ -20,6 +21,7 @@ mod settings;
 mod wire;
 
 pub use connect::ConnectError;
+pub use connection_string::ConnectionString;
 pub use install::{InstallError, Part, install};
 pub use lead::{
     Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, Look, OldSession, Op, Published,

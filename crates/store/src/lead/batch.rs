@@ -211,7 +211,7 @@ impl Lead {
             let all = || writes.registrations.iter().map(|(_, registration)| registration);
             let slots: Vec<i32> = all().map(|r| r.slot).collect();
             let targets: Vec<String> = all().map(|r| r.target.to_string()).collect();
-            let strings: Vec<String> = all().map(|r| r.connection_string.clone()).collect();
+            let strings: Vec<String> = all().map(|r| r.connection_string.to_string()).collect();
             let roles: Vec<String> = all().map(|r| r.role.clone()).collect();
             let pids: Vec<i32> = all().map(|r| r.pid).collect();
             let starts: Vec<String> = all().map(|r| r.backend_start.clone()).collect();

@@ -7,6 +7,7 @@ use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings};
 use tokio_postgres::{Client, Error, Row};
 
 use super::rows::span;
+use crate::connection_string::ConnectionString;
 
 /// What a leader needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ pub struct Configuration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetAddress {
     /// The connection string; `None` where only clients take tasks.
-    pub connection_string: Option<String>,
+    pub connection_string: Option<ConnectionString>,
     /// It is the server itself.
     pub is_self: bool,
     /// Sessions are reset after each task.
@@ -87,7 +88,7 @@ fn target_settings(row: &Row) -> Option<(TargetName, TargetSettings)> {
 
 fn target_address(row: &Row) -> Option<(TargetName, TargetAddress)> {
     let address = TargetAddress {
-        connection_string: row.get("address"),
+        connection_string: row.get::<_, Option<String>>("address").map(ConnectionString::from),
         is_self: row.get("is_self"),
         session_reset: row.get("session_reset"),
     };

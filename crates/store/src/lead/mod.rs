@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{Command, Epoch, Input, Lane, Run, SessionId, TargetName, TaskId, Timestamp};
 
+use crate::connection_string::ConnectionString;
 use crate::session::Session;
 use statements::Statements;
 
@@ -101,7 +102,7 @@ pub struct Registration {
     /// The target.
     pub target: TargetName,
     /// How to reach it again.
-    pub connection_string: String,
+    pub connection_string: ConnectionString,
     /// The role that it is logged in as.
     pub role: String,
     /// Its backend.

@@ -3,6 +3,7 @@
 use pgasync_core::{Epoch, TargetName};
 
 use super::LeadError;
+use crate::connection_string::ConnectionString;
 use crate::session::Session;
 
 /// A session of an older leader.
@@ -11,7 +12,7 @@ pub struct OldSession {
     /// Its number in the registry.
     pub number: i64,
     /// Where it is.
-    pub connection_string: String,
+    pub connection_string: ConnectionString,
     /// Its backend.
     pub pid: i32,
     /// When that began.
@@ -34,7 +35,7 @@ pub async fn old_sessions(session: &Session, target: &TargetName, before: Epoch)
         .map_err(|error| LeadError::of("reading the registry of sessions", &error))?;
     let old = |row: &tokio_postgres::Row| OldSession {
         number: row.get(0),
-        connection_string: row.get(1),
+        connection_string: row.get::<_, String>(1).into(),
         pid: row.get(2),
         backend_start: row.get(3),
     };

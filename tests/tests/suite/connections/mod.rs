@@ -2,5 +2,8 @@
 
 mod bed;
 mod certificates;
+mod end_to_end;
+mod errors;
+mod hosts;
 mod judge;
 mod judged_by_libpq;

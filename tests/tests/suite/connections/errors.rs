@@ -1,0 +1,97 @@
+//! What is said when there is no session: what is wrong, where, and never a password.
+
+use std::path::Path;
+use std::process::Command;
+
+use pgasync_store::Settings;
+
+use super::bed::{Bed, PASSWORD};
+use super::certificates::write;
+
+async fn refused(text: &str, home: &Path) -> String {
+    let variable = |name: &str| (name == "HOME").then(|| home.display().to_string());
+    let settings = match Settings::resolve(text, variable) {
+        Ok(settings) => settings,
+        Err(error) => return error.to_string(),
+    };
+    let error = settings.connect().await.expect_err(text);
+    format!("{error} {error:?} {settings:?}")
+}
+
+#[tokio::test]
+async fn an_error_names_what_is_wrong() {
+    let bed = Bed::start().await;
+    let home = bed.home.path();
+    write(&home.join(".pgpass"), "*:*:*:*:secret\n", 0o640);
+    let file = |name: &str| home.join(name).display().to_string();
+    let tls =
+        format!("host=right.test hostaddr=127.0.0.1 port={} user=trusted dbname=postgres password=secret", bed.port);
+    let plain = format!("host=127.0.0.1 port={} dbname=postgres", bed.port);
+    for (text, named) in [
+        (format!("{tls} sslmode=verify-ca sslrootcert={}", file("other_ca.crt")), vec!["TLS failed", "UnknownIssuer"]),
+        (format!("{tls} sslmode=verify-full sslrootcert={}", file("none")), vec!["/none", "root certificate"]),
+        (format!("{tls} sslmode=verify-full"), vec![".postgresql/root.crt", "sslrootcert"]),
+        (format!("{tls} sslmode=require sslcert={}", file("none")), vec!["/none", "client certificate"]),
+        (
+            format!("{tls} sslmode=require sslcert={} sslkey={}", file("client.crt"), file("open.key")),
+            vec!["open.key", "chmod 0600"],
+        ),
+        (
+            format!("{} sslmode=verify-full sslrootcert={}", tls.replace("right", "wrong"), file("ca.crt")),
+            vec!["wrong.test"],
+        ),
+        (format!("{plain} user=with_password"), vec!["asks for a password", ".pgpass was not read", "chmod 0600"]),
+        (format!("{plain} user=with_password password=secret"), vec!["28P01", "with_password"]),
+        (format!("{plain} user=tls_only sslmode=disable password=secret"), vec!["28000", "pg_hba.conf"]),
+        (format!("host=127.0.0.1 port={} user=trusted dbname=none password=secret", bed.port), vec!["3D000"]),
+        ("host=127.0.0.1 port=1 user=u password=secret".to_owned(), vec!["u on 127.0.0.1:1 as u", "refused"]),
+        ("host=/no/such user=u password=secret".to_owned(), vec!["/no/such:5432", "No such file"]),
+        ("host=h user=u password=my secret".to_owned(), vec!["single quotes", "character 27"]),
+    ] {
+        let said = refused(&text, home).await;
+        assert!(!said.contains("secret"), "{said}");
+        for part in named {
+            assert!(said.contains(part), "{text}\n{said}\ndoes not say {part:?}");
+        }
+    }
+    bed.set(&[("ssl", "off")]).await;
+    let said = refused(&format!("{tls} sslmode=require"), home).await;
+    assert!(said.contains("server does not support TLS"), "{said}");
+}
+
+/// With `system` the machine's own roots are asked, which do not know the authority of a test, unless told to.
+#[tokio::test]
+async fn the_operating_system_may_be_the_judge_of_certificates() {
+    let bed = Bed::start().await;
+    let text =
+        format!("host=right.test hostaddr=127.0.0.1 port={} user=trusted dbname=postgres sslrootcert=system", bed.port);
+    let init = |roots: &str| {
+        let done = Command::new("pgasync")
+            .args(["init", "--server", &text, "client"])
+            .env("SSL_CERT_FILE", bed.file(roots))
+            .env_remove("SSL_CERT_DIR")
+            .output()
+            .expect("./dev puts pgasync on PATH");
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    // The role may not create an extension: the server was reached.
+    assert!(init("ca.crt").contains("(42501)"), "{}", init("ca.crt"));
+    assert!(init("other_ca.crt").contains("UnknownIssuer"), "{}", init("other_ca.crt"));
+}
+
+#[test]
+fn the_binary_shows_no_password() {
+    for text in [
+        format!("host=127.0.0.1 port=1 user=u password='{}'", PASSWORD.replace('\'', "\\'")),
+        "postgres://u:pass word@127.0.0.1:1/d?nonsense=1".to_owned(),
+        "postgres://u:pass/pass word@127.0.0.1:1/d".to_owned(),
+        "host=h password=a pass word".to_owned(),
+    ] {
+        for command in ["init", "run"] {
+            let done = Command::new("pgasync").args([command, "--server", &text]).output();
+            let done = done.expect("./dev puts pgasync on PATH");
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert!(!done.status.success() && said.contains("pgasync: ") && !said.contains("pass word"), "{said}");
+        }
+    }
+}
