@@ -14,6 +14,7 @@ choose_runner() { # PROFILE
             default) runner=(cargo test "${locked[@]}" -- --skip chaos::) ;;
             matrix) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos::) ;;
             chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::) ;;
+            hosts) runner=(cargo test "${locked[@]}" -p pgasync-tests --features hosts --test suite -- hosts:: --test-threads=2) ;;
         esac
     fi
 }
@@ -39,22 +40,25 @@ dev_test() {
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
-    local part
+    local part begin
     cd "$root"
     need_cargo
     need_linker
-    for part in "${@:-style layers test chaos matrix}"; do
+    for part in "${@:-style layers test chaos hosts matrix}"; do
         # shellcheck disable=SC2086 # the default is a list of words
         for part in $part; do
             say "check: $part"
+            begin=$SECONDS
             case $part in
                 style) check_style ;;
                 layers) check_layers ;;
                 test) "$root/dev" test ;;
                 chaos) check_chaos ;;
+                hosts) check_hosts ;;
                 matrix) check_matrix ;;
-                *) die "no such part: $part (style layers test chaos matrix)" ;;
+                *) die "no such part: $part (style layers test chaos hosts matrix)" ;;
             esac
+            say "check: $part took $((SECONDS - begin)) s"
         done
     done
     say "check: done"
@@ -62,7 +66,7 @@ dev_check() {
 
 check_style() {
     cargo fmt --all --check
-    cargo clippy --quiet --workspace --all-targets "${locked[@]}" -- -D warnings
+    cargo clippy --quiet --workspace --all-targets --features pgasync-tests/hosts "${locked[@]}" -- -D warnings
     RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --workspace --no-deps "${locked[@]}"
 }
 
@@ -82,6 +86,24 @@ check_chaos() {
     choose_runner chaos
     grep -q '^mod chaos' tests/tests/suite/main.rs || return 0
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
+}
+
+# Passes where no Docker engine can be had.
+check_hosts() {
+    trap stop_dockerd EXIT
+    if ! need_docker || ! need_image; then
+        say "check: hosts is skipped"
+        return 0
+    fi
+    build_tests
+    build -p pgasync-tests --features hosts --tests
+    choose_runner hosts
+    [ "${runner[1]}" = test ] || runner+=(-p pgasync-tests --features hosts --test suite)
+    local status=0
+    "${runner[@]}" || status=$?
+    remove_abandoned_hosts
+    stop_dockerd
+    return "$status"
 }
 
 # Every major that is not the default one (`test` had that): install twice with psql, then the suite.

@@ -9,6 +9,8 @@ use pgasync_store::{Session, Settings};
 pub struct Cluster {
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// It is removed as a whole when its test ends.
+    pub(crate) passing: bool,
 }
 
 impl Cluster {
@@ -22,7 +24,7 @@ impl Cluster {
         else {
             panic!("these tests need a Postgres to themselves: run them with ./dev test, or ./dev pg MAJOR cargo test");
         };
-        Self { host, port }
+        Self { host, port, passing: false }
     }
 
     /// How to reach one of its databases as the superuser.

@@ -43,6 +43,12 @@ impl Database {
         self.session = self.scratch.connect().await;
     }
 
+    /// Goes on with the standby that was promoted in place of its cluster.
+    pub async fn move_to(&mut self, cluster: &Cluster) {
+        self.scratch.move_to(cluster);
+        self.reconnect().await;
+    }
+
     /// Runs statements that must succeed.
     ///
     /// # Panics

@@ -15,11 +15,14 @@
 //! # }
 //! ```
 //!
-//! A test that kills servers takes a [`PrivateCluster`] instead, and belongs in a module below `chaos`.
+//! A test that kills servers takes a [`PrivateCluster`] instead, and belongs in a module below `chaos`. With the feature
+//! `hosts` there are `Host`s besides, containers that a test pauses, cuts off and kills, for tests below `hosts`.
 
 mod cluster;
 mod database;
 mod engine;
+#[cfg(feature = "hosts")]
+mod hosts;
 mod private;
 mod rust_engine;
 mod scratch;
@@ -31,6 +34,8 @@ mod wait;
 pub use cluster::Cluster;
 pub use database::Database;
 pub use engine::{Engine, Outcome};
+#[cfg(feature = "hosts")]
+pub use hosts::{Host, Network};
 pub use private::PrivateCluster;
 pub use rust_engine::RustEngine;
 pub use scratch::Scratch;

@@ -145,7 +145,7 @@ fn start(major: &str, folder: &Path, settings: &[&str]) -> Cluster {
     let printed = dev(&[&["cluster", "start", major, &folder], settings].concat());
     let variables: BTreeMap<_, _> = printed.lines().filter_map(|line| line.split_once('=')).collect();
     let port = variables["PGPORT"].parse().expect("a port is a number");
-    Cluster { host: variables["PGHOST"].to_owned(), port }
+    Cluster { host: variables["PGHOST"].to_owned(), port, passing: true }
 }
 
 fn script() -> Command {

@@ -26,11 +26,19 @@ const ENDED_IN_ORDER: [i32; 3] = [0, 3, 4];
 #[derive(Debug)]
 pub struct RustEngine {
     settings: Settings,
+    /// What it is told.
+    server: String,
     said: Arc<Mutex<Vec<String>>>,
     process: Option<Child>,
 }
 
 impl RustEngine {
+    /// One that is told another connection string, with more hosts say.
+    #[must_use]
+    pub fn attach_at(database: &Database, server: String) -> Self {
+        Self { settings: database.settings(), server, said: Arc::default(), process: None }
+    }
+
     /// Starts it with arguments of one's own.
     ///
     /// # Panics
@@ -39,7 +47,7 @@ impl RustEngine {
         assert!(self.process.is_none(), "the engine runs already");
         let mut process = Command::new(program())
             .args(["run", "--log", "debug", "--drain-timeout", DRAIN_SECONDS, "--server"])
-            .arg(self.settings.conninfo())
+            .arg(&self.server)
             .args(arguments)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
@@ -98,7 +106,7 @@ impl Engine for RustEngine {
     const OUTLIVES_ITS_SESSION: bool = true;
 
     fn attach(database: &Database) -> Self {
-        Self { settings: database.settings(), said: Arc::default(), process: None }
+        Self::attach_at(database, database.settings().conninfo())
     }
 
     async fn start(&mut self) {
@@ -167,7 +175,7 @@ impl Engine for RustEngine {
 }
 
 /// The binary that was built beside this one, unless `PGASYNC_BIN` names another.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     if let Some(named) = env::var_os("PGASYNC_BIN") {
         return named.into();
     }

@@ -8,7 +8,8 @@ use pgasync_store::{Session, Settings};
 
 use crate::cluster::Cluster;
 
-/// A new database, empty or a copy of another; dropped, with every session in it, when this is.
+/// A new database, empty or a copy of another; dropped, with every session in it, when this is, unless its cluster goes
+/// as a whole.
 ///
 /// With `PGASYNC_KEEP` in the environment it stays, to be looked at (under `./dev pg`, whose cluster stays as long).
 #[derive(Debug)]
@@ -32,6 +33,11 @@ impl Scratch {
             .await
             .unwrap_or_else(|error| panic!("cannot create {name}: {error:?}"));
         Self { cluster: cluster.clone(), name }
+    }
+
+    /// From now on it is on the cluster that has taken the place of its own.
+    pub(crate) fn move_to(&mut self, cluster: &Cluster) {
+        self.cluster = cluster.clone();
     }
 
     /// The cluster that it is on.
@@ -73,13 +79,15 @@ impl Drop for Scratch {
             eprintln!("kept: {}", self.conninfo());
             return;
         }
+        if self.cluster.passing {
+            return;
+        }
         let (cluster, name) = (self.cluster.clone(), self.name.clone());
         // A thread, since a drop cannot wait inside the runtime of the test.
         let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(drop_database(&cluster, &name));
         });
-        // A cluster that its test has killed has no database to drop.
         let _ = dropped.join();
     }
 }

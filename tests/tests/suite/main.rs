@@ -1,12 +1,15 @@
 //! Everything that needs a Postgres. One binary: linking is what costs.
 //!
-//! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`).
+//! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`); so do those below `hosts`, on
+//! containers.
 
 mod between_engines;
 mod chaos;
 mod conformance;
 mod connections;
 mod harness;
+#[cfg(feature = "hosts")]
+mod hosts;
 mod install;
 mod judged;
 mod seed;

@@ -1,0 +1,104 @@
+//! A network that a test's hosts are on.
+
+use std::thread;
+use std::time::Duration;
+
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::models::{
+    EndpointIpamConfig, EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkDisconnectRequest,
+};
+use testcontainers::core::client::docker_client_instance;
+
+/// Says which process made something; `./dev check hosts` removes what such a one left behind.
+pub(super) const LABEL: &str = "pgasync.test";
+
+const TRIES_MAX: u32 = 20;
+
+/// A network of its own, removed when this is dropped.
+///
+/// Its hosts have fixed addresses, so that one that was cut off or killed comes back where it was.
+#[derive(Debug)]
+pub struct Network {
+    docker: Docker,
+    name: String,
+    /// The first three bytes of its addresses.
+    prefix: String,
+}
+
+impl Network {
+    /// Makes one.
+    ///
+    /// # Panics
+    /// When there is no Docker engine, or no address range is free.
+    pub async fn create() -> Self {
+        let docker = docker_client_instance().await.expect("the Docker engine answers");
+        let pid = std::process::id();
+        let mut said = String::new();
+        for attempt in 0..TRIES_MAX {
+            let prefix = format!("10.213.{}", (pid + attempt * 37) % 256);
+            let name = format!("pgasync-test-{pid}-{attempt}");
+            let range = IpamConfig { subnet: Some(format!("{prefix}.0/24")), ..Default::default() };
+            let request = NetworkCreateRequest {
+                name: name.clone(),
+                ipam: Some(Ipam { config: Some(vec![range]), ..Default::default() }),
+                labels: Some([(LABEL.to_owned(), pid.to_string())].into()),
+                ..Default::default()
+            };
+            match docker.create_network(request).await {
+                Ok(_) => return Self { docker, name, prefix },
+                // Another test has the range.
+                Err(error) => said = error.to_string(),
+            }
+        }
+        panic!("no network can be made: {said}");
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    pub(super) fn address(&self, number: u8) -> String {
+        format!("{}.{number}", self.prefix)
+    }
+
+    pub(super) async fn connect(&self, container: &str, address: &str) {
+        let ipam = EndpointIpamConfig { ipv4_address: Some(address.to_owned()), ..Default::default() };
+        let request = NetworkConnectRequest {
+            container: container.to_owned(),
+            endpoint_config: Some(EndpointSettings { ipam_config: Some(ipam), ..Default::default() }),
+        };
+        self.docker.connect_network(&self.name, request).await.expect("a container is connected");
+    }
+
+    pub(super) async fn disconnect(&self, container: &str) {
+        let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
+        self.docker.disconnect_network(&self.name, request).await.expect("a container is disconnected");
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        // A thread, since a drop cannot wait inside the runtime of the test.
+        let removed = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let Ok(docker) = Docker::connect_with_defaults() else { return };
+                // Its containers are being removed.
+                for _ in 0..50 {
+                    if docker.remove_network(&name).await.is_ok() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                eprintln!("left behind: the network {name}");
+            });
+        });
+        let _ = removed.join();
+    }
+}

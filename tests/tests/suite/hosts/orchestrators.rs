@@ -1,0 +1,127 @@
+//! The host of an orchestrator is paused, another takes over, and the first wakes up again.
+
+use std::time::Instant;
+
+use pgasync_tests::{Engine, Host, PATIENCE, RustEngine, SqlEngine};
+
+use super::servers::follow;
+use super::stage::{SLOTS, Stage, lines};
+
+/// The tasks, and what a leader writes down about itself; the sessions of the new one come and go meanwhile.
+const RECORD: &str = "select md5(concat_ws(' ',
+    (select string_agg(t::text, ' ' order by t.task_id) from async.task t),
+    (select string_agg(s::text, ' ' order by s.session_id) from async.session s where s.epoch < l.epoch), l::text))
+    from async.leader l";
+
+/// Exit code of `pgasync run` when another orchestrator has taken the lead.
+const DEPOSED: i64 = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rust_takes_over_from_a_paused_rust() {
+    take_over_from_a_paused_host::<RustEngine>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_takes_over_from_a_paused_rust() {
+    take_over_from_a_paused_host::<SqlEngine>().await;
+}
+
+/// The SQL engine's host is the server's: its standby is promoted, and led by the Rust engine.
+#[tokio::test(flavor = "multi_thread")]
+async fn rust_takes_over_from_a_paused_sql() {
+    take_over_from_a_paused_server::<RustEngine>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_takes_over_from_a_paused_sql() {
+    take_over_from_a_paused_server::<SqlEngine>().await;
+}
+
+async fn take_over_from_a_paused_host<B: Engine>() {
+    let mut stage = Stage::<B>::prepare().await;
+    let first = Host::with_orchestrator(&stage.network, &stage.database.conninfo(), &[]).await;
+    push_some(&stage).await;
+    stage.wait_for_starts(&stage.left, SLOTS).await;
+    first.pause().await;
+
+    stage.engine.start_forced().await;
+    stage.engine.wait_until_leading().await;
+    let record = wait_for_launches_then_hold(&stage).await;
+    first.wake().await;
+    assert_eq!(first.wait_until_ended().await, DEPOSED, "{}", first.said().await);
+    go_on_and_judge(&stage, record).await;
+}
+
+async fn take_over_from_a_paused_server<B: Engine>() {
+    let mut stage = Stage::<B>::prepare().await;
+    let standby = follow(&stage).await;
+    let mut first = SqlEngine::attach(&stage.database);
+    first.lead().await;
+    push_some(&stage).await;
+    stage.wait_for_starts(&stage.left, SLOTS).await;
+    stage.server.pause().await;
+
+    standby.promote().await;
+    stage.database.move_to(&standby).await;
+    stage.engine = B::attach(&stage.database);
+    stage.engine.lead().await;
+    let record = wait_for_launches_then_hold(&stage).await;
+    stage.server.wake().await;
+    // It believes that it leads, and what it claims is never confirmed by the standby: it waits for ever.
+    let at_the_commit = "select count(*) from pg_stat_activity where pid = $1 and wait_event = 'SyncRep'";
+    let begin = Instant::now();
+    let session = stage.server.administrator().await;
+    while session.query_one(at_the_commit, &[&first.pid()]).await.expect("it answers").get::<_, i64>(0) == 0 {
+        assert!(begin.elapsed() < PATIENCE, "the old leader does not stand still");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    go_on_and_judge(&stage, record).await;
+}
+
+async fn push_some<E: Engine>(stage: &Stage<E>) {
+    stage.push("left", 60, 0.3, "").await;
+    stage.push("right", 60, 0.3, "").await;
+}
+
+struct Held {
+    record: Option<String>,
+    lines: [i64; 2],
+}
+
+/// Waits until the new leader has launched, and holds it there; says what everything is then.
+async fn wait_for_launches_then_hold<E: Engine>(stage: &Stage<E>) -> Held {
+    let before = [lines(&stage.left, ALL).await, lines(&stage.right, ALL).await];
+    let begin = Instant::now();
+    while lines(&stage.left, ALL).await == before[0] || lines(&stage.right, ALL).await == before[1] {
+        assert!(begin.elapsed() < PATIENCE, "the new leader launches nothing\n{}", stage.database.report().await);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    stage.database.run("update async.control set paused = true").await;
+    stage
+        .database
+        .wait_for(
+            "select not exists (select from async.task where consumed is not null and processed is null)
+               and exists (select from async.task where consumed is null)",
+        )
+        .await;
+    held(stage).await
+}
+
+const ALL: &str = "select count(*) from trace";
+
+async fn held<E: Engine>(stage: &Stage<E>) -> Held {
+    Held {
+        record: stage.database.text(RECORD).await,
+        lines: [lines(&stage.left, ALL).await, lines(&stage.right, ALL).await],
+    }
+}
+
+async fn go_on_and_judge<E: Engine>(stage: &Stage<E>, before: Held) {
+    let after = held(stage).await;
+    assert_eq!(before.lines, after.lines, "the old leader has launched");
+    assert_eq!(before.record, after.record, "the old leader has written");
+    stage.database.run("update async.control set paused = false").await;
+    stage.settle().await;
+    let ends = stage.judge().await;
+    assert!(ends["FINISHED"] >= 120 - 2 * SLOTS, "{ends:?}");
+}
