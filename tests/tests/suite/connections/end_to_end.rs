@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use pgasync_tests::{Cluster, Database, Scratch, Signal, send};
+use pgasync_tests::{Cluster, Database, Engine, RustEngine, Scratch, Signal, send};
 use serde_json::json;
 
 use super::bed::{Bed, PASSWORD};
@@ -62,7 +62,7 @@ async fn server_and_target_are_reached_as_they_want() {
         .expect("./dev puts pgasync on PATH");
     let run = Process(run);
 
-    let seen = "select concat_ws(' ', s.ssl, s.client_dn, session_user, current_setting('geqo'),
+    let seen = "select concat_ws(' ', s.ssl, session_user, current_setting('geqo'),
         current_setting('geqo_threshold'), current_setting('search_path'),
         case when a.application_name ~ '^pgasync/[^/]+/1/[0-9]+$' then 'named' else a.application_name end,
         a.wait_event_type is not null)
@@ -77,13 +77,35 @@ async fn server_and_target_are_reached_as_they_want() {
 
     database.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
     let there: String = target.connect().await.query_one("select line from seen", &[]).await.expect("one line").get(0);
-    assert_eq!(there, r"t /CN=certified certified off 12 a, public named f");
+    assert_eq!(there, r"t certified off 12 a, public named f");
     let here = database.text("select line from public.seen").await;
     assert_eq!(here.as_deref(), Some(r#"t tls_only on 99 "$user", public named f"#));
     let leader = "select concat_ws(' ', s.ssl, a.usename, a.application_name) from async.control c
         join pg_stat_activity a using (pid) join pg_stat_ssl s using (pid)";
     assert_eq!(database.text(leader).await.as_deref(), Some("t with_password pgasync run"));
     assert!(send(Signal::Terminate, i32::try_from(run.0.id()).expect("process ids are small")));
+}
+
+#[tokio::test]
+async fn a_target_that_asks_for_what_cannot_be_honoured_fails_its_tasks_by_name() {
+    let database = Database::create().await;
+    let string = format!("{} require_auth=scram-sha-256 password=secret", database.conninfo());
+    database
+        .configure(&json!({
+            "control": { "target_patience": "0.1 s" },
+            "targets": [{ "target": "there", "connection_string": string, "max_workers": 1 }],
+        }))
+        .await;
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    database.run("select async.push_tasks(array[async.task('select 0', 'there')])").await;
+    database.wait_until_finished().await;
+
+    let error = database.text("select processing_error from async.task").await.expect("it failed");
+    assert!(error.contains("require_auth=scram-sha-256 is not supported"), "{error}");
+    engine.stop().await;
+    assert!(!engine.lines().iter().any(|line| line.contains("secret")), "{:#?}", engine.lines());
+    database.assert_holds("select not exists (select from async.server_log l where l::text like '%secret%')").await;
 }
 
 /// As psql takes it; the rest is in the PG* variables of the run of the tests.

@@ -30,6 +30,7 @@ async fn an_error_names_what_is_wrong() {
     for (text, named) in [
         (format!("{tls} sslmode=verify-ca sslrootcert={}", file("other_ca.crt")), vec!["TLS failed", "UnknownIssuer"]),
         (format!("{tls} sslmode=verify-full sslrootcert={}", file("none")), vec!["/none", "root certificate"]),
+        (format!("{tls} sslmode=require sslrootcert={}", file("none")), vec!["/none", "root certificate"]),
         (format!("{tls} sslmode=verify-full"), vec![".postgresql/root.crt", "sslrootcert"]),
         (format!("{tls} sslmode=require sslcert={}", file("none")), vec!["/none", "client certificate"]),
         (

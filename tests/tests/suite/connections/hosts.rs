@@ -78,6 +78,23 @@ async fn the_timeout_is_for_each_host() {
     assert!(error.contains("within 1 seconds") && error.contains("refused"), "{error}");
 }
 
+/// As a proxy does whose server is gone. libpq would give up.
+#[tokio::test]
+async fn a_host_that_breaks_off_is_passed_over() {
+    let primary = PrivateCluster::start(&[]);
+    let rude = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let port = rude.local_addr().expect("it has an address").port();
+    std::thread::spawn(move || rude.incoming().for_each(drop));
+    let ports = format!("{port},{}", primary.port());
+    for mode in ["disable", "prefer", "require"] {
+        let text = format!("host=127.0.0.1,127.0.0.1 port={ports} user=postgres dbname=postgres sslmode={mode}");
+        match connect(&text).await {
+            Ok(found) => assert_eq!(found, primary.port().to_string()),
+            Err(error) => assert!(mode == "require" && error.contains("does not support TLS"), "{error}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn random_hosts_are_tried_in_any_order() {
     let (one, other) = (PrivateCluster::start(&[]), PrivateCluster::start(&[]));

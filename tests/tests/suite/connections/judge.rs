@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 /// What a session says of itself.
 const WHO: &str = "select concat_ws(' ', 'port', current_setting('port'), 'as', session_user, 'in', current_database(),
-        case when s.ssl then s.version end, s.client_dn,
+        case when s.ssl then s.version end, to_jsonb(s) ->> 'client_dn',
         'from', host(inet_client_addr()), 'called', nullif(nullif(current_setting('application_name'), 'psql'), 'pgasync'),
         current_setting('geqo'), current_setting('TimeZone'), current_setting('DateStyle'), current_setting('search_path'))
     from pg_stat_ssl s where s.pid = pg_backend_pid()";
@@ -85,7 +85,7 @@ async fn ours(case: &Case, home: &Path) -> Result<String, String> {
     };
     let settings = Settings::resolve(&case.conninfo, variable).map_err(|error| error.to_string())?;
     let session = settings.connect().await.map_err(|error| error.to_string())?;
-    let row = session.query_one(WHO, &[]).await.map_err(|error| error.to_string())?;
+    let row = session.query_one(WHO, &[]).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
     session.close().await;
     Ok(row.get(0))
 }
