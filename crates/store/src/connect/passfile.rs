@@ -62,7 +62,16 @@ fn read_field(text: &str) -> (String, Option<&str>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Wanted, password_of};
+
+    proptest! {
+        #[test]
+        fn any_line_is_read(line in "([*:\\\\#a]|\\PC)*") {
+            password_of(&line, &Wanted { host: "a", port: 1, database: "a", user: "a" });
+        }
+    }
 
     #[test]
     fn lines_are_read_as_libpq_reads_them() {

@@ -54,3 +54,40 @@ pub(super) async fn open_unix(folder: &Path, port: u16, peer: Option<&str>) -> i
     }
     Ok(Either::Right(stream))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use socket2::SockRef;
+    use tokio::net::TcpListener;
+
+    use super::{Either, Tcp, Wire, open_tcp};
+
+    async fn open(how: Tcp) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
+        open_tcp(listener.local_addr().expect("it has an address"), &how).await.expect("somebody listens")
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_used_as_the_connection_string_says() {
+        let seconds = |count| Some(Duration::from_secs(count));
+        let how = Tcp {
+            no_keepalives: false,
+            idle: seconds(9),
+            interval: seconds(8),
+            count: Some(7),
+            user_timeout: seconds(6),
+        };
+        let Either::Left(stream) = open(how).await else { panic!("it is TCP") };
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().expect("it is known") && socket.tcp_nodelay().expect("it is known"));
+        assert_eq!(socket.tcp_keepalive_time().ok(), seconds(9));
+        assert_eq!(socket.tcp_keepalive_interval().ok(), seconds(8));
+        assert_eq!(socket.tcp_keepalive_retries().ok(), Some(7));
+        assert_eq!(socket.tcp_user_timeout().ok().flatten(), seconds(6));
+
+        let Either::Left(stream) = open(Tcp { no_keepalives: true, ..how }).await else { panic!("it is TCP") };
+        assert!(!SockRef::from(&stream).keepalive().expect("it is known"));
+    }
+}

@@ -79,7 +79,16 @@ fn section(text: &str, service: &str) -> Result<Option<BTreeMap<String, String>>
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::section;
+
+    proptest! {
+        #[test]
+        fn any_file_is_read_or_refused(text in "(\\[s\\]|[=\\[\\]#\n ]|host|\\PC)*") {
+            let _ = section(&text, "s");
+        }
+    }
 
     const FILE: &str = "# services\n[other]\nhost=x\n\n[main]\nhost=h\n  dbname=my db \nhost=late\n[last]\nnonsense\n";
 

@@ -1,4 +1,7 @@
-use super::{Settings, SettingsError};
+use proptest::prelude::*;
+
+use super::keyword::KEYWORDS;
+use super::{Settings, SettingsError, conninfo};
 
 type Resolved = Result<Settings, SettingsError>;
 
@@ -133,4 +136,25 @@ fn variables_of_the_session_become_options() {
         resolve("options='-c a=b'", &[("PGTZ", "Europe/Rome"), ("PGDATESTYLE", "ISO, DMY"), ("PGGEQO", "default")]);
     let options = settings.expect("it parses").options;
     assert_eq!(options.as_deref(), Some(r"-c a=b -c datestyle=ISO,\ DMY -c timezone=Europe/Rome"));
+}
+
+proptest! {
+    #[test]
+    fn any_value_of_any_option_is_taken_or_refused(
+        which in 0..KEYWORDS.len(),
+        value in "\\PC*|-?[0-9]{0,12}|[,/@.:a-z0-9]*",
+        variable in "\\PC*|[,/@.:a-z0-9]*",
+    ) {
+        let keyword = &KEYWORDS[which];
+        let text = format!("{}={} user=u", keyword.name, conninfo::quote(&value));
+        let elsewhere = |name: &str| match name {
+            "HOME" | "PGSYSCONFDIR" => Some("/no/such/home".to_owned()),
+            _ => (keyword.variable == Some(name)).then(|| variable.clone()),
+        };
+        let _ = Settings::resolve("user=u", elsewhere);
+        if let Ok(settings) = Settings::resolve(&text, |name| (name == "HOME").then(|| "/no/such/home".to_owned())) {
+            let again = Settings::resolve(&settings.conninfo(), |_| None).expect("what was written down is read");
+            prop_assert_eq!(again.conninfo(), settings.conninfo());
+        }
+    }
 }

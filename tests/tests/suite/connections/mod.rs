@@ -7,3 +7,5 @@ mod errors;
 mod hosts;
 mod judge;
 mod judged_by_libpq;
+mod newer_than_libpq;
+mod table;
