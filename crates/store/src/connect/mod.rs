@@ -9,7 +9,6 @@ mod verify;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::time::Duration;
 
 use self::attempt::{Address, Failure, Kind, Opened};
@@ -38,27 +37,19 @@ impl Settings {
     /// # Errors
     /// When no server can be reached, or one refuses.
     pub async fn connect_with(&self, on_notice: impl FnMut(Notice) + Send + 'static) -> Result<Session, ConnectError> {
-        let (client, connection) = self.open().await?;
-        Ok(Session::new(client, connection, on_notice))
-    }
-
-    /// Boxed: its type would be too much for the compiler to see that it is `Send`.
-    fn open(&self) -> Pin<Box<dyn Future<Output = Result<Opened, ConnectError>> + Send + '_>> {
-        Box::pin(async move {
-            let wanted = match self.attrs {
-                SessionAttrs::PreferStandby => &[SessionAttrs::Standby, SessionAttrs::Any][..],
-                _ => std::slice::from_ref(&self.attrs),
-            };
-            let mut reasons = Vec::new();
-            for attrs in wanted {
-                match self.try_hosts(*attrs, &mut reasons).await {
-                    Ok(Some(opened)) => return Ok(opened),
-                    Ok(None) => {}
-                    Err(()) => break,
-                }
+        let wanted = match self.attrs {
+            SessionAttrs::PreferStandby => &[SessionAttrs::Standby, SessionAttrs::Any][..],
+            _ => std::slice::from_ref(&self.attrs),
+        };
+        let mut reasons = Vec::new();
+        for attrs in wanted {
+            match self.try_hosts(*attrs, &mut reasons).await {
+                Ok(Some((client, connection))) => return Ok(Session::new(client, connection, on_notice)),
+                Ok(None) => {}
+                Err(()) => break,
             }
-            Err(ConnectError { server: self.describe(), reason: reasons.join("; ") })
-        })
+        }
+        Err(ConnectError { server: self.describe(), reason: reasons.join("; ") })
     }
 
     /// An error says that trying others is no use.
