@@ -1194,6 +1194,56 @@ begin
 end
 $function$;
 
+-- 30_record/45_apply_all
+-- Purpose: applies one event to each of many tasks in one statement, all or nothing. Only where no user triggers look on,
+--   and for a leader that keeps count of its pools by itself.
+-- Returns: whether every task took its event. If one did not, or the statement failed, nothing is changed: the caller
+--   falls back to apply_events.
+-- Raises: nothing.
+-- Locks: the rows of async.task, as long as lock_timeout.
+create or replace function async.apply_all(
+  in_now timestamptz,
+  in_ids bigint[],
+  in_runs int[],
+  in_events async.task_event_t[],
+  in_statuses async.finish_status_t[],
+  in_errors text[],
+  in_durations interval[],
+  in_timeouts interval[]
+) returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
+  v_applied bigint;
+begin
+  update async.task t
+  set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
+      failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
+      eligible_when = n.eligible_when, run = n.run
+  from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
+    as e(task_id, run, event, status, error, duration, timeout)
+  join async.task o on o.task_id = e.task_id
+  cross join lateral async.step_task(o, e.event, e.status, e.error, e.duration, e.timeout, in_now) n
+  where t.task_id = e.task_id
+    -- The version that was decided about, or none.
+    and t.ctid = o.ctid
+    and (e.run is null or e.run = o.run)
+    and n.rejected is null;
+  get diagnostics v_applied = row_count;
+  if v_applied <> cardinality(in_ids) then
+    raise exception 'some tasks did not take their events';
+  end if;
+  return true;
+exception when assert_failure or others then
+  return false;
+end
+$function$;
+
 -- 30_record/50_apply_row
 -- Purpose: applies one event to one task, with users' triggers looking on: the completion is written while tracked
 --   is still true, a second statement releases the slot, and the row is read back, since triggers may have
@@ -5798,41 +5848,8 @@ begin
 end
 $function$;
 
--- 75_lead/30_lead_claim
--- Purpose: writes claims down for a leader in another process.
--- Returns: one row a task: what apply_events says of it; 'rejected' also where a trigger made something else of it.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
-create or replace function async.lead_claim(
-  in_now timestamptz, in_ids bigint[], in_runs int[], in_timeouts interval[]
-) returns table (out_task_id bigint, out_outcome text, out_error text)
-language plpgsql
-as $function$
-declare
-  v_ids bigint[];
-  v_outcomes text[];
-  v_errors text[];
-  v_running bigint[];
-begin
-  if not async.has_user_triggers() then
-    return query
-    select a.task_id, a.outcome, a.error
-    from async.apply_events(in_now, in_ids, in_runs,
-      array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]), null, null, null, in_timeouts) a;
-    return;
-  end if;
-  select array_agg(a.task_id), array_agg(a.outcome), array_agg(a.error) into v_ids, v_outcomes, v_errors
-  from async.apply_events(in_now, in_ids, in_runs,
-    array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]), null, null, null, in_timeouts) a;
-  v_running := array(select c.task_id from async.claimed_rows(in_ids) c);
-  return query
-  select a.task_id,
-    case when a.outcome = 'applied' and a.task_id <> all (v_running) then 'rejected' else a.outcome end, a.error
-  from unnest(v_ids, v_outcomes, v_errors) as a(task_id, outcome, error);
-end
-$function$;
-
--- Purpose: returns claims that were not launched.
+-- 75_lead/30_lead_give_back
+-- Purpose: returns claims that were not launched, for a leader in another process.
 -- Returns: one row a task: what apply_events says of it.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
@@ -5855,14 +5872,15 @@ begin
 end
 $function$;
 
--- 75_lead/40_lead_record
--- Purpose: records what became of tasks, for a leader in another process, and deletes the requests that are settled by
---   it. in_offered says which of them are held out to clients: their offers are taken back first.
--- Returns: one row a task: what apply_events says of it, and whether the row has to be read back, since a trigger may
---   have made something else of it.
+-- 75_lead/40_lead_write
+-- Purpose: writes what became of tasks and which are claimed, for a leader in another process, and deletes the requests
+--   that are settled by it. in_offered says which of the tasks are held out to clients: their offers are taken back
+--   first.
+-- Returns: nothing for a task that took its event with nobody looking on. For every other one what apply_events says of
+--   it ('rejected' also for a claim of which a trigger made something else), and whether the row has to be read back.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
-create or replace function async.lead_record(
+create or replace function async.lead_write(
   in_now timestamptz,
   in_ids bigint[],
   in_runs int[],
@@ -5870,6 +5888,7 @@ create or replace function async.lead_record(
   in_statuses text[],
   in_errors text[],
   in_durations interval[],
+  in_timeouts interval[],
   in_offered bigint[],
   in_requests bigint[],
   in_requests_of bigint[]
@@ -5883,19 +5902,28 @@ begin
   if in_offered <> '{}' then
     perform async.withdraw_offers(in_offered);
   end if;
-  for out_task_id, out_outcome, out_error in
-    select a.task_id, a.outcome, a.error
-    from async.apply_events(in_now, in_ids, in_runs, in_events::async.task_event_t[],
-      in_statuses::async.finish_status_t[], in_errors, in_durations, null) a
-  loop
-    -- Of a row that did not take the event a request stands, unless the task is over.
-    if out_outcome in ('locked', 'failed') or out_outcome = 'rejected'
-      and exists (select from async.lead_rows(array[out_task_id]) r where r.processed is null) then
-      v_unwritten := v_unwritten || out_task_id;
-    end if;
-    out_read_back := v_triggers or out_outcome = 'rejected';
-    return next;
-  end loop;
+  if v_triggers or not async.apply_all(in_now, in_ids, in_runs, in_events::async.task_event_t[],
+      in_statuses::async.finish_status_t[], in_errors, in_durations, in_timeouts) then
+    for out_task_id, out_outcome, out_error, out_read_back in
+      select a.task_id, a.outcome, a.error, in_events[array_position(in_ids, a.task_id)] <> 'CLAIM'
+      from async.apply_events(in_now, in_ids, in_runs, in_events::async.task_event_t[],
+        in_statuses::async.finish_status_t[], in_errors, in_durations, in_timeouts) a
+    loop
+      -- Of a row that did not take the event a request stands, unless the task is over.
+      if out_outcome in ('locked', 'failed') or out_outcome = 'rejected'
+        and exists (select from async.lead_rows(array[out_task_id]) r where r.processed is null) then
+        v_unwritten := v_unwritten || out_task_id;
+      end if;
+      if not out_read_back and out_outcome = 'applied' and v_triggers
+        and not exists (select from async.claimed_rows(array[out_task_id])) then
+        out_outcome := 'rejected';
+      end if;
+      out_read_back := out_read_back and (v_triggers or out_outcome = 'rejected');
+      if out_outcome <> 'applied' or out_read_back then
+        return next;
+      end if;
+    end loop;
+  end if;
   if in_requests <> '{}' then
     delete from async.request r
     where r.request_id = any (array(
@@ -5905,6 +5933,7 @@ begin
 end
 $function$;
 
+-- 75_lead/45_lead_release
 -- Purpose: frees the slots of finished tasks whose sessions are known to be gone now.
 -- Returns: nothing.
 -- Raises: what triggers raise.
@@ -6096,18 +6125,21 @@ end
 $function$;
 
 -- 75_lead/80_lead_maintain
--- Purpose: one bounded step of keeping history and log short, for a leader in another process.
--- Returns: whether there is more to do at once, where the next step goes on (null: nowhere), and how many rows of
---   async.task may have gone.
+-- Purpose: one bounded step of keeping history and log short, for a leader in another process. in_writes says how many
+--   rows of async.task were written since it was last vacuumed.
+-- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
+--   time to vacuum.
 -- Raises: what the users' foreign keys raise.
 -- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
 create or replace function async.lead_maintain(
-  in_now timestamptz, in_after bigint, out out_after bigint, out out_rows int
+  in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
 )
 language plpgsql
 as $function$
 declare
   c_rows_per_step constant int := 5000;
+  c_writes_min constant bigint := 20000;
+  c_share constant float8 := 0.1;
   v_control async.control;
 begin
   select c.* into v_control from async.control c;
@@ -6131,6 +6163,8 @@ begin
       order by o.happened, o.server_log
       limit c_rows_per_step));
   end if;
+  out_vacuum := in_writes > c_writes_min and in_writes > c_share * (
+    select c.reltuples from pg_catalog.pg_class c where c.oid = 'async.task'::regclass);
 end
 $function$;
 

@@ -2,13 +2,14 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pgasync_store::{Notice, Session, Settings};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::database::Database;
@@ -30,13 +31,15 @@ pub struct RustEngine {
     server: String,
     said: Arc<Mutex<Vec<String>>>,
     process: Option<Child>,
+    /// Ends when it has said its last.
+    listening: Option<JoinHandle<()>>,
 }
 
 impl RustEngine {
     /// One that is told another connection string, with more hosts say.
     #[must_use]
     pub fn attach_at(database: &Database, server: String) -> Self {
-        Self { settings: database.settings(), server, said: Arc::default(), process: None }
+        Self { settings: database.settings(), server, said: Arc::default(), process: None, listening: None }
     }
 
     /// Starts it with arguments of one's own.
@@ -46,9 +49,9 @@ impl RustEngine {
     pub fn start_with(&mut self, arguments: &[&str]) {
         assert!(self.process.is_none(), "the engine runs already");
         let mut process = Command::new(program())
-            .args(["run", "--log", "debug", "--drain-timeout", DRAIN_SECONDS, "--server"])
-            .arg(&self.server)
+            .args(["run", "--server", &self.server])
             .args(arguments)
+            .args(Self::usual(arguments))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -58,7 +61,7 @@ impl RustEngine {
             .unwrap_or_else(|error| panic!("pgasync does not start ({error}): build it with cargo build -p pgasync"));
         let said = Arc::clone(&self.said);
         let stderr = process.stderr.take().expect("it is piped");
-        tokio::spawn(async move {
+        self.listening = Some(tokio::spawn(async move {
             let mut lines = BufReader::new(stderr).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 if env::var_os("PGASYNC_SHOW").is_some() {
@@ -66,8 +69,14 @@ impl RustEngine {
                 }
                 said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
-        });
+        }));
         self.process = Some(process);
+    }
+
+    /// What is not given otherwise.
+    fn usual(given: &[&str]) -> Vec<&'static str> {
+        let usual = [("--log", "debug"), ("--drain-timeout", DRAIN_SECONDS)];
+        usual.into_iter().filter(|(name, _)| !given.contains(name)).flat_map(|(name, value)| [name, value]).collect()
     }
 
     /// The process id.
@@ -84,6 +93,38 @@ impl RustEngine {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it has said this.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn wait_for_line(&self, part: &str) {
+        let begin = Instant::now();
+        while !self.lines().iter().any(|line| line.contains(part)) {
+            assert!(begin.elapsed() < PATIENCE, "it does not say {part:?}: {:#?}", self.lines());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits for its end; gives its exit code.
+    ///
+    /// # Panics
+    /// When it does not end, or is killed.
+    pub async fn exit_code(&mut self) -> i32 {
+        self.wait_for_exit().await.code().expect("nobody killed it")
+    }
+
+    async fn wait_for_exit(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("the engine was started");
+        let status = timeout(PATIENCE, process.wait())
+            .await
+            .unwrap_or_else(|_| panic!("pgasync run did not end within {PATIENCE:?}: {:#?}", self.lines()))
+            .expect("it can be waited for");
+        if let Some(listening) = self.listening.take() {
+            listening.await.expect("it listens to the end");
+        }
+        status
     }
 
     /// The backend of the session that leads, as it says.
@@ -157,11 +198,7 @@ impl Engine for RustEngine {
     }
 
     async fn wait_until_ended(&mut self) -> Outcome {
-        let mut process = self.process.take().expect("the engine was started");
-        let status = timeout(PATIENCE, process.wait())
-            .await
-            .unwrap_or_else(|_| panic!("pgasync run did not end within {PATIENCE:?}: {:#?}", self.lines()))
-            .expect("it can be waited for");
+        let status = self.wait_for_exit().await;
         match status.code() {
             Some(code) if ENDED_IN_ORDER.contains(&code) => Outcome::Returned,
             _ => Outcome::Failed(format!("{status}: {:?}", self.lines().last())),

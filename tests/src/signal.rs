@@ -13,6 +13,8 @@ pub enum Signal {
     Continue,
     /// Asks it to end.
     Terminate,
+    /// The same, from a keyboard.
+    Interrupt,
 }
 
 /// Sends a signal; whether there was such a process.
@@ -25,6 +27,7 @@ pub fn send(signal: Signal, pid: i32) -> bool {
         Signal::Stop => "-STOP",
         Signal::Continue => "-CONT",
         Signal::Terminate => "-TERM",
+        Signal::Interrupt => "-INT",
     };
     let sent = Command::new("kill").args([name, &pid.to_string()]).output().expect("kill is a program");
     sent.status.success()

@@ -84,7 +84,7 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Which orchestrator runs the tasks
-    #[arg(long, value_enum, default_value = "sql")]
+    #[arg(long, value_enum, default_value = "rust")]
     pub(crate) engine: EngineName,
     /// Leave the demo's databases in place
     #[arg(long)]
@@ -96,7 +96,7 @@ pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Which orchestrator is measured
-    #[arg(long, value_enum, default_value = "sql")]
+    #[arg(long, value_enum, default_value = "rust")]
     pub(crate) engine: EngineName,
     /// Print one JSON document instead of a table
     #[arg(long)]

@@ -16,7 +16,9 @@ use clap::Parser;
 
 use crate::args::{Arguments, Command};
 
-#[tokio::main]
+// One thread: what the orchestrator waits for are servers, and handing work from thread to thread would cost more than
+// the work.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Sql { part } => print::script(part).map(|()| ExitCode::SUCCESS),

@@ -13,6 +13,7 @@ use pgasync_store::{Answers, Configuration, Election, Lead, Look, Op, Settings a
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
+use crate::backlog::Order;
 use crate::campaign::Options;
 use crate::clock::{Clock, instant};
 use crate::ending::{self, How};
@@ -96,6 +97,7 @@ pub(crate) struct Engine {
     stirred: bool,
     maintain_at: Instant,
     audit_at: Instant,
+    vacuuming: bool,
     latch: Option<Latch>,
     latch_served: i64,
     /// It was asked to end, and why.
@@ -164,6 +166,7 @@ impl Engine {
             stirred: false,
             maintain_at: at + MAINTAIN_EVERY,
             audit_at: at + AUDIT_EVERY,
+            vacuuming: false,
             latch: None,
             latch_served: 0,
             draining: None,
@@ -220,7 +223,13 @@ impl Engine {
 
     fn tell(&mut self, op: Op) {
         if let Some(scribe) = &mut self.scribe {
-            scribe.tell(op);
+            scribe.tell(Order::Now(op));
+        }
+    }
+
+    fn tell_later(&mut self, op: Op) {
+        if let Some(scribe) = &mut self.scribe {
+            scribe.tell(Order::Soon(op));
         }
     }
 
@@ -340,6 +349,12 @@ impl Engine {
                 self.tell(Op::ForgetOld(numbers));
                 self.handle(Input::Fenced { target });
             }
+            Event::Vacuumed(done) => {
+                self.vacuuming = false;
+                if let Err(error) = done {
+                    self.log("WARNING", error.to_string());
+                }
+            }
             Event::Trouble(message) => self.log("WARNING", message),
         }
         None
@@ -391,7 +406,7 @@ impl Engine {
         if let Some(scribe) = &mut self.scribe {
             scribe.open = scribe.open.saturating_sub(count);
         }
-        let Answers { inputs, texts, look, asleep, stirred, wrote, troubles, maintain_on } = answers;
+        let Answers { inputs, texts, look, asleep, stirred, wrote, troubles, maintain_on, vacuum } = answers;
         for (task, run, text) in texts {
             self.texts.insert((task, run), text);
         }
@@ -403,7 +418,8 @@ impl Engine {
         }
         self.stirred = self.stirred || stirred || wrote;
         if let Some(latch) = &mut self.latch {
-            latch.batches += 1;
+            // What was told early is part of a batch that goes on.
+            latch.batches += u32::from(count > 0);
         }
         if let Some(look) = look {
             self.stirred = true;
@@ -415,6 +431,20 @@ impl Engine {
         if maintain_on {
             self.maintain_at = instant();
         }
+        if vacuum {
+            self.vacuum();
+        }
+    }
+
+    fn vacuum(&mut self) {
+        if self.vacuuming {
+            return;
+        }
+        self.vacuuming = true;
+        let (server, events) = (self.server.clone(), self.events.clone());
+        tokio::spawn(async move {
+            let _ = events.send(Event::Vacuumed(pgasync_store::vacuum(&server).await));
+        });
     }
 
     fn looked(&mut self, look: Look, asleep: Option<bool>) {
@@ -571,6 +601,11 @@ impl Engine {
                 }
                 Command::SleepUntil(time) => self.core_wakes = Some(time),
                 Command::Resign => self.leave(),
+                // Nobody waits for these: they may gather for a moment.
+                command @ Command::Record { .. } => self.tell_later(Op::Core(command)),
+                Command::Claim { task, row } if self.core.is_ahead(task) => {
+                    self.tell_later(Op::Core(Command::Claim { task, row }));
+                }
                 command => self.tell(Op::Core(command)),
             }
         }

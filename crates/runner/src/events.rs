@@ -1,7 +1,7 @@
 //! What the engine's tasks tell it.
 
 use pgasync_core::{Input, SessionId, TargetName};
-use pgasync_store::{Answers, Lead};
+use pgasync_store::{Answers, Lead, VacuumError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::line::Opened;
@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Fenced { target: TargetName, numbers: Vec<i64> },
     /// A session of this leader that was lost is gone.
     Gone { session: SessionId },
+    /// The queue was vacuumed, or was not.
+    Vacuumed(Result<(), VacuumError>),
     /// Something an operator may want to know.
     Trouble(String),
 }

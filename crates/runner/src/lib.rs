@@ -16,6 +16,7 @@
 //! # Ok(()) }
 //! ```
 
+mod backlog;
 mod campaign;
 mod clock;
 mod ending;
@@ -27,6 +28,7 @@ mod report;
 mod rhythm;
 mod scribe;
 mod sessions;
+mod strangers;
 
 pub use campaign::{Options, RunError, run};
 pub use engine::{Ending, Stop};

@@ -14,6 +14,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::events::{Event, Events};
 use crate::report;
+use crate::strangers::Meeting;
 
 /// Ends queries whose client is gone. Postgres takes it from 14 on, at the start of a session only.
 const CHECK_CLIENT: &str = "-c client_connection_check_interval=5s";
@@ -69,10 +70,16 @@ pub(crate) struct Line {
 
 impl Line {
     /// Begins to connect.
-    pub(crate) fn open(session: SessionId, settings: Settings, checks: Checks, events: Events) -> Self {
+    pub(crate) fn open(
+        session: SessionId,
+        settings: Settings,
+        checks: Checks,
+        meeting: Option<Meeting>,
+        events: Events,
+    ) -> Self {
         let (orders, work) = unbounded_channel();
         let terminated = Arc::new(AtomicBool::new(false));
-        let line = Operator { session, terminated: Arc::clone(&terminated), events, notices: Arc::default() };
+        let line = Operator { session, terminated: Arc::clone(&terminated), events, notices: Arc::default(), meeting };
         tokio::spawn(line.work(settings, checks, work));
         Self { orders, terminated }
     }
@@ -89,6 +96,8 @@ struct Operator {
     terminated: Arc<AtomicBool>,
     events: Events,
     notices: Arc<Mutex<VecDeque<String>>>,
+    /// The target has not been met.
+    meeting: Option<Meeting>,
 }
 
 /// How a query went.
@@ -102,7 +111,7 @@ enum Went {
 
 impl Operator {
     async fn work(self, settings: Settings, checks: Checks, mut orders: UnboundedReceiver<Work>) {
-        let session = match self.connect(&settings, checks).await {
+        let session = match self.meet(&settings, checks).await {
             Ok((session, opened)) => {
                 self.tell(Event::Opened { session: self.session, result: Ok(opened) });
                 session
@@ -180,6 +189,14 @@ impl Operator {
                 None => Went::Lost(report::connection_error(&error)),
             },
         }
+    }
+
+    async fn meet(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {
+        let (session, opened) = self.connect(settings, checks).await?;
+        if let Some(meeting) = &self.meeting {
+            meeting.refuse_strangers(&session).await?;
+        }
+        Ok((session, opened))
     }
 
     async fn connect(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {

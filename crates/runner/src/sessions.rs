@@ -10,6 +10,7 @@ use pgasync_store::{Registration, Settings, TargetAddress};
 use crate::ending::{Backend, How};
 use crate::events::Events;
 use crate::line::{Checks, Line, Opened, Work};
+use crate::strangers::Meeting;
 
 /// Connecting gives up after this time, unless the connection string says otherwise.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -92,7 +93,9 @@ impl Sessions {
         let slot = self.free_slot();
         let settings = settings.with_application_name(&self.name(slot)).with_connect_timeout(CONNECT_MAX);
         let checks = self.checks.get(target).copied().unwrap_or_default();
-        let line = Line::open(session, settings.clone(), checks, events);
+        let meeting = Meeting { server: self.server.clone(), server_id: self.server_id.clone(), epoch: self.epoch };
+        let meeting = Some(meeting).filter(|_| !self.is_met(target));
+        let line = Line::open(session, settings.clone(), checks, meeting, events);
         let entry = Entry {
             target: target.clone(),
             slot,
@@ -104,6 +107,11 @@ impl Sessions {
         };
         self.book.insert(session, entry);
         Ok(())
+    }
+
+    /// A session with the target is open.
+    fn is_met(&self, target: &TargetName) -> bool {
+        self.book.values().any(|entry| entry.target == *target && entry.line.is_some() && entry.opened.is_some())
     }
 
     /// The name by which the target knows a session of ours.

@@ -25,7 +25,7 @@ pub use connection_string::ConnectionString;
 pub use install::{InstallError, Part, install};
 pub use lead::{
     Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, Look, OldSession, Op, Published,
-    Registration, TargetAddress, old_sessions,
+    Registration, TargetAddress, VacuumError, old_sessions, unregistered, vacuum,
 };
 pub use session::{Notice, Session};
 pub use settings::{Malformed, Settings, SettingsError};

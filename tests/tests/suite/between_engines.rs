@@ -60,10 +60,11 @@ async fn takes_over_from_the_lost<A: Engine, B: Engine>() {
     let mut second = B::attach(&database);
     second.lead().await;
     database.wait_until_finished().await;
+    // Four run; as many may have ended just before, their results unwritten.
     database
         .assert_holds(
             "select bool_and(finish_status = 'FINISHED' or processing_error like '%outcome unknown%')
-                and count(*) filter (where failed) <= 4 from async.task",
+                and count(*) filter (where failed) <= 8 from async.task",
         )
         .await;
     assert!(target.repeated_marks().await.is_empty());

@@ -12,4 +12,5 @@ mod harness;
 mod hosts;
 mod install;
 mod judged;
+mod process;
 mod seed;

@@ -11,12 +11,15 @@ pub(crate) struct Load {
     pub(crate) slot: bool,
     /// A worker.
     pub(crate) worker: bool,
+    /// The slot is kept until somebody else does something: no query's end frees it.
+    pub(crate) rests: bool,
 }
 
 impl Load {
-    pub(crate) const NOTHING: Self = Self { slot: false, worker: false };
-    pub(crate) const SLOT: Self = Self { slot: true, worker: false };
-    pub(crate) const BOTH: Self = Self { slot: true, worker: true };
+    pub(crate) const NOTHING: Self = Self { slot: false, worker: false, rests: false };
+    pub(crate) const SLOT: Self = Self { slot: true, worker: false, rests: false };
+    pub(crate) const RESTING: Self = Self { slot: true, worker: false, rests: true };
+    pub(crate) const BOTH: Self = Self { slot: true, worker: true, rests: false };
 }
 
 /// How much is taken.
@@ -24,45 +27,49 @@ impl Load {
 /// Invariant: a pool stands in it only with one slot or more.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Books {
-    pools: BTreeMap<PoolName, u32>,
+    pools: BTreeMap<PoolName, Taken>,
     workers: u32,
 }
 
+/// What is taken of one pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Taken {
+    /// Slots.
+    pub(crate) slots: u32,
+    /// Those of them that no query's end frees.
+    pub(crate) resting: u32,
+}
+
 impl Books {
-    pub(crate) fn slots(&self, pool: &PoolName) -> u32 {
-        self.pools.get(pool).copied().unwrap_or(0)
+    pub(crate) fn of(&self, pool: &PoolName) -> Taken {
+        self.pools.get(pool).copied().unwrap_or_default()
     }
 
     pub(crate) const fn workers(&self) -> u32 {
         self.workers
     }
 
-    pub(crate) const fn pools(&self) -> &BTreeMap<PoolName, u32> {
-        &self.pools
+    pub(crate) fn pools(&self) -> impl Iterator<Item = (&PoolName, Taken)> {
+        self.pools.iter().map(|(pool, taken)| (pool, *taken))
     }
 
-    /// Rebooks a task from one load to another; says whether the pool's count changed.
+    /// Rebooks a task from one load to another; says whether the count of the pool's slots changed.
     pub(crate) fn rebook(&mut self, pool: &PoolName, before: Load, after: Load) -> bool {
-        match (before.worker, after.worker) {
-            (false, true) => self.workers += 1,
-            (true, false) => self.workers -= 1,
-            (true, true) | (false, false) => {}
+        if before == after {
+            return false;
         }
-        match (before.slot, after.slot) {
-            (false, true) => *self.pools.entry(pool.clone()).or_default() += 1,
-            (true, false) => self.release(pool),
-            (true, true) | (false, false) => return false,
-        }
-        true
-    }
-
-    fn release(&mut self, pool: &PoolName) {
-        let slots = self.slots(pool);
-        debug_assert!(slots > 0, "a slot of {pool} is given back that nobody took");
-        if slots <= 1 {
+        move_count(&mut self.workers, before.worker, after.worker);
+        let taken = self.pools.entry(pool.clone()).or_default();
+        debug_assert!(taken.slots > 0 || !before.slot, "a slot of {pool} is given back that nobody took");
+        move_count(&mut taken.slots, before.slot, after.slot);
+        move_count(&mut taken.resting, before.rests, after.rests);
+        if taken.slots == 0 {
             self.pools.remove(pool);
-        } else {
-            self.pools.insert(pool.clone(), slots - 1);
         }
+        before.slot != after.slot
     }
+}
+
+fn move_count(count: &mut u32, before: bool, after: bool) {
+    *count = (*count + u32::from(after)).saturating_sub(u32::from(before));
 }

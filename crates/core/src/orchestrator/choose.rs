@@ -4,7 +4,7 @@ use super::held::{Held, Stage};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{PoolName, Run, TaskId};
 use crate::plan::Choice;
-use crate::plan::lane::{Head, Kind, Lane};
+use crate::plan::lane::{Head, Kind, Lane, Turn};
 use crate::task::event::Event;
 use crate::time::Span;
 
@@ -96,7 +96,11 @@ impl Orchestrator {
     pub(super) fn claimed(&mut self, task: TaskId, run: Run, claimed: bool) {
         let Some(Stage::Claiming { ahead }) = self.stage(task, run) else { return };
         match (claimed, *ahead) {
-            (true, true) => self.restage(task, Stage::Ahead { since: self.now }),
+            (true, true) => {
+                self.restage(task, Stage::Ahead { since: self.now });
+                let pool = self.held.get(&task).map(|held| held.lane.pool.clone());
+                self.hasty.extend(pool);
+            }
             (true, false) => self.enqueue(task),
             (false, ahead) => {
                 if let Some(held) = self.let_go(task) {
@@ -114,21 +118,42 @@ impl Orchestrator {
     fn claim_ahead(&mut self) {
         let tuning = self.settings.tuning;
         for pool in std::mem::take(&mut self.hasty) {
-            let short = self
-                .paces
-                .get(&pool)
-                .and_then(|pace| pace.average)
-                .is_some_and(|average| average <= tuning.ahead_task_max);
-            if !short || !self.launches() {
+            let Some(average) = self.paces.get(&pool).and_then(|pace| pace.average) else { continue };
+            // Only slots that queries run in come free by themselves.
+            let taken = self.books.of(&pool);
+            let most =
+                (taken.slots - taken.resting).min(self.settings.workers).saturating_mul(tuning.ahead_per_slot(average));
+            self.return_surplus(&pool, most);
+            if !self.launches() {
                 continue;
             }
-            let most = self.settings.limit(&pool).min(self.settings.workers).saturating_mul(tuning.ahead_per_slot_max);
             while self.paces.get(&pool).is_some_and(|pace| pace.ahead < most)
                 && let Some((lane, head)) = self.plan.claim_ahead(&pool)
             {
                 self.claim(lane, &head, true);
             }
         }
+    }
+
+    /// Returns the last of those claimed ahead, when there are more than slots to wait for.
+    fn return_surplus(&mut self, pool: &PoolName, most: u32) {
+        let ahead = self.paces.get(pool).map_or(0, |pace| pace.ahead);
+        if ahead <= most || self.slot_free(pool) {
+            return;
+        }
+        let waits = |held: &Held| matches!(held.stage, Stage::Ahead { .. }) && held.lane.pool == *pool;
+        let mut turns: Vec<Turn> = self.held.values().filter(|held| waits(held)).map(|held| held.turn).collect();
+        turns.sort_unstable();
+        for turn in turns.into_iter().rev().take(usize::try_from(ahead - most).unwrap_or(usize::MAX)) {
+            self.give_back(turn.task);
+        }
+    }
+
+    /// The task is claimed before its turn has come, or is about to be.
+    #[must_use]
+    pub fn is_ahead(&self, task: TaskId) -> bool {
+        let stage = self.held.get(&task).map(|held| &held.stage);
+        matches!(stage, Some(Stage::Claiming { ahead: true } | Stage::Ahead { .. }))
     }
 
     pub(super) fn count_ahead(&mut self, pool: &PoolName, one_more: bool) {

@@ -132,14 +132,16 @@ impl Held {
             | Stage::Marking { .. }
             | Stage::Launched { .. }
             | Stage::Lost { .. } => Load::BOTH,
-            Stage::Ended { .. } => Load { slot: self.task.terms.track_yielded, worker: false },
-            Stage::Recording { next, keeps_slot, .. } => Load { slot: *keeps_slot || next.holds_slot(), worker: false },
+            Stage::Ended { .. } if self.task.terms.track_yielded => Load::SLOT,
+            Stage::Ended { .. } => Load::NOTHING,
+            Stage::Recording { next, keeps_slot, .. } if *keeps_slot || next.holds_slot() => Load::SLOT,
+            Stage::Recording { .. } => Load::NOTHING,
             Stage::Offering
             | Stage::Offered { .. }
             | Stage::Withdrawing
             | Stage::Pulled
             | Stage::Yielded
-            | Stage::Abandoned => Load::SLOT,
+            | Stage::Abandoned => Load::RESTING,
         }
     }
 

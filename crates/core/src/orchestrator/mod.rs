@@ -166,12 +166,12 @@ impl Orchestrator {
     /// How many slots of the pool are taken.
     #[must_use]
     pub fn slots_taken(&self, pool: &PoolName) -> u32 {
-        self.books.slots(pool)
+        self.books.of(pool).slots
     }
 
     /// Every pool of which a slot is taken, and how many are.
     pub fn occupancy(&self) -> impl Iterator<Item = (&PoolName, u32)> {
-        self.books.pools().iter().map(|(pool, slots)| (pool, *slots))
+        self.books.pools().map(|(pool, taken)| (pool, taken.slots))
     }
 
     /// Tasks in hand that no query runs of: pulled, yielded, or over with their sessions unknown.
@@ -279,7 +279,7 @@ impl Orchestrator {
 
     fn slot_free(&self, pool: &PoolName) -> bool {
         let limit = self.settings.limit(pool) + u32::from(self.bug == Some(Bug::PoolTakesOneMore));
-        self.books.slots(pool) < limit
+        self.books.of(pool).slots < limit
     }
 
     fn say(&mut self, command: Command) {
@@ -322,6 +322,9 @@ impl Orchestrator {
         if before.worker && !after.worker && !self.worker_free() {
             // Queries may want the slots of offers again.
             self.contested.extend(self.offers.keys().cloned());
+        }
+        if after.rests && !before.rests {
+            self.hasty.insert(pool.clone());
         }
         if self.books.rebook(pool, before, after) {
             self.refresh_pool(pool);

@@ -77,6 +77,8 @@ pub struct Tuning {
     pub sweep_every: Span,
     /// Lanes refilled at once.
     pub refill_lanes_max: usize,
+    /// Heads read for a lane, for each slot of its pool: those claimed ahead and as many again.
+    pub window_heads_per_slot: usize,
     /// Heads read for a lane, at least and at most.
     pub window_heads_min: usize,
     /// See `window_heads_min`.
@@ -93,7 +95,7 @@ impl Default for Tuning {
             backoff_first: Span::millis(250),
             backoff_last: Span::seconds(15),
             record_backoff: Span::millis(500),
-            ahead_per_slot_max: 2,
+            ahead_per_slot_max: 8,
             ahead_task_max: Span::millis(20),
             ahead_age_max: Span::millis(100),
             offer_patience: Span::millis(500),
@@ -103,7 +105,8 @@ impl Default for Tuning {
             sweep_tasks_max: 1_000,
             sweep_every: Span::seconds(60),
             refill_lanes_max: 64,
-            window_heads_min: 16,
+            window_heads_per_slot: 16,
+            window_heads_min: 32,
             window_heads_max: 512,
         }
     }
@@ -123,6 +126,18 @@ impl Default for Settings {
             pools: BTreeMap::new(),
             tuning: Tuning::default(),
         }
+    }
+}
+
+impl Tuning {
+    /// How many tasks that run so long are claimed ahead for each slot: as many as surely come to run before such a
+    /// claim is too old.
+    pub(crate) fn ahead_per_slot(&self, average: Span) -> u32 {
+        if average > self.ahead_task_max {
+            return 0;
+        }
+        let fitting = self.ahead_age_max.as_micros() / 2 / average.as_micros().max(1);
+        u32::try_from(fitting).unwrap_or(u32::MAX).clamp(1, self.ahead_per_slot_max.max(1)).min(self.ahead_per_slot_max)
     }
 }
 
@@ -148,6 +163,8 @@ impl Settings {
     #[must_use]
     pub(crate) fn window_heads(&self, pool: &PoolName) -> usize {
         let slots = usize::try_from(self.limit(pool).min(self.workers)).unwrap_or(usize::MAX);
-        slots.saturating_mul(2).clamp(self.tuning.window_heads_min, self.tuning.window_heads_max)
+        slots
+            .saturating_mul(self.tuning.window_heads_per_slot)
+            .clamp(self.tuning.window_heads_min, self.tuning.window_heads_max)
     }
 }

@@ -201,5 +201,7 @@ fn settings(random: &mut Random) -> Settings {
         settings.pools.insert(name, 1);
     }
     settings.tuning.window_heads_min = 3;
+    settings.tuning.window_heads_per_slot = 2;
+    settings.tuning.ahead_per_slot_max = 2;
     settings
 }

@@ -163,6 +163,7 @@ impl Candidate {
             again: Vec::new(),
             configured: None,
             history_after: None,
+            written: 0,
         };
         let election = lead.take_stock().await?;
         Ok((lead, election))

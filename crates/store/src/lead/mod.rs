@@ -8,9 +8,14 @@ mod candidate;
 mod configuration;
 mod error;
 mod look;
+mod outcome;
 mod registry;
+mod requests;
 mod rows;
+mod send;
 mod statements;
+mod upkeep;
+mod vacuum;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +30,8 @@ pub use candidate::{Candidate, Election};
 pub use configuration::{Configuration, TargetAddress};
 pub use error::{CandidacyError, LeadError};
 pub use look::Look;
-pub use registry::{OldSession, old_sessions};
+pub use registry::{OldSession, old_sessions, unregistered};
+pub use vacuum::{VacuumError, vacuum};
 
 /// The session that leads.
 #[derive(Debug)]
@@ -51,6 +57,8 @@ pub struct Lead {
     configured: Option<String>,
     /// Where maintenance goes on.
     history_after: Option<i64>,
+    /// Rows of the queue written since it was last vacuumed.
+    written: i64,
 }
 
 /// Something to be done through the leader's session.
@@ -141,6 +149,8 @@ pub struct Answers {
     pub troubles: Vec<String>,
     /// Maintenance has more to do.
     pub maintain_on: bool,
+    /// It is time for [`vacuum`].
+    pub vacuum: bool,
 }
 
 impl Lead {

@@ -19,6 +19,26 @@ pub struct OldSession {
     pub backend_start: String,
 }
 
+/// Which of these backends, by pid and start, no leader registered.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn unregistered(session: &Session, backends: &[(i32, String)]) -> Result<Vec<i32>, LeadError> {
+    let pids: Vec<i32> = backends.iter().map(|(pid, _)| *pid).collect();
+    let starts: Vec<&str> = backends.iter().map(|(_, start)| start.as_str()).collect();
+    let rows = session
+        .query(
+            "select b.pid from unnest($1::int[], $2::text[]) as b(pid, backend_start)
+             where not exists (
+               select from async.session s where s.pid = b.pid and s.backend_start = b.backend_start::timestamptz)
+             order by b.pid",
+            &[&pids, &starts],
+        )
+        .await
+        .map_err(|error| LeadError::of("reading the registry of sessions", &error))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// The sessions at a target that leaders before `before` registered.
 ///
 /// # Errors

@@ -20,9 +20,8 @@ macro_rules! statements {
 statements! {
     begin: "begin",
     commit: "commit",
-    record: "select * from async.lead_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    write: "select * from async.lead_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     release: "select from async.lead_release($1, $2)",
-    claim: "select * from async.lead_claim($1, $2, $3, $4)",
     give_back: "select * from async.lead_give_back($1, $2, $3)",
     mark: "select * from async.lead_mark($1, $2, $3)",
     rotate_marks: "select from async.lead_rotate_marks($1)",
@@ -56,7 +55,7 @@ statements! {
     routines: "select async.run_routines($1::text::async.routine_type_t)",
     serve_latch: "select from async.serve_latch($1)",
     publish: "select from async.lead_publish($1, $2, $3, $4, $5, $6, $7)",
-    maintain: "select * from async.lead_maintain($1, $2)",
+    maintain: "select * from async.lead_maintain($1, $2, $3)",
     log: "select from async.log_quiet($1, $2)",
     goodbye: "select from async.lead_goodbye($1)",
 }

@@ -21,6 +21,8 @@ pub(super) struct Writes {
     pub(super) offers: Vec<(TaskId, Row)>,
     pub(super) withdrawals: Vec<TaskId>,
     pub(super) refills: Vec<(Lane, usize)>,
+    /// Requests are to be read, under this number.
+    pub(super) reads: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -31,29 +33,25 @@ pub(super) struct Record {
     pub(super) settles: Vec<RequestId>,
 }
 
-/// The arguments of `async.lead_record`.
+/// The arguments of `async.lead_write`.
 #[derive(Debug, Default)]
-pub(super) struct RecordArrays {
+pub(super) struct WriteArrays {
     pub(super) ids: Vec<i64>,
     pub(super) runs: Vec<i32>,
     pub(super) events: Vec<&'static str>,
     pub(super) statuses: Vec<Option<&'static str>>,
     pub(super) errors: Vec<Option<String>>,
     pub(super) durations: Vec<Option<Interval>>,
+    pub(super) timeouts: Vec<Option<Interval>>,
     pub(super) offered: Vec<i64>,
     pub(super) requests: Vec<i64>,
     pub(super) requests_of: Vec<i64>,
 }
 
-impl RecordArrays {
-    pub(super) fn of(
-        records: &[Record],
-        running: &BTreeSet<TaskId>,
-        offered: &BTreeSet<TaskId>,
-        now: Timestamp,
-    ) -> Self {
+impl WriteArrays {
+    pub(super) fn of(writes: &Writes, running: &BTreeSet<TaskId>, offered: &BTreeSet<TaskId>, now: Timestamp) -> Self {
         let mut arrays = Self::default();
-        for record in records {
+        for record in &writes.records {
             let (event, status) = record.event(running.contains(&record.task));
             arrays.ids.push(record.task.0);
             arrays.runs.push(record.run.0);
@@ -61,6 +59,7 @@ impl RecordArrays {
             arrays.statuses.push(status.map(FinishStatus::as_str));
             arrays.errors.push(record.row.processing_error.as_ref().map(|error| error.replace('\0', "?")));
             arrays.durations.push(record.row.eligible_when.map(|until| Interval(until - now)));
+            arrays.timeouts.push(None);
             if offered.contains(&record.task) {
                 arrays.offered.push(record.task.0);
             }
@@ -69,8 +68,23 @@ impl RecordArrays {
                 arrays.requests_of.push(record.task.0);
             }
         }
+        for (task, row) in &writes.claims {
+            arrays.ids.push(task.0);
+            arrays.runs.push(row.run - 1);
+            arrays.events.push("CLAIM");
+            arrays.statuses.push(None);
+            arrays.errors.push(None);
+            arrays.durations.push(None);
+            arrays.timeouts.push(timeout(row));
+        }
         arrays
     }
+}
+
+/// What the target, or else the configuration, allows a task that names no timeout.
+fn timeout(row: &Row) -> Option<Interval> {
+    let (consumed, times_up) = (row.consumed?, row.times_up?);
+    (times_up != Timestamp::NEVER).then(|| Interval(times_up - consumed))
 }
 
 impl Record {
@@ -99,23 +113,15 @@ impl Record {
 }
 
 impl Writes {
-    /// How many statements write.
-    pub(super) fn statements(&self) -> usize {
-        [
-            self.registrations.is_empty(),
-            self.forgotten.is_empty(),
-            self.dismissals.is_empty(),
-            self.releases.is_empty(),
-            self.records.is_empty(),
-            self.returns.is_empty(),
-            self.claims.is_empty(),
-            self.marks.is_empty(),
-            self.offers.is_empty(),
-            self.withdrawals.is_empty(),
-        ]
-        .into_iter()
-        .filter(|empty| !empty)
-        .count()
+    /// Whether rows of the queue are written, or launches marked.
+    pub(super) fn changes(&self) -> bool {
+        self.rows() > 0 || !self.marks.is_empty()
+    }
+
+    /// How many rows of the queue they write.
+    pub(super) fn rows(&self) -> i64 {
+        let ends = self.records.len() + self.returns.len() + self.withdrawals.len();
+        i64::try_from(ends + self.claims.len() + self.offers.len()).unwrap_or(i64::MAX)
     }
 
     pub(super) fn lanes(&self) -> Lanes {

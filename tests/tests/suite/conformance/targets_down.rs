@@ -293,7 +293,25 @@ async fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all<E: Engine>(
     .await;
 }
 
+/// Another server that is a physical copy of this one bears its id.
+async fn a_target_where_a_copy_of_this_server_runs_tasks_is_left_alone<E: Engine>() {
+    let mut bed = Bed::<E>::led().await;
+    let server_id = bed.text("select server_id from async.leader").await.expect("it has an id");
+    bed.engine.stop().await;
+    let copy = bed.target.settings().with_application_name(&format!("pgasync/{server_id}/4711/1"));
+    let stranger = copy.connect().await.expect("the target takes sessions");
+    stranger.batch_execute("select 1").await.expect("it runs");
+    bed.engine.lead().await;
+    let id = bed.push("insert into ledger (mark) values ('ran')").await;
+    bed.wait_for("select exists (select from async.server_log where message like '%is this database a copy%')").await;
+    bed.assert_holds("select processed is null and run = 0 from async.task").await;
+    assert_eq!(bed.target.marks("ran").await, 0);
+    stranger.close().await;
+    bed.end_of(id).await.succeeded();
+}
+
 conformance!(
+    a_target_where_a_copy_of_this_server_runs_tasks_is_left_alone,
     tasks_of_a_refusing_target_wait_and_then_fail_saying_so,
     tasks_of_a_silent_target_wait_and_then_fail,
     tasks_of_an_unreachable_target_wait_and_then_fail,

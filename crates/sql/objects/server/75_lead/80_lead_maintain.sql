@@ -1,15 +1,18 @@
--- Purpose: one bounded step of keeping history and log short, for a leader in another process.
--- Returns: whether there is more to do at once, where the next step goes on (null: nowhere), and how many rows of
---   async.task may have gone.
+-- Purpose: one bounded step of keeping history and log short, for a leader in another process. in_writes says how many
+--   rows of async.task were written since it was last vacuumed.
+-- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
+--   time to vacuum.
 -- Raises: what the users' foreign keys raise.
 -- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
 create or replace function async.lead_maintain(
-  in_now timestamptz, in_after bigint, out out_after bigint, out out_rows int
+  in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
 )
 language plpgsql
 as $function$
 declare
   c_rows_per_step constant int := 5000;
+  c_writes_min constant bigint := 20000;
+  c_share constant float8 := 0.1;
   v_control async.control;
 begin
   select c.* into v_control from async.control c;
@@ -33,5 +36,7 @@ begin
       order by o.happened, o.server_log
       limit c_rows_per_step));
   end if;
+  out_vacuum := in_writes > c_writes_min and in_writes > c_share * (
+    select c.reltuples from pg_catalog.pg_class c where c.oid = 'async.task'::regclass);
 end
 $function$;

@@ -1,0 +1,27 @@
+//! Vacuuming the queue, over a session of its own: nothing waits for it.
+
+use super::error::in_words;
+use crate::ConnectError;
+use crate::settings::Settings;
+
+/// Why the queue was not vacuumed.
+#[derive(Debug, thiserror::Error)]
+pub enum VacuumError {
+    /// There was no session.
+    #[error(transparent)]
+    Unreachable(#[from] ConnectError),
+    /// The server refused.
+    #[error("vacuum of async.task: {0}")]
+    Refused(String),
+}
+
+/// Has the queue vacuumed and analyzed.
+///
+/// # Errors
+/// When the server cannot be reached, or refuses.
+pub async fn vacuum(server: &Settings) -> Result<(), VacuumError> {
+    let session = server.with_application_name("pgasync vacuum").for_long().connect().await?;
+    let done = session.batch_execute("vacuum (analyze) async.task, async.request, async.offer").await;
+    session.close().await;
+    done.map_err(|error| VacuumError::Refused(in_words(&error)))
+}

@@ -1,0 +1,159 @@
+//! `pgasync run` as an operator meets it: signals, exit codes, what it says; and what only it does.
+
+use std::time::Duration;
+
+use pgasync_tests::{Database, Engine, RustEngine, Signal, Target, send};
+use serde_json::json;
+
+async fn stage() -> (Database, Target, RustEngine) {
+    let database = Database::create().await;
+    let target = Target::create_on(database.cluster()).await;
+    database
+        .configure(&json!({
+            "control": { "workers": 4, "idle_sleep": 3600 },
+            "targets": [{ "target": "there", "connection_string": target.conninfo(), "max_workers": 4 }],
+        }))
+        .await;
+    let engine = RustEngine::attach(&database);
+    (database, target, engine)
+}
+
+async fn push(database: &Database, query: &str) -> i64 {
+    let sql = "select async.push_task(async.task($1, 'there'))";
+    database.session().query_one(sql, &[&query]).await.expect("it is pushed").get(0)
+}
+
+async fn wait_until_it_runs(database: &Database, target: &Target, task: i64) {
+    database.wait_for(&format!("select consumed is not null from async.task where task_id = {task}")).await;
+    let busy = "select count(*) from pg_stat_activity where datname = current_database() and query like '%pg_sleep%'
+                and pid <> pg_backend_pid()";
+    while target.session().query_one(busy, &[]).await.expect("activity").get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_signal_lets_what_runs_end_and_leaves_the_rest_waiting() {
+    let (database, target, mut engine) = stage().await;
+    engine.start_with(&["--drain-timeout", "60"]);
+    engine.wait_until_leading().await;
+    let runs = push(&database, "select pg_sleep(1.5)").await;
+    wait_until_it_runs(&database, &target, runs).await;
+    send(Signal::Terminate, engine.pid());
+    engine.wait_for_line("draining").await;
+    push(&database, "select 1").await;
+    assert_eq!(engine.exit_code().await, 0);
+    database.assert_holds(&format!("select finish_status = 'FINISHED' from async.task where task_id = {runs}")).await;
+    database.assert_holds("select count(*) = 1 from async.task where consumed is null and run = 0").await;
+    database.assert_holds("select goodbye from async.leader").await;
+    database.assert_holds("select not exists (select from async.session)").await;
+}
+
+#[tokio::test]
+async fn what_outlasts_the_drain_timeout_is_stopped_and_waits_again() {
+    let (database, target, mut engine) = stage().await;
+    engine.start_with(&["--drain-timeout", "0"]);
+    engine.wait_until_leading().await;
+    let runs = push(&database, "select pg_sleep(600)").await;
+    wait_until_it_runs(&database, &target, runs).await;
+    send(Signal::Interrupt, engine.pid());
+    assert_eq!(engine.exit_code().await, 0);
+    database.assert_holds("select consumed is null and processed is null and tracked is null from async.task").await;
+    database.assert_holds("select goodbye from async.leader").await;
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once_and_its_successor_says_what_is_unknown() {
+    let (database, target, mut engine) = stage().await;
+    engine.start_with(&["--drain-timeout", "600"]);
+    engine.wait_until_leading().await;
+    let runs = push(&database, "select pg_sleep(600)").await;
+    wait_until_it_runs(&database, &target, runs).await;
+    send(Signal::Terminate, engine.pid());
+    engine.wait_for_line("draining").await;
+    send(Signal::Terminate, engine.pid());
+    assert_eq!(engine.exit_code().await, 5);
+    database.assert_holds("select processed is null and consumed is not null from async.task").await;
+    engine.start_with(&["--force"]);
+    database.wait_until_finished().await;
+    database.assert_holds("select processing_error like '%outcome unknown%' from async.task").await;
+}
+
+#[tokio::test]
+async fn exit_codes_say_why_it_does_not_lead() {
+    let (database, _target, mut engine) = stage().await;
+    engine.lead().await;
+    let mut second = RustEngine::attach(&database);
+    second.start_with(&[]);
+    assert_eq!(second.exit_code().await, 3);
+    database.run("update async.control set enabled = false").await;
+    database.run("select async.wake_leader()").await;
+    assert_eq!(engine.exit_code().await, 0);
+    engine.start_with(&[]);
+    assert_eq!(engine.exit_code().await, 4);
+    let mut lost = RustEngine::attach_at(&database, "host=127.0.0.1 port=1 dbname=nowhere".to_owned());
+    lost.start_with(&[]);
+    assert_eq!(lost.exit_code().await, 1);
+    let mut empty = RustEngine::attach_at(&database, database.settings().with_database("postgres").conninfo());
+    empty.start_with(&[]);
+    assert_eq!(empty.exit_code().await, 1);
+    assert!(empty.lines().iter().any(|line| line.contains("pgasync init")), "{:?}", empty.lines());
+}
+
+#[tokio::test]
+async fn one_that_stands_by_leads_when_the_other_has_gone() {
+    let (database, _target, mut engine) = stage().await;
+    engine.lead().await;
+    let mut second = RustEngine::attach(&database);
+    second.start_with(&["--standby"]);
+    second.wait_for_line("standing by").await;
+    engine.stop().await;
+    second.wait_until_leading().await;
+    push(&database, "select 1").await;
+    database.wait_until_finished().await;
+}
+
+/// The orchestrator has fallen asleep while a push was open; nothing else would wake it for an hour.
+#[tokio::test]
+async fn a_push_that_was_open_while_it_fell_asleep_is_run() {
+    let (database, _target, mut engine) = stage().await;
+    let pusher = database.settings().connect().await.expect("a second session");
+    pusher.batch_execute("begin; select async.push_task(async.task('select 1', 'there'))").await.expect("it is pushed");
+    engine.lead().await;
+    // Another push comes and goes meanwhile: awake once more, and to sleep again, if it can.
+    let task = push(&database, "select 1").await;
+    database.wait_for(&format!("select processed is not null from async.task where task_id = {task}")).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    pusher.batch_execute("commit").await.expect("it is committed");
+    database.wait_for("select count(*) = 2 and bool_and(processed is not null) from async.task").await;
+}
+
+#[tokio::test]
+async fn a_password_is_never_said() {
+    const SECRET: &str = "open-sesame-4711";
+    let (database, target, mut engine) = stage().await;
+    let there = format!("{} password={SECRET}", target.conninfo());
+    database
+        .configure(&json!({ "targets": [
+            { "target": "there", "connection_string": there },
+            { "target": "refused", "connection_string": format!("host=127.0.0.1 port=1 password={SECRET}") },
+            { "target": "wrong", "connection_string": format!("host=127.0.0.1 prot=1 password={SECRET}") },
+        ] }))
+        .await;
+    engine.start_with(&["--log", "trace"]);
+    engine.wait_until_leading().await;
+    for name in ["there", "refused", "wrong"] {
+        database.run(&format!("select async.push_task(async.task('select 1/0', '{name}'))")).await;
+    }
+    database.wait_for("select count(*) = 2 from async.server_log where message like 'target \"%\" is lost%'").await;
+    engine.stop().await;
+    let said = engine.lines();
+    assert!(said.iter().any(|line| line.contains("is lost")), "{said:#?}");
+    assert!(!said.iter().any(|line| line.contains(SECRET)), "{said:#?}");
+    database
+        .assert_holds(&format!("select not exists (select from async.server_log where message like '%{SECRET}%')"))
+        .await;
+    database
+        .assert_holds(&format!("select not exists (select from async.task t where t::text like '%{SECRET}%')"))
+        .await;
+}
