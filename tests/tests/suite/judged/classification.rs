@@ -131,7 +131,7 @@ async fn classes(database: &Database, texts: &[String]) -> Vec<String> {
     serde_json::from_value::<Vec<String>>(classes).expect("a class a text")
 }
 
-pub(super) fn texts() -> Vec<String> {
+fn texts() -> Vec<String> {
     TEXTS.iter().map(|text| (*text).to_owned()).collect()
 }
 
@@ -155,7 +155,7 @@ async fn parsed(database: &Database, text: &str) -> Parsed {
 }
 
 /// Where the model, SQL and Postgres differ about these texts; and how many Postgres could read.
-pub(super) async fn disagreements(database: &Database, texts: &[String]) -> (Vec<String>, usize) {
+async fn disagreements(database: &Database, texts: &[String]) -> (Vec<String>, usize) {
     let mut told = Vec::new();
     let mut read = 0;
     for (text, sql) in texts.iter().zip(classes(database, texts).await) {
@@ -179,6 +179,19 @@ pub(super) async fn disagreements(database: &Database, texts: &[String]) -> (Vec
         }
     }
     (told, read)
+}
+
+/// The same of every text there is, and of generated ones.
+pub(super) async fn disagreements_of_all(database: &Database) -> Vec<String> {
+    let mut texts = texts();
+    for (text, sql) in texts.iter().zip(classes(database, &texts).await) {
+        if !agree(text, &sql) {
+            return vec![text.clone()];
+        }
+    }
+    texts = generated(&mut Seed::of_this_run(), GENERATED);
+    let classes = classes(database, &texts).await;
+    texts.into_iter().zip(classes).filter(|(text, sql)| !agree(text, sql)).map(|(text, _)| text).collect()
 }
 
 /// Texts out of pieces that mean something to a lexer.

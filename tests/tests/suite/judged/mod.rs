@@ -4,11 +4,11 @@
 
 #![allow(clippy::print_stdout, reason = "each says how much it compared")]
 #![allow(clippy::too_many_lines, reason = "a table of cases is long")]
-#![allow(dead_code, reason = "what breaks the SQL side on purpose will use the rest")]
 
 mod classification;
 mod configuration;
 mod every_transition;
+mod mutants;
 mod plan;
 mod sequences;
 mod small_rules;
