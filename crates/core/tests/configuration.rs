@@ -58,6 +58,23 @@ fn what_is_left_out_keeps_its_value_and_lists_are_whole() {
 }
 
 #[test]
+fn every_setting_is_taken() {
+    let mut configuration = Configuration::default();
+    let document = json!({"control": {
+        "enabled": false, "workers": 7, "idle_sleep": 0.3, "busy_sleep": 0.02, "default_timeout": "3 hours",
+        "heavy_maintenance_sleep": "2 days", "light_maintenance_sleep": "3 minutes", "task_keep_duration": "4 days",
+        "advisory_mutex_id": 5, "self_concurrency": 3, "paused": true, "default_concurrency_pool_workers": 6,
+        "debug_log": true, "target_patience": "9 minutes", "takeover_grace": "8 seconds",
+    }});
+    apply(&mut configuration, &document).unwrap();
+    let read = serde_json::to_value(&configuration.control).unwrap();
+    for (key, given) in document["control"].as_object().unwrap() {
+        let fresh = serde_json::to_value(&Configuration::default().control).unwrap();
+        assert_ne!(read[key], fresh[key], "{key}: {given} is something else than the default");
+    }
+}
+
+#[test]
 fn every_refusal_names_its_path() {
     for (document, path) in [
         (json!([]), "the configuration: this should be an object"),

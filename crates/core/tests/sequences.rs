@@ -411,7 +411,10 @@ impl StateMachineTest for Sequences {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    // Shrinking a long sequence is given a minute, so that a failure is told soon.
+    #![proptest_config(ProptestConfig {
+        cases: 300, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_sequence_keeps_the_promises(sequential 1..80 => Sequences);

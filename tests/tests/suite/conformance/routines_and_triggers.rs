@@ -279,6 +279,50 @@ async fn a_trigger_sees_each_end_once_and_the_release_of_the_slot_apart<E: Engin
     bed.assert_holds("select bool_and(tracked is distinct from true) from async.task").await;
 }
 
+/// What a trigger made of an end decides about the slot: who waits again or yields without holding it gives it back.
+async fn a_trigger_may_make_something_else_of_an_end<E: Engine>() {
+    let mut bed = Bed::<E>::prepared().await;
+    bed.run(
+        "create function another_end() returns trigger language plpgsql as $$ begin
+            new.processed := null;
+            new.failed := null;
+            if new.task_data->>'becomes' = 'READY' then
+                new.consumed := null; new.finish_status := null; new.eligible_when := clock_timestamp() + '1 day';
+            else
+                new.yielded := clock_timestamp(); new.finish_status := 'YIELDED';
+            end if;
+            return new; end $$;
+         create trigger another_end before update on async.task for each row
+            when (new.processed is not null and old.yielded is null and new.task_data ? 'becomes')
+            execute procedure another_end();",
+    )
+    .await;
+    bed.engine.lead().await;
+    let ready = bed.push_as("'select 1', 'there', '{\"becomes\": \"READY\"}'").await;
+    let yielded = bed.push_as("'select 1', 'there', '{\"becomes\": \"YIELDED\"}'").await;
+    let tracked = bed.push_as("'select 1', 'there', '{\"becomes\": \"YIELDED\"}', track_yielded => true").await;
+    bed.wait_for(&format!(
+        "select bool_and(case task_id
+            when {ready} then eligible_when is not null and consumed is null and tracked is null
+            when {yielded} then yielded is not null and tracked is null
+            when {tracked} then yielded is not null and tracked end) from async.task"
+    ))
+    .await;
+    // The pool knows: four slots less one.
+    let waits = "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there')))
+        from generate_series(1, 6)";
+    bed.run("update async.target set max_concurrency = 4 where target = 'there'").await;
+    bed.run(waits).await;
+    let running = "select count(*) = 3 from async.task where consumed is not null and yielded is null";
+    bed.wait_for(running).await;
+    bed.run(&format!("select async.finish(array[{tracked}], 'FINISHED', null)")).await;
+    bed.wait_for(&running.replace('3', "4")).await;
+    bed.run("drop trigger another_end on async.task").await;
+    bed.run("select async.cancel(array_agg(task_id)) from async.task where processed is null").await;
+    bed.wait_until_finished().await;
+    bed.wait_until_no_slot_is_taken().await;
+}
+
 async fn a_raising_trigger_holds_up_only_its_own_task<E: Engine>() {
     let bed = Bed::<E>::prepared().await;
     bed.run(
@@ -527,6 +571,7 @@ conformance!(
     a_trigger_s_end_of_a_running_task_cancels_its_query,
     a_trigger_may_finish_a_task_of_the_same_batch,
     a_trigger_sees_each_end_once_and_the_release_of_the_slot_apart,
+    a_trigger_may_make_something_else_of_an_end,
     a_raising_trigger_holds_up_only_its_own_task,
     a_trigger_that_raises_at_the_claim_holds_up_only_its_own_task,
     triggers_run_with_the_search_path_of_their_session,

@@ -61,20 +61,78 @@ create table judged.seen (task_id bigint primary key, contract jsonb not null);
 -- Whoever pushes and configures here has no triggers; this one makes the SQL side write as if they had.
 create function judged.look_on() returns trigger language plpgsql as $$ begin return new; end $$;
 
-create function judged.apply(in_act jsonb, in_now timestamptz) returns jsonb language sql as $$
-  select jsonb_agg(jsonb_build_array(a.task_id, a.outcome) order by a.task_id)
-  from (
-    select array_agg((e.it ->> 'id')::bigint order by e.place) as ids,
-      array_agg((e.it ->> 'run')::int order by e.place) as runs,
-      array_agg((e.it ->> 'event')::async.task_event_t order by e.place) as events,
-      array_agg((e.it ->> 'status')::async.finish_status_t order by e.place) as statuses,
-      array_agg(e.it ->> 'error' order by e.place) as errors,
-      array_agg(judged.span((e.it ->> 'duration')::bigint) order by e.place) as durations,
-      array_agg(judged.span((e.it ->> 'timeout')::bigint) order by e.place) as timeouts
-    from jsonb_array_elements(in_act -> 'events') with ordinality as e(it, place)
-  ) i
-  cross join lateral async.apply_events(
-    in_now, i.ids, i.runs, i.events, i.statuses, i.errors, i.durations, i.timeouts) a
+-- What happened, and how many slots of which pools that gave back to the leader's memory.
+-- Where nobody looks on, the one statement for many must do by itself all that may happen.
+create function judged.apply(in_act jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
+declare
+  v_events record;
+  v_batched bigint[] := '{}';
+  v_released text[] := '{}';
+  v_apart jsonb;
+begin
+  update pg_temp.leader_pool set taken = 1000;
+  if not async.has_user_triggers() then
+    v_events := judged.events(in_act -> 'events', '{}');
+    select coalesce(array_agg(b.task_id), '{}'), coalesce(array_agg(b.released), '{}')
+    into v_batched, v_released
+    from async.apply_batch(
+      in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors,
+      v_events.durations, v_events.timeouts) b;
+    perform async.release_pools(v_released);
+  end if;
+  v_events := judged.events(in_act -> 'events', v_batched);
+  -- Row by row, what was asked of a query at its very end counts as well; what was asked of another does not.
+  if async.has_user_triggers() then
+    insert into async.request (task_id, status) values (-1, 'FAILED');
+    insert into async.request (task_id, status, error_message, duration)
+    select e.id, e.status, e.error, e.duration
+    from unnest(v_events.ids, v_events.events, v_events.statuses, v_events.errors, v_events.durations)
+      as e(id, event, status, error, duration)
+    where e.event in ('END_OK', 'END_ERROR') and e.status is not null;
+    v_events.statuses := array(
+      select case when e.event not in ('END_OK', 'END_ERROR') then e.status end
+      from unnest(v_events.events, v_events.statuses) with ordinality as e(event, status, place) order by e.place);
+  end if;
+  select coalesce(jsonb_agg(jsonb_build_array(a.task_id,
+      case when a.outcome = 'applied' and not async.has_user_triggers() then 'applied alone' else a.outcome end)), '[]')
+  into v_apart
+  from async.apply_events(
+    in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors, v_events.durations,
+    v_events.timeouts) a;
+  delete from async.request r
+  where r.task_id = -1 or r.task_id in (select (a.it ->> 0)::bigint from jsonb_array_elements(v_apart) a(it)
+    where a.it ->> 1 = 'rejected');
+  if exists (select from async.request) then
+    raise exception 'a request was left';
+  end if;
+  return jsonb_build_object(
+    'outcomes', (
+      select jsonb_agg(o.it order by (o.it ->> 0)::bigint)
+      from (
+        select jsonb_build_array(b.task_id, 'applied') as it from unnest(v_batched) b(task_id)
+        union all
+        select a.it from jsonb_array_elements(v_apart) a(it)
+      ) o),
+    'released', (
+      select coalesce(jsonb_object_agg(p.pool, 1000 - p.taken), '{}') from pg_temp.leader_pool p where p.taken <> 1000));
+end
+$$;
+
+-- The arguments that events are applied with, but for those of some tasks.
+create function judged.events(
+  in_events jsonb, in_without bigint[],
+  out ids bigint[], out runs int[], out events async.task_event_t[], out statuses async.finish_status_t[],
+  out errors text[], out durations interval[], out timeouts interval[]
+) language sql as $$
+  select coalesce(array_agg((e.it ->> 'id')::bigint order by e.place), '{}'),
+    array_agg((e.it ->> 'run')::int order by e.place),
+    array_agg((e.it ->> 'event')::async.task_event_t order by e.place),
+    array_agg((e.it ->> 'status')::async.finish_status_t order by e.place),
+    array_agg(e.it ->> 'error' order by e.place),
+    array_agg(judged.span((e.it ->> 'duration')::bigint) order by e.place),
+    array_agg(judged.span((e.it ->> 'timeout')::bigint) order by e.place)
+  from jsonb_array_elements(in_events) with ordinality as e(it, place)
+  where (e.it ->> 'id')::bigint <> all (in_without)
 $$;
 
 create function judged.push(in_act jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
@@ -112,16 +170,20 @@ create function judged.configured() returns jsonb language sql as $$
   from async.control c
 $$;
 
--- Who runs next, with the occupancy that the rows tell.
-create function judged.choose(in_workers int, in_skip bigint[], in_down text[], in_now timestamptz) returns jsonb
+-- Who runs next, with the occupancy that the rows tell; in one lane behind a place in it, if that is given.
+create function judged.choose(
+  in_workers int, in_skip bigint[], in_down text[], in_behind jsonb, in_now timestamptz) returns jsonb
 language sql as $$
   select coalesce(jsonb_agg(p.task_id order by p.place), '[]')
   from (
     select array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
-      array_agg(-2147483648) as priorities, array_agg('-infinity'::timestamptz) as entered,
-      array_agg(0::bigint) as ids, array_agg(l.free) as free, array_agg(null::int) as heads_max
+      array_agg(case when l.starts then -2147483648 else (in_behind ->> 'priority')::int end) as priorities,
+      array_agg(case when l.starts then '-infinity' else judged.at((in_behind ->> 'entered')::bigint) end) as entered,
+      array_agg(case when l.starts then 0 else (in_behind ->> 'task_id')::bigint end) as ids,
+      array_agg(l.free) as free, array_agg(null::int) as heads_max
     from (
-      select d.*, async.pool_limit(d.pool) - (
+      select d.*, jsonb_build_array(d.pool, d.target, d.pullable) is distinct from in_behind -> 'lane' as starts,
+        async.pool_limit(d.pool) - (
         select count(*)::int from async.task t
         where coalesce(t.concurrency_pool, t.target) = d.pool and t.tracked) as free
       from async.discover_lanes() d
@@ -148,7 +210,7 @@ begin
       perform async.configure(in_act -> 'document');
       return judged.configured();
     when 'choose' then
-      return judged.choose((in_act ->> 'workers')::int, '{}', '{}', v_now);
+      return judged.choose((in_act ->> 'workers')::int, '{}', '{}', null, v_now);
     when 'due' then
       return coalesce(to_jsonb(async.due_tasks(v_now)), '[]');
     when 'promote' then
@@ -210,7 +272,7 @@ create function judged.texts(in_array jsonb) returns text[] language sql immutab
   select array(select jsonb_array_elements_text(in_array))
 $$;
 
--- A queue as it is given, and who runs next in it.
+-- A queue as it is given: its lanes, and who runs next in it.
 create function judged.queue(in_queue jsonb) returns jsonb language plpgsql as $$
 begin
   delete from async.task;
@@ -227,8 +289,13 @@ begin
     i.consumed, i.processed, i.yielded, i.finish_status, i.tracked, i.eligible_when, i.times_up
   from jsonb_array_elements(in_queue -> 'tasks') t
   cross join judged.task(t - 'entered') i;
-  return judged.choose((in_queue ->> 'workers')::int, judged.texts(in_queue -> 'skip')::bigint[],
-    judged.texts(in_queue -> 'down'), judged.at((in_queue ->> 'now')::bigint));
+  return jsonb_build_object(
+    'lanes', (
+      select coalesce(jsonb_agg(jsonb_build_array(l.pool, l.target, l.pullable)
+        order by l.pool, l.target, l.pullable), '[]')
+      from async.discover_lanes() l),
+    'launches', judged.choose((in_queue ->> 'workers')::int, judged.texts(in_queue -> 'skip')::bigint[],
+      judged.texts(in_queue -> 'down'), in_queue -> 'behind', judged.at((in_queue ->> 'now')::bigint)));
 end
 $$;
 

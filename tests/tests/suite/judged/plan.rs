@@ -25,6 +25,8 @@ struct Queue {
     workers: usize,
     down: BTreeSet<TargetName>,
     skip: BTreeSet<i64>,
+    /// Up to here its lane was looked at already.
+    behind: Option<(Lane, Turn)>,
 }
 
 struct Waiting {
@@ -47,11 +49,12 @@ fn random(seed: &mut Seed) -> Queue {
         }
     }
     let many = 1 + seed.below(60);
-    let tasks = (1..=many).map(|id| waiting(seed, i64::try_from(id).expect("small"))).collect();
+    let tasks: Vec<_> = (1..=many).map(|id| waiting(seed, i64::try_from(id).expect("small"))).collect();
+    let behind = seed.chance(50).then(|| seed.pick(&tasks)).map(|task| (task.lane.clone(), task.turn));
     let down = TARGETS.iter().filter(|_| seed.chance(15)).map(|name| TargetName::new(name).expect("a name")).collect();
     let skip = (1..=i64::try_from(many).expect("small")).filter(|_| seed.chance(5)).collect();
     let workers = usize::try_from(seed.below(25)).expect("small");
-    Queue { tasks, settings, workers, down, skip }
+    Queue { tasks, settings, workers, down, skip, behind }
 }
 
 fn waiting(seed: &mut Seed, id: i64) -> Waiting {
@@ -89,6 +92,10 @@ impl Queue {
         json!({
             "tasks": tasks, "targets": targets, "pools": pools, "workers": self.workers, "now": NOW.as_micros(),
             "default_pool": self.settings.default_pool_workers, "skip": self.skip,
+            "behind": self.behind.as_ref().map(|(lane, turn)| json!({
+                "lane": [lane.pool.as_str(), lane.target.as_str(), lane.kind == Kind::Pull],
+                "priority": turn.priority.0, "entered": turn.entered.as_micros(), "task_id": turn.task.0,
+            })),
             "down": self.down.iter().map(TargetName::as_str).collect::<Vec<_>>(),
         })
     }
@@ -102,8 +109,20 @@ impl Queue {
                 && eligible_when.is_none()
                 && times_up.is_none_or(|at| at > NOW)
                 && !self.skip.contains(&task.turn.task.0)
+                && self.behind.as_ref().is_none_or(|(lane, turn)| task.lane != *lane || task.turn > *turn)
         });
         eligible.map(|task| (task.turn, &task.lane)).collect()
+    }
+
+    /// Where somebody waits, also such as may not run yet.
+    fn lanes(&self) -> BTreeSet<(&str, &str, bool)> {
+        let waiting = self.tasks.iter().filter(|task| {
+            let Row { eligible_when, tracked, .. } = task.row;
+            task.row.state() == RowState::Ready && eligible_when.is_none() && tracked != Some(true)
+        });
+        waiting
+            .map(|Waiting { lane, .. }| (lane.pool.as_str(), lane.target.as_str(), lane.kind == Kind::Pull))
+            .collect()
     }
 
     fn taken(&self) -> BTreeMap<PoolName, u32> {
@@ -194,8 +213,11 @@ pub(super) async fn disagreement(database: &Database, mut seed: Seed, queues: us
         database.run("begin").await;
         let asked = ask(database, "select judged.queue($1)", &question).await;
         database.run("rollback").await;
-        if sorted != planned || asked != json!(sorted) {
-            return (Some(format!("{question}\n  sorted {sorted:?}\n  core   {planned:?}\n  sql    {asked}")), chosen);
+        let lanes = json!(queue.lanes());
+        if sorted != planned || asked != json!({"launches": sorted, "lanes": lanes}) {
+            let told =
+                format!("{question}\n  lanes  {lanes}\n  sorted {sorted:?}\n  core   {planned:?}\n  sql    {asked}");
+            return (Some(told), chosen);
         }
         chosen += sorted.len();
     }

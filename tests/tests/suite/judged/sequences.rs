@@ -18,7 +18,7 @@ use super::{ask, bench};
 use crate::seed::Seed;
 
 const STEPS: usize = 10_000;
-const STEPS_PER_SEQUENCE: usize = 1_000;
+const STEPS_PER_SEQUENCE: usize = 500;
 const STEPS_PER_BATCH: usize = 50;
 const TASKS_MAX: usize = 80;
 const HITS_MIN: usize = 100;
@@ -78,7 +78,11 @@ impl Model {
     }
 
     fn step(&mut self) {
-        self.let_time_pass();
+        if self.let_time_pass() {
+            self.due();
+            self.promote();
+            return;
+        }
         match self.seed.below(100) {
             0..10 if self.tasks.len() < TASKS_MAX => self.push(),
             10..12 => self.configure(),
@@ -91,21 +95,22 @@ impl Model {
         }
     }
 
-    /// Never twice the same instant, mostly moments apart, sometimes beyond a deadline, sometimes right onto one.
-    fn let_time_pass(&mut self) {
+    /// Never twice the same instant, mostly moments apart, sometimes beyond a deadline, sometimes right onto one, or onto
+    /// a deferral's end: then it is true.
+    fn let_time_pass(&mut self) -> bool {
         let micros = 1 + if self.seed.chance(5) { self.seed.below(3_000_000) } else { self.seed.below(2_000) };
         self.now = self.now + Span::micros(i64::try_from(micros).expect("a few seconds"));
-        if !self.seed.chance(8) {
-            return;
+        if !self.seed.chance(6) {
+            return false;
         }
         let awaited = self.tasks.values().filter_map(|life| match &life.task.phase {
             Phase::Finished { .. } => None,
             Phase::Ready { eligible_when: Some(at), .. } => Some(*at),
             phase => phase.times_up(),
         });
-        if let Some(next) = awaited.filter(|at| *at > self.now && *at < Timestamp::NEVER).min() {
-            self.now = next;
-        }
+        let next = awaited.filter(|at| *at > self.now && *at < Timestamp::NEVER).min();
+        self.now = next.unwrap_or(self.now);
+        next.is_some()
     }
 
     fn say(&mut self, mut act: Value, said: Value) {
@@ -371,6 +376,10 @@ impl Model {
 
     fn happening(&mut self, id: i64) -> Option<Event> {
         let life = self.tasks[&id].clone();
+        if self.seed.chance(3) {
+            let run = pgasync_core::Run(life.task.run.0 - 1);
+            return Some(Event::QueryEnded { run, outcome: Outcome::Ok });
+        }
         // What was pulled once and waits again is rare, and its deadline as an offer rarer.
         match life.task.phase {
             Phase::Ready { times_up: Some(_), .. } if life.task.terms.client_pulled && self.seed.chance(80) => {
@@ -380,7 +389,7 @@ impl Model {
             _ => {}
         }
         let events = self.imaginable(&life);
-        if self.seed.chance(6) {
+        if self.seed.chance(8) {
             let refused: Vec<Event> =
                 events.into_iter().filter(|event| life.task.step(event, self.now).is_err()).collect();
             return (!refused.is_empty()).then(|| self.seed.pick(&refused).clone());
@@ -401,7 +410,7 @@ impl Model {
     fn imaginable(&mut self, life: &Life) -> Vec<Event> {
         let default_timeout = self.timeout(&life.target);
         let text = self.seed.chance(50).then(|| "somebody asked".to_owned());
-        let run = if self.seed.chance(90) { life.task.run } else { pgasync_core::Run(life.task.run.0 - 1) };
+        let run = life.task.run;
         let mut events = vec![
             Event::Claim { default_timeout },
             Event::GiveBack,
@@ -416,7 +425,7 @@ impl Model {
             Event::QueryEnded { run, outcome: Outcome::Error("it broke".to_owned()) },
             Event::QueryEnded { run, outcome: Outcome::Unknown("nobody heard".to_owned()) },
         ];
-        for status in FinishStatus::ALL {
+        for status in FinishStatus::ALL.into_iter().chain([FinishStatus::Paused, FinishStatus::Deferred]) {
             let duration = (status == FinishStatus::Deferred || self.seed.chance(50)).then(|| self.span());
             let duration = duration.filter(|_| self.seed.chance(90)).map(|it| Span::micros(1 + it.as_micros() / 20));
             events.push(Event::Request(Request { status, error: text.clone(), duration }));
@@ -434,6 +443,7 @@ impl Model {
         let mut steps = Vec::new();
         let mut outcomes = BTreeMap::new();
         let mut intended = Vec::new();
+        let mut released: BTreeMap<String, u32> = BTreeMap::new();
         let before: Vec<(i64, Task)> = events.iter().map(|(id, _)| (*id, self.tasks[id].task.clone())).collect();
         for ((id, event), (_, task)) in events.into_iter().zip(before) {
             let life = &self.tasks[&id];
@@ -476,14 +486,24 @@ impl Model {
                 life.timeout = *default_timeout;
             }
             if let Ok(next) = next {
+                if life.task.holds_slot() && !next.holds_slot() {
+                    *released.entry(life.pool.clone()).or_insert(0) += 1;
+                }
                 life.task = next;
             }
+        }
+        // And to one that is gone.
+        if self.seed.chance(5) {
+            let gone = self.next_id + 1_000;
+            steps.push(json!({"id": gone, "event": "RESTART"}));
+            outcomes.insert(gone, "gone");
         }
         if steps.is_empty() {
             self.say(json!({"do": "nothing"}), Value::Null);
         } else {
-            let said: Vec<Value> = outcomes.iter().map(|(id, outcome)| json!([id, outcome])).collect();
-            self.say(json!({"do": "events", "events": steps}), json!(said));
+            let outcomes: Vec<Value> = outcomes.iter().map(|(id, outcome)| json!([id, outcome])).collect();
+            let said = json!({"outcomes": outcomes, "released": released});
+            self.say(json!({"do": "events", "events": steps}), said);
         }
         // They change no row, so that they may come last.
         for (act, said) in intended {
@@ -571,6 +591,10 @@ async fn play(database: &Database, model: &mut Model, steps: usize) -> Option<St
         database.run("vacuum async.task").await;
         database.run("vacuum judged.seen").await;
         database.run("begin; alter sequence async.task_task_id_seq restart with 1").await;
+        let pools: BTreeSet<&str> = TARGETS.into_iter().chain(POOLS).chain(["async.self"]).collect();
+        let pools = pools.into_iter().map(|pool| format!("('{pool}', 1000)")).collect::<Vec<_>>().join(", ");
+        database.run("create temp table leader_pool (pool text primary key, taken int not null) on commit drop").await;
+        database.run(&format!("insert into leader_pool values {pools}")).await;
         model.begin();
         let told = play_sequence(database, model).await;
         database.run("rollback").await;
@@ -615,7 +639,7 @@ async fn after_every_step_every_column_is_the_models() {
     let mut model = Model::new(Seed::of_this_run());
     let mut steps = 0;
     // An unlucky run goes on until it has seen enough of everything.
-    while steps < STEPS || steps < 2 * STEPS && !model.rare().is_empty() {
+    while steps < STEPS || steps < 4 * STEPS && !model.rare().is_empty() {
         let told = play(&database, &mut model, STEPS_PER_SEQUENCE).await;
         assert!(told.is_none(), "{}", told.unwrap_or_default());
         steps += STEPS_PER_SEQUENCE;
