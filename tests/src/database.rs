@@ -75,6 +75,21 @@ impl Database {
         self.session.query(sql, parameters).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)))
     }
 
+    /// A checksum of the tasks, and of what leaders wrote down about themselves: it stands as long as nobody does
+    /// anything. The sessions of the present leader come and go meanwhile.
+    ///
+    /// # Panics
+    /// When the tables cannot be read.
+    pub async fn checksum(&self) -> Option<String> {
+        self.text(
+            "select md5(concat_ws(' ', l::text,
+               (select string_agg(t::text, ' ' order by t.task_id) from async.task t),
+               (select string_agg(s::text, ' ' order by s.session_id) from async.session s where s.epoch < l.epoch)))
+             from async.leader l",
+        )
+        .await
+    }
+
     /// The first column of the one row of a query, as text; `None` for a null.
     ///
     /// # Panics

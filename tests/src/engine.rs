@@ -41,6 +41,12 @@ pub trait Engine: Send + Sized {
     /// [`crate::PrivateCluster`].
     fn crash(&mut self) -> impl Future<Output = ()> + Send;
 
+    /// Freezes its process: SIGSTOP.
+    fn freeze(&self);
+
+    /// Lets a frozen one go on.
+    fn thaw(&self);
+
     /// Has an administrator end the session that leads (`pg_terminate_backend`).
     fn terminate(&mut self) -> impl Future<Output = ()> + Send;
 

@@ -91,6 +91,14 @@ impl Engine for SqlEngine {
         self.wait_until_ended().await
     }
 
+    fn freeze(&self) {
+        assert!(send(Signal::Stop, self.pid()), "a frozen engine is there");
+    }
+
+    fn thaw(&self) {
+        assert!(send(Signal::Continue, self.pid()), "a frozen engine is there");
+    }
+
     async fn crash(&mut self) {
         send(Signal::Kill, self.pid());
         self.wait_until_ended().await;

@@ -56,11 +56,13 @@ pub(super) struct Arena<E> {
     pub(super) engine: E,
     pub(super) seed: Seed,
     pub(super) observer: Observer,
-    client: Client,
+    pub(super) client: Client,
     pub(super) database: Database,
     pub(super) targets: [Target; 2],
     server: PrivateCluster,
     pub(super) elsewhere: PrivateCluster,
+    /// The backend that led before the last kill.
+    led_by: i64,
 }
 
 impl<E: Engine> Arena<E> {
@@ -95,7 +97,7 @@ impl<E: Engine> Arena<E> {
         engine.lead().await;
         let client = Client::of(database.settings(), seed.fork(), long_percent);
         let observer = Observer::of(&elsewhere);
-        Self { engine, seed, observer, client, database, targets, server, elsewhere }
+        Self { engine, seed, observer, client, database, targets, server, elsewhere, led_by: 0 }
     }
 
     /// Waits until many tasks run, and a random moment longer.
@@ -118,6 +120,7 @@ impl<E: Engine> Arena<E> {
 
     /// Kills; what was killed is up again afterwards, except for the engine.
     pub(super) async fn kill(&mut self, what: Kill) {
+        self.led_by = self.database.number("select coalesce(async.leader_pid(), 0)").await;
         match what {
             Kill::Leader => self.engine.crash().await,
             Kill::Session => {
@@ -159,13 +162,17 @@ impl<E: Engine> Arena<E> {
 
     /// Kills, and has the engine lead again.
     pub(super) async fn kill_and_recover(&mut self, what: Kill) {
-        let before = self.database.number("select coalesce(async.leader_pid(), 0)").await;
         self.kill(what).await;
+        self.recover(what).await;
+    }
+
+    /// Has an engine lead again after a kill.
+    pub(super) async fn recover(&mut self, what: Kill) {
         if what.ends_engine::<E>() {
             self.lead_again().await;
         } else if what.ends_lead() {
             // It comes back by itself.
-            self.database.wait_for(&format!("select async.leader_pid() <> {before}")).await;
+            self.database.wait_for(&format!("select async.leader_pid() <> {}", self.led_by)).await;
         }
     }
 
@@ -177,8 +184,8 @@ impl<E: Engine> Arena<E> {
 
     /// The same with another engine that leads from now on.
     pub(super) fn with_engine<B>(self, engine: B) -> Arena<B> {
-        let Self { engine: _, seed, observer, client, database, targets, server, elsewhere } = self;
-        Arena { engine, seed, observer, client, database, targets, server, elsewhere }
+        let Self { engine: _, seed, observer, client, database, targets, server, elsewhere, led_by } = self;
+        Arena { engine, seed, observer, client, database, targets, server, elsewhere, led_by }
     }
 
     /// Starts the engine again, once nobody leads.

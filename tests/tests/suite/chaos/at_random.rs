@@ -28,7 +28,7 @@ async fn a_killed_target_runs_no_task_twice<E: Engine>() {
 /// Nobody waits until everything has recovered before the next thing dies.
 async fn whatever_is_killed_next_runs_no_task_twice<E: Engine>() {
     let mut arena = Arena::<E>::open().await;
-    for _ in 0..rounds(6) {
+    for _ in 0..rounds(5) {
         arena.wait_for_running(10).await;
         sleep(Duration::from_millis(arena.seed.below(600))).await;
         let what = *arena.seed.pick(&Kill::ALL);
@@ -43,7 +43,7 @@ async fn whatever_is_killed_next_runs_no_task_twice<E: Engine>() {
 
 async fn kill_often<E: Engine>(victims: &[Kill]) {
     let mut arena = Arena::<E>::open().await;
-    for (_, &victim) in (0..rounds(5)).zip(victims.iter().cycle()) {
+    for (_, &victim) in (0..rounds(4)).zip(victims.iter().cycle()) {
         arena.wait_until_busy().await;
         arena.kill_and_recover(victim).await;
     }

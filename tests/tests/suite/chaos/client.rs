@@ -25,6 +25,8 @@ pub(super) const FROZEN_PART: &str = "md5((t.consumed, t.processed, t.yielded, t
 pub(super) struct Client {
     book: Arc<Mutex<Book>>,
     ending: Arc<AtomicBool>,
+    /// Held during each of its turns.
+    turns: Arc<tokio::sync::Mutex<()>>,
     working: Option<JoinHandle<()>>,
 }
 
@@ -41,9 +43,18 @@ pub(super) struct Book {
 
 impl Client {
     pub(super) fn of(settings: Settings, seed: Seed, long_percent: u64) -> Self {
-        let (book, ending) = (Arc::default(), Arc::default());
-        let working = tokio::spawn(work(settings, seed, long_percent, Arc::clone(&book), Arc::clone(&ending)));
-        Self { book, ending, working: Some(working) }
+        let mut client = Self { book: Arc::default(), ending: Arc::default(), turns: Arc::default(), working: None };
+        let (book, ending, turns) = (Arc::clone(&client.book), Arc::clone(&client.ending), Arc::clone(&client.turns));
+        client.working = Some(tokio::spawn(async move {
+            let mut worker = Worker { seed, long_percent, book, turns };
+            worker.work(&settings, &ending).await;
+        }));
+        client
+    }
+
+    /// It does nothing as long as this is held.
+    pub(super) async fn rest(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.turns).lock_owned().await
     }
 
     /// Ends it, and gives what it remembers.
@@ -66,46 +77,55 @@ fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn work(settings: Settings, mut seed: Seed, long_percent: u64, book: Arc<Mutex<Book>>, ending: Arc<AtomicBool>) {
-    while !ending.load(Ordering::Relaxed) {
-        if let Ok(session) = settings.connect().await {
-            // Until the server dies.
-            while !ending.load(Ordering::Relaxed) && turn(&session, &mut seed, long_percent, &book).await.is_ok() {
-                sleep(PAUSE).await;
-            }
-        }
-        sleep(PAUSE).await;
-    }
+struct Worker {
+    seed: Seed,
+    long_percent: u64,
+    book: Arc<Mutex<Book>>,
+    turns: Arc<tokio::sync::Mutex<()>>,
 }
 
-async fn turn(
-    session: &Session,
-    seed: &mut Seed,
-    long_percent: u64,
-    book: &Mutex<Book>,
-) -> Result<(), tokio_postgres::Error> {
-    let sql = "select count(*) from async.task where processed is null";
-    if session.query_one(sql, &[]).await?.get::<_, i64>(0) < BACKLOG_MIN {
-        let rows = session.query(&workload::push(seed, PUSHED_AT_ONCE, long_percent), &[]).await?;
-        lock(book).pushed.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+impl Worker {
+    async fn work(&mut self, settings: &Settings, ending: &AtomicBool) {
+        while !ending.load(Ordering::Relaxed) {
+            if let Ok(session) = settings.connect().await {
+                // Until the server dies.
+                while !ending.load(Ordering::Relaxed) && self.turn(&session).await.is_ok() {
+                    sleep(PAUSE).await;
+                }
+            }
+            sleep(PAUSE).await;
+        }
     }
-    if seed.chance(20) {
-        let id = {
-            let mut book = lock(book);
-            // One that runs or waits, or one that finished: it is all the same to a client.
-            let recent = book.pushed.len().saturating_sub(400);
-            let Some(&id) = book.pushed.get(recent..).filter(|ids| !ids.is_empty()).map(|ids| seed.pick(ids)) else {
-                return Ok(());
-            };
-            book.cancelled.insert(id);
-            id
-        };
-        session.execute("select async.cancel(array[$1::bigint])", &[&id]).await?;
+
+    async fn turn(&mut self, session: &Session) -> Result<(), tokio_postgres::Error> {
+        let turns = Arc::clone(&self.turns);
+        let _turn = turns.lock().await;
+        let sql = "select count(*) from async.task where processed is null";
+        if session.query_one(sql, &[]).await?.get::<_, i64>(0) < BACKLOG_MIN {
+            let push = workload::push(&mut self.seed, PUSHED_AT_ONCE, self.long_percent);
+            let rows = session.query(&push, &[]).await?;
+            lock(&self.book).pushed.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+        }
+        if self.seed.chance(20)
+            && let Some(id) = self.choose()
+        {
+            session.execute("select async.cancel(array[$1::bigint])", &[&id]).await?;
+        }
+        let sql = format!(
+            "select t.task_id, {FROZEN_PART} from async.task t where t.processed > now() - interval '3 seconds'"
+        );
+        for row in session.query(&sql, &[]).await? {
+            lock(&self.book).frozen.entry(row.get(0)).or_insert_with(|| row.get(1));
+        }
+        Ok(())
     }
-    let sql =
-        format!("select t.task_id, {FROZEN_PART} from async.task t where t.processed > now() - interval '3 seconds'");
-    for row in session.query(&sql, &[]).await? {
-        lock(book).frozen.entry(row.get(0)).or_insert_with(|| row.get(1));
+
+    /// One to cancel. It runs or waits, or it finished: it is all the same to a client.
+    fn choose(&mut self) -> Option<i64> {
+        let mut book = lock(&self.book);
+        let recent = book.pushed.len().saturating_sub(400);
+        let id = book.pushed.get(recent..).filter(|ids| !ids.is_empty()).map(|ids| *self.seed.pick(ids))?;
+        book.cancelled.insert(id);
+        Some(id)
     }
-    Ok(())
 }

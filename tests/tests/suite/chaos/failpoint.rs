@@ -1,11 +1,11 @@
-//! Places between claim, mark, send, result and record where the SQL engine can be held.
+//! Places between claim, mark, send, result and record where an engine can be held.
 //!
-//! The functions of an installed schema are replaced by ones that call the originals: the project's SQL knows nothing
-//! of it.
+//! The functions of an installed schema are replaced by ones that call the originals: the project's code knows nothing
+//! of it. Of the Rust engine it is the leader's session that is held so, in the midst of a transaction.
 
 use std::time::{Duration, Instant};
 
-use pgasync_tests::{Database, PATIENCE};
+use pgasync_tests::{Database, Engine, PATIENCE};
 use tokio::time::sleep;
 
 /// A place, named by what has been done there, and what comes next.
@@ -30,7 +30,7 @@ pub(super) enum Point {
 }
 
 impl Point {
-    pub(super) const ALL: [Self; 8] = [
+    const ALL: [Self; 8] = [
         Self::Claiming,
         Self::Claimed,
         Self::Marking,
@@ -41,6 +41,14 @@ impl Point {
         Self::Recording,
     ];
 
+    /// What the leader's session of the Rust engine passes; the rest of its life is in its own process.
+    const OF_STATEMENTS: [Self; 5] = [Self::Claiming, Self::Claimed, Self::Marking, Self::Ended, Self::Recording];
+
+    /// Those that an engine passes.
+    pub(super) const fn of<E: Engine>() -> &'static [Self] {
+        if E::OUTLIVES_ITS_SESSION { &Self::OF_STATEMENTS } else { &Self::ALL }
+    }
+
     /// The statements that put all of them into a schema.
     pub(super) fn install() -> String {
         let mut sql = HOLD.to_owned();
@@ -50,6 +58,9 @@ impl Point {
             ("send_launches", Some(Self::Marked), Some(Self::Sent)),
             ("classify_query", Some(Self::Sending), None),
             ("record_results", Some(Self::Ended), Some(Self::Recording)),
+            ("lead_claim", None, Some(Self::Claiming)),
+            ("lead_mark", Some(Self::Claimed), Some(Self::Marking)),
+            ("lead_record", Some(Self::Ended), Some(Self::Recording)),
         ] {
             let name = |point: Option<Self>| point.map_or_else(String::new, |point| format!("{point:?}"));
             sql += &format!("call chaos.wrap('{function}', '{}', '{}');\n", name(before), name(after));
@@ -85,15 +96,18 @@ select nextval('chaos.reached');
 create function chaos.pass(in_point text) returns void language plpgsql as $$
 begin
   if in_point = '' or not exists (select from chaos.armed a where a.point = in_point)
-    or to_regclass('pg_temp.leader_slot') is null
+    or not exists (select from async.control c where c.pid = pg_backend_pid())
   then
     return;
   end if;
   -- Not at the first query that is sent, and not where there is nothing to record.
-  if in_point = 'Sending' and random() < 0.7
-    or in_point = 'Ended' and not exists (select from pg_temp.leader_slot s where s.state = 'ended')
-  then
+  if in_point = 'Sending' and random() < 0.7 then
     return;
+  end if;
+  if in_point = 'Ended' and to_regclass('pg_temp.leader_slot') is not null then
+    if not exists (select from pg_temp.leader_slot s where s.state = 'ended') then
+      return;
+    end if;
   end if;
   perform nextval('chaos.reached');
   while exists (select from chaos.armed a where a.point = in_point) loop
@@ -116,15 +130,17 @@ begin
     'create function async.%I(%s) returns %s language plpgsql as $w$ %s begin perform chaos.pass(%L); %s '
     'async.%I(%s); %s %s end $w$',
     in_name, v_function.arguments, v_function.result,
-    case when v_function.result <> 'void' then 'declare v_result ' || v_function.result || ';' end,
+    case when v_function.result <> 'void' and v_function.result !~ '^TABLE'
+      then 'declare v_result ' || v_function.result || ';' end,
     in_before,
-    case when v_function.result = 'void' then 'perform' else 'v_result :=' end,
+    case when v_function.result = 'void' then 'perform' when v_function.result ~ '^TABLE' then 'return query select * from'
+      else 'v_result :=' end,
     in_name || '_original',
     (select string_agg('$' || n, ', ' order by n) from generate_series(1, v_function.pronargs) n),
     case when in_name = 'record_results'
       then format('if v_result > 0 then perform chaos.pass(%L); end if;', in_after)
       else format('perform chaos.pass(%L);', in_after) end,
-    case when v_function.result <> 'void' then 'return v_result;' end);
+    case when v_function.result <> 'void' and v_function.result !~ '^TABLE' then 'return v_result;' end);
 end
 $$;
 ";

@@ -27,6 +27,7 @@ mod between_stages;
 mod client;
 mod cluster;
 mod failpoint;
+mod frozen;
 mod judge;
 mod observer;
 mod sabotage;

@@ -47,5 +47,6 @@ mod restart;
 mod routines_and_triggers;
 mod scripts_of_the_original;
 mod sessions_are_clean;
+mod strangers;
 mod targets_down;
 mod yield_and_finish;
