@@ -157,7 +157,7 @@ impl Driven {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, max_shrink_time: 60_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_plan_is_what_sorting_everything_gives(acts in prop::collection::vec(act(), 1..120)) {
