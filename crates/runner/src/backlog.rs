@@ -12,10 +12,10 @@ use tokio::time::sleep_until;
 use crate::clock::instant;
 
 /// Nothing gathers for longer.
-const GATHER_MAX: Duration = Duration::from_millis(1);
+const GATHER_MAX: Duration = Duration::from_millis(3);
 
 /// Batches of marks that may pass what gathers.
-const PASSES_MAX: u32 = 3;
+const PASSES_MAX: u32 = 8;
 
 /// So many are enough.
 const GATHERED_MAX: usize = 256;

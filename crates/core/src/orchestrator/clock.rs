@@ -28,9 +28,19 @@ impl Orchestrator {
 
     /// Sees to it that a task in hand is looked at when it has to be.
     pub(super) fn schedule(&mut self, task: TaskId) {
-        let Some(held) = self.held.get(&task) else { return };
-        for due in held.dues(&self.settings.tuning).into_iter().flatten() {
+        let Some(held) = self.held.get_mut(&task) else { return };
+        let dues = held.dues(&self.settings.tuning);
+        let before = std::mem::replace(&mut held.timers, dues);
+        self.unschedule(task, before.into_iter().filter(|due| !dues.contains(due)));
+        for due in dues.into_iter().flatten() {
             self.timers.insert((due, Timer::Task(task)));
+        }
+    }
+
+    /// Forgets when to look at a task: a deadline may be far, and tasks come and go quickly.
+    pub(super) fn unschedule(&mut self, task: TaskId, dues: impl IntoIterator<Item = Option<Timestamp>>) {
+        for due in dues.into_iter().flatten() {
+            self.timers.remove(&(due, Timer::Task(task)));
         }
     }
 
@@ -153,7 +163,9 @@ impl Orchestrator {
     /// Remembers that something in the table has to be looked at then.
     pub(super) fn sweep_by(&mut self, when: Timestamp) {
         if when != Timestamp::NEVER && self.sweep_at.is_none_or(|at| when < at) {
-            self.sweep_at = Some(when);
+            if let Some(later) = self.sweep_at.replace(when) {
+                self.timers.remove(&(later, Timer::Sweep));
+            }
             self.at(when, Timer::Sweep);
         }
     }

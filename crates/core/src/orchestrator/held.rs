@@ -22,6 +22,8 @@ pub(super) struct Held {
     pub(super) text_bytes: u64,
     /// When its query was sent.
     pub(super) launched: Option<Timestamp>,
+    /// When it is looked at again.
+    pub(super) timers: [Option<Timestamp>; 2],
     /// Requests that its record will settle.
     pub(super) settles: Vec<RequestId>,
     /// The session that was lost while it ran the query.
@@ -109,6 +111,7 @@ impl Held {
             stage,
             text_bytes: 0,
             launched: None,
+            timers: [None, None],
             settles: Vec::new(),
             gone: false,
             lost_session: None,

@@ -122,7 +122,7 @@ impl Orchestrator {
     pub(super) fn connect(&mut self, target: &TargetName) {
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        let state = Session { target: target.clone(), state: SessionState::Connecting };
+        let state = Session { target: target.clone(), state: SessionState::Connecting, watched: None };
         self.sessions.insert(session, state);
         self.targets.entry(target.clone()).or_default().connecting += 1;
         self.say(Command::Connect { session, target: target.clone() });
@@ -157,17 +157,33 @@ impl Orchestrator {
         let since = self.now;
         let Some(state) = self.sessions.get_mut(&session) else { return };
         state.state = SessionState::Idle { since };
+        let until = since + self.settings.tuning.session_idle_max;
+        let watched = state.watched.is_some();
+        state.watched.get_or_insert(until);
         let target = state.target.clone();
         self.targets.entry(target.clone()).or_default().idle.push(session);
         self.unassigned.insert(target);
-        self.at(since + self.settings.tuning.session_idle_max, Timer::Session(session));
+        if !watched {
+            self.at(until, Timer::Session(session));
+        }
     }
 
     pub(super) fn close_if_idle(&mut self, session: SessionId) {
-        if let Some(Session { state: SessionState::Idle { since }, .. }) = self.sessions.get(&session)
-            && *since + self.settings.tuning.session_idle_max <= self.now
-        {
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        state.watched = None;
+        let SessionState::Idle { since } = state.state else { return };
+        let until = since + self.settings.tuning.session_idle_max;
+        if until <= self.now {
             self.close(session);
+        } else {
+            state.watched = Some(until);
+            self.at(until, Timer::Session(session));
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, session: SessionId) {
+        if let Some(until) = self.sessions.get_mut(&session).and_then(|state| state.watched.take()) {
+            self.timers.remove(&(until, Timer::Session(session)));
         }
     }
 
@@ -176,6 +192,7 @@ impl Orchestrator {
         let Some(state) = self.sessions.get_mut(&session) else { return };
         state.state = SessionState::Closing;
         let target = state.target.clone();
+        self.unwatch(session);
         if let Some(state) = self.targets.get_mut(&target) {
             state.idle.retain(|idle| *idle != session);
         }

@@ -205,6 +205,12 @@ impl Orchestrator {
         self.held.len() + self.plan.heads()
     }
 
+    /// Things to look at at some time: for each task in hand, session and target a few at most.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Adds up what the tasks in hand take, and says whether the books agree.
     #[must_use]
     pub fn audit(&self) -> bool {
@@ -296,6 +302,7 @@ impl Orchestrator {
 
     fn let_go(&mut self, task: TaskId) -> Option<Held> {
         let held = self.held.remove(&task)?;
+        self.unschedule(task, held.timers);
         self.rebook(&held.lane.pool, held.load(self.bug), Load::NOTHING);
         self.forget_offer(&held.lane.pool, task);
         Some(held)

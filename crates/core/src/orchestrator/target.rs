@@ -18,6 +18,8 @@ use super::input::Sighting;
 pub(super) struct Session {
     pub(super) target: TargetName,
     pub(super) state: SessionState,
+    /// When somebody looks whether it is still wanted.
+    pub(super) watched: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,6 +259,7 @@ impl Orchestrator {
         match state.state {
             SessionState::Connecting | SessionState::Registering => self.session_lost(session),
             SessionState::Suspect | SessionState::Closing | SessionState::Idle { .. } | SessionState::Busy { .. } => {
+                self.unwatch(session);
                 self.sessions.remove(&session);
             }
         }
