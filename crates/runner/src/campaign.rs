@@ -7,7 +7,8 @@ use pgasync_store::{CandidacyError, Candidate, Lead, LeadError, Notice, Settings
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::engine::{Ending, Engine, Stop};
+use crate::ends::{Ending, Stop};
+use crate::engine::Engine;
 use crate::events::{Event, Events};
 
 const GRACE_LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -20,6 +20,7 @@ mod backlog;
 mod campaign;
 mod clock;
 mod ending;
+mod ends;
 mod engine;
 mod events;
 mod line;
@@ -31,4 +32,4 @@ mod sessions;
 mod strangers;
 
 pub use campaign::{Options, RunError, run};
-pub use engine::{Ending, Stop};
+pub use ends::{Ending, Stop};
