@@ -2804,7 +2804,7 @@ $function$;
 -- 60_dblink/58_refuse_strangers
 -- Purpose: runs in a helper's session, connected to a target: looks for living sessions that bear this server's id but
 --   that its registry does not know. They belong to a physical copy of this server, or this is the copy: then
---   nothing is launched or ended there until somebody decides. One that has said who it is, or not even
+--   nothing is launched or ended there until somebody decides. One that has looked around, or not even
 --   that, was opened by a leader that was lost before it could write it down: it ran nothing, and will not.
 -- Returns: nothing.
 -- Raises: PA210 when there are such sessions.
@@ -2825,7 +2825,7 @@ begin
     'and pg_catalog.split_part(a.application_name, ''/'', 4) ~ ''^\d+$'' '
     'and (a.state = ''active'' or a.state_change > pg_catalog.now() - interval ''30 seconds'') '
     'and not (a.state = ''idle'' and (a.query = '''' '
-    'or a.query like ''%%pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s''))',
+    'or a.query like ''%%/* pgasync: first look */%%''))',
     'pgasync/' || l.server_id || '/%')) as s(pid int, backend_start timestamptz, epoch text)
   where s.epoch <> l.epoch::text
     and not exists (select from async.session r where r.pid = s.pid and r.backend_start = s.backend_start);
@@ -3326,7 +3326,7 @@ as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
   c_identity constant text :=
-    'select pg_catalog.concat_ws('','', s.pid, pg_catalog.current_setting(''server_version_num''), '
+    'select /* pgasync: first look */ pg_catalog.concat_ws('','', s.pid, pg_catalog.current_setting(''server_version_num''), '
     'pg_catalog.to_char(s.backend_start at time zone ''utc'', ''YYYY-MM-DD HH24:MI:SS.US+00''), session_user) '
     'from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s';
   v_want record;

@@ -30,6 +30,8 @@ pub struct RustEngine {
     /// What it is told.
     server: String,
     said: Arc<Mutex<Vec<String>>>,
+    /// How many lines earlier processes wrote.
+    said_before: usize,
     process: Option<Child>,
     /// Ends when it has said its last.
     listening: Option<JoinHandle<()>>,
@@ -39,7 +41,14 @@ impl RustEngine {
     /// One that is told another connection string, with more hosts say.
     #[must_use]
     pub fn attach_at(database: &Database, server: String) -> Self {
-        Self { settings: database.settings(), server, said: Arc::default(), process: None, listening: None }
+        Self {
+            settings: database.settings(),
+            server,
+            said: Arc::default(),
+            said_before: 0,
+            process: None,
+            listening: None,
+        }
     }
 
     /// Starts it with arguments of one's own.
@@ -48,6 +57,7 @@ impl RustEngine {
     /// When it runs already, or is not built.
     pub fn start_with(&mut self, arguments: &[&str]) {
         assert!(self.process.is_none(), "the engine runs already");
+        self.said_before = self.lines().len();
         let mut process = Command::new(program())
             .args(["run", "--server", &self.server])
             .args(arguments)
@@ -130,8 +140,11 @@ impl RustEngine {
     /// The backend of the session that leads, as it says.
     fn backend(&self) -> Option<i32> {
         let lines = self.lines();
-        let line =
-            lines.iter().rev().find(|line| line.contains("leading epoch=") || line.contains("the lead stands"))?;
+        let line = lines
+            .iter()
+            .skip(self.said_before)
+            .rev()
+            .find(|line| line.contains("leading epoch=") || line.contains("the lead stands"))?;
         let (_, rest) = line.split_once("pid=")?;
         rest.split_whitespace().next()?.parse().ok()
     }

@@ -21,7 +21,7 @@ const CHECK_CLIENT: &str = "-c client_connection_check_interval=5s";
 
 const CHECK_CLIENT_SINCE: i32 = 140_000;
 
-const IDENTITY: &str = "select s.pid, pg_catalog.current_setting('server_version_num'),
+const IDENTITY: &str = "select /* pgasync: first look */ s.pid, pg_catalog.current_setting('server_version_num'),
     pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user
     from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s";
 

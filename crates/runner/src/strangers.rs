@@ -36,15 +36,19 @@ impl Meeting {
         ))
     }
 
-    /// Living sessions of this server's other epochs.
+    /// Living sessions of this server's other epochs. One that has looked around, or not even that, was opened by a
+    /// leader that was lost before it could write it down: it ran nothing, and will not.
     async fn others(&self, target: &Session) -> Result<Vec<(i32, String)>, tokio_postgres::Error> {
         let sql = format!(
-            "select a.pid, pg_catalog.to_char(a.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00')
+            "select /* pgasync: first look */ a.pid,
+               pg_catalog.to_char(a.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00')
              from pg_catalog.pg_stat_activity a
              where a.application_name like 'pgasync/{id}/%'
                and pg_catalog.split_part(a.application_name, '/', 3) <> '{epoch}'
                and pg_catalog.split_part(a.application_name, '/', 4) ~ '^[0-9]+$'
-               and (a.state = 'active' or a.state_change > pg_catalog.now() - interval '30 seconds')",
+               and (a.state = 'active' or a.state_change > pg_catalog.now() - interval '30 seconds')
+               and not (a.state = 'idle' and (a.query = ''
+                 or a.query like '%/* pgasync: first look */%'))",
             id = self.server_id,
             epoch = self.epoch
         );

@@ -41,8 +41,9 @@ impl Point {
         Self::Recording,
     ];
 
-    /// What the leader's session of the Rust engine passes; the rest of its life is in its own process.
-    const OF_STATEMENTS: [Self; 5] = [Self::Claiming, Self::Claimed, Self::Marking, Self::Ended, Self::Recording];
+    /// What the leader's session of the Rust engine passes, which records and claims in one; the rest of its life is in
+    /// its own process.
+    const OF_STATEMENTS: [Self; 4] = [Self::Claimed, Self::Marking, Self::Ended, Self::Recording];
 
     /// Those that an engine passes.
     pub(super) const fn of<E: Engine>() -> &'static [Self] {
@@ -58,9 +59,8 @@ impl Point {
             ("send_launches", Some(Self::Marked), Some(Self::Sent)),
             ("classify_query", Some(Self::Sending), None),
             ("record_results", Some(Self::Ended), Some(Self::Recording)),
-            ("lead_claim", None, Some(Self::Claiming)),
             ("lead_mark", Some(Self::Claimed), Some(Self::Marking)),
-            ("lead_record", Some(Self::Ended), Some(Self::Recording)),
+            ("lead_write", Some(Self::Ended), Some(Self::Recording)),
         ] {
             let name = |point: Option<Self>| point.map_or_else(String::new, |point| format!("{point:?}"));
             sql += &format!("call chaos.wrap('{function}', '{}', '{}');\n", name(before), name(after));

@@ -58,11 +58,11 @@ async fn a_rust_engine_that_does_not_mark_what_it_launches_is_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rust_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
-    // It looks for sessions that began at another time.
+    // They look like those of leaders to come.
     let changes = "
         create function async.misdate() returns trigger language plpgsql as $$
         begin
-          new.backend_start := new.backend_start - interval '1 second';
+          new.epoch := new.epoch + 1000;
           return new;
         end $$;
         create trigger misdate before insert on async.session for each row execute procedure async.misdate();";

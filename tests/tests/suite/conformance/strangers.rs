@@ -38,6 +38,7 @@ async fn a_session_that_ran_nothing_keeps_nobody_from_its_target<E: Engine>() {
     other.close().await;
 }
 
-crate::conformance::run_on!(pgasync_tests::SqlEngine => sql_so_far:
+conformance!(
     a_session_that_ran_something_keeps_the_leader_from_its_target,
-    a_session_that_ran_nothing_keeps_nobody_from_its_target);
+    a_session_that_ran_nothing_keeps_nobody_from_its_target,
+);

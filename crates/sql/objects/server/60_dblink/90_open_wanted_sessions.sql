@@ -11,7 +11,7 @@ as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
   c_identity constant text :=
-    'select pg_catalog.concat_ws('','', s.pid, pg_catalog.current_setting(''server_version_num''), '
+    'select /* pgasync: first look */ pg_catalog.concat_ws('','', s.pid, pg_catalog.current_setting(''server_version_num''), '
     'pg_catalog.to_char(s.backend_start at time zone ''utc'', ''YYYY-MM-DD HH24:MI:SS.US+00''), session_user) '
     'from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s';
   v_want record;
