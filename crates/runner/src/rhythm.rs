@@ -47,9 +47,9 @@ impl Rhythm {
         self.idle = idle;
     }
 
-    /// When to call [`Rhythm::beat`].
-    pub(crate) const fn next(&self) -> Instant {
-        self.next
+    /// When to call [`Rhythm::beat`]; not while a look is out.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        (!self.looking).then_some(self.next)
     }
 
     /// The time has come.
@@ -124,9 +124,9 @@ mod tests {
         let start = crate::clock::instant();
         let mut rhythm = Rhythm::new(start, Duration::from_secs(1));
         assert_eq!(rhythm.beat(start), Some(Beat::FallAsleep));
-        assert_eq!(rhythm.beat(start), None, "one look at a time");
+        assert_eq!((rhythm.beat(start), rhythm.next()), (None, None), "one look at a time");
         assert_eq!(rhythm.looked(start, Some(true)), None);
-        assert_eq!(rhythm.next(), start + Duration::from_secs(1));
+        assert_eq!(rhythm.next(), Some(start + Duration::from_secs(1)));
         assert_eq!(rhythm.stir(start), Some(Beat::WakeUp));
         assert_eq!(rhythm.stir(start), None);
         assert_eq!(rhythm.looked(start, None), Some(Beat::Look), "what came meanwhile is looked at");
@@ -140,10 +140,10 @@ mod tests {
         for _ in 0..10 {
             rhythm.beat(now);
             rhythm.looked(now, Some(false));
-            now = rhythm.next();
+            now = rhythm.next().expect("no look is out");
         }
         rhythm.beat(now);
         rhythm.looked(now, Some(false));
-        assert_eq!(rhythm.next(), now + Duration::from_millis(100));
+        assert_eq!(rhythm.next(), Some(now + Duration::from_millis(100)));
     }
 }

@@ -153,7 +153,7 @@ impl Engine {
                         }
                     }
                 }
-                () = sleep_until(self.next().into()) => {}
+                () = at_last(self.next()) => {}
             }
         }
     }
@@ -189,23 +189,24 @@ impl Engine {
     }
 
     /// When something has to be done, if nothing happens before.
-    fn next(&self) -> Instant {
+    fn next(&self) -> Option<Instant> {
         let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         let core = self.core_wakes.map(|time| clock.instant_of(time));
-        let mut next = self.maintain_at.min(self.publisher.next()).min(self.audit_at);
-        if self.scribe.is_some() {
-            next = next.min(self.rhythm.next());
-        }
-        if self.has_routines && self.stirred {
-            next = next.min(self.routines_at);
-        }
-        if let Some(Leaving::Closing { until }) = self.leaving {
-            next = next.min(until);
-        }
-        if let Some(by) = self.drained_by {
-            next = next.min(by);
-        }
-        core.map_or(next, |core| next.min(core))
+        let closing = match self.leaving {
+            Some(Leaving::Closing { until }) => Some(until),
+            _ => None,
+        };
+        // What only the scribe can do is not waited for while there is none, nor what was asked of it already.
+        let leads = self.scribe.is_some() && self.leaving.is_none();
+        let told = [
+            Some(self.maintain_at),
+            Some(self.publisher.next()),
+            Some(self.audit_at),
+            self.rhythm.next(),
+            (self.has_routines && self.stirred).then_some(self.routines_at),
+        ];
+        let told = told.into_iter().flatten().filter(|_| leads).min();
+        [core, closing, self.drained_by, told].into_iter().flatten().min()
     }
 
     /// Does what it is time for.
@@ -304,5 +305,13 @@ impl Engine {
             Event::Trouble(message) => self.log("WARNING", message),
         }
         None
+    }
+}
+
+/// At that time, or never.
+async fn at_last(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
