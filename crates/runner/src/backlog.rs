@@ -92,3 +92,50 @@ impl Backlog {
         now
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pgasync_core::{Row, Run, SessionId};
+
+    use super::*;
+
+    fn mark(task: i64) -> Order {
+        Order::Now(Op::Core(Command::Mark { task: TaskId(task), run: Run(1), session: SessionId(1) }))
+    }
+
+    fn record(task: i64) -> Order {
+        let row = Row { run: 1, ..Row::default() };
+        Order::Soon(Op::Core(Command::Record { task: TaskId(task), run: Run(1), row, settles: vec![] }))
+    }
+
+    #[test]
+    fn the_last_result_is_written_at_once() {
+        let mut backlog = Backlog::default();
+        assert_eq!(backlog.take([mark(1)].into_iter(), false).len(), 1);
+        assert_eq!(backlog.take([record(1)].into_iter(), false).len(), 1);
+        assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn results_gather_while_marks_pass_and_never_for_ever() {
+        let mut backlog = Backlog::default();
+        let mut gathered = 0;
+        for task in 0..i64::from(PASSES_MAX) * 3 {
+            let ops = backlog.take([mark(task + 1), record(task)].into_iter(), false);
+            gathered += usize::from(ops.len() == 1);
+            assert!(matches!(ops.first(), Some(Op::Core(Command::Mark { .. }))), "marks go first: {ops:?}");
+        }
+        assert!(gathered > 0, "some wait");
+        assert!(backlog.gathered.len() <= 8 + 1, "and not for long");
+        let waiting = backlog.gathered.len();
+        assert_eq!(backlog.take(std::iter::empty(), true).len(), waiting);
+        assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn whatever_else_is_to_do_takes_them_along() {
+        let mut backlog = Backlog::default();
+        backlog.take([mark(1), mark(2), record(1)].into_iter(), false);
+        assert_eq!(backlog.take([Order::Now(Op::Look)].into_iter(), false).len(), 2);
+    }
+}
