@@ -39,6 +39,8 @@ pub(crate) struct Backlog {
     /// What was marked, and has no result yet.
     running: BTreeSet<TaskId>,
     marked_at: Option<Instant>,
+    /// The last launches followed others quickly.
+    flows: bool,
 }
 
 impl Backlog {
@@ -57,7 +59,7 @@ impl Backlog {
     /// What to carry out now, of what came and what gathered; `all` says that nothing is to wait.
     pub(crate) fn take(&mut self, came: impl Iterator<Item = Order>, all: bool) -> Vec<Op> {
         let mut now = Vec::new();
-        let mut all = all;
+        let (mut all, mut marks) = (all, false);
         let at = instant();
         for order in came {
             match order {
@@ -65,7 +67,7 @@ impl Backlog {
                     match &op {
                         Op::Core(Command::Mark { task, .. }) => {
                             self.running.insert(*task);
-                            self.marked_at = Some(at);
+                            marks = true;
                         }
                         Op::Core(Command::ReadRequests { .. } | Command::Refill { .. }) => {}
                         _ => all = true,
@@ -81,7 +83,12 @@ impl Backlog {
             }
         }
         self.passes += 1;
-        let quick = self.marked_at.is_some_and(|marked| at < marked + QUICK) && !self.running.is_empty();
+        let lately = self.marked_at.is_some_and(|marked| at < marked + QUICK);
+        if marks {
+            self.flows = lately;
+            self.marked_at = Some(at);
+        }
+        let quick = self.flows && (marks || lately) && !self.running.is_empty();
         if all || !quick || self.passes > PASSES_MAX || self.gathered.len() >= GATHERED_MAX {
             self.since = None;
             self.passes = 0;
@@ -117,6 +124,12 @@ mod tests {
     }
 
     #[test]
+    fn slow_tasks_gather_nothing() {
+        let mut backlog = Backlog::default();
+        assert_eq!(backlog.take([mark(2), mark(3), record(1)].into_iter(), false).len(), 3);
+    }
+
+    #[test]
     fn results_gather_while_marks_pass_and_never_for_ever() {
         let mut backlog = Backlog::default();
         let mut gathered = 0;
@@ -135,7 +148,8 @@ mod tests {
     #[test]
     fn whatever_else_is_to_do_takes_them_along() {
         let mut backlog = Backlog::default();
-        backlog.take([mark(1), mark(2), record(1)].into_iter(), false);
+        backlog.take([mark(1)].into_iter(), false);
+        backlog.take([mark(2), record(1)].into_iter(), false);
         assert_eq!(backlog.take([Order::Now(Op::Look)].into_iter(), false).len(), 2);
     }
 }

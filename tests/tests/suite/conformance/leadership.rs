@@ -188,9 +188,10 @@ async fn after_a_lost_leader_nothing_runs_twice_and_no_limit_is_exceeded<E: Engi
         bed.engine.lead().await;
     }
     bed.wait_until_finished().await;
+    // Each time four ran; as many may have ended just before, their results unwritten.
     bed.assert_holds(
         "select bool_and(finish_status = 'FINISHED' or processing_error like '%outcome unknown%')
-            and count(*) filter (where failed) <= 12 from async.task",
+            and count(*) filter (where failed) <= 24 from async.task",
     )
     .await;
     assert!(bed.target.repeated_marks().await.is_empty());
