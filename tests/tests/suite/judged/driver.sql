@@ -62,6 +62,7 @@ create table judged.seen (task_id bigint primary key, contract jsonb not null);
 create function judged.look_on() returns trigger language plpgsql as $$ begin return new; end $$;
 
 -- What happened, and how many slots of which pools that gave back to the leader's memory.
+-- At times in the one statement that takes all events or none, of a leader that counts its slots by itself.
 -- Where nobody looks on, the one statement for many must do by itself all that may happen.
 create function judged.apply(in_act jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
 declare
@@ -71,6 +72,15 @@ declare
   v_apart jsonb;
 begin
   update pg_temp.leader_pool set taken = 1000;
+  if in_act ? 'all_or_none' then
+    v_events := judged.events(in_act -> 'events', '{}');
+    if async.apply_all(
+      in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors, v_events.durations,
+      v_events.timeouts)
+    then
+      return '"all"';
+    end if;
+  end if;
   if not async.has_user_triggers() then
     v_events := judged.events(in_act -> 'events', '{}');
     select coalesce(array_agg(b.task_id), '{}'), coalesce(array_agg(b.released), '{}')

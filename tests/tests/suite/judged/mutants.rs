@@ -172,6 +172,7 @@ each_change_is_noticed! {
     plan_claims by Plan;
     next_rows by Sequences;
     apply_batch by Sequences;
+    apply_all by Sequences;
     apply_row by Sequences;
     statement_is_wrappable by Classification;
     statement_returns_rows by Classification;

@@ -52,6 +52,8 @@ struct Model {
     configuration: Configuration,
     hits: BTreeMap<Transition, usize>,
     refusals: usize,
+    /// Users' triggers look on.
+    watched: bool,
     batch: Vec<Act>,
 }
 
@@ -65,6 +67,7 @@ impl Model {
             configuration: Configuration::default(),
             hits: transitions().into_iter().map(|transition| (transition, 0)).collect(),
             refusals: 0,
+            watched: false,
             batch: Vec::new(),
         }
     }
@@ -501,9 +504,18 @@ impl Model {
         if steps.is_empty() {
             self.say(json!({"do": "nothing"}), Value::Null);
         } else {
-            let outcomes: Vec<Value> = outcomes.iter().map(|(id, outcome)| json!([id, outcome])).collect();
-            let said = json!({"outcomes": outcomes, "released": released});
-            self.say(json!({"do": "events", "events": steps}), said);
+            let mut act = json!({"do": "events", "events": steps});
+            let all_or_none = !self.watched && self.seed.chance(40);
+            if all_or_none {
+                act["all_or_none"] = json!(true);
+            }
+            let said = if all_or_none && outcomes.values().all(|outcome| *outcome == "applied") {
+                json!("all")
+            } else {
+                let outcomes: Vec<Value> = outcomes.iter().map(|(id, outcome)| json!([id, outcome])).collect();
+                json!({"outcomes": outcomes, "released": released})
+            };
+            self.say(act, said);
         }
         // They change no row, so that they may come last.
         for (act, said) in intended {
@@ -611,6 +623,7 @@ async fn play_sequence(database: &Database, model: &mut Model) -> Option<String>
     for batch in 0..STEPS_PER_SEQUENCE / STEPS_PER_BATCH {
         // Where users' triggers look on, rows are written one by one.
         let watched = batch % 2 == 1;
+        model.watched = watched;
         database
             .run(if watched {
                 "create trigger look_on before update on async.task for each row execute procedure judged.look_on()"
