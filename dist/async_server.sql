@@ -541,17 +541,28 @@ $function$;
 
 -- 20_decide/20_merge_intention
 -- Purpose: which of two intentions for a running query stands: one that ends the task replaces one that does not;
---   among equals the first stands.
+--   the deadline's (TIMED_OUT without a message) gives way to whatever is asked for; otherwise the first stands.
 -- Returns: true when the new one replaces the old one.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.intention_replaces(
   in_old async.finish_status_t,
+  in_old_error text,
   in_new async.finish_status_t
 ) returns bool language sql immutable as $function$
   select in_new is not null and (
     in_old is null
+    or in_old = 'TIMED_OUT' and in_old_error is null
     or in_old in ('DEFERRED', 'PAUSED', 'YIELDED') and in_new not in ('DEFERRED', 'PAUSED', 'YIELDED'))
+$function$;
+
+-- Purpose: the message of a request: one for TIMED_OUT always has one, so that it is not taken for the deadline's.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.request_message(in_status async.finish_status_t, in_error text)
+returns text language sql immutable as $function$
+  select case when in_status = 'TIMED_OUT' then coalesce(in_error, 'the task did not finish in time') else in_error end
 $function$;
 
 -- 20_decide/30_discover_lanes
@@ -1278,9 +1289,9 @@ begin
       from async.request r where r.task_id = in_id order by r.request_id
     loop
       delete from async.request r where r.request_id = v_request.request_id;
-      if async.intention_replaces(v_status, v_request.status) then
+      if async.intention_replaces(v_status, v_error, v_request.status) then
         v_status := v_request.status;
-        v_error := v_request.error_message;
+        v_error := async.request_message(v_request.status, v_request.error_message);
         v_duration := v_request.duration;
       end if;
     end loop;
@@ -4183,7 +4194,7 @@ begin
   set intention = in_status, intention_error = in_error, intention_duration = in_duration,
       cancel_at = least(s.cancel_at,
         in_now + case when in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED') then interval '0' else interval '5 seconds' end)
-  where s.slot = in_slot and async.intention_replaces(s.intention, in_status);
+  where s.slot = in_slot and async.intention_replaces(s.intention, s.intention_error, in_status);
 end
 $function$;
 
@@ -4221,7 +4232,8 @@ begin
     where s.state in ('claimed', 'running', 'ended', 'lost') and r.request_id <> all (s.request_ids)
     order by r.request_id
   loop
-    perform async.intend(v_request.slot, in_now, v_request.status, v_request.error_message, v_request.duration);
+    perform async.intend(v_request.slot, in_now, v_request.status,
+      async.request_message(v_request.status, v_request.error_message), v_request.duration);
     update pg_temp.leader_slot s set request_ids = s.request_ids || v_request.request_id
     where s.slot = v_request.slot;
     v_dealt := v_dealt + 1;
@@ -4287,7 +4299,11 @@ begin
 
   perform async.intend(s.slot, in_now, 'TIMED_OUT', null, null)
   from pg_temp.leader_slot s
-  where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is distinct from 'TIMED_OUT';
+  where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
+  -- What somebody asked for stands, but the query's time to end by itself is over.
+  update pg_temp.leader_slot s
+  set cancel_at = in_now
+  where s.task_id = any (v_due) and s.state = 'running' and s.cancels = 0 and s.cancel_at > in_now;
 
   perform async.withdraw_offers(v_due);
   select array_agg(d.task_id), array_agg(d.event)
@@ -4452,9 +4468,9 @@ begin
     v_seen := '{}';
     for v_request in select r.* from async.request r where r.task_id = v_orphan.task_id order by r.request_id loop
       v_seen := v_seen || v_request.request_id;
-      if async.intention_replaces(v_status, v_request.status) then
+      if async.intention_replaces(v_status, v_error, v_request.status) then
         v_status := v_request.status;
-        v_error := v_request.error_message;
+        v_error := async.request_message(v_request.status, v_request.error_message);
         v_duration := v_request.duration;
       end if;
     end loop;

@@ -3,6 +3,7 @@
 use super::event::Request;
 use super::rejected::Rejected;
 use super::status::{FinalStatus, FinishStatus};
+use super::step::TIMED_OUT;
 use crate::time::Span;
 
 /// What becomes of a launched task when its query ends.
@@ -16,7 +17,8 @@ pub enum Intention {
     },
     /// End it, because its time is up; a query that committed first is FINISHED all the same.
     Timeout {
-        /// What the requester said, if it was a requester.
+        /// What the requester said. `None` is the deadline's own, which gives way to whatever is asked for: a query
+        /// that deferred itself at the last moment is deferred.
         message: Option<String>,
     },
     /// Stop it and let it wait again; a query that committed first is FINISHED all the same.
@@ -54,7 +56,9 @@ impl Intention {
             FinishStatus::Deferred => Self::Defer { duration: duration.ok_or(Rejected::DurationMissing)? },
             FinishStatus::Finished => finish(FinalStatus::Finished, error),
             FinishStatus::Failed => finish(FinalStatus::Failed, error),
-            FinishStatus::TimedOut => Self::Timeout { message: error.clone() },
+            FinishStatus::TimedOut => {
+                Self::Timeout { message: Some(error.clone().unwrap_or_else(|| TIMED_OUT.to_owned())) }
+            }
             FinishStatus::Doa => finish(FinalStatus::Doa, error),
         })
     }
@@ -78,11 +82,12 @@ impl Intention {
         }
     }
 
-    /// What stands when `other` comes after `self`: an end replaces what is not one, and
-    /// otherwise the first stands. `None` when `other` changes nothing.
+    /// What stands when `other` is asked for after `self`: an end replaces what is not one, anything replaces the
+    /// deadline, and otherwise the first stands. `None` when `other` changes nothing.
     #[must_use]
     pub fn replaced_by(&self, other: Self) -> Option<Self> {
-        (other.is_terminal() && !self.is_terminal()).then_some(other)
+        let by_deadline = matches!(self, Self::Timeout { message: None });
+        (by_deadline || other.is_terminal() && !self.is_terminal()).then_some(other)
     }
 }
 

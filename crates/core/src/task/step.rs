@@ -148,6 +148,10 @@ impl Task {
             Event::Request(request) => intend(Intention::of(request)?),
             Event::Deadline => {
                 passed(times_up, now)?;
+                // What somebody asked for stands; the query is told to end all the same.
+                if intention.is_some() {
+                    return Err(Rejected::Superseded);
+                }
                 intend(Intention::Timeout { message: None })
             }
             Event::QueryEnded { run, outcome } => {

@@ -110,12 +110,13 @@ fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
         Event::Take { .. } => offered && !overdue,
         Event::GiveBack | Event::Launch => claimed,
         Event::QueryEnded { run, .. } => launched && run.0 == row.run,
-        Event::Deadline if launched => overdue && intention.as_ref().is_none_or(|i| !ends(wanted(i).0)),
+        Event::Deadline if launched => overdue && intention.is_none(),
         Event::Deadline => overdue,
         Event::Abandon => launched && overdue,
         Event::Request(r) if r.status == FinishStatus::Deferred && r.duration.is_none() => false,
         Event::Request(r) if launched => {
-            intention.as_ref().is_none_or(|first| ends(r.status) && !ends(wanted(first).0))
+            let of_the_deadline = intention == Some(Intention::Timeout { message: None });
+            of_the_deadline || intention.as_ref().is_none_or(|first| ends(r.status) && !ends(wanted(first).0))
         }
         Event::Request(_) => true,
         Event::Restart => false,

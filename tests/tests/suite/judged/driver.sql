@@ -229,7 +229,8 @@ begin
       return coalesce(to_jsonb(v_ids), '[]');
     when 'intend' then
       return to_jsonb(async.intention_replaces(
-        (in_act ->> 'old')::async.finish_status_t, (in_act ->> 'new')::async.finish_status_t));
+        (in_act ->> 'old')::async.finish_status_t, in_act ->> 'old_error',
+        (in_act ->> 'new')::async.finish_status_t));
     when 'release' then
       update async.task t set tracked = false
       where t.task_id = (in_act ->> 'id')::bigint and t.processed is not null and t.tracked;

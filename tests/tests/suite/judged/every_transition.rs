@@ -187,7 +187,7 @@ fn requests() -> Vec<Request> {
 }
 
 fn intentions() -> Vec<Option<Intention>> {
-    let mut all = vec![None];
+    let mut all = vec![None, Some(Intention::Timeout { message: None })];
     all.extend(requests().iter().filter_map(|request| Intention::of(request).ok()).map(Some));
     all
 }

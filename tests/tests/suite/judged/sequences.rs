@@ -461,9 +461,14 @@ impl Model {
                     if !overdue || said.status == Some(FinishStatus::Deferred) && said.duration.is_none() {
                         continue;
                     }
-                    let old = intention.as_ref().map(|intention: &Intention| wanted(intention).0.as_str());
+                    let old = intention.as_ref().map(|intention: &Intention| wanted(intention));
                     let new = said.status.map(FinishStatus::as_str);
-                    intended.push((json!({"do": "intend", "old": old, "new": new}), json!(next.is_ok())));
+                    // Whether the deadline finds anything asked for the leader sees by itself.
+                    if !matches!(event, Event::Deadline) {
+                        let (status, error) = old.map(|(status, error, _)| (status.as_str(), error)).unzip();
+                        let act = json!({"do": "intend", "old": status, "old_error": error.flatten(), "new": new});
+                        intended.push((act, json!(next.is_ok())));
+                    }
                     self.count(&task, &event);
                 }
                 // Not a thing that SQL could be asked: the request is refused where it is made.

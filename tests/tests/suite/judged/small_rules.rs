@@ -8,21 +8,30 @@ use super::{ask, bench};
 
 /// Where `Intention::replaced_by` and `async.intention_replaces` differ.
 pub(super) async fn disagreements(database: &Database) -> Vec<String> {
-    let mut pairs = Vec::new();
-    for old in [None].into_iter().chain(FinishStatus::ALL.map(Some)) {
-        for new in FinishStatus::ALL {
-            pairs.push((old, new));
-        }
+    let mut olds = vec![None, Some((FinishStatus::TimedOut, None, Intention::Timeout { message: None }))];
+    for status in FinishStatus::ALL {
+        let ends_late = status == FinishStatus::TimedOut;
+        let errors = [Some("asked"), None].into_iter().filter(|error| error.is_some() || !ends_late);
+        olds.extend(errors.map(|error| Some((status, error, intention(status)))));
     }
-    let questions: Vec<Value> = pairs.iter().map(|(old, new)| json!({"old": old, "new": new})).collect();
+    let mut pairs = Vec::new();
+    for old in olds {
+        pairs.extend(FinishStatus::ALL.map(|new| (old.clone(), new)));
+    }
+    let question = |(old, new): &(Option<(FinishStatus, Option<&str>, Intention)>, FinishStatus)| {
+        let (status, error) = old.as_ref().map(|(status, error, _)| (status, error)).unzip();
+        json!({"old": status, "old_error": error, "new": new})
+    };
+    let questions: Vec<Value> = pairs.iter().map(question).collect();
     let sql = "select jsonb_agg(async.intention_replaces(
-          (c.it ->> 'old')::async.finish_status_t, (c.it ->> 'new')::async.finish_status_t) order by c.place)
+          (c.it ->> 'old')::async.finish_status_t, c.it ->> 'old_error',
+          (c.it ->> 'new')::async.finish_status_t) order by c.place)
         from jsonb_array_elements($1) with ordinality as c(it, place)";
     let answers = ask(database, sql, &Value::Array(questions)).await;
     let pairs = pairs.iter().zip(answers.as_array().expect("an answer a pair"));
     pairs
         .filter_map(|((old, new), answer)| {
-            let ours = old.is_none_or(|old| intention(old).replaced_by(intention(*new)).is_some());
+            let ours = old.as_ref().is_none_or(|(_, _, old)| old.replaced_by(intention(*new)).is_some());
             (*answer != json!(ours)).then(|| format!("{old:?} then {new:?}: core {ours}, sql {answer}"))
         })
         .collect()

@@ -14,6 +14,6 @@ begin
   set intention = in_status, intention_error = in_error, intention_duration = in_duration,
       cancel_at = least(s.cancel_at,
         in_now + case when in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED') then interval '0' else interval '5 seconds' end)
-  where s.slot = in_slot and async.intention_replaces(s.intention, in_status);
+  where s.slot = in_slot and async.intention_replaces(s.intention, s.intention_error, in_status);
 end
 $function$;

@@ -31,7 +31,8 @@ begin
     where s.state in ('claimed', 'running', 'ended', 'lost') and r.request_id <> all (s.request_ids)
     order by r.request_id
   loop
-    perform async.intend(v_request.slot, in_now, v_request.status, v_request.error_message, v_request.duration);
+    perform async.intend(v_request.slot, in_now, v_request.status,
+      async.request_message(v_request.status, v_request.error_message), v_request.duration);
     update pg_temp.leader_slot s set request_ids = s.request_ids || v_request.request_id
     where s.slot = v_request.slot;
     v_dealt := v_dealt + 1;

@@ -20,7 +20,11 @@ begin
 
   perform async.intend(s.slot, in_now, 'TIMED_OUT', null, null)
   from pg_temp.leader_slot s
-  where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is distinct from 'TIMED_OUT';
+  where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
+  -- What somebody asked for stands, but the query's time to end by itself is over.
+  update pg_temp.leader_slot s
+  set cancel_at = in_now
+  where s.task_id = any (v_due) and s.state = 'running' and s.cancels = 0 and s.cancel_at > in_now;
 
   perform async.withdraw_offers(v_due);
   select array_agg(d.task_id), array_agg(d.event)

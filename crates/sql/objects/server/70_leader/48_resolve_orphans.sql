@@ -31,9 +31,9 @@ begin
     v_seen := '{}';
     for v_request in select r.* from async.request r where r.task_id = v_orphan.task_id order by r.request_id loop
       v_seen := v_seen || v_request.request_id;
-      if async.intention_replaces(v_status, v_request.status) then
+      if async.intention_replaces(v_status, v_error, v_request.status) then
         v_status := v_request.status;
-        v_error := v_request.error_message;
+        v_error := async.request_message(v_request.status, v_request.error_message);
         v_duration := v_request.duration;
       end if;
     end loop;
