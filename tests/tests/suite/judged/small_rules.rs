@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::{ask, bench};
 
+/// An intention, with the status and message that SQL knows it by.
+type Standing = (FinishStatus, Option<&'static str>, Intention);
+
 /// Where `Intention::replaced_by` and `async.intention_replaces` differ.
 pub(super) async fn disagreements(database: &Database) -> Vec<String> {
     let mut olds = vec![None, Some((FinishStatus::TimedOut, None, Intention::Timeout { message: None }))];
@@ -18,7 +21,7 @@ pub(super) async fn disagreements(database: &Database) -> Vec<String> {
     for old in olds {
         pairs.extend(FinishStatus::ALL.map(|new| (old.clone(), new)));
     }
-    let question = |(old, new): &(Option<(FinishStatus, Option<&str>, Intention)>, FinishStatus)| {
+    let question = |(old, new): &(Option<Standing>, FinishStatus)| {
         let (status, error) = old.as_ref().map(|(status, error, _)| (status, error)).unzip();
         json!({"old": status, "old_error": error, "new": new})
     };
