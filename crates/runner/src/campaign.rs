@@ -76,7 +76,28 @@ async fn take_lead(
     options: &Options,
     events: &Events,
 ) -> Result<(Lead, pgasync_store::Election), RunError> {
-    let candidate = connect(server, events).await?;
+    let mut candidate = connect(server, events).await?;
+    loop {
+        match compete(candidate, options).await {
+            Err(error) if options.standby && is_loss(&error) => tracing::warn!(%error, "standing by anew"),
+            taken => return taken,
+        }
+        candidate = loop {
+            sleep(STANDBY_LOOK_EVERY).await;
+            match connect(server, events).await {
+                Ok(candidate) => break candidate,
+                Err(error) => tracing::warn!(%error, "cannot stand by yet"),
+            }
+        };
+    }
+}
+
+/// The server may come back, or another be in its place.
+const fn is_loss(error: &RunError) -> bool {
+    matches!(error, RunError::Candidacy(CandidacyError::Lost(_)) | RunError::Lead(LeadError::Lost { .. }))
+}
+
+async fn compete(candidate: Candidate, options: &Options) -> Result<(Lead, pgasync_store::Election), RunError> {
     loop {
         if !options.force && !candidate.is_enabled().await? {
             return Err(CandidacyError::Disabled.into());

@@ -107,6 +107,14 @@ async fn one_that_stands_by_leads_when_the_other_has_gone() {
     let mut second = RustEngine::attach(&database);
     second.start_with(&["--standby"]);
     second.wait_for_line("standing by").await;
+    // Its session does not survive; it does.
+    database
+        .run(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where application_name = 'pgasync run' and datname = current_database() and pid <> async.leader_pid()",
+        )
+        .await;
+    second.wait_for_line("standing by anew").await;
     engine.stop().await;
     second.wait_until_leading().await;
     push(&database, "select 1").await;

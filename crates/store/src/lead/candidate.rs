@@ -6,7 +6,6 @@ use std::time::Duration;
 use pgasync_core::{Epoch, RowState, Sighting, TargetName, TaskId, Timestamp};
 use tokio_postgres::Error;
 
-use super::error::in_words;
 use super::rows::{Stored, lane};
 use super::statements::Statements;
 use super::{CandidacyError, Configuration, Lanes, Lead, LeadError};
@@ -63,7 +62,7 @@ impl Candidate {
         let installed = session
             .query_one("select to_regprocedure('async.raise_epoch(text)') is not null, pg_backend_pid()", &[])
             .await
-            .map_err(refused)?;
+            .map_err(|error| CandidacyError::of(&error))?;
         if !installed.get::<_, bool>(0) {
             return Err(CandidacyError::NotInstalled(format!(
                 "{} has no pgasync {}: install or upgrade it with pgasync init",
@@ -71,8 +70,8 @@ impl Candidate {
                 env!("CARGO_PKG_VERSION")
             )));
         }
-        session.batch_execute(PREPARE).await.map_err(refused)?;
-        session.batch_execute("select async.check_main()").await.map_err(refused)?;
+        session.batch_execute(PREPARE).await.map_err(|error| CandidacyError::of(&error))?;
+        session.batch_execute("select async.check_main()").await.map_err(|error| CandidacyError::of(&error))?;
         Ok(Self { pid: installed.get(1), session })
     }
 
@@ -81,7 +80,12 @@ impl Candidate {
     /// # Errors
     /// When the server cannot be asked.
     pub async fn is_enabled(&self) -> Result<bool, CandidacyError> {
-        Ok(self.session.query_one("select enabled from async.control", &[]).await.map_err(refused)?.get(0))
+        Ok(self
+            .session
+            .query_one("select enabled from async.control", &[])
+            .await
+            .map_err(|error| CandidacyError::of(&error))?
+            .get(0))
     }
 
     /// Who leads now.
@@ -89,7 +93,12 @@ impl Candidate {
     /// # Errors
     /// When the server cannot be asked.
     pub async fn leader_pid(&self) -> Result<Option<i32>, CandidacyError> {
-        Ok(self.session.query_one("select async.leader_pid()", &[]).await.map_err(refused)?.get(0))
+        Ok(self
+            .session
+            .query_one("select async.leader_pid()", &[])
+            .await
+            .map_err(|error| CandidacyError::of(&error))?
+            .get(0))
     }
 
     /// How much longer the lead is left to a lost leader, whose connection may come back.
@@ -98,7 +107,7 @@ impl Candidate {
     /// When the server cannot be asked.
     pub async fn grace(&self) -> Result<Duration, CandidacyError> {
         let sql = "select greatest(extract(epoch from async.grace_ends() - clock_timestamp()), 0)::float8";
-        let seconds: f64 = self.session.query_one(sql, &[]).await.map_err(refused)?.get(0);
+        let seconds: f64 = self.session.query_one(sql, &[]).await.map_err(|error| CandidacyError::of(&error))?.get(0);
         Ok(Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)))
     }
 
@@ -107,7 +116,12 @@ impl Candidate {
     /// # Errors
     /// When the server cannot be asked.
     pub async fn try_locks(&self) -> Result<bool, CandidacyError> {
-        let taken: bool = self.session.query_one("select async.take_locks()", &[]).await.map_err(refused)?.get(0);
+        let taken: bool = self
+            .session
+            .query_one("select async.take_locks()", &[])
+            .await
+            .map_err(|error| CandidacyError::of(&error))?
+            .get(0);
         if taken {
             self.remember_mutex().await?;
         }
@@ -119,7 +133,7 @@ impl Candidate {
     /// # Errors
     /// [`CandidacyError::Refused`] when he cannot be ended.
     pub async fn take_over(&self) -> Result<(), CandidacyError> {
-        self.session.batch_execute("call async.take_over()").await.map_err(refused)?;
+        self.session.batch_execute("call async.take_over()").await.map_err(|error| CandidacyError::of(&error))?;
         self.remember_mutex().await
     }
 
@@ -128,14 +142,18 @@ impl Candidate {
     /// # Errors
     /// When the server cannot be asked.
     pub async fn describe_leader(&self) -> Result<String, CandidacyError> {
-        let said: Option<String> =
-            self.session.query_one("select async.describe_leader()", &[]).await.map_err(refused)?.get(0);
+        let said: Option<String> = self
+            .session
+            .query_one("select async.describe_leader()", &[])
+            .await
+            .map_err(|error| CandidacyError::of(&error))?
+            .get(0);
         Ok(said.unwrap_or_else(|| "another orchestrator leads".into()))
     }
 
     async fn remember_mutex(&self) -> Result<(), CandidacyError> {
         let sql = "select set_config('pgasync.mutex', c.advisory_mutex_id::text, false) from async.control c";
-        self.session.query(sql, &[]).await.map_err(refused)?;
+        self.session.query(sql, &[]).await.map_err(|error| CandidacyError::of(&error))?;
         Ok(())
     }
 
@@ -204,7 +222,10 @@ impl Candidate {
     /// When the server cannot be asked.
     pub async fn end_lost_backend(&self, pid: i32) -> Result<(), CandidacyError> {
         if self.leader_pid().await? == Some(pid) && pid != self.pid {
-            self.session.query("select pg_terminate_backend($1)", &[&pid]).await.map_err(refused)?;
+            self.session
+                .query("select pg_terminate_backend($1)", &[&pid])
+                .await
+                .map_err(|error| CandidacyError::of(&error))?;
         }
         Ok(())
     }
@@ -243,8 +264,4 @@ impl Lead {
             configuration: Configuration::read(&self.session).await.map_err(failed)?,
         })
     }
-}
-
-fn refused(error: Error) -> CandidacyError {
-    CandidacyError::Refused(in_words(&error))
 }

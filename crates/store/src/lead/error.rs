@@ -36,20 +36,29 @@ pub enum CandidacyError {
     /// `async.control.enabled` is false.
     #[error("the orchestrator is disabled: set async.control.enabled, or start with --force")]
     Disabled,
+    /// The session is gone; another one may do.
+    #[error("the session is lost: {0}")]
+    Lost(String),
     /// The server refused.
     #[error("{0}")]
     Refused(String),
 }
 
+impl CandidacyError {
+    pub(crate) fn of(error: &tokio_postgres::Error) -> Self {
+        if is_loss(error) { Self::Lost(in_words(error)) } else { Self::Refused(in_words(error)) }
+    }
+}
+
+/// Whether it is about the session rather than about what was asked in it.
+fn is_loss(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_none_or(|said| said.code().code().starts_with("57P") || said.code().code().starts_with("08"))
+}
+
 impl LeadError {
     pub(crate) fn of(operation: &'static str, error: &tokio_postgres::Error) -> Self {
         let reason = in_words(error);
-        match error.as_db_error() {
-            Some(said) if !said.code().code().starts_with("57P") && !said.code().code().starts_with("08") => {
-                Self::Refused { operation, reason }
-            }
-            Some(_) | None => Self::Lost { operation, reason },
-        }
+        if is_loss(error) { Self::Lost { operation, reason } } else { Self::Refused { operation, reason } }
     }
 
     /// The same may be tried again in the same session.
