@@ -81,7 +81,7 @@ async fn a_second_signal_ends_it_at_once_and_its_successor_says_what_is_unknown(
 
 #[tokio::test]
 async fn exit_codes_say_why_it_does_not_lead() {
-    let (database, _target, mut engine) = stage().await;
+    let (database, target, mut engine) = stage().await;
     engine.lead().await;
     let mut second = RustEngine::attach(&database);
     second.start_with(&[]);
@@ -94,7 +94,7 @@ async fn exit_codes_say_why_it_does_not_lead() {
     let mut lost = RustEngine::attach_at(&database, "host=127.0.0.1 port=1 dbname=nowhere".to_owned());
     lost.start_with(&[]);
     assert_eq!(lost.exit_code().await, 1);
-    let mut empty = RustEngine::attach_at(&database, database.settings().with_database("postgres").conninfo());
+    let mut empty = RustEngine::attach_at(&database, target.conninfo());
     empty.start_with(&[]);
     assert_eq!(empty.exit_code().await, 1);
     assert!(empty.lines().iter().any(|line| line.contains("pgasync init")), "{:?}", empty.lines());
