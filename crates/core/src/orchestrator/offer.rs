@@ -13,9 +13,6 @@ use crate::task::Terms;
 use crate::task::event::Event;
 use crate::task::row::{Held as Known, Row};
 
-/// How often the rest of a lane doubles that nobody pulls from.
-const OFFER_REST_DOUBLINGS_MAX: u32 = 5;
-
 impl Orchestrator {
     pub(super) fn offer(&mut self, lane: Lane, head: &Head) {
         let Ok(task) = head.task().step(&Event::Offer, self.now) else {
@@ -97,7 +94,7 @@ impl Orchestrator {
         self.plan.set_resting(&lane, true);
         let times = self.unwanted.entry(lane.clone()).or_default();
         let rest = self.settings.tuning.offer_rest.times(1 << *times);
-        *times = (*times + 1).min(OFFER_REST_DOUBLINGS_MAX);
+        *times = (*times + 1).min(self.settings.tuning.offer_rest_doublings_max);
         self.at(self.now + rest, Timer::Rested(lane));
     }
 

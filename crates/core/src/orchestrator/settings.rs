@@ -65,8 +65,12 @@ pub struct Tuning {
     pub ahead_age_max: Span,
     /// An offer that nobody took gives way to others after this time.
     pub offer_patience: Span,
-    /// How long its lane then stands back; longer if nobody comes again.
+    /// How long its lane then stands back.
     pub offer_rest: Span,
+    /// How often this doubles when nobody comes again. 0 where nobody can say that he waits ([`Input::Pulling`]).
+    ///
+    /// [`Input::Pulling`]: crate::Input::Pulling
+    pub offer_rest_doublings_max: u32,
     /// A session without work is closed after this time.
     pub session_idle_max: Span,
     /// Texts held in memory at once, unless a single one is longer.
@@ -100,6 +104,7 @@ impl Default for Tuning {
             ahead_age_max: Span::millis(100),
             offer_patience: Span::millis(500),
             offer_rest: Span::seconds(2),
+            offer_rest_doublings_max: 5,
             session_idle_max: Span::seconds(30),
             text_bytes_max: 64 << 20,
             sweep_tasks_max: 1_000,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings};
+use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings, Tuning};
 use tokio_postgres::{Client, Error, Row};
 
 use super::rows::span;
@@ -66,7 +66,8 @@ impl Configuration {
                 .iter()
                 .filter_map(|row| Some((PoolName::new(row.get::<_, &str>(0)).ok()?, count(row.get(1)))))
                 .collect(),
-            ..Settings::default()
+            // A client that waits in get_tasks cannot say so: a notification leaves with its commit.
+            tuning: Tuning { offer_rest_doublings_max: 0, ..Tuning::default() },
         };
         Ok(Self {
             settings,
