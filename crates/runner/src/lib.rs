@@ -16,7 +16,6 @@
 //! # Ok(()) }
 //! ```
 
-mod backlog;
 mod campaign;
 mod clock;
 mod ending;

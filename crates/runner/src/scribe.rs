@@ -2,20 +2,19 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pgasync_store::Lead;
+use pgasync_store::{Lead, Op};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::backlog::{Backlog, Order};
 use crate::clock::Clock;
 use crate::events::{Event, Events};
 
-/// Orders taken in at once.
-const ORDERS_MAX: usize = 4_096;
+/// Operations taken in at once.
+const OPS_MAX: usize = 4_096;
 
 /// The engine's end.
 #[derive(Debug)]
 pub(crate) struct Scribe {
-    orders: UnboundedSender<Order>,
+    orders: UnboundedSender<Op>,
     /// Operations that were not answered yet.
     pub(crate) open: usize,
 }
@@ -27,34 +26,27 @@ impl Scribe {
         Self { orders: ops, open: 0 }
     }
 
-    pub(crate) fn tell(&mut self, order: Order) {
+    pub(crate) fn tell(&mut self, op: Op) {
         // One that has left has said so.
-        if self.orders.send(order).is_ok() {
+        if self.orders.send(op).is_ok() {
             self.open += 1;
         }
     }
 }
 
-async fn write(mut lead: Lead, clock: Arc<Mutex<Clock>>, mut orders: UnboundedReceiver<Order>, events: Events) {
-    let mut backlog = Backlog::default();
-    let mut came = Vec::new();
+async fn write(mut lead: Lead, clock: Arc<Mutex<Clock>>, mut orders: UnboundedReceiver<Op>, events: Events) {
     let reason = loop {
-        let (ended, over) = tokio::select! {
-            count = orders.recv_many(&mut came, ORDERS_MAX) => (count == 0, false),
-            () = backlog.is_due() => (false, true),
+        let mut ops = Vec::new();
+        let count = tokio::select! {
+            count = orders.recv_many(&mut ops, OPS_MAX) => count,
             () = lead.ended() => break "the connection is closed".to_owned(),
         };
-        if ended && backlog.is_empty() {
+        if count == 0 {
             // The engine is done.
             let _ = lead.step_down().await;
             let _ = events.send(Event::SteppedDown);
             return;
         }
-        let ops = backlog.take(came.drain(..), ended || over);
-        if ops.is_empty() {
-            continue;
-        }
-        let count = ops.len();
         let now = clock.lock().unwrap_or_else(PoisonError::into_inner).now();
         let mut early = |answers| {
             // Without an engine the next answers fail to be told, too.

@@ -1,20 +1,11 @@
-//! Choosing what runs, and claiming it: in its turn, or a little ahead of it.
+//! Choosing what runs, and claiming it.
 
 use super::held::{Held, Stage};
 use super::{Bug, Command, Orchestrator};
-use crate::names::{PoolName, Run, TaskId};
+use crate::names::{Run, TaskId};
 use crate::plan::Choice;
-use crate::plan::lane::{Head, Kind, Lane, Turn};
+use crate::plan::lane::{Head, Kind, Lane};
 use crate::task::event::Event;
-use crate::time::Span;
-
-/// How long the tasks of a pool take, and how many of them are claimed ahead.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    /// A moving average; `None` before the first.
-    average: Option<Span>,
-    ahead: u32,
-}
 
 impl Orchestrator {
     pub(super) fn waiting(&mut self, lanes: &[Lane]) {
@@ -58,7 +49,7 @@ impl Orchestrator {
                 }
             }
         }
-        self.claim_ahead();
+        self.work_ahead();
     }
 
     /// The turn has come of a task that is claimed already.
@@ -73,7 +64,7 @@ impl Orchestrator {
         }
     }
 
-    fn claim(&mut self, lane: Lane, head: &Head, ahead: bool) {
+    pub(super) fn claim(&mut self, lane: Lane, head: &Head, ahead: bool) {
         let default_timeout = self.settings.timeout(&lane.target);
         let claim = Event::Claim { default_timeout };
         let Ok(task) = head.task().step(&claim, self.now) else {
@@ -96,11 +87,7 @@ impl Orchestrator {
     pub(super) fn claimed(&mut self, task: TaskId, run: Run, claimed: bool) {
         let Some(Stage::Claiming { ahead }) = self.stage(task, run) else { return };
         match (claimed, *ahead) {
-            (true, true) => {
-                self.restage(task, Stage::Ahead { since: self.now });
-                let pool = self.held.get(&task).map(|held| held.lane.pool.clone());
-                self.hasty.extend(pool);
-            }
+            (true, true) => self.go_ahead(task),
             (true, false) => self.enqueue(task),
             (false, ahead) => {
                 if let Some(held) = self.let_go(task) {
@@ -114,62 +101,6 @@ impl Orchestrator {
         }
     }
 
-    /// Claims ahead for pools that are full of short tasks.
-    fn claim_ahead(&mut self) {
-        let tuning = self.settings.tuning;
-        for pool in std::mem::take(&mut self.hasty) {
-            let Some(average) = self.paces.get(&pool).and_then(|pace| pace.average) else { continue };
-            // Only slots that queries run in come free by themselves.
-            let taken = self.books.of(&pool);
-            let most =
-                (taken.slots - taken.resting).min(self.settings.workers).saturating_mul(tuning.ahead_per_slot(average));
-            self.return_surplus(&pool, most);
-            if !self.launches() {
-                continue;
-            }
-            while self.paces.get(&pool).is_some_and(|pace| pace.ahead < most)
-                && let Some((lane, head)) = self.plan.claim_ahead(&pool)
-            {
-                self.claim(lane, &head, true);
-            }
-        }
-    }
-
-    /// Returns the last of those claimed ahead, when there are more than slots to wait for.
-    fn return_surplus(&mut self, pool: &PoolName, most: u32) {
-        let ahead = self.paces.get(pool).map_or(0, |pace| pace.ahead);
-        if ahead <= most || self.slot_free(pool) {
-            return;
-        }
-        let waits = |held: &Held| matches!(held.stage, Stage::Ahead { .. }) && held.lane.pool == *pool;
-        let mut turns: Vec<Turn> = self.held.values().filter(|held| waits(held)).map(|held| held.turn).collect();
-        turns.sort_unstable();
-        for turn in turns.into_iter().rev().take(usize::try_from(ahead - most).unwrap_or(usize::MAX)) {
-            self.give_back(turn.task);
-        }
-    }
-
-    /// The task is claimed before its turn has come, or is about to be.
-    #[must_use]
-    pub fn is_ahead(&self, task: TaskId) -> bool {
-        let stage = self.held.get(&task).map(|held| &held.stage);
-        matches!(stage, Some(Stage::Claiming { ahead: true } | Stage::Ahead { .. }))
-    }
-
-    pub(super) fn count_ahead(&mut self, pool: &PoolName, one_more: bool) {
-        let pace = self.paces.entry(pool.clone()).or_default();
-        pace.ahead = if one_more { pace.ahead + 1 } else { pace.ahead.saturating_sub(1) };
-        self.hasty.insert(pool.clone());
-    }
-
-    /// Learns how long a task of the pool took.
-    pub(super) fn learn_pace(&mut self, pool: &PoolName, took: Span) {
-        let pace = self.paces.entry(pool.clone()).or_default();
-        let old = pace.average.unwrap_or(took);
-        pace.average = Some(Span::micros((old.as_micros() / 8) * 7 + took.as_micros() / 8));
-        self.hasty.insert(pool.clone());
-    }
-
     /// Returns a claim that was not launched.
     pub(super) fn give_back(&mut self, task: TaskId) {
         let Some(held) = self.held.get_mut(&task) else { return };
@@ -179,14 +110,13 @@ impl Orchestrator {
         held.task = next;
         let (row, lane, turn) = (held.task.row(), held.lane.clone(), held.turn);
         self.drop_from_queue(&lane.target, task);
+        self.free_text(task);
         self.restage(task, Stage::Returning);
         self.say(Command::GiveBack { task, run, row });
         if was_ahead {
             self.plan.remove(&lane, task);
             self.count_ahead(&lane.pool, false);
-            // No slot came free in time: the tasks are not as short as they were.
-            let pace = self.paces.entry(lane.pool.clone()).or_default();
-            pace.average = pace.average.max(Some(self.settings.tuning.ahead_age_max));
+            self.slow_down(&lane.pool);
         }
         self.plan.recall(&lane, turn);
     }

@@ -108,8 +108,9 @@ pub enum Command {
         task: TaskId,
         /// The run it is on.
         run: Run,
-        /// The session that will run it.
-        session: SessionId,
+        /// The session that will run it; `None` ahead of its turn, when that will be whichever registered session of
+        /// its target is free first.
+        session: Option<SessionId>,
     },
     /// Fetch the text and send it: [`Input::Sent`](crate::Input::Sent), then
     /// [`Input::QueryEnded`](crate::Input::QueryEnded).

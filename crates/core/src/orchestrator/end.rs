@@ -93,10 +93,7 @@ impl Orchestrator {
                 self.count_ahead(&lane.pool, false);
             }
             Stage::Queued => self.drop_from_queue(&lane.target, task),
-            Stage::Marking { session } => {
-                self.free_text(task);
-                self.rest_session(session);
-            }
+            Stage::Marking { session } => self.rest_session(session),
             Stage::Claiming { .. }
             | Stage::Launched { .. }
             | Stage::Lost { .. }
@@ -110,6 +107,7 @@ impl Orchestrator {
             | Stage::Yielded
             | Stage::Abandoned => {}
         }
+        self.free_text(task);
         // A client may take an offer, or keep what it pulled, until the record is written.
         let keeps_slot =
             self.held.get(&task).is_some_and(|held| matches!(held.stage, Stage::Offered { .. } | Stage::Pulled));

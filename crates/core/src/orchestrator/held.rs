@@ -20,6 +20,10 @@ pub(super) struct Held {
     pub(super) task: Task,
     pub(super) stage: Stage,
     pub(super) text_bytes: u64,
+    /// How much of the text is in memory, or on its way there.
+    pub(super) text_held: u64,
+    /// Whether its launch is marked ahead of its turn.
+    pub(super) marked: Marked,
     /// When its query was sent.
     pub(super) launched: Option<Timestamp>,
     /// When it is looked at again.
@@ -30,6 +34,17 @@ pub(super) struct Held {
     pub(super) lost_session: Option<SessionId>,
     /// Whatever ran the query is known to be gone.
     pub(super) gone: bool,
+}
+
+/// Whether a launch is marked before there is a session for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marked {
+    /// Not yet.
+    No,
+    /// The mark is being written.
+    Asked,
+    /// It is durable: the query may be sent on any registered session.
+    Durably,
 }
 
 /// What is being done with it.
@@ -110,6 +125,8 @@ impl Held {
             task,
             stage,
             text_bytes: 0,
+            text_held: 0,
+            marked: Marked::No,
             launched: None,
             timers: [None, None],
             settles: Vec::new(),

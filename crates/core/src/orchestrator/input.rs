@@ -180,8 +180,8 @@ pub enum Input {
         task: TaskId,
         /// The run it is on.
         run: Run,
-        /// The session that will run it.
-        session: SessionId,
+        /// The command's.
+        session: Option<SessionId>,
     },
     /// Answers [`Command::Record`](crate::Command::Record), committed.
     Recorded {

@@ -1,7 +1,7 @@
 //! From a claim to a query that runs: a session, a mark, the text.
 
 use super::clock::Timer;
-use super::held::{Pressure, Stage};
+use super::held::{Marked, Pressure, Stage};
 use super::target::{Session, SessionState, Target};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{Run, SessionId, TargetName, TaskId};
@@ -30,13 +30,12 @@ impl Orchestrator {
                 && let Some(turn) = state.queue.first().copied()
                 && let Some(session) = state.idle.last().copied()
             {
-                let bytes = self.held.get(&turn.task).map_or(0, |held| held.text_bytes);
+                let bytes = self.held.get(&turn.task).map_or(0, |held| held.text_bytes - held.text_held);
                 if self.text_bytes > 0 && self.text_bytes + bytes > self.settings.tuning.text_bytes_max {
                     break;
                 }
                 state.queue.remove(&turn);
                 state.idle.pop();
-                self.text_bytes += bytes;
                 self.mark(turn.task, session);
             }
             self.connect_missing(&target);
@@ -57,23 +56,42 @@ impl Orchestrator {
     fn mark(&mut self, task: TaskId, session: SessionId) {
         let Some(held) = self.held.get_mut(&task) else { return };
         held.launched = None;
-        let run = held.task.run;
+        let (run, marked) = (held.task.run, held.marked);
         if let Some(state) = self.sessions.get_mut(&session) {
             state.state = SessionState::Busy { task };
         }
         self.restage(task, Stage::Marking { session });
-        self.say(Command::Mark { task, run, session });
-        if self.bug == Some(Bug::LaunchBeforeMark) {
-            self.marked(task, run, session);
+        match marked {
+            Marked::Durably => self.launch(task, session),
+            Marked::Asked if self.bug == Some(Bug::LaunchBeforeMark) => self.launch(task, session),
+            // The mark is on its way.
+            Marked::Asked => {}
+            Marked::No => {
+                self.take_text(task);
+                self.say(Command::Mark { task, run, session: Some(session) });
+                if self.bug == Some(Bug::LaunchBeforeMark) {
+                    self.launch(task, session);
+                }
+            }
         }
     }
 
-    /// The launch is marked durably, so the query may go.
-    pub(super) fn marked(&mut self, task: TaskId, run: Run, session: SessionId) {
-        match self.stage(task, run) {
-            Some(Stage::Marking { session: marked }) if *marked == session => {}
-            Some(_) | None => return,
+    /// A launch is marked durably.
+    pub(super) fn marked(&mut self, task: TaskId, run: Run, session: Option<SessionId>) {
+        let Some(held) = self.held.get_mut(&task).filter(|held| held.task.run == run) else { return };
+        match (&held.stage, session) {
+            (Stage::Marking { session: its }, Some(session)) if *its == session => self.launch(task, session),
+            (Stage::Marking { session }, None) if held.marked == Marked::Asked => {
+                let session = *session;
+                self.launch(task, session);
+            }
+            (_, None) if held.marked == Marked::Asked => held.marked = Marked::Durably,
+            (_, Some(_) | None) => {}
         }
+    }
+
+    /// The launch is marked and there is a session for it, so the query may go.
+    fn launch(&mut self, task: TaskId, session: SessionId) {
         if !self.launches() {
             self.free_text(task);
             self.rest_session(session);
@@ -82,6 +100,7 @@ impl Orchestrator {
         let now = self.now;
         let Some(held) = self.held.get_mut(&task) else { return };
         let Ok(next) = held.task.step(&Event::Launch, now) else { return };
+        let run = held.task.run;
         held.task = next;
         held.launched = Some(now);
         self.restage(task, Stage::Launched { session, pressure: Pressure::None });
@@ -94,10 +113,17 @@ impl Orchestrator {
         }
     }
 
+    /// The task's text comes with its mark.
+    pub(super) fn take_text(&mut self, task: TaskId) {
+        let Some(held) = self.held.get_mut(&task) else { return };
+        self.text_bytes += held.text_bytes - held.text_held;
+        held.text_held = held.text_bytes;
+    }
+
     /// The task's text is not in memory any more.
     pub(super) fn free_text(&mut self, task: TaskId) {
         let Some(held) = self.held.get_mut(&task) else { return };
-        let bytes = std::mem::take(&mut held.text_bytes);
+        let bytes = std::mem::take(&mut held.text_held);
         if bytes > 0 {
             self.text_bytes = self.text_bytes.saturating_sub(bytes);
             self.wake_all_targets();

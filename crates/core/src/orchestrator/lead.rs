@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::clock::Timer;
-use super::held::{Held, Pressure, Stage};
+use super::held::{Held, Marked, Pressure, Stage};
 use super::input::Sighting;
 use super::settings::Settings;
 use super::target::SessionState;
@@ -151,6 +151,7 @@ impl Orchestrator {
             Lead::Blind { epoch, from } => (epoch, from),
         };
         self.lead = Lead::Blind { epoch, from };
+        self.forget_marks_ahead();
         for command in std::mem::take(&mut self.commands) {
             if let Command::Launch { task, session, .. } = command {
                 // Launching stops at once.
@@ -166,6 +167,7 @@ impl Orchestrator {
         let Some(held) = self.held.get_mut(&task) else { return };
         let Phase::Launched { consumed, times_up, .. } = held.task.phase else { return };
         held.task.phase = Phase::Claimed { consumed, times_up, sets_deadline: false };
+        held.marked = Marked::No;
         self.free_text(task);
         self.enqueue(task);
         self.rest_session(session);
@@ -232,7 +234,8 @@ impl Orchestrator {
             }
             Stage::Marking { session } => {
                 let session = *session;
-                self.say(Command::Mark { task, run, session });
+                self.take_text(task);
+                self.say(Command::Mark { task, run, session: Some(session) });
             }
             Stage::Recording { .. } => self.write_record(task),
             Stage::Offering | Stage::Offered { .. } | Stage::Withdrawing | Stage::Pulled | Stage::Yielded => {

@@ -15,6 +15,7 @@
 //! [`Command::is_for_store`]), call [`Orchestrator::handle`] with what became of them, and call it
 //! with [`Input::Tick`] when the time of [`Command::SleepUntil`] has come. Nothing here waits.
 
+mod ahead;
 mod books;
 pub(crate) mod bug;
 mod choose;
@@ -36,9 +37,9 @@ use crate::names::{Epoch, PoolName, Run, SessionId, TargetName, TaskId};
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
 use crate::time::Timestamp;
+use ahead::Pace;
 use books::{Books, Load};
 use bug::Bug;
-use choose::Pace;
 use clock::Timer;
 use command::Command;
 use held::{Held, Stage};
@@ -301,6 +302,8 @@ impl Orchestrator {
     }
 
     fn let_go(&mut self, task: TaskId) -> Option<Held> {
+        self.free_text(task);
+        self.leave_ahead(task);
         let held = self.held.remove(&task)?;
         self.unschedule(task, held.timers);
         self.rebook(&held.lane.pool, held.load(self.bug), Load::NOTHING);
@@ -310,6 +313,7 @@ impl Orchestrator {
 
     /// Moves a task in hand to another stage, keeping the books.
     fn restage(&mut self, task: TaskId, stage: Stage) {
+        self.leave_ahead(task);
         let Some(held) = self.held.get_mut(&task) else { return };
         let before = held.load(self.bug);
         held.stage = stage;

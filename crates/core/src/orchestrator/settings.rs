@@ -63,6 +63,11 @@ pub struct Tuning {
     pub ahead_task_max: Span,
     /// A claim ahead that was not launched by then is given back.
     pub ahead_age_max: Span,
+    /// Launches marked ahead for each slot of a pool whose tasks are very short, so that a slot does not wait for the
+    /// store; 0 marks nothing ahead. Who takes over from a lost leader cannot tell whether these were launched.
+    pub marked_per_slot_max: u32,
+    /// A task is very short if it runs no longer than this.
+    pub marked_task_max: Span,
     /// An offer that nobody took gives way to others after this time.
     pub offer_patience: Span,
     /// How long its lane then stands back.
@@ -102,6 +107,8 @@ impl Default for Tuning {
             ahead_per_slot_max: 8,
             ahead_task_max: Span::millis(20),
             ahead_age_max: Span::millis(100),
+            marked_per_slot_max: 2,
+            marked_task_max: Span::millis(3),
             offer_patience: Span::millis(500),
             offer_rest: Span::seconds(2),
             offer_rest_doublings_max: 5,
@@ -143,6 +150,11 @@ impl Tuning {
         }
         let fitting = self.ahead_age_max.as_micros() / 2 / average.as_micros().max(1);
         u32::try_from(fitting).unwrap_or(u32::MAX).clamp(1, self.ahead_per_slot_max.max(1)).min(self.ahead_per_slot_max)
+    }
+
+    /// How many launches of tasks that run so long are marked ahead for each slot.
+    pub(crate) fn marked_per_slot(&self, average: Span) -> u32 {
+        if average > self.marked_task_max { 0 } else { self.marked_per_slot_max }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::clock::Timer;
-use super::held::Stage;
+use super::held::{Marked, Stage};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::lane::Turn;
@@ -234,17 +234,37 @@ impl Orchestrator {
 
     /// The task's session is out of reach.
     fn lose(&mut self, task: TaskId, session: SessionId) {
-        self.free_text(task);
-        match self.held.get(&task).map(|held| &held.stage) {
-            // Nothing was sent; another session needs another mark.
-            Some(Stage::Marking { session: its }) if *its == session => self.enqueue(task),
-            Some(Stage::Launched { session: its, .. }) if *its == session => {
+        let Some(held) = self.held.get(&task) else { return };
+        match &held.stage {
+            // Nothing was sent; another session needs another mark, unless it was marked for any.
+            Stage::Marking { session: its } if *its == session => {
+                if held.marked == Marked::No {
+                    self.free_text(task);
+                }
+                self.enqueue(task);
+            }
+            Stage::Launched { session: its, .. } if *its == session => {
+                self.free_text(task);
                 if let Some(held) = self.held.get_mut(&task) {
                     held.lost_session = Some(session);
                 }
                 self.restage(task, Stage::Lost { since: self.now });
             }
-            Some(_) | None => {}
+            Stage::Claiming { .. }
+            | Stage::Ahead { .. }
+            | Stage::Queued
+            | Stage::Marking { .. }
+            | Stage::Launched { .. }
+            | Stage::Lost { .. }
+            | Stage::Ended { .. }
+            | Stage::Recording { .. }
+            | Stage::Returning
+            | Stage::Offering
+            | Stage::Offered { .. }
+            | Stage::Withdrawing
+            | Stage::Pulled
+            | Stage::Yielded
+            | Stage::Abandoned => {}
         }
     }
 

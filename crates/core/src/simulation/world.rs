@@ -203,5 +203,9 @@ fn settings(random: &mut Random) -> Settings {
     settings.tuning.window_heads_min = 3;
     settings.tuning.window_heads_per_slot = 2;
     settings.tuning.ahead_per_slot_max = 2;
+    settings.tuning.ahead_task_max = Span::seconds(random.within(0, 60));
+    settings.tuning.ahead_age_max = Span::seconds(20);
+    settings.tuning.marked_per_slot_max = 1;
+    settings.tuning.marked_task_max = settings.tuning.ahead_task_max;
     settings
 }

@@ -43,12 +43,13 @@ impl Engine {
                 }
                 Command::SleepUntil(time) => self.core_wakes = Some(time),
                 Command::Resign => self.leave(),
-                // Nobody waits for these: they may gather for a moment.
-                command @ Command::Record { .. } => self.tell_later(Op::Core(command)),
-                Command::Claim { task, row } if self.core.is_ahead(task) => {
-                    self.tell_later(Op::Core(Command::Claim { task, row }));
+                command => {
+                    if let Command::Record { task, run, .. } | Command::GiveBack { task, run, .. } = &command {
+                        // It may be over before it was launched.
+                        self.texts.remove(&(*task, *run));
+                    }
+                    self.tell(Op::Core(command));
                 }
-                command => self.tell(Op::Core(command)),
             }
         }
     }

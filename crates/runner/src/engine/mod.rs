@@ -14,7 +14,6 @@ use pgasync_store::{Election, Lead, Op, Settings as ServerSettings};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-use crate::backlog::Order;
 use crate::campaign::Options;
 use crate::clock::{Clock, instant};
 use crate::ends::{Ending, Stop};
@@ -169,13 +168,7 @@ impl Engine {
 
     fn tell(&mut self, op: Op) {
         if let Some(scribe) = &mut self.scribe {
-            scribe.tell(Order::Now(op));
-        }
-    }
-
-    fn tell_later(&mut self, op: Op) {
-        if let Some(scribe) = &mut self.scribe {
-            scribe.tell(Order::Soon(op));
+            scribe.tell(op);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures_util::future::join_all;
-use pgasync_core::{Kind, Timestamp};
+use pgasync_core::{Kind, SessionId, Timestamp};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
@@ -80,7 +80,10 @@ impl Lead {
     pub(super) async fn mark(&self, writes: &Writes) -> Result<Vec<Row>, Error> {
         let ids: Vec<i64> = writes.marks.iter().map(|(task, ..)| task.0).collect();
         let runs: Vec<i32> = writes.marks.iter().map(|(_, run, _)| run.0).collect();
-        let number = |session| self.registered.get(session).copied().unwrap_or(0);
+        // 0 is any session of the task's target.
+        let number = |session: &Option<SessionId>| {
+            session.and_then(|session| self.registered.get(&session).copied()).unwrap_or(0)
+        };
         let sessions: Vec<i64> = writes.marks.iter().map(|(.., session)| number(session)).collect();
         self.session.query(&self.statements.mark, &[&ids, &runs, &sessions]).await
     }

@@ -17,7 +17,7 @@ pub(super) struct Writes {
     pub(super) records: Vec<Record>,
     pub(super) returns: Vec<(TaskId, Run, Row)>,
     pub(super) claims: Vec<(TaskId, Row)>,
-    pub(super) marks: Vec<(TaskId, Run, SessionId)>,
+    pub(super) marks: Vec<(TaskId, Run, Option<SessionId>)>,
     pub(super) offers: Vec<(TaskId, Row)>,
     pub(super) withdrawals: Vec<TaskId>,
     pub(super) refills: Vec<(Lane, usize)>,

@@ -14,10 +14,16 @@ declare
   v_runs bigint[];
   v_sessions bigint[];
 begin
-  select array_agg(r.task_id), array_agg(r.run), array_agg(coalesce((
-    select max(m.session_id) from async.launch_mark m where m.task_id = r.task_id and m.run = r.run), 0))
+  select array_agg(r.task_id), array_agg(r.run), array_agg(coalesce(m.session_id, 0))
   into v_ids, v_runs, v_sessions
-  from async.lead_rows(in_ids) r;
+  from async.lead_rows(in_ids) r
+  left join (
+    -- A few tasks, many marks: the marks are read once.
+    select k.task_id, k.run, max(k.session_id) as session_id
+    from unnest(in_ids) as i(task_id)
+    join async.launch_mark k on k.task_id = i.task_id
+    group by k.task_id, k.run
+  ) m on m.task_id = r.task_id and m.run = r.run;
   begin
     truncate async.launch_mark;
   exception when lock_not_available then
