@@ -199,7 +199,10 @@ async fn the_limit_counts_offers_and_queries_together<E: Engine>() {
     for _ in 0..2 {
         bed.push_as("null, 'pulled', concurrency_pool => 'both'").await;
     }
-    assert_eq!(bed.number("select count(*) from async.get_tasks('pulled', 2)").await, 2);
+    // One call may come when one is offered and the other not yet.
+    for _ in 0..2 {
+        assert_eq!(bed.number("select count(*) from async.get_tasks('pulled', 1)").await, 1);
+    }
     let query = bed.push_as("'select 1', 'there', concurrency_pool => 'both'").await;
     bed.run_task("select 1").await.succeeded();
     bed.run("select async.wait_for_latch()").await;
