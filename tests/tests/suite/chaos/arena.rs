@@ -90,7 +90,9 @@ impl<E: Engine> Arena<E> {
                 "targets": [
                     {"target": "left", "connection_string": left.conninfo(), "max_workers": POOLS[0].1},
                     {"target": "right", "connection_string": right.conninfo(), "max_workers": POOLS[1].1}],
-                "concurrency_pools": [{"concurrency_pool": "shared", "max_workers": POOLS[2].1}],
+                "concurrency_pools": [
+                    {"concurrency_pool": "shared", "max_workers": POOLS[2].1},
+                    {"concurrency_pool": "quick", "max_workers": POOLS[3].1}],
             }))
             .await;
         let mut engine = E::attach(&database);

@@ -16,6 +16,7 @@ use super::workload;
 const PAUSE: Duration = Duration::from_millis(100);
 const BACKLOG_MIN: i64 = 150;
 const PUSHED_AT_ONCE: u32 = 50;
+const QUICK_AT_ONCE: u32 = 40;
 
 /// What a row is made of that nothing may change once the task is finished.
 pub(super) const FROZEN_PART: &str = "md5((t.consumed, t.processed, t.yielded, t.finish_status, t.failed, \
@@ -35,6 +36,8 @@ pub(super) struct Client {
 pub(super) struct Book {
     /// Tasks whose push was confirmed.
     pub(super) pushed: Vec<i64>,
+    /// Those of them that take a while, so that there is time to cancel them.
+    pub(super) slow: Vec<i64>,
     /// Tasks it asked to cancel, confirmed or not.
     pub(super) cancelled: HashSet<i64>,
     /// Finished tasks with [`FROZEN_PART`] of their rows as it first saw them.
@@ -104,8 +107,13 @@ impl Worker {
         if session.query_one(sql, &[]).await?.get::<_, i64>(0) < BACKLOG_MIN {
             let push = workload::push(&mut self.seed, PUSHED_AT_ONCE, self.long_percent);
             let rows = session.query(&push, &[]).await?;
-            lock(&self.book).pushed.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+            let ids = rows.iter().map(|row| row.get::<_, i64>(0));
+            let mut book = lock(&self.book);
+            book.slow.extend(ids.clone());
+            book.pushed.extend(ids);
         }
+        let quick = session.query(&workload::push_quick(QUICK_AT_ONCE), &[]).await?;
+        lock(&self.book).pushed.extend(quick.iter().map(|row| row.get::<_, i64>(0)));
         if self.seed.chance(20)
             && let Some(id) = self.choose()
         {
@@ -123,8 +131,8 @@ impl Worker {
     /// One to cancel. It runs or waits, or it finished: it is all the same to a client.
     fn choose(&mut self) -> Option<i64> {
         let mut book = lock(&self.book);
-        let recent = book.pushed.len().saturating_sub(400);
-        let id = book.pushed.get(recent..).filter(|ids| !ids.is_empty()).map(|ids| *self.seed.pick(ids))?;
+        let recent = book.slow.len().saturating_sub(400);
+        let id = book.slow.get(recent..).filter(|ids| !ids.is_empty()).map(|ids| *self.seed.pick(ids))?;
         book.cancelled.insert(id);
         Some(id)
     }

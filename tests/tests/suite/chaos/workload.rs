@@ -6,8 +6,9 @@ use pgasync_tests::Target;
 
 use super::seed::Seed;
 
-/// Pools with their limits. `left` and `right` are targets, `shared` spans both.
-pub(super) const POOLS: [(&str, u32); 3] = [("left", 28), ("right", 28), ("shared", 16)];
+/// Pools with their limits. `left` and `right` are targets, `shared` spans both, and the tasks of `quick` are so short
+/// that they are claimed and marked ahead.
+pub(super) const POOLS: [(&str, u32); 4] = [("left", 28), ("right", 28), ("shared", 16), ("quick", 6)];
 
 /// Fewer than the pools together would allow, so that both limits are felt.
 pub(super) const WORKERS: u32 = 60;
@@ -102,6 +103,15 @@ pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
         );
     }
     sql + "]) t"
+}
+
+/// The same for tasks that are over at once.
+pub(super) fn push_quick(count: u32) -> String {
+    let query = quoted("insert into ledger (mark) select 'effect ##flow.TASK_ID##' where 'pool:quick' <> ''");
+    format!(
+        "select t.task_id from async.push_tasks((select array_agg(async.task({query}, 'left',
+             '{{\"kind\": \"effect\"}}', 0, 'quick')) from generate_series(1, {count}))) t"
+    )
 }
 
 fn quoted(text: &str) -> String {
