@@ -47,10 +47,8 @@ pub(super) enum Kind {
 
 impl Failure {
     pub(super) fn unreachable(error: &io::Error) -> Self {
-        let kind = match error.kind() {
-            io::ErrorKind::PermissionDenied => Kind::Here,
-            _ => Kind::Unreachable,
-        };
+        // A firewall's refusal looks like a lack of permission as well; there another host may do better.
+        let kind = if socket::is_wrong_peer(error) { Kind::Here } else { Kind::Unreachable };
         Self { reason: error.to_string(), kind }
     }
 }

@@ -14,6 +14,15 @@ use crate::settings::Tcp;
 /// Bytes to and from a server.
 pub(super) type Wire = Either<TcpStream, UnixStream>;
 
+/// Somebody else than `requirepeer` runs the server.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongPeer(String);
+
+pub(super) fn is_wrong_peer(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<WrongPeer>())
+}
+
 pub(super) async fn open_tcp(address: SocketAddr, how: &Tcp) -> io::Result<Wire> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -49,7 +58,7 @@ pub(super) async fn open_unix(folder: &Path, port: u16, peer: Option<&str>) -> i
         if user.as_ref().is_none_or(|user| user.name != peer) {
             let name = user.map_or_else(|| "somebody unknown".to_owned(), |user| format!("\"{}\"", user.name));
             let text = format!("requirepeer is \"{peer}\", and the server runs as {name}");
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, WrongPeer(text)));
         }
     }
     Ok(Either::Right(stream))
