@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
 use pgasync_store::{Notice, Session, Settings};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_postgres::SimpleQueryMessage;
 
@@ -24,6 +25,9 @@ const CHECK_CLIENT_SINCE: i32 = 140_000;
 const IDENTITY: &str = "select /* pgasync: first look */ s.pid, pg_catalog.current_setting('server_version_num'),
     pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user
     from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s";
+
+/// A target that has taken a connection and does not answer is as good as away.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// After an error the end of the query is waited for so long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -75,12 +79,13 @@ impl Line {
         settings: Settings,
         checks: Checks,
         meeting: Option<Meeting>,
+        door: Arc<Semaphore>,
         events: Events,
     ) -> Self {
         let (orders, work) = unbounded_channel();
         let terminated = Arc::new(AtomicBool::new(false));
         let line = Operator { session, terminated: Arc::clone(&terminated), events, notices: Arc::default(), meeting };
-        tokio::spawn(line.work(settings, checks, work));
+        tokio::spawn(line.work(settings, checks, door, work));
         Self { orders, terminated }
     }
 
@@ -110,8 +115,17 @@ enum Went {
 }
 
 impl Operator {
-    async fn work(self, settings: Settings, checks: Checks, mut orders: UnboundedReceiver<Work>) {
-        let session = match self.meet(&settings, checks).await {
+    async fn work(self, settings: Settings, checks: Checks, door: Arc<Semaphore>, mut orders: UnboundedReceiver<Work>) {
+        let meeting = async {
+            let _turn = door.acquire().await.map_err(|_| "the door is closed".to_owned())?;
+            self.meet(&settings, checks).await
+        };
+        let met = tokio::select! {
+            met = meeting => met,
+            // Nothing is ordered before it is met: the engine has let go of it.
+            _ = orders.recv() => return,
+        };
+        let session = match met {
             Ok((session, opened)) => {
                 self.tell(Event::Opened { session: self.session, result: Ok(opened) });
                 session
@@ -122,26 +136,28 @@ impl Operator {
             let work = tokio::select! {
                 work = orders.recv() => work,
                 () = session.ended() => {
-                    return self.tell(Event::Core(Input::SessionLost { session: self.session }));
+                    self.tell(Event::Core(Input::SessionLost { session: self.session }));
+                    // It ran nothing. If a query has been ordered meanwhile, a second connection says that it is gone.
+                    if orders.try_recv().is_err() {
+                        self.tell(Event::Closed { session: self.session });
+                    }
+                    return;
                 }
             };
             let Some(work) = work else { break };
             let (task, run) = (work.task, work.run);
-            let mut lost = None;
             match self.run(&session, work, &mut orders).await {
                 None => return session.abandon(),
                 Some(Went::Ended(outcome)) => self.ended(task, run, outcome),
                 Some(Went::Spent(outcome)) => {
                     self.ended(task, run, outcome);
-                    lost = Some(String::new());
+                    self.tell(Event::Core(Input::SessionLost { session: self.session }));
+                    break;
                 }
-                Some(Went::Lost(why)) => lost = Some(why),
-            }
-            if let Some(why) = lost {
-                if !why.is_empty() {
+                Some(Went::Lost(why)) => {
                     self.tell(Event::Trouble(format!("a session was lost while task {task} ran: {why}")));
+                    return self.tell(Event::Core(Input::SessionLost { session: self.session }));
                 }
-                return self.tell(Event::Core(Input::SessionLost { session: self.session }));
             }
         }
         let _ = tokio::time::timeout(LAST_WORDS, session.close()).await;
@@ -194,7 +210,7 @@ impl Operator {
     async fn meet(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {
         let (session, opened) = self.connect(settings, checks).await?;
         if let Some(meeting) = &self.meeting {
-            meeting.refuse_strangers(&session).await?;
+            answered(meeting.refuse_strangers(&session)).await?;
         }
         Ok((session, opened))
     }
@@ -228,7 +244,8 @@ impl Operator {
             kept.push_back(format!("{notice:?}"));
         };
         let session = settings.connect_with(keep).await.map_err(|error| error.to_string())?;
-        let said = session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error))?;
+        let asked = async { session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error)) };
+        let said = answered(asked).await?;
         let row = said.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -238,6 +255,12 @@ impl Operator {
         let opened = Opened { pid: number(0)?, backend_start: text(2), role: text(3), checks };
         Ok((session, opened, number(1)?))
     }
+}
+
+/// What a target says before it has work. Connecting has a limit of its own.
+async fn answered<T>(asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let none = || Err(format!("it took the connection, and has said nothing for {} seconds", ANSWER_MAX.as_secs()));
+    tokio::time::timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| none())
 }
 
 /// Runs a query and drops its rows as they come, up to the target's last word on it.

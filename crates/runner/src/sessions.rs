@@ -1,11 +1,14 @@
 //! The sessions with targets, as the engine keeps them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pgasync_core::{Epoch, SessionId, TargetName, TaskId, Timestamp};
 use pgasync_store::{Registration, Settings, TargetAddress};
+
+use tokio::sync::Semaphore;
 
 use crate::ending::{Backend, How};
 use crate::events::Events;
@@ -15,6 +18,9 @@ use crate::strangers::Meeting;
 /// Connecting gives up after this time, unless the connection string says otherwise.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
+/// Connections to a target that are being made at once.
+const MEETINGS_MAX: usize = 8;
+
 /// All of them, and what is known of their targets.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -23,6 +29,8 @@ pub(crate) struct Sessions {
     epoch: Epoch,
     pub(crate) targets: BTreeMap<TargetName, TargetAddress>,
     checks: BTreeMap<TargetName, Checks>,
+    /// Who connects to a target waits at its door.
+    doors: BTreeMap<TargetName, Arc<Semaphore>>,
     book: BTreeMap<SessionId, Entry>,
     /// Targets that could not be reached the last time.
     pub(crate) lost: BTreeSet<TargetName>,
@@ -51,6 +59,7 @@ impl Sessions {
             epoch,
             targets: BTreeMap::new(),
             checks: BTreeMap::new(),
+            doors: BTreeMap::new(),
             book: BTreeMap::new(),
             lost: BTreeSet::new(),
             closing: BTreeSet::new(),
@@ -94,8 +103,10 @@ impl Sessions {
         let settings = settings.with_application_name(&self.name(slot)).with_connect_timeout(CONNECT_MAX);
         let checks = self.checks.get(target).copied().unwrap_or_default();
         let meeting = Meeting { server: self.server.clone(), server_id: self.server_id.clone(), epoch: self.epoch };
+        let new_door = || Arc::new(Semaphore::new(MEETINGS_MAX));
+        let door = Arc::clone(self.doors.entry(target.clone()).or_insert_with(new_door));
         let meeting = Some(meeting).filter(|_| !self.is_met(target));
-        let line = Line::open(session, settings.clone(), checks, meeting, events);
+        let line = Line::open(session, settings.clone(), checks, meeting, door, events);
         let entry = Entry {
             target: target.clone(),
             slot,

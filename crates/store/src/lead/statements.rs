@@ -21,7 +21,7 @@ statements! {
     begin: "begin",
     commit: "commit",
     write: "select * from async.lead_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    release: "select from async.lead_release($1, $2)",
+    release: "select * from async.lead_free_slots($1, $2)",
     give_back: "select * from async.lead_give_back($1, $2, $3)",
     mark: "select * from async.lead_mark($1, $2, $3)",
     rotate_marks: "select from async.lead_rotate_marks($1)",
@@ -32,7 +32,7 @@ statements! {
     requests: "select request_id, task_id, status::text, error_message, duration
         from async.request where request_id > $1 order by request_id limit $2",
     dismiss: "delete from async.request where request_id = any ($1)",
-    sweep: "select * from async.lead_sweep($1, $2)",
+    sweep: "select * from async.lead_sweep($1, $2, $3)",
     register: "insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
         select $1, s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz
         from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[])

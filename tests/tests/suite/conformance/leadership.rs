@@ -325,7 +325,24 @@ async fn the_leader_publishes_itself<E: Engine>() {
     bed.assert_holds("select server_status = 'paused' from async.v_server_info").await;
 }
 
+/// A claim that a crash of the server forgot would be run twice.
+async fn what_a_leader_commits_is_on_disk_where_the_database_forgoes_that<E: Engine>() {
+    let mut bed = Bed::<E>::prepared().await;
+    bed.run(
+        "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$;
+         create table seen (setting text);
+         create procedure look() language plpgsql as $$ begin
+            insert into seen values (current_setting('synchronous_commit')); end $$;
+         select async.push_routine('LOOP', 'look()')",
+    )
+    .await;
+    bed.engine.lead().await;
+    bed.wait_for("select count(*) > 0 from seen").await;
+    bed.assert_holds("select bool_and(setting = 'local') from seen").await;
+}
+
 conformance!(
+    what_a_leader_commits_is_on_disk_where_the_database_forgoes_that,
     only_one_leads_and_the_other_says_so_and_returns,
     a_change_of_the_mutex_does_not_make_two_leaders,
     a_forced_takeover_works_after_the_mutex_was_changed,
