@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
-use pgasync_store::{Notice, Session, Settings};
+use pgasync_store::{Notice, Reached, Session, Settings};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_postgres::SimpleQueryMessage;
@@ -52,6 +52,7 @@ pub(crate) struct Opened {
     pub(crate) pid: i32,
     pub(crate) backend_start: String,
     pub(crate) role: String,
+    pub(crate) reached: Reached,
     pub(crate) checks: Checks,
 }
 
@@ -252,7 +253,13 @@ impl Operator {
         });
         let text = |column| row.and_then(|row| row.get(column)).unwrap_or_default().to_owned();
         let number = |column| text(column).parse::<i32>().map_err(|_| "the session did not identify itself".to_owned());
-        let opened = Opened { pid: number(0)?, backend_start: text(2), role: text(3), checks };
+        let opened = Opened {
+            pid: number(0)?,
+            backend_start: text(2),
+            role: text(3),
+            reached: session.reached().clone(),
+            checks,
+        };
         Ok((session, opened, number(1)?))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pgasync_core::{Epoch, SessionId, TargetName, TaskId, Timestamp};
-use pgasync_store::{Registration, Settings, TargetAddress};
+use pgasync_store::{ConnectionString, Registration, Settings, TargetAddress, conninfo_at};
 
 use tokio::sync::Semaphore;
 
@@ -146,10 +146,17 @@ impl Sessions {
         let entry = self.book.get(&session)?;
         let opened = entry.opened.as_ref()?;
         let address = self.targets.get(&entry.target)?;
+        let string = address.connection_string.clone().unwrap_or_default();
+        // The server itself is wherever the next leader reaches it.
+        let string = if address.is_self {
+            string
+        } else {
+            ConnectionString::from(conninfo_at(&string, &entry.settings, &opened.reached))
+        };
         Some(Registration {
             slot: entry.slot,
             target: entry.target.clone(),
-            connection_string: address.connection_string.clone().unwrap_or_default(),
+            connection_string: string,
             role: opened.role.clone(),
             pid: opened.pid,
             backend_start: opened.backend_start.clone(),
@@ -207,8 +214,11 @@ impl Sessions {
     pub(crate) fn backend(&self, session: SessionId, role: &str) -> Option<Backend> {
         let entry = self.book.get(&session)?;
         let opened = entry.opened.as_ref()?;
+        let settings = entry.settings.with_application_name(&self.name(role));
         Some(Backend {
-            settings: entry.settings.with_application_name(&self.name(role)),
+            all: Some(settings.clone()).filter(Settings::follows_failovers),
+            settings: settings.at(&opened.reached),
+            role: opened.role.clone(),
             pid: opened.pid,
             backend_start: opened.backend_start.clone(),
         })
@@ -219,6 +229,13 @@ impl Sessions {
         if let (How::Terminate, Some(Entry { line: Some(line), .. })) = (how, self.book.get(&session)) {
             line.terminated.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// How to reach a target now, if that is whichever of several servers may write.
+    pub(crate) fn follows(&self, target: &TargetName) -> Option<Settings> {
+        let address = self.targets.get(target).filter(|address| !address.is_self)?;
+        let settings = target_settings(address.connection_string.as_deref()?).ok()?;
+        Some(settings.with_application_name(&self.name("fence"))).filter(Settings::follows_failovers)
     }
 
     /// How to reach a target that is the server itself.

@@ -28,4 +28,4 @@ pub use lead::{
     Registration, TargetAddress, VacuumError, end_backend, is_at_work, old_sessions, unregistered, vacuum,
 };
 pub use session::{Notice, Session};
-pub use settings::{Malformed, Settings, SettingsError};
+pub use settings::{Malformed, Reached, Settings, SettingsError, conninfo_at};

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client};
 
+use crate::settings::Reached;
+
 /// An open session; it ends when this is dropped, whatever it is doing.
 ///
 /// Derefs to the driver's client.
@@ -14,6 +16,7 @@ use tokio_postgres::{AsyncMessage, Client};
 pub struct Session {
     client: Client,
     driver: Driver,
+    reached: Reached,
     /// Closed when the session has ended.
     alive: watch::Receiver<()>,
 }
@@ -49,6 +52,7 @@ pub enum Notice {
 
 impl Session {
     pub(crate) fn new<S, T>(
+        reached: Reached,
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
         on_notice: impl FnMut(Notice) + Send + 'static,
@@ -58,7 +62,13 @@ impl Session {
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let (lives, alive) = watch::channel(());
-        Self { client, driver: drive(connection, on_notice, lives), alive }
+        Self { client, driver: drive(connection, on_notice, lives), reached, alive }
+    }
+
+    /// Which server it is with, of those that the connection string may mean.
+    #[must_use]
+    pub const fn reached(&self) -> &Reached {
+        &self.reached
     }
 
     /// Returns when the session has ended, whoever ended it.

@@ -30,7 +30,8 @@ impl Engine {
                 Command::Fence { target, before } => {
                     let (server, events) = (self.server.clone(), self.events.clone());
                     let (own, name) = (self.sessions.own_settings(&target), self.sessions.name("fence"));
-                    tokio::spawn(ending::fence(server, own, target, before, name, events));
+                    let places = ending::Places { server, own, all: self.sessions.follows(&target) };
+                    tokio::spawn(ending::fence(places, target, before, name, events));
                 }
                 Command::FenceSession { session, .. } => {
                     self.sessions.close(session);
