@@ -1,8 +1,10 @@
 //! Ending what runs at a target, from a second connection: cancels, terminations, fences.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use pgasync_core::{Epoch, SessionId, TargetName};
 use pgasync_store::{OldSession, Session, Settings, old_sessions};
 use tokio::time::{sleep, timeout};
@@ -69,15 +71,13 @@ impl How {
 
 /// Signals one backend, once.
 pub(crate) async fn signal(backend: Backend, how: How, events: Events) {
-    let done = timeout(ATTEMPT_MAX, async {
+    let done = attempt(async {
         let session = connect(&backend.settings).await?;
         press(&session, how, &[backend.wanted()]).await?;
         session.close().await;
-        Ok::<(), String>(())
-    })
-    .await
-    .unwrap_or_else(|_| Err("no answer".to_owned()));
-    if let Err(error) = done {
+        Ok(())
+    });
+    if let Err(error) = done.await {
         let _ = events.send(Event::Trouble(format!("{how:?} of backend {} failed: {error}", backend.pid)));
     }
 }
@@ -87,8 +87,7 @@ pub(crate) async fn fence_session(session: SessionId, backend: Backend, events: 
     let mut wait = RETRY_FIRST;
     let list = [backend.wanted()];
     loop {
-        let done = timeout(ATTEMPT_MAX, fence_at(&backend.settings, backend.all.as_ref(), &list)).await;
-        match done.unwrap_or_else(|_| Err("no answer".to_owned())) {
+        match attempt(fence_at(&backend.settings, backend.all.as_ref(), &list)).await {
             Ok(()) => break,
             Err(error) if wait == RETRY_FIRST => {
                 tracing::warn!(pid = backend.pid, error, "a session that was lost cannot be ended yet");
@@ -114,14 +113,12 @@ impl Backend {
 pub(crate) async fn fence(places: Places, target: TargetName, before: Epoch, name: String, events: Events) {
     let mut wait = RETRY_FIRST;
     loop {
-        let done = timeout(ATTEMPT_MAX, fence_once(&places, &target, before, &name)).await;
-        let error = match done {
-            Ok(Ok(numbers)) => {
+        let error = match attempt(fence_once(&places, &target, before, &name)).await {
+            Ok(numbers) => {
                 let _ = events.send(Event::Fenced { target, numbers });
                 return;
             }
-            Ok(Err(error)) => error,
-            Err(_) => "no answer".to_owned(),
+            Err(error) => error,
         };
         if events.is_closed() {
             return;
@@ -133,6 +130,15 @@ pub(crate) async fn fence(places: Places, target: TargetName, before: Epoch, nam
         }
         sleep(wait).await;
         wait = (wait * 2).min(RETRY_LAST);
+    }
+}
+
+/// Whatever goes wrong, it is tried again.
+async fn attempt<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    match timeout(ATTEMPT_MAX, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err("a bug: it panicked".to_owned()),
+        Err(_) => Err("no answer".to_owned()),
     }
 }
 

@@ -1,12 +1,13 @@
 //! A session with a target, in a task of its own.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
 use pgasync_store::{Notice, Reached, Session, Settings};
 use tokio::sync::Semaphore;
@@ -86,7 +87,13 @@ impl Line {
         let (orders, work) = unbounded_channel();
         let terminated = Arc::new(AtomicBool::new(false));
         let line = Operator { session, terminated: Arc::clone(&terminated), events, notices: Arc::default(), meeting };
-        tokio::spawn(line.work(settings, checks, door, work));
+        let dead = (Event::Core(Input::SessionLost { session }), line.events.clone());
+        tokio::spawn(async move {
+            let (lost, events) = dead;
+            if AssertUnwindSafe(line.work(settings, checks, door, work)).catch_unwind().await.is_err() {
+                let _ = events.send(lost);
+            }
+        });
         Self { orders, terminated }
     }
 

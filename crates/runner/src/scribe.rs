@@ -41,11 +41,11 @@ impl Scribe {
         Self { orders: ops, open: 0 }
     }
 
-    pub(crate) fn tell(&mut self, op: Op) {
-        // One that has left has said so.
-        if self.orders.send(op).is_ok() {
-            self.open += 1;
-        }
+    /// Gives the order back when the scribe has left; it has said so, or is about to be heard.
+    pub(crate) fn tell(&mut self, op: Op) -> Option<Op> {
+        let refused = self.orders.send(op).err();
+        self.open += usize::from(refused.is_none());
+        refused.map(|refused| refused.0)
     }
 }
 
@@ -56,6 +56,7 @@ async fn write(
     mut orders: UnboundedReceiver<Op>,
     events: Events,
 ) {
+    let mut untold: Vec<Op> = Vec::new();
     let reason = loop {
         let mut ops = Vec::new();
         let count = tokio::select! {
@@ -76,8 +77,10 @@ async fn write(
         let routines = ops.iter().any(|op| matches!(op, Op::Routines | Op::Core(Command::RunStartup)));
         let work_max = if routines { Duration::MAX } else { WORK_MAX };
         let pid = lead.pid();
+        untold = ops.iter().filter(|op| op.is_told_once()).cloned().collect();
         match attend(lead.carry_out(ops, now, &mut early), &server, pid, work_max).await {
             Ok(answers) => {
+                untold.clear();
                 if events.send(Event::Answered { count, answers: Box::new(answers) }).is_err() {
                     return;
                 }
@@ -86,7 +89,11 @@ async fn write(
         }
     };
     lead.abandon();
-    let _ = events.send(Event::LeadLost { lead: Box::new(lead), reason });
+    orders.close();
+    while let Ok(op) = orders.try_recv() {
+        untold.extend(Some(op).filter(Op::is_told_once));
+    }
+    let _ = events.send(Event::LeadLost { lead: Box::new(lead), untold, reason });
 }
 
 /// Waits for the leader's session as long as it works. A host that is paused, or a backend that is stopped, closes no

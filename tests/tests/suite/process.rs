@@ -87,6 +87,33 @@ async fn sessions_that_a_target_ended_are_forgotten() {
 }
 
 #[tokio::test]
+async fn sessions_that_ended_while_the_server_was_away_are_forgotten_too() {
+    let (database, target, mut engine) = stage().await;
+    engine.lead().await;
+    for _ in 0..4 {
+        push(&database, "select pg_sleep(0.5)").await;
+    }
+    database.wait_until_finished().await;
+    database.assert_holds("select count(*) > 1 from async.session").await;
+    let admit = |whether: bool| {
+        format!(
+            "do $$ begin execute format('alter database %I allow_connections {whether}', current_database()); end $$"
+        )
+    };
+    database.run(&admit(false)).await;
+    database.run("select pg_terminate_backend(pid) from async.control").await;
+    engine.wait_for_line("the lead cannot be proved yet").await;
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity
+               where datname = current_database() and application_name like 'pgasync/%'";
+    target.session().query(end, &[]).await.expect("a superuser may signal");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    database.assert_holds("select count(*) > 1 from async.session").await;
+    database.run(&admit(true)).await;
+    engine.wait_for_line("the lead stands").await;
+    database.wait_for("select count(*) = 0 from async.session").await;
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once_and_its_successor_says_what_is_unknown() {
     let (database, target, mut engine) = stage().await;
     engine.start_with(&["--drain-timeout", "600"]);
@@ -173,6 +200,24 @@ async fn one_that_sleeps_loses_the_lead_and_finds_out_when_it_wakes_up() {
     engine.thaw();
     assert_eq!(engine.exit_code().await, 3);
     assert_eq!(database.checksum().await, checksum, "the old leader has written");
+}
+
+/// A backend that is stopped keeps its connection as well. No other can lead before it is gone.
+#[tokio::test]
+async fn a_session_that_leads_and_does_not_answer_is_given_up() {
+    let (database, _target, mut engine) = stage().await;
+    engine.lead().await;
+    let backend = i32::try_from(database.number("select pid from async.control").await).expect("a pid");
+    let epoch = database.number("select epoch from async.leader").await;
+    let begin = Instant::now();
+    send(Signal::Stop, backend);
+    engine.wait_for_line("the session that leads is lost").await;
+    let took = begin.elapsed();
+    send(Signal::Continue, backend);
+    assert!(took > Duration::from_secs(15) && took < Duration::from_secs(40), "{took:?}");
+    let task = push(&database, "select 1").await;
+    database.wait_for(&format!("select processed is not null from async.task where task_id = {task}")).await;
+    assert_eq!(database.number("select epoch from async.leader").await, epoch, "the lead was proved, not taken anew");
 }
 
 /// The orchestrator has fallen asleep while a push was open; nothing else would wake it for an hour.

@@ -88,9 +88,10 @@ impl Engine {
         self.publish_nothing();
     }
 
-    pub(super) fn lead_lost(&mut self, mut lead: Lead, reason: &str) {
+    pub(super) fn lead_lost(&mut self, mut lead: Lead, untold: Vec<Op>, reason: &str) {
         tracing::warn!(reason, "the session that leads is lost; launching nothing until the lead is proved");
         self.scribe = None;
+        self.untold.splice(0..0, untold);
         self.texts.clear();
         self.handle(Input::StoreLost);
         let (server, events) = (self.server.clone(), self.events.clone());

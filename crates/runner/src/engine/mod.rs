@@ -180,15 +180,13 @@ impl Engine {
     }
 
     fn tell(&mut self, op: Op) {
-        match &mut self.scribe {
+        let refused = match &mut self.scribe {
             Some(scribe) => scribe.tell(op),
-            // The core knows what became of its own; these nobody would tell again.
-            None if self.untold.len() < UNTOLD_MAX => match op {
-                Op::Forget(_) | Op::ForgetOld(_) | Op::Log { .. } => self.untold.push(op),
-                _ => {}
-            },
-            None => {}
-        }
+            None => Some(op),
+        };
+        // The core knows what became of its own; these nobody would tell again.
+        let kept = refused.filter(|op| op.is_told_once() && self.untold.len() < UNTOLD_MAX);
+        self.untold.extend(kept);
     }
 
     fn log(&mut self, level: &'static str, message: String) {
@@ -280,7 +278,7 @@ impl Engine {
         match event {
             Event::Core(input) => self.hear(input),
             Event::Answered { count, answers } => self.answered(count, *answers),
-            Event::LeadLost { lead, reason } => self.lead_lost(*lead, &reason),
+            Event::LeadLost { lead, untold, reason } => self.lead_lost(*lead, untold, &reason),
             Event::LeadBack(lead) => self.lead_back(*lead),
             Event::Deposed => {
                 self.handle(Input::Deposed);

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pgasync_core::{Epoch, RowState, Sighting, TargetName, TaskId, Timestamp};
+use pgasync_core::{Command, Epoch, RowState, Sighting, TargetName, TaskId, Timestamp};
 use tokio_postgres::Error;
 
 use super::rows::{Stored, lane};
 use super::statements::Statements;
-use super::{CandidacyError, Configuration, Lanes, Lead, LeadError};
+use super::{CandidacyError, Configuration, Lanes, Lead, LeadError, Op};
 use crate::session::{Notice, Session};
 use crate::settings::Settings;
 use crate::wire::Stamp;
@@ -225,6 +225,8 @@ impl Candidate {
         lead.pid = self.pid;
         lead.backend_start = self.backend_start;
         lead.configured = None;
+        // The core looks what became of its commands, and repeats them; of these nobody would hear again.
+        lead.again.retain(|op| matches!(op, Op::ForgetOld(_) | Op::Core(Command::Release { .. })));
         if !stands.get::<_, bool>(1) {
             // Postgres restarted after a crash, which empties unlogged tables: nobody knows what was launched.
             let running: Vec<i64> = lead.running.union(&lead.marked).map(|task| task.0).collect();

@@ -110,6 +110,14 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Nobody asks for it again after the leader's session was lost.
+    #[must_use]
+    pub const fn is_told_once(&self) -> bool {
+        matches!(self, Self::Forget(_) | Self::ForgetOld(_) | Self::Log { .. })
+    }
+}
+
 /// Where a session with a target is.
 #[derive(Clone, Debug)]
 pub struct Registration {
