@@ -1,6 +1,7 @@
 //! A session with a target, in a task of its own.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,11 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// After an error the end of the query is waited for so long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Texts up to this size count as sent at once.
+pub(crate) const SENT_AT_ONCE_MAX: usize = 65_536;
+
+const SEE_OFF_EVERY: Duration = Duration::from_millis(20);
 
 const NOTICES_KEPT: usize = 5;
 
@@ -198,10 +204,15 @@ impl Operator {
     }
 
     async fn query(&self, session: &Session, work: Work) -> Went {
-        let Work { text, reset, .. } = work;
+        let Work { task, run, text, reset } = work;
+        let leaving = self.see_off(session, task, run, text.len());
         // Both go out at once: the reset costs no round trip of its own.
         let reset = async { if reset { session.batch_execute("discard all").await.is_ok() } else { true } };
-        let (result, clean) = tokio::join!(drain(session, text), reset);
+        let answered = async { tokio::join!(drain(session, text), reset) };
+        let (result, clean) = tokio::select! {
+            answered = answered => answered,
+            never = leaving => match never {},
+        };
         match result {
             Ok(()) if clean => Went::Ended(Outcome::Ok),
             Ok(()) => Went::Spent(Outcome::Ok),
@@ -213,6 +224,18 @@ impl Operator {
                 None => Went::Lost(report::connection_error(&error)),
             },
         }
+    }
+
+    /// Says when a large text has left this process, and its memory is free: a target may take its time.
+    async fn see_off(&self, session: &Session, task: TaskId, run: Run, bytes: usize) -> Infallible {
+        if bytes > SENT_AT_ONCE_MAX {
+            let all = session.bytes_written().saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+            while session.bytes_written() < all {
+                tokio::time::sleep(SEE_OFF_EVERY).await;
+            }
+            self.tell(Event::Core(Input::Sent { task, run }));
+        }
+        std::future::pending().await
     }
 
     async fn meet(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {

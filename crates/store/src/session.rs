@@ -2,6 +2,8 @@
 
 use std::future::poll_fn;
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,6 +19,7 @@ pub struct Session {
     client: Client,
     driver: Driver,
     reached: Reached,
+    written: Arc<AtomicU64>,
     /// Closed when the session has ended.
     alive: watch::Receiver<()>,
 }
@@ -53,6 +56,7 @@ pub enum Notice {
 impl Session {
     pub(crate) fn new<S, T>(
         reached: Reached,
+        written: Arc<AtomicU64>,
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
         on_notice: impl FnMut(Notice) + Send + 'static,
@@ -62,13 +66,19 @@ impl Session {
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let (lives, alive) = watch::channel(());
-        Self { client, driver: drive(connection, on_notice, lives), reached, alive }
+        Self { client, driver: drive(connection, on_notice, lives), reached, written, alive }
     }
 
     /// Which server it is with, of those that the connection string may mean.
     #[must_use]
     pub const fn reached(&self) -> &Reached {
         &self.reached
+    }
+
+    /// How many bytes of what was sent have left this process.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Returns when the session has ended, whoever ended it.

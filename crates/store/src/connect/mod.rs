@@ -44,8 +44,8 @@ impl Settings {
         let mut reasons = Vec::new();
         for attrs in wanted {
             match self.try_hosts(*attrs, &mut reasons).await {
-                Ok(Some((reached, (client, connection)))) => {
-                    return Ok(Session::new(reached, client, connection, on_notice));
+                Ok(Some((reached, (client, connection, written)))) => {
+                    return Ok(Session::new(reached, written, client, connection, on_notice));
                 }
                 Ok(None) => {}
                 Err(()) => break,
