@@ -532,7 +532,7 @@ begin
       select t.task_id from async.task t
       where t.eligible_when is not null and t.processed is null
         and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
-        and t.task_id <> all (in_skip)
+        and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
       for update skip locked

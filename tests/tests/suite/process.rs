@@ -95,12 +95,8 @@ async fn sessions_that_ended_while_the_server_was_away_are_forgotten_too() {
     }
     database.wait_until_finished().await;
     database.assert_holds("select count(*) > 1 from async.session").await;
-    let admit = |whether: bool| {
-        format!(
-            "do $$ begin execute format('alter database %I allow_connections {whether}', current_database()); end $$"
-        )
-    };
-    database.run(&admit(false)).await;
+    let admit = |whether: bool| format!("alter database \"{}\" allow_connections {whether}", database.name());
+    target.session().batch_execute(&admit(false)).await.expect("a superuser may");
     database.run("select pg_terminate_backend(pid) from async.control").await;
     engine.wait_for_line("the lead cannot be proved yet").await;
     let end = "select pg_terminate_backend(pid) from pg_stat_activity
@@ -108,7 +104,7 @@ async fn sessions_that_ended_while_the_server_was_away_are_forgotten_too() {
     target.session().query(end, &[]).await.expect("a superuser may signal");
     tokio::time::sleep(Duration::from_millis(500)).await;
     database.assert_holds("select count(*) > 1 from async.session").await;
-    database.run(&admit(true)).await;
+    target.session().batch_execute(&admit(true)).await.expect("a superuser may");
     engine.wait_for_line("the lead stands").await;
     database.wait_for("select count(*) = 0 from async.session").await;
 }
