@@ -514,11 +514,11 @@ $function$;
 
 -- 20_decide/19_deferred_tasks
 -- Purpose: waiting tasks whose deferral is over, the earliest first. Locked, so that they can be changed; rows that
---   somebody holds are left for the next time.
+--   somebody holds are left for the next time, and so are those of in_skip, which could not be written a moment ago.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: the rows; never waits for one.
-create or replace function async.deferred_tasks(in_now timestamptz)
+create or replace function async.deferred_tasks(in_now timestamptz, in_skip bigint[])
 returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -532,6 +532,7 @@ begin
       select t.task_id from async.task t
       where t.eligible_when is not null and t.processed is null
         and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
+        and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
       for update skip locked
@@ -1566,6 +1567,34 @@ create or replace function async.finish_internal(
 language sql
 as $function$
   select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
+$function$;
+
+-- 30_record/75_promote_tasks
+-- Purpose: lets deferred tasks join the queue: all in one statement, or, when that fails, each by itself, so that a row
+--   of which a trigger raises holds up no other.
+-- Returns: those that could not be written, and why.
+-- Raises: nothing.
+-- Locks: the rows of async.task that it changes. (No SET clause: triggers would inherit it.)
+create or replace function async.promote_tasks(in_ids bigint[])
+returns table (out_task_id bigint, out_error text)
+language plpgsql
+as $function$
+begin
+  begin
+    update async.task t set eligible_when = null where t.task_id = any (in_ids);
+    return;
+  exception when assert_failure or others then
+    null;
+  end;
+  foreach out_task_id in array in_ids loop
+    begin
+      update async.task t set eligible_when = null where t.task_id = out_task_id;
+    exception when assert_failure or others then
+      out_error := sqlerrm;
+      return next;
+    end;
+  end loop;
+end
 $function$;
 
 -- 40_configure/10_configuration_keys
@@ -2914,7 +2943,8 @@ $function$;
 -- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second connection, each by
 --   pid and start; with in_wait it terminates and looks until they are gone, for up to five seconds.
 -- Returns: the ids of the sessions that are gone, as an array's text.
--- Raises: the connection's error.
+-- Raises: the connection's error; 42501 when a session is there whose start this role may not see, so that nobody knows
+--   whether it is the one.
 -- Locks: none.
 create or replace function async.end_sessions(in_ids bigint[], in_how text)
 returns text
@@ -2926,18 +2956,22 @@ declare
   v_address record;
   v_gone bigint[] := '{}';
   v_here bigint[];
+  v_hidden int;
   v_list text;
 begin
   for v_address in
-    select s.connection_string,
+    -- Where the string names no user, the role that was there is meant.
+    select case when async.parse_conninfo(s.connection_string) ? 'user' then s.connection_string
+        else async.extend_conninfo(s.connection_string, jsonb_build_object('user', s.role)) end as connection_string,
       array_agg(s.session_id order by s.session_id) as ids,
-      string_agg(format('(%s, %s, %L::timestamptz)', s.session_id, s.pid, s.backend_start), ', '
+      string_agg(format('(%s, %s, %L::timestamptz, %L)', s.session_id, s.pid, s.backend_start, s.role), ', '
         order by s.session_id) as list
     from async.session s where s.session_id = any (in_ids)
-    group by s.connection_string
+    group by 1
   loop
-    v_list := format('(values %s) as w(id, pid, backend_start) join pg_catalog.pg_stat_activity a '
-      'on a.pid = w.pid and a.backend_start = w.backend_start', v_address.list);
+    v_list := format('(values %s) as w(id, pid, backend_start, role) join pg_catalog.pg_stat_activity a '
+      'on a.pid = w.pid and (a.backend_start = w.backend_start or a.backend_start is null and a.usename = w.role)',
+      v_address.list);
     -- Under the recorded name this session would itself look like one of a leader that nobody knows.
     perform dblink_connect('pgasync_end', async.extend_conninfo(v_address.connection_string,
       jsonb_build_object('connect_timeout', '2', 'application_name',
@@ -2946,10 +2980,16 @@ begin
       perform async.refuse_strangers('pgasync_end');
     end if;
     for v_look in 1..c_looks_max loop
-      select coalesce(array_agg(r.id), '{}') into v_here
-      from dblink('pgasync_end', format('select w.id, pg_catalog.%s(w.pid) from %s',
+      select coalesce(array_agg(r.id), '{}'), min(r.pid) filter (where r.hidden) into v_here, v_hidden
+      from dblink('pgasync_end', format('select w.id, a.pid, a.backend_start is null, '
+        'case when a.backend_start is not null then pg_catalog.%s(a.pid) end from %s',
         case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, v_list))
-        as r(id bigint, signalled bool);
+        as r(id bigint, pid int, hidden bool, signalled bool);
+      if v_hidden is not null then
+        raise exception 'backend % is hidden from this role', v_hidden
+          using errcode = '42501', hint = 'It has to be a member of the role that runs it, or of pg_read_all_stats '
+            'and pg_signal_backend';
+      end if;
       exit when in_how <> 'fence' or cardinality(v_here) = 0;
       perform pg_sleep(0.1);
     end loop;
@@ -4204,7 +4244,8 @@ begin
   on conflict (task_id) do update
   set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, c_last, random())
   returning p.failures into v_failures;
-  if in_outcome = 'failed' then
+  -- The first time, and then each time that it has taken twice as many tries.
+  if in_outcome = 'failed' and v_failures & (v_failures - 1) = 0 then
     perform async.log_quiet('WARNING', format('task %s cannot be written (try %s): %s', in_id, v_failures, in_error));
   end if;
   return true;
@@ -4450,7 +4491,7 @@ $function$;
 -- 70_leader/46_promote_deferred
 -- Purpose: tasks whose deferral is over join the queue.
 -- Returns: how many.
--- Raises: what a user's trigger raises; the caller logs it.
+-- Raises: nothing of a single task's: one that cannot be written is left alone for a while.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.promote_deferred(in_now timestamptz)
 returns int
@@ -4458,13 +4499,16 @@ language plpgsql
 as $function$
 declare
   v_ids bigint[];
+  v_failed int;
 begin
-  v_ids := async.deferred_tasks(in_now);
+  v_ids := async.deferred_tasks(in_now,
+    array(select p.task_id from pg_temp.leader_parked p where p.until > in_now));
   if v_ids is null then
     return 0;
   end if;
-  update async.task t set eligible_when = null where t.task_id = any (v_ids);
-  return cardinality(v_ids);
+  select count(async.park(p.out_task_id, 'failed', p.out_error, in_now)) into v_failed
+  from async.promote_tasks(v_ids) p;
+  return cardinality(v_ids) - v_failed;
 end
 $function$;
 
@@ -5099,7 +5143,7 @@ $function$;
 -- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never returns reports
 --   no statistics, so autovacuum does not see what the leader writes.
 -- Returns: nothing.
--- Raises: what the users' foreign keys raise; the caller logs it.
+-- Raises: nothing that has to do with single tasks.
 -- Locks: the rows that it deletes.
 create or replace function async.maintain(in_now timestamptz)
 returns void
@@ -5148,7 +5192,8 @@ $function$;
 
 -- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
 -- Returns: the position that it came to; null at the end.
--- Raises: what foreign keys raise.
+--   Rows that cannot be deleted, because a user's foreign key or trigger forbids it, are left.
+-- Raises: nothing of a single task's.
 -- Locks: the rows that it deletes.
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
 returns bigint
@@ -5156,13 +5201,31 @@ language plpgsql
 as $function$
 declare
   v_ids bigint[];
+  v_id bigint;
+  v_left int := 0;
+  v_error text;
 begin
   v_ids := array(select t.task_id from async.task t where t.task_id > in_after order by t.task_id limit in_rows);
   if cardinality(v_ids) = 0 then
     return null;
   end if;
-  delete from async.task t
-  where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+  begin
+    delete from async.task t
+    where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+  exception when assert_failure or others then
+    foreach v_id in array v_ids loop
+      begin
+        delete from async.task t
+        where t.task_id = v_id and t.processed < in_before and t.tracked is not true;
+      exception when assert_failure or others then
+        v_left := v_left + 1;
+        v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));
+      end;
+    end loop;
+    perform async.log_quiet('WARNING', format('%s tasks stay in the history, since they cannot be deleted; %s',
+      v_left, v_error))
+    where v_left > 0;
+  end;
   return v_ids[cardinality(v_ids)];
 end
 $function$;
@@ -5464,7 +5527,8 @@ as $function$
 $function$;
 
 -- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no long waits for locks,
---   fresh snapshots, quiet under pg_cron.
+--   fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim that a crash of the server forgot would
+--   run twice.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5477,6 +5541,9 @@ begin
   perform set_config('lock_timeout', '100ms', false);
   perform set_config('default_transaction_isolation', 'read committed', false);
   perform set_config('idle_in_transaction_session_timeout', '0', false);
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'local', false);
+  end if;
   if exists (select from pg_stat_get_activity(pg_backend_pid()) a where a.application_name like 'pg\_cron%') then
     perform set_config('client_min_messages', 'warning', false);
   end if;
@@ -5992,19 +6059,33 @@ begin
 end
 $function$;
 
--- 75_lead/45_lead_release
--- Purpose: frees the slots of finished tasks whose sessions are known to be gone now.
--- Returns: nothing.
--- Raises: what triggers raise.
+-- 75_lead/45_lead_free_slots
+-- Purpose: frees the slots of finished tasks whose sessions are known to be gone now: all in one statement, or, when
+--   that fails, each by itself.
+-- Returns: those that could not be written.
+-- Raises: nothing of a single task's.
 -- Locks: the rows of async.task, as long as lock_timeout. (No SET clause: triggers would inherit it.)
-create or replace function async.lead_release(in_ids bigint[], in_runs int[])
-returns void
+create or replace function async.lead_free_slots(in_ids bigint[], in_runs int[])
+returns setof bigint
 language plpgsql
 as $function$
 begin
-  update async.task t set tracked = false
-  from unnest(in_ids, in_runs) as i(task_id, run)
-  where t.task_id = i.task_id and t.run = i.run and t.processed is not null and t.tracked;
+  begin
+    update async.task t set tracked = false
+    from unnest(in_ids, in_runs) as i(task_id, run)
+    where t.task_id = i.task_id and t.run = i.run and t.processed is not null and t.tracked;
+    return;
+  exception when assert_failure or others then
+    null;
+  end;
+  for v_place in 1..cardinality(in_ids) loop
+    begin
+      update async.task t set tracked = false
+      where t.task_id = in_ids[v_place] and t.run = in_runs[v_place] and t.processed is not null and t.tracked;
+    exception when assert_failure or others then
+      return next in_ids[v_place];
+    end;
+  end loop;
 end
 $function$;
 
@@ -6088,21 +6169,23 @@ $function$;
 -- 75_lead/65_lead_sweep
 -- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which no query runs.
 -- Returns: the lanes that somebody joined, the overdue tasks, and when to look again: null when nothing is to come,
---   in_now when there was more than one step's worth.
--- Raises: what a user's trigger raises.
+--   in_now when there was more than one step's worth; and the tasks that could not be written, with the reasons.
+--   Those of in_skip were among them a moment ago.
+-- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
 create or replace function async.lead_sweep(
-  in_now timestamptz, in_limit int,
+  in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
-  out out_next timestamptz
+  out out_next timestamptz, out out_failed bigint[], out out_errors text[]
 )
 language plpgsql
 as $function$
 declare
-  v_ids bigint[] := async.deferred_tasks(in_now);
+  v_ids bigint[] := async.deferred_tasks(in_now, in_skip);
 begin
   if v_ids is not null then
-    update async.task t set eligible_when = null where t.task_id = any (v_ids);
+    select array_agg(p.out_task_id), array_agg(p.out_error) into out_failed, out_errors
+    from async.promote_tasks(v_ids) p;
     select array_agg(l.pool), array_agg(l.target), array_agg(l.client_pulled)
     into out_pools, out_targets, out_pullable
     from (select distinct r.pool, r.target, r.client_pulled from async.lead_rows(v_ids) r) l;
@@ -6180,6 +6263,11 @@ begin
   where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
   update async.concurrency_pool_tracker k set workers = 0
   where k.workers <> 0 and k.concurrency_pool <> all (in_pools);
+  -- Of a pool that nobody configured nothing is left when it is empty.
+  delete from async.concurrency_pool_tracker k
+  where k.concurrency_pool <> all (in_pools)
+    and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
+    and not exists (select from async.target g where g.target = k.concurrency_pool);
 end
 $function$;
 
@@ -6188,7 +6276,7 @@ $function$;
 --   rows of async.task were written since it was last vacuumed.
 -- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
 --   time to vacuum.
--- Raises: what the users' foreign keys raise.
+-- Raises: nothing that has to do with single tasks.
 -- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
 create or replace function async.lead_maintain(
   in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool

@@ -17,6 +17,9 @@ const DISABLED: u8 = 4;
 
 const AT_ONCE: u8 = 5;
 
+/// The target of its lines in the log.
+const DRIVER: &str = "tokio_postgres";
+
 pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     speak(arguments)?;
     let settings = arguments.server.settings()?;
@@ -47,11 +50,10 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn speak(arguments: &RunArgs) -> anyhow::Result<()> {
-    let builder = tracing_subscriber::fmt()
-        // The driver would show parameters, connection strings among them.
-        .with_env_filter(EnvFilter::try_new(&arguments.log)?.add_directive("tokio_postgres=warn".parse()?))
-        .with_writer(std::io::stderr)
-        .with_target(false);
+    // The driver would show parameters, connection strings among them, whoever asks for it.
+    let asked: Vec<&str> = arguments.log.split(',').filter(|part| !part.trim().starts_with(DRIVER)).collect();
+    let filter = EnvFilter::try_new(asked.join(","))?.add_directive(format!("{DRIVER}=warn").parse()?);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match arguments.log_format {
         LogFormat::Human => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -1,9 +1,13 @@
 //! From a start to a lead, and back to it after the session was lost.
 
 use std::hash::{BuildHasher, RandomState};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use pgasync_store::{CandidacyError, Candidate, Lead, LeadError, Notice, Settings};
+use futures_util::FutureExt;
+use pgasync_store::{CandidacyError, Candidate, Lead, LeadError, Notice, Settings, end_backend};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -15,12 +19,24 @@ const GRACE_LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const STANDBY_LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// No backend has this pid.
+const NOBODY: i32 = 0;
+
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 
 const RETRY_LAST: Duration = Duration::from_secs(2);
 
 /// A connection attempt to the server.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// A session that answers nothing for so long is lost: a paused host closes no connection.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// An attempt to prove the lead, or the last step to it.
+const ATTEMPT_MAX: Duration = Duration::from_secs(20);
+
+/// What was begun in vain is ended within this time, or left.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 const WAKE_CHANNEL: &str = "async_wake";
 
@@ -62,9 +78,18 @@ pub enum RunError {
 /// [`RunError`] when it never comes to lead.
 pub async fn run(server: Settings, options: Options, mut stops: mpsc::Receiver<Stop>) -> Result<Ending, RunError> {
     let (events, inbox) = mpsc::unbounded_channel();
-    let (lead, election) = tokio::select! {
-        taken = take_lead(&server, &options, &events) => taken?,
-        Some(_) = stops.recv() => return Err(RunError::Stopped),
+    let pressing = Arc::new(AtomicI32::new(NOBODY));
+    let taken = tokio::select! {
+        taken = take_lead(&server, &options, &events, &pressing) => Some(taken?),
+        Some(_) = stops.recv() => None,
+    };
+    let Some((lead, election)) = taken else {
+        let pid = pressing.load(Ordering::Relaxed);
+        if pid != NOBODY {
+            // It would go on to take the lead from another for nobody. If it cannot be ended, it gives up by itself.
+            let _ = timeout(LAST_WORDS, end_backend(&server, pid)).await;
+        }
+        return Err(RunError::Stopped);
     };
     tracing::info!(epoch = lead.epoch().0, pid = lead.pid(), server = server.describe(), "leading");
     let engine = Engine::new(options, server, lead, election, events, RandomState::new().hash_one(0));
@@ -75,10 +100,11 @@ async fn take_lead(
     server: &Settings,
     options: &Options,
     events: &Events,
+    pressing: &AtomicI32,
 ) -> Result<(Lead, pgasync_store::Election), RunError> {
     let mut candidate = connect(server, events).await?;
     loop {
-        match compete(candidate, options).await {
+        match compete(candidate, options, pressing).await {
             Err(error) if options.standby && is_loss(&error) => tracing::warn!(%error, "standing by anew"),
             taken => return taken,
         }
@@ -97,40 +123,56 @@ const fn is_loss(error: &RunError) -> bool {
     matches!(error, RunError::Candidacy(CandidacyError::Lost(_)) | RunError::Lead(LeadError::Lost { .. }))
 }
 
-async fn compete(candidate: Candidate, options: &Options) -> Result<(Lead, pgasync_store::Election), RunError> {
+/// `pressing` is told the backend that takes the lead from somebody.
+async fn compete(
+    candidate: Candidate,
+    options: &Options,
+    pressing: &AtomicI32,
+) -> Result<(Lead, pgasync_store::Election), RunError> {
     loop {
-        if !options.force && !candidate.is_enabled().await? {
+        if !options.force && !in_time(candidate.is_enabled()).await? {
             return Err(CandidacyError::Disabled.into());
         }
         if !options.force {
             wait_out_grace(&candidate).await?;
         }
-        if candidate.try_locks().await? {
+        if in_time(candidate.try_locks()).await? {
             break;
         }
         if options.force {
-            candidate.take_over().await?;
+            pressing.store(candidate.pid(), Ordering::Relaxed);
+            let taken = candidate.take_over().await;
+            pressing.store(NOBODY, Ordering::Relaxed);
+            taken?;
             break;
         }
-        let why = candidate.describe_leader().await?;
+        let why = in_time(candidate.describe_leader()).await?;
         if !options.standby {
             return Err(CandidacyError::Taken(why).into());
         }
         tracing::debug!(why, "standing by");
         sleep(STANDBY_LOOK_EVERY).await;
     }
-    Ok(candidate.lead().await?)
+    timeout(ATTEMPT_MAX, candidate.lead()).await.map_err(|_| no_answer())?.map_err(RunError::from)
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, CandidacyError>>) -> Result<T, CandidacyError> {
+    timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| Err(no_answer()))
+}
+
+fn no_answer() -> CandidacyError {
+    CandidacyError::Lost("the server does not answer".to_owned())
 }
 
 /// A lost leader of another process may come back for a while: its lock is left to it.
 async fn wait_out_grace(candidate: &Candidate) -> Result<(), CandidacyError> {
-    let grace = candidate.grace().await?;
-    if grace.is_zero() || candidate.leader_pid().await?.is_some() {
+    let grace = in_time(candidate.grace()).await?;
+    if grace.is_zero() || in_time(candidate.leader_pid()).await?.is_some() {
         return Ok(());
     }
     tracing::info!(seconds = grace.as_secs_f64(), "the last leader went without a goodbye; it may come back");
     let waiting = async {
-        while candidate.leader_pid().await?.is_none() {
+        while in_time(candidate.leader_pid()).await?.is_none() {
             sleep(GRACE_LOOK_EVERY).await;
         }
         Ok(())
@@ -146,7 +188,8 @@ async fn connect(server: &Settings, events: &Events) -> Result<Candidate, Candid
         }
         other => tracing::debug!(?other, "the server said"),
     };
-    Candidate::connect(&server.with_connect_timeout(CONNECT_MAX), hear).await
+    let server = server.with_connect_timeout(CONNECT_MAX);
+    timeout(ATTEMPT_MAX, Candidate::connect(&server, hear)).await.unwrap_or_else(|_| Err(no_answer()))
 }
 
 /// After the leader's session was lost: connects anew and proves the lead, however long that takes. False when
@@ -154,10 +197,13 @@ async fn connect(server: &Settings, events: &Events) -> Result<Candidate, Candid
 pub(crate) async fn prove(server: &Settings, lead: &mut Lead, events: &Events) -> Option<bool> {
     let mut wait = RETRY_FIRST;
     loop {
-        match try_prove(server, lead, events).await {
-            Ok(Some(stands)) => return Some(stands),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the lead cannot be proved yet"),
+        let attempt = AssertUnwindSafe(try_prove(server, lead, events)).catch_unwind();
+        match timeout(ATTEMPT_MAX, attempt).await {
+            Ok(Ok(Ok(Some(stands)))) => return Some(stands),
+            Ok(Ok(Ok(None))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the lead cannot be proved yet"),
+            Ok(Err(_)) => tracing::error!("a bug: what proves the lead panicked"),
+            Err(_) => tracing::warn!(error = %no_answer(), "the lead cannot be proved yet"),
         }
         if events.is_closed() {
             return None;
@@ -172,13 +218,9 @@ async fn try_prove(server: &Settings, lead: &mut Lead, events: &Events) -> Resul
     if candidate.try_locks().await? {
         return Ok(Some(candidate.resume(lead).await?));
     }
-    match candidate.leader_pid().await? {
-        // Its own backend, which has not noticed yet.
-        Some(pid) if pid == lead.pid() => {
-            candidate.end_lost_backend(pid).await?;
-            Ok(None)
-        }
-        Some(_) => Ok(Some(false)),
-        None => Ok(None),
+    // Its own backend may not have noticed yet.
+    if candidate.end_lost_backend(lead).await? || candidate.leader_pid().await?.is_none() {
+        return Ok(None);
     }
+    Ok(Some(false))
 }

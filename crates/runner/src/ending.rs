@@ -1,9 +1,12 @@
 //! Ending what runs at a target, from a second connection: cancels, terminations, fences.
 
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use pgasync_core::{Epoch, SessionId, TargetName};
-use pgasync_store::{Session, Settings, old_sessions};
+use pgasync_store::{OldSession, Session, Settings, old_sessions};
 use tokio::time::{sleep, timeout};
 
 use crate::events::{Event, Events};
@@ -23,9 +26,31 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Where a backend is.
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
+    /// At the one server.
     pub(crate) settings: Settings,
+    /// All servers of which it is one, if whichever may write is meant.
+    pub(crate) all: Option<Settings>,
+    pub(crate) role: String,
     pub(crate) pid: i32,
     pub(crate) backend_start: String,
+}
+
+/// Where sessions of older leaders may be.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) server: Settings,
+    /// Set when the target is the server itself.
+    pub(crate) own: Option<Settings>,
+    /// The servers of the target, if whichever may write is meant.
+    pub(crate) all: Option<Settings>,
+}
+
+/// A backend, as its target knows it.
+#[derive(Clone, Debug)]
+struct Wanted {
+    pid: i32,
+    backend_start: String,
+    role: String,
 }
 
 /// How hard.
@@ -46,15 +71,13 @@ impl How {
 
 /// Signals one backend, once.
 pub(crate) async fn signal(backend: Backend, how: How, events: Events) {
-    let done = timeout(ATTEMPT_MAX, async {
+    let done = attempt(async {
         let session = connect(&backend.settings).await?;
-        press(&session, how, &[(backend.pid, backend.backend_start.clone())]).await?;
+        press(&session, how, &[backend.wanted()]).await?;
         session.close().await;
-        Ok::<(), String>(())
-    })
-    .await
-    .unwrap_or_else(|_| Err("no answer".to_owned()));
-    if let Err(error) = done {
+        Ok(())
+    });
+    if let Err(error) = done.await {
         let _ = events.send(Event::Trouble(format!("{how:?} of backend {} failed: {error}", backend.pid)));
     }
 }
@@ -62,8 +85,15 @@ pub(crate) async fn signal(backend: Backend, how: How, events: Events) {
 /// Sees to it that a lost session of this leader's own is gone, however long that takes.
 pub(crate) async fn fence_session(session: SessionId, backend: Backend, events: Events) {
     let mut wait = RETRY_FIRST;
-    let list = [(backend.pid, backend.backend_start.clone())];
-    while !timeout(ATTEMPT_MAX, fence_at(&backend.settings, &list)).await.is_ok_and(|done| done.is_ok()) {
+    let list = [backend.wanted()];
+    loop {
+        match attempt(fence_at(&backend.settings, backend.all.as_ref(), &list)).await {
+            Ok(()) => break,
+            Err(error) if wait == RETRY_FIRST => {
+                tracing::warn!(pid = backend.pid, error, "a session that was lost cannot be ended yet");
+            }
+            Err(_) => {}
+        }
         if events.is_closed() {
             return;
         }
@@ -73,25 +103,22 @@ pub(crate) async fn fence_session(session: SessionId, backend: Backend, events: 
     let _ = events.send(Event::Gone { session });
 }
 
+impl Backend {
+    fn wanted(&self) -> Wanted {
+        Wanted { pid: self.pid, backend_start: self.backend_start.clone(), role: self.role.clone() }
+    }
+}
+
 /// Sees to it that every session of an older leader at a target is gone.
-pub(crate) async fn fence(
-    server: Settings,
-    own: Option<Settings>,
-    target: TargetName,
-    before: Epoch,
-    name: String,
-    events: Events,
-) {
+pub(crate) async fn fence(places: Places, target: TargetName, before: Epoch, name: String, events: Events) {
     let mut wait = RETRY_FIRST;
     loop {
-        let done = timeout(ATTEMPT_MAX, fence_once(&server, own.as_ref(), &target, before, &name)).await;
-        let error = match done {
-            Ok(Ok(numbers)) => {
+        let error = match attempt(fence_once(&places, &target, before, &name)).await {
+            Ok(numbers) => {
                 let _ = events.send(Event::Fenced { target, numbers });
                 return;
             }
-            Ok(Err(error)) => error,
-            Err(_) => "no answer".to_owned(),
+            Err(error) => error,
         };
         if events.is_closed() {
             return;
@@ -106,38 +133,49 @@ pub(crate) async fn fence(
     }
 }
 
-async fn fence_once(
-    server: &Settings,
-    own: Option<&Settings>,
-    target: &TargetName,
-    before: Epoch,
-    name: &str,
-) -> Result<Vec<i64>, String> {
-    let session = connect(server).await?;
+/// Whatever goes wrong, it is tried again.
+async fn attempt<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    match timeout(ATTEMPT_MAX, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err("a bug: it panicked".to_owned()),
+        Err(_) => Err("no answer".to_owned()),
+    }
+}
+
+async fn fence_once(places: &Places, target: &TargetName, before: Epoch, name: &str) -> Result<Vec<i64>, String> {
+    let session = connect(&places.server).await?;
     let old = old_sessions(&session, target, before).await.map_err(|error| error.to_string())?;
     session.close().await;
-    let mut addresses: Vec<&str> = old.iter().map(|old| &*old.connection_string).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    for address in addresses {
-        let settings = match own {
+    let mut there: BTreeMap<(&str, &str), Vec<Wanted>> = BTreeMap::new();
+    for OldSession { connection_string, role, pid, backend_start, .. } in &old {
+        let wanted = Wanted { pid: *pid, backend_start: backend_start.clone(), role: role.clone() };
+        there.entry((&**connection_string, role)).or_default().push(wanted);
+    }
+    for ((address, role), list) in there {
+        let settings = match &places.own {
             Some(own) => own.clone(),
-            None => crate::sessions::target_settings(address)?,
+            None => Settings::of_target_as(address, role).map_err(|error| error.to_string())?.for_long(),
         };
-        let there: Vec<(i32, String)> = old
-            .iter()
-            .filter(|old| &*old.connection_string == address)
-            .map(|old| (old.pid, old.backend_start.clone()))
-            .collect();
-        fence_at(&settings.with_application_name(name), &there).await?;
+        fence_at(&settings.with_application_name(name), places.all.as_ref(), &list).await?;
     }
     Ok(old.iter().map(|old| old.number).collect())
 }
 
 /// Terminates backends and waits until they are gone: each look is a statement of its own, since what it sees is
 /// cached for a transaction.
-async fn fence_at(settings: &Settings, backends: &[(i32, String)]) -> Result<(), String> {
-    let session = connect(settings).await?;
+async fn fence_at(settings: &Settings, all: Option<&Settings>, backends: &[Wanted]) -> Result<(), String> {
+    let session = match (connect(settings).await, all) {
+        (Ok(session), _) => session,
+        (Err(error), None) => return Err(error),
+        (Err(_), Some(all)) => {
+            let session = connect(all).await?;
+            if !settings.may_reach(session.reached()) {
+                // Another server has taken the place of the one that is out of reach, with what ran there.
+                return Ok(());
+            }
+            session
+        }
+    };
     while press(&session, How::Terminate, backends).await? > 0 {
         sleep(LOOK_EVERY).await;
     }
@@ -145,16 +183,29 @@ async fn fence_at(settings: &Settings, backends: &[(i32, String)]) -> Result<(),
     Ok(())
 }
 
-/// Signals those backends that are there; says how many are.
-async fn press(session: &Session, how: How, backends: &[(i32, String)]) -> Result<u64, String> {
-    let pids: Vec<i32> = backends.iter().map(|(pid, _)| *pid).collect();
-    let starts: Vec<&str> = backends.iter().map(|(_, start)| start.as_str()).collect();
+/// Signals those backends that are there; says how many are. One that cannot be told from another is an error: who may
+/// not see when it began may not end it either.
+async fn press(session: &Session, how: How, backends: &[Wanted]) -> Result<usize, String> {
+    let pids: Vec<i32> = backends.iter().map(|wanted| wanted.pid).collect();
+    let starts: Vec<&str> = backends.iter().map(|wanted| wanted.backend_start.as_str()).collect();
+    let roles: Vec<&str> = backends.iter().map(|wanted| wanted.role.as_str()).collect();
     let sql = format!(
-        "select {}(a.pid) from unnest($1::int[], $2::text[]) as w(pid, backend_start)
-         join pg_catalog.pg_stat_activity a on a.pid = w.pid and a.backend_start = w.backend_start::timestamptz",
+        "select a.pid, a.backend_start is null, case when a.backend_start is not null then {}(a.pid) end
+         from unnest($1::int[], $2::text[], $3::text[]) as w(pid, backend_start, role)
+         join pg_catalog.pg_stat_activity a on a.pid = w.pid
+           and (a.backend_start = w.backend_start::timestamptz or a.backend_start is null and a.usename = w.role)",
         how.function()
     );
-    session.execute(&sql, &[&pids, &starts]).await.map_err(|error| crate::report::connection_error(&error))
+    let there = session.query(&sql, &[&pids, &starts, &roles]).await;
+    let there = there.map_err(|error| crate::report::connection_error(&error))?;
+    match there.iter().find(|row| row.get(1)) {
+        Some(row) => Err(format!(
+            "backend {} is hidden from this role: it has to be a member of the role that runs it, or of \
+             pg_read_all_stats and pg_signal_backend",
+            row.get::<_, i32>(0)
+        )),
+        None => Ok(there.len()),
+    }
 }
 
 async fn connect(settings: &Settings) -> Result<Session, String> {

@@ -1,7 +1,7 @@
 //! What the engine's tasks tell it.
 
 use pgasync_core::{Input, SessionId, TargetName};
-use pgasync_store::{Answers, Lead, VacuumError};
+use pgasync_store::{Answers, Lead, Op, VacuumError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::line::Opened;
@@ -13,8 +13,8 @@ pub(crate) enum Event {
     Core(Input),
     /// The leader's session carried out so many operations.
     Answered { count: usize, answers: Box<Answers> },
-    /// The leader's session is gone.
-    LeadLost { lead: Box<Lead>, reason: String },
+    /// The leader's session is gone, and with it what was ordered and may not have been done.
+    LeadLost { lead: Box<Lead>, untold: Vec<Op>, reason: String },
     /// It is back, and the lead stands.
     LeadBack(Box<Lead>),
     /// The locks are given up.

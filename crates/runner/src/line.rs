@@ -1,14 +1,17 @@
 //! A session with a target, in a task of its own.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
-use pgasync_store::{Notice, Session, Settings};
+use pgasync_store::{Notice, Reached, Session, Settings};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_postgres::SimpleQueryMessage;
 
@@ -25,8 +28,16 @@ const IDENTITY: &str = "select /* pgasync: first look */ s.pid, pg_catalog.curre
     pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user
     from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s";
 
+/// A target that has taken a connection and does not answer is as good as away.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
 /// After an error the end of the query is waited for so long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Texts up to this size count as sent at once.
+pub(crate) const SENT_AT_ONCE_MAX: usize = 65_536;
+
+const SEE_OFF_EVERY: Duration = Duration::from_millis(20);
 
 const NOTICES_KEPT: usize = 5;
 
@@ -48,6 +59,7 @@ pub(crate) struct Opened {
     pub(crate) pid: i32,
     pub(crate) backend_start: String,
     pub(crate) role: String,
+    pub(crate) reached: Reached,
     pub(crate) checks: Checks,
 }
 
@@ -75,12 +87,19 @@ impl Line {
         settings: Settings,
         checks: Checks,
         meeting: Option<Meeting>,
+        door: Arc<Semaphore>,
         events: Events,
     ) -> Self {
         let (orders, work) = unbounded_channel();
         let terminated = Arc::new(AtomicBool::new(false));
         let line = Operator { session, terminated: Arc::clone(&terminated), events, notices: Arc::default(), meeting };
-        tokio::spawn(line.work(settings, checks, work));
+        let dead = (Event::Core(Input::SessionLost { session }), line.events.clone());
+        tokio::spawn(async move {
+            let (lost, events) = dead;
+            if AssertUnwindSafe(line.work(settings, checks, door, work)).catch_unwind().await.is_err() {
+                let _ = events.send(lost);
+            }
+        });
         Self { orders, terminated }
     }
 
@@ -110,8 +129,17 @@ enum Went {
 }
 
 impl Operator {
-    async fn work(self, settings: Settings, checks: Checks, mut orders: UnboundedReceiver<Work>) {
-        let session = match self.meet(&settings, checks).await {
+    async fn work(self, settings: Settings, checks: Checks, door: Arc<Semaphore>, mut orders: UnboundedReceiver<Work>) {
+        let meeting = async {
+            let _turn = door.acquire().await.map_err(|_| "the door is closed".to_owned())?;
+            self.meet(&settings, checks).await
+        };
+        let met = tokio::select! {
+            met = meeting => met,
+            // Nothing is ordered before it is met: the engine has let go of it.
+            _ = orders.recv() => return,
+        };
+        let session = match met {
             Ok((session, opened)) => {
                 self.tell(Event::Opened { session: self.session, result: Ok(opened) });
                 session
@@ -122,26 +150,28 @@ impl Operator {
             let work = tokio::select! {
                 work = orders.recv() => work,
                 () = session.ended() => {
-                    return self.tell(Event::Core(Input::SessionLost { session: self.session }));
+                    self.tell(Event::Core(Input::SessionLost { session: self.session }));
+                    // It ran nothing. If a query has been ordered meanwhile, a second connection says that it is gone.
+                    if orders.try_recv().is_err() {
+                        self.tell(Event::Closed { session: self.session });
+                    }
+                    return;
                 }
             };
             let Some(work) = work else { break };
             let (task, run) = (work.task, work.run);
-            let mut lost = None;
             match self.run(&session, work, &mut orders).await {
                 None => return session.abandon(),
                 Some(Went::Ended(outcome)) => self.ended(task, run, outcome),
                 Some(Went::Spent(outcome)) => {
                     self.ended(task, run, outcome);
-                    lost = Some(String::new());
+                    self.tell(Event::Core(Input::SessionLost { session: self.session }));
+                    break;
                 }
-                Some(Went::Lost(why)) => lost = Some(why),
-            }
-            if let Some(why) = lost {
-                if !why.is_empty() {
+                Some(Went::Lost(why)) => {
                     self.tell(Event::Trouble(format!("a session was lost while task {task} ran: {why}")));
+                    return self.tell(Event::Core(Input::SessionLost { session: self.session }));
                 }
-                return self.tell(Event::Core(Input::SessionLost { session: self.session }));
             }
         }
         let _ = tokio::time::timeout(LAST_WORDS, session.close()).await;
@@ -174,10 +204,15 @@ impl Operator {
     }
 
     async fn query(&self, session: &Session, work: Work) -> Went {
-        let Work { text, reset, .. } = work;
+        let Work { task, run, text, reset } = work;
+        let leaving = self.see_off(session, task, run, text.len());
         // Both go out at once: the reset costs no round trip of its own.
         let reset = async { if reset { session.batch_execute("discard all").await.is_ok() } else { true } };
-        let (result, clean) = tokio::join!(drain(session, text), reset);
+        let answered = async { tokio::join!(drain(session, text), reset) };
+        let (result, clean) = tokio::select! {
+            answered = answered => answered,
+            never = leaving => match never {},
+        };
         match result {
             Ok(()) if clean => Went::Ended(Outcome::Ok),
             Ok(()) => Went::Spent(Outcome::Ok),
@@ -191,10 +226,22 @@ impl Operator {
         }
     }
 
+    /// Says when a large text has left this process, and its memory is free: a target may take its time.
+    async fn see_off(&self, session: &Session, task: TaskId, run: Run, bytes: usize) -> Infallible {
+        if bytes > SENT_AT_ONCE_MAX {
+            let all = session.bytes_written().saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+            while session.bytes_written() < all {
+                tokio::time::sleep(SEE_OFF_EVERY).await;
+            }
+            self.tell(Event::Core(Input::Sent { task, run }));
+        }
+        std::future::pending().await
+    }
+
     async fn meet(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {
         let (session, opened) = self.connect(settings, checks).await?;
         if let Some(meeting) = &self.meeting {
-            meeting.refuse_strangers(&session).await?;
+            answered(meeting.refuse_strangers(&session)).await?;
         }
         Ok((session, opened))
     }
@@ -228,16 +275,29 @@ impl Operator {
             kept.push_back(format!("{notice:?}"));
         };
         let session = settings.connect_with(keep).await.map_err(|error| error.to_string())?;
-        let said = session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error))?;
+        let asked = async { session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error)) };
+        let said = answered(asked).await?;
         let row = said.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
         let text = |column| row.and_then(|row| row.get(column)).unwrap_or_default().to_owned();
         let number = |column| text(column).parse::<i32>().map_err(|_| "the session did not identify itself".to_owned());
-        let opened = Opened { pid: number(0)?, backend_start: text(2), role: text(3), checks };
+        let opened = Opened {
+            pid: number(0)?,
+            backend_start: text(2),
+            role: text(3),
+            reached: session.reached().clone(),
+            checks,
+        };
         Ok((session, opened, number(1)?))
     }
+}
+
+/// What a target says before it has work. Connecting has a limit of its own.
+async fn answered<T>(asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let none = || Err(format!("it took the connection, and has said nothing for {} seconds", ANSWER_MAX.as_secs()));
+    tokio::time::timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| none())
 }
 
 /// Runs a query and drops its rows as they come, up to the target's last word on it.

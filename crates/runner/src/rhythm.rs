@@ -79,9 +79,14 @@ impl Rhythm {
         Some(if slept { Beat::WakeUp } else { Beat::Look })
     }
 
-    /// A look at once, without losing sleep.
-    pub(crate) const fn soon(&mut self, now: Instant) {
-        self.next = now;
+    /// A look at this time, without losing sleep.
+    pub(crate) const fn soon(&mut self, time: Instant) {
+        self.next = time;
+    }
+
+    /// A look at this time, if there is none before.
+    pub(crate) fn by(&mut self, time: Instant) {
+        self.next = self.next.min(time);
     }
 
     /// A look has been answered, with whether it fell asleep if it tried.

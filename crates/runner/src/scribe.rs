@@ -1,15 +1,30 @@
 //! The task that has the leader's session: it carries out whatever has come in meanwhile, all at once.
 
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use pgasync_store::{Lead, Op};
+use futures_util::FutureExt;
+use pgasync_core::Command;
+use pgasync_store::{Answers, Lead, LeadError, Op, Settings, is_at_work};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, instant};
 use crate::events::{Event, Events};
 
 /// Operations taken in at once.
 const OPS_MAX: usize = 4_096;
+
+/// A session that says nothing for so long is lost, unless another one sees it at work.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// Nothing that is written takes longer, users' triggers included; their routines may.
+const WORK_MAX: Duration = Duration::from_secs(600);
+
+/// The other session has so long to look.
+const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// The engine's end.
 #[derive(Debug)]
@@ -20,21 +35,28 @@ pub(crate) struct Scribe {
 }
 
 impl Scribe {
-    pub(crate) fn hire(lead: Lead, clock: Arc<Mutex<Clock>>, events: Events) -> Self {
+    pub(crate) fn hire(lead: Lead, server: Settings, clock: Arc<Mutex<Clock>>, events: Events) -> Self {
         let (ops, orders) = unbounded_channel();
-        tokio::spawn(write(lead, clock, orders, events));
+        tokio::spawn(write(lead, server, clock, orders, events));
         Self { orders: ops, open: 0 }
     }
 
-    pub(crate) fn tell(&mut self, op: Op) {
-        // One that has left has said so.
-        if self.orders.send(op).is_ok() {
-            self.open += 1;
-        }
+    /// Gives the order back when the scribe has left; it has said so, or is about to be heard.
+    pub(crate) fn tell(&mut self, op: Op) -> Option<Op> {
+        let refused = self.orders.send(op).err();
+        self.open += usize::from(refused.is_none());
+        refused.map(|refused| refused.0)
     }
 }
 
-async fn write(mut lead: Lead, clock: Arc<Mutex<Clock>>, mut orders: UnboundedReceiver<Op>, events: Events) {
+async fn write(
+    mut lead: Lead,
+    server: Settings,
+    clock: Arc<Mutex<Clock>>,
+    mut orders: UnboundedReceiver<Op>,
+    events: Events,
+) {
+    let mut untold: Vec<Op> = Vec::new();
     let reason = loop {
         let mut ops = Vec::new();
         let count = tokio::select! {
@@ -42,8 +64,8 @@ async fn write(mut lead: Lead, clock: Arc<Mutex<Clock>>, mut orders: UnboundedRe
             () = lead.ended() => break "the connection is closed".to_owned(),
         };
         if count == 0 {
-            // The engine is done.
-            let _ = lead.step_down().await;
+            // The engine is done. A session that does not answer is given up with its locks.
+            let _ = timeout(SILENCE_MAX, lead.step_down()).await;
             let _ = events.send(Event::SteppedDown);
             return;
         }
@@ -52,14 +74,49 @@ async fn write(mut lead: Lead, clock: Arc<Mutex<Clock>>, mut orders: UnboundedRe
             // Without an engine the next answers fail to be told, too.
             let _ = events.send(Event::Answered { count: 0, answers: Box::new(answers) });
         };
-        match lead.carry_out(ops, now, &mut early).await {
+        let routines = ops.iter().any(|op| matches!(op, Op::Routines | Op::Core(Command::RunStartup)));
+        let work_max = if routines { Duration::MAX } else { WORK_MAX };
+        let pid = lead.pid();
+        untold = ops.iter().filter(|op| op.is_told_once()).cloned().collect();
+        match attend(lead.carry_out(ops, now, &mut early), &server, pid, work_max).await {
             Ok(answers) => {
+                untold.clear();
                 if events.send(Event::Answered { count, answers: Box::new(answers) }).is_err() {
                     return;
                 }
             }
-            Err(error) => break error.to_string(),
+            Err(reason) => break reason,
         }
     };
-    let _ = events.send(Event::LeadLost { lead: Box::new(lead), reason });
+    lead.abandon();
+    orders.close();
+    while let Ok(op) = orders.try_recv() {
+        untold.extend(Some(op).filter(Op::is_told_once));
+    }
+    let _ = events.send(Event::LeadLost { lead: Box::new(lead), untold, reason });
+}
+
+/// Waits for the leader's session as long as it works. A host that is paused, or a backend that is stopped, closes no
+/// connection and answers nothing.
+async fn attend(
+    work: impl Future<Output = Result<Answers, LeadError>>,
+    server: &Settings,
+    pid: i32,
+    work_max: Duration,
+) -> Result<Answers, String> {
+    let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+    let begin: Instant = instant();
+    loop {
+        match timeout(SILENCE_MAX, &mut work).await {
+            Ok(Ok(done)) => return done.map_err(|error| error.to_string()),
+            Ok(Err(_)) => return Err("a bug: what carries out orders panicked".to_owned()),
+            Err(_) if begin.elapsed() < work_max => {
+                let seen = timeout(LOOK_MAX, is_at_work(server, pid)).await;
+                if !matches!(seen, Ok(Ok(true))) {
+                    return Err(format!("it has not answered for {} seconds", SILENCE_MAX.as_secs()));
+                }
+            }
+            Err(_) => return Err(format!("it has been at work for {} seconds", work_max.as_secs())),
+        }
+    }
 }

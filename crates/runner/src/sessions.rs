@@ -1,11 +1,14 @@
 //! The sessions with targets, as the engine keeps them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pgasync_core::{Epoch, SessionId, TargetName, TaskId, Timestamp};
-use pgasync_store::{Registration, Settings, TargetAddress};
+use pgasync_store::{ConnectionString, Registration, Settings, TargetAddress, conninfo_at};
+
+use tokio::sync::Semaphore;
 
 use crate::ending::{Backend, How};
 use crate::events::Events;
@@ -15,6 +18,9 @@ use crate::strangers::Meeting;
 /// Connecting gives up after this time, unless the connection string says otherwise.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
+/// Connections to a target that are being made at once.
+const MEETINGS_MAX: usize = 8;
+
 /// All of them, and what is known of their targets.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -23,6 +29,8 @@ pub(crate) struct Sessions {
     epoch: Epoch,
     pub(crate) targets: BTreeMap<TargetName, TargetAddress>,
     checks: BTreeMap<TargetName, Checks>,
+    /// Who connects to a target waits at its door.
+    doors: BTreeMap<TargetName, Arc<Semaphore>>,
     book: BTreeMap<SessionId, Entry>,
     /// Targets that could not be reached the last time.
     pub(crate) lost: BTreeSet<TargetName>,
@@ -51,6 +59,7 @@ impl Sessions {
             epoch,
             targets: BTreeMap::new(),
             checks: BTreeMap::new(),
+            doors: BTreeMap::new(),
             book: BTreeMap::new(),
             lost: BTreeSet::new(),
             closing: BTreeSet::new(),
@@ -94,8 +103,10 @@ impl Sessions {
         let settings = settings.with_application_name(&self.name(slot)).with_connect_timeout(CONNECT_MAX);
         let checks = self.checks.get(target).copied().unwrap_or_default();
         let meeting = Meeting { server: self.server.clone(), server_id: self.server_id.clone(), epoch: self.epoch };
+        let new_door = || Arc::new(Semaphore::new(MEETINGS_MAX));
+        let door = Arc::clone(self.doors.entry(target.clone()).or_insert_with(new_door));
         let meeting = Some(meeting).filter(|_| !self.is_met(target));
-        let line = Line::open(session, settings.clone(), checks, meeting, events);
+        let line = Line::open(session, settings.clone(), checks, meeting, door, events);
         let entry = Entry {
             target: target.clone(),
             slot,
@@ -135,10 +146,17 @@ impl Sessions {
         let entry = self.book.get(&session)?;
         let opened = entry.opened.as_ref()?;
         let address = self.targets.get(&entry.target)?;
+        let string = address.connection_string.clone().unwrap_or_default();
+        // The server itself is wherever the next leader reaches it.
+        let string = if address.is_self {
+            string
+        } else {
+            ConnectionString::from(conninfo_at(&string, &entry.settings, &opened.reached))
+        };
         Some(Registration {
             slot: entry.slot,
             target: entry.target.clone(),
-            connection_string: address.connection_string.clone().unwrap_or_default(),
+            connection_string: string,
             role: opened.role.clone(),
             pid: opened.pid,
             backend_start: opened.backend_start.clone(),
@@ -196,8 +214,11 @@ impl Sessions {
     pub(crate) fn backend(&self, session: SessionId, role: &str) -> Option<Backend> {
         let entry = self.book.get(&session)?;
         let opened = entry.opened.as_ref()?;
+        let settings = entry.settings.with_application_name(&self.name(role));
         Some(Backend {
-            settings: entry.settings.with_application_name(&self.name(role)),
+            all: Some(settings.clone()).filter(Settings::follows_failovers),
+            settings: settings.at(&opened.reached),
+            role: opened.role.clone(),
             pid: opened.pid,
             backend_start: opened.backend_start.clone(),
         })
@@ -208,6 +229,13 @@ impl Sessions {
         if let (How::Terminate, Some(Entry { line: Some(line), .. })) = (how, self.book.get(&session)) {
             line.terminated.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// How to reach a target now, if that is whichever of several servers may write.
+    pub(crate) fn follows(&self, target: &TargetName) -> Option<Settings> {
+        let address = self.targets.get(target).filter(|address| !address.is_self)?;
+        let settings = target_settings(address.connection_string.as_deref()?).ok()?;
+        Some(settings.with_application_name(&self.name("fence"))).filter(Settings::follows_failovers)
     }
 
     /// How to reach a target that is the server itself.

@@ -1,11 +1,16 @@
 //! The first look at a target: sessions there that bear this server's id, but that its registry does not know, belong to
 //! a physical copy of this server, or this is the copy. Then nothing is launched there until somebody decides.
 
+use std::time::Duration;
+
 use pgasync_core::Epoch;
 use pgasync_store::{Session, Settings, unregistered};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::report;
+
+/// A connection attempt to the server.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// What a first look needs to know.
 #[derive(Clone, Debug)]
@@ -22,7 +27,8 @@ impl Meeting {
         if others.is_empty() {
             return Ok(());
         }
-        let server = self.server.connect().await.map_err(|error| error.to_string())?;
+        let server =
+            self.server.with_connect_timeout(CONNECT_MAX).connect().await.map_err(|error| error.to_string())?;
         let strangers = unregistered(&server, &others).await.map_err(|error| error.to_string())?;
         server.close().await;
         if strangers.is_empty() {

@@ -25,7 +25,7 @@ pub use connection_string::ConnectionString;
 pub use install::{InstallError, Part, install};
 pub use lead::{
     Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, Look, OldSession, Op, Published,
-    Registration, TargetAddress, VacuumError, old_sessions, unregistered, vacuum,
+    Registration, TargetAddress, VacuumError, end_backend, is_at_work, old_sessions, unregistered, vacuum,
 };
 pub use session::{Notice, Session};
-pub use settings::{Malformed, Settings, SettingsError};
+pub use settings::{Malformed, Reached, Settings, SettingsError, conninfo_at};

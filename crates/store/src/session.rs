@@ -2,20 +2,36 @@
 
 use std::future::poll_fn;
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client};
 
-/// An open session; it ends when this is dropped.
+use crate::settings::Reached;
+
+/// An open session; it ends when this is dropped, whatever it is doing.
 ///
 /// Derefs to the driver's client.
 #[derive(Debug)]
 pub struct Session {
     client: Client,
-    driver: JoinHandle<()>,
+    driver: Driver,
+    reached: Reached,
+    written: Arc<AtomicU64>,
     /// Closed when the session has ended.
     alive: watch::Receiver<()>,
+}
+
+/// What moves the bytes. It ends with this: left to itself it would wait for answers that are outstanding.
+#[derive(Debug)]
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Something the server said outside of a result: a notice, a warning, or a notification.
@@ -39,6 +55,8 @@ pub enum Notice {
 
 impl Session {
     pub(crate) fn new<S, T>(
+        reached: Reached,
+        written: Arc<AtomicU64>,
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
         on_notice: impl FnMut(Notice) + Send + 'static,
@@ -48,7 +66,19 @@ impl Session {
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let (lives, alive) = watch::channel(());
-        Self { client, driver: drive(connection, on_notice, lives), alive }
+        Self { client, driver: drive(connection, on_notice, lives), reached, written, alive }
+    }
+
+    /// Which server it is with, of those that the connection string may mean.
+    #[must_use]
+    pub const fn reached(&self) -> &Reached {
+        &self.reached
+    }
+
+    /// How many bytes of what was sent have left this process.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Returns when the session has ended, whoever ended it.
@@ -58,15 +88,16 @@ impl Session {
     }
 
     /// Drops the connection at once, whatever it is doing; the server finds out by itself.
-    pub fn abandon(self) {
-        self.driver.abort();
+    pub fn abandon(&self) {
+        self.driver.0.abort();
     }
 
     /// Ends the session and waits until the socket is closed on this side.
     pub async fn close(self) {
-        drop(self.client);
+        let Self { client, mut driver, .. } = self;
+        drop(client);
         // A driver that ended with an error has closed the socket as well.
-        let _ = self.driver.await;
+        let _ = (&mut driver.0).await;
     }
 }
 
@@ -82,12 +113,12 @@ fn drive<S, T>(
     mut connection: tokio_postgres::Connection<S, T>,
     mut on_notice: impl FnMut(Notice) + Send + 'static,
     lives: watch::Sender<()>,
-) -> JoinHandle<()>
+) -> Driver
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    tokio::spawn(async move {
+    Driver(tokio::spawn(async move {
         // An error ends the loop too: whoever uses the client learns of it from the call that is open.
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
             if let Some(notice) = Notice::from_driver(message) {
@@ -96,7 +127,7 @@ where
         }
         drop(connection);
         drop(lives);
-    })
+    }))
 }
 
 impl Notice {

@@ -7,6 +7,7 @@ mod error;
 mod hosts;
 mod keyword;
 mod options;
+mod reached;
 mod service;
 mod tls;
 mod uri;
@@ -20,6 +21,7 @@ pub use self::error::{Malformed, SettingsError};
 pub(crate) use self::hosts::{Host, Place};
 use self::keyword::Reach;
 use self::options::Options;
+pub use self::reached::{Reached, conninfo_at};
 pub(crate) use self::tls::{File, Roots, TlsSettings};
 pub(crate) use self::values::{SessionAttrs, SslMode, Tcp};
 

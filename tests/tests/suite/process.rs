@@ -1,6 +1,6 @@
 //! `pgasync run` as an operator meets it: signals, exit codes, what it says; and what only it does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgasync_tests::{Database, Engine, RustEngine, Signal, Target, send};
 use serde_json::json;
@@ -63,6 +63,53 @@ async fn what_outlasts_the_drain_timeout_is_stopped_and_waits_again() {
 }
 
 #[tokio::test]
+async fn sessions_that_a_target_ended_are_forgotten() {
+    let (database, target, mut engine) = stage().await;
+    engine.lead().await;
+    for _ in 0..4 {
+        push(&database, "select pg_sleep(0.5)").await;
+    }
+    database.wait_until_finished().await;
+    database.assert_holds("select count(*) > 1 from async.session").await;
+    let ours = "from pg_stat_activity where datname = current_database() and application_name like 'pgasync/%'";
+    let end = format!("select pg_terminate_backend(pid) {ours}");
+    target.session().query(&end, &[]).await.expect("a superuser may signal");
+    database.wait_for("select count(*) = 0 from async.session").await;
+    // One that ends itself takes its task with it.
+    push(&database, "select pg_terminate_backend(pg_backend_pid())").await;
+    database.wait_until_finished().await;
+    database.wait_for("select count(*) = 0 from async.session").await;
+    let begin = Instant::now();
+    send(Signal::Terminate, engine.pid());
+    assert_eq!(engine.exit_code().await, 0);
+    assert!(begin.elapsed() < Duration::from_millis(1500), "{:?}", begin.elapsed());
+    database.assert_holds("select goodbye from async.leader").await;
+}
+
+#[tokio::test]
+async fn sessions_that_ended_while_the_server_was_away_are_forgotten_too() {
+    let (database, target, mut engine) = stage().await;
+    engine.lead().await;
+    for _ in 0..4 {
+        push(&database, "select pg_sleep(0.5)").await;
+    }
+    database.wait_until_finished().await;
+    database.assert_holds("select count(*) > 1 from async.session").await;
+    let admit = |whether: bool| format!("alter database \"{}\" allow_connections {whether}", database.name());
+    target.session().batch_execute(&admit(false)).await.expect("a superuser may");
+    database.run("select pg_terminate_backend(pid) from async.control").await;
+    engine.wait_for_line("the lead cannot be proved yet").await;
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity
+               where datname = current_database() and application_name like 'pgasync/%'";
+    target.session().query(end, &[]).await.expect("a superuser may signal");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    database.assert_holds("select count(*) > 1 from async.session").await;
+    target.session().batch_execute(&admit(true)).await.expect("a superuser may");
+    engine.wait_for_line("the lead stands").await;
+    database.wait_for("select count(*) = 0 from async.session").await;
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once_and_its_successor_says_what_is_unknown() {
     let (database, target, mut engine) = stage().await;
     engine.start_with(&["--drain-timeout", "600"]);
@@ -121,6 +168,54 @@ async fn one_that_stands_by_leads_when_the_other_has_gone() {
     database.wait_until_finished().await;
 }
 
+/// A process that is stopped, or whose host sleeps, keeps its connection; from 14 on the server ends it.
+#[tokio::test]
+async fn one_that_sleeps_loses_the_lead_and_finds_out_when_it_wakes_up() {
+    let (database, target, mut engine) = stage().await;
+    if database.number("select current_setting('server_version_num')").await < 140_000 {
+        return;
+    }
+    database.configure(&json!({ "control": { "takeover_grace": "1 s" } })).await;
+    engine.lead().await;
+    let runs = push(&database, "select pg_sleep(600)").await;
+    wait_until_it_runs(&database, &target, runs).await;
+    let mut second = RustEngine::attach(&database);
+    second.start_with(&["--standby"]);
+    second.wait_for_line("standing by").await;
+    let epoch = database.number("select epoch from async.leader").await;
+    let begin = Instant::now();
+    engine.freeze();
+    second.wait_until_leading().await;
+    let took = begin.elapsed();
+    assert!(took > Duration::from_secs(12) && took < Duration::from_secs(25), "{took:?}");
+    assert_eq!(database.number("select epoch from async.leader").await, epoch + 1);
+    database.wait_until_finished().await;
+    database.assert_holds("select processing_error like '%outcome unknown%' from async.task").await;
+    database.wait_for("select count(*) = 0 from async.session s, async.leader l where s.epoch < l.epoch").await;
+    let checksum = database.checksum().await;
+    engine.thaw();
+    assert_eq!(engine.exit_code().await, 3);
+    assert_eq!(database.checksum().await, checksum, "the old leader has written");
+}
+
+/// A backend that is stopped keeps its connection as well. No other can lead before it is gone.
+#[tokio::test]
+async fn a_session_that_leads_and_does_not_answer_is_given_up() {
+    let (database, _target, mut engine) = stage().await;
+    engine.lead().await;
+    let backend = i32::try_from(database.number("select pid from async.control").await).expect("a pid");
+    let epoch = database.number("select epoch from async.leader").await;
+    let begin = Instant::now();
+    send(Signal::Stop, backend);
+    engine.wait_for_line("the session that leads is lost").await;
+    let took = begin.elapsed();
+    send(Signal::Continue, backend);
+    assert!(took > Duration::from_secs(15) && took < Duration::from_secs(40), "{took:?}");
+    let task = push(&database, "select 1").await;
+    database.wait_for(&format!("select processed is not null from async.task where task_id = {task}")).await;
+    assert_eq!(database.number("select epoch from async.leader").await, epoch, "the lead was proved, not taken anew");
+}
+
 /// The orchestrator has fallen asleep while a push was open; nothing else would wake it for an hour.
 #[tokio::test]
 async fn a_push_that_was_open_while_it_fell_asleep_is_run() {
@@ -148,7 +243,7 @@ async fn a_password_is_never_said() {
             { "target": "wrong", "connection_string": format!("host=127.0.0.1 prot=1 password={SECRET}") },
         ] }))
         .await;
-    engine.start_with(&["--log", "trace"]);
+    engine.start_with(&["--log", "trace,tokio_postgres::query=debug"]);
     engine.wait_until_leading().await;
     for name in ["there", "refused", "wrong"] {
         database.run(&format!("select async.push_task(async.task('select 1/0', '{name}'))")).await;

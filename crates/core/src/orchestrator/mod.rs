@@ -182,6 +182,13 @@ impl Orchestrator {
         self.held.iter().filter(move |(_, held)| rests(held)).map(|(task, _)| *task)
     }
 
+    /// Whether the text that comes with the mark of this launch is still wanted.
+    #[must_use]
+    pub fn awaits_text(&self, task: TaskId, run: Run) -> bool {
+        let waits = |stage: &Stage| matches!(stage, Stage::Ahead { .. } | Stage::Queued | Stage::Marking { .. });
+        self.held.get(&task).is_some_and(|held| held.task.run == run && waits(&held.stage))
+    }
+
     /// How many workers are busy.
     #[must_use]
     pub const fn workers_busy(&self) -> u32 {

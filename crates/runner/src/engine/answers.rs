@@ -11,14 +11,23 @@ use super::{Engine, Latch, ROUTINES_PAUSE_MIN};
 use crate::clock::instant;
 use crate::events::Event;
 
+/// After the server refused to tell what is new.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What could not be written is tried again, but looks are not closer to each other.
+const RETRY_LOOK_MIN: Duration = Duration::from_millis(20);
+
 impl Engine {
     pub(super) fn answered(&mut self, count: usize, answers: Answers) {
         if let Some(scribe) = &mut self.scribe {
             scribe.open = scribe.open.saturating_sub(count);
         }
-        let Answers { inputs, texts, look, asleep, stirred, wrote, troubles, maintain_on, vacuum } = answers;
+        let Answers { inputs, texts, look, asleep, stirred, wrote, look_failed, troubles, maintain_on, vacuum } =
+            answers;
         for (task, run, text) in texts {
-            self.texts.insert((task, run), text);
+            if self.core.awaits_text(task, run) {
+                self.texts.insert((task, run), text);
+            }
         }
         for trouble in troubles {
             self.log("WARNING", trouble);
@@ -35,7 +44,12 @@ impl Engine {
             self.stirred = true;
             self.looked(look, asleep);
         }
-        if stirred {
+        if look_failed {
+            let at = instant();
+            let beat = self.rhythm.looked(at, asleep);
+            self.rhythm.soon(at + LOOK_AGAIN);
+            self.follow(beat);
+        } else if stirred {
             self.rhythm.soon(instant());
         }
         if maintain_on {
@@ -61,8 +75,9 @@ impl Engine {
         let at = instant();
         self.clock.lock().unwrap_or_else(PoisonError::into_inner).correct(look.now);
         let beat = self.rhythm.looked(at, asleep);
-        if look.parked && beat.is_none() {
-            self.rhythm.soon(at + Duration::from_millis(20));
+        if let (Some(time), None) = (look.retries_at, beat) {
+            let then = self.clock.lock().unwrap_or_else(PoisonError::into_inner).instant_of(time);
+            self.rhythm.by(then.max(at + RETRY_LOOK_MIN));
         }
         self.follow(beat);
         if let Some(configuration) = look.configuration {

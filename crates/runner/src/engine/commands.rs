@@ -5,7 +5,7 @@ use pgasync_store::Op;
 
 use super::Engine;
 use crate::ending::{self, How};
-use crate::line::Work;
+use crate::line::{SENT_AT_ONCE_MAX, Work};
 
 /// In a text it stands for the task's id.
 const TASK_ID_MACRO: &str = "##flow.TASK_ID##";
@@ -30,7 +30,8 @@ impl Engine {
                 Command::Fence { target, before } => {
                     let (server, events) = (self.server.clone(), self.events.clone());
                     let (own, name) = (self.sessions.own_settings(&target), self.sessions.name("fence"));
-                    tokio::spawn(ending::fence(server, own, target, before, name, events));
+                    let places = ending::Places { server, own, all: self.sessions.follows(&target) };
+                    tokio::spawn(ending::fence(places, target, before, name, events));
                 }
                 Command::FenceSession { session, .. } => {
                     self.sessions.close(session);
@@ -85,8 +86,11 @@ impl Engine {
         let reset = raw || self.sessions.resets(session);
         tracing::debug!(task = task.0, session = session.0, "launched");
         let now = self.now();
+        let at_once = text.len() <= SENT_AT_ONCE_MAX;
         self.sessions.run(session, Work { task, run, text, reset }, now);
-        self.handle(Input::Sent { task, run });
+        if at_once {
+            self.handle(Input::Sent { task, run });
+        }
     }
 
     pub(super) fn press(&mut self, session: SessionId, task: TaskId, how: How) {

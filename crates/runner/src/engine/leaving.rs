@@ -18,6 +18,14 @@ const CLOSING_MAX: Duration = Duration::from_secs(2);
 /// After the drain timeout what still runs is cancelled, terminated, dropped: so long at most.
 const STOPPING_MAX: Duration = Duration::from_secs(20);
 
+/// A lead that is lost this soon after it was proved was lost by what it does: it is proved less and less eagerly.
+const LOSSES_APART: Duration = Duration::from_secs(10);
+
+const LOSS_FIRST: Duration = Duration::from_millis(50);
+
+/// 3.2 seconds at most, which is less than what a lost leader is granted to come back.
+const LOSS_DOUBLINGS_MAX: u32 = 6;
+
 /// What is left when somebody else asked for the end; a forced successor waits 25 seconds.
 pub(super) const RESIGN_DRAIN: Duration = Duration::from_secs(10);
 
@@ -80,13 +88,18 @@ impl Engine {
         self.publish_nothing();
     }
 
-    pub(super) fn lead_lost(&mut self, mut lead: Lead, reason: &str) {
+    pub(super) fn lead_lost(&mut self, mut lead: Lead, untold: Vec<Op>, reason: &str) {
         tracing::warn!(reason, "the session that leads is lost; launching nothing until the lead is proved");
         self.scribe = None;
+        self.untold.splice(0..0, untold);
         self.texts.clear();
         self.handle(Input::StoreLost);
         let (server, events) = (self.server.clone(), self.events.clone());
+        let soon = self.proved_at.is_some_and(|at| at.elapsed() < LOSSES_APART);
+        self.losses = if soon { self.losses + 1 } else { 0 };
+        let wait = if soon { LOSS_FIRST * (1 << self.losses.min(LOSS_DOUBLINGS_MAX)) } else { Duration::ZERO };
         tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
             let event = match crate::campaign::prove(&server, &mut lead, &events).await {
                 Some(true) => Event::LeadBack(Box::new(lead)),
                 Some(false) => Event::Deposed,
@@ -98,7 +111,12 @@ impl Engine {
 
     pub(super) fn lead_back(&mut self, lead: Lead) {
         tracing::info!(epoch = lead.epoch().0, pid = lead.pid(), "the lead stands");
-        self.scribe = Some(Scribe::hire(lead, Arc::clone(&self.clock), self.events.clone()));
+        let (server, clock) = (self.server.clone(), Arc::clone(&self.clock));
+        self.scribe = Some(Scribe::hire(lead, server, clock, self.events.clone()));
+        self.proved_at = Some(instant());
+        for op in std::mem::take(&mut self.untold) {
+            self.tell(op);
+        }
         self.rhythm.begin_anew(instant());
         self.latch = None;
         self.handle(Input::StoreBack);

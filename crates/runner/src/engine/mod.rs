@@ -32,6 +32,9 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
 /// Tasks that others may have changed by hand are read again so often.
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
+/// Operations that wait for the lead to be back. Without those beyond, sessions that are gone stay in the registry.
+const UNTOLD_MAX: usize = 10_000;
+
 /// LOOP routines run at most so often.
 const ROUTINES_PAUSE_MIN: Duration = Duration::from_millis(10);
 
@@ -45,6 +48,12 @@ pub(crate) struct Engine {
     busy_sleep: Duration,
     has_routines: bool,
     scribe: Option<Scribe>,
+    /// What is to be written once the lead is back.
+    untold: Vec<Op>,
+    /// When the lead was last proved.
+    proved_at: Option<Instant>,
+    /// How often it was lost again soon after.
+    losses: u32,
     sessions: Sessions,
     texts: HashMap<(TaskId, Run), Option<String>>,
     events: Events,
@@ -92,6 +101,7 @@ impl Engine {
         let epoch = lead.epoch();
         // The candidate has waited for the last leader before it took the locks.
         core.handle(Input::Elected { epoch, at_once: true, fence, inherited, lanes }, now);
+        let scribe = Scribe::hire(lead, server.clone(), Arc::clone(&clock), events.clone());
         let mut engine = Self {
             options,
             server,
@@ -99,7 +109,10 @@ impl Engine {
             settings: configuration.settings,
             busy_sleep: configuration.busy_sleep.max(ROUTINES_PAUSE_MIN),
             has_routines: configuration.has_routines,
-            scribe: Some(Scribe::hire(lead, Arc::clone(&clock), events.clone())),
+            scribe: Some(scribe),
+            untold: Vec::new(),
+            proved_at: None,
+            losses: 0,
             clock,
             sessions,
             texts: HashMap::new(),
@@ -167,9 +180,13 @@ impl Engine {
     }
 
     fn tell(&mut self, op: Op) {
-        if let Some(scribe) = &mut self.scribe {
-            scribe.tell(op);
-        }
+        let refused = match &mut self.scribe {
+            Some(scribe) => scribe.tell(op),
+            None => Some(op),
+        };
+        // The core knows what became of its own; these nobody would tell again.
+        let kept = refused.filter(|op| op.is_told_once() && self.untold.len() < UNTOLD_MAX);
+        self.untold.extend(kept);
     }
 
     fn log(&mut self, level: &'static str, message: String) {
@@ -227,6 +244,7 @@ impl Engine {
         }
         if self.audit_at <= at {
             self.audit_at = at + AUDIT_EVERY;
+            self.texts.retain(|(task, run), _| self.core.awaits_text(*task, *run));
             let resting: Vec<TaskId> = self.core.resting().collect();
             self.tell(Op::Reread(resting));
         }
@@ -260,7 +278,7 @@ impl Engine {
         match event {
             Event::Core(input) => self.hear(input),
             Event::Answered { count, answers } => self.answered(count, *answers),
-            Event::LeadLost { lead, reason } => self.lead_lost(*lead, &reason),
+            Event::LeadLost { lead, untold, reason } => self.lead_lost(*lead, untold, &reason),
             Event::LeadBack(lead) => self.lead_back(*lead),
             Event::Deposed => {
                 self.handle(Input::Deposed);

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::ServerName;
@@ -14,7 +15,8 @@ use super::socket::{self, Wire};
 use super::tls::{Handshake, TlsStream, connector};
 use crate::settings::{ChannelBinding, Host, Place, Settings, SslMode};
 
-pub(super) type Opened = (Client, Connection<Wire, TlsStream>);
+/// With the count of bytes that were written.
+pub(super) type Opened = (Client, Connection<Wire, TlsStream>, Arc<AtomicU64>);
 
 /// Where a host is.
 #[derive(Clone, Debug)]
@@ -47,10 +49,8 @@ pub(super) enum Kind {
 
 impl Failure {
     pub(super) fn unreachable(error: &io::Error) -> Self {
-        let kind = match error.kind() {
-            io::ErrorKind::PermissionDenied => Kind::Here,
-            _ => Kind::Unreachable,
-        };
+        // A firewall's refusal looks like a lack of permission as well; there another host may do better.
+        let kind = if socket::is_wrong_peer(error) { Kind::Here } else { Kind::Unreachable };
         Self { reason: error.to_string(), kind }
     }
 }
@@ -106,9 +106,11 @@ async fn try_once(
         Address::Unix(folder) => socket::open_unix(folder, host.port, settings.requirepeer.as_deref()).await,
     };
     let wire = wire.map_err(|error| Failure::unreachable(&error))?;
+    let written = wire.written();
     let done = Arc::new(OnceLock::new());
     let handshake = Handshake { with, done: Arc::clone(&done) };
-    config.connect_raw(wire, handshake).await.map_err(|error| {
+    let made = config.connect_raw(wire, handshake).await;
+    made.map(|(client, connection)| (client, connection, written)).map_err(|error| {
         let mut failure = explain(&error, done.get());
         if let (Kind::Refused | Kind::Here, Some(note)) = (failure.kind, note) {
             failure.reason = format!("{} ({note})", failure.reason);

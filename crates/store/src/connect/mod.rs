@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use self::attempt::{Address, Failure, Kind, Opened};
 use crate::session::{Notice, Session};
-use crate::settings::{Host, Place, SessionAttrs, Settings};
+use crate::settings::{Host, Place, Reached, SessionAttrs, Settings};
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +44,9 @@ impl Settings {
         let mut reasons = Vec::new();
         for attrs in wanted {
             match self.try_hosts(*attrs, &mut reasons).await {
-                Ok(Some((client, connection))) => return Ok(Session::new(client, connection, on_notice)),
+                Ok(Some((reached, (client, connection, written)))) => {
+                    return Ok(Session::new(reached, written, client, connection, on_notice));
+                }
                 Ok(None) => {}
                 Err(()) => break,
             }
@@ -53,7 +55,7 @@ impl Settings {
     }
 
     /// An error says that trying others is no use.
-    async fn try_hosts(&self, attrs: SessionAttrs, reasons: &mut Vec<String>) -> Result<Option<Opened>, ()> {
+    async fn try_hosts(&self, attrs: SessionAttrs, reasons: &mut Vec<String>) -> Result<Option<(Reached, Opened)>, ()> {
         let many = self.hosts.len() > 1;
         for host in shuffled(self.hosts.iter().collect(), self.shuffle) {
             let addresses = self.within_time(look_up(host)).await;
@@ -72,6 +74,7 @@ impl Settings {
                     continue;
                 }
             };
+            let of_many = many || addresses.len() > 1;
             for address in addresses {
                 let opening = async {
                     let mut opened = attempt::open(self, host, &address).await?;
@@ -79,7 +82,13 @@ impl Settings {
                     Ok(opened)
                 };
                 let failure = match self.within_time(opening).await {
-                    Ok(opened) => return Ok(Some(opened)),
+                    Ok(opened) => {
+                        let ip = match address {
+                            Address::Tcp(address) => Some(address.ip()),
+                            Address::Unix(_) => None,
+                        };
+                        return Ok(Some((Reached::new(host, ip, of_many), opened)));
+                    }
                     Err(failure) => failure,
                 };
                 note(&failure);

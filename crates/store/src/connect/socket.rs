@@ -3,16 +3,86 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use nix::unistd::{Uid, User};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::either::Either;
 
 use crate::settings::Tcp;
 
-/// Bytes to and from a server.
-pub(super) type Wire = Either<TcpStream, UnixStream>;
+/// Bytes to and from a server; those that the system has taken are counted.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: Either<TcpStream, UnixStream>,
+    written: Arc<AtomicU64>,
+}
+
+impl Wire {
+    fn new(stream: Either<TcpStream, UnixStream>) -> Self {
+        Self { stream, written: Arc::default() }
+    }
+
+    /// How many bytes were written so far.
+    pub(super) fn written(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.written)
+    }
+
+    fn count(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &polled {
+            self.written.fetch_add(u64::try_from(*bytes).unwrap_or(0), Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.count(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Somebody else than `requirepeer` runs the server.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongPeer(String);
+
+pub(super) fn is_wrong_peer(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<WrongPeer>())
+}
 
 pub(super) async fn open_tcp(address: SocketAddr, how: &Tcp) -> io::Result<Wire> {
     let stream = TcpStream::connect(address).await?;
@@ -34,7 +104,7 @@ pub(super) async fn open_tcp(address: SocketAddr, how: &Tcp) -> io::Result<Wire>
     if how.user_timeout.is_some() {
         socket.set_tcp_user_timeout(how.user_timeout)?;
     }
-    Ok(Either::Left(stream))
+    Ok(Wire::new(Either::Left(stream)))
 }
 
 /// Opens the socket in a folder; `peer` is who must be behind it.
@@ -49,10 +119,10 @@ pub(super) async fn open_unix(folder: &Path, port: u16, peer: Option<&str>) -> i
         if user.as_ref().is_none_or(|user| user.name != peer) {
             let name = user.map_or_else(|| "somebody unknown".to_owned(), |user| format!("\"{}\"", user.name));
             let text = format!("requirepeer is \"{peer}\", and the server runs as {name}");
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, WrongPeer(text)));
         }
     }
-    Ok(Either::Right(stream))
+    Ok(Wire::new(Either::Right(stream)))
 }
 
 #[cfg(test)]
@@ -60,13 +130,15 @@ mod tests {
     use std::time::Duration;
 
     use socket2::SockRef;
+    use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
-    use super::{Either, Tcp, Wire, open_tcp};
+    use super::{Either, Ordering, Tcp, Wire, open_tcp};
 
-    async fn open(how: Tcp) -> Wire {
+    async fn open(how: Tcp) -> (Wire, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
-        open_tcp(listener.local_addr().expect("it has an address"), &how).await.expect("somebody listens")
+        let address = listener.local_addr().expect("it has an address");
+        (open_tcp(address, &how).await.expect("somebody listens"), listener)
     }
 
     #[tokio::test]
@@ -79,7 +151,10 @@ mod tests {
             count: Some(7),
             user_timeout: seconds(6),
         };
-        let Either::Left(stream) = open(how).await else { panic!("it is TCP") };
+        let (mut wire, _listener) = open(how).await;
+        wire.write_all(b"hello").await.expect("it is taken");
+        assert_eq!(wire.written().load(Ordering::Relaxed), 5);
+        let Either::Left(stream) = wire.stream else { panic!("it is TCP") };
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().expect("it is known") && socket.tcp_nodelay().expect("it is known"));
         assert_eq!(socket.tcp_keepalive_time().ok(), seconds(9));
@@ -87,7 +162,7 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_retries().ok(), Some(7));
         assert_eq!(socket.tcp_user_timeout().ok().flatten(), seconds(6));
 
-        let Either::Left(stream) = open(Tcp { no_keepalives: true, ..how }).await else { panic!("it is TCP") };
+        let Either::Left(stream) = open(Tcp { no_keepalives: true, ..how }).await.0.stream else { panic!("it is TCP") };
         assert!(!SockRef::from(&stream).keepalive().expect("it is known"));
     }
 }

@@ -6,7 +6,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
@@ -22,6 +23,9 @@ use super::verify::{Chain, Verifier};
 use crate::settings::{File, Roots, SslMode, TlsSettings};
 
 pub(super) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Wire>>::Stream;
+
+/// Certificates that the operating system trusts from now on are seen after this time.
+const SYSTEM_ROOTS_KEPT: Duration = Duration::from_secs(300);
 
 /// Does the handshake for the driver, and remembers how it went.
 pub(super) struct Handshake {
@@ -106,7 +110,19 @@ fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Optio
     Ok(Some(Chain { webpki, roots }))
 }
 
+/// Reading them takes some milliseconds of processor time, too much for each connection of many.
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
+    static KEPT: Mutex<Option<(Instant, Vec<CertificateDer<'static>>)>> = Mutex::new(None);
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, roots)) = kept.as_ref().filter(|(read, _)| read.elapsed() < SYSTEM_ROOTS_KEPT) {
+        return Ok(roots.clone());
+    }
+    let roots = read_system_roots()?;
+    *kept = Some((Instant::now(), roots.clone()));
+    Ok(roots)
+}
+
+fn read_system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         let why: Vec<String> = found.errors.iter().map(ToString::to_string).collect();

@@ -1,13 +1,15 @@
 //! Carrying out many operations at once: launches are marked first and reported at once, since they are what targets
 //! wait for; what is written shares a transaction. All statements are sent before the first answer is awaited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join;
 use pgasync_core::{Command, Input, Timestamp};
+use tokio_postgres::Row;
 
 use super::outcome::refilled;
 use super::send::{Part, Results};
+use super::upkeep::RETRY;
 use super::writes::{Record, Writes};
 use super::{Answers, Lead, LeadError, Op};
 
@@ -29,8 +31,10 @@ impl Lead {
         let mut answers = Answers::default();
         let mut writes = Writes::default();
         let mut others = Vec::new();
-        for command in std::mem::take(&mut self.again) {
-            self.sort(Op::Core(command), &mut writes, &mut others);
+        if self.again_at <= now {
+            for op in std::mem::take(&mut self.again) {
+                self.sort(op, &mut writes, &mut others);
+            }
         }
         for op in ops {
             self.sort(op, &mut writes, &mut others);
@@ -45,15 +49,30 @@ impl Lead {
             self.heed_triggers(&mut answers).await?;
         }
         for op in others {
-            self.carry_out_one(op, now, &mut answers).await?;
+            let look = matches!(op, Op::Look | Op::FallAsleep);
+            let vital = matches!(op, Op::Core(Command::Resync { .. } | Command::RunStartup) | Op::Goodbye { .. });
+            // What it says of a trouble with the log would end there as well.
+            let quiet = matches!(op, Op::Log { .. });
+            match self.carry_out_one(op, now, &mut answers).await {
+                Err(error) if error.may_be_tried_again() && !vital => {
+                    answers.look_failed |= look;
+                    answers.troubles.extend((!quiet).then(|| error.to_string()));
+                }
+                done => done?,
+            }
         }
         Ok(answers)
     }
 
-    fn sort(&self, op: Op, writes: &mut Writes, others: &mut Vec<Op>) {
+    fn sort(&mut self, op: Op, writes: &mut Writes, others: &mut Vec<Op>) {
         match op {
             Op::Register(session, registration) => writes.registrations.push((session, registration)),
-            Op::Forget(session) => writes.forgotten.extend(self.registered.get(&session)),
+            Op::Forget(session) => {
+                // It may be about to be registered.
+                writes.registrations.retain(|(other, _)| *other != session);
+                self.again.retain(|op| !matches!(op, Op::Register(other, _) if *other == session));
+                writes.forgotten.extend(self.registered.get(&session));
+            }
             Op::ForgetOld(sessions) => writes.forgotten.extend(sessions),
             Op::Core(Command::Record { task, run, row, settles }) => {
                 writes.records.push(Record { task, run, row, settles });
@@ -142,7 +161,7 @@ impl Lead {
             self.read_requests(serial, asked, answers).await?;
         }
         let results = self.try_apart(&writes, now, results, answers).await?;
-        self.take_in(&writes, results, now, answers).await
+        self.take_in(writes, results, now, answers).await
     }
 
     /// When something in a batch cannot be done: each kind on its own, so that only the culprit fails.
@@ -153,12 +172,19 @@ impl Lead {
         results: Results,
         answers: &mut Answers,
     ) -> Result<Results, LeadError> {
+        let failed = |(_, result): &(Part, Result<Vec<Row>, _>)| result.is_err();
         let Some(error) = results.iter().find_map(|(_, result)| result.as_ref().err()) else { return Ok(results) };
         let error = LeadError::of("a batch", error);
         if !error.may_be_tried_again() {
             return Err(error);
         }
         answers.troubles.push(error.to_string());
+        if results.iter().filter(|result| failed(result)).all(|(part, _)| *part == Part::Heads) {
+            // They are read after the commit: what was written stands.
+            let mut results: Results = results.into_iter().filter(|result| !failed(result)).collect();
+            results.extend(self.send(writes, now, Some(Part::Heads)).await);
+            return Ok(results);
+        }
         let mut apart = Vec::new();
         for part in Part::ALL {
             apart.extend(self.send(writes, now, Some(part)).await);
@@ -168,7 +194,7 @@ impl Lead {
 
     async fn take_in(
         &mut self,
-        writes: &Writes,
+        mut writes: Writes,
         results: Results,
         now: Timestamp,
         answers: &mut Answers,
@@ -176,6 +202,7 @@ impl Lead {
         answers.wrote = answers.wrote || writes.changes();
         self.written += writes.rows();
         let mut answered = BTreeMap::new();
+        let mut refused = BTreeSet::new();
         for (part, result) in results {
             match result {
                 Ok(rows) => {
@@ -183,20 +210,49 @@ impl Lead {
                 }
                 Err(error) => {
                     let error = LeadError::of(part.name(), &error);
-                    if !error.may_be_tried_again() || part != Part::Write {
+                    if !error.may_be_tried_again() || part == Part::Bracket {
                         return Err(error);
                     }
                     answers.troubles.push(error.to_string());
+                    refused.insert(part);
                 }
             }
         }
+        self.put_off(&mut writes, &refused, now);
         let mut rows = |part: Part| answered.remove(&part);
-        self.registered(writes, &rows(Part::Register).unwrap_or_default(), answers);
-        self.written(writes, rows(Part::Write), now, answers).await?;
-        self.given_back(writes, &rows(Part::GiveBack).unwrap_or_default(), answers);
-        self.withdrawn(writes, &rows(Part::Withdraw).unwrap_or_default(), answers).await?;
-        self.offered(writes, &rows(Part::Offer).unwrap_or_default(), now, answers);
-        refilled(writes, &rows(Part::Heads).unwrap_or_default(), answers);
+        self.registered(&writes, &rows(Part::Register).unwrap_or_default(), answers);
+        self.written(&writes, rows(Part::Write), now, answers).await?;
+        self.given_back(&writes, &rows(Part::GiveBack).unwrap_or_default(), answers);
+        self.withdrawn(&writes, &rows(Part::Withdraw).unwrap_or_default(), answers).await?;
+        self.offered(&writes, &rows(Part::Offer).unwrap_or_default(), now, answers);
+        self.released(&writes, &rows(Part::Release).unwrap_or_default());
+        refilled(&writes, &rows(Part::Heads).unwrap_or_default(), answers);
         Ok(())
     }
+
+    /// What the server refused although it stood alone is taken out, and tried again in a while. Records, claims and
+    /// offers are not: the core is told that they failed, and asks again; a request that was not dismissed is read again.
+    fn put_off(&mut self, writes: &mut Writes, refused: &BTreeSet<Part>, now: Timestamp) {
+        for part in refused {
+            let again: Vec<Op> = match part {
+                Part::Register => {
+                    std::mem::take(&mut writes.registrations).into_iter().map(|(s, r)| Op::Register(s, r)).collect()
+                }
+                Part::Forget => vec![Op::ForgetOld(std::mem::take(&mut writes.forgotten))],
+                Part::Release => commands(&mut writes.releases, |(task, run)| Command::Release { task, run }),
+                Part::Withdraw => commands(&mut writes.withdrawals, |task| Command::Withdraw { task }),
+                Part::GiveBack => {
+                    commands(&mut writes.returns, |(task, run, row)| Command::GiveBack { task, run, row })
+                }
+                Part::Heads => commands(&mut writes.refills, |(lane, heads_max)| Command::Refill { lane, heads_max }),
+                Part::Bracket | Part::Dismiss | Part::Write | Part::Offer => continue,
+            };
+            self.again.extend(again);
+            self.again_at = now + RETRY;
+        }
+    }
+}
+
+fn commands<T>(writes: &mut Vec<T>, command: impl Fn(T) -> Command) -> Vec<Op> {
+    std::mem::take(writes).into_iter().map(|write| Op::Core(command(write))).collect()
 }

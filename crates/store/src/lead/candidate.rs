@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pgasync_core::{Epoch, RowState, Sighting, TargetName, TaskId, Timestamp};
+use pgasync_core::{Command, Epoch, RowState, Sighting, TargetName, TaskId, Timestamp};
 use tokio_postgres::Error;
 
 use super::rows::{Stored, lane};
 use super::statements::Statements;
-use super::{CandidacyError, Configuration, Lanes, Lead, LeadError};
+use super::{CandidacyError, Configuration, Lanes, Lead, LeadError, Op};
 use crate::session::{Notice, Session};
 use crate::settings::Settings;
 use crate::wire::Stamp;
@@ -18,6 +18,7 @@ use crate::wire::Stamp;
 pub struct Candidate {
     session: Session,
     pid: i32,
+    backend_start: String,
 }
 
 /// What a new leader finds.
@@ -35,10 +36,11 @@ pub struct Election {
     pub configuration: Configuration,
 }
 
-/// A leader's session is long-lived, quiet, and notices a dead peer.
+/// A leader's session is long-lived, quiet, and notices a dead peer. It says something each second; when it does not, its
+/// process sleeps or is out of reach, and the server ends it, so that another may lead. What it commits has happened.
 const PREPARE: &str = "
     set statement_timeout = 0;
-    set idle_in_transaction_session_timeout = 0;
+    set idle_in_transaction_session_timeout = '15s';
     set jit = off;
     set lock_timeout = '100ms';
     set default_transaction_isolation = 'read committed';
@@ -46,8 +48,15 @@ const PREPARE: &str = "
     set tcp_keepalives_idle = 10;
     set tcp_keepalives_interval = 5;
     set tcp_keepalives_count = 3;
-    select set_config(s.name, '0', false) from pg_settings s where s.name = 'idle_session_timeout';
+    select set_config(s.name, '15s', false) from pg_settings s
+    where s.name in ('idle_session_timeout', 'tcp_user_timeout');
+    select set_config('synchronous_commit', 'local', false) where current_setting('synchronous_commit') = 'off';
     listen async_wake";
+
+const INTRODUCTION: &str = "
+    select to_regprocedure('async.raise_epoch(text)') is not null, a.pid,
+      to_char(a.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00')
+    from pg_stat_get_activity(pg_backend_pid()) a";
 
 impl Candidate {
     /// Connects, and sees whether this server can be led from here.
@@ -59,10 +68,7 @@ impl Candidate {
         on_notice: impl FnMut(Notice) + Send + 'static,
     ) -> Result<Self, CandidacyError> {
         let session = settings.with_application_name("pgasync run").for_long().connect_with(on_notice).await?;
-        let installed = session
-            .query_one("select to_regprocedure('async.raise_epoch(text)') is not null, pg_backend_pid()", &[])
-            .await
-            .map_err(|error| CandidacyError::of(&error))?;
+        let installed = session.query_one(INTRODUCTION, &[]).await.map_err(|error| CandidacyError::of(&error))?;
         if !installed.get::<_, bool>(0) {
             return Err(CandidacyError::NotInstalled(format!(
                 "{} has no pgasync {}: install or upgrade it with pgasync init",
@@ -72,7 +78,13 @@ impl Candidate {
         }
         session.batch_execute(PREPARE).await.map_err(|error| CandidacyError::of(&error))?;
         session.batch_execute("select async.check_main()").await.map_err(|error| CandidacyError::of(&error))?;
-        Ok(Self { pid: installed.get(1), session })
+        Ok(Self { pid: installed.get(1), backend_start: installed.get(2), session })
+    }
+
+    /// Its backend.
+    #[must_use]
+    pub const fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// Whether the orchestrator may run.
@@ -88,7 +100,7 @@ impl Candidate {
             .get(0))
     }
 
-    /// Who leads now.
+    /// The backend that leads now.
     ///
     /// # Errors
     /// When the server cannot be asked.
@@ -163,13 +175,14 @@ impl Candidate {
     /// When the session goes, or the server refuses.
     pub async fn lead(self) -> Result<(Lead, Election), LeadError> {
         let failed = |error: Error| LeadError::of("taking the lead", &error);
-        let Self { session, pid } = self;
+        let Self { session, pid, backend_start } = self;
         let statements = Statements::prepare(&session).await.map_err(failed)?;
         let raised = session.query_one("select * from async.raise_epoch('rust')", &[]).await.map_err(failed)?;
         let mut lead = Lead {
             epoch: Epoch(raised.get("out_epoch")),
             server_id: raised.get("out_server_id"),
             pid,
+            backend_start,
             session,
             statements,
             registered: BTreeMap::new(),
@@ -178,7 +191,10 @@ impl Candidate {
             marks: 0,
             offered: BTreeSet::new(),
             parked: BTreeMap::new(),
+            unwritable: BTreeMap::new(),
             again: Vec::new(),
+            again_at: Timestamp::from_micros(0),
+            maintain_at: Timestamp::from_micros(0),
             configured: None,
             history_after: None,
             written: 0,
@@ -207,28 +223,59 @@ impl Candidate {
         lead.statements = statements;
         lead.session = self.session;
         lead.pid = self.pid;
+        lead.backend_start = self.backend_start;
         lead.configured = None;
+        // The core looks what became of its commands, and repeats them; of these nobody would hear again.
+        lead.again.retain(|op| matches!(op, Op::ForgetOld(_) | Op::Core(Command::Release { .. })));
         if !stands.get::<_, bool>(1) {
             // Postgres restarted after a crash, which empties unlogged tables: nobody knows what was launched.
-            let running: Vec<i64> = lead.running.iter().map(|task| task.0).collect();
+            let running: Vec<i64> = lead.running.union(&lead.marked).map(|task| task.0).collect();
             lead.query("writing the launch marks anew", &lead.statements.rotate_marks, &[&running]).await?;
         }
         Ok(true)
     }
 
-    /// Whether the backend `pid`, this process's own that was lost, still holds the locks; it is ended then.
+    /// Ends the backend of a lead that was lost, if it still holds the locks; says whether it does.
     ///
     /// # Errors
     /// When the server cannot be asked.
-    pub async fn end_lost_backend(&self, pid: i32) -> Result<(), CandidacyError> {
-        if self.leader_pid().await? == Some(pid) && pid != self.pid {
-            self.session
-                .query("select pg_terminate_backend($1)", &[&pid])
-                .await
-                .map_err(|error| CandidacyError::of(&error))?;
-        }
-        Ok(())
+    pub async fn end_lost_backend(&self, lead: &Lead) -> Result<bool, CandidacyError> {
+        let sql = "select pg_terminate_backend(a.pid) from pg_stat_activity a
+            where a.pid = async.leader_pid() and a.pid = $1 and a.backend_start = $2::text::timestamptz";
+        let ended = self
+            .session
+            .execute(sql, &[&lead.pid, &lead.backend_start])
+            .await
+            .map_err(|error| CandidacyError::of(&error))?;
+        Ok(ended > 0)
     }
+}
+
+/// A connection attempt to the server, beside the one that leads.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+
+/// Whether a backend of this process's user is at work for it, by the word of another session.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn is_at_work(server: &Settings, pid: i32) -> Result<bool, CandidacyError> {
+    let session = server.with_application_name("pgasync look").with_connect_timeout(LOOK_MAX).connect().await?;
+    let sql = "select coalesce((select a.state = 'active' from pg_stat_get_activity($1) a), false)";
+    let seen = session.query_one(sql, &[&pid]).await.map_err(|error| CandidacyError::of(&error))?;
+    Ok(seen.get(0))
+}
+
+/// Ends a backend of this process's own, which goes on with what nobody waits for any more.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn end_backend(server: &Settings, pid: i32) -> Result<(), CandidacyError> {
+    let session = server.with_application_name("pgasync look").with_connect_timeout(LOOK_MAX).connect().await?;
+    // It is still the one that was meant: who bears its name is an orchestrator that does not lead.
+    let sql = "select pg_terminate_backend(a.pid) from pg_stat_get_activity($1) a
+        where a.application_name = 'pgasync run' and a.pid is distinct from async.leader_pid()";
+    session.execute(sql, &[&pid]).await.map_err(|error| CandidacyError::of(&error))?;
+    Ok(())
 }
 
 impl Lead {

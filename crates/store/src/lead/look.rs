@@ -21,8 +21,8 @@ pub struct Look {
     pub now: Timestamp,
     /// The configuration, when it is another than at the last look.
     pub configuration: Option<Box<Configuration>>,
-    /// Rows wait that could not be written.
-    pub parked: bool,
+    /// When something may be tried again that could not be written, if there is such a thing.
+    pub retries_at: Option<Timestamp>,
 }
 
 impl Lead {
@@ -63,7 +63,7 @@ impl Lead {
             latch: seen.get("latch"),
             now: seen.get::<_, Stamp>("now").0,
             configuration,
-            parked: !self.skipped(now).is_empty() || !self.again.is_empty(),
+            retries_at: self.retries_at(now),
         });
         Ok(())
     }

@@ -26,7 +26,7 @@ use crate::connection_string::ConnectionString;
 use crate::session::Session;
 use statements::Statements;
 
-pub use candidate::{Candidate, Election};
+pub use candidate::{Candidate, Election, end_backend, is_at_work};
 pub use configuration::{Configuration, TargetAddress};
 pub use error::{CandidacyError, LeadError};
 pub use look::Look;
@@ -41,6 +41,8 @@ pub struct Lead {
     epoch: Epoch,
     server_id: String,
     pid: i32,
+    /// When that began.
+    backend_start: String,
     /// The registry's numbers of this leader's sessions.
     registered: BTreeMap<SessionId, i64>,
     /// Tasks whose rows say that a query of theirs runs.
@@ -51,8 +53,14 @@ pub struct Lead {
     offered: BTreeSet<TaskId>,
     /// Rows that could not be written: not before this time, and how often that happened.
     parked: BTreeMap<TaskId, (Timestamp, u32)>,
-    /// Commands that somebody else's lock kept from being carried out.
-    again: Vec<Command>,
+    /// Ends that could not be written, and how often that was tried.
+    unwritable: BTreeMap<TaskId, u32>,
+    /// What could not be carried out: somebody held a row, or the server refused.
+    again: Vec<Op>,
+    /// Not before this time.
+    again_at: Timestamp,
+    /// After maintenance failed: not before this time.
+    maintain_at: Timestamp,
     /// What the last look at the configuration saw.
     configured: Option<String>,
     /// Where maintenance goes on.
@@ -102,6 +110,14 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// Nobody asks for it again after the leader's session was lost.
+    #[must_use]
+    pub const fn is_told_once(&self) -> bool {
+        matches!(self, Self::Forget(_) | Self::ForgetOld(_) | Self::Log { .. })
+    }
+}
+
 /// Where a session with a target is.
 #[derive(Clone, Debug)]
 pub struct Registration {
@@ -145,6 +161,8 @@ pub struct Answers {
     pub stirred: bool,
     /// Something was written.
     pub wrote: bool,
+    /// The look failed, and is to be tried again.
+    pub look_failed: bool,
     /// What went wrong with single tasks, for the log.
     pub troubles: Vec<String>,
     /// Maintenance has more to do.
@@ -177,6 +195,11 @@ impl Lead {
         self.session.ended().await;
     }
 
+    /// Drops the session, which does not answer, whatever is under way in it.
+    pub fn abandon(&mut self) {
+        self.session.abandon();
+    }
+
     /// Gives up the locks and ends the session.
     ///
     /// # Errors
@@ -192,6 +215,12 @@ impl Lead {
         let before = self.parked.len();
         self.parked.retain(|_, (until, failures)| *until > now || *failures > 1 && *until + PARKED_MEMORY > now);
         before != self.parked.len()
+    }
+
+    /// When something may be tried again that could not be written.
+    fn retries_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let parked = self.parked.values().map(|(until, _)| *until).filter(|until| *until > now);
+        parked.chain((!self.again.is_empty()).then_some(self.again_at)).min()
     }
 
     fn skipped(&self, now: Timestamp) -> Vec<i64> {

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::rows::head;
 use super::writes::Writes;
-use super::{Answers, Lead, LeadError};
+use super::{Answers, Lead, LeadError, Op};
 
 const PARK_FIRST: Span = Span::millis(50);
 
@@ -51,7 +51,8 @@ impl Lead {
             if claimed {
                 self.running.insert(*task);
             }
-            self.park(*task, outcome, now, answers);
+            let error = odd.get(task).and_then(|row| row.get::<_, Option<&str>>("out_error"));
+            self.park(*task, outcome, error, now, answers);
             answers.inputs.push(Input::Claimed { task: *task, run: Run(row.run), claimed });
         }
         Ok(())
@@ -78,8 +79,13 @@ impl Lead {
                 }
                 "locked" => {}
                 "failed" => {
-                    let error: Option<&str> = row.get("out_error");
-                    answers.troubles.push(format!("task {task} cannot be written: {}", error.unwrap_or_default()));
+                    let tries = self.unwritable.entry(task).or_insert(0);
+                    *tries += 1;
+                    // The first time, and then each time that it has taken twice as many tries.
+                    if tries.is_power_of_two() {
+                        let error: &str = row.get::<_, Option<&str>>("out_error").unwrap_or_default();
+                        answers.troubles.push(format!("task {task} cannot be written (try {tries}): {error}"));
+                    }
                 }
                 _ => read_back.push(task),
             }
@@ -91,8 +97,12 @@ impl Lead {
         for record in &writes.records {
             let found = found.remove(&record.task).unwrap_or(Found::Unwritable);
             if found != Found::Unwritable {
+                self.unwritable.remove(&record.task);
                 self.running.remove(&record.task);
-                self.marked.remove(&record.task);
+                // A task that is over while nobody knows whether its query is: a successor has to know as well.
+                if !matches!(&found, Found::Row(row) if row.processed.is_some() && row.tracked == Some(true)) {
+                    self.marked.remove(&record.task);
+                }
                 self.offered.remove(&record.task);
             }
             answers.inputs.push(Input::Recorded { task: record.task, run: record.run, found });
@@ -129,11 +139,23 @@ impl Lead {
         Ok(())
     }
 
+    /// Of the freeing of slots, the rows that could not be written.
+    pub(super) fn released(&mut self, writes: &Writes, rows: &[Row]) {
+        let failed: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        for (task, run) in &writes.releases {
+            if failed.contains(&task.0) {
+                self.again.push(Op::Core(Command::Release { task: *task, run: *run }));
+            } else if !self.running.contains(task) {
+                self.marked.remove(task);
+            }
+        }
+    }
+
     pub(super) fn given_back(&mut self, writes: &Writes, rows: &[Row], answers: &mut Answers) {
         for (task, run, row) in &writes.returns {
             let outcome = outcome(rows, *task);
             if matches!(outcome, Some("locked" | "failed")) {
-                self.again.push(Command::GiveBack { task: *task, run: *run, row: row.clone() });
+                self.again.push(Op::Core(Command::GiveBack { task: *task, run: *run, row: row.clone() }));
                 continue;
             }
             self.running.remove(task);
@@ -160,7 +182,7 @@ impl Lead {
                 }
                 // A client has it in his hands at this moment.
                 Some((RowState::Ready, stored)) if stored.row.tracked == Some(true) => {
-                    self.again.push(Command::Withdraw { task: *task });
+                    self.again.push(Op::Core(Command::Withdraw { task: *task }));
                 }
                 _ => {
                     self.offered.remove(task);
@@ -177,13 +199,20 @@ impl Lead {
             if offered {
                 self.offered.insert(*task);
             }
-            self.park(*task, outcome(rows, *task).unwrap_or("failed"), now, answers);
+            self.park(*task, outcome(rows, *task).unwrap_or("failed"), None, now, answers);
             answers.inputs.push(Input::Offered { task: *task, offered });
         }
     }
 
     /// Leaves a row alone for a while that could not be written.
-    fn park(&mut self, task: TaskId, outcome: &str, now: Timestamp, answers: &mut Answers) {
+    pub(super) fn park(
+        &mut self,
+        task: TaskId,
+        outcome: &str,
+        error: Option<&str>,
+        now: Timestamp,
+        answers: &mut Answers,
+    ) {
         if !matches!(outcome, "locked" | "failed") {
             self.parked.remove(&task);
             return;
@@ -191,8 +220,10 @@ impl Lead {
         let failures = self.parked.get(&task).map_or(0, |(_, failures)| *failures);
         let wait = PARK_FIRST.times(1 << failures.min(PARK_DOUBLINGS_MAX));
         self.parked.insert(task, (now + wait, failures + 1));
-        if outcome == "failed" {
-            answers.troubles.push(format!("task {task} cannot be claimed (try {})", failures + 1));
+        // The first time, and then each time that it has taken twice as many tries.
+        if outcome == "failed" && (failures + 1).is_power_of_two() {
+            let error = error.map(|error| format!(": {error}")).unwrap_or_default();
+            answers.troubles.push(format!("task {task} cannot be written (try {}){error}", failures + 1));
         }
     }
 

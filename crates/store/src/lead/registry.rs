@@ -13,6 +13,8 @@ pub struct OldSession {
     pub number: i64,
     /// Where it is.
     pub connection_string: ConnectionString,
+    /// The role that it is logged in as.
+    pub role: String,
     /// Its backend.
     pub pid: i32,
     /// When that began.
@@ -46,7 +48,7 @@ pub async fn unregistered(session: &Session, backends: &[(i32, String)]) -> Resu
 pub async fn old_sessions(session: &Session, target: &TargetName, before: Epoch) -> Result<Vec<OldSession>, LeadError> {
     let rows = session
         .query(
-            "select session_id, connection_string, pid,
+            "select session_id, connection_string, role, pid,
                to_char(backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00')
              from async.session where target = $1 and epoch < $2 order by session_id",
             &[&target.as_str(), &before.0],
@@ -56,8 +58,9 @@ pub async fn old_sessions(session: &Session, target: &TargetName, before: Epoch)
     let old = |row: &tokio_postgres::Row| OldSession {
         number: row.get(0),
         connection_string: row.get::<_, String>(1).into(),
-        pid: row.get(2),
-        backend_start: row.get(3),
+        role: row.get(2),
+        pid: row.get(3),
+        backend_start: row.get(4),
     };
     Ok(rows.iter().map(old).collect())
 }

@@ -18,6 +18,7 @@ type Call<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'a
 pub(super) enum Part {
     Bracket,
     Register,
+    Forget,
     Dismiss,
     Release,
     Write,
@@ -31,8 +32,9 @@ pub(super) type Results = Vec<(Part, Result<Vec<Row>, Error>)>;
 
 impl Part {
     /// In the order in which they are sent.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Register,
+        Self::Forget,
         Self::Dismiss,
         Self::Release,
         Self::Withdraw,
@@ -46,6 +48,7 @@ impl Part {
         match self {
             Self::Bracket => "a transaction",
             Self::Register => "registering sessions",
+            Self::Forget => "forgetting sessions",
             Self::Dismiss => "dismissing requests",
             Self::Release => "freeing slots",
             Self::Write => "recording and claiming",
@@ -110,7 +113,7 @@ impl Lead {
         }
         if !writes.forgotten.is_empty() {
             let ids = writes.forgotten.clone();
-            calls.push((Part::Bracket, Box::pin(async move { self.session.query(&statements.forget, &[&ids]).await })));
+            calls.push((Part::Forget, Box::pin(async move { self.session.query(&statements.forget, &[&ids]).await })));
         }
         if !writes.dismissals.is_empty() {
             let ids: Vec<i64> = writes.dismissals.iter().map(|request| request.0).collect();

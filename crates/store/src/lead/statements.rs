@@ -21,7 +21,7 @@ statements! {
     begin: "begin",
     commit: "commit",
     write: "select * from async.lead_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    release: "select from async.lead_release($1, $2)",
+    release: "select * from async.lead_free_slots($1, $2)",
     give_back: "select * from async.lead_give_back($1, $2, $3)",
     mark: "select * from async.lead_mark($1, $2, $3)",
     rotate_marks: "select from async.lead_rotate_marks($1)",
@@ -32,12 +32,22 @@ statements! {
     requests: "select request_id, task_id, status::text, error_message, duration
         from async.request where request_id > $1 order by request_id limit $2",
     dismiss: "delete from async.request where request_id = any ($1)",
-    sweep: "select * from async.lead_sweep($1, $2)",
-    register: "insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
-        select $1, s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz
-        from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[])
-          as s(slot, target, connection_string, role, pid, backend_start)
-        returning pid, target, session_id",
+    sweep: "select * from async.lead_sweep($1, $2, $3)",
+    // One that was written when the session was lost is not written twice.
+    register: "with given as (
+          select s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz as backend_start
+          from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[])
+            as s(slot, target, connection_string, role, pid, backend_start)),
+        there as (
+          select s.pid, s.target, s.session_id from async.session s
+          join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
+          where s.epoch = $1),
+        added as (
+          insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
+          select $1, g.* from given g
+          where not exists (select from there t where t.target = g.target and t.pid = g.pid)
+          returning pid, target, session_id)
+        select * from there union all select * from added",
     forget: "delete from async.session where session_id = any ($1)",
     lanes: "select * from async.discover_lanes()",
     touched: "select async.take_touched()",

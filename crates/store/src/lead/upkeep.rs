@@ -1,10 +1,15 @@
 //! What a leader does beside tasks: looking for what is due, heeding triggers, showing what runs, keeping history short.
 
-use pgasync_core::{Input, TaskId, Timestamp};
+use pgasync_core::{Input, Span, TaskId, Timestamp};
 
 use super::rows::{lane, time};
 use super::{Answers, Lead, LeadError};
 use crate::wire::Stamp;
+
+/// What the server refused is tried again after this time.
+pub(super) const RETRY: Span = Span::seconds(1);
+
+const MAINTENANCE_RETRY: Span = Span::seconds(60);
 
 impl Lead {
     pub(super) async fn sweep(
@@ -14,8 +19,23 @@ impl Lead {
         answers: &mut Answers,
     ) -> Result<(), LeadError> {
         let limit = i32::try_from(tasks_max).unwrap_or(i32::MAX);
-        let rows = self.query("looking for what is due", &self.statements.sweep, &[&Stamp(now), &limit]).await?;
+        let skip = self.skipped(now);
+        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&Stamp(now), &limit, &skip];
+        let rows = match self.query("looking for what is due", &self.statements.sweep, &all).await {
+            Err(error) if error.may_be_tried_again() => {
+                answers.troubles.push(error.to_string());
+                let next = Some(now + RETRY);
+                answers.inputs.push(Input::Swept { overdue: vec![], promoted: vec![], next });
+                return Ok(());
+            }
+            done => done?,
+        };
         let Some(row) = rows.first() else { return Ok(()) };
+        let failed = row.get::<_, Option<Vec<i64>>>("out_failed").unwrap_or_default();
+        let errors = row.get::<_, Option<Vec<Option<String>>>>("out_errors").unwrap_or_default();
+        for (task, error) in failed.into_iter().zip(errors) {
+            self.park(TaskId(task), "failed", error.as_deref(), now, answers);
+        }
         let names = |column| row.get::<_, Option<Vec<String>>>(column).unwrap_or_default();
         let pullable = row.get::<_, Option<Vec<bool>>>("out_pullable").unwrap_or_default();
         let promoted = names("out_pools")
@@ -28,7 +48,9 @@ impl Lead {
             row.get::<_, Option<Vec<i64>>>("out_overdue").unwrap_or_default().into_iter().map(TaskId).collect();
         let stored = if overdue.is_empty() { Vec::new() } else { self.rows(&overdue).await? };
         let overdue = stored.iter().filter_map(|stored| stored.sighting(false)).collect();
-        answers.inputs.push(Input::Swept { overdue, promoted, next: time(row, "out_next") });
+        let retry = self.parked.values().map(|(until, _)| *until).filter(|until| *until > now).min();
+        let next = time(row, "out_next").into_iter().chain(retry).min();
+        answers.inputs.push(Input::Swept { overdue, promoted, next });
         Ok(())
     }
 
@@ -59,7 +81,12 @@ impl Lead {
         }
     }
 
+    /// It is also what the server hears each second, which ends a session that says nothing.
     pub(super) async fn maintain(&mut self, now: Timestamp, answers: &mut Answers) -> Result<(), LeadError> {
+        if now < self.maintain_at {
+            let heard = self.session.batch_execute("").await;
+            return heard.map_err(|error| LeadError::of("saying that it is there", &error));
+        }
         let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&Stamp(now), &self.history_after, &self.written];
         match self.query("maintenance", &self.statements.maintain, &all).await {
             Ok(rows) => {
@@ -75,6 +102,7 @@ impl Lead {
             Err(error) if error.may_be_tried_again() => {
                 answers.troubles.push(error.to_string());
                 self.history_after = None;
+                self.maintain_at = now + MAINTENANCE_RETRY;
             }
             Err(error) => return Err(error),
         }

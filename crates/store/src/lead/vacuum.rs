@@ -1,8 +1,13 @@
 //! Vacuuming the queue, over a session of its own: nothing waits for it.
 
+use std::time::Duration;
+
 use super::error::in_words;
 use crate::ConnectError;
 use crate::settings::Settings;
+
+/// A connection attempt to the server.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// Why the queue was not vacuumed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +25,8 @@ pub enum VacuumError {
 /// # Errors
 /// When the server cannot be reached, or refuses.
 pub async fn vacuum(server: &Settings) -> Result<(), VacuumError> {
-    let session = server.with_application_name("pgasync vacuum").for_long().connect().await?;
+    let session =
+        server.with_application_name("pgasync vacuum").with_connect_timeout(CONNECT_MAX).for_long().connect().await?;
     let done = session.batch_execute("vacuum (analyze) async.task, async.request, async.offer").await;
     session.close().await;
     done.map_err(|error| VacuumError::Refused(in_words(&error)))

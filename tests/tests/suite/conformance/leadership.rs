@@ -325,7 +325,52 @@ async fn the_leader_publishes_itself<E: Engine>() {
     bed.assert_holds("select server_status = 'paused' from async.v_server_info").await;
 }
 
+/// A claim that a crash of the server forgot would be run twice.
+async fn what_a_leader_commits_is_on_disk_where_the_database_forgoes_that<E: Engine>() {
+    let mut bed = Bed::<E>::prepared().await;
+    bed.run(
+        "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$;
+         create table seen (setting text);
+         create procedure look() language plpgsql as $$ begin
+            insert into seen values (current_setting('synchronous_commit')); end $$;
+         select async.push_routine('LOOP', 'look()')",
+    )
+    .await;
+    bed.engine.lead().await;
+    bed.wait_for("select count(*) > 0 from seen").await;
+    bed.assert_holds("select bool_and(setting = 'local') from seen").await;
+}
+
+/// Of a session of a role that one is not a member of nobody says when it began.
+async fn a_session_that_is_hidden_is_not_taken_for_gone<E: Engine>() {
+    let mut bed = Bed::<E>::led().await;
+    bed.engine.stop().await;
+    let blind = format!("blind_{}", bed.target.name());
+    bed.run(&format!("create role {blind} login")).await;
+    let session = bed.target.settings().connect().await.expect("a second session");
+    let who = "select pg_backend_pid(), a.backend_start::text, a.usename::text
+               from pg_stat_get_activity(pg_backend_pid()) s join pg_stat_activity a using (pid)";
+    let who = session.query_one(who, &[]).await.expect("activity");
+    let (pid, start, role): (i32, String, String) = (who.get(0), who.get(1), who.get(2));
+    bed.run(&format!(
+        "insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
+         select epoch, 1, 'there', '{} user={blind}', '{role}', {pid}, '{start}' from async.leader",
+        bed.target.conninfo()
+    ))
+    .await;
+    bed.engine = E::attach(&bed.database);
+    bed.engine.lead().await;
+    bed.wait_for("select count(*) > 0 from async.server_log where message ~ 'hidden from this role'").await;
+    bed.assert_holds(&format!("select count(*) = 1 from async.session where pid = {pid}")).await;
+    session.close().await;
+    bed.wait_for(&format!("select count(*) = 0 from async.session where pid = {pid}")).await;
+    bed.engine.stop().await;
+    bed.run(&format!("drop role {blind}")).await;
+}
+
 conformance!(
+    a_session_that_is_hidden_is_not_taken_for_gone,
+    what_a_leader_commits_is_on_disk_where_the_database_forgoes_that,
     only_one_leads_and_the_other_says_so_and_returns,
     a_change_of_the_mutex_does_not_make_two_leaders,
     a_forced_takeover_works_after_the_mutex_was_changed,

@@ -48,6 +48,9 @@ async fn what_clients_hang_on_old_tasks_goes_with_them<E: Engine>() {
          update async.task set processed = now() - interval '3 days'",
     )
     .await;
+    // Nor to leave others.
+    bed.wait_for("select count(*) = 1 from async.task where processed < now() - interval '2 days'").await;
+    bed.assert_holds("select count(*) = 1 from async.task t, holds h where t.task_id = h.task_id").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     bed.run_task("select 1").await.succeeded();
     assert!(bed.engine.is_leading().await);

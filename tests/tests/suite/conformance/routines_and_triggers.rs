@@ -564,7 +564,37 @@ async fn a_routine_s_finish_of_any_unfinished_task_counts<E: Engine>() {
     bed.wait_until_no_slot_is_taken().await;
 }
 
+/// A deferral ends with a write like any other.
+async fn a_row_that_cannot_leave_its_deferral_holds_up_nobody<E: Engine>() {
+    let bed = Bed::<E>::led().await;
+    bed.run(
+        "create function stubborn() returns trigger language plpgsql as $$ begin
+            if old.eligible_when is not null and new.eligible_when is null and new.task_data->>'stubborn' = 'true' then
+                raise exception 'not this one';
+            end if;
+            return new; end $$;
+         create trigger stubborn before update on async.task for each row execute procedure stubborn()",
+    )
+    .await;
+    let odd = bed.push_as("'select pg_sleep(600)', 'there', jsonb_build_object('stubborn', true)").await;
+    let even = bed.push("do $$ begin perform pg_sleep(600); end $$").await;
+    bed.wait_until_it_runs(odd).await;
+    bed.wait_until_it_runs(even).await;
+    bed.run(&format!("update async.task set query = 'select 1' where task_id in ({odd}, {even})")).await;
+    bed.run(&format!("select async.defer(array[{odd}, {even}]::bigint[], interval '1 second')")).await;
+    bed.end_within(even, super::bed::SOON).await.succeeded();
+    bed.run_task("select 2").await.succeeded();
+    bed.wait_for("select count(*) > 0 from async.server_log where message ~ 'not this one'").await;
+    bed.assert_holds(&format!("select eligible_when is not null from async.task where task_id = {odd}")).await;
+    bed.assert_holds("select count(*) < 6 from async.server_log where level in ('WARNING', 'ERROR')").await;
+    let pid = bed.number("select pid from async.control").await;
+    bed.run("alter table async.task disable trigger stubborn").await;
+    bed.end_of(odd).await.succeeded();
+    assert_eq!(bed.number("select pid from async.control").await, pid, "the lead was lost");
+}
+
 conformance!(
+    a_row_that_cannot_leave_its_deferral_holds_up_nobody,
     a_flow_runs_its_steps_in_the_order_of_their_needs,
     a_failed_step_kills_what_needs_it_and_fails_the_flow,
     a_yielded_parent_is_one_that_a_trigger_made,

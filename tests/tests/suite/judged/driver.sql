@@ -224,7 +224,7 @@ begin
     when 'due' then
       return coalesce(to_jsonb(async.due_tasks(v_now)), '[]');
     when 'promote' then
-      v_ids := async.deferred_tasks(v_now);
+      v_ids := async.deferred_tasks(v_now, '{}');
       update async.task t set eligible_when = null where t.task_id = any (v_ids);
       return coalesce(to_jsonb(v_ids), '[]');
     when 'intend' then

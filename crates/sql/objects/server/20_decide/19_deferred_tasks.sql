@@ -1,9 +1,9 @@
 -- Purpose: waiting tasks whose deferral is over, the earliest first. Locked, so that they can be changed; rows that
---   somebody holds are left for the next time.
+--   somebody holds are left for the next time, and so are those of in_skip, which could not be written a moment ago.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: the rows; never waits for one.
-create or replace function async.deferred_tasks(in_now timestamptz)
+create or replace function async.deferred_tasks(in_now timestamptz, in_skip bigint[])
 returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -17,6 +17,7 @@ begin
       select t.task_id from async.task t
       where t.eligible_when is not null and t.processed is null
         and t.eligible_when <= in_now and t.consumed is null and t.yielded is null
+        and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
       for update skip locked

@@ -22,7 +22,8 @@ begin
   on conflict (task_id) do update
   set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, c_last, random())
   returning p.failures into v_failures;
-  if in_outcome = 'failed' then
+  -- The first time, and then each time that it has taken twice as many tries.
+  if in_outcome = 'failed' and v_failures & (v_failures - 1) = 0 then
     perform async.log_quiet('WARNING', format('task %s cannot be written (try %s): %s', in_id, v_failures, in_error));
   end if;
   return true;

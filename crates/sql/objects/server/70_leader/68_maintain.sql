@@ -1,7 +1,7 @@
 -- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never returns reports
 --   no statistics, so autovacuum does not see what the leader writes.
 -- Returns: nothing.
--- Raises: what the users' foreign keys raise; the caller logs it.
+-- Raises: nothing that has to do with single tasks.
 -- Locks: the rows that it deletes.
 create or replace function async.maintain(in_now timestamptz)
 returns void
@@ -50,7 +50,8 @@ $function$;
 
 -- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
 -- Returns: the position that it came to; null at the end.
--- Raises: what foreign keys raise.
+--   Rows that cannot be deleted, because a user's foreign key or trigger forbids it, are left.
+-- Raises: nothing of a single task's.
 -- Locks: the rows that it deletes.
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
 returns bigint
@@ -58,13 +59,31 @@ language plpgsql
 as $function$
 declare
   v_ids bigint[];
+  v_id bigint;
+  v_left int := 0;
+  v_error text;
 begin
   v_ids := array(select t.task_id from async.task t where t.task_id > in_after order by t.task_id limit in_rows);
   if cardinality(v_ids) = 0 then
     return null;
   end if;
-  delete from async.task t
-  where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+  begin
+    delete from async.task t
+    where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+  exception when assert_failure or others then
+    foreach v_id in array v_ids loop
+      begin
+        delete from async.task t
+        where t.task_id = v_id and t.processed < in_before and t.tracked is not true;
+      exception when assert_failure or others then
+        v_left := v_left + 1;
+        v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));
+      end;
+    end loop;
+    perform async.log_quiet('WARNING', format('%s tasks stay in the history, since they cannot be deleted; %s',
+      v_left, v_error))
+    where v_left > 0;
+  end;
   return v_ids[cardinality(v_ids)];
 end
 $function$;

@@ -28,5 +28,10 @@ begin
   where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
   update async.concurrency_pool_tracker k set workers = 0
   where k.workers <> 0 and k.concurrency_pool <> all (in_pools);
+  -- Of a pool that nobody configured nothing is left when it is empty.
+  delete from async.concurrency_pool_tracker k
+  where k.concurrency_pool <> all (in_pools)
+    and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
+    and not exists (select from async.target g where g.target = k.concurrency_pool);
 end
 $function$;

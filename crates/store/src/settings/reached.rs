@@ -1,0 +1,115 @@
+//! The one server that a session is with. A connection string may mean several: what is to be ended there must not be
+//! looked for at another.
+
+use std::net::IpAddr;
+
+use super::{Host, Place, SessionAttrs, Settings, SettingsError, conninfo};
+
+/// Which of its servers a connection string led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    host: Host,
+    /// It might have led to another.
+    of_many: bool,
+}
+
+impl Reached {
+    pub(crate) fn new(host: &Host, ip: Option<IpAddr>, of_many: bool) -> Self {
+        let mut host = host.clone();
+        if let (Place::Name { address, .. }, Some(ip)) = (&mut host.place, ip) {
+            *address = Some(ip);
+        }
+        Self { host, of_many }
+    }
+}
+
+impl Settings {
+    /// The same way to that server and to no other, whatever became of it.
+    #[must_use]
+    pub fn at(&self, reached: &Reached) -> Self {
+        if !reached.of_many {
+            return self.clone();
+        }
+        Self { hosts: vec![reached.host.clone()], attrs: SessionAttrs::Any, ..self.clone() }
+    }
+
+    /// Whether it may lead to that server.
+    #[must_use]
+    pub fn may_reach(&self, reached: &Reached) -> bool {
+        self.hosts.iter().any(|host| {
+            host.port == reached.host.port
+                && match (&host.place, &reached.host.place) {
+                    (Place::Name { name, address: None }, Place::Name { name: other, .. }) => name == other,
+                    (place, other) => place.ip().is_some() && place.ip() == other.ip() || place == other,
+                }
+        })
+    }
+
+    /// Of several servers the one that may write is meant, whichever that is.
+    #[must_use]
+    pub fn follows_failovers(&self) -> bool {
+        self.hosts.len() > 1 && matches!(self.attrs, SessionAttrs::ReadWrite | SessionAttrs::Primary)
+    }
+
+    /// Reads the connection string of a target; where it names no user, `role` is meant.
+    ///
+    /// # Errors
+    /// As [`Settings::from_env`].
+    pub fn of_target_as(conninfo: &str, role: &str) -> Result<Self, SettingsError> {
+        let names_user = conninfo::parse(conninfo)?.iter().any(|(name, _)| name == "user");
+        let settings = Self::of_target(conninfo)?;
+        Ok(if names_user { settings } else { Self { user: role.to_owned(), ..settings } })
+    }
+}
+
+/// The connection string with that server alone.
+#[must_use]
+pub fn conninfo_at(conninfo: &str, settings: &Settings, reached: &Reached) -> String {
+    if !reached.of_many {
+        return conninfo.to_owned();
+    }
+    if super::uri::strip_scheme(conninfo).is_some() {
+        return settings.at(reached).conninfo();
+    }
+    // Of pairs the last one of a name counts.
+    let (name, address) = reached.host.place.entries();
+    let pairs = [
+        ("host", name),
+        ("hostaddr", address),
+        ("port", reached.host.port.to_string()),
+        ("target_session_attrs", "any".to_owned()),
+    ];
+    let pairs = pairs.map(|(name, value)| format!(" {name}={}", conninfo::quote(&value)));
+    format!("{conninfo}{}", pairs.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reached, Settings, conninfo_at};
+
+    #[test]
+    fn what_is_written_down_of_several_hosts_is_the_one_that_was_reached() {
+        for string in [
+            "host=a,b port=1,2 dbname=d user=u target_session_attrs=read-write",
+            "postgresql://u@a:1,b:2/d?target_session_attrs=read-write",
+        ] {
+            let settings = Settings::resolve_target(string, |_| None).expect("it is fine");
+            assert!(settings.follows_failovers());
+            let reached = Reached::new(&settings.hosts[1], "10.0.0.2".parse().ok(), true);
+            let again = Settings::resolve_target(&conninfo_at(string, &settings, &reached), |_| None);
+            let again = again.expect("it is fine");
+            assert_eq!(again.hosts, settings.at(&reached).hosts);
+            assert_eq!((again.describe(), again.follows_failovers()), ("d on b:2 as u".to_owned(), false));
+            let alone = Reached::new(&settings.hosts[1], None, false);
+            assert_eq!(conninfo_at(string, &settings, &alone), string);
+        }
+    }
+
+    #[test]
+    fn a_user_who_is_not_named_is_the_one_who_was_there() {
+        let user = |string| Settings::of_target_as(string, "batch").map(|settings| settings.user).ok();
+        assert_eq!(user("host=a dbname=d").as_deref(), Some("batch"));
+        assert_eq!(user("host=a dbname=d user=other").as_deref(), Some("other"));
+        assert_eq!(user("postgresql://other@a/d").as_deref(), Some("other"));
+    }
+}
