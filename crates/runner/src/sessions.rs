@@ -24,8 +24,8 @@ pub(crate) struct Sessions {
     pub(crate) targets: BTreeMap<TargetName, TargetAddress>,
     checks: BTreeMap<TargetName, Checks>,
     book: BTreeMap<SessionId, Entry>,
-    /// Targets that could not be reached the last time.
-    pub(crate) lost: BTreeSet<TargetName>,
+    /// Targets that could not be reached the last time: since when, and what was said last.
+    pub(crate) lost: BTreeMap<TargetName, (Timestamp, String)>,
     /// Being closed.
     pub(crate) closing: BTreeSet<SessionId>,
 }
@@ -52,7 +52,7 @@ impl Sessions {
             targets: BTreeMap::new(),
             checks: BTreeMap::new(),
             book: BTreeMap::new(),
-            lost: BTreeSet::new(),
+            lost: BTreeMap::new(),
             closing: BTreeSet::new(),
         }
     }
@@ -124,7 +124,7 @@ impl Sessions {
         let entry = self.book.get_mut(&session)?;
         self.checks.insert(entry.target.clone(), opened.checks);
         entry.opened = Some(opened);
-        self.lost.take(&entry.target)
+        self.lost.remove_entry(&entry.target).map(|(target, _)| target)
     }
 
     pub(crate) fn target_of(&self, session: SessionId) -> Option<TargetName> {
