@@ -14,6 +14,7 @@ select
   c.paused,
   l.goodbye,
   l.server_id
-from async.control c
-left join async.leader l on true
-left join async.leader_session() s on true;
+-- That these are one row each is not in the statistics of tables which nobody ever analyzes.
+from (select r.* from async.control r limit 1) c
+left join (select r.* from async.leader r limit 1) l on true
+left join (select r.* from async.leader_session() r limit 1) s on true;

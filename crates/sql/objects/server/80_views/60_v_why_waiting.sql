@@ -58,6 +58,8 @@ from (
 cross join (
   select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
   from async.control c
+  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  limit 1
 ) s
 left join async.v_target_state t on t.target = n.target
 left join lateral (

@@ -13,7 +13,9 @@ select
   t.priority,
   t.source,
   t.query
-from async.v_unfinished_task t
+from async.task t
 left join async.worker w on w.task_id = t.task_id
-where t.consumed is not null and t.yielded is null
+-- The predicate of the index on deadlines: every task that was claimed has one.
+where (t.times_up is not null or t.yielded is not null) and t.processed is null
+  and t.consumed is not null and t.yielded is null
 order by t.consumed, t.task_id;
