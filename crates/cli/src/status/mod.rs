@@ -29,11 +29,11 @@ pub(crate) async fn run(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
         statistics: client.statistics().await.map_err(explain)?,
         warnings: client.warnings(WARNINGS_MAX).await.map_err(explain)?,
     };
-    if arguments.json {
-        println!("{:#}", document::json(&status));
+    crate::print::put(&if arguments.json {
+        format!("{:#}\n", document::json(&status))
     } else {
-        println!("{}", screen::Screen(&status));
-    }
+        format!("{}\n", screen::Screen(&status))
+    })?;
     Ok(if status.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

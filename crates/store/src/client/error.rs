@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use bb8::RunError;
 use tokio_postgres::Error;
 
 use crate::connect::ConnectError;
@@ -63,13 +62,6 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(super) fn no_session(operation: &'static str, patience: Duration, error: RunError<ConnectError>) -> Self {
-        match error {
-            RunError::User(reason) => Self::Unreachable { operation, reason },
-            RunError::TimedOut => Self::Busy { operation, patience },
-        }
-    }
-
     pub(super) fn of(operation: &'static str, error: &Error) -> Self {
         let Some(said) = error.as_db_error() else {
             let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();

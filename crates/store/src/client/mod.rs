@@ -12,6 +12,7 @@ mod request;
 mod statistics;
 mod task;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bb8::Pool;
@@ -73,7 +74,7 @@ const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Client {
     pool: Pool<Manager>,
-    sessions_max: u32,
+    settings: Arc<Settings>,
     patience: Duration,
 }
 
@@ -87,35 +88,20 @@ impl Client {
         Self::with_sessions(settings, SESSIONS_MAX_DEFAULT, PATIENCE_DEFAULT)
     }
 
-    /// The same with up to `sessions_max` sessions (one at least), for each of which a call waits up to `patience`.
+    /// The same with up to `sessions_max` sessions (one at least). A call waits up to `patience` for a free one, and as long
+    /// for a server to answer, unless `settings` have a `connect_timeout`.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn with_sessions(settings: Settings, sessions_max: u32, patience: Duration) -> Self {
-        let sessions_max = sessions_max.max(1);
         let patience = patience.max(Duration::from_millis(1));
         let pool = Pool::builder()
-            .max_size(sessions_max)
+            .max_size(sessions_max.max(1))
             .connection_timeout(patience)
-            // Who waits learns why there is no session, instead of waiting on.
-            .retry_connection(false)
-            // That would double the round trips of a short call; sessions that have ended are told below.
             .test_on_check_out(false)
-            .build_unchecked(Manager::new(settings));
-        Self { pool, sessions_max, patience }
-    }
-
-    async fn session(&self, operation: &'static str) -> Result<bb8::PooledConnection<'_, Manager>, CallError> {
-        // A server that was restarted has ended all of them: each is dropped, and then a new one is opened.
-        for _ in 0..=self.sessions_max {
-            let session =
-                self.pool.get().await.map_err(|error| CallError::no_session(operation, self.patience, error))?;
-            if !session.has_ended() {
-                return Ok(session);
-            }
-        }
-        Err(CallError::Busy { operation, patience: self.patience })
+            .build_unchecked(Manager);
+        Self { pool, settings: Arc::new(settings.with_connect_timeout(patience)), patience }
     }
 
     async fn query(
@@ -134,7 +120,11 @@ impl Client {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<(Vec<Row>, Vec<String>), CallError> {
-        let session = self.session(operation).await?;
-        session.query(sql, parameters).await.map_err(|error| CallError::of(operation, &error))
+        // A place cannot fail to be made, so it is time that was lacking.
+        let place = self.pool.get().await;
+        let mut place = place.map_err(|_| CallError::Busy { operation, patience: self.patience })?;
+        let called = place.query(&self.settings, sql, parameters).await;
+        let called = called.map_err(|reason| CallError::Unreachable { operation, reason })?;
+        called.map_err(|error| CallError::of(operation, &error))
     }
 }

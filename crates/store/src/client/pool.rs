@@ -1,6 +1,6 @@
-//! The sessions of a client, and when one is not to be used again.
+//! The places of a client's sessions, and when a session is not to be used again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bb8::ManageConnection;
@@ -14,74 +14,72 @@ use crate::settings::Settings;
 /// Warnings kept of one call.
 const WARNINGS_MAX: usize = 16;
 
-/// Opens sessions for the pool.
+/// Makes places for the pool. A place costs nothing and cannot fail: whoever has one opens its session, and so learns at
+/// once why there is none. (A pool that connects by itself keeps the reason from who waits.)
 #[derive(Debug)]
-pub(super) struct Manager {
-    settings: Settings,
-}
+pub(super) struct Manager;
 
-/// A session, and what the server said on it.
-#[derive(Debug)]
-pub(super) struct PooledSession {
-    session: Session,
+/// A place for a session, and the session when it is open.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    session: Option<Session>,
     warnings: Arc<Mutex<Vec<String>>>,
-    /// A call is open, or was given up halfway.
-    busy: AtomicBool,
-}
-
-impl Manager {
-    pub(super) fn new(settings: Settings) -> Self {
-        Self { settings }
-    }
+    /// A call is open in it, or was given up halfway.
+    busy: bool,
 }
 
 impl ManageConnection for Manager {
-    type Connection = PooledSession;
-    type Error = ConnectError;
+    type Connection = Place;
+    type Error = Infallible;
 
-    async fn connect(&self) -> Result<PooledSession, ConnectError> {
-        let warnings = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&warnings);
-        let keep = move |notice| {
-            if let Notice::Message { severity, text } = notice
-                && severity == "WARNING"
-            {
-                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-                if heard.len() < WARNINGS_MAX {
-                    heard.push(text);
-                }
-            }
-        };
-        let session = self.settings.connect_with(keep).await?;
-        Ok(PooledSession { session, warnings, busy: AtomicBool::new(false) })
+    async fn connect(&self) -> Result<Place, Infallible> {
+        Ok(Place::default())
     }
 
-    /// Never asked: see `Client::session`.
-    async fn is_valid(&self, _session: &mut PooledSession) -> Result<(), ConnectError> {
+    async fn is_valid(&self, _place: &mut Place) -> Result<(), Infallible> {
         Ok(())
     }
 
-    fn has_broken(&self, session: &mut PooledSession) -> bool {
-        session.has_ended()
+    fn has_broken(&self, _place: &mut Place) -> bool {
+        false
     }
 }
 
-impl PooledSession {
-    /// It is over, or somebody else's call is still at work in it.
-    pub(super) fn has_ended(&self) -> bool {
-        self.session.is_closed() || self.busy.load(Ordering::Relaxed)
-    }
-
-    /// One statement, and the warnings that came with it.
+impl Place {
+    /// One statement, and the warnings that came with it. A session that is over, or in which a call of somebody who gave
+    /// up is still at work, is dropped and another one opened first.
     pub(super) async fn query(
-        &self,
+        &mut self,
+        settings: &Settings,
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<(Vec<Row>, Vec<String>), Error> {
-        self.busy.store(true, Ordering::Relaxed);
-        let done = self.session.query_typed(sql, parameters).await;
-        self.busy.store(false, Ordering::Relaxed);
+    ) -> Result<Result<(Vec<Row>, Vec<String>), Error>, ConnectError> {
+        let usable = self.session.take().filter(|session| !self.busy && !session.is_closed());
+        self.busy = false;
+        let session = match usable {
+            Some(session) => session,
+            None => {
+                self.warnings = Arc::default();
+                let heard = Arc::clone(&self.warnings);
+                settings.connect_with(move |notice| keep(&heard, notice)).await?
+            }
+        };
+        let session = self.session.insert(session);
+        self.busy = true;
+        let done = session.query_typed(sql, parameters).await;
+        self.busy = false;
         let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok((done?, warnings))
+        Ok(done.map(|rows| (rows, warnings)))
+    }
+}
+
+fn keep(heard: &Mutex<Vec<String>>, notice: Notice) {
+    if let Notice::Message { severity, text } = notice
+        && severity == "WARNING"
+    {
+        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.len() < WARNINGS_MAX {
+            heard.push(text);
+        }
     }
 }
