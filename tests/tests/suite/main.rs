@@ -14,3 +14,4 @@ mod install;
 mod judged;
 mod process;
 mod seed;
+mod store_client;
