@@ -185,6 +185,15 @@ impl TargetState {
 }
 
 impl Client {
+    /// Who leads. For administrators.
+    ///
+    /// # Errors
+    /// As [`Client::statistics`].
+    pub async fn leader(&self) -> Result<Leader, ReadError> {
+        let rows = self.query("looking who leads", "select * from async.v_leader", &[]).await?;
+        Ok(rows.first().map_or_else(Leader::nobody, Leader::read))
+    }
+
     /// How the server does: who leads, what runs, what waits and why. Its cost grows with pools, targets and what ended
     /// in the last hour, not with what waits. For administrators.
     ///

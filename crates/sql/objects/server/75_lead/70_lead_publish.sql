@@ -22,14 +22,6 @@ begin
       running_since = excluded.running_since
   where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
 
-  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.pool, p.taken, async.pool_limit(p.pool) from unnest(in_pools, in_taken) as p(pool, taken)
-  on conflict (concurrency_pool) do update
-  set workers = excluded.workers, max_workers = excluded.max_workers
-  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
-  update async.concurrency_pool_tracker k set workers = 0
-  where k.workers <> 0 and k.concurrency_pool <> all (in_pools);
-
   delete from async.target_outage o where o.target <> all (in_lost);
   insert into async.target_outage as o (target, since, error)
   select l.target, l.since, async.mask_connection_string(l.error)
@@ -37,5 +29,13 @@ begin
   on conflict (target) do update
   set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
   where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
+
+  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
+  select p.pool, p.taken, async.pool_limit(p.pool) from unnest(in_pools, in_taken) as p(pool, taken)
+  on conflict (concurrency_pool) do update
+  set workers = excluded.workers, max_workers = excluded.max_workers
+  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+  update async.concurrency_pool_tracker k set workers = 0
+  where k.workers <> 0 and k.concurrency_pool <> all (in_pools);
 end
 $function$;
