@@ -74,7 +74,7 @@ impl CallError {
             };
         };
         let sqlstate = said.code().code().to_owned();
-        if sqlstate.starts_with("57P") || sqlstate.starts_with("08") {
+        if is_loss(error) {
             return Self::Lost { operation, sqlstate: Some(sqlstate), reason: said.message().to_owned() };
         }
         let more: Vec<&str> = [said.detail(), said.hint()].into_iter().flatten().collect();
@@ -120,6 +120,12 @@ impl CallError {
             Self::Unreachable { .. } | Self::Busy { .. } | Self::Lost { .. } | Self::Refused(_) => Err(self),
         }
     }
+}
+
+/// Whether the error is about the session rather than about what was asked in it; so is what the driver itself says.
+pub(super) fn is_loss(error: &Error) -> bool {
+    let code = error.as_db_error().map(|said| said.code().code());
+    code.is_none_or(|code| code.starts_with("57P") || code.starts_with("08"))
 }
 
 /// Serialization failures and deadlocks, too few resources, a lock that was not to be had, a cancel by a timeout.

@@ -7,6 +7,7 @@ use bb8::ManageConnection;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
+use super::error::is_loss;
 use crate::connect::ConnectError;
 use crate::session::{Notice, Session};
 use crate::settings::Settings;
@@ -68,6 +69,10 @@ impl Place {
         self.busy = true;
         let done = session.query_typed(sql, parameters).await;
         self.busy = false;
+        if done.as_ref().is_err_and(is_loss) {
+            // The socket may take a moment to say so.
+            self.session = None;
+        }
         let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(done.map(|rows| (rows, warnings)))
     }
