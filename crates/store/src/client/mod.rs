@@ -45,6 +45,9 @@ const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 /// and anew after a server was away. Every call is a transaction of its own; to push in one with other work, see
 /// [`Batch::push_in`]. It prepares nothing on the server, so that a pooler in between may hand out one backend to many.
 ///
+/// On a database that is only a client, calls are forwarded to its server; what reads tables and views (tasks, the log, the
+/// configuration, statistics) wants the server itself.
+///
 /// A call whose future is dropped halfway may have been carried out; its session is not used again.
 ///
 /// ```no_run
