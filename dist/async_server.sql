@@ -212,6 +212,37 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0002_watching.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0002_watching') then
+    execute $ddl$
+-- What operators ask besides: which targets are in trouble, and what ended lately.
+
+-- Published by the leader about once a second: targets that cannot be reached. Not emptied when a leader is lost:
+-- the views count it only while somebody leads, and the next leader begins anew.
+create table async.target_outage (
+  target text primary key,
+  since timestamptz not null,
+  -- What the last attempt said, without passwords.
+  error text,
+  -- When it is met again; null where the engine does not say.
+  retry_at timestamptz
+);
+
+-- For counts of what ended lately, as task_entered is for what came: one entry for 32 pages. Measured, it costs a task
+-- about a microsecond, once.
+create index task_processed on async.task using brin (processed) with (pages_per_range = 32)
+  where processed is not null;
+
+-- Has more arguments now.
+drop function if exists async.lead_publish(int, int[], text[], bigint[], timestamptz[], text[], int[]);
+$ddl$;
+    insert into async.migration (migration) values ('0002_watching');
+  end if;
+end
+$migrate$;
+
 -- 10_log/10_log_quiet
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
 --          connection strings are masked.
@@ -4628,8 +4659,9 @@ begin
   from async.apply_events(
     in_now, in_ids, null, array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]),
     null, null, null, in_timeouts) a
+  -- Never null, so false. (Postgres does not even call what stands before `and false`.)
   where case when a.outcome = 'applied' then true
-    else async.park(a.task_id, a.outcome, a.error, in_now) and false end;
+    else async.park(a.task_id, a.outcome, a.error, in_now) is null end;
   -- A trigger may have made something else of a claim; only what runs now is launched.
   if async.has_user_triggers() then
     v_claimed := array(
@@ -5001,11 +5033,11 @@ end
 $function$;
 
 -- 70_leader/62_publish
--- Purpose: shows the leader's memory to the views: who runs what, and what each pool holds. Only what changed is
---   written, so that an idle leader writes nothing.
+-- Purpose: shows the leader's memory to the views: who runs what, what each pool holds, which targets are lost. Only
+--   what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows of async.worker and async.concurrency_pool_tracker.
+-- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.publish()
 returns void
 language plpgsql
@@ -5029,6 +5061,15 @@ begin
   on conflict (concurrency_pool) do update
   set workers = excluded.workers, max_workers = excluded.max_workers
   where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+
+  delete from async.target_outage o
+  where not exists (select from pg_temp.leader_target t where t.target = o.target and t.down_since is not null);
+  insert into async.target_outage as o (target, since, error, retry_at)
+  select t.target, t.down_since, async.mask_connection_string(t.last_error), t.retry_at
+  from pg_temp.leader_target t where t.down_since is not null
+  on conflict (target) do update
+  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
+  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
 end
 $function$;
 
@@ -6233,14 +6274,15 @@ end
 $function$;
 
 -- 75_lead/70_lead_publish
--- Purpose: shows to the views what a leader in another process knows: who runs what, and what each pool holds. Only what
---   changed is written.
+-- Purpose: shows to the views what a leader in another process knows: who runs what, what each pool holds, which
+--   targets are lost. Only what changed is written.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows of async.worker and async.concurrency_pool_tracker.
+-- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.lead_publish(
   in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
-  in_pools text[], in_taken int[]
+  in_pools text[], in_taken int[],
+  in_lost text[], in_lost_since timestamptz[], in_lost_errors text[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -6255,6 +6297,14 @@ begin
   set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
       running_since = excluded.running_since
   where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+
+  delete from async.target_outage o where o.target <> all (in_lost);
+  insert into async.target_outage as o (target, since, error)
+  select l.target, l.since, async.mask_connection_string(l.error)
+  from unnest(in_lost, in_lost_since, in_lost_errors) as l(target, since, error)
+  on conflict (target) do update
+  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
+  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
 
   insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
   select p.pool, p.taken, async.pool_limit(p.pool) from unnest(in_pools, in_taken) as p(pool, taken)
@@ -6372,6 +6422,101 @@ begin
   end if;
   perform set_config('pgasync.touched', '', false);
   return array(select distinct i::bigint from unnest(string_to_array(v_seen, ',')) i);
+end
+$function$;
+
+-- 80_views/05_leader_session
+-- Purpose: the session that leads this database, as Postgres sees it. host is where its client is, 'local' behind a
+--   Unix socket; quiet is how long ago it last committed.
+-- Returns: one row, none when nobody leads.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.leader_session(
+  out pid int, out host text, out application text, out quiet interval
+) returns setof record
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+  select
+    a.pid,
+    case when a.client_port = -1 then 'local' else coalesce(a.client_hostname, host(a.client_addr)) end,
+    a.application_name,
+    clock_timestamp() - coalesce(a.xact_start, a.state_change)
+  from pg_locks l
+  join pg_database d on d.oid = l.database and d.datname = current_database()
+  join pg_stat_activity a on a.pid = l.pid
+  where l.locktype = 'advisory' and l.granted
+    and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2
+$function$;
+
+-- 80_views/06_lane_backlog
+-- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task comes first; when
+--   the oldest came, looked for among the lane's most urgent priorities. The cost does not grow with the backlog.
+-- Returns: one row.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lane_backlog(
+  in_pool text, in_target text, in_pullable bool,
+  out waiting bigint, out more bool, out first_task_id bigint, out oldest timestamptz
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+as $function$
+declare
+  c_counted_max constant int := 10000;
+  c_priorities_max constant int := 100;
+  v_priority int;
+  v_entered timestamptz;
+  v_task_id bigint;
+begin
+  if in_pullable then
+    select count(*) into waiting from (
+      select from async.task t
+      where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
+        and t.consumed is null and t.processed is null and t.yielded is null
+        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+      limit c_counted_max + 1
+    ) c;
+  else
+    select count(*) into waiting from (
+      select from async.task t
+      where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
+        and t.consumed is null and t.processed is null and t.yielded is null
+        and t.eligible_when is null and t.query is not null
+      limit c_counted_max + 1
+    ) c;
+  end if;
+  more := waiting > c_counted_max;
+  waiting := least(waiting, c_counted_max);
+
+  -- The oldest of each priority is the first in the index.
+  for v_at in 1..c_priorities_max loop
+    if in_pullable then
+      select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
+      from async.task t
+      where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
+        and t.consumed is null and t.processed is null and t.yielded is null
+        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+        and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
+      order by t.priority, t.entered, t.task_id
+      limit 1;
+    else
+      select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
+      from async.task t
+      where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
+        and t.consumed is null and t.processed is null and t.yielded is null
+        and t.eligible_when is null and t.query is not null
+        and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
+      order by t.priority, t.entered, t.task_id
+      limit 1;
+    end if;
+    exit when not found;
+    first_task_id := coalesce(first_task_id, v_task_id);
+    oldest := least(oldest, v_entered);
+  end loop;
 end
 $function$;
 
@@ -6498,6 +6643,236 @@ from (
 where c.n <= c.max_workers - c.workers
 order by c.priority, c.entered, c.task_id
 limit (select greatest(g.workers - async.active_workers(), 0) from async.control g);
+
+-- 80_views/50_v_leader
+-- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is null. quiet is how
+-- long ago the leader last committed: an idle one still looks every idle_sleep.
+create or replace view async.v_leader as
+select
+  s.pid is not null as leads,
+  l.engine,
+  l.epoch,
+  s.pid,
+  s.host,
+  s.application,
+  case when s.pid is not null then c.running_since end as since,
+  s.quiet,
+  c.enabled,
+  c.paused,
+  l.goodbye,
+  l.server_id
+-- That these are one row each is not in the statistics of tables which nobody ever analyzes.
+from (select r.* from async.control r limit 1) c
+left join (select r.* from async.leader r limit 1) l on true
+left join (select r.* from async.leader_session() r limit 1) s on true;
+
+-- 80_views/55_v_target_state
+-- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error, when it is met
+-- again, and until when waiting tasks have patience); fencing (sessions of a lost orchestrator are being ended);
+-- retired (takes no new tasks); unknown (nobody leads, so nobody looks).
+create or replace view async.v_target_state as
+select
+  t.target,
+  case
+    when not s.leads then 'unknown'
+    when o.target is not null then 'lost'
+    when f.target is not null then 'fencing'
+    when t.retired then 'retired'
+    else 'ok'
+  end as state,
+  case when s.leads then o.since end as since,
+  case when s.leads then o.error end as error,
+  case when s.leads then o.retry_at end as retry_at,
+  case when s.leads then o.since + c.target_patience end as patience_ends,
+  coalesce(w.running, 0) as running,
+  t.retired
+from async.target t
+-- That it is one row is not in the statistics of a table which nobody ever analyzes.
+cross join (select r.target_patience from async.control r limit 1) c
+cross join (select async.someone_leads() as leads) s
+left join async.target_outage o on o.target = t.target
+left join (
+  select distinct e.target
+  from async.session e
+  where e.epoch < (select l.epoch from async.leader l limit 1)
+) f on f.target = t.target
+left join (
+  select k.target, count(*) as running from async.worker k where k.task_id is not null group by k.target
+) w on w.target = t.target
+order by t.target;
+
+-- 80_views/60_v_why_waiting
+-- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in plain English for
+-- the lane's first task. kind: query, pull (no query; to be offered), offered (a client may take them), deferred.
+-- waiting is counted up to 10000, more says that there are more. The cost grows with the lanes, not with the tasks.
+create or replace view async.v_why_waiting as
+select
+  n.concurrency_pool,
+  n.target,
+  n.kind,
+  n.waiting,
+  n.more,
+  n.oldest,
+  clock_timestamp() - n.oldest as waiting_for,
+  n.first_task_id,
+  case
+    when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
+    when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
+    when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
+    when n.kind = 'deferred' and n.back > now()
+      then format('deferred: the first comes back at %s', date_trunc('second', n.back))
+    when s.paused then 'no new starts: async.control.paused is true'
+    when n.kind = 'deferred' then 'the deferral is over: it is about to join the queue'
+    when n.kind = 'offered' then format('offered: waits for a client to call async.get_tasks(%L)', n.target)
+    when t.state is null then 'there is no such target any more: its tasks are about to fail'
+    when t.state = 'lost' and n.kind = 'query' then format('the target is lost since %s: %s; %stasks that waited until %s fail',
+      date_trunc('second', t.since), split_part(t.error, E'\n', 1),
+      'next try at ' || date_trunc('second', t.retry_at)::text || '; ', date_trunc('second', t.patience_ends))
+    when t.state = 'fencing' and n.kind = 'query' then 'sessions of a lost orchestrator are being ended at the target'
+    when p.max_workers <= 0 then 'its pool may hold no task: the limit is 0'
+    when p.workers >= p.max_workers then format('its pool is full: %s of %s', p.workers, p.max_workers)
+    when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
+    when g.message is not null then g.message
+    when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
+    else 'its turn comes as others end; a first task that stays is one whose row a client holds'
+  end as reason
+from (
+  select d.pool as concurrency_pool, d.target, case when d.pullable then 'pull' else 'query' end as kind,
+    b.waiting, b.more, b.oldest, b.first_task_id, null::timestamptz as back
+  from async.discover_lanes() d
+  cross join lateral async.lane_backlog(d.pool, d.target, d.pullable) b
+  union all
+  select o.pool, o.target, 'offered', count(*), false, min(o.entered),
+    (array_agg(o.task_id order by o.priority, o.entered, o.task_id))[1], null
+  from async.offer o
+  group by o.pool, o.target
+  union all
+  -- The first that come back, however many are deferred.
+  select coalesce(e.concurrency_pool, e.target), e.target, 'deferred', count(*), sum(count(*)) over () >= 10000,
+    min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when)
+  from (
+    select r.task_id, r.concurrency_pool, r.target, r.entered, r.eligible_when
+    from async.task r
+    where r.eligible_when is not null and r.processed is null
+    order by r.eligible_when
+    limit 10000
+  ) e
+  group by coalesce(e.concurrency_pool, e.target), e.target
+) n
+cross join (
+  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
+  from async.control c
+  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  limit 1
+) s
+left join async.v_target_state t on t.target = n.target
+left join lateral (
+  select coalesce(k.workers, 0) as workers, async.pool_limit(n.concurrency_pool) as max_workers
+  from (select) one
+  left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
+) p on true
+left join lateral (
+  select l.message
+  from async.server_log l
+  where l.happened > now() - interval '1 minute'
+    and l.message like format('task %s cannot be %%', n.first_task_id)
+  order by l.server_log desc
+  limit 1
+) g on n.kind in ('query', 'pull')
+order by n.concurrency_pool, n.target, n.kind;
+
+-- 80_views/65_v_pool
+-- Every pool that is configured (each target has one), in use or waited for: how many run in it, how many it may hold,
+-- how many wait (of each target up to 10000 are counted; more says that there are more) and how old the oldest is.
+create or replace view async.v_pool as
+select
+  n.concurrency_pool,
+  coalesce(k.workers, 0) as running,
+  async.pool_limit(n.concurrency_pool) as max_workers,
+  coalesce(w.waiting, 0)::bigint as waiting,
+  coalesce(w.more, false) as more,
+  w.oldest,
+  clock_timestamp() - w.oldest as waiting_for,
+  coalesce(k.workers, 0) >= async.pool_limit(n.concurrency_pool) as is_full,
+  n.retired
+from (
+  select a.concurrency_pool, bool_and(a.retired) as retired
+  from (
+    select c.concurrency_pool, c.retired from async.concurrency_pool c
+    union all
+    select t.target, t.retired from async.target t
+    union all
+    select r.concurrency_pool, false from async.concurrency_pool_tracker r where r.workers > 0
+    union all
+    select d.pool, false from async.discover_lanes() d
+  ) a
+  group by a.concurrency_pool
+) n
+left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
+left join (
+  select d.pool, sum(b.waiting) as waiting, bool_or(b.more) as more, min(b.oldest) as oldest
+  from async.discover_lanes() d
+  cross join lateral async.lane_backlog(d.pool, d.target, d.pullable) b
+  group by d.pool
+) w on w.pool = n.concurrency_pool
+order by n.concurrency_pool;
+
+-- 80_views/70_v_running_task
+-- Every task that runs, the longest first: since when, how long, until when it may, and in which worker's slot (as
+-- published, at most a second old; none for a task that a client pulled).
+create or replace view async.v_running_task as
+select
+  t.task_id,
+  t.target,
+  coalesce(t.concurrency_pool, t.target) as concurrency_pool,
+  t.consumed as since,
+  clock_timestamp() - t.consumed as running_for,
+  t.times_up,
+  w.slot,
+  t.query is null as pulled,
+  t.priority,
+  t.source,
+  t.query
+from async.task t
+left join async.worker w on w.task_id = t.task_id
+-- The predicate of the index on deadlines: every task that was claimed has one.
+where (t.times_up is not null or t.yielded is not null) and t.processed is null
+  and t.consumed is not null and t.yielded is null
+order by t.consumed, t.task_id;
+
+-- 80_views/75_v_throughput
+-- What came and what ended in the last minute and in the last hour. failed counts every end but FINISHED; canceled
+-- and timed_out are among them. It reads the rows of that hour, whatever the history holds.
+create or replace view async.v_throughput as
+select
+  p.period,
+  case when p.is_minute then e.entered_1m else e.entered end as entered,
+  case when p.is_minute then d.ended_1m else d.ended end as ended,
+  case when p.is_minute then d.ended_1m - d.failed_1m else d.ended - d.failed end as finished,
+  case when p.is_minute then d.failed_1m else d.failed end as failed,
+  case when p.is_minute then d.canceled_1m else d.canceled end as canceled,
+  case when p.is_minute then d.timed_out_1m else d.timed_out end as timed_out,
+  (case when p.is_minute then d.ended_1m else d.ended end / extract(epoch from p.period))::float8 as ended_per_second
+from (values (interval '1 minute', true), (interval '1 hour', false)) as p(period, is_minute)
+cross join (
+  select count(*) as entered, count(*) filter (where t.entered >= now() - interval '1 minute') as entered_1m
+  from async.task t
+  where t.entered >= now() - interval '1 hour'
+) e
+cross join (
+  select
+    count(*) as ended,
+    count(*) filter (where t.failed) as failed,
+    count(*) filter (where t.finish_status = 'CANCELED') as canceled,
+    count(*) filter (where t.finish_status = 'TIMED_OUT') as timed_out,
+    count(*) filter (where t.processed >= now() - interval '1 minute') as ended_1m,
+    count(*) filter (where t.failed and t.processed >= now() - interval '1 minute') as failed_1m,
+    count(*) filter (where t.finish_status = 'CANCELED' and t.processed >= now() - interval '1 minute') as canceled_1m,
+    count(*) filter (where t.finish_status = 'TIMED_OUT' and t.processed >= now() - interval '1 minute') as timed_out_1m
+  from async.task t
+  where t.processed >= now() - interval '1 hour'
+) d
+order by p.period;
 
 -- 90_permissions/90_finish
 -- The last of every part.

@@ -32,6 +32,11 @@ pub(crate) enum Command {
     /// behind; 1 on an error; 3 when another orchestrator leads, or has taken the lead; 4 when the orchestrator is
     /// disabled; 5 when it ended at once (a second signal) and left what ran to the next one.
     Run(RunArgs),
+    /// Show how a server does: who leads, what runs, what waits and why, which targets are lost
+    ///
+    /// Ends with 0 when an orchestrator leads and no target is lost, and with 1 otherwise, or on an error. For the owner of
+    /// the schema and for whom async.grant_admin names; it looks only.
+    Status(StatusArgs),
     /// Fill an empty Postgres with databases, push some thousand tasks, and show what becomes of them
     Demo(DemoArgs),
     /// Measure throughput beside pgbench's, idle CPU and latency, on a Postgres of its own
@@ -77,6 +82,15 @@ pub(crate) enum LogFormat {
     Human,
     /// One JSON document a line
     Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

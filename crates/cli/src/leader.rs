@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pgasync_runner::{Options, Stop, run};
-use pgasync_store::{Notice, Session, Settings};
+use pgasync_store::{Client, Notice, Settings};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -41,10 +41,9 @@ impl Leader {
             EngineName::Sql => call_main(server).await?,
             EngineName::Rust => run_here(server),
         };
-        let observer = server.connect().await?;
+        let observer = Client::with_sessions(server.clone(), 1, crate::server::PATIENCE);
         loop {
-            let leads = leading_pid(&observer).await?;
-            match (&leader.stop, leads) {
+            match (&leader.stop, observer.leader().await?.pid) {
                 (How::Cancel, Some(pid)) if pid == leader.pid => return Ok(leader),
                 (How::Ask(_), Some(pid)) => {
                     leader.pid = pid;
@@ -114,9 +113,4 @@ fn run_here(server: &Settings) -> Leader {
         Ok(())
     });
     Leader { pid: 0, stop: How::Ask(stop), said: Arc::default(), ended }
-}
-
-async fn leading_pid(observer: &Session) -> anyhow::Result<Option<i32>> {
-    let sql = "select case when async.someone_leads() then pid end from async.control";
-    Ok(observer.query_one(sql, &[]).await?.try_get(0)?)
 }

@@ -9,6 +9,7 @@ mod leader;
 mod print;
 mod run;
 mod server;
+mod status;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ async fn main() -> ExitCode {
         Command::Sql { part } => print::script(part).map(|()| ExitCode::SUCCESS),
         Command::Init { server, part } => init::run(&server, part).await.map(|()| ExitCode::SUCCESS),
         Command::Run(options) => run::run(&options).await,
+        Command::Status(options) => status::run(&options).await,
         Command::Demo(options) => demo::run(&options).await,
         Command::Bench(options) => bench::run(&options).await.map(|()| ExitCode::SUCCESS),
     };

@@ -1,4 +1,4 @@
-//! `pgasync sql`: the scripts, on standard output.
+//! Standard output, and `pgasync sql`: the scripts.
 
 use std::io::{ErrorKind, Write, stdout};
 
@@ -13,10 +13,15 @@ pub(crate) fn script(part: PartName) -> anyhow::Result<()> {
         PartName::Ui => pgasync_sql::ui(),
         PartName::All => pgasync_sql::all(),
     };
+    put(&text)
+}
+
+/// Writes to standard output for as long as somebody reads.
+pub(crate) fn put(text: &str) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has read enough (`| head`).
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write the script"),
+        written => written.context("cannot write to standard output"),
     }
 }

@@ -1,9 +1,17 @@
 //! Reaching the server that `--server` and the environment name.
 
+use std::time::Duration;
+
 use anyhow::anyhow;
 use pgasync_store::{Session, Settings};
 
 use crate::args::ServerArgs;
+
+/// How long a call waits for a session with it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For whom it cannot be reached.
+pub(crate) const HOW_TO_NAME_IT: &str = "name the server with --server, or with PGHOST, PGPORT, PGUSER and PGDATABASE";
 
 impl ServerArgs {
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
@@ -12,9 +20,7 @@ impl ServerArgs {
 
     pub(crate) async fn connect(&self) -> anyhow::Result<(Settings, Session)> {
         let settings = self.settings()?;
-        let session = settings.connect().await.map_err(|error| {
-            anyhow!("{error}\n  name the server with --server, or with PGHOST, PGPORT, PGUSER and PGDATABASE")
-        })?;
+        let session = settings.connect().await.map_err(|error| anyhow!("{error}\n  {HOW_TO_NAME_IT}"))?;
         Ok((settings, session))
     }
 }

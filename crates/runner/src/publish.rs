@@ -43,6 +43,11 @@ impl Publisher {
             workers: count(settings.workers),
             busy,
             pools: core.occupancy().map(|(pool, taken)| (pool.to_string(), count(taken))).collect(),
+            lost: sessions
+                .lost
+                .iter()
+                .map(|(target, (since, error))| (target.to_string(), *since, error.clone()))
+                .collect(),
         };
         if self.shown.as_ref() == Some(&current) {
             return None;

@@ -32,8 +32,8 @@ pub(crate) struct Sessions {
     /// Who connects to a target waits at its door.
     doors: BTreeMap<TargetName, Arc<Semaphore>>,
     book: BTreeMap<SessionId, Entry>,
-    /// Targets that could not be reached the last time.
-    pub(crate) lost: BTreeSet<TargetName>,
+    /// Targets that could not be reached the last time: since when, and what was said last.
+    pub(crate) lost: BTreeMap<TargetName, (Timestamp, String)>,
     /// Being closed.
     pub(crate) closing: BTreeSet<SessionId>,
 }
@@ -61,7 +61,7 @@ impl Sessions {
             checks: BTreeMap::new(),
             doors: BTreeMap::new(),
             book: BTreeMap::new(),
-            lost: BTreeSet::new(),
+            lost: BTreeMap::new(),
             closing: BTreeSet::new(),
         }
     }
@@ -135,7 +135,7 @@ impl Sessions {
         let entry = self.book.get_mut(&session)?;
         self.checks.insert(entry.target.clone(), opened.checks);
         entry.opened = Some(opened);
-        self.lost.take(&entry.target)
+        self.lost.remove_entry(&entry.target).map(|(target, _)| target)
     }
 
     pub(crate) fn target_of(&self, session: SessionId) -> Option<TargetName> {

@@ -1,6 +1,14 @@
-//! What pgasync keeps in Postgres, in typed calls: so far how to reach a server, and how to install the schema on it.
+//! What pgasync keeps in Postgres, in typed calls.
 //!
-//! This crate talks to the database that holds the schema `async`. It never talks to a target, and decides nothing.
+//! | to do | take |
+//! | --- | --- |
+//! | push tasks, ask for their end, read what became of them, configure, look how it goes | a [`Client`]: short calls of many, over a pool of sessions |
+//! | lead: claim, mark, record, heed requests | a [`Candidate`], which becomes a [`Lead`]: one dedicated session |
+//! | put the schema on a server, or upgrade it | [`install`] |
+//! | reach a server, or a target, as libpq would | [`Settings`], and the [`Session`] that they open |
+//!
+//! This crate talks to the database that holds the schema `async`. What it knows of targets is how to connect to them; it
+//! runs nothing there, and decides nothing: that is `pgasync-core`'s.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,6 +20,7 @@
 //! # Ok(()) }
 //! ```
 
+mod client;
 mod connect;
 mod connection_string;
 mod install;
@@ -20,6 +29,11 @@ mod session;
 mod settings;
 mod wire;
 
+pub use client::{
+    Asked, Batch, CallError, Client, ConfigureError, LatchError, Leader, LogLine, NewTask, Period, PoolStatistics,
+    PushError, ReadError, Refusal, RequestError, RestartError, RunType, RunningTask, Statistics, TakeError, TakenTask,
+    TargetState, TargetStatistics, TaskStatus, WaitingLane,
+};
 pub use connect::ConnectError;
 pub use connection_string::ConnectionString;
 pub use install::{InstallError, Part, install};

@@ -14,3 +14,5 @@ mod install;
 mod judged;
 mod process;
 mod seed;
+mod status;
+mod store_client;

@@ -1,7 +1,8 @@
 //! The databases of one measurement: a server and a target, new each time, with an orchestrator leading.
 
 use anyhow::Context;
-use pgasync_store::{Part, Session, Settings, install};
+use pgasync_core::TargetName;
+use pgasync_store::{Batch, Client, NewTask, Part, Session, Settings, install};
 use serde_json::json;
 
 use crate::args::EngineName;
@@ -25,10 +26,17 @@ pub(super) struct Arena {
     server: Settings,
     target: Settings,
     pub(super) session: Session,
+    pub(super) client: Client,
     pub(super) leader: Leader,
 }
 
 impl Arena {
+    /// What is pushed: tasks that do nothing.
+    pub(super) fn tasks(&self, count: u32, task: impl Fn(NewTask) -> NewTask) -> anyhow::Result<Batch> {
+        let target = TargetName::new("bench")?;
+        Ok(Batch::of((0..count).map(|_| task(NewTask::query("select 0", target.clone())))))
+    }
+
     pub(super) async fn build(cluster: &Settings, shape: Shape) -> anyhow::Result<Self> {
         let administrator = cluster.connect().await?;
         let [server, target] = ["pgasync_bench", "pgasync_bench_target"].map(|name| cluster.with_database(name));
@@ -48,9 +56,10 @@ impl Arena {
             }],
             "concurrency_pools": [{"concurrency_pool": "parked", "max_workers": 1}],
         });
-        session.execute("select async.configure($1)", &[&configuration]).await.map_err(in_words)?;
+        let client = Client::with_sessions(server.clone(), 1, crate::server::PATIENCE);
+        client.configure_json(&configuration).await?;
         let leader = Leader::start(&server, shape.engine).await?;
-        Ok(Self { engine: shape.engine, administrator, server, target, session, leader })
+        Ok(Self { engine: shape.engine, administrator, server, target, session, client, leader })
     }
 
     /// Stops the orchestrator and drops the databases.

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use super::arena::Arena;
-use crate::server::in_words;
 
 const SAMPLES: usize = 50;
 
@@ -33,11 +32,10 @@ pub(super) async fn measure(arena: &mut Arena) -> anyhow::Result<Latency> {
 }
 
 async fn one(arena: &Arena) -> anyhow::Result<Duration> {
+    let batch = arena.tasks(1, |task| task)?;
     let begin = Instant::now();
-    let push = "select async.push_task(async.task('select 0', 'bench'))";
-    let task: i64 = arena.session.query_one(push, &[]).await.map_err(in_words)?.try_get(0)?;
-    let finished = "select processed is not null from async.task where task_id = $1";
-    while !arena.session.query_one(finished, &[&task]).await.map_err(in_words)?.try_get::<_, bool>(0)? {
+    let ids = arena.client.push(&batch).await?;
+    while arena.client.tasks(&ids).await?.iter().any(|task| task.ended.is_none()) {
         if begin.elapsed() > PATIENCE {
             bail!("a single task did not end within {} s", PATIENCE.as_secs());
         }

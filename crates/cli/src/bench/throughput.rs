@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use pgasync_core::{PoolName, TargetName};
+use pgasync_store::{Batch, NewTask};
 
 use super::arena::Arena;
 use crate::server::in_words;
@@ -17,10 +19,7 @@ pub(super) async fn measure(arena: &mut Arena, tasks: u32, backlog: u32) -> anyh
     if backlog > 0 {
         park(arena, backlog).await?;
     }
-    let push = "select count(*) from async.push_tasks(
-        (select array_agg(async.task('select 0', 'bench')) from generate_series(1, $1::int)))";
-    let tasks = i32::try_from(tasks)?;
-    arena.session.query_one(push, &[&tasks]).await.map_err(in_words)?;
+    arena.client.push(&arena.tasks(tasks, |task| task)?).await?;
     wait(arena).await?;
 
     let sql = "select count(*)::float8 / extract(epoch from max(processed) - min(consumed))::float8,
@@ -35,20 +34,18 @@ pub(super) async fn measure(arena: &mut Arena, tasks: u32, backlog: u32) -> anyh
 }
 
 async fn park(arena: &mut Arena, backlog: u32) -> anyhow::Result<()> {
-    let block = "select async.push_task(async.task('select pg_sleep(3600)', 'bench', concurrency_pool => 'parked'))";
-    let task: i64 = arena.session.query_one(block, &[]).await.map_err(in_words)?.try_get(0)?;
+    let parked = PoolName::new("parked")?;
+    let block = NewTask::query("select pg_sleep(3600)", TargetName::new("bench")?).pool(parked.clone());
+    let blocks = arena.client.push(&Batch::of([block])).await?;
     let begin = Instant::now();
-    let running = "select consumed is not null from async.task where task_id = $1";
-    while !arena.session.query_one(running, &[&task]).await?.try_get::<_, bool>(0)? {
+    while arena.client.tasks(&blocks).await?.iter().any(|task| task.started.is_none()) {
         arena.leader.check().await?;
         if begin.elapsed() > PATIENCE {
             bail!("the task that should block the parked pool was never launched");
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    let push = "select count(*) from async.push_tasks(
-        (select array_agg(async.task('select 0', 'bench', concurrency_pool => 'parked')) from generate_series(1, $1::int)))";
-    arena.session.query_one(push, &[&i32::try_from(backlog)?]).await.map_err(in_words)?;
+    arena.client.push(&arena.tasks(backlog, |task| task.pool(parked.clone()))?).await?;
     Ok(())
 }
 

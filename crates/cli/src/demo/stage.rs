@@ -1,7 +1,7 @@
 //! The demo's databases.
 
 use anyhow::{bail, ensure};
-use pgasync_store::{Part, Session, Settings, install};
+use pgasync_store::{Client, Part, Session, Settings, install};
 use serde_json::json;
 
 use crate::server::in_words;
@@ -45,8 +45,8 @@ impl Stage {
         }
         let session = self.server.connect().await?;
         install(&session, Part::All).await?;
-        session.execute("select async.configure($1)", &[&self.configuration()]).await.map_err(in_words)?;
-        Ok(())
+        let client = Client::with_sessions(self.server.clone(), 1, crate::server::PATIENCE);
+        Ok(client.configure_json(&self.configuration()).await?)
     }
 
     /// What is configured, as one would write it by hand.

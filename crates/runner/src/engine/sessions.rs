@@ -10,7 +10,8 @@ impl Engine {
         let target = target.or_else(|| self.sessions.target_of(session));
         self.sessions.forget(session);
         let Some(target) = target else { return };
-        if self.sessions.lost.insert(target.clone()) {
+        let since = self.sessions.lost.get(&target).map_or_else(|| self.now(), |(since, _)| *since);
+        if self.sessions.lost.insert(target.clone(), (since, error.to_owned())).is_none() {
             self.log("WARNING", format!("target \"{target}\" is lost: {error}"));
         }
         let error = format!("target \"{target}\" could not be reached: {error}");

@@ -1,4 +1,4 @@
--- One row for a dashboard's head. What the engines do not measure is null.
+-- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure them.
 create or replace view async.v_server_info as
 select
   case when s.leads then s.pid end as server_pid,
@@ -17,7 +17,7 @@ select
   null::interval as internal_time,
   null::interval as run_time,
   null::interval as routine_time,
-  null::interval as since_commit_time,
+  v.quiet as since_commit_time,
   s.workers,
   coalesce(w.running, 0) as running_workers,
   async.interval_pretty(now() - w.since) as longest_running_worker,
@@ -33,9 +33,16 @@ select
   async.interval_pretty(now() - u.pending_since) as longest_pending_task_duration,
   l.task_id as longest_running_task_id,
   l.query as longest_running_task_query,
-  async.interval_pretty(now() - l.consumed) as longest_running_task_duration
+  async.interval_pretty(now() - l.consumed) as longest_running_task_duration,
+  v.engine,
+  v.epoch,
+  v.host as server_host,
+  o.lost as lost_targets,
+  d.finished as tasks_finished_1m,
+  d.failed as tasks_failed_1m
 from (
-  select c.*, async.someone_leads() as leads from async.control c
+  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  select c.*, async.someone_leads() as leads from async.control c limit 1
 ) s
 left join (
   select g.message from async.server_log g order by g.server_log desc limit 1
@@ -67,4 +74,11 @@ left join (
   where t.consumed is not null and t.yielded is null
   order by t.consumed, t.task_id
   limit 1
-) l on true;
+) l on true
+left join async.v_leader v on true
+cross join (select count(*) as lost from async.v_target_state t where t.state = 'lost') o
+cross join (
+  select count(*) filter (where not t.failed) as finished, count(*) filter (where t.failed) as failed
+  from async.task t
+  where t.processed >= now() - interval '1 minute'
+) d;

@@ -144,6 +144,8 @@ pub struct Published {
     pub busy: Vec<(i32, String, TaskId, Timestamp)>,
     /// The pools of which slots are taken, and how many.
     pub pools: Vec<(String, i32)>,
+    /// The targets that cannot be reached: since when, and what was said last.
+    pub lost: Vec<(String, Timestamp, String)>,
 }
 
 /// What came of a batch of [`Op`]s.

@@ -72,8 +72,11 @@ impl Lead {
         let since: Vec<Stamp> = published.busy.iter().map(|(.., since)| Stamp(*since)).collect();
         let pools: Vec<&str> = published.pools.iter().map(|(pool, _)| pool.as_str()).collect();
         let taken: Vec<i32> = published.pools.iter().map(|(_, taken)| *taken).collect();
-        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-            [&published.workers, &slots, &targets, &tasks, &since, &pools, &taken];
+        let lost: Vec<&str> = published.lost.iter().map(|(target, ..)| target.as_str()).collect();
+        let lost_since: Vec<Stamp> = published.lost.iter().map(|(_, since, _)| Stamp(*since)).collect();
+        let errors: Vec<&str> = published.lost.iter().map(|(.., error)| error.as_str()).collect();
+        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
+            [&published.workers, &slots, &targets, &tasks, &since, &pools, &taken, &lost, &lost_since, &errors];
         match self.query("publishing", &self.statements.publish, &all).await {
             // It is done again in a moment.
             Err(error) if error.may_be_tried_again() => Ok(()),

@@ -49,4 +49,5 @@ mod scripts_of_the_original;
 mod sessions_are_clean;
 mod strangers;
 mod targets_down;
+mod watching;
 mod yield_and_finish;

@@ -179,9 +179,18 @@ async fn passwords_are_shown_nowhere<E: Engine>() {
     }
     bed.assert_holds("select count(*) = 2 and bool_and(connection_string like '%****%') from async.v_target where target <> 'async.self' and not retired")
         .await;
-    for view in
-        ["v_target", "v_target_status", "v_candidate_task", "v_worker_info", "v_server_info", "server_log", "task"]
-    {
+    for view in [
+        "v_target",
+        "v_target_status",
+        "v_target_state",
+        "v_why_waiting",
+        "v_candidate_task",
+        "v_worker_info",
+        "v_server_info",
+        "target_outage",
+        "server_log",
+        "task",
+    ] {
         bed.assert_holds(&format!("select coalesce(not bool_or(v::text like '%cret%'), true) from async.{view} v"))
             .await;
     }

@@ -17,8 +17,9 @@ begin
   from async.apply_events(
     in_now, in_ids, null, array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]),
     null, null, null, in_timeouts) a
+  -- Never null, so false. (Postgres does not even call what stands before `and false`.)
   where case when a.outcome = 'applied' then true
-    else async.park(a.task_id, a.outcome, a.error, in_now) and false end;
+    else async.park(a.task_id, a.outcome, a.error, in_now) is null end;
   -- A trigger may have made something else of a claim; only what runs now is launched.
   if async.has_user_triggers() then
     v_claimed := array(

@@ -1,8 +1,8 @@
--- Purpose: shows the leader's memory to the views: who runs what, and what each pool holds. Only what changed is
---   written, so that an idle leader writes nothing.
+-- Purpose: shows the leader's memory to the views: who runs what, what each pool holds, which targets are lost. Only
+--   what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows of async.worker and async.concurrency_pool_tracker.
+-- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.publish()
 returns void
 language plpgsql
@@ -26,5 +26,14 @@ begin
   on conflict (concurrency_pool) do update
   set workers = excluded.workers, max_workers = excluded.max_workers
   where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+
+  delete from async.target_outage o
+  where not exists (select from pg_temp.leader_target t where t.target = o.target and t.down_since is not null);
+  insert into async.target_outage as o (target, since, error, retry_at)
+  select t.target, t.down_since, async.mask_connection_string(t.last_error), t.retry_at
+  from pg_temp.leader_target t where t.down_since is not null
+  on conflict (target) do update
+  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
+  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
 end
 $function$;

@@ -1,11 +1,12 @@
--- Purpose: shows to the views what a leader in another process knows: who runs what, and what each pool holds. Only what
---   changed is written.
+-- Purpose: shows to the views what a leader in another process knows: who runs what, what each pool holds, which
+--   targets are lost. Only what changed is written.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows of async.worker and async.concurrency_pool_tracker.
+-- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.lead_publish(
   in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
-  in_pools text[], in_taken int[]
+  in_pools text[], in_taken int[],
+  in_lost text[], in_lost_since timestamptz[], in_lost_errors text[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -20,6 +21,14 @@ begin
   set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
       running_since = excluded.running_since
   where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+
+  delete from async.target_outage o where o.target <> all (in_lost);
+  insert into async.target_outage as o (target, since, error)
+  select l.target, l.since, async.mask_connection_string(l.error)
+  from unnest(in_lost, in_lost_since, in_lost_errors) as l(target, since, error)
+  on conflict (target) do update
+  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
+  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
 
   insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
   select p.pool, p.taken, async.pool_limit(p.pool) from unnest(in_pools, in_taken) as p(pool, taken)

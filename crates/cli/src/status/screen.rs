@@ -1,0 +1,174 @@
+//! For people.
+
+use std::fmt::{Display, Formatter, Result};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use pgasync_core::Span;
+use pgasync_store::{Leader, PoolStatistics, TargetState};
+
+use super::Status;
+use super::document::time;
+
+const WIDTH: u16 = 110;
+
+/// Rows of each table; what is left out is counted.
+const ROWS_MAX: usize = 12;
+
+const RUNNING_ROWS_MAX: usize = 5;
+
+pub(super) struct Screen<'a>(pub(super) &'a Status);
+
+impl Display for Screen<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let statistics = &self.0.statistics;
+        writeln!(f, "{}: {}", self.0.server, leader(&statistics.leader))?;
+        let (minute, hour) = (&statistics.last_minute, &statistics.last_hour);
+        writeln!(
+            f,
+            "{} of {} workers busy; last minute: {} ended ({:.1} a second), {} failed; last hour: {} ended, {} failed",
+            statistics.workers_busy,
+            statistics.workers,
+            minute.ended,
+            minute.ended_per_second,
+            minute.failed,
+            hour.ended,
+            hour.failed,
+        )?;
+        self.write_trouble(f)?;
+        self.write_waiting(f)?;
+        self.write_pools(f)?;
+        self.write_running(f)?;
+        self.write_warnings(f)
+    }
+}
+
+impl Screen<'_> {
+    fn write_trouble(&self, f: &mut Formatter<'_>) -> Result {
+        let is_trouble = |state| matches!(state, TargetState::Lost | TargetState::Fencing);
+        let rows = self.0.statistics.targets.iter().filter(|target| is_trouble(target.state)).map(|target| {
+            let since = time(target.since).unwrap_or_default();
+            let error = target.error.as_deref().and_then(|error| error.lines().next()).unwrap_or_default();
+            [target.target.clone(), target.state.as_str().to_owned(), since, error.to_owned()]
+        });
+        write_table(f, "Targets in trouble", ["target", "state", "since", "error"], &[], rows.collect(), ROWS_MAX)
+    }
+
+    fn write_waiting(&self, f: &mut Formatter<'_>) -> Result {
+        let rows = self.0.statistics.waiting.iter().map(|lane| {
+            let first = lane.first.map(|task| task.to_string()).unwrap_or_default();
+            let waiting = count(lane.waiting, lane.more);
+            [lane.pool.clone(), lane.target.clone(), waiting, length(lane.waiting_for), first, lane.reason.clone()]
+        });
+        let header = ["pool", "target", "waiting", "oldest", "first task", "why it waits"];
+        write_table(f, "What waits", header, &[2, 3, 4], rows.collect(), ROWS_MAX)
+    }
+
+    fn write_pools(&self, f: &mut Formatter<'_>) -> Result {
+        let is_used = |pool: &&PoolStatistics| pool.running > 0 || pool.waiting > 0;
+        let rows = self.0.statistics.pools.iter().filter(is_used).map(|pool| {
+            let running = format!("{} of {}", pool.running, pool.max_workers);
+            [pool.pool.clone(), running, count(pool.waiting, pool.more), length(pool.waiting_for)]
+        });
+        write_table(f, "Pools in use", ["pool", "running", "waiting", "oldest"], &[1, 2, 3], rows.collect(), ROWS_MAX)
+    }
+
+    fn write_running(&self, f: &mut Formatter<'_>) -> Result {
+        let running = self.0.statistics.running.iter().take(RUNNING_ROWS_MAX).map(|task| {
+            [task.task.to_string(), task.target.clone(), task.pool.clone(), length(Some(task.running_for))]
+        });
+        let header = ["task", "target", "pool", "running for"];
+        write_table(f, "What runs longest", header, &[0, 3], running.collect(), ROWS_MAX)
+    }
+
+    fn write_warnings(&self, f: &mut Formatter<'_>) -> Result {
+        if self.0.warnings.is_empty() {
+            return write!(f, "\nNo warnings within a day.");
+        }
+        write!(f, "\nLast warnings:")?;
+        for line in &self.0.warnings {
+            let message = line.message.lines().next().unwrap_or_default();
+            write!(f, "\n  {} {} {message}", time(Some(line.happened)).unwrap_or_default(), line.level)?;
+        }
+        Ok(())
+    }
+}
+
+fn leader(leader: &Leader) -> String {
+    if !leader.leads {
+        let disabled = if leader.enabled { "" } else { "; async.control.enabled is false" };
+        return format!("NOBODY LEADS{disabled}");
+    }
+    let engine = match leader.engine.as_deref() {
+        Some("rust") => "pgasync run",
+        Some("sql") => "call async.main()",
+        Some(other) => other,
+        None => "somebody",
+    };
+    let mut words = vec![format!("{engine} leads")];
+    words.extend(leader.epoch.map(|epoch| format!("epoch {epoch}")));
+    words.extend(leader.pid.map(|pid| format!("backend {pid}")));
+    words.extend(leader.host.as_ref().map(|host| format!("from {host}")));
+    words.extend(time(leader.since).map(|since| format!("since {since}")));
+    if !leader.enabled {
+        words.push("STOPPING".to_owned());
+    } else if leader.paused {
+        words.push("PAUSED".to_owned());
+    }
+    words.join(", ")
+}
+
+fn write_table<const N: usize>(
+    f: &mut Formatter<'_>,
+    title: &str,
+    header: [&str; N],
+    numbers: &[usize],
+    rows: Vec<[String; N]>,
+    rows_max: usize,
+) -> Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(WIDTH).set_header(header);
+    for number in numbers {
+        table.column_mut(*number).into_iter().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    }
+    let left_out = rows.len().saturating_sub(rows_max);
+    for row in rows.into_iter().take(rows_max) {
+        table.add_row(row);
+    }
+    writeln!(f, "\n{title}:\n{table}")?;
+    if left_out > 0 {
+        writeln!(f, "and {left_out} more")?;
+    }
+    Ok(())
+}
+
+fn count(number: i64, more: bool) -> String {
+    format!("{number}{}", if more { "+" } else { "" })
+}
+
+/// The two largest units.
+fn length(span: Option<Span>) -> String {
+    let Some(span) = span else { return String::new() };
+    let seconds = span.as_micros() / 1_000_000;
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} m {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} m", seconds / 3_600, seconds % 3_600 / 60),
+        86_400.. => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_short() {
+        for (seconds, text) in [(0, "0 s"), (61, "1 m 1 s"), (7_260, "2 h 1 m"), (90_000, "1 d 1 h")] {
+            assert_eq!(length(Some(Span::seconds(seconds))), text);
+        }
+    }
+}

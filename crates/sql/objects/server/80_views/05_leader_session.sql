@@ -1,0 +1,22 @@
+-- Purpose: the session that leads this database, as Postgres sees it. host is where its client is, 'local' behind a
+--   Unix socket; quiet is how long ago it last committed.
+-- Returns: one row, none when nobody leads.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.leader_session(
+  out pid int, out host text, out application text, out quiet interval
+) returns setof record
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+  select
+    a.pid,
+    case when a.client_port = -1 then 'local' else coalesce(a.client_hostname, host(a.client_addr)) end,
+    a.application_name,
+    clock_timestamp() - coalesce(a.xact_start, a.state_change)
+  from pg_locks l
+  join pg_database d on d.oid = l.database and d.datname = current_database()
+  join pg_stat_activity a on a.pid = l.pid
+  where l.locktype = 'advisory' and l.granted
+    and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2
+$function$;

@@ -1,0 +1,20 @@
+-- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is null. quiet is how
+-- long ago the leader last committed: an idle one still looks every idle_sleep.
+create or replace view async.v_leader as
+select
+  s.pid is not null as leads,
+  l.engine,
+  l.epoch,
+  s.pid,
+  s.host,
+  s.application,
+  case when s.pid is not null then c.running_since end as since,
+  s.quiet,
+  c.enabled,
+  c.paused,
+  l.goodbye,
+  l.server_id
+-- That these are one row each is not in the statistics of tables which nobody ever analyzes.
+from (select r.* from async.control r limit 1) c
+left join (select r.* from async.leader r limit 1) l on true
+left join (select r.* from async.leader_session() r limit 1) s on true;

@@ -1,0 +1,33 @@
+-- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error, when it is met
+-- again, and until when waiting tasks have patience); fencing (sessions of a lost orchestrator are being ended);
+-- retired (takes no new tasks); unknown (nobody leads, so nobody looks).
+create or replace view async.v_target_state as
+select
+  t.target,
+  case
+    when not s.leads then 'unknown'
+    when o.target is not null then 'lost'
+    when f.target is not null then 'fencing'
+    when t.retired then 'retired'
+    else 'ok'
+  end as state,
+  case when s.leads then o.since end as since,
+  case when s.leads then o.error end as error,
+  case when s.leads then o.retry_at end as retry_at,
+  case when s.leads then o.since + c.target_patience end as patience_ends,
+  coalesce(w.running, 0) as running,
+  t.retired
+from async.target t
+-- That it is one row is not in the statistics of a table which nobody ever analyzes.
+cross join (select r.target_patience from async.control r limit 1) c
+cross join (select async.someone_leads() as leads) s
+left join async.target_outage o on o.target = t.target
+left join (
+  select distinct e.target
+  from async.session e
+  where e.epoch < (select l.epoch from async.leader l limit 1)
+) f on f.target = t.target
+left join (
+  select k.target, count(*) as running from async.worker k where k.task_id is not null group by k.target
+) w on w.target = t.target
+order by t.target;

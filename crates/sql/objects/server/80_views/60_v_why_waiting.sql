@@ -1,0 +1,78 @@
+-- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in plain English for
+-- the lane's first task. kind: query, pull (no query; to be offered), offered (a client may take them), deferred.
+-- waiting is counted up to 10000, more says that there are more. The cost grows with the lanes, not with the tasks.
+create or replace view async.v_why_waiting as
+select
+  n.concurrency_pool,
+  n.target,
+  n.kind,
+  n.waiting,
+  n.more,
+  n.oldest,
+  clock_timestamp() - n.oldest as waiting_for,
+  n.first_task_id,
+  case
+    when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
+    when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
+    when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
+    when n.kind = 'deferred' and n.back > now()
+      then format('deferred: the first comes back at %s', date_trunc('second', n.back))
+    when s.paused then 'no new starts: async.control.paused is true'
+    when n.kind = 'deferred' then 'the deferral is over: it is about to join the queue'
+    when n.kind = 'offered' then format('offered: waits for a client to call async.get_tasks(%L)', n.target)
+    when t.state is null then 'there is no such target any more: its tasks are about to fail'
+    when t.state = 'lost' and n.kind = 'query' then format('the target is lost since %s: %s; %stasks that waited until %s fail',
+      date_trunc('second', t.since), split_part(t.error, E'\n', 1),
+      'next try at ' || date_trunc('second', t.retry_at)::text || '; ', date_trunc('second', t.patience_ends))
+    when t.state = 'fencing' and n.kind = 'query' then 'sessions of a lost orchestrator are being ended at the target'
+    when p.max_workers <= 0 then 'its pool may hold no task: the limit is 0'
+    when p.workers >= p.max_workers then format('its pool is full: %s of %s', p.workers, p.max_workers)
+    when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
+    when g.message is not null then g.message
+    when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
+    else 'its turn comes as others end; a first task that stays is one whose row a client holds'
+  end as reason
+from (
+  select d.pool as concurrency_pool, d.target, case when d.pullable then 'pull' else 'query' end as kind,
+    b.waiting, b.more, b.oldest, b.first_task_id, null::timestamptz as back
+  from async.discover_lanes() d
+  cross join lateral async.lane_backlog(d.pool, d.target, d.pullable) b
+  union all
+  select o.pool, o.target, 'offered', count(*), false, min(o.entered),
+    (array_agg(o.task_id order by o.priority, o.entered, o.task_id))[1], null
+  from async.offer o
+  group by o.pool, o.target
+  union all
+  -- The first that come back, however many are deferred.
+  select coalesce(e.concurrency_pool, e.target), e.target, 'deferred', count(*), sum(count(*)) over () >= 10000,
+    min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when)
+  from (
+    select r.task_id, r.concurrency_pool, r.target, r.entered, r.eligible_when
+    from async.task r
+    where r.eligible_when is not null and r.processed is null
+    order by r.eligible_when
+    limit 10000
+  ) e
+  group by coalesce(e.concurrency_pool, e.target), e.target
+) n
+cross join (
+  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
+  from async.control c
+  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  limit 1
+) s
+left join async.v_target_state t on t.target = n.target
+left join lateral (
+  select coalesce(k.workers, 0) as workers, async.pool_limit(n.concurrency_pool) as max_workers
+  from (select) one
+  left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
+) p on true
+left join lateral (
+  select l.message
+  from async.server_log l
+  where l.happened > now() - interval '1 minute'
+    and l.message like format('task %s cannot be %%', n.first_task_id)
+  order by l.server_log desc
+  limit 1
+) g on n.kind in ('query', 'pull')
+order by n.concurrency_pool, n.target, n.kind;

@@ -1,0 +1,72 @@
+//! Changing and reading the configuration.
+
+use pgasync_core::Document;
+use serde_json::Value;
+use tokio_postgres::types::Type;
+
+use super::Client;
+use super::document::to_json;
+use super::error::{CallError, Refusal, answers};
+
+/// Everything that `configure` takes, as it stands; connection strings masked. The owner's own role is not needed.
+const READ: &str = "select jsonb_build_object(
+    'control', (select to_jsonb(c) - 'self_connection_string' from (
+        select enabled, paused, workers, idle_sleep, busy_sleep, heavy_maintenance_sleep::text,
+          light_maintenance_sleep::text, task_keep_duration::text, default_timeout::text, advisory_mutex_id, self_target,
+          self_concurrency, default_concurrency_pool_workers, startup_routines, loop_routines, debug_log,
+          target_patience::text, takeover_grace::text
+        from async.control) c),
+    'targets', (select coalesce(jsonb_agg(to_jsonb(t) order by t.target), '[]') from (
+        select target, max_concurrency, connection_string, asynchronous_finish, default_timeout::text,
+          concurrency_track_yielded, session_reset, retired
+        from async.v_target) t),
+    'concurrency_pools', (select coalesce(jsonb_agg(to_jsonb(p) order by p.concurrency_pool), '[]') from (
+        select concurrency_pool, max_workers, retired from async.concurrency_pool) p))";
+
+/// Why the configuration was not changed, or not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// The document was refused, and nothing was changed; the sentence begins with the path in it.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Anything else.
+    #[error(transparent)]
+    Failed(CallError),
+}
+
+answers!(ConfigureError { Refused }, again_is_harmless: true);
+
+impl Client {
+    /// Changes settings, targets and pools: all that the document says, or nothing. A running leader follows.
+    ///
+    /// # Errors
+    /// When the document is refused, or the server cannot be reached.
+    pub async fn configure(&self, document: &Document) -> Result<(), ConfigureError> {
+        self.configure_json(&to_json(document)).await
+    }
+
+    /// The same with the document as JSON, routines included.
+    ///
+    /// # Errors
+    /// As [`Client::configure`].
+    pub async fn configure_json(&self, document: &Value) -> Result<(), ConfigureError> {
+        self.query("configuring", "select async.configure($1)", &[(document, Type::JSONB)]).await?;
+        Ok(())
+    }
+
+    /// The configuration as it stands, in the form that [`Client::configure_json`] takes; but passwords are masked, and
+    /// where the server itself is is left out. For administrators.
+    ///
+    /// # Errors
+    /// When it may not be read, or the server cannot be reached.
+    pub async fn configuration(&self) -> Result<Value, ConfigureError> {
+        let rows = self.query("reading the configuration", READ, &[]).await?;
+        Ok(rows.first().map_or(Value::Null, |row| row.get(0)))
+    }
+}
+
+impl From<CallError> for ConfigureError {
+    fn from(error: CallError) -> Self {
+        error.refused_with(&["PA060"]).map_or_else(Self::Failed, Self::Refused)
+    }
+}

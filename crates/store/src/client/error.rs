@@ -1,0 +1,200 @@
+//! What can go wrong with a call, whichever it is.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio_postgres::Error;
+
+use crate::connect::ConnectError;
+
+/// The server refused what was asked, and nothing of it was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What was being done.
+    pub operation: &'static str,
+    /// The SQLSTATE; those of the schema `async` begin with `PA` (`docs/errors.md`).
+    pub sqlstate: String,
+    /// The server's own sentence.
+    pub sentence: String,
+    /// What the server says to do about it, or more of what is wrong.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was refused: {} ({})", self.operation, self.sentence, self.sqlstate)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
+}
+
+/// Why a call was not carried out, or why nobody knows whether it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There is no session with the server; nothing was done.
+    #[error("{operation}: {reason}")]
+    Unreachable {
+        /// What was to be done.
+        operation: &'static str,
+        /// Why.
+        reason: ConnectError,
+    },
+    /// No session became free in time; nothing was done.
+    #[error("{operation}: no session was free within {patience:?}; allow more sessions, or more time")]
+    Busy {
+        /// What was to be done.
+        operation: &'static str,
+        /// How long the call waited.
+        patience: Duration,
+    },
+    /// The session went during the call: nobody knows whether it was carried out.
+    #[error("{operation}: the session is lost, and it is not known whether that was done: {reason}")]
+    Lost {
+        /// What was being done.
+        operation: &'static str,
+        /// The SQLSTATE, when the server still said something.
+        sqlstate: Option<String>,
+        /// What was said.
+        reason: String,
+    },
+    /// The server refused.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl CallError {
+    pub(super) fn of(operation: &'static str, error: &Error) -> Self {
+        let Some(said) = error.as_db_error() else {
+            let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+            let reason = format!("{error}{source}");
+            // What the driver itself cannot send or read has nothing to do with the session.
+            return if error.is_closed() || std::error::Error::source(error).is_some_and(|s| s.is::<std::io::Error>()) {
+                Self::Lost { operation, sqlstate: None, reason }
+            } else {
+                Self::Refused(Refusal { operation, sqlstate: String::new(), sentence: reason, hint: None })
+            };
+        };
+        let sqlstate = said.code().code().to_owned();
+        if is_loss(error) {
+            return Self::Lost { operation, sqlstate: Some(sqlstate), reason: said.message().to_owned() };
+        }
+        let more: Vec<&str> = [said.detail(), said.hint()].into_iter().flatten().collect();
+        let hint = Some(more.join("; ")).filter(|text| !text.is_empty());
+        Self::Refused(Refusal { operation, sqlstate, sentence: said.message().to_owned(), hint })
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub const fn operation(&self) -> &'static str {
+        match self {
+            Self::Unreachable { operation, .. } | Self::Busy { operation, .. } | Self::Lost { operation, .. } => {
+                operation
+            }
+            Self::Refused(refusal) => refusal.operation,
+        }
+    }
+
+    /// The server's SQLSTATE, when it said one.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable { .. } | Self::Busy { .. } => None,
+            Self::Lost { sqlstate, .. } => sqlstate.as_deref(),
+            Self::Refused(refusal) => Some(refusal.sqlstate.as_str()).filter(|code| !code.is_empty()),
+        }
+    }
+
+    /// Whether the same call may go through later. One that is lost may have been carried out: only a call that does no
+    /// harm when it is done twice (`again_is_harmless`) may then be tried again.
+    pub(super) fn may_be_tried_again(&self, again_is_harmless: bool) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Busy { .. } => true,
+            Self::Lost { .. } => again_is_harmless,
+            Self::Refused(refusal) => is_passing(&refusal.sqlstate),
+        }
+    }
+
+    /// The refusal, if it bears one of these codes.
+    pub(super) fn refused_with(self, codes: &[&str]) -> Result<Refusal, Self> {
+        match self {
+            Self::Refused(refusal) if codes.contains(&refusal.sqlstate.as_str()) => Ok(refusal),
+            Self::Unreachable { .. } | Self::Busy { .. } | Self::Lost { .. } | Self::Refused(_) => Err(self),
+        }
+    }
+}
+
+/// Whether the error is about the session rather than about what was asked in it; so is what the driver itself says.
+pub(super) fn is_loss(error: &Error) -> bool {
+    let code = error.as_db_error().map(|said| said.code().code());
+    code.is_none_or(|code| code.starts_with("57P") || code.starts_with("08"))
+}
+
+/// Serialization failures and deadlocks, too few resources, a lock that was not to be had, a cancel by a timeout.
+fn is_passing(sqlstate: &str) -> bool {
+    sqlstate.starts_with("40") || sqlstate.starts_with("53") || ["55P03", "57014", "PA003"].contains(&sqlstate)
+}
+
+/// What every family of errors answers: which operation, which SQLSTATE, whether to try again.
+macro_rules! answers {
+    ($family:ident { $($refusal:ident),* $(,)? }, again_is_harmless: $harmless:expr) => {
+        impl $family {
+            /// Which operation failed.
+            #[must_use]
+            pub const fn operation(&self) -> &'static str {
+                match self {
+                    $(Self::$refusal(refusal) => refusal.operation,)*
+                    Self::Failed(error) => error.operation(),
+                }
+            }
+
+            /// The server's SQLSTATE, when it said one.
+            #[must_use]
+            pub fn sqlstate(&self) -> Option<&str> {
+                match self {
+                    $(Self::$refusal(refusal) => Some(&refusal.sqlstate),)*
+                    Self::Failed(error) => error.sqlstate(),
+                }
+            }
+
+            /// Whether the same call may go through when it is made again.
+            #[must_use]
+            pub fn may_be_tried_again(&self) -> bool {
+                match self {
+                    $(Self::$refusal(_) => false,)*
+                    Self::Failed(error) => error.may_be_tried_again($harmless),
+                }
+            }
+        }
+    };
+}
+
+pub(super) use answers;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(sqlstate: &str) -> CallError {
+        CallError::Refused(Refusal {
+            operation: "pushing tasks",
+            sqlstate: sqlstate.to_owned(),
+            sentence: "task 1: there is no target 'x'".to_owned(),
+            hint: Some("configure it".to_owned()),
+        })
+    }
+
+    #[test]
+    fn what_passes_may_be_tried_again_and_what_was_asked_wrongly_may_not() {
+        for (code, passes) in [("40001", true), ("40P01", true), ("53300", true), ("PA011", false), ("42501", false)] {
+            assert_eq!(refused(code).may_be_tried_again(true), passes, "{code}");
+        }
+        let lost = CallError::Lost { operation: "pushing tasks", sqlstate: None, reason: "gone".to_owned() };
+        assert!(lost.may_be_tried_again(true) && !lost.may_be_tried_again(false));
+        assert!(CallError::Busy { operation: "x", patience: Duration::ZERO }.may_be_tried_again(false));
+    }
+
+    #[test]
+    fn a_refusal_says_what_why_and_what_to_do() {
+        let said = "pushing tasks was refused: task 1: there is no target 'x' (PA011); configure it";
+        assert_eq!(refused("PA011").to_string(), said);
+    }
+}

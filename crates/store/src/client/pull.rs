@@ -1,0 +1,74 @@
+//! Taking tasks that clients run themselves.
+
+use pgasync_core::{Priority, Span, TargetName, TaskId, Timestamp};
+use serde_json::Value;
+use tokio_postgres::types::Type;
+
+use super::Client;
+use super::error::{CallError, Refusal, answers};
+use crate::wire::{Interval, Stamp};
+
+/// A task that was taken: it is the caller's, who finishes it with [`Client::finish`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct TakenTask {
+    /// Its id.
+    pub task: TaskId,
+    /// Its priority.
+    pub priority: Priority,
+    /// When it times out; `None` for never.
+    pub times_up: Option<Timestamp>,
+    /// What its pusher gave along.
+    pub data: Option<Value>,
+}
+
+/// Why nothing could be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeError {
+    /// Clients cannot pull from this target.
+    #[error("{0}")]
+    NotPullable(Refusal),
+    /// None were asked for.
+    #[error("{0}")]
+    Impossible(Refusal),
+    /// Anything else. What a call took that was [`CallError::Lost`] times out in its time.
+    #[error(transparent)]
+    Failed(CallError),
+}
+
+answers!(TakeError { NotPullable, Impossible }, again_is_harmless: true);
+
+impl Client {
+    /// Takes up to `limit` tasks of a target that were pushed without a query, waiting up to `patience` (at most a
+    /// minute) for the first. It holds a session as long.
+    ///
+    /// # Errors
+    /// When clients cannot pull from the target, or the server cannot be reached.
+    pub async fn take(&self, target: &TargetName, limit: u32, patience: Span) -> Result<Vec<TakenTask>, TakeError> {
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let sql = "select task_id, priority, times_up, task_data from async.get_tasks($1, $2, $3)";
+        let rows = self
+            .query(
+                "taking tasks",
+                sql,
+                &[(&target.as_str(), Type::TEXT), (&limit, Type::INT4), (&Interval(patience), Type::INTERVAL)],
+            )
+            .await?;
+        let taken = rows.iter().map(|row| TakenTask {
+            task: TaskId(row.get(0)),
+            priority: Priority(row.get(1)),
+            times_up: row.get::<_, Option<Stamp>>(2).map(|stamp| stamp.0).filter(|time| *time != Timestamp::NEVER),
+            data: row.get(3),
+        });
+        Ok(taken.collect())
+    }
+}
+
+impl From<CallError> for TakeError {
+    fn from(error: CallError) -> Self {
+        let sort = |refusal: Refusal| match refusal.sqlstate.as_str() {
+            "PA040" => Self::NotPullable(refusal),
+            _ => Self::Impossible(refusal),
+        };
+        error.refused_with(&["PA040", "PA041"]).map_or_else(Self::Failed, sort)
+    }
+}

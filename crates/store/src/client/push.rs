@@ -1,0 +1,186 @@
+//! Pushing tasks.
+
+use pgasync_core::TaskId;
+use serde_json::Value;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::error::{CallError, Refusal, answers};
+use super::{Client, NewTask};
+use crate::session::Session;
+use crate::wire::Interval;
+
+const OPERATION: &str = "pushing tasks";
+
+const PUSH: &str = "select t.task_id
+    from async.push_tasks(
+        (select array_agg(row(u.data, u.target, u.priority, u.query, u.pool, u.timeout, u.track)::async.task_push_t
+           order by u.n)
+         from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7))
+           with ordinality as u(data, target, priority, query, pool, timeout, track, n)),
+        $8::async.task_run_type_t, $9) t";
+
+/// What is to become of pushed tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunType {
+    /// Run, at the target.
+    #[default]
+    Execute,
+    /// The same, and finished when the query is, whatever the target says.
+    ExecuteNoAsync,
+    /// Never run; counts as success.
+    Empty,
+    /// Never run; counts as failed.
+    Doa,
+}
+
+/// Tasks that are pushed together: all of them, or none.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "it waits nowhere until it is pushed"]
+pub struct Batch {
+    tasks: Vec<NewTask>,
+    run_type: RunType,
+    source: Option<String>,
+}
+
+/// Why tasks were not pushed. A refusal names the element, counted from 1.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// An element's target was never configured.
+    #[error("{0}")]
+    UnknownTarget(Refusal),
+    /// The last configuration left out an element's target.
+    #[error("{0}")]
+    RetiredTarget(Refusal),
+    /// The last configuration left out an element's pool.
+    #[error("{0}")]
+    RetiredPool(Refusal),
+    /// An element cannot be run: no query, no connection string, an impossible timeout.
+    #[error("{0}")]
+    Impossible(Refusal),
+    /// Anything else. A push that was [`CallError::Lost`] may have been made: look before you push again.
+    #[error(transparent)]
+    Failed(CallError),
+}
+
+answers!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible }, again_is_harmless: false);
+
+impl Client {
+    /// Pushes the tasks of a batch in one transaction; gives their ids, in order.
+    ///
+    /// # Errors
+    /// When one of them is refused, and then none is pushed; or when the server cannot be reached.
+    pub async fn push(&self, batch: &Batch) -> Result<Vec<TaskId>, PushError> {
+        if batch.tasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = Columns::of(batch);
+        Ok(ids(&self.query(OPERATION, PUSH, &columns.parameters()).await?))
+    }
+}
+
+impl Batch {
+    /// These tasks, to be run.
+    pub fn of(tasks: impl IntoIterator<Item = NewTask>) -> Self {
+        Self { tasks: tasks.into_iter().collect(), ..Self::default() }
+    }
+
+    /// What is to become of them.
+    pub const fn run_type(mut self, run_type: RunType) -> Self {
+        self.run_type = run_type;
+        self
+    }
+
+    /// Who pushes, for whoever reads the table.
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Pushes them in a session of the caller's, within the transaction that is open there: what is rolled back was
+    /// never pushed.
+    ///
+    /// # Errors
+    /// As [`Client::push`].
+    pub async fn push_in(&self, session: &Session) -> Result<Vec<TaskId>, PushError> {
+        if self.tasks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = Columns::of(self);
+        let pushed = session.query_typed(PUSH, &columns.parameters()).await;
+        Ok(ids(&pushed.map_err(|error| CallError::of(OPERATION, &error))?))
+    }
+}
+
+impl RunType {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Execute => "EXECUTE",
+            Self::ExecuteNoAsync => "EXECUTE_NOASYNC",
+            Self::Empty => "EMPTY",
+            Self::Doa => "DOA",
+        }
+    }
+}
+
+impl From<CallError> for PushError {
+    fn from(error: CallError) -> Self {
+        let sort = |refusal: Refusal| match refusal.sqlstate.as_str() {
+            "PA010" | "PA011" => Self::UnknownTarget(refusal),
+            "PA012" => Self::RetiredTarget(refusal),
+            "PA013" => Self::RetiredPool(refusal),
+            _ => Self::Impossible(refusal),
+        };
+        error
+            .refused_with(&["PA010", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016"])
+            .map_or_else(Self::Failed, sort)
+    }
+}
+
+/// The batch, column by column.
+struct Columns<'a> {
+    data: Vec<Option<&'a Value>>,
+    targets: Vec<&'a str>,
+    priorities: Vec<i32>,
+    queries: Vec<Option<&'a str>>,
+    pools: Vec<Option<&'a str>>,
+    timeouts: Vec<Option<Interval>>,
+    track_yielded: Vec<Option<bool>>,
+    run_type: &'static str,
+    source: Option<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a Batch) -> Self {
+        let tasks = &batch.tasks;
+        Self {
+            data: tasks.iter().map(|task| task.data.as_ref()).collect(),
+            targets: tasks.iter().map(|task| task.target.as_str()).collect(),
+            priorities: tasks.iter().map(|task| task.priority.0).collect(),
+            queries: tasks.iter().map(|task| task.query.as_deref()).collect(),
+            pools: tasks.iter().map(|task| task.pool.as_ref().map(pgasync_core::PoolName::as_str)).collect(),
+            timeouts: tasks.iter().map(|task| task.timeout.map(Interval)).collect(),
+            track_yielded: tasks.iter().map(|task| task.track_yielded).collect(),
+            run_type: batch.run_type.label(),
+            source: batch.source.as_deref(),
+        }
+    }
+
+    fn parameters(&self) -> [(&(dyn ToSql + Sync), Type); 9] {
+        [
+            (&self.data, Type::JSONB_ARRAY),
+            (&self.targets, Type::TEXT_ARRAY),
+            (&self.priorities, Type::INT4_ARRAY),
+            (&self.queries, Type::TEXT_ARRAY),
+            (&self.pools, Type::TEXT_ARRAY),
+            (&self.timeouts, Type::INTERVAL_ARRAY),
+            (&self.track_yielded, Type::BOOL_ARRAY),
+            (&self.run_type, Type::TEXT),
+            (&self.source, Type::TEXT),
+        ]
+    }
+}
+
+fn ids(rows: &[Row]) -> Vec<TaskId> {
+    rows.iter().map(|row| TaskId(row.get(0))).collect()
+}

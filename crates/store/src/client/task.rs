@@ -1,0 +1,72 @@
+//! A task that is to be pushed.
+
+use pgasync_core::{PoolName, Priority, Span, TargetName};
+use serde_json::Value;
+
+/// One task, as `async.task(...)` builds it in SQL.
+///
+/// ```
+/// use pgasync_core::{PoolName, Priority, Span, TargetName};
+/// use pgasync_store::NewTask;
+///
+/// let task = NewTask::query("call archive(2019)", TargetName::new("shop")?)
+///     .pool(PoolName::new("archiving")?)
+///     .priority(Priority(5))
+///     .timeout(Span::seconds(3_600))
+///     .data(serde_json::json!({"year": 2019}));
+/// # drop(task);
+/// # Ok::<(), pgasync_core::BadName>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "it waits nowhere until it is pushed"]
+pub struct NewTask {
+    pub(super) query: Option<String>,
+    pub(super) target: TargetName,
+    pub(super) data: Option<Value>,
+    pub(super) priority: Priority,
+    pub(super) pool: Option<PoolName>,
+    pub(super) timeout: Option<Span>,
+    pub(super) track_yielded: Option<bool>,
+}
+
+impl NewTask {
+    /// A query to run at a target. `##flow.TASK_ID##` in it becomes the task's id.
+    pub fn query(query: impl Into<String>, target: TargetName) -> Self {
+        Self { query: Some(query.into()), ..Self::pulled(target) }
+    }
+
+    /// A task without a query, which a client takes with [`super::Client::take`] and finishes.
+    pub const fn pulled(target: TargetName) -> Self {
+        Self { query: None, target, data: None, priority: Priority(0), pool: None, timeout: None, track_yielded: None }
+    }
+
+    /// Data of yours, carried along.
+    pub fn data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// Lower runs first; 0 unless given.
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The pool that limits it; the target's own unless given.
+    pub fn pool(mut self, pool: PoolName) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// How long it may take from its first start; the target's own unless given.
+    pub const fn timeout(mut self, timeout: Span) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Whether it keeps its pool's slot while it waits to be finished; as the target has it unless given.
+    pub const fn track_yielded(mut self, track: bool) -> Self {
+        self.track_yielded = Some(track);
+        self
+    }
+}

@@ -1,0 +1,71 @@
+//! `pgasync status` as an operator and a monitor meet it.
+
+use std::process::Command;
+
+use pgasync_tests::{Cluster, Database, Engine, RustEngine, Scratch};
+use serde_json::{Value, json};
+
+/// The exit code, and what it said on both streams.
+fn status(conninfo: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let ran = Command::new("pgasync").args(["status", "--server", conninfo]).args(arguments).output();
+    let ran = ran.expect("./dev puts pgasync on PATH");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (ran.status.code(), text(&ran.stdout), text(&ran.stderr))
+}
+
+fn document(conninfo: &str) -> (Option<i32>, Value) {
+    let (code, said, complaint) = status(conninfo, &["--json"]);
+    (code, serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{complaint}")))
+}
+
+#[tokio::test]
+async fn it_is_well_while_somebody_leads_and_no_target_is_lost() {
+    let database = Database::create().await;
+    database
+        .configure(&json!({
+            "control": { "idle_sleep": 0.1 },
+            "targets": [{ "target": "down", "connection_string": "host=127.0.0.1 port=1 password=secret" }],
+        }))
+        .await;
+    database.run("select async.push_task(async.task('select pg_sleep(60)', 'SELF'))").await;
+    let conninfo = database.conninfo();
+    let (code, screen, _) = status(&conninfo, &[]);
+    assert_eq!(code, Some(1));
+    assert!(screen.contains("NOBODY LEADS") && screen.contains("async.self"), "{screen}");
+    assert_eq!(document(&conninfo).1["ok"], json!(false));
+
+    let mut engine = RustEngine::attach(&database);
+    engine.lead().await;
+    database.wait_for("select count(*) = 1 from async.v_running_task where slot is not null").await;
+    let (code, screen, _) = status(&conninfo, &[]);
+    assert_eq!(code, Some(0), "{screen}");
+    for word in ["pgasync run leads, epoch 1", "1 of 20 workers busy", "What runs longest"] {
+        assert!(screen.contains(word), "{word}: {screen}");
+    }
+    let (code, document_of_well) = document(&conninfo);
+    assert_eq!((code, &document_of_well["ok"]), (Some(0), &json!(true)));
+    assert_eq!(document_of_well["leader"]["engine"], json!("rust"));
+    assert_eq!(document_of_well["running"][0]["target"], json!("async.self"));
+
+    database.run("select async.push_task(async.task('select 1', 'down'))").await;
+    database.wait_for("select state = 'lost' from async.v_target_state where target = 'down'").await;
+    let (code, screen, _) = status(&conninfo, &[]);
+    assert_eq!(code, Some(1));
+    assert!(screen.contains("Targets in trouble") && screen.contains("the target is lost since"), "{screen}");
+    assert!(!screen.contains("secret"), "{screen}");
+    let (_, lost) = document(&conninfo);
+    assert_eq!(lost["targets"].as_array().map(Vec::len), Some(2));
+    assert!(lost["targets"][1]["since"].as_str().is_some_and(|since| since.ends_with('Z')), "{lost}");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn it_says_what_to_do_when_there_is_nothing_to_look_at() {
+    let scratch = Scratch::empty(&Cluster::shared()).await;
+    let (code, said, complaint) = status(&scratch.conninfo(), &[]);
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert!(complaint.contains("pgasync init"), "{complaint}");
+    let (code, _, complaint) = status("host=127.0.0.1 port=1", &["--json"]);
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("name the server with --server"), "{complaint}");
+}
