@@ -36,6 +36,14 @@ create function judged.contract(
     'eligible_when', judged.micros(in_eligible_when), 'run', in_run)
 $$;
 
+-- The error that goes with an event.
+create function judged.error(in_said jsonb) returns text language sql immutable as $$
+  select case when in_said ->> 'event' like 'END%' then async.end_error(
+      (in_said ->> 'event')::async.task_event_t, (in_said ->> 'status')::async.finish_status_t,
+      in_said ->> 'error', in_said ->> 'known')
+    else in_said ->> 'error' end
+$$;
+
 -- Each case through async.step_task: why it is rejected, or the row that it makes.
 create function judged.step(in_cases jsonb) returns jsonb language sql as $$
   select jsonb_agg(
@@ -51,7 +59,7 @@ create function judged.step(in_cases jsonb) returns jsonb language sql as $$
   ) c
   cross join lateral async.step_task(
     c.task, (c.it ->> 'event')::async.task_event_t, (c.it ->> 'status')::async.finish_status_t,
-    c.it ->> 'error', judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
+    judged.error(c.it), judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
     judged.at((c.it ->> 'now')::bigint)) s
 $$;
 
@@ -95,13 +103,14 @@ begin
   if async.has_user_triggers() then
     insert into async.request (task_id, status) values (-1, 'FAILED');
     insert into async.request (task_id, status, error_message, duration)
-    select e.id, e.status, e.error, e.duration
-    from unnest(v_events.ids, v_events.events, v_events.statuses, v_events.errors, v_events.durations)
-      as e(id, event, status, error, duration)
-    where e.event in ('END_OK', 'END_ERROR') and e.status is not null;
-    v_events.statuses := array(
-      select case when e.event not in ('END_OK', 'END_ERROR') then e.status end
-      from unnest(v_events.events, v_events.statuses) with ordinality as e(event, status, place) order by e.place);
+    select (e.it ->> 'id')::bigint, (e.it ->> 'status')::async.finish_status_t, e.it ->> 'error',
+      judged.span((e.it ->> 'duration')::bigint)
+    from jsonb_array_elements(in_act -> 'events') e(it)
+    where e.it ->> 'event' like 'END%' and e.it ->> 'status' is not null;
+    v_events := judged.events((
+      select jsonb_agg(
+        case when e.it ->> 'event' like 'END%' then e.it || '{"status": null}' else e.it end order by e.place)
+      from jsonb_array_elements(in_act -> 'events') with ordinality as e(it, place)), '{}');
   end if;
   select coalesce(jsonb_agg(jsonb_build_array(a.task_id,
       case when a.outcome = 'applied' and not async.has_user_triggers() then 'applied alone' else a.outcome end)), '[]')
@@ -138,7 +147,7 @@ create function judged.events(
     array_agg((e.it ->> 'run')::int order by e.place),
     array_agg((e.it ->> 'event')::async.task_event_t order by e.place),
     array_agg((e.it ->> 'status')::async.finish_status_t order by e.place),
-    array_agg(e.it ->> 'error' order by e.place),
+    array_agg(judged.error(e.it) order by e.place),
     array_agg(judged.span((e.it ->> 'duration')::bigint) order by e.place),
     array_agg(judged.span((e.it ->> 'timeout')::bigint) order by e.place)
   from jsonb_array_elements(in_events) with ordinality as e(it, place)
