@@ -36,7 +36,7 @@ const EQUIVALENT: [&str; 9] = [
     "or t.yielded is null and t.track_yielded is not true);",
     "and t.yielded is not null and t.track_yielded is not true);",
     // The scan says the same of what the short cut does not know.
-    "and v_word = 'select' and v_body !~* '\\minto\\M' then",
+    "and v_word = 'select' and strpos(lower(v_body), 'into') = 0 then",
     "when v_word in (",
 ];
 
