@@ -186,7 +186,11 @@ mod tests {
         );
         all(
             Class::Raw,
-            &["create database d; select 1", "create tablespace s location '/'; select 1", "drop tablespace s; select 1"],
+            &[
+                "create database d; select 1",
+                "create tablespace s location '/'; select 1",
+                "drop tablespace s; select 1",
+            ],
         );
     }
 

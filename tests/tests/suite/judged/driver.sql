@@ -319,22 +319,115 @@ begin
 end
 $$;
 
--- With what each document is refused, if it is; nothing stays of any.
-create function judged.refusals(in_documents jsonb) returns jsonb language plpgsql as $$
+create function judged.length(in_interval interval) returns bigint language sql immutable as $$
+  select round(extract(epoch from in_interval)::numeric * 1000000)::bigint
+$$;
+
+-- The configuration as its tables tell it.
+create function judged.tables() returns jsonb language sql as $$
+  select jsonb_build_object(
+    'control', (
+      select to_jsonb(c) - array['last_heavy_maintenance', 'last_light_maintenance', 'running_since', 'pid', 'version']
+        || jsonb_build_object(
+          'idle_sleep', round(c.idle_sleep::numeric * 1000000)::bigint,
+          'busy_sleep', round(c.busy_sleep::numeric * 1000000)::bigint,
+          'heavy_maintenance_sleep', judged.length(c.heavy_maintenance_sleep),
+          'light_maintenance_sleep', judged.length(c.light_maintenance_sleep),
+          'task_keep_duration', judged.length(c.task_keep_duration),
+          'default_timeout', judged.length(c.default_timeout),
+          'target_patience', judged.length(c.target_patience),
+          'takeover_grace', judged.length(c.takeover_grace))
+      from async.control c),
+    'targets', (
+      select jsonb_object_agg(t.target, to_jsonb(t) - 'target' || jsonb_build_object(
+        'connection_string', coalesce(t.connection_string, ''), 'default_timeout', judged.length(t.default_timeout)))
+      from async.target t),
+    'pools', (
+      select coalesce(jsonb_object_agg(p.concurrency_pool, to_jsonb(p) - 'concurrency_pool'), '{}')
+      from async.concurrency_pool p))
+$$;
+
+-- What each document of each chain is refused with, or what it makes of the tables; nothing stays of any chain.
+create function judged.configure(in_chains jsonb) returns jsonb language plpgsql as $$
 declare
+  v_chain jsonb;
   v_document jsonb;
-  v_said jsonb := '[]';
+  v_said jsonb;
+  v_all jsonb[] := '{}';
 begin
-  for v_document in select d.it from jsonb_array_elements(in_documents) with ordinality as d(it, place) order by d.place
+  for v_chain in select d.it from jsonb_array_elements(in_chains) with ordinality as d(it, place) order by d.place
   loop
+    v_said := '[]';
     begin
-      perform async.configure(v_document);
-      raise exception 'taken' using errcode = 'PA999';
+      for v_document in select d.it from jsonb_array_elements(v_chain) with ordinality as d(it, place) order by d.place
+      loop
+        begin
+          perform async.configure(v_document);
+          v_said := v_said || jsonb_build_array(judged.tables());
+        exception
+          when sqlstate 'PA060' then v_said := v_said || to_jsonb(sqlerrm);
+        end;
+      end loop;
+      raise exception 'undo' using errcode = 'PA999';
     exception
-      when sqlstate 'PA999' then v_said := v_said || 'null'::jsonb;
-      when sqlstate 'PA060' then v_said := v_said || to_jsonb(sqlerrm);
+      when sqlstate 'PA999' then v_all := v_all || v_said;
     end;
   end loop;
-  return v_said;
+  return to_jsonb(v_all);
+end
+$$;
+
+-- Each group of events through one of what writes, upon rows of their own as they are given: what it said of the group,
+-- and the rows as they are then. apply_batch takes all groups at once.
+create function judged.write(in_how text, in_groups jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
+declare
+  v_group jsonb;
+  v_events record;
+  v_applied bigint[] := '{}';
+  v_outcome text;
+  v_said bool[] := '{}';
+begin
+  insert into async.task
+  select t.*
+  from (
+    select judged.task('{"target": "a", "priority": 0, "entered": "2000-01-01"}' || (q.it -> 'task')
+      || jsonb_build_object('task_id', q.it -> 'id')) as task
+    from jsonb_array_elements(in_groups) g(it)
+    cross join jsonb_array_elements(g.it) q(it)
+    offset 0
+  ) c
+  cross join lateral (select (c.task).*) t;
+  if in_how = 'batch' then
+    v_events := judged.events((
+      select jsonb_agg(q.it) from jsonb_array_elements(in_groups) g(it) cross join jsonb_array_elements(g.it) q(it)), '{}');
+    v_applied := array(
+      select b.task_id
+      from async.apply_batch(
+        in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors, v_events.durations,
+        v_events.timeouts) b);
+  end if;
+  for v_group in select g.it from jsonb_array_elements(in_groups) with ordinality as g(it, place) order by g.place
+  loop
+    v_events := judged.events(v_group, '{}');
+    case in_how
+      when 'all' then
+        v_said := v_said || async.apply_all(
+          in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors,
+          v_events.durations, v_events.timeouts);
+      when 'row' then
+        select r.outcome into v_outcome
+        from async.apply_row(
+          in_now, v_events.ids[1], v_events.runs[1], v_events.events[1], v_events.statuses[1], v_events.errors[1],
+          v_events.durations[1], v_events.timeouts[1]) r;
+        v_said := v_said || (v_outcome = 'applied');
+      when 'batch' then
+        v_said := v_said || (v_events.ids <@ v_applied);
+    end case;
+  end loop;
+  return jsonb_build_object('said', to_jsonb(v_said), 'rows', (
+    select jsonb_object_agg(t.task_id, judged.contract(
+      t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
+      t.eligible_when, t.run))
+    from async.task t));
 end
 $$;
