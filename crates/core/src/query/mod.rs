@@ -2,15 +2,6 @@
 //!
 //! A driver that can take any result sends everything raw that is not refused. One that has to
 //! know a result's shape beforehand (dblink) drains what returns rows inside a wrapper.
-//!
-//! ```
-//! use pgasync_core::{Class, classify};
-//! assert_eq!(classify("/* hi */ select 1"), Class::Wrapped);
-//! assert_eq!(classify("vacuum; select 1"), Class::Raw);
-//! assert_eq!(classify("set x.y = 1; select 1"), Class::WrappedEach);
-//! assert_eq!(classify("copy t from stdin"), Class::Refused);
-//! assert_eq!(classify("-- nothing"), Class::Raw);
-//! ```
 
 mod lexer;
 pub(crate) mod statement;
@@ -37,6 +28,15 @@ pub const COPY_REFUSED: &str =
     "COPY FROM STDIN and COPY TO STDOUT need a client that a task does not have; copy from or to a file or program";
 
 /// Says how a query has to be sent.
+///
+/// ```
+/// use pgasync_core::{Class, classify};
+/// assert_eq!(classify("/* hi */ select 1"), Class::Wrapped);
+/// assert_eq!(classify("vacuum; select 1"), Class::Raw);
+/// assert_eq!(classify("set x.y = 1; select 1"), Class::WrappedEach);
+/// assert_eq!(classify("copy t from stdin"), Class::Refused);
+/// assert_eq!(classify("-- nothing"), Class::Raw);
+/// ```
 #[must_use]
 pub fn classify(text: &str) -> Class {
     let found = statements(text);
