@@ -174,6 +174,7 @@ each_change_is_noticed! {
     due_tasks by Sequences;
     deferred_tasks by Sequences;
     intention_replaces by SmallRules;
+    end_error by Transitions;
     backoff by Backoff;
     discover_lanes by Plan;
     plan_claims by Plan;
