@@ -26,7 +26,8 @@ create type async.task_event_t as enum (
   'WITHDRAW',     -- the offer is taken back
   'TAKE',         -- a client pulled it
   'END_OK',       -- its query ended well
-  'END_ERROR',    -- its query failed, or its outcome is unknown
+  'END_ERROR',    -- its query failed
+  'END_UNKNOWN',  -- its query may have committed: nobody heard how it ended
   'UNREACHABLE',  -- its time is up and its session cannot be reached: the slot stays taken
   'REQUEST',      -- finish, cancel, defer or pause while no query of it runs
   'DEADLINE',     -- its time is up while no query of it runs
@@ -377,7 +378,7 @@ $procedure$;
 -- 20_decide/10_step_task
 -- Purpose: the transition of one task: what the row becomes when an event happens to it. Decides, writes nothing.
 --   in_status, in_error and in_duration are the request's (for an end: those of the intention that stood when
---   the query ended, else null and the query's error). in_timeout is the target's or the default timeout.
+--   the query ended, else null; the error is async.end_error). in_timeout is the target's or the default timeout.
 -- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
@@ -426,7 +427,7 @@ create or replace function async.step_task(
       when s.next_phase = 'FINISHED' then case when t.tracked then false else t.tracked end
       when s.next_phase = 'YIELDED' then case when t.tracked and t.track_yielded then true end
     end,
-    case when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR')
+    case when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
       then in_now + in_duration end,
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 when in_event = 'GIVE_BACK' then -1 else 0 end
   from (
@@ -455,7 +456,7 @@ create or replace function async.step_task(
             then 'the task is not offered'
           when in_event = 'TAKE' and t.times_up <= in_now then 'the time of the task is up'
         end
-        when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'UNREACHABLE') then case
+        when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'END_UNKNOWN', 'UNREACHABLE') then case
           when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs'
           when in_event = 'UNREACHABLE' and coalesce(t.times_up, 'infinity') > in_now
             then 'the time of the task is not up'
@@ -483,6 +484,8 @@ create or replace function async.step_task(
             else in_status
           end
           when 'END_ERROR' then coalesce(in_status, 'FAILED')
+          -- It may have committed: a pause does not run it again.
+          when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
           when 'REQUEST' then in_status
           when 'DEADLINE' then 'TIMED_OUT'
           when 'UNREACHABLE' then 'TIMED_OUT'
@@ -595,6 +598,28 @@ $function$;
 create or replace function async.request_message(in_status async.finish_status_t, in_error text)
 returns text language sql immutable as $function$
   select case when in_status = 'TIMED_OUT' then coalesce(in_error, 'the task did not finish in time') else in_error end
+$function$;
+
+-- 20_decide/25_end_error
+-- Purpose: the error that goes with a query's end (event END_OK, END_ERROR or END_UNKNOWN), given the intention that
+--   stood, if any, with its message, and what is known of the query itself.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.end_error(
+  in_event async.task_event_t,
+  in_status async.finish_status_t,
+  in_message text,
+  in_known text
+) returns text language sql immutable as $function$
+  select case
+    when in_status is null then in_known
+    -- Nobody confirmed the cancel: it may have come too late.
+    when in_event = 'END_UNKNOWN' and in_status = 'CANCELED' then concat_ws(E'\n', in_message, in_known)
+    -- Nor the pause, and then the task fails.
+    when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
+    else in_message
+  end
 $function$;
 
 -- 20_decide/30_discover_lanes
@@ -760,8 +785,8 @@ $function$;
 --   comments (nested), strings, escape strings, dollar quotes, quoted identifiers and parentheses, and reads the
 --   first 32 KiB; complete says whether that was all.
 -- Returns: one row a statement, in order: its text without the semicolon, the first word, the word that says what
---   it does (behind a WITH list), whether INTO and RETURNING stand outside of parentheses, and whether it is a
---   COPY from or to the client.
+--   it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand outside of parentheses (the INTO
+--   of a query in parentheses in any of them), and whether it is a COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.scan_statements(in_query text)
@@ -774,6 +799,16 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
+  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in another line.
+  c_blank constant text := '[ \t\n\r\f\v]';
+  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
+  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
+  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
+  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
+  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
+  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
+  c_escape_string constant text :=
+    '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
   v_text constant text := left(in_query, c_prefix_chars_max);
   v_rest text := v_text;
   v_char text;
@@ -810,8 +845,8 @@ begin
       v_last_word := '';
       v_length := 1;
       v_start := v_at + 1;
-    elsif v_char ~ '\s' then
-      v_length := length(substring(v_rest from '^\s+'));
+    elsif v_char ~ c_blank then
+      v_length := length(substring(v_rest from '^' || c_blank || '+'));
     elsif left(v_rest, 2) = '--' then
       v_length := length(substring(v_rest from '^[^\n\r]*'));
     elsif left(v_rest, 2) = '/*' then
@@ -827,18 +862,18 @@ begin
         end if;
       end loop;
     elsif v_rest ~ '^[eE]''' then
-      v_length := length(coalesce(substring(v_rest from '^..(?:[^''\\]|\\.|'''')*'''), v_rest));
+      v_length := length(coalesce(substring(v_rest from c_escape_string), v_rest));
     elsif v_char = '''' then
       v_length := length(coalesce(substring(v_rest from '^''(?:[^'']|'''')*'''), v_rest));
     elsif v_char = '"' then
       v_length := length(coalesce(substring(v_rest from '^"(?:[^"]|"")*"'), v_rest));
       v_last_word := '"';
-    elsif v_char = '$' and v_rest ~ '^\$(?:[[:alpha:]_\u0080-\uffff][[:alnum:]_\u0080-\uffff]*)?\$' then
-      v_token := substring(v_rest from '^\$(?:[[:alpha:]_\u0080-\uffff][[:alnum:]_\u0080-\uffff]*)?\$');
+    elsif v_char = '$' and v_rest ~ c_dollar then
+      v_token := substring(v_rest from c_dollar);
       v_length := strpos(substr(v_rest, length(v_token) + 1), v_token);
       v_length := case v_length when 0 then length(v_rest) else v_length - 1 + 2 * length(v_token) end;
-    elsif v_char ~ '[[:alpha:]_\u0080-\uffff]' then
-      v_token := substring(v_rest from '^[[:alpha:]_\u0080-\uffff][[:alnum:]_$\u0080-\uffff]*');
+    elsif v_char ~ c_word then
+      v_token := substring(v_rest from c_word);
       v_length := length(v_token);
       v_word := lower(v_token);
       if first_word = '' then
@@ -852,18 +887,20 @@ begin
         then
           main_word := v_word;
         end if;
-        has_into := has_into or v_word = 'into' and v_last_word not in ('insert', 'merge');
-        has_returning := has_returning or v_word = 'returning';
+        has_returning := has_returning or v_word = 'returning' and v_last_word not in ('as', '.');
         copies_to_client := copies_to_client or first_word = 'copy'
           and (v_last_word || ' ' || v_word) in ('from stdin', 'to stdout', 'from stdout', 'to stdin');
       end if;
+      -- Behind AS and behind a dot it is a name.
+      has_into := has_into or v_word = 'into' and (v_depth = 0 or main_word = '(')
+        and v_last_word not in ('insert', 'merge', 'as', '.');
       v_last_word := v_word;
     else
       -- Behind a WITH list a query may stand in parentheses.
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;
-      v_length := case when v_char ~ '\d' then length(substring(v_rest from '^\d[\w.]*')) else 1 end;
+      v_length := coalesce(length(substring(v_rest from c_number)), 1);
       v_depth := v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end;
       v_last_word := v_char;
       if first_word = '' then
@@ -888,7 +925,7 @@ returns bool language sql immutable as $function$
   select in_first in ('select', 'values', 'table', 'show', 'explain', 'insert', 'update', 'delete', 'merge', '(')
       and not (in_has_into and in_first in ('select', '('))
     or in_first = 'with' and in_main in ('select', 'values', 'table', 'insert', 'update', 'delete', 'merge', '(')
-      and not (in_has_into and in_main = 'select')
+      and not (in_has_into and in_main in ('select', '('))
 $function$;
 
 -- Purpose: whether a statement that may be wrapped returns rows.
@@ -914,7 +951,7 @@ language plpgsql immutable
 as $function$
 declare
   v_body text := rtrim(in_query, E' \t\n\r\f\x0b;');
-  v_word text := lower(substring(in_query from '^[\s]*([[:alpha:]]+)'));
+  v_word text := lower(substring(in_query from '^[ \t\n\r\f\v]*([[:alpha:]]+)'));
   v_statements int;
   v_wrappable bool;
   v_rows bool;
@@ -925,9 +962,9 @@ begin
   if strpos(v_body, ';') = 0 then
     case
       when v_word in ('values', 'table', 'show', 'explain')
-        or v_word = 'select' and v_body !~* '\minto\M' then
+        or v_word = 'select' and strpos(lower(v_body), 'into') = 0 then
         return 'loop';
-      when v_word in ('insert', 'update', 'delete') and v_body !~* '\mreturning\M' then
+      when v_word in ('insert', 'update', 'delete') and strpos(lower(v_body), 'returning') = 0 then
         return 'execute';
       when v_word in ('call', 'do', 'vacuum', 'create', 'drop', 'alter', 'analyze', 'refresh', 'reindex') then
         return 'raw';
@@ -1347,17 +1384,20 @@ declare
   v_request record;
   v_status async.finish_status_t := in_status;
   v_error text := in_error;
+  -- Of the intention that stands.
+  v_message text := in_error;
   v_duration interval := in_duration;
 begin
-  if in_event in ('END_OK', 'END_ERROR') then
+  if in_event in ('END_OK', 'END_ERROR', 'END_UNKNOWN') then
     for v_request in
       select r.request_id, r.status, r.error_message, r.duration
       from async.request r where r.task_id = in_id order by r.request_id
     loop
       delete from async.request r where r.request_id = v_request.request_id;
-      if async.intention_replaces(v_status, v_error, v_request.status) then
+      if async.intention_replaces(v_status, v_message, v_request.status) then
         v_status := v_request.status;
-        v_error := async.request_message(v_request.status, v_request.error_message);
+        v_message := async.request_message(v_request.status, v_request.error_message);
+        v_error := async.end_error(in_event, v_status, v_message, in_error);
         v_duration := v_request.duration;
       end if;
     end loop;
@@ -1760,11 +1800,11 @@ begin
       perform async.refuse_configuration(in_path,
         format('must be %s, and is %L',
           case in_kind when 'timeout' then 'longer than nothing' else 'at least 0' end, v_text));
-    elsif not async.is_usable_duration(v_interval) then
+    elsif not (isfinite(v_interval) and async.is_usable_duration(v_interval)) then
       perform async.refuse_configuration(in_path, format('%L reaches beyond the end of time', v_text));
     end if;
   elsif in_kind = 'name' then
-    if btrim(v_text) = '' then
+    if btrim(v_text, E' \t\n\r\f\x0b') = '' then
       perform async.refuse_configuration(in_path, 'must not be empty');
     end if;
   elsif in_kind = 'connection string' then
@@ -1777,7 +1817,7 @@ begin
   elsif in_kind = 'routines' then
     if exists (
       select from jsonb_array_elements(in_value) r
-      where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}') = '')
+      where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}', E' \t\n\r\f\x0b') = '')
     then
       perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
     end if;
@@ -1805,7 +1845,7 @@ begin
     select s.key, s.value, k.out_kind as kind
     from jsonb_each(in_object) s
     left join async.configuration_keys() k on k.out_section = in_section and k.out_key = s.key
-    order by s.key
+    order by s.key collate "C"
   loop
     if v_setting.kind is null then
       perform async.refuse_configuration(in_path || '.' || v_setting.key, 'is no setting');
@@ -1905,7 +1945,8 @@ begin
       if v_entry.retired then
         perform async.refuse_configuration(v_entry.path || '.retired', 'the server itself cannot be retired');
       end if;
-      v_control := async.merge_self_setting(v_control, 'self_concurrency', v_entry.path || '.max_workers',
+      v_control := async.merge_self_setting(v_control, 'self_concurrency',
+        v_entry.path || case when v_entry.max_workers is null then '.max_concurrency' else '.max_workers' end,
         'positive int', to_jsonb(coalesce(v_entry.max_workers, v_entry.max_concurrency)));
       v_control := async.merge_self_setting(v_control, 'self_connection_string', v_entry.path || '.connection_string',
         'connection string', to_jsonb(v_entry.connection_string));
@@ -2077,7 +2118,7 @@ begin
   select k.key into v_key
   from jsonb_object_keys(in_configuration) as k(key)
   where k.key not in ('control', 'targets', 'concurrency_pools')
-  order by k.key
+  order by k.key collate "C"
   limit 1;
   if v_key is not null then
     perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
@@ -2092,10 +2133,12 @@ begin
   select coalesce(v_control ->> 'self_target', c.self_target) into v_self from async.control c;
   if v_targets is not null then
     perform async.check_entries('targets', 'target', v_targets);
-    v_control := async.check_targets(v_targets, v_control, v_self);
   end if;
   if v_pools is not null then
     perform async.check_entries('concurrency_pools', 'concurrency_pool', v_pools);
+  end if;
+  if v_targets is not null then
+    v_control := async.check_targets(v_targets, v_control, v_self);
   end if;
 
   perform async.apply_control(v_control);
@@ -4462,18 +4505,17 @@ declare
 begin
   select
     array_agg(s.slot), array_agg(s.task_id), array_agg(s.run),
-    array_agg(case s.outcome when 'ok' then 'END_OK' else 'END_ERROR' end::async.task_event_t),
+    array_agg(s.event),
     array_agg(s.intention),
-    array_agg(case
-      when s.intention is null then s.error
-      -- Nobody confirmed the cancel: it may have come too late.
-      when s.intention = 'CANCELED' and s.outcome = 'lost' then concat_ws(E'\n', s.intention_error, s.error)
-      else s.intention_error
-    end),
+    array_agg(async.end_error(s.event, s.intention, s.intention_error, s.error)),
     array_agg(s.intention_duration)
   into v_slots, v_ids, v_runs, v_events, v_statuses, v_errors, v_durations
   from (
-    select * from pg_temp.leader_slot i
+    select i.*,
+      case i.outcome
+        when 'ok' then 'END_OK' when 'lost' then 'END_UNKNOWN' else 'END_ERROR'
+      end::async.task_event_t as event
+    from pg_temp.leader_slot i
     where i.state = 'ended' and i.retry_at <= in_now
     order by i.since, i.slot
   ) s;
@@ -4572,7 +4614,7 @@ begin
     limit 500
   loop
     v_status := null;
-    v_error := c_unknown;
+    v_error := null;
     v_duration := null;
     v_seen := '{}';
     for v_request in select r.* from async.request r where r.task_id = v_orphan.task_id order by r.request_id loop
@@ -4583,10 +4625,6 @@ begin
         v_duration := v_request.duration;
       end if;
     end loop;
-    -- Nobody confirmed the cancel: it may have come too late.
-    if v_status = 'CANCELED' then
-      v_error := concat_ws(E'\n', v_error, c_unknown);
-    end if;
     if v_orphan.recorded then
       update async.task t set tracked = false
       where t.task_id = v_orphan.task_id and t.processed is not null and t.tracked;
@@ -4594,8 +4632,8 @@ begin
     else
       select a.outcome, a.error into v_applied
       from async.apply_events(
-        in_now, array[v_orphan.task_id], array[v_orphan.run], array['END_ERROR'::async.task_event_t],
-        array[v_status], array[v_error], array[v_duration], null) a;
+        in_now, array[v_orphan.task_id], array[v_orphan.run], array['END_UNKNOWN'::async.task_event_t],
+        array[v_status], array[async.end_error('END_UNKNOWN', v_status, v_error, c_unknown)], array[v_duration], null) a;
       continue when async.park(v_orphan.task_id, v_applied.outcome, v_applied.error, in_now);
     end if;
     delete from async.request r where r.request_id = any (v_seen);

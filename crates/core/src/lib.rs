@@ -15,29 +15,98 @@
 //! | how a query has to be sent | [`classify`] |
 //! | what may be configured | [`Configuration`], [`Document`], and [`Settings`] for the orchestrator |
 //!
-//! With the feature `serde`, public values serialize, and `Document::from_json` reads what
-//! `configure` takes.
+//! With the feature `serde`, public values serialize and deserialize. A [`Document`] is written as
+//! what `configure` takes and read by `Document::from_json`, with all checks; a [`Configuration`] is
+//! written as the document that makes it, and is read through the same checks.
+//!
+//! # Driving it
+//!
+//! An [`Orchestrator`] waits for nothing and calls nobody. Whoever drives it keeps this contract:
+//!
+//! - After each [`Orchestrator::handle`] it takes all commands: [`Orchestrator::poll_command`] until
+//!   there is none.
+//! - Commands for the store ([`Command::is_for_store`]) are carried out in their order, through the
+//!   one session that holds the lead; consecutive ones may share a transaction. The others may be
+//!   carried out at any time, at once best.
+//! - Each is answered with the [`Input`] that its documentation names, once it is done: after the
+//!   commit, not before. What needs no answer gets none.
+//! - [`Command::SleepUntil`] says when to come back with [`Input::Tick`]; a later one replaces it.
+//!   Anything else that happens may come at any time.
+//! - The times that it is told never go back.
+//!
+//! A whole round with one task, in which the table is a single [`Row`] and the target says `Ok`:
 //!
 //! ```
+//! use std::collections::VecDeque;
+//!
 //! use pgasync_core::*;
 //!
 //! let target = TargetName::new("sales")?;
+//! let mut settings = Settings::default();
+//! settings.targets.insert(target.clone(), TargetSettings { max_concurrency: 2, default_timeout: None });
 //! let lane = Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run };
-//! let now = Timestamp::from_micros(0);
-//! let mut orchestrator = Orchestrator::new(Settings::default(), 1);
-//! let elected = Input::Elected {
+//! let turn = Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
+//! let now = Timestamp::from_micros(1_000_000);
+//!
+//! let mut table = Row::default(); // It waits.
+//! let mut round = vec![];
+//! let mut orchestrator = Orchestrator::new(settings, 42);
+//! let mut inputs = VecDeque::from([Input::Elected {
 //!     epoch: Epoch(1),
 //!     at_once: true,
 //!     fence: vec![],
 //!     inherited: vec![],
 //!     lanes: vec![lane.clone()],
-//! };
-//! orchestrator.handle(elected, now);
-//! orchestrator.handle(Input::StartupDone, now);
-//!
-//! // It wants to see who waits.
-//! let mut commands = std::iter::from_fn(|| orchestrator.poll_command());
-//! assert!(commands.any(|command| matches!(command, Command::Refill { lane: of, .. } if of == lane)));
+//! }]);
+//! while let Some(input) = inputs.pop_front() {
+//!     orchestrator.handle(input, now);
+//!     while let Some(command) = orchestrator.poll_command() {
+//!         let answer = match command {
+//!             // The store, in this order.
+//!             Command::RunStartup => Some(Input::StartupDone),
+//!             Command::Refill { lane, .. } => {
+//!                 let (run, terms, text_bytes) = (Run(table.run), Terms::default(), 8);
+//!                 let head = Head { turn, run, terms, times_up: table.times_up, text_bytes };
+//!                 let waits = table.state() == RowState::Ready;
+//!                 Some(Input::Refilled { lane, heads: if waits { vec![head] } else { vec![] }, more: false })
+//!             }
+//!             Command::Sweep { .. } => Some(Input::Swept { overdue: vec![], promoted: vec![], next: None }),
+//!             Command::Claim { task, row } => {
+//!                 round.push("Claim");
+//!                 table = row;
+//!                 Some(Input::Claimed { task, run: Run(table.run), claimed: true })
+//!             }
+//!             Command::Register { session } => Some(Input::Registered { session }),
+//!             Command::Mark { task, run, session } => {
+//!                 round.push("Mark");
+//!                 Some(Input::Marked { task, run, session })
+//!             }
+//!             Command::ReadRequests { serial } => {
+//!                 round.push("ReadRequests");
+//!                 Some(Input::Requests { serial, asked: vec![], last: true })
+//!             }
+//!             Command::Record { task, run, row, .. } => {
+//!                 round.push("Record");
+//!                 table = row;
+//!                 Some(Input::Recorded { task, run, found: Found::Row(table.clone()) })
+//!             }
+//!             // The target.
+//!             Command::Connect { session, .. } => Some(Input::Connected { session }),
+//!             Command::Launch { task, run, session } => {
+//!                 round.push("Launch");
+//!                 inputs.push_back(Input::Sent { task, run });
+//!                 Some(Input::QueryEnded { session, task, run, outcome: Outcome::Ok })
+//!             }
+//!             // The clock: here nothing else happens any more.
+//!             Command::SleepUntil(_) => None,
+//!             other => unreachable!("nobody asks for {other:?} here"),
+//!         };
+//!         inputs.extend(answer);
+//!     }
+//! }
+//! let begins = round.iter().position(|step| *step == "Claim").unwrap_or(0);
+//! assert_eq!(round[begins..], ["Claim", "Mark", "Launch", "ReadRequests", "Record"]);
+//! assert_eq!(table.finish_status, Some(FinishStatus::Finished));
 //! # Ok::<(), BadName>(())
 //! ```
 //!
@@ -61,11 +130,11 @@ mod simulation;
 mod task;
 mod time;
 
+pub use config::control::Control;
 pub use config::document::{ControlEntry, Document, PoolEntry, TargetEntry};
 pub use config::interval::parse_interval;
-pub use config::{
-    Configuration, Control, PoolConfiguration, Problem, Refused, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration,
-};
+pub use config::refused::{Problem, Refused};
+pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration};
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
 pub use orchestrator::Orchestrator;
 pub use orchestrator::command::Command;

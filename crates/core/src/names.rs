@@ -52,7 +52,13 @@ impl Run {
 }
 
 /// A name that was refused.
+///
+/// ```
+/// use pgasync_core::{BadName, TargetName};
+/// assert_eq!(TargetName::new(" \t"), Err(BadName::Empty));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum BadName {
     /// Nothing, or nothing but blanks.
     #[error("a name is empty; give it at least one character that is not a blank")]
@@ -79,7 +85,7 @@ macro_rules! name {
             /// [`BadName`] when it is blank or holds a zero byte.
             pub fn new(name: impl AsRef<str>) -> Result<Self, BadName> {
                 let name = name.as_ref();
-                if name.trim().is_empty() {
+                if name.chars().all(|c| c.is_ascii_whitespace() || c == '\x0b') {
                     return Err(BadName::Empty);
                 }
                 if name.contains('\0') {

@@ -12,7 +12,7 @@ fn apply(configuration: &mut Configuration, document: &Value) -> Result<(), Refu
 
 fn refused(document: &Value) -> String {
     let mut configuration = Configuration::default();
-    apply(&mut configuration, &json!({"targets": [{"target": "a", "connection_string": "x"}]})).unwrap();
+    apply(&mut configuration, &json!({"targets": [{"target": "a", "connection_string": "dbname=x"}]})).unwrap();
     let before = configuration.clone();
     let refused = apply(&mut configuration, document).unwrap_err();
     assert_eq!(configuration, before, "a refused document changes nothing");
@@ -22,7 +22,17 @@ fn refused(document: &Value) -> String {
 #[test]
 fn defaults_are_the_documented_ones() {
     let fresh = Configuration::default();
+    assert!(fresh.control.enabled && !fresh.control.paused && !fresh.control.debug_log);
     assert_eq!(fresh.control.workers, 20);
+    assert_eq!(fresh.control.busy_sleep, Span::millis(10));
+    assert_eq!(fresh.control.heavy_maintenance_sleep, Span::seconds(86_400));
+    assert_eq!(fresh.control.light_maintenance_sleep, Span::seconds(300));
+    assert_eq!(fresh.control.default_timeout, Span::seconds(3_600));
+    assert_eq!(fresh.control.target_patience, Span::seconds(60));
+    assert_eq!(fresh.control.takeover_grace, Span::seconds(10));
+    assert_eq!(fresh.control.default_concurrency_pool_workers, 4);
+    assert_eq!(fresh.control.advisory_mutex_id, 0);
+    assert_eq!(fresh.control.startup_routines, None);
     assert_eq!(fresh.control.idle_sleep, Span::seconds(1));
     assert_eq!(fresh.control.task_keep_duration, Span::seconds(30 * 86_400));
     assert_eq!(fresh.targets["async.self"].max_concurrency, 4);
@@ -64,7 +74,7 @@ fn every_setting_is_taken() {
         "enabled": false, "workers": 7, "idle_sleep": 0.3, "busy_sleep": 0.02, "default_timeout": "3 hours",
         "heavy_maintenance_sleep": "2 days", "light_maintenance_sleep": "3 minutes", "task_keep_duration": "4 days",
         "advisory_mutex_id": 5, "self_concurrency": 3, "paused": true, "default_concurrency_pool_workers": 6,
-        "debug_log": true, "target_patience": "9 minutes", "takeover_grace": "8 seconds",
+        "startup_routines": ["a()"], "loop_routines": [], "debug_log": true, "target_patience": "9 minutes", "takeover_grace": "8 seconds",
     }});
     apply(&mut configuration, &document).unwrap();
     let read = serde_json::to_value(&configuration.control).unwrap();
@@ -102,6 +112,42 @@ fn every_refusal_names_its_path() {
             "concurrency_pools[0].max_workers: this is required",
         ),
         (json!({"concurrency_pools": [{"max_workers": 1}]}), "concurrency_pools[0].concurrency_pool: this is required"),
+        (json!({"control": {"workers": 2_147_483_648_i64}}), "control.workers: this should be a whole number from 1"),
+        (json!({"control": {"advisory_mutex_id": 2_147_483_648_i64}}), "control.advisory_mutex_id: this should be"),
+        (json!({"control": {"advisory_mutex_id": -2_147_483_649_i64}}), "control.advisory_mutex_id: this should be"),
+        (
+            json!({"control": {"default_concurrency_pool_workers": 3_000_000_000_i64}}),
+            "control.default_concurrency_pool_",
+        ),
+        (json!({"control": {"idle_sleep": 86_400.000_001}}), "control.idle_sleep: this should be a number of seconds"),
+        (json!({"control": {"busy_sleep": 86_401}}), "control.busy_sleep: this should be a number of seconds from 0"),
+        (json!({"control": {"takeover_grace": "10001 years"}}), "control.takeover_grace: this should be a length"),
+        (json!({"control": {"self_target": "\t"}}), "control.self_target: this should be a name"),
+        (json!({"control": {"self_target": "a"}}), "control.self_target: \"a\" is another target's name"),
+        (
+            json!({"control": {"self_connection_string": "password=****"}}),
+            "control.self_connection_string: this should",
+        ),
+        (json!({"control": {"startup_routines": "a()"}}), "control.startup_routines: this should be an array of texts"),
+        (
+            json!({"control": {"loop_routines": ["a()", " "]}}),
+            "control.loop_routines: this should be an array of texts",
+        ),
+        (json!({"control": {"control_id": 1}}), "control.control_id: there is no such setting"),
+        (
+            json!({"targets": [{"target": "a", "max_workers": 4_294_967_295_i64}]}),
+            "targets[0].max_workers: this should be",
+        ),
+        (
+            json!({"targets": [{"target": "a", "connection_string": "a b"}]}),
+            "targets[0].connection_string: this should",
+        ),
+        (json!({"targets": [{"target": "async.self", "retired": true}]}), "targets[0].retired: the server itself"),
+        (json!({"targets": [{"target": "async.self", "max_workers": 0}]}), "targets[0].max_workers: this should be a"),
+        (
+            json!({"control": {"self_concurrency": 3}, "targets": [{"target": "async.self", "max_concurrency": 5}]}),
+            "targets[0].max_concurrency: this differs from control.self_concurrency",
+        ),
         (json!({"concurrency_pools": [7]}), "concurrency_pools[0]: this should be an object"),
     ] {
         let said = refused(&document);
@@ -113,7 +159,8 @@ fn every_refusal_names_its_path() {
 fn rows_can_be_put_back() {
     let mut configuration = Configuration::default();
     let document = json!({
-        "control": {"workers": 3, "pid": 77, "running_since": "2030-01-01", "version": "1", "startup_routines": []},
+        "control": {"workers": 3, "pid": 77, "running_since": "2030-01-01", "version": "1", "startup_routines": [],
+            "last_light_maintenance": null},
         "targets": [
             {"target": "async.self", "max_concurrency": 4, "connection_string": "host=localhost",
              "asynchronous_finish": false, "default_timeout": null, "concurrency_track_yielded": false},
@@ -122,6 +169,105 @@ fn rows_can_be_put_back() {
     });
     apply(&mut configuration, &document).unwrap();
     assert!(configuration.pools["p"].retired);
+}
+
+#[test]
+fn the_greatest_values_are_taken() {
+    let mut configuration = Configuration::default();
+    let most = i64::from(i32::MAX);
+    let document = json!({
+        "control": {
+            "workers": most, "idle_sleep": 86_400, "busy_sleep": 0.000_01, "advisory_mutex_id": i32::MIN,
+            "task_keep_duration": "10000 years", "light_maintenance_sleep": "2 weeks", "takeover_grace": "0",
+        },
+        "targets": [{"target": "a", "connection_string": "", "max_workers": most, "default_timeout": "P1D"}],
+        "concurrency_pools": [{"concurrency_pool": "p", "max_workers": 0}],
+    });
+    apply(&mut configuration, &document).unwrap();
+    assert_eq!(i64::from(configuration.control.workers), most);
+    assert_eq!(configuration.control.idle_sleep, Span::seconds(86_400));
+    assert_eq!(configuration.control.busy_sleep, Span::micros(10));
+    assert_eq!(configuration.control.light_maintenance_sleep, Span::seconds(14 * 86_400));
+    assert_eq!(configuration.control.advisory_mutex_id, i32::MIN);
+    assert_eq!(configuration.targets["a"].default_timeout, Some(Span::seconds(86_400)));
+    assert_eq!(i64::from(configuration.targets["a"].max_concurrency), most);
+}
+
+#[test]
+fn the_entry_of_the_server_itself_is_control_too() {
+    let mut configuration = Configuration::default();
+    let document = json!({"targets": [{"target": "async.self", "max_workers": 7, "connection_string": "port=1"}]});
+    apply(&mut configuration, &document).unwrap();
+    assert_eq!(configuration.control.self_concurrency, 7);
+    assert_eq!(configuration.control.self_connection_string, "port=1");
+    assert_eq!(configuration.targets["async.self"].max_concurrency, 7);
+}
+
+#[test]
+fn a_new_name_of_the_server_itself_is_a_new_target() {
+    let mut configuration = Configuration::default();
+    apply(&mut configuration, &json!({"control": {"self_target": "me"}})).unwrap();
+    assert!(configuration.targets["async.self"].retired && !configuration.targets["me"].retired);
+    // Who lists the old name wants it as a target like others.
+    let mut configuration = Configuration::default();
+    let document = json!({"control": {"self_target": "me"}, "targets": [{"target": "async.self"}]});
+    apply(&mut configuration, &document).unwrap();
+    assert!(!configuration.targets["async.self"].retired && !configuration.targets["me"].retired);
+}
+
+fn some_configuration() -> Configuration {
+    let mut configuration = Configuration::default();
+    let document = json!({
+        "control": {"self_target": "me", "idle_sleep": 0.000_001, "task_keep_duration": "1.5 days", "workers": 3,
+            "loop_routines": ["f()"]},
+        "targets": [{"target": "a", "connection_string": "dbname=a", "default_timeout": "00:00:00.000001"},
+            {"target": "b", "connection_string": "", "retired": true}],
+        "concurrency_pools": [{"concurrency_pool": "p", "max_workers": 2, "retired": true}],
+    });
+    apply(&mut configuration, &document).unwrap();
+    configuration
+}
+
+#[test]
+fn configurations_and_documents_go_to_json_and_back() {
+    let configuration = some_configuration();
+    let json = serde_json::to_value(&configuration).unwrap();
+    assert_eq!(serde_json::from_value::<Configuration>(json.clone()).unwrap(), configuration);
+    let document = configuration.document();
+    assert_eq!(Document::from_json(&json).unwrap(), document, "what is written is what configure takes");
+    assert_eq!(serde_json::from_value::<Document>(json).unwrap(), document);
+    let partial = Document::from_json(&json!({"control": {"takeover_grace": "1.5 s"}})).unwrap();
+    let json = serde_json::to_value(&partial).unwrap();
+    assert_eq!(json, json!({"control": {"takeover_grace": "1500000 microseconds"}}));
+    assert_eq!(serde_json::from_value::<Document>(json).unwrap(), partial);
+}
+
+#[test]
+fn no_configuration_comes_from_json_that_configure_would_refuse() {
+    for (pointer, value) in [
+        ("/control/workers", json!(0)),
+        ("/control/self_target", json!(" ")),
+        ("/control/default_timeout", json!("-1 s")),
+        ("/control/idle_sleep", json!(90_000)),
+        ("/targets/0/max_concurrency", json!(-1)),
+        ("/targets/0/target", json!("\t")),
+        ("/targets/3/retired", json!(true)),
+        ("/concurrency_pools/0/max_workers", json!(5_000_000_000_i64)),
+    ] {
+        let mut json = serde_json::to_value(some_configuration()).unwrap();
+        *json.pointer_mut(pointer).unwrap() = value;
+        assert!(serde_json::from_value::<Configuration>(json).is_err(), "{pointer}");
+    }
+}
+
+#[test]
+fn refusals_go_to_json_and_back() {
+    let documents = [json!([]), json!({"x": 1}), json!({"control": {"workers": 0}}), json!({"targets": [{}]})];
+    for document in documents {
+        let refused = apply(&mut Configuration::default(), &document).unwrap_err();
+        let json = serde_json::to_value(&refused).unwrap();
+        assert_eq!(serde_json::from_value::<Refused>(json).unwrap(), refused);
+    }
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -9,7 +9,8 @@ create type async.task_event_t as enum (
   'WITHDRAW',     -- the offer is taken back
   'TAKE',         -- a client pulled it
   'END_OK',       -- its query ended well
-  'END_ERROR',    -- its query failed, or its outcome is unknown
+  'END_ERROR',    -- its query failed
+  'END_UNKNOWN',  -- its query may have committed: nobody heard how it ended
   'UNREACHABLE',  -- its time is up and its session cannot be reached: the slot stays taken
   'REQUEST',      -- finish, cancel, defer or pause while no query of it runs
   'DEADLINE',     -- its time is up while no query of it runs

@@ -77,6 +77,7 @@ pub(crate) const SERVER: Part = Part {
         "20_decide/18_due_tasks",
         "20_decide/19_deferred_tasks",
         "20_decide/20_merge_intention",
+        "20_decide/25_end_error",
         "20_decide/30_discover_lanes",
         "20_decide/40_plan_claims",
         "20_decide/50_scan_statements",

@@ -1,51 +1,183 @@
 //! Lengths of time as Postgres writes and reads them.
 
+#[cfg(feature = "serde")]
+use std::fmt;
+
 use crate::time::Span;
 
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
 /// Reads an interval in the forms that Postgres prints and people write: `1 hour`, `2 days
-/// 03:00:00`, `00:05:00.5`, `1.5 h`, `infinity` apart. A month is 30 days and a year 365.25, as in
-/// `extract(epoch from ...)`.
+/// 03:00:00`, `00:05:00.5`, `1.5 h`, `P1DT2H`; `infinity` apart. A month is 30 days and a year
+/// 365.25, as in `extract(epoch from ...)`.
 ///
 /// ```
 /// use pgasync_core::{Span, parse_interval};
 /// assert_eq!(parse_interval("24 hours"), Some(Span::seconds(86_400)));
 /// assert_eq!(parse_interval("1 day 00:00:01.5"), Some(Span::millis(86_401_500)));
+/// assert_eq!(parse_interval("P1D"), Some(Span::seconds(86_400)));
 /// assert_eq!(parse_interval("soon"), None);
 /// ```
 #[must_use]
 pub fn parse_interval(text: &str) -> Option<Span> {
-    let text = text.trim().trim_start_matches('@').to_ascii_lowercase();
-    let (text, sign) = text.strip_suffix(" ago").map_or((text.as_str(), 1), |rest| (rest, -1));
-    let mut total = Span::ZERO;
-    let mut words = text.split_whitespace();
-    let mut any = false;
-    while let Some(word) = words.next() {
-        any = true;
-        let span = if word.contains(':') {
-            clock(word)?
-        } else {
-            let split = word.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(word.len());
-            let (number, unit) = word.split_at(split);
-            let unit = if unit.is_empty() { words.next().unwrap_or("s") } else { unit };
-            scaled(number, unit_micros(unit)?)?
-        };
-        total = total + span;
-    }
-    any.then(|| total.times(sign))
+    Interval::read(text)?.span()
 }
 
-fn unit_micros(unit: &str) -> Option<i64> {
-    const SECOND: i64 = 1_000_000;
+/// An interval as Postgres keeps one: each part has a sign of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Interval {
+    months: i64,
+    days: i64,
+    micros: i64,
+}
+
+/// A unit, as so many of what an interval keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Micros(i64),
+    Days(i64),
+    Months(i64),
+}
+
+impl Interval {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+        if let Some(rest) = text.strip_prefix('P') {
+            return iso(rest);
+        }
+        let lower = text.trim_start_matches('@').to_ascii_lowercase();
+        let (text, sign) = lower.strip_suffix(" ago").map_or((lower.as_str(), 1), |rest| (rest, -1));
+        let mut total = Self::default();
+        let mut seen = Vec::new();
+        let mut words = text.split_whitespace().peekable();
+        while let Some(word) = words.next() {
+            if word.contains(':') {
+                mark(&mut seen, &["h", "m", "s"])?;
+                total.micros = total.micros.checked_add(clock(word)?.as_micros())?;
+                continue;
+            }
+            let split = word.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(word.len());
+            let (number, unit) = word.split_at(split);
+            let unit = match (unit, words.peek()) {
+                // Days, with the time of the day behind them.
+                ("", Some(next)) if next.contains(':') => "d",
+                ("", _) => words.next().unwrap_or("s"),
+                (unit, _) => unit,
+            };
+            let (name, unit) = unit_of(unit)?;
+            mark(&mut seen, &[name])?;
+            total.add(number, unit)?;
+        }
+        (!seen.is_empty()).then(|| total.times(sign)).flatten()
+    }
+
+    /// As `extract(epoch from ...)`.
+    pub(super) fn span(self) -> Option<Span> {
+        let years = (self.months / 12).checked_mul(31_557_600 * SECOND)?;
+        let months = (self.months % 12).checked_mul(30 * DAY)?;
+        let days = self.days.checked_mul(DAY)?;
+        Some(Span::micros(years.checked_add(months)?.checked_add(days)?.checked_add(self.micros)?))
+    }
+
+    /// As intervals are compared: a month is 30 days, a year twelve of those.
+    #[cfg(feature = "serde")]
+    pub(super) fn ordinal(self) -> i128 {
+        (i128::from(self.months) * 30 + i128::from(self.days)) * i128::from(DAY) + i128::from(self.micros)
+    }
+
+    fn times(self, sign: i64) -> Option<Self> {
+        let Self { months, days, micros } = self;
+        Some(Self {
+            months: months.checked_mul(sign)?,
+            days: days.checked_mul(sign)?,
+            micros: micros.checked_mul(sign)?,
+        })
+    }
+
+    /// Adds a decimal number of units; the fraction of a unit goes to the smaller ones.
+    fn add(&mut self, number: &str, unit: Unit) -> Option<()> {
+        match unit {
+            Unit::Micros(unit) => self.micros = self.micros.checked_add(scaled(number, unit)?.as_micros())?,
+            Unit::Days(unit) => {
+                let micros = scaled(number, unit.checked_mul(DAY)?)?.as_micros();
+                self.days = self.days.checked_add(micros / DAY)?;
+                self.micros = self.micros.checked_add(micros % DAY)?;
+            }
+            // A year has whole months, a month 30 days.
+            Unit::Months(1) => {
+                let micros = scaled(number, 30 * DAY)?.as_micros();
+                self.months = self.months.checked_add(micros / (30 * DAY))?;
+                self.days = self.days.checked_add(micros % (30 * DAY) / DAY)?;
+                self.micros = self.micros.checked_add(micros % DAY)?;
+            }
+            Unit::Months(unit) => {
+                let millionths = scaled(number, unit.checked_mul(SECOND)?)?.as_micros();
+                let half = if millionths < 0 { -SECOND / 2 } else { SECOND / 2 };
+                self.months = self.months.checked_add(millionths.checked_add(half)? / SECOND)?;
+            }
+        }
+        Some(())
+    }
+}
+
+fn mark(seen: &mut Vec<&'static str>, names: &[&'static str]) -> Option<()> {
+    if names.iter().any(|name| seen.contains(name)) {
+        return None;
+    }
+    seen.extend(names);
+    Some(())
+}
+
+/// What stands behind the P of ISO 8601's form with designators: `1Y2M3DT4H5M6S`.
+fn iso(text: &str) -> Option<Interval> {
+    let mut total = Interval::default();
+    let mut seen = Vec::new();
+    let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
+    if date.is_empty() && time.is_none_or(str::is_empty) {
+        return None;
+    }
+    for (part, in_time) in [(Some(date), false), (time, true)] {
+        let mut rest = part.unwrap_or_default();
+        while !rest.is_empty() {
+            let (number, after) = rest.split_at(rest.find(|c: char| c.is_ascii_alphabetic())?);
+            let (letter, after) = after.split_at(1);
+            let (name, unit) = match (letter, in_time) {
+                ("Y", false) => ("y", Unit::Months(12)),
+                ("M", false) => ("mon", Unit::Months(1)),
+                ("W", false) => ("w", Unit::Days(7)),
+                ("D", false) => ("d", Unit::Days(1)),
+                ("H", true) => ("h", Unit::Micros(3_600 * SECOND)),
+                ("M", true) => ("m", Unit::Micros(60 * SECOND)),
+                ("S", true) => ("s", Unit::Micros(SECOND)),
+                _ => return None,
+            };
+            mark(&mut seen, &[name])?;
+            total.add(number, unit)?;
+            rest = after;
+        }
+    }
+    Some(total)
+}
+
+fn unit_of(unit: &str) -> Option<(&'static str, Unit)> {
     Some(match unit {
-        "us" | "usec" | "usecs" | "microsecond" | "microseconds" => 1,
-        "ms" | "msec" | "msecs" | "millisecond" | "milliseconds" => 1_000,
-        "s" | "sec" | "secs" | "second" | "seconds" => SECOND,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60 * SECOND,
-        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600 * SECOND,
-        "d" | "day" | "days" => 86_400 * SECOND,
-        "w" | "week" | "weeks" => 7 * 86_400 * SECOND,
-        "mon" | "mons" | "month" | "months" => 30 * 86_400 * SECOND,
-        "y" | "yr" | "yrs" | "year" | "years" => 31_557_600 * SECOND,
+        "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsecon" | "microsecond" | "microseconds" => {
+            ("us", Unit::Micros(1))
+        }
+        "ms" | "msec" | "msecs" | "msecond" | "mseconds" | "millisecond" | "milliseconds" => {
+            ("ms", Unit::Micros(1_000))
+        }
+        "s" | "sec" | "secs" | "second" | "seconds" => ("s", Unit::Micros(SECOND)),
+        "m" | "min" | "mins" | "minute" | "minutes" => ("m", Unit::Micros(60 * SECOND)),
+        "h" | "hr" | "hrs" | "hour" | "hours" => ("h", Unit::Micros(3_600 * SECOND)),
+        "d" | "day" | "days" => ("d", Unit::Days(1)),
+        "w" | "week" | "weeks" => ("w", Unit::Days(7)),
+        "mon" | "mons" | "month" | "months" => ("mon", Unit::Months(1)),
+        "y" | "yr" | "yrs" | "year" | "years" => ("y", Unit::Months(12)),
+        "dec" | "decs" | "decade" | "decades" => ("dec", Unit::Months(120)),
+        "c" | "cent" | "century" | "centuries" => ("c", Unit::Months(1_200)),
+        "mil" | "mils" | "millennium" | "millennia" => ("mil", Unit::Months(12_000)),
         _ => return None,
     })
 }
@@ -53,11 +185,16 @@ fn unit_micros(unit: &str) -> Option<i64> {
 /// `[-]hours:minutes[:seconds[.fraction]]`.
 fn clock(word: &str) -> Option<Span> {
     let (digits, sign) = word.strip_prefix('-').map_or((word, 1), |rest| (rest, -1));
-    let mut parts = digits.trim_start_matches('+').split(':');
-    let hours = scaled(parts.next()?, 3_600_000_000)?;
-    let minutes = scaled(parts.next()?, 60_000_000)?;
-    let seconds = parts.next().map_or(Some(Span::ZERO), |part| scaled(part, 1_000_000))?;
-    parts.next().is_none().then(|| (hours + minutes + seconds).times(sign))
+    let mut parts = digits.strip_prefix('+').unwrap_or(digits).split(':');
+    let whole = |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then_some(());
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0"));
+    whole(hours)?;
+    whole(minutes)?;
+    let (minutes, seconds) = (scaled(minutes, SECOND)?, scaled(seconds, SECOND)?);
+    if parts.next().is_some() || minutes >= Span::seconds(60) || seconds > Span::seconds(60) || seconds < Span::ZERO {
+        return None;
+    }
+    Some((scaled(hours, 3_600 * SECOND)? + minutes.times(60) + seconds).times(sign))
 }
 
 /// A decimal number of units, exact to the microsecond.
@@ -79,6 +216,18 @@ fn scaled(number: &str, unit: i64) -> Option<Span> {
     Some(Span::micros(micros * sign))
 }
 
+/// A span as a text that Postgres and [`parse_interval`] read, exactly.
+#[cfg(feature = "serde")]
+pub(super) struct AsInterval(pub(super) Span);
+
+#[cfg(feature = "serde")]
+impl fmt::Display for AsInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        if micros % SECOND == 0 { write!(f, "{} seconds", micros / SECOND) } else { write!(f, "{micros} microseconds") }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,10 +241,19 @@ mod tests {
             ("3 days", 259_200_000),
             ("1 mon 2 days 00:00:01", 2_764_801_000),
             ("1 year", 31_557_600_000),
+            ("12 mons", 31_557_600_000),
             ("@ 5 mins ago", -300_000),
             ("0.01", 10),
             ("1.5h", 5_400_000),
             ("10 ms", 10),
+            ("2 weeks", 1_209_600_000),
+            ("1.5 weeks", 907_200_000),
+            ("1 decade", 315_576_000_000),
+            ("0.5 years", 15_552_000_000),
+            ("3 04:05:06", 273_906_000),
+            ("P1D", 86_400_000),
+            ("P1Y2M3DT4H5M6.5S", 31_557_600_000 + 63 * 86_400_000 + 14_706_500),
+            ("PT-5S", -5_000),
         ] {
             assert_eq!(parse_interval(text), Some(Span::millis(millis)), "{text}");
         }
@@ -103,10 +261,34 @@ mod tests {
 
     #[test]
     fn nonsense_is_not() {
-        for text in
-            ["", "x", "1 fortnight", "1:2:3:4", "--1 s", "1..2 s", "99999999999999999999 s", "9223372036854775807 y"]
-        {
+        for text in [
+            "",
+            "x",
+            "1 fortnight",
+            "1:2:3:4",
+            "--1 s",
+            "1..2 s",
+            "99999999999999999999 s",
+            "9223372036854775807 y",
+            "1 day 2 days",
+            "1 hour 00:05:00",
+            "00:60:00",
+            "P",
+            "PT",
+            "P1H",
+            "p1d",
+            "P1",
+            "infinity",
+        ] {
             assert_eq!(parse_interval(text), None, "{text}");
+        }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn what_is_written_is_read_again() {
+        for span in [Span::ZERO, Span::micros(1), Span::micros(-1), Span::seconds(3_600), Span::millis(1_500)] {
+            assert_eq!(parse_interval(&AsInterval(span).to_string()), Some(span));
         }
     }
 }

@@ -2,80 +2,53 @@
 //!
 //! A [`Document`] is what `configure` takes: everything in it is optional. Applying it to a
 //! [`Configuration`] checks all of it first; nothing changes when anything is refused.
-//!
-//! ```
-//! use pgasync_core::{Configuration, Document, TargetEntry};
-//! let mut configuration = Configuration::default();
-//! let sales = TargetEntry {
-//!     target: "sales".to_owned(),
-//!     connection_string: Some("dbname=sales".to_owned()),
-//!     ..TargetEntry::default()
-//! };
-//! configuration.apply(&Document { targets: Some(vec![sales]), ..Document::default() })?;
-//! assert_eq!(configuration.targets["sales"].max_concurrency, 8);
-//! let gone = Document { targets: Some(vec![]), ..Document::default() };
-//! configuration.apply(&gone)?;
-//! assert!(configuration.targets["sales"].retired);
-//! # Ok::<(), pgasync_core::Refused>(())
-//! ```
 
+mod check;
+mod connection_string;
+pub(crate) mod control;
 pub(crate) mod document;
 pub(crate) mod interval;
 #[cfg(feature = "serde")]
 mod read;
+pub(crate) mod refused;
+#[cfg(feature = "serde")]
+mod write;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::{PoolName, TargetName};
 use crate::orchestrator::settings::{Settings, TargetSettings, Tuning};
 use crate::time::Span;
+use control::Control;
 use document::{ControlEntry, Document, PoolEntry, TargetEntry};
+use refused::{Problem, Refused, refuse};
 
-/// Why a document was refused, and where in it the reason stands.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {problem}")]
-pub struct Refused {
-    /// Where, as `targets[2].max_workers`.
-    pub path: String,
-    /// What is wrong there.
-    pub problem: Problem,
-}
-
-/// What is wrong with a part of a document.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// There is no such setting.
-    #[error("there is no such setting; check its spelling")]
-    UnknownKey,
-    /// It is of another kind than it should be.
-    #[error("this should be {expected}")]
-    WrongType {
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// It has to be there.
-    #[error("this is required")]
-    Missing,
-    /// The same name was given before.
-    #[error("\"{name}\" is given twice")]
-    Duplicate {
-        /// The name.
-        name: String,
-    },
-    /// It is too small, too large, or of a kind that cannot be meant.
-    #[error("this should be {expected}")]
-    Impossible {
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// Two names of one setting are given, and they differ.
-    #[error("max_workers and max_concurrency are the same setting; give one of them")]
-    Contradiction,
-}
-
-/// The whole configuration as it stands.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+/// The whole configuration as it stands. It serializes as the [`Document`] that makes it out of a
+/// fresh one, and deserializes through every check of such a document.
+///
+/// ```
+/// use pgasync_core::{Configuration, ControlEntry, Document, TargetEntry};
+/// let mut configuration = Configuration::default();
+/// let sales = TargetEntry {
+///     target: "sales".to_owned(),
+///     connection_string: Some("dbname=sales".to_owned()),
+///     ..TargetEntry::default()
+/// };
+/// configuration.apply(&Document { targets: Some(vec![sales]), ..Document::default() })?;
+/// assert_eq!(configuration.targets["sales"].max_concurrency, 8);
+///
+/// // Nothing changes when anything is refused.
+/// let none = ControlEntry { workers: Some(0), ..ControlEntry::default() };
+/// let refused = configuration.apply(&Document { control: Some(none), ..Document::default() });
+/// assert_eq!(refused.unwrap_err().path, "control.workers");
+///
+/// // A list is whole: what it leaves out is retired.
+/// configuration.apply(&Document { targets: Some(vec![]), ..Document::default() })?;
+/// assert!(configuration.targets["sales"].retired);
+/// # Ok::<(), pgasync_core::Refused>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
     /// What concerns all of it.
     pub control: Control,
@@ -85,58 +58,8 @@ pub struct Configuration {
     pub pools: BTreeMap<String, PoolConfiguration>,
 }
 
-/// The settings of `control` that somebody sets; its other columns report and are never set.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[expect(missing_docs, reason = "each is the column of the same name")]
-pub struct Control {
-    pub enabled: bool,
-    pub workers: u32,
-    pub idle_sleep: Span,
-    pub busy_sleep: Span,
-    pub heavy_maintenance_sleep: Span,
-    pub light_maintenance_sleep: Span,
-    pub task_keep_duration: Span,
-    pub default_timeout: Span,
-    pub advisory_mutex_id: i32,
-    pub self_target: String,
-    pub self_connection_string: String,
-    pub self_concurrency: u32,
-    pub paused: bool,
-    pub default_concurrency_pool_workers: u32,
-    pub debug_log: bool,
-    pub target_patience: Span,
-    pub takeover_grace: Span,
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        const DAY: Span = Span::seconds(86_400);
-        Self {
-            enabled: true,
-            workers: 20,
-            idle_sleep: Span::seconds(1),
-            busy_sleep: Span::millis(10),
-            heavy_maintenance_sleep: DAY,
-            light_maintenance_sleep: Span::seconds(300),
-            task_keep_duration: DAY.times(30),
-            default_timeout: Span::seconds(3_600),
-            advisory_mutex_id: 0,
-            self_target: "async.self".to_owned(),
-            self_connection_string: "host=localhost".to_owned(),
-            self_concurrency: 4,
-            paused: false,
-            default_concurrency_pool_workers: 4,
-            debug_log: false,
-            target_patience: Span::seconds(60),
-            takeover_grace: Span::seconds(10),
-        }
-    }
-}
-
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TargetConfiguration {
     /// The size of its pool; also `max_workers`.
     pub max_concurrency: u32,
@@ -159,7 +82,6 @@ pub const TARGET_CONCURRENCY_DEFAULT: u32 = 8;
 
 /// One pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PoolConfiguration {
     /// How many tasks at once.
     pub max_workers: u32,
@@ -169,13 +91,18 @@ pub struct PoolConfiguration {
 
 impl Default for Configuration {
     fn default() -> Self {
-        let mut fresh = Self { control: Control::default(), targets: BTreeMap::new(), pools: BTreeMap::new() };
-        fresh.place_self(None);
+        let mut fresh = Self::empty();
+        fresh.place_self();
         fresh
     }
 }
 
 impl Configuration {
+    /// Without any target, the server itself included.
+    fn empty() -> Self {
+        Self { control: Control::default(), targets: BTreeMap::new(), pools: BTreeMap::new() }
+    }
+
     /// Takes in a document, all of it or nothing.
     ///
     /// Targets and pools that a given list leaves out are retired; a list that is not given, and
@@ -184,20 +111,68 @@ impl Configuration {
     /// # Errors
     /// [`Refused`] names the first thing that cannot be meant.
     pub fn apply(&mut self, document: &Document) -> Result<(), Refused> {
+        let mut control = document.control.clone().unwrap_or_default();
+        control.check()?;
+        let targets = document.targets.as_deref();
+        let pools = document.concurrency_pools.as_deref();
+        check_targets(targets.unwrap_or_default())?;
+        check_pools(pools.unwrap_or_default())?;
+
         let mut next = self.clone();
-        if let Some(control) = &document.control {
-            next.control.apply(control)?;
+        let self_target = control.self_target.as_ref().unwrap_or(&self.control.self_target).clone();
+        for (at, entry) in targets.unwrap_or_default().iter().enumerate() {
+            self.meet_target(entry, &format!("targets[{at}]"), &self_target, &mut control)?;
         }
-        let old_self = (next.control.self_target != self.control.self_target).then(|| self.control.self_target.clone());
-        if let Some(targets) = &document.targets {
-            next.apply_targets(targets)?;
+        next.apply_control(&control)?;
+        if let Some(targets) = targets {
+            next.apply_targets(targets);
         }
-        if let Some(pools) = &document.concurrency_pools {
+        if let Some(pools) = pools {
             next.apply_pools(pools)?;
         }
-        next.place_self(old_self);
         *self = next;
         Ok(())
+    }
+
+    /// The document that makes this out of a fresh configuration.
+    ///
+    /// ```
+    /// use pgasync_core::{Configuration, Document, PoolEntry};
+    /// let mut configuration = Configuration::default();
+    /// let pool = PoolEntry { concurrency_pool: "p".to_owned(), max_workers: Some(2), retired: Some(true) };
+    /// configuration.apply(&Document { concurrency_pools: Some(vec![pool]), ..Document::default() })?;
+    /// let mut other = Configuration::default();
+    /// other.apply(&configuration.document())?;
+    /// assert_eq!(other, configuration);
+    /// # Ok::<(), pgasync_core::Refused>(())
+    /// ```
+    #[must_use]
+    pub fn document(&self) -> Document {
+        let target = |(name, target): (&String, &TargetConfiguration)| {
+            // Of the server itself control says the rest.
+            let is_self = *name == self.control.self_target;
+            TargetEntry {
+                target: name.clone(),
+                max_workers: None,
+                max_concurrency: (!is_self).then_some(i64::from(target.max_concurrency)),
+                connection_string: (!is_self).then(|| target.connection_string.clone()),
+                asynchronous_finish: Some(target.asynchronous_finish),
+                default_timeout: target.default_timeout,
+                concurrency_track_yielded: Some(target.concurrency_track_yielded),
+                session_reset: Some(target.session_reset),
+                retired: Some(target.retired),
+            }
+        };
+        let pool = |(name, pool): (&String, &PoolConfiguration)| PoolEntry {
+            concurrency_pool: name.clone(),
+            max_workers: Some(i64::from(pool.max_workers)),
+            retired: Some(pool.retired),
+        };
+        Document {
+            control: Some(self.control.entry()),
+            targets: Some(self.targets.iter().map(target).collect()),
+            concurrency_pools: Some(self.pools.iter().map(pool).collect()),
+        }
     }
 
     /// What the orchestrator needs of it.
@@ -221,185 +196,160 @@ impl Configuration {
         }
     }
 
-    fn apply_targets(&mut self, entries: &[TargetEntry]) -> Result<(), Refused> {
-        let mut given: BTreeMap<String, TargetConfiguration> = BTreeMap::new();
-        for (at, entry) in entries.iter().enumerate() {
-            let path = format!("targets[{at}]");
-            TargetName::new(&entry.target).map_err(|_| blank(&path, "target"))?;
-            let target = self.target(entry, &path)?;
-            if given.insert(entry.target.clone(), target).is_some() {
-                let name = entry.target.clone();
-                return Err(refuse(&format!("{path}.target"), Problem::Duplicate { name }));
+    /// Refuses an entry that contradicts itself, `control`, or what stands. What the entry of the
+    /// server itself says of its size and address goes to `control`.
+    fn meet_target(
+        &self,
+        entry: &TargetEntry,
+        path: &str,
+        self_target: &str,
+        control: &mut ControlEntry,
+    ) -> Result<(), Refused> {
+        let field = |name: &str| format!("{path}.{name}");
+        if let (Some(a), Some(b)) = (entry.max_workers, entry.max_concurrency)
+            && a != b
+        {
+            return Err(refuse(field("max_workers"), Problem::Contradiction));
+        }
+        if entry.target != self_target {
+            // A target that finishes asynchronously may be one whose tasks clients pull, and needs none.
+            let reachable = entry.connection_string.is_some() || entry.asynchronous_finish == Some(true);
+            let known = reachable || self.targets.contains_key(&entry.target);
+            return if known { Ok(()) } else { Err(refuse(field("connection_string"), Problem::Missing)) };
+        }
+        if entry.retired == Some(true) {
+            return Err(refuse(field("retired"), Problem::RetiresSelf));
+        }
+        let size = entry.max_workers.or(entry.max_concurrency);
+        let size_path = field(if entry.max_workers.is_some() { "max_workers" } else { "max_concurrency" });
+        check::at_least(size, 1, &size_path)?;
+        merge(&mut control.self_concurrency, size.as_ref(), "self_concurrency", &size_path)?;
+        let connection_string = entry.connection_string.as_ref();
+        let setting = "self_connection_string";
+        merge(&mut control.self_connection_string, connection_string, setting, &field("connection_string"))
+    }
+
+    /// A new name of the server itself is a new target; the old one is retired, since tasks name it.
+    fn apply_control(&mut self, control: &ControlEntry) -> Result<(), Refused> {
+        let old = self.control.self_target.clone();
+        self.control.apply(control);
+        if self.control.self_target != old {
+            let name = &self.control.self_target;
+            if self.targets.get(name).is_some_and(|target| !target.retired) {
+                return Err(refuse("control.self_target", Problem::Taken { name: name.clone() }));
+            }
+            if let Some(old) = self.targets.get_mut(&old) {
+                old.retired = true;
             }
         }
-        let self_target = self.control.self_target.clone();
-        for (name, target) in &mut self.targets {
-            target.retired = *name != self_target;
-        }
-        self.targets.extend(given);
+        self.place_self();
         Ok(())
     }
 
-    fn target(&self, entry: &TargetEntry, path: &str) -> Result<TargetConfiguration, Refused> {
-        let old = self.targets.get(&entry.target);
-        let field = |name: &str| format!("{path}.{name}");
-        let size = match (entry.max_workers, entry.max_concurrency) {
-            (Some(a), Some(b)) if a != b => return Err(refuse(&field("max_workers"), Problem::Contradiction)),
-            (a, b) => a.or(b),
-        };
-        let size_name = if entry.max_workers.is_some() { "max_workers" } else { "max_concurrency" };
-        let connection_string =
-            entry.connection_string.clone().or_else(|| old.map(|old| old.connection_string.clone()));
-        // A target that finishes asynchronously may be one whose tasks clients pull, and needs none.
-        let needless = entry.asynchronous_finish.and_then(|pulled| pulled.then(String::new));
-        let connection_string =
-            connection_string.or(needless).ok_or_else(|| refuse(&field("connection_string"), Problem::Missing))?;
-        let default_timeout = match entry.default_timeout {
-            Some(timeout) => Some(positive(timeout, &field("default_timeout"))?),
-            None => old.and_then(|old| old.default_timeout),
-        };
-        Ok(TargetConfiguration {
-            max_concurrency: match size {
-                Some(size) => at_least(size, 0, &field(size_name))?,
-                None => old.map_or(TARGET_CONCURRENCY_DEFAULT, |old| old.max_concurrency),
-            },
-            connection_string,
-            asynchronous_finish: entry
-                .asynchronous_finish
-                .unwrap_or_else(|| old.is_some_and(|o| o.asynchronous_finish)),
-            default_timeout,
-            concurrency_track_yielded: entry
-                .concurrency_track_yielded
-                .unwrap_or_else(|| old.is_some_and(|old| old.concurrency_track_yielded)),
-            session_reset: entry.session_reset.unwrap_or_else(|| old.is_none_or(|old| old.session_reset)),
-            retired: entry.retired.unwrap_or(false),
-        })
+    fn apply_targets(&mut self, entries: &[TargetEntry]) {
+        for (name, target) in &mut self.targets {
+            target.retired = *name != self.control.self_target;
+        }
+        for entry in entries {
+            self.targets.entry(entry.target.clone()).or_insert_with(TargetConfiguration::new).apply(entry);
+        }
     }
 
     fn apply_pools(&mut self, entries: &[PoolEntry]) -> Result<(), Refused> {
-        let mut given: BTreeMap<String, PoolConfiguration> = BTreeMap::new();
-        for (at, entry) in entries.iter().enumerate() {
-            let path = format!("concurrency_pools[{at}]");
-            PoolName::new(&entry.concurrency_pool).map_err(|_| blank(&path, "concurrency_pool"))?;
-            let old = self.pools.get(&entry.concurrency_pool).map(|old| i64::from(old.max_workers));
-            let size = format!("{path}.max_workers");
-            let workers = entry.max_workers.or(old).ok_or_else(|| refuse(&size, Problem::Missing))?;
-            let max_workers = at_least(workers, 0, &size)?;
-            let pool = PoolConfiguration { max_workers, retired: entry.retired.unwrap_or(false) };
-            if given.insert(entry.concurrency_pool.clone(), pool).is_some() {
-                let name = entry.concurrency_pool.clone();
-                return Err(refuse(&format!("{path}.concurrency_pool"), Problem::Duplicate { name }));
-            }
-        }
         for pool in self.pools.values_mut() {
             pool.retired = true;
         }
-        self.pools.extend(given);
+        for (at, entry) in entries.iter().enumerate() {
+            let old = self.pools.get(&entry.concurrency_pool).map(|old| old.max_workers);
+            let max_workers = entry.max_workers.map(size_of).or(old);
+            let missing = || refuse(format!("concurrency_pools[{at}].max_workers"), Problem::Missing);
+            let pool = PoolConfiguration {
+                max_workers: max_workers.ok_or_else(missing)?,
+                retired: entry.retired.unwrap_or(false),
+            };
+            self.pools.insert(entry.concurrency_pool.clone(), pool);
+        }
         Ok(())
     }
 
-    /// The server itself is always a target, of the size that `self_concurrency` says.
-    fn place_self(&mut self, renamed_from: Option<String>) {
-        if let Some(old) = renamed_from.and_then(|name| self.targets.get_mut(&name)) {
-            old.retired = true;
-        }
-        let control = &self.control;
-        let target = TargetConfiguration {
-            max_concurrency: control.self_concurrency,
-            connection_string: control.self_connection_string.clone(),
+    /// The server itself is always a target, of the size and at the address that `control` says.
+    fn place_self(&mut self) {
+        let Control { self_target, self_concurrency, self_connection_string, .. } = &self.control;
+        let place = self.targets.entry(self_target.clone()).or_insert_with(TargetConfiguration::new);
+        place.max_concurrency = *self_concurrency;
+        place.connection_string.clone_from(self_connection_string);
+        place.retired = false;
+    }
+}
+
+impl TargetConfiguration {
+    /// One that nobody said anything of.
+    const fn new() -> Self {
+        Self {
+            max_concurrency: TARGET_CONCURRENCY_DEFAULT,
+            connection_string: String::new(),
             asynchronous_finish: false,
             default_timeout: None,
             concurrency_track_yielded: false,
             session_reset: true,
             retired: false,
-        };
-        let place = self.targets.entry(control.self_target.clone()).or_insert_with(|| target.clone());
-        place.max_concurrency = target.max_concurrency;
-        place.connection_string = target.connection_string;
-        place.retired = false;
+        }
+    }
+
+    fn apply(&mut self, entry: &TargetEntry) {
+        self.max_concurrency = entry.max_workers.or(entry.max_concurrency).map_or(self.max_concurrency, size_of);
+        if let Some(connection_string) = &entry.connection_string {
+            self.connection_string.clone_from(connection_string);
+        }
+        self.asynchronous_finish = entry.asynchronous_finish.unwrap_or(self.asynchronous_finish);
+        self.default_timeout = entry.default_timeout.or(self.default_timeout);
+        self.concurrency_track_yielded = entry.concurrency_track_yielded.unwrap_or(self.concurrency_track_yielded);
+        self.session_reset = entry.session_reset.unwrap_or(self.session_reset);
+        self.retired = entry.retired.unwrap_or(false);
     }
 }
 
-impl Control {
-    fn apply(&mut self, entry: &ControlEntry) -> Result<(), Refused> {
-        let field = |name: &str| format!("control.{name}");
-        fn set<T: Clone>(place: &mut T, given: Option<&T>) {
-            if let Some(given) = given {
-                place.clone_from(given);
-            }
-        }
-        set(&mut self.enabled, entry.enabled.as_ref());
-        set(&mut self.paused, entry.paused.as_ref());
-        set(&mut self.debug_log, entry.debug_log.as_ref());
-        set(&mut self.advisory_mutex_id, entry.advisory_mutex_id.as_ref());
-        for (name, least, place, given) in [
-            ("workers", 1, &mut self.workers, entry.workers),
-            ("self_concurrency", 1, &mut self.self_concurrency, entry.self_concurrency),
-            (
-                "default_concurrency_pool_workers",
-                0,
-                &mut self.default_concurrency_pool_workers,
-                entry.default_concurrency_pool_workers,
-            ),
-        ] {
-            if let Some(given) = given {
-                *place = at_least(given, least, &field(name))?;
-            }
-        }
-        for (name, place, given) in [
-            ("idle_sleep", &mut self.idle_sleep, entry.idle_sleep),
-            ("busy_sleep", &mut self.busy_sleep, entry.busy_sleep),
-            ("heavy_maintenance_sleep", &mut self.heavy_maintenance_sleep, entry.heavy_maintenance_sleep),
-            ("light_maintenance_sleep", &mut self.light_maintenance_sleep, entry.light_maintenance_sleep),
-            ("task_keep_duration", &mut self.task_keep_duration, entry.task_keep_duration),
-            ("default_timeout", &mut self.default_timeout, entry.default_timeout),
-            ("target_patience", &mut self.target_patience, entry.target_patience),
-            ("takeover_grace", &mut self.takeover_grace, entry.takeover_grace),
-        ] {
-            if let Some(given) = given {
-                *place = match name {
-                    "default_timeout" => positive(given, &field(name))?,
-                    "idle_sleep" | "busy_sleep" => within_a_day(given, &field(name))?,
-                    _ => not_negative(given, &field(name))?,
-                };
-            }
-        }
-        if let Some(name) = &entry.self_target {
-            TargetName::new(name).map_err(|_| blank("control", "self_target"))?;
-            self.self_target.clone_from(name);
-        }
-        set(&mut self.self_connection_string, entry.self_connection_string.as_ref());
-        Ok(())
+fn check_targets(entries: &[TargetEntry]) -> Result<(), Refused> {
+    let mut names = BTreeSet::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let path = format!("targets[{at}]");
+        entry.check(&path)?;
+        once(&mut names, &entry.target, &format!("{path}.target"))?;
     }
+    Ok(())
 }
 
-fn refuse(path: &str, problem: Problem) -> Refused {
-    Refused { path: path.to_owned(), problem }
+fn check_pools(entries: &[PoolEntry]) -> Result<(), Refused> {
+    let mut names = BTreeSet::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let path = format!("concurrency_pools[{at}]");
+        entry.check(&path)?;
+        once(&mut names, &entry.concurrency_pool, &format!("{path}.concurrency_pool"))?;
+    }
+    Ok(())
 }
 
-fn blank(path: &str, field: &str) -> Refused {
-    refuse(&format!("{path}.{field}"), Problem::Impossible { expected: "a name that is not blank" })
+fn once<'a>(names: &mut BTreeSet<&'a str>, name: &'a str, path: &str) -> Result<(), Refused> {
+    if names.insert(name) { Ok(()) } else { Err(refuse(path, Problem::Duplicate { name: name.to_owned() })) }
 }
 
-fn at_least(number: i64, least: u32, path: &str) -> Result<u32, Refused> {
-    let expected =
-        if least == 0 { "a whole number from 0 to 2147483647" } else { "a whole number from 1 to 2147483647" };
-    let fits = u32::try_from(number).ok().filter(|n| *n >= least && i32::try_from(*n).is_ok());
-    fits.ok_or_else(|| refuse(path, Problem::Impossible { expected }))
+/// A setting of `control` that the entry of the server itself gives too.
+fn merge<T: Clone + PartialEq>(
+    place: &mut Option<T>,
+    given: Option<&T>,
+    setting: &'static str,
+    path: &str,
+) -> Result<(), Refused> {
+    let Some(given) = given else { return Ok(()) };
+    if place.as_ref().is_some_and(|said| said != given) {
+        return Err(refuse(path, Problem::Differs { setting: Cow::Borrowed(setting) }));
+    }
+    *place = Some(given.clone());
+    Ok(())
 }
 
-fn positive(span: Span, path: &str) -> Result<Span, Refused> {
-    let expected = "a length of time above zero";
-    if span > Span::ZERO { Ok(span) } else { Err(refuse(path, Problem::Impossible { expected })) }
-}
-
-fn within_a_day(span: Span, path: &str) -> Result<Span, Refused> {
-    let expected = "a number of seconds from 0 to 86400";
-    let fits = span >= Span::ZERO && span <= Span::seconds(86_400);
-    if fits { Ok(span) } else { Err(refuse(path, Problem::Impossible { expected })) }
-}
-
-fn not_negative(span: Span, path: &str) -> Result<Span, Refused> {
-    let expected = "a length of time that is not negative";
-    if span >= Span::ZERO { Ok(span) } else { Err(refuse(path, Problem::Impossible { expected })) }
+/// A size that was checked.
+fn size_of(number: i64) -> u32 {
+    debug_assert!((0..=i64::from(i32::MAX)).contains(&number), "it was checked");
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

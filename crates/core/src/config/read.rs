@@ -1,26 +1,83 @@
 //! The document read from JSON, with the path of whatever does not belong.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use super::check;
 use super::document::{ControlEntry, Document, PoolEntry, TargetEntry};
-use super::interval::parse_interval;
-use super::{Problem, Refused};
+use super::interval::Interval;
+use super::refused::{Problem, Refused, refuse};
 use crate::time::Span;
 
-/// Columns of `control` that report and are not set: accepted, so that a row can be put back.
-const REPORTED: [&str; 8] = [
-    "last_heavy_maintenance",
-    "last_light_maintenance",
-    "running_since",
-    "pid",
-    "version",
-    "startup_routines",
-    "loop_routines",
-    "control_id",
+/// What a setting has to be.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Flag,
+    /// A whole number of 32 bits.
+    Int,
+    /// One from 0.
+    Size,
+    /// One from 1.
+    Positive,
+    /// A number of seconds, up to a day.
+    Seconds,
+    /// An interval, as a text.
+    Interval,
+    /// One above zero.
+    Timeout,
+    Name,
+    ConnectionString,
+    Routines,
+    /// It reports and is not set: accepted, so that a row can be put back.
+    Reported,
+}
+
+const CONTROL: [(&str, Kind); 24] = [
+    ("enabled", Kind::Flag),
+    ("workers", Kind::Positive),
+    ("idle_sleep", Kind::Seconds),
+    ("busy_sleep", Kind::Seconds),
+    ("heavy_maintenance_sleep", Kind::Interval),
+    ("light_maintenance_sleep", Kind::Interval),
+    ("task_keep_duration", Kind::Interval),
+    ("default_timeout", Kind::Timeout),
+    ("advisory_mutex_id", Kind::Int),
+    ("self_target", Kind::Name),
+    ("self_connection_string", Kind::ConnectionString),
+    ("self_concurrency", Kind::Positive),
+    ("paused", Kind::Flag),
+    ("default_concurrency_pool_workers", Kind::Size),
+    ("startup_routines", Kind::Routines),
+    ("loop_routines", Kind::Routines),
+    ("debug_log", Kind::Flag),
+    ("target_patience", Kind::Interval),
+    ("takeover_grace", Kind::Interval),
+    ("last_heavy_maintenance", Kind::Reported),
+    ("last_light_maintenance", Kind::Reported),
+    ("running_since", Kind::Reported),
+    ("pid", Kind::Reported),
+    ("version", Kind::Reported),
 ];
 
+const TARGET: [(&str, Kind); 9] = [
+    ("target", Kind::Name),
+    ("max_workers", Kind::Size),
+    ("max_concurrency", Kind::Size),
+    ("connection_string", Kind::ConnectionString),
+    ("asynchronous_finish", Kind::Flag),
+    ("default_timeout", Kind::Timeout),
+    ("concurrency_track_yielded", Kind::Flag),
+    ("session_reset", Kind::Flag),
+    ("retired", Kind::Flag),
+];
+
+const POOL: [(&str, Kind); 3] =
+    [("concurrency_pool", Kind::Name), ("max_workers", Kind::Size), ("retired", Kind::Flag)];
+
 impl Document {
-    /// Reads a document from JSON.
+    /// Reads a document from JSON, and checks each setting in it: in the order of the sections,
+    /// and in an object in that of the names.
     ///
     /// # Errors
     /// [`Refused`] names the first key or value that does not belong.
@@ -31,179 +88,203 @@ impl Document {
     /// assert_eq!(refused.path, "control.wrokers");
     /// ```
     pub fn from_json(json: &Value) -> Result<Self, Refused> {
-        let object = Object::new(json, String::new())?;
-        object.only(&["control", "targets", "concurrency_pools"])?;
+        let Some(sections) = json.as_object() else {
+            return Err(refuse("the configuration", wrong_type("an object")));
+        };
+        let mut unknown: Vec<&String> = sections
+            .keys()
+            .filter(|key| !["control", "targets", "concurrency_pools"].contains(&key.as_str()))
+            .collect();
+        unknown.sort_unstable();
+        if let Some(key) = unknown.first() {
+            return Err(refuse(*key, Problem::UnknownKey));
+        }
+        let given = |key: &str| sections.get(key).filter(|value| !value.is_null());
         Ok(Self {
-            control: object.given("control").map(|value| control(value, "control".to_owned())).transpose()?,
-            targets: object.list("targets", target)?,
-            concurrency_pools: object.list("concurrency_pools", pool)?,
+            control: given("control").map(control).transpose()?,
+            targets: given("targets").map(|list| read_list(list, "targets", "target", &TARGET, target)).transpose()?,
+            concurrency_pools: given("concurrency_pools")
+                .map(|list| read_list(list, "concurrency_pools", "concurrency_pool", &POOL, pool))
+                .transpose()?,
         })
     }
 }
 
-fn control(json: &Value, path: String) -> Result<ControlEntry, Refused> {
-    let object = Object::new(json, path)?;
-    let settings = [
-        "enabled",
-        "workers",
-        "idle_sleep",
-        "busy_sleep",
-        "heavy_maintenance_sleep",
-        "light_maintenance_sleep",
-        "task_keep_duration",
-        "default_timeout",
-        "advisory_mutex_id",
-        "self_target",
-        "self_connection_string",
-        "self_concurrency",
-        "paused",
-        "default_concurrency_pool_workers",
-        "debug_log",
-        "target_patience",
-        "takeover_grace",
-    ];
-    object.only(&[&settings[..], &REPORTED].concat())?;
+pub(super) fn control(json: &Value) -> Result<ControlEntry, Refused> {
+    let given = Checked::new(json, "control", &CONTROL)?;
     Ok(ControlEntry {
-        enabled: object.flag("enabled")?,
-        workers: object.number("workers")?,
-        idle_sleep: object.seconds("idle_sleep")?,
-        busy_sleep: object.seconds("busy_sleep")?,
-        heavy_maintenance_sleep: object.span("heavy_maintenance_sleep")?,
-        light_maintenance_sleep: object.span("light_maintenance_sleep")?,
-        task_keep_duration: object.span("task_keep_duration")?,
-        default_timeout: object.span("default_timeout")?,
-        advisory_mutex_id: object.small_number("advisory_mutex_id")?,
-        self_target: object.text("self_target")?,
-        self_connection_string: object.text("self_connection_string")?,
-        self_concurrency: object.number("self_concurrency")?,
-        paused: object.flag("paused")?,
-        default_concurrency_pool_workers: object.number("default_concurrency_pool_workers")?,
-        debug_log: object.flag("debug_log")?,
-        target_patience: object.span("target_patience")?,
-        takeover_grace: object.span("takeover_grace")?,
+        enabled: given.flag("enabled"),
+        workers: given.number("workers"),
+        idle_sleep: given.seconds("idle_sleep"),
+        busy_sleep: given.seconds("busy_sleep"),
+        heavy_maintenance_sleep: given.span("heavy_maintenance_sleep"),
+        light_maintenance_sleep: given.span("light_maintenance_sleep"),
+        task_keep_duration: given.span("task_keep_duration"),
+        default_timeout: given.span("default_timeout"),
+        advisory_mutex_id: given.number("advisory_mutex_id").and_then(|number| i32::try_from(number).ok()),
+        self_target: given.text("self_target"),
+        self_connection_string: given.text("self_connection_string"),
+        self_concurrency: given.number("self_concurrency"),
+        paused: given.flag("paused"),
+        default_concurrency_pool_workers: given.number("default_concurrency_pool_workers"),
+        startup_routines: given.texts("startup_routines"),
+        loop_routines: given.texts("loop_routines"),
+        debug_log: given.flag("debug_log"),
+        target_patience: given.span("target_patience"),
+        takeover_grace: given.span("takeover_grace"),
     })
 }
 
-fn target(json: &Value, path: String) -> Result<TargetEntry, Refused> {
-    let object = Object::new(json, path)?;
-    object.only(&[
-        "target",
-        "max_workers",
-        "max_concurrency",
-        "connection_string",
-        "asynchronous_finish",
-        "default_timeout",
-        "concurrency_track_yielded",
-        "session_reset",
-        "retired",
-    ])?;
-    Ok(TargetEntry {
-        target: object.required("target")?,
-        max_workers: object.number("max_workers")?,
-        max_concurrency: object.number("max_concurrency")?,
-        connection_string: object.text("connection_string")?,
-        asynchronous_finish: object.flag("asynchronous_finish")?,
-        default_timeout: object.span("default_timeout")?,
-        concurrency_track_yielded: object.flag("concurrency_track_yielded")?,
-        session_reset: object.flag("session_reset")?,
-        retired: object.flag("retired")?,
-    })
+fn target(given: &Checked) -> TargetEntry {
+    TargetEntry {
+        target: given.text("target").unwrap_or_default(),
+        max_workers: given.number("max_workers"),
+        max_concurrency: given.number("max_concurrency"),
+        connection_string: given.text("connection_string"),
+        asynchronous_finish: given.flag("asynchronous_finish"),
+        default_timeout: given.span("default_timeout"),
+        concurrency_track_yielded: given.flag("concurrency_track_yielded"),
+        session_reset: given.flag("session_reset"),
+        retired: given.flag("retired"),
+    }
 }
 
-fn pool(json: &Value, path: String) -> Result<PoolEntry, Refused> {
-    let object = Object::new(json, path)?;
-    object.only(&["concurrency_pool", "max_workers", "retired"])?;
-    Ok(PoolEntry {
-        concurrency_pool: object.required("concurrency_pool")?,
-        max_workers: object.number("max_workers")?,
-        retired: object.flag("retired")?,
-    })
+fn pool(given: &Checked) -> PoolEntry {
+    PoolEntry {
+        concurrency_pool: given.text("concurrency_pool").unwrap_or_default(),
+        max_workers: given.number("max_workers"),
+        retired: given.flag("retired"),
+    }
 }
 
-/// A JSON object that knows where it stands. A null is as good as nothing.
-struct Object<'a> {
-    map: &'a Map<String, Value>,
-    path: String,
+/// A list of objects, each with a name of its own.
+fn read_list<T>(
+    list: &Value,
+    path: &str,
+    name: &str,
+    kinds: &[(&str, Kind)],
+    read: impl Fn(&Checked) -> T,
+) -> Result<Vec<T>, Refused> {
+    let Some(items) = list.as_array() else { return Err(refuse(path, wrong_type("an array"))) };
+    let mut names = Vec::new();
+    let mut entries = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        let given = Checked::new(item, &path, kinds)?;
+        let at = format!("{path}.{name}");
+        let name = given.text(name).ok_or_else(|| refuse(&at, Problem::Missing))?;
+        if names.contains(&name) {
+            return Err(refuse(at, Problem::Duplicate { name }));
+        }
+        names.push(name);
+        entries.push(read(&given));
+    }
+    Ok(entries)
 }
 
-impl<'a> Object<'a> {
-    fn new(json: &'a Value, path: String) -> Result<Self, Refused> {
-        match json.as_object() {
-            Some(map) => Ok(Self { map, path }),
-            None => {
-                let path = if path.is_empty() { "the configuration".to_owned() } else { path };
-                Err(Refused { path, problem: Problem::WrongType { expected: "an object" } })
+const fn wrong_type(expected: &'static str) -> Problem {
+    Problem::WrongType { expected: Cow::Borrowed(expected) }
+}
+
+/// A JSON object whose values are what they should be. A null is as good as nothing.
+struct Checked<'a>(&'a Map<String, Value>);
+
+impl<'a> Checked<'a> {
+    fn new(json: &'a Value, path: &str, kinds: &[(&str, Kind)]) -> Result<Self, Refused> {
+        let Some(map) = json.as_object() else { return Err(refuse(path, wrong_type("an object"))) };
+        let mut pairs: Vec<(&String, &Value)> = map.iter().collect();
+        pairs.sort_unstable_by_key(|(key, _)| *key);
+        for (key, value) in pairs {
+            let path = format!("{path}.{key}");
+            let kind = kinds.iter().find(|(name, _)| name == key).map(|(_, kind)| *kind);
+            let kind = kind.ok_or_else(|| refuse(&path, Problem::UnknownKey))?;
+            if !value.is_null() {
+                kind.check(value, &path)?;
+            }
+        }
+        Ok(Self(map))
+    }
+
+    fn flag(&self, key: &str) -> Option<bool> {
+        self.0.get(key)?.as_bool()
+    }
+
+    fn number(&self, key: &str) -> Option<i64> {
+        self.0.get(key)?.as_i64()
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.0.get(key)?.as_str().map(str::to_owned)
+    }
+
+    fn texts(&self, key: &str) -> Option<Vec<String>> {
+        texts(self.0.get(key)?)
+    }
+
+    fn seconds(&self, key: &str) -> Option<Span> {
+        seconds(self.0.get(key)?.as_f64()?)
+    }
+
+    fn span(&self, key: &str) -> Option<Span> {
+        Interval::read(self.0.get(key)?.as_str()?)?.span()
+    }
+}
+
+impl Kind {
+    fn check(self, value: &Value, path: &str) -> Result<(), Refused> {
+        let wrong = |expected| refuse(path, wrong_type(expected));
+        match self {
+            Self::Reported => Ok(()),
+            Self::Flag => value.as_bool().map(|_| ()).ok_or_else(|| wrong("true or false")),
+            Self::Int => {
+                let fits = value.as_i64().filter(|number| i32::try_from(*number).is_ok());
+                fits.map(|_| ()).ok_or_else(|| wrong("a whole number of 32 bits"))
+            }
+            Self::Size | Self::Positive => {
+                let number = value.as_i64().ok_or_else(|| wrong("a whole number"))?;
+                check::at_least(Some(number), i64::from(matches!(self, Self::Positive)), path)
+            }
+            Self::Seconds => {
+                let number = value.as_f64().ok_or_else(|| wrong("a number of seconds"))?;
+                if number > 86_400.0 {
+                    return check::within_a_day(Some(Span::seconds(86_401)), path);
+                }
+                check::within_a_day(seconds(number).or(Some(Span::seconds(-1))), path)
+            }
+            Self::Interval | Self::Timeout => {
+                let interval = value.as_str().and_then(Interval::read);
+                let interval = interval.ok_or_else(|| wrong("an interval, as a text"))?;
+                interval.check(matches!(self, Self::Timeout), path)
+            }
+            Self::Name => check::name(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path),
+            Self::ConnectionString => check::connection(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path),
+            Self::Routines => {
+                let expected = "an array of texts that are not blank";
+                check::routines(Some(&texts(value).ok_or_else(|| wrong(expected))?), path)
             }
         }
     }
+}
 
-    fn at(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+impl Interval {
+    fn check(self, above_zero: bool, path: &str) -> Result<(), Refused> {
+        const YEARS_10000: i128 = 3_600_000 * 86_400 * 1_000_000;
+        let ordinal = self.ordinal();
+        // As compared in Postgres, where a year is 360 days.
+        let span = match self.span() {
+            Some(span) if (0..=YEARS_10000).contains(&ordinal) => span,
+            Some(_) | None => Span::micros(-1),
+        };
+        if above_zero { check::positive(Some(span), path) } else { check::not_negative(Some(span), path) }
     }
+}
 
-    fn refuse(&self, key: &str, problem: Problem) -> Refused {
-        Refused { path: self.at(key), problem }
-    }
+fn texts(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+}
 
-    fn only(&self, known: &[&str]) -> Result<(), Refused> {
-        let unknown = self.map.keys().find(|key| !known.contains(&key.as_str()));
-        unknown.map_or(Ok(()), |key| Err(self.refuse(key, Problem::UnknownKey)))
-    }
-
-    fn given(&self, key: &str) -> Option<&'a Value> {
-        self.map.get(key).filter(|value| !value.is_null())
-    }
-
-    fn read<T>(
-        &self,
-        key: &str,
-        expected: &'static str,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> Result<Option<T>, Refused> {
-        let Some(value) = self.given(key) else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| self.refuse(key, Problem::WrongType { expected }))
-    }
-
-    fn flag(&self, key: &str) -> Result<Option<bool>, Refused> {
-        self.read(key, "true or false", Value::as_bool)
-    }
-
-    fn number(&self, key: &str) -> Result<Option<i64>, Refused> {
-        self.read(key, "a whole number", Value::as_i64)
-    }
-
-    fn small_number(&self, key: &str) -> Result<Option<i32>, Refused> {
-        self.read(key, "a whole number of 32 bits", |value| value.as_i64().and_then(|n| i32::try_from(n).ok()))
-    }
-
-    fn text(&self, key: &str) -> Result<Option<String>, Refused> {
-        self.read(key, "a text", |value| value.as_str().map(str::to_owned))
-    }
-
-    fn required(&self, key: &str) -> Result<String, Refused> {
-        self.text(key)?.ok_or_else(|| self.refuse(key, Problem::Missing))
-    }
-
-    /// A setting whose column is a number of seconds.
-    fn seconds(&self, key: &str) -> Result<Option<Span>, Refused> {
-        self.read(key, "a number of seconds", |value| {
-            value.as_number().and_then(|number| parse_interval(&number.to_string()))
-        })
-    }
-
-    /// A setting whose column is an interval.
-    fn span(&self, key: &str) -> Result<Option<Span>, Refused> {
-        self.read(key, "an interval, as a text", |value| value.as_str().and_then(parse_interval))
-    }
-
-    fn list<T>(
-        &self,
-        key: &str,
-        read: impl Fn(&Value, String) -> Result<T, Refused>,
-    ) -> Result<Option<Vec<T>>, Refused> {
-        let Some(value) = self.given(key) else { return Ok(None) };
-        let wrong = || self.refuse(key, Problem::WrongType { expected: "an array" });
-        let items = value.as_array().ok_or_else(wrong)?.iter().enumerate();
-        items.map(|(at, item)| read(item, format!("{}[{at}]", self.at(key)))).collect::<Result<_, _>>().map(Some)
-    }
+/// To the nearest microsecond; nothing of what is below zero.
+fn seconds(number: f64) -> Option<Span> {
+    let span = std::time::Duration::try_from_secs_f64(number).ok()?;
+    i64::try_from((span.as_nanos() + 500) / 1_000).ok().map(Span::micros)
 }

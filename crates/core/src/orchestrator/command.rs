@@ -12,6 +12,15 @@ use super::input::RequestId;
 ///
 /// Commands for the store ([`Command::is_for_store`]) are carried out in order, through the one
 /// session that holds the lead; consecutive ones may share a transaction.
+///
+/// ```
+/// use pgasync_core::{Command, Run, SessionId, TaskId, Timestamp};
+/// // A mark is durable before the launch that it is about goes to the target.
+/// let (task, run, session) = (TaskId(1), Run(1), SessionId(7));
+/// assert!(Command::Mark { task, run, session: Some(session) }.is_for_store());
+/// assert!(!Command::Launch { task, run, session }.is_for_store());
+/// assert!(!Command::SleepUntil(Timestamp::NEVER).is_for_store());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Command {

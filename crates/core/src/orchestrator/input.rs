@@ -51,6 +51,15 @@ pub enum Found {
 }
 
 /// What the orchestrator is told.
+///
+/// ```
+/// use pgasync_core::*;
+/// let now = Timestamp::from_micros(0);
+/// let mut orchestrator = Orchestrator::new(Settings::default(), 42);
+/// // Who was not elected leads nothing, whatever else he is told.
+/// orchestrator.handle(Input::Tick, now);
+/// assert_eq!(orchestrator.poll_command(), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {

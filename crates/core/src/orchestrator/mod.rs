@@ -50,6 +50,19 @@ use target::{Session, Target};
 
 /// Decides for all tasks of one server, as long as it leads.
 ///
+/// ```
+/// use pgasync_core::*;
+/// let now = Timestamp::from_micros(0);
+/// let mut orchestrator = Orchestrator::new(Settings::default(), 42);
+/// orchestrator.handle(
+///     Input::Elected { epoch: Epoch(1), at_once: true, fence: vec![], inherited: vec![], lanes: vec![] },
+///     now,
+/// );
+/// assert_eq!(orchestrator.poll_command(), Some(Command::RunStartup));
+/// ```
+///
+/// The [crate's documentation](crate#driving-it) has a whole round, and what a driver must do.
+///
 /// Invariant: `books` is what adding up the loads of `held` gives. `plan` never has a task that is
 /// held, but for those claimed ahead.
 #[derive(Debug)]

@@ -6,6 +6,17 @@ use crate::names::{PoolName, TargetName};
 use crate::time::Span;
 
 /// What the orchestrator needs to know of the configuration.
+///
+/// ```
+/// use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings};
+/// let sales = TargetName::new("sales")?;
+/// let mut settings = Settings { workers: 8, ..Settings::default() };
+/// settings.targets.insert(sales.clone(), TargetSettings { max_concurrency: 3, default_timeout: None });
+/// assert_eq!(settings.limit(&PoolName::of(None, &sales)), 3);
+/// assert_eq!(settings.limit(&PoolName::new("nobody configured it")?), 4);
+/// assert_eq!(settings.timeout(&sales), Some(Span::seconds(3_600)));
+/// # Ok::<(), pgasync_core::BadName>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Settings {
@@ -40,6 +51,14 @@ pub struct TargetSettings {
 }
 
 /// Patience and bounds, each with its unit.
+///
+/// ```
+/// use pgasync_core::{Settings, Tuning};
+/// // Claims nothing ahead of its turn.
+/// let tuning = Tuning { ahead_per_slot_max: 0, marked_per_slot_max: 0, ..Tuning::default() };
+/// let settings = Settings { tuning, ..Settings::default() };
+/// assert_eq!(settings.tuning.window_heads_max, 512);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tuning {

@@ -8,6 +8,15 @@ use crate::time::Timestamp;
 /// Whose turn it is: lower priority first, then what was pushed earlier, then the lower id.
 ///
 /// Source: the manual's `order by priority, entered, task_id`. The id makes it total.
+///
+/// ```
+/// use pgasync_core::{Priority, Span, TaskId, Timestamp, Turn};
+/// let entered = Timestamp::from_micros(0);
+/// let first = Turn { priority: Priority(0), entered, task: TaskId(1) };
+/// assert!(first < Turn { task: TaskId(2), ..first });
+/// assert!(first < Turn { entered: entered + Span::micros(1), task: TaskId(0), ..first });
+/// assert!(Turn { priority: Priority(-1), task: TaskId(9), ..first } < first);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Turn {
@@ -30,6 +39,15 @@ pub enum Kind {
 }
 
 /// The waiting tasks that can only block each other: one pool, one target, one kind.
+///
+/// ```
+/// use pgasync_core::{Kind, Lane, PoolName, TargetName};
+/// let target = TargetName::new("sales")?;
+/// let own = Lane { pool: PoolName::of(None, &target), target: target.clone(), kind: Kind::Run };
+/// let reports = Lane { pool: PoolName::new("reports")?, target, kind: Kind::Run };
+/// assert_ne!(own, reports, "a full pool holds up one of them");
+/// # Ok::<(), pgasync_core::BadName>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lane {
@@ -43,6 +61,13 @@ pub struct Lane {
 
 /// A waiting task near the front of its lane: what is needed to choose and claim it, without its
 /// text.
+///
+/// ```
+/// use pgasync_core::*;
+/// let turn = Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
+/// let head = Head { turn, run: Run::NONE, terms: Terms::default(), times_up: None, text_bytes: 120 };
+/// assert_eq!(head.task(), Task::pushed(Terms::default()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Head {

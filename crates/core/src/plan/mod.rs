@@ -36,6 +36,25 @@ type Number = usize;
 
 /// The order of all that waits and may run.
 ///
+/// ```
+/// use pgasync_core::*;
+/// let target = TargetName::new("t")?;
+/// let lane = Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run };
+/// let head = |task, priority| Head {
+///     turn: Turn { priority: Priority(priority), entered: Timestamp::from_micros(0), task: TaskId(task) },
+///     run: Run::NONE,
+///     terms: Terms::default(),
+///     times_up: None,
+///     text_bytes: 8,
+/// };
+/// let mut plan = Plan::new();
+/// plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);
+/// plan.set_pool(&lane.pool, true, 16);
+/// let Choice::Take { head, .. } = plan.next(true) else { panic!("somebody waits") };
+/// assert_eq!(head.turn.task, TaskId(2));
+/// # Ok::<(), BadName>(())
+/// ```
+///
 /// Invariant: `order` has, for each kind, the first lane of every open pool, and nothing else.
 #[derive(Debug, Default)]
 pub struct Plan {

@@ -137,19 +137,38 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// As [`Self::skip_quoted`], where a backslash takes the character after it along.
+    /// As [`Self::skip_quoted`], where a backslash takes the character after it along. On another
+    /// line the string may go on in quotes that need no `E`: there a backslash means the same.
     fn skip_escaped(&mut self) {
         loop {
             match (self.byte(0), self.byte(1)) {
                 (Some(b'\\'), Some(_)) | (Some(b'\''), Some(b'\'')) => self.at += 2,
                 (Some(b'\''), _) => {
                     self.at += 1;
-                    return;
+                    let Some(gap) = gap_of_continued(self.rest()) else { return };
+                    self.at += gap + 1;
                 }
                 (Some(_), _) => self.at += 1,
                 (None, _) => return,
             }
         }
+    }
+
+    /// A number without its sign. What is written right behind it is a token of its own: up to 14
+    /// Postgres reads `1into` as `1 into`, and later refuses it.
+    fn number(&mut self) -> Kind {
+        let digits = |lexer: &Self| run_of(lexer.rest(), |b| b.is_ascii_digit());
+        self.at += digits(self);
+        if self.byte(0) == Some(b'.') && self.byte(1) != Some(b'.') {
+            self.at += 1;
+            self.at += digits(self);
+        }
+        let sign = usize::from(matches!(self.byte(1), Some(b'+' | b'-')));
+        if matches!(self.byte(0), Some(b'e' | b'E')) && self.byte(1 + sign).is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1 + sign;
+            self.at += digits(self);
+        }
+        Kind::Number
     }
 
     /// A dollar: a quoted string with its tag, a parameter, or a stray sign.
@@ -190,10 +209,7 @@ impl Iterator for Lexer<'_> {
                 Kind::Quoted
             }
             b'$' => self.dollar(),
-            b'0'..=b'9' => {
-                self.at += run_of(self.rest(), |b| b == b'.' || continues_word(b));
-                Kind::Number
-            }
+            b'0'..=b'9' => self.number(),
             b'(' | b'[' => self.single(Kind::Open),
             b')' | b']' => self.single(Kind::Close),
             b';' => self.single(Kind::Semicolon),
@@ -223,6 +239,26 @@ fn is_tag(tag: &[u8]) -> bool {
 
 fn run_of(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     bytes.iter().position(|b| !belongs(*b)).unwrap_or(bytes.len())
+}
+
+/// How much stands between two quoted parts of one string: blanks and line comments, with the end
+/// of a line among them (`quotecontinue` in `scan.l`).
+fn gap_of_continued(bytes: &[u8]) -> Option<usize> {
+    let mut gap = 0;
+    let mut lines = 0;
+    loop {
+        let rest = bytes.get(gap..)?;
+        match rest {
+            [b'\'', ..] => return (lines > 0).then_some(gap),
+            [b'\n' | b'\r', ..] => {
+                lines += 1;
+                gap += 1;
+            }
+            [b' ' | b'\t' | 0x0b | 0x0c, ..] => gap += 1,
+            [b'-', b'-', ..] => gap += run_of(rest, |b| b != b'\n' && b != b'\r'),
+            _ => return None,
+        }
+    }
 }
 
 /// Where the tag begins. The search skips from dollar to dollar, which a tag cannot contain.
@@ -261,6 +297,34 @@ mod tests {
         assert_eq!(kinds(r"E'a\';' ;"), [Text, Semicolon]);
         assert_eq!(kinds("\"a;\"\"b\" U&\"x;\" u&';' n';' B'01'"), [Quoted, Quoted, Text, Text, Text]);
         assert_eq!(kinds("'open ;"), [Text]);
+    }
+
+    #[test]
+    fn a_string_goes_on_in_another_line_as_it_began() {
+        assert_eq!(kinds("E'a'\n'\\';' ;"), [Text, Semicolon]);
+        assert_eq!(kinds("e'a' -- it goes on\n  -- here\r '\\';' ;"), [Text, Semicolon]);
+        assert_eq!(kinds("e'a' '\\';'"), [Text, Text, Semicolon, Text], "not in the same line");
+        assert_eq!(kinds("e'a'\n/* c */'\\';'"), [Text, Text, Semicolon, Text], "not behind a block comment");
+        assert_eq!(kinds("'a'\n'\\';"), [Text, Text, Semicolon], "as it began: without E");
+        assert_eq!(kinds("e'a'\n'open ;"), [Text]);
+        assert_eq!(kinds("e'a'\n"), [Text]);
+    }
+
+    #[test]
+    fn numbers_end_where_their_grammar_does() {
+        assert_eq!(kinds("1into t"), [Number, Word, Word]);
+        assert_eq!(kinds("1.into 1.5into 1e5into"), [Number, Word, Number, Word, Number, Word]);
+        assert_eq!(kinds("1e+5 2E-3x 1einto"), [Number, Number, Word, Number, Word]);
+        assert_eq!(kinds("1e+into"), [Number, Word, Other, Word]);
+        assert_eq!(kinds("1..2 .5"), [Number, Other, Other, Number, Other, Number]);
+        assert_eq!(kinds("1$$;$$"), [Number, Text]);
+    }
+
+    #[test]
+    fn a_comment_begins_inside_of_an_operator() {
+        assert_eq!(kinds("2 */* ; */ 3"), [Number, Other, Number]);
+        assert_eq!(kinds("2 +-- ;\n 3"), [Number, Other, Number]);
+        assert_eq!(kinds("2 */*/ ; */ 3"), [Number, Other, Number]);
     }
 
     #[test]

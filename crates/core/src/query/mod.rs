@@ -2,15 +2,6 @@
 //!
 //! A driver that can take any result sends everything raw that is not refused. One that has to
 //! know a result's shape beforehand (dblink) drains what returns rows inside a wrapper.
-//!
-//! ```
-//! use pgasync_core::{Class, classify};
-//! assert_eq!(classify("/* hi */ select 1"), Class::Wrapped);
-//! assert_eq!(classify("vacuum; select 1"), Class::Raw);
-//! assert_eq!(classify("set x.y = 1; select 1"), Class::WrappedEach);
-//! assert_eq!(classify("copy t from stdin"), Class::Refused);
-//! assert_eq!(classify("-- nothing"), Class::Raw);
-//! ```
 
 mod lexer;
 pub(crate) mod statement;
@@ -37,6 +28,15 @@ pub const COPY_REFUSED: &str =
     "COPY FROM STDIN and COPY TO STDOUT need a client that a task does not have; copy from or to a file or program";
 
 /// Says how a query has to be sent.
+///
+/// ```
+/// use pgasync_core::{Class, classify};
+/// assert_eq!(classify("/* hi */ select 1"), Class::Wrapped);
+/// assert_eq!(classify("vacuum; select 1"), Class::Raw);
+/// assert_eq!(classify("set x.y = 1; select 1"), Class::WrappedEach);
+/// assert_eq!(classify("copy t from stdin"), Class::Refused);
+/// assert_eq!(classify("-- nothing"), Class::Raw);
+/// ```
 #[must_use]
 pub fn classify(text: &str) -> Class {
     let found = statements(text);
@@ -111,6 +111,16 @@ mod tests {
                 "with a as (select 1) (select * from a)",
                 "select (select 1 as into_), 'into', \"into\" from t",
                 "select 1;;; -- done",
+                "select 1 as into",
+                "select t.into, t . into from t",
+                "(select 1 as into)",
+                "(with a as (insert into t values (1) returning n) select n from a)",
+                "with a as (select 1) (select 2 as into)",
+                "select E'a'\n'\\'; select 2 --'",
+                "select 2 */* ; */ 3",
+                "select 2 +-- ;\n 3",
+                "select $😀$ ; $😀$",
+                "update t set n = s.returning from s",
             ],
         );
     }
@@ -142,6 +152,14 @@ mod tests {
                 "prepare p as select 1; execute p",
                 "select 1; alter system set x = 1",
                 "select 1; reindex table concurrently t",
+                "select 1into t",
+                "select 1.into t",
+                "(select 1 into t)",
+                "((select 1 into t)) union select 2",
+                "with a as (select 1) (select * into t from a)",
+                "set transaction read only; select 1",
+                "set local transaction read only; select 1",
+                "set session transaction isolation level serializable; select 1",
             ],
         );
     }
@@ -158,9 +176,22 @@ mod tests {
                 "create rule r as on insert to t do also (notify a; notify b); select 1",
                 "create function f() returns int begin atomic select case when true then 1 end; select 2; end; select 1",
                 "create database_like (a int); select 1",
+                "create function begin() returns int language sql as 'select 1'; select 2",
+                "create or replace procedure p() begin atomic select 1 as end; select x.case, 2; end; select 1",
+                "truncate t; select 1",
+                "create table tablespace_ (); select 1",
+                "select E'a'\n'\\'; select 2 --'\n; select 3",
+                "set session characteristics as transaction read only; select 1",
             ],
         );
-        all(Class::Raw, &["create database d; select 1"]);
+        all(
+            Class::Raw,
+            &[
+                "create database d; select 1",
+                "create tablespace s location '/'; select 1",
+                "drop tablespace s; select 1",
+            ],
+        );
     }
 
     #[test]

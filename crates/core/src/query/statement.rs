@@ -67,7 +67,7 @@ fn statement(text: &str, tokens: &[Token]) -> Option<Statement> {
 }
 
 /// Knows which semicolons are inside a statement: those in parentheses (`CREATE RULE`) and those
-/// in a routine's `BEGIN ATOMIC ... END`. The same rules as psql's.
+/// in a routine's `BEGIN ATOMIC ... END`.
 #[derive(Default)]
 struct Cut {
     parens: usize,
@@ -81,9 +81,11 @@ impl Cut {
             Kind::Close => self.parens = self.parens.saturating_sub(1),
             Kind::Word if self.parens == 0 && creates_routine(text, before) => {
                 let word = &text[token.span.clone()];
-                if word.eq_ignore_ascii_case("begin") || (self.begins > 0 && word.eq_ignore_ascii_case("case")) {
+                let words = Words::new(text, before);
+                let begins = word.eq_ignore_ascii_case("atomic") && words.is(before.len() - 1, "begin");
+                if begins || (self.begins > 0 && word.eq_ignore_ascii_case("case") && !words.name_follows()) {
                     self.begins += 1;
-                } else if word.eq_ignore_ascii_case("end") {
+                } else if word.eq_ignore_ascii_case("end") && !words.name_follows() {
                     self.begins = self.begins.saturating_sub(1);
                 }
             }
@@ -126,6 +128,22 @@ impl<'a> Words<'a> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
+    /// This keyword stands there as one, and is not a name: behind AS and behind a dot any word is.
+    fn is_keyword(&self, at: usize, word: &str) -> bool {
+        self.is(at, word) && !Self::new(self.text, &self.tokens[..at]).name_follows()
+    }
+
+    /// What comes after the last token is a name, whatever it looks like.
+    fn name_follows(&self) -> bool {
+        let dot = |token: &Token| token.kind == Kind::Other && &self.text[token.span.clone()] == ".";
+        self.tokens.len().checked_sub(1).is_some_and(|last| self.is(last, "as")) || self.tokens.last().is_some_and(dot)
+    }
+
+    /// The INTO of a SELECT stands there.
+    fn selects_into(&self, at: usize) -> bool {
+        self.is_keyword(at, "into") && !at.checked_sub(1).is_some_and(|before| self.any(before, &["insert", "merge"]))
+    }
+
     /// The positions outside of all parentheses.
     fn top_level(&self) -> impl Iterator<Item = usize> {
         let mut depth = 0_usize;
@@ -158,7 +176,7 @@ const PLAIN: [&str; 16] = [
 
 fn kind_of(words: &Words) -> StatementKind {
     if words.kind(0) == Some(Kind::Open) {
-        return StatementKind::Rows;
+        return in_parentheses(words);
     }
     if words.is(0, "with") {
         return with(words);
@@ -175,15 +193,22 @@ fn kind_of(words: &Words) -> StatementKind {
 
 const VERBS: [&str; 9] = ["select", "values", "table", "show", "explain", "insert", "update", "delete", "merge"];
 
+/// A query in parentheses is one that selects: the INTO of its first SELECT may stand in any of them.
+fn in_parentheses(words: &Words) -> StatementKind {
+    let into = (0..words.tokens.len()).any(|at| words.selects_into(at));
+    if into { StatementKind::Alone } else { StatementKind::Rows }
+}
+
 /// What the statement is when a verb of a query stands there.
 fn by_verb(words: &Words, at: usize) -> Option<StatementKind> {
     if words.is(at, "select") {
         // SELECT INTO makes a table; inside a function it would mean something else.
-        let into = words.top_level().any(|later| later > at && words.is(later, "into"));
+        let into = words.top_level().any(|later| later > at && words.selects_into(later));
         return Some(if into { StatementKind::Alone } else { StatementKind::Rows });
     }
     if words.any(at, &["insert", "update", "delete", "merge"]) {
-        return Some(StatementKind::Write { returning: words.top_level_has(&["returning"]) });
+        let returning = words.top_level().any(|at| words.is_keyword(at, "returning"));
+        return Some(StatementKind::Write { returning });
     }
     words.any(at, &VERBS).then_some(StatementKind::Rows)
 }
@@ -209,7 +234,7 @@ fn with(words: &Words) -> StatementKind {
         }
     }
     // The query after the list is in parentheses, or missing.
-    StatementKind::Rows
+    in_parentheses(words)
 }
 
 /// Postgres takes both words for both directions.
@@ -226,7 +251,9 @@ fn cannot_run_inside(words: &Words) -> bool {
         return true;
     }
     // SET TRANSACTION has to come before the transaction's first query.
-    if words.is(0, "set") && words.is(1, "transaction") {
+    if words.is(0, "set")
+        && (words.is(1, "transaction") || words.any(1, &["local", "session"]) && words.is(2, "transaction"))
+    {
         return true;
     }
     words.any(0, &["create", "alter", "drop"]) && object(1)

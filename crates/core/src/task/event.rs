@@ -5,6 +5,17 @@ use crate::names::Run;
 use crate::time::Span;
 
 /// Something that happens to one task.
+///
+/// ```
+/// use pgasync_core::{Event, Request, Span, Task, Terms, Timestamp};
+/// let now = Timestamp::from_micros(0);
+/// let deferral = Event::Request(Request::defer(Span::seconds(60)));
+/// let deferred = Task::pushed(Terms::default()).step(&deferral, now)?;
+/// let claim = Event::Claim { default_timeout: None };
+/// assert!(deferred.step(&claim, now).is_err());
+/// assert!(deferred.step(&claim, now + Span::seconds(60)).is_ok());
+/// # Ok::<(), pgasync_core::Rejected>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
@@ -93,19 +104,30 @@ impl Request {
 /// An event's name, without what it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[expect(missing_docs, reason = "each is the event of the same name")]
 pub enum EventName {
+    /// [`Event::Promote`].
     Promote,
+    /// [`Event::Claim`].
     Claim,
+    /// [`Event::GiveBack`].
     GiveBack,
+    /// [`Event::Launch`].
     Launch,
+    /// [`Event::QueryEnded`].
     QueryEnded,
+    /// [`Event::Offer`].
     Offer,
+    /// [`Event::Withdraw`].
     Withdraw,
+    /// [`Event::Take`].
     Take,
+    /// [`Event::Request`].
     Request,
+    /// [`Event::Deadline`].
     Deadline,
+    /// [`Event::Abandon`].
     Abandon,
+    /// [`Event::Restart`].
     Restart,
 }
 

@@ -7,6 +7,16 @@ use super::step::TIMED_OUT;
 use crate::time::Span;
 
 /// What becomes of a launched task when its query ends.
+///
+/// ```
+/// use pgasync_core::{FinalStatus, Intention, Request};
+/// let deadline = Intention::Timeout { message: None };
+/// let cancel = Intention::of(&Request::cancel("no longer wanted"))?;
+/// // The deadline gives way to what somebody asks for; what was asked for first stands.
+/// assert_eq!(deadline.replaced_by(cancel.clone()), Some(cancel.clone()));
+/// assert_eq!(cancel.replaced_by(Intention::Finish { status: FinalStatus::Finished, error: None }), None);
+/// # Ok::<(), pgasync_core::Rejected>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Intention {

@@ -44,6 +44,19 @@ pub struct Terms {
 }
 
 /// One task: what was agreed, which run it is on, and where it stands.
+///
+/// ```
+/// use pgasync_core::{Event, Outcome, Task, Terms, Timestamp};
+/// let now = Timestamp::from_micros(0);
+/// let task = Task::pushed(Terms::default());
+/// let task = task.step(&Event::Claim { default_timeout: None }, now)?;
+/// let task = task.step(&Event::Launch, now)?;
+/// let ended = Event::QueryEnded { run: task.run, outcome: Outcome::Ok };
+/// let task = task.step(&ended, now)?;
+/// assert_eq!(task.row().failed, Some(false));
+/// assert!(task.step(&ended, now).is_err(), "a finished task refuses every event but restart");
+/// # Ok::<(), pgasync_core::Rejected>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Task {

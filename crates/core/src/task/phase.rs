@@ -8,6 +8,17 @@ use crate::time::Timestamp;
 ///
 /// The table knows four states, READY, RUNNING, YIELDED and finished, all derived from columns
 /// ([`Row`](crate::Row)). The finer distinctions are what the leader knows besides.
+///
+/// ```
+/// use pgasync_core::{Event, Phase, PhaseName, RowState, Task, Terms, Timestamp};
+/// let now = Timestamp::from_micros(0);
+/// let task = Task::pushed(Terms::default()).step(&Event::Claim { default_timeout: None }, now)?;
+/// assert_eq!(task.phase.name(), PhaseName::Claimed);
+/// assert_eq!(task.row().state(), RowState::Running, "the row does not tell claimed from launched");
+/// let task = task.step(&Event::GiveBack, now)?;
+/// assert_eq!(task.phase, Phase::Ready { eligible_when: None, times_up: None });
+/// # Ok::<(), pgasync_core::Rejected>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Phase {
@@ -86,10 +97,12 @@ pub struct End {
 /// The columns that an end leaves as they were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[expect(missing_docs, reason = "each is the column of the same name")]
 pub struct Past {
+    /// When it was claimed or taken last; `None` if it never was.
     pub consumed: Option<Timestamp>,
+    /// When it yielded; `None` if it did not.
     pub yielded: Option<Timestamp>,
+    /// The deadline that its first claim set; `None` before that.
     pub times_up: Option<Timestamp>,
 }
 
@@ -101,14 +114,20 @@ impl Past {
 /// A phase's name, without what it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[expect(missing_docs, reason = "each is the phase of the same name")]
 pub enum PhaseName {
+    /// [`Phase::Ready`].
     Ready,
+    /// [`Phase::Offered`].
     Offered,
+    /// [`Phase::Claimed`].
     Claimed,
+    /// [`Phase::Launched`].
     Launched,
+    /// [`Phase::Pulled`].
     Pulled,
+    /// [`Phase::Yielded`].
     Yielded,
+    /// [`Phase::Finished`].
     Finished,
 }
 

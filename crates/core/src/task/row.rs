@@ -17,28 +17,41 @@ use crate::time::Timestamp;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[expect(missing_docs, reason = "each is the column of the same name")]
 pub struct Row {
+    /// When it was claimed or taken; null while it waits.
     pub consumed: Option<Timestamp>,
+    /// When it ended; null before.
     pub processed: Option<Timestamp>,
+    /// When it yielded; null if it did not, and again when it waits.
     pub yielded: Option<Timestamp>,
+    /// How it ended, or `YIELDED`; null otherwise.
     pub finish_status: Option<FinishStatus>,
+    /// Whether it ended in any other way than `FINISHED`; null before.
     pub failed: Option<bool>,
+    /// Why it ended so; null before, and where there is nothing to say.
     pub processing_error: Option<String>,
+    /// Its deadline, from its first claim on; `infinity` ([`Timestamp::NEVER`]) where it has none.
     pub times_up: Option<Timestamp>,
+    /// Whether it counts against its pool: true from the claim or offer on, false once it ended,
+    /// null where it never did or gave the slot back by yielding.
     pub tracked: Option<bool>,
+    /// Not before this time, after a deferral or a pause; null otherwise.
     pub eligible_when: Option<Timestamp>,
+    /// How often it was claimed or taken ([`Run`]); 0 when pushed, and kept by a restart.
     pub run: i32,
 }
 
 /// The state that the table knows, as `task_execution_state` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[expect(missing_docs, reason = "each is the state of the same name")]
 pub enum RowState {
+    /// READY: it waits.
     Ready,
+    /// RUNNING: it is claimed or taken.
     Running,
+    /// YIELDED: its query is over, the task is not.
     Yielded,
+    /// FINISHED: over, however it ended.
     Finished,
 }
 
@@ -57,6 +70,7 @@ pub enum Held {
 
 /// A row that no task's life leads to; somebody wrote it by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Malformed {
     /// `processed` is set and `finish_status` is not one that ends a task.
     #[error("the row is processed, but its finish_status does not end a task; set one that does")]

@@ -92,6 +92,42 @@ const TEXTS: &[&str] = &[
     "select 1; copy t to /* the client */ STDOUT",
     "copy t to '/dev/null'",
     "copy t from program 'echo 1'; select 1",
+    "select E'a'\n'\\'; select 2 --'",
+    "select E'a' -- more\n'\\'' , 2; select 3",
+    "select E'a' '\\'; select 2 --'",
+    "select E'a'\n'never closed",
+    "select E'a''\\''b'\n'c\\''; select 2",
+    "select 1into made",
+    "select 1.into made",
+    "select 1.5e3into made",
+    "select 1e5, .5, 5., 1.5e-3; select 2",
+    "(select 1 into made)",
+    "((select 1 into made)) union select 2",
+    "(select 1 as into)",
+    "with a as (select 1) (select * into made from a)",
+    "with a as (insert into t values (3) returning n) (select n from a)",
+    "select 1 as into",
+    "select s.into from (select 1 as into) s",
+    "select s . into, 1 into made from (select 1 as into) s",
+    "update t set n = s.returning from (select 1 as returning) s",
+    "insert into t select 1 as returning",
+    "insert into t select 1 as returning returning n",
+    "set local transaction read only; select 1",
+    "set session transaction read only; select 1",
+    "set transaction isolation level serializable; select 1",
+    "set session characteristics as transaction read only; select 1",
+    "select $😀$ ; $😀$",
+    "select $ä$ ; $ä$; select 2",
+    "select 1 as 😀into",
+    "select 1 as \u{a0}into",
+    "select 2 */* ; */ 3",
+    "select 2 +-- ;\n 3",
+    "select 2 */*/ ; */ 3",
+    "select - /* ; */ -- ;\n 3; select 4",
+    "create function begin() returns int language sql as 'select 1'; select 2",
+    "create function f() returns int begin atomic select 1; select 2 as end; end; select 3",
+    "create or replace procedure q() begin atomic select case when true then 1 end; select s.case from (select 1 as case) s; end",
+    "create function f(begin int) returns int language sql as 'select 1'; select 2",
 ];
 
 /// What may run for real in a transaction, and what it does to a table.
@@ -121,6 +157,43 @@ const EFFECTS: &[&str] = &[
     "insert into t values (1) returning nothing",
     "select pg_catalog.set_config('a.b', 'c', true); insert into t select length(current_setting('a.b'))",
     "/* one */ insert into /* two */ t values (1) /* three; */ ; select /* four */ 1 -- five;\n",
+    "select E'a'\n'\\'; delete from t --'",
+    "insert into t select length(E'a'\n'\\'; delete from t --'); select 1",
+    "select 1 as into",
+    "(select 1 as into)",
+    "select s.into from (select 1 as into) s",
+    "update t set n = s.returning from (select 7 as returning) s",
+    "insert into t select 1 as returning",
+    "insert into t select 1 as returning returning n",
+    "with a as (insert into t values (3) returning n) (select n from a)",
+    "(with a as (select 9 as n) select n from a)",
+    "select $😀$ ; $😀$; insert into t values (8)",
+    "insert into t select 2 */* ; */ 3",
+    "insert into t select 2 +-- ;\n 3; table t",
+    "insert into t values (1e2), (.5), (5.), (1.5e1)",
+];
+
+/// What a function cannot do, though it begins like something else: it is sent as it is, and then works.
+const ALONE: &[&str] = &[
+    "select n into made from t; insert into t select n + 5 from made",
+    "(select 1 as n into made); insert into t select n from made",
+    "((select 3 as n into made)) union select 4; insert into t select n from made",
+    "with a as (select 6 as n) (select * into made from a); insert into t select n from made",
+    "select s . into, 1 as n into made from (select 1 as into) s; insert into t select n from made",
+    "set local transaction isolation level read committed; select 1",
+    "set session transaction isolation level read committed; select 1",
+];
+
+/// What only the model looks into: SQL sends it as it is.
+const SCRIPTS: &[&str] = &[
+    "create function begin() returns int language sql as 'select 1'; insert into t select 2; select 3",
+    "create function f() returns int begin atomic select 1; select 2 as end; end; insert into t select f(); table t",
+    "create function f() returns int begin atomic select case when true then 4 end; end; insert into t select f(); table t",
+    "create function f(begin int) returns int language sql as 'select 5'; insert into t select f(1); table t",
+    "create table tablespace_ (n int); insert into tablespace_ values (1); insert into t select n + 3 from tablespace_; select 1",
+    "truncate t; insert into t values (1) returning n",
+    "set local work_mem = '5MB'; insert into t values (1) returning n",
+    "set session characteristics as transaction read write; select 1",
 ];
 
 /// Whether the two sides say the same. SQL wraps scripts of plain queries only, and sends an empty text wrapped, since
@@ -215,7 +288,7 @@ pub(super) async fn disagreements_of_all(database: &Database) -> Vec<String> {
 
 /// Texts out of pieces that mean something to a lexer.
 fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
-    const STATEMENTS: [&str; 22] = [
+    const STATEMENTS: [&str; 32] = [
         "select ~ 1",
         "select ~ 'a;b' ~ as ~ \"c;d\"",
         "select $$;'$$",
@@ -237,6 +310,16 @@ fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
         "begin",
         "call ~ p()",
         "select E'\\';' ~",
+        "select E'a' ~ '\\'';' ~",
+        "select E'a'\n ~ '\\'';' ~ , 1.5e3",
+        "select 1 ~ as ~ into",
+        "( ~ select 1 ~ into ~ made ~ )",
+        "with a as (select 1) ~ ( ~ select * ~ into made from a ~ )",
+        "insert into t ~ select 1 as ~ returning ~ returning n",
+        "select $😀$ ; $😀$ ~",
+        "select 2 ~ * ~ 3. ~ + ~ .5",
+        "create function begin ~ () returns int language sql as $$ select 1 $$",
+        "create function f() returns int begin ~ atomic ~ select 1; select 2 as ~ end; end",
         "",
     ];
     const BETWEEN: [&str; 12] = [
@@ -316,6 +399,23 @@ async fn effect(database: &Database, text: &str) -> Result<Value, String> {
     effect
 }
 
+/// A text as the model would have it wrapped; nothing where it would not.
+fn wrapped_by_the_model(text: &str) -> Option<String> {
+    match classify(text) {
+        Class::Wrapped | Class::WrappedEach => {}
+        Class::Raw | Class::Refused => return None,
+    }
+    let each = statements(text).into_iter().map(|statement| {
+        let piece = &text[statement.span.clone()];
+        if statement.returns_rows() {
+            format!("for r in execute $every${piece}$every$ loop end loop;")
+        } else {
+            format!("execute $every${piece}$every$;")
+        }
+    });
+    Some(format!("do $all$ declare r record; begin {} end $all$", each.collect::<String>()))
+}
+
 /// What a wrapped text does that it would not do by itself, or the other way round.
 async fn effects_that_differ(database: &Database) -> Vec<String> {
     let mut told = Vec::new();
@@ -327,6 +427,21 @@ async fn effects_that_differ(database: &Database) -> Vec<String> {
             told.push(format!("{text} is not wrapped"));
         } else if effect(database, wrapped).await != effect(database, text).await {
             told.push(format!("{text}\n{wrapped}"));
+        }
+    }
+    for text in EFFECTS.iter().chain(SCRIPTS) {
+        match wrapped_by_the_model(text) {
+            None => told.push(format!("{text} is not wrapped by the model")),
+            Some(wrapped) if effect(database, &wrapped).await != effect(database, text).await => told.push(wrapped),
+            Some(_) => {}
+        }
+    }
+    let alone: Vec<String> = ALONE.iter().map(|text| (*text).to_owned()).collect();
+    for (text, sql) in ALONE.iter().zip(classes(database, &alone).await) {
+        if sql != "raw" || classify(text) != Class::Raw {
+            told.push(format!("{text}: core {:?}, sql {sql}", classify(text)));
+        } else if let Err(code) = effect(database, text).await {
+            told.push(format!("{text} fails: {code}"));
         }
     }
     told

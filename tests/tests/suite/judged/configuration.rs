@@ -1,14 +1,17 @@
 //! What `configure` takes and refuses, and where: the model's checks and those of SQL.
 
-use pgasync_core::{Configuration, Document};
-use serde_json::{Value, json};
+use pgasync_core::{Configuration, Document, Span};
+use serde_json::{Map, Value, json};
 
 use super::{ask, bench};
+use crate::seed::Seed;
+
+const GENERATED: usize = 3_000;
 
 /// The configuration that every document meets.
 fn standing() -> Value {
     json!({
-        "targets": [{"target": "there", "connection_string": ""}],
+        "targets": [{"target": "there", "connection_string": ""}, {"target": "gone", "connection_string": "", "retired": true}],
         "concurrency_pools": [{"concurrency_pool": "p", "max_workers": 3}],
     })
 }
@@ -37,6 +40,30 @@ fn documents() -> Vec<Value> {
         json!({"targets": [{"target": "there", "default_timeout": "0"}]}),
         json!({"targets": [{"target": "new", "asynchronous_finish": true}]}),
         json!({"targets": [{"target": "async.self", "max_workers": 3}]}),
+        json!({"targets": [{"target": "async.self", "max_concurrency": 0}]}),
+        json!({"targets": [{"target": "async.self", "max_workers": 0}]}),
+        json!({"targets": [{"target": "async.self", "connection_string": "port=1"}]}),
+        json!({"targets": [{"target": "async.self", "retired": true}]}),
+        json!({"targets": [{"target": "async.self", "retired": false, "default_timeout": "1 s"}]}),
+        json!({"targets": [{"target": "async.self", "max_workers": 3}], "control": {"self_concurrency": 3}}),
+        json!({"targets": [{"target": "async.self", "max_workers": 3}], "control": {"self_concurrency": 4}}),
+        json!({
+            "targets": [{"target": "async.self", "connection_string": "port=1"}],
+            "control": {"self_connection_string": "port=2"},
+        }),
+        json!({"control": {"self_target": "there"}}),
+        json!({"control": {"self_target": "there"}, "targets": []}),
+        json!({"control": {"self_target": "gone"}}),
+        json!({"control": {"self_target": "new"}}),
+        json!({"control": {"self_target": "new"}, "targets": []}),
+        json!({"control": {"self_target": "new"}, "targets": [{"target": "async.self"}]}),
+        json!({"control": {"self_target": "new"}, "targets": [{"target": "new", "session_reset": false}]}),
+        json!({"control": {"control_id": 1}}),
+        json!({"control": {"workers": 0}, "targets": {}}),
+        json!({"control": {"workers": 0, "wokers": 1, "a": 2}}),
+        json!({"targets": [{"target": "new"}], "concurrency_pools": [{}]}),
+        json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 2_147_483_648_i64}]}),
+        json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 2_147_483_647}]}),
         json!({"control": {"idle_sleep": 100_000}}),
         json!({"concurrency_pools": {}}),
         json!({"concurrency_pools": [7]}),
@@ -46,23 +73,7 @@ fn documents() -> Vec<Value> {
         json!({"concurrency_pools": [{"concurrency_pool": "p"}, {"concurrency_pool": "p"}]}),
         json!({"concurrency_pools": [{"concurrency_pool": "p", "retired": true}]}),
     ];
-    let values = [
-        json!(null),
-        json!(true),
-        json!(-1),
-        json!(0),
-        json!(1),
-        json!(7),
-        json!(2.5),
-        json!(5_000_000_000_i64),
-        json!("7"),
-        json!("soon"),
-        json!("1 hour"),
-        json!("-1 hour"),
-        json!({}),
-        json!([]),
-    ];
-    for value in values {
+    for value in values() {
         for key in [
             "enabled",
             "workers",
@@ -83,6 +94,10 @@ fn documents() -> Vec<Value> {
             "version",
             "running_since",
             "no_such_key",
+            "self_target",
+            "self_connection_string",
+            "startup_routines",
+            "loop_routines",
         ] {
             documents.push(json!({"control": {key: value}}));
         }
@@ -93,6 +108,8 @@ fn documents() -> Vec<Value> {
             "concurrency_track_yielded",
             "session_reset",
             "retired",
+            "connection_string",
+            "default_timeout",
         ] {
             documents.push(json!({"targets": [{"target": "there", key: value}]}));
         }
@@ -103,32 +120,271 @@ fn documents() -> Vec<Value> {
     documents
 }
 
-/// The path at which the model refuses a document, if it does.
-fn of_the_model(document: &Value) -> Option<String> {
+/// Values that mean something to one setting or another.
+fn values() -> Vec<Value> {
+    let mut values = vec![
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(-1),
+        json!(0),
+        json!(1),
+        json!(7),
+        json!(2.5),
+        json!(0.000_01),
+        json!(86_400),
+        json!(86_400.000_1),
+        json!(2_147_483_647),
+        json!(2_147_483_648_i64),
+        json!(-2_147_483_649_i64),
+        json!(5_000_000_000_i64),
+        json!({}),
+        json!([]),
+        json!(["f()", "g(1)"]),
+        json!(["f()", " \t"]),
+        json!(["f()", 1]),
+        json!([null]),
+    ];
+    let texts = [
+        "",
+        " ",
+        "\t\n",
+        "\u{a0}",
+        "7",
+        "soon",
+        "1 hour",
+        "-1 hour",
+        "1 day 02:03:04.5",
+        "1 hour ago",
+        "P1D",
+        "P1Y2M3DT4H5M6S",
+        "PT0S",
+        "p1w",
+        "P",
+        "2 weeks",
+        "1.5 weeks",
+        "1 decade",
+        "2 centuries",
+        "1 millennium",
+        "10000 years",
+        "10001 years",
+        "3600000 days",
+        "3600001 days",
+        "12 months",
+        "13 mons 40 days",
+        "0.5 years",
+        "1.5 months",
+        "00:60:00",
+        "25:00:00",
+        "1 day 1 day",
+        "1 hour 00:30",
+        "3 04:05:06",
+        "99999999999999999999 s",
+        "infinity",
+        "1us",
+        "1 ms 2 s",
+        "-00:00:01",
+        "dbname=x",
+        "dbname='x",
+        "x",
+        "a=b c",
+        "host=a password=****",
+        "password='****' a=b",
+        "password=**** password=c",
+        "postgresql://u:p@h:1,[::1]:2/d?a=b",
+        "postgres://u:****@h/",
+        "postgresql://h/?password=****",
+        "postgresql://h:p/",
+        "postgresql://h%2/",
+        "postgresql://h%00/",
+        "postgresql://%ff/",
+        "postgresql://h/?a",
+        "postgresql://u@v@w/d",
+        "a=\\",
+        "a=b\\ c=d",
+        "a='b\\'c'd=e",
+    ];
+    values.extend(texts.map(Value::from));
+    values
+}
+
+/// A document of a few settings and names, most of which may be.
+fn generated(seed: &mut Seed) -> Value {
+    const SETTINGS: [(&str, &[&str]); 21] = [
+        ("enabled", &["true", "false"]),
+        ("workers", &["1", "7", "2147483647"]),
+        ("idle_sleep", &["0", "0.5", "0.00001", "86400"]),
+        ("busy_sleep", &["0.02", "1"]),
+        ("default_timeout", &["\"1 hour\"", "\"P1DT2H\"", "\"1.5 weeks\""]),
+        ("heavy_maintenance_sleep", &["\"1 year 2 mons\"", "\"0\""]),
+        ("light_maintenance_sleep", &["\"00:05:00.000001\""]),
+        ("task_keep_duration", &["\"1 decade\"", "\"10000 years\""]),
+        ("advisory_mutex_id", &["-2147483648", "5"]),
+        ("self_target", &["\"a\"", "\"b\"", "\"async.self\"", "\"there\"", "\"gone\""]),
+        ("self_connection_string", &["\"port=1\"", "\"port=2\""]),
+        ("self_concurrency", &["3", "4"]),
+        ("paused", &["true", "false"]),
+        ("default_concurrency_pool_workers", &["0", "6"]),
+        ("debug_log", &["true"]),
+        ("target_patience", &["\"9 minutes\""]),
+        ("takeover_grace", &["\"8 seconds\"", "\"@ 1 min\""]),
+        ("startup_routines", &["[]", "[\"f()\"]"]),
+        ("loop_routines", &["[\"g()\", \"h()\"]"]),
+        ("pid", &["1", "[]"]),
+        ("version", &["\"1\""]),
+    ];
+    const OF_TARGETS: [(&str, &[&str]); 8] = [
+        ("max_workers", &["0", "3", "4"]),
+        ("max_concurrency", &["3", "4", "9"]),
+        ("connection_string", &["\"\"", "\"dbname=x\"", "\"port=1\""]),
+        ("asynchronous_finish", &["true", "true", "false"]),
+        ("default_timeout", &["\"1 minute\""]),
+        ("concurrency_track_yielded", &["true", "false"]),
+        ("session_reset", &["true", "false"]),
+        ("retired", &["true", "false", "false"]),
+    ];
+    const OF_POOLS: [(&str, &[&str]); 2] = [("max_workers", &["0", "3"]), ("retired", &["true", "false"])];
+    const NAMES: [&str; 7] = ["a", "b", "c", "there", "gone", "async.self", "p"];
+
+    let values = values();
+    let object = |seed: &mut Seed, settings: &[(&str, &[&str])], percent: u64| {
+        let mut object = Map::new();
+        for (key, fitting) in settings {
+            if seed.chance(percent) {
+                let fitting = serde_json::from_str(seed.pick::<&str>(fitting)).expect("JSON");
+                object.insert((*key).to_owned(), if seed.chance(3) { seed.pick(&values).clone() } else { fitting });
+            }
+        }
+        if seed.chance(1) {
+            object.insert((*seed.pick(&["x", "target", "Workers", "max-workers"])).to_owned(), json!(1));
+        }
+        object
+    };
+    let list = |seed: &mut Seed, name: &str, settings: &[(&str, &[&str])]| {
+        let mut names: Vec<&str> = NAMES.into_iter().filter(|_| seed.chance(35)).collect();
+        if seed.chance(4) {
+            names.extend(names.first().copied());
+        }
+        let entry = |given: &&str| {
+            let mut entry = object(seed, settings, 40);
+            if !seed.chance(2) {
+                entry.insert(name.to_owned(), if seed.chance(1) { seed.pick(&values).clone() } else { json!(given) });
+            }
+            Value::Object(entry)
+        };
+        names.iter().map(entry).collect::<Vec<Value>>()
+    };
+    let mut document = Map::new();
+    if seed.chance(60) {
+        document.insert("control".to_owned(), Value::Object(object(seed, &SETTINGS, 12)));
+    }
+    if seed.chance(60) {
+        document.insert("targets".to_owned(), Value::Array(list(seed, "target", &OF_TARGETS)));
+    }
+    if seed.chance(40) {
+        document.insert("concurrency_pools".to_owned(), Value::Array(list(seed, "concurrency_pool", &OF_POOLS)));
+    }
+    if seed.chance(2) {
+        document.insert(
+            (*seed.pick(&["control", "targets", "concurrency_pools", "x"])).to_owned(),
+            seed.pick(&values).clone(),
+        );
+    }
+    Value::Object(document)
+}
+
+/// The tables as the model has them.
+fn tables(configuration: &Configuration) -> Value {
+    let control = &configuration.control;
+    let targets = configuration.targets.iter().map(|(name, target)| {
+        let row = json!({
+            "max_concurrency": target.max_concurrency,
+            "connection_string": target.connection_string,
+            "asynchronous_finish": target.asynchronous_finish,
+            "default_timeout": target.default_timeout.map(Span::as_micros),
+            "concurrency_track_yielded": target.concurrency_track_yielded,
+            "session_reset": target.session_reset,
+            "retired": target.retired,
+        });
+        (name.clone(), row)
+    });
+    let pools = configuration
+        .pools
+        .iter()
+        .map(|(name, pool)| (name.clone(), json!({"max_workers": pool.max_workers, "retired": pool.retired})));
+    json!({
+        "control": {
+            "enabled": control.enabled,
+            "workers": control.workers,
+            "idle_sleep": control.idle_sleep.as_micros(),
+            "busy_sleep": control.busy_sleep.as_micros(),
+            "heavy_maintenance_sleep": control.heavy_maintenance_sleep.as_micros(),
+            "light_maintenance_sleep": control.light_maintenance_sleep.as_micros(),
+            "task_keep_duration": control.task_keep_duration.as_micros(),
+            "default_timeout": control.default_timeout.as_micros(),
+            "advisory_mutex_id": control.advisory_mutex_id,
+            "self_target": control.self_target,
+            "self_connection_string": control.self_connection_string,
+            "self_concurrency": control.self_concurrency,
+            "paused": control.paused,
+            "default_concurrency_pool_workers": control.default_concurrency_pool_workers,
+            "startup_routines": control.startup_routines,
+            "loop_routines": control.loop_routines,
+            "debug_log": control.debug_log,
+            "target_patience": control.target_patience.as_micros(),
+            "takeover_grace": control.takeover_grace.as_micros(),
+        },
+        "targets": targets.collect::<Map<_, _>>(),
+        "pools": pools.collect::<Map<_, _>>(),
+    })
+}
+
+/// What the model says of each document of a chain: the path at which it is refused, or the tables that it makes.
+fn of_the_model(chain: &[Value]) -> Vec<Value> {
     let mut configuration = Configuration::default();
     let standing = Document::from_json(&standing()).expect("it may be");
     configuration.apply(&standing).expect("it may be");
-    let refused = Document::from_json(document).and_then(|document| configuration.apply(&document)).err()?;
-    Some(refused.path)
+    let each = chain.iter().map(|document| {
+        let refused = Document::from_json(document).and_then(|document| configuration.apply(&document)).err();
+        refused.map_or_else(|| tables(&configuration), |refused| json!(refused.path))
+    });
+    each.collect()
 }
 
 #[tokio::test]
-async fn the_same_documents_are_refused_at_the_same_place() {
+async fn the_same_documents_are_refused_at_the_same_place_and_make_the_same_tables() {
     let database = bench().await;
     ask(&database, "select to_jsonb(async.configure($1) is null)", &standing()).await;
-    let documents = documents();
-    let answers = ask(&database, "select judged.refusals($1)", &json!(documents)).await;
-    let answers = answers.as_array().expect("an answer a document");
+    let mut seed = Seed::of_this_run();
+    let mut chains: Vec<Vec<Value>> = documents().into_iter().map(|document| vec![document]).collect();
+    chains.extend((0..GENERATED).map(|_| (0..=seed.below(3)).map(|_| generated(&mut seed)).collect()));
     let mut told = Vec::new();
-    let mut refused = 0;
-    for (document, answer) in documents.iter().zip(answers) {
-        let sql = answer.as_str().map(|said| said.split(": ").next().unwrap_or(said).to_owned());
-        let core = of_the_model(document);
-        refused += usize::from(sql.is_some());
-        if core != sql {
-            told.push(format!("{document}: core {core:?}, sql {answer}"));
+    let (mut refused, mut taken) = (0, 0);
+    for some in chains.chunks(500) {
+        let answers = ask(&database, "select judged.configure($1)", &json!(some)).await;
+        for (chain, answers) in some.iter().zip(answers.as_array().expect("answers a chain")) {
+            let answers = answers.as_array().expect("an answer a document");
+            for (at, (core, answer)) in of_the_model(chain).into_iter().zip(answers).enumerate() {
+                let sql = answer.as_str().map(|said| json!(said.split(": ").next().unwrap_or(said)));
+                if sql.is_some() {
+                    refused += 1;
+                } else {
+                    taken += 1;
+                }
+                if core != sql.unwrap_or_else(|| answer.clone()) {
+                    told.push(format!("{}\n  core {core}\n  sql  {answer}", json!(chain[..=at])));
+                    break;
+                }
+            }
         }
     }
-    println!("{} documents, {refused} refused", documents.len());
-    assert!(told.is_empty(), "{} of {}\n{}", told.len(), documents.len(), told.join("\n"));
+    println!("{refused} documents refused, {taken} taken");
+    assert!(
+        told.is_empty(),
+        "{} of {}\n{}",
+        told.len(),
+        chains.len(),
+        told.into_iter().take(20).collect::<Vec<_>>().join("\n")
+    );
+    assert!(refused > GENERATED / 2 && taken > GENERATED / 2, "{refused} refused, {taken} taken");
 }

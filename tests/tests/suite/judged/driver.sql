@@ -36,6 +36,14 @@ create function judged.contract(
     'eligible_when', judged.micros(in_eligible_when), 'run', in_run)
 $$;
 
+-- The error that goes with an event.
+create function judged.error(in_said jsonb) returns text language sql immutable as $$
+  select case when in_said ->> 'event' like 'END%' then async.end_error(
+      (in_said ->> 'event')::async.task_event_t, (in_said ->> 'status')::async.finish_status_t,
+      in_said ->> 'error', in_said ->> 'known')
+    else in_said ->> 'error' end
+$$;
+
 -- Each case through async.step_task: why it is rejected, or the row that it makes.
 create function judged.step(in_cases jsonb) returns jsonb language sql as $$
   select jsonb_agg(
@@ -51,7 +59,7 @@ create function judged.step(in_cases jsonb) returns jsonb language sql as $$
   ) c
   cross join lateral async.step_task(
     c.task, (c.it ->> 'event')::async.task_event_t, (c.it ->> 'status')::async.finish_status_t,
-    c.it ->> 'error', judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
+    judged.error(c.it), judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
     judged.at((c.it ->> 'now')::bigint)) s
 $$;
 
@@ -95,13 +103,14 @@ begin
   if async.has_user_triggers() then
     insert into async.request (task_id, status) values (-1, 'FAILED');
     insert into async.request (task_id, status, error_message, duration)
-    select e.id, e.status, e.error, e.duration
-    from unnest(v_events.ids, v_events.events, v_events.statuses, v_events.errors, v_events.durations)
-      as e(id, event, status, error, duration)
-    where e.event in ('END_OK', 'END_ERROR') and e.status is not null;
-    v_events.statuses := array(
-      select case when e.event not in ('END_OK', 'END_ERROR') then e.status end
-      from unnest(v_events.events, v_events.statuses) with ordinality as e(event, status, place) order by e.place);
+    select (e.it ->> 'id')::bigint, (e.it ->> 'status')::async.finish_status_t, e.it ->> 'error',
+      judged.span((e.it ->> 'duration')::bigint)
+    from jsonb_array_elements(in_act -> 'events') e(it)
+    where e.it ->> 'event' like 'END%' and e.it ->> 'status' is not null;
+    v_events := judged.events((
+      select jsonb_agg(
+        case when e.it ->> 'event' like 'END%' then e.it || '{"status": null}' else e.it end order by e.place)
+      from jsonb_array_elements(in_act -> 'events') with ordinality as e(it, place)), '{}');
   end if;
   select coalesce(jsonb_agg(jsonb_build_array(a.task_id,
       case when a.outcome = 'applied' and not async.has_user_triggers() then 'applied alone' else a.outcome end)), '[]')
@@ -138,7 +147,7 @@ create function judged.events(
     array_agg((e.it ->> 'run')::int order by e.place),
     array_agg((e.it ->> 'event')::async.task_event_t order by e.place),
     array_agg((e.it ->> 'status')::async.finish_status_t order by e.place),
-    array_agg(e.it ->> 'error' order by e.place),
+    array_agg(judged.error(e.it) order by e.place),
     array_agg(judged.span((e.it ->> 'duration')::bigint) order by e.place),
     array_agg(judged.span((e.it ->> 'timeout')::bigint) order by e.place)
   from jsonb_array_elements(in_events) with ordinality as e(it, place)
@@ -310,22 +319,115 @@ begin
 end
 $$;
 
--- With what each document is refused, if it is; nothing stays of any.
-create function judged.refusals(in_documents jsonb) returns jsonb language plpgsql as $$
+create function judged.length(in_interval interval) returns bigint language sql immutable as $$
+  select round(extract(epoch from in_interval)::numeric * 1000000)::bigint
+$$;
+
+-- The configuration as its tables tell it.
+create function judged.tables() returns jsonb language sql as $$
+  select jsonb_build_object(
+    'control', (
+      select to_jsonb(c) - array['last_heavy_maintenance', 'last_light_maintenance', 'running_since', 'pid', 'version']
+        || jsonb_build_object(
+          'idle_sleep', round(c.idle_sleep::numeric * 1000000)::bigint,
+          'busy_sleep', round(c.busy_sleep::numeric * 1000000)::bigint,
+          'heavy_maintenance_sleep', judged.length(c.heavy_maintenance_sleep),
+          'light_maintenance_sleep', judged.length(c.light_maintenance_sleep),
+          'task_keep_duration', judged.length(c.task_keep_duration),
+          'default_timeout', judged.length(c.default_timeout),
+          'target_patience', judged.length(c.target_patience),
+          'takeover_grace', judged.length(c.takeover_grace))
+      from async.control c),
+    'targets', (
+      select jsonb_object_agg(t.target, to_jsonb(t) - 'target' || jsonb_build_object(
+        'connection_string', coalesce(t.connection_string, ''), 'default_timeout', judged.length(t.default_timeout)))
+      from async.target t),
+    'pools', (
+      select coalesce(jsonb_object_agg(p.concurrency_pool, to_jsonb(p) - 'concurrency_pool'), '{}')
+      from async.concurrency_pool p))
+$$;
+
+-- What each document of each chain is refused with, or what it makes of the tables; nothing stays of any chain.
+create function judged.configure(in_chains jsonb) returns jsonb language plpgsql as $$
 declare
+  v_chain jsonb;
   v_document jsonb;
-  v_said jsonb := '[]';
+  v_said jsonb;
+  v_all jsonb[] := '{}';
 begin
-  for v_document in select d.it from jsonb_array_elements(in_documents) with ordinality as d(it, place) order by d.place
+  for v_chain in select d.it from jsonb_array_elements(in_chains) with ordinality as d(it, place) order by d.place
   loop
+    v_said := '[]';
     begin
-      perform async.configure(v_document);
-      raise exception 'taken' using errcode = 'PA999';
+      for v_document in select d.it from jsonb_array_elements(v_chain) with ordinality as d(it, place) order by d.place
+      loop
+        begin
+          perform async.configure(v_document);
+          v_said := v_said || jsonb_build_array(judged.tables());
+        exception
+          when sqlstate 'PA060' then v_said := v_said || to_jsonb(sqlerrm);
+        end;
+      end loop;
+      raise exception 'undo' using errcode = 'PA999';
     exception
-      when sqlstate 'PA999' then v_said := v_said || 'null'::jsonb;
-      when sqlstate 'PA060' then v_said := v_said || to_jsonb(sqlerrm);
+      when sqlstate 'PA999' then v_all := v_all || v_said;
     end;
   end loop;
-  return v_said;
+  return to_jsonb(v_all);
+end
+$$;
+
+-- Each group of events through one of what writes, upon rows of their own as they are given: what it said of the group,
+-- and the rows as they are then. apply_batch takes all groups at once.
+create function judged.write(in_how text, in_groups jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
+declare
+  v_group jsonb;
+  v_events record;
+  v_applied bigint[] := '{}';
+  v_outcome text;
+  v_said bool[] := '{}';
+begin
+  insert into async.task
+  select t.*
+  from (
+    select judged.task('{"target": "a", "priority": 0, "entered": "2000-01-01"}' || (q.it -> 'task')
+      || jsonb_build_object('task_id', q.it -> 'id')) as task
+    from jsonb_array_elements(in_groups) g(it)
+    cross join jsonb_array_elements(g.it) q(it)
+    offset 0
+  ) c
+  cross join lateral (select (c.task).*) t;
+  if in_how = 'batch' then
+    v_events := judged.events((
+      select jsonb_agg(q.it) from jsonb_array_elements(in_groups) g(it) cross join jsonb_array_elements(g.it) q(it)), '{}');
+    v_applied := array(
+      select b.task_id
+      from async.apply_batch(
+        in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors, v_events.durations,
+        v_events.timeouts) b);
+  end if;
+  for v_group in select g.it from jsonb_array_elements(in_groups) with ordinality as g(it, place) order by g.place
+  loop
+    v_events := judged.events(v_group, '{}');
+    case in_how
+      when 'all' then
+        v_said := v_said || async.apply_all(
+          in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors,
+          v_events.durations, v_events.timeouts);
+      when 'row' then
+        select r.outcome into v_outcome
+        from async.apply_row(
+          in_now, v_events.ids[1], v_events.runs[1], v_events.events[1], v_events.statuses[1], v_events.errors[1],
+          v_events.durations[1], v_events.timeouts[1]) r;
+        v_said := v_said || (v_outcome = 'applied');
+      when 'batch' then
+        v_said := v_said || (v_events.ids <@ v_applied);
+    end case;
+  end loop;
+  return jsonb_build_object('said', to_jsonb(v_said), 'rows', (
+    select jsonb_object_agg(t.task_id, judged.contract(
+      t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
+      t.eligible_when, t.run))
+    from async.task t));
 end
 $$;

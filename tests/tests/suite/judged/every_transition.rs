@@ -10,16 +10,17 @@ use serde_json::{Value, json};
 use super::translate::{Heard, Said, row, translate};
 use super::{ask, bench};
 
-const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
 const TIMEOUT: Span = Span::seconds(5);
 const CASES_PER_QUESTION: usize = 10_000;
 
 /// One question to both sides.
-struct Case {
-    task: Task,
-    event: Event,
-    said: Said,
-    expected: Option<Row>,
+pub(super) struct Case {
+    pub(super) task: Task,
+    pub(super) event: Event,
+    pub(super) said: Said,
+    /// The row that the model makes; nothing when it refuses the event.
+    pub(super) expected: Option<Row>,
 }
 
 /// Whether anybody would notice that the two sides differ: a part of the cases tells mostly, all of them surely.
@@ -49,7 +50,7 @@ async fn disagreements(database: &Database, cases: &[&Case]) -> Vec<String> {
 }
 
 impl Case {
-    fn question(&self) -> Value {
+    pub(super) fn question(&self) -> Value {
         let mut question = self.said.json();
         question["task"] = row(&self.task);
         question["now"] = json!(NOW.as_micros());
@@ -69,7 +70,7 @@ impl Case {
 }
 
 /// The cases, and how many of them are accepted.
-fn cases() -> (Vec<Case>, usize) {
+pub(super) fn cases() -> (Vec<Case>, usize) {
     let mut cases = Vec::new();
     for task in tasks() {
         let launched = matches!(task.phase, Phase::Launched { .. });

@@ -8,6 +8,7 @@
 mod classification;
 mod configuration;
 mod every_transition;
+mod every_write;
 mod mutants;
 mod plan;
 mod sequences;

@@ -9,6 +9,8 @@ pub(super) struct Said {
     pub(super) event: &'static str,
     pub(super) status: Option<FinishStatus>,
     pub(super) error: Option<String>,
+    /// What is known of a query that ended, besides the intention's message.
+    pub(super) known: Option<String>,
     pub(super) duration: Option<Span>,
     pub(super) timeout: Option<Span>,
 }
@@ -35,6 +37,7 @@ impl Said {
             "event": self.event,
             "status": self.status.map(FinishStatus::as_str),
             "error": self.error,
+            "known": self.known,
             "duration": self.duration.map(Span::as_micros),
             "timeout": self.timeout.map(Span::as_micros),
         })
@@ -73,7 +76,7 @@ pub(super) fn translate(task: &Task, event: &Event, timeout: Option<Span>) -> He
                 status: Some(request.status),
                 error: request.error.clone(),
                 duration: request.duration,
-                timeout: None,
+                ..Said::default()
             };
             if launched {
                 return Heard::Intended(said);
@@ -108,29 +111,10 @@ fn end(task: &Task, outcome: &Outcome) -> Said {
     let (event, known) = match outcome {
         Outcome::Ok => ("END_OK", None),
         Outcome::Error(text) => ("END_ERROR", Some(text.clone())),
-        Outcome::Unknown(text) => ("END_ERROR", Some(text.clone())),
+        Outcome::Unknown(text) => ("END_UNKNOWN", Some(text.clone())),
     };
-    let unknown = matches!(outcome, Outcome::Unknown(_));
-    let Some((status, message, duration)) = intention.map(wanted) else {
-        return Said { error: known, ..Said::event(event) };
-    };
-    match status {
-        // Nobody confirmed the pause, and the query may have committed: it is not run again.
-        FinishStatus::Paused if unknown => Said { error: known, ..Said::event(event) },
-        // Nobody confirmed the cancel: its error says so.
-        FinishStatus::Canceled if unknown => {
-            let error = message.into_iter().chain(known).collect::<Vec<_>>().join("\n");
-            Said { status: Some(status), error: Some(error), ..Said::event(event) }
-        }
-        FinishStatus::Finished
-        | FinishStatus::Failed
-        | FinishStatus::Canceled
-        | FinishStatus::Paused
-        | FinishStatus::TimedOut
-        | FinishStatus::Yielded
-        | FinishStatus::Doa
-        | FinishStatus::Deferred => Said { status: Some(status), error: message, duration, ..Said::event(event) },
-    }
+    let (status, error, duration) = intention.map(wanted).map_or((None, None, None), |(s, e, d)| (Some(s), e, d));
+    Said { status, error, known, duration, ..Said::event(event) }
 }
 
 fn message_of_timeout(task: &Task) -> Option<String> {

@@ -1,6 +1,6 @@
 -- Purpose: the transition of one task: what the row becomes when an event happens to it. Decides, writes nothing.
 --   in_status, in_error and in_duration are the request's (for an end: those of the intention that stood when
---   the query ended, else null and the query's error). in_timeout is the target's or the default timeout.
+--   the query ended, else null; the error is async.end_error). in_timeout is the target's or the default timeout.
 -- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
@@ -49,7 +49,7 @@ create or replace function async.step_task(
       when s.next_phase = 'FINISHED' then case when t.tracked then false else t.tracked end
       when s.next_phase = 'YIELDED' then case when t.tracked and t.track_yielded then true end
     end,
-    case when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR')
+    case when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
       then in_now + in_duration end,
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 when in_event = 'GIVE_BACK' then -1 else 0 end
   from (
@@ -78,7 +78,7 @@ create or replace function async.step_task(
             then 'the task is not offered'
           when in_event = 'TAKE' and t.times_up <= in_now then 'the time of the task is up'
         end
-        when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'UNREACHABLE') then case
+        when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'END_UNKNOWN', 'UNREACHABLE') then case
           when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs'
           when in_event = 'UNREACHABLE' and coalesce(t.times_up, 'infinity') > in_now
             then 'the time of the task is not up'
@@ -106,6 +106,8 @@ create or replace function async.step_task(
             else in_status
           end
           when 'END_ERROR' then coalesce(in_status, 'FAILED')
+          -- It may have committed: a pause does not run it again.
+          when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
           when 'REQUEST' then in_status
           when 'DEADLINE' then 'TIMED_OUT'
           when 'UNREACHABLE' then 'TIMED_OUT'

@@ -2,8 +2,8 @@
 --   comments (nested), strings, escape strings, dollar quotes, quoted identifiers and parentheses, and reads the
 --   first 32 KiB; complete says whether that was all.
 -- Returns: one row a statement, in order: its text without the semicolon, the first word, the word that says what
---   it does (behind a WITH list), whether INTO and RETURNING stand outside of parentheses, and whether it is a
---   COPY from or to the client.
+--   it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand outside of parentheses (the INTO
+--   of a query in parentheses in any of them), and whether it is a COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.scan_statements(in_query text)
@@ -16,6 +16,16 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
+  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in another line.
+  c_blank constant text := '[ \t\n\r\f\v]';
+  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
+  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
+  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
+  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
+  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
+  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
+  c_escape_string constant text :=
+    '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
   v_text constant text := left(in_query, c_prefix_chars_max);
   v_rest text := v_text;
   v_char text;
@@ -52,8 +62,8 @@ begin
       v_last_word := '';
       v_length := 1;
       v_start := v_at + 1;
-    elsif v_char ~ '\s' then
-      v_length := length(substring(v_rest from '^\s+'));
+    elsif v_char ~ c_blank then
+      v_length := length(substring(v_rest from '^' || c_blank || '+'));
     elsif left(v_rest, 2) = '--' then
       v_length := length(substring(v_rest from '^[^\n\r]*'));
     elsif left(v_rest, 2) = '/*' then
@@ -69,18 +79,18 @@ begin
         end if;
       end loop;
     elsif v_rest ~ '^[eE]''' then
-      v_length := length(coalesce(substring(v_rest from '^..(?:[^''\\]|\\.|'''')*'''), v_rest));
+      v_length := length(coalesce(substring(v_rest from c_escape_string), v_rest));
     elsif v_char = '''' then
       v_length := length(coalesce(substring(v_rest from '^''(?:[^'']|'''')*'''), v_rest));
     elsif v_char = '"' then
       v_length := length(coalesce(substring(v_rest from '^"(?:[^"]|"")*"'), v_rest));
       v_last_word := '"';
-    elsif v_char = '$' and v_rest ~ '^\$(?:[[:alpha:]_\u0080-\uffff][[:alnum:]_\u0080-\uffff]*)?\$' then
-      v_token := substring(v_rest from '^\$(?:[[:alpha:]_\u0080-\uffff][[:alnum:]_\u0080-\uffff]*)?\$');
+    elsif v_char = '$' and v_rest ~ c_dollar then
+      v_token := substring(v_rest from c_dollar);
       v_length := strpos(substr(v_rest, length(v_token) + 1), v_token);
       v_length := case v_length when 0 then length(v_rest) else v_length - 1 + 2 * length(v_token) end;
-    elsif v_char ~ '[[:alpha:]_\u0080-\uffff]' then
-      v_token := substring(v_rest from '^[[:alpha:]_\u0080-\uffff][[:alnum:]_$\u0080-\uffff]*');
+    elsif v_char ~ c_word then
+      v_token := substring(v_rest from c_word);
       v_length := length(v_token);
       v_word := lower(v_token);
       if first_word = '' then
@@ -94,18 +104,20 @@ begin
         then
           main_word := v_word;
         end if;
-        has_into := has_into or v_word = 'into' and v_last_word not in ('insert', 'merge');
-        has_returning := has_returning or v_word = 'returning';
+        has_returning := has_returning or v_word = 'returning' and v_last_word not in ('as', '.');
         copies_to_client := copies_to_client or first_word = 'copy'
           and (v_last_word || ' ' || v_word) in ('from stdin', 'to stdout', 'from stdout', 'to stdin');
       end if;
+      -- Behind AS and behind a dot it is a name.
+      has_into := has_into or v_word = 'into' and (v_depth = 0 or main_word = '(')
+        and v_last_word not in ('insert', 'merge', 'as', '.');
       v_last_word := v_word;
     else
       -- Behind a WITH list a query may stand in parentheses.
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;
-      v_length := case when v_char ~ '\d' then length(substring(v_rest from '^\d[\w.]*')) else 1 end;
+      v_length := coalesce(length(substring(v_rest from c_number)), 1);
       v_depth := v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end;
       v_last_word := v_char;
       if first_word = '' then

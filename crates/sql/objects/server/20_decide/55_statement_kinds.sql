@@ -8,7 +8,7 @@ returns bool language sql immutable as $function$
   select in_first in ('select', 'values', 'table', 'show', 'explain', 'insert', 'update', 'delete', 'merge', '(')
       and not (in_has_into and in_first in ('select', '('))
     or in_first = 'with' and in_main in ('select', 'values', 'table', 'insert', 'update', 'delete', 'merge', '(')
-      and not (in_has_into and in_main = 'select')
+      and not (in_has_into and in_main in ('select', '('))
 $function$;
 
 -- Purpose: whether a statement that may be wrapped returns rows.

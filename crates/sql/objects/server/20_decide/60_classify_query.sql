@@ -11,7 +11,7 @@ language plpgsql immutable
 as $function$
 declare
   v_body text := rtrim(in_query, E' \t\n\r\f\x0b;');
-  v_word text := lower(substring(in_query from '^[\s]*([[:alpha:]]+)'));
+  v_word text := lower(substring(in_query from '^[ \t\n\r\f\v]*([[:alpha:]]+)'));
   v_statements int;
   v_wrappable bool;
   v_rows bool;
@@ -22,9 +22,9 @@ begin
   if strpos(v_body, ';') = 0 then
     case
       when v_word in ('values', 'table', 'show', 'explain')
-        or v_word = 'select' and v_body !~* '\minto\M' then
+        or v_word = 'select' and strpos(lower(v_body), 'into') = 0 then
         return 'loop';
-      when v_word in ('insert', 'update', 'delete') and v_body !~* '\mreturning\M' then
+      when v_word in ('insert', 'update', 'delete') and strpos(lower(v_body), 'returning') = 0 then
         return 'execute';
       when v_word in ('call', 'do', 'vacuum', 'create', 'drop', 'alter', 'analyze', 'refresh', 'reindex') then
         return 'raw';

@@ -23,17 +23,20 @@ declare
   v_request record;
   v_status async.finish_status_t := in_status;
   v_error text := in_error;
+  -- Of the intention that stands.
+  v_message text := in_error;
   v_duration interval := in_duration;
 begin
-  if in_event in ('END_OK', 'END_ERROR') then
+  if in_event in ('END_OK', 'END_ERROR', 'END_UNKNOWN') then
     for v_request in
       select r.request_id, r.status, r.error_message, r.duration
       from async.request r where r.task_id = in_id order by r.request_id
     loop
       delete from async.request r where r.request_id = v_request.request_id;
-      if async.intention_replaces(v_status, v_error, v_request.status) then
+      if async.intention_replaces(v_status, v_message, v_request.status) then
         v_status := v_request.status;
-        v_error := async.request_message(v_request.status, v_request.error_message);
+        v_message := async.request_message(v_request.status, v_request.error_message);
+        v_error := async.end_error(in_event, v_status, v_message, in_error);
         v_duration := v_request.duration;
       end if;
     end loop;

@@ -50,11 +50,11 @@ begin
       perform async.refuse_configuration(in_path,
         format('must be %s, and is %L',
           case in_kind when 'timeout' then 'longer than nothing' else 'at least 0' end, v_text));
-    elsif not async.is_usable_duration(v_interval) then
+    elsif not (isfinite(v_interval) and async.is_usable_duration(v_interval)) then
       perform async.refuse_configuration(in_path, format('%L reaches beyond the end of time', v_text));
     end if;
   elsif in_kind = 'name' then
-    if btrim(v_text) = '' then
+    if btrim(v_text, E' \t\n\r\f\x0b') = '' then
       perform async.refuse_configuration(in_path, 'must not be empty');
     end if;
   elsif in_kind = 'connection string' then
@@ -67,7 +67,7 @@ begin
   elsif in_kind = 'routines' then
     if exists (
       select from jsonb_array_elements(in_value) r
-      where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}') = '')
+      where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}', E' \t\n\r\f\x0b') = '')
     then
       perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
     end if;

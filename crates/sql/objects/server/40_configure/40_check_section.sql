@@ -17,7 +17,7 @@ begin
     select s.key, s.value, k.out_kind as kind
     from jsonb_each(in_object) s
     left join async.configuration_keys() k on k.out_section = in_section and k.out_key = s.key
-    order by s.key
+    order by s.key collate "C"
   loop
     if v_setting.kind is null then
       perform async.refuse_configuration(in_path || '.' || v_setting.key, 'is no setting');

@@ -32,7 +32,8 @@ begin
       if v_entry.retired then
         perform async.refuse_configuration(v_entry.path || '.retired', 'the server itself cannot be retired');
       end if;
-      v_control := async.merge_self_setting(v_control, 'self_concurrency', v_entry.path || '.max_workers',
+      v_control := async.merge_self_setting(v_control, 'self_concurrency',
+        v_entry.path || case when v_entry.max_workers is null then '.max_concurrency' else '.max_workers' end,
         'positive int', to_jsonb(coalesce(v_entry.max_workers, v_entry.max_concurrency)));
       v_control := async.merge_self_setting(v_control, 'self_connection_string', v_entry.path || '.connection_string',
         'connection string', to_jsonb(v_entry.connection_string));

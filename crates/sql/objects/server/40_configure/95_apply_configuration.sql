@@ -20,7 +20,7 @@ begin
   select k.key into v_key
   from jsonb_object_keys(in_configuration) as k(key)
   where k.key not in ('control', 'targets', 'concurrency_pools')
-  order by k.key
+  order by k.key collate "C"
   limit 1;
   if v_key is not null then
     perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
@@ -35,10 +35,12 @@ begin
   select coalesce(v_control ->> 'self_target', c.self_target) into v_self from async.control c;
   if v_targets is not null then
     perform async.check_entries('targets', 'target', v_targets);
-    v_control := async.check_targets(v_targets, v_control, v_self);
   end if;
   if v_pools is not null then
     perform async.check_entries('concurrency_pools', 'concurrency_pool', v_pools);
+  end if;
+  if v_targets is not null then
+    v_control := async.check_targets(v_targets, v_control, v_self);
   end if;
 
   perform async.apply_control(v_control);

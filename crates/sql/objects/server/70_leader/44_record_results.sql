@@ -21,18 +21,17 @@ declare
 begin
   select
     array_agg(s.slot), array_agg(s.task_id), array_agg(s.run),
-    array_agg(case s.outcome when 'ok' then 'END_OK' else 'END_ERROR' end::async.task_event_t),
+    array_agg(s.event),
     array_agg(s.intention),
-    array_agg(case
-      when s.intention is null then s.error
-      -- Nobody confirmed the cancel: it may have come too late.
-      when s.intention = 'CANCELED' and s.outcome = 'lost' then concat_ws(E'\n', s.intention_error, s.error)
-      else s.intention_error
-    end),
+    array_agg(async.end_error(s.event, s.intention, s.intention_error, s.error)),
     array_agg(s.intention_duration)
   into v_slots, v_ids, v_runs, v_events, v_statuses, v_errors, v_durations
   from (
-    select * from pg_temp.leader_slot i
+    select i.*,
+      case i.outcome
+        when 'ok' then 'END_OK' when 'lost' then 'END_UNKNOWN' else 'END_ERROR'
+      end::async.task_event_t as event
+    from pg_temp.leader_slot i
     where i.state = 'ended' and i.retry_at <= in_now
     order by i.since, i.slot
   ) s;

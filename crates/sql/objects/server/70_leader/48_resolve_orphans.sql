@@ -26,7 +26,7 @@ begin
     limit 500
   loop
     v_status := null;
-    v_error := c_unknown;
+    v_error := null;
     v_duration := null;
     v_seen := '{}';
     for v_request in select r.* from async.request r where r.task_id = v_orphan.task_id order by r.request_id loop
@@ -37,10 +37,6 @@ begin
         v_duration := v_request.duration;
       end if;
     end loop;
-    -- Nobody confirmed the cancel: it may have come too late.
-    if v_status = 'CANCELED' then
-      v_error := concat_ws(E'\n', v_error, c_unknown);
-    end if;
     if v_orphan.recorded then
       update async.task t set tracked = false
       where t.task_id = v_orphan.task_id and t.processed is not null and t.tracked;
@@ -48,8 +44,8 @@ begin
     else
       select a.outcome, a.error into v_applied
       from async.apply_events(
-        in_now, array[v_orphan.task_id], array[v_orphan.run], array['END_ERROR'::async.task_event_t],
-        array[v_status], array[v_error], array[v_duration], null) a;
+        in_now, array[v_orphan.task_id], array[v_orphan.run], array['END_UNKNOWN'::async.task_event_t],
+        array[v_status], array[async.end_error('END_UNKNOWN', v_status, v_error, c_unknown)], array[v_duration], null) a;
       continue when async.park(v_orphan.task_id, v_applied.outcome, v_applied.error, in_now);
     end if;
     delete from async.request r where r.request_id = any (v_seen);

@@ -1,0 +1,91 @@
+//! What a single setting may be.
+
+use super::connection_string;
+use super::document::{ControlEntry, PoolEntry, TargetEntry};
+use super::refused::{Problem, Refused, refuse};
+use crate::names::TargetName;
+use crate::time::Span;
+
+/// What 10,000 years are at most; no time that far away can be written down.
+const LONGEST: Span = Span::seconds(3_652_500 * 86_400);
+
+impl ControlEntry {
+    /// Refuses the first setting that cannot be meant, in the order of their names.
+    pub(super) fn check(&self) -> Result<(), Refused> {
+        let at = |name: &str| format!("control.{name}");
+        within_a_day(self.busy_sleep, &at("busy_sleep"))?;
+        at_least(self.default_concurrency_pool_workers, 0, &at("default_concurrency_pool_workers"))?;
+        positive(self.default_timeout, &at("default_timeout"))?;
+        not_negative(self.heavy_maintenance_sleep, &at("heavy_maintenance_sleep"))?;
+        within_a_day(self.idle_sleep, &at("idle_sleep"))?;
+        not_negative(self.light_maintenance_sleep, &at("light_maintenance_sleep"))?;
+        routines(self.loop_routines.as_deref(), &at("loop_routines"))?;
+        at_least(self.self_concurrency, 1, &at("self_concurrency"))?;
+        connection(self.self_connection_string.as_deref(), &at("self_connection_string"))?;
+        name(self.self_target.as_deref(), &at("self_target"))?;
+        routines(self.startup_routines.as_deref(), &at("startup_routines"))?;
+        not_negative(self.takeover_grace, &at("takeover_grace"))?;
+        not_negative(self.target_patience, &at("target_patience"))?;
+        not_negative(self.task_keep_duration, &at("task_keep_duration"))?;
+        at_least(self.workers, 1, &at("workers"))
+    }
+}
+
+impl TargetEntry {
+    pub(super) fn check(&self, path: &str) -> Result<(), Refused> {
+        let at = |name: &str| format!("{path}.{name}");
+        connection(self.connection_string.as_deref(), &at("connection_string"))?;
+        positive(self.default_timeout, &at("default_timeout"))?;
+        at_least(self.max_concurrency, 0, &at("max_concurrency"))?;
+        at_least(self.max_workers, 0, &at("max_workers"))?;
+        name(Some(&self.target), &at("target"))
+    }
+}
+
+impl PoolEntry {
+    pub(super) fn check(&self, path: &str) -> Result<(), Refused> {
+        name(Some(&self.concurrency_pool), &format!("{path}.concurrency_pool"))?;
+        at_least(self.max_workers, 0, &format!("{path}.max_workers"))
+    }
+}
+
+pub(super) fn name(given: Option<&str>, path: &str) -> Result<(), Refused> {
+    let fits = given.is_none_or(|name| TargetName::new(name).is_ok());
+    expect(fits, path, "a name that is not blank")
+}
+
+pub(super) fn connection(given: Option<&str>, path: &str) -> Result<(), Refused> {
+    let read = given.map_or(Ok(()), connection_string::check);
+    read.map_err(|expected| refuse(path, Problem::impossible(expected)))
+}
+
+pub(super) fn routines(given: Option<&[String]>, path: &str) -> Result<(), Refused> {
+    let fits = given.is_none_or(|all| all.iter().all(|routine| TargetName::new(routine).is_ok()));
+    expect(fits, path, "an array of texts that are not blank")
+}
+
+pub(super) fn at_least(given: Option<i64>, least: i64, path: &str) -> Result<(), Refused> {
+    let expected =
+        if least == 0 { "a whole number from 0 to 2147483647" } else { "a whole number from 1 to 2147483647" };
+    let fits = given.is_none_or(|number| (least..=i64::from(i32::MAX)).contains(&number));
+    expect(fits, path, expected)
+}
+
+pub(super) fn positive(given: Option<Span>, path: &str) -> Result<(), Refused> {
+    let fits = given.is_none_or(|span| span > Span::ZERO && span <= LONGEST);
+    expect(fits, path, "a length of time above zero, of 10000 years at most")
+}
+
+pub(super) fn within_a_day(given: Option<Span>, path: &str) -> Result<(), Refused> {
+    let fits = given.is_none_or(|span| span >= Span::ZERO && span <= Span::seconds(86_400));
+    expect(fits, path, "a number of seconds from 0 to 86400")
+}
+
+pub(super) fn not_negative(given: Option<Span>, path: &str) -> Result<(), Refused> {
+    let fits = given.is_none_or(|span| span >= Span::ZERO && span <= LONGEST);
+    expect(fits, path, "a length of time that is not negative, of 10000 years at most")
+}
+
+fn expect(fits: bool, path: &str, expected: &'static str) -> Result<(), Refused> {
+    if fits { Ok(()) } else { Err(refuse(path, Problem::impossible(expected))) }
+}

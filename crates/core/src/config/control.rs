@@ -1,0 +1,144 @@
+//! The settings that concern all of it.
+
+use super::document::ControlEntry;
+use crate::time::Span;
+
+/// The settings of `control` that somebody sets; its other columns report and are never set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Whether a leader works at all: one that finds `false` ends cleanly. Default: true.
+    pub enabled: bool,
+    /// How many queries run at once, all targets together; 1 or more. Default: 20.
+    pub workers: u32,
+    /// How long a leader that has nothing to do sleeps at most before it looks again; up to a day.
+    /// Default: 1 second.
+    pub idle_sleep: Span,
+    /// How long a leader that waits for queries sleeps between two looks; up to a day. Default: 10 ms.
+    pub busy_sleep: Span,
+    /// How long after a heavy maintenance (old tasks go) the next begins. Default: 24 hours.
+    pub heavy_maintenance_sleep: Span,
+    /// How long after a light maintenance (the queue is vacuumed) the next begins. Default: 5 minutes.
+    pub light_maintenance_sleep: Span,
+    /// How long a finished task stays in the table. Default: 30 days.
+    pub task_keep_duration: Span,
+    /// How long a task may take when neither it nor its target says so; above zero. Default: 1 hour.
+    pub default_timeout: Span,
+    /// The key of the advisory lock that a leader holds. Default: 0.
+    pub advisory_mutex_id: i32,
+    /// The name of the server itself as a target. Default: `async.self`.
+    pub self_target: String,
+    /// How the server reaches itself; what it leaves out is this server's. Default: `host=localhost`.
+    pub self_connection_string: String,
+    /// How many sessions to itself the server holds, and the size of its own pool; 1 or more.
+    /// Default: 4.
+    pub self_concurrency: u32,
+    /// Whether nothing new is launched; what runs goes on. Default: false.
+    pub paused: bool,
+    /// How many tasks at once a pool admits that nobody configured; 0 admits none. Default: 4.
+    pub default_concurrency_pool_workers: u32,
+    /// What a leader calls when it begins, as the text behind `CALL`. Default: none.
+    pub startup_routines: Option<Vec<String>>,
+    /// What a leader calls once a cycle, as the text behind `CALL`. Default: none.
+    pub loop_routines: Option<Vec<String>>,
+    /// Whether the log tells of each task. Default: false.
+    pub debug_log: bool,
+    /// How long tasks wait for a target that cannot be reached before they fail. Default: 1 minute.
+    pub target_patience: Span,
+    /// How long a new leader waits before it resolves what an unresponsive one ran. Default: 10 seconds.
+    pub takeover_grace: Span,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        const DAY: Span = Span::seconds(86_400);
+        Self {
+            enabled: true,
+            workers: 20,
+            idle_sleep: Span::seconds(1),
+            busy_sleep: Span::millis(10),
+            heavy_maintenance_sleep: DAY,
+            light_maintenance_sleep: Span::seconds(300),
+            task_keep_duration: DAY.times(30),
+            default_timeout: Span::seconds(3_600),
+            advisory_mutex_id: 0,
+            self_target: "async.self".to_owned(),
+            self_connection_string: "host=localhost".to_owned(),
+            self_concurrency: 4,
+            paused: false,
+            default_concurrency_pool_workers: 4,
+            startup_routines: None,
+            loop_routines: None,
+            debug_log: false,
+            target_patience: Span::seconds(60),
+            takeover_grace: Span::seconds(10),
+        }
+    }
+}
+
+impl Control {
+    /// Takes in what is given; all of it was checked.
+    pub(super) fn apply(&mut self, given: &ControlEntry) {
+        let whole = |place: &mut u32, given: Option<i64>| {
+            *place = given.and_then(|number| u32::try_from(number).ok()).unwrap_or(*place);
+        };
+        whole(&mut self.workers, given.workers);
+        whole(&mut self.self_concurrency, given.self_concurrency);
+        whole(&mut self.default_concurrency_pool_workers, given.default_concurrency_pool_workers);
+        set(&mut self.enabled, given.enabled.as_ref());
+        set(&mut self.paused, given.paused.as_ref());
+        set(&mut self.debug_log, given.debug_log.as_ref());
+        set(&mut self.advisory_mutex_id, given.advisory_mutex_id.as_ref());
+        set(&mut self.self_target, given.self_target.as_ref());
+        set(&mut self.self_connection_string, given.self_connection_string.as_ref());
+        for (place, given) in
+            [(&mut self.startup_routines, &given.startup_routines), (&mut self.loop_routines, &given.loop_routines)]
+        {
+            if given.is_some() {
+                place.clone_from(given);
+            }
+        }
+        for (place, given) in [
+            (&mut self.idle_sleep, given.idle_sleep),
+            (&mut self.busy_sleep, given.busy_sleep),
+            (&mut self.heavy_maintenance_sleep, given.heavy_maintenance_sleep),
+            (&mut self.light_maintenance_sleep, given.light_maintenance_sleep),
+            (&mut self.task_keep_duration, given.task_keep_duration),
+            (&mut self.default_timeout, given.default_timeout),
+            (&mut self.target_patience, given.target_patience),
+            (&mut self.takeover_grace, given.takeover_grace),
+        ] {
+            set(place, given.as_ref());
+        }
+    }
+
+    /// The entry that says all of it.
+    pub(super) fn entry(&self) -> ControlEntry {
+        ControlEntry {
+            enabled: Some(self.enabled),
+            workers: Some(i64::from(self.workers)),
+            idle_sleep: Some(self.idle_sleep),
+            busy_sleep: Some(self.busy_sleep),
+            heavy_maintenance_sleep: Some(self.heavy_maintenance_sleep),
+            light_maintenance_sleep: Some(self.light_maintenance_sleep),
+            task_keep_duration: Some(self.task_keep_duration),
+            default_timeout: Some(self.default_timeout),
+            advisory_mutex_id: Some(self.advisory_mutex_id),
+            self_target: Some(self.self_target.clone()),
+            self_connection_string: Some(self.self_connection_string.clone()),
+            self_concurrency: Some(i64::from(self.self_concurrency)),
+            paused: Some(self.paused),
+            default_concurrency_pool_workers: Some(i64::from(self.default_concurrency_pool_workers)),
+            startup_routines: self.startup_routines.clone(),
+            loop_routines: self.loop_routines.clone(),
+            debug_log: Some(self.debug_log),
+            target_patience: Some(self.target_patience),
+            takeover_grace: Some(self.takeover_grace),
+        }
+    }
+}
+
+fn set<T: Clone>(place: &mut T, given: Option<&T>) {
+    if let Some(given) = given {
+        place.clone_from(given);
+    }
+}

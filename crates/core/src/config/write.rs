@@ -1,0 +1,137 @@
+//! Documents and configurations as JSON that [`Document::from_json`] reads.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::Configuration;
+use super::control::Control;
+use super::document::{ControlEntry, Document, PoolEntry, TargetEntry};
+use super::interval::AsInterval;
+use crate::time::Span;
+
+/// An object without what is not given.
+struct Object(Map<String, Value>);
+
+impl Object {
+    fn with(mut self, key: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            self.0.insert(key.to_owned(), value.into());
+        }
+        self
+    }
+
+    fn seconds(self, key: &str, span: Option<Span>) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a day in microseconds is exact")]
+        let seconds = span.map(|span| span.as_micros() as f64 / 1e6);
+        self.with(key, seconds)
+    }
+
+    fn interval(self, key: &str, span: Option<Span>) -> Self {
+        self.with(key, span.map(|span| AsInterval(span).to_string()))
+    }
+}
+
+impl From<&ControlEntry> for Value {
+    fn from(entry: &ControlEntry) -> Self {
+        let object = Object(Map::new())
+            .with("enabled", entry.enabled)
+            .with("workers", entry.workers)
+            .seconds("idle_sleep", entry.idle_sleep)
+            .seconds("busy_sleep", entry.busy_sleep)
+            .interval("heavy_maintenance_sleep", entry.heavy_maintenance_sleep)
+            .interval("light_maintenance_sleep", entry.light_maintenance_sleep)
+            .interval("task_keep_duration", entry.task_keep_duration)
+            .interval("default_timeout", entry.default_timeout)
+            .with("advisory_mutex_id", entry.advisory_mutex_id)
+            .with("self_target", entry.self_target.clone())
+            .with("self_connection_string", entry.self_connection_string.clone())
+            .with("self_concurrency", entry.self_concurrency)
+            .with("paused", entry.paused)
+            .with("default_concurrency_pool_workers", entry.default_concurrency_pool_workers)
+            .with("startup_routines", entry.startup_routines.clone())
+            .with("loop_routines", entry.loop_routines.clone())
+            .with("debug_log", entry.debug_log)
+            .interval("target_patience", entry.target_patience)
+            .interval("takeover_grace", entry.takeover_grace);
+        Self::Object(object.0)
+    }
+}
+
+impl From<&TargetEntry> for Value {
+    fn from(entry: &TargetEntry) -> Self {
+        let object = Object(Map::new())
+            .with("target", Some(entry.target.clone()))
+            .with("max_workers", entry.max_workers)
+            .with("max_concurrency", entry.max_concurrency)
+            .with("connection_string", entry.connection_string.clone())
+            .with("asynchronous_finish", entry.asynchronous_finish)
+            .interval("default_timeout", entry.default_timeout)
+            .with("concurrency_track_yielded", entry.concurrency_track_yielded)
+            .with("session_reset", entry.session_reset)
+            .with("retired", entry.retired);
+        Self::Object(object.0)
+    }
+}
+
+impl From<&PoolEntry> for Value {
+    fn from(entry: &PoolEntry) -> Self {
+        let object = Object(Map::new())
+            .with("concurrency_pool", Some(entry.concurrency_pool.clone()))
+            .with("max_workers", entry.max_workers)
+            .with("retired", entry.retired);
+        Self::Object(object.0)
+    }
+}
+
+impl From<&Document> for Value {
+    fn from(document: &Document) -> Self {
+        let targets = document.targets.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
+        let pools = document.concurrency_pools.as_ref().map(|all| all.iter().map(Self::from).collect::<Vec<_>>());
+        let object = Object(Map::new())
+            .with("control", document.control.as_ref().map(Self::from))
+            .with("targets", targets)
+            .with("concurrency_pools", pools);
+        Self::Object(object.0)
+    }
+}
+
+macro_rules! as_json {
+    ($($name:ident)+) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                Value::from(self).serialize(serializer)
+            }
+        }
+    )+};
+}
+
+as_json!(ControlEntry TargetEntry PoolEntry Document);
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_json(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// As the entry that sets all of it.
+impl Serialize for Control {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.entry().serialize(serializer)
+    }
+}
+
+/// As the document that makes it.
+impl Serialize for Configuration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.document().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Configuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut configuration = Self::empty();
+        configuration.apply(&Document::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        Ok(configuration)
+    }
+}

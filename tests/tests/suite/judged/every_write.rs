@@ -1,0 +1,211 @@
+//! Every phase against every event, written: what writes transitions makes of a row in the table what the model says, and
+//! leaves it alone when the model refuses, or when the event belongs to another run.
+
+use std::collections::BTreeSet;
+
+use pgasync_core::{Phase, Row};
+use pgasync_tests::Database;
+use serde_json::{Value, json};
+
+use super::every_transition::{Case, NOW, cases};
+use super::{ask, bench};
+use crate::seed::Seed;
+
+const GROUPS_PER_QUESTION: usize = 1_500;
+const PAIRS: usize = 2_000;
+const ACCEPTED_AT_ONCE: usize = 25;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Writer {
+    /// `async.apply_all`: all events of a group or none.
+    All,
+    /// `async.apply_batch`: each event that fits.
+    Batch,
+    /// `async.apply_row`: one event.
+    Row,
+}
+
+/// One event, and the row that stands afterwards when it happens and when it does not.
+struct Write {
+    question: Value,
+    accepted: bool,
+    after: Row,
+    before: Row,
+}
+
+impl Write {
+    /// With the number of the task's run, without one, or with that of another.
+    fn new(case: &Case, run: Option<i32>) -> Self {
+        let before = case.task.row();
+        let stale = run.is_some_and(|run| run != before.run);
+        let mut question = case.question();
+        question["run"] = json!(run);
+        let after = case.expected.clone().filter(|_| !stale);
+        Self { question, accepted: after.is_some(), after: after.unwrap_or_else(|| before.clone()), before }
+    }
+}
+
+/// Each case that SQL can tell from the others, with its run or without: what is refused by itself, what is accepted
+/// together, as many at once as a busy leader writes. Some that would be accepted come with another's run.
+fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
+    let mut seen = BTreeSet::new();
+    let (mut groups, mut accepted) = (Vec::new(), Vec::new());
+    for case in cases {
+        // No life leads there, and apply_row, which reads back what triggers did, gives the slot back.
+        let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.terms.track_yielded;
+        if odd && matches!(writer, Writer::Row) {
+            continue;
+        }
+        let mut question = case.question();
+        if case.expected.is_none() {
+            // No refusal looks at these.
+            for it in ["error", "known", "timeout"] {
+                question[it] = Value::Null;
+            }
+            for it in ["manual_timeout", "track_yielded", "processing_error", "failed"] {
+                question["task"][it] = Value::Null;
+            }
+            question["duration"] = json!(!question["duration"].is_null());
+        }
+        if !seen.insert(question.to_string()) {
+            continue;
+        }
+        let at = seen.len();
+        let run = case.task.row().run;
+        let write = Write::new(case, (at % 2 == 0).then_some(run));
+        if case.expected.is_none() {
+            groups.push(vec![write]);
+            continue;
+        }
+        accepted.push(write);
+        if at % 7 == 0 {
+            groups.push(vec![Write::new(case, Some(run - 1))]);
+        }
+    }
+    let many = if matches!(writer, Writer::All) { ACCEPTED_AT_ONCE } else { 1 };
+    let mut accepted = accepted.into_iter().peekable();
+    while accepted.peek().is_some() {
+        groups.push(accepted.by_ref().take(many).collect());
+    }
+    groups
+}
+
+/// Cases in pairs: both accepted, or an accepted and a refused one in either order. Every event is met as often as others.
+fn pairs(cases: &[Case], seed: &mut Seed) -> Vec<Vec<Write>> {
+    let mut events: Vec<&str> = cases.iter().map(|case| case.said.event).collect();
+    events.sort_unstable();
+    events.dedup();
+    let some = |accepted: bool, event: &str| -> Vec<&Case> {
+        cases.iter().filter(|case| case.said.event == event && case.expected.is_some() == accepted).collect()
+    };
+    let kinds: Vec<[Vec<&Case>; 2]> = events.iter().map(|event| [some(true, event), some(false, event)]).collect();
+    let mut pairs = Vec::new();
+    while pairs.len() < PAIRS {
+        let both = seed.chance(40);
+        let [accepted, _] = seed.pick(&kinds);
+        let [also, refused] = seed.pick(&kinds);
+        let other = if both { also } else { refused };
+        if accepted.is_empty() || other.is_empty() {
+            continue;
+        }
+        let mut pair =
+            vec![Write::new(seed.pick::<&Case>(accepted), None), Write::new(seed.pick::<&Case>(other), None)];
+        if seed.chance(50) {
+            pair.reverse();
+        }
+        pairs.push(pair);
+    }
+    pairs
+}
+
+/// Where what stands afterwards is not what the model says.
+async fn disagreements(database: &Database, writer: Writer, groups: &mut [Vec<Write>]) -> Vec<String> {
+    let mut told = Vec::new();
+    for some in groups.chunks_mut(GROUPS_PER_QUESTION) {
+        for (id, write) in some.iter_mut().flatten().enumerate() {
+            write.question["id"] = json!(id + 1);
+        }
+        let questions: Vec<Vec<&Value>> =
+            some.iter().map(|group| group.iter().map(|w| &w.question).collect()).collect();
+        let how = match writer {
+            Writer::All => "all",
+            Writer::Batch => "batch",
+            Writer::Row => "row",
+        };
+        database.run("begin").await;
+        let sql = format!("select judged.write('{how}', $1, judged.at({}))", NOW.as_micros());
+        let answer = ask(database, &sql, &json!(questions)).await;
+        database.run("rollback").await;
+        for (at, group) in some.iter().enumerate() {
+            let accepted = group.iter().all(|write| write.accepted);
+            let mut agree = answer["said"][at] == json!(accepted);
+            for write in group {
+                let row = if accepted { &write.after } else { &write.before };
+                agree &= answer["rows"][write.question["id"].to_string()] == json!(row);
+            }
+            if !agree {
+                let rows = group.iter().map(|write| {
+                    let row = &answer["rows"][write.question["id"].to_string()];
+                    format!("\n  {}\n  core {}\n  sql  {row}", write.question, json!(write.after))
+                });
+                told.push(format!("accepted {accepted}, sql {}{}", answer["said"][at], rows.collect::<String>()));
+            }
+        }
+    }
+    told
+}
+
+fn groups(writer: Writer, seed: &mut Seed) -> Vec<Vec<Write>> {
+    let (cases, _) = cases();
+    let mut groups = told_apart(&cases, writer);
+    if matches!(writer, Writer::All) {
+        groups.extend(pairs(&cases, seed));
+    }
+    groups
+}
+
+/// Whether anybody would notice that the two sides differ: a part of the cases tells mostly, all of them surely.
+pub(super) async fn is_noticed(database: &Database, writer: Writer) -> bool {
+    const PARTS: usize = 40;
+    let mut parts: Vec<Vec<Vec<Write>>> = std::iter::repeat_with(Vec::new).take(PARTS).collect();
+    for (at, group) in groups(writer, &mut Seed::of_this_run()).into_iter().enumerate() {
+        parts[at % PARTS].push(group);
+    }
+    for part in &mut parts {
+        if !disagreements(database, writer, part).await.is_empty() {
+            return true;
+        }
+    }
+    false
+}
+
+async fn writes_what_the_model_says(writer: Writer) {
+    let database = bench().await;
+    let mut groups = groups(writer, &mut Seed::of_this_run());
+    let accepted = groups.iter().flatten().filter(|write| write.accepted).count();
+    let told = disagreements(&database, writer, &mut groups).await;
+    eprintln!("{} groups, {accepted} events accepted, {} disagreements", groups.len(), told.len());
+    assert!(accepted > 3_000 && groups.len() > 3_000, "{accepted} accepted in {} groups", groups.len());
+    assert!(
+        told.is_empty(),
+        "{} disagreements, first:\n{}",
+        told.len(),
+        told.iter().take(12).cloned().collect::<Vec<_>>().join("\n")
+    );
+}
+
+#[tokio::test]
+async fn all_events_or_none_are_written_as_the_model_says() {
+    writes_what_the_model_says(Writer::All).await;
+}
+
+#[tokio::test]
+async fn what_fits_of_a_batch_is_written_as_the_model_says() {
+    writes_what_the_model_says(Writer::Batch).await;
+}
+
+#[tokio::test]
+async fn a_row_is_written_as_the_model_says() {
+    writes_what_the_model_says(Writer::Row).await;
+}
