@@ -60,8 +60,8 @@ const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 /// let batch = Batch::of([
 ///     NewTask::query("select refresh_totals()", shop.clone()).priority(Priority(-1)),
 ///     NewTask::query("vacuum orders", shop).timeout(Span::seconds(600)),
-/// ]);
-/// let ids = match client.push(&batch.source("nightly")).await {
+/// ]).source("nightly");
+/// let ids = match client.push(&batch).await {
 ///     Ok(ids) => ids,
 ///     Err(PushError::UnknownTarget(refusal)) => return Err(refusal.sentence.into()),
 ///     Err(error) if error.may_be_tried_again() => client.push(&batch).await?,
