@@ -1,5 +1,6 @@
 //! For people.
 
+use std::cmp::Reverse;
 use std::fmt::{Display, Formatter, Result};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -54,7 +55,9 @@ impl Screen<'_> {
     }
 
     fn write_waiting(&self, f: &mut Formatter<'_>) -> Result {
-        let rows = self.0.statistics.waiting.iter().map(|lane| {
+        let mut lanes: Vec<_> = self.0.statistics.waiting.iter().collect();
+        lanes.sort_by_key(|lane| Reverse(lane.waiting_for));
+        let rows = lanes.into_iter().map(|lane| {
             let first = lane.first.map(|task| task.to_string()).unwrap_or_default();
             let waiting = count(lane.waiting, lane.more);
             [lane.pool.clone(), lane.target.clone(), waiting, length(lane.waiting_for), first, lane.reason.clone()]
@@ -65,7 +68,9 @@ impl Screen<'_> {
 
     fn write_pools(&self, f: &mut Formatter<'_>) -> Result {
         let is_used = |pool: &&PoolStatistics| pool.running > 0 || pool.waiting > 0;
-        let rows = self.0.statistics.pools.iter().filter(is_used).map(|pool| {
+        let mut pools: Vec<_> = self.0.statistics.pools.iter().filter(is_used).collect();
+        pools.sort_by_key(|pool| Reverse((pool.waiting, pool.running)));
+        let rows = pools.into_iter().map(|pool| {
             let running = format!("{} of {}", pool.running, pool.max_workers);
             [pool.pool.clone(), running, count(pool.waiting, pool.more), length(pool.waiting_for)]
         });

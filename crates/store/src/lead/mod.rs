@@ -212,11 +212,9 @@ impl Lead {
         given_up.map_err(|error| LeadError::of("giving up the lead", &error))
     }
 
-    /// The lanes in which rows wait again that could not be written.
-    fn unpark(&mut self, now: Timestamp) -> bool {
-        let before = self.parked.len();
-        self.parked.retain(|_, (until, failures)| *until > now || *failures > 1 && *until + PARKED_MEMORY > now);
-        before != self.parked.len()
+    /// Forgets rows that could not be written long ago: what happens to them next is their first failure again.
+    fn unpark(&mut self, now: Timestamp) {
+        self.parked.retain(|_, (until, _)| *until + PARKED_MEMORY > now);
     }
 
     /// When something may be tried again that could not be written.

@@ -30,6 +30,7 @@ select
     when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
     when g.message is not null then g.message
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
+    when t.retired then 'its turn comes: the target is retired, takes no new tasks, and finishes what it has'
     else 'its turn comes as others end; a first task that stays is one whose row a client holds'
   end as reason
 from (
