@@ -4,6 +4,10 @@ use std::time::{Duration, Instant};
 
 use pgasync_tests::{Database, Engine, RustEngine, Signal, Target, send};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 async fn stage() -> (Database, Target, RustEngine) {
     let database = Database::create().await;
@@ -198,22 +202,52 @@ async fn one_that_sleeps_loses_the_lead_and_finds_out_when_it_wakes_up() {
     assert_eq!(database.checksum().await, checksum, "the old leader has written");
 }
 
-/// A backend that is stopped keeps its connection as well. No other can lead before it is gone.
+/// A host that is paused takes what is sent, and answers nothing.
 #[tokio::test]
-async fn a_session_that_leads_and_does_not_answer_is_given_up() {
-    let (database, _target, mut engine) = stage().await;
+async fn a_server_that_does_not_answer_is_given_up_and_found_again() {
+    let (database, _target, _) = stage().await;
+    let (port, paused) = pausable_way_to(&database).await;
+    let way = format!("{} host=127.0.0.1 hostaddr='' port={port}", database.settings().conninfo());
+    let mut engine = RustEngine::attach_at(&database, way);
     engine.lead().await;
-    let backend = i32::try_from(database.number("select pid from async.control").await).expect("a pid");
     let epoch = database.number("select epoch from async.leader").await;
     let begin = Instant::now();
-    send(Signal::Stop, backend);
-    engine.wait_for_line("the session that leads is lost").await;
-    let took = begin.elapsed();
-    send(Signal::Continue, backend);
-    assert!(took > Duration::from_secs(15) && took < Duration::from_secs(40), "{took:?}");
+    paused.send_replace(true);
+    while !engine.lines().iter().any(|line| line.contains("the session that leads is lost")) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{:#?}", engine.lines());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(begin.elapsed() > Duration::from_secs(15), "{:?}", begin.elapsed());
+    paused.send_replace(false);
     let task = push(&database, "select 1").await;
     database.wait_for(&format!("select processed is not null from async.task where task_id = {task}")).await;
     assert_eq!(database.number("select epoch from async.leader").await, epoch, "the lead was proved, not taken anew");
+}
+
+/// A port that leads to the server, and keeps what it takes while it is paused.
+async fn pausable_way_to(database: &Database) -> (u16, watch::Sender<bool>) {
+    let server = database.text("select current_setting('port')").await.expect("it has one");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
+    let port = listener.local_addr().expect("it has an address").port();
+    let (paused, watching) = watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(format!("127.0.0.1:{server}")).await.expect("the server listens");
+            let (near, far) = (near.into_split(), far.into_split());
+            tokio::spawn(pass_on(near.0, far.1, watching.clone()));
+            tokio::spawn(pass_on(far.0, near.1, watching.clone()));
+        }
+    });
+    (port, paused)
+}
+
+async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut paused: watch::Receiver<bool>) {
+    let mut bytes = vec![0; 65_536];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        if paused.wait_for(|paused| !paused).await.is_err() || to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// The orchestrator has fallen asleep while a push was open; nothing else would wake it for an hour.
