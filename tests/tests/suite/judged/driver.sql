@@ -74,6 +74,7 @@ create function judged.look_on() returns trigger language plpgsql as $$ begin re
 -- Where nobody looks on, the one statement for many must do by itself all that may happen.
 create function judged.apply(in_act jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
 declare
+  v_asked record;
   v_events record;
   v_batched bigint[] := '{}';
   v_released text[] := '{}';
@@ -89,8 +90,9 @@ begin
       return '"all"';
     end if;
   end if;
+  v_asked := judged.asked(in_act -> 'events');
   if not async.has_user_triggers() then
-    v_events := judged.events(in_act -> 'events', '{}');
+    v_events := judged.events(v_asked.events, '{}');
     select coalesce(array_agg(b.task_id), '{}'), coalesce(array_agg(b.released), '{}')
     into v_batched, v_released
     from async.apply_batch(
@@ -98,19 +100,19 @@ begin
       v_events.durations, v_events.timeouts) b;
     perform async.release_pools(v_released);
   end if;
-  v_events := judged.events(in_act -> 'events', v_batched);
+  v_events := judged.events(v_asked.events, v_batched);
   -- Row by row, what was asked of a query at its very end counts as well; what was asked of another does not.
   if async.has_user_triggers() then
     insert into async.request (task_id, status) values (-1, 'FAILED');
     insert into async.request (task_id, status, error_message, duration)
     select (e.it ->> 'id')::bigint, (e.it ->> 'status')::async.finish_status_t, e.it ->> 'error',
       judged.span((e.it ->> 'duration')::bigint)
-    from jsonb_array_elements(in_act -> 'events') e(it)
+    from jsonb_array_elements(v_asked.events) e(it)
     where e.it ->> 'event' like 'END%' and e.it ->> 'status' is not null;
     v_events := judged.events((
       select jsonb_agg(
         case when e.it ->> 'event' like 'END%' then e.it || '{"status": null}' else e.it end order by e.place)
-      from jsonb_array_elements(in_act -> 'events') with ordinality as e(it, place)), '{}');
+      from jsonb_array_elements(v_asked.events) with ordinality as e(it, place)), '{}');
   end if;
   select coalesce(jsonb_agg(jsonb_build_array(a.task_id,
       case when a.outcome = 'applied' and not async.has_user_triggers() then 'applied alone' else a.outcome end)), '[]')
@@ -131,9 +133,61 @@ begin
         select jsonb_build_array(b.task_id, 'applied') as it from unnest(v_batched) b(task_id)
         union all
         select a.it from jsonb_array_elements(v_apart) a(it)
+        union all
+        select r.it from jsonb_array_elements(v_asked.restarted) r(it)
       ) o),
     'released', (
       select coalesce(jsonb_object_agg(p.pool, 1000 - p.taken), '{}') from pg_temp.leader_pool p where p.taken <> 1000));
+end
+$$;
+
+-- What clients ask for goes through their functions where those take it: a request is what async.request has of it
+-- then; a restart happens at once.
+create function judged.asked(in_events jsonb, out events jsonb, out restarted jsonb) language plpgsql as $$
+declare
+  v_event jsonb;
+  v_id bigint;
+  v_request async.request;
+  v_refused text;
+begin
+  events := '[]';
+  restarted := '[]';
+  for v_event in select e.it from jsonb_array_elements(in_events) with ordinality as e(it, place) order by e.place loop
+    v_id := (v_event ->> 'id')::bigint;
+    v_refused := null;
+    if v_event ->> 'event' = 'RESTART' then
+      begin
+        perform async.restart_task(v_id);
+      exception
+        when sqlstate 'PA030' or sqlstate 'PA031' or sqlstate 'PA032' or sqlstate 'PA033' then v_refused := sqlstate;
+      end;
+      -- A task without a query, or whose session is still there, is not the client's to restart.
+      if v_refused is null or v_refused in ('PA030', 'PA031') then
+        restarted := restarted || jsonb_build_array(jsonb_build_array(v_id,
+          case v_refused when 'PA030' then 'gone' when 'PA031' then 'rejected' else 'applied' end));
+      else
+        events := events || v_event;
+      end if;
+    elsif v_event ->> 'event' = 'REQUEST'
+      and (v_event ->> 'status' <> 'DEFERRED' or v_event ->> 'duration' is not null)
+    then
+      case
+        when v_event ->> 'status' = 'CANCELED' and v_event ->> 'error' is not null and v_event ->> 'duration' is null then
+          perform async.cancel(array[v_id], v_event ->> 'error');
+        when v_event ->> 'status' = 'DEFERRED' and v_event ->> 'error' is null then
+          perform async.defer(array[v_id], judged.span((v_event ->> 'duration')::bigint));
+        else
+          perform async.finish(array[v_id], (v_event ->> 'status')::async.finish_status_t, v_event ->> 'error',
+            judged.span((v_event ->> 'duration')::bigint));
+      end case;
+      delete from async.request r where r.task_id = v_id returning * into v_request;
+      -- Of one that is finished nothing is asked.
+      events := events || case when found then v_event || jsonb_build_object('status', v_request.status,
+          'error', v_request.error_message, 'duration', judged.length(v_request.duration)) else v_event end;
+    else
+      events := events || v_event;
+    end if;
+  end loop;
 end
 $$;
 
@@ -267,8 +321,11 @@ begin
     with
       standing as (
         select t.task_id, judged.contract(
-          t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
-          t.eligible_when, t.run) as contract
+            t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
+            t.eligible_when, t.run)
+          || jsonb_build_object('target', t.target, 'concurrency_pool', t.concurrency_pool, 'priority', t.priority,
+            'asynchronous_finish', t.asynchronous_finish, 'track_yielded', t.track_yielded,
+            'manual_timeout', judged.length(t.manual_timeout)) as contract
         from async.task t),
       changed as (
         select r.* from standing r left join judged.seen s on s.task_id = r.task_id

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use pgasync_core::{
     Configuration, Document, Event, EventName, FinalStatus, FinishStatus, Intention, Outcome, Phase, PhaseName,
-    PoolName, Request, Row, Span, TargetName, Task, Terms, Timestamp, Transition, transitions,
+    PoolName, Request, Span, TargetName, Task, Terms, Timestamp, Transition, transitions,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -37,11 +37,26 @@ struct Life {
     timeout: Option<Span>,
 }
 
+impl Life {
+    /// Every column of the contract that somebody may read.
+    fn row(&self) -> Value {
+        let mut row = serde_json::to_value(self.task.row()).expect("a row is plain data");
+        let Terms { asynchronous_finish, track_yielded, manual_timeout, .. } = self.task.terms;
+        row["target"] = json!(self.target);
+        row["concurrency_pool"] = json!(self.pool);
+        row["priority"] = json!(self.priority);
+        row["asynchronous_finish"] = json!(asynchronous_finish);
+        row["track_yielded"] = json!(track_yielded);
+        row["manual_timeout"] = json!(manual_timeout.map(Span::as_micros));
+        row
+    }
+}
+
 /// One act, and what must come of it.
 struct Act {
     act: Value,
     said: Value,
-    rows: BTreeMap<i64, Row>,
+    rows: BTreeMap<i64, Value>,
 }
 
 struct Model {
@@ -118,7 +133,7 @@ impl Model {
 
     fn say(&mut self, mut act: Value, said: Value) {
         act["now"] = json!(self.now.as_micros());
-        let rows = self.tasks.iter().map(|(id, life)| (*id, life.task.row())).collect();
+        let rows = self.tasks.iter().map(|(id, life)| (*id, life.row())).collect();
         self.batch.push(Act { act, said, rows });
     }
 
@@ -158,7 +173,8 @@ impl Model {
             self.next_id += 1;
             ids.push(self.next_id);
             let pool = pool.unwrap_or_else(|| target.clone());
-            self.tasks.insert(self.next_id, Life { task, target, pool, priority, entered: self.now, timeout: None });
+            let life = Life { task, target, pool, priority, entered: self.now, timeout: None };
+            self.tasks.insert(self.next_id, life);
         }
         self.say(json!({"do": "push", "tasks": pushed, "run_type": run_type}), json!(ids));
     }
@@ -585,9 +601,8 @@ impl Mirror {
         if played["said"] != act.said {
             return Some(format!("{}\n  core says {}\n  sql says  {}", act.act, act.said, played["said"]));
         }
-        let rows: BTreeMap<i64, Value> =
-            act.rows.iter().map(|(id, row)| (*id, serde_json::to_value(row).expect("plain data"))).collect();
-        if rows == self.0 {
+        let rows = &act.rows;
+        if *rows == self.0 {
             return None;
         }
         let ids: BTreeSet<i64> = rows.keys().chain(self.0.keys()).copied().collect();
