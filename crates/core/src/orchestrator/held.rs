@@ -165,6 +165,27 @@ impl Held {
         }
     }
 
+    /// It takes a slot, and waits for a session or will.
+    pub(super) const fn wants_session(&self) -> bool {
+        match &self.stage {
+            Stage::Claiming { ahead: false } | Stage::Queued => true,
+            Stage::Claiming { ahead: true }
+            | Stage::Ahead { .. }
+            | Stage::Marking { .. }
+            | Stage::Launched { .. }
+            | Stage::Lost { .. }
+            | Stage::Ended { .. }
+            | Stage::Recording { .. }
+            | Stage::Returning
+            | Stage::Offering
+            | Stage::Offered { .. }
+            | Stage::Withdrawing
+            | Stage::Pulled
+            | Stage::Yielded
+            | Stage::Abandoned => false,
+        }
+    }
+
     /// When to look at it again.
     pub(super) fn dues(&self, tuning: &Tuning) -> [Option<Timestamp>; 2] {
         let deadline = self.task.phase.times_up().filter(|at| *at != Timestamp::NEVER);

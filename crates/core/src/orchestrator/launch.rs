@@ -44,22 +44,11 @@ impl Orchestrator {
         }
     }
 
-    /// What was claimed for a target that has failed meanwhile goes back and waits there.
-    fn return_hopeless(&mut self, target: &TargetName) {
-        let Some(state) = self.targets.get(target).filter(|state| !state.is_up()) else { return };
-        let queued: Vec<TaskId> = state.queue.iter().map(|turn| turn.task).collect();
-        for task in queued {
-            self.give_back(task);
-        }
-    }
-
     fn mark(&mut self, task: TaskId, session: SessionId) {
         let Some(held) = self.held.get_mut(&task) else { return };
         held.launched = None;
         let (run, marked) = (held.task.run, held.marked);
-        if let Some(state) = self.sessions.get_mut(&session) {
-            state.state = SessionState::Busy { task };
-        }
+        self.move_session(session, SessionState::Busy { task });
         self.restage(task, Stage::Marking { session });
         match marked {
             Marked::Durably => self.launch(task, session),
@@ -137,7 +126,7 @@ impl Orchestrator {
 
     fn connect_missing(&mut self, target: &TargetName) {
         while let Some(state) = self.targets.get(target)
-            && state.is_up()
+            && state.takes_more()
             && state.queue.len() > state.connecting + state.idle.len()
             && self.make_room()
         {
@@ -155,7 +144,7 @@ impl Orchestrator {
     }
 
     /// There may be as many connections as workers: closes one that is idle elsewhere if need be.
-    fn make_room(&mut self) -> bool {
+    pub(super) fn make_room(&mut self) -> bool {
         // Who meets a target takes nobody's place: it may be a long time until it answers.
         let met = |target: &TargetName| self.targets.get(target).is_some_and(Target::is_met);
         let counts = |session: &&Session| session.state.is_open() && (session.state.is_ready() || met(&session.target));
@@ -181,13 +170,14 @@ impl Orchestrator {
     /// The session has nothing to do, and is clean.
     pub(super) fn rest_session(&mut self, session: SessionId) {
         let since = self.now;
+        self.move_session(session, SessionState::Idle { since });
         let Some(state) = self.sessions.get_mut(&session) else { return };
-        state.state = SessionState::Idle { since };
         let until = since + self.settings.tuning.session_idle_max;
         let watched = state.watched.is_some();
         state.watched.get_or_insert(until);
         let target = state.target.clone();
         self.targets.entry(target.clone()).or_default().idle.push(session);
+        self.refresh_target(&target);
         self.unassigned.insert(target);
         if !watched {
             self.at(until, Timer::Session(session));
@@ -215,13 +205,12 @@ impl Orchestrator {
 
     /// Closes a session that runs nothing.
     pub(super) fn close(&mut self, session: SessionId) {
-        let Some(state) = self.sessions.get_mut(&session) else { return };
-        state.state = SessionState::Closing;
-        let target = state.target.clone();
-        self.unwatch(session);
+        let Some(target) = self.sessions.get(&session).map(|state| state.target.clone()) else { return };
         if let Some(state) = self.targets.get_mut(&target) {
             state.idle.retain(|idle| *idle != session);
         }
+        self.unwatch(session);
+        self.move_session(session, SessionState::Closing);
         self.part_from(&target);
         self.say(Command::Disconnect { session });
         self.wake_all_targets();

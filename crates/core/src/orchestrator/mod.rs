@@ -296,7 +296,9 @@ impl Orchestrator {
     fn hold(&mut self, held: Held) {
         let (task, pool, load) = (held.turn.task, held.lane.pool.clone(), held.load(self.bug));
         debug_assert!(!self.held.contains_key(&task), "task {task} is in hand already");
+        let (target, claim) = (held.lane.target.clone(), held.wants_session());
         self.held.insert(task, held);
+        self.count_claim(&target, false, claim);
         self.rebook(&pool, Load::NOTHING, load);
         self.schedule(task);
     }
@@ -306,6 +308,7 @@ impl Orchestrator {
         self.leave_ahead(task);
         let held = self.held.remove(&task)?;
         self.unschedule(task, held.timers);
+        self.count_claim(&held.lane.target, held.wants_session(), false);
         self.rebook(&held.lane.pool, held.load(self.bug), Load::NOTHING);
         self.forget_offer(&held.lane.pool, task);
         Some(held)
@@ -315,10 +318,15 @@ impl Orchestrator {
     fn restage(&mut self, task: TaskId, stage: Stage) {
         self.leave_ahead(task);
         let Some(held) = self.held.get_mut(&task) else { return };
-        let before = held.load(self.bug);
+        let (before, claim_before) = (held.load(self.bug), held.wants_session());
         held.stage = stage;
         let (after, pool) = (held.load(self.bug), held.lane.pool.clone());
         let is_offer = matches!(held.stage, Stage::Offered { .. });
+        let claim = held.wants_session();
+        if claim != claim_before {
+            let target = held.lane.target.clone();
+            self.count_claim(&target, claim_before, claim);
+        }
         self.rebook(&pool, before, after);
         if is_offer {
             self.offers.entry(pool.clone()).or_default().insert(task);

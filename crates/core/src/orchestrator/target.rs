@@ -67,9 +67,13 @@ pub(super) struct Target {
     met: bool,
     /// Sessions on their way.
     pub(super) connecting: usize,
+    /// Sessions that queries may run on, or do.
+    ready: usize,
+    /// Tasks that are claimed, or about to be, and have no session yet: each takes a slot.
+    claims: usize,
     /// Sessions of older epochs may live there.
     pub(super) fencing: bool,
-    /// It cannot be reached.
+    /// It takes no further session. Without a ready one it cannot be reached at all.
     outage: Option<Outage>,
     /// Tasks of an older epoch that it may still run.
     pub(super) orphans: Vec<TaskId>,
@@ -77,6 +81,7 @@ pub(super) struct Target {
 
 #[derive(Debug)]
 struct Outage {
+    /// Since when it has neither taken a session nor had one.
     since: Timestamp,
     failures: u32,
     retry_at: Timestamp,
@@ -84,14 +89,29 @@ struct Outage {
 }
 
 impl Target {
-    /// Queries may be sent there.
+    /// Queries may be sent there, on the sessions that there are at least.
     pub(super) const fn is_up(&self) -> bool {
+        !self.fencing && (self.outage.is_none() || self.ready > 0)
+    }
+
+    /// It is not known to refuse another session.
+    pub(super) const fn takes_more(&self) -> bool {
         !self.fencing && self.outage.is_none()
     }
 
-    /// Tasks may be claimed for it.
+    /// How many of the claimed tasks will find no session.
+    fn surplus(&self) -> usize {
+        if self.takes_more() { 0 } else { self.queue.len().saturating_sub(self.idle.len() + self.connecting) }
+    }
+
+    /// It is there.
     pub(super) const fn is_met(&self) -> bool {
         self.is_up() && self.met
+    }
+
+    /// Another task may be claimed for it: there is a session, or one is taken when it is asked for.
+    fn may_claim(&self) -> bool {
+        self.is_met() && (self.takes_more() || self.claims < self.idle.len())
     }
 }
 
@@ -134,12 +154,9 @@ impl Orchestrator {
         let wait = backoff(failures, tuning.backoff_first, tuning.backoff_last, jitter);
         let retry_at = self.now + wait;
         known.outage = Some(Outage { since, failures: failures.saturating_add(1), retry_at, error: error.to_owned() });
-        let queued: Vec<TaskId> = known.queue.iter().map(|turn| turn.task).collect();
         self.at(retry_at, Timer::Target(target.clone()));
         self.refresh_target(&target);
-        for task in queued {
-            self.give_back(task);
-        }
+        self.return_hopeless(&target);
         self.fail_impatient(&target);
         self.unassigned.insert(target);
     }
@@ -159,15 +176,47 @@ impl Orchestrator {
             && self.launches()
             && self.plan.heads_of(target).next().is_some()
         {
-            self.connect(target);
+            if state.ready == 0 || self.lacks_session(target) && self.make_room() {
+                self.connect(target);
+            } else {
+                self.retry_later(target);
+            }
         }
         self.fail_impatient(target);
+    }
+
+    /// Somebody could run there at once, if there were one session more.
+    fn lacks_session(&self, target: &TargetName) -> bool {
+        self.worker_free()
+            && self.targets.get(target).is_some_and(|state| state.idle.is_empty())
+            && self.plan.heads_of(target).any(|(lane, _)| self.slot_free(&lane.pool))
+    }
+
+    /// Nobody needs another session of this target now; a slot may come free that nobody tells it of.
+    fn retry_later(&mut self, target: &TargetName) {
+        let retry_at = self.now + self.settings.tuning.backoff_last;
+        if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut()) {
+            outage.retry_at = retry_at;
+            self.at(retry_at, Timer::Target(target.clone()));
+        }
+    }
+
+    /// A session there has ended, which may have been the one too many.
+    fn retry_soon(&mut self, target: &TargetName) {
+        let soon = self.now + self.settings.tuning.backoff_first;
+        if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut())
+            && soon < outage.retry_at
+        {
+            outage.retry_at = soon;
+            self.at(soon, Timer::Target(target.clone()));
+        }
     }
 
     /// Fails those that have waited for an unreachable target as long as they should.
     fn fail_impatient(&mut self, target: &TargetName) {
         let patience = self.settings.target_patience;
-        let Some(outage) = self.targets.get(target).and_then(|state| state.outage.as_ref()) else { return };
+        let down = self.targets.get(target).filter(|state| state.ready == 0);
+        let Some(outage) = down.and_then(|state| state.outage.as_ref()) else { return };
         if outage.since + patience > self.now || !self.launches() {
             return;
         }
@@ -187,8 +236,52 @@ impl Orchestrator {
 
     /// Tells the plan whether queries may be sent to the target.
     pub(super) fn refresh_target(&mut self, target: &TargetName) {
-        let met = self.targets.get(target).is_some_and(Target::is_met);
-        self.plan.set_target(target, met);
+        let open = self.targets.get(target).is_some_and(Target::may_claim);
+        self.plan.set_target(target, open);
+    }
+
+    /// What was claimed for a target and finds no session there goes back and waits: the last first.
+    pub(super) fn return_hopeless(&mut self, target: &TargetName) {
+        let Some(state) = self.targets.get(target) else { return };
+        let surplus = if state.is_up() { state.surplus() } else { state.queue.len() };
+        let back: Vec<TaskId> = state.queue.iter().rev().take(surplus).map(|turn| turn.task).collect();
+        for task in back {
+            self.give_back(task);
+        }
+    }
+
+    /// Keeps count of the tasks that take a slot and have no session.
+    pub(super) fn count_claim(&mut self, target: &TargetName, before: bool, after: bool) {
+        if before != after {
+            let state = self.targets.entry(target.clone()).or_default();
+            state.claims = if after { state.claims + 1 } else { state.claims.saturating_sub(1) };
+            if !state.takes_more() {
+                self.refresh_target(target);
+            }
+        }
+    }
+
+    /// Moves a session to another state, keeping count of the ready ones.
+    pub(super) fn move_session(&mut self, session: SessionId, state: SessionState) {
+        let Some(known) = self.sessions.get_mut(&session) else { return };
+        let (before, after) = (known.state.is_ready(), state.is_ready());
+        known.state = state;
+        let target = known.target.clone();
+        let now = self.now;
+        let its = self.targets.entry(target.clone()).or_default();
+        if after && !before {
+            its.ready += 1;
+        }
+        if before && !after {
+            its.ready = its.ready.saturating_sub(1);
+        }
+        if let Some(outage) = its.outage.as_mut() {
+            if its.ready == 0 && before {
+                // Until now it served, if fewer than it should.
+                outage.since = now;
+            }
+            self.refresh_target(&target);
+        }
     }
 
     /// Somebody waits for the target: it is known from now on, and may have to be met first.
@@ -222,7 +315,7 @@ impl Orchestrator {
             }
             SessionState::Idle { .. } => self.close(session),
             SessionState::Busy { task } => {
-                state.state = SessionState::Suspect;
+                self.move_session(session, SessionState::Suspect);
                 self.lose(task, session);
                 self.part_from(&target);
                 self.say(Command::FenceSession { target, session });
@@ -279,8 +372,10 @@ impl Orchestrator {
         match state.state {
             SessionState::Connecting | SessionState::Registering => self.session_lost(session),
             SessionState::Suspect | SessionState::Closing | SessionState::Idle { .. } | SessionState::Busy { .. } => {
+                let target = state.target.clone();
                 self.unwatch(session);
                 self.sessions.remove(&session);
+                self.retry_soon(&target);
             }
         }
         let affected: Vec<TaskId> =

@@ -63,11 +63,17 @@ impl World {
         let Some(epoch) = self.store.leader else { return };
         let Some(leader) = self.leaders.get(&epoch).filter(|leader| leader.linked) else { return };
         let connection = leader.connection;
+        if matches!(input, Input::Waiting(_) | Input::Asking | Input::Pulling { .. }) {
+            // A mere hint may overtake answers that were on their way before it.
+            let span = Span::micros(self.random.within(50, 2_000));
+            return self.after(span, Happening::Tell { leader: epoch, connection: Some(connection), input });
+        }
         self.answer(epoch, connection, input);
     }
 
     pub(super) fn answer(&mut self, epoch: Epoch, connection: u64, input: Input) {
-        let span = Span::micros(self.random.within(50, 2_000));
+        let slow = matches!(input, Input::Refilled { .. }) && self.random.percent(20);
+        let span = Span::micros(self.random.within(50, if slow { 20_000 } else { 2_000 }));
         let Some(leader) = self.leaders.get_mut(&epoch) else { return };
         let when = (self.now + span).max(leader.way_from_store + Span::micros(1));
         leader.way_from_store = when;

@@ -19,6 +19,8 @@ pub(super) struct FakeTarget {
     /// Counts faults, so that an old one's end does not end a newer one.
     pub(super) fault: u64,
     pub(super) sessions: BTreeMap<Key, FakeSession>,
+    /// More sessions than these are refused.
+    pub(super) sessions_max: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,7 @@ impl World {
     fn connect(&mut self, epoch: Epoch, session: SessionId, target: &TargetName) {
         let refused = !self.healing && self.random.percent(2);
         let Some(state) = self.targets.get_mut(target) else { return };
+        let refused = refused || state.sessions_max.is_some_and(|most| state.sessions.len() >= most);
         let failed = |error: &str| Input::ConnectFailed { session, error: error.to_owned() };
         let (span, input) = match state.health {
             Health::Up if refused => (Span::millis(1), failed("too many connections")),

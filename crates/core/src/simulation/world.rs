@@ -67,7 +67,10 @@ impl World {
     pub(super) fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut random = Random::new(seed);
         let settings = settings(&mut random);
-        let targets = settings.targets.keys().map(|name| (name.clone(), FakeTarget::default())).collect();
+        let mut sessions_max = || random.percent(30).then(|| random.index(3) + 1);
+        let target =
+            |name: &TargetName| (name.clone(), FakeTarget { sessions_max: sessions_max(), ..FakeTarget::default() });
+        let targets = settings.targets.keys().map(target).collect();
         let mut world = Self {
             now: Timestamp::from_micros(0),
             random,
