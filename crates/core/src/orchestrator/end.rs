@@ -1,6 +1,6 @@
 //! From a query's end to what the row becomes.
 
-use super::held::{Held, Stage};
+use super::held::{Held, Stage, Stray};
 use super::input::Found;
 use super::target::SessionState;
 use super::{Bug, Command, Orchestrator};
@@ -135,25 +135,32 @@ impl Orchestrator {
                 let retry = Some(self.now + self.settings.tuning.record_backoff);
                 self.restage(task, Stage::Recording { next, keeps_slot, retry });
             }
-            Found::Deleted => {
-                self.let_go(task);
-            }
+            Found::Deleted => self.done_with(task),
             Found::Row(row) => self.found(task, &row),
         }
         self.reading.look_again();
+    }
+
+    /// Nothing more is to be done for the task; while its query may run, it is kept for that.
+    fn done_with(&mut self, task: TaskId) {
+        if self.held.get(&task).is_some_and(|held| held.stray == Stray::MayRun) {
+            self.restage(task, Stage::Abandoned);
+        } else {
+            self.let_go(task);
+        }
     }
 
     fn found(&mut self, task: TaskId, row: &Row) {
         let Some(held) = self.held.get_mut(&task) else { return };
         held.settles.clear();
         let Ok(found) = row.task(held.task.terms, Known::Claimed) else {
-            self.let_go(task);
-            return;
+            return self.done_with(task);
         };
         held.task = found;
-        let (gone, lane) = (held.gone, held.lane.clone());
+        let (gone, lane) = (held.stray == Stray::Gone, held.lane.clone());
         let deadline = row.times_up;
         match row.state() {
+            _ if held.stray == Stray::MayRun => self.restage(task, Stage::Abandoned),
             RowState::Finished if row.tracked == Some(true) => {
                 self.restage(task, Stage::Abandoned);
                 if gone {

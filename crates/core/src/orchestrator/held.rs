@@ -32,8 +32,19 @@ pub(super) struct Held {
     pub(super) settles: Vec<RequestId>,
     /// The session that was lost while it ran the query.
     pub(super) lost_session: Option<SessionId>,
-    /// Whatever ran the query is known to be gone.
-    pub(super) gone: bool,
+    /// Whether a query of it runs that no connection leads to.
+    pub(super) stray: Stray,
+}
+
+/// Whether a query runs that no connection leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stray {
+    /// There never was one.
+    No,
+    /// It may: slot and worker are taken, whatever the row says.
+    MayRun,
+    /// Whatever ran it is known to be gone.
+    Gone,
 }
 
 /// Whether a launch is marked before there is a session for it.
@@ -83,7 +94,8 @@ pub(super) enum Stage {
     Pulled,
     /// It has yielded, and keeps its slot.
     Yielded,
-    /// It is over, and the session that may still run its query keeps its slot.
+    /// It is over, or somebody changed its row, and the session that may still run its query keeps
+    /// slot and worker.
     Abandoned,
 }
 
@@ -130,7 +142,7 @@ impl Held {
             launched: None,
             timers: [None, None],
             settles: Vec::new(),
-            gone: false,
+            stray: Stray::No,
             lost_session: None,
         }
     }
@@ -138,6 +150,9 @@ impl Held {
     /// What it takes. A slot is taken before the claim is written and free once the target has
     /// said that the query ended, unless the task may keep it yielded.
     pub(super) fn load(&self, bug: Option<Bug>) -> Load {
+        if self.stray == Stray::MayRun && bug != Some(Bug::LostConnectionFreesSlot) {
+            return Load::STUCK;
+        }
         match &self.stage {
             // Claims ahead wait for a slot, they have none.
             Stage::Claiming { ahead: true } | Stage::Ahead { .. } | Stage::Returning => Load::NOTHING,
@@ -147,11 +162,10 @@ impl Held {
             }
             Stage::Lost { .. } if bug == Some(Bug::LostConnectionFreesSlot) => Load::NOTHING,
             Stage::Withdrawing if bug == Some(Bug::OfferFreedEarly) => Load::NOTHING,
-            Stage::Claiming { ahead: false }
-            | Stage::Queued
-            | Stage::Marking { .. }
-            | Stage::Launched { .. }
-            | Stage::Lost { .. } => Load::BOTH,
+            Stage::Claiming { ahead: false } | Stage::Queued | Stage::Marking { .. } | Stage::Launched { .. } => {
+                Load::BOTH
+            }
+            Stage::Lost { .. } => Load::STUCK,
             Stage::Ended { .. } if self.task.terms.track_yielded => Load::SLOT,
             Stage::Ended { .. } => Load::NOTHING,
             Stage::Recording { next, keeps_slot, .. } if *keeps_slot || next.holds_slot() => Load::SLOT,

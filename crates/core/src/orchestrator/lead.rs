@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::clock::Timer;
-use super::held::{Held, Marked, Pressure, Stage};
+use super::held::{Held, Marked, Pressure, Stage, Stray};
 use super::input::Sighting;
 use super::settings::Settings;
 use super::target::SessionState;
@@ -68,6 +68,7 @@ impl Orchestrator {
         let held = Held::new(turn, lane, task, stage);
         self.hold(held);
         if orphan {
+            self.set_stray(turn.task, Stray::MayRun);
             self.targets.entry(target).or_default().orphans.push(turn.task);
         }
         // Offers are listed when their stage is set.
@@ -253,10 +254,19 @@ impl Orchestrator {
     /// Somebody changed the row of a task; where a query of it runs, or a write is under way, that
     /// counts.
     pub(super) fn changed(&mut self, task: TaskId, row: Option<&Row>) {
-        if let Some(Stage::Offered { .. } | Stage::Pulled | Stage::Yielded | Stage::Abandoned) =
-            self.held.get(&task).map(|held| &held.stage)
-        {
-            self.resync_unrun(task, row);
+        match self.held.get_mut(&task) {
+            // Whatever the row says, its query may run.
+            Some(held) if matches!(held.stage, Stage::Abandoned) && held.stray == Stray::MayRun => {
+                if let Some(found) = row.and_then(|row| row.task(held.task.terms, Known::Claimed).ok()) {
+                    held.task = found;
+                }
+            }
+            Some(held)
+                if matches!(held.stage, Stage::Offered { .. } | Stage::Pulled | Stage::Yielded | Stage::Abandoned) =>
+            {
+                self.resync_unrun(task, row);
+            }
+            Some(_) | None => {}
         }
     }
 

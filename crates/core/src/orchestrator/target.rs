@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::clock::Timer;
-use super::held::{Marked, Stage};
+use super::held::{Marked, Stage, Stray};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::lane::Turn;
 use crate::task::event::{Event, Outcome, Request};
+use crate::task::phase::Phase;
 use crate::task::status::FinishStatus;
 use crate::time::{Span, Timestamp};
 
@@ -342,6 +343,7 @@ impl Orchestrator {
                     held.lost_session = Some(session);
                 }
                 self.restage(task, Stage::Lost { since: self.now });
+                self.set_stray(task, Stray::MayRun);
             }
             Stage::Claiming { .. }
             | Stage::Ahead { .. }
@@ -387,12 +389,13 @@ impl Orchestrator {
 
     /// Whatever ran the task's query is gone for certain.
     pub(super) fn query_gone(&mut self, task: TaskId, known: &str) {
+        self.set_stray(task, Stray::Gone);
         let Some(held) = self.held.get_mut(&task) else { return };
         match &held.stage {
             Stage::Lost { .. } if self.bug == Some(Bug::UnknownRunsAgain) => {
                 let phase = held.task.step(&Event::QueryEnded { run: held.task.run, outcome: Outcome::Ok }, self.now);
                 if phase.is_ok() {
-                    held.task.phase = crate::task::phase::Phase::Claimed {
+                    held.task.phase = Phase::Claimed {
                         consumed: self.now,
                         times_up: held.task.phase.times_up(),
                         sets_deadline: false,
@@ -401,20 +404,24 @@ impl Orchestrator {
                 }
             }
             Stage::Lost { .. } => self.ended(task, Outcome::Unknown(known.to_owned())),
+            Stage::Abandoned if matches!(held.task.phase, Phase::Yielded { tracked: true, .. }) => {
+                self.restage(task, Stage::Yielded);
+            }
             Stage::Abandoned => {
                 if let Some(held) = self.let_go(task) {
                     self.say(Command::Release { task, run: held.task.run });
-                    // It may have been restarted meanwhile.
+                    // It may have been restarted meanwhile, or given another deadline.
                     self.look_at_lane(&held.lane);
+                    self.sweep_by(self.now);
                 }
             }
-            Stage::Recording { .. } => held.gone = true,
             Stage::Claiming { .. }
             | Stage::Ahead { .. }
             | Stage::Queued
             | Stage::Marking { .. }
             | Stage::Launched { .. }
             | Stage::Ended { .. }
+            | Stage::Recording { .. }
             | Stage::Returning
             | Stage::Offering
             | Stage::Offered { .. }
@@ -422,6 +429,15 @@ impl Orchestrator {
             | Stage::Pulled
             | Stage::Yielded => {}
         }
+    }
+
+    /// Says whether a query of the task may run out of reach, keeping the books.
+    pub(super) fn set_stray(&mut self, task: TaskId, stray: Stray) {
+        let Some(held) = self.held.get_mut(&task) else { return };
+        let before = held.load(self.bug);
+        held.stray = stray;
+        let (after, pool) = (held.load(self.bug), held.lane.pool.clone());
+        self.rebook(&pool, before, after);
     }
 }
 

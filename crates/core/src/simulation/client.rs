@@ -113,7 +113,9 @@ impl World {
     }
 
     pub(super) fn restart(&mut self) {
-        let Some(id) = self.some_task(|task| task.row.processed.is_some()) else { return };
+        let Some(id) = self.some_task(|task| task.row.processed.is_some() && task.row.tracked != Some(true)) else {
+            return;
+        };
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         stored.row = Row { run: stored.row.run, ..Row::default() };
         let lane = stored.lane.clone();

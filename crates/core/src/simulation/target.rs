@@ -143,15 +143,15 @@ impl World {
         seen
     }
 
-    /// What runs in a pool, and all queries whose tasks are not over.
+    /// What runs in a pool, and all queries.
     fn running(&self, pool: &PoolName) -> (usize, usize) {
         let queries = self.targets.values().flat_map(|t| t.sessions.values()).filter_map(|s| s.query);
         let (mut in_pool, mut in_all) = (0, 0);
-        for (task, run) in queries {
+        for (task, _) in queries {
             if let Some(stored) = self.store.tasks.get(&task) {
                 in_pool += usize::from(stored.lane.pool == *pool);
-                in_all += usize::from(stored.row.processed.is_none() && stored.row.run == run.0);
             }
+            in_all += 1;
         }
         // What clients have pulled counts too.
         let pulled = |t: &&StoredTask| t.terms.client_pulled && t.lane.pool == *pool;
