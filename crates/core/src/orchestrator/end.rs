@@ -1,6 +1,6 @@
 //! From a query's end to what the row becomes.
 
-use super::held::{Held, Stage, Stray};
+use super::held::{Stage, Stray};
 use super::input::Found;
 use super::target::SessionState;
 use super::{Bug, Command, Orchestrator};
@@ -125,20 +125,23 @@ impl Orchestrator {
 
     /// A record is written; what the row became counts, not what was meant.
     pub(super) fn recorded(&mut self, task: TaskId, run: Run, found: Found) {
-        let Some(Held { stage: Stage::Recording { next, keeps_slot, .. }, .. }) = self.held.get(&task) else { return };
+        let tuning = self.settings.tuning;
+        let Some(held) = self.held.get_mut(&task) else { return };
+        let Stage::Recording { next, keeps_slot, .. } = &held.stage else { return };
         if next.run != run {
             return;
         }
         match found {
             Found::Unwritable => {
                 let (next, keeps_slot) = (next.clone(), *keeps_slot);
-                let retry = Some(self.now + self.settings.tuning.record_backoff);
+                let wait = tuning.record_backoff.doubled(held.unwritable).min(tuning.record_backoff_max);
+                held.unwritable = held.unwritable.saturating_add(1);
+                let retry = Some(self.now + wait);
                 self.restage(task, Stage::Recording { next, keeps_slot, retry });
             }
             Found::Deleted => self.done_with(task),
             Found::Row(row) => self.found(task, &row),
         }
-        self.reading.look_again();
     }
 
     /// Nothing more is to be done for the task; while its query may run, it is kept for that.
@@ -153,6 +156,7 @@ impl Orchestrator {
     fn found(&mut self, task: TaskId, row: &Row) {
         let Some(held) = self.held.get_mut(&task) else { return };
         held.settles.clear();
+        held.unwritable = 0;
         let Ok(found) = row.task(held.task.terms, Known::Claimed) else {
             return self.done_with(task);
         };

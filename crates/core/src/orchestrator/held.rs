@@ -28,6 +28,8 @@ pub(super) struct Held {
     pub(super) launched: Option<Timestamp>,
     /// When it is looked at again.
     pub(super) timers: [Option<Timestamp>; 2],
+    /// How often in a row its record could not be written.
+    pub(super) unwritable: u32,
     /// Requests that its record will settle.
     pub(super) settles: Vec<RequestId>,
     /// The session that was lost while it ran the query.
@@ -141,6 +143,7 @@ impl Held {
             marked: Marked::No,
             launched: None,
             timers: [None, None],
+            unwritable: 0,
             settles: Vec::new(),
             stray: Stray::No,
             lost_session: None,
@@ -176,6 +179,27 @@ impl Held {
             | Stage::Pulled
             | Stage::Yielded
             | Stage::Abandoned => Load::RESTING,
+        }
+    }
+
+    /// Its row is being written: requests about it are read again when that is done.
+    pub(super) const fn is_being_written(&self) -> bool {
+        match &self.stage {
+            Stage::Claiming { .. }
+            | Stage::Recording { .. }
+            | Stage::Returning
+            | Stage::Offering
+            | Stage::Withdrawing => true,
+            Stage::Ahead { .. }
+            | Stage::Queued
+            | Stage::Marking { .. }
+            | Stage::Launched { .. }
+            | Stage::Lost { .. }
+            | Stage::Ended { .. }
+            | Stage::Offered { .. }
+            | Stage::Pulled
+            | Stage::Yielded
+            | Stage::Abandoned => false,
         }
     }
 

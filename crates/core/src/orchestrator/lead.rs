@@ -200,6 +200,7 @@ impl Orchestrator {
         self.plan.forget_refills();
         self.sweeping = false;
         self.reading.forget();
+        self.release_again();
         self.sweep_by(self.now);
         match from {
             From::Grace { until } => {
@@ -310,6 +311,7 @@ impl Orchestrator {
         }
         self.drain_until = Some(drain_until);
         self.at(drain_until, Timer::Drain);
+        self.at(drain_until + self.settings.tuning.drain_record_grace, Timer::Drain);
         self.contested.extend(self.offers.keys().cloned());
     }
 
@@ -336,10 +338,13 @@ impl Orchestrator {
     pub(super) fn resign_when_drained(&mut self) {
         let Some(until) = self.drain_until else { return };
         let over = until <= self.now;
+        let long_over = until + self.settings.tuning.drain_record_grace <= self.now;
         let may_stay = |held: &Held| match held.stage {
             Stage::Pulled | Stage::Yielded | Stage::Abandoned => true,
             // The next leader fences it.
             Stage::Lost { .. } => over,
+            // Its row cannot be written: the next leader does not know how the query ended.
+            Stage::Recording { retry: Some(_), .. } => long_over,
             Stage::Claiming { .. }
             | Stage::Ahead { .. }
             | Stage::Queued

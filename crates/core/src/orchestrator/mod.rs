@@ -27,6 +27,7 @@ pub(crate) mod input;
 mod launch;
 mod lead;
 mod offer;
+mod refused;
 mod request;
 pub(crate) mod settings;
 mod target;
@@ -44,6 +45,7 @@ use clock::Timer;
 use command::Command;
 use held::{Held, Stage};
 use input::Input;
+use refused::Refusal;
 use request::Reading;
 use settings::Settings;
 use target::{Session, Target};
@@ -72,6 +74,8 @@ pub struct Orchestrator {
     offers: BTreeMap<PoolName, BTreeSet<TaskId>>,
     /// Lanes whose offers nobody took, and how often.
     unwanted: BTreeMap<Lane, u32>,
+    /// Tasks that could not be claimed lately.
+    refused: BTreeMap<TaskId, Refusal>,
     /// Pools whose offers may have to give way.
     contested: BTreeSet<PoolName>,
     paces: BTreeMap<PoolName, Pace>,
@@ -131,6 +135,7 @@ impl Orchestrator {
             text_bytes: 0,
             offers: BTreeMap::new(),
             unwanted: BTreeMap::new(),
+            refused: BTreeMap::new(),
             contested: BTreeSet::new(),
             paces: BTreeMap::new(),
             hasty: BTreeSet::new(),
@@ -149,9 +154,10 @@ impl Orchestrator {
     /// Takes in what happened; `now` may stand still, and never runs back.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         self.now = self.now.max(now);
+        let rang = matches!(input, Input::Tick);
         self.take_in(input);
         self.fire_timers();
-        self.settle();
+        self.settle(rang);
     }
 
     #[cfg(test)]
@@ -261,7 +267,7 @@ impl Orchestrator {
     }
 
     /// Does what follows from everything taken in.
-    fn settle(&mut self) {
+    fn settle(&mut self, rang: bool) {
         if matches!(self.lead, Lead::Leads { .. }) {
             self.read_requests();
             self.hold_back();
@@ -272,7 +278,7 @@ impl Orchestrator {
             self.sweep_if_due();
             self.resign_when_drained();
         }
-        self.sleep();
+        self.sleep(rang);
         debug_assert!(self.held.len() > 64 || self.audit(), "the books differ from a recount");
     }
 
@@ -308,6 +314,9 @@ impl Orchestrator {
         self.leave_ahead(task);
         let held = self.held.remove(&task)?;
         self.unschedule(task, held.timers);
+        if held.is_being_written() {
+            self.reading.look_again();
+        }
         self.count_claim(&held.lane.target, held.wants_session(), false);
         self.rebook(&held.lane.pool, held.load(self.bug), Load::NOTHING);
         self.forget_offer(&held.lane.pool, task);
@@ -318,6 +327,9 @@ impl Orchestrator {
     fn restage(&mut self, task: TaskId, stage: Stage) {
         self.leave_ahead(task);
         let Some(held) = self.held.get_mut(&task) else { return };
+        if held.is_being_written() {
+            self.reading.look_again();
+        }
         let (before, claim_before) = (held.load(self.bug), held.wants_session());
         held.stage = stage;
         let (after, pool) = (held.load(self.bug), held.lane.pool.clone());

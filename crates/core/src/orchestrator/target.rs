@@ -409,7 +409,7 @@ impl Orchestrator {
             }
             Stage::Abandoned => {
                 if let Some(held) = self.let_go(task) {
-                    self.say(Command::Release { task, run: held.task.run });
+                    self.release(task, held.task.run);
                     // It may have been restarted meanwhile, or given another deadline.
                     self.look_at_lane(&held.lane);
                     self.sweep_by(self.now);
@@ -444,7 +444,7 @@ impl Orchestrator {
 /// Doubling from the first wait to the last, less up to a quarter, so that not all come back at
 /// once; `jitter` is below 256.
 fn backoff(failures: u32, first: Span, last: Span, jitter: u64) -> Span {
-    let doubled = first.times(1_i64 << failures.min(30)).min(last);
+    let doubled = first.doubled(failures).min(last);
     let less = doubled.as_micros() / 1_024 * i64::try_from(jitter.min(255)).unwrap_or(255);
     Span::micros(doubled.as_micros() - less)
 }

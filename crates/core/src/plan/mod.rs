@@ -168,6 +168,15 @@ impl Plan {
         self.settle(number);
     }
 
+    /// Says that so many of the heads that were read last cannot be taken: so many more are read next
+    /// time, since the store will name those again.
+    pub fn skip(&mut self, lane: &Lane, heads: usize) {
+        let number = self.numbers.get(lane);
+        if let Some(window) = number.and_then(|number| self.lanes.get_mut(number)) {
+            window.skipped = heads;
+        }
+    }
+
     /// The lanes whose windows want more heads, and how many to read; each is named once until it
     /// is refilled.
     pub fn refills(&mut self, lanes_max: usize) -> Vec<(Lane, usize)> {
@@ -179,7 +188,7 @@ impl Plan {
                 && window.ask()
             {
                 let heads = self.pools.get(&window.lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
-                asked.push((window.lane.clone(), heads));
+                asked.push((window.lane.clone(), heads.saturating_add(window.skipped)));
             }
         }
         asked

@@ -7,6 +7,9 @@ use super::world::{Happening, World};
 use crate::time::{Span, Timestamp};
 use crate::{Command, Epoch, Input, Orchestrator, Run, SessionId, TargetName};
 
+/// A clock may ring this much too early.
+const EARLY: Span = Span::micros(1);
+
 pub(super) struct Leader {
     pub(super) core: Orchestrator,
     /// Which of its connections to the store this is.
@@ -20,6 +23,8 @@ pub(super) struct Leader {
     pub(super) paused: bool,
     mailbox: Vec<(Option<u64>, Input)>,
     pub(super) draining: bool,
+    /// When its clock rings.
+    alarm: Option<Timestamp>,
     /// It has a connection to the store.
     pub(super) linked: bool,
 }
@@ -50,6 +55,7 @@ impl World {
             paused: false,
             mailbox: Vec::new(),
             draining: false,
+            alarm: None,
             linked: true,
         };
         self.leaders.insert(epoch, leader);
@@ -112,8 +118,11 @@ impl World {
     }
 
     pub(super) fn tick(&mut self, epoch: Epoch) -> Result<(), Broken> {
-        match self.leaders.get(&epoch) {
-            Some(leader) if !leader.paused => self.tell(epoch, None, Input::Tick),
+        match self.leaders.get_mut(&epoch) {
+            Some(leader) if !leader.paused && leader.alarm.is_some_and(|at| at <= self.now + EARLY) => {
+                leader.alarm = None;
+                self.tell(epoch, None, Input::Tick)
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -123,8 +132,9 @@ impl World {
             && let Some(command) = leader.core.poll_command()
         {
             if let Command::SleepUntil(when) = command {
-                let span = (when - self.now).max(Span::ZERO);
-                self.after(span, Happening::Tick { leader: epoch });
+                leader.alarm = Some(when);
+                let from = if self.random.percent(2) { self.now + EARLY } else { self.now };
+                self.after((when - from).max(Span::ZERO), Happening::Tick { leader: epoch });
             } else if command.is_for_store() {
                 let connection = leader.connection;
                 if leader.linked {
@@ -191,7 +201,7 @@ impl World {
         for (of, input) in std::mem::take(&mut leader.mailbox) {
             self.tell(epoch, of, input)?;
         }
-        self.tick(epoch)?;
+        self.tell(epoch, None, Input::Tick)?;
         if self.store.leader != Some(epoch) {
             self.answer(epoch, connection, Input::Deposed);
         }

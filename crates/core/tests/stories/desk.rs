@@ -17,6 +17,10 @@ pub(crate) struct Desk {
     pub(crate) running: BTreeMap<TaskId, (SessionId, Run)>,
     /// Sessions that are open at the target.
     pub(crate) sessions: BTreeSet<SessionId>,
+    /// Claims of these are refused.
+    pub(crate) locked: BTreeSet<TaskId>,
+    /// No record can be written.
+    pub(crate) unwritable: bool,
     /// More of them than these are refused.
     pub(crate) sessions_max: usize,
     /// All that was said so far.
@@ -53,6 +57,8 @@ impl Desk {
             requests: BTreeMap::new(),
             running: BTreeMap::new(),
             sessions: BTreeSet::new(),
+            locked: BTreeSet::new(),
+            unwritable: false,
             sessions_max: usize::MAX,
             said: Vec::new(),
             holds: |_| false,
@@ -186,7 +192,9 @@ impl Desk {
             }
             Command::Claim { task, row } => {
                 let run = Run(row.run);
-                let claimed = self.row(task).state() == RowState::Ready && self.row(task).run + 1 == row.run;
+                let claimed = self.row(task).state() == RowState::Ready
+                    && self.row(task).run + 1 == row.run
+                    && !self.locked.contains(&task);
                 if claimed {
                     self.write(task, row);
                 }
@@ -224,6 +232,9 @@ impl Desk {
                 }
                 self.sessions.remove(&session);
                 Input::SessionGone { session }
+            }
+            Command::Record { task, run, .. } if self.unwritable => {
+                Input::Recorded { task, run, found: Found::Unwritable }
             }
             Command::Record { task, run, row, settles } => {
                 self.write(task, row.clone());

@@ -2,6 +2,9 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a test may fail loudly")]
 
+mod clock;
 mod desk;
+mod locked;
+mod requests;
 mod sessions;
 mod strays;
