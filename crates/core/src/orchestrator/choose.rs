@@ -127,7 +127,7 @@ impl Orchestrator {
     }
 
     pub(super) fn given_back(&mut self, task: TaskId, run: Run) {
-        let returning = |held: &Held| matches!(held.stage, Stage::Returning) && held.task.run.next() == run;
+        let returning = |held: &Held| matches!(held.stage, Stage::Returning) && held.task.run == run;
         if self.held.get(&task).is_some_and(returning)
             && let Some(held) = self.let_go(task)
         {

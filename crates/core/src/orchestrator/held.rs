@@ -24,6 +24,8 @@ pub(super) struct Held {
     pub(super) text_held: u64,
     /// Whether its launch is marked ahead of its turn.
     pub(super) marked: Marked,
+    /// Its claim set its deadline, and takes it along if it is returned.
+    pub(super) sets_deadline: bool,
     /// When its query was sent.
     pub(super) launched: Option<Timestamp>,
     /// When it is looked at again.
@@ -141,6 +143,7 @@ impl Held {
             text_bytes: 0,
             text_held: 0,
             marked: Marked::No,
+            sets_deadline: false,
             launched: None,
             timers: [None, None],
             unwritable: 0,

@@ -6,6 +6,7 @@ use super::target::{Session, SessionState, Target};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{Run, SessionId, TargetName, TaskId};
 use crate::task::event::Event;
+use crate::task::phase::Phase;
 
 impl Orchestrator {
     /// The task is claimed, and waits for a session.
@@ -90,6 +91,7 @@ impl Orchestrator {
         let Some(held) = self.held.get_mut(&task) else { return };
         let Ok(next) = held.task.step(&Event::Launch, now) else { return };
         let run = held.task.run;
+        held.sets_deadline = matches!(held.task.phase, Phase::Claimed { sets_deadline: true, .. });
         held.task = next;
         held.launched = Some(now);
         self.restage(task, Stage::Launched { session, pressure: Pressure::None });

@@ -167,7 +167,7 @@ impl Orchestrator {
     fn unlaunch(&mut self, task: TaskId, session: crate::names::SessionId) {
         let Some(held) = self.held.get_mut(&task) else { return };
         let Phase::Launched { consumed, times_up, .. } = held.task.phase else { return };
-        held.task.phase = Phase::Claimed { consumed, times_up, sets_deadline: false };
+        held.task.phase = Phase::Claimed { consumed, times_up, sets_deadline: held.sets_deadline };
         held.marked = Marked::No;
         self.free_text(task);
         self.enqueue(task);
@@ -227,11 +227,11 @@ impl Orchestrator {
         match &held.stage {
             Stage::Claiming { .. } => self.claimed(task, run, is_ours),
             Stage::Returning => {
-                let (claimed, row_back) = (run.next(), held.task.row());
-                if row.is_some_and(|row| row.state() == RowState::Running && row.run == claimed.0) {
-                    self.say(Command::GiveBack { task, run: claimed, row: row_back });
+                let row_back = held.task.row();
+                if is_ours {
+                    self.say(Command::GiveBack { task, run, row: row_back });
                 } else {
-                    self.given_back(task, claimed);
+                    self.given_back(task, run);
                 }
             }
             Stage::Marking { session } => {

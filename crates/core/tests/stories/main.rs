@@ -6,5 +6,6 @@ mod clock;
 mod desk;
 mod locked;
 mod requests;
+mod returns;
 mod sessions;
 mod strays;
