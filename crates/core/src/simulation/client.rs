@@ -68,7 +68,7 @@ impl World {
             _ => Request::cancel("not any more"),
         };
         self.ledger.asks(task, &request);
-        self.store.ask(task, request);
+        self.store.ask(task, request, self.now);
         self.notify(Input::Asking);
     }
 
@@ -108,7 +108,7 @@ impl World {
         let Some(task) = self.some_task(open) else { return };
         let request = Request::finish(FinishStatus::Finished);
         self.ledger.asks(task, &request);
-        self.store.ask(task, request);
+        self.store.ask(task, request, self.now);
         self.notify(Input::Asking);
     }
 

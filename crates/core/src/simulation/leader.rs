@@ -23,6 +23,10 @@ pub(super) struct Leader {
     pub(super) paused: bool,
     mailbox: Vec<(Option<u64>, Input)>,
     pub(super) draining: bool,
+    /// Since when it is awake and reaches the store.
+    pub(super) well_since: Timestamp,
+    /// It was told that nothing should be launched.
+    told_to_pause: bool,
     /// When its clock rings.
     alarm: Option<Timestamp>,
     /// It has a connection to the store.
@@ -35,6 +39,7 @@ impl World {
             return;
         }
         self.stats.elections += 1;
+        self.ledger.elected();
         self.store.epoch += 1;
         let epoch = Epoch(self.store.epoch);
         self.store.leader = Some(epoch);
@@ -55,6 +60,8 @@ impl World {
             paused: false,
             mailbox: Vec::new(),
             draining: false,
+            well_since: self.now,
+            told_to_pause: self.settings.paused,
             alarm: None,
             linked: true,
         };
@@ -106,11 +113,14 @@ impl World {
             return Ok(());
         }
         let deposed = input == Input::Deposed;
+        if let Input::Configured(settings) = &input {
+            leader.told_to_pause = settings.paused;
+        }
         leader.core.handle(input, self.now);
         if !leader.core.audit() {
             return Err(Broken("the core's books differ from a recount".to_owned()));
         }
-        self.carry_out(epoch);
+        self.carry_out(epoch)?;
         if deposed {
             self.leaders.remove(&epoch);
         }
@@ -127,10 +137,13 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, epoch: Epoch) {
+    fn carry_out(&mut self, epoch: Epoch) -> Result<(), Broken> {
         while let Some(leader) = self.leaders.get_mut(&epoch)
             && let Some(command) = leader.core.poll_command()
         {
+            let told_to_pause = leader.told_to_pause;
+            self.hears(told_to_pause, &command)?;
+            let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
             if let Command::SleepUntil(when) = command {
                 leader.alarm = Some(when);
                 let from = if self.random.percent(2) { self.now + EARLY } else { self.now };
@@ -145,6 +158,7 @@ impl World {
                 self.send_to_target(epoch, command);
             }
         }
+        Ok(())
     }
 
     fn send_to_target(&mut self, epoch: Epoch, command: Command) {
@@ -197,6 +211,7 @@ impl World {
     pub(super) fn wake(&mut self, epoch: Epoch) -> Result<(), Broken> {
         let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
         leader.paused = false;
+        leader.well_since = self.now;
         let connection = leader.connection;
         for (of, input) in std::mem::take(&mut leader.mailbox) {
             self.tell(epoch, of, input)?;
@@ -243,6 +258,7 @@ impl World {
             return Ok(());
         }
         leader.linked = true;
+        leader.well_since = self.now;
         let stands = self.store.leader == Some(epoch);
         self.tell(epoch, None, if stands { Input::StoreBack } else { Input::Deposed })?;
         if stands {

@@ -37,9 +37,9 @@ pub(super) enum Health {
 
 #[derive(Default)]
 pub(super) struct FakeSession {
-    query: Option<(TaskId, Run)>,
+    pub(super) query: Option<(TaskId, Run)>,
     /// Its client is gone; it ends with its query.
-    cut: bool,
+    pub(super) cut: bool,
 }
 
 impl World {
@@ -177,7 +177,7 @@ impl World {
             let request = Request { status: wish, error: None, duration };
             self.ledger.asks(task, &request);
             self.ledger.wishes(task, run, wish);
-            self.store.ask(task, request);
+            self.store.ask(task, request, self.now);
             if let Some(stored) = self.store.tasks.get_mut(&task) {
                 stored.nature.wish = None;
             }

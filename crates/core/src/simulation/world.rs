@@ -180,7 +180,9 @@ impl World {
         let Some(leader) = self.leaders.values().last() else { return Ok(()) };
         let (slots, workers) = (leader.core.occupancy().count(), leader.core.workers_busy());
         if slots > 0 || workers > 0 {
-            return Err(Broken(format!("all is over, and {slots} pools and {workers} workers are taken")));
+            return Err(Broken(format!(
+                "the core believes, when all is over, that {slots} pools and {workers} workers are taken"
+            )));
         }
         Ok(())
     }
