@@ -81,7 +81,7 @@ impl Orchestrator {
         let mut held = Held::new(head.turn, lane, task, Stage::Claiming { ahead });
         held.text_bytes = head.text_bytes;
         self.hold(held);
-        if self.bug == Some(Bug::LaunchBeforeClaim) && !ahead {
+        if self.bug.get() == Some(Bug::LaunchBeforeClaim) && !ahead {
             self.enqueue(head.turn.task);
         }
     }

@@ -183,11 +183,12 @@ impl Orchestrator {
 
     pub(super) fn swept(&mut self, overdue: Vec<Sighting>, promoted: &[Lane], next: Option<Timestamp>) {
         self.sweeping = false;
+        self.forget_idle();
         for sighting in overdue {
             self.end_unheld(sighting, &Event::Deadline, None);
         }
         self.waiting(promoted);
-        if self.bug != Some(super::Bug::SweepForgotten) {
+        if self.bug.get() != Some(super::Bug::SweepForgotten) {
             self.sweep_by(self.now + self.settings.tuning.sweep_every);
             if let Some(next) = next {
                 self.sweep_by(next);

@@ -17,7 +17,7 @@ impl Orchestrator {
         }
         // Whatever a cancel may still hit must not be the next query.
         let clean = outcome == Outcome::Ok && !pressure.cancel_sent();
-        let reusable = clean || self.bug == Some(Bug::CancelledSessionReused);
+        let reusable = clean || self.bug.get() == Some(Bug::CancelledSessionReused);
         self.free_text(task);
         if let Some(state) = self.sessions.get_mut(&session)
             && let SessionState::Busy { .. } = state.state
@@ -41,7 +41,7 @@ impl Orchestrator {
     fn planted_stale_end(&self, session: SessionId, task: TaskId, run: Run) -> (TaskId, Run) {
         let runs = self.sessions.get(&session).map(|session| session.state);
         if let Some(SessionState::Busy { task: runs }) = runs
-            && self.bug == Some(Bug::StaleEndTaken)
+            && self.bug.get() == Some(Bug::StaleEndTaken)
         {
             return (runs, self.held.get(&runs).map_or(run, |held| held.task.run));
         }
@@ -52,7 +52,7 @@ impl Orchestrator {
     pub(super) fn ended(&mut self, task: TaskId, outcome: Outcome) {
         let read = self.reading.next();
         self.restage(task, Stage::Ended { outcome, read });
-        if self.bug == Some(Bug::ResultBeforeRequests) {
+        if self.bug.get() == Some(Bug::ResultBeforeRequests) {
             self.record_ended(u64::MAX);
         } else {
             self.reading_ends.insert(task);
@@ -61,7 +61,7 @@ impl Orchestrator {
 
     /// The requests of this read are known: the ends that waited for it count.
     pub(super) fn record_ended(&mut self, serial: u64) {
-        let waiting: Vec<TaskId> = if self.bug == Some(Bug::ResultBeforeRequests) {
+        let waiting: Vec<TaskId> = if self.bug.get() == Some(Bug::ResultBeforeRequests) {
             self.held.keys().copied().collect()
         } else {
             self.reading_ends.iter().copied().collect()

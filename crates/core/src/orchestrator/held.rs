@@ -34,8 +34,6 @@ pub(super) struct Held {
     pub(super) unwritable: u32,
     /// Requests that its record will settle.
     pub(super) settles: Vec<RequestId>,
-    /// The session that was lost while it ran the query.
-    pub(super) lost_session: Option<SessionId>,
     /// Whether a query of it runs that no connection leads to.
     pub(super) stray: Stray,
 }
@@ -149,7 +147,6 @@ impl Held {
             unwritable: 0,
             settles: Vec::new(),
             stray: Stray::No,
-            lost_session: None,
         }
     }
 

@@ -33,6 +33,7 @@ impl Orchestrator {
             {
                 let bytes = self.held.get(&turn.task).map_or(0, |held| held.text_bytes - held.text_held);
                 if self.text_bytes > 0 && self.text_bytes + bytes > self.settings.tuning.text_bytes_max {
+                    self.starved.insert(target.clone());
                     break;
                 }
                 state.queue.remove(&turn);
@@ -53,13 +54,13 @@ impl Orchestrator {
         self.restage(task, Stage::Marking { session });
         match marked {
             Marked::Durably => self.launch(task, session),
-            Marked::Asked if self.bug == Some(Bug::LaunchBeforeMark) => self.launch(task, session),
+            Marked::Asked if self.bug.get() == Some(Bug::MarkAheadTakenForDurable) => self.launch(task, session),
             // The mark is on its way.
             Marked::Asked => {}
             Marked::No => {
                 self.take_text(task);
                 self.say(Command::Mark { task, run, session: Some(session) });
-                if self.bug == Some(Bug::LaunchBeforeMark) {
+                if self.bug.get() == Some(Bug::LaunchBeforeMark) {
                     self.launch(task, session);
                 }
             }
@@ -117,21 +118,24 @@ impl Orchestrator {
         let bytes = std::mem::take(&mut held.text_held);
         if bytes > 0 {
             self.text_bytes = self.text_bytes.saturating_sub(bytes);
-            self.wake_all_targets();
+            self.wake_starved();
         }
     }
 
-    pub(super) fn wake_all_targets(&mut self) {
-        let starved = self.targets.iter().filter(|(_, state)| !state.queue.is_empty());
-        self.unassigned.extend(starved.map(|(target, _)| target.clone()));
+    /// Text or room for a session has come free: whoever lacked one may have it now.
+    pub(super) fn wake_starved(&mut self) {
+        self.unassigned.append(&mut self.starved);
     }
 
     fn connect_missing(&mut self, target: &TargetName) {
         while let Some(state) = self.targets.get(target)
             && state.takes_more()
             && state.queue.len() > state.connecting + state.idle.len()
-            && self.make_room()
         {
+            if !self.make_room() {
+                self.starved.insert(target.clone());
+                return;
+            }
             self.connect(target);
         }
     }
@@ -179,6 +183,7 @@ impl Orchestrator {
         state.watched.get_or_insert(until);
         let target = state.target.clone();
         self.targets.entry(target.clone()).or_default().idle.push(session);
+        self.wake_starved();
         self.refresh_target(&target);
         self.unassigned.insert(target);
         if !watched {
@@ -215,6 +220,6 @@ impl Orchestrator {
         self.move_session(session, SessionState::Closing);
         self.part_from(&target);
         self.say(Command::Disconnect { session });
-        self.wake_all_targets();
+        self.wake_starved();
     }
 }

@@ -121,7 +121,7 @@ impl Orchestrator {
     fn resolve(&mut self, target: &TargetName) {
         let leads = matches!(self.lead, Lead::Leads { .. });
         let Some(state) = self.targets.get_mut(target) else { return };
-        if !leads || (state.fencing && self.bug != Some(Bug::ResolveBeforeFence)) {
+        if !leads || (state.fencing && self.bug.get() != Some(Bug::ResolveBeforeFence)) {
             return;
         }
         for task in std::mem::take(&mut state.orphans) {

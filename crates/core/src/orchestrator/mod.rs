@@ -22,6 +22,7 @@ mod choose;
 mod clock;
 pub(crate) mod command;
 mod end;
+mod forget;
 mod held;
 pub(crate) mod input;
 mod launch;
@@ -40,7 +41,7 @@ use crate::plan::lane::Lane;
 use crate::time::Timestamp;
 use ahead::Pace;
 use books::{Books, Load};
-use bug::Bug;
+use bug::{Bug, Planted};
 use clock::Timer;
 use command::Command;
 use held::{Held, Stage};
@@ -69,6 +70,10 @@ pub struct Orchestrator {
     last_session: u64,
     /// Targets with queued tasks that may find a session now.
     unassigned: BTreeSet<TargetName>,
+    /// Targets whose tasks lack room for their texts, or for a session.
+    starved: BTreeSet<TargetName>,
+    /// What the sessions ran that were lost and may live on.
+    lost: BTreeMap<SessionId, TaskId>,
     text_bytes: u64,
     /// Offered tasks of each pool.
     offers: BTreeMap<PoolName, BTreeSet<TaskId>>,
@@ -90,7 +95,7 @@ pub struct Orchestrator {
     sleep_until: Option<Timestamp>,
     commands: VecDeque<Command>,
     random: u64,
-    bug: Option<Bug>,
+    bug: Planted,
 }
 
 /// Whether it leads.
@@ -132,6 +137,8 @@ impl Orchestrator {
             sessions: BTreeMap::new(),
             last_session: 0,
             unassigned: BTreeSet::new(),
+            starved: BTreeSet::new(),
+            lost: BTreeMap::new(),
             text_bytes: 0,
             offers: BTreeMap::new(),
             unwanted: BTreeMap::new(),
@@ -147,7 +154,7 @@ impl Orchestrator {
             sleep_until: None,
             commands: VecDeque::new(),
             random: seed,
-            bug: None,
+            bug: Planted::default(),
         }
     }
 
@@ -162,7 +169,7 @@ impl Orchestrator {
 
     #[cfg(test)]
     pub(crate) const fn plant(&mut self, bug: Option<Bug>) {
-        self.bug = bug;
+        self.bug = Planted::new(bug);
     }
 
     /// The next thing to do, until there is none.
@@ -212,6 +219,30 @@ impl Orchestrator {
         self.held.len() + self.plan.heads()
     }
 
+    /// Names of pools, targets and lanes in memory: bounded by what runs and waits, not by what once
+    /// did.
+    #[must_use]
+    pub fn names_in_memory(&self) -> usize {
+        self.paces.len()
+            + self.targets.len()
+            + self.unwanted.len()
+            + self.offers.len()
+            + self.refused.len()
+            + self.contested.len()
+            + self.hasty.len()
+            + self.unassigned.len()
+            + self.starved.len()
+            + self.lost.len()
+            + self.books.pools().count()
+            + self.plan.names()
+    }
+
+    /// Sessions with targets.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Things to look at at some time: for each task in hand, session and target a few at most.
     #[must_use]
     pub fn timers(&self) -> usize {
@@ -223,7 +254,7 @@ impl Orchestrator {
     pub fn audit(&self) -> bool {
         let mut recount = Books::default();
         for held in self.held.values() {
-            recount.rebook(&held.lane.pool, Load::NOTHING, held.load(self.bug));
+            recount.rebook(&held.lane.pool, Load::NOTHING, held.load(self.bug.get()));
         }
         recount == self.books
     }
@@ -291,7 +322,7 @@ impl Orchestrator {
     }
 
     fn slot_free(&self, pool: &PoolName) -> bool {
-        let limit = self.settings.limit(pool) + u32::from(self.bug == Some(Bug::PoolTakesOneMore));
+        let limit = self.settings.limit(pool) + u32::from(self.bug.get() == Some(Bug::PoolTakesOneMore));
         self.books.of(pool).slots < limit
     }
 
@@ -300,7 +331,7 @@ impl Orchestrator {
     }
 
     fn hold(&mut self, held: Held) {
-        let (task, pool, load) = (held.turn.task, held.lane.pool.clone(), held.load(self.bug));
+        let (task, pool, load) = (held.turn.task, held.lane.pool.clone(), held.load(self.bug.get()));
         debug_assert!(!self.held.contains_key(&task), "task {task} is in hand already");
         let (target, claim) = (held.lane.target.clone(), held.wants_session());
         self.held.insert(task, held);
@@ -318,7 +349,7 @@ impl Orchestrator {
             self.reading.look_again();
         }
         self.count_claim(&held.lane.target, held.wants_session(), false);
-        self.rebook(&held.lane.pool, held.load(self.bug), Load::NOTHING);
+        self.rebook(&held.lane.pool, held.load(self.bug.get()), Load::NOTHING);
         self.forget_offer(&held.lane.pool, task);
         Some(held)
     }
@@ -330,9 +361,9 @@ impl Orchestrator {
         if held.is_being_written() {
             self.reading.look_again();
         }
-        let (before, claim_before) = (held.load(self.bug), held.wants_session());
+        let (before, claim_before) = (held.load(self.bug.get()), held.wants_session());
         held.stage = stage;
-        let (after, pool) = (held.load(self.bug), held.lane.pool.clone());
+        let (after, pool) = (held.load(self.bug.get()), held.lane.pool.clone());
         let is_offer = matches!(held.stage, Stage::Offered { .. });
         let claim = held.wants_session();
         if claim != claim_before {
@@ -380,7 +411,7 @@ impl Orchestrator {
 
     /// Looks at a lane again: the store may have something new for it.
     fn look_at_lane(&mut self, lane: &Lane) {
-        if self.bug == Some(Bug::PushForgotten) && self.plan.is_asked(lane) {
+        if self.bug.get() == Some(Bug::PushForgotten) && self.plan.is_asked(lane) {
             return;
         }
         self.plan.stale(lane);

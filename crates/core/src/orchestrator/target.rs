@@ -105,6 +105,13 @@ impl Target {
         if self.takes_more() { 0 } else { self.queue.len().saturating_sub(self.idle.len() + self.connecting) }
     }
 
+    /// No task and no session of it is in hand.
+    pub(super) fn is_idle(&self) -> bool {
+        let sessions = self.idle.len() + self.connecting + self.ready;
+        let tasks = self.queue.len() + self.claims + self.orphans.len();
+        sessions + tasks == 0 && !self.fencing
+    }
+
     /// It is there.
     pub(super) const fn is_met(&self) -> bool {
         self.is_up() && self.met
@@ -159,6 +166,7 @@ impl Orchestrator {
         self.refresh_target(&target);
         self.return_hopeless(&target);
         self.fail_impatient(&target);
+        self.wake_starved();
         self.unassigned.insert(target);
     }
 
@@ -320,7 +328,7 @@ impl Orchestrator {
                 self.lose(task, session);
                 self.part_from(&target);
                 self.say(Command::FenceSession { target, session });
-                self.wake_all_targets();
+                self.wake_starved();
             }
             SessionState::Suspect | SessionState::Closing => {}
         }
@@ -339,9 +347,7 @@ impl Orchestrator {
             }
             Stage::Launched { session: its, .. } if *its == session => {
                 self.free_text(task);
-                if let Some(held) = self.held.get_mut(&task) {
-                    held.lost_session = Some(session);
-                }
+                self.lost.insert(session, task);
                 self.restage(task, Stage::Lost { since: self.now });
                 self.set_stray(task, Stray::MayRun);
             }
@@ -380,9 +386,8 @@ impl Orchestrator {
                 self.retry_soon(&target);
             }
         }
-        let affected: Vec<TaskId> =
-            self.held.iter().filter(|(_, held)| held.lost_session == Some(session)).map(|(task, _)| *task).collect();
-        for task in affected {
+        // A session is lost with one task at most.
+        if let Some(task) = self.lost.remove(&session) {
             self.query_gone(task, "outcome unknown: the connection was lost while the query ran");
         }
     }
@@ -392,7 +397,7 @@ impl Orchestrator {
         self.set_stray(task, Stray::Gone);
         let Some(held) = self.held.get_mut(&task) else { return };
         match &held.stage {
-            Stage::Lost { .. } if self.bug == Some(Bug::UnknownRunsAgain) => {
+            Stage::Lost { .. } if self.bug.get() == Some(Bug::UnknownRunsAgain) => {
                 let phase = held.task.step(&Event::QueryEnded { run: held.task.run, outcome: Outcome::Ok }, self.now);
                 if phase.is_ok() {
                     held.task.phase = Phase::Claimed {
@@ -434,9 +439,9 @@ impl Orchestrator {
     /// Says whether a query of the task may run out of reach, keeping the books.
     pub(super) fn set_stray(&mut self, task: TaskId, stray: Stray) {
         let Some(held) = self.held.get_mut(&task) else { return };
-        let before = held.load(self.bug);
+        let before = held.load(self.bug.get());
         held.stray = stray;
-        let (after, pool) = (held.load(self.bug), held.lane.pool.clone());
+        let (after, pool) = (held.load(self.bug.get()), held.lane.pool.clone());
         self.rebook(&pool, before, after);
     }
 }

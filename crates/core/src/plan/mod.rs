@@ -286,6 +286,33 @@ impl Plan {
             .flat_map(|window| window.heads().map(|head| (&window.lane, head)))
     }
 
+    /// Somebody waits for the pool, or may.
+    pub(crate) fn has_pool(&self, pool: &PoolName) -> bool {
+        self.pools.contains_key(pool)
+    }
+
+    /// Somebody waits for the target, or may.
+    pub(crate) fn has_lane_to(&self, target: &TargetName) -> bool {
+        self.targets.get(target).is_some_and(|state| !state.lanes.is_empty())
+    }
+
+    /// Somebody waits in the lane, or may.
+    pub(crate) fn has_lane(&self, lane: &Lane) -> bool {
+        self.numbers.contains_key(lane)
+    }
+
+    /// How many lanes, pools and targets it knows.
+    pub(crate) fn names(&self) -> usize {
+        self.numbers.len() + self.pools.len() + self.targets.len()
+    }
+
+    /// Forgets that the target was shut, if nobody waits for it.
+    pub(crate) fn forget_target(&mut self, target: &TargetName) {
+        if self.targets.get(target).is_some_and(|state| state.lanes.is_empty()) {
+            self.targets.remove(target);
+        }
+    }
+
     /// A refill of the lane is under way.
     pub(crate) fn is_asked(&self, lane: &Lane) -> bool {
         let number = self.numbers.get(lane);

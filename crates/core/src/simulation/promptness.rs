@@ -49,7 +49,10 @@ impl World {
             let heeded =
                 if runs { session.is_none_or(|session| self.ledger.is_pressed(session, *task)) } else { false };
             if !heeded {
-                return Err(Broken(format!("request {} of task {task} is not heeded: {request:?} {:?}", id.0, stored.row)));
+                return Err(Broken(format!(
+                    "request {} of task {task} is not heeded: {request:?} {:?}",
+                    id.0, stored.row
+                )));
             }
         }
         Ok(())
