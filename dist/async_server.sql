@@ -429,7 +429,8 @@ create or replace function async.step_task(
     end,
     case when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
       then in_now + in_duration end,
-    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 when in_event = 'GIVE_BACK' then -1 else 0 end
+    -- What is given back keeps its run's number: a mark of it may be in the log already.
+    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
   from (
     select
       r.phase,

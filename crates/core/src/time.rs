@@ -91,6 +91,14 @@ impl Span {
     pub const fn times(self, factor: i64) -> Self {
         Self(self.0.saturating_mul(factor))
     }
+
+    /// This span, doubled so many times, saturating.
+    #[must_use]
+    pub(crate) const fn doubled(self, times: u32) -> Self {
+        // A longer shift would leave no bit of the factor.
+        let shift = if times < 62 { times } else { 62 };
+        self.times(1 << shift)
+    }
 }
 
 impl Add for Span {

@@ -64,3 +64,98 @@ fn quick_tasks_leave_nothing_behind() {
     assert!(most < 400, "{most} things were held in memory at once");
     assert!(core.timers() < 20, "{} timers are left", core.timers());
 }
+
+/// Each wave has names of its own, which nobody uses again.
+#[test]
+fn names_that_nobody_uses_any_more_are_forgotten() {
+    let mut core = Orchestrator::new(Settings::default(), 1);
+    let mut now = Timestamp::from_micros(0);
+    let (fence, inherited, lanes) = (vec![], vec![], vec![]);
+    core.handle(Input::Elected { epoch: Epoch(1), at_once: true, fence, inherited, lanes }, now);
+    let mut settled = 0;
+    for wave in 0..50_i64 {
+        let name = |what: &str| format!("{what} {wave}");
+        let target = TargetName::new(&name("target")).expect("a name");
+        let shared = PoolName::new(&name("pool")).expect("a name");
+        let runs = Lane { pool: shared.clone(), target: target.clone(), kind: Kind::Run };
+        let pulls = Lane { pool: shared, kind: Kind::Pull, ..runs.clone() };
+        // One target in three refuses all sessions.
+        let refuses = wave % 3 == 0;
+        let waiting = [(wave * 100 + 1..wave * 100 + 10, runs), (wave * 100 + 50..wave * 100 + 54, pulls)];
+        let mut gone = std::collections::BTreeSet::new();
+        core.handle(Input::Waiting(waiting.iter().map(|(_, lane)| lane.clone()).collect()), now);
+        let end = now + Span::seconds(400);
+        let mut alarm = end;
+        loop {
+            while let Some(command) = core.poll_command() {
+                now = now + Span::micros(10);
+                let input = match command {
+                    Command::RunStartup => Input::StartupDone,
+                    Command::Refill { lane, heads_max } => {
+                        let open = now + Span::seconds(100) < end;
+                        let here = waiting.iter().filter(|(_, its)| *its == lane && open);
+                        let all = here.flat_map(|(tasks, _)| tasks.clone()).filter(|task| !gone.contains(task));
+                        let terms = Terms { client_pulled: lane.kind == Kind::Pull, ..Terms::default() };
+                        let heads: Vec<Head> = all.map(|task| Head { terms, ..head(task) }).take(heads_max).collect();
+                        Input::Refilled { lane, heads, more: false }
+                    }
+                    Command::Claim { task, row } => {
+                        gone.insert(task.0);
+                        Input::Claimed { task, run: Run(row.run), claimed: true }
+                    }
+                    Command::GiveBack { task, run, .. } => {
+                        gone.remove(&task.0);
+                        Input::GivenBack { task, run }
+                    }
+                    Command::Offer { task, .. } => Input::Offered { task, offered: true },
+                    Command::Withdraw { task } => Input::Withdrawn { task },
+                    Command::Connect { session, .. } if refuses => {
+                        Input::ConnectFailed { session, error: "no".to_owned() }
+                    }
+                    Command::Connect { session, .. } => Input::Connected { session },
+                    Command::Register { session } => Input::Registered { session },
+                    Command::Disconnect { session } => Input::SessionGone { session },
+                    Command::Mark { task, run, session } => Input::Marked { task, run, session },
+                    Command::Launch { task, run, session } => {
+                        core.handle(Input::Sent { task, run }, now);
+                        Input::QueryEnded { session, task, run, outcome: Outcome::Ok }
+                    }
+                    Command::ReadRequests { serial } => Input::Requests { serial, asked: vec![], last: true },
+                    Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None },
+                    Command::Record { task, run, row, .. } => {
+                        gone.insert(task.0);
+                        Input::Recorded { task, run, found: Found::Row(row) }
+                    }
+                    Command::SleepUntil(when) => {
+                        alarm = when;
+                        continue;
+                    }
+                    other => panic!("{other:?} has no place here"),
+                };
+                core.handle(input, now);
+            }
+            if now >= end {
+                break;
+            }
+            now = alarm.min(end).max(now + Span::micros(1));
+            if now + Span::seconds(150) > end {
+                // Somebody deletes what still waits.
+                for (_, lane) in &waiting {
+                    core.handle(Input::Refilled { lane: lane.clone(), heads: vec![], more: false }, now);
+                }
+                for task in core.resting().chain(waiting[1].0.clone().map(TaskId)).collect::<Vec<_>>() {
+                    core.handle(Input::Changed { task, row: None }, now);
+                }
+            }
+            core.handle(Input::Tick, now);
+        }
+        let left = core.names_in_memory() + core.sessions() + core.tasks_in_memory() + core.timers();
+        if wave == 4 {
+            settled = left;
+        }
+        assert!(
+            wave < 4 || left <= settled + 6,
+            "wave {wave}: {left} names and things are in memory, {settled} before"
+        );
+    }
+}

@@ -21,6 +21,13 @@ pub(super) struct Pace {
     unmarked: BTreeSet<Turn>,
 }
 
+impl Pace {
+    /// Nothing is claimed ahead.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.claims == 0
+    }
+}
+
 impl Orchestrator {
     /// Claims and marks ahead for pools that are full of short tasks.
     pub(super) fn work_ahead(&mut self) {

@@ -20,6 +20,8 @@ impl Load {
     pub(crate) const SLOT: Self = Self { slot: true, worker: false, rests: false };
     pub(crate) const RESTING: Self = Self { slot: true, worker: false, rests: true };
     pub(crate) const BOTH: Self = Self { slot: true, worker: true, rests: false };
+    /// What a query takes whose end may never be heard of.
+    pub(crate) const STUCK: Self = Self { slot: true, worker: true, rests: true };
 }
 
 /// How much is taken.

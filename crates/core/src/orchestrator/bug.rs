@@ -15,6 +15,8 @@ pub(crate) enum Bug {
     ResultBeforeRequests,
     /// A query is sent before its launch is marked.
     LaunchBeforeMark,
+    /// A mark that was asked for ahead of its task's turn is taken for durable.
+    MarkAheadTakenForDurable,
     /// A query is sent before its claim is committed.
     LaunchBeforeClaim,
     /// A lost leader's tasks are resolved before its sessions are gone.
@@ -33,23 +35,49 @@ pub(crate) enum Bug {
     SweepForgotten,
 }
 
+/// The mistake that a test planted; outside of tests there is no room for one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Planted {
+    #[cfg(test)]
+    bug: Option<Bug>,
+}
+
+#[cfg(test)]
+impl Planted {
+    pub(crate) const fn new(bug: Option<Bug>) -> Self {
+        Self { bug }
+    }
+
+    pub(crate) const fn get(self) -> Option<Bug> {
+        self.bug
+    }
+}
+
+#[cfg(not(test))]
+impl Planted {
+    pub(crate) const fn get(self) -> Option<Bug> {
+        None
+    }
+}
+
 #[cfg(test)]
 impl Bug {
     /// Each with a seed that finds it.
-    pub(crate) const ALL: [(Self, u64); 14] = [
+    pub(crate) const ALL: [(Self, u64); 15] = [
         (Self::PoolTakesOneMore, 0),
         (Self::WorkerCountedLate, 1),
         (Self::CancelFreesSlot, 1),
-        (Self::LostConnectionFreesSlot, 5),
+        (Self::LostConnectionFreesSlot, 6),
         (Self::ResultBeforeRequests, 0),
         (Self::LaunchBeforeMark, 1),
-        (Self::LaunchBeforeClaim, 5),
-        (Self::ResolveBeforeFence, 18),
+        (Self::MarkAheadTakenForDurable, 400),
+        (Self::LaunchBeforeClaim, 14),
+        (Self::ResolveBeforeFence, 1),
         (Self::UnknownRunsAgain, 0),
         (Self::StaleEndTaken, 0),
-        (Self::CancelledSessionReused, 45),
-        (Self::PushForgotten, 2770),
+        (Self::CancelledSessionReused, 117),
+        (Self::PushForgotten, 28),
         (Self::OfferFreedEarly, 0),
-        (Self::SweepForgotten, 11),
+        (Self::SweepForgotten, 12),
     ];
 }

@@ -15,8 +15,10 @@ impl Orchestrator {
     }
 
     pub(super) fn refilled(&mut self, lane: &Lane, mut heads: Vec<Head>, more: bool) {
-        // What is in hand was read before it was.
-        heads.retain(|head| !self.held.contains_key(&head.turn.task));
+        // What is in hand was read before it was, or cannot be written.
+        let read = heads.len();
+        heads.retain(|head| !self.held.contains_key(&head.turn.task) && !self.is_left_alone(head.turn.task));
+        self.plan.skip(lane, read - heads.len());
         self.plan.refill(lane, heads, more);
         self.refresh_pool(&lane.pool);
         self.contested.insert(lane.pool.clone());
@@ -79,26 +81,29 @@ impl Orchestrator {
         let mut held = Held::new(head.turn, lane, task, Stage::Claiming { ahead });
         held.text_bytes = head.text_bytes;
         self.hold(held);
-        if self.bug == Some(Bug::LaunchBeforeClaim) && !ahead {
+        if self.bug.get() == Some(Bug::LaunchBeforeClaim) && !ahead {
             self.enqueue(head.turn.task);
         }
     }
 
     pub(super) fn claimed(&mut self, task: TaskId, run: Run, claimed: bool) {
         let Some(Stage::Claiming { ahead }) = self.stage(task, run) else { return };
-        match (claimed, *ahead) {
+        let ahead = *ahead;
+        match (claimed, ahead) {
             (true, true) => self.go_ahead(task),
             (true, false) => self.enqueue(task),
-            (false, ahead) => {
+            (false, _) => {
                 if let Some(held) = self.let_go(task) {
                     self.plan.remove(&held.lane, task);
                     if ahead {
                         self.count_ahead(&held.lane.pool, false);
                     }
-                    self.look_at_lane(&held.lane);
+                    self.leave_alone(task, held.lane);
                 }
+                return;
             }
         }
+        self.forget_refusal(task);
     }
 
     /// Returns a claim that was not launched.
@@ -122,7 +127,7 @@ impl Orchestrator {
     }
 
     pub(super) fn given_back(&mut self, task: TaskId, run: Run) {
-        let returning = |held: &Held| matches!(held.stage, Stage::Returning) && held.task.run.next() == run;
+        let returning = |held: &Held| matches!(held.stage, Stage::Returning) && held.task.run == run;
         if self.held.get(&task).is_some_and(returning)
             && let Some(held) = self.let_go(task)
         {

@@ -19,6 +19,8 @@ pub(super) enum Timer {
     Target(TargetName),
     /// The lane has stood back long enough.
     Rested(Lane),
+    /// The task was left alone long enough.
+    Refused(TaskId),
 }
 
 impl Orchestrator {
@@ -61,6 +63,7 @@ impl Orchestrator {
                     self.plan.set_resting(&lane, false);
                     self.refresh_pool(&lane.pool);
                 }
+                Timer::Refused(task) => self.try_refused(task),
             }
         }
     }
@@ -180,11 +183,12 @@ impl Orchestrator {
 
     pub(super) fn swept(&mut self, overdue: Vec<Sighting>, promoted: &[Lane], next: Option<Timestamp>) {
         self.sweeping = false;
+        self.forget_idle();
         for sighting in overdue {
             self.end_unheld(sighting, &Event::Deadline, None);
         }
         self.waiting(promoted);
-        if self.bug != Some(super::Bug::SweepForgotten) {
+        if self.bug.get() != Some(super::Bug::SweepForgotten) {
             self.sweep_by(self.now + self.settings.tuning.sweep_every);
             if let Some(next) = next {
                 self.sweep_by(next);
@@ -192,10 +196,13 @@ impl Orchestrator {
         }
     }
 
-    /// Says until when nothing has to be done, if that has changed.
-    pub(super) fn sleep(&mut self) {
+    /// Says until when nothing has to be done, if that has changed, or if it was said and this input
+    /// came in time for it: a driver's clock may ring a little early, once.
+    pub(super) fn sleep(&mut self, rang: bool) {
         let next = self.timers.first().map(|(when, _)| *when);
-        if next != self.sleep_until {
+        // Without the store nothing fires: what is due then is not waited for.
+        let early = rang && next.is_some_and(|next| next > self.now);
+        if early || next != self.sleep_until {
             self.sleep_until = next;
             if let Some(next) = next {
                 self.say(Command::SleepUntil(next));

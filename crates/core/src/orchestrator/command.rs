@@ -158,7 +158,8 @@ pub enum Command {
         /// Requests that are settled by it.
         settles: Vec<RequestId>,
     },
-    /// Write that a finished task's slot is free (`tracked` false).
+    /// Write that a finished task's slot is free (`tracked` false). Nobody answers that; it is said
+    /// again when the store was lost meanwhile.
     Release {
         /// Which task.
         task: TaskId,

@@ -1,6 +1,6 @@
 //! From a query's end to what the row becomes.
 
-use super::held::{Held, Stage};
+use super::held::{Stage, Stray};
 use super::input::Found;
 use super::target::SessionState;
 use super::{Bug, Command, Orchestrator};
@@ -17,7 +17,7 @@ impl Orchestrator {
         }
         // Whatever a cancel may still hit must not be the next query.
         let clean = outcome == Outcome::Ok && !pressure.cancel_sent();
-        let reusable = clean || self.bug == Some(Bug::CancelledSessionReused);
+        let reusable = clean || self.bug.get() == Some(Bug::CancelledSessionReused);
         self.free_text(task);
         if let Some(state) = self.sessions.get_mut(&session)
             && let SessionState::Busy { .. } = state.state
@@ -41,7 +41,7 @@ impl Orchestrator {
     fn planted_stale_end(&self, session: SessionId, task: TaskId, run: Run) -> (TaskId, Run) {
         let runs = self.sessions.get(&session).map(|session| session.state);
         if let Some(SessionState::Busy { task: runs }) = runs
-            && self.bug == Some(Bug::StaleEndTaken)
+            && self.bug.get() == Some(Bug::StaleEndTaken)
         {
             return (runs, self.held.get(&runs).map_or(run, |held| held.task.run));
         }
@@ -52,7 +52,7 @@ impl Orchestrator {
     pub(super) fn ended(&mut self, task: TaskId, outcome: Outcome) {
         let read = self.reading.next();
         self.restage(task, Stage::Ended { outcome, read });
-        if self.bug == Some(Bug::ResultBeforeRequests) {
+        if self.bug.get() == Some(Bug::ResultBeforeRequests) {
             self.record_ended(u64::MAX);
         } else {
             self.reading_ends.insert(task);
@@ -61,7 +61,7 @@ impl Orchestrator {
 
     /// The requests of this read are known: the ends that waited for it count.
     pub(super) fn record_ended(&mut self, serial: u64) {
-        let waiting: Vec<TaskId> = if self.bug == Some(Bug::ResultBeforeRequests) {
+        let waiting: Vec<TaskId> = if self.bug.get() == Some(Bug::ResultBeforeRequests) {
             self.held.keys().copied().collect()
         } else {
             self.reading_ends.iter().copied().collect()
@@ -125,35 +125,46 @@ impl Orchestrator {
 
     /// A record is written; what the row became counts, not what was meant.
     pub(super) fn recorded(&mut self, task: TaskId, run: Run, found: Found) {
-        let Some(Held { stage: Stage::Recording { next, keeps_slot, .. }, .. }) = self.held.get(&task) else { return };
+        let tuning = self.settings.tuning;
+        let Some(held) = self.held.get_mut(&task) else { return };
+        let Stage::Recording { next, keeps_slot, .. } = &held.stage else { return };
         if next.run != run {
             return;
         }
         match found {
             Found::Unwritable => {
                 let (next, keeps_slot) = (next.clone(), *keeps_slot);
-                let retry = Some(self.now + self.settings.tuning.record_backoff);
+                let wait = tuning.record_backoff.doubled(held.unwritable).min(tuning.record_backoff_max);
+                held.unwritable = held.unwritable.saturating_add(1);
+                let retry = Some(self.now + wait);
                 self.restage(task, Stage::Recording { next, keeps_slot, retry });
             }
-            Found::Deleted => {
-                self.let_go(task);
-            }
+            Found::Deleted => self.done_with(task),
             Found::Row(row) => self.found(task, &row),
         }
-        self.reading.look_again();
+    }
+
+    /// Nothing more is to be done for the task; while its query may run, it is kept for that.
+    fn done_with(&mut self, task: TaskId) {
+        if self.held.get(&task).is_some_and(|held| held.stray == Stray::MayRun) {
+            self.restage(task, Stage::Abandoned);
+        } else {
+            self.let_go(task);
+        }
     }
 
     fn found(&mut self, task: TaskId, row: &Row) {
         let Some(held) = self.held.get_mut(&task) else { return };
         held.settles.clear();
+        held.unwritable = 0;
         let Ok(found) = row.task(held.task.terms, Known::Claimed) else {
-            self.let_go(task);
-            return;
+            return self.done_with(task);
         };
         held.task = found;
-        let (gone, lane) = (held.gone, held.lane.clone());
+        let (gone, lane) = (held.stray == Stray::Gone, held.lane.clone());
         let deadline = row.times_up;
         match row.state() {
+            _ if held.stray == Stray::MayRun => self.restage(task, Stage::Abandoned),
             RowState::Finished if row.tracked == Some(true) => {
                 self.restage(task, Stage::Abandoned);
                 if gone {

@@ -24,16 +24,29 @@ pub(super) struct Held {
     pub(super) text_held: u64,
     /// Whether its launch is marked ahead of its turn.
     pub(super) marked: Marked,
+    /// Its claim set its deadline, and takes it along if it is returned.
+    pub(super) sets_deadline: bool,
     /// When its query was sent.
     pub(super) launched: Option<Timestamp>,
     /// When it is looked at again.
     pub(super) timers: [Option<Timestamp>; 2],
+    /// How often in a row its record could not be written.
+    pub(super) unwritable: u32,
     /// Requests that its record will settle.
     pub(super) settles: Vec<RequestId>,
-    /// The session that was lost while it ran the query.
-    pub(super) lost_session: Option<SessionId>,
-    /// Whatever ran the query is known to be gone.
-    pub(super) gone: bool,
+    /// Whether a query of it runs that no connection leads to.
+    pub(super) stray: Stray,
+}
+
+/// Whether a query runs that no connection leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stray {
+    /// There never was one.
+    No,
+    /// It may: slot and worker are taken, whatever the row says.
+    MayRun,
+    /// Whatever ran it is known to be gone.
+    Gone,
 }
 
 /// Whether a launch is marked before there is a session for it.
@@ -83,7 +96,8 @@ pub(super) enum Stage {
     Pulled,
     /// It has yielded, and keeps its slot.
     Yielded,
-    /// It is over, and the session that may still run its query keeps its slot.
+    /// It is over, or somebody changed its row, and the session that may still run its query keeps
+    /// slot and worker.
     Abandoned,
 }
 
@@ -127,17 +141,21 @@ impl Held {
             text_bytes: 0,
             text_held: 0,
             marked: Marked::No,
+            sets_deadline: false,
             launched: None,
             timers: [None, None],
+            unwritable: 0,
             settles: Vec::new(),
-            gone: false,
-            lost_session: None,
+            stray: Stray::No,
         }
     }
 
     /// What it takes. A slot is taken before the claim is written and free once the target has
     /// said that the query ended, unless the task may keep it yielded.
     pub(super) fn load(&self, bug: Option<Bug>) -> Load {
+        if self.stray == Stray::MayRun && bug != Some(Bug::LostConnectionFreesSlot) {
+            return Load::STUCK;
+        }
         match &self.stage {
             // Claims ahead wait for a slot, they have none.
             Stage::Claiming { ahead: true } | Stage::Ahead { .. } | Stage::Returning => Load::NOTHING,
@@ -147,11 +165,10 @@ impl Held {
             }
             Stage::Lost { .. } if bug == Some(Bug::LostConnectionFreesSlot) => Load::NOTHING,
             Stage::Withdrawing if bug == Some(Bug::OfferFreedEarly) => Load::NOTHING,
-            Stage::Claiming { ahead: false }
-            | Stage::Queued
-            | Stage::Marking { .. }
-            | Stage::Launched { .. }
-            | Stage::Lost { .. } => Load::BOTH,
+            Stage::Claiming { ahead: false } | Stage::Queued | Stage::Marking { .. } | Stage::Launched { .. } => {
+                Load::BOTH
+            }
+            Stage::Lost { .. } => Load::STUCK,
             Stage::Ended { .. } if self.task.terms.track_yielded => Load::SLOT,
             Stage::Ended { .. } => Load::NOTHING,
             Stage::Recording { next, keeps_slot, .. } if *keeps_slot || next.holds_slot() => Load::SLOT,
@@ -162,6 +179,48 @@ impl Held {
             | Stage::Pulled
             | Stage::Yielded
             | Stage::Abandoned => Load::RESTING,
+        }
+    }
+
+    /// Its row is being written: requests about it are read again when that is done.
+    pub(super) const fn is_being_written(&self) -> bool {
+        match &self.stage {
+            Stage::Claiming { .. }
+            | Stage::Recording { .. }
+            | Stage::Returning
+            | Stage::Offering
+            | Stage::Withdrawing => true,
+            Stage::Ahead { .. }
+            | Stage::Queued
+            | Stage::Marking { .. }
+            | Stage::Launched { .. }
+            | Stage::Lost { .. }
+            | Stage::Ended { .. }
+            | Stage::Offered { .. }
+            | Stage::Pulled
+            | Stage::Yielded
+            | Stage::Abandoned => false,
+        }
+    }
+
+    /// It takes a slot, and waits for a session or will.
+    pub(super) const fn wants_session(&self) -> bool {
+        match &self.stage {
+            Stage::Claiming { ahead: false } | Stage::Queued => true,
+            Stage::Claiming { ahead: true }
+            | Stage::Ahead { .. }
+            | Stage::Marking { .. }
+            | Stage::Launched { .. }
+            | Stage::Lost { .. }
+            | Stage::Ended { .. }
+            | Stage::Recording { .. }
+            | Stage::Returning
+            | Stage::Offering
+            | Stage::Offered { .. }
+            | Stage::Withdrawing
+            | Stage::Pulled
+            | Stage::Yielded
+            | Stage::Abandoned => false,
         }
     }
 

@@ -63,7 +63,8 @@ pub enum Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {
-    /// Time has passed.
+    /// Time has passed. If it came too early for what was said last,
+    /// [`Command::SleepUntil`](crate::Command::SleepUntil) is said again.
     Tick,
     /// The settings are these from now on.
     Configured(Box<Settings>),

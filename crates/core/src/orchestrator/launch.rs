@@ -6,6 +6,7 @@ use super::target::{Session, SessionState, Target};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{Run, SessionId, TargetName, TaskId};
 use crate::task::event::Event;
+use crate::task::phase::Phase;
 
 impl Orchestrator {
     /// The task is claimed, and waits for a session.
@@ -32,6 +33,7 @@ impl Orchestrator {
             {
                 let bytes = self.held.get(&turn.task).map_or(0, |held| held.text_bytes - held.text_held);
                 if self.text_bytes > 0 && self.text_bytes + bytes > self.settings.tuning.text_bytes_max {
+                    self.starved.insert(target.clone());
                     break;
                 }
                 state.queue.remove(&turn);
@@ -44,32 +46,21 @@ impl Orchestrator {
         }
     }
 
-    /// What was claimed for a target that has failed meanwhile goes back and waits there.
-    fn return_hopeless(&mut self, target: &TargetName) {
-        let Some(state) = self.targets.get(target).filter(|state| !state.is_up()) else { return };
-        let queued: Vec<TaskId> = state.queue.iter().map(|turn| turn.task).collect();
-        for task in queued {
-            self.give_back(task);
-        }
-    }
-
     fn mark(&mut self, task: TaskId, session: SessionId) {
         let Some(held) = self.held.get_mut(&task) else { return };
         held.launched = None;
         let (run, marked) = (held.task.run, held.marked);
-        if let Some(state) = self.sessions.get_mut(&session) {
-            state.state = SessionState::Busy { task };
-        }
+        self.move_session(session, SessionState::Busy { task });
         self.restage(task, Stage::Marking { session });
         match marked {
             Marked::Durably => self.launch(task, session),
-            Marked::Asked if self.bug == Some(Bug::LaunchBeforeMark) => self.launch(task, session),
+            Marked::Asked if self.bug.get() == Some(Bug::MarkAheadTakenForDurable) => self.launch(task, session),
             // The mark is on its way.
             Marked::Asked => {}
             Marked::No => {
                 self.take_text(task);
                 self.say(Command::Mark { task, run, session: Some(session) });
-                if self.bug == Some(Bug::LaunchBeforeMark) {
+                if self.bug.get() == Some(Bug::LaunchBeforeMark) {
                     self.launch(task, session);
                 }
             }
@@ -101,6 +92,7 @@ impl Orchestrator {
         let Some(held) = self.held.get_mut(&task) else { return };
         let Ok(next) = held.task.step(&Event::Launch, now) else { return };
         let run = held.task.run;
+        held.sets_deadline = matches!(held.task.phase, Phase::Claimed { sets_deadline: true, .. });
         held.task = next;
         held.launched = Some(now);
         self.restage(task, Stage::Launched { session, pressure: Pressure::None });
@@ -126,21 +118,24 @@ impl Orchestrator {
         let bytes = std::mem::take(&mut held.text_held);
         if bytes > 0 {
             self.text_bytes = self.text_bytes.saturating_sub(bytes);
-            self.wake_all_targets();
+            self.wake_starved();
         }
     }
 
-    pub(super) fn wake_all_targets(&mut self) {
-        let starved = self.targets.iter().filter(|(_, state)| !state.queue.is_empty());
-        self.unassigned.extend(starved.map(|(target, _)| target.clone()));
+    /// Text or room for a session has come free: whoever lacked one may have it now.
+    pub(super) fn wake_starved(&mut self) {
+        self.unassigned.append(&mut self.starved);
     }
 
     fn connect_missing(&mut self, target: &TargetName) {
         while let Some(state) = self.targets.get(target)
-            && state.is_up()
+            && state.takes_more()
             && state.queue.len() > state.connecting + state.idle.len()
-            && self.make_room()
         {
+            if !self.make_room() {
+                self.starved.insert(target.clone());
+                return;
+            }
             self.connect(target);
         }
     }
@@ -155,7 +150,7 @@ impl Orchestrator {
     }
 
     /// There may be as many connections as workers: closes one that is idle elsewhere if need be.
-    fn make_room(&mut self) -> bool {
+    pub(super) fn make_room(&mut self) -> bool {
         // Who meets a target takes nobody's place: it may be a long time until it answers.
         let met = |target: &TargetName| self.targets.get(target).is_some_and(Target::is_met);
         let counts = |session: &&Session| session.state.is_open() && (session.state.is_ready() || met(&session.target));
@@ -181,13 +176,15 @@ impl Orchestrator {
     /// The session has nothing to do, and is clean.
     pub(super) fn rest_session(&mut self, session: SessionId) {
         let since = self.now;
+        self.move_session(session, SessionState::Idle { since });
         let Some(state) = self.sessions.get_mut(&session) else { return };
-        state.state = SessionState::Idle { since };
         let until = since + self.settings.tuning.session_idle_max;
         let watched = state.watched.is_some();
         state.watched.get_or_insert(until);
         let target = state.target.clone();
         self.targets.entry(target.clone()).or_default().idle.push(session);
+        self.wake_starved();
+        self.refresh_target(&target);
         self.unassigned.insert(target);
         if !watched {
             self.at(until, Timer::Session(session));
@@ -215,15 +212,14 @@ impl Orchestrator {
 
     /// Closes a session that runs nothing.
     pub(super) fn close(&mut self, session: SessionId) {
-        let Some(state) = self.sessions.get_mut(&session) else { return };
-        state.state = SessionState::Closing;
-        let target = state.target.clone();
-        self.unwatch(session);
+        let Some(target) = self.sessions.get(&session).map(|state| state.target.clone()) else { return };
         if let Some(state) = self.targets.get_mut(&target) {
             state.idle.retain(|idle| *idle != session);
         }
+        self.unwatch(session);
+        self.move_session(session, SessionState::Closing);
         self.part_from(&target);
         self.say(Command::Disconnect { session });
-        self.wake_all_targets();
+        self.wake_starved();
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::clock::Timer;
-use super::held::{Held, Marked, Pressure, Stage};
+use super::held::{Held, Marked, Pressure, Stage, Stray};
 use super::input::Sighting;
 use super::settings::Settings;
 use super::target::SessionState;
@@ -68,6 +68,7 @@ impl Orchestrator {
         let held = Held::new(turn, lane, task, stage);
         self.hold(held);
         if orphan {
+            self.set_stray(turn.task, Stray::MayRun);
             self.targets.entry(target).or_default().orphans.push(turn.task);
         }
         // Offers are listed when their stage is set.
@@ -120,7 +121,7 @@ impl Orchestrator {
     fn resolve(&mut self, target: &TargetName) {
         let leads = matches!(self.lead, Lead::Leads { .. });
         let Some(state) = self.targets.get_mut(target) else { return };
-        if !leads || (state.fencing && self.bug != Some(Bug::ResolveBeforeFence)) {
+        if !leads || (state.fencing && self.bug.get() != Some(Bug::ResolveBeforeFence)) {
             return;
         }
         for task in std::mem::take(&mut state.orphans) {
@@ -166,7 +167,7 @@ impl Orchestrator {
     fn unlaunch(&mut self, task: TaskId, session: crate::names::SessionId) {
         let Some(held) = self.held.get_mut(&task) else { return };
         let Phase::Launched { consumed, times_up, .. } = held.task.phase else { return };
-        held.task.phase = Phase::Claimed { consumed, times_up, sets_deadline: false };
+        held.task.phase = Phase::Claimed { consumed, times_up, sets_deadline: held.sets_deadline };
         held.marked = Marked::No;
         self.free_text(task);
         self.enqueue(task);
@@ -199,6 +200,7 @@ impl Orchestrator {
         self.plan.forget_refills();
         self.sweeping = false;
         self.reading.forget();
+        self.release_again();
         self.sweep_by(self.now);
         match from {
             From::Grace { until } => {
@@ -225,11 +227,11 @@ impl Orchestrator {
         match &held.stage {
             Stage::Claiming { .. } => self.claimed(task, run, is_ours),
             Stage::Returning => {
-                let (claimed, row_back) = (run.next(), held.task.row());
-                if row.is_some_and(|row| row.state() == RowState::Running && row.run == claimed.0) {
-                    self.say(Command::GiveBack { task, run: claimed, row: row_back });
+                let row_back = held.task.row();
+                if is_ours {
+                    self.say(Command::GiveBack { task, run, row: row_back });
                 } else {
-                    self.given_back(task, claimed);
+                    self.given_back(task, run);
                 }
             }
             Stage::Marking { session } => {
@@ -253,10 +255,19 @@ impl Orchestrator {
     /// Somebody changed the row of a task; where a query of it runs, or a write is under way, that
     /// counts.
     pub(super) fn changed(&mut self, task: TaskId, row: Option<&Row>) {
-        if let Some(Stage::Offered { .. } | Stage::Pulled | Stage::Yielded | Stage::Abandoned) =
-            self.held.get(&task).map(|held| &held.stage)
-        {
-            self.resync_unrun(task, row);
+        match self.held.get_mut(&task) {
+            // Whatever the row says, its query may run.
+            Some(held) if matches!(held.stage, Stage::Abandoned) && held.stray == Stray::MayRun => {
+                if let Some(found) = row.and_then(|row| row.task(held.task.terms, Known::Claimed).ok()) {
+                    held.task = found;
+                }
+            }
+            Some(held)
+                if matches!(held.stage, Stage::Offered { .. } | Stage::Pulled | Stage::Yielded | Stage::Abandoned) =>
+            {
+                self.resync_unrun(task, row);
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -300,6 +311,7 @@ impl Orchestrator {
         }
         self.drain_until = Some(drain_until);
         self.at(drain_until, Timer::Drain);
+        self.at(drain_until + self.settings.tuning.drain_record_grace, Timer::Drain);
         self.contested.extend(self.offers.keys().cloned());
     }
 
@@ -326,10 +338,13 @@ impl Orchestrator {
     pub(super) fn resign_when_drained(&mut self) {
         let Some(until) = self.drain_until else { return };
         let over = until <= self.now;
+        let long_over = until + self.settings.tuning.drain_record_grace <= self.now;
         let may_stay = |held: &Held| match held.stage {
             Stage::Pulled | Stage::Yielded | Stage::Abandoned => true,
             // The next leader fences it.
             Stage::Lost { .. } => over,
+            // Its row cannot be written: the next leader does not know how the query ended.
+            Stage::Recording { retry: Some(_), .. } => long_over,
             Stage::Claiming { .. }
             | Stage::Ahead { .. }
             | Stage::Queued

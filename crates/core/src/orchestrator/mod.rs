@@ -22,11 +22,13 @@ mod choose;
 mod clock;
 pub(crate) mod command;
 mod end;
+mod forget;
 mod held;
 pub(crate) mod input;
 mod launch;
 mod lead;
 mod offer;
+mod refused;
 mod request;
 pub(crate) mod settings;
 mod target;
@@ -39,11 +41,12 @@ use crate::plan::lane::Lane;
 use crate::time::Timestamp;
 use ahead::Pace;
 use books::{Books, Load};
-use bug::Bug;
+use bug::{Bug, Planted};
 use clock::Timer;
 use command::Command;
 use held::{Held, Stage};
 use input::Input;
+use refused::Refusal;
 use request::Reading;
 use settings::Settings;
 use target::{Session, Target};
@@ -80,11 +83,17 @@ pub struct Orchestrator {
     last_session: u64,
     /// Targets with queued tasks that may find a session now.
     unassigned: BTreeSet<TargetName>,
+    /// Targets whose tasks lack room for their texts, or for a session.
+    starved: BTreeSet<TargetName>,
+    /// What the sessions ran that were lost and may live on.
+    lost: BTreeMap<SessionId, TaskId>,
     text_bytes: u64,
     /// Offered tasks of each pool.
     offers: BTreeMap<PoolName, BTreeSet<TaskId>>,
     /// Lanes whose offers nobody took, and how often.
     unwanted: BTreeMap<Lane, u32>,
+    /// Tasks that could not be claimed lately.
+    refused: BTreeMap<TaskId, Refusal>,
     /// Pools whose offers may have to give way.
     contested: BTreeSet<PoolName>,
     paces: BTreeMap<PoolName, Pace>,
@@ -99,7 +108,7 @@ pub struct Orchestrator {
     sleep_until: Option<Timestamp>,
     commands: VecDeque<Command>,
     random: u64,
-    bug: Option<Bug>,
+    bug: Planted,
 }
 
 /// Whether it leads.
@@ -141,9 +150,12 @@ impl Orchestrator {
             sessions: BTreeMap::new(),
             last_session: 0,
             unassigned: BTreeSet::new(),
+            starved: BTreeSet::new(),
+            lost: BTreeMap::new(),
             text_bytes: 0,
             offers: BTreeMap::new(),
             unwanted: BTreeMap::new(),
+            refused: BTreeMap::new(),
             contested: BTreeSet::new(),
             paces: BTreeMap::new(),
             hasty: BTreeSet::new(),
@@ -155,21 +167,22 @@ impl Orchestrator {
             sleep_until: None,
             commands: VecDeque::new(),
             random: seed,
-            bug: None,
+            bug: Planted::default(),
         }
     }
 
     /// Takes in what happened; `now` may stand still, and never runs back.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
         self.now = self.now.max(now);
+        let rang = matches!(input, Input::Tick);
         self.take_in(input);
         self.fire_timers();
-        self.settle();
+        self.settle(rang);
     }
 
     #[cfg(test)]
     pub(crate) const fn plant(&mut self, bug: Option<Bug>) {
-        self.bug = bug;
+        self.bug = Planted::new(bug);
     }
 
     /// The next thing to do, until there is none.
@@ -226,6 +239,30 @@ impl Orchestrator {
         self.held.len() + self.plan.heads()
     }
 
+    /// Names of pools, targets and lanes in memory: bounded by what runs and waits, not by what once
+    /// did.
+    #[must_use]
+    pub fn names_in_memory(&self) -> usize {
+        self.paces.len()
+            + self.targets.len()
+            + self.unwanted.len()
+            + self.offers.len()
+            + self.refused.len()
+            + self.contested.len()
+            + self.hasty.len()
+            + self.unassigned.len()
+            + self.starved.len()
+            + self.lost.len()
+            + self.books.pools().count()
+            + self.plan.names()
+    }
+
+    /// Sessions with targets.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Things to look at at some time: for each task in hand, session and target a few at most.
     #[must_use]
     pub fn timers(&self) -> usize {
@@ -237,7 +274,7 @@ impl Orchestrator {
     pub fn audit(&self) -> bool {
         let mut recount = Books::default();
         for held in self.held.values() {
-            recount.rebook(&held.lane.pool, Load::NOTHING, held.load(self.bug));
+            recount.rebook(&held.lane.pool, Load::NOTHING, held.load(self.bug.get()));
         }
         recount == self.books
     }
@@ -281,7 +318,7 @@ impl Orchestrator {
     }
 
     /// Does what follows from everything taken in.
-    fn settle(&mut self) {
+    fn settle(&mut self, rang: bool) {
         if matches!(self.lead, Lead::Leads { .. }) {
             self.read_requests();
             self.hold_back();
@@ -292,7 +329,7 @@ impl Orchestrator {
             self.sweep_if_due();
             self.resign_when_drained();
         }
-        self.sleep();
+        self.sleep(rang);
         debug_assert!(self.held.len() > 64 || self.audit(), "the books differ from a recount");
     }
 
@@ -305,7 +342,7 @@ impl Orchestrator {
     }
 
     fn slot_free(&self, pool: &PoolName) -> bool {
-        let limit = self.settings.limit(pool) + u32::from(self.bug == Some(Bug::PoolTakesOneMore));
+        let limit = self.settings.limit(pool) + u32::from(self.bug.get() == Some(Bug::PoolTakesOneMore));
         self.books.of(pool).slots < limit
     }
 
@@ -314,9 +351,11 @@ impl Orchestrator {
     }
 
     fn hold(&mut self, held: Held) {
-        let (task, pool, load) = (held.turn.task, held.lane.pool.clone(), held.load(self.bug));
+        let (task, pool, load) = (held.turn.task, held.lane.pool.clone(), held.load(self.bug.get()));
         debug_assert!(!self.held.contains_key(&task), "task {task} is in hand already");
+        let (target, claim) = (held.lane.target.clone(), held.wants_session());
         self.held.insert(task, held);
+        self.count_claim(&target, false, claim);
         self.rebook(&pool, Load::NOTHING, load);
         self.schedule(task);
     }
@@ -326,7 +365,11 @@ impl Orchestrator {
         self.leave_ahead(task);
         let held = self.held.remove(&task)?;
         self.unschedule(task, held.timers);
-        self.rebook(&held.lane.pool, held.load(self.bug), Load::NOTHING);
+        if held.is_being_written() {
+            self.reading.look_again();
+        }
+        self.count_claim(&held.lane.target, held.wants_session(), false);
+        self.rebook(&held.lane.pool, held.load(self.bug.get()), Load::NOTHING);
         self.forget_offer(&held.lane.pool, task);
         Some(held)
     }
@@ -335,10 +378,18 @@ impl Orchestrator {
     fn restage(&mut self, task: TaskId, stage: Stage) {
         self.leave_ahead(task);
         let Some(held) = self.held.get_mut(&task) else { return };
-        let before = held.load(self.bug);
+        if held.is_being_written() {
+            self.reading.look_again();
+        }
+        let (before, claim_before) = (held.load(self.bug.get()), held.wants_session());
         held.stage = stage;
-        let (after, pool) = (held.load(self.bug), held.lane.pool.clone());
+        let (after, pool) = (held.load(self.bug.get()), held.lane.pool.clone());
         let is_offer = matches!(held.stage, Stage::Offered { .. });
+        let claim = held.wants_session();
+        if claim != claim_before {
+            let target = held.lane.target.clone();
+            self.count_claim(&target, claim_before, claim);
+        }
         self.rebook(&pool, before, after);
         if is_offer {
             self.offers.entry(pool.clone()).or_default().insert(task);
@@ -380,7 +431,7 @@ impl Orchestrator {
 
     /// Looks at a lane again: the store may have something new for it.
     fn look_at_lane(&mut self, lane: &Lane) {
-        if self.bug == Some(Bug::PushForgotten) && self.plan.is_asked(lane) {
+        if self.bug.get() == Some(Bug::PushForgotten) && self.plan.is_asked(lane) {
             return;
         }
         self.plan.stale(lane);

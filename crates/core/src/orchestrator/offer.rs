@@ -93,8 +93,8 @@ impl Orchestrator {
     fn rest(&mut self, lane: Lane) {
         self.plan.set_resting(&lane, true);
         let times = self.unwanted.entry(lane.clone()).or_default();
-        let rest = self.settings.tuning.offer_rest.times(1 << *times);
-        *times = (*times + 1).min(self.settings.tuning.offer_rest_doublings_max);
+        let rest = self.settings.tuning.offer_rest.doubled(*times);
+        *times = times.saturating_add(1).min(self.settings.tuning.offer_rest_doublings_max);
         self.at(self.now + rest, Timer::Rested(lane));
     }
 

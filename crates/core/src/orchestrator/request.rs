@@ -1,9 +1,11 @@
 //! Requests, and the rule that they are read before results are recorded.
 
+use std::collections::BTreeMap;
+
 use super::held::{Held, Stage};
 use super::input::{Asked, RequestId, Sighting};
 use super::{Command, Orchestrator};
-use crate::names::TaskId;
+use crate::names::{Run, TaskId};
 use crate::task::event::{Event, Request};
 use crate::task::intention::Intention;
 use crate::task::phase::Phase;
@@ -20,6 +22,9 @@ pub(super) struct Reading {
     pub(super) wanted: bool,
     /// Some request was left for later.
     left: bool,
+    /// Slots that are free in memory and, until a read that was asked for later is answered, perhaps
+    /// not in the store: each with its task's run and the number of that read.
+    unreleased: BTreeMap<TaskId, (Run, u64)>,
 }
 
 impl Reading {
@@ -27,6 +32,13 @@ impl Reading {
     pub(super) const fn next(&mut self) -> u64 {
         self.wanted = true;
         self.asked + 1
+    }
+
+    /// The store is told of a free slot; it does not answer that, and carries out what it is told in
+    /// order.
+    fn releases(&mut self, task: TaskId, run: Run) {
+        let read = self.next();
+        self.unreleased.insert(task, (run, read));
     }
 
     /// What was asked for will not be answered.
@@ -60,7 +72,21 @@ impl Orchestrator {
         }
         if last && serial == self.reading.asked {
             self.reading.answered = serial;
+            self.reading.unreleased.retain(|_, (_, read)| *read > serial);
             self.record_ended(serial);
+        }
+    }
+
+    /// Writes that the slot of a finished task is free.
+    pub(super) fn release(&mut self, task: TaskId, run: Run) {
+        self.reading.releases(task, run);
+        self.say(Command::Release { task, run });
+    }
+
+    /// The store was lost: what it was told of free slots may be lost too.
+    pub(super) fn release_again(&mut self) {
+        for (task, (run, _)) in self.reading.unreleased.clone() {
+            self.release(task, run);
         }
     }
 
@@ -102,13 +128,15 @@ impl Orchestrator {
     fn intend(&mut self, task: TaskId, id: RequestId, request: &Request) {
         let now = self.now;
         let Some(held) = self.held.get_mut(&task) else { return };
-        if let Phase::Launched { intention: pause @ Some(Intention::Pause { .. }), .. } = &mut held.task.phase
+        let mut before = held.task.clone();
+        if let Phase::Launched { intention: pause @ Some(Intention::Pause { .. }), .. } = &mut before.phase
             && held.settles.is_empty()
         {
-            // Nobody asked for it: it is the leader's own at the end of a drain, and gives way.
+            // Nobody asked for it: it is the leader's own at the end of a drain, and gives way to what
+            // is granted.
             *pause = None;
         }
-        match held.task.step(&Event::Request(request.clone()), now) {
+        match before.step(&Event::Request(request.clone()), now) {
             Ok(next) => {
                 held.task = next;
                 held.settles.push(id);

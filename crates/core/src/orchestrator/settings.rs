@@ -74,8 +74,14 @@ pub struct Tuning {
     pub backoff_first: Span,
     /// See `backoff_first`.
     pub backoff_last: Span,
-    /// How long a row that could not be written is left alone.
+    /// How long a row that could not be written is left alone at first; it doubles each time.
     pub record_backoff: Span,
+    /// How long such a row is left alone at most, and one that could not be claimed.
+    pub record_backoff_max: Span,
+    /// How long a task that could not be claimed is left alone at first; it doubles each time.
+    pub claim_backoff: Span,
+    /// How much longer than everything else a drain waits for rows that cannot be written.
+    pub drain_record_grace: Span,
     /// Claims ahead for each slot of a pool whose tasks are short; 0 claims nothing ahead.
     pub ahead_per_slot_max: u32,
     /// A task is short if it runs no longer than this.
@@ -123,6 +129,9 @@ impl Default for Tuning {
             backoff_first: Span::millis(250),
             backoff_last: Span::seconds(15),
             record_backoff: Span::millis(500),
+            record_backoff_max: Span::seconds(30),
+            claim_backoff: Span::millis(50),
+            drain_record_grace: Span::seconds(5),
             ahead_per_slot_max: 8,
             ahead_task_max: Span::millis(20),
             ahead_age_max: Span::millis(100),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::clock::Timer;
-use super::held::{Marked, Stage};
+use super::held::{Marked, Stage, Stray};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::lane::Turn;
 use crate::task::event::{Event, Outcome, Request};
+use crate::task::phase::Phase;
 use crate::task::status::FinishStatus;
 use crate::time::{Span, Timestamp};
 
@@ -67,9 +68,13 @@ pub(super) struct Target {
     met: bool,
     /// Sessions on their way.
     pub(super) connecting: usize,
+    /// Sessions that queries may run on, or do.
+    ready: usize,
+    /// Tasks that are claimed, or about to be, and have no session yet: each takes a slot.
+    claims: usize,
     /// Sessions of older epochs may live there.
     pub(super) fencing: bool,
-    /// It cannot be reached.
+    /// It takes no further session. Without a ready one it cannot be reached at all.
     outage: Option<Outage>,
     /// Tasks of an older epoch that it may still run.
     pub(super) orphans: Vec<TaskId>,
@@ -77,6 +82,7 @@ pub(super) struct Target {
 
 #[derive(Debug)]
 struct Outage {
+    /// Since when it has neither taken a session nor had one.
     since: Timestamp,
     failures: u32,
     retry_at: Timestamp,
@@ -84,14 +90,36 @@ struct Outage {
 }
 
 impl Target {
-    /// Queries may be sent there.
+    /// Queries may be sent there, on the sessions that there are at least.
     pub(super) const fn is_up(&self) -> bool {
+        !self.fencing && (self.outage.is_none() || self.ready > 0)
+    }
+
+    /// It is not known to refuse another session.
+    pub(super) const fn takes_more(&self) -> bool {
         !self.fencing && self.outage.is_none()
     }
 
-    /// Tasks may be claimed for it.
+    /// How many of the claimed tasks will find no session.
+    fn surplus(&self) -> usize {
+        if self.takes_more() { 0 } else { self.queue.len().saturating_sub(self.idle.len() + self.connecting) }
+    }
+
+    /// No task and no session of it is in hand.
+    pub(super) fn is_idle(&self) -> bool {
+        let sessions = self.idle.len() + self.connecting + self.ready;
+        let tasks = self.queue.len() + self.claims + self.orphans.len();
+        sessions + tasks == 0 && !self.fencing
+    }
+
+    /// It is there.
     pub(super) const fn is_met(&self) -> bool {
         self.is_up() && self.met
+    }
+
+    /// Another task may be claimed for it: there is a session, or one is taken when it is asked for.
+    fn may_claim(&self) -> bool {
+        self.is_met() && (self.takes_more() || self.claims < self.idle.len())
     }
 }
 
@@ -134,13 +162,11 @@ impl Orchestrator {
         let wait = backoff(failures, tuning.backoff_first, tuning.backoff_last, jitter);
         let retry_at = self.now + wait;
         known.outage = Some(Outage { since, failures: failures.saturating_add(1), retry_at, error: error.to_owned() });
-        let queued: Vec<TaskId> = known.queue.iter().map(|turn| turn.task).collect();
         self.at(retry_at, Timer::Target(target.clone()));
         self.refresh_target(&target);
-        for task in queued {
-            self.give_back(task);
-        }
+        self.return_hopeless(&target);
         self.fail_impatient(&target);
+        self.wake_starved();
         self.unassigned.insert(target);
     }
 
@@ -159,15 +185,47 @@ impl Orchestrator {
             && self.launches()
             && self.plan.heads_of(target).next().is_some()
         {
-            self.connect(target);
+            if state.ready == 0 || self.lacks_session(target) && self.make_room() {
+                self.connect(target);
+            } else {
+                self.retry_later(target);
+            }
         }
         self.fail_impatient(target);
+    }
+
+    /// Somebody could run there at once, if there were one session more.
+    fn lacks_session(&self, target: &TargetName) -> bool {
+        self.worker_free()
+            && self.targets.get(target).is_some_and(|state| state.idle.is_empty())
+            && self.plan.heads_of(target).any(|(lane, _)| self.slot_free(&lane.pool))
+    }
+
+    /// Nobody needs another session of this target now; a slot may come free that nobody tells it of.
+    fn retry_later(&mut self, target: &TargetName) {
+        let retry_at = self.now + self.settings.tuning.backoff_last;
+        if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut()) {
+            outage.retry_at = retry_at;
+            self.at(retry_at, Timer::Target(target.clone()));
+        }
+    }
+
+    /// A session there has ended, which may have been the one too many.
+    fn retry_soon(&mut self, target: &TargetName) {
+        let soon = self.now + self.settings.tuning.backoff_first;
+        if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut())
+            && soon < outage.retry_at
+        {
+            outage.retry_at = soon;
+            self.at(soon, Timer::Target(target.clone()));
+        }
     }
 
     /// Fails those that have waited for an unreachable target as long as they should.
     fn fail_impatient(&mut self, target: &TargetName) {
         let patience = self.settings.target_patience;
-        let Some(outage) = self.targets.get(target).and_then(|state| state.outage.as_ref()) else { return };
+        let down = self.targets.get(target).filter(|state| state.ready == 0);
+        let Some(outage) = down.and_then(|state| state.outage.as_ref()) else { return };
         if outage.since + patience > self.now || !self.launches() {
             return;
         }
@@ -187,8 +245,52 @@ impl Orchestrator {
 
     /// Tells the plan whether queries may be sent to the target.
     pub(super) fn refresh_target(&mut self, target: &TargetName) {
-        let met = self.targets.get(target).is_some_and(Target::is_met);
-        self.plan.set_target(target, met);
+        let open = self.targets.get(target).is_some_and(Target::may_claim);
+        self.plan.set_target(target, open);
+    }
+
+    /// What was claimed for a target and finds no session there goes back and waits: the last first.
+    pub(super) fn return_hopeless(&mut self, target: &TargetName) {
+        let Some(state) = self.targets.get(target) else { return };
+        let surplus = if state.is_up() { state.surplus() } else { state.queue.len() };
+        let back: Vec<TaskId> = state.queue.iter().rev().take(surplus).map(|turn| turn.task).collect();
+        for task in back {
+            self.give_back(task);
+        }
+    }
+
+    /// Keeps count of the tasks that take a slot and have no session.
+    pub(super) fn count_claim(&mut self, target: &TargetName, before: bool, after: bool) {
+        if before != after {
+            let state = self.targets.entry(target.clone()).or_default();
+            state.claims = if after { state.claims + 1 } else { state.claims.saturating_sub(1) };
+            if !state.takes_more() {
+                self.refresh_target(target);
+            }
+        }
+    }
+
+    /// Moves a session to another state, keeping count of the ready ones.
+    pub(super) fn move_session(&mut self, session: SessionId, state: SessionState) {
+        let Some(known) = self.sessions.get_mut(&session) else { return };
+        let (before, after) = (known.state.is_ready(), state.is_ready());
+        known.state = state;
+        let target = known.target.clone();
+        let now = self.now;
+        let its = self.targets.entry(target.clone()).or_default();
+        if after && !before {
+            its.ready += 1;
+        }
+        if before && !after {
+            its.ready = its.ready.saturating_sub(1);
+        }
+        if let Some(outage) = its.outage.as_mut() {
+            if its.ready == 0 && before {
+                // Until now it served, if fewer than it should.
+                outage.since = now;
+            }
+            self.refresh_target(&target);
+        }
     }
 
     /// Somebody waits for the target: it is known from now on, and may have to be met first.
@@ -222,11 +324,11 @@ impl Orchestrator {
             }
             SessionState::Idle { .. } => self.close(session),
             SessionState::Busy { task } => {
-                state.state = SessionState::Suspect;
+                self.move_session(session, SessionState::Suspect);
                 self.lose(task, session);
                 self.part_from(&target);
                 self.say(Command::FenceSession { target, session });
-                self.wake_all_targets();
+                self.wake_starved();
             }
             SessionState::Suspect | SessionState::Closing => {}
         }
@@ -245,10 +347,9 @@ impl Orchestrator {
             }
             Stage::Launched { session: its, .. } if *its == session => {
                 self.free_text(task);
-                if let Some(held) = self.held.get_mut(&task) {
-                    held.lost_session = Some(session);
-                }
+                self.lost.insert(session, task);
                 self.restage(task, Stage::Lost { since: self.now });
+                self.set_stray(task, Stray::MayRun);
             }
             Stage::Claiming { .. }
             | Stage::Ahead { .. }
@@ -279,25 +380,27 @@ impl Orchestrator {
         match state.state {
             SessionState::Connecting | SessionState::Registering => self.session_lost(session),
             SessionState::Suspect | SessionState::Closing | SessionState::Idle { .. } | SessionState::Busy { .. } => {
+                let target = state.target.clone();
                 self.unwatch(session);
                 self.sessions.remove(&session);
+                self.retry_soon(&target);
             }
         }
-        let affected: Vec<TaskId> =
-            self.held.iter().filter(|(_, held)| held.lost_session == Some(session)).map(|(task, _)| *task).collect();
-        for task in affected {
+        // A session is lost with one task at most.
+        if let Some(task) = self.lost.remove(&session) {
             self.query_gone(task, "outcome unknown: the connection was lost while the query ran");
         }
     }
 
     /// Whatever ran the task's query is gone for certain.
     pub(super) fn query_gone(&mut self, task: TaskId, known: &str) {
+        self.set_stray(task, Stray::Gone);
         let Some(held) = self.held.get_mut(&task) else { return };
         match &held.stage {
-            Stage::Lost { .. } if self.bug == Some(Bug::UnknownRunsAgain) => {
+            Stage::Lost { .. } if self.bug.get() == Some(Bug::UnknownRunsAgain) => {
                 let phase = held.task.step(&Event::QueryEnded { run: held.task.run, outcome: Outcome::Ok }, self.now);
                 if phase.is_ok() {
-                    held.task.phase = crate::task::phase::Phase::Claimed {
+                    held.task.phase = Phase::Claimed {
                         consumed: self.now,
                         times_up: held.task.phase.times_up(),
                         sets_deadline: false,
@@ -306,20 +409,24 @@ impl Orchestrator {
                 }
             }
             Stage::Lost { .. } => self.ended(task, Outcome::Unknown(known.to_owned())),
+            Stage::Abandoned if matches!(held.task.phase, Phase::Yielded { tracked: true, .. }) => {
+                self.restage(task, Stage::Yielded);
+            }
             Stage::Abandoned => {
                 if let Some(held) = self.let_go(task) {
-                    self.say(Command::Release { task, run: held.task.run });
-                    // It may have been restarted meanwhile.
+                    self.release(task, held.task.run);
+                    // It may have been restarted meanwhile, or given another deadline.
                     self.look_at_lane(&held.lane);
+                    self.sweep_by(self.now);
                 }
             }
-            Stage::Recording { .. } => held.gone = true,
             Stage::Claiming { .. }
             | Stage::Ahead { .. }
             | Stage::Queued
             | Stage::Marking { .. }
             | Stage::Launched { .. }
             | Stage::Ended { .. }
+            | Stage::Recording { .. }
             | Stage::Returning
             | Stage::Offering
             | Stage::Offered { .. }
@@ -328,12 +435,21 @@ impl Orchestrator {
             | Stage::Yielded => {}
         }
     }
+
+    /// Says whether a query of the task may run out of reach, keeping the books.
+    pub(super) fn set_stray(&mut self, task: TaskId, stray: Stray) {
+        let Some(held) = self.held.get_mut(&task) else { return };
+        let before = held.load(self.bug.get());
+        held.stray = stray;
+        let (after, pool) = (held.load(self.bug.get()), held.lane.pool.clone());
+        self.rebook(&pool, before, after);
+    }
 }
 
 /// Doubling from the first wait to the last, less up to a quarter, so that not all come back at
 /// once; `jitter` is below 256.
 fn backoff(failures: u32, first: Span, last: Span, jitter: u64) -> Span {
-    let doubled = first.times(1_i64 << failures.min(30)).min(last);
+    let doubled = first.doubled(failures).min(last);
     let less = doubled.as_micros() / 1_024 * i64::try_from(jitter.min(255)).unwrap_or(255);
     Span::micros(doubled.as_micros() - less)
 }

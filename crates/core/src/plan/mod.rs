@@ -187,6 +187,15 @@ impl Plan {
         self.settle(number);
     }
 
+    /// Says that so many of the heads that were read last cannot be taken: so many more are read next
+    /// time, since the store will name those again.
+    pub fn skip(&mut self, lane: &Lane, heads: usize) {
+        let number = self.numbers.get(lane);
+        if let Some(window) = number.and_then(|number| self.lanes.get_mut(number)) {
+            window.skipped = heads;
+        }
+    }
+
     /// The lanes whose windows want more heads, and how many to read; each is named once until it
     /// is refilled.
     pub fn refills(&mut self, lanes_max: usize) -> Vec<(Lane, usize)> {
@@ -198,7 +207,7 @@ impl Plan {
                 && window.ask()
             {
                 let heads = self.pools.get(&window.lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
-                asked.push((window.lane.clone(), heads));
+                asked.push((window.lane.clone(), heads.saturating_add(window.skipped)));
             }
         }
         asked
@@ -294,6 +303,33 @@ impl Plan {
             .filter_map(|number| self.lanes.get(number))
             .filter(|window| window.lane.kind == Kind::Run)
             .flat_map(|window| window.heads().map(|head| (&window.lane, head)))
+    }
+
+    /// Somebody waits for the pool, or may.
+    pub(crate) fn has_pool(&self, pool: &PoolName) -> bool {
+        self.pools.contains_key(pool)
+    }
+
+    /// Somebody waits for the target, or may.
+    pub(crate) fn has_lane_to(&self, target: &TargetName) -> bool {
+        self.targets.get(target).is_some_and(|state| !state.lanes.is_empty())
+    }
+
+    /// Somebody waits in the lane, or may.
+    pub(crate) fn has_lane(&self, lane: &Lane) -> bool {
+        self.numbers.contains_key(lane)
+    }
+
+    /// How many lanes, pools and targets it knows.
+    pub(crate) fn names(&self) -> usize {
+        self.numbers.len() + self.pools.len() + self.targets.len()
+    }
+
+    /// Forgets that the target was shut, if nobody waits for it.
+    pub(crate) fn forget_target(&mut self, target: &TargetName) {
+        if self.targets.get(target).is_some_and(|state| state.lanes.is_empty()) {
+            self.targets.remove(target);
+        }
     }
 
     /// A refill of the lane is under way.

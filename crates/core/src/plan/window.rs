@@ -33,6 +33,8 @@ pub(super) struct Window {
     recalled: Option<Turn>,
     /// The refill that was asked for was read too early: its answer does not count.
     void: bool,
+    /// Heads of the last refill that cannot be taken.
+    pub(super) skipped: usize,
     pub(super) resting: bool,
     /// The turn under which the lane stands in its pool's order.
     pub(super) listed: Option<Turn>,
@@ -50,6 +52,7 @@ impl Window {
             stale: false,
             recalled: None,
             void: false,
+            skipped: 0,
             resting: false,
             listed: None,
         }

@@ -12,6 +12,7 @@ impl World {
         if self.healing {
             return Ok(());
         }
+        self.check_promptness()?;
         let pause = Span::millis(self.random.spread(500, 300_000));
         self.after(pause, Happening::Chaos);
         match self.random.within(0, 100) {

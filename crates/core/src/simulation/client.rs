@@ -68,7 +68,7 @@ impl World {
             _ => Request::cancel("not any more"),
         };
         self.ledger.asks(task, &request);
-        self.store.ask(task, request);
+        self.store.ask(task, request, self.now);
         self.notify(Input::Asking);
     }
 
@@ -108,12 +108,14 @@ impl World {
         let Some(task) = self.some_task(open) else { return };
         let request = Request::finish(FinishStatus::Finished);
         self.ledger.asks(task, &request);
-        self.store.ask(task, request);
+        self.store.ask(task, request, self.now);
         self.notify(Input::Asking);
     }
 
     pub(super) fn restart(&mut self) {
-        let Some(id) = self.some_task(|task| task.row.processed.is_some()) else { return };
+        let Some(id) = self.some_task(|task| task.row.processed.is_some() && task.row.tracked != Some(true)) else {
+            return;
+        };
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         stored.row = Row { run: stored.row.run, ..Row::default() };
         let lane = stored.lane.clone();

@@ -7,6 +7,9 @@ use super::world::{Happening, World};
 use crate::time::{Span, Timestamp};
 use crate::{Command, Epoch, Input, Orchestrator, Run, SessionId, TargetName};
 
+/// A clock may ring this much too early.
+const EARLY: Span = Span::micros(1);
+
 pub(super) struct Leader {
     pub(super) core: Orchestrator,
     /// Which of its connections to the store this is.
@@ -20,6 +23,12 @@ pub(super) struct Leader {
     pub(super) paused: bool,
     mailbox: Vec<(Option<u64>, Input)>,
     pub(super) draining: bool,
+    /// Since when it is awake and reaches the store.
+    pub(super) well_since: Timestamp,
+    /// It was told that nothing should be launched.
+    told_to_pause: bool,
+    /// When its clock rings.
+    alarm: Option<Timestamp>,
     /// It has a connection to the store.
     pub(super) linked: bool,
 }
@@ -30,6 +39,7 @@ impl World {
             return;
         }
         self.stats.elections += 1;
+        self.ledger.elected();
         self.store.epoch += 1;
         let epoch = Epoch(self.store.epoch);
         self.store.leader = Some(epoch);
@@ -50,6 +60,9 @@ impl World {
             paused: false,
             mailbox: Vec::new(),
             draining: false,
+            well_since: self.now,
+            told_to_pause: self.settings.paused,
+            alarm: None,
             linked: true,
         };
         self.leaders.insert(epoch, leader);
@@ -63,11 +76,17 @@ impl World {
         let Some(epoch) = self.store.leader else { return };
         let Some(leader) = self.leaders.get(&epoch).filter(|leader| leader.linked) else { return };
         let connection = leader.connection;
+        if matches!(input, Input::Waiting(_) | Input::Asking | Input::Pulling { .. }) {
+            // A mere hint may overtake answers that were on their way before it.
+            let span = Span::micros(self.random.within(50, 2_000));
+            return self.after(span, Happening::Tell { leader: epoch, connection: Some(connection), input });
+        }
         self.answer(epoch, connection, input);
     }
 
     pub(super) fn answer(&mut self, epoch: Epoch, connection: u64, input: Input) {
-        let span = Span::micros(self.random.within(50, 2_000));
+        let slow = matches!(input, Input::Refilled { .. }) && self.random.percent(20);
+        let span = Span::micros(self.random.within(50, if slow { 20_000 } else { 2_000 }));
         let Some(leader) = self.leaders.get_mut(&epoch) else { return };
         let when = (self.now + span).max(leader.way_from_store + Span::micros(1));
         leader.way_from_store = when;
@@ -94,11 +113,14 @@ impl World {
             return Ok(());
         }
         let deposed = input == Input::Deposed;
+        if let Input::Configured(settings) = &input {
+            leader.told_to_pause = settings.paused;
+        }
         leader.core.handle(input, self.now);
         if !leader.core.audit() {
             return Err(Broken("the core's books differ from a recount".to_owned()));
         }
-        self.carry_out(epoch);
+        self.carry_out(epoch)?;
         if deposed {
             self.leaders.remove(&epoch);
         }
@@ -106,19 +128,26 @@ impl World {
     }
 
     pub(super) fn tick(&mut self, epoch: Epoch) -> Result<(), Broken> {
-        match self.leaders.get(&epoch) {
-            Some(leader) if !leader.paused => self.tell(epoch, None, Input::Tick),
+        match self.leaders.get_mut(&epoch) {
+            Some(leader) if !leader.paused && leader.alarm.is_some_and(|at| at <= self.now + EARLY) => {
+                leader.alarm = None;
+                self.tell(epoch, None, Input::Tick)
+            }
             Some(_) | None => Ok(()),
         }
     }
 
-    fn carry_out(&mut self, epoch: Epoch) {
+    fn carry_out(&mut self, epoch: Epoch) -> Result<(), Broken> {
         while let Some(leader) = self.leaders.get_mut(&epoch)
             && let Some(command) = leader.core.poll_command()
         {
+            let told_to_pause = leader.told_to_pause;
+            self.hears(told_to_pause, &command)?;
+            let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
             if let Command::SleepUntil(when) = command {
-                let span = (when - self.now).max(Span::ZERO);
-                self.after(span, Happening::Tick { leader: epoch });
+                leader.alarm = Some(when);
+                let from = if self.random.percent(2) { self.now + EARLY } else { self.now };
+                self.after((when - from).max(Span::ZERO), Happening::Tick { leader: epoch });
             } else if command.is_for_store() {
                 let connection = leader.connection;
                 if leader.linked {
@@ -129,6 +158,7 @@ impl World {
                 self.send_to_target(epoch, command);
             }
         }
+        Ok(())
     }
 
     fn send_to_target(&mut self, epoch: Epoch, command: Command) {
@@ -181,11 +211,12 @@ impl World {
     pub(super) fn wake(&mut self, epoch: Epoch) -> Result<(), Broken> {
         let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
         leader.paused = false;
+        leader.well_since = self.now;
         let connection = leader.connection;
         for (of, input) in std::mem::take(&mut leader.mailbox) {
             self.tell(epoch, of, input)?;
         }
-        self.tick(epoch)?;
+        self.tell(epoch, None, Input::Tick)?;
         if self.store.leader != Some(epoch) {
             self.answer(epoch, connection, Input::Deposed);
         }
@@ -227,6 +258,7 @@ impl World {
             return Ok(());
         }
         leader.linked = true;
+        leader.well_since = self.now;
         let stands = self.store.leader == Some(epoch);
         self.tell(epoch, None, if stands { Input::StoreBack } else { Input::Deposed })?;
         if stands {

@@ -8,7 +8,7 @@ use crate::orchestrator::settings::Settings;
 use crate::task::row::{Row, RowState};
 use crate::task::status::FinishStatus;
 use crate::time::{Span, Timestamp};
-use crate::{PoolName, Request, Run, TaskId};
+use crate::{PoolName, Request, Run, SessionId, TaskId};
 
 /// For how long an old limit counts beside the new one: what was let in under it may still run.
 const LIMIT_MEMORY: Span = Span::seconds(1_200);
@@ -22,6 +22,8 @@ pub(super) struct Ledger {
     ends: BTreeMap<TaskId, u32>,
     restarts: BTreeMap<TaskId, u32>,
     committed: BTreeSet<(TaskId, Run)>,
+    /// What was told to end; a session is of the leader of the moment.
+    pressed: BTreeSet<(SessionId, TaskId)>,
     requested: BTreeMap<TaskId, u32>,
     /// What a query asked for itself before it ended.
     own_wish: BTreeMap<(TaskId, Run), FinishStatus>,
@@ -75,6 +77,19 @@ impl Ledger {
             return Err(Broken(format!("{in_all} queries run at once; there are {workers} workers")));
         }
         Ok(())
+    }
+
+    pub(super) fn presses(&mut self, session: SessionId, task: TaskId) {
+        self.pressed.insert((session, task));
+    }
+
+    pub(super) fn is_pressed(&self, session: SessionId, task: TaskId) -> bool {
+        self.pressed.contains(&(session, task))
+    }
+
+    /// Another leader counts its sessions from the first again.
+    pub(super) fn elected(&mut self) {
+        self.pressed.clear();
     }
 
     pub(super) fn commits(&mut self, task: TaskId, run: Run) {

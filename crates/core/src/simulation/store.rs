@@ -37,7 +37,7 @@ pub(super) struct Nature {
 #[derive(Default)]
 pub(super) struct Store {
     pub(super) tasks: BTreeMap<TaskId, StoredTask>,
-    pub(super) requests: BTreeMap<RequestId, (TaskId, Request)>,
+    pub(super) requests: BTreeMap<RequestId, (TaskId, Request, Timestamp)>,
     pub(super) marks: BTreeSet<(TaskId, Run)>,
     pub(super) registry: BTreeMap<(Epoch, SessionId), TargetName>,
     pub(super) epoch: i64,
@@ -76,9 +76,9 @@ impl Store {
         all
     }
 
-    pub(super) fn ask(&mut self, task: TaskId, request: Request) {
+    pub(super) fn ask(&mut self, task: TaskId, request: Request, now: Timestamp) {
         self.last_request += 1;
-        self.requests.insert(RequestId(self.last_request), (task, request));
+        self.requests.insert(RequestId(self.last_request), (task, request, now));
     }
 
     fn heads(&self, lane: &Lane, heads_max: usize) -> Input {
@@ -126,7 +126,7 @@ impl Store {
     }
 
     fn read_requests(&self, serial: u64) -> Input {
-        let asked = self.requests.iter().filter_map(|(id, (task, request))| {
+        let asked = self.requests.iter().filter_map(|(id, (task, request, _))| {
             let about = self.tasks.get(task)?.sighting(Held::Launched(None::<Intention>))?;
             Some(Asked { id: *id, request: request.clone(), about })
         });

@@ -19,6 +19,8 @@ pub(super) struct FakeTarget {
     /// Counts faults, so that an old one's end does not end a newer one.
     pub(super) fault: u64,
     pub(super) sessions: BTreeMap<Key, FakeSession>,
+    /// More sessions than these are refused.
+    pub(super) sessions_max: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +37,9 @@ pub(super) enum Health {
 
 #[derive(Default)]
 pub(super) struct FakeSession {
-    query: Option<(TaskId, Run)>,
+    pub(super) query: Option<(TaskId, Run)>,
     /// Its client is gone; it ends with its query.
-    cut: bool,
+    pub(super) cut: bool,
 }
 
 impl World {
@@ -62,6 +64,7 @@ impl World {
     fn connect(&mut self, epoch: Epoch, session: SessionId, target: &TargetName) {
         let refused = !self.healing && self.random.percent(2);
         let Some(state) = self.targets.get_mut(target) else { return };
+        let refused = refused || state.sessions_max.is_some_and(|most| state.sessions.len() >= most);
         let failed = |error: &str| Input::ConnectFailed { session, error: error.to_owned() };
         let (span, input) = match state.health {
             Health::Up if refused => (Span::millis(1), failed("too many connections")),
@@ -140,15 +143,15 @@ impl World {
         seen
     }
 
-    /// What runs in a pool, and all queries whose tasks are not over.
+    /// What runs in a pool, and all queries.
     fn running(&self, pool: &PoolName) -> (usize, usize) {
         let queries = self.targets.values().flat_map(|t| t.sessions.values()).filter_map(|s| s.query);
         let (mut in_pool, mut in_all) = (0, 0);
-        for (task, run) in queries {
+        for (task, _) in queries {
             if let Some(stored) = self.store.tasks.get(&task) {
                 in_pool += usize::from(stored.lane.pool == *pool);
-                in_all += usize::from(stored.row.processed.is_none() && stored.row.run == run.0);
             }
+            in_all += 1;
         }
         // What clients have pulled counts too.
         let pulled = |t: &&StoredTask| t.terms.client_pulled && t.lane.pool == *pool;
@@ -174,7 +177,7 @@ impl World {
             let request = Request { status: wish, error: None, duration };
             self.ledger.asks(task, &request);
             self.ledger.wishes(task, run, wish);
-            self.store.ask(task, request);
+            self.store.ask(task, request, self.now);
             if let Some(stored) = self.store.tasks.get_mut(&task) {
                 stored.nature.wish = None;
             }

@@ -67,7 +67,10 @@ impl World {
     pub(super) fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut random = Random::new(seed);
         let settings = settings(&mut random);
-        let targets = settings.targets.keys().map(|name| (name.clone(), FakeTarget::default())).collect();
+        let mut sessions_max = || random.percent(30).then(|| random.index(3) + 1);
+        let target =
+            |name: &TargetName| (name.clone(), FakeTarget { sessions_max: sessions_max(), ..FakeTarget::default() });
+        let targets = settings.targets.keys().map(target).collect();
         let mut world = Self {
             now: Timestamp::from_micros(0),
             random,
@@ -177,7 +180,9 @@ impl World {
         let Some(leader) = self.leaders.values().last() else { return Ok(()) };
         let (slots, workers) = (leader.core.occupancy().count(), leader.core.workers_busy());
         if slots > 0 || workers > 0 {
-            return Err(Broken(format!("all is over, and {slots} pools and {workers} workers are taken")));
+            return Err(Broken(format!(
+                "the core believes, when all is over, that {slots} pools and {workers} workers are taken"
+            )));
         }
         Ok(())
     }

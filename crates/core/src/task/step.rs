@@ -110,9 +110,9 @@ impl Task {
         match event {
             Event::GiveBack => {
                 let times_up = if sets_deadline { None } else { times_up };
-                // Nothing was launched, so the run did not take place.
-                let run = Run(self.run.0.saturating_sub(1));
-                Ok(Self { run, ..self.at(Phase::Ready { eligible_when: None, times_up }) })
+                // The run's number is used up: a mark of it may be in the log, and would be taken for the
+                // next claim's.
+                Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
             }
             Event::Launch => Ok(self.at(Phase::Launched { consumed, times_up, intention: None })),
             Event::Request(request) => self.granted(request, now),

@@ -129,7 +129,6 @@ fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
         Event::GiveBack => Row {
             consumed: None,
             tracked: None,
-            run: row.run - 1,
             times_up: if sets_deadline { None } else { row.times_up },
             ..row.clone()
         },

@@ -1,0 +1,98 @@
+//! Requests that come at the wrong moment are heeded as soon as it is over.
+
+use pgasync_core::{Command, FinishStatus, Input, Request, Row, Span, Terms};
+
+use super::desk::{Desk, settings};
+
+/// Cancels the task while the store writes what `holds` names.
+fn canceled_while(holds: fn(&Command) -> bool, terms: Terms) {
+    let mut desk = Desk::leading(settings(1));
+    desk.holds = holds;
+    let task = desk.push_as(1, terms);
+    assert_eq!(desk.held.len(), 1);
+    desk.ask(task, Request::cancel("not any more"));
+    desk.release();
+    let pressed = desk.count(|command| matches!(command, Command::Cancel { .. })) > 0;
+    let canceled = desk.row(task).finish_status == Some(FinishStatus::Canceled);
+    assert!(pressed || canceled, "nobody heard of it");
+}
+
+#[test]
+fn a_cancel_during_a_claim_is_heeded() {
+    canceled_while(|command| matches!(command, Command::Claim { .. }), Terms::default());
+}
+
+#[test]
+fn a_cancel_during_an_offer_is_heeded() {
+    let terms = Terms { client_pulled: true, ..Terms::default() };
+    canceled_while(|command| matches!(command, Command::Offer { .. }), terms);
+}
+
+#[test]
+fn a_cancel_while_an_offer_is_taken_back_is_heeded() {
+    for taken in [false, true] {
+        let mut desk = Desk::leading(settings(1));
+        let pulled = desk.push_as(2, Terms { client_pulled: true, ..Terms::default() });
+        desk.holds = |command| matches!(command, Command::Withdraw { .. });
+        desk.push(1);
+        desk.wait(Span::seconds(2));
+        assert_eq!(desk.held.len(), 1);
+        desk.ask(pulled, Request::cancel("not any more"));
+        if taken {
+            let row = Row { consumed: Some(desk.now), run: 1, ..desk.row(pulled).clone() };
+            desk.rows.get_mut(&pulled).expect("it is there").3 = row.clone();
+            desk.tell(Input::Taken { task: pulled, row });
+        } else {
+            desk.release();
+        }
+        assert_eq!(desk.row(pulled).finish_status, Some(FinishStatus::Canceled), "taken: {taken}");
+    }
+}
+
+#[test]
+fn a_cancel_while_a_claim_is_returned_is_heeded() {
+    let mut desk = Desk::leading(settings(1));
+    desk.sessions_max = 0;
+    // The target is met, and refuses the session that the next task wants.
+    desk.holds = |command| matches!(command, Command::Connect { .. });
+    let task = desk.push(1);
+    desk.sessions_max = 1;
+    desk.release();
+    assert!(desk.running.contains_key(&task));
+    desk.holds = |command| matches!(command, Command::Claim { .. });
+    desk.end(task, pgasync_core::Outcome::Ok);
+    let next = desk.push(2);
+    let mut paused = settings(1);
+    paused.paused = true;
+    let claim = desk.held.pop().expect("it is claimed");
+    desk.holds = |command| matches!(command, Command::GiveBack { .. });
+    desk.tell(Input::Configured(Box::new(paused)));
+    let claimed = desk.answer(claim).expect("it is answered");
+    desk.tell(claimed);
+    assert_eq!(desk.held.len(), 1, "the claim is returned");
+    desk.ask(next, Request::cancel("not any more"));
+    desk.release();
+    assert_eq!(desk.row(next).finish_status, Some(FinishStatus::Canceled));
+}
+
+#[test]
+fn a_slot_s_release_is_said_again_when_the_store_was_lost_meanwhile() {
+    let mut desk = Desk::leading(settings(1));
+    let task = desk.push_as(1, Terms { manual_timeout: Some(Span::seconds(10)), ..Terms::default() });
+    let (session, _) = desk.running.remove(&task).expect("it runs");
+    desk.tell(Input::SessionLost { session });
+    desk.wait(Span::seconds(60));
+    assert_eq!(desk.row(task).tracked, Some(true));
+    desk.holds = |command| matches!(command, Command::Release { .. } | Command::ReadRequests { .. });
+    desk.tell(Input::SessionGone { session });
+    assert!(matches!(desk.held[..], [Command::Release { .. }, Command::ReadRequests { .. }]));
+    desk.held.clear();
+    desk.holds = |_| false;
+    desk.tell(Input::StoreLost);
+    desk.tell(Input::StoreBack);
+    assert_eq!(desk.row(task).tracked, Some(false));
+    // Known to be done, it is not said a third time.
+    desk.tell(Input::StoreLost);
+    desk.tell(Input::StoreBack);
+    assert_eq!(desk.count(|command| matches!(command, Command::Release { .. })), 2);
+}

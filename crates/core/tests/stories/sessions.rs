@@ -1,0 +1,61 @@
+//! Targets that take some sessions and refuse others.
+
+use pgasync_core::{Command, FinishStatus, Outcome, RowState, Span};
+
+use super::desk::{Desk, lane, settings};
+
+#[test]
+fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all() {
+    let mut desk = Desk::leading(settings(4));
+    desk.sessions_max = 1;
+    for task in 1..=5 {
+        desk.push(task);
+    }
+    for _ in 0..5 {
+        let (task, _) = desk.running.first_key_value().expect("somebody runs");
+        let task = *task;
+        assert_eq!(desk.running.len(), 1);
+        // Longer than anybody's patience with a target that is down.
+        desk.wait(Span::seconds(60));
+        desk.end(task, Outcome::Ok);
+    }
+    let done = |row: &pgasync_core::Row| row.finish_status == Some(FinishStatus::Finished);
+    let wrong: Vec<_> = desk.rows.values().filter(|(_, _, _, row)| !done(row)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(desk.count(|command| matches!(command, Command::Launch { .. })), 5);
+}
+
+#[test]
+fn nothing_holds_a_slot_that_finds_no_session() {
+    let mut desk = Desk::leading(settings(4));
+    desk.sessions_max = 2;
+    for task in 1..=6 {
+        desk.push(task);
+    }
+    desk.wait(Span::seconds(1));
+    assert_eq!(desk.core.slots_taken(&lane().pool), 2);
+    let claimed = desk.rows.values().filter(|(_, _, _, row)| row.state() == RowState::Running).count();
+    assert_eq!(claimed, 2);
+}
+
+#[test]
+fn a_place_that_comes_free_at_the_target_is_used_soon() {
+    let mut desk = Desk::leading(settings(4));
+    desk.sessions_max = 1;
+    for task in 1..=3 {
+        desk.push(task);
+    }
+    desk.wait(Span::seconds(100));
+    assert_eq!(desk.running.len(), 1);
+    desk.sessions_max = 2;
+    desk.wait(Span::seconds(31));
+    assert_eq!(desk.running.len(), 2, "it is asked again now and then");
+    let asked = desk.count(|command| matches!(command, Command::Connect { .. }));
+    assert!(asked < 30, "it is asked {asked} times");
+    // An error costs its session, and that place is free at once.
+    let (task, _) = desk.running.first_key_value().expect("somebody runs");
+    let task = *task;
+    desk.end(task, Outcome::Error("no".to_owned()));
+    desk.wait(Span::seconds(1));
+    assert_eq!(desk.running.len(), 2);
+}
