@@ -6,7 +6,7 @@
 #![allow(clippy::too_many_lines, reason = "one arm a command")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "what is not asked for here is one case")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
     Asked, Command, Epoch, FinishStatus, Found, Head, Held, Input, Kind, Lane, Orchestrator, Outcome, PoolName,
@@ -31,6 +31,12 @@ enum Act {
         ok: bool,
     },
     Cancel {
+        which: usize,
+    },
+    Finish {
+        which: usize,
+    },
+    PauseTask {
         which: usize,
     },
     Defer {
@@ -81,6 +87,8 @@ impl ReferenceStateMachine for Reference {
                 .prop_map(|(priority, target, shared)| Act::Push { priority, target, shared }),
             5 => (which.clone(), any::<bool>()).prop_map(|(which, ok)| Act::End { which, ok }),
             2 => which.clone().prop_map(|which| Act::Cancel { which }),
+            1 => which.clone().prop_map(|which| Act::Finish { which }),
+            1 => which.clone().prop_map(|which| Act::PauseTask { which }),
             2 => (which.clone(), 0..90_i64).prop_map(|(which, seconds)| Act::Defer { which, seconds }),
             1 => which.clone().prop_map(|which| Act::Lose { which }),
             2 => which.prop_map(|which| Act::Gone { which }),
@@ -118,6 +126,9 @@ struct Driven {
     tasks: BTreeMap<TaskId, (Turn, Lane, Row)>,
     running: BTreeMap<TaskId, Query>,
     requests: BTreeMap<RequestId, (TaskId, Request)>,
+    /// Sessions whose query was told to end, and those that were to be ended themselves.
+    cancelled: BTreeSet<SessionId>,
+    terminated: BTreeSet<SessionId>,
     ends: BTreeMap<TaskId, u32>,
     /// When to look at the clock.
     alarms: Vec<Timestamp>,
@@ -245,6 +256,14 @@ impl Driven {
                 self.requests.remove(&request);
                 return None;
             }
+            Command::Cancel { session, .. } => {
+                self.cancelled.insert(session);
+                return None;
+            }
+            Command::Terminate { session, .. } => {
+                self.terminated.insert(session);
+                return None;
+            }
             Command::SleepUntil(when) => {
                 self.alarms.push(when);
                 return None;
@@ -333,6 +352,8 @@ impl StateMachineTest for Sequences {
             tasks: BTreeMap::new(),
             running: BTreeMap::new(),
             requests: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
+            terminated: BTreeSet::new(),
             ends: BTreeMap::new(),
             alarms: Vec::new(),
             last_id: 0,
@@ -355,6 +376,8 @@ impl StateMachineTest for Sequences {
                 }
             }
             Act::Cancel { which } => driven.ask(which, Request::cancel("stop")),
+            Act::Finish { which } => driven.ask(which, Request::finish(FinishStatus::Finished)),
+            Act::PauseTask { which } => driven.ask(which, Request::finish(FinishStatus::Paused)),
             Act::Defer { which, seconds } => driven.ask(which, Request::defer(Span::seconds(seconds))),
             Act::Lose { which } => {
                 if let Some((task, Query { session, .. })) = driven.some_query(which, false) {
@@ -391,6 +414,17 @@ impl StateMachineTest for Sequences {
         }
         assert!(driven.ends.values().all(|ends| *ends == 1), "no task ends twice");
         assert_eq!(core.workers_busy() as usize, driven.running.len(), "workers");
+        for (turn, _, row) in driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Ready) {
+            let overdue = row.times_up.is_some_and(|at| at <= driven.now);
+            assert!(!overdue, "the deadline of task {} has not fired", turn.task);
+        }
+        // What runs on after its time is told to end, and made to.
+        for (id, query) in driven.running.iter().filter(|(_, query)| !query.lost) {
+            let Some(times_up) = driven.tasks[id].2.times_up else { continue };
+            let terminates = times_up + Tuning::default().cancel_grace;
+            assert!(times_up > driven.now || driven.cancelled.contains(&query.session), "task {id} is overdue");
+            assert!(terminates > driven.now || driven.terminated.contains(&query.session), "task {id} does not end");
+        }
         // Nobody waits while his pool and a worker are free.
         if limits.paused || core.workers_busy() >= limits.workers {
             return;
@@ -399,10 +433,6 @@ impl StateMachineTest for Sequences {
             let free = driven.in_pool(&lane.pool) < driven.limit(&lane.pool);
             let may = driven.waiting(row) && row.times_up.is_none_or(|at| at > driven.now);
             assert!(!(free && may), "task {} waits for nothing", turn.task);
-        }
-        for (turn, _, row) in driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Ready) {
-            let overdue = row.times_up.is_some_and(|at| at <= driven.now);
-            assert!(!overdue, "the deadline of task {} has not fired", turn.task);
         }
     }
 }
