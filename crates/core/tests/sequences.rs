@@ -58,6 +58,10 @@ enum Act {
     Wait {
         seconds: i64,
     },
+    /// The store is lost for so long.
+    Cut {
+        seconds: i64,
+    },
 }
 
 /// The reference is the limits; what runs is counted at the target.
@@ -96,6 +100,7 @@ impl ReferenceStateMachine for Reference {
             1 => (1..6_u32).prop_map(Act::Workers),
             1 => any::<bool>().prop_map(Act::Pause),
             2 => (1..40_i64).prop_map(|seconds| Act::Wait { seconds }),
+            1 => (0..40_i64).prop_map(|seconds| Act::Cut { seconds }),
         ]
         .boxed()
     }
@@ -127,9 +132,11 @@ struct Driven {
     running: BTreeMap<TaskId, Query>,
     requests: BTreeMap<RequestId, (TaskId, Request)>,
     /// Sessions whose query was told to end, and those that were to be ended themselves.
-    cancelled: BTreeSet<SessionId>,
+    cancelled: BTreeMap<SessionId, Timestamp>,
     terminated: BTreeSet<SessionId>,
     ends: BTreeMap<TaskId, u32>,
+    /// The store is lost.
+    cut: bool,
     /// When to look at the clock.
     alarms: Vec<Timestamp>,
     last_id: i64,
@@ -177,7 +184,13 @@ impl Driven {
     }
 
     fn carry_out(&mut self, command: Command) -> Option<Input> {
+        if self.cut && command.is_for_store() {
+            return None;
+        }
         Some(match command {
+            Command::Resync { tasks } => {
+                Input::Resynced(tasks.into_iter().map(|id| (id, self.tasks[&id].2.clone())).collect())
+            }
             Command::RunStartup => Input::StartupDone,
             Command::Refill { lane, heads_max } => {
                 let waits = self.tasks.values().filter(|(_, its, row)| *its == lane && self.waiting(row));
@@ -227,6 +240,7 @@ impl Driven {
                 assert!(self.in_pool(&pool) <= self.limit(&pool), "pool {pool} is over its limit");
                 assert!(self.running.len() <= self.limits.workers as usize, "there are not so many workers");
                 assert!(!self.limits.paused, "nothing is launched while paused");
+                assert!(!self.cut, "nothing is launched without the store");
                 return None;
             }
             Command::Disconnect { session } => {
@@ -257,7 +271,7 @@ impl Driven {
                 return None;
             }
             Command::Cancel { session, .. } => {
-                self.cancelled.insert(session);
+                self.cancelled.insert(session, self.now);
                 return None;
             }
             Command::Terminate { session, .. } => {
@@ -317,6 +331,16 @@ impl Driven {
         }
     }
 
+    /// The store is lost, and back after some time, with all that was said to it forgotten.
+    fn lose_store(&mut self, span: Span) {
+        self.cut = true;
+        self.tell(Input::StoreLost);
+        self.wait(span);
+        self.cut = false;
+        self.tell(Input::StoreBack);
+        self.tell(Input::Asking);
+    }
+
     fn some_query(&self, which: usize, lost: bool) -> Option<(TaskId, Query)> {
         let all: Vec<_> = self.running.iter().filter(|(_, query)| query.lost == lost).collect();
         all.get(which % all.len().max(1)).map(|(task, query)| (**task, **query))
@@ -352,9 +376,10 @@ impl StateMachineTest for Sequences {
             tasks: BTreeMap::new(),
             running: BTreeMap::new(),
             requests: BTreeMap::new(),
-            cancelled: BTreeSet::new(),
+            cancelled: BTreeMap::new(),
             terminated: BTreeSet::new(),
             ends: BTreeMap::new(),
+            cut: false,
             alarms: Vec::new(),
             last_id: 0,
         };
@@ -395,6 +420,7 @@ impl StateMachineTest for Sequences {
                 driven.limits = limits.clone();
                 driven.tell(Input::Configured(Box::new(settings(limits))));
             }
+            Act::Cut { seconds } => driven.lose_store(Span::seconds(seconds)),
             Act::Wait { seconds } => driven.wait(Span::seconds(seconds)),
         }
         driven
@@ -421,9 +447,13 @@ impl StateMachineTest for Sequences {
         // What runs on after its time is told to end, and made to.
         for (id, query) in driven.running.iter().filter(|(_, query)| !query.lost) {
             let Some(times_up) = driven.tasks[id].2.times_up else { continue };
-            let terminates = times_up + Tuning::default().cancel_grace;
-            assert!(times_up > driven.now || driven.cancelled.contains(&query.session), "task {id} is overdue");
-            assert!(terminates > driven.now || driven.terminated.contains(&query.session), "task {id} does not end");
+            let cancelled = driven.cancelled.get(&query.session);
+            assert!(times_up > driven.now || cancelled.is_some(), "task {id} is overdue");
+            let terminates = cancelled.map(|at| *at + Tuning::default().cancel_grace);
+            assert!(
+                terminates.is_none_or(|at| at > driven.now) || driven.terminated.contains(&query.session),
+                "task {id} does not end"
+            );
         }
         // Nobody waits while his pool and a worker are free.
         if limits.paused || core.workers_busy() >= limits.workers {
