@@ -66,6 +66,7 @@ fn quick_tasks_leave_nothing_behind() {
 }
 
 /// Each wave has names of its own, which nobody uses again.
+#[allow(clippy::too_many_lines, reason = "one arm a command")]
 #[test]
 fn names_that_nobody_uses_any_more_are_forgotten() {
     let mut core = Orchestrator::new(Settings::default(), 1);
@@ -75,8 +76,8 @@ fn names_that_nobody_uses_any_more_are_forgotten() {
     let mut settled = 0;
     for wave in 0..50_i64 {
         let name = |what: &str| format!("{what} {wave}");
-        let target = TargetName::new(&name("target")).expect("a name");
-        let shared = PoolName::new(&name("pool")).expect("a name");
+        let target = TargetName::new(name("target")).expect("a name");
+        let shared = PoolName::new(name("pool")).expect("a name");
         let runs = Lane { pool: shared.clone(), target: target.clone(), kind: Kind::Run };
         let pulls = Lane { pool: shared, kind: Kind::Pull, ..runs.clone() };
         // One target in three refuses all sessions.

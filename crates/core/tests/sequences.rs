@@ -6,7 +6,7 @@
 #![allow(clippy::too_many_lines, reason = "one arm a command")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "what is not asked for here is one case")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
     Asked, Command, Epoch, FinishStatus, Found, Head, Held, Input, Kind, Lane, Orchestrator, Outcome, PoolName,
@@ -33,6 +33,12 @@ enum Act {
     Cancel {
         which: usize,
     },
+    Finish {
+        which: usize,
+    },
+    PauseTask {
+        which: usize,
+    },
     Defer {
         which: usize,
         seconds: i64,
@@ -50,6 +56,10 @@ enum Act {
     Workers(u32),
     Pause(bool),
     Wait {
+        seconds: i64,
+    },
+    /// The store is lost for so long.
+    Cut {
         seconds: i64,
     },
 }
@@ -81,6 +91,8 @@ impl ReferenceStateMachine for Reference {
                 .prop_map(|(priority, target, shared)| Act::Push { priority, target, shared }),
             5 => (which.clone(), any::<bool>()).prop_map(|(which, ok)| Act::End { which, ok }),
             2 => which.clone().prop_map(|which| Act::Cancel { which }),
+            1 => which.clone().prop_map(|which| Act::Finish { which }),
+            1 => which.clone().prop_map(|which| Act::PauseTask { which }),
             2 => (which.clone(), 0..90_i64).prop_map(|(which, seconds)| Act::Defer { which, seconds }),
             1 => which.clone().prop_map(|which| Act::Lose { which }),
             2 => which.prop_map(|which| Act::Gone { which }),
@@ -88,6 +100,7 @@ impl ReferenceStateMachine for Reference {
             1 => (1..6_u32).prop_map(Act::Workers),
             1 => any::<bool>().prop_map(Act::Pause),
             2 => (1..40_i64).prop_map(|seconds| Act::Wait { seconds }),
+            1 => (0..40_i64).prop_map(|seconds| Act::Cut { seconds }),
         ]
         .boxed()
     }
@@ -118,7 +131,12 @@ struct Driven {
     tasks: BTreeMap<TaskId, (Turn, Lane, Row)>,
     running: BTreeMap<TaskId, Query>,
     requests: BTreeMap<RequestId, (TaskId, Request)>,
+    /// Sessions whose query was told to end, and those that were to be ended themselves.
+    cancelled: BTreeMap<SessionId, Timestamp>,
+    terminated: BTreeSet<SessionId>,
     ends: BTreeMap<TaskId, u32>,
+    /// The store is lost.
+    cut: bool,
     /// When to look at the clock.
     alarms: Vec<Timestamp>,
     last_id: i64,
@@ -166,7 +184,13 @@ impl Driven {
     }
 
     fn carry_out(&mut self, command: Command) -> Option<Input> {
+        if self.cut && command.is_for_store() {
+            return None;
+        }
         Some(match command {
+            Command::Resync { tasks } => {
+                Input::Resynced(tasks.into_iter().map(|id| (id, self.tasks[&id].2.clone())).collect())
+            }
             Command::RunStartup => Input::StartupDone,
             Command::Refill { lane, heads_max } => {
                 let waits = self.tasks.values().filter(|(_, its, row)| *its == lane && self.waiting(row));
@@ -216,6 +240,7 @@ impl Driven {
                 assert!(self.in_pool(&pool) <= self.limit(&pool), "pool {pool} is over its limit");
                 assert!(self.running.len() <= self.limits.workers as usize, "there are not so many workers");
                 assert!(!self.limits.paused, "nothing is launched while paused");
+                assert!(!self.cut, "nothing is launched without the store");
                 return None;
             }
             Command::Disconnect { session } => {
@@ -243,6 +268,14 @@ impl Driven {
             }
             Command::Dismiss { request, .. } => {
                 self.requests.remove(&request);
+                return None;
+            }
+            Command::Cancel { session, .. } => {
+                self.cancelled.insert(session, self.now);
+                return None;
+            }
+            Command::Terminate { session, .. } => {
+                self.terminated.insert(session);
                 return None;
             }
             Command::SleepUntil(when) => {
@@ -298,6 +331,16 @@ impl Driven {
         }
     }
 
+    /// The store is lost, and back after some time, with all that was said to it forgotten.
+    fn lose_store(&mut self, span: Span) {
+        self.cut = true;
+        self.tell(Input::StoreLost);
+        self.wait(span);
+        self.cut = false;
+        self.tell(Input::StoreBack);
+        self.tell(Input::Asking);
+    }
+
     fn some_query(&self, which: usize, lost: bool) -> Option<(TaskId, Query)> {
         let all: Vec<_> = self.running.iter().filter(|(_, query)| query.lost == lost).collect();
         all.get(which % all.len().max(1)).map(|(task, query)| (**task, **query))
@@ -333,7 +376,10 @@ impl StateMachineTest for Sequences {
             tasks: BTreeMap::new(),
             running: BTreeMap::new(),
             requests: BTreeMap::new(),
+            cancelled: BTreeMap::new(),
+            terminated: BTreeSet::new(),
             ends: BTreeMap::new(),
+            cut: false,
             alarms: Vec::new(),
             last_id: 0,
         };
@@ -355,6 +401,8 @@ impl StateMachineTest for Sequences {
                 }
             }
             Act::Cancel { which } => driven.ask(which, Request::cancel("stop")),
+            Act::Finish { which } => driven.ask(which, Request::finish(FinishStatus::Finished)),
+            Act::PauseTask { which } => driven.ask(which, Request::finish(FinishStatus::Paused)),
             Act::Defer { which, seconds } => driven.ask(which, Request::defer(Span::seconds(seconds))),
             Act::Lose { which } => {
                 if let Some((task, Query { session, .. })) = driven.some_query(which, false) {
@@ -372,6 +420,7 @@ impl StateMachineTest for Sequences {
                 driven.limits = limits.clone();
                 driven.tell(Input::Configured(Box::new(settings(limits))));
             }
+            Act::Cut { seconds } => driven.lose_store(Span::seconds(seconds)),
             Act::Wait { seconds } => driven.wait(Span::seconds(seconds)),
         }
         driven
@@ -391,6 +440,21 @@ impl StateMachineTest for Sequences {
         }
         assert!(driven.ends.values().all(|ends| *ends == 1), "no task ends twice");
         assert_eq!(core.workers_busy() as usize, driven.running.len(), "workers");
+        for (turn, _, row) in driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Ready) {
+            let overdue = row.times_up.is_some_and(|at| at <= driven.now);
+            assert!(!overdue, "the deadline of task {} has not fired", turn.task);
+        }
+        // What runs on after its time is told to end, and made to.
+        for (id, query) in driven.running.iter().filter(|(_, query)| !query.lost) {
+            let Some(times_up) = driven.tasks[id].2.times_up else { continue };
+            let cancelled = driven.cancelled.get(&query.session);
+            assert!(times_up > driven.now || cancelled.is_some(), "task {id} is overdue");
+            let terminates = cancelled.map(|at| *at + Tuning::default().cancel_grace);
+            assert!(
+                terminates.is_none_or(|at| at > driven.now) || driven.terminated.contains(&query.session),
+                "task {id} does not end"
+            );
+        }
         // Nobody waits while his pool and a worker are free.
         if limits.paused || core.workers_busy() >= limits.workers {
             return;
@@ -399,10 +463,6 @@ impl StateMachineTest for Sequences {
             let free = driven.in_pool(&lane.pool) < driven.limit(&lane.pool);
             let may = driven.waiting(row) && row.times_up.is_none_or(|at| at > driven.now);
             assert!(!(free && may), "task {} waits for nothing", turn.task);
-        }
-        for (turn, _, row) in driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Ready) {
-            let overdue = row.times_up.is_some_and(|at| at <= driven.now);
-            assert!(!overdue, "the deadline of task {} has not fired", turn.task);
         }
     }
 }

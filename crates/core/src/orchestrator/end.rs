@@ -6,6 +6,7 @@ use super::target::SessionState;
 use super::{Bug, Command, Orchestrator};
 use crate::names::{Run, SessionId, TaskId};
 use crate::task::event::{Event, Outcome};
+use crate::task::phase::Phase;
 use crate::task::row::{Held as Known, Row, RowState};
 
 impl Orchestrator {
@@ -86,7 +87,8 @@ impl Orchestrator {
         let now = self.now;
         let Some(held) = self.held.get(&task) else { return };
         let Ok(next) = held.task.step(event, now) else { return };
-        let lane = held.lane.clone();
+        let (lane, turn) = (held.lane.clone(), held.turn);
+        let waits_again = matches!(next.phase, Phase::Ready { eligible_when: None, .. });
         match held.stage {
             Stage::Ahead { .. } => {
                 self.plan.remove(&lane, task);
@@ -113,6 +115,10 @@ impl Orchestrator {
             self.held.get(&task).is_some_and(|held| matches!(held.stage, Stage::Offered { .. } | Stage::Pulled));
         self.restage(task, Stage::Recording { next: Box::new(next), keeps_slot, retry: None });
         self.write_record(task);
+        if waits_again {
+            // Nobody behind it in its lane goes first.
+            self.plan.recall(&lane, turn);
+        }
     }
 
     pub(super) fn write_record(&mut self, task: TaskId) {

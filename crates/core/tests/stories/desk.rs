@@ -176,6 +176,7 @@ impl Desk {
         self.rows.get_mut(&task).expect("it exists").3 = row;
     }
 
+    #[allow(clippy::too_many_lines, reason = "one arm a command")]
     pub(crate) fn answer(&mut self, command: Command) -> Option<Input> {
         Some(match command {
             Command::RunStartup => Input::StartupDone,
