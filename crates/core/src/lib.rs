@@ -17,7 +17,7 @@
 //!
 //! With the feature `serde`, public values serialize and deserialize. A [`Document`] is written as
 //! what `configure` takes and read by `Document::from_json`, with all checks; a [`Configuration`] is
-//! written as the document that makes it, and is read through the same checks.
+//! written as the document that makes it, and is read through the same checks; its parts are written only.
 //!
 //! # Driving it
 //!

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use pgasync_core::{Configuration, Document, PoolName, Refused, Span, TargetName};
+use pgasync_core::{
+    Configuration, ControlEntry, Document, PoolEntry, PoolName, Refused, Span, TargetEntry, TargetName,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -236,6 +238,15 @@ fn configurations_and_documents_go_to_json_and_back() {
     let document = configuration.document();
     assert_eq!(Document::from_json(&json).unwrap(), document, "what is written is what configure takes");
     assert_eq!(serde_json::from_value::<Document>(json).unwrap(), document);
+    for entry in document.targets.unwrap() {
+        let json = serde_json::to_value(&entry).unwrap();
+        assert_eq!(serde_json::from_value::<TargetEntry>(json).unwrap(), entry);
+    }
+    let pool = document.concurrency_pools.unwrap().remove(0);
+    assert_eq!(serde_json::from_value::<PoolEntry>(serde_json::to_value(&pool).unwrap()).unwrap(), pool);
+    let control = document.control.unwrap();
+    assert_eq!(serde_json::from_value::<ControlEntry>(serde_json::to_value(&control).unwrap()).unwrap(), control);
+    assert!(serde_json::from_value::<ControlEntry>(json!({"workers": 0})).is_err());
     let partial = Document::from_json(&json!({"control": {"takeover_grace": "1.5 s"}})).unwrap();
     let json = serde_json::to_value(&partial).unwrap();
     assert_eq!(json, json!({"control": {"takeover_grace": "1500000 microseconds"}}));

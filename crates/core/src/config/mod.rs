@@ -60,6 +60,7 @@ pub struct Configuration {
 
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TargetConfiguration {
     /// The size of its pool; also `max_workers`.
     pub max_concurrency: u32,
@@ -82,6 +83,7 @@ pub const TARGET_CONCURRENCY_DEFAULT: u32 = 8;
 
 /// One pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PoolConfiguration {
     /// How many tasks at once.
     pub max_workers: u32,

@@ -114,6 +114,26 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
+/// Reads a part of a document as the whole is read, so that no check is passed by.
+macro_rules! as_part {
+    ($($name:ident by $document:expr, $part:expr;)+) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let document: fn(Value) -> Value = $document;
+                let part: fn(Document) -> Option<Self> = $part;
+                let read = Document::from_json(&document(Value::deserialize(deserializer)?)).map_err(D::Error::custom)?;
+                part(read).ok_or_else(|| D::Error::custom("this is required"))
+            }
+        }
+    )+};
+}
+
+as_part! {
+    ControlEntry by |it| serde_json::json!({"control": it}), |document| document.control;
+    TargetEntry by |it| serde_json::json!({"targets": [it]}), |document| document.targets?.pop();
+    PoolEntry by |it| serde_json::json!({"concurrency_pools": [it]}), |document| document.concurrency_pools?.pop();
+}
+
 /// As the entry that sets all of it.
 impl Serialize for Control {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,6 +2,7 @@
 //! leaves it alone when the model refuses, or when the event belongs to another run.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use pgasync_core::{Phase, Row};
 use pgasync_tests::Database;
@@ -123,12 +124,9 @@ fn pairs(cases: &[Case], seed: &mut Seed) -> Vec<Vec<Write>> {
 }
 
 /// Where what stands afterwards is not what the model says.
-async fn disagreements(database: &Database, writer: Writer, groups: &mut [Vec<Write>]) -> Vec<String> {
+async fn disagreements(database: &Database, writer: Writer, groups: &[&Vec<Write>]) -> Vec<String> {
     let mut told = Vec::new();
-    for some in groups.chunks_mut(GROUPS_PER_QUESTION) {
-        for (id, write) in some.iter_mut().flatten().enumerate() {
-            write.question["id"] = json!(id + 1);
-        }
+    for some in groups.chunks(GROUPS_PER_QUESTION) {
         let questions: Vec<Vec<&Value>> =
             some.iter().map(|group| group.iter().map(|w| &w.question).collect()).collect();
         let how = match writer {
@@ -140,7 +138,7 @@ async fn disagreements(database: &Database, writer: Writer, groups: &mut [Vec<Wr
         let sql = format!("select judged.write('{how}', $1, judged.at({}))", NOW.as_micros());
         let answer = ask(database, &sql, &json!(questions)).await;
         database.run("rollback").await;
-        for (at, group) in some.iter().enumerate() {
+        for (at, group) in some.iter().copied().enumerate() {
             let accepted = group.iter().all(|write| write.accepted);
             let mut agree = answer["said"][at] == json!(accepted);
             for write in group {
@@ -159,24 +157,29 @@ async fn disagreements(database: &Database, writer: Writer, groups: &mut [Vec<Wr
     told
 }
 
-fn groups(writer: Writer, seed: &mut Seed) -> Vec<Vec<Write>> {
-    let (cases, _) = cases();
-    let mut groups = told_apart(&cases, writer);
-    if matches!(writer, Writer::All) {
-        groups.extend(pairs(&cases, seed));
-    }
-    groups
+/// Made once in a run: a change after the other is held to them.
+fn groups(writer: Writer) -> &'static Vec<Vec<Write>> {
+    static GROUPS: [OnceLock<Vec<Vec<Write>>>; 3] = [const { OnceLock::new() }; 3];
+    GROUPS[writer as usize].get_or_init(|| {
+        let (cases, _) = cases();
+        let mut groups = told_apart(&cases, writer);
+        if matches!(writer, Writer::All) {
+            groups.extend(pairs(&cases, &mut Seed::of_this_run()));
+        }
+        for (id, write) in groups.iter_mut().flatten().enumerate() {
+            write.question["id"] = json!(id + 1);
+        }
+        groups
+    })
 }
 
 /// Whether anybody would notice that the two sides differ: a part of the cases tells mostly, all of them surely.
 pub(super) async fn is_noticed(database: &Database, writer: Writer) -> bool {
     const PARTS: usize = 40;
-    let mut parts: Vec<Vec<Vec<Write>>> = std::iter::repeat_with(Vec::new).take(PARTS).collect();
-    for (at, group) in groups(writer, &mut Seed::of_this_run()).into_iter().enumerate() {
-        parts[at % PARTS].push(group);
-    }
-    for part in &mut parts {
-        if !disagreements(database, writer, part).await.is_empty() {
+    let groups = groups(writer);
+    for part in 0..PARTS {
+        let some: Vec<&Vec<Write>> = groups.iter().skip(part).step_by(PARTS).collect();
+        if !disagreements(database, writer, &some).await.is_empty() {
             return true;
         }
     }
@@ -185,9 +188,9 @@ pub(super) async fn is_noticed(database: &Database, writer: Writer) -> bool {
 
 async fn writes_what_the_model_says(writer: Writer) {
     let database = bench().await;
-    let mut groups = groups(writer, &mut Seed::of_this_run());
+    let groups = groups(writer);
     let accepted = groups.iter().flatten().filter(|write| write.accepted).count();
-    let told = disagreements(&database, writer, &mut groups).await;
+    let told = disagreements(&database, writer, &groups.iter().collect::<Vec<_>>()).await;
     eprintln!("{} groups, {accepted} events accepted, {} disagreements", groups.len(), told.len());
     assert!(accepted > 3_000 && groups.len() > 3_000, "{accepted} accepted in {} groups", groups.len());
     assert!(
