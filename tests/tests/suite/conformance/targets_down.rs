@@ -293,10 +293,7 @@ async fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all<E: Engine>(
     bed.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
     assert_eq!(bed.number_there("select count(*) from ledger").await, 20);
     assert!(bed.target.repeated_marks().await.is_empty());
-    bed.run(&format!(
-        "select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'"
-    ))
-    .await;
+    bed.run(&format!("select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'")).await;
     let leave = format!("drop owned by {role}; drop role {role}");
     bed.target.session().batch_execute(&leave).await.expect("nothing is left of it");
 }
