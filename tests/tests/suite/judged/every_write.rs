@@ -82,6 +82,10 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
             }
             continue;
         }
+        // Each kind that has a statement of its own also without any other.
+        if matches!(case.said.event, "CLAIM" | "END_OK") && case.said.status.is_none() {
+            groups.push(vec![Write::new(case, None)]);
+        }
         accepted.push(write);
         if at % 7 == 0 {
             groups.push(vec![Write::new(case, Some(run - 1))]);
