@@ -481,6 +481,12 @@ begin
         v_said := v_said || (v_events.ids <@ v_applied);
     end case;
   end loop;
+  if in_how = 'row' then
+    select r.outcome into v_outcome from async.apply_row(in_now, -1, null, 'DEADLINE', null, null, null, null) r;
+    if v_outcome is distinct from 'gone' then
+      raise exception 'a row that is not there is said to be %', v_outcome;
+    end if;
+  end if;
   return jsonb_build_object('said', to_jsonb(v_said), 'rows', (
     select jsonb_object_agg(t.task_id, judged.contract(
       t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
