@@ -141,13 +141,13 @@ async fn unnoticed(function: &'static str, comparisons: &[Comparison]) -> Vec<St
     std::panic::set_hook(Box::new(|_| ()));
     let (mut tried, mut unnoticed) = (0, Vec::new());
     for mutant in mutants(&database, function).await {
-        if database.session().batch_execute(&mutant.definition).await.is_err() {
+        // To see that nobody notices takes longest.
+        let changes_nothing = EQUIVALENT.iter().any(|same| mutant.change.starts_with(same));
+        if changes_nothing || database.session().batch_execute(&mutant.definition).await.is_err() {
             continue;
         }
         tried += 1;
-        if !mutant.is_noticed(&database, comparisons).await
-            && !EQUIVALENT.iter().any(|same| mutant.change.starts_with(same))
-        {
+        if !mutant.is_noticed(&database, comparisons).await {
             unnoticed.push(mutant.change);
         }
     }
