@@ -128,6 +128,12 @@ enum Went {
     Lost(String),
 }
 
+impl Went {
+    const fn is_well(&self) -> bool {
+        matches!(self, Self::Ended(Outcome::Ok) | Self::Spent(Outcome::Ok))
+    }
+}
+
 impl Operator {
     async fn work(self, settings: Settings, checks: Checks, door: Arc<Semaphore>, mut orders: UnboundedReceiver<Work>) {
         let meeting = async {
@@ -198,7 +204,11 @@ impl Operator {
             _ = orders.recv() => return None,
         };
         for notice in self.notices.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            tracing::debug!(task = task.0, notice, "the query said");
+            if went.is_well() {
+                tracing::debug!(task = task.0, %notice, "the query said");
+            } else {
+                tracing::info!(task = task.0, %notice, "the query said before it failed");
+            }
         }
         Some(went)
     }
