@@ -91,6 +91,8 @@ async fn wait_for_launches_then_hold<E: Engine>(stage: &Stage<E>) -> Held {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     stage.database.run("update async.control set paused = true").await;
+    // From then on the new leader knows.
+    stage.database.run("select async.wait_for_latch()").await;
     stage
         .database
         .wait_for(
