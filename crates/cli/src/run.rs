@@ -1,5 +1,6 @@
 //! `pgasync run`: the orchestrator in a process of its own.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -53,7 +54,12 @@ fn speak(arguments: &RunArgs) -> anyhow::Result<()> {
     // The driver would show parameters, connection strings among them, whoever asks for it.
     let asked: Vec<&str> = arguments.log.split(',').filter(|part| !part.trim().starts_with(DRIVER)).collect();
     let filter = EnvFilter::try_new(asked.join(","))?.add_directive(format!("{DRIVER}=warn").parse()?);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Colours are for people: a journal would keep their codes.
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()))
+        .with_target(false);
     match arguments.log_format {
         LogFormat::Human => builder.init(),
         LogFormat::Json => builder.json().init(),
