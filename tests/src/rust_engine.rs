@@ -62,7 +62,6 @@ impl RustEngine {
             .args(["run", "--server", &self.server])
             .args(arguments)
             .args(Self::usual(arguments))
-            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

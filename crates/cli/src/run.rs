@@ -31,7 +31,10 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     Ok(match lead(settings, options, listen_for_signals()?).await {
         Ok(ending) => {
-            eprintln!("pgasync: {ending}");
+            match arguments.log_format {
+                LogFormat::Human => eprintln!("pgasync: {ending}"),
+                LogFormat::Json => tracing::info!("{ending}"),
+            }
             match ending {
                 Ending::Resigned(_) => ExitCode::SUCCESS,
                 Ending::AtOnce => ExitCode::from(AT_ONCE),
@@ -40,7 +43,10 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         }
         Err(RunError::Stopped) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pgasync: {error}");
+            match arguments.log_format {
+                LogFormat::Human => eprintln!("pgasync: {error}"),
+                LogFormat::Json => tracing::error!("{error}"),
+            }
             match error {
                 RunError::Candidacy(CandidacyError::Taken(_)) => ExitCode::from(ANOTHER_LEADS),
                 RunError::Candidacy(CandidacyError::Disabled) => ExitCode::from(DISABLED),

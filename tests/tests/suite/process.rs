@@ -54,6 +54,21 @@ async fn the_first_signal_lets_what_runs_end_and_leaves_the_rest_waiting() {
 }
 
 #[tokio::test]
+async fn each_line_is_a_document_where_json_is_wanted() {
+    let (database, _target, mut engine) = stage().await;
+    engine.start_with(&["--log-format", "json", "--log", "debug"]);
+    engine.wait_for_line("\"message\":\"leading\"").await;
+    push(&database, "select 1").await;
+    engine.wait_for_line("a query ended").await;
+    send(Signal::Terminate, engine.pid());
+    assert_eq!(engine.exit_code().await, 0);
+    for line in engine.lines() {
+        let document: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(document["level"].is_string() && document["fields"]["message"].is_string(), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn what_outlasts_the_drain_timeout_is_stopped_and_waits_again() {
     let (database, target, mut engine) = stage().await;
     engine.start_with(&["--drain-timeout", "0"]);
