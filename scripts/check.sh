@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Tests, and all that CI runs. Sourced by ./dev.
 
-matrix_majors="11 13 15 16 17 18"
+matrix_majors=${PGASYNC_MAJORS:-11 13 15 16 17 18}
 # Where the engine that is a process is tested as well; on the default one it always is.
 both_majors="11 18"
 # Losing power is not among what these tests try; killing servers is, and needs no fsync.

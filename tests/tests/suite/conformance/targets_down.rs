@@ -265,10 +265,10 @@ async fn a_target_whose_backends_are_ended_runs_nothing_twice<E: Engine>() {
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
     bed.assert_holds(
-        "select bool_and(finish_status = 'FINISHED' or processing_error like 'outcome unknown%' ) and max(run) = 1
-         from async.task",
+        "select bool_and(finish_status = 'FINISHED' or processing_error like 'outcome unknown%') from async.task",
     )
     .await;
+    // What was claimed and not launched may be on its second run; the ledger says what was launched.
     assert!(bed.target.repeated_marks().await.is_empty());
     let finished = bed.number("select count(*) from async.task where not failed").await;
     assert!(bed.number_there("select count(*) from ledger").await >= finished);
