@@ -213,3 +213,19 @@ impl Settings {
             .clamp(self.tuning.window_heads_min, self.tuning.window_heads_max)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_much_is_done_ahead_follows_from_how_long_tasks_take() {
+        let tuning = Tuning::default();
+        let just_longer = |span: Span| Span::micros(span.as_micros() + 1);
+        assert_eq!(tuning.marked_per_slot(tuning.marked_task_max), tuning.marked_per_slot_max);
+        assert_eq!(tuning.marked_per_slot(just_longer(tuning.marked_task_max)), 0);
+        assert_eq!(tuning.ahead_per_slot(tuning.ahead_task_max), 2, "half of 100 ms has two of 20");
+        assert_eq!(tuning.ahead_per_slot(just_longer(tuning.ahead_task_max)), 0);
+        assert_eq!(tuning.ahead_per_slot(Span::ZERO), tuning.ahead_per_slot_max);
+    }
+}
