@@ -53,6 +53,92 @@ impl Sub for Timestamp {
     }
 }
 
+/// A point in time on a clock that never steps: microseconds since some beginning of its own.
+///
+/// Timers and spans are kept by it, so that a step of the server's clock moves none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MonotonicTime(i64);
+
+impl MonotonicTime {
+    /// Later than every other time.
+    pub const NEVER: Self = Self(i64::MAX);
+
+    /// The time this many microseconds after the clock's beginning.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the clock's beginning.
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+}
+
+/// Adding saturates, and never leaves [`MonotonicTime::NEVER`].
+impl Add<Span> for MonotonicTime {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        if self == Self::NEVER {
+            return self;
+        }
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+/// The time from the right to the left one, saturating.
+impl Sub for MonotonicTime {
+    type Output = Span;
+
+    fn sub(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// One moment on both clocks: timers are kept by the monotonic one, rows by the server's, which may
+/// step.
+///
+/// ```
+/// use pgasync_core::{MonotonicTime, Now, Span, Timestamp};
+/// let now = Now { monotonic: MonotonicTime::from_micros(5), server: Timestamp::from_micros(1_000) };
+/// assert_eq!(now.monotonic_at(Timestamp::from_micros(1_002)), MonotonicTime::from_micros(7));
+/// assert_eq!(now.monotonic_at(Timestamp::NEVER), MonotonicTime::NEVER);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Now {
+    /// On the clock that never steps.
+    pub monotonic: MonotonicTime,
+    /// By the server's clock.
+    pub server: Timestamp,
+}
+
+impl Now {
+    /// The moment this many microseconds after the beginning of both clocks.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self { monotonic: MonotonicTime(micros), server: Timestamp(micros) }
+    }
+
+    /// When a time of the server's comes, should its clock not step.
+    #[must_use]
+    pub fn monotonic_at(&self, time: Timestamp) -> MonotonicTime {
+        if time == Timestamp::NEVER { MonotonicTime::NEVER } else { self.monotonic + (time - self.server) }
+    }
+}
+
+/// Both clocks move on.
+impl Add<Span> for Now {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        Self { monotonic: self.monotonic + span, server: self.server + span }
+    }
+}
+
 /// A length of time in microseconds; negative ones point into the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

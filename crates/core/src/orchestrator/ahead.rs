@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::held::{Held, Marked, Stage};
-use super::{Command, Orchestrator};
+use super::Orchestrator;
+use super::tracked::{Marked, Stage, Tracked};
 use crate::names::{PoolName, TaskId};
 use crate::plan::lane::Turn;
 use crate::time::Span;
@@ -35,7 +35,7 @@ impl Orchestrator {
         for pool in std::mem::take(&mut self.hasty) {
             let Some(average) = self.paces.get(&pool).and_then(|pace| pace.average) else { continue };
             // Only slots that queries run in come free by themselves.
-            let taken = self.books.of(&pool);
+            let taken = self.occupancy.of(&pool);
             let slots = (taken.slots - taken.resting).min(self.settings.workers);
             let claims_max = slots.saturating_mul(tuning.ahead_per_slot(average));
             self.return_surplus(&pool, claims_max);
@@ -57,35 +57,35 @@ impl Orchestrator {
             && pace.marks < marks_max
             && let Some(turn) = pace.unmarked.first().copied()
         {
-            let Some(held) = self.held.get_mut(&turn.task) else { return };
-            if self.text_bytes > 0 && self.text_bytes + held.text_bytes > self.settings.tuning.text_bytes_max {
+            let Some(tracked) = self.tracked.get_mut(&turn.task) else { return };
+            if self.text_bytes > 0 && self.text_bytes + tracked.text_bytes > self.settings.tuning.text_bytes_max {
                 return;
             }
             pace.unmarked.remove(&turn);
             pace.marks += 1;
-            held.marked = Marked::Asked;
-            let run = held.task.run;
+            tracked.marked = Marked::Asked;
+            let run = tracked.task.run;
             self.take_text(turn.task);
-            self.say(Command::Mark { task: turn.task, run, session: None });
+            self.emit_mark(turn.task, run, None);
         }
     }
 
     /// The claim ahead is written: the task waits for its turn.
     pub(super) fn go_ahead(&mut self, task: TaskId) {
-        self.restage(task, Stage::Ahead { since: self.now });
-        let Some(held) = self.held.get(&task) else { return };
-        let (pool, turn) = (held.lane.pool.clone(), held.turn);
+        self.restage(task, Stage::Ahead { since: self.now.monotonic });
+        let Some(tracked) = self.tracked.get(&task) else { return };
+        let (pool, turn) = (tracked.lane.pool.clone(), tracked.turn);
         self.paces.entry(pool.clone()).or_default().unmarked.insert(turn);
         self.hasty.insert(pool);
     }
 
     /// Whatever becomes of the task, it is not ahead of its turn any more.
     pub(super) fn leave_ahead(&mut self, task: TaskId) {
-        if let Some(held) = self.held.get(&task).filter(|held| matches!(held.stage, Stage::Ahead { .. }))
-            && let Some(pace) = self.paces.get_mut(&held.lane.pool)
+        if let Some(tracked) = self.tracked.get(&task).filter(|tracked| matches!(tracked.stage, Stage::Ahead { .. }))
+            && let Some(pace) = self.paces.get_mut(&tracked.lane.pool)
         {
-            match held.marked {
-                Marked::No => drop(pace.unmarked.remove(&held.turn)),
+            match tracked.marked {
+                Marked::No => drop(pace.unmarked.remove(&tracked.turn)),
                 Marked::Asked | Marked::Durably => pace.marks = pace.marks.saturating_sub(1),
             }
         }
@@ -93,14 +93,14 @@ impl Orchestrator {
 
     /// The store is lost, and the texts that came with marks ahead: the launches have to be marked anew.
     pub(super) fn forget_marks_ahead(&mut self) {
-        let marked = |held: &Held| held.marked != Marked::No || matches!(held.stage, Stage::Marking { .. });
-        for task in self.held.iter().filter(|(_, held)| marked(held)).map(|(task, _)| *task).collect::<Vec<_>>() {
+        let marked = |tracked: &Tracked| tracked.marked != Marked::No || matches!(tracked.stage, Stage::Marking { .. });
+        for task in self.tracked.iter().filter(|(_, tracked)| marked(tracked)).map(|(task, _)| *task).collect::<Vec<_>>() {
             self.leave_ahead(task);
             self.free_text(task);
-            let Some(held) = self.held.get_mut(&task) else { continue };
-            held.marked = Marked::No;
-            if let Stage::Ahead { .. } = held.stage {
-                let (pool, turn) = (held.lane.pool.clone(), held.turn);
+            let Some(tracked) = self.tracked.get_mut(&task) else { continue };
+            tracked.marked = Marked::No;
+            if let Stage::Ahead { .. } = tracked.stage {
+                let (pool, turn) = (tracked.lane.pool.clone(), tracked.turn);
                 self.paces.entry(pool.clone()).or_default().unmarked.insert(turn);
                 self.hasty.insert(pool);
             }
@@ -119,8 +119,8 @@ impl Orchestrator {
         if ahead <= most || self.slot_free(pool) {
             return;
         }
-        let waits = |held: &Held| matches!(held.stage, Stage::Ahead { .. }) && held.lane.pool == *pool;
-        let mut turns: Vec<Turn> = self.held.values().filter(|held| waits(held)).map(|held| held.turn).collect();
+        let waits = |tracked: &Tracked| matches!(tracked.stage, Stage::Ahead { .. }) && tracked.lane.pool == *pool;
+        let mut turns: Vec<Turn> = self.tracked.values().filter(|tracked| waits(tracked)).map(|tracked| tracked.turn).collect();
         turns.sort_unstable();
         for turn in turns.into_iter().rev().take(usize::try_from(ahead - most).unwrap_or(usize::MAX)) {
             self.give_back(turn.task);

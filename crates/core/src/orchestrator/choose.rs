@@ -1,8 +1,8 @@
 //! Choosing what runs, and claiming it.
 
-use super::held::{Held, Stage};
+use super::tracked::{Stage, Tracked, Write};
 use super::{Bug, Command, Orchestrator};
-use crate::names::{Run, TaskId};
+use crate::names::TaskId;
 use crate::plan::Choice;
 use crate::plan::lane::{Head, Kind, Lane};
 use crate::task::event::Event;
@@ -17,7 +17,7 @@ impl Orchestrator {
     pub(super) fn refilled(&mut self, lane: &Lane, mut heads: Vec<Head>, more: bool) {
         // What is in hand was read before it was, or cannot be written.
         let read = heads.len();
-        heads.retain(|head| !self.held.contains_key(&head.turn.task) && !self.is_left_alone(head.turn.task));
+        heads.retain(|head| !self.tracked.contains_key(&head.turn.task) && !self.is_left_alone(head.turn.task));
         self.plan.skip(lane, read - heads.len());
         self.plan.refill(lane, heads, more);
         self.refresh_pool(&lane.pool);
@@ -28,11 +28,11 @@ impl Orchestrator {
 
     pub(super) fn ask_for_heads(&mut self) {
         for (lane, heads_max) in self.plan.refills(self.settings.tuning.refill_lanes_max) {
-            self.say(Command::Refill { lane, heads_max });
+            self.emit(Command::Refill { lane, heads_max });
         }
     }
 
-    /// Takes all whose turn it is.
+    /// Takes every task whose turn it is.
     pub(super) fn choose(&mut self) {
         while self.launches() {
             let (lane, head, ahead) = match self.plan.next(self.worker_free()) {
@@ -58,8 +58,11 @@ impl Orchestrator {
     fn take_up(&mut self, lane: &Lane, task: TaskId) {
         self.plan.remove(lane, task);
         self.count_ahead(&lane.pool, false);
-        match self.held.get(&task).map(|held| &held.stage) {
-            Some(Stage::Claiming { .. }) => self.restage(task, Stage::Claiming { ahead: false }),
+        match self.tracked.get(&task).map(|tracked| &tracked.stage) {
+            Some(Stage::Writing(write)) => {
+                let write = Write { ahead: false, ..write.clone() };
+                self.restage(task, Stage::Writing(write));
+            }
             Some(Stage::Ahead { .. }) => self.enqueue(task),
             // The plan has no others.
             Some(_) | None => debug_assert!(false, "task {task} is ahead of nothing"),
@@ -68,56 +71,39 @@ impl Orchestrator {
 
     pub(super) fn claim(&mut self, lane: Lane, head: &Head, ahead: bool) {
         let default_timeout = self.settings.timeout(&lane.target);
-        let claim = Event::Claim { default_timeout };
-        let Ok(task) = head.task().step(&claim, self.now) else {
+        let Some(mut write) = self.write_of(&head.task(), Event::Claim { default_timeout }) else {
             // Overdue: the sweep ends it.
             self.plan.remove(&lane, head.turn.task);
-            return self.sweep_by(self.now);
+            return self.sweep_by(self.now.monotonic);
         };
         if ahead {
             self.count_ahead(&lane.pool, true);
         }
-        self.say(Command::Claim { task: head.turn.task, row: task.row() });
-        let mut held = Held::new(head.turn, lane, task, Stage::Claiming { ahead });
-        held.text_bytes = head.text_bytes;
-        self.hold(held);
+        write.ahead = ahead;
+        let planted = write.next.clone();
+        let mut tracked =
+            Tracked::new(head.turn, lane, head.task(), Stage::Writing(write), &self.settings.tuning, self.now);
+        tracked.text_bytes = head.text_bytes;
+        self.track(tracked);
+        self.send_write(head.turn.task);
         if self.bug.get() == Some(Bug::LaunchBeforeClaim) && !ahead {
+            if let Some(tracked) = self.tracked.get_mut(&head.turn.task) {
+                tracked.set_task(*planted, self.now);
+            }
             self.enqueue(head.turn.task);
         }
     }
 
-    pub(super) fn claimed(&mut self, task: TaskId, run: Run, claimed: bool) {
-        let Some(Stage::Claiming { ahead }) = self.stage(task, run) else { return };
-        let ahead = *ahead;
-        match (claimed, ahead) {
-            (true, true) => self.go_ahead(task),
-            (true, false) => self.enqueue(task),
-            (false, _) => {
-                if let Some(held) = self.let_go(task) {
-                    self.plan.remove(&held.lane, task);
-                    if ahead {
-                        self.count_ahead(&held.lane.pool, false);
-                    }
-                    self.leave_alone(task, held.lane);
-                }
-                return;
-            }
-        }
-        self.forget_refusal(task);
-    }
-
     /// Returns a claim that was not launched.
     pub(super) fn give_back(&mut self, task: TaskId) {
-        let Some(held) = self.held.get_mut(&task) else { return };
-        let Ok(next) = held.task.step(&Event::GiveBack, self.now) else { return };
-        let was_ahead = matches!(held.stage, Stage::Ahead { .. });
-        let run = held.task.run;
-        held.task = next;
-        let (row, lane, turn) = (held.task.row(), held.lane.clone(), held.turn);
+        let Some(tracked) = self.tracked.get(&task) else { return };
+        let default_timeout = self.settings.timeout(&tracked.lane.target);
+        let Some(write) = self.write_of(&tracked.task, Event::GiveBack { default_timeout }) else { return };
+        let was_ahead = matches!(tracked.stage, Stage::Ahead { .. });
+        let (lane, turn) = (tracked.lane.clone(), tracked.turn);
         self.drop_from_queue(&lane.target, task);
         self.free_text(task);
-        self.restage(task, Stage::Returning);
-        self.say(Command::GiveBack { task, run, row });
+        self.begin_write(task, write);
         if was_ahead {
             self.plan.remove(&lane, task);
             self.count_ahead(&lane.pool, false);
@@ -126,25 +112,13 @@ impl Orchestrator {
         self.plan.recall(&lane, turn);
     }
 
-    pub(super) fn given_back(&mut self, task: TaskId, run: Run) {
-        let returning = |held: &Held| matches!(held.stage, Stage::Returning) && held.task.run == run;
-        if self.held.get(&task).is_some_and(returning)
-            && let Some(held) = self.let_go(task)
-        {
-            self.look_at_lane(&held.lane);
-            if let Some(deadline) = held.task.phase.times_up() {
-                self.sweep_by(deadline);
-            }
-        }
-    }
-
     /// While paused or draining: what is claimed and not launched goes back.
     pub(super) fn hold_back(&mut self) {
         if self.launches() {
             return;
         }
-        let idle = |held: &Held| matches!(held.stage, Stage::Ahead { .. } | Stage::Queued);
-        let back: Vec<TaskId> = self.held.iter().filter(|(_, held)| idle(held)).map(|(task, _)| *task).collect();
+        let idle = |tracked: &Tracked| matches!(tracked.stage, Stage::Ahead { .. } | Stage::Queued);
+        let back: Vec<TaskId> = self.tracked.iter().filter(|(_, tracked)| idle(tracked)).map(|(task, _)| *task).collect();
         for task in back {
             self.give_back(task);
         }

@@ -3,8 +3,8 @@
 use crate::names::{Epoch, Run, SessionId, TargetName, TaskId};
 use crate::plan::lane::Lane;
 use crate::task::rejected::Rejected;
-use crate::task::row::Row;
-use crate::time::Timestamp;
+use crate::task::row_event::TaskEvent;
+use crate::time::{MonotonicTime, Span};
 
 use super::input::RequestId;
 
@@ -14,12 +14,12 @@ use super::input::RequestId;
 /// session that holds the lead; consecutive ones may share a transaction.
 ///
 /// ```
-/// use pgasync_core::{Command, Run, SessionId, TaskId, Timestamp};
+/// use pgasync_core::{Command, MonotonicTime, Run, SessionId, TaskId};
 /// // A mark is durable before the launch that it is about goes to the target.
 /// let (task, run, session) = (TaskId(1), Run(1), SessionId(7));
 /// assert!(Command::Mark { task, run, session: Some(session) }.is_for_store());
 /// assert!(!Command::Launch { task, run, session }.is_for_store());
-/// assert!(!Command::SleepUntil(Timestamp::NEVER).is_for_store());
+/// assert!(!Command::SleepUntil(MonotonicTime::NEVER).is_for_store());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -42,6 +42,29 @@ pub enum Command {
     },
     /// Run the STARTUP routines: [`Input::StartupDone`](crate::Input::StartupDone).
     RunStartup,
+    /// Run the LOOP routines: [`Input::RoutinesDone`](crate::Input::RoutinesDone).
+    RunRoutines,
+    /// Look for what is new: [`Input::Polled`](crate::Input::Polled).
+    Poll {
+        /// Whether pushes have to notify from now on; decided before the poll reads anything.
+        sleep: Sleep,
+        /// The tasks that are offered: those that no offer stands for any more are named in the
+        /// answer.
+        offered: Vec<TaskId>,
+    },
+    /// Say that the callers of `wait_for_latch` up to this number may go on. Nothing answers that.
+    ServeLatch {
+        /// The number.
+        number: i64,
+    },
+    /// One step of keeping history and log short: [`Input::Maintained`](crate::Input::Maintained).
+    Maintain,
+    /// Read these rows, which others may have changed: an
+    /// [`Input::Changed`](crate::Input::Changed) or [`Input::Taken`](crate::Input::Taken) for each.
+    Reread {
+        /// Which tasks.
+        tasks: Vec<TaskId>,
+    },
     /// Read the first heads of a lane: [`Input::Refilled`](crate::Input::Refilled).
     Refill {
         /// Which lane.
@@ -54,6 +77,8 @@ pub enum Command {
     Sweep {
         /// How many tasks at most.
         tasks_max: usize,
+        /// Tasks that could not be promoted lately, and are left alone.
+        skip: Vec<TaskId>,
     },
     /// Read the requests: [`Input::Requests`](crate::Input::Requests). What was committed before
     /// this command must be in the answer.
@@ -61,37 +86,9 @@ pub enum Command {
         /// Says which answer belongs to it.
         serial: u64,
     },
-    /// Write that the task is claimed, if it is READY and on the run before:
-    /// [`Input::Claimed`](crate::Input::Claimed).
-    Claim {
-        /// Which task.
-        task: TaskId,
-        /// What its row becomes.
-        row: Row,
-    },
-    /// Write that a claim is returned: [`Input::GivenBack`](crate::Input::GivenBack).
-    GiveBack {
-        /// Which task.
-        task: TaskId,
-        /// The run whose claim it is.
-        run: Run,
-        /// What its row becomes.
-        row: Row,
-    },
-    /// Hold the task out to clients that pull: [`Input::Offered`](crate::Input::Offered), and
-    /// later perhaps [`Input::Taken`](crate::Input::Taken).
-    Offer {
-        /// Which task.
-        task: TaskId,
-        /// What its row becomes.
-        row: Row,
-    },
-    /// Take an offer back: [`Input::Withdrawn`](crate::Input::Withdrawn) or
-    /// [`Input::Taken`](crate::Input::Taken).
-    Withdraw {
-        /// Which task.
-        task: TaskId,
-    },
+    /// Write what happens to a task: [`Input::Written`](crate::Input::Written). At most one write
+    /// about a task is under way at any time.
+    Write(TaskEvent),
     /// Connect to the target: [`Input::Connected`](crate::Input::Connected) or
     /// [`Input::ConnectFailed`](crate::Input::ConnectFailed).
     Connect {
@@ -105,8 +102,8 @@ pub enum Command {
         /// Which session.
         session: SessionId,
     },
-    /// Close a session, or drop it if it does not answer. Once it runs nothing for certain, take
-    /// it out of the registry: [`Input::SessionGone`](crate::Input::SessionGone).
+    /// Close a session, or drop it if it does not answer. Once it runs nothing for certain:
+    /// [`Input::SessionGone`](crate::Input::SessionGone).
     Disconnect {
         /// Which session.
         session: SessionId,
@@ -145,26 +142,17 @@ pub enum Command {
         /// What it runs.
         task: TaskId,
     },
-    /// Write what became of a task, if it is on this run and not over, and delete the requests that
-    /// led to it, all or nothing. Then read back what the row is:
-    /// [`Input::Recorded`](crate::Input::Recorded).
-    Record {
-        /// Which task.
-        task: TaskId,
-        /// The run that the write is about.
-        run: Run,
-        /// What its row becomes.
-        row: Row,
-        /// Requests that are settled by it.
-        settles: Vec<RequestId>,
+    /// Take sessions out of the registry, which are known to be gone:
+    /// [`Input::Unregistered`](crate::Input::Unregistered).
+    Unregister {
+        /// Which sessions.
+        sessions: Vec<Registered>,
     },
-    /// Write that a finished task's slot is free (`tracked` false). Nobody answers that; it is said
-    /// again when the store was lost meanwhile.
-    Release {
-        /// Which task.
-        task: TaskId,
-        /// The run it ended.
-        run: Run,
+    /// Begin the launch marks anew, with those of exactly these tasks:
+    /// [`Input::MarksRotated`](crate::Input::MarksRotated).
+    RotateMarks {
+        /// The tasks whose marks were sent and whose ends are not recorded, and their runs.
+        launched: Vec<(TaskId, Run)>,
     },
     /// Delete a request that changes nothing, and say why where the requester may read it.
     Dismiss {
@@ -175,17 +163,46 @@ pub enum Command {
         /// Why.
         why: Rejected,
     },
-    /// After the store was lost and is back: read the rows of these tasks:
-    /// [`Input::Resynced`](crate::Input::Resynced).
+    /// After the store was lost and is back: read the rows of these tasks, once nothing that was
+    /// sent before can commit any more: [`Input::Resynced`](crate::Input::Resynced).
     Resync {
         /// Which tasks.
         tasks: Vec<TaskId>,
     },
-    /// Say goodbye: the next leader need not wait. Sessions that are still registered are his to
-    /// fence.
+    /// The session that leads was lost: connect anew and prove the lead:
+    /// [`Input::StoreBack`](crate::Input::StoreBack), [`Input::Deposed`](crate::Input::Deposed) or
+    /// [`Input::ProofFailed`](crate::Input::ProofFailed).
+    ProveLead {
+        /// After this time.
+        after: Span,
+    },
+    /// Say goodbye: the next leader need not wait. It fences the sessions
+    /// that are still registered.
     Resign,
     /// Nothing to do before this time, unless something happens.
-    SleepUntil(Timestamp),
+    SleepUntil(MonotonicTime),
+}
+
+/// What a poll does to the wake-up of this leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Sleep {
+    /// Nothing.
+    Keep,
+    /// From now on pushes shall notify.
+    FallAsleep,
+    /// Pushes need not notify.
+    WakeUp,
+}
+
+/// A session in the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Registered {
+    /// One of this leader's.
+    Own(SessionId),
+    /// One of an older leader's, by its number in the registry.
+    Older(i64),
 }
 
 impl Command {
@@ -194,17 +211,19 @@ impl Command {
     pub const fn is_for_store(&self) -> bool {
         match self {
             Self::RunStartup
+            | Self::RunRoutines
+            | Self::Poll { .. }
+            | Self::ServeLatch { .. }
+            | Self::Maintain
+            | Self::Reread { .. }
             | Self::Refill { .. }
             | Self::Sweep { .. }
             | Self::ReadRequests { .. }
-            | Self::Claim { .. }
-            | Self::GiveBack { .. }
-            | Self::Offer { .. }
-            | Self::Withdraw { .. }
+            | Self::Write(_)
             | Self::Register { .. }
+            | Self::Unregister { .. }
+            | Self::RotateMarks { .. }
             | Self::Mark { .. }
-            | Self::Record { .. }
-            | Self::Release { .. }
             | Self::Dismiss { .. }
             | Self::Resync { .. }
             | Self::Resign => true,
@@ -215,6 +234,7 @@ impl Command {
             | Self::Launch { .. }
             | Self::Cancel { .. }
             | Self::Terminate { .. }
+            | Self::ProveLead { .. }
             | Self::SleepUntil(_) => false,
         }
     }

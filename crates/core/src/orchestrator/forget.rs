@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::Orchestrator;
-use super::books::Taken;
+use super::occupancy::Taken;
 use super::target::Target;
 use crate::names::TargetName;
 
 impl Orchestrator {
-    /// Forgets paces, unwanted offers and targets of which nothing runs and for which nobody waits.
+    /// Forgets paces and targets of which nothing runs and for which no task waits.
     pub(super) fn forget_idle(&mut self) {
-        let (plan, books) = (&self.plan, &self.books);
+        let (plan, books) = (&self.plan, &self.occupancy);
         self.paces.retain(|pool, pace| !pace.is_idle() || plan.has_pool(pool) || books.of(pool) != Taken::default());
-        self.unwanted.retain(|lane, _| plan.has_lane(lane));
         let connected: BTreeSet<&TargetName> = self.sessions.values().map(|session| &session.target).collect();
         let idle = |name: &TargetName, target: &Target| {
             target.is_idle() && !connected.contains(name) && !plan.has_lane_to(name)

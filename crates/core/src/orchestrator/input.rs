@@ -5,8 +5,9 @@ use crate::plan::lane::{Head, Lane, Turn};
 use crate::task::Task;
 use crate::task::event::{Outcome, Request};
 use crate::task::row::Row;
-use crate::time::Timestamp;
+use crate::time::{MonotonicTime, Timestamp};
 
+use super::command::{Command, Registered};
 use super::settings::Settings;
 
 /// A request's number in the store.
@@ -38,25 +39,29 @@ pub struct Asked {
     pub about: Sighting,
 }
 
-/// What a row was found to be after a write.
+/// What came of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Found {
-    /// This; a trigger may have made it something else than what was written.
+pub enum WriteAnswer {
+    /// The row is what the core predicted.
+    AsPredicted,
+    /// The event was refused, or a trigger made something else of the row, which is this now.
     Row(Row),
-    /// Somebody deleted it.
-    Deleted,
-    /// The write was not possible now (a lock, a raising trigger); nothing else was held up.
-    Unwritable,
+    /// There is no such row.
+    Gone,
+    /// A client holds the row; nothing was written.
+    Locked,
+    /// The write raised this error; nothing was written.
+    Failed(String),
 }
 
 /// What the orchestrator is told.
 ///
 /// ```
 /// use pgasync_core::*;
-/// let now = Timestamp::from_micros(0);
+/// let now = Now::from_micros(0);
 /// let mut orchestrator = Orchestrator::new(Settings::default(), 42);
-/// // Who was not elected leads nothing, whatever else he is told.
+/// // An orchestrator that was not elected leads nothing, whatever it is told.
 /// orchestrator.handle(Input::Tick, now);
 /// assert_eq!(orchestrator.poll_command(), None);
 /// ```
@@ -72,8 +77,6 @@ pub enum Input {
     Elected {
         /// The new epoch.
         epoch: Epoch,
-        /// The leader before said goodbye, or the takeover is forced: there is nothing to wait for.
-        at_once: bool,
         /// Targets with registered sessions of older epochs.
         fence: Vec<TargetName>,
         /// Every task that has `tracked` set or is RUNNING. RUNNING ones with a query are
@@ -85,24 +88,74 @@ pub enum Input {
     },
     /// Another leads.
     Deposed,
-    /// The session that holds the lead is lost; nobody knows what became of the last writes.
+    /// The session that holds the lead is lost; what became of the last writes is not known.
     StoreLost,
-    /// It is back, and the epoch still stands.
+    /// Another session leads in the same epoch, and the lost one is known to be gone: nothing that
+    /// was sent before can commit any more.
     StoreBack,
+    /// Answers [`Command::ProveLead`](crate::Command::ProveLead): the server cannot be reached.
+    ProofFailed,
+    /// The store refused a command as a whole; nothing came of it.
+    Refused {
+        /// Which command.
+        command: Box<Command>,
+        /// What the server said.
+        reason: String,
+    },
     /// Answers [`Command::Resync`](crate::Command::Resync): the rows that exist.
     Resynced(Vec<(TaskId, Row)>),
     /// The STARTUP routines have run.
     StartupDone,
+    /// Answers [`Command::RunRoutines`](crate::Command::RunRoutines).
+    RoutinesDone,
+    /// Answers [`Command::Poll`](crate::Command::Poll).
+    Polled {
+        /// The lanes that have waiting tasks.
+        lanes: Vec<Lane>,
+        /// There are requests.
+        requests: bool,
+        /// Up to which number callers wait for a cycle that begins now.
+        latch: i64,
+        /// Whether pushes notify now, after [`Sleep::FallAsleep`](crate::Sleep::FallAsleep).
+        asleep: Option<bool>,
+    },
+    /// A push or a request notified.
+    Notified,
+    /// Answers [`Command::Maintain`](crate::Command::Maintain).
+    Maintained {
+        /// There is more to do at once.
+        more: bool,
+    },
     /// No session of an older epoch is left at the target.
     Fenced {
         /// Where.
         target: TargetName,
+        /// The numbers in the registry of those that were there.
+        sessions: Vec<i64>,
     },
+    /// An attempt to end the sessions of older epochs at the target failed: its host cannot be
+    /// reached.
+    FenceFailed {
+        /// Where.
+        target: TargetName,
+    },
+    /// An attempt to end a lost session failed: its host cannot be reached.
+    SessionUnreachable {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Answers [`Command::Unregister`](crate::Command::Unregister), committed.
+    Unregistered {
+        /// The command's.
+        sessions: Vec<Registered>,
+    },
+    /// Answers [`Command::RotateMarks`](crate::Command::RotateMarks), committed.
+    MarksRotated,
     /// The orchestrator is to end: nothing new from now on, and what still runs at this time is
     /// stopped and waits again.
     Shutdown {
         /// Until when queries may end by themselves.
-        drain_until: Timestamp,
+        drain_until: MonotonicTime,
     },
     /// The store may have something new to run in these lanes: a push, a restart.
     Waiting(Vec<Lane>),
@@ -124,6 +177,8 @@ pub enum Input {
         /// When the next task is to be promoted or overdue, as far as the store knows; the past if
         /// there were more than were asked for.
         next: Option<Timestamp>,
+        /// Tasks that could not be promoted.
+        failed: Vec<TaskId>,
     },
     /// There may be new requests.
     Asking,
@@ -136,36 +191,19 @@ pub enum Input {
         /// This is the last part.
         last: bool,
     },
-    /// Answers [`Command::Claim`](crate::Command::Claim), committed.
-    Claimed {
+    /// Answers [`Command::Write`](crate::Command::Write), committed.
+    Written {
         /// Which task.
         task: TaskId,
-        /// The run of the claim.
+        /// The run that the event named.
         run: Run,
-        /// It was READY, and is claimed now.
-        claimed: bool,
+        /// What came of it.
+        answer: WriteAnswer,
     },
-    /// Answers [`Command::GiveBack`](crate::Command::GiveBack), committed.
-    GivenBack {
-        /// Which task.
-        task: TaskId,
-        /// The run of the claim.
-        run: Run,
-    },
-    /// Answers [`Command::Offer`](crate::Command::Offer), committed.
-    Offered {
-        /// Which task.
-        task: TaskId,
-        /// It was READY, and is offered now.
-        offered: bool,
-    },
-    /// A client waits for something to pull from this target.
-    Pulling {
-        /// Which target.
-        target: TargetName,
-    },
-    /// Somebody else than this leader's commands changed the row of a task that no query runs of: a
-    /// routine, a trigger, a hand.
+    /// User triggers ran with a write: they may have asked for something.
+    Triggered,
+    /// Something else than this leader's commands changed the row of a task that no query runs of: a
+    /// routine, a trigger, an operator.
     Changed {
         /// Which task.
         task: TaskId,
@@ -179,11 +217,6 @@ pub enum Input {
         /// What its row became.
         row: Row,
     },
-    /// Answers [`Command::Withdraw`](crate::Command::Withdraw), committed, if nobody was faster.
-    Withdrawn {
-        /// Which task.
-        task: TaskId,
-    },
     /// Answers [`Command::Mark`](crate::Command::Mark), committed.
     Marked {
         /// Which task.
@@ -192,15 +225,6 @@ pub enum Input {
         run: Run,
         /// The command's.
         session: Option<SessionId>,
-    },
-    /// Answers [`Command::Record`](crate::Command::Record), committed.
-    Recorded {
-        /// Which task.
-        task: TaskId,
-        /// The run that the write was about.
-        run: Run,
-        /// What the row is now.
-        found: Found,
     },
     /// Answers [`Command::Connect`](crate::Command::Connect).
     Connected {

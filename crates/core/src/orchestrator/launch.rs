@@ -1,26 +1,25 @@
 //! From a claim to a query that runs: a session, a mark, the text.
 
-use super::clock::Timer;
-use super::held::{Marked, Pressure, Stage};
 use super::target::{Session, SessionState, Target};
+use super::timers::Timer;
+use super::tracked::{Marked, Pressure, Stage};
 use super::{Bug, Command, Orchestrator};
 use crate::names::{Run, SessionId, TargetName, TaskId};
 use crate::task::event::Event;
-use crate::task::phase::Phase;
 
 impl Orchestrator {
     /// The task is claimed, and waits for a session.
     pub(super) fn enqueue(&mut self, task: TaskId) {
         self.restage(task, Stage::Queued);
-        let Some(held) = self.held.get(&task) else { return };
-        let target = held.lane.target.clone();
-        self.targets.entry(target.clone()).or_default().queue.insert(held.turn);
+        let Some(tracked) = self.tracked.get(&task) else { return };
+        let target = tracked.lane.target.clone();
+        self.targets.entry(target.clone()).or_default().queue.insert(tracked.turn);
         self.unassigned.insert(target);
     }
 
     pub(super) fn drop_from_queue(&mut self, target: &TargetName, task: TaskId) {
-        if let (Some(state), Some(held)) = (self.targets.get_mut(target), self.held.get(&task)) {
-            state.queue.remove(&held.turn);
+        if let (Some(state), Some(tracked)) = (self.targets.get_mut(target), self.tracked.get(&task)) {
+            state.queue.remove(&tracked.turn);
         }
     }
 
@@ -31,7 +30,7 @@ impl Orchestrator {
                 && let Some(turn) = state.queue.first().copied()
                 && let Some(session) = state.idle.last().copied()
             {
-                let bytes = self.held.get(&turn.task).map_or(0, |held| held.text_bytes - held.text_held);
+                let bytes = self.tracked.get(&turn.task).map_or(0, |tracked| tracked.text_bytes - tracked.text_in_memory);
                 if self.text_bytes > 0 && self.text_bytes + bytes > self.settings.tuning.text_bytes_max {
                     self.starved.insert(target.clone());
                     break;
@@ -47,9 +46,9 @@ impl Orchestrator {
     }
 
     fn mark(&mut self, task: TaskId, session: SessionId) {
-        let Some(held) = self.held.get_mut(&task) else { return };
-        held.launched = None;
-        let (run, marked) = (held.task.run, held.marked);
+        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        tracked.launched = None;
+        let (run, marked) = (tracked.task.run, tracked.marked);
         self.move_session(session, SessionState::Busy { task });
         self.restage(task, Stage::Marking { session });
         match marked {
@@ -59,7 +58,7 @@ impl Orchestrator {
             Marked::Asked => {}
             Marked::No => {
                 self.take_text(task);
-                self.say(Command::Mark { task, run, session: Some(session) });
+                self.emit_mark(task, run, Some(session));
                 if self.bug.get() == Some(Bug::LaunchBeforeMark) {
                     self.launch(task, session);
                 }
@@ -67,16 +66,25 @@ impl Orchestrator {
         }
     }
 
+    /// From now on the task counts as launched for a successor.
+    pub(super) fn emit_mark(&mut self, task: TaskId, run: Run, session: Option<SessionId>) {
+        if let Some(tracked) = self.tracked.get_mut(&task) {
+            tracked.mark_sent = true;
+        }
+        self.marks_sent += 1;
+        self.emit(Command::Mark { task, run, session });
+    }
+
     /// A launch is marked durably.
     pub(super) fn marked(&mut self, task: TaskId, run: Run, session: Option<SessionId>) {
-        let Some(held) = self.held.get_mut(&task).filter(|held| held.task.run == run) else { return };
-        match (&held.stage, session) {
+        let Some(tracked) = self.tracked.get_mut(&task).filter(|tracked| tracked.task.run == run) else { return };
+        match (&tracked.stage, session) {
             (Stage::Marking { session: its }, Some(session)) if *its == session => self.launch(task, session),
-            (Stage::Marking { session }, None) if held.marked == Marked::Asked => {
+            (Stage::Marking { session }, None) if tracked.marked == Marked::Asked => {
                 let session = *session;
                 self.launch(task, session);
             }
-            (_, None) if held.marked == Marked::Asked => held.marked = Marked::Durably,
+            (_, None) if tracked.marked == Marked::Asked => tracked.marked = Marked::Durably,
             (_, Some(_) | None) => {}
         }
     }
@@ -89,14 +97,13 @@ impl Orchestrator {
             return self.give_back(task);
         }
         let now = self.now;
-        let Some(held) = self.held.get_mut(&task) else { return };
-        let Ok(next) = held.task.step(&Event::Launch, now) else { return };
-        let run = held.task.run;
-        held.sets_deadline = matches!(held.task.phase, Phase::Claimed { sets_deadline: true, .. });
-        held.task = next;
-        held.launched = Some(now);
+        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        let Ok(next) = tracked.task.step(&Event::Launch, now.server) else { return };
+        let run = tracked.task.run;
+        tracked.set_task(next, now);
+        tracked.launched = Some(now.monotonic);
         self.restage(task, Stage::Launched { session, pressure: Pressure::None });
-        self.say(Command::Launch { task, run, session });
+        self.emit(Command::Launch { task, run, session });
     }
 
     pub(super) fn sent(&mut self, task: TaskId, run: Run) {
@@ -107,22 +114,22 @@ impl Orchestrator {
 
     /// The task's text comes with its mark.
     pub(super) fn take_text(&mut self, task: TaskId) {
-        let Some(held) = self.held.get_mut(&task) else { return };
-        self.text_bytes += held.text_bytes - held.text_held;
-        held.text_held = held.text_bytes;
+        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        self.text_bytes += tracked.text_bytes - tracked.text_in_memory;
+        tracked.text_in_memory = tracked.text_bytes;
     }
 
     /// The task's text is not in memory any more.
     pub(super) fn free_text(&mut self, task: TaskId) {
-        let Some(held) = self.held.get_mut(&task) else { return };
-        let bytes = std::mem::take(&mut held.text_held);
+        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        let bytes = std::mem::take(&mut tracked.text_in_memory);
         if bytes > 0 {
             self.text_bytes = self.text_bytes.saturating_sub(bytes);
             self.wake_starved();
         }
     }
 
-    /// Text or room for a session has come free: whoever lacked one may have it now.
+    /// Text or room for a session has come free: a target that lacked one may have it now.
     pub(super) fn wake_starved(&mut self) {
         self.unassigned.append(&mut self.starved);
     }
@@ -146,12 +153,12 @@ impl Orchestrator {
         let state = Session { target: target.clone(), state: SessionState::Connecting, watched: None };
         self.sessions.insert(session, state);
         self.targets.entry(target.clone()).or_default().connecting += 1;
-        self.say(Command::Connect { session, target: target.clone() });
+        self.emit(Command::Connect { session, target: target.clone() });
     }
 
     /// There may be as many connections as workers: closes one that is idle elsewhere if need be.
     pub(super) fn make_room(&mut self) -> bool {
-        // Who meets a target takes nobody's place: it may be a long time until it answers.
+        // A first contact with a target takes no other session's place: its answer may take long.
         let met = |target: &TargetName| self.targets.get(target).is_some_and(Target::is_met);
         let counts = |session: &&Session| session.state.is_open() && (session.state.is_ready() || met(&session.target));
         let open = self.sessions.values().filter(counts).count();
@@ -175,7 +182,7 @@ impl Orchestrator {
 
     /// The session has nothing to do, and is clean.
     pub(super) fn rest_session(&mut self, session: SessionId) {
-        let since = self.now;
+        let since = self.now.monotonic;
         self.move_session(session, SessionState::Idle { since });
         let Some(state) = self.sessions.get_mut(&session) else { return };
         let until = since + self.settings.tuning.session_idle_max;
@@ -196,7 +203,7 @@ impl Orchestrator {
         state.watched = None;
         let SessionState::Idle { since } = state.state else { return };
         let until = since + self.settings.tuning.session_idle_max;
-        if until <= self.now {
+        if until <= self.now.monotonic {
             self.close(session);
         } else {
             state.watched = Some(until);
@@ -219,7 +226,7 @@ impl Orchestrator {
         self.unwatch(session);
         self.move_session(session, SessionState::Closing);
         self.part_from(&target);
-        self.say(Command::Disconnect { session });
+        self.emit(Command::Disconnect { session });
         self.wake_starved();
     }
 }

@@ -2,12 +2,9 @@
 //!
 //! ```
 //! use pgasync_core::*;
-//! let now = Timestamp::from_micros(0);
+//! let now = Now::from_micros(0);
 //! let mut orchestrator = Orchestrator::new(Settings::default(), 42);
-//! orchestrator.handle(
-//!     Input::Elected { epoch: Epoch(1), at_once: true, fence: vec![], inherited: vec![], lanes: vec![] },
-//!     now,
-//! );
+//! orchestrator.handle(Input::Elected { epoch: Epoch(1), fence: vec![], inherited: vec![], lanes: vec![] }, now);
 //! assert_eq!(orchestrator.poll_command(), Some(Command::RunStartup));
 //! ```
 //!
@@ -16,71 +13,80 @@
 //! with [`Input::Tick`] when the time of [`Command::SleepUntil`] has come. Nothing here waits.
 
 mod ahead;
-mod books;
+mod backoff;
 pub(crate) mod bug;
 mod choose;
-mod clock;
 pub(crate) mod command;
 mod end;
 mod forget;
-mod held;
 pub(crate) mod input;
 mod launch;
-mod lead;
+mod leadership;
+mod occupancy;
 mod offer;
-mod refused;
 mod request;
+mod retry;
 pub(crate) mod settings;
+mod skipped;
 mod target;
+mod timers;
+mod tracked;
+mod unconfirmed;
+mod upkeep;
+mod wake;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::names::{Epoch, PoolName, Run, SessionId, TargetName, TaskId};
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
-use crate::time::Timestamp;
+use crate::time::{MonotonicTime, Now};
 use ahead::Pace;
-use books::{Books, Load};
+use backoff::Backoff;
 use bug::{Bug, Planted};
-use clock::Timer;
-use command::Command;
-use held::{Held, Stage};
+use command::{Command, Registered};
 use input::Input;
-use refused::Refusal;
+use occupancy::{Load, Occupancy};
+use skipped::Skipped;
 use request::Reading;
+use retry::Retries;
 use settings::Settings;
 use target::{Session, Target};
+use timers::Timer;
+use tracked::{Stage, Tracked};
+use upkeep::Latch;
+use wake::Wake;
 
 /// Decides for all tasks of one server, as long as it leads.
 ///
 /// ```
 /// use pgasync_core::*;
-/// let now = Timestamp::from_micros(0);
+/// let now = Now::from_micros(0);
 /// let mut orchestrator = Orchestrator::new(Settings::default(), 42);
-/// orchestrator.handle(
-///     Input::Elected { epoch: Epoch(1), at_once: true, fence: vec![], inherited: vec![], lanes: vec![] },
-///     now,
-/// );
+/// orchestrator.handle(Input::Elected { epoch: Epoch(1), fence: vec![], inherited: vec![], lanes: vec![] }, now);
 /// assert_eq!(orchestrator.poll_command(), Some(Command::RunStartup));
 /// ```
 ///
 /// The [crate's documentation](crate#driving-it) has a whole round, and what a driver must do.
 ///
-/// Invariant: `books` is what adding up the loads of `held` gives. `plan` never has a task that is
-/// held, but for those claimed ahead.
+/// Invariant: `occupancy` is what adding up the loads of `tracked` gives. `plan` never has a task
+/// that is tracked, but for those claimed ahead. At most one write about a task is under way.
 #[derive(Debug)]
 pub struct Orchestrator {
     settings: Settings,
-    now: Timestamp,
+    now: Now,
     lead: Lead,
     /// Nothing new is launched; what still runs then is stopped.
-    drain_until: Option<Timestamp>,
+    drain_until: Option<MonotonicTime>,
     plan: Plan,
-    books: Books,
-    held: BTreeMap<TaskId, Held>,
+    occupancy: Occupancy,
+    tracked: BTreeMap<TaskId, Tracked>,
     targets: BTreeMap<TargetName, Target>,
     sessions: BTreeMap<SessionId, Session>,
     last_session: u64,
+    /// Sessions that are gone and may stand in the registry yet.
+    unregistering: BTreeSet<Registered>,
     /// Targets with queued tasks that may find a session now.
     unassigned: BTreeSet<TargetName>,
     /// Targets whose tasks lack room for their texts, or for a session.
@@ -90,10 +96,8 @@ pub struct Orchestrator {
     text_bytes: u64,
     /// Offered tasks of each pool.
     offers: BTreeMap<PoolName, BTreeSet<TaskId>>,
-    /// Lanes whose offers nobody took, and how often.
-    unwanted: BTreeMap<Lane, u32>,
     /// Tasks that could not be claimed lately.
-    refused: BTreeMap<TaskId, Refusal>,
+    skipped: BTreeMap<TaskId, Skipped>,
     /// Pools whose offers may have to give way.
     contested: BTreeSet<PoolName>,
     paces: BTreeMap<PoolName, Pace>,
@@ -102,10 +106,26 @@ pub struct Orchestrator {
     reading: Reading,
     /// Tasks whose queries are over, and wait for a read of the requests.
     reading_ends: BTreeSet<TaskId>,
-    timers: BTreeSet<(Timestamp, Timer)>,
-    sweep_at: Option<Timestamp>,
+    timers: BTreeSet<(MonotonicTime, Timer)>,
+    sweep_at: Option<MonotonicTime>,
     sweeping: bool,
-    sleep_until: Option<Timestamp>,
+    wake: Wake,
+    /// Something was written or polled since the LOOP routines ran last.
+    stirred: bool,
+    routines_run: bool,
+    routines_at: MonotonicTime,
+    latch: Option<Latch>,
+    latch_served: i64,
+    maintain_at: MonotonicTime,
+    audit_at: MonotonicTime,
+    /// Marks sent since they were begun anew.
+    marks_sent: usize,
+    rotating: bool,
+    retries: Retries,
+    /// Of attempts to prove the lead.
+    proof: Backoff,
+    proved_at: Option<MonotonicTime>,
+    sleep_until: Option<MonotonicTime>,
     commands: VecDeque<Command>,
     random: u64,
     bug: Planted,
@@ -114,48 +134,41 @@ pub struct Orchestrator {
 /// Whether it leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lead {
-    /// Another does, or nobody.
+    /// Another does, or none.
     Not,
-    /// It has the lock, and leaves the leader before it some time to come back.
-    Grace { epoch: Epoch, until: Timestamp },
     /// It leads, and the STARTUP routines run.
     Starting { epoch: Epoch },
     /// It leads.
     Leads { epoch: Epoch },
-    /// It does not reach the store, and goes on from here when it does.
-    Blind { epoch: Epoch, from: From },
-}
-
-/// How far a lead had come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    Grace { until: Timestamp },
-    Starting,
-    Leads,
+    /// It does not reach the store, and goes on when it does; `started` says whether the STARTUP
+    /// routines had run.
+    Blind { epoch: Epoch, started: bool },
 }
 
 impl Orchestrator {
     /// One that does not lead yet; `seed` spreads the retries of orchestrators that fail together.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
+        let start = MonotonicTime::from_micros(i64::MIN);
+        let tuning = settings.tuning;
         Self {
             settings,
-            now: Timestamp::from_micros(i64::MIN),
+            now: Now { monotonic: start, server: crate::Timestamp::from_micros(i64::MIN) },
             lead: Lead::Not,
             drain_until: None,
             plan: Plan::new(),
-            books: Books::default(),
-            held: BTreeMap::new(),
+            occupancy: Occupancy::default(),
+            tracked: BTreeMap::new(),
             targets: BTreeMap::new(),
             sessions: BTreeMap::new(),
             last_session: 0,
+            unregistering: BTreeSet::new(),
             unassigned: BTreeSet::new(),
             starved: BTreeSet::new(),
             lost: BTreeMap::new(),
             text_bytes: 0,
             offers: BTreeMap::new(),
-            unwanted: BTreeMap::new(),
-            refused: BTreeMap::new(),
+            skipped: BTreeMap::new(),
             contested: BTreeSet::new(),
             paces: BTreeMap::new(),
             hasty: BTreeSet::new(),
@@ -164,6 +177,19 @@ impl Orchestrator {
             timers: BTreeSet::new(),
             sweep_at: None,
             sweeping: false,
+            wake: Wake::new(start),
+            stirred: false,
+            routines_run: false,
+            routines_at: start,
+            latch: None,
+            latch_served: 0,
+            maintain_at: MonotonicTime::NEVER,
+            audit_at: MonotonicTime::NEVER,
+            marks_sent: 0,
+            rotating: false,
+            retries: Retries::new(tuning.store_backoff_first, tuning.store_backoff_last),
+            proof: Backoff::new(tuning.proof_backoff_first, tuning.proof_backoff_last),
+            proved_at: None,
             sleep_until: None,
             commands: VecDeque::new(),
             random: seed,
@@ -171,9 +197,10 @@ impl Orchestrator {
         }
     }
 
-    /// Takes in what happened; `now` may stand still, and never runs back.
-    pub fn handle(&mut self, input: Input, now: Timestamp) {
-        self.now = self.now.max(now);
+    /// Takes in what happened. The monotonic time may stand still, and never runs back; the server's
+    /// may step either way.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        self.now = Now { monotonic: self.now.monotonic.max(now.monotonic), server: now.server };
         let rang = matches!(input, Input::Tick);
         self.take_in(input);
         self.fire_timers();
@@ -193,32 +220,32 @@ impl Orchestrator {
     /// How many slots of the pool are taken.
     #[must_use]
     pub fn slots_taken(&self, pool: &PoolName) -> u32 {
-        self.books.of(pool).slots
+        self.occupancy.of(pool).slots
     }
 
     /// Every pool of which a slot is taken, and how many are.
     pub fn occupancy(&self) -> impl Iterator<Item = (&PoolName, u32)> {
-        self.books.pools().map(|(pool, taken)| (pool, taken.slots))
+        self.occupancy.pools().map(|(pool, taken)| (pool, taken.slots))
     }
 
     /// Tasks in hand that no query runs of: pulled, yielded, or over with their sessions unknown.
     /// Their rows may be changed by others; see [`Input::Changed`].
     pub fn resting(&self) -> impl Iterator<Item = TaskId> {
-        let rests = |held: &Held| matches!(held.stage, Stage::Pulled | Stage::Yielded | Stage::Abandoned);
-        self.held.iter().filter(move |(_, held)| rests(held)).map(|(task, _)| *task)
+        let rests = |tracked: &Tracked| matches!(tracked.stage, Stage::Pulled | Stage::Yielded | Stage::Abandoned);
+        self.tracked.iter().filter(move |(_, tracked)| rests(tracked)).map(|(task, _)| *task)
     }
 
     /// Whether the text that comes with the mark of this launch is still wanted.
     #[must_use]
     pub fn awaits_text(&self, task: TaskId, run: Run) -> bool {
         let waits = |stage: &Stage| matches!(stage, Stage::Ahead { .. } | Stage::Queued | Stage::Marking { .. });
-        self.held.get(&task).is_some_and(|held| held.task.run == run && waits(&held.stage))
+        self.tracked.get(&task).is_some_and(|tracked| tracked.task.run == run && waits(&tracked.stage))
     }
 
     /// How many workers are busy.
     #[must_use]
     pub const fn workers_busy(&self) -> u32 {
-        self.books.workers()
+        self.occupancy.workers()
     }
 
     /// The epoch in which it leads.
@@ -226,17 +253,14 @@ impl Orchestrator {
     pub const fn epoch(&self) -> Option<Epoch> {
         match self.lead {
             Lead::Not => None,
-            Lead::Grace { epoch, .. }
-            | Lead::Starting { epoch }
-            | Lead::Leads { epoch }
-            | Lead::Blind { epoch, .. } => Some(epoch),
+            Lead::Starting { epoch } | Lead::Leads { epoch } | Lead::Blind { epoch, .. } => Some(epoch),
         }
     }
 
     /// Tasks and heads in memory: bounded by limits, whatever waits.
     #[must_use]
     pub fn tasks_in_memory(&self) -> usize {
-        self.held.len() + self.plan.heads()
+        self.tracked.len() + self.plan.heads()
     }
 
     /// Names of pools, targets and lanes in memory: bounded by what runs and waits, not by what once
@@ -245,15 +269,14 @@ impl Orchestrator {
     pub fn names_in_memory(&self) -> usize {
         self.paces.len()
             + self.targets.len()
-            + self.unwanted.len()
             + self.offers.len()
-            + self.refused.len()
+            + self.skipped.len()
             + self.contested.len()
             + self.hasty.len()
             + self.unassigned.len()
             + self.starved.len()
             + self.lost.len()
-            + self.books.pools().count()
+            + self.occupancy.pools().count()
             + self.plan.names()
     }
 
@@ -269,44 +292,51 @@ impl Orchestrator {
         self.timers.len()
     }
 
-    /// Adds up what the tasks in hand take, and says whether the books agree.
+    /// Adds up what the tasks in hand take, and says whether the counts agree.
     #[must_use]
     pub fn audit(&self) -> bool {
-        let mut recount = Books::default();
-        for held in self.held.values() {
-            recount.rebook(&held.lane.pool, Load::NOTHING, held.load(self.bug.get()));
+        let mut recount = Occupancy::default();
+        for tracked in self.tracked.values() {
+            recount.rebook(&tracked.lane.pool, Load::NOTHING, tracked.load(self.bug.get()));
         }
-        recount == self.books
+        recount == self.occupancy
     }
 
     fn take_in(&mut self, input: Input) {
         match input {
             Input::Tick => {}
             Input::Configured(settings) => self.configured(*settings),
-            Input::Elected { epoch, at_once, fence, inherited, lanes } => {
-                self.elected(epoch, at_once, fence, inherited, &lanes);
-            }
+            Input::Elected { epoch, fence, inherited, lanes } => self.elected(epoch, fence, inherited, &lanes),
             Input::Deposed => self.deposed(),
             Input::StoreLost => self.store_lost(),
             Input::StoreBack => self.store_back(),
+            Input::ProofFailed => self.prove_later(),
+            Input::Refused { command, .. } => self.refused(*command),
             Input::Resynced(rows) => self.resynced(rows),
             Input::StartupDone => self.startup_done(),
-            Input::Fenced { target } => self.fenced(&target),
+            Input::RoutinesDone => self.routines_done(),
+            Input::Polled { lanes, requests, latch, asleep } => {
+                self.store_works();
+                self.polled(&lanes, requests, latch, asleep);
+            }
+            Input::Notified => self.wake.notified(self.now.monotonic, &self.settings.tuning),
+            Input::Maintained { more } => self.maintained(more),
+            Input::Fenced { target, sessions } => self.fenced(&target, sessions),
+            Input::FenceFailed { target } => self.fence_failed(&target),
+            Input::SessionUnreachable { session } => self.session_unreachable(session),
+            Input::Unregistered { sessions } => self.unregistered(&sessions),
+            Input::MarksRotated => self.marks_rotated(),
             Input::Shutdown { drain_until } => self.shutdown(drain_until),
             Input::Waiting(lanes) => self.waiting(&lanes),
             Input::Refilled { lane, heads, more } => self.refilled(&lane, heads, more),
-            Input::Swept { overdue, promoted, next } => self.swept(overdue, &promoted, next),
+            Input::Swept { overdue, promoted, next, failed } => self.swept(overdue, &promoted, next, &failed),
             Input::Asking => self.reading.wanted = true,
+            Input::Triggered => self.triggered(),
             Input::Requests { serial, asked, last } => self.requests(serial, asked, last),
-            Input::Claimed { task, run, claimed } => self.claimed(task, run, claimed),
-            Input::GivenBack { task, run } => self.given_back(task, run),
-            Input::Offered { task, offered } => self.offered(task, offered),
-            Input::Pulling { target } => self.pulling(&target),
-            Input::Changed { task, row } => self.changed(task, row.as_ref()),
+            Input::Written { task, run, answer } => self.written(task, run, &answer),
+            Input::Changed { task, row } => self.row_changed(task, row.as_ref()),
             Input::Taken { task, row } => self.taken(task, &row),
-            Input::Withdrawn { task } => self.withdrawn(task),
             Input::Marked { task, run, session } => self.marked(task, run, session),
-            Input::Recorded { task, run, found } => self.recorded(task, run, found),
             Input::Connected { session } => self.connected(session),
             Input::ConnectFailed { session, error } => self.connect_failed(session, &error),
             Input::Registered { session } => self.registered(session),
@@ -327,10 +357,11 @@ impl Orchestrator {
             self.assign_sessions();
             self.ask_for_heads();
             self.sweep_if_due();
+            self.keep_up();
             self.resign_when_drained();
         }
         self.sleep(rang);
-        debug_assert!(self.held.len() > 64 || self.audit(), "the books differ from a recount");
+        debug_assert!(self.tracked.len() > 64 || self.audit(), "the occupancy differs from a recount");
     }
 
     fn launches(&self) -> bool {
@@ -338,56 +369,56 @@ impl Orchestrator {
     }
 
     fn worker_free(&self) -> bool {
-        self.books.workers() < self.settings.workers
+        self.occupancy.workers() < self.settings.workers
     }
 
     fn slot_free(&self, pool: &PoolName) -> bool {
         let limit = self.settings.limit(pool) + u32::from(self.bug.get() == Some(Bug::PoolTakesOneMore));
-        self.books.of(pool).slots < limit
+        self.occupancy.of(pool).slots < limit
     }
 
-    fn say(&mut self, command: Command) {
+    fn emit(&mut self, command: Command) {
         self.commands.push_back(command);
     }
 
-    fn hold(&mut self, held: Held) {
-        let (task, pool, load) = (held.turn.task, held.lane.pool.clone(), held.load(self.bug.get()));
-        debug_assert!(!self.held.contains_key(&task), "task {task} is in hand already");
-        let (target, claim) = (held.lane.target.clone(), held.wants_session());
-        self.held.insert(task, held);
+    fn track(&mut self, tracked: Tracked) {
+        let (task, pool, load) = (tracked.turn.task, tracked.lane.pool.clone(), tracked.load(self.bug.get()));
+        debug_assert!(!self.tracked.contains_key(&task), "task {task} is in hand already");
+        let (target, claim) = (tracked.lane.target.clone(), tracked.wants_session());
+        self.tracked.insert(task, tracked);
         self.count_claim(&target, false, claim);
         self.rebook(&pool, Load::NOTHING, load);
         self.schedule(task);
     }
 
-    fn let_go(&mut self, task: TaskId) -> Option<Held> {
+    fn let_go(&mut self, task: TaskId) -> Option<Tracked> {
         self.free_text(task);
         self.leave_ahead(task);
-        let held = self.held.remove(&task)?;
-        self.unschedule(task, held.timers);
-        if held.is_being_written() {
+        let tracked = self.tracked.remove(&task)?;
+        self.unschedule(task, tracked.timers);
+        if tracked.write().is_some() {
             self.reading.look_again();
         }
-        self.count_claim(&held.lane.target, held.wants_session(), false);
-        self.rebook(&held.lane.pool, held.load(self.bug.get()), Load::NOTHING);
-        self.forget_offer(&held.lane.pool, task);
-        Some(held)
+        self.count_claim(&tracked.lane.target, tracked.wants_session(), false);
+        self.rebook(&tracked.lane.pool, tracked.load(self.bug.get()), Load::NOTHING);
+        self.forget_offer(&tracked.lane.pool, task);
+        Some(tracked)
     }
 
     /// Moves a task in hand to another stage, keeping the books.
     fn restage(&mut self, task: TaskId, stage: Stage) {
         self.leave_ahead(task);
-        let Some(held) = self.held.get_mut(&task) else { return };
-        if held.is_being_written() {
+        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        if tracked.write().is_some() {
             self.reading.look_again();
         }
-        let (before, claim_before) = (held.load(self.bug.get()), held.wants_session());
-        held.stage = stage;
-        let (after, pool) = (held.load(self.bug.get()), held.lane.pool.clone());
-        let is_offer = matches!(held.stage, Stage::Offered { .. });
-        let claim = held.wants_session();
+        let (before, claim_before) = (tracked.load(self.bug.get()), tracked.wants_session());
+        tracked.stage = stage;
+        let (after, pool) = (tracked.load(self.bug.get()), tracked.lane.pool.clone());
+        let is_offer = matches!(tracked.stage, Stage::Offered { .. });
+        let claim = tracked.wants_session();
         if claim != claim_before {
-            let target = held.lane.target.clone();
+            let target = tracked.lane.target.clone();
             self.count_claim(&target, claim_before, claim);
         }
         self.rebook(&pool, before, after);
@@ -408,7 +439,7 @@ impl Orchestrator {
         if after.rests && !before.rests {
             self.hasty.insert(pool.clone());
         }
-        if self.books.rebook(pool, before, after) {
+        if self.occupancy.rebook(pool, before, after) {
             self.refresh_pool(pool);
         }
     }
@@ -426,7 +457,7 @@ impl Orchestrator {
     }
 
     fn stage(&self, task: TaskId, run: Run) -> Option<&Stage> {
-        self.held.get(&task).filter(|held| held.task.run == run).map(|held| &held.stage)
+        self.tracked.get(&task).filter(|tracked| tracked.task.run == run).map(|tracked| &tracked.stage)
     }
 
     /// Looks at a lane again: the store may have something new for it.

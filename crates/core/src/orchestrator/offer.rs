@@ -1,68 +1,40 @@
 //! Tasks that clients pull: offers, and when they give way.
 //!
-//! An offer holds a slot that nobody uses. It gives way at once to who comes first in the order,
-//! and after some patience to anybody else who wants the slot; then its lane stands back for a
+//! An offer holds a slot that nothing uses. It gives way at once to a task that comes first in the
+//! order, and after some patience to any other that wants the slot; then its lane stands back for a
 //! while, so that the slot does not come straight back.
 
-use super::clock::Timer;
-use super::held::{Held, Stage};
-use super::{Command, Orchestrator};
-use crate::names::{PoolName, TargetName, TaskId};
+use super::timers::Timer;
+use super::tracked::{Stage, Tracked};
+use super::Orchestrator;
+use crate::names::{PoolName, TaskId};
 use crate::plan::lane::{Head, Lane};
 use crate::task::Terms;
 use crate::task::event::Event;
-use crate::task::row::{Held as Known, Row};
+use crate::task::row::{LaunchState, Row};
 
 impl Orchestrator {
     pub(super) fn offer(&mut self, lane: Lane, head: &Head) {
-        let Ok(task) = head.task().step(&Event::Offer, self.now) else {
-            return self.sweep_by(self.now);
+        let default_timeout = self.settings.timeout(&lane.target);
+        let Some(write) = self.write_of(&head.task(), Event::Offer { default_timeout }) else {
+            return self.sweep_by(self.now.monotonic);
         };
-        self.say(Command::Offer { task: head.turn.task, row: task.row() });
-        self.hold(Held::new(head.turn, lane, task, Stage::Offering));
-    }
-
-    pub(super) fn offered(&mut self, task: TaskId, offered: bool) {
-        match self.held.get(&task).map(|held| &held.stage) {
-            Some(Stage::Offering) if offered => self.restage(task, Stage::Offered { since: self.now }),
-            Some(Stage::Offering) => {
-                if let Some(held) = self.let_go(task) {
-                    self.look_at_lane(&held.lane);
-                }
-            }
-            Some(_) | None => {}
-        }
-    }
-
-    /// Somebody waits for offers: the lanes that stood back for lack of demand come back.
-    pub(super) fn pulling(&mut self, target: &TargetName) {
-        let wanted = |lane: &&Lane| lane.target == *target;
-        for lane in self.unwanted.keys().filter(wanted).cloned().collect::<Vec<_>>() {
-            self.unwanted.remove(&lane);
-            self.plan.set_resting(&lane, false);
-            self.refresh_pool(&lane.pool);
-        }
+        let (task, stage) = (head.turn.task, Stage::Writing(write));
+        self.track(Tracked::new(head.turn, lane, head.task(), stage, &self.settings.tuning, self.now));
+        self.send_write(task);
     }
 
     pub(super) fn taken(&mut self, task: TaskId, row: &Row) {
-        let Some(held) = self.held.get_mut(&task) else { return };
-        self.unwanted.remove(&held.lane);
+        let now = self.now;
+        let Some(tracked) = self.tracked.get_mut(&task) else { return };
         // What is being written names the run before, so it will not be written, and shows the row.
-        if matches!(held.stage, Stage::Recording { .. }) {
+        if tracked.write().is_some() {
             return;
         }
-        let terms = Terms { client_pulled: true, ..held.task.terms };
-        if let Ok(next) = row.task(terms, Known::Claimed) {
-            held.task = next;
+        let terms = Terms { client_pulled: true, ..tracked.task.terms };
+        if let Ok(next) = row.task(terms, LaunchState::Claimed) {
+            tracked.set_task(next, now);
             self.restage(task, Stage::Pulled);
-        }
-    }
-
-    pub(super) fn withdrawn(&mut self, task: TaskId) {
-        if let Some(Stage::Withdrawing) = self.held.get(&task).map(|held| &held.stage)
-            && let Some(held) = self.let_go(task)
-        {
-            self.look_at_lane(&held.lane);
         }
     }
 
@@ -89,20 +61,17 @@ impl Orchestrator {
         }
     }
 
-    /// The lane stands back, the longer the more often nobody came.
+    /// The lane stands back for a while.
     fn rest(&mut self, lane: Lane) {
         self.plan.set_resting(&lane, true);
-        let times = self.unwanted.entry(lane.clone()).or_default();
-        let rest = self.settings.tuning.offer_rest.doubled(*times);
-        *times = times.saturating_add(1).min(self.settings.tuning.offer_rest_doublings_max);
-        self.at(self.now + rest, Timer::Rested(lane));
+        self.at(self.now.monotonic + self.settings.tuning.offer_rest, Timer::Rested(lane));
     }
 
     fn settle_offer(&mut self, pool: &PoolName, task: TaskId) {
-        let Some(held) = self.held.get(&task) else { return };
-        let Stage::Offered { since } = held.stage else { return };
-        let (turn, lane) = (held.turn, held.lane.clone());
-        let impatient = since + self.settings.tuning.offer_patience <= self.now;
+        let Some(tracked) = self.tracked.get(&task) else { return };
+        let Stage::Offered { since } = tracked.stage else { return };
+        let (turn, lane) = (tracked.turn, tracked.lane.clone());
+        let impatient = since + self.settings.tuning.offer_patience <= self.now.monotonic;
         let rival = self.plan.first_of(pool, &lane, self.worker_free());
         let sibling = self.plan.first_in(&lane);
         let outranked = rival.into_iter().chain(sibling).any(|other| other < turn);
@@ -110,8 +79,8 @@ impl Orchestrator {
         if !(outranked || outwaited || self.drain_until.is_some()) {
             return;
         }
-        self.say(Command::Withdraw { task });
-        self.restage(task, Stage::Withdrawing);
+        let Some(write) = self.write_of(&tracked.task, Event::Withdraw) else { return };
+        self.begin_write(task, write);
         if outwaited && !outranked {
             self.rest(lane);
         }

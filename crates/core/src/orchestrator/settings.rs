@@ -30,8 +30,12 @@ pub struct Settings {
     pub default_timeout: Option<Span>,
     /// How long tasks wait for a target that cannot be reached.
     pub target_patience: Span,
-    /// How long to wait for a leader that went without a goodbye.
-    pub takeover_grace: Span,
+    /// How long a leader without work sleeps between two polls.
+    pub idle_sleep: Span,
+    /// LOOP routines run at most so often.
+    pub busy_sleep: Span,
+    /// There are LOOP routines.
+    pub has_routines: bool,
     /// The targets.
     pub targets: BTreeMap<TargetName, TargetSettings>,
     /// The pools that were given a size.
@@ -74,12 +78,35 @@ pub struct Tuning {
     pub backoff_first: Span,
     /// See `backoff_first`.
     pub backoff_last: Span,
-    /// How long a row that could not be written is left alone at first; it doubles each time.
-    pub record_backoff: Span,
-    /// How long such a row is left alone at most, and one that could not be claimed.
-    pub record_backoff_max: Span,
-    /// How long a task that could not be claimed is left alone at first; it doubles each time.
-    pub claim_backoff: Span,
+    /// The first and the longest wait before the row of a task in hand, which could not be written,
+    /// is written again.
+    pub write_backoff_first: Span,
+    /// See `write_backoff_first`; a waiting task that could not be written is left alone no longer.
+    pub write_backoff_last: Span,
+    /// The first wait before a waiting task that could not be claimed is tried again.
+    pub claim_backoff_first: Span,
+    /// The first and the longest wait before what the store refused as a whole is sent again.
+    pub store_backoff_first: Span,
+    /// See `store_backoff_first`.
+    pub store_backoff_last: Span,
+    /// The first and the longest wait between two attempts to prove the lead.
+    pub proof_backoff_first: Span,
+    /// See `proof_backoff_first`; less than what a lost leader is granted to come back.
+    pub proof_backoff_last: Span,
+    /// A lead that is lost later than this after it was proved is proved anew at once.
+    pub losses_apart: Span,
+    /// Between two polls while awake.
+    pub poll_every: Span,
+    /// How long a leader stays awake after it was woken.
+    pub awake: Span,
+    /// Between two steps of maintenance; the server ends a leader's session that says nothing.
+    pub maintain_every: Span,
+    /// The wait before maintenance that failed is tried again.
+    pub maintain_retry: Span,
+    /// Rows of tasks in hand that no query runs of are read again so often.
+    pub audit_every: Span,
+    /// Launch marks are begun anew after so many.
+    pub marks_max: usize,
     /// How much longer than everything else a drain waits for rows that cannot be written.
     pub drain_record_grace: Span,
     /// Claims ahead for each slot of a pool whose tasks are short; 0 claims nothing ahead.
@@ -97,13 +124,9 @@ pub struct Tuning {
     pub offer_patience: Span,
     /// How long its lane then stands back.
     pub offer_rest: Span,
-    /// How often this doubles when nobody comes again. 0 where nobody can say that he waits ([`Input::Pulling`]).
-    ///
-    /// [`Input::Pulling`]: crate::Input::Pulling
-    pub offer_rest_doublings_max: u32,
     /// A session without work is closed after this time.
     pub session_idle_max: Span,
-    /// Texts held in memory at once, unless a single one is longer.
+    /// Texts tracked in memory at once, unless a single one is longer.
     pub text_bytes_max: u64,
     /// Tasks looked at in one sweep.
     pub sweep_tasks_max: usize,
@@ -128,9 +151,20 @@ impl Default for Tuning {
             lost_grace: Span::seconds(5),
             backoff_first: Span::millis(250),
             backoff_last: Span::seconds(15),
-            record_backoff: Span::millis(500),
-            record_backoff_max: Span::seconds(30),
-            claim_backoff: Span::millis(50),
+            write_backoff_first: Span::millis(50),
+            write_backoff_last: Span::seconds(30),
+            claim_backoff_first: Span::millis(50),
+            store_backoff_first: Span::millis(50),
+            store_backoff_last: Span::seconds(2),
+            proof_backoff_first: Span::millis(50),
+            proof_backoff_last: Span::seconds(2),
+            losses_apart: Span::seconds(10),
+            poll_every: Span::millis(8),
+            awake: Span::millis(40),
+            maintain_every: Span::seconds(1),
+            maintain_retry: Span::seconds(60),
+            audit_every: Span::seconds(60),
+            marks_max: 50_000,
             drain_record_grace: Span::seconds(5),
             ahead_per_slot_max: 8,
             ahead_task_max: Span::millis(20),
@@ -139,7 +173,6 @@ impl Default for Tuning {
             marked_task_max: Span::millis(3),
             offer_patience: Span::millis(500),
             offer_rest: Span::seconds(2),
-            offer_rest_doublings_max: 5,
             session_idle_max: Span::seconds(30),
             text_bytes_max: 64 << 20,
             sweep_tasks_max: 1_000,
@@ -161,7 +194,9 @@ impl Default for Settings {
             default_pool_workers: 4,
             default_timeout: Some(Span::seconds(3_600)),
             target_patience: Span::seconds(60),
-            takeover_grace: Span::seconds(10),
+            idle_sleep: Span::seconds(1),
+            busy_sleep: Span::millis(10),
+            has_routines: false,
             targets: BTreeMap::new(),
             pools: BTreeMap::new(),
             tuning: Tuning::default(),

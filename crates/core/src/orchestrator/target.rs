@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::clock::Timer;
-use super::held::{Marked, Stage, Stray};
-use super::{Bug, Command, Orchestrator};
+use super::{Bug, Command, Lead, Orchestrator};
+use super::backoff::Backoff;
+use super::command::Registered;
+use super::timers::Timer;
+use super::tracked::{Marked, Stage, Stray};
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::lane::Turn;
 use crate::task::event::{Event, Outcome, Request};
 use crate::task::phase::Phase;
 use crate::task::status::FinishStatus;
-use crate::time::{Span, Timestamp};
+use crate::time::MonotonicTime;
 
 use super::input::Sighting;
 
@@ -19,8 +21,8 @@ use super::input::Sighting;
 pub(super) struct Session {
     pub(super) target: TargetName,
     pub(super) state: SessionState,
-    /// When somebody looks whether it is still wanted.
-    pub(super) watched: Option<Timestamp>,
+    /// When it is looked at whether it is still wanted.
+    pub(super) watched: Option<MonotonicTime>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub(super) enum SessionState {
     /// Connected, and not yet written down; nothing may run there.
     Registering,
     /// Written down, clean, without work.
-    Idle { since: Timestamp },
+    Idle { since: MonotonicTime },
     /// A launch there is being marked, or runs.
     Busy { task: TaskId },
     /// Its connection is gone, and it may live on at the target.
@@ -83,9 +85,9 @@ pub(super) struct Target {
 #[derive(Debug)]
 struct Outage {
     /// Since when it has neither taken a session nor had one.
-    since: Timestamp,
-    failures: u32,
-    retry_at: Timestamp,
+    since: MonotonicTime,
+    backoff: Backoff,
+    retry_at: MonotonicTime,
     error: String,
 }
 
@@ -129,7 +131,7 @@ impl Orchestrator {
             && state.state == SessionState::Connecting
         {
             state.state = SessionState::Registering;
-            self.say(Command::Register { session });
+            self.emit(Command::Register { session });
         }
     }
 
@@ -154,14 +156,14 @@ impl Orchestrator {
         }
         let target = state.target.clone();
         self.sessions.remove(&session);
-        let jitter = self.random() % 256;
+        let (now, random) = (self.now.monotonic, self.random());
         let tuning = self.settings.tuning;
         let known = self.targets.entry(target.clone()).or_default();
         known.connecting -= 1;
-        let (since, failures) = known.outage.as_ref().map_or((self.now, 0), |old| (old.since, old.failures));
-        let wait = backoff(failures, tuning.backoff_first, tuning.backoff_last, jitter);
-        let retry_at = self.now + wait;
-        known.outage = Some(Outage { since, failures: failures.saturating_add(1), retry_at, error: error.to_owned() });
+        let first = (now, Backoff::new(tuning.backoff_first, tuning.backoff_last));
+        let (since, mut backoff) = known.outage.as_ref().map_or(first, |old| (old.since, old.backoff));
+        let retry_at = now + backoff.next(random);
+        known.outage = Some(Outage { since, backoff, retry_at, error: error.to_owned() });
         self.at(retry_at, Timer::Target(target.clone()));
         self.refresh_target(&target);
         self.return_hopeless(&target);
@@ -175,10 +177,10 @@ impl Orchestrator {
     }
 
     /// One connection shows whether a target that failed is back, or whether one that was never met
-    /// is there at all, if somebody waits for it.
+    /// is there at all, if a task waits for it.
     pub(super) fn probe(&mut self, target: &TargetName) {
         let Some(state) = self.targets.get(target) else { return };
-        let due = state.outage.as_ref().map_or(!state.met, |outage| outage.retry_at <= self.now);
+        let due = state.outage.as_ref().map_or(!state.met, |outage| outage.retry_at <= self.now.monotonic);
         if due
             && state.connecting == 0
             && !state.fencing
@@ -194,16 +196,16 @@ impl Orchestrator {
         self.fail_impatient(target);
     }
 
-    /// Somebody could run there at once, if there were one session more.
+    /// A task could run there at once, if there were one session more.
     fn lacks_session(&self, target: &TargetName) -> bool {
         self.worker_free()
             && self.targets.get(target).is_some_and(|state| state.idle.is_empty())
             && self.plan.heads_of(target).any(|(lane, _)| self.slot_free(&lane.pool))
     }
 
-    /// Nobody needs another session of this target now; a slot may come free that nobody tells it of.
+    /// No task needs another session of this target now; a slot may come free without a word to it.
     fn retry_later(&mut self, target: &TargetName) {
-        let retry_at = self.now + self.settings.tuning.backoff_last;
+        let retry_at = self.now.monotonic + self.settings.tuning.backoff_last;
         if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut()) {
             outage.retry_at = retry_at;
             self.at(retry_at, Timer::Target(target.clone()));
@@ -212,7 +214,7 @@ impl Orchestrator {
 
     /// A session there has ended, which may have been the one too many.
     fn retry_soon(&mut self, target: &TargetName) {
-        let soon = self.now + self.settings.tuning.backoff_first;
+        let soon = self.now.monotonic + self.settings.tuning.backoff_first;
         if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut())
             && soon < outage.retry_at
         {
@@ -226,16 +228,16 @@ impl Orchestrator {
         let patience = self.settings.target_patience;
         let down = self.targets.get(target).filter(|state| state.ready == 0);
         let Some(outage) = down.and_then(|state| state.outage.as_ref()) else { return };
-        if outage.since + patience > self.now || !self.launches() {
+        if outage.since + patience > self.now.monotonic || !self.launches() {
             return;
         }
         let error = Some(outage.error.clone());
         let request = Event::Request(Request { status: FinishStatus::Failed, error, duration: None });
-        let waited = |turn: &Turn| turn.entered + patience <= self.now;
+        let waited = |turn: &Turn| turn.entered + patience <= self.now.server;
         let impatient: Vec<Sighting> = self
             .plan
             .heads_of(target)
-            .filter(|(_, head)| waited(&head.turn) && !self.held.contains_key(&head.turn.task))
+            .filter(|(_, head)| waited(&head.turn) && !self.tracked.contains_key(&head.turn.task))
             .map(|(lane, head)| Sighting { turn: head.turn, lane: lane.clone(), task: head.task() })
             .collect();
         for sighting in impatient {
@@ -276,7 +278,7 @@ impl Orchestrator {
         let (before, after) = (known.state.is_ready(), state.is_ready());
         known.state = state;
         let target = known.target.clone();
-        let now = self.now;
+        let now = self.now.monotonic;
         let its = self.targets.entry(target.clone()).or_default();
         if after && !before {
             its.ready += 1;
@@ -293,7 +295,7 @@ impl Orchestrator {
         }
     }
 
-    /// Somebody waits for the target: it is known from now on, and may have to be met first.
+    /// A task waits for the target: it is known from now on, and may have to be met first.
     pub(super) fn want_target(&mut self, target: &TargetName) {
         self.targets.entry(target.clone()).or_default();
         self.refresh_target(target);
@@ -320,14 +322,14 @@ impl Orchestrator {
         match state.state {
             SessionState::Connecting | SessionState::Registering => {
                 self.connect_failed(session, "the connection was lost before the session was ready");
-                self.say(Command::Disconnect { session });
+                self.emit(Command::Disconnect { session });
             }
             SessionState::Idle { .. } => self.close(session),
             SessionState::Busy { task } => {
                 self.move_session(session, SessionState::Suspect);
                 self.lose(task, session);
                 self.part_from(&target);
-                self.say(Command::FenceSession { target, session });
+                self.emit(Command::FenceSession { target, session });
                 self.wake_starved();
             }
             SessionState::Suspect | SessionState::Closing => {}
@@ -336,11 +338,11 @@ impl Orchestrator {
 
     /// The task's session is out of reach.
     fn lose(&mut self, task: TaskId, session: SessionId) {
-        let Some(held) = self.held.get(&task) else { return };
-        match &held.stage {
+        let Some(tracked) = self.tracked.get(&task) else { return };
+        match &tracked.stage {
             // Nothing was sent; another session needs another mark, unless it was marked for any.
             Stage::Marking { session: its } if *its == session => {
-                if held.marked == Marked::No {
+                if tracked.marked == Marked::No {
                     self.free_text(task);
                 }
                 self.enqueue(task);
@@ -348,21 +350,17 @@ impl Orchestrator {
             Stage::Launched { session: its, .. } if *its == session => {
                 self.free_text(task);
                 self.lost.insert(session, task);
-                self.restage(task, Stage::Lost { since: self.now });
+                self.restage(task, Stage::Lost { since: self.now.monotonic });
                 self.set_stray(task, Stray::MayRun);
             }
-            Stage::Claiming { .. }
+            Stage::Writing(_)
             | Stage::Ahead { .. }
             | Stage::Queued
             | Stage::Marking { .. }
             | Stage::Launched { .. }
             | Stage::Lost { .. }
             | Stage::Ended { .. }
-            | Stage::Recording { .. }
-            | Stage::Returning
-            | Stage::Offering
             | Stage::Offered { .. }
-            | Stage::Withdrawing
             | Stage::Pulled
             | Stage::Yielded
             | Stage::Abandoned => {}
@@ -384,53 +382,84 @@ impl Orchestrator {
                 self.unwatch(session);
                 self.sessions.remove(&session);
                 self.retry_soon(&target);
+                self.unregister([Registered::Own(session)]);
+                // A session is lost with one task at most.
+                if let Some(task) = self.lost.remove(&session) {
+                    self.query_gone(task, &connection_lost(&target));
+                }
             }
         }
-        // A session is lost with one task at most.
-        if let Some(task) = self.lost.remove(&session) {
-            self.query_gone(task, "outcome unknown: the connection was lost while the query ran");
+    }
+
+    /// The host of a lost session cannot be reached.
+    pub(super) fn session_unreachable(&mut self, session: SessionId) {
+        if let Some(task) = self.lost.get(&session) {
+            self.cannot_reach(*task);
+        }
+    }
+
+    /// A query that may run at a host that cannot be reached takes no worker any more.
+    pub(super) fn cannot_reach(&mut self, task: TaskId) {
+        if self.tracked.get(&task).is_some_and(|tracked| tracked.stray == Stray::MayRun) {
+            self.set_stray(task, Stray::Unreachable);
+            self.wake_starved();
+        }
+    }
+
+    /// Takes sessions that are gone out of the registry.
+    pub(super) fn unregister(&mut self, sessions: impl IntoIterator<Item = Registered>) {
+        let sessions: Vec<Registered> = sessions.into_iter().collect();
+        self.unregistering.extend(sessions.iter().copied());
+        if !sessions.is_empty() && !matches!(self.lead, Lead::Blind { .. } | Lead::Not) {
+            self.emit(Command::Unregister { sessions });
+        }
+    }
+
+    pub(super) fn unregistered(&mut self, sessions: &[Registered]) {
+        for session in sessions {
+            self.unregistering.remove(session);
+        }
+    }
+
+    /// The store was lost: what it was told of sessions that are gone may be lost too.
+    pub(super) fn unregister_again(&mut self) {
+        if !self.unregistering.is_empty() {
+            let sessions = self.unregistering.iter().copied().collect();
+            self.emit(Command::Unregister { sessions });
         }
     }
 
     /// Whatever ran the task's query is gone for certain.
     pub(super) fn query_gone(&mut self, task: TaskId, known: &str) {
         self.set_stray(task, Stray::Gone);
-        let Some(held) = self.held.get_mut(&task) else { return };
-        match &held.stage {
+        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        match &tracked.stage {
             Stage::Lost { .. } if self.bug.get() == Some(Bug::UnknownRunsAgain) => {
-                let phase = held.task.step(&Event::QueryEnded { run: held.task.run, outcome: Outcome::Ok }, self.now);
-                if phase.is_ok() {
-                    held.task.phase = Phase::Claimed {
-                        consumed: self.now,
-                        times_up: held.task.phase.times_up(),
-                        sets_deadline: false,
-                    };
-                    self.give_back(task);
-                }
+                let mut claimed = tracked.task.clone();
+                claimed.phase =
+                    Phase::Claimed { consumed: self.now.server, times_up: tracked.task.phase.times_up() };
+                tracked.set_task(claimed, self.now);
+                self.give_back(task);
             }
             Stage::Lost { .. } => self.ended(task, Outcome::Unknown(known.to_owned())),
-            Stage::Abandoned if matches!(held.task.phase, Phase::Yielded { tracked: true, .. }) => {
+            Stage::Abandoned if matches!(tracked.task.phase, Phase::Yielded { tracked: true, .. }) => {
                 self.restage(task, Stage::Yielded);
             }
             Stage::Abandoned => {
-                if let Some(held) = self.let_go(task) {
-                    self.release(task, held.task.run);
-                    // It may have been restarted meanwhile, or given another deadline.
-                    self.look_at_lane(&held.lane);
-                    self.sweep_by(self.now);
-                }
+                let lane = tracked.lane.clone();
+                self.release(task);
+                // It may have been restarted meanwhile, or given another deadline.
+                self.look_at_lane(&lane);
+                self.sweep_by(self.now.monotonic);
             }
-            Stage::Claiming { .. }
+            // What is being written counts, once it is.
+            Stage::Writing(_)
             | Stage::Ahead { .. }
             | Stage::Queued
             | Stage::Marking { .. }
             | Stage::Launched { .. }
             | Stage::Ended { .. }
-            | Stage::Recording { .. }
-            | Stage::Returning
-            | Stage::Offering
             | Stage::Offered { .. }
-            | Stage::Withdrawing
             | Stage::Pulled
             | Stage::Yielded => {}
         }
@@ -438,32 +467,15 @@ impl Orchestrator {
 
     /// Says whether a query of the task may run out of reach, keeping the books.
     pub(super) fn set_stray(&mut self, task: TaskId, stray: Stray) {
-        let Some(held) = self.held.get_mut(&task) else { return };
-        let before = held.load(self.bug.get());
-        held.stray = stray;
-        let (after, pool) = (held.load(self.bug.get()), held.lane.pool.clone());
+        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        let before = tracked.load(self.bug.get());
+        tracked.stray = stray;
+        let (after, pool) = (tracked.load(self.bug.get()), tracked.lane.pool.clone());
         self.rebook(&pool, before, after);
     }
 }
 
-/// Doubling from the first wait to the last, less up to a quarter, so that not all come back at
-/// once; `jitter` is below 256.
-fn backoff(failures: u32, first: Span, last: Span, jitter: u64) -> Span {
-    let doubled = first.doubled(failures).min(last);
-    let less = doubled.as_micros() / 1_024 * i64::try_from(jitter.min(255)).unwrap_or(255);
-    Span::micros(doubled.as_micros() - less)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_doubles_up_to_its_bound_and_is_spread() {
-        let wait = |failures, jitter| backoff(failures, Span::seconds(1), Span::seconds(10), jitter);
-        assert_eq!(wait(0, 0), Span::seconds(1));
-        assert_eq!(wait(2, 0), Span::seconds(4));
-        assert_eq!(wait(60, 0), Span::seconds(10));
-        assert!(wait(60, 255) < Span::seconds(8) && wait(60, 255) > Span::seconds(7));
-    }
+/// What is known of a query whose connection was lost.
+fn connection_lost(target: &TargetName) -> String {
+    format!("outcome unknown: the connection to target \"{target}\" was lost while the query ran")
 }

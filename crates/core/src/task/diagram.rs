@@ -29,8 +29,8 @@ pub struct Transition {
 /// use pgasync_core::{EventName, PhaseName, transitions};
 /// let of_finished: Vec<_> =
 ///     transitions().into_iter().filter(|t| t.from == PhaseName::Finished).collect();
-/// assert_eq!(of_finished.len(), 1);
-/// assert_eq!(of_finished[0].event, EventName::Restart);
+/// assert_eq!(of_finished.len(), 2);
+/// assert_eq!(of_finished[1].event, EventName::Restart);
 /// ```
 #[must_use]
 pub fn transitions() -> Vec<Transition> {
@@ -74,9 +74,7 @@ pub(crate) fn specimens(now: Timestamp) -> Vec<Task> {
             phases.push(Phase::Ready { eligible_when, times_up });
         }
         phases.push(Phase::Offered { times_up });
-        for sets_deadline in [false, true] {
-            phases.push(Phase::Claimed { consumed: past, times_up, sets_deadline });
-        }
+        phases.push(Phase::Claimed { consumed: past, times_up });
         for intention in intentions() {
             phases.push(Phase::Launched { consumed: past, times_up, intention });
         }
@@ -112,13 +110,15 @@ pub(crate) fn stimuli() -> Vec<Event> {
         Event::Promote,
         Event::Claim { default_timeout },
         Event::Claim { default_timeout: None },
-        Event::GiveBack,
+        Event::GiveBack { default_timeout },
+        Event::GiveBack { default_timeout: None },
         Event::Launch,
-        Event::Offer,
+        Event::Offer { default_timeout },
         Event::Withdraw,
         Event::Take { default_timeout },
         Event::Deadline,
-        Event::Abandon,
+        Event::Abandon { known: "u".to_owned() },
+        Event::Release,
         Event::Restart,
     ];
     for run in [2, 3, 4] {
@@ -182,17 +182,16 @@ mod tests {
 
     #[test]
     fn a_row_says_everything_but_what_the_leader_keeps() {
-        use crate::task::row::Held;
+        use crate::task::row::LaunchState;
         for task in specimens(Timestamp::from_micros(50)) {
             let held = match &task.phase {
-                Phase::Claimed { sets_deadline: true, .. } => Held::ClaimedWithDeadline,
-                Phase::Launched { intention, .. } => Held::Launched(intention.clone()),
+                Phase::Launched { intention, .. } => LaunchState::Launched(intention.clone()),
                 Phase::Ready { .. }
                 | Phase::Offered { .. }
                 | Phase::Claimed { .. }
                 | Phase::Pulled { .. }
                 | Phase::Yielded { .. }
-                | Phase::Finished { .. } => Held::Claimed,
+                | Phase::Finished { .. } => LaunchState::Claimed,
             };
             assert_eq!(task.row().task(task.terms, held), Ok(task));
         }

@@ -28,7 +28,10 @@ pub enum Event {
         default_timeout: Option<Span>,
     },
     /// The leader returns what it claimed and did not launch.
-    GiveBack,
+    GiveBack {
+        /// As in [`Event::Claim`]: a deadline that this claim set goes with it.
+        default_timeout: Option<Span>,
+    },
     /// The leader has marked the launch and sends the query.
     Launch,
     /// The target says that the query is over, or that its session is.
@@ -39,7 +42,10 @@ pub enum Event {
         outcome: Outcome,
     },
     /// The leader holds the task out to the clients that pull.
-    Offer,
+    Offer {
+        /// As in [`Event::Claim`]: what a client that takes the offer is allowed.
+        default_timeout: Option<Span>,
+    },
     /// The leader takes an offer back.
     Withdraw,
     /// A client takes what was offered.
@@ -47,13 +53,18 @@ pub enum Event {
         /// As in [`Event::Claim`].
         default_timeout: Option<Span>,
     },
-    /// Somebody asks for something.
+    /// A client asks for something.
     Request(Request),
     /// A look at the clock: the deadline may have passed.
     Deadline,
-    /// The deadline has passed and the target cannot be reached, so nobody can end the query.
-    Abandon,
-    /// Somebody wants a finished task to run again.
+    /// The deadline has passed and the target cannot be reached, so nothing can end the query.
+    Abandon {
+        /// What is known of the query.
+        known: String,
+    },
+    /// The session that kept the slot of a finished task is known to be gone.
+    Release,
+    /// A client wants a finished task to run again.
     Restart,
 }
 
@@ -127,6 +138,8 @@ pub enum EventName {
     Deadline,
     /// [`Event::Abandon`].
     Abandon,
+    /// [`Event::Release`].
+    Release,
     /// [`Event::Restart`].
     Restart,
 }
@@ -138,15 +151,16 @@ impl Event {
         match self {
             Self::Promote => EventName::Promote,
             Self::Claim { .. } => EventName::Claim,
-            Self::GiveBack => EventName::GiveBack,
+            Self::GiveBack { .. } => EventName::GiveBack,
             Self::Launch => EventName::Launch,
             Self::QueryEnded { .. } => EventName::QueryEnded,
-            Self::Offer => EventName::Offer,
+            Self::Offer { .. } => EventName::Offer,
             Self::Withdraw => EventName::Withdraw,
             Self::Take { .. } => EventName::Take,
             Self::Request(_) => EventName::Request,
             Self::Deadline => EventName::Deadline,
-            Self::Abandon => EventName::Abandon,
+            Self::Abandon { .. } => EventName::Abandon,
+            Self::Release => EventName::Release,
             Self::Restart => EventName::Restart,
         }
     }

@@ -73,6 +73,19 @@ impl Intention {
         })
     }
 
+    /// The status, the message and the duration that it stands for.
+    #[must_use]
+    pub fn parts(&self) -> (FinishStatus, Option<String>, Option<Span>) {
+        match self.clone() {
+            Self::Cancel { message } => (FinishStatus::Canceled, message, None),
+            Self::Timeout { message } => (FinishStatus::TimedOut, message, None),
+            Self::Pause { duration } => (FinishStatus::Paused, None, duration),
+            Self::Finish { status, error } => (status.into(), error, None),
+            Self::Yield => (FinishStatus::Yielded, None, None),
+            Self::Defer { duration } => (FinishStatus::Deferred, None, Some(duration)),
+        }
+    }
+
     /// It ends the task.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {

@@ -15,6 +15,7 @@
 
 pub(crate) mod diagram;
 pub(crate) mod event;
+pub(crate) mod row_event;
 pub(crate) mod intention;
 pub(crate) mod phase;
 pub(crate) mod rejected;
@@ -99,17 +100,5 @@ impl Task {
     #[must_use]
     pub const fn holds_worker(&self) -> bool {
         matches!(self.phase, Phase::Claimed { .. } | Phase::Launched { .. })
-    }
-
-    /// Gives back the slot that a finished task kept because its session could not be reached.
-    ///
-    /// Not an [`Event`](crate::Event): nothing about how the task ended changes. Does nothing
-    /// when the task is not finished or has no slot.
-    pub fn release_slot(&mut self) {
-        if let Phase::Finished { end, .. } = &mut self.phase
-            && end.tracked == Some(true)
-        {
-            end.tracked = Some(false);
-        }
     }
 }

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 /// let task = Task::pushed(Terms::default()).step(&Event::Claim { default_timeout: None }, now)?;
 /// assert_eq!(task.phase.name(), PhaseName::Claimed);
 /// assert_eq!(task.row().state(), RowState::Running, "the row does not tell claimed from launched");
-/// let task = task.step(&Event::GiveBack, now)?;
+/// let task = task.step(&Event::GiveBack { default_timeout: None }, now)?;
 /// assert_eq!(task.phase, Phase::Ready { eligible_when: None, times_up: None });
 /// # Ok::<(), pgasync_core::Rejected>(())
 /// ```
@@ -40,8 +40,6 @@ pub enum Phase {
         consumed: Timestamp,
         /// Not after this time.
         times_up: Option<Timestamp>,
-        /// This claim set the deadline; returning the claim removes it again.
-        sets_deadline: bool,
     },
     /// RUNNING, and its query may be running at the target.
     Launched {

@@ -58,12 +58,10 @@ pub enum RowState {
 /// What the leader knows of a RUNNING row besides the row.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Held {
+pub enum LaunchState {
     /// Nothing was sent.
     #[default]
     Claimed,
-    /// Nothing was sent, and the claim set the deadline.
-    ClaimedWithDeadline,
     /// The query may be running, and this was asked of it.
     Launched(Option<Intention>),
 }
@@ -92,15 +90,15 @@ impl Row {
         }
     }
 
-    /// Reads a row: `held` says what the leader knows of it should it be RUNNING.
+    /// Reads a row: `launch` says what the leader knows of it should it be RUNNING.
     ///
     /// # Errors
     /// [`Malformed`] when no task's life leads to this row.
-    pub fn task(&self, terms: Terms, held: Held) -> Result<Task, Malformed> {
+    pub fn task(&self, terms: Terms, launch: LaunchState) -> Result<Task, Malformed> {
         let phase = match self.state() {
             RowState::Finished => self.finished()?,
             RowState::Yielded => self.yielded(),
-            RowState::Running => self.running(terms, held),
+            RowState::Running => self.running(terms, launch),
             RowState::Ready if self.tracked == Some(true) && terms.client_pulled => {
                 Phase::Offered { times_up: self.times_up }
             }
@@ -130,16 +128,15 @@ impl Row {
         }
     }
 
-    fn running(&self, terms: Terms, held: Held) -> Phase {
+    fn running(&self, terms: Terms, launch: LaunchState) -> Phase {
         let consumed = self.consumed.unwrap_or(Timestamp::NEVER);
         let times_up = self.times_up;
         if terms.client_pulled {
             return Phase::Pulled { consumed, times_up };
         }
-        match held {
-            Held::Claimed => Phase::Claimed { consumed, times_up, sets_deadline: false },
-            Held::ClaimedWithDeadline => Phase::Claimed { consumed, times_up, sets_deadline: true },
-            Held::Launched(intention) => Phase::Launched { consumed, times_up, intention },
+        match launch {
+            LaunchState::Claimed => Phase::Claimed { consumed, times_up },
+            LaunchState::Launched(intention) => Phase::Launched { consumed, times_up, intention },
         }
     }
 }

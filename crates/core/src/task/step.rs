@@ -21,9 +21,7 @@ impl Task {
         match &self.phase {
             Phase::Ready { eligible_when, times_up } => self.step_ready(*eligible_when, *times_up, event, now),
             Phase::Offered { times_up } => self.step_offered(*times_up, event, now),
-            Phase::Claimed { consumed, times_up, sets_deadline } => {
-                self.step_claimed(*consumed, *times_up, *sets_deadline, event, now)
-            }
+            Phase::Claimed { consumed, times_up } => self.step_claimed(*consumed, *times_up, event, now),
             Phase::Launched { consumed, times_up, intention } => {
                 self.step_launched(*consumed, *times_up, intention.as_ref(), event, now)
             }
@@ -53,11 +51,10 @@ impl Task {
                 due(eligible_when, now)?;
                 in_time(times_up, now)?;
                 let deadline = times_up.or(Some(self.deadline(*default_timeout, now)));
-                let sets_deadline = times_up.is_none();
-                let phase = Phase::Claimed { consumed: now, times_up: deadline, sets_deadline };
+                let phase = Phase::Claimed { consumed: now, times_up: deadline };
                 Ok(Self { run: self.run.next(), ..self.at(phase) })
             }
-            Event::Offer => {
+            Event::Offer { .. } => {
                 if !self.terms.client_pulled {
                     return Err(Rejected::HasQuery);
                 }
@@ -67,12 +64,13 @@ impl Task {
             }
             Event::Request(request) => self.granted(request, now),
             Event::Deadline => self.overdue(now),
-            Event::GiveBack
+            Event::GiveBack { .. }
             | Event::Launch
             | Event::QueryEnded { .. }
             | Event::Withdraw
             | Event::Take { .. }
-            | Event::Abandon
+            | Event::Abandon { .. }
+            | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
     }
@@ -90,11 +88,12 @@ impl Task {
             Event::Deadline => self.overdue(now),
             Event::Promote
             | Event::Claim { .. }
-            | Event::GiveBack
+            | Event::GiveBack { .. }
             | Event::Launch
             | Event::QueryEnded { .. }
-            | Event::Offer
-            | Event::Abandon
+            | Event::Offer { .. }
+            | Event::Abandon { .. }
+            | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
     }
@@ -103,13 +102,13 @@ impl Task {
         &self,
         consumed: Timestamp,
         times_up: Option<Timestamp>,
-        sets_deadline: bool,
         event: &Event,
         now: Timestamp,
     ) -> Result<Self, Rejected> {
         match event {
-            Event::GiveBack => {
-                let times_up = if sets_deadline { None } else { times_up };
+            Event::GiveBack { default_timeout } => {
+                // A deadline that an earlier claim set stays.
+                let times_up = times_up.filter(|at| *at != self.deadline(*default_timeout, consumed));
                 // The run's number is used up: a mark of it may be in the log, and would be taken for the
                 // next claim's.
                 Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
@@ -120,10 +119,11 @@ impl Task {
             Event::Promote
             | Event::Claim { .. }
             | Event::QueryEnded { .. }
-            | Event::Offer
+            | Event::Offer { .. }
             | Event::Withdraw
             | Event::Take { .. }
-            | Event::Abandon
+            | Event::Abandon { .. }
+            | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
     }
@@ -158,17 +158,18 @@ impl Task {
                 self.current(*run)?;
                 Ok(self.ended(intention, outcome, now))
             }
-            Event::Abandon => {
+            Event::Abandon { known } => {
                 passed(times_up, now)?;
-                Ok(self.abandoned(intention, now))
+                Ok(self.abandoned(intention, known, now))
             }
             Event::Promote
             | Event::Claim { .. }
-            | Event::GiveBack
+            | Event::GiveBack { .. }
             | Event::Launch
-            | Event::Offer
+            | Event::Offer { .. }
             | Event::Withdraw
             | Event::Take { .. }
+            | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
     }
@@ -180,13 +181,14 @@ impl Task {
             Event::Deadline => self.overdue(now),
             Event::Promote
             | Event::Claim { .. }
-            | Event::GiveBack
+            | Event::GiveBack { .. }
             | Event::Launch
             | Event::QueryEnded { .. }
-            | Event::Offer
+            | Event::Offer { .. }
             | Event::Withdraw
             | Event::Take { .. }
-            | Event::Abandon
+            | Event::Abandon { .. }
+            | Event::Release
             | Event::Restart => Err(self.out_of_place(event)),
         }
     }
@@ -194,17 +196,18 @@ impl Task {
     fn step_finished(&self, end: &End, event: &Event) -> Result<Self, Rejected> {
         match event {
             Event::Restart => Ok(self.at(Phase::Ready { eligible_when: None, times_up: None })),
+            Event::Release => self.released(),
             Event::Promote
             | Event::Claim { .. }
-            | Event::GiveBack
+            | Event::GiveBack { .. }
             | Event::Launch
             | Event::QueryEnded { .. }
-            | Event::Offer
+            | Event::Offer { .. }
             | Event::Withdraw
             | Event::Take { .. }
             | Event::Request(_)
             | Event::Deadline
-            | Event::Abandon => Err(Rejected::Finished { status: end.status }),
+            | Event::Abandon { .. }  => Err(Rejected::Finished { status: end.status }),
         }
     }
 
@@ -225,8 +228,9 @@ impl Task {
                     self.finished(FinalStatus::Finished, None, now)
                 }
             }
-            (Some(Intention::Timeout { message }), Outcome::Error(_) | Outcome::Unknown(_)) => {
-                self.timed_out(message.as_ref(), now)
+            (Some(Intention::Timeout { message }), Outcome::Error(_)) => self.timed_out(message.as_ref(), None, now),
+            (Some(Intention::Timeout { message }), Outcome::Unknown(known)) => {
+                self.timed_out(message.as_ref(), Some(known), now)
             }
             (Some(Intention::Cancel { message }), Outcome::Error(_)) => {
                 self.finished(FinalStatus::Canceled, message.clone(), now)
@@ -247,7 +251,7 @@ impl Task {
     }
 
     /// Over, as far as the table goes; the slot stays taken until the session is known to be gone.
-    fn abandoned(&self, intention: Option<&Intention>, now: Timestamp) -> Self {
+    fn abandoned(&self, intention: Option<&Intention>, known: &String, now: Timestamp) -> Self {
         let message = match intention {
             Some(Intention::Timeout { message }) => message.as_ref(),
             None
@@ -259,7 +263,7 @@ impl Task {
                 | Intention::Defer { .. },
             ) => None,
         };
-        let mut task = self.timed_out(message, now);
+        let mut task = self.timed_out(message, Some(known), now);
         if let Phase::Finished { end, .. } = &mut task.phase {
             end.tracked = Some(true);
         }
@@ -273,7 +277,7 @@ impl Task {
             FinishStatus::Finished => Ok(self.finished(FinalStatus::Finished, error.clone(), now)),
             FinishStatus::Failed => Ok(self.finished(FinalStatus::Failed, error.clone(), now)),
             FinishStatus::Canceled => Ok(self.finished(FinalStatus::Canceled, error.clone(), now)),
-            FinishStatus::TimedOut => Ok(self.timed_out(error.as_ref(), now)),
+            FinishStatus::TimedOut => Ok(self.timed_out(error.as_ref(), None, now)),
             FinishStatus::Doa => Ok(self.finished(FinalStatus::Doa, error.clone(), now)),
             FinishStatus::Yielded => Ok(self.yielding(now)),
             FinishStatus::Paused => Ok(self.waiting(*duration, now)),
@@ -283,7 +287,7 @@ impl Task {
 
     fn overdue(&self, now: Timestamp) -> Result<Self, Rejected> {
         passed(self.phase.times_up(), now)?;
-        Ok(self.timed_out(None, now))
+        Ok(self.timed_out(None, None, now))
     }
 
     fn finished(&self, status: FinalStatus, error: Option<String>, now: Timestamp) -> Self {
@@ -292,9 +296,20 @@ impl Task {
         self.at(Phase::Finished { end, past: self.phase.past() })
     }
 
-    fn timed_out(&self, message: Option<&String>, now: Timestamp) -> Self {
-        let error = message.map_or_else(|| TIMED_OUT.to_owned(), Clone::clone);
+    /// `known` is what is known of a query whose end nothing confirmed.
+    fn timed_out(&self, message: Option<&String>, known: Option<&String>, now: Timestamp) -> Self {
+        let message = message.map_or(TIMED_OUT, String::as_str);
+        let error = known.map_or_else(|| message.to_owned(), |known| format!("{message}\n{known}"));
         self.finished(FinalStatus::TimedOut, Some(error), now)
+    }
+
+    /// The slot of a finished task is free; nothing about how it ended changes.
+    fn released(&self) -> Result<Self, Rejected> {
+        let Phase::Finished { end, past } = &self.phase else { return Err(self.out_of_place(&Event::Release)) };
+        if end.tracked != Some(true) {
+            return Err(Rejected::Finished { status: end.status });
+        }
+        Ok(self.at(Phase::Finished { end: End { tracked: Some(false), ..end.clone() }, past: *past }))
     }
 
     /// Yielding twice changes nothing; a slot is kept, never taken, by it.

@@ -28,7 +28,7 @@ impl Load {
 ///
 /// Invariant: a pool stands in it only with one slot or more.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Books {
+pub(crate) struct Occupancy {
     pools: BTreeMap<PoolName, Taken>,
     workers: u32,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Taken {
     pub(crate) resting: u32,
 }
 
-impl Books {
+impl Occupancy {
     pub(crate) fn of(&self, pool: &PoolName) -> Taken {
         self.pools.get(pool).copied().unwrap_or_default()
     }

@@ -1,0 +1,154 @@
+//! Events as they travel: what the core decides about a task, and what the table hears of it.
+
+use super::Task;
+use super::event::{Event, Outcome};
+use super::intention::Intention;
+use super::phase::Phase;
+use super::row::LaunchState;
+use super::status::FinishStatus;
+use crate::names::{Run, TaskId};
+use crate::orchestrator::input::RequestId;
+use crate::time::{Span, Timestamp};
+
+/// An event of one task on its way to the table.
+///
+/// The core steps the task by it to predict the row, and the table's writer steps the row by it to
+/// write, so both arrive at the same row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct TaskEvent {
+    /// Which task.
+    pub task: TaskId,
+    /// The run that the row must be on.
+    pub run: Run,
+    /// What happens.
+    pub event: Event,
+    /// What the leader knows of a RUNNING row besides the row; `None` where no query of it is
+    /// claimed.
+    pub launch: Option<LaunchState>,
+    /// When it happens, by the server's clock.
+    pub at: Timestamp,
+    /// Requests that are settled by it.
+    pub settles: Vec<RequestId>,
+}
+
+/// An event as the table hears of it: the arguments of `async.step_task`.
+///
+/// ```
+/// use pgasync_core::{Event, FinishStatus, Intention, LaunchState, Outcome, RowEvent, Run};
+/// let cancel = Intention::Cancel { message: Some("no longer wanted".to_owned()) };
+/// let launch = LaunchState::Launched(Some(cancel));
+/// let end = Event::QueryEnded { run: Run(1), outcome: Outcome::Ok };
+/// let event = RowEvent::of(&end, Some(&launch)).expect("the table hears of ends");
+/// assert_eq!((event.name, event.status), ("END_OK", Some(FinishStatus::Canceled)));
+/// assert_eq!(RowEvent::of(&Event::Launch, Some(&launch)), None, "launches are marked");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RowEvent {
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// What a request asks for, or the intention that stood when the query ended.
+    pub status: Option<FinishStatus>,
+    /// The message of that request or intention.
+    pub message: Option<String>,
+    /// What is known of the query that ended, or cannot be reached.
+    pub known: Option<String>,
+    /// How long to wait, for deferrals and pauses.
+    pub duration: Option<Span>,
+    /// What target or configuration allows a task that names no timeout.
+    pub timeout: Option<Span>,
+}
+
+impl RowEvent {
+    /// What the table hears of an event; `None` for what changes no row: a launch, and whatever is
+    /// asked of a query that runs, which counts when the query ends.
+    #[must_use]
+    pub fn of(event: &Event, launch: Option<&LaunchState>) -> Option<Self> {
+        let running = match launch {
+            Some(LaunchState::Launched(intention)) => Some(intention.as_ref()),
+            Some(LaunchState::Claimed) | None => None,
+        };
+        // The row of a claimed task is RUNNING: the table cannot tell that nothing was sent.
+        let claimed = launch.is_some() && running.is_none();
+        Some(match event {
+            Event::Launch => return None,
+            Event::Claim { default_timeout } => Self { timeout: *default_timeout, ..Self::named("CLAIM") },
+            Event::Take { default_timeout } => Self { timeout: *default_timeout, ..Self::named("TAKE") },
+            Event::Offer { default_timeout } => Self { timeout: *default_timeout, ..Self::named("OFFER") },
+            Event::GiveBack { default_timeout } => Self { timeout: *default_timeout, ..Self::named("GIVE_BACK") },
+            Event::Withdraw => Self::named("WITHDRAW"),
+            Event::Promote => Self::named("PROMOTE"),
+            Event::Release => Self::named("RELEASE"),
+            Event::Restart => Self::named("RESTART"),
+            Event::QueryEnded { outcome, .. } => Self::end(outcome, running.flatten()),
+            Event::Abandon { known } => {
+                let message = match running.flatten() {
+                    Some(Intention::Timeout { message }) => message.clone(),
+                    Some(
+                        Intention::Cancel { .. }
+                        | Intention::Pause { .. }
+                        | Intention::Finish { .. }
+                        | Intention::Yield
+                        | Intention::Defer { .. },
+                    )
+                    | None => None,
+                };
+                Self { message, known: Some(known.clone()), ..Self::named("UNREACHABLE") }
+            }
+            Event::Deadline | Event::Request(_) if running.is_some() => return None,
+            Event::Deadline if claimed => {
+                Self { status: Some(FinishStatus::TimedOut), ..Self::named("END_ERROR") }
+            }
+            Event::Deadline => Self::named("DEADLINE"),
+            Event::Request(request) => Self {
+                status: Some(request.status),
+                message: request.error.clone(),
+                duration: request.duration,
+                ..Self::named(if claimed { "END_ERROR" } else { "REQUEST" })
+            },
+        })
+    }
+
+    /// A query that ended well, of which nothing was asked.
+    #[must_use]
+    pub fn is_plain_end(&self) -> bool {
+        self.name == "END_OK" && self.status.is_none()
+    }
+
+    const fn named(name: &'static str) -> Self {
+        Self { name, status: None, message: None, known: None, duration: None, timeout: None }
+    }
+
+    fn end(outcome: &Outcome, intention: Option<&Intention>) -> Self {
+        let (name, known) = match outcome {
+            Outcome::Ok => ("END_OK", None),
+            Outcome::Error(text) => ("END_ERROR", Some(text.clone())),
+            Outcome::Unknown(text) => ("END_UNKNOWN", Some(text.clone())),
+        };
+        let (status, message, duration) = match intention {
+            None => (None, None, None),
+            Some(intention) => {
+                let (status, message, duration) = intention.parts();
+                (Some(status), message, duration)
+            }
+        };
+        Self { status, message, known, duration, ..Self::named(name) }
+    }
+}
+
+impl Task {
+    /// What the leader knows of the row besides the row; `None` where no query is claimed.
+    #[must_use]
+    pub fn launch_state(&self) -> Option<LaunchState> {
+        match &self.phase {
+            Phase::Claimed { .. } => Some(LaunchState::Claimed),
+            Phase::Launched { intention, .. } => Some(LaunchState::Launched(intention.clone())),
+            Phase::Ready { .. }
+            | Phase::Offered { .. }
+            | Phase::Pulled { .. }
+            | Phase::Yielded { .. }
+            | Phase::Finished { .. } => None,
+        }
+    }
+}
