@@ -196,6 +196,7 @@ pub(crate) const SERVER: Part = Part {
         "70_leader/95_reinitialize_workers",
         "70_leader/97_adopt",
         "75_lead/10_raise_epoch",
+        "75_lead/12_resume_epoch",
         "75_lead/15_lead_rows",
         "75_lead/20_lead_stock",
         "75_lead/25_lead_marks",

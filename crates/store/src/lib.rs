@@ -38,8 +38,8 @@ pub use connect::ConnectError;
 pub use connection_string::ConnectionString;
 pub use install::{InstallError, Part, install};
 pub use lead::{
-    Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, Look, OldSession, Op, Published,
-    Registration, TargetAddress, VacuumError, end_backend, is_at_work, old_sessions, unregistered, vacuum,
+    Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, OldSession, Op, Published,
+    Registration, Resumed, Seen, TargetAddress, VacuumError, end_backend, is_at_work, old_sessions, unregistered, vacuum,
 };
 pub use session::{Notice, Session};
 pub use settings::{Malformed, Reached, Settings, SettingsError, conninfo_at};

@@ -93,6 +93,8 @@ pub enum Input {
     /// Another session leads in the same epoch, and the lost one is known to be gone: nothing that
     /// was sent before can commit any more.
     StoreBack,
+    /// The launch marks are lost: Postgres restarted after a crash.
+    MarksLost,
     /// Answers [`Command::ProveLead`](crate::Command::ProveLead): the server cannot be reached.
     ProofFailed,
     /// The store refused a command as a whole; nothing came of it.

@@ -120,6 +120,8 @@ pub struct Orchestrator {
     audit_at: MonotonicTime,
     /// Marks sent since they were begun anew.
     marks_sent: usize,
+    /// They have to be begun anew as soon as the store is back.
+    marks_lost: bool,
     rotating: bool,
     retries: Retries,
     /// Of attempts to prove the lead.
@@ -186,6 +188,7 @@ impl Orchestrator {
             maintain_at: MonotonicTime::NEVER,
             audit_at: MonotonicTime::NEVER,
             marks_sent: 0,
+            marks_lost: false,
             rotating: false,
             retries: Retries::new(tuning.store_backoff_first, tuning.store_backoff_last),
             proof: Backoff::new(tuning.proof_backoff_first, tuning.proof_backoff_last),
@@ -240,6 +243,13 @@ impl Orchestrator {
     pub fn awaits_text(&self, task: TaskId, run: Run) -> bool {
         let waits = |stage: &Stage| matches!(stage, Stage::Ahead { .. } | Stage::Queued | Stage::Marking { .. });
         self.tracked.get(&task).is_some_and(|tracked| tracked.task.run == run && waits(&tracked.stage))
+    }
+
+    /// How often in a row the task's row could not be written.
+    #[must_use]
+    pub fn write_failures(&self, task: TaskId) -> u32 {
+        let tracked = self.tracked.get(&task).map_or(0, |tracked| tracked.backoff.failures());
+        tracked.max(self.skipped_failures(task))
     }
 
     /// How many workers are busy.
@@ -310,6 +320,7 @@ impl Orchestrator {
             Input::Deposed => self.deposed(),
             Input::StoreLost => self.store_lost(),
             Input::StoreBack => self.store_back(),
+            Input::MarksLost => self.marks_lost = true,
             Input::ProofFailed => self.prove_later(),
             Input::Refused { command, .. } => self.refused(*command),
             Input::Resynced(rows) => self.resynced(rows),

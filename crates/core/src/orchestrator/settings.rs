@@ -162,7 +162,7 @@ impl Default for Tuning {
             poll_every: Span::millis(8),
             awake: Span::millis(40),
             maintain_every: Span::seconds(1),
-            maintain_retry: Span::seconds(60),
+            maintain_retry: Span::seconds(10),
             audit_every: Span::seconds(60),
             marks_max: 50_000,
             drain_record_grace: Span::seconds(5),

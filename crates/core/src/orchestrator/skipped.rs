@@ -45,6 +45,11 @@ impl Orchestrator {
         self.skipped.get(&task).is_some_and(|skipped| !skipped.open)
     }
 
+    /// How often in a row it could not be written.
+    pub(super) fn skipped_failures(&self, task: TaskId) -> u32 {
+        self.skipped.get(&task).map_or(0, |skipped| skipped.backoff.failures())
+    }
+
     /// All that are not to be tried yet.
     pub(super) fn left_alone(&self) -> Vec<TaskId> {
         self.skipped.iter().filter(|(_, skipped)| !skipped.open).map(|(task, _)| *task).collect()

@@ -49,7 +49,8 @@ impl Orchestrator {
                 self.emit(Command::Reread { tasks });
             }
         }
-        if self.marks_sent > self.settings.tuning.marks_max && !self.rotating {
+        if (self.marks_sent > self.settings.tuning.marks_max || self.marks_lost) && !self.rotating {
+            self.marks_lost = false;
             self.rotate_marks();
         }
         self.serve_latch();

@@ -1,27 +1,25 @@
-//! Carrying out many operations at once: launches are marked first and reported at once, since they are what targets
-//! wait for; what is written shares a transaction. All statements are sent before the first answer is awaited.
+//! Carrying out many operations at once: launches are marked first and reported at once, since they
+//! are what targets wait for; what is written shares a transaction. All statements are sent before
+//! the first answer is awaited.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::future::join;
-use pgasync_core::{Command, Input, Timestamp};
+use pgasync_core::{Command, Input, Lane, LaunchState, RowState, TaskId, Timestamp, WriteAnswer};
 use tokio_postgres::Row;
 
-use super::outcome::refilled;
+use super::operations::Operations;
+use super::rows::{Stored, head, row_of};
 use super::send::{Part, Results};
-use super::upkeep::RETRY;
-use super::writes::{Record, Writes};
 use super::{Answers, Lead, LeadError, Op};
 
-/// The marks are begun anew after so many.
-const MARKS_MAX: usize = 50_000;
-
 impl Lead {
-    /// Carries out operations; commands for the core's store must be given in the order in which they came. `early`
-    /// hears what need not wait for the rest.
+    /// Carries out operations; commands for the core's store must be given in the order in which they
+    /// came. `early` hears what need not wait for the rest.
     ///
     /// # Errors
     /// [`LeadError::Lost`] when the session goes: what was under way is then done or not.
+    /// [`LeadError::Deposed`] when another leads: nothing was written.
     pub async fn carry_out(
         &mut self,
         ops: Vec<Op>,
@@ -29,230 +27,340 @@ impl Lead {
         early: &mut (dyn FnMut(Answers) + Send),
     ) -> Result<Answers, LeadError> {
         let mut answers = Answers::default();
-        let mut writes = Writes::default();
-        let mut others = Vec::new();
-        if self.again_at <= now {
-            for op in std::mem::take(&mut self.again) {
-                self.sort(op, &mut writes, &mut others);
-            }
-        }
-        for op in ops {
-            self.sort(op, &mut writes, &mut others);
-        }
-        self.write(writes, now, early, &mut answers).await?;
-        if self.marks > MARKS_MAX {
-            let launched: Vec<i64> = self.marked.iter().map(|task| task.0).collect();
-            self.query("beginning the launch marks anew", &self.statements.rotate_marks, &[&launched]).await?;
-            self.marks = 0;
-        }
-        if answers.stirred {
-            self.heed_triggers(&mut answers).await?;
-        }
-        for op in others {
-            let look = matches!(op, Op::Look | Op::FallAsleep);
-            let vital = matches!(op, Op::Core(Command::Resync { .. } | Command::RunStartup) | Op::Goodbye { .. });
-            // What it says of a trouble with the log would end there as well.
-            let quiet = matches!(op, Op::Log { .. });
-            match self.carry_out_one(op, now, &mut answers).await {
-                Err(error) if error.may_be_tried_again() && !vital => {
-                    answers.look_failed |= look;
-                    answers.troubles.extend((!quiet).then(|| error.to_string()));
-                }
-                done => done?,
+        let mut ops = VecDeque::from(ops);
+        while !ops.is_empty() {
+            let mut batch = Operations::take(&mut ops);
+            let others = std::mem::take(&mut batch.others);
+            self.carry_out_batch(&batch, early, &mut answers).await?;
+            for op in others {
+                self.carry_out_one(op, now, &mut answers).await?;
             }
         }
         Ok(answers)
     }
 
-    fn sort(&mut self, op: Op, writes: &mut Writes, others: &mut Vec<Op>) {
-        match op {
-            Op::Register(session, registration) => writes.registrations.push((session, registration)),
-            Op::Forget(session) => {
-                // It may be about to be registered.
-                writes.registrations.retain(|(other, _)| *other != session);
-                self.again.retain(|op| !matches!(op, Op::Register(other, _) if *other == session));
-                writes.forgotten.extend(self.registered.get(&session));
+    async fn carry_out_one(&mut self, op: Op, now: Timestamp, answers: &mut Answers) -> Result<(), LeadError> {
+        let command = match &op {
+            Op::Core(command) => Some(command.clone()),
+            Op::Register(..) | Op::Publish(_) | Op::Log { .. } | Op::Goodbye { .. } => None,
+        };
+        let vital = matches!(op, Op::Goodbye { .. } | Op::Core(Command::Resync { .. }));
+        // What it says of a trouble with the log would end there as well.
+        let quiet = matches!(op, Op::Log { .. });
+        let done = match op {
+            Op::Core(command) => self.carry_out_command(command, now, answers).await,
+            Op::Publish(published) => self.publish(&published).await,
+            Op::Log { level, message } => {
+                self.query("writing the log", &self.statements.log, &[&level, &message]).await.map(drop)
             }
-            Op::ForgetOld(sessions) => writes.forgotten.extend(sessions),
-            Op::Core(Command::Record { task, run, row, settles }) => {
-                writes.records.push(Record { task, run, row, settles });
+            Op::Goodbye { why } => {
+                let statement = &self.statements.goodbye;
+                self.write_alone("saying goodbye", statement, &[&why]).await.map(drop)
             }
-            Op::Core(Command::GiveBack { task, run, row }) => writes.returns.push((task, run, row)),
-            Op::Core(Command::Claim { task, row }) => writes.claims.push((task, row)),
-            Op::Core(Command::Mark { task, run, session }) => writes.marks.push((task, run, session)),
-            Op::Core(Command::Offer { task, row }) => writes.offers.push((task, row)),
-            Op::Core(Command::Withdraw { task }) => writes.withdrawals.push(task),
-            Op::Core(Command::Release { task, run }) => writes.releases.push((task, run)),
-            Op::Core(Command::Dismiss { request, .. }) => writes.dismissals.push(request),
-            Op::Core(Command::Refill { lane, heads_max }) => writes.refills.push((lane, heads_max)),
-            Op::Core(Command::ReadRequests { serial }) => writes.reads = Some(serial),
-            other => others.push(other),
+            // Shared the batch.
+            Op::Register(..) => Ok(()),
+        };
+        match done {
+            Err(LeadError::Refused { operation, reason }) if !vital => {
+                answers.troubles.extend((!quiet).then(|| format!("{operation} failed: {reason}")));
+                if let Some(command) = command {
+                    answers.inputs.push(Input::Refused { command: Box::new(command), reason });
+                }
+                Ok(())
+            }
+            done => done,
         }
     }
 
-    async fn carry_out_one(&mut self, op: Op, now: Timestamp, answers: &mut Answers) -> Result<(), LeadError> {
-        match op {
-            Op::Core(Command::Sweep { tasks_max }) => self.sweep(tasks_max, now, answers).await,
-            Op::Core(Command::Resync { tasks }) => {
+    async fn carry_out_command(
+        &mut self,
+        command: Command,
+        now: Timestamp,
+        answers: &mut Answers,
+    ) -> Result<(), LeadError> {
+        match command {
+            Command::Sweep { tasks_max, skip } => self.sweep(tasks_max, &skip, now, answers).await,
+            Command::Resync { tasks } => {
                 let rows = self.rows(&tasks).await?;
                 let rows = rows.into_iter().map(|stored| (stored.id(), stored.row));
                 answers.inputs.push(Input::Resynced(rows.collect()));
                 Ok(())
             }
-            Op::Core(Command::RunStartup) => {
-                self.query("running the STARTUP routines", &self.statements.routines, &[&"STARTUP"]).await?;
+            Command::RotateMarks { launched } => {
+                let ids: Vec<i64> = launched.iter().map(|(task, _)| task.0).collect();
+                let runs: Vec<i32> = launched.iter().map(|(_, run)| run.0).collect();
+                let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
+                self.query("beginning the launch marks anew", &self.statements.rotate_marks, &all).await?;
+                answers.inputs.push(Input::MarksRotated);
+                Ok(())
+            }
+            Command::RunStartup => {
+                self.run_routines("STARTUP", answers).await?;
                 answers.inputs.push(Input::StartupDone);
-                self.heed_triggers(answers).await
+                Ok(())
             }
-            Op::Routines => {
-                self.query("running the LOOP routines", &self.statements.routines, &[&"LOOP"]).await?;
-                self.heed_triggers(answers).await
+            Command::RunRoutines => {
+                self.run_routines("LOOP", answers).await?;
+                answers.inputs.push(Input::RoutinesDone);
+                Ok(())
             }
-            Op::Reread(tasks) => self.reread(&tasks, answers).await,
-            Op::Look => self.look(now, answers).await,
-            Op::FallAsleep => {
-                let rows = self.query("falling asleep", &self.statements.fall_asleep, &[]).await?;
-                answers.asleep = rows.first().map(|row| row.get(0));
-                self.look(now, answers).await
-            }
-            Op::WakeUp => self.query("waking up", &self.statements.wake_up, &[]).await.map(drop),
-            Op::ServeLatch(number) => {
+            Command::Reread { tasks } => self.reread(&tasks, answers).await,
+            Command::Poll { sleep, offered } => self.poll(sleep, &offered, answers).await,
+            Command::ServeLatch { number } => {
                 self.query("serving the latch", &self.statements.serve_latch, &[&number]).await.map(drop)
             }
-            Op::Publish(published) => self.publish(&published).await,
-            Op::Maintain => self.maintain(now, answers).await,
-            Op::Log { level, message } => {
-                self.query("writing the log", &self.statements.log, &[&level, &message]).await.map(drop)
-            }
-            Op::Goodbye { why } => self.query("saying goodbye", &self.statements.goodbye, &[&why]).await.map(drop),
-            // Sorted before, or the runner's.
-            Op::Core(_) | Op::Register(..) | Op::Forget(_) | Op::ForgetOld(_) => Ok(()),
+            Command::Maintain => self.maintain(now, answers).await,
+            // Shared the batch, or the runner's.
+            _ => Ok(()),
         }
     }
 
-    async fn write(
+    async fn carry_out_batch(
         &mut self,
-        writes: Writes,
-        now: Timestamp,
+        batch: &Operations,
         early: &mut (dyn FnMut(Answers) + Send),
         answers: &mut Answers,
     ) -> Result<(), LeadError> {
         let first = async {
-            let mark = async { if writes.marks.is_empty() { Ok(vec![]) } else { self.mark(&writes).await } };
-            let read = async { if writes.reads.is_none() { Ok(vec![]) } else { self.first_requests().await } };
-            let (marked, asked) = join(mark, read).await;
-            let marked = marked.map_err(|error| LeadError::of("marking launches", &error))?;
-            let asked = asked.map_err(|error| LeadError::of("reading requests", &error))?;
-            let mut answers = Self::launchable(&writes, &marked);
-            if let (Some(serial), true) = (writes.reads, asked.is_empty()) {
+            let mark = async { if batch.marks.is_empty() { Ok(vec![]) } else { self.mark(batch).await } };
+            let read = async { if batch.reads.is_none() { Ok(vec![]) } else { self.first_requests().await } };
+            let (marked, requests) = join(mark, read).await;
+            let marked = marked.map_err(|error| LeadError::of("marking launches", &error));
+            let requests = requests.map_err(|error| LeadError::of("reading requests", &error))?;
+            let mut answers = Answers::default();
+            match marked {
+                Ok(rows) => launchable(batch, &rows, &mut answers),
+                Err(LeadError::Refused { operation, reason }) => {
+                    answers.troubles.push(format!("{operation} failed: {reason}"));
+                    answers.refuse(batch.marks.iter().map(|mark| mark_command(*mark)), &reason);
+                }
+                Err(error) => return Err(error),
+            }
+            if let (Some(serial), true) = (batch.reads, requests.is_empty()) {
                 answers.inputs.push(Input::Requests { serial, asked: vec![], last: true });
             }
             if !answers.inputs.is_empty() {
                 early(answers);
             }
-            Ok(asked)
+            Ok(requests)
         };
-        let (asked, results) = join(first, self.send(&writes, now, None)).await;
-        let asked = asked?;
-        self.marks += writes.marks.len();
-        self.marked.extend(writes.marks.iter().map(|(task, ..)| *task));
+        let (requests, results) = join(first, self.send(batch, None)).await;
         // They were read before anything of this batch was written, so they are told first.
-        if let (Some(serial), false) = (writes.reads, asked.is_empty()) {
-            self.read_requests(serial, asked, answers).await?;
+        match requests {
+            Ok(requests) if requests.is_empty() => {}
+            Ok(requests) => {
+                if let Some(serial) = batch.reads {
+                    self.read_requests(serial, requests, answers).await?;
+                }
+            }
+            Err(LeadError::Refused { operation, reason }) => {
+                answers.troubles.push(format!("{operation} failed: {reason}"));
+                answers.refuse(batch.reads.map(|serial| Command::ReadRequests { serial }), &reason);
+            }
+            Err(error) => return Err(error),
         }
-        let results = self.try_apart(&writes, now, results, answers).await?;
-        self.take_in(writes, results, now, answers).await
+        let results = self.try_apart(batch, results, answers).await?;
+        self.take_in(batch, results, answers)
     }
 
-    /// When something in a batch cannot be done: each kind on its own, so that only the culprit fails.
+    /// When something in a batch is refused: each kind on its own, so that only the culprit fails.
     async fn try_apart(
         &self,
-        writes: &Writes,
-        now: Timestamp,
+        batch: &Operations,
         results: Results,
         answers: &mut Answers,
     ) -> Result<Results, LeadError> {
         let failed = |(_, result): &(Part, Result<Vec<Row>, _>)| result.is_err();
         let Some(error) = results.iter().find_map(|(_, result)| result.as_ref().err()) else { return Ok(results) };
         let error = LeadError::of("a batch", error);
-        if !error.may_be_tried_again() {
+        if !matches!(error, LeadError::Refused { .. }) {
             return Err(error);
         }
         answers.troubles.push(error.to_string());
         if results.iter().filter(|result| failed(result)).all(|(part, _)| *part == Part::Heads) {
             // They are read after the commit: what was written stands.
-            let mut results: Results = results.into_iter().filter(|result| !failed(result)).collect();
-            results.extend(self.send(writes, now, Some(Part::Heads)).await);
             return Ok(results);
         }
         let mut apart = Vec::new();
         for part in Part::ALL {
-            apart.extend(self.send(writes, now, Some(part)).await);
+            apart.extend(self.send(batch, Some(part)).await);
         }
         Ok(apart)
     }
 
-    async fn take_in(
-        &mut self,
-        mut writes: Writes,
-        results: Results,
-        now: Timestamp,
-        answers: &mut Answers,
-    ) -> Result<(), LeadError> {
-        answers.wrote = answers.wrote || writes.changes();
-        self.written += writes.rows();
-        let mut answered = BTreeMap::new();
-        let mut refused = BTreeSet::new();
+    fn take_in(&mut self, batch: &Operations, results: Results, answers: &mut Answers) -> Result<(), LeadError> {
+        let mut answered: BTreeMap<Part, Vec<Row>> = BTreeMap::new();
+        let mut refused: BTreeMap<Part, String> = BTreeMap::new();
         for (part, result) in results {
-            match result {
-                Ok(rows) => {
-                    answered.entry(part).or_insert_with(Vec::new).extend(rows);
+            match result.map_err(|error| LeadError::of(part.name(), &error)) {
+                Ok(rows) => answered.entry(part).or_default().extend(rows),
+                Err(LeadError::Refused { operation, reason }) => {
+                    answers.troubles.push(format!("{operation} failed: {reason}"));
+                    refused.insert(part, reason);
                 }
-                Err(error) => {
-                    let error = LeadError::of(part.name(), &error);
-                    if !error.may_be_tried_again() || part == Part::Bracket {
-                        return Err(error);
-                    }
-                    answers.troubles.push(error.to_string());
-                    refused.insert(part);
-                }
+                Err(error) => return Err(error),
             }
         }
-        self.put_off(&mut writes, &refused, now);
-        let mut rows = |part: Part| answered.remove(&part);
-        self.registered(&writes, &rows(Part::Register).unwrap_or_default(), answers);
-        self.written(&writes, rows(Part::Write), now, answers).await?;
-        self.given_back(&writes, &rows(Part::GiveBack).unwrap_or_default(), answers);
-        self.withdrawn(&writes, &rows(Part::Withdraw).unwrap_or_default(), answers).await?;
-        self.offered(&writes, &rows(Part::Offer).unwrap_or_default(), now, answers);
-        self.released(&writes, &rows(Part::Release).unwrap_or_default());
-        refilled(&writes, &rows(Part::Heads).unwrap_or_default(), answers);
+        // A transaction of one part that cannot be begun or committed did nothing.
+        if let Some(reason) = refused.remove(&Part::Bracket) {
+            for part in Part::ALL {
+                refused.entry(part).or_insert_with(|| reason.clone());
+            }
+        }
+        for (part, reason) in &refused {
+            answered.remove(part);
+            answers.refuse(batch.commands_of(*part), reason);
+        }
+        let rows = |part: Part| answered.get(&part).map(Vec::as_slice);
+        if let Some(rows) = rows(Part::Register) {
+            self.registered(batch, rows, answers);
+        }
+        if rows(Part::Unregister).is_some() {
+            for sessions in &batch.unregistrations {
+                answers.inputs.push(Input::Unregistered { sessions: sessions.clone() });
+            }
+        }
+        if let Some(rows) = rows(Part::Write) {
+            self.written += i64::try_from(batch.writes.len()).unwrap_or(i64::MAX);
+            written(batch, rows, answers);
+        }
+        if let Some(rows) = rows(Part::Heads) {
+            refilled(batch, rows, answers);
+        }
         Ok(())
     }
 
-    /// What the server refused although it stood alone is taken out, and tried again in a while. Records, claims and
-    /// offers are not: the core is told that they failed, and asks again; a request that was not dismissed is read again.
-    fn put_off(&mut self, writes: &mut Writes, refused: &BTreeSet<Part>, now: Timestamp) {
-        for part in refused {
-            let again: Vec<Op> = match part {
-                Part::Register => {
-                    std::mem::take(&mut writes.registrations).into_iter().map(|(s, r)| Op::Register(s, r)).collect()
-                }
-                Part::Forget => vec![Op::ForgetOld(std::mem::take(&mut writes.forgotten))],
-                Part::Release => commands(&mut writes.releases, |(task, run)| Command::Release { task, run }),
-                Part::Withdraw => commands(&mut writes.withdrawals, |task| Command::Withdraw { task }),
-                Part::GiveBack => {
-                    commands(&mut writes.returns, |(task, run, row)| Command::GiveBack { task, run, row })
-                }
-                Part::Heads => commands(&mut writes.refills, |(lane, heads_max)| Command::Refill { lane, heads_max }),
-                Part::Bracket | Part::Dismiss | Part::Write | Part::Offer => continue,
+    fn registered(&mut self, batch: &Operations, rows: &[Row], answers: &mut Answers) {
+        for (session, registration) in &batch.registrations {
+            let its = |row: &&Row| {
+                row.get::<_, i32>("pid") == registration.pid
+                    && row.get::<_, &str>("target") == registration.target.as_str()
             };
-            self.again.extend(again);
-            self.again_at = now + RETRY;
+            if let Some(row) = rows.iter().find(its) {
+                self.registered.insert(*session, row.get("session_id"));
+                answers.inputs.push(Input::Registered { session: *session });
+            }
         }
     }
 }
 
-fn commands<T>(writes: &mut Vec<T>, command: impl Fn(T) -> Command) -> Vec<Op> {
-    std::mem::take(writes).into_iter().map(|write| Op::Core(command(write))).collect()
+impl Operations {
+    /// The commands that a part of the batch carries out.
+    fn commands_of(&self, part: Part) -> Vec<Command> {
+        match part {
+            Part::Bracket => vec![],
+            Part::Register => {
+                self.registrations.iter().map(|(session, _)| Command::Register { session: *session }).collect()
+            }
+            Part::Unregister => {
+                let command = |sessions: &Vec<_>| Command::Unregister { sessions: sessions.clone() };
+                self.unregistrations.iter().map(command).collect()
+            }
+            Part::Dismiss => self.dismissals.iter().map(|(_, command)| command.clone()).collect(),
+            Part::Write => self.writes.iter().cloned().map(Command::Write).collect(),
+            Part::Heads => {
+                let command = |(lane, heads_max): &(Lane, usize)| Command::Refill {
+                    lane: lane.clone(),
+                    heads_max: *heads_max,
+                };
+                self.refills.iter().map(command).collect()
+            }
+        }
+    }
+}
+
+impl Answers {
+    /// Nothing came of these commands.
+    fn refuse(&mut self, commands: impl IntoIterator<Item = Command>, reason: &str) {
+        let refused = |command| Input::Refused { command: Box::new(command), reason: reason.to_owned() };
+        self.inputs.extend(commands.into_iter().map(refused));
+    }
+}
+
+const fn mark_command((task, run, session): (TaskId, pgasync_core::Run, Option<pgasync_core::SessionId>)) -> Command {
+    Command::Mark { task, run, session }
+}
+
+/// What is marked may be launched, once its text is there.
+fn launchable(batch: &Operations, rows: &[Row], answers: &mut Answers) {
+    let texts: BTreeMap<TaskId, Option<&str>> =
+        rows.iter().map(|row| (TaskId(row.get("task_id")), row.get("query"))).collect();
+    for (task, run, session) in &batch.marks {
+        // A task may be marked twice in a batch, when its session was lost before the first mark was written.
+        answers.texts.push((*task, *run, texts.get(task).copied().flatten().map(ToOwned::to_owned)));
+        answers.inputs.push(Input::Marked { task: *task, run: *run, session: *session });
+    }
+}
+
+/// Silence means as predicted; the rows that differ are named.
+fn written(batch: &Operations, rows: &[Row], answers: &mut Answers) {
+    let mut triggered = false;
+    let mut differing: BTreeMap<TaskId, &Row> = BTreeMap::new();
+    let mut touched = Vec::new();
+    for row in rows {
+        match (row.get::<_, Option<i64>>("task_id"), row.get::<_, &str>("outcome")) {
+            (None, _) => triggered = true,
+            (Some(task), "touched") => touched.push((TaskId(task), row)),
+            (Some(task), _) => drop(differing.insert(TaskId(task), row)),
+        }
+    }
+    for event in &batch.writes {
+        let answer = differing.get(&event.task).map_or(WriteAnswer::AsPredicted, |row| answer(row));
+        if let WriteAnswer::Failed(error) = &answer {
+            answers.failures.push((event.task, error.clone()));
+        }
+        answers.inputs.push(Input::Written { task: event.task, run: event.run, answer });
+    }
+    for (task, row) in touched {
+        let row = row_of(row);
+        let pulled = row.state() == RowState::Running;
+        answers.inputs.push(if pulled { Input::Taken { task, row } } else { Input::Changed { task, row: Some(row) } });
+    }
+    if triggered {
+        answers.inputs.push(Input::Triggered);
+    }
+}
+
+fn answer(row: &Row) -> WriteAnswer {
+    match row.get::<_, &str>("outcome") {
+        "gone" => WriteAnswer::Gone,
+        "locked" => WriteAnswer::Locked,
+        "failed" => WriteAnswer::Failed(row.get::<_, Option<String>>("error").unwrap_or_default()),
+        _ => WriteAnswer::Row(row_of(row)),
+    }
+}
+
+fn refilled(batch: &Operations, rows: &[Row], answers: &mut Answers) {
+    for (place, (lane, heads_max)) in batch.refills.iter().enumerate() {
+        let number = i64::try_from(place + 1).unwrap_or(i64::MAX);
+        let mut heads: Vec<_> = rows
+            .iter()
+            .filter(|row| row.get::<_, i64>("lane") == number)
+            .filter_map(|row| head(row, lane.kind))
+            .collect();
+        heads.sort_by_key(|head| head.turn);
+        let more = heads.len() > *heads_max;
+        heads.truncate(*heads_max);
+        answers.inputs.push(Input::Refilled { lane: lane.clone(), heads, more });
+    }
+}
+
+/// Rows as the core takes them, when something else changed them.
+pub(super) fn changed(stored: Vec<Stored>, asked: &[TaskId], answers: &mut Answers) {
+    let mut gone: Vec<TaskId> = asked.to_vec();
+    for stored in stored {
+        let task = stored.id();
+        gone.retain(|other| *other != task);
+        if stored.row.state() == RowState::Ready {
+            answers.inputs.push(Input::Waiting(vec![stored.lane.clone()]));
+        }
+        let pulled = stored.row.state() == RowState::Running && stored.terms.client_pulled;
+        debug_assert!(stored.row.task(stored.terms, LaunchState::Claimed).is_ok() || !pulled);
+        answers.inputs.push(if pulled {
+            Input::Taken { task, row: stored.row }
+        } else {
+            Input::Changed { task, row: Some(stored.row) }
+        });
+    }
+    answers.inputs.extend(gone.into_iter().map(|task| Input::Changed { task, row: None }));
 }

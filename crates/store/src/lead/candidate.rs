@@ -1,14 +1,14 @@
 //! From a connection to the lead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pgasync_core::{Command, Epoch, RowState, Sighting, TargetName, TaskId, Timestamp};
+use pgasync_core::{Epoch, Lane, Run, Sighting, TargetName, TaskId, Timestamp};
 use tokio_postgres::Error;
 
 use super::rows::{Stored, lane};
 use super::statements::Statements;
-use super::{CandidacyError, Configuration, Lanes, Lead, LeadError, Op};
+use super::{CandidacyError, Configuration, Lead, LeadError};
 use crate::session::{Notice, Session};
 use crate::settings::Settings;
 use crate::wire::Stamp;
@@ -31,9 +31,23 @@ pub struct Election {
     /// Tasks that the last leader had in hand.
     pub inherited: Vec<Sighting>,
     /// The lanes that have READY tasks.
-    pub lanes: Lanes,
+    pub lanes: Vec<Lane>,
     /// The configuration.
     pub configuration: Configuration,
+}
+
+/// What came of an attempt to go on with a lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// The lead stands. `marks_lost`: Postgres restarted after a crash, which empties unlogged tables.
+    Leads {
+        /// The launch marks are lost.
+        marks_lost: bool,
+    },
+    /// The backend that led before is not gone yet.
+    NotYet,
+    /// Another orchestrator has led meanwhile.
+    Deposed,
 }
 
 /// A leader's session is long-lived, quiet, and notices a dead peer. It says something each second; when it does not, its
@@ -186,15 +200,6 @@ impl Candidate {
             session,
             statements,
             registered: BTreeMap::new(),
-            running: BTreeSet::new(),
-            marked: BTreeSet::new(),
-            marks: 0,
-            offered: BTreeSet::new(),
-            parked: BTreeMap::new(),
-            unwritable: BTreeMap::new(),
-            again: Vec::new(),
-            again_at: Timestamp::from_micros(0),
-            maintain_at: Timestamp::from_micros(0),
             configured: None,
             history_after: None,
             written: 0,
@@ -203,36 +208,28 @@ impl Candidate {
         Ok((lead, election))
     }
 
-    /// Goes on as the leader of an epoch after the session was lost; the locks must have been taken. False when
-    /// somebody else has led meanwhile.
+    /// Goes on as the leader of an epoch after the session was lost; the locks must have been taken. The
+    /// backend that led before is gone then, and whatever it had begun is done or undone.
     ///
     /// # Errors
     /// When this session goes, too.
-    pub async fn resume(self, lead: &mut Lead) -> Result<bool, LeadError> {
+    pub async fn resume(self, lead: &mut Lead) -> Result<Resumed, LeadError> {
         let failed = |error: Error| LeadError::of("proving the lead", &error);
-        let sql =
-            "select l.epoch, exists (select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
-                   from async.leader l";
-        let stands = self.session.query_one(sql, &[]).await.map_err(failed)?;
-        if stands.get::<_, i64>(0) != lead.epoch.0 {
-            return Ok(false);
+        let sql = "select * from async.resume_epoch($1, $2, $3::text::timestamptz)";
+        let found =
+            self.session.query_one(sql, &[&lead.epoch.0, &lead.pid, &lead.backend_start]).await.map_err(failed)?;
+        if !found.get::<_, bool>("out_stands") {
+            return Ok(Resumed::Deposed);
         }
-        let statements = Statements::prepare(&self.session).await.map_err(failed)?;
-        let publish = "update async.control set pid = pg_backend_pid()";
-        self.session.batch_execute(publish).await.map_err(failed)?;
-        lead.statements = statements;
+        if !found.get::<_, bool>("out_gone") {
+            return Ok(Resumed::NotYet);
+        }
+        lead.statements = Statements::prepare(&self.session).await.map_err(failed)?;
         lead.session = self.session;
         lead.pid = self.pid;
         lead.backend_start = self.backend_start;
         lead.configured = None;
-        // The core looks what became of its commands, and repeats them; of these nobody would hear again.
-        lead.again.retain(|op| matches!(op, Op::ForgetOld(_) | Op::Core(Command::Release { .. })));
-        if !stands.get::<_, bool>(1) {
-            // Postgres restarted after a crash, which empties unlogged tables: nobody knows what was launched.
-            let running: Vec<i64> = lead.running.union(&lead.marked).map(|task| task.0).collect();
-            lead.query("writing the launch marks anew", &lead.statements.rotate_marks, &[&running]).await?;
-        }
-        Ok(true)
+        Ok(Resumed::Leads { marks_lost: found.get("out_marks_lost") })
     }
 
     /// Ends the backend of a lead that was lost, if it still holds the locks; says whether it does.
@@ -286,19 +283,16 @@ impl Lead {
             stock.iter().map(|row| (TaskId(row.get("task_id")), row.get("launched"))).collect();
         let ids: Vec<TaskId> = launched.keys().copied().collect();
         let stored: Vec<Stored> = self.rows(&ids).await?;
-        let marked: Vec<i64> = launched.iter().filter(|(_, launched)| **launched).map(|(task, _)| task.0).collect();
-        self.query("writing the launch marks anew", &self.statements.rotate_marks, &[&marked]).await?;
-        let sightings: Vec<Sighting> = stored
-            .iter()
-            .filter_map(|stored| stored.sighting(launched.get(&stored.id()).copied().unwrap_or(false)))
-            .collect();
-        self.marked = marked.into_iter().map(TaskId).collect();
-        let runs = |stored: &&Stored| stored.row.state() == RowState::Running && !stored.terms.client_pulled;
-        self.running = stored.iter().filter(runs).map(Stored::id).collect();
-        let offers = self.session.query("select task_id from async.offer", &[]).await.map_err(failed)?;
-        self.offered = offers.iter().map(|row| TaskId(row.get(0))).collect();
+        let is_launched = |stored: &Stored| launched.get(&stored.id()).copied().unwrap_or(false);
+        let marked: Vec<(TaskId, Run)> =
+            stored.iter().filter(|stored| is_launched(stored)).map(|stored| (stored.id(), Run(stored.row.run))).collect();
+        let (ids, runs): (Vec<i64>, Vec<i32>) = marked.iter().map(|(task, run)| (task.0, run.0)).unzip();
+        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
+        self.query("writing the launch marks anew", &self.statements.rotate_marks, &all).await?;
+        let sightings: Vec<Sighting> =
+            stored.iter().filter_map(|stored| stored.sighting(is_launched(stored))).collect();
         let fence = self.session.query("select distinct target from async.session", &[]).await.map_err(failed)?;
-        let lanes = self.query("looking what waits", &self.statements.lanes, &[]).await?;
+        let lanes = self.query("reading what waits", &self.statements.lanes, &[]).await?;
         let now = self.session.query_one("select clock_timestamp()", &[]).await.map_err(failed)?;
         Ok(Election {
             now: now.get::<_, Stamp>(0).0,

@@ -1,13 +1,15 @@
 //! The configuration as a leader reads it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings, Tuning};
 use tokio_postgres::{Client, Error, Row};
 
 use super::rows::span;
 use crate::connection_string::ConnectionString;
+
+/// LOOP routines run at most so often.
+const ROUTINES_PAUSE_MIN: Span = Span::millis(10);
 
 /// What a leader needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -16,12 +18,6 @@ pub struct Configuration {
     pub settings: Settings,
     /// Where the targets are.
     pub targets: BTreeMap<TargetName, TargetAddress>,
-    /// How long to rest at most when there is nothing to do.
-    pub idle_sleep: Duration,
-    /// How long to rest at most between rounds of LOOP routines while there is something to do.
-    pub busy_sleep: Duration,
-    /// There are LOOP routines.
-    pub has_routines: bool,
 }
 
 /// How to reach a target.
@@ -40,7 +36,7 @@ impl Configuration {
         let control = client
             .query_one(
                 "select workers, paused, default_concurrency_pool_workers, default_timeout, target_patience,
-                   takeover_grace, idle_sleep, busy_sleep, coalesce(loop_routines <> '{}', false) as has_routines
+                   idle_sleep, busy_sleep, coalesce(loop_routines <> '{}', false) as has_routines
                  from async.control",
                 &[],
             )
@@ -60,21 +56,19 @@ impl Configuration {
             default_pool_workers: count(control.get("default_concurrency_pool_workers")),
             default_timeout: span(&control, "default_timeout"),
             target_patience: span(&control, "target_patience").unwrap_or(Span::ZERO),
-            takeover_grace: span(&control, "takeover_grace").unwrap_or(Span::ZERO),
+            idle_sleep: seconds(control.get("idle_sleep")),
+            busy_sleep: seconds(control.get("busy_sleep")).max(ROUTINES_PAUSE_MIN),
+            has_routines: control.get("has_routines"),
             targets: targets.iter().filter_map(target_settings).collect(),
             pools: pools
                 .iter()
                 .filter_map(|row| Some((PoolName::new(row.get::<_, &str>(0)).ok()?, count(row.get(1)))))
                 .collect(),
-            // A client that waits in get_tasks cannot say so: a notification leaves with its commit.
-            tuning: Tuning { offer_rest_doublings_max: 0, ..Tuning::default() },
+            tuning: Tuning::default(),
         };
         Ok(Self {
             settings,
             targets: targets.iter().filter_map(target_address).collect(),
-            idle_sleep: seconds(control.get("idle_sleep")),
-            busy_sleep: seconds(control.get("busy_sleep")),
-            has_routines: control.get("has_routines"),
         })
     }
 }
@@ -101,6 +95,8 @@ fn count(number: i32) -> u32 {
 }
 
 /// Between a millisecond and a day.
-fn seconds(seconds: f64) -> Duration {
-    Duration::from_secs_f64(seconds.clamp(0.001, 86_400.0))
+fn seconds(seconds: f64) -> Span {
+    #[allow(clippy::cast_possible_truncation, reason = "a day in microseconds fits")]
+    let micros = (seconds.clamp(0.001, 86_400.0) * 1e6) as i64;
+    Span::micros(micros)
 }

@@ -3,12 +3,20 @@
 /// Why something could not be done through the leader's session.
 #[derive(Debug, thiserror::Error)]
 pub enum LeadError {
-    /// The session is gone. Nobody knows what became of it; look after proving the lead anew.
+    /// The session is gone, and whether this was done is not known before the lead is proved anew.
     #[error("{operation}: the session that leads is lost: {reason}")]
     Lost {
         /// What was being done.
         operation: &'static str,
         /// What the driver said.
+        reason: String,
+    },
+    /// Another orchestrator has taken the lead; nothing of it was done.
+    #[error("{operation}: {reason}")]
+    Deposed {
+        /// What was being done.
+        operation: &'static str,
+        /// What the server said.
         reason: String,
     },
     /// The server refused; nothing of it was done. Trying again may help.
@@ -50,21 +58,24 @@ impl CandidacyError {
     }
 }
 
+/// The SQLSTATE of `async.hold_epoch` when the epoch has passed.
+const DEPOSED: &str = "PA212";
+
 /// Whether it is about the session rather than about what was asked in it.
 fn is_loss(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_none_or(|said| said.code().code().starts_with("57P") || said.code().code().starts_with("08"))
+    error.as_db_error().is_none_or(|said| pgasync_core::ends_session(said.code().code()))
 }
 
 impl LeadError {
     pub(crate) fn of(operation: &'static str, error: &tokio_postgres::Error) -> Self {
         let reason = in_words(error);
-        if is_loss(error) { Self::Lost { operation, reason } } else { Self::Refused { operation, reason } }
-    }
-
-    /// The same may be tried again in the same session.
-    #[must_use]
-    pub const fn may_be_tried_again(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+        if is_loss(error) {
+            Self::Lost { operation, reason }
+        } else if error.code().is_some_and(|code| code.code() == DEPOSED) {
+            Self::Deposed { operation, reason }
+        } else {
+            Self::Refused { operation, reason }
+        }
     }
 }
 

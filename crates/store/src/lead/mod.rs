@@ -1,39 +1,40 @@
 //! The leader's one session: it holds both locks, and every write of the leader goes through it.
 //!
-//! What may be written, and what becomes of it, is decided by the functions in the schema, which the SQL engine uses
-//! too. Here commands are put together into few statements, sent at once, and their answers are told apart.
+//! What becomes of an event is decided by the functions in the schema, which the SQL engine uses too. Here
+//! commands are put together into few statements, sent at once, and their answers are told apart.
 
 mod batch;
 mod candidate;
 mod configuration;
 mod error;
-mod look;
-mod outcome;
+mod operations;
+mod poll;
 mod registry;
 mod requests;
+mod row_event;
 mod rows;
 mod send;
 mod statements;
 mod upkeep;
 mod vacuum;
-mod writes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use pgasync_core::{Command, Epoch, Input, Lane, Run, SessionId, TargetName, TaskId, Timestamp};
+use pgasync_core::{Command, Epoch, Input, Run, SessionId, TargetName, TaskId, Timestamp};
 
 use crate::connection_string::ConnectionString;
 use crate::session::Session;
 use statements::Statements;
 
-pub use candidate::{Candidate, Election, end_backend, is_at_work};
+pub use candidate::{Candidate, Election, Resumed, end_backend, is_at_work};
 pub use configuration::{Configuration, TargetAddress};
 pub use error::{CandidacyError, LeadError};
-pub use look::Look;
+pub use poll::Seen;
 pub use registry::{OldSession, old_sessions, unregistered};
 pub use vacuum::{VacuumError, vacuum};
 
-/// The session that leads.
+/// The session that leads. It remembers nothing about tasks: what a statement needs to know comes with
+/// the command.
 #[derive(Debug)]
 pub struct Lead {
     session: Session,
@@ -45,23 +46,7 @@ pub struct Lead {
     backend_start: String,
     /// The registry's numbers of this leader's sessions.
     registered: BTreeMap<SessionId, i64>,
-    /// Tasks whose rows say that a query of theirs runs.
-    running: BTreeSet<TaskId>,
-    /// Those of them that are marked.
-    marked: BTreeSet<TaskId>,
-    marks: usize,
-    offered: BTreeSet<TaskId>,
-    /// Rows that could not be written: not before this time, and how often that happened.
-    parked: BTreeMap<TaskId, (Timestamp, u32)>,
-    /// Ends that could not be written, and how often that was tried.
-    unwritable: BTreeMap<TaskId, u32>,
-    /// What could not be carried out: somebody held a row, or the server refused.
-    again: Vec<Op>,
-    /// Not before this time.
-    again_at: Timestamp,
-    /// After maintenance failed: not before this time.
-    maintain_at: Timestamp,
-    /// What the last look at the configuration saw.
+    /// What the last poll saw of the configuration.
     configured: Option<String>,
     /// Where maintenance goes on.
     history_after: Option<i64>,
@@ -76,26 +61,8 @@ pub enum Op {
     Core(Command),
     /// Write down where a session is.
     Register(SessionId, Registration),
-    /// A session of this leader is known to run nothing: take it out of the registry.
-    Forget(SessionId),
-    /// The same for sessions of older leaders, by their numbers in the registry.
-    ForgetOld(Vec<i64>),
-    /// Look what is new: lanes, requests, configuration, who should lead.
-    Look,
-    /// Tell the core what these rows are: others may have changed them.
-    Reread(Vec<TaskId>),
-    /// From now on pushes shall notify; then look.
-    FallAsleep,
-    /// Pushes need not notify.
-    WakeUp,
-    /// Run the LOOP routines.
-    Routines,
-    /// A cycle that began after this number was asked for has ended.
-    ServeLatch(i64),
     /// Show to the views who runs what.
     Publish(Published),
-    /// One step of keeping the history short.
-    Maintain,
     /// A line in `async.server_log`.
     Log {
         /// `NOTICE`, `WARNING`, `ERROR` or `DEBUG`.
@@ -111,10 +78,10 @@ pub enum Op {
 }
 
 impl Op {
-    /// Nobody asks for it again after the leader's session was lost.
+    /// The core does not ask for it again after the leader's session was lost.
     #[must_use]
     pub const fn is_told_once(&self) -> bool {
-        matches!(self, Self::Forget(_) | Self::ForgetOld(_) | Self::Log { .. })
+        matches!(self, Self::Log { .. })
     }
 }
 
@@ -155,20 +122,12 @@ pub struct Answers {
     pub inputs: Vec<Input>,
     /// The texts of tasks that were marked.
     pub texts: Vec<(TaskId, Run, Option<String>)>,
-    /// What was seen, when there was a look.
-    pub look: Option<Look>,
-    /// Whether pushes notify now, after [`Op::FallAsleep`].
-    pub asleep: Option<bool>,
-    /// Triggers or routines ran: there may be something new.
-    pub stirred: bool,
-    /// Something was written.
-    pub wrote: bool,
-    /// The look failed, and is to be tried again.
-    pub look_failed: bool,
-    /// What went wrong with single tasks, for the log.
+    /// What a poll saw besides what the core hears.
+    pub seen: Option<Seen>,
+    /// Tasks whose rows could not be written because something raised, and the error.
+    pub failures: Vec<(TaskId, String)>,
+    /// What went wrong, for the log.
     pub troubles: Vec<String>,
-    /// Maintenance has more to do.
-    pub maintain_on: bool,
     /// It is time for [`vacuum`].
     pub vacuum: bool,
 }
@@ -211,24 +170,4 @@ impl Lead {
         self.session.close().await;
         given_up.map_err(|error| LeadError::of("giving up the lead", &error))
     }
-
-    /// Forgets rows that could not be written long ago: what happens to them next is their first failure again.
-    fn unpark(&mut self, now: Timestamp) {
-        self.parked.retain(|_, (until, _)| *until + PARKED_MEMORY > now);
-    }
-
-    /// When something may be tried again that could not be written.
-    fn retries_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let parked = self.parked.values().map(|(until, _)| *until).filter(|until| *until > now);
-        parked.chain((!self.again.is_empty()).then_some(self.again_at)).min()
-    }
-
-    fn skipped(&self, now: Timestamp) -> Vec<i64> {
-        self.parked.iter().filter(|(_, (until, _))| *until > now).map(|(task, _)| task.0).collect()
-    }
 }
-
-const PARKED_MEMORY: pgasync_core::Span = pgasync_core::Span::seconds(60);
-
-/// A lane's place in a list.
-type Lanes = Vec<Lane>;

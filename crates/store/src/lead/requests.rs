@@ -41,8 +41,8 @@ impl Lead {
         tasks.dedup();
         let stored: BTreeMap<TaskId, Stored> =
             self.rows(&tasks).await?.into_iter().map(|stored| (stored.id(), stored)).collect();
-        // A client that took an offer may have finished it before anybody looked.
-        for stored in stored.values().filter(|stored| self.offered.contains(&stored.id())) {
+        // A client that took an offer may have finished it before a poll saw that.
+        for stored in stored.values().filter(|stored| stored.terms.client_pulled) {
             if stored.row.state() == RowState::Running {
                 answers.inputs.push(Input::Taken { task: stored.id(), row: stored.row.clone() });
             }

@@ -1,7 +1,7 @@
 //! Tasks as `async.lead_rows` gives them.
 
 use pgasync_core::{
-    FinishStatus, Head, Held, Intention, Kind, Lane, PoolName, Priority, Row as TaskRow, Run, Sighting, Span,
+    FinishStatus, Head, Intention, Kind, Lane, LaunchState, PoolName, Priority, Row as TaskRow, Run, Sighting, Span,
     TargetName, TaskId, Terms, Timestamp, Turn,
 };
 use tokio_postgres::Row;
@@ -24,8 +24,8 @@ impl Stored {
 
     /// The task as the core sees it; `None` for a row that no task's life leads to.
     pub(super) fn sighting(&self, launched: bool) -> Option<Sighting> {
-        let held = if launched { Held::Launched(None::<Intention>) } else { Held::Claimed };
-        let task = self.row.task(self.terms, held).ok()?;
+        let launch = if launched { LaunchState::Launched(None::<Intention>) } else { LaunchState::Claimed };
+        let task = self.row.task(self.terms, launch).ok()?;
         Some(Sighting { turn: self.turn, lane: self.lane.clone(), task })
     }
 
@@ -37,19 +37,28 @@ impl Stored {
             turn: Turn { priority: Priority(row.get("priority")), entered: time(row, "entered")?, task },
             lane: lane(row.get("pool"), row.get("target"), client_pulled)?,
             terms: terms(row, client_pulled),
-            row: TaskRow {
-                consumed: time(row, "consumed"),
-                processed: time(row, "processed"),
-                yielded: time(row, "yielded"),
-                finish_status: row.get::<_, Option<&str>>("finish_status").and_then(status),
-                failed: row.get("failed"),
-                processing_error: row.get("processing_error"),
-                times_up: time(row, "times_up"),
-                tracked: row.get("tracked"),
-                eligible_when: time(row, "eligible_when"),
-                run: row.get("run"),
-            },
+            row: row_with(row, row.get("run")),
         })
+    }
+}
+
+/// The columns that the core owns, of a row that the writer names.
+pub(super) fn row_of(row: &Row) -> TaskRow {
+    row_with(row, row.get("row_run"))
+}
+
+fn row_with(row: &Row, run: i32) -> TaskRow {
+    TaskRow {
+        consumed: time(row, "consumed"),
+        processed: time(row, "processed"),
+        yielded: time(row, "yielded"),
+        finish_status: row.get::<_, Option<&str>>("finish_status").and_then(status),
+        failed: row.get("failed"),
+        processing_error: row.get("processing_error"),
+        times_up: time(row, "times_up"),
+        tracked: row.get("tracked"),
+        eligible_when: time(row, "eligible_when"),
+        run,
     }
 }
 

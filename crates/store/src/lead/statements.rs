@@ -20,14 +20,12 @@ macro_rules! statements {
 statements! {
     begin: "begin",
     commit: "commit",
-    write: "select * from async.lead_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    release: "select * from async.lead_free_slots($1, $2)",
-    give_back: "select * from async.lead_give_back($1, $2, $3)",
-    mark: "select * from async.lead_mark($1, $2, $3)",
-    rotate_marks: "select from async.lead_rotate_marks($1)",
-    offer: "select * from async.lead_offer($1, $2)",
-    withdraw: "select async.withdraw_offers($1)",
-    heads: "select * from async.lead_heads($1, $2, $3, $4, $5)",
+    // Each transaction that writes begins with it: nothing is written in an epoch that has passed.
+    hold_epoch: "select from async.hold_epoch($1)",
+    write: "select * from async.lead_write($1, $2, $3, $4, $5, $6, $7, $8)",
+    mark: "select * from async.lead_mark($1, $2, $3, $4)",
+    rotate_marks: "select from async.lead_rotate_marks($1, $2, $3)",
+    heads: "select * from async.lead_heads($1, $2, $3, $4)",
     rows: "select * from async.lead_rows($1)",
     requests: "select request_id, task_id, status::text, error_message, duration
         from async.request where request_id > $1 order by request_id limit $2",
@@ -51,8 +49,8 @@ statements! {
     forget: "delete from async.session where session_id = any ($1)",
     lanes: "select * from async.discover_lanes()",
     touched: "select async.take_touched()",
-    look: "select c.enabled, l.resign_epoch, async.latch_number() as latch,
-          exists (select from async.request) as asked, clock_timestamp() as now,
+    poll: "select c.enabled, l.resign_epoch, async.latch_number() as latch,
+          exists (select from async.request) as asked, clock_timestamp() as now, async.schema_fingerprint() as fingerprint,
           concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured
         from async.control c
         cross join async.leader l

@@ -1,41 +1,30 @@
-//! What a leader does beside tasks: looking for what is due, heeding triggers, showing what runs, keeping history short.
+//! What a leader does beside tasks: sweeping what is due, running routines, showing what runs, keeping
+//! history short.
 
-use pgasync_core::{Input, Span, TaskId, Timestamp};
+use pgasync_core::{Input, TaskId, Timestamp};
 
 use super::rows::{lane, time};
 use super::{Answers, Lead, LeadError};
 use crate::wire::Stamp;
 
-/// What the server refused is tried again after this time.
-pub(super) const RETRY: Span = Span::seconds(1);
-
-const MAINTENANCE_RETRY: Span = Span::seconds(60);
-
 impl Lead {
     pub(super) async fn sweep(
         &mut self,
         tasks_max: usize,
+        skip: &[TaskId],
         now: Timestamp,
         answers: &mut Answers,
     ) -> Result<(), LeadError> {
         let limit = i32::try_from(tasks_max).unwrap_or(i32::MAX);
-        let skip = self.skipped(now);
+        let skip: Vec<i64> = skip.iter().map(|task| task.0).collect();
         let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&Stamp(now), &limit, &skip];
-        let rows = match self.query("looking for what is due", &self.statements.sweep, &all).await {
-            Err(error) if error.may_be_tried_again() => {
-                answers.troubles.push(error.to_string());
-                let next = Some(now + RETRY);
-                answers.inputs.push(Input::Swept { overdue: vec![], promoted: vec![], next });
-                return Ok(());
-            }
-            done => done?,
-        };
+        let rows = self.write_alone("sweeping what is due", &self.statements.sweep, &all).await?;
         let Some(row) = rows.first() else { return Ok(()) };
-        let failed = row.get::<_, Option<Vec<i64>>>("out_failed").unwrap_or_default();
+        let ids = |column| row.get::<_, Option<Vec<i64>>>(column).unwrap_or_default().into_iter().map(TaskId);
+        let failed: Vec<TaskId> = ids("out_failed").collect();
         let errors = row.get::<_, Option<Vec<Option<String>>>>("out_errors").unwrap_or_default();
-        for (task, error) in failed.into_iter().zip(errors) {
-            self.park(TaskId(task), "failed", error.as_deref(), now, answers);
-        }
+        let told = failed.iter().copied().zip(errors);
+        answers.failures.extend(told.filter_map(|(task, error)| Some((task, error?))));
         let names = |column| row.get::<_, Option<Vec<String>>>(column).unwrap_or_default();
         let pullable = row.get::<_, Option<Vec<bool>>>("out_pullable").unwrap_or_default();
         let promoted = names("out_pools")
@@ -44,24 +33,20 @@ impl Lead {
             .zip(pullable)
             .filter_map(|((pool, target), pullable)| lane(&pool, &target, pullable))
             .collect();
-        let overdue: Vec<TaskId> =
-            row.get::<_, Option<Vec<i64>>>("out_overdue").unwrap_or_default().into_iter().map(TaskId).collect();
+        let overdue: Vec<TaskId> = ids("out_overdue").collect();
         let stored = if overdue.is_empty() { Vec::new() } else { self.rows(&overdue).await? };
         let overdue = stored.iter().filter_map(|stored| stored.sighting(false)).collect();
-        let retry = self.parked.values().map(|(until, _)| *until).filter(|until| *until > now).min();
-        let next = time(row, "out_next").into_iter().chain(retry).min();
-        answers.inputs.push(Input::Swept { overdue, promoted, next });
+        answers.inputs.push(Input::Swept { overdue, promoted, next: time(row, "out_next"), failed });
         Ok(())
     }
 
-    /// Triggers or routines ran in this session: they may have changed anything.
-    pub(super) async fn heed_triggers(&mut self, answers: &mut Answers) -> Result<(), LeadError> {
-        answers.stirred = true;
-        let rows = self.query("seeing what triggers changed", &self.statements.touched, &[]).await?;
+    pub(super) async fn run_routines(&self, kind: &'static str, answers: &mut Answers) -> Result<(), LeadError> {
+        self.write_alone("running routines", &self.statements.routines, &[&kind]).await?;
+        let rows = self.query("seeing what routines changed", &self.statements.touched, &[]).await?;
         let touched: Vec<TaskId> =
             rows.iter().flat_map(|row| row.get::<_, Option<Vec<i64>>>(0)).flatten().map(TaskId).collect();
         self.reread(&touched, answers).await?;
-        answers.inputs.push(Input::Asking);
+        answers.inputs.push(Input::Triggered);
         Ok(())
     }
 
@@ -77,38 +62,33 @@ impl Lead {
         let errors: Vec<&str> = published.lost.iter().map(|(.., error)| error.as_str()).collect();
         let all: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
             [&published.workers, &slots, &targets, &tasks, &since, &pools, &taken, &lost, &lost_since, &errors];
-        match self.query("publishing", &self.statements.publish, &all).await {
+        match self.write_alone("publishing", &self.statements.publish, &all).await {
             // It is done again in a moment.
-            Err(error) if error.may_be_tried_again() => Ok(()),
+            Err(LeadError::Refused { .. }) => Ok(()),
             done => done.map(drop),
         }
     }
 
-    /// It is also what the server hears each second, which ends a session that says nothing.
+    /// One step of maintenance. It is also what the server hears each second: it ends a leader's session
+    /// that says nothing.
     pub(super) async fn maintain(&mut self, now: Timestamp, answers: &mut Answers) -> Result<(), LeadError> {
-        if now < self.maintain_at {
-            let heard = self.session.batch_execute("").await;
-            return heard.map_err(|error| LeadError::of("saying that it is there", &error));
-        }
         let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&Stamp(now), &self.history_after, &self.written];
-        match self.query("maintenance", &self.statements.maintain, &all).await {
+        match self.write_alone("maintenance", &self.statements.maintain, &all).await {
             Ok(rows) => {
                 let Some(row) = rows.first() else { return Ok(()) };
                 self.history_after = row.get("out_after");
                 self.written += i64::from(row.get::<_, i32>("out_rows"));
-                answers.maintain_on = self.history_after.is_some();
                 if row.get("out_vacuum") {
                     self.written = 0;
                     answers.vacuum = true;
                 }
+                answers.inputs.push(Input::Maintained { more: self.history_after.is_some() });
+                Ok(())
             }
-            Err(error) if error.may_be_tried_again() => {
-                answers.troubles.push(error.to_string());
+            Err(error) => {
                 self.history_after = None;
-                self.maintain_at = now + MAINTENANCE_RETRY;
+                Err(error)
             }
-            Err(error) => return Err(error),
         }
-        Ok(())
     }
 }

@@ -1,0 +1,95 @@
+//! What a batch of operations has to do, by the statement that does it.
+
+use std::collections::VecDeque;
+
+use pgasync_core::{Command, Lane, Registered, RequestId, RowEvent, Run, SessionId, TaskEvent, TaskId};
+
+use super::row_event::WireEvent;
+use super::{Op, Registration};
+
+/// Operations that share a batch.
+#[derive(Debug, Default)]
+pub(super) struct Operations {
+    pub(super) registrations: Vec<(SessionId, Registration)>,
+    pub(super) unregistrations: Vec<Vec<Registered>>,
+    pub(super) dismissals: Vec<(RequestId, Command)>,
+    pub(super) writes: Vec<TaskEvent>,
+    pub(super) marks: Vec<(TaskId, Run, Option<SessionId>)>,
+    pub(super) refills: Vec<(Lane, usize)>,
+    /// Requests are to be read, under this number.
+    pub(super) reads: Option<u64>,
+    /// What follows the batch, one by one.
+    pub(super) others: Vec<Op>,
+}
+
+impl Operations {
+    /// Takes what may share a batch. Marks go out before everything else in their batch, so those that
+    /// come after a rotation of the marks wait for the next one.
+    pub(super) fn take(ops: &mut VecDeque<Op>) -> Self {
+        let mut batch = Self::default();
+        while let Some(op) = ops.pop_front() {
+            let last = matches!(op, Op::Core(Command::RotateMarks { .. }));
+            batch.add(op);
+            if last {
+                break;
+            }
+        }
+        batch
+    }
+
+    fn add(&mut self, op: Op) {
+        match op {
+            Op::Register(session, registration) => self.registrations.push((session, registration)),
+            Op::Core(Command::Unregister { sessions }) => {
+                // A session may be about to be registered.
+                self.registrations.retain(|(session, _)| !sessions.contains(&Registered::Own(*session)));
+                self.unregistrations.push(sessions);
+            }
+            Op::Core(Command::Write(event)) => self.writes.push(event),
+            Op::Core(Command::Mark { task, run, session }) => self.marks.push((task, run, session)),
+            Op::Core(Command::Refill { lane, heads_max }) => self.refills.push((lane, heads_max)),
+            Op::Core(Command::ReadRequests { serial }) => self.reads = Some(serial),
+            Op::Core(command @ Command::Dismiss { request, .. }) => self.dismissals.push((request, command)),
+            other => self.others.push(other),
+        }
+    }
+}
+
+/// The arguments of `async.lead_write`.
+#[derive(Debug, Default)]
+pub(super) struct WriteArguments {
+    pub(super) claims: Vec<i64>,
+    pub(super) claim_runs: Vec<i32>,
+    pub(super) claims_at: Vec<crate::wire::Stamp>,
+    pub(super) claim_timeouts: Vec<Option<crate::wire::Interval>>,
+    pub(super) ends: Vec<i64>,
+    pub(super) end_runs: Vec<i32>,
+    pub(super) ends_at: Vec<crate::wire::Stamp>,
+    pub(super) events: Vec<WireEvent>,
+}
+
+impl WriteArguments {
+    /// Plain claims and plain ends travel as arrays, everything else as events.
+    pub(super) fn of(writes: &[TaskEvent]) -> Self {
+        let mut arguments = Self::default();
+        for written in writes {
+            let event = RowEvent::of(&written.event, written.launch.as_ref());
+            debug_assert!(event.is_some(), "{:?} changes no row", written.event);
+            let Some(event) = event else { continue };
+            let at = crate::wire::Stamp(written.at);
+            if event.name == "CLAIM" {
+                arguments.claims.push(written.task.0);
+                arguments.claim_runs.push(written.run.0);
+                arguments.claims_at.push(at);
+                arguments.claim_timeouts.push(event.timeout.map(crate::wire::Interval));
+            } else if event.is_plain_end() && written.settles.is_empty() {
+                arguments.ends.push(written.task.0);
+                arguments.end_runs.push(written.run.0);
+                arguments.ends_at.push(at);
+            } else {
+                arguments.events.push(WireEvent::new(written, event));
+            }
+        }
+        arguments
+    }
+}
