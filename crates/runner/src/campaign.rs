@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pgasync_store::{CandidacyError, Candidate, Lead, LeadError, Notice, Settings, end_backend};
+use pgasync_store::{CandidacyError, Candidate, Lead, LeadError, Notice, Resumed, Settings, end_backend};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -22,10 +22,6 @@ const STANDBY_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// No backend has this pid.
 const NOBODY: i32 = 0;
-
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-
-const RETRY_LAST: Duration = Duration::from_secs(2);
 
 /// What was begun in vain is ended within this time, or left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -192,25 +188,27 @@ async fn connect(server: &Settings, timeouts: &Timeouts, events: &Events) -> Res
     timeout(timeouts.server_attempt, connecting).await.unwrap_or_else(|_| Err(no_answer()))
 }
 
-/// After the leader's session was lost: connects anew and proves the lead, however long that takes. False when
-/// another leads; `None` when the engine is gone.
-pub(crate) async fn prove(server: &Settings, timeouts: &Timeouts, lead: &mut Lead, events: &Events) -> Option<bool> {
-    let mut wait = RETRY_FIRST;
-    loop {
-        let attempt = AssertUnwindSafe(try_prove(server, timeouts, lead, events)).catch_unwind();
-        match timeout(timeouts.server_attempt, attempt).await {
-            Ok(Ok(Ok(Some(stands)))) => return Some(stands),
-            Ok(Ok(Ok(None))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the lead cannot be proved yet"),
-            Ok(Err(_)) => tracing::error!("a bug: what proves the lead panicked"),
-            Err(_) => tracing::warn!(error = %no_answer(), "the lead cannot be proved yet"),
+/// After the leader's session was lost: one attempt to connect anew and prove the lead.
+pub(crate) async fn prove(server: Settings, timeouts: Timeouts, mut lead: Box<Lead>, events: Events) {
+    let attempt = AssertUnwindSafe(try_prove(&server, &timeouts, &mut lead, &events)).catch_unwind();
+    let failed = match timeout(timeouts.server_attempt, attempt).await {
+        Ok(Ok(Ok(Resumed::Leads { marks_lost }))) => {
+            let _ = events.send(Event::LeadBack { lead, marks_lost });
+            return;
         }
-        if events.is_closed() {
-            return None;
+        Ok(Ok(Ok(Resumed::Deposed))) => {
+            let _ = events.send(Event::Deposed);
+            return;
         }
-        sleep(wait).await;
-        wait = (wait * 2).min(RETRY_LAST);
+        Ok(Ok(Ok(Resumed::NotYet))) => None,
+        Ok(Ok(Err(error))) => Some(error.to_string()),
+        Ok(Err(_)) => Some("a bug: what proves the lead panicked".to_owned()),
+        Err(_) => Some(no_answer().to_string()),
+    };
+    if let Some(error) = failed {
+        tracing::warn!(error, "the lead cannot be proved yet");
     }
+    let _ = events.send(Event::ProofFailed(lead));
 }
 
 async fn try_prove(
@@ -218,14 +216,14 @@ async fn try_prove(
     timeouts: &Timeouts,
     lead: &mut Lead,
     events: &Events,
-) -> Result<Option<bool>, RunError> {
+) -> Result<Resumed, RunError> {
     let candidate = connect(server, timeouts, events).await?;
     if candidate.try_locks().await? {
-        return Ok(Some(candidate.resume(lead).await?));
+        return Ok(candidate.resume(lead).await?);
     }
     // Its own backend may not have noticed yet.
     if candidate.end_lost_backend(lead).await? || candidate.leader_pid().await?.is_none() {
-        return Ok(None);
+        return Ok(Resumed::NotYet);
     }
-    Ok(Some(false))
+    Ok(Resumed::Deposed)
 }

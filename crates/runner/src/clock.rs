@@ -1,42 +1,43 @@
-//! The one clock: the server's time, read once in a while and carried on by this machine's monotonic clock.
+//! The one clock: this machine's monotonic clock, and the server's time as seen from here.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use pgasync_core::{Span, Timestamp};
+use pgasync_core::{MonotonicTime, Now, Span, Timestamp};
 
-/// The server's time as seen from here. It never runs back.
+/// The server's time, read once in a while and carried on by the monotonic clock. It follows the
+/// server's clock when that steps; timers do not.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    base: Timestamp,
+    server: Timestamp,
     at: Instant,
-    last: Timestamp,
 }
 
 impl Clock {
     /// It is `now` at the server.
     pub(crate) fn set(now: Timestamp) -> Self {
-        Self { base: now, at: instant(), last: now }
+        Self { server: now, at: instant() }
     }
 
-    /// The server's time now.
-    pub(crate) fn now(&mut self) -> Timestamp {
-        self.last = self.last.max(self.base + span(self.at.elapsed()));
-        self.last
+    /// This moment on both clocks.
+    pub(crate) fn now(&self) -> Now {
+        let now = instant();
+        let server = self.server + span(now.saturating_duration_since(self.at));
+        Now { monotonic: MonotonicTime::from_micros(span(now.saturating_duration_since(start())).as_micros()), server }
     }
 
     /// The server said that it is this time now.
     pub(crate) fn correct(&mut self, now: Timestamp) {
-        self.base = now;
-        self.at = instant();
+        *self = Self::set(now);
     }
+}
 
-    /// When a time of the server's comes, on this machine.
-    pub(crate) fn instant_of(&self, time: Timestamp) -> Instant {
-        let micros = (time - self.base).as_micros();
-        // A day ahead is far enough: who waits looks again then.
-        let ahead = Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(Duration::from_secs(86_400));
-        self.at + ahead
-    }
+/// When a time of the monotonic clock comes.
+pub(crate) fn instant_of(time: MonotonicTime) -> Instant {
+    // A day ahead is far enough: a driver that waits looks again then.
+    let ahead = Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(0));
+    let most = instant() + Duration::from_secs(86_400);
+    start().checked_add(ahead).map_or(most, |at| at.min(most))
 }
 
 /// This machine's monotonic clock.
@@ -44,6 +45,28 @@ pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
+/// The beginning of the monotonic times of this process.
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(instant)
+}
+
 fn span(duration: Duration) -> Span {
     Span::micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_clock_may_step_and_the_monotonic_one_does_not() {
+        let mut clock = Clock::set(Timestamp::from_micros(5_000_000));
+        let before = clock.now();
+        clock.correct(Timestamp::from_micros(1_000_000));
+        let after = clock.now();
+        assert!(after.server < before.server);
+        assert!(after.monotonic >= before.monotonic);
+        assert!(instant_of(before.monotonic) <= instant());
+    }
 }

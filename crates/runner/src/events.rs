@@ -15,13 +15,15 @@ pub(crate) enum Event {
     Answered { count: usize, answers: Box<Answers> },
     /// The leader's session is gone, and with it what was ordered and may not have been done.
     LeadLost { lead: Box<Lead>, untold: Vec<Op>, reason: String },
-    /// It is back, and the lead stands.
-    LeadBack(Box<Lead>),
+    /// It is back, and the lead stands; whether Postgres crashed and lost the launch marks.
+    LeadBack { lead: Box<Lead>, marks_lost: bool },
+    /// The lead cannot be proved yet.
+    ProofFailed(Box<Lead>),
     /// The locks are given up.
     SteppedDown,
-    /// Somebody else leads.
+    /// Another orchestrator leads.
     Deposed,
-    /// Somebody wrote something, and it slept.
+    /// A push or a request was committed while the leader slept.
     Notified,
     /// A session with a target is open, or is not.
     Opened { session: SessionId, result: Result<Opened, String> },

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pgasync_core::{Orchestrator, Settings};
+use pgasync_core::Orchestrator;
 use pgasync_store::Published;
 
 use crate::sessions::Sessions;
@@ -29,7 +29,7 @@ impl Publisher {
         &mut self,
         now: Instant,
         core: &Orchestrator,
-        settings: &Settings,
+        workers: u32,
         sessions: &Sessions,
     ) -> Option<Published> {
         if now < self.next {
@@ -40,7 +40,7 @@ impl Publisher {
         let mut busy = sessions.busy();
         busy.sort_unstable();
         let current = Published {
-            workers: count(settings.workers),
+            workers: count(workers),
             busy,
             pools: core.occupancy().map(|(pool, taken)| (pool.to_string(), count(taken))).collect(),
             lost: sessions

@@ -20,7 +20,7 @@ impl Engine {
                     }
                 }
                 Command::Register { session } => match self.sessions.registration(session) {
-                    Some(registration) => self.tell(Op::Register(session, registration)),
+                    Some(registration) => self.send(Op::Register(session, registration)),
                     None => self.handle(Input::SessionLost { session }),
                 },
                 Command::Disconnect { session } => self.disconnect(session),
@@ -48,21 +48,22 @@ impl Engine {
                     }
                 }
                 Command::SleepUntil(time) => self.core_wakes = Some(time),
+                Command::ProveLead { after } => self.prove_lead(after),
                 Command::Resign => self.leave(),
                 command => {
-                    if let Command::Record { task, run, .. } | Command::GiveBack { task, run, .. } = &command {
-                        // It may be over before it was launched.
-                        self.texts.remove(&(*task, *run));
+                    if let Command::Write(event) = &command {
+                        // The task may be over before it was launched.
+                        self.texts.remove(&(event.task, event.run));
                     }
-                    self.tell(Op::Core(command));
+                    self.send(Op::Core(command));
                 }
             }
         }
     }
 
     pub(super) fn publish_nothing(&mut self) {
-        let workers = i32::try_from(self.settings.workers).unwrap_or(i32::MAX);
-        self.tell(Op::Publish(pgasync_store::Published { workers, ..Default::default() }));
+        let workers = i32::try_from(self.workers).unwrap_or(i32::MAX);
+        self.send(Op::Publish(pgasync_store::Published { workers, ..Default::default() }));
     }
 
     pub(super) fn disconnect(&mut self, session: SessionId) {
@@ -90,7 +91,7 @@ impl Engine {
         let text = if text.contains(TASK_ID_MACRO) { text.replace(TASK_ID_MACRO, &task.to_string()) } else { text };
         let reset = raw || self.sessions.resets(session);
         tracing::debug!(task = task.0, session = session.0, "launched");
-        let now = self.now();
+        let now = self.now().server;
         let at_once = text.len() <= SENT_AT_ONCE_MAX;
         self.sessions.run(session, Work { task, run, text, reset }, now);
         if at_once {

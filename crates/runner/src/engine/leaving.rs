@@ -9,8 +9,7 @@ use pgasync_store::{Lead, Op};
 use super::Engine;
 use crate::clock::instant;
 use crate::ends::Ending;
-use crate::events::Event;
-use crate::scribe::Scribe;
+use crate::leader_writer::LeaderWriter;
 
 /// Sessions get so long to close before goodbye is said.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
@@ -18,15 +17,7 @@ const CLOSING_MAX: Duration = Duration::from_secs(2);
 /// After the drain timeout what still runs is cancelled, terminated, dropped: so long at most.
 const STOPPING_MAX: Duration = Duration::from_secs(20);
 
-/// A lead that is lost this soon after it was proved was lost by what it does: it is proved less and less eagerly.
-const LOSSES_APART: Duration = Duration::from_secs(10);
-
-const LOSS_FIRST: Duration = Duration::from_millis(50);
-
-/// 3.2 seconds at most, which is less than what a lost leader is granted to come back.
-const LOSS_DOUBLINGS_MAX: u32 = 6;
-
-/// What is left when somebody else asked for the end; a forced successor waits 25 seconds.
+/// The drain timeout when the end was asked for through the server; a forced successor waits 25 seconds.
 pub(super) const RESIGN_DRAIN: Duration = Duration::from_secs(10);
 
 /// The steps of an orderly end, after the core is done.
@@ -48,7 +39,7 @@ impl Engine {
         self.draining = Some(why);
         self.drained_by = Some(instant() + patience + STOPPING_MAX);
         let span = Span::micros(i64::try_from(patience.as_micros()).unwrap_or(i64::MAX));
-        let drain_until = self.now() + span;
+        let drain_until = self.now().monotonic + span;
         self.handle(Input::Shutdown { drain_until });
     }
 
@@ -57,23 +48,23 @@ impl Engine {
             // It had not begun to lead.
             self.leave();
         }
-        let idle = self.scribe.as_ref().is_none_or(|scribe| scribe.open == 0);
+        let idle = self.writer.as_ref().is_none_or(|writer| writer.open == 0);
         let why = || self.draining.clone().unwrap_or_default();
         match self.leaving {
-            Some(_) if self.scribe.is_none() && self.leaving != Some(Leaving::SteppingDown) => {
+            Some(_) if self.writer.is_none() && self.leaving != Some(Leaving::SteppingDown) => {
                 return Some(Ending::Resigned(why()));
             }
             Some(Leaving::Closing { until }) => {
                 if idle && (self.sessions.closing.is_empty() || until <= instant()) {
                     let why = why();
                     self.leaving = Some(Leaving::Goodbye);
-                    self.tell(Op::Goodbye { why });
+                    self.send(Op::Goodbye { why });
                 }
             }
             Some(Leaving::Goodbye) => {
                 if idle {
-                    // Without orders the scribe gives up the locks.
-                    self.scribe = None;
+                    // Without operations to come the writer gives up the locks.
+                    self.writer = None;
                     self.leaving = Some(Leaving::SteppingDown);
                 }
             }
@@ -88,37 +79,40 @@ impl Engine {
         self.publish_nothing();
     }
 
-    pub(super) fn lead_lost(&mut self, mut lead: Lead, untold: Vec<Op>, reason: &str) {
+    pub(super) fn lead_lost(&mut self, lead: Box<Lead>, untold: Vec<Op>, reason: &str) {
         tracing::warn!(reason, "the session that leads is lost; launching nothing until the lead is proved");
-        self.scribe = None;
+        self.writer = None;
+        self.lost_lead = Some(lead);
         self.untold.splice(0..0, untold);
         self.texts.clear();
         self.handle(Input::StoreLost);
+    }
+
+    pub(super) fn prove_lead(&mut self, after: Span) {
+        let Some(lead) = self.lost_lead.take() else { return };
         let (server, timeouts, events) = (self.server.clone(), self.options.timeouts, self.events.clone());
-        let soon = self.proved_at.is_some_and(|at| at.elapsed() < LOSSES_APART);
-        self.losses = if soon { self.losses + 1 } else { 0 };
-        let wait = if soon { LOSS_FIRST * (1 << self.losses.min(LOSS_DOUBLINGS_MAX)) } else { Duration::ZERO };
+        let after = Duration::from_micros(u64::try_from(after.as_micros()).unwrap_or(0));
         tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            let event = match crate::campaign::prove(&server, &timeouts, &mut lead, &events).await {
-                Some(true) => Event::LeadBack(Box::new(lead)),
-                Some(false) => Event::Deposed,
-                None => return,
-            };
-            let _ = events.send(event);
+            tokio::time::sleep(after).await;
+            crate::campaign::prove(server, timeouts, lead, events).await;
         });
     }
 
-    pub(super) fn lead_back(&mut self, lead: Lead) {
+    pub(super) fn proof_failed(&mut self, lead: Box<Lead>) {
+        self.lost_lead = Some(lead);
+        self.handle(Input::ProofFailed);
+    }
+
+    pub(super) fn lead_back(&mut self, lead: Lead, marks_lost: bool) {
         tracing::info!(epoch = lead.epoch().0, pid = lead.pid(), "the lead stands");
         let (server, clock) = (self.server.clone(), Arc::clone(&self.clock));
-        self.scribe = Some(Scribe::hire(lead, server, self.options.timeouts, clock, self.events.clone()));
-        self.proved_at = Some(instant());
+        self.writer = Some(LeaderWriter::start(lead, server, self.options.timeouts, clock, self.events.clone()));
         for op in std::mem::take(&mut self.untold) {
-            self.tell(op);
+            self.send(op);
         }
-        self.rhythm.begin_anew(instant());
-        self.latch = None;
+        if marks_lost {
+            self.handle(Input::MarksLost);
+        }
         self.handle(Input::StoreBack);
     }
 }

@@ -1,7 +1,6 @@
 //! What sessions with targets have to say.
 
 use pgasync_core::{Input, SessionId, TargetName};
-use pgasync_store::Op;
 
 use super::Engine;
 
@@ -10,7 +9,7 @@ impl Engine {
         let target = target.or_else(|| self.sessions.target_of(session));
         self.sessions.forget(session);
         let Some(target) = target else { return };
-        let since = self.sessions.lost.get(&target).map_or_else(|| self.now(), |(since, _)| *since);
+        let since = self.sessions.lost.get(&target).map_or_else(|| self.now().server, |(since, _)| *since);
         if self.sessions.lost.insert(target.clone(), (since, error.to_owned())).is_none() {
             self.log("WARNING", format!("target \"{target}\" is lost: {error}"));
         }
@@ -44,7 +43,6 @@ impl Engine {
     }
 
     pub(super) fn gone(&mut self, session: SessionId) {
-        self.tell(Op::Forget(session));
         self.sessions.forget(session);
         self.handle(Input::SessionGone { session });
     }

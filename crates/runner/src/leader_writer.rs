@@ -1,4 +1,4 @@
-//! The task that has the leader's session: it carries out whatever has come in meanwhile, all at once.
+//! The task that has the leader's session: it carries out whatever has come in meanwhile, in one batch.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -20,28 +20,28 @@ const OPS_MAX: usize = 4_096;
 
 /// The engine's end.
 #[derive(Debug)]
-pub(crate) struct Scribe {
-    orders: UnboundedSender<Op>,
+pub(crate) struct LeaderWriter {
+    ops: UnboundedSender<Op>,
     /// Operations that were not answered yet.
     pub(crate) open: usize,
 }
 
-impl Scribe {
-    pub(crate) fn hire(
+impl LeaderWriter {
+    pub(crate) fn start(
         lead: Lead,
         server: Settings,
         timeouts: Timeouts,
         clock: Arc<Mutex<Clock>>,
         events: Events,
     ) -> Self {
-        let (ops, orders) = unbounded_channel();
-        tokio::spawn(write(lead, server, timeouts, clock, orders, events));
-        Self { orders: ops, open: 0 }
+        let (ops, received) = unbounded_channel();
+        tokio::spawn(write(lead, server, timeouts, clock, received, events));
+        Self { ops, open: 0 }
     }
 
-    /// Gives the order back when the scribe has left; it has said so, or is about to be heard.
-    pub(crate) fn tell(&mut self, op: Op) -> Option<Op> {
-        let refused = self.orders.send(op).err();
+    /// Gives the operation back when the session is lost; the event that says so is on its way.
+    pub(crate) fn send(&mut self, op: Op) -> Option<Op> {
+        let refused = self.ops.send(op).err();
         self.open += usize::from(refused.is_none());
         refused.map(|refused| refused.0)
     }
@@ -52,14 +52,14 @@ async fn write(
     server: Settings,
     timeouts: Timeouts,
     clock: Arc<Mutex<Clock>>,
-    mut orders: UnboundedReceiver<Op>,
+    mut received: UnboundedReceiver<Op>,
     events: Events,
 ) {
     let mut untold: Vec<Op> = Vec::new();
     let reason = loop {
         let mut ops = Vec::new();
         let count = tokio::select! {
-            count = orders.recv_many(&mut ops, OPS_MAX) => count,
+            count = received.recv_many(&mut ops, OPS_MAX) => count,
             () = lead.ended() => break "the connection is closed".to_owned(),
         };
         if count == 0 {
@@ -68,12 +68,12 @@ async fn write(
             let _ = events.send(Event::SteppedDown);
             return;
         }
-        let now = clock.lock().unwrap_or_else(PoisonError::into_inner).now();
+        let now = clock.lock().unwrap_or_else(PoisonError::into_inner).now().server;
         let mut early = |answers| {
-            // Without an engine the next answers fail to be told, too.
+            // Without an engine the next answers cannot be sent either.
             let _ = events.send(Event::Answered { count: 0, answers: Box::new(answers) });
         };
-        let routines = ops.iter().any(|op| matches!(op, Op::Routines | Op::Core(Command::RunStartup)));
+        let routines = ops.iter().any(|op| matches!(op, Op::Core(Command::RunRoutines | Command::RunStartup)));
         let mut timeouts = timeouts;
         if routines {
             timeouts.server_work = Duration::MAX;
@@ -87,15 +87,28 @@ async fn write(
                     return;
                 }
             }
-            Err(reason) => break reason,
+            Err(Failure::Lost(reason)) => break reason,
+            Err(Failure::Deposed) => {
+                lead.abandon();
+                let _ = events.send(Event::Deposed);
+                return;
+            }
         }
     };
     lead.abandon();
-    orders.close();
-    while let Ok(op) = orders.try_recv() {
+    received.close();
+    while let Ok(op) = received.try_recv() {
         untold.extend(Some(op).filter(Op::is_told_once));
     }
     let _ = events.send(Event::LeadLost { lead: Box::new(lead), untold, reason });
+}
+
+/// Why operations were not carried out.
+enum Failure {
+    /// The session is gone, or as good as gone.
+    Lost(String),
+    /// Another orchestrator has taken the lead.
+    Deposed,
 }
 
 /// Waits for the leader's session as long as it works. A host that is paused, or a backend that is stopped, closes no
@@ -105,20 +118,25 @@ async fn attend(
     server: &Settings,
     pid: i32,
     timeouts: Timeouts,
-) -> Result<Answers, String> {
+) -> Result<Answers, Failure> {
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     let begin: Instant = instant();
     loop {
         match timeout(timeouts.server_silence, &mut work).await {
-            Ok(Ok(done)) => return done.map_err(|error| error.to_string()),
-            Ok(Err(_)) => return Err("a bug: what carries out orders panicked".to_owned()),
+            Ok(Ok(Err(LeadError::Deposed { .. }))) => return Err(Failure::Deposed),
+            Ok(Ok(done)) => return done.map_err(|error| Failure::Lost(error.to_string())),
+            Ok(Err(_)) => return Err(Failure::Lost("a bug: what carries out operations panicked".to_owned())),
             Err(_) if begin.elapsed() < timeouts.server_work => {
                 let seen = timeout(timeouts.server_connect, is_at_work(server, pid)).await;
                 if !matches!(seen, Ok(Ok(true))) {
-                    return Err(format!("it has not answered for {} seconds", timeouts.server_silence.as_secs_f64()));
+                    let seconds = timeouts.server_silence.as_secs_f64();
+                    return Err(Failure::Lost(format!("it has not answered for {seconds} seconds")));
                 }
             }
-            Err(_) => return Err(format!("it has been at work for {} seconds", timeouts.server_work.as_secs_f64())),
+            Err(_) => {
+                let seconds = timeouts.server_work.as_secs_f64();
+                return Err(Failure::Lost(format!("it has been at work for {seconds} seconds")));
+            }
         }
     }
 }
