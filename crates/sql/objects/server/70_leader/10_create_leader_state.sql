@@ -121,12 +121,14 @@ begin
     failures int not null default 0
   );
 
-  -- Launched tasks of lost leaders, until their target is fenced.
+  -- Tasks that lost leaders had in hand, until their target is fenced.
   create temp table leader_orphan (
     task_id bigint primary key,
     run int not null,
     target text not null,
     pool text not null,
+    -- False: claimed and never sent, and the row could not be given back yet.
+    launched bool not null,
     recorded bool not null default false
   );
 
