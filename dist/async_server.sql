@@ -325,7 +325,7 @@ $migrate$;
 
 -- 10_log/10_log_quiet
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
---          connection strings are masked.
+--          connection strings are masked. While the log is locked lines are dropped.
 -- Returns: nothing.
 -- Raises:  nothing.
 -- Locks:   none that others wait for.
@@ -339,6 +339,8 @@ begin
   end if;
   insert into async.server_log (level, message)
   values (in_level, coalesce(async.mask_connection_string(in_message), ''));
+exception when lock_not_available then
+  null;
 end
 $function$;
 
@@ -1150,6 +1152,34 @@ create or replace function async.backoff(in_failures int, in_first interval, in_
 returns interval language sql immutable as $function$
   select least(in_first * power(2, least(greatest(in_failures, 1), 30) - 1), in_last)
     * (1 - in_random / 4)
+$function$;
+
+-- 20_decide/85_ends_session
+-- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it is unknown: lost
+--   connections (08), and what a backend says when it is ended.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.ends_session(in_code text)
+returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04')
+$function$;
+
+-- 20_decide/86_schema_fingerprint
+-- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with
+--   what they were made for, and end with a sentence when the schema was replaced under them.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.schema_fingerprint()
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select 'dbd38ae490d9e9b7'::text
 $function$;
 
 -- 20_decide/90_next_helper_op
@@ -3679,7 +3709,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_outcome text := case
-    when in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P05') then 'lost' else 'error' end;
+    when async.ends_session(in_code) then 'lost' else 'error' end;
 begin
   update pg_temp.leader_slot s
   set outcome = v_outcome,
@@ -3835,6 +3865,26 @@ begin
     update pg_temp.leader_fence f set retry_at = clock_timestamp() where f.retry_at = 'infinity';
     update pg_temp.leader_target t set health = 'unknown' where t.health = 'probing';
   end if;
+end
+$function$;
+
+-- Purpose: a whole cycle was undone: what any of its stages read from a session may be lost.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none that others wait for.
+create or replace function async.doubt_everything()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_slot s set doubt = true where s.state = 'running';
+  begin
+    perform async.doubt_answers('reap');
+    perform async.doubt_answers('helpers');
+  exception when assert_failure or others then
+    null;
+  end;
 end
 $function$;
 
@@ -4153,7 +4203,7 @@ begin
         continue;
       end if;
     end if;
-    if coalesce(v_read.code, '') like '08%' or coalesce(v_read.code, '') like '57P0%' then
+    if async.ends_session(v_read.code) then
       perform async.close_session(v_helper.conn);
       update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
     else
@@ -4331,8 +4381,10 @@ begin
     server_id text not null,
     self_conninfo text not null,
     manual bool not null default false,
-    -- Why to stop: null (go on), 'disabled', 'cancelled', 'resigned'.
+    -- Why to stop: null (go on), 'disabled', 'cancelled', ...
     stop text,
+    -- Another orchestrator leads: nothing may be written.
+    deposed bool not null default false,
     marks int not null default 0,
     -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
     writes bigint not null default 0,
@@ -4615,6 +4667,60 @@ begin
   delete from pg_temp.leader_fence f where f.session_id = any (v_gone);
   delete from async.session s where s.session_id = any (v_gone);
   perform async.free_lost_slots(v_gone);
+end
+$function$;
+
+-- 70_leader/28_check_lead
+-- Purpose: whether this session may still lead: stops it when the schema was replaced by another version, and takes the
+--   locks again that a routine may have given up (pg_advisory_unlock_all()), unless another orchestrator has them.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the leader's advisory locks, where they were lost.
+create or replace function async.check_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if async.schema_fingerprint() is distinct from current_setting('pgasync.fingerprint', true) then
+    update pg_temp.leader_state l
+    set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
+    where l.stop is null;
+  end if;
+  if async.leader_pid() is distinct from pg_backend_pid() and not async.take_locks() then
+    perform async.lose_lead();
+  end if;
+end
+$function$;
+
+-- Purpose: another orchestrator leads: this one writes nothing more, and ends.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lose_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_state set stop = 'another orchestrator has taken the lead', deposed = true;
+end
+$function$;
+
+-- Purpose: what happens when a part of a cycle raises: it is logged, every ten seconds at most.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none that others wait for.
+create or replace function async.note_failure(in_part text, in_error text, in_code text)
+returns void
+language plpgsql
+as $function$
+begin
+  if async.is_due('logged_' || in_part, '10 seconds', clock_timestamp()) then
+    perform async.log_quiet('ERROR', format('stage %s: %s (%s)', in_part, in_error, in_code));
+  end if;
+exception when assert_failure or others then
+  null;
 end
 $function$;
 
@@ -5516,6 +5622,7 @@ begin
 
   perform async.create_leader_state();
   perform async.make_all_due();
+  perform set_config('pgasync.fingerprint', async.schema_fingerprint(), false);
   insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
     'application_name', format('pgasync/%s/%s/helper', l.server_id, l.epoch), 'connect_timeout', '3'))
@@ -5545,33 +5652,22 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_slots record;
+  v_pools record;
+  v_lost record;
 begin
-  delete from async.worker w
-  where not exists (select from pg_temp.leader_slot s where s.slot = w.slot);
-  insert into async.worker as w (slot, name, target, task_id, running_since)
-  select s.slot, s.conn, s.target, s.task_id, case when s.task_id is not null then s.since end
-  from pg_temp.leader_slot s
-  on conflict (slot) do update
-  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
-      running_since = excluded.running_since
-  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
-
-  delete from async.concurrency_pool_tracker k
-  where not exists (select from pg_temp.leader_pool p where p.pool = k.concurrency_pool);
-  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.pool, p.taken, p.max_workers from pg_temp.leader_pool p
-  on conflict (concurrency_pool) do update
-  set workers = excluded.workers, max_workers = excluded.max_workers
-  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
-
-  delete from async.target_outage o
-  where not exists (select from pg_temp.leader_target t where t.target = o.target and t.down_since is not null);
-  insert into async.target_outage as o (target, since, error, retry_at)
-  select t.target, t.down_since, async.mask_connection_string(t.last_error), t.retry_at
-  from pg_temp.leader_target t where t.down_since is not null
-  on conflict (target) do update
-  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
-  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
+  select array_agg(s.slot) as slots, array_agg(s.target) as targets, array_agg(s.task_id) as tasks,
+    array_agg(case when s.task_id is not null then s.since end) as since
+  into v_slots from pg_temp.leader_slot s;
+  select array_agg(p.pool) as pools, array_agg(p.taken) as taken, array_agg(p.max_workers) as limits
+  into v_pools from pg_temp.leader_pool p;
+  select array_agg(t.target) as targets, array_agg(t.down_since) as since, array_agg(t.last_error) as errors,
+    array_agg(t.retry_at) as retry_at
+  into v_lost from pg_temp.leader_target t where t.down_since is not null;
+  perform async.publish_state(v_slots.slots, v_slots.targets, v_slots.tasks, v_slots.since,
+    v_pools.pools, v_pools.taken, v_pools.limits,
+    v_lost.targets, v_lost.since, v_lost.errors, v_lost.retry_at);
 end
 $function$;
 
@@ -5589,13 +5685,17 @@ declare
   v_routine text;
   v_ran int := 0;
   v_said text;
+  v_defer text;
 begin
   foreach v_routine in array coalesce((
     select case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end
     from async.control c), '{}')
   loop
     begin
+      v_defer := coalesce(v_defer, async.defer_constraints(), '');
       execute 'call ' || async.routine_call(v_routine);
+      -- What it leaves to be checked at the commit is checked here: the commit must not fail.
+      perform async.check_constraints(nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
       v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
@@ -5692,41 +5792,23 @@ returns void
 language plpgsql
 as $function$
 declare
-  c_rows_per_step constant int := 5000;
   c_marks_max constant int := 50000;
-  v_control async.control;
   v_state record;
-  v_last bigint;
+  v_step record;
 begin
-  select c.* into v_control from async.control c;
   select l.* into v_state from pg_temp.leader_state l;
-
-  if v_state.history_after is null
-    and in_now > coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
-    update async.control set last_heavy_maintenance = in_now;
-    v_state.history_after := 0;
+  v_step := async.lead_maintain(in_now, v_state.history_after, v_state.writes);
+  if v_step.out_rows > 0 then
+    update pg_temp.leader_state set history_after = v_step.out_after, writes = writes + v_step.out_rows;
   end if;
-  if v_state.history_after is not null then
-    v_last := async.delete_history(v_state.history_after, in_now - v_control.task_keep_duration, c_rows_per_step);
-    update pg_temp.leader_state set history_after = v_last, writes = writes + c_rows_per_step;
-  end if;
-
-  if in_now > coalesce(v_control.last_light_maintenance, '-infinity') + v_control.light_maintenance_sleep then
-    update async.control set last_light_maintenance = in_now;
-    delete from async.server_log l
-    where l.server_log = any (array(
-      select o.server_log from async.server_log o
-      where o.happened < in_now - v_control.task_keep_duration
-      order by o.happened, o.server_log
-      limit c_rows_per_step));
+  if async.is_due('recounted', (select c.light_maintenance_sleep from async.control c), in_now) then
     perform async.recount_pools();
     delete from pg_temp.leader_parked p where p.until < in_now - interval '5 minutes';
   end if;
-
   if v_state.marks > c_marks_max then
     perform async.rotate_marks();
   end if;
-  if v_state.writes > 20000 and in_now > v_state.vacuum_at then
+  if v_step.out_vacuum and in_now > v_state.vacuum_at then
     perform async.start_vacuum();
   end if;
 end
@@ -5734,7 +5816,7 @@ $function$;
 
 -- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
 -- Returns: the position that it came to; null at the end.
---   Rows that cannot be deleted, because a user's foreign key or trigger forbids it, are left.
+--   Rows that cannot be deleted, because a user's foreign key, trigger or deferred constraint forbids it, are left.
 -- Raises: nothing of a single task's.
 -- Locks: the rows that it deletes.
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
@@ -5746,19 +5828,23 @@ declare
   v_id bigint;
   v_left int := 0;
   v_error text;
+  v_defer text;
 begin
   v_ids := array(select t.task_id from async.task t where t.task_id > in_after order by t.task_id limit in_rows);
   if cardinality(v_ids) = 0 then
     return null;
   end if;
+  v_defer := async.defer_constraints();
   begin
     delete from async.task t
     where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+    perform async.check_constraints(v_defer);
   exception when assert_failure or others then
     foreach v_id in array v_ids loop
       begin
         delete from async.task t
         where t.task_id = v_id and t.processed < in_before and t.tracked is not true;
+        perform async.check_constraints(v_defer);
       exception when assert_failure or others then
         v_left := v_left + 1;
         v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));
@@ -5802,11 +5888,11 @@ end
 $function$;
 
 -- 70_leader/70_run_stages
--- Purpose: the deciding half of a cycle, in one transaction: takes in what came, heeds requests and deadlines,
+-- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests and deadlines,
 --   records, and claims what runs next. Each stage is on its own: one that raises is logged, and the next goes on.
 -- Returns: how much was done, and whether a cancel came.
--- Raises: nothing.
--- Locks: the rows of async.task that it changes; never waits for one.
+-- Raises: nothing, unless what follows a failed stage fails, too.
+-- Locks: async.leader as hold_epoch; the rows of async.task that it changes; never waits for one.
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
@@ -5817,13 +5903,26 @@ declare
 begin
   did := 0;
   cancelled := false;
-  select l.stop, l.manual, l.epoch, c.enabled, c.paused, c.loop_routines, g.resign_epoch
-  into v_state
-  from pg_temp.leader_state l cross join async.control c cross join async.leader g;
-  if v_state.stop is null and (not v_state.enabled or v_state.resign_epoch >= v_state.epoch) then
-    v_state.stop := case when v_state.enabled then 'asked to by a forced takeover' else 'disabled' end;
-    update pg_temp.leader_state set stop = v_state.stop;
-  end if;
+  begin
+    perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
+    select l.stop, l.manual, l.epoch, c.enabled, c.paused, c.loop_routines, g.resign_epoch
+    into v_state
+    from pg_temp.leader_state l cross join async.control c cross join async.leader g;
+    if v_state.stop is null and (not v_state.enabled or v_state.resign_epoch >= v_state.epoch) then
+      v_state.stop := case when v_state.enabled then 'asked to by a forced takeover' else 'disabled' end;
+      update pg_temp.leader_state set stop = v_state.stop;
+    end if;
+  exception
+    when query_canceled then
+      cancelled := true;
+      return;
+    when sqlstate 'PA212' then
+      perform async.lose_lead();
+      return;
+    when assert_failure or others then
+      perform async.note_failure('begin', sqlerrm, sqlstate);
+      return;
+  end;
   foreach v_stage in array async.due_stages(
     v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
     v_state.stop is null and not v_state.paused, v_now)
@@ -5836,7 +5935,9 @@ begin
         when 'claim' then did := did + async.claim_tasks(v_now);
         when 'lanes' then perform async.refresh_lanes(v_now);
         when 'routines' then perform async.run_routines('LOOP');
-        when 'configure' then perform async.refresh_configuration();
+        when 'configure' then
+          perform async.check_lead();
+          perform async.refresh_configuration();
         when 'deadlines' then did := did + async.enforce_deadlines(v_now);
         when 'helpers' then did := did + async.run_helpers();
         when 'orphans' then did := did + async.resolve_orphans(v_now);
@@ -5852,8 +5953,7 @@ begin
         cancelled := true;
         perform async.doubt_answers(v_stage);
       when assert_failure or others then
-        perform async.log_quiet('ERROR', format('stage %s: %s (%s)', v_stage, sqlerrm, sqlstate))
-        where async.is_due('logged_' || v_stage, '10 seconds', v_now);
+        perform async.note_failure(v_stage, sqlerrm, sqlstate);
         perform async.doubt_answers(v_stage);
     end;
   end loop;
@@ -5893,7 +5993,7 @@ $function$;
 --   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
 --   while queries run, up to idle_sleep when none does.
 -- Returns: when something was done last.
--- Raises: PA207 in a session that does not lead.
+-- Raises: PA207 in a session that does not lead; nothing else.
 -- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
@@ -5904,44 +6004,65 @@ as $procedure$
 declare
   v_latch bigint;
   v_did int;
-  v_cancelled bool;
-  v_claimed bool;
+  v_cancelled bool := false;
+  v_marked bool := false;
   v_opened int := 0;
 begin
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
   end if;
-  v_latch := async.latch_number();
+  -- Whatever raises between two commits is caught: main() must not end because a table was locked for a moment.
   begin
+    v_latch := async.latch_number();
     select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;
-  exception when query_canceled then
-    v_did := 0;
-    v_cancelled := true;
+  exception
+    when query_canceled then
+      v_cancelled := true;
+      perform async.doubt_everything();
+    when assert_failure or others then
+      perform async.note_failure('cycle', sqlerrm, sqlstate);
+      perform async.doubt_everything();
   end;
   commit;
 
-  v_claimed := exists (select from pg_temp.leader_slot s where s.state = 'claimed');
-  if v_claimed then
+  if exists (select from pg_temp.leader_slot s where s.state = 'claimed') then
     begin
       perform async.mark_launches();
-    exception when query_canceled then
-      v_cancelled := true;
-      v_claimed := false;
+      v_marked := true;
+    exception
+      when query_canceled then
+        v_cancelled := true;
+      when sqlstate 'PA212' then
+        perform async.lose_lead();
+      when assert_failure or others then
+        -- They stay claimed, and are marked with the next cycle.
+        perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
     commit;
   end if;
-  begin
-    if v_claimed then
+  if v_marked then
+    begin
       perform async.send_launches();
-    end if;
+    exception
+      when query_canceled then
+        v_cancelled := true;
+        perform async.doubt_launches();
+      when assert_failure or others then
+        perform async.note_failure('send', sqlerrm, sqlstate);
+        perform async.doubt_launches();
+    end;
+  end if;
+  begin
     if exists (select from pg_temp.leader_target t where t.wanted > 0) then
       v_opened := async.open_wanted_sessions();
     end if;
     perform async.serve_latch(v_latch);
-  exception when query_canceled then
-    v_cancelled := true;
-    perform async.doubt_launches();
+  exception
+    when query_canceled then
+      v_cancelled := true;
+    when assert_failure or others then
+      perform async.note_failure('open', sqlerrm, sqlstate);
   end;
   if v_did + v_opened > 0 and _last_did_stuff is not null and not v_cancelled then
     -- What was sent is in memory alone and is committed with the next cycle's first half.
@@ -5953,11 +6074,14 @@ begin
     if _last_did_stuff is not null then
       perform async.await_work(_last_did_stuff);
     end if;
-  exception when query_canceled then
-    v_cancelled := true;
+  exception
+    when query_canceled then
+      v_cancelled := true;
+    when assert_failure or others then
+      perform async.note_failure('wait', sqlerrm, sqlstate);
   end;
   if v_cancelled then
-    update pg_temp.leader_state set stop = 'cancelled';
+    update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;
   end if;
 end
@@ -5984,6 +6108,7 @@ begin
     perform pg_advisory_unlock(async.lock_class(), 1);
     return false;
   end if;
+  perform set_config('pgasync.mutex', v_mutex::text, false);
   return true;
 end
 $function$;
@@ -5999,16 +6124,18 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_held int;
-  v_mutex bigint := (select c.advisory_mutex_id from async.control c);
+  v_mutex bigint := nullif(current_setting('pgasync.mutex', true), '')::bigint;
 begin
-  if not exists (
-    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
-      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2) then
-    return;
+  if v_mutex is null then
+    select c.advisory_mutex_id into v_mutex from async.control c;
   end if;
-  perform pg_advisory_unlock(async.lock_class(), 1);
-  perform pg_advisory_unlock(coalesce(nullif(current_setting('pgasync.mutex', true), '')::bigint, v_mutex));
+  while exists (
+    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
+  loop
+    perform pg_advisory_unlock(async.lock_class(), 1);
+    perform pg_advisory_unlock(v_mutex);
+  end loop;
 end
 $function$;
 
@@ -6027,6 +6154,25 @@ begin
     where l.locktype = 'advisory' and l.granted and l.classid = async.lock_class()::oid and l.objid = 1
       and l.objsubid = 2
       and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+end
+$function$;
+
+-- Purpose: what a main() that ends without having led leaves: neither locks nor connections.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: releases the two advisory locks.
+create or replace function async.abandon_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  begin
+    perform async.close_stale_sessions();
+  exception when query_canceled or assert_failure or others then
+    null;
+  end;
+  perform async.release_locks();
 end
 $function$;
 
@@ -6167,25 +6313,38 @@ end
 $procedure$;
 
 -- 70_leader/86_end_lead
--- Purpose: says goodbye: closes every session, publishes that nobody leads, gives up the locks. Sessions that still
---   run a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
+-- Purpose: says goodbye: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
+--   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
+--   nothing.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows of async.control and async.leader.
+-- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.
 create or replace function async.end_lead()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_state record;
 begin
+  select l.epoch, l.stop, l.deposed into v_state from pg_temp.leader_state l;
+  begin
+    perform async.hold_epoch(v_state.epoch);
+  exception when sqlstate 'PA212' then
+    v_state.deposed := true;
+  end;
+  if v_state.deposed then
+    raise warning 'another orchestrator has taken the lead: this one ends' using errcode = 'PA212';
+    return;
+  end if;
   perform async.drop_slot_session(s.slot)
   from pg_temp.leader_slot s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
-  update async.worker set task_id = null, running_since = null where task_id is not null;
   perform async.close_stale_sessions();
-  update async.leader set goodbye = not exists (select from async.session);
-  update async.control set pid = null, running_since = null;
-  perform async.log_quiet('NOTICE', format('stopped leading: %s', l.stop)) from pg_temp.leader_state l;
+  perform async.lead_goodbye(v_state.stop);
+  if v_state.stop like 'PA213: %' then
+    raise warning '%', substr(v_state.stop, 8) using errcode = 'PA213';
+  end if;
 end
 $function$;
 
@@ -6208,12 +6367,13 @@ end
 $function$;
 
 -- 70_leader/90_main
--- Purpose: the orchestrator: leads until it is cancelled, disabled or asked to resign. With _force it takes over from
---   whoever leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
+-- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed. With _force it takes over
+--   from the one that leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
 --   and returns; async.cycle() then runs one round.
 -- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is false.
--- Raises: PA206 when this server cannot reach itself; PA208 when the one who leads cannot be removed; PA209 to who
---   does not own the schema.
+-- Raises: PA206 when this server cannot reach itself; PA208 when the one that leads cannot be removed; PA209 to a role that
+--   does not own the schema. With a warning it ends when another orchestrator took the lead (PA212), or when the schema
+--   was replaced by another version (PA213).
 -- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and commit.)
 create or replace procedure async.main(
   _force bool default false,
@@ -6224,10 +6384,12 @@ as $procedure$
 declare
   c_drain_seconds constant float8 := 10;
   c_stop_seconds constant float8 := 10;
+  c_goodbyes_max constant int := 5;
   v_last timestamptz := clock_timestamp();
   v_show bool := true;
   v_until timestamptz;
   v_left int;
+  v_ended bool := false;
 begin
   perform async.check_main();
   if not _force and not (select c.enabled from async.control c) then
@@ -6247,12 +6409,25 @@ begin
     end if;
     call async.take_over();
   end if;
-  perform set_config('pgasync.mutex', (select c.advisory_mutex_id::text from async.control c), false);
-  perform async.prepare_session();
+  begin
+    perform async.prepare_session();
+  exception when query_canceled or assert_failure or others then
+    perform async.abandon_lead();
+    raise;
+  end;
   commit;
-  perform async.begin_lead();
+  begin
+    perform async.begin_lead();
+  exception when query_canceled or assert_failure or others then
+    perform async.abandon_lead();
+    raise;
+  end;
   commit;
-  perform async.run_routines('STARTUP');
+  begin
+    perform async.run_routines('STARTUP');
+  exception when query_canceled then
+    update pg_temp.leader_state set stop = 'cancelled';
+  end;
   commit;
   if _manual_mode then
     update pg_temp.leader_state set manual = true;
@@ -6265,22 +6440,31 @@ begin
     exit when (select l.stop is not null from pg_temp.leader_state l);
   end loop;
 
-  -- Let what runs end, unless somebody is in a hurry; then pause the rest.
+  -- Let what runs end, unless a cancel came; then pause the rest.
   v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
-  while (select l.stop <> 'cancelled' from pg_temp.leader_state l) and clock_timestamp() < v_until
+  while (select l.stop <> 'cancelled' and not l.deposed from pg_temp.leader_state l) and clock_timestamp() < v_until
     and exists (select from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'))
   loop
     call async.cycle(v_last, v_show);
   end loop;
   v_until := clock_timestamp() + c_stop_seconds * interval '1 second';
-  loop
+  while not (select l.deposed from pg_temp.leader_state l) loop
     v_left := async.stop_launched();
     exit when v_left = 0 or clock_timestamp() > v_until;
     call async.cycle(v_last, v_show);
   end loop;
-  perform async.end_lead();
+  for v_try in 1..c_goodbyes_max loop
+    begin
+      perform async.end_lead();
+      v_ended := true;
+    exception when query_canceled or assert_failure or others then
+      perform async.note_failure('end', sqlerrm, sqlstate);
+    end;
+    commit;
+    exit when v_ended;
+  end loop;
+  perform async.abandon_lead();
   commit;
-  perform async.release_locks();
 end
 $procedure$;
 
@@ -6656,11 +6840,57 @@ end
 $function$;
 
 -- 75_lead/70_lead_publish
--- Purpose: shows to the views what a leader in another process knows: who runs what, what each pool holds, which
---   targets are lost. Only what changed is written.
+-- Purpose: shows to the views what a leader of either engine knows: what each slot runs, what each pool holds, which
+--   targets are lost. Only what changed is written, so that an idle leader writes nothing. Groups of parallel arrays; null
+--   is an empty one.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
+create or replace function async.publish_state(
+  in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
+  in_pools text[], in_taken int[], in_limits int[],
+  in_lost text[], in_lost_since timestamptz[], in_lost_errors text[], in_lost_retry_at timestamptz[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.worker w where w.slot <> all (coalesce(in_slots, '{}'));
+  insert into async.worker as w (slot, name, target, task_id, running_since)
+  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.since
+  from unnest(in_slots, in_targets, in_tasks, in_since) as n(slot, target, task_id, since)
+  on conflict (slot) do update
+  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
+      running_since = excluded.running_since
+  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+
+  delete from async.target_outage o where o.target <> all (coalesce(in_lost, '{}'));
+  insert into async.target_outage as o (target, since, error, retry_at)
+  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at
+  from unnest(in_lost, in_lost_since, in_lost_errors, in_lost_retry_at) as l(target, since, error, retry_at)
+  on conflict (target) do update
+  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
+  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
+
+  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
+  select p.pool, p.taken, p.max_workers from unnest(in_pools, in_taken, in_limits) as p(pool, taken, max_workers)
+  on conflict (concurrency_pool) do update
+  set workers = excluded.workers, max_workers = excluded.max_workers
+  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+  update async.concurrency_pool_tracker k set workers = 0
+  where k.workers <> 0 and k.concurrency_pool <> all (coalesce(in_pools, '{}'));
+  -- Of a pool that is not configured nothing is left when it is empty.
+  delete from async.concurrency_pool_tracker k
+  where k.concurrency_pool <> all (coalesce(in_pools, '{}'))
+    and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
+    and not exists (select from async.target g where g.target = k.concurrency_pool);
+end
+$function$;
+
+-- Purpose: the same for a leader in another process, which gives the slots that run something and the number of workers.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: as above.
 create or replace function async.lead_publish(
   in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
   in_pools text[], in_taken int[],
@@ -6669,42 +6899,19 @@ create or replace function async.lead_publish(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_idle constant int[] := array(select generate_series(1, in_workers) except select unnest(in_slots));
 begin
-  delete from async.worker w where w.slot > in_workers and w.slot <> all (in_slots);
-  insert into async.worker as w (slot, name, target, task_id, running_since)
-  select n.slot, 'pgasync_slot_' || n.slot, b.target, b.task_id, b.since
-  from (select generate_series(1, in_workers) union select unnest(in_slots)) as n(slot)
-  left join unnest(in_slots, in_targets, in_tasks, in_since) as b(slot, target, task_id, since) on b.slot = n.slot
-  on conflict (slot) do update
-  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
-      running_since = excluded.running_since
-  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
-
-  delete from async.target_outage o where o.target <> all (in_lost);
-  insert into async.target_outage as o (target, since, error)
-  select l.target, l.since, async.mask_connection_string(l.error)
-  from unnest(in_lost, in_lost_since, in_lost_errors) as l(target, since, error)
-  on conflict (target) do update
-  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
-  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
-
-  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.pool, p.taken, async.pool_limit(p.pool) from unnest(in_pools, in_taken) as p(pool, taken)
-  on conflict (concurrency_pool) do update
-  set workers = excluded.workers, max_workers = excluded.max_workers
-  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
-  update async.concurrency_pool_tracker k set workers = 0
-  where k.workers <> 0 and k.concurrency_pool <> all (in_pools);
-  -- Of a pool that nobody configured nothing is left when it is empty.
-  delete from async.concurrency_pool_tracker k
-  where k.concurrency_pool <> all (in_pools)
-    and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
-    and not exists (select from async.target g where g.target = k.concurrency_pool);
+  perform async.publish_state(
+    in_slots || v_idle, in_targets, in_tasks, in_since, in_pools, in_taken,
+    array(
+      select async.pool_limit(p.pool) from unnest(in_pools) with ordinality as p(pool, place) order by p.place),
+    in_lost, in_lost_since, in_lost_errors, null);
 end
 $function$;
 
 -- 75_lead/80_lead_maintain
--- Purpose: one bounded step of keeping history and log short, for a leader in another process. in_writes says how many
+-- Purpose: one bounded step of keeping history and log short, for a leader of either engine. in_writes says how many
 --   rows of async.task were written since it was last vacuumed.
 -- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
 --   time to vacuum.
@@ -6748,7 +6955,7 @@ end
 $function$;
 
 -- 75_lead/90_lead_goodbye
--- Purpose: says goodbye for a leader in another process: nobody leads, nobody runs anything. Sessions that may still run
+-- Purpose: says goodbye for a leader of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
 --   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
 -- Returns: nothing.
 -- Raises: nothing.

@@ -20,8 +20,10 @@ begin
     server_id text not null,
     self_conninfo text not null,
     manual bool not null default false,
-    -- Why to stop: null (go on), 'disabled', 'cancelled', 'resigned'.
+    -- Why to stop: null (go on), 'disabled', 'cancelled', ...
     stop text,
+    -- Another orchestrator leads: nothing may be written.
+    deposed bool not null default false,
     marks int not null default 0,
     -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
     writes bigint not null default 0,
