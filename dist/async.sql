@@ -682,19 +682,7 @@ begin
     perform async.forward(pg_catalog.format('select async.restart_task(%L)::text', _task_id));
     return;
   end if;
-  perform async.prepare_restart(_task_id);
-  update async.task set
-    consumed = null,
-    processed = null,
-    yielded = null,
-    finish_status = null,
-    failed = null,
-    processing_error = null,
-    times_up = null,
-    eligible_when = null,
-    tracked = null
-  where task_id operator(pg_catalog.=) _task_id;
-  perform async.wake_leader();
+  perform async.restart_now(_task_id);
 end
 $function$;
 
@@ -746,9 +734,6 @@ create or replace function async.get_tasks(
 language plpgsql security definer
 as $function$
 #variable_conflict use_column
-declare
-  v_task_ids pg_catalog.int8[];
-  v_times_up pg_catalog.timestamptz[];
 begin
   if async.client_only() then
     return query
@@ -756,24 +741,9 @@ begin
       from async.forward_get_tasks(_target, _limit, _timeout) f;
     return;
   end if;
-  select pg_catalog.array_agg(o.out_task_id), pg_catalog.array_agg(o.out_times_up)
-  into v_task_ids, v_times_up
-  from async.take_offers(_target, _limit, _timeout) o;
   return query
-    with taken as (
-      update async.task t set
-        consumed = pg_catalog.clock_timestamp(),
-        run = t.run operator(pg_catalog.+) 1,
-        tracked = true,
-        eligible_when = null,
-        times_up = o.times_up
-      from rows from (pg_catalog.unnest(v_task_ids), pg_catalog.unnest(v_times_up)) as o(task_id, times_up)
-      where t.task_id operator(pg_catalog.=) o.task_id
-      returning t.task_id, t.priority, t.times_up, t.task_data, t.entered
-    )
-    select taken.task_id, taken.priority, taken.times_up, taken.task_data
-    from taken
-    order by taken.priority, taken.entered, taken.task_id;
+    select t.out_task_id, t.out_priority, t.out_times_up, t.out_task_data
+    from async.pull_tasks(_target, _limit, _timeout) t;
 end
 $function$;
 
@@ -809,7 +779,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,cancel,defer,
+  -- request_finish is what finish, cancel and defer of a client database call.
+  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
     restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
   c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
     reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit,

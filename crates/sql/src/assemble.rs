@@ -1,5 +1,6 @@
 //! Joins migrations and objects into the texts that psql runs.
 
+use crate::fingerprint::{FINGERPRINT, PLACE};
 use crate::objects::{CLIENT, Part, SERVER, UI};
 
 /// The client and common part, `async.sql`. Needs the extension `dblink`.
@@ -11,7 +12,7 @@ pub fn client() -> String {
 /// The server part, `async_server.sql`, for a database that already has [`client`].
 #[must_use]
 pub fn server() -> String {
-    assemble(&SERVER)
+    assemble(&SERVER).replace(PLACE, &FINGERPRINT)
 }
 
 /// The administrator's views, `async_ui.sql`, for a server.
@@ -24,6 +25,11 @@ pub fn ui() -> String {
 #[must_use]
 pub fn all() -> String {
     [client(), server(), ui()].join("\n")
+}
+
+/// What engines depend on, as it is before the fingerprint of it is known.
+pub(crate) fn texts() -> String {
+    assemble(&CLIENT) + &assemble(&SERVER)
 }
 
 /// The guard, then the migrations that the database has not seen, then every object anew.

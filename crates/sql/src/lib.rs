@@ -12,11 +12,13 @@
 //! ```
 
 mod assemble;
+mod fingerprint;
 #[cfg(test)]
 mod listing;
 mod objects;
 
 pub use assemble::{all, client, server, ui};
+pub use fingerprint::FINGERPRINT;
 
 /// The version that the installed schema reports in `async.control.version`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -14,18 +14,6 @@ begin
     perform async.forward(pg_catalog.format('select async.restart_task(%L)::text', _task_id));
     return;
   end if;
-  perform async.prepare_restart(_task_id);
-  update async.task set
-    consumed = null,
-    processed = null,
-    yielded = null,
-    finish_status = null,
-    failed = null,
-    processing_error = null,
-    times_up = null,
-    eligible_when = null,
-    tracked = null
-  where task_id operator(pg_catalog.=) _task_id;
-  perform async.wake_leader();
+  perform async.restart_now(_task_id);
 end
 $function$;

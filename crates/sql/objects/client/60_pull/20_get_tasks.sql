@@ -17,9 +17,6 @@ create or replace function async.get_tasks(
 language plpgsql security definer
 as $function$
 #variable_conflict use_column
-declare
-  v_task_ids pg_catalog.int8[];
-  v_times_up pg_catalog.timestamptz[];
 begin
   if async.client_only() then
     return query
@@ -27,23 +24,8 @@ begin
       from async.forward_get_tasks(_target, _limit, _timeout) f;
     return;
   end if;
-  select pg_catalog.array_agg(o.out_task_id), pg_catalog.array_agg(o.out_times_up)
-  into v_task_ids, v_times_up
-  from async.take_offers(_target, _limit, _timeout) o;
   return query
-    with taken as (
-      update async.task t set
-        consumed = pg_catalog.clock_timestamp(),
-        run = t.run operator(pg_catalog.+) 1,
-        tracked = true,
-        eligible_when = null,
-        times_up = o.times_up
-      from rows from (pg_catalog.unnest(v_task_ids), pg_catalog.unnest(v_times_up)) as o(task_id, times_up)
-      where t.task_id operator(pg_catalog.=) o.task_id
-      returning t.task_id, t.priority, t.times_up, t.task_data, t.entered
-    )
-    select taken.task_id, taken.priority, taken.times_up, taken.task_data
-    from taken
-    order by taken.priority, taken.entered, taken.task_id;
+    select t.out_task_id, t.out_priority, t.out_times_up, t.out_task_data
+    from async.pull_tasks(_target, _limit, _timeout) t;
 end
 $function$;

@@ -1,8 +1,9 @@
--- Purpose: unfinished tasks whose time is up, the longest overdue first.
+-- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip, which could not be
+--   written a moment ago.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.due_tasks(in_now timestamptz)
+create or replace function async.due_tasks(in_now timestamptz, in_skip bigint[])
 returns bigint[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -15,6 +16,7 @@ begin
     from (
       select t.task_id from async.task t
       where t.times_up is not null and t.processed is null and t.times_up <= in_now
+        and t.task_id <> all (in_skip)
       order by t.times_up, t.task_id
       limit 1000
     ) d);

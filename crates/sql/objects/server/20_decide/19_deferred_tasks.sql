@@ -1,5 +1,5 @@
 -- Purpose: waiting tasks whose deferral is over, the earliest first. Locked, so that they can be changed; rows that
---   somebody holds are left for the next time, and so are those of in_skip, which could not be written a moment ago.
+--   another transaction holds are left for the next time, and so are those of in_skip, which could not be written a moment ago.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: the rows; never waits for one.
@@ -20,7 +20,7 @@ begin
         and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
-      for update skip locked
+      for no key update skip locked
     ) d);
 end
 $function$;

@@ -17,9 +17,7 @@ create or replace function async.finish_internal(
 language plpgsql
 as $function$
 declare
-  v_waiting bigint[];
-  v_statuses async.finish_status_t[];
-  v_withdrawn bigint[];
+  v_events async.event_t[];
 begin
   if not async.is_leader() then
     raise exception 'finish_internal belongs to the orchestrator''s own session'
@@ -45,29 +43,24 @@ begin
     and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null
   order by t.task_id;
 
-  v_withdrawn := async.withdraw_offers(_task_ids);
-
-  select array_agg(t.task_id order by t.task_id),
-         array_agg(coalesce(_status,
-           case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t)
-           order by t.task_id)
-  into v_waiting, v_statuses
-  from async.task t
-  where t.task_id = any (_task_ids)
-    and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null);
-
-  if v_waiting is not null then
-    perform async.note_touched(v_waiting);
-    -- Rows that a client holds at the moment get a request, like rows that run.
+  v_events := array(
+    select row(t.task_id, null, 'REQUEST', clock_timestamp(),
+      coalesce(_status,
+        case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
+      _error_message, null, _duration, null, null)::async.event_t
+    from async.task t
+    where t.task_id = any (_task_ids)
+      and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
+    order by t.task_id);
+  if v_events <> '{}' then
+    perform async.note_touched(array(select e.task_id from unnest(v_events) e));
+    -- Rows that a client holds at the moment get a request, like rows that run. Constraints are not checked here: the
+    -- caller, a trigger or a routine, may not be done with what they are about.
     insert into async.request (task_id, status, error_message, duration)
-    select a.task_id, v_statuses[array_position(v_waiting, a.task_id)], _error_message, _duration
-    from async.apply_events(
-      clock_timestamp(), v_waiting, null,
-      array_fill('REQUEST'::async.task_event_t, array[cardinality(v_waiting)]),
-      v_statuses,
-      array_fill(_error_message, array[cardinality(v_waiting)]),
-      array_fill(_duration, array[cardinality(v_waiting)]), null) a
-    where a.outcome = any (array['locked', 'failed']);
+    select w.task_id, e.status, e.message, e.duration
+    from async.write_all(null, null, null, null, null, null, null, v_events, false) w
+    join unnest(v_events) e on e.task_id = w.task_id
+    where w.outcome = any (array['locked', 'failed']);
   end if;
 end
 $function$;

@@ -9,7 +9,7 @@ as $function$
 declare
   v_task async.task;
 begin
-  select t.* into v_task from async.task t where t.task_id = in_task_id for update;
+  select t.* into v_task from async.task t where t.task_id = in_task_id for no key update;
   if v_task.task_id is null then
     raise exception 'there is no task %', coalesce(in_task_id::text, 'null')
       using errcode = 'PA030', hint = 'Tasks are deleted task_keep_duration after they finished.';
@@ -25,5 +25,22 @@ begin
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
   end if;
   delete from async.request r where r.task_id = in_task_id;
+end
+$function$;
+
+-- Purpose: restart_task on a server.
+-- Returns: nothing.
+-- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run; what
+--          users' triggers raise.
+-- Locks:   the task's row, until the end of the transaction. (No SET clause: users' triggers would inherit it. Nothing in
+--          here depends on the caller's path.)
+create or replace function async.restart_now(in_task_id bigint) returns void
+language plpgsql
+as $function$
+begin
+  perform async.prepare_restart(in_task_id);
+  perform from async.write_now(array[
+    row(in_task_id, null, 'RESTART', pg_catalog.clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  perform async.wake_leader();
 end
 $function$;

@@ -32,7 +32,7 @@ begin
         continue;
       end if;
     end if;
-    if coalesce(v_read.code, '') like '08%' or coalesce(v_read.code, '') like '57P0%' then
+    if async.ends_session(v_read.code) then
       perform async.close_session(v_helper.conn);
       update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
     else

@@ -20,8 +20,10 @@ begin
     server_id text not null,
     self_conninfo text not null,
     manual bool not null default false,
-    -- Why to stop: null (go on), 'disabled', 'cancelled', 'resigned'.
+    -- Why to stop: null (go on), 'disabled', 'cancelled', ...
     stop text,
+    -- Another orchestrator leads: nothing may be written.
+    deposed bool not null default false,
     marks int not null default 0,
     -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
     writes bigint not null default 0,
@@ -121,12 +123,14 @@ begin
     failures int not null default 0
   );
 
-  -- Launched tasks of lost leaders, until their target is fenced.
+  -- Tasks that lost leaders had in hand, until their target is fenced.
   create temp table leader_orphan (
     task_id bigint primary key,
     run int not null,
     target text not null,
     pool text not null,
+    -- False: claimed and never sent, and the row could not be given back yet.
+    launched bool not null,
     recorded bool not null default false
   );
 

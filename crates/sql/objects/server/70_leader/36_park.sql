@@ -1,31 +1,40 @@
 -- Purpose: leaves a row alone for a while that could not be written (a client holds it, a trigger raises), and says
---   so in the log; forgets a row that could.
--- Returns: whether the row is parked.
+--   so in the log when something raised. A row that is merely held is tried twice a second.
+-- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.park(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
-returns bool
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_first constant interval := '50 milliseconds';
-  c_last constant interval := '30 seconds';
+  v_last constant interval := case in_outcome when 'failed' then '30 seconds' else '500 milliseconds' end;
   v_failures int;
 begin
-  if in_outcome not in ('locked', 'failed') then
-    delete from pg_temp.leader_parked p where p.task_id = in_id;
-    return false;
-  end if;
   insert into pg_temp.leader_parked as p (task_id, until, failures)
   values (in_id, in_now + c_first, 1)
   on conflict (task_id) do update
-  set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, c_last, random())
+  set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
   returning p.failures into v_failures;
   -- The first time, and then each time that it has taken twice as many tries.
   if in_outcome = 'failed' and v_failures & (v_failures - 1) = 0 then
     perform async.log_quiet('WARNING', format('task %s cannot be written (try %s): %s', in_id, v_failures, in_error));
   end if;
-  return true;
+end
+$function$;
+
+-- Purpose: the tasks that are left alone now.
+-- Returns: their ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.parked_tasks(in_now timestamptz)
+returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return array(select p.task_id from pg_temp.leader_parked p where p.until > in_now);
 end
 $function$;

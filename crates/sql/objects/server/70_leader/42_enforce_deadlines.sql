@@ -9,11 +9,12 @@ language plpgsql
 as $function$
 declare
   v_due bigint[];
+  v_events async.event_t[];
+  v_row record;
+  v_refused bigint[] := '{}';
   v_ids bigint[];
-  v_events async.task_event_t[];
-  v_applied bigint[];
 begin
-  v_due := async.due_tasks(in_now);
+  v_due := async.due_tasks(in_now, async.parked_tasks(in_now));
   if v_due is null then
     return 0;
   end if;
@@ -21,34 +22,40 @@ begin
   perform async.intend(s.slot, in_now, 'TIMED_OUT', null, null)
   from pg_temp.leader_slot s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
-  -- What somebody asked for stands, but the query's time to end by itself is over.
+  -- What was asked for stands, but the query's time to end by itself is over.
   update pg_temp.leader_slot s
   set cancel_at = in_now
   where s.task_id = any (v_due) and s.state = 'running' and s.cancels = 0 and s.cancel_at > in_now;
 
-  perform async.withdraw_offers(v_due);
-  select array_agg(d.task_id), array_agg(d.event)
-  into v_ids, v_events
-  from (
-    select i.task_id,
-      case when s.slot is not null or o.task_id is not null then 'UNREACHABLE' else 'DEADLINE' end::async.task_event_t
-        as event
+  v_events := array(
+    select case
+      when s.slot is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
+        case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids)::async.event_t
+      when o.task_id is not null then row(i.task_id, o.run, 'UNREACHABLE', in_now, null, null,
+        'outcome unknown: the orchestrator was lost while the query ran', null, null, null)::async.event_t
+      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null)::async.event_t
+    end
     from unnest(v_due) i(task_id)
     left join pg_temp.leader_slot s on s.task_id = i.task_id
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
     where s.slot is null and o.task_id is null
       or s.state = 'lost' and not s.recorded and t.health is distinct from 'ok'
-      or not o.recorded and t.health is distinct from 'ok'
-  ) d;
-  if v_ids is null then
+      or o.launched and not o.recorded and t.health is distinct from 'ok');
+  if v_events = '{}' then
     return 0;
   end if;
-  select array_agg(a.task_id) into v_applied
-  from async.apply_events(in_now, v_ids, null, v_events, null, null, null, null) a
-  where not async.park(a.task_id, a.outcome, a.error, in_now);
-  update pg_temp.leader_slot s set recorded = true where s.task_id = any (v_applied) and s.state = 'lost';
-  update pg_temp.leader_orphan o set recorded = true where o.task_id = any (v_applied);
-  return cardinality(v_ids);
+  for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
+    if v_row.processed is null or v_row.outcome <> 'rewritten' then
+      v_refused := v_refused || v_row.task_id;
+    end if;
+  end loop;
+  v_ids := array(
+    select e.task_id from unnest(v_events) e where e.event = 'UNREACHABLE' and e.task_id <> all (v_refused));
+  if v_ids <> '{}' then
+    update pg_temp.leader_slot s set recorded = true where s.task_id = any (v_ids) and s.state = 'lost';
+    update pg_temp.leader_orphan o set recorded = true where o.task_id = any (v_ids);
+  end if;
+  return cardinality(v_events) - cardinality(v_refused);
 end
 $function$;

@@ -7,16 +7,15 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_ids bigint[];
-  v_failed int;
+  v_ids constant bigint[] := async.deferred_tasks(in_now, async.parked_tasks(in_now));
+  v_parked int;
 begin
-  v_ids := async.deferred_tasks(in_now,
-    array(select p.task_id from pg_temp.leader_parked p where p.until > in_now));
   if v_ids is null then
     return 0;
   end if;
-  select count(async.park(p.out_task_id, 'failed', p.out_error, in_now)) into v_failed
-  from async.promote_tasks(v_ids) p;
-  return cardinality(v_ids) - v_failed;
+  select count(*) filter (where w.parked) into v_parked
+  from async.leader_write(in_now, null, null, null, null, null, array(
+    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w;
+  return cardinality(v_ids) - v_parked;
 end
 $function$;

@@ -1,5 +1,6 @@
--- Purpose: launched tasks of lost leaders, once every session that the registry knew at their target is gone: their
---   outcome is unknown, so they fail, saying so, unless somebody had asked for another end.
+-- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once. Launched ones wait until every
+--   session that the registry knew at their target is gone: their outcome is unknown, so they fail, saying so, unless
+--   another end was asked for. Those that timed out before that give their slots back then.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -8,53 +9,83 @@ returns int
 language plpgsql
 as $function$
 declare
-  c_unknown constant text := 'outcome unknown: the orchestrator was lost while the query ran';
-  v_orphan record;
-  v_request record;
-  v_applied record;
-  v_status async.finish_status_t;
-  v_error text;
-  v_duration interval;
-  v_seen bigint[];
-  v_resolved int := 0;
+  c_orphans_per_cycle_max constant int := 500;
+  v_events async.event_t[];
+  v_row record;
+  v_over bigint[];
+  v_given_back int;
 begin
-  for v_orphan in
-    select o.* from pg_temp.leader_orphan o
-    where not exists (select from pg_temp.leader_fence f where f.target = o.target)
-      and not exists (select from pg_temp.leader_parked p where p.task_id = o.task_id and p.until > in_now)
-    order by o.task_id
-    limit 500
-  loop
-    v_status := null;
-    v_error := null;
-    v_duration := null;
-    v_seen := '{}';
-    for v_request in select r.* from async.request r where r.task_id = v_orphan.task_id order by r.request_id loop
-      v_seen := v_seen || v_request.request_id;
-      if async.intention_replaces(v_status, v_error, v_request.status) then
-        v_status := v_request.status;
-        v_error := async.request_message(v_request.status, v_request.error_message);
-        v_duration := v_request.duration;
-      end if;
-    end loop;
-    if v_orphan.recorded then
-      update async.task t set tracked = false
-      where t.task_id = v_orphan.task_id and t.processed is not null and t.tracked;
-      perform async.release_pools(array[v_orphan.pool]);
-    else
-      select a.outcome, a.error into v_applied
-      from async.apply_events(
-        in_now, array[v_orphan.task_id], array[v_orphan.run], array['END_UNKNOWN'::async.task_event_t],
-        array[v_status], array[async.end_error('END_UNKNOWN', v_status, v_error, c_unknown)], array[v_duration], null) a;
-      continue when async.park(v_orphan.task_id, v_applied.outcome, v_applied.error, in_now);
-    end if;
-    delete from async.request r where r.request_id = any (v_seen);
-    delete from pg_temp.leader_orphan o where o.task_id = v_orphan.task_id;
-    v_resolved := v_resolved + 1;
-  end loop;
-  if v_resolved > 0 then
-    perform async.log_quiet('NOTICE', format('resolved %s tasks of a lost orchestrator', v_resolved));
+  if not exists (select from pg_temp.leader_orphan) then
+    return 0;
   end if;
-  return v_resolved;
+  v_events := array(
+    select async.orphan_event(o.task_id, o.run, o.launched, o.recorded, o.target, in_now)
+    from (
+      select i.* from pg_temp.leader_orphan i
+      where (not i.launched or not exists (select from pg_temp.leader_fence f where f.target = i.target))
+        and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+      order by i.task_id
+      limit c_orphans_per_cycle_max
+    ) o);
+  if v_events = '{}' then
+    return 0;
+  end if;
+  v_over := array(select e.task_id from unnest(v_events) e);
+  for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
+    if v_row.parked then
+      v_over := array_remove(v_over, v_row.task_id);
+    end if;
+  end loop;
+  delete from pg_temp.leader_orphan o where o.task_id = any (v_over);
+  select count(*) filter (where e.event = 'GIVE_BACK') into v_given_back
+  from unnest(v_events) e where e.task_id = any (v_over);
+  if v_given_back > 0 then
+    perform async.log_quiet('NOTICE',
+      format('gave back %s tasks that a lost orchestrator had claimed but not sent', v_given_back));
+  end if;
+  if cardinality(v_over) > v_given_back then
+    perform async.log_quiet('NOTICE',
+      format('resolved %s tasks of a lost orchestrator', cardinality(v_over) - v_given_back));
+  end if;
+  return cardinality(v_over);
+end
+$function$;
+
+-- Purpose: what happens to a task of a lost leader, with what was asked of it.
+-- Returns: the event.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.orphan_event(
+  in_id bigint, in_run int, in_launched bool, in_recorded bool, in_target text, in_now timestamptz
+) returns async.event_t
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_event async.event_t;
+  v_request record;
+begin
+  v_event.task_id := in_id;
+  v_event.run := in_run;
+  v_event.at := in_now;
+  if not in_launched then
+    v_event.event := 'GIVE_BACK';
+    v_event.timeout := (
+      select coalesce(g.default_timeout, c.default_timeout)
+      from async.control c left join async.target g on g.target = in_target);
+    return v_event;
+  end if;
+  v_event.event := case when in_recorded then 'RELEASE' else 'END_UNKNOWN' end;
+  v_event.known := 'outcome unknown: the orchestrator was lost while the query ran';
+  v_event.requests := '{}';
+  for v_request in select r.* from async.request r where r.task_id = in_id order by r.request_id loop
+    v_event.requests := v_event.requests || v_request.request_id;
+    if async.intention_replaces(v_event.status, v_event.message, v_request.status) then
+      v_event.status := v_request.status;
+      v_event.message := async.request_message(v_request.status, v_request.error_message);
+      v_event.duration := v_request.duration;
+    end if;
+  end loop;
+  return v_event;
 end
 $function$;

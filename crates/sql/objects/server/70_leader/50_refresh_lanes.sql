@@ -22,7 +22,6 @@ begin
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
   -- Not before the cost is a small share of the time.
-  perform set_config('pgasync.looked_at_lanes',
-    (clock_timestamp() + c_share * (clock_timestamp() - v_began))::text, false);
+  perform async.note_done('looked_at_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
 $function$;

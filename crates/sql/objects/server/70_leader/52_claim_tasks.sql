@@ -29,7 +29,7 @@ begin
   v_workers := greatest(v_workers
     - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null)
     -- What a lost leader launched may still run, as far as its targets are concerned.
-    - (select count(*)::int from pg_temp.leader_orphan o), 0);
+    - (select count(*)::int from pg_temp.leader_orphan o where o.launched), 0);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   select
@@ -64,7 +64,7 @@ begin
     from async.plan_claims(
       v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
       v_lanes.free, v_lanes.heads_max, v_workers,
-      array(select k.task_id from pg_temp.leader_parked k where k.until > in_now), in_now) p
+      async.parked_tasks(in_now), in_now) p
   loop
     if v_head.pullable then
       v_offered := v_offered || v_head.task_id;
@@ -78,7 +78,7 @@ begin
     v_idle.targets[v_at] := null;
     v_ids := v_ids || v_head.task_id;
     v_slots := v_slots || v_idle.slots[v_at];
-    v_runs := v_runs || v_head.run + 1;
+    v_runs := v_runs || v_head.run;
     v_pools := v_pools || v_head.pool;
     v_targets := v_targets || v_head.target;
     v_priorities := v_priorities || v_head.priority;

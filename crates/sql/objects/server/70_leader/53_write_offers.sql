@@ -7,23 +7,26 @@ create or replace function async.write_offers(in_now timestamptz, in_ids bigint[
 returns void
 language plpgsql
 as $function$
+declare
+  v_events async.event_t[];
+  v_row record;
+  v_offered bigint[] := in_ids;
 begin
-  with offered as (
-    insert into async.offer (task_id, target, pool, priority, entered, timeout)
-    select t.task_id, t.target, coalesce(t.concurrency_pool, t.target), t.priority, t.entered,
-      coalesce(g.default_timeout, c.default_timeout)
-    from async.apply_events(
-      in_now, in_ids, null, array_fill('OFFER'::async.task_event_t, array[cardinality(in_ids)]),
-      null, null, null, null) a
-    join async.task t on t.task_id = a.task_id
-    join async.target g on g.target = t.target
-    cross join async.control c
-    where not async.park(a.task_id, a.outcome, a.error, in_now) and a.outcome = 'applied'
-    on conflict (task_id) do nothing
-    returning pool
-  )
+  v_events := array(
+    select row(r.task_id, null, 'OFFER', in_now, null, null, null, null, coalesce(g.default_timeout, c.default_timeout),
+      null)::async.event_t
+    from async.lead_rows(in_ids) r
+    left join async.target g on g.target = r.target
+    cross join async.control c);
+  for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
+    if (v_row.outcome = 'rewritten' and v_row.tracked and v_row.processed is null) is not true then
+      v_offered := array_remove(v_offered, v_row.task_id);
+    end if;
+  end loop;
   update pg_temp.leader_pool p set taken = p.taken + n.offered
-  from (select o.pool, count(*)::int as offered from offered o group by o.pool) n
+  from (
+    select r.pool, count(*)::int as offered from async.lead_rows(v_offered) r group by r.pool
+  ) n
   where p.pool = n.pool;
 end
 $function$;

@@ -1,4 +1,4 @@
--- Purpose: offers that nobody takes give way: in a full pool in which queries wait, those older than a second are
+-- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older than a second are
 --   withdrawn, and the pool offers nothing for a while.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -10,19 +10,25 @@ as $function$
 declare
   c_hold constant interval := '2 seconds';
   v_ids bigint[];
+  v_pools text[];
+  v_kept bigint[];
 begin
-  select array_agg(o.task_id) into v_ids
+  select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
   where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
+    and not exists (select from pg_temp.leader_parked k where k.task_id = o.task_id and k.until > in_now)
     and exists (select from pg_temp.leader_lane l
       where l.pool = o.pool and not l.pullable and not l.exhausted);
   if v_ids is null then
     return;
   end if;
-  v_ids := async.withdraw_offers(v_ids);
+  v_kept := array(
+    select w.task_id
+    from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w);
   update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
   where p.pool in (
-    select coalesce(t.concurrency_pool, t.target) from async.task t where t.task_id = any (v_ids));
+    select i.pool from unnest(v_ids, v_pools) i(task_id, pool) where i.task_id <> all (v_kept));
 end
 $function$;

@@ -15,6 +15,7 @@ begin
 
   perform async.create_leader_state();
   perform async.make_all_due();
+  perform set_config('pgasync.fingerprint', async.schema_fingerprint(), false);
   insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
     'application_name', format('pgasync/%s/%s/helper', l.server_id, l.epoch), 'connect_timeout', '3'))

@@ -8,32 +8,21 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_slots record;
+  v_pools record;
+  v_lost record;
 begin
-  delete from async.worker w
-  where not exists (select from pg_temp.leader_slot s where s.slot = w.slot);
-  insert into async.worker as w (slot, name, target, task_id, running_since)
-  select s.slot, s.conn, s.target, s.task_id, case when s.task_id is not null then s.since end
-  from pg_temp.leader_slot s
-  on conflict (slot) do update
-  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
-      running_since = excluded.running_since
-  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
-
-  delete from async.concurrency_pool_tracker k
-  where not exists (select from pg_temp.leader_pool p where p.pool = k.concurrency_pool);
-  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.pool, p.taken, p.max_workers from pg_temp.leader_pool p
-  on conflict (concurrency_pool) do update
-  set workers = excluded.workers, max_workers = excluded.max_workers
-  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
-
-  delete from async.target_outage o
-  where not exists (select from pg_temp.leader_target t where t.target = o.target and t.down_since is not null);
-  insert into async.target_outage as o (target, since, error, retry_at)
-  select t.target, t.down_since, async.mask_connection_string(t.last_error), t.retry_at
-  from pg_temp.leader_target t where t.down_since is not null
-  on conflict (target) do update
-  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
-  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
+  select array_agg(s.slot) as slots, array_agg(s.target) as targets, array_agg(s.task_id) as tasks,
+    array_agg(case when s.task_id is not null then s.since end) as since
+  into v_slots from pg_temp.leader_slot s;
+  select array_agg(p.pool) as pools, array_agg(p.taken) as taken, array_agg(p.max_workers) as limits
+  into v_pools from pg_temp.leader_pool p;
+  select array_agg(t.target) as targets, array_agg(t.down_since) as since, array_agg(t.last_error) as errors,
+    array_agg(t.retry_at) as retry_at
+  into v_lost from pg_temp.leader_target t where t.down_since is not null;
+  perform async.publish_state(v_slots.slots, v_slots.targets, v_slots.tasks, v_slots.since,
+    v_pools.pools, v_pools.taken, v_pools.limits,
+    v_lost.targets, v_lost.since, v_lost.errors, v_lost.retry_at);
 end
 $function$;

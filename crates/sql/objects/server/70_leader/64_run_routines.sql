@@ -11,13 +11,17 @@ declare
   v_routine text;
   v_ran int := 0;
   v_said text;
+  v_defer text;
 begin
   foreach v_routine in array coalesce((
     select case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end
     from async.control c), '{}')
   loop
     begin
+      v_defer := coalesce(v_defer, async.defer_constraints(), '');
       execute 'call ' || async.routine_call(v_routine);
+      -- What it leaves to be checked at the commit is checked here: the commit must not fail.
+      perform async.check_constraints(nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
       v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));

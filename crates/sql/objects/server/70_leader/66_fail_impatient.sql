@@ -27,15 +27,14 @@ begin
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
-      array(select p.task_id from pg_temp.leader_parked p where p.until > in_now));
+      async.parked_tasks(in_now));
     continue when v_ids is null;
-    perform async.park(a.task_id, a.outcome, a.error, in_now)
-    from async.apply_events(
-      in_now, v_ids, null, array_fill('REQUEST'::async.task_event_t, array[cardinality(v_ids)]),
-      array_fill('FAILED'::async.finish_status_t, array[cardinality(v_ids)]),
-      array_fill(case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
-        else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
-          v_lane.last_error) end, array[cardinality(v_ids)]), null, null) a;
+    perform from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'REQUEST', in_now, 'FAILED',
+        case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
+          else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
+            v_lane.last_error) end, null, null, null, null)::async.event_t
+      from unnest(v_ids) i));
     v_failed := v_failed + cardinality(v_ids);
   end loop;
   return v_failed;

@@ -1,8 +1,8 @@
--- Purpose: the deciding half of a cycle, in one transaction: takes in what came, heeds requests and deadlines,
+-- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests and deadlines,
 --   records, and claims what runs next. Each stage is on its own: one that raises is logged, and the next goes on.
 -- Returns: how much was done, and whether a cancel came.
--- Raises: nothing.
--- Locks: the rows of async.task that it changes; never waits for one.
+-- Raises: nothing, unless what follows a failed stage fails, too.
+-- Locks: async.leader as hold_epoch; the rows of async.task that it changes; never waits for one.
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
@@ -13,13 +13,26 @@ declare
 begin
   did := 0;
   cancelled := false;
-  select l.stop, l.manual, l.epoch, c.enabled, c.paused, c.loop_routines, g.resign_epoch
-  into v_state
-  from pg_temp.leader_state l cross join async.control c cross join async.leader g;
-  if v_state.stop is null and (not v_state.enabled or v_state.resign_epoch >= v_state.epoch) then
-    v_state.stop := case when v_state.enabled then 'asked to by a forced takeover' else 'disabled' end;
-    update pg_temp.leader_state set stop = v_state.stop;
-  end if;
+  begin
+    perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
+    select l.stop, l.manual, l.epoch, c.enabled, c.paused, c.loop_routines, g.resign_epoch
+    into v_state
+    from pg_temp.leader_state l cross join async.control c cross join async.leader g;
+    if v_state.stop is null and (not v_state.enabled or v_state.resign_epoch >= v_state.epoch) then
+      v_state.stop := case when v_state.enabled then 'asked to by a forced takeover' else 'disabled' end;
+      update pg_temp.leader_state set stop = v_state.stop;
+    end if;
+  exception
+    when query_canceled then
+      cancelled := true;
+      return;
+    when sqlstate 'PA212' then
+      perform async.lose_lead();
+      return;
+    when assert_failure or others then
+      perform async.note_failure('begin', sqlerrm, sqlstate);
+      return;
+  end;
   foreach v_stage in array async.due_stages(
     v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
     v_state.stop is null and not v_state.paused, v_now)
@@ -32,7 +45,9 @@ begin
         when 'claim' then did := did + async.claim_tasks(v_now);
         when 'lanes' then perform async.refresh_lanes(v_now);
         when 'routines' then perform async.run_routines('LOOP');
-        when 'configure' then perform async.refresh_configuration();
+        when 'configure' then
+          perform async.check_lead();
+          perform async.refresh_configuration();
         when 'deadlines' then did := did + async.enforce_deadlines(v_now);
         when 'helpers' then did := did + async.run_helpers();
         when 'orphans' then did := did + async.resolve_orphans(v_now);
@@ -48,8 +63,7 @@ begin
         cancelled := true;
         perform async.doubt_answers(v_stage);
       when assert_failure or others then
-        perform async.log_quiet('ERROR', format('stage %s: %s (%s)', v_stage, sqlerrm, sqlstate))
-        where async.is_due('logged_' || v_stage, '10 seconds', v_now);
+        perform async.note_failure(v_stage, sqlerrm, sqlstate);
         perform async.doubt_answers(v_stage);
     end;
   end loop;

@@ -18,6 +18,7 @@ begin
     perform pg_advisory_unlock(async.lock_class(), 1);
     return false;
   end if;
+  perform set_config('pgasync.mutex', v_mutex::text, false);
   return true;
 end
 $function$;
@@ -33,16 +34,18 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_held int;
-  v_mutex bigint := (select c.advisory_mutex_id from async.control c);
+  v_mutex bigint := nullif(current_setting('pgasync.mutex', true), '')::bigint;
 begin
-  if not exists (
-    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
-      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2) then
-    return;
+  if v_mutex is null then
+    select c.advisory_mutex_id into v_mutex from async.control c;
   end if;
-  perform pg_advisory_unlock(async.lock_class(), 1);
-  perform pg_advisory_unlock(coalesce(nullif(current_setting('pgasync.mutex', true), '')::bigint, v_mutex));
+  while exists (
+    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
+  loop
+    perform pg_advisory_unlock(async.lock_class(), 1);
+    perform pg_advisory_unlock(v_mutex);
+  end loop;
 end
 $function$;
 
@@ -61,5 +64,24 @@ begin
     where l.locktype = 'advisory' and l.granted and l.classid = async.lock_class()::oid and l.objid = 1
       and l.objsubid = 2
       and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+end
+$function$;
+
+-- Purpose: what a main() that ends without having led leaves: neither locks nor connections.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: releases the two advisory locks.
+create or replace function async.abandon_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  begin
+    perform async.close_stale_sessions();
+  exception when query_canceled or assert_failure or others then
+    null;
+  end;
+  perform async.release_locks();
 end
 $function$;

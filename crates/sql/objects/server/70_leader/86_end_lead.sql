@@ -1,21 +1,34 @@
--- Purpose: says goodbye: closes every session, publishes that nobody leads, gives up the locks. Sessions that still
---   run a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
+-- Purpose: says goodbye: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
+--   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
+--   nothing.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows of async.control and async.leader.
+-- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.
 create or replace function async.end_lead()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_state record;
 begin
+  select l.epoch, l.stop, l.deposed into v_state from pg_temp.leader_state l;
+  begin
+    perform async.hold_epoch(v_state.epoch);
+  exception when sqlstate 'PA212' then
+    v_state.deposed := true;
+  end;
+  if v_state.deposed then
+    raise warning 'another orchestrator has taken the lead: this one ends' using errcode = 'PA212';
+    return;
+  end if;
   perform async.drop_slot_session(s.slot)
   from pg_temp.leader_slot s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
-  update async.worker set task_id = null, running_since = null where task_id is not null;
   perform async.close_stale_sessions();
-  update async.leader set goodbye = not exists (select from async.session);
-  update async.control set pid = null, running_since = null;
-  perform async.log_quiet('NOTICE', format('stopped leading: %s', l.stop)) from pg_temp.leader_state l;
+  perform async.lead_goodbye(v_state.stop);
+  if v_state.stop like 'PA213: %' then
+    raise warning '%', substr(v_state.stop, 8) using errcode = 'PA213';
+  end if;
 end
 $function$;

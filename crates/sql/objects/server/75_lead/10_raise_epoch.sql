@@ -1,17 +1,20 @@
 -- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
 --   the epoch, publishes the pid.
 -- Returns: the epoch, the server's id, and whether the leader before said goodbye.
--- Raises: nothing.
--- Locks: the rows of async.control and async.leader.
+-- Raises: lock_not_available when transactions of a leader that lost the lead do not end within 10 seconds.
+-- Locks: async.leader in share row exclusive mode, which waits for the write transactions of other leaders (hold_epoch)
+--   and keeps new ones out; the rows of async.control and async.leader.
 create or replace function async.raise_epoch(
   in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '10s'
 as $function$
 declare
   v_system text := '0';
 begin
+  lock table async.leader in share row exclusive mode;
   begin
     select s.system_identifier::text into v_system from pg_control_system() s;
   exception when insufficient_privilege then

@@ -7,6 +7,7 @@ create or replace function async.lead_stock()
 returns table (task_id bigint, launched bool)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $function$
 #variable_conflict use_column
 declare
@@ -20,12 +21,10 @@ begin
   from async.running_rows() t;
   return query
   select k.task_id, false from async.resting_tasks() k;
-  -- Over, and the session that ran them was not known to be gone.
+  -- Finished, and the session that ran the query was not known to be gone. The row says so, not the marks: these do not
+  -- survive a crash.
   return query
-  select distinct t.task_id, true
-  from async.launch_mark m
-  join async.task t on t.task_id = m.task_id and t.run = m.run
-  where t.processed is not null and t.tracked;
+  select t.task_id, true from async.task t where t.processed is not null and t.tracked;
 end
 $function$;
 
@@ -47,5 +46,24 @@ begin
     and (t.yielded is not null or t.consumed is not null and t.query is null) and t.tracked
   union
   select o.task_id from async.offer o;
+end
+$function$;
+
+-- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it was.
+-- Returns: the rows.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.running_rows()
+returns setof async.task
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select t.* from async.task t
+  where t.times_up is not null and t.processed is null
+    and t.yielded is null and t.consumed is not null and t.query is not null;
 end
 $function$;

@@ -1,10 +1,10 @@
--- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel arrays; tasks
---   of in_skip, rows that could not be written a moment ago, are left out.
+-- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel
+--   arrays.
 -- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_heads(
-  in_pools text[], in_targets text[], in_pullable bool[], in_limits int[], in_skip bigint[]
+  in_pools text[], in_targets text[], in_pullable bool[], in_limits int[]
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
   manual_timeout interval, times_up timestamptz, run int, text_bytes int
@@ -28,7 +28,6 @@ begin
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
        and t.consumed is null and t.processed is null and t.yielded is null
        and t.eligible_when is null and t.query is not null
-       and t.task_id <> all (in_skip)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
     union all
@@ -39,7 +38,6 @@ begin
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
        and t.consumed is null and t.processed is null and t.yielded is null
        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
-       and t.task_id <> all (in_skip)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
   ) h;

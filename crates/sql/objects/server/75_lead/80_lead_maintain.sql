@@ -1,4 +1,4 @@
--- Purpose: one bounded step of keeping history and log short, for a leader in another process. in_writes says how many
+-- Purpose: one bounded step of keeping history and log short, for a leader of either engine. in_writes says how many
 --   rows of async.task were written since it was last vacuumed.
 -- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
 --   time to vacuum.

@@ -1,0 +1,82 @@
+-- Purpose: locks the task of an event and says what the row becomes. An end heeds besides what a trigger asked of the
+--   same task a moment ago; what ends an offer takes the offer first.
+-- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row or its offer), 'gone',
+--   'rejected' (with the reason). settles: whether the slot is released by a second statement, after triggers have seen
+--   the completion. diverged: whether the requests in asked changed what the event alone would have made of the row.
+-- Raises: lock_not_available while the table is locked.
+-- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
+create or replace function async.next_row(
+  in_event async.event_t,
+  out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
+  out diverged bool, out asked bigint[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1ms'
+as $function$
+declare
+  v_event async.event_t := in_event;
+  v_request record;
+  v_step record;
+begin
+  diverged := false;
+  asked := '{}';
+  if in_event.event in ('WITHDRAW', 'REQUEST', 'DEADLINE', 'TAKE') then
+    perform from async.offer o where o.task_id = in_event.task_id for update skip locked;
+    if not found then
+      perform from async.offer o where o.task_id = in_event.task_id;
+      if found then
+        outcome := 'locked';
+        return;
+      end if;
+    end if;
+  end if;
+  select t.* into becomes from async.task t where t.task_id = in_event.task_id for no key update skip locked;
+  if not found then
+    perform from async.task t where t.task_id = in_event.task_id;
+    outcome := case when found then 'locked' else 'gone' end;
+    return;
+  end if;
+  if in_event.run <> becomes.run then
+    outcome := 'rejected';
+    error := format('the task is on run %s, this is about run %s', becomes.run, in_event.run);
+    return;
+  end if;
+  if in_event.event in ('END_OK', 'END_ERROR', 'END_UNKNOWN') then
+    for v_request in
+      select r.request_id, r.status, r.error_message, r.duration
+      from async.request r
+      where r.task_id = in_event.task_id and r.request_id <> all (coalesce(in_event.requests, '{}'))
+      order by r.request_id
+    loop
+      asked := asked || v_request.request_id;
+      if async.intention_replaces(v_event.status, v_event.message, v_request.status) then
+        v_event.status := v_request.status;
+        v_event.message := async.request_message(v_request.status, v_request.error_message);
+        v_event.duration := v_request.duration;
+        diverged := true;
+      end if;
+    end loop;
+  end if;
+  select s.* into v_step
+  from async.step_task(becomes, v_event.event, v_event.status, v_event.message, v_event.known, v_event.duration,
+    v_event.timeout, v_event.at) s;
+  if v_step.rejected is not null then
+    outcome := 'rejected';
+    error := v_step.rejected;
+    return;
+  end if;
+  was_tracked := becomes.tracked;
+  settles := in_event.event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE', 'RELEASE');
+  becomes.consumed := v_step.consumed;
+  becomes.processed := v_step.processed;
+  becomes.yielded := v_step.yielded;
+  becomes.finish_status := v_step.finish_status;
+  becomes.failed := v_step.failed;
+  becomes.processing_error := v_step.processing_error;
+  becomes.times_up := v_step.times_up;
+  becomes.tracked := v_step.tracked;
+  becomes.eligible_when := v_step.eligible_when;
+  becomes.run := v_step.run;
+end
+$function$;

@@ -1,0 +1,44 @@
+-- Purpose: applies one event to its task, with users' triggers looking on: the completion is written while tracked is
+--   still true, a second statement releases the slot, and the row is read back, since triggers may have rewritten it.
+--   With in_defer (see defer_constraints) deferred constraints are checked at once.
+-- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked', 'gone'; and the row as it
+--   is now.
+-- Raises: what triggers and constraints raise.
+-- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in here depends on the
+--   caller's path.)
+create or replace function async.write_row(
+  in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
+)
+language plpgsql
+as $function$
+declare
+  v_next record;
+  v_after record;
+begin
+  v_next := async.next_row(in_event);
+  if v_next.outcome is null then
+    update async.task t
+    set consumed = (v_next.becomes).consumed, processed = (v_next.becomes).processed,
+        yielded = (v_next.becomes).yielded, finish_status = (v_next.becomes).finish_status,
+        failed = (v_next.becomes).failed, processing_error = (v_next.becomes).processing_error,
+        times_up = (v_next.becomes).times_up,
+        tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
+          else (v_next.becomes).tracked end,
+        eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run
+    where t.task_id operator(pg_catalog.=) in_event.task_id;
+    -- What became of it: a trigger may have yielded a completion, or finished it in another way.
+    if v_next.settles then
+      update async.task t
+      set tracked = case when t.processed is not null then false end
+      where t.task_id operator(pg_catalog.=) in_event.task_id and t.tracked
+        and (t.processed is not null or t.consumed is null and t.yielded is null
+          or t.yielded is not null and t.track_yielded is not true);
+    end if;
+    perform async.check_constraints(in_defer);
+  end if;
+  v_after := async.after_row(in_event, v_next.outcome, v_next.becomes, v_next.was_tracked, v_next.diverged, v_next.asked);
+  outcome := v_after.outcome;
+  error := v_next.error;
+  is_now := v_after.is_now;
+end
+$function$;

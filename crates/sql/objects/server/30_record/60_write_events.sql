@@ -1,0 +1,128 @@
+-- Purpose: the one writer of transitions: applies each event to its task, all in one statement where it can, row by
+--   row where users' triggers look on or where the one statement failed, so that one odd row holds up no other. A task
+--   is named at most once in a call. Keeps the offers, deletes the requests that are settled, and gives slots that
+--   become free back to their pools in the memory of the SQL engine. With in_check deferred constraints are checked in
+--   each row's own block, so that they do not fail the commit.
+-- Returns: only tasks that are not what step_task predicts of the event: outcome is 'rejected' (the event does not fit,
+--   the row is as it was; error says why), 'locked' (another transaction holds the row: try later), 'failed' (a trigger
+--   or constraint raised; error says what), 'gone' (there is no such row), 'rewritten' (a trigger or a request made
+--   something else of the row). What follows is the row as it is now, null when there is none or it cannot be read.
+-- Raises: nothing of a single row's.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
+--   depends on the caller's path.)
+create or replace function async.write_all(
+  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
+  in_events async.event_t[], in_check bool
+) returns table (
+  task_id bigint, run int, event text, outcome text, error text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+)
+language plpgsql
+as $function$
+#variable_conflict use_column
+declare
+  v_batch record;
+  v_left async.event_t[];
+  v_table_locked bool := false;
+  v_defer text;
+  v_event async.event_t;
+  v_row record;
+begin
+  if async.has_user_triggers() then
+    v_left := async.as_events(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+      in_ends_at, in_events);
+    if in_check then
+      v_defer := async.defer_constraints();
+    end if;
+  else
+    v_batch := async.write_batch(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+      in_ends_at, in_events);
+    v_left := v_batch.left_over;
+    v_table_locked := v_batch.table_locked;
+  end if;
+  foreach v_event in array v_left loop
+    task_id := v_event.task_id;
+    run := v_event.run;
+    event := v_event.event;
+    if v_table_locked then
+      outcome := 'locked';
+      error := null;
+      return next;
+      continue;
+    end if;
+    begin
+      v_row := async.write_row(v_event, v_defer);
+      outcome := v_row.outcome;
+      error := v_row.error;
+      continue when outcome is null;
+    exception
+      when lock_not_available then
+        outcome := 'locked';
+        error := null;
+        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        from async.row_as_it_is(v_event.task_id) r;
+      when assert_failure or others then
+        outcome := 'failed';
+        error := sqlerrm;
+        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        from async.row_as_it_is(v_event.task_id) r;
+    end;
+    consumed := (v_row.is_now).consumed;
+    processed := (v_row.is_now).processed;
+    yielded := (v_row.is_now).yielded;
+    finish_status := (v_row.is_now).finish_status::pg_catalog.text;
+    failed := (v_row.is_now).failed;
+    processing_error := (v_row.is_now).processing_error;
+    times_up := (v_row.is_now).times_up;
+    tracked := (v_row.is_now).tracked;
+    eligible_when := (v_row.is_now).eligible_when;
+    row_run := (v_row.is_now).run;
+    return next;
+  end loop;
+end
+$function$;
+
+-- Purpose: the same for a leader in another process, which gives what it writes most, claims (with the run before the
+--   claim) and plain ends (END_OK without a status), as arrays.
+-- Returns: as above; and, where users have triggers, a row 'touched' for each task that finish_internal changed meanwhile,
+--   and one with outcome 'triggers' and no task.
+-- Raises: nothing of a single row's.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
+create or replace function async.lead_write(
+  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
+  in_events async.event_t[]
+) returns table (
+  task_id bigint, run int, event text, outcome text, error text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+)
+language plpgsql
+as $function$
+begin
+  return query
+    select * from async.write_all(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+      in_ends_at, in_events, true);
+  return query select * from async.touched_rows();
+end
+$function$;
+
+-- Purpose: the same for events alone.
+-- Returns: as above.
+-- Raises: nothing of a single row's.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
+create or replace function async.write_events(in_events async.event_t[])
+returns table (
+  task_id bigint, run int, event text, outcome text, error text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+)
+language plpgsql
+as $function$
+begin
+  return query
+    select * from async.lead_write(null, null, null, null, null, null, null, in_events);
+end
+$function$;
