@@ -1179,7 +1179,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'dbd38ae490d9e9b7'::text
+  select '1cdbbb5844260bdc'::text
 $function$;
 
 -- 20_decide/90_next_helper_op
@@ -6552,6 +6552,40 @@ begin
   update async.leader l set epoch = l.epoch + 1, engine = in_engine, goodbye = false, resign_epoch = null
   returning l.epoch, l.server_id into out_epoch, out_server_id;
   update async.control c set pid = pg_backend_pid(), running_since = clock_timestamp(), enabled = true;
+end
+$function$;
+
+-- 75_lead/12_resume_epoch
+-- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost: waits until no write
+--   transaction of that epoch is under way, ends the backend that led before, and says whether it is gone. While it is
+--   there, a statement that it received earlier may begin yet.
+-- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks were lost (Postgres
+--   restarted after a crash).
+-- Raises: lock_not_available while a write transaction is under way.
+-- Locks: async.leader, against writes of a leader, until the transaction ends; the row of async.control.
+create or replace function async.resume_epoch(
+  in_epoch bigint, in_pid int, in_backend_start timestamptz,
+  out out_stands bool, out out_gone bool, out out_marks_lost bool
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  lock table async.leader in share row exclusive mode;
+  select l.epoch = in_epoch, not exists (
+    select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+  into out_stands, out_marks_lost from async.leader l;
+  -- The statistics may be those of the beginning of the transaction.
+  perform pg_stat_clear_snapshot();
+  out_gone := not exists (
+    select from pg_stat_get_activity(in_pid) a
+    where a.pid = in_pid and (a.backend_start = in_backend_start or a.backend_start is null));
+  if out_stands and not out_gone then
+    perform pg_terminate_backend(in_pid);
+  end if;
+  if out_stands and out_gone then
+    update async.control set pid = pg_backend_pid();
+  end if;
 end
 $function$;
 

@@ -71,7 +71,7 @@ impl Lead {
             enabled: seen.get("enabled"),
             resign: seen.get::<_, Option<i64>>("resign_epoch").is_some_and(|epoch| epoch >= self.epoch.0),
             now: seen.get::<_, Stamp>("now").0,
-            replaced: seen.get::<_, &str>("fingerprint") != pgasync_sql::fingerprint(),
+            replaced: seen.get::<_, &str>("fingerprint") != *pgasync_sql::FINGERPRINT,
             configuration,
         });
         Ok(())
