@@ -11,7 +11,7 @@ mod harness;
 #[cfg(feature = "hosts")]
 mod hosts;
 mod install;
-mod judged;
+// mod judged;
 mod process;
 mod seed;
 mod status;
