@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use pgasync_core::{
-    BadName, Command, Epoch, Found, Head, Input, Kind, Lane, Orchestrator, Outcome, PoolName, Priority, Row, RowState,
-    Run, Settings, Span, TargetName, TargetSettings, TaskId, Terms, Timestamp, Turn,
+    BadName, Command, Epoch, Head, Input, Kind, Lane, Now, Orchestrator, Outcome, PoolName, Priority, Row, RowState,
+    Run, Settings, Sleep, Span, TargetName, TargetSettings, TaskId, Terms, Timestamp, Turn, WriteAnswer,
 };
 
 /// A job: its turn, its tray and printer, and what is noted about it.
@@ -35,13 +35,13 @@ fn main() -> Result<(), BadName> {
 
     let mut shop = Orchestrator::new(settings, 1);
     let lanes = jobs.values().map(|(_, lane, _)| lane.clone()).collect();
-    let opening = Input::Elected { epoch: Epoch(1), at_once: true, fence: vec![], inherited: vec![], lanes };
-    let mut inbox: VecDeque<(Timestamp, Input)> = VecDeque::from([(Timestamp::from_micros(0), opening)]);
+    let opening = Input::Elected { epoch: Epoch(1), fence: vec![], inherited: vec![], lanes };
+    let mut inbox: VecDeque<(Now, Input)> = VecDeque::from([(Now::from_micros(0), opening)]);
     while let Some((now, input)) = inbox.pop_front() {
         shop.handle(input, now);
         while let Some(command) = shop.poll_command() {
             if let Some((later, answer)) = carry_out(&mut jobs, now, command) {
-                let at = inbox.partition_point(|(when, _)| *when <= later);
+                let at = inbox.partition_point(|(when, _)| when.monotonic <= later.monotonic);
                 inbox.insert(at, (later, answer));
             }
         }
@@ -53,7 +53,7 @@ fn main() -> Result<(), BadName> {
 }
 
 /// What the shop does when it is told to, and when it has done it.
-fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Timestamp, command: Command) -> Option<(Timestamp, Input)> {
+fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Option<(Now, Input)> {
     let answer = match command {
         Command::RunStartup => Input::StartupDone,
         Command::ReadRequests { serial } => Input::Requests { serial, asked: vec![], last: true },
@@ -73,23 +73,25 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Timestamp, command: Command)
             heads.truncate(heads_max);
             Input::Refilled { lane, heads, more }
         }
-        Command::Claim { task, row } => {
-            let run = Run(row.run);
-            jobs.get_mut(&task)?.2 = row;
-            Input::Claimed { task, run, claimed: true }
+        Command::Poll { sleep, .. } => {
+            let asleep = (sleep == Sleep::FallAsleep).then_some(true);
+            Input::Polled { lanes: vec![], requests: false, latch: 0, asleep }
+        }
+        Command::Write(event) => {
+            let row = &mut jobs.get_mut(&event.task)?.2;
+            *row = event.apply(row, Terms::default())?;
+            if let Some(status) = row.finish_status {
+                println!("{:?}: job {} is {status}", now.monotonic, event.task);
+            }
+            Input::Written { task: event.task, run: event.run, answer: WriteAnswer::AsPredicted }
         }
         Command::Connect { session, .. } => Input::Connected { session },
         Command::Register { session } => Input::Registered { session },
         Command::Mark { task, run, session } => Input::Marked { task, run, session },
         Command::Launch { task, run, session } => {
-            println!("{now:?}: job {task} goes to the {}", jobs.get(&task)?.1.target);
+            println!("{:?}: job {task} goes to the {}", now.monotonic, jobs.get(&task)?.1.target);
             let done = Input::QueryEnded { session, task, run, outcome: Outcome::Ok };
             return Some((now + Span::seconds(task.0 + 2), done));
-        }
-        Command::Record { task, run, row, .. } => {
-            println!("{now:?}: job {task} is {:?}", row.finish_status);
-            jobs.get_mut(&task)?.2 = row.clone();
-            Input::Recorded { task, run, found: Found::Row(row) }
         }
         _ => return None,
     };

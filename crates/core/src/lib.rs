@@ -32,7 +32,7 @@
 //!   commit, not before. What needs no answer gets none.
 //! - [`Command::SleepUntil`] says when to come back with [`Input::Tick`]; a later one replaces it.
 //!   Anything else that happens may come at any time.
-//! - The times that it is told never go back.
+//! - The monotonic time that it is told never goes back; the server's may step either way.
 //!
 //! A whole round with one task, in which the table is a single [`Row`] and the target says `Ok`:
 //!
@@ -46,14 +46,13 @@
 //! settings.targets.insert(target.clone(), TargetSettings { max_concurrency: 2, default_timeout: None });
 //! let lane = Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run };
 //! let turn = Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
-//! let now = Timestamp::from_micros(1_000_000);
+//! let now = Now::from_micros(1_000_000);
 //!
 //! let mut table = Row::default(); // It waits.
 //! let mut round = vec![];
 //! let mut orchestrator = Orchestrator::new(settings, 42);
 //! let mut inputs = VecDeque::from([Input::Elected {
 //!     epoch: Epoch(1),
-//!     at_once: true,
 //!     fence: vec![],
 //!     inherited: vec![],
 //!     lanes: vec![lane.clone()],
@@ -70,42 +69,46 @@
 //!                 let waits = table.state() == RowState::Ready;
 //!                 Some(Input::Refilled { lane, heads: if waits { vec![head] } else { vec![] }, more: false })
 //!             }
-//!             Command::Sweep { .. } => Some(Input::Swept { overdue: vec![], promoted: vec![], next: None }),
-//!             Command::Claim { task, row } => {
-//!                 round.push("Claim");
-//!                 table = row;
-//!                 Some(Input::Claimed { task, run: Run(table.run), claimed: true })
+//!             Command::Sweep { .. } => {
+//!                 Some(Input::Swept { overdue: vec![], promoted: vec![], next: None, failed: vec![] })
+//!             }
+//!             Command::Poll { sleep, .. } => {
+//!                 let asleep = (sleep == Sleep::FallAsleep).then_some(true);
+//!                 Some(Input::Polled { lanes: vec![], requests: false, latch: 0, asleep })
+//!             }
+//!             Command::Write(event) => {
+//!                 round.push(if table.state() == RowState::Ready { "claim" } else { "end" });
+//!                 let before = table.clone();
+//!                 let written = event.apply(&table, Terms::default());
+//!                 let answer = if written.is_some() { WriteAnswer::AsPredicted } else { WriteAnswer::Row(before) };
+//!                 table = written.unwrap_or(table);
+//!                 Some(Input::Written { task: event.task, run: event.run, answer })
 //!             }
 //!             Command::Register { session } => Some(Input::Registered { session }),
 //!             Command::Mark { task, run, session } => {
-//!                 round.push("Mark");
+//!                 round.push("mark");
 //!                 Some(Input::Marked { task, run, session })
 //!             }
 //!             Command::ReadRequests { serial } => {
-//!                 round.push("ReadRequests");
+//!                 round.push("read requests");
 //!                 Some(Input::Requests { serial, asked: vec![], last: true })
-//!             }
-//!             Command::Record { task, run, row, .. } => {
-//!                 round.push("Record");
-//!                 table = row;
-//!                 Some(Input::Recorded { task, run, found: Found::Row(table.clone()) })
 //!             }
 //!             // The target.
 //!             Command::Connect { session, .. } => Some(Input::Connected { session }),
 //!             Command::Launch { task, run, session } => {
-//!                 round.push("Launch");
+//!                 round.push("launch");
 //!                 inputs.push_back(Input::Sent { task, run });
 //!                 Some(Input::QueryEnded { session, task, run, outcome: Outcome::Ok })
 //!             }
 //!             // The clock: here nothing else happens any more.
 //!             Command::SleepUntil(_) => None,
-//!             other => unreachable!("nobody asks for {other:?} here"),
+//!             other => unreachable!("{other:?} has no place here"),
 //!         };
 //!         inputs.extend(answer);
 //!     }
 //! }
-//! let begins = round.iter().position(|step| *step == "Claim").unwrap_or(0);
-//! assert_eq!(round[begins..], ["Claim", "Mark", "Launch", "ReadRequests", "Record"]);
+//! let begins = round.iter().position(|step| *step == "claim").unwrap_or(0);
+//! assert_eq!(round[begins..], ["claim", "mark", "launch", "read requests", "end"]);
 //! assert_eq!(table.finish_status, Some(FinishStatus::Finished));
 //! # Ok::<(), BadName>(())
 //! ```

@@ -1,8 +1,8 @@
 //! What is held in memory is bounded by limits: not by what waits, and not by what has run.
 
 use pgasync_core::{
-    Command, Epoch, Found, Head, Input, Kind, Lane, Orchestrator, Outcome, PoolName, Priority, Run, Settings, Span,
-    TargetName, TargetSettings, TaskId, Terms, Timestamp, Turn,
+    Command, Epoch, Event, Head, Input, Kind, Lane, Now, Orchestrator, Outcome, PoolName, Priority, Run, Settings,
+    Sleep, Span, TargetName, TargetSettings, TaskId, Terms, Timestamp, Turn, WriteAnswer,
 };
 
 const TASKS: i64 = 5_000;
@@ -17,6 +17,12 @@ fn head(task: i64) -> Head {
     }
 }
 
+/// Nothing is new.
+fn polled(sleep: Sleep) -> Input {
+    let asleep = (sleep == Sleep::FallAsleep).then_some(true);
+    Input::Polled { lanes: vec![], requests: false, latch: 0, asleep }
+}
+
 #[test]
 fn quick_tasks_leave_nothing_behind() {
     let target = TargetName::new("there").expect("a name");
@@ -24,9 +30,9 @@ fn quick_tasks_leave_nothing_behind() {
     let mut settings = Settings::default();
     settings.targets.insert(target, TargetSettings { max_concurrency: 4, default_timeout: Some(Span::seconds(3_600)) });
     let mut core = Orchestrator::new(settings, 1);
-    let mut now = Timestamp::from_micros(0);
+    let mut now = Now::from_micros(0);
     let lanes = vec![lane.clone()];
-    core.handle(Input::Elected { epoch: Epoch(1), at_once: true, fence: vec![], inherited: vec![], lanes }, now);
+    core.handle(Input::Elected { epoch: Epoch(1), fence: vec![], inherited: vec![], lanes }, now);
     let (mut next, mut ended, mut most) = (1, 0, 0);
     while let Some(command) = core.poll_command() {
         now = now + Span::micros(10);
@@ -37,10 +43,15 @@ fn quick_tasks_leave_nothing_behind() {
                 let more = heads.last().is_some_and(|last| last.turn.task.0 < TASKS);
                 Input::Refilled { lane, heads, more }
             }
-            Command::Claim { task, row } => {
-                next = next.max(task.0 + 1);
-                Input::Claimed { task, run: Run(row.run), claimed: true }
+            Command::Write(event) => {
+                match event.event {
+                    Event::Claim { .. } => next = next.max(event.task.0 + 1),
+                    _ => ended += 1,
+                }
+                Input::Written { task: event.task, run: event.run, answer: WriteAnswer::AsPredicted }
             }
+            Command::Poll { sleep, .. } => polled(sleep),
+            Command::RotateMarks { .. } => Input::MarksRotated,
             Command::Connect { session, .. } => Input::Connected { session },
             Command::Register { session } => Input::Registered { session },
             Command::Mark { task, run, session } => Input::Marked { task, run, session },
@@ -49,12 +60,9 @@ fn quick_tasks_leave_nothing_behind() {
                 Input::QueryEnded { session, task, run, outcome: Outcome::Ok }
             }
             Command::ReadRequests { serial } => Input::Requests { serial, asked: vec![], last: true },
-            Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None },
-            Command::Record { task, run, row, .. } => {
-                ended += 1;
-                Input::Recorded { task, run, found: Found::Row(row) }
-            }
-            Command::SleepUntil(_) => continue,
+            Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None, failed: vec![] },
+            Command::SleepUntil(_) if next > TASKS && ended == TASKS => break,
+            Command::SleepUntil(_) | Command::Maintain => continue,
             other => panic!("{other:?} has no place here"),
         };
         core.handle(input, now);
@@ -65,14 +73,14 @@ fn quick_tasks_leave_nothing_behind() {
     assert!(core.timers() < 20, "{} timers are left", core.timers());
 }
 
-/// Each wave has names of its own, which nobody uses again.
+/// Each wave has names of its own, which are not used again.
 #[allow(clippy::too_many_lines, reason = "one arm a command")]
 #[test]
-fn names_that_nobody_uses_any_more_are_forgotten() {
+fn names_that_are_not_used_any_more_are_forgotten() {
     let mut core = Orchestrator::new(Settings::default(), 1);
-    let mut now = Timestamp::from_micros(0);
+    let mut now = Now::from_micros(0);
     let (fence, inherited, lanes) = (vec![], vec![], vec![]);
-    core.handle(Input::Elected { epoch: Epoch(1), at_once: true, fence, inherited, lanes }, now);
+    core.handle(Input::Elected { epoch: Epoch(1), fence, inherited, lanes }, now);
     let mut settled = 0;
     for wave in 0..50_i64 {
         let name = |what: &str| format!("{what} {wave}");
@@ -86,30 +94,32 @@ fn names_that_nobody_uses_any_more_are_forgotten() {
         let mut gone = std::collections::BTreeSet::new();
         core.handle(Input::Waiting(waiting.iter().map(|(_, lane)| lane.clone()).collect()), now);
         let end = now + Span::seconds(400);
-        let mut alarm = end;
+        let mut alarm = end.monotonic;
         loop {
             while let Some(command) = core.poll_command() {
                 now = now + Span::micros(10);
                 let input = match command {
                     Command::RunStartup => Input::StartupDone,
                     Command::Refill { lane, heads_max } => {
-                        let open = now + Span::seconds(100) < end;
+                        let open = now.monotonic + Span::seconds(100) < end.monotonic;
                         let here = waiting.iter().filter(|(_, its)| *its == lane && open);
                         let all = here.flat_map(|(tasks, _)| tasks.clone()).filter(|task| !gone.contains(task));
                         let terms = Terms { client_pulled: lane.kind == Kind::Pull, ..Terms::default() };
                         let heads: Vec<Head> = all.map(|task| Head { terms, ..head(task) }).take(heads_max).collect();
                         Input::Refilled { lane, heads, more: false }
                     }
-                    Command::Claim { task, row } => {
-                        gone.insert(task.0);
-                        Input::Claimed { task, run: Run(row.run), claimed: true }
+                    Command::Write(event) => {
+                        match event.event {
+                            Event::GiveBack { .. } => gone.remove(&event.task.0),
+                            Event::Offer { .. } | Event::Withdraw => false,
+                            _ => gone.insert(event.task.0),
+                        };
+                        Input::Written { task: event.task, run: event.run, answer: WriteAnswer::AsPredicted }
                     }
-                    Command::GiveBack { task, run, .. } => {
-                        gone.remove(&task.0);
-                        Input::GivenBack { task, run }
-                    }
-                    Command::Offer { task, .. } => Input::Offered { task, offered: true },
-                    Command::Withdraw { task } => Input::Withdrawn { task },
+                    Command::Poll { sleep, .. } => polled(sleep),
+                    Command::Maintain => Input::Maintained { more: false },
+                    Command::Unregister { sessions } => Input::Unregistered { sessions },
+                    Command::Reread { .. } => continue,
                     Command::Connect { session, .. } if refuses => {
                         Input::ConnectFailed { session, error: "no".to_owned() }
                     }
@@ -122,11 +132,7 @@ fn names_that_nobody_uses_any_more_are_forgotten() {
                         Input::QueryEnded { session, task, run, outcome: Outcome::Ok }
                     }
                     Command::ReadRequests { serial } => Input::Requests { serial, asked: vec![], last: true },
-                    Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None },
-                    Command::Record { task, run, row, .. } => {
-                        gone.insert(task.0);
-                        Input::Recorded { task, run, found: Found::Row(row) }
-                    }
+                    Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None, failed: vec![] },
                     Command::SleepUntil(when) => {
                         alarm = when;
                         continue;
@@ -135,12 +141,12 @@ fn names_that_nobody_uses_any_more_are_forgotten() {
                 };
                 core.handle(input, now);
             }
-            if now >= end {
+            if now.monotonic >= end.monotonic {
                 break;
             }
-            now = alarm.min(end).max(now + Span::micros(1));
-            if now + Span::seconds(150) > end {
-                // Somebody deletes what still waits.
+            now = now + (alarm.min(end.monotonic) - now.monotonic).max(Span::micros(1));
+            if now.monotonic + Span::seconds(150) > end.monotonic {
+                // What still waits is deleted.
                 for (_, lane) in &waiting {
                     core.handle(Input::Refilled { lane: lane.clone(), heads: vec![], more: false }, now);
                 }

@@ -172,7 +172,7 @@ proptest! {
 }
 
 #[test]
-fn a_full_pool_and_a_dead_target_block_nobody_else() {
+fn a_full_pool_and_a_dead_target_block_no_other() {
     let mut driven = Driven { all: Reference { workers: 9, ..Reference::default() }, ..Driven::default() };
     for _ in 0..3 {
         driven.push(-1, 0, None, 0, false);

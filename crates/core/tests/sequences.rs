@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Asked, Command, Epoch, FinishStatus, Found, Head, Held, Input, Kind, Lane, Orchestrator, Outcome, PoolName,
-    Priority, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Span, TargetName, TargetSettings,
-    TaskId, Terms, Timestamp, Tuning, Turn,
+    Asked, Command, Epoch, Event, FinishStatus, Head, Input, Kind, Lane, LaunchState, MonotonicTime, Now, Orchestrator,
+    Outcome, PoolName, Priority, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Sleep, Span,
+    TargetName, TargetSettings, TaskEvent, TaskId, Terms, Tuning, Turn, WriteAnswer,
 };
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -58,8 +58,15 @@ enum Act {
     Wait {
         seconds: i64,
     },
-    /// The store is lost for so long.
+    /// The store is lost for so long; what was sent may have been carried out before.
     Cut {
+        seconds: i64,
+        carried_out: usize,
+    },
+    /// From now on the store carries out nothing and answers nothing, until it is cut.
+    Stall,
+    /// The server's clock is set.
+    Step {
         seconds: i64,
     },
 }
@@ -100,7 +107,9 @@ impl ReferenceStateMachine for Reference {
             1 => (1..6_u32).prop_map(Act::Workers),
             1 => any::<bool>().prop_map(Act::Pause),
             2 => (1..40_i64).prop_map(|seconds| Act::Wait { seconds }),
-            1 => (0..40_i64).prop_map(|seconds| Act::Cut { seconds }),
+            2 => (0..40_i64, 0..6_usize).prop_map(|(seconds, carried_out)| Act::Cut { seconds, carried_out }),
+            1 => Just(Act::Stall),
+            1 => (-9_000..9_000_i64).prop_map(|seconds| Act::Step { seconds }),
         ]
         .boxed()
     }
@@ -126,26 +135,43 @@ struct Query {
 
 struct Driven {
     core: Orchestrator,
-    now: Timestamp,
+    now: Now,
     limits: Limits,
     tasks: BTreeMap<TaskId, (Turn, Lane, Row)>,
     running: BTreeMap<TaskId, Query>,
     requests: BTreeMap<RequestId, (TaskId, Request)>,
     /// Sessions whose query was told to end, and those that were to be ended themselves.
-    cancelled: BTreeMap<SessionId, Timestamp>,
+    cancelled: BTreeMap<SessionId, MonotonicTime>,
     terminated: BTreeSet<SessionId>,
     ends: BTreeMap<TaskId, u32>,
+    /// Tasks of which something was asked.
+    granted: BTreeSet<TaskId>,
     /// The store is lost.
     cut: bool,
+    /// The store does not carry out what it is told.
+    stalled: bool,
+    /// What it was told since then.
+    untold: Vec<Command>,
+    /// When the queries of claims have to end.
+    deadlines: BTreeMap<TaskId, MonotonicTime>,
     /// When to look at the clock.
-    alarms: Vec<Timestamp>,
+    alarms: Vec<MonotonicTime>,
     last_id: i64,
 }
 
 fn settings(limits: &Limits) -> Settings {
     let mut settings = Settings { workers: limits.workers, paused: limits.paused, ..Settings::default() };
+    settings.idle_sleep = Span::seconds(30);
     // The reference knows nothing of claims ahead.
-    settings.tuning = Tuning { ahead_per_slot_max: 0, window_heads_min: 2, ..Tuning::default() };
+    let rarely = Span::seconds(1_000);
+    settings.tuning = Tuning {
+        ahead_per_slot_max: 0,
+        window_heads_min: 2,
+        maintain_every: rarely,
+        audit_every: rarely,
+        marks_max: 3,
+        ..Tuning::default()
+    };
     settings.default_timeout = Some(Span::seconds(120));
     for (name, slots) in TARGETS.into_iter().zip(limits.slots) {
         let target = TargetSettings { max_concurrency: slots, default_timeout: None };
@@ -176,7 +202,7 @@ impl Driven {
 
     fn sighting(&self, id: TaskId) -> Sighting {
         let (turn, lane, row) = self.tasks[&id].clone();
-        Sighting { turn, lane, task: row.task(Terms::default(), Held::Launched(None)).unwrap() }
+        Sighting { turn, lane, task: row.task(Terms::default(), LaunchState::Launched(None)).unwrap() }
     }
 
     fn waiting(&self, row: &Row) -> bool {
@@ -185,6 +211,10 @@ impl Driven {
 
     fn carry_out(&mut self, command: Command) -> Option<Input> {
         if self.cut && command.is_for_store() {
+            return None;
+        }
+        if self.stalled && command.is_for_store() {
+            self.untold.push(command);
             return None;
         }
         Some(match command {
@@ -217,19 +247,23 @@ impl Driven {
                 });
                 Input::Requests { serial, asked: asked.collect(), last: true }
             }
-            Command::Claim { task, row } => {
-                let (turn, lane, _) = self.tasks[&task].clone();
-                let earlier = |(other, its, row): &&(Turn, Lane, Row)| {
-                    *its == lane && self.waiting(row) && *other < turn && row.times_up.is_none_or(|at| at > self.now)
-                };
-                assert!(self.tasks.values().find(earlier).is_none(), "lower priority goes first within a lane");
-                let run = Run(row.run);
-                self.tasks.get_mut(&task).unwrap().2 = row;
-                Input::Claimed { task, run, claimed: true }
+            Command::Write(event) => {
+                let answer = self.write(&event);
+                Input::Written { task: event.task, run: event.run, answer }
             }
-            Command::GiveBack { task, run, row } => {
-                self.tasks.get_mut(&task).unwrap().2 = row;
-                Input::GivenBack { task, run }
+            Command::Poll { sleep, .. } => Input::Polled {
+                lanes: vec![],
+                requests: !self.requests.is_empty(),
+                latch: 0,
+                asleep: (sleep == Sleep::FallAsleep).then_some(true),
+            },
+            Command::Maintain => Input::Maintained { more: false },
+            Command::Unregister { sessions } => Input::Unregistered { sessions },
+            Command::RotateMarks { launched } => {
+                let runs = |(task, query): (&TaskId, &Query)| launched.contains(&(*task, query.run));
+                let open = |task: &TaskId| self.tasks[task].2.state() == RowState::Running;
+                assert!(self.running.iter().filter(|(task, _)| open(task)).all(runs), "a mark is not carried over");
+                Input::MarksRotated
             }
             Command::Connect { session, .. } => Input::Connected { session },
             Command::Register { session } => Input::Registered { session },
@@ -251,27 +285,15 @@ impl Driven {
                 }
                 Input::SessionGone { session }
             }
-            Command::Record { task, run, row, settles } => {
-                let stored = &mut self.tasks.get_mut(&task).unwrap().2;
-                assert_eq!(Run(stored.run), run, "a stale run writes nothing");
-                assert!(stored.processed.is_none(), "a finished task only restarts");
-                if row.processed.is_some() {
-                    *self.ends.entry(task).or_default() += 1;
-                }
-                *stored = row.clone();
-                self.requests.retain(|id, _| !settles.contains(id));
-                Input::Recorded { task, run, found: Found::Row(row) }
-            }
-            Command::Release { task, .. } => {
-                self.tasks.get_mut(&task).unwrap().2.tracked = Some(false);
-                return None;
-            }
             Command::Dismiss { request, .. } => {
                 self.requests.remove(&request);
                 return None;
             }
-            Command::Cancel { session, .. } => {
-                self.cancelled.insert(session, self.now);
+            Command::Cancel { session, task } => {
+                let asked = self.requests.values().any(|(its, _)| its == &task);
+                let due = self.deadlines.get(&task).is_some_and(|at| *at <= self.now.monotonic);
+                assert!(asked || due || self.granted.contains(&task), "task {task} is cancelled before its time");
+                self.cancelled.insert(session, self.now.monotonic);
                 return None;
             }
             Command::Terminate { session, .. } => {
@@ -286,8 +308,34 @@ impl Driven {
         })
     }
 
-    fn sweep(&mut self) -> Input {
+    fn write(&mut self, event: &TaskEvent) -> WriteAnswer {
         let now = self.now;
+        let (turn, lane, _) = self.tasks[&event.task].clone();
+        if matches!(event.event, Event::Claim { .. }) && !self.stalled {
+            let earlier = |(other, its, row): &&(Turn, Lane, Row)| {
+                let in_time = row.times_up.is_none_or(|at| at > now.server);
+                *its == lane && self.waiting(row) && *other < turn && in_time
+            };
+            assert!(self.tasks.values().find(earlier).is_none(), "lower priority goes first within a lane");
+        }
+        let row = &mut self.tasks.get_mut(&event.task).unwrap().2;
+        let Some(next) = event.apply(row, Terms::default()) else { return WriteAnswer::Row(row.clone()) };
+        let released = event.event == Event::Release;
+        assert!(row.processed.is_none() || released, "a finished task only restarts");
+        if next.processed.is_some() && !released {
+            *self.ends.entry(event.task).or_default() += 1;
+        }
+        if next.state() == RowState::Running && row.state() == RowState::Ready {
+            let decided = Now { server: event.at, ..now };
+            self.deadlines.insert(event.task, next.times_up.map_or(MonotonicTime::NEVER, |at| decided.monotonic_at(at)));
+        }
+        *row = next;
+        self.requests.retain(|id, _| !event.settles.contains(id));
+        WriteAnswer::AsPredicted
+    }
+
+    fn sweep(&mut self) -> Input {
+        let now = self.now.server;
         let (mut overdue, mut promoted, mut next) = (Vec::new(), Vec::new(), Vec::new());
         for (id, (_, lane, row)) in &mut self.tasks {
             if row.state() != RowState::Ready {
@@ -308,7 +356,7 @@ impl Driven {
             }
         }
         let overdue = overdue.into_iter().map(|id| self.sighting(id)).collect();
-        Input::Swept { overdue, promoted, next: next.into_iter().min() }
+        Input::Swept { overdue, promoted, next: next.into_iter().min(), failed: vec![] }
     }
 
     fn push(&mut self, priority: i32, target: usize, shared: bool) {
@@ -316,7 +364,7 @@ impl Driven {
         let target = TargetName::new(TARGETS[target]).unwrap();
         let named = shared.then(|| PoolName::new("shared").unwrap());
         let lane = Lane { pool: PoolName::of(named.as_ref(), &target), target, kind: Kind::Run };
-        let turn = Turn { priority: Priority(priority), entered: self.now, task: TaskId(self.last_id) };
+        let turn = Turn { priority: Priority(priority), entered: self.now.server, task: TaskId(self.last_id) };
         self.tasks.insert(turn.task, (turn, lane.clone(), Row::default()));
         self.tell(Input::Waiting(vec![lane]));
     }
@@ -326,13 +374,21 @@ impl Driven {
             self.tasks.iter().filter(|(_, (_, _, row))| row.processed.is_none()).map(|(id, _)| *id).collect();
         if let Some(task) = open.get(which % open.len().max(1)) {
             self.last_id += 1;
+            self.granted.insert(*task);
             self.requests.insert(RequestId(self.last_id), (*task, request));
             self.tell(Input::Asking);
         }
     }
 
-    /// The store is lost, and back after some time, with all that was said to it forgotten.
-    fn lose_store(&mut self, span: Span) {
+    /// The store is lost, and back after some time. Of what it was told the first commands were carried
+    /// out, and no answer to them arrives.
+    fn lose_store(&mut self, span: Span, carried_out: usize) {
+        for command in std::mem::take(&mut self.untold).into_iter().take(carried_out) {
+            if let Command::Write(event) = command {
+                self.write(&event);
+            }
+        }
+        self.stalled = false;
         self.cut = true;
         self.tell(Input::StoreLost);
         self.wait(span);
@@ -348,11 +404,11 @@ impl Driven {
 
     /// Time passes, from alarm to alarm.
     fn wait(&mut self, span: Span) {
-        let end = self.now + span;
+        let end = self.now.monotonic + span;
         loop {
-            self.alarms.retain(|at| *at > self.now);
+            self.alarms.retain(|at| *at > self.now.monotonic);
             let next = self.alarms.iter().copied().min().filter(|at| *at <= end);
-            self.now = next.unwrap_or(end);
+            self.now = self.now + (next.unwrap_or(end) - self.now.monotonic);
             self.tell(Input::Tick);
             if next.is_none() {
                 return;
@@ -371,7 +427,7 @@ impl StateMachineTest for Sequences {
         let core = Orchestrator::new(settings(limits), 5);
         let mut driven = Driven {
             core,
-            now: Timestamp::from_micros(0),
+            now: Now::from_micros(1_000_000_000_000),
             limits: limits.clone(),
             tasks: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -380,11 +436,15 @@ impl StateMachineTest for Sequences {
             terminated: BTreeSet::new(),
             ends: BTreeMap::new(),
             cut: false,
+            stalled: false,
+            untold: Vec::new(),
+            deadlines: BTreeMap::new(),
+            granted: BTreeSet::new(),
             alarms: Vec::new(),
             last_id: 0,
         };
         let (fence, inherited, lanes) = (vec![], vec![], vec![]);
-        driven.tell(Input::Elected { epoch: Epoch(1), at_once: true, fence, inherited, lanes });
+        driven.tell(Input::Elected { epoch: Epoch(1), fence, inherited, lanes });
         driven
     }
 
@@ -420,7 +480,13 @@ impl StateMachineTest for Sequences {
                 driven.limits = limits.clone();
                 driven.tell(Input::Configured(Box::new(settings(limits))));
             }
-            Act::Cut { seconds } => driven.lose_store(Span::seconds(seconds)),
+            Act::Cut { seconds, carried_out } => driven.lose_store(Span::seconds(seconds), carried_out),
+            Act::Stall => driven.stalled = true,
+            Act::Step { seconds } => {
+                driven.now.server = driven.now.server + Span::seconds(seconds);
+                // The sweep comes at times of the old clock.
+                driven.wait(Tuning::default().sweep_every);
+            }
             Act::Wait { seconds } => driven.wait(Span::seconds(seconds)),
         }
         driven
@@ -434,34 +500,37 @@ impl StateMachineTest for Sequences {
             let given_up = row.finish_status == Some(FinishStatus::TimedOut) && row.tracked == Some(true);
             assert!(held || given_up, "task {id} runs, and its row says {row:?}");
         }
+        assert!(driven.ends.values().all(|ends| *ends == 1), "no task ends twice");
+        if driven.stalled {
+            return;
+        }
         // Nothing holds a slot but what runs, whatever was asked of it.
         for (pool, slots) in core.occupancy() {
             assert_eq!(slots as usize, driven.in_pool(pool), "slots of pool {pool}");
         }
-        assert!(driven.ends.values().all(|ends| *ends == 1), "no task ends twice");
         assert_eq!(core.workers_busy() as usize, driven.running.len(), "workers");
         for (turn, _, row) in driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Ready) {
-            let overdue = row.times_up.is_some_and(|at| at <= driven.now);
+            let overdue = row.times_up.is_some_and(|at| at <= driven.now.server);
             assert!(!overdue, "the deadline of task {} has not fired", turn.task);
         }
         // What runs on after its time is told to end, and made to.
         for (id, query) in driven.running.iter().filter(|(_, query)| !query.lost) {
-            let Some(times_up) = driven.tasks[id].2.times_up else { continue };
+            let Some(times_up) = driven.deadlines.get(id).copied() else { continue };
             let cancelled = driven.cancelled.get(&query.session);
-            assert!(times_up > driven.now || cancelled.is_some(), "task {id} is overdue");
+            assert!(times_up > driven.now.monotonic || cancelled.is_some(), "task {id} is overdue");
             let terminates = cancelled.map(|at| *at + Tuning::default().cancel_grace);
             assert!(
-                terminates.is_none_or(|at| at > driven.now) || driven.terminated.contains(&query.session),
+                terminates.is_none_or(|at| at > driven.now.monotonic) || driven.terminated.contains(&query.session),
                 "task {id} does not end"
             );
         }
-        // Nobody waits while his pool and a worker are free.
+        // No task waits while its pool and a worker are free.
         if limits.paused || core.workers_busy() >= limits.workers {
             return;
         }
         for (turn, lane, row) in driven.tasks.values() {
             let free = driven.in_pool(&lane.pool) < driven.limit(&lane.pool);
-            let may = driven.waiting(row) && row.times_up.is_none_or(|at| at > driven.now);
+            let may = driven.waiting(row) && row.times_up.is_none_or(|at| at > driven.now.server);
             assert!(!(free && may), "task {} waits for nothing", turn.task);
         }
     }

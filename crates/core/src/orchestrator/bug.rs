@@ -33,6 +33,24 @@ pub(crate) enum Bug {
     OfferFreedEarly,
     /// The sweep does not come back for what waits for a later time.
     SweepForgotten,
+    /// A claim whose answer is lost is taken for unwritten.
+    UnconfirmedClaimDropped,
+    /// A query's end whose record is unconfirmed is taken for recorded.
+    UnconfirmedRecordLetGo,
+    /// No mark is carried over when the marks are begun anew.
+    RotationForgetsMarks,
+    /// A mark that is on its way is not carried over when the marks are begun anew.
+    MarkCountsOnceAnswered,
+    /// The server's clock decides whether a deadline has passed.
+    ServerTimeForDeadlines,
+    /// A host that cannot be reached gives back the pool slots of what may run there.
+    UnreachableFreesSlot,
+    /// A host that cannot be reached keeps the workers of what may run there.
+    UnreachableKeepsWorker,
+    /// What the store refuses is not tried again.
+    RefusedForgotten,
+    /// Notifications do not wake the leader.
+    NotificationIgnored,
 }
 
 /// The mistake that a test planted; outside of tests there is no room for one.
@@ -63,7 +81,7 @@ impl Planted {
 #[cfg(test)]
 impl Bug {
     /// Each with a seed that finds it.
-    pub(crate) const ALL: [(Self, u64); 15] = [
+    pub(crate) const ALL: [(Self, u64); 24] = [
         (Self::PoolTakesOneMore, 0),
         (Self::WorkerCountedLate, 1),
         (Self::CancelFreesSlot, 1),
@@ -79,5 +97,14 @@ impl Bug {
         (Self::PushForgotten, 28),
         (Self::OfferFreedEarly, 0),
         (Self::SweepForgotten, 12),
+        (Self::UnconfirmedClaimDropped, 0),
+        (Self::UnconfirmedRecordLetGo, 0),
+        (Self::RotationForgetsMarks, 0),
+        (Self::MarkCountsOnceAnswered, 0),
+        (Self::ServerTimeForDeadlines, 0),
+        (Self::UnreachableFreesSlot, 0),
+        (Self::UnreachableKeepsWorker, 0),
+        (Self::RefusedForgotten, 0),
+        (Self::NotificationIgnored, 0),
     ];
 }

@@ -69,7 +69,7 @@ impl Orchestrator {
     /// From now on the task counts as launched for a successor.
     pub(super) fn emit_mark(&mut self, task: TaskId, run: Run, session: Option<SessionId>) {
         if let Some(tracked) = self.tracked.get_mut(&task) {
-            tracked.mark_sent = true;
+            tracked.mark_sent = self.bug.get() != Some(Bug::MarkCountsOnceAnswered);
         }
         self.marks_sent += 1;
         self.emit(Command::Mark { task, run, session });
@@ -78,6 +78,7 @@ impl Orchestrator {
     /// A launch is marked durably.
     pub(super) fn marked(&mut self, task: TaskId, run: Run, session: Option<SessionId>) {
         let Some(tracked) = self.tracked.get_mut(&task).filter(|tracked| tracked.task.run == run) else { return };
+        tracked.mark_sent = true;
         match (&tracked.stage, session) {
             (Stage::Marking { session: its }, Some(session)) if *its == session => self.launch(task, session),
             (Stage::Marking { session }, None) if tracked.marked == Marked::Asked => {

@@ -136,6 +136,9 @@ impl Orchestrator {
         self.bug = old.bug;
         // Sessions of another epoch of this process must not be taken for this one's.
         self.last_session = old.last_session;
+        // Those that are being closed are closed all the same.
+        let closes = |command: &Command| matches!(command, Command::Disconnect { .. });
+        self.commands.extend(old.commands.into_iter().filter(closes));
         for (session, state) in old.sessions {
             if state.state != SessionState::Closing {
                 self.emit(Command::Disconnect { session });
@@ -205,6 +208,7 @@ impl Orchestrator {
     /// The store is back, and it is known what became of the writes that were under way.
     pub(super) fn resynced(&mut self, rows: Vec<(TaskId, Row)>) {
         let Lead::Blind { epoch, started } = self.lead else { return };
+        self.lead = if started { Lead::Leads { epoch } } else { Lead::Starting { epoch } };
         self.confirm_all(rows);
         let registering: Vec<SessionId> = self
             .sessions
@@ -221,13 +225,11 @@ impl Orchestrator {
         self.reading.forget();
         self.sweep_by(self.now.monotonic);
         if started {
-            self.lead = Lead::Leads { epoch };
             self.begin_upkeep();
             for target in self.targets.keys().cloned().collect::<Vec<_>>() {
                 self.resolve(&target);
             }
         } else {
-            self.lead = Lead::Starting { epoch };
             self.emit(Command::RunStartup);
         }
     }

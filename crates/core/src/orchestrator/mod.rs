@@ -330,6 +330,7 @@ impl Orchestrator {
                 self.store_works();
                 self.polled(&lanes, requests, latch, asleep);
             }
+            Input::Notified if self.bug.get() == Some(Bug::NotificationIgnored) => {}
             Input::Notified => self.wake.notified(self.now.monotonic, &self.settings.tuning),
             Input::Maintained { more } => self.maintained(more),
             Input::Fenced { target, sessions } => self.fenced(&target, sessions),

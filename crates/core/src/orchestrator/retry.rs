@@ -5,7 +5,7 @@ use super::input::WriteAnswer;
 use super::target::SessionState;
 use super::timers::Timer;
 use super::tracked::{Marked, Stage};
-use super::{Command, Orchestrator};
+use super::{Bug, Command, Lead, Orchestrator};
 use crate::names::{Run, SessionId, TaskId};
 use crate::time::{MonotonicTime, Span};
 
@@ -23,6 +23,10 @@ impl Retries {
         Self { backoff: Backoff::new(first, last), due: Vec::new(), at: None }
     }
 
+    pub(super) const fn at(&self) -> Option<MonotonicTime> {
+        self.at
+    }
+
     /// The store was lost: what it refused is decided anew.
     pub(super) fn forget(&mut self) {
         self.due.clear();
@@ -33,6 +37,15 @@ impl Retries {
 impl Orchestrator {
     /// Nothing came of a command.
     pub(super) fn refused(&mut self, command: Command) {
+        let answers = match self.lead {
+            // Only the reading of rows is under way.
+            Lead::Blind { .. } => matches!(command, Command::Resync { .. }),
+            Lead::Not => command == Command::Resign,
+            Lead::Starting { .. } | Lead::Leads { .. } => true,
+        };
+        if !answers || self.bug.get() == Some(Bug::RefusedForgotten) {
+            return;
+        }
         match command {
             // It has a backoff of its own.
             Command::Write(event) => {

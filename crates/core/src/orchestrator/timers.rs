@@ -48,9 +48,12 @@ impl Orchestrator {
     }
 
     pub(super) fn fire_timers(&mut self) {
+        if let Lead::Blind { .. } = self.lead {
+            // Only the reading of rows is tried again.
+            return self.retry();
+        }
         while let Some((when, _)) = self.timers.first()
             && *when <= self.now.monotonic
-            && !matches!(self.lead, Lead::Blind { .. })
         {
             let Some((_, timer)) = self.timers.pop_first() else { return };
             match timer {
@@ -74,7 +77,7 @@ impl Orchestrator {
         let now = self.now.monotonic;
         let tuning = self.settings.tuning;
         let Some(tracked) = self.tracked.get(&task) else { return };
-        let overdue = tracked.is_overdue(self.now);
+        let overdue = tracked.is_overdue(self.now, self.bug.get());
         match &tracked.stage {
             Stage::Ahead { since } => {
                 if overdue {
@@ -216,9 +219,12 @@ impl Orchestrator {
     /// Says until when nothing has to be done, if that has changed, or if it was said and this input
     /// came in time for it: a driver's clock may ring a little early, once.
     pub(super) fn sleep(&mut self, rang: bool) {
-        let timer = self.timers.first().map(|(when, _)| *when);
+        let timer = match self.lead {
+            // Without the store nothing else is due.
+            Lead::Blind { .. } => self.retries.at(),
+            Lead::Not | Lead::Starting { .. } | Lead::Leads { .. } => self.timers.first().map(|(when, _)| *when),
+        };
         let next = timer.into_iter().chain(self.upkeep_at()).min();
-        // Without the store nothing fires: what is due then is not waited for.
         let early = rang && next.is_some_and(|next| next > self.now.monotonic);
         if early || next != self.sleep_until {
             self.sleep_until = next;

@@ -107,6 +107,8 @@ pub(super) struct Write {
     pub(super) event: Event,
     /// When the event happened, by the server's clock.
     pub(super) at: Timestamp,
+    /// When it was decided, by both clocks.
+    pub(super) decided: Now,
     /// The task after the event, as predicted.
     pub(super) next: Box<Task>,
     /// Of a claim: before its turn came.
@@ -217,7 +219,10 @@ impl Tracked {
     }
 
     /// Its time is up.
-    pub(super) fn is_overdue(&self, now: Now) -> bool {
+    pub(super) fn is_overdue(&self, now: Now, bug: Option<Bug>) -> bool {
+        if bug == Some(Bug::ServerTimeForDeadlines) {
+            return self.task.phase.times_up().is_some_and(|at| at <= now.server);
+        }
         self.deadline.is_some_and(|at| at <= now.monotonic)
     }
 
@@ -244,6 +249,8 @@ impl Tracked {
         let ignores_strays = bug == Some(Bug::LostConnectionFreesSlot);
         match self.stray {
             Stray::MayRun if !ignores_strays => return Load::STUCK,
+            Stray::Unreachable if bug == Some(Bug::UnreachableFreesSlot) => return Load::NOTHING,
+            Stray::Unreachable if bug == Some(Bug::UnreachableKeepsWorker) => return Load::STUCK,
             Stray::Unreachable if !ignores_strays => return Load::RESTING,
             Stray::No | Stray::MayRun | Stray::Unreachable | Stray::Gone => {}
         }

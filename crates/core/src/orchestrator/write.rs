@@ -2,7 +2,7 @@
 
 use super::tracked::{Stage, Write, WriteState};
 use super::input::WriteAnswer;
-use super::{Command, Orchestrator};
+use super::{Command, Lead, Orchestrator};
 use crate::names::{Run, TaskId};
 use crate::task::Task;
 use crate::task::event::Event;
@@ -36,7 +36,7 @@ impl Orchestrator {
     pub(super) fn write_of(&self, task: &Task, event: Event) -> Option<Write> {
         let at = self.event_time(task, &event);
         let next = Box::new(task.step(&event, at).ok()?);
-        Some(Write { event, at, next, ahead: false, keeps_slot: false, state: WriteState::Sent })
+        Some(Write { event, at, decided: self.now, next, ahead: false, keeps_slot: false, state: WriteState::Sent })
     }
 
     /// Sends a write about a task in hand.
@@ -47,10 +47,16 @@ impl Orchestrator {
 
     /// Sends the write that is due about a task.
     pub(super) fn send_write(&mut self, task: TaskId) {
+        let blind = matches!(self.lead, Lead::Blind { .. });
         let Some(tracked) = self.tracked.get_mut(&task) else { return };
         let launch = tracked.task.launch_state();
         let (run, settles) = (tracked.task.run, tracked.settles.clone());
         let Stage::Writing(write) = &mut tracked.stage else { return };
+        if blind {
+            // Its row is read when the store is back, and then it is sent.
+            write.state = WriteState::Unconfirmed;
+            return self.schedule(task);
+        }
         write.state = WriteState::Sent;
         let (event, at) = (write.event.clone(), write.at);
         self.schedule(task);
@@ -101,9 +107,9 @@ impl Orchestrator {
             let skips = matches!(answer, WriteAnswer::Locked | WriteAnswer::Failed(_));
             return self.unclaim(task, write.ahead, skips);
         };
-        let now = self.now;
+        // The deadline runs from the claim, also if the server's clock was set meanwhile.
         if let Some(tracked) = self.tracked.get_mut(&task) {
-            tracked.set_task(claimed, now);
+            tracked.set_task(claimed, write.decided);
         }
         if write.ahead {
             self.go_ahead(task);

@@ -315,11 +315,6 @@ impl Plan {
         self.targets.get(target).is_some_and(|state| !state.lanes.is_empty())
     }
 
-    /// Somebody waits in the lane, or may.
-    pub(crate) fn has_lane(&self, lane: &Lane) -> bool {
-        self.numbers.contains_key(lane)
-    }
-
     /// How many lanes, pools and targets it knows.
     pub(crate) fn names(&self) -> usize {
         self.numbers.len() + self.pools.len() + self.targets.len()

@@ -13,6 +13,7 @@ impl World {
             return Ok(());
         }
         self.check_promptness()?;
+        self.check_progress()?;
         let pause = Span::millis(self.random.spread(500, 300_000));
         self.after(pause, Happening::Chaos);
         match self.random.within(0, 100) {
@@ -21,29 +22,38 @@ impl World {
             57..68 => self.pull(),
             68..79 => self.call_back(),
             79..82 => self.restart(),
-            82..86 => self.reconfigure(),
-            86..87 => self.drain(),
-            _ => return self.fault(),
+            82..85 => self.reconfigure(),
+            85..86 => self.drain(),
+            86..88 => self.hold_row(),
+            88..89 => self.wait_for_latch(),
+            _ => self.fault(),
         }
         Ok(())
     }
 
-    fn fault(&mut self) -> Result<(), Broken> {
+    /// The server's clock is set.
+    fn step_clock(&mut self) {
+        let step = Span::millis(self.random.spread(1, 4 * 3_600_000));
+        let ahead = if self.random.percent(50) { step } else { step.times(-1) };
+        self.server_ahead = self.server_ahead + ahead;
+    }
+
+    fn fault(&mut self) {
         self.stats.faults += 1;
         let names: Vec<_> = self.targets.keys().cloned().collect();
-        match self.random.index(8) {
+        match self.random.index(9) {
             0 if self.random.percent(50) => self.crash_leader(),
             0 => self.doomed = true,
             1 => self.pause_leader(),
-            2 => self.cut_store(false)?,
-            3 => self.cut_store(true)?,
+            2 => self.cut_store(false),
+            3 => self.cut_store(true),
+            4 => self.step_clock(),
             _ => {
                 if let Some(target) = self.random.pick(&names) {
                     self.strike(target);
                 }
             }
         }
-        Ok(())
     }
 
     /// Crashes matter most between a launch and its mark.
@@ -100,6 +110,10 @@ impl World {
     /// From now on all is well.
     pub(super) fn heal(&mut self) {
         self.healing = true;
+        self.server_down_until = self.now;
+        for stored in self.store.tasks.values_mut() {
+            stored.held_until = self.now;
+        }
         let faults: Vec<_> = self.targets.iter().map(|(name, state)| (name.clone(), state.fault)).collect();
         for (target, fault) in faults {
             self.recover(&target, fault);
@@ -108,7 +122,7 @@ impl World {
         self.configure(settings);
     }
 
-    /// Everybody does what others wait for.
+    /// Clients do what others wait for.
     pub(super) fn clean_up(&mut self) {
         if self.store.leader.is_none() {
             self.soon(Happening::Elect);

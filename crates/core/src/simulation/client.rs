@@ -1,25 +1,66 @@
 //! The clients: they push, ask, pull and finish.
 
 use super::store::{Nature, StoredTask};
-use super::world::{Happening, POOLS, TARGETS, World};
+use super::world::{Happening, POOLS, START, TARGETS, World};
 use crate::task::row::{Row, RowState};
 use crate::task::status::FinishStatus;
-use crate::time::{Span, Timestamp};
-use crate::{Event, Input, Kind, Lane, PoolName, Priority, Request, TargetName, Task, TaskId, Terms, Turn};
+use crate::time::Span;
+use crate::{
+    Event, Input, Kind, Lane, PoolName, Priority, Request, Run, TargetName, TaskEvent, TaskId, Terms, Turn,
+};
 
 impl World {
     pub(super) fn push(&mut self) {
-        let mut lanes = Vec::new();
-        for _ in 0..self.random.within(1, 7) {
-            let Some(task) = self.new_task() else { continue };
-            lanes.push(task.lane.clone());
-            self.store.tasks.insert(task.turn.task, task);
-        }
+        let number = self.random.within(1, 7);
+        let tasks: Vec<StoredTask> = (0..number).filter_map(|_| self.new_task()).collect();
+        // It writes, then reads whether the leader sleeps, then commits.
+        let notifies = self.store.asleep;
         if self.random.percent(30) {
             // Another push comes while the leader looks at this one.
             self.soon(Happening::Push);
         }
-        self.notify(Input::Waiting(lanes));
+        if self.random.percent(20) {
+            self.store.open_pushes += 1;
+            let open = Span::millis(self.random.spread(1, 60_000));
+            return self.after(open, Happening::Commit { tasks, notifies });
+        }
+        self.store.tasks.extend(tasks.into_iter().map(|task| (task.turn.task, task)));
+        if notifies {
+            self.notify(Input::Notified);
+        }
+    }
+
+    /// An open push ends.
+    pub(super) fn commit(&mut self, tasks: Vec<StoredTask>, notifies: bool) {
+        self.store.open_pushes -= 1;
+        self.store.tasks.extend(tasks.into_iter().map(|task| (task.turn.task, task)));
+        if notifies {
+            self.notify(Input::Notified);
+        }
+    }
+
+    /// Whatever a client has written wakes a leader that sleeps.
+    fn wake_leader(&mut self) {
+        if self.store.asleep {
+            self.notify(Input::Notified);
+        }
+    }
+
+    /// A client waits for a cycle.
+    pub(super) fn wait_for_latch(&mut self) {
+        self.store.last_latch += 1;
+        self.store.latches.insert(self.store.last_latch, self.now);
+        self.wake_leader();
+    }
+
+    /// A client holds a row for a while.
+    pub(super) fn hold_row(&mut self) {
+        let until = self.now + Span::millis(self.random.spread(10, 200_000));
+        if let Some(id) = self.some_task(|task| task.row.processed.is_none())
+            && let Some(stored) = self.store.tasks.get_mut(&id)
+        {
+            stored.held_until = until;
+        }
     }
 
     fn new_task(&mut self) -> Option<StoredTask> {
@@ -29,8 +70,9 @@ impl World {
         let client_pulled = self.random.percent(15);
         let kind = if client_pulled { Kind::Pull } else { Kind::Run };
         let lane = Lane { pool: PoolName::of(named.as_ref(), &target), target, kind };
-        let entered = Timestamp::from_micros(self.now.as_micros());
-        let task = TaskId(i64::try_from(self.store.tasks.len()).ok()? + 1);
+        let entered = self.server();
+        self.last_task += 1;
+        let task = TaskId(self.last_task);
         let priority = Priority(i32::try_from(self.random.within(-2, 3)).ok()?);
         let terms = Terms {
             client_pulled,
@@ -47,7 +89,7 @@ impl World {
         };
         let rewritten = !client_pulled && self.random.percent(5);
         let turn = Turn { priority, entered, task };
-        Some(StoredTask { turn, lane, terms, row: Row::default(), nature, rewritten })
+        Some(StoredTask { turn, lane, terms, row: Row::default(), nature, rewritten, held_until: START })
     }
 
     fn some_task(&mut self, like: impl Fn(&StoredTask) -> bool) -> Option<TaskId> {
@@ -55,7 +97,7 @@ impl World {
         self.random.pick(&all)
     }
 
-    /// Somebody wants something of a task.
+    /// A client wants something of a task.
     pub(super) fn ask(&mut self) {
         let running = self.random.percent(50);
         let like = |task: &StoredTask| task.row.processed.is_none() && (!running || task.row.consumed.is_some());
@@ -69,36 +111,31 @@ impl World {
         };
         self.ledger.asks(task, &request);
         self.store.ask(task, request, self.now);
-        self.notify(Input::Asking);
+        self.wake_leader();
     }
 
     /// A client takes what is offered.
     pub(super) fn pull(&mut self) {
-        let offered = |task: &StoredTask| task.row.state() == RowState::Ready && task.row.tracked == Some(true);
-        let Some(id) = self.some_task(offered) else {
-            let target = self.random.pick(&TARGETS).and_then(|name| TargetName::new(name).ok());
-            if let Some(target) = target {
-                self.notify(Input::Pulling { target });
-            }
-            return;
-        };
-        self.take(id);
+        let now = self.now;
+        if let Some(id) = self.some_task(|task| task.is_offered() && task.held_until <= now) {
+            self.take(id);
+        }
     }
 
     /// A client takes this offer.
     pub(super) fn take(&mut self, id: TaskId) {
-        let Some(stored) = self.store.tasks.get_mut(&id).filter(|stored| stored.row.state() == RowState::Ready) else {
-            return;
-        };
-        let Ok(task) = stored.row.task(stored.terms, crate::Held::Claimed) else { return };
-        let default_timeout = self.settings.timeout(&stored.lane.target);
-        let Ok(Task { run, phase, terms }) = task.step(&Event::Take { default_timeout }, self.now) else { return };
-        stored.row = Task { terms, run, phase }.row();
-        let row = stored.row.clone();
-        self.notify(Input::Taken { task: id, row });
+        let at = self.server();
+        let Some(stored) = self.store.tasks.get_mut(&id) else { return };
+        let event = Event::Take { default_timeout: self.settings.timeout(&stored.lane.target) };
+        let event =
+            TaskEvent { task: id, run: Run(stored.row.run), event, launch: None, at, settles: Vec::new() };
+        if let Some(row) = event.apply(&stored.row, stored.terms) {
+            stored.row = row;
+            self.wake_leader();
+        }
     }
 
-    /// Somebody finishes what he pulled, or what has yielded.
+    /// A client finishes what it pulled, or what has yielded.
     pub(super) fn call_back(&mut self) {
         let open = |task: &StoredTask| match task.row.state() {
             RowState::Yielded => true,
@@ -109,7 +146,7 @@ impl World {
         let request = Request::finish(FinishStatus::Finished);
         self.ledger.asks(task, &request);
         self.store.ask(task, request, self.now);
-        self.notify(Input::Asking);
+        self.wake_leader();
     }
 
     pub(super) fn restart(&mut self) {
@@ -118,8 +155,7 @@ impl World {
         };
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         stored.row = Row { run: stored.row.run, ..Row::default() };
-        let lane = stored.lane.clone();
         self.ledger.restarts(id);
-        self.notify(Input::Waiting(vec![lane]));
+        self.wake_leader();
     }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Broken;
 use super::world::{Happening, World};
-use crate::time::{Span, Timestamp};
-use crate::{Command, Epoch, Input, Orchestrator, Run, SessionId, TargetName};
+use crate::time::{MonotonicTime, Span};
+use crate::{Command, Epoch, Event, Input, Orchestrator, Phase, Run, SessionId, TargetName, TaskEvent, TaskId};
 
 /// A clock may ring this much too early.
-const EARLY: Span = Span::micros(1);
+pub(super) const EARLY: Span = Span::micros(1);
 
 pub(super) struct Leader {
     pub(super) core: Orchestrator,
@@ -16,21 +16,25 @@ pub(super) struct Leader {
     pub(super) connection: u64,
     pub(super) for_store: VecDeque<Command>,
     /// Answers and commands keep their order on each way.
-    way_from_store: Timestamp,
-    way_to_session: BTreeMap<SessionId, Timestamp>,
+    way_from_store: MonotonicTime,
+    way_to_session: BTreeMap<SessionId, MonotonicTime>,
     pub(super) sessions: BTreeMap<SessionId, TargetName>,
     /// It is stopped; what it is told waits.
     pub(super) paused: bool,
     mailbox: Vec<(Option<u64>, Input)>,
     pub(super) draining: bool,
     /// Since when it is awake and reaches the store.
-    pub(super) well_since: Timestamp,
+    pub(super) well_since: MonotonicTime,
     /// It was told that nothing should be launched.
     told_to_pause: bool,
     /// When its clock rings.
-    alarm: Option<Timestamp>,
+    alarm: Option<MonotonicTime>,
     /// It has a connection to the store.
     pub(super) linked: bool,
+    /// What it sent over the connection before may be carried out until then.
+    gone_at: MonotonicTime,
+    /// When the queries of its claims have to end, by the clock that never steps.
+    deadlines: BTreeMap<TaskId, (Run, MonotonicTime)>,
 }
 
 impl World {
@@ -40,12 +44,13 @@ impl World {
         }
         self.stats.elections += 1;
         self.ledger.elected();
+        self.ledger.loses(self.store.tasks.iter().filter(|(_, task)| task.runs()));
         self.store.epoch += 1;
         let epoch = Epoch(self.store.epoch);
         self.store.leader = Some(epoch);
-        let at_once = std::mem::take(&mut self.store.goodbye) || self.random.percent(20);
+        self.store.asleep = false;
         let mut fence: Vec<TargetName> =
-            self.store.registry.iter().filter(|((of, _), _)| *of < epoch).map(|(_, target)| target.clone()).collect();
+            self.store.registry.iter().filter(|((of, _), _)| *of < epoch).map(|(_, its)| its.1.clone()).collect();
         fence.sort();
         fence.dedup();
         let mut core = Orchestrator::new(self.settings.clone(), self.random.next());
@@ -64,20 +69,22 @@ impl World {
             told_to_pause: self.settings.paused,
             alarm: None,
             linked: true,
+            gone_at: self.now,
+            deadlines: BTreeMap::new(),
         };
         self.leaders.insert(epoch, leader);
         let (inherited, lanes) = (self.store.inherited(), self.store.lanes());
-        let input = Input::Elected { epoch, at_once, fence, inherited, lanes };
+        let input = Input::Elected { epoch, fence, inherited, lanes };
         self.after(Span::ZERO, Happening::Tell { leader: epoch, connection: Some(1), input });
     }
 
-    /// Tells the leader of the moment something, if there is one and it listens.
+    /// Tells the leader of the moment something, if it has a connection.
     pub(super) fn notify(&mut self, input: Input) {
         let Some(epoch) = self.store.leader else { return };
         let Some(leader) = self.leaders.get(&epoch).filter(|leader| leader.linked) else { return };
         let connection = leader.connection;
-        if matches!(input, Input::Waiting(_) | Input::Asking | Input::Pulling { .. }) {
-            // A mere hint may overtake answers that were on their way before it.
+        if input == Input::Notified {
+            // A notification may overtake answers that were on their way before it.
             let span = Span::micros(self.random.within(50, 2_000));
             return self.after(span, Happening::Tell { leader: epoch, connection: Some(connection), input });
         }
@@ -86,7 +93,14 @@ impl World {
 
     pub(super) fn answer(&mut self, epoch: Epoch, connection: u64, input: Input) {
         let slow = matches!(input, Input::Refilled { .. }) && self.random.percent(20);
-        let span = Span::micros(self.random.within(50, if slow { 20_000 } else { 2_000 }));
+        let most = if !self.healing && self.random.percent(1) {
+            5_000_000
+        } else if slow {
+            20_000
+        } else {
+            2_000
+        };
+        let span = Span::micros(self.random.within(50, most));
         let Some(leader) = self.leaders.get_mut(&epoch) else { return };
         let when = (self.now + span).max(leader.way_from_store + Span::micros(1));
         leader.way_from_store = when;
@@ -104,6 +118,7 @@ impl World {
     }
 
     pub(super) fn tell(&mut self, epoch: Epoch, connection: Option<u64>, input: Input) -> Result<(), Broken> {
+        let now = self.both_clocks();
         let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
         if connection.is_some_and(|of| of != leader.connection) {
             return Ok(());
@@ -113,16 +128,29 @@ impl World {
             return Ok(());
         }
         let deposed = input == Input::Deposed;
+        let lost = input == Input::StoreLost;
+        if let Input::Elected { inherited, .. } = &input {
+            for sighting in inherited.iter().filter(|sighting| matches!(sighting.task.phase, Phase::Launched { .. })) {
+                let times_up = sighting.task.phase.times_up().unwrap_or(crate::Timestamp::NEVER);
+                leader.deadlines.insert(sighting.turn.task, (sighting.task.run, now.monotonic_at(times_up)));
+            }
+        }
         if let Input::Configured(settings) = &input {
             leader.told_to_pause = settings.paused;
         }
-        leader.core.handle(input, self.now);
+        leader.core.handle(input, now);
         if !leader.core.audit() {
-            return Err(Broken("the core's books differ from a recount".to_owned()));
+            return Err(Broken("the core's occupancy differs from a recount".to_owned()));
         }
+        let resigned = lost && leader.core.epoch().is_none();
         self.carry_out(epoch)?;
-        if deposed {
+        if deposed || resigned {
             self.leaders.remove(&epoch);
+        }
+        if resigned && self.store.leader == Some(epoch) {
+            // What it said last was lost, and so is its lock.
+            self.store.leader = None;
+            self.soon(Happening::Elect);
         }
         Ok(())
     }
@@ -142,12 +170,15 @@ impl World {
             && let Some(command) = leader.core.poll_command()
         {
             let told_to_pause = leader.told_to_pause;
-            self.hears(told_to_pause, &command)?;
+            self.hears(epoch, told_to_pause, &command)?;
             let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
             if let Command::SleepUntil(when) = command {
                 leader.alarm = Some(when);
                 let from = if self.random.percent(2) { self.now + EARLY } else { self.now };
                 self.after((when - from).max(Span::ZERO), Happening::Tick { leader: epoch });
+            } else if let Command::ProveLead { after } = command {
+                let span = after + Span::micros(self.random.within(100, 20_000));
+                self.after(span, Happening::Prove { leader: epoch });
             } else if command.is_for_store() {
                 let connection = leader.connection;
                 if leader.linked {
@@ -184,7 +215,12 @@ impl World {
     /// The process is gone, at once.
     pub(super) fn crash_leader(&mut self) {
         let Some(epoch) = self.store.leader.take() else { return };
-        self.leaders.remove(&epoch);
+        let leader = self.leaders.remove(&epoch);
+        if let Some(leader) = leader.filter(|leader| leader.linked) {
+            // The server goes on with what it was told.
+            let commands = leader.for_store.into_iter().take(self.random.index(4)).collect();
+            self.soon(Happening::Finish { epoch, commands });
+        }
         self.sessions_orphaned(epoch);
         let pause = Span::seconds(self.random.spread(1, 60));
         self.after(pause, Happening::Elect);
@@ -223,50 +259,91 @@ impl World {
         Ok(())
     }
 
-    /// The connection that holds the lead is cut, or the store restarts.
-    pub(super) fn cut_store(&mut self, restart: bool) -> Result<(), Broken> {
-        let Some(epoch) = self.store.leader else { return Ok(()) };
-        let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
-        if !leader.linked {
-            return Ok(());
+    /// The connection that holds the lead is cut, or the server crashes.
+    pub(super) fn cut_store(&mut self, crash: bool) {
+        let Some(epoch) = self.store.leader else { return };
+        let Some(leader) = self.leaders.get_mut(&epoch).filter(|leader| leader.linked) else { return };
+        let doing = if crash { 0 } else { leader.for_store.len().min(4) };
+        let commands = leader.for_store.drain(..self.random.index(doing + 1)).collect();
+        self.lose_link(epoch, commands);
+        if crash {
+            // What is not logged is lost: then every claimed task counts as launched.
+            self.store.marks.clear();
+            self.store.marks_lost = true;
+            self.store.asleep = false;
+            self.server_down_until = self.now + Span::millis(self.random.spread(100, 60_000));
         }
-        leader.linked = false;
-        leader.connection += 1;
-        // Some of what was sent is done, and nobody hears of it.
-        let done = self.random.index(leader.for_store.len() + 1);
-        let commands: Vec<Command> = leader.for_store.drain(..).take(done).collect();
-        for command in commands {
-            self.execute(epoch, command)?;
-        }
-        if restart {
-            // Marks are gone with a restart: then every claimed task counts as launched.
-            let tasks = self.store.tasks.iter();
-            let claimed = tasks.filter(|(_, t)| !t.waits()).map(|(id, t)| (*id, Run(t.row.run)));
-            self.store.marks = claimed.collect();
-        }
-        let span = Span::micros(self.random.within(50, 500_000));
-        self.after(span, Happening::Tell { leader: epoch, connection: None, input: Input::StoreLost });
-        let pause = span + Span::millis(self.random.spread(5, 20_000));
-        self.after(pause, Happening::Reconnect { leader: epoch });
-        Ok(())
     }
 
-    pub(super) fn reconnect(&mut self, epoch: Epoch) -> Result<(), Broken> {
+    /// A leader's connection is lost. The commands are carried out all the same, sooner or later; all
+    /// that it sent besides is not, and no answer reaches it.
+    pub(super) fn lose_link(&mut self, epoch: Epoch, commands: Vec<Command>) {
+        let Some(leader) = self.leaders.get_mut(&epoch) else { return };
+        self.stats.losses += 1;
+        leader.linked = false;
+        leader.connection += 1;
+        leader.for_store.clear();
+        let late = self.random.percent(20);
+        let finished = Span::micros(self.random.within(1, if late { 20_000_000 } else { 2_000 }));
+        leader.gone_at = self.now + finished + Span::micros(1);
+        self.after(finished, Happening::Finish { epoch, commands });
+        let noticed = Span::micros(self.random.within(50, if late { 30_000_000 } else { 500_000 }));
+        self.after(noticed, Happening::Tell { leader: epoch, connection: None, input: Input::StoreLost });
+        if !self.healing && self.random.percent(10) {
+            // Another orchestrator takes the lead before this one proves its own.
+            self.store.leader = None;
+            let pause = Span::millis(self.random.spread(100, 60_000));
+            self.after(pause, Happening::Elect);
+        }
+    }
+
+    /// A leader that lost its connection tries to prove that it leads.
+    pub(super) fn prove(&mut self, epoch: Epoch) -> Result<(), Broken> {
+        let fails = !self.healing && self.random.percent(20);
         let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
         if leader.paused {
-            self.after(Span::seconds(1), Happening::Reconnect { leader: epoch });
+            self.after(Span::seconds(1), Happening::Prove { leader: epoch });
+            return Ok(());
+        }
+        if leader.linked {
+            return Err(Broken(format!("{epoch:?} proves its lead and has a connection")));
+        }
+        if self.now < self.server_down_until || fails {
+            return self.tell(epoch, None, Input::ProofFailed);
+        }
+        if self.store.leader != Some(epoch) {
+            return self.tell(epoch, None, Input::Deposed);
+        }
+        if self.now < leader.gone_at {
+            // Nothing that was sent before may be carried out any more.
+            let span = leader.gone_at - self.now;
+            self.after(span, Happening::Prove { leader: epoch });
             return Ok(());
         }
         leader.linked = true;
         leader.well_since = self.now;
-        let stands = self.store.leader == Some(epoch);
-        self.tell(epoch, None, if stands { Input::StoreBack } else { Input::Deposed })?;
-        if stands {
-            // What was pushed and asked meanwhile.
-            self.notify(Input::Configured(Box::new(self.settings.clone())));
-            self.notify(Input::Waiting(self.store.lanes()));
-            self.notify(Input::Asking);
-        }
+        self.tell(epoch, None, Input::StoreBack)?;
+        self.notify(Input::Configured(Box::new(self.settings.clone())));
         Ok(())
+    }
+
+    /// What the leader says that has to hold whatever becomes of it.
+    pub(super) fn notes_claim(&mut self, epoch: Epoch, event: &TaskEvent) {
+        let now = self.both_clocks();
+        let stored = self.store.tasks.get(&event.task).filter(|_| matches!(event.event, Event::Claim { .. }));
+        if let Some(stored) = stored
+            && let Some(row) = event.apply(&stored.row, stored.terms)
+            && let Some(leader) = self.leaders.get_mut(&epoch)
+        {
+            let at = now.monotonic_at(row.times_up.unwrap_or(crate::Timestamp::NEVER));
+            leader.deadlines.insert(event.task, (Run(row.run), at));
+        }
+    }
+
+    /// When a task's query has to end that this leader has in hand, by the clock that never steps.
+    pub(super) fn deadline(&self, epoch: Epoch, task: TaskId) -> Option<MonotonicTime> {
+        let run = Run(self.store.tasks.get(&task)?.row.run);
+        let (of, at) = self.leaders.get(&epoch)?.deadlines.get(&task)?;
+        (*of == run).then_some(*at)
     }
 }

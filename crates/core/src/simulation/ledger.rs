@@ -7,17 +7,18 @@ use super::store::{Store, StoredTask};
 use crate::orchestrator::settings::Settings;
 use crate::task::row::{Row, RowState};
 use crate::task::status::FinishStatus;
-use crate::time::{Span, Timestamp};
-use crate::{PoolName, Request, Run, SessionId, TaskId};
+use crate::task::row_event::TaskEvent;
+use crate::time::{MonotonicTime, Span, Timestamp};
+use crate::{Event, PoolName, Request, Run, SessionId, TaskId};
 
 /// For how long an old limit counts beside the new one: what was let in under it may still run.
 const LIMIT_MEMORY: Span = Span::seconds(1_200);
 
 #[derive(Default)]
 pub(super) struct Ledger {
-    limits: Vec<(Timestamp, Settings)>,
+    limits: Vec<(MonotonicTime, Settings)>,
     starts: BTreeMap<TaskId, u32>,
-    /// Starts beyond the first that somebody asked for.
+    /// Starts beyond the first that a client asked for.
     reruns: BTreeMap<TaskId, u32>,
     ends: BTreeMap<TaskId, u32>,
     restarts: BTreeMap<TaskId, u32>,
@@ -25,20 +26,24 @@ pub(super) struct Ledger {
     /// What was told to end; a session is of the leader of the moment.
     pressed: BTreeSet<(SessionId, TaskId)>,
     requested: BTreeMap<TaskId, u32>,
+    /// What was claimed, and not recorded, when something was lost.
+    lost: BTreeSet<(TaskId, Run)>,
+    /// What runs at a host that an attempt could not reach.
+    unreachable: BTreeSet<(TaskId, Run)>,
     /// What a query asked for itself before it ended.
     own_wish: BTreeMap<(TaskId, Run), FinishStatus>,
 }
 
 impl Ledger {
     pub(super) fn new(settings: &Settings) -> Self {
-        Self { limits: vec![(Timestamp::from_micros(0), settings.clone())], ..Self::default() }
+        Self { limits: vec![(MonotonicTime::from_micros(0), settings.clone())], ..Self::default() }
     }
 
     pub(super) fn started(&self) -> usize {
         self.starts.values().map(|n| *n as usize).sum()
     }
 
-    pub(super) fn configured(&mut self, now: Timestamp, settings: &Settings) {
+    pub(super) fn configured(&mut self, now: MonotonicTime, settings: &Settings) {
         let last = self.limits.len() - 1;
         self.limits.push((now, settings.clone()));
         // The limits before were in force until now.
@@ -46,7 +51,7 @@ impl Ledger {
         self.limits.retain(|(until, _)| *until + LIMIT_MEMORY > now);
     }
 
-    fn limit(&self, now: Timestamp, of: impl Fn(&Settings) -> u32) -> u32 {
+    fn limit(&self, now: MonotonicTime, of: impl Fn(&Settings) -> u32) -> u32 {
         let last = self.limits.len() - 1;
         let in_force =
             self.limits.iter().enumerate().filter(|(at, (until, _))| *at == last || *until + LIMIT_MEMORY > now);
@@ -56,7 +61,7 @@ impl Ledger {
     /// A query starts at a target, beside so many others.
     pub(super) fn starts(
         &mut self,
-        now: Timestamp,
+        now: MonotonicTime,
         task: TaskId,
         pool: &PoolName,
         in_pool: usize,
@@ -124,12 +129,49 @@ impl Ledger {
         *self.reruns.entry(task).or_default() += 1;
     }
 
+    /// Something is lost while these are claimed and not recorded.
+    pub(super) fn loses<'a>(&mut self, tasks: impl IntoIterator<Item = (&'a TaskId, &'a StoredTask)>) {
+        self.lost.extend(tasks.into_iter().map(|(task, stored)| (*task, Run(stored.row.run))));
+    }
+
+    /// The session of this run is lost.
+    pub(super) fn loses_run(&mut self, task: TaskId, run: Run) {
+        self.lost.insert((task, run));
+    }
+
+    /// The leader is told that the host of a query's session cannot be reached.
+    pub(super) fn cannot_reach(&mut self, task: TaskId, run: Run) {
+        self.unreachable.insert((task, run));
+    }
+
+    pub(super) fn is_unreachable(&self, task: TaskId, run: Run) -> bool {
+        self.unreachable.contains(&(task, run))
+    }
+
+    /// A client, or the query itself, asked something of the task.
+    pub(super) fn is_asked(&self, task: TaskId) -> bool {
+        self.requested.contains_key(&task)
+    }
+
+    /// The leader drains: what it stops was not asked for by a client.
+    pub(super) fn is_rerun(&self, task: TaskId) -> bool {
+        self.reruns.contains_key(&task)
+    }
+
     /// A row is written over another.
-    pub(super) fn writes(&mut self, now: Timestamp, id: TaskId, task: &StoredTask, new: &Row) -> Result<(), Broken> {
-        let old = &task.row;
-        let say = |what: &str| Err(Broken(format!("task {id}: {what}: {old:?} became {new:?}")));
+    pub(super) fn writes(
+        &mut self,
+        now: MonotonicTime,
+        server: Timestamp,
+        event: &TaskEvent,
+        task: &StoredTask,
+        new: &Row,
+    ) -> Result<(), Broken> {
+        let (old, id) = (&task.row, event.task);
+        let say = |what: &str| Err(Broken(format!("at {now:?}: task {id}: {what}: {old:?} became {new:?}")));
         if old.processed.is_some() {
-            return say("it was over already");
+            let released = event.event == Event::Release && Row { tracked: old.tracked, ..new.clone() } == *old;
+            return if released { Ok(()) } else { say("it was over already") };
         }
         if new.run < old.run {
             return say("its run went back");
@@ -137,7 +179,7 @@ impl Ledger {
         if new.state() == RowState::Finished {
             *self.ends.entry(id).or_default() += 1;
         }
-        if old.state() != RowState::Running || task.terms.client_pulled || new.state() == RowState::Running {
+        if !task.runs() || new.state() == RowState::Running {
             return Ok(());
         }
         // A query that was launched has ended, or is given up.
@@ -145,7 +187,10 @@ impl Ledger {
         let committed = self.committed.contains(&(id, run));
         let asked = self.requested.get(&id).copied().unwrap_or(0);
         let error = new.processing_error.as_deref().unwrap_or_default();
-        let known = !error.starts_with("outcome unknown");
+        let known = !error.contains("outcome unknown");
+        if !known && !self.lost.contains(&(id, run)) {
+            return say("its outcome is said to be unknown, and nothing was lost");
+        }
         match new.finish_status {
             Some(FinishStatus::Finished | FinishStatus::Yielded) if !committed && asked == 0 => {
                 return say("it is said to have succeeded, and did not commit");
@@ -160,7 +205,9 @@ impl Ledger {
             _ => {}
         }
         // Once its time is up that comes first, and a commit before even that.
-        if old.times_up.is_some_and(|times_up| times_up <= now) {
+        if new.finish_status == Some(FinishStatus::TimedOut)
+            || old.times_up.is_some_and(|times_up| times_up <= server)
+        {
             return Ok(());
         }
         self.own_wish_holds(id, run, asked, new)

@@ -32,6 +32,12 @@ pub(super) struct Stats {
     pub(super) started: usize,
     pub(super) elections: usize,
     pub(super) faults: usize,
+    /// Connections to the store that were lost.
+    pub(super) losses: usize,
+    /// Commands that the store refused.
+    pub(super) refused: usize,
+    /// How often the marks were begun anew.
+    pub(super) rotations: usize,
 }
 
 impl Stats {
@@ -41,6 +47,9 @@ impl Stats {
         self.started += other.started;
         self.elections += other.elections;
         self.faults += other.faults;
+        self.losses += other.losses;
+        self.refused += other.refused;
+        self.rotations += other.rotations;
     }
 }
 

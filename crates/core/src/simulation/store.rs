@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Broken;
 use super::world::{Happening, World};
-use crate::orchestrator::input::{Asked, Found, RequestId, Sighting};
-use crate::task::intention::Intention;
-use crate::task::row::{Held, Row, RowState};
+use crate::orchestrator::command::{Registered, Sleep};
+use crate::orchestrator::input::{Asked, RequestId, Sighting, WriteAnswer};
+use crate::task::row::{LaunchState, Row, RowState};
+use crate::task::row_event::TaskEvent;
 use crate::task::status::FinishStatus;
-use crate::time::{Span, Timestamp};
-use crate::{Command, Epoch, Head, Input, Kind, Lane, Request, Run, SessionId, TargetName, Task, TaskId, Terms, Turn};
+use crate::time::{MonotonicTime, Span, Timestamp};
+use crate::{Command, Epoch, Head, Input, Lane, Request, Run, SessionId, TargetName, Task, TaskId, Terms, Turn};
 
 /// A task as the table has it.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub(super) struct StoredTask {
     pub(super) nature: Nature,
     /// A trigger makes it yield when it finishes first.
     pub(super) rewritten: bool,
+    /// A client holds the row until then.
+    pub(super) held_until: MonotonicTime,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,46 +40,67 @@ pub(super) struct Nature {
 #[derive(Default)]
 pub(super) struct Store {
     pub(super) tasks: BTreeMap<TaskId, StoredTask>,
-    pub(super) requests: BTreeMap<RequestId, (TaskId, Request, Timestamp)>,
+    pub(super) requests: BTreeMap<RequestId, (TaskId, Request, MonotonicTime)>,
     pub(super) marks: BTreeSet<(TaskId, Run)>,
-    pub(super) registry: BTreeMap<(Epoch, SessionId), TargetName>,
+    /// The server crashed since marks were begun anew: every claimed task counts as launched.
+    pub(super) marks_lost: bool,
+    /// The number of each registered session, and where it is.
+    pub(super) registry: BTreeMap<(Epoch, SessionId), (i64, TargetName)>,
+    last_registered: i64,
     pub(super) epoch: i64,
     pub(super) goodbye: bool,
-    /// Who holds the lock.
+    /// The epoch whose session holds the lead.
     pub(super) leader: Option<Epoch>,
     pub(super) last_request: i64,
+    /// Pushes and requests notify.
+    pub(super) asleep: bool,
+    /// Pushes that have read `asleep` and are not committed.
+    pub(super) open_pushes: usize,
+    /// Numbers that callers of `wait_for_latch` wait for, and since when.
+    pub(super) latches: BTreeMap<i64, MonotonicTime>,
+    pub(super) last_latch: i64,
 }
 
 impl StoredTask {
-    fn sighting(&self, held: Held) -> Option<Sighting> {
-        let task: Task = self.row.task(self.terms, held).ok()?;
+    fn sighting(&self, launch: LaunchState) -> Option<Sighting> {
+        let task: Task = self.row.task(self.terms, launch).ok()?;
         Some(Sighting { turn: self.turn, lane: self.lane.clone(), task })
     }
 
     pub(super) fn waits(&self) -> bool {
         self.row.state() == RowState::Ready && self.row.tracked != Some(true)
     }
+
+    pub(super) fn is_offered(&self) -> bool {
+        self.row.state() == RowState::Ready && self.row.tracked == Some(true)
+    }
+
+    /// A query of it is claimed, and may run.
+    pub(super) fn runs(&self) -> bool {
+        self.row.state() == RowState::Running && !self.terms.client_pulled
+    }
 }
 
 impl Store {
     pub(super) fn lanes(&self) -> Vec<Lane> {
-        let lanes: BTreeSet<Lane> = self.tasks.values().filter(|t| t.waits()).map(|t| t.lane.clone()).collect();
+        let waits = |t: &&StoredTask| t.waits() && t.row.eligible_when.is_none();
+        let lanes: BTreeSet<Lane> = self.tasks.values().filter(waits).map(|t| t.lane.clone()).collect();
         lanes.into_iter().collect()
     }
 
     pub(super) fn inherited(&self) -> Vec<Sighting> {
         let mut all = Vec::new();
         for (id, task) in &self.tasks {
-            let marked = self.marks.contains(&(*id, Run(task.row.run)));
-            let held = if marked { Held::Launched(None) } else { Held::Claimed };
+            let marked = self.marks_lost || self.marks.contains(&(*id, Run(task.row.run)));
+            let launch = if marked { LaunchState::Launched(None) } else { LaunchState::Claimed };
             if task.row.state() == RowState::Running || task.row.tracked == Some(true) {
-                all.extend(task.sighting(held));
+                all.extend(task.sighting(launch));
             }
         }
         all
     }
 
-    pub(super) fn ask(&mut self, task: TaskId, request: Request, now: Timestamp) {
+    pub(super) fn ask(&mut self, task: TaskId, request: Request, now: MonotonicTime) {
         self.last_request += 1;
         self.requests.insert(RequestId(self.last_request), (task, request, now));
     }
@@ -101,98 +125,179 @@ impl Store {
         Input::Refilled { lane: lane.clone(), heads, more }
     }
 
-    fn sweep(&mut self, now: Timestamp, tasks_max: usize) -> Input {
-        let (mut overdue, mut promoted, mut next) = (Vec::new(), BTreeSet::new(), None::<Timestamp>);
+    fn sweep(&mut self, now: MonotonicTime, server: Timestamp, tasks_max: usize, skip: &[TaskId]) -> Input {
+        let (mut overdue, mut promoted, mut failed) = (Vec::new(), BTreeSet::new(), Vec::new());
+        let mut next = None::<Timestamp>;
         let mut then = |at: Timestamp| next = Some(next.map_or(at, |next: Timestamp| next.min(at)));
-        for task in self.tasks.values_mut().filter(|task| task.row.processed.is_none()) {
-            let runs = task.row.state() == RowState::Running && !task.terms.client_pulled;
-            if let Some(until) = task.row.eligible_when {
-                if until <= now {
+        for (id, task) in self.tasks.iter_mut().filter(|(_, task)| task.row.processed.is_none()) {
+            match task.row.eligible_when {
+                Some(until) if until > server => then(until),
+                Some(_) if skip.contains(id) => {}
+                Some(_) if task.held_until > now => failed.push(*id),
+                Some(_) => {
                     task.row.eligible_when = None;
                     promoted.insert(task.lane.clone());
-                } else {
-                    then(until);
                 }
+                None => {}
             }
-            match task.row.times_up.filter(|_| !runs) {
-                Some(times_up) if times_up <= now && overdue.len() < tasks_max => {
-                    overdue.extend(task.sighting(Held::Claimed));
+            match task.row.times_up.filter(|_| !task.runs()) {
+                Some(times_up) if times_up <= server && overdue.len() < tasks_max => {
+                    overdue.extend(task.sighting(LaunchState::Claimed));
                 }
-                Some(times_up) if times_up > now => then(times_up),
+                Some(times_up) if times_up > server => then(times_up),
                 Some(_) | None => {}
             }
         }
-        Input::Swept { overdue, promoted: promoted.into_iter().collect(), next }
+        Input::Swept { overdue, promoted: promoted.into_iter().collect(), next, failed }
     }
 
     fn read_requests(&self, serial: u64) -> Input {
         let asked = self.requests.iter().filter_map(|(id, (task, request, _))| {
-            let about = self.tasks.get(task)?.sighting(Held::Launched(None::<Intention>))?;
+            let about = self.tasks.get(task)?.sighting(LaunchState::Launched(None))?;
             Some(Asked { id: *id, request: request.clone(), about })
         });
         Input::Requests { serial, asked: asked.collect(), last: true }
     }
+
+    fn poll(&mut self, sleep: Sleep, offered: Vec<TaskId>) -> Vec<Input> {
+        match sleep {
+            Sleep::Keep => {}
+            Sleep::FallAsleep => self.asleep = true,
+            Sleep::WakeUp => self.asleep = false,
+        }
+        let stands = |id: &TaskId| self.tasks.get(id).is_some_and(StoredTask::is_offered);
+        let mut answers = self.reread(offered.into_iter().filter(|id| !stands(id)).collect());
+        answers.push(Input::Polled {
+            lanes: self.lanes(),
+            requests: !self.requests.is_empty(),
+            latch: self.last_latch,
+            asleep: (sleep == Sleep::FallAsleep).then_some(self.open_pushes == 0),
+        });
+        answers
+    }
+
+    fn reread(&self, tasks: Vec<TaskId>) -> Vec<Input> {
+        let read = |task| match self.tasks.get(&task) {
+            Some(stored) if stored.terms.client_pulled && stored.row.state() == RowState::Running => {
+                Input::Taken { task, row: stored.row.clone() }
+            }
+            stored => Input::Changed { task, row: stored.map(|stored| stored.row.clone()) },
+        };
+        tasks.into_iter().map(read).collect()
+    }
+
+    fn unregister(&mut self, epoch: Epoch, sessions: &[Registered]) {
+        for session in sessions {
+            match session {
+                Registered::Own(session) => drop(self.registry.remove(&(epoch, *session))),
+                Registered::Older(number) => self.registry.retain(|_, (its, _)| its != number),
+            }
+        }
+    }
 }
 
 impl World {
-    /// The next command of a leader is carried out, unless it lost its connection meanwhile.
+    /// The next commands of a leader are carried out in one transaction, unless it lost its connection
+    /// meanwhile.
     pub(super) fn store_turn(&mut self, epoch: Epoch, connection: u64) -> Result<(), Broken> {
         let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
-        if leader.connection != connection {
+        if leader.connection != connection || leader.for_store.is_empty() {
             return Ok(());
         }
-        let Some(command) = leader.for_store.pop_front() else { return Ok(()) };
-        let answer = if self.store.leader == Some(epoch) {
-            self.execute(epoch, command)?
-        } else {
-            // Somebody else took the lock while this one was away.
-            Some(Input::Deposed)
-        };
-        if let Some(input) = answer {
-            self.answer(epoch, connection, input);
+        if self.store.leader != Some(epoch) {
+            // Another one took the lead while this one was away.
+            leader.for_store.clear();
+            self.answer(epoch, connection, Input::Deposed);
+            return Ok(());
+        }
+        let count = 1 + self.random.index(leader.for_store.len().min(4));
+        let commands: Vec<Command> = leader.for_store.drain(..count).collect();
+        let fate = if self.healing { usize::MAX } else { self.random.index(1_000) };
+        match fate {
+            // It is rolled back, and the connection is lost.
+            0 | 1 => self.lose_link(epoch, Vec::new()),
+            // It is committed, and the answer is lost.
+            2..5 => self.lose_link(epoch, commands),
+            // Several transactions, of which the last were not carried out.
+            5 | 6 => {
+                let done = self.random.index(commands.len());
+                self.lose_link(epoch, commands.into_iter().take(done).collect());
+            }
+            7..17 => {
+                self.stats.refused += commands.len();
+                for command in commands {
+                    let refused = Input::Refused { command: Box::new(command), reason: "not now".to_owned() };
+                    self.answer(epoch, connection, refused);
+                }
+            }
+            _ => {
+                for command in commands {
+                    for input in self.execute(epoch, command)? {
+                        self.answer(epoch, connection, input);
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    pub(super) fn execute(&mut self, epoch: Epoch, command: Command) -> Result<Option<Input>, Broken> {
-        let now = self.now;
-        Ok(match command {
-            Command::RunStartup => Some(Input::StartupDone),
-            Command::Refill { lane, heads_max } => Some(self.store.heads(&lane, heads_max)),
-            Command::Sweep { tasks_max } => Some(self.store.sweep(now, tasks_max)),
-            Command::ReadRequests { serial } => Some(self.store.read_requests(serial)),
-            Command::Claim { task, row } => Some(self.claim(task, row)?),
-            Command::GiveBack { task, run, row } => Some(self.give_back(task, run, row)),
-            Command::Offer { task, row } => Some(self.offer(task, row)),
-            Command::Withdraw { task } => {
-                if !self.healing && self.random.percent(20) {
-                    // A client was faster.
-                    self.take(task);
-                }
-                self.withdraw(task)
+    /// The server still carries out what it was told over a connection that is lost.
+    pub(super) fn store_finishes(&mut self, epoch: Epoch, commands: Vec<Command>) -> Result<(), Broken> {
+        for command in commands {
+            // Every write transaction compares the epoch.
+            if self.store.epoch == epoch.0 {
+                self.execute(epoch, command)?;
             }
-            Command::Register { session } => self.register(epoch, session),
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, epoch: Epoch, command: Command) -> Result<Vec<Input>, Broken> {
+        let (now, server) = (self.now, self.server());
+        Ok(vec![match command {
+            Command::RunStartup => Input::StartupDone,
+            Command::RunRoutines => {
+                if !self.healing && self.random.percent(20) {
+                    self.push();
+                }
+                Input::RoutinesDone
+            }
+            Command::Poll { sleep, offered } => return Ok(self.store.poll(sleep, offered)),
+            Command::ServeLatch { number } => {
+                self.store.latches.retain(|latch, _| *latch > number);
+                return Ok(Vec::new());
+            }
+            Command::Maintain => Input::Maintained { more: self.random.percent(10) },
+            Command::Reread { tasks } => return Ok(self.store.reread(tasks)),
+            Command::Refill { lane, heads_max } => self.store.heads(&lane, heads_max),
+            Command::Sweep { tasks_max, skip } => self.store.sweep(now, server, tasks_max, &skip),
+            Command::ReadRequests { serial } => self.store.read_requests(serial),
+            Command::Write(event) => {
+                let answer = self.write(&event)?;
+                Input::Written { task: event.task, run: event.run, answer }
+            }
+            Command::Register { session } => return Ok(self.register(epoch, session)),
+            Command::Unregister { sessions } => {
+                self.store.unregister(epoch, &sessions);
+                Input::Unregistered { sessions }
+            }
             Command::Mark { task, run, session } => {
                 self.store.marks.insert((task, run));
-                Some(Input::Marked { task, run, session })
+                Input::Marked { task, run, session }
             }
-            Command::Record { task, run, row, settles } => Some(self.record(task, run, row, &settles)?),
-            Command::Release { task, run } => {
-                if let Some(stored) = self.store.tasks.get_mut(&task)
-                    && stored.row.run == run.0
-                    && stored.row.processed.is_some()
-                {
-                    stored.row.tracked = Some(false);
-                }
-                None
+            Command::RotateMarks { launched } => {
+                self.stats.rotations += 1;
+                self.store.marks = launched.into_iter().collect();
+                self.store.marks_lost = false;
+                Input::MarksRotated
             }
             Command::Dismiss { request, .. } => {
                 self.store.requests.remove(&request);
-                None
+                return Ok(Vec::new());
             }
             Command::Resync { tasks } => {
                 let rows = tasks.into_iter().filter_map(|id| Some((id, self.store.tasks.get(&id)?.row.clone())));
-                Some(Input::Resynced(rows.collect()))
+                Input::Resynced(rows.collect())
             }
             Command::Resign => {
                 self.store.goodbye = true;
@@ -200,91 +305,60 @@ impl World {
                 self.leaders.remove(&epoch);
                 let pause = Span::seconds(self.random.within(1, 60));
                 self.after(pause, Happening::Elect);
-                None
+                return Ok(Vec::new());
             }
             other => return Err(Broken(format!("the store was asked to {other:?}"))),
-        })
+        }])
     }
 
-    fn claim(&mut self, task: TaskId, row: Row) -> Result<Input, Broken> {
-        let run = Run(row.run);
-        let Some(stored) = self.store.tasks.get_mut(&task) else {
-            return Err(Broken(format!("task {task} is claimed and does not exist")));
+    fn register(&mut self, epoch: Epoch, session: SessionId) -> Vec<Input> {
+        let leader = self.leaders.get(&epoch);
+        let Some(target) = leader.and_then(|leader| leader.sessions.get(&session)).cloned() else {
+            return Vec::new();
         };
-        let claimed = stored.waits() && stored.row.run + 1 == row.run;
-        if claimed {
-            self.ledger.writes(self.now, task, stored, &row)?;
-            stored.row = row;
-        }
-        Ok(Input::Claimed { task, run, claimed })
+        self.store.last_registered += 1;
+        self.store.registry.insert((epoch, session), (self.store.last_registered, target));
+        vec![Input::Registered { session }]
     }
 
-    fn give_back(&mut self, task: TaskId, run: Run, row: Row) -> Input {
-        if let Some(stored) = self.store.tasks.get_mut(&task)
-            && stored.row.state() == RowState::Running
-            && stored.row.run == run.0
-        {
-            stored.row = row;
+    /// Steps the row by the event, as the writer in the database does.
+    fn write(&mut self, event: &TaskEvent) -> Result<WriteAnswer, Broken> {
+        if event.event == crate::Event::Withdraw && !self.healing && self.random.percent(20) {
+            // A client is faster.
+            self.take(event.task);
         }
-        Input::GivenBack { task, run }
-    }
-
-    fn offer(&mut self, task: TaskId, row: Row) -> Input {
-        let Some(stored) = self.store.tasks.get_mut(&task) else { return Input::Offered { task, offered: false } };
-        let offered = stored.waits() && stored.lane.kind == Kind::Pull;
-        if offered {
-            stored.row = row;
+        let odd = !self.healing && self.random.percent(2);
+        let (now, server) = (self.now, self.server());
+        let Some(stored) = self.store.tasks.get_mut(&event.task) else { return Ok(WriteAnswer::Gone) };
+        if stored.held_until > now || odd && self.random.percent(50) {
+            return Ok(WriteAnswer::Locked);
         }
-        Input::Offered { task, offered }
-    }
-
-    fn withdraw(&mut self, task: TaskId) -> Option<Input> {
-        let stored = self.store.tasks.get_mut(&task)?;
-        match stored.row.state() {
-            RowState::Ready => {
-                stored.row.tracked = None;
-                Some(Input::Withdrawn { task })
+        if odd {
+            return Ok(WriteAnswer::Failed("a trigger raises".to_owned()));
+        }
+        let Some(mut row) = event.apply(&stored.row, stored.terms) else {
+            let row = stored.row.clone();
+            if row.processed.is_some() {
+                self.store.requests.retain(|id, _| !event.settles.contains(id));
             }
-            RowState::Running => Some(Input::Taken { task, row: stored.row.clone() }),
-            RowState::Yielded | RowState::Finished => Some(Input::Withdrawn { task }),
-        }
-    }
-
-    fn register(&mut self, epoch: Epoch, session: SessionId) -> Option<Input> {
-        let leader = self.leaders.get(&epoch)?;
-        let target = leader.sessions.get(&session)?.clone();
-        self.store.registry.insert((epoch, session), target);
-        Some(Input::Registered { session })
-    }
-
-    fn record(&mut self, task: TaskId, run: Run, mut row: Row, settles: &[RequestId]) -> Result<Input, Broken> {
-        let unwritable = !self.healing && self.random.percent(2);
-        let Some(stored) = self.store.tasks.get_mut(&task) else {
-            return Ok(Input::Recorded { task, run, found: Found::Deleted });
+            return Ok(WriteAnswer::Row(row));
         };
-        if unwritable {
-            return Ok(Input::Recorded { task, run, found: Found::Unwritable });
+        self.ledger.writes(now, server, event, stored, &row)?;
+        let rewrites = stored.rewritten && row.finish_status == Some(FinishStatus::Finished);
+        if rewrites {
+            stored.rewritten = false;
+            self.ledger.unends(event.task);
+            row = Row {
+                processed: None,
+                yielded: Some(server),
+                finish_status: Some(FinishStatus::Yielded),
+                failed: None,
+                tracked: None,
+                ..row
+            };
         }
-        if stored.row.run == run.0 && stored.row.processed.is_none() {
-            self.ledger.writes(self.now, task, stored, &row)?;
-            if stored.rewritten && row.finish_status == Some(FinishStatus::Finished) {
-                stored.rewritten = false;
-                self.ledger.unends(task);
-                row = Row {
-                    processed: None,
-                    yielded: Some(self.now),
-                    finish_status: Some(FinishStatus::Yielded),
-                    failed: None,
-                    tracked: None,
-                    ..row
-                };
-            }
-            stored.row = row;
-            for id in settles {
-                self.store.requests.remove(id);
-            }
-        }
-        let found = self.store.tasks.get(&task).map_or(Found::Deleted, |stored| Found::Row(stored.row.clone()));
-        Ok(Input::Recorded { task, run, found })
+        stored.row = row.clone();
+        self.store.requests.retain(|id, _| !event.settles.contains(id));
+        Ok(if rewrites { WriteAnswer::Row(row) } else { WriteAnswer::AsPredicted })
     }
 }

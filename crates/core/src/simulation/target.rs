@@ -82,6 +82,7 @@ impl World {
         let key = (epoch, session);
         let place = self.place(key);
         let Some(target) = place.and_then(|name| Some((name.clone(), self.targets.get_mut(&name)?))) else {
+            self.ledger.loses_run(task, run);
             self.report(epoch, session, Span::millis(1), Input::SessionLost { session });
             return Ok(());
         };
@@ -147,11 +148,12 @@ impl World {
     fn running(&self, pool: &PoolName) -> (usize, usize) {
         let queries = self.targets.values().flat_map(|t| t.sessions.values()).filter_map(|s| s.query);
         let (mut in_pool, mut in_all) = (0, 0);
-        for (task, _) in queries {
+        for (task, run) in queries {
             if let Some(stored) = self.store.tasks.get(&task) {
                 in_pool += usize::from(stored.lane.pool == *pool);
             }
-            in_all += 1;
+            // A host that cannot be reached keeps no worker.
+            in_all += usize::from(!self.ledger.is_unreachable(task, run));
         }
         // What clients have pulled counts too.
         let pulled = |t: &&StoredTask| t.terms.client_pulled && t.lane.pool == *pool;
@@ -228,6 +230,9 @@ impl World {
         let Some(target) = self.place(key) else { return };
         let Some(state) = self.targets.get_mut(&target).filter(|state| state.health == Health::Up) else { return };
         let Some(session) = state.sessions.remove(&key) else { return };
+        if let Some((task, run)) = session.query {
+            self.ledger.loses_run(task, run);
+        }
         if let Some((task, run)) = session.query.filter(|_| !session.cut) {
             let outcome = Outcome::Error("terminated".to_owned());
             let input = Input::QueryEnded { session: key.1, task, run, outcome };
@@ -241,52 +246,62 @@ impl World {
             && let Some(state) = self.targets.get_mut(&target)
             && let Some(session) = state.sessions.get_mut(&key)
         {
-            if session.query.is_some() {
+            if let Some((task, run)) = session.query {
                 session.cut = true;
+                self.ledger.loses_run(task, run);
                 return;
             }
             state.sessions.remove(&key);
-        }
-        if self.store.leader == Some(key.0) {
-            self.store.registry.remove(&key);
         }
         self.report(key.0, key.1, Span::millis(1), Input::SessionGone { session: key.1 });
     }
 
     fn fence(&mut self, epoch: Epoch, target: TargetName, before: Epoch) {
-        let Some(state) = self.targets.get_mut(&target) else { return };
         if !self.leaders.contains_key(&epoch) {
             return;
         }
+        let Some(state) = self.targets.get_mut(&target) else { return };
         let slow = !self.healing && self.random.percent(60);
         if slow || state.health != Health::Up {
-            return self.after(
-                Span::seconds(1),
-                Happening::Reach { leader: epoch, command: Command::Fence { target, before } },
-            );
+            if state.health != Health::Up && self.random.percent(30) {
+                let older = state.sessions.iter().filter(|(key, _)| key.0 < before);
+                for (task, run) in older.filter_map(|(_, session)| session.query) {
+                    self.ledger.cannot_reach(task, run);
+                }
+                let input = Input::FenceFailed { target: target.clone() };
+                self.after(Span::millis(1), Happening::Tell { leader: epoch, connection: None, input });
+            }
+            let command = Command::Fence { target, before };
+            return self.after(Span::seconds(1), Happening::Reach { leader: epoch, command });
         }
         let registry = &self.store.registry;
         state.sessions.retain(|key, _| key.0 >= before || !registry.contains_key(key));
-        self.store.registry.retain(|key, at| key.0 >= before || *at != target);
+        let older = registry.iter().filter(|(key, (_, at))| key.0 < before && *at == target);
+        let sessions = older.map(|(_, (number, _))| *number).collect();
         let span = Span::millis(self.random.spread(1, 3_000));
-        self.after(span, Happening::Tell { leader: epoch, connection: None, input: Input::Fenced { target } });
+        self.after(
+            span,
+            Happening::Tell { leader: epoch, connection: None, input: Input::Fenced { target, sessions } },
+        );
     }
 
     fn fence_session(&mut self, epoch: Epoch, target: TargetName, session: SessionId) {
-        let Some(state) = self.targets.get_mut(&target) else { return };
         if !self.leaders.contains_key(&epoch) {
             return;
         }
+        let Some(state) = self.targets.get_mut(&target) else { return };
         if state.health != Health::Up {
-            return self.after(
-                Span::seconds(1),
-                Happening::Reach { leader: epoch, command: Command::FenceSession { target, session } },
-            );
+            if self.random.percent(30) {
+                let query = state.sessions.get(&(epoch, session)).and_then(|session| session.query);
+                if let Some((task, run)) = query {
+                    self.ledger.cannot_reach(task, run);
+                }
+                self.report(epoch, session, Span::millis(1), Input::SessionUnreachable { session });
+            }
+            let command = Command::FenceSession { target, session };
+            return self.after(Span::seconds(1), Happening::Reach { leader: epoch, command });
         }
         state.sessions.remove(&(epoch, session));
-        if self.store.leader == Some(epoch) {
-            self.store.registry.remove(&(epoch, session));
-        }
         self.report(epoch, session, Span::millis(1), Input::SessionGone { session });
     }
 
@@ -310,6 +325,7 @@ impl World {
         state.fault += 1;
         let fault = state.fault;
         let lost: Vec<Key> = state.sessions.keys().copied().collect();
+        self.ledger.loses(self.store.tasks.iter().filter(|(_, task)| task.runs() && task.lane.target == target));
         match roll {
             0 => {
                 state.health = Health::CutOff;

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use super::leader::Leader;
 use super::ledger::Ledger;
 use super::random::Random;
-use super::store::Store;
+use super::store::{Store, StoredTask};
 use super::target::FakeTarget;
 use super::{Broken, Stats};
 use crate::names::{Epoch, TargetName};
 use crate::orchestrator::bug::Bug;
 use crate::orchestrator::settings::{Settings, TargetSettings};
-use crate::time::{Span, Timestamp};
+use crate::time::{MonotonicTime, Now, Span, Timestamp};
 use crate::{Command, Input, PoolName, Run, SessionId, TaskId};
 
 pub(super) const TARGETS: [&str; 3] = ["red", "green", "blue"];
+pub(super) const START: MonotonicTime = MonotonicTime::from_micros(0);
 pub(super) const POOLS: [&str; 2] = ["shared", "single"];
 
 /// Something that happens at a time.
@@ -36,18 +37,26 @@ pub(super) enum Happening {
     Recover { target: TargetName, fault: u64 },
     /// A paused leader wakes up.
     Wake { leader: Epoch },
-    /// The store's connection to its leader is possible again.
-    Reconnect { leader: Epoch },
-    /// Somebody takes the lead.
+    /// A leader that lost its connection to the store proves its lead over another one.
+    Prove { leader: Epoch },
+    /// What was on its way to the store over a connection that is lost is carried out.
+    Finish { epoch: Epoch, commands: Vec<Command> },
+    /// Another orchestrator takes the lead.
     Elect,
     /// The leader's process dies.
     Crash,
-    /// Somebody pushes.
+    /// A client pushes.
     Push,
+    /// A push commits, which notifies if it saw that the leader slept.
+    Commit { tasks: Vec<StoredTask>, notifies: bool },
 }
 
 pub(super) struct World {
-    pub(super) now: Timestamp,
+    pub(super) now: MonotonicTime,
+    /// How far the server's clock is ahead of the one that never steps.
+    pub(super) server_ahead: Span,
+    /// The server takes no connection until then.
+    pub(super) server_down_until: MonotonicTime,
     pub(super) random: Random,
     pub(super) settings: Settings,
     pub(super) store: Store,
@@ -59,7 +68,10 @@ pub(super) struct World {
     pub(super) doomed: bool,
     pub(super) stats: Stats,
     pub(super) bug: Option<Bug>,
-    calendar: BTreeMap<(Timestamp, u64), Happening>,
+    /// Since when something may start, and how many had started then.
+    pub(super) still: Option<(MonotonicTime, usize)>,
+    pub(super) last_task: i64,
+    calendar: BTreeMap<(MonotonicTime, u64), Happening>,
     entries: u64,
 }
 
@@ -72,7 +84,9 @@ impl World {
             |name: &TargetName| (name.clone(), FakeTarget { sessions_max: sessions_max(), ..FakeTarget::default() });
         let targets = settings.targets.keys().map(target).collect();
         let mut world = Self {
-            now: Timestamp::from_micros(0),
+            now: START,
+            server_ahead: Span::seconds(100 * 86_400),
+            server_down_until: START,
             random,
             ledger: Ledger::new(&settings),
             settings,
@@ -83,12 +97,24 @@ impl World {
             doomed: false,
             stats: Stats::default(),
             bug,
+            still: None,
+            last_task: 0,
             calendar: BTreeMap::new(),
             entries: 0,
         };
         world.soon(Happening::Elect);
         world.after(Span::seconds(1), Happening::Chaos);
         world
+    }
+
+    /// What the server's clock says.
+    pub(super) fn server(&self) -> Timestamp {
+        Timestamp::from_micros(self.now.as_micros()) + self.server_ahead
+    }
+
+    /// What the core is told of the time.
+    pub(super) fn both_clocks(&self) -> Now {
+        Now { monotonic: self.now, server: self.server() }
     }
 
     pub(super) fn after(&mut self, span: Span, happening: Happening) {
@@ -102,7 +128,7 @@ impl World {
     }
 
     pub(super) fn run(mut self) -> Result<Stats, Broken> {
-        let storm = Timestamp::from_micros(0) + Span::seconds(self.random.within(600, 6 * 3_600));
+        let storm = START + Span::seconds(self.random.within(600, 6 * 3_600));
         let end = storm + Span::seconds(48 * 3_600);
         let mut checked = storm;
         let mut rests = 0;
@@ -146,7 +172,12 @@ impl World {
                 Ok(())
             }
             Happening::Wake { leader } => self.wake(leader),
-            Happening::Reconnect { leader } => self.reconnect(leader),
+            Happening::Prove { leader } => self.prove(leader),
+            Happening::Finish { epoch, commands } => self.store_finishes(epoch, commands),
+            Happening::Commit { tasks, notifies } => {
+                self.commit(tasks, notifies);
+                Ok(())
+            }
             Happening::Push => {
                 self.push();
                 Ok(())
@@ -166,7 +197,7 @@ impl World {
         self.store.tasks.values().all(|task| task.row.processed.is_some() && task.row.tracked != Some(true))
     }
 
-    /// When all faults are over and everybody has said what he had to say.
+    /// When all faults are over, and all that was waited for has happened.
     fn finally(&mut self) -> Result<(), Broken> {
         for (id, task) in &self.store.tasks {
             if task.row.processed.is_none() {
@@ -177,6 +208,13 @@ impl World {
             }
         }
         self.ledger.finally(&self.store)?;
+        if let Some((number, _)) = self.store.latches.first_key_value() {
+            return Err(Broken(format!("callers of wait_for_latch wait for ever for number {number}")));
+        }
+        let older = |(epoch, _): &&(Epoch, SessionId)| Some(*epoch) != self.store.leader;
+        if let Some(key) = self.store.registry.keys().find(older) {
+            return Err(Broken(format!("session {key:?} is gone and stands in the registry for ever")));
+        }
         let Some(leader) = self.leaders.values().last() else { return Ok(()) };
         let (slots, workers) = (leader.core.occupancy().count(), leader.core.workers_busy());
         if slots > 0 || workers > 0 {
@@ -194,6 +232,9 @@ fn settings(random: &mut Random) -> Settings {
         default_pool_workers: 2,
         default_timeout: Some(Span::seconds(random.within(30, 900))),
         target_patience: Span::seconds(random.within(20, 200)),
+        idle_sleep: Span::seconds(random.within(5, 300)),
+        busy_sleep: Span::seconds(1),
+        has_routines: random.percent(30),
         ..Settings::default()
     };
     for name in TARGETS {
@@ -205,6 +246,11 @@ fn settings(random: &mut Random) -> Settings {
     if let Ok(name) = PoolName::new("single") {
         settings.pools.insert(name, 1);
     }
+    settings.tuning.poll_every = Span::millis(200);
+    settings.tuning.awake = Span::seconds(1);
+    settings.tuning.maintain_every = Span::seconds(600);
+    settings.tuning.audit_every = Span::seconds(600);
+    settings.tuning.marks_max = random.index(30);
     settings.tuning.window_heads_min = 3;
     settings.tuning.window_heads_per_slot = 2;
     settings.tuning.ahead_per_slot_max = 2;

@@ -11,6 +11,11 @@ use super::{Task, Terms};
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
 
+/// What target or configuration allow the specimens.
+const DEFAULT_TIMEOUT: Span = Span::seconds(5);
+/// What the specimens allow themselves.
+const MANUAL_TIMEOUT: Span = Span::seconds(4);
+
 /// One line of the transition table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -83,6 +88,10 @@ pub(crate) fn specimens(now: Timestamp) -> Vec<Task> {
             phases.push(Phase::Yielded { consumed, yielded: past, times_up, tracked });
         }
     }
+    // Deadlines that the claim itself set: the default, the task's own, none.
+    for times_up in [past + DEFAULT_TIMEOUT, past + MANUAL_TIMEOUT, Timestamp::NEVER] {
+        phases.push(Phase::Claimed { consumed: past, times_up: Some(times_up) });
+    }
     for status in FinalStatus::ALL {
         for tracked in [None, Some(false), Some(true)] {
             let end = End { status, processed: past, error: None, tracked };
@@ -105,7 +114,7 @@ pub(crate) fn specimens(now: Timestamp) -> Vec<Task> {
 
 /// Every event, with everything that an answer may depend on.
 pub(crate) fn stimuli() -> Vec<Event> {
-    let default_timeout = Some(Span::seconds(5));
+    let default_timeout = Some(DEFAULT_TIMEOUT);
     let mut events = vec![
         Event::Promote,
         Event::Claim { default_timeout },
@@ -150,7 +159,7 @@ fn terms() -> Vec<Terms> {
     for client_pulled in [false, true] {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
-                for manual_timeout in [None, Some(Span::seconds(4))] {
+                for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
                     all.push(Terms { client_pulled, asynchronous_finish, track_yielded, manual_timeout });
                 }
             }

@@ -1,10 +1,10 @@
 //! Events as they travel: what the core decides about a task, and what the table hears of it.
 
-use super::Task;
+use super::{Task, Terms};
 use super::event::{Event, Outcome};
 use super::intention::Intention;
 use super::phase::Phase;
-use super::row::LaunchState;
+use super::row::{LaunchState, Row};
 use super::status::FinishStatus;
 use crate::names::{Run, TaskId};
 use crate::orchestrator::input::RequestId;
@@ -30,6 +30,34 @@ pub struct TaskEvent {
     pub at: Timestamp,
     /// Requests that are settled by it.
     pub settles: Vec<RequestId>,
+}
+
+impl TaskEvent {
+    /// The row that the event makes of `row`, as the table's writer computes it; `None` where it
+    /// changes nothing: the row is on another run, or its phase refuses the event.
+    ///
+    /// ```
+    /// use pgasync_core::{Event, Row, RowState, Run, TaskEvent, TaskId, Terms, Timestamp};
+    /// let claim = TaskEvent {
+    ///     task: TaskId(1),
+    ///     run: Run(0),
+    ///     event: Event::Claim { default_timeout: None },
+    ///     launch: None,
+    ///     at: Timestamp::from_micros(0),
+    ///     settles: vec![],
+    /// };
+    /// let row = claim.apply(&Row::default(), Terms::default()).expect("a waiting task is claimed");
+    /// assert_eq!((row.state(), row.run), (RowState::Running, 1));
+    /// assert_eq!(claim.apply(&row, Terms::default()), None, "the row is on the next run");
+    /// ```
+    #[must_use]
+    pub fn apply(&self, row: &Row, terms: Terms) -> Option<Row> {
+        if Run(row.run) != self.run {
+            return None;
+        }
+        let task = row.task(terms, self.launch.clone().unwrap_or_default()).ok()?;
+        Some(task.step(&self.event, self.at).ok()?.row())
+    }
 }
 
 /// An event as the table hears of it: the arguments of `async.step_task`.

@@ -79,7 +79,11 @@ fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
     let (row, terms) = (task.row(), task.terms);
     let state = row.state();
     if state == RowState::Finished {
-        return matches!(event, Event::Restart).then(|| Row { run: row.run, ..Row::default() });
+        return match event {
+            Event::Restart => Some(Row { run: row.run, ..Row::default() }),
+            Event::Release if row.tracked == Some(true) => Some(Row { tracked: Some(false), ..row }),
+            _ => None,
+        };
     }
     let overdue = row.times_up.is_some_and(|at| at <= now);
     let due = row.eligible_when.is_none_or(|at| at <= now);
@@ -87,62 +91,69 @@ fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
     let offered = state == RowState::Ready && row.tracked == Some(true);
     let (claimed, launched) =
         (task.phase.name() == crate::PhaseName::Claimed, task.phase.name() == crate::PhaseName::Launched);
+    let limit = |default: &Option<Span>, from: Timestamp| match (terms.manual_timeout, *default) {
+        (Some(timeout), _) | (None, Some(timeout)) => from + timeout,
+        (None, None) => Timestamp::NEVER,
+    };
     let started = |default: &Option<Span>| Row {
         consumed: Some(now),
         tracked: Some(true),
         eligible_when: None,
         run: row.run + 1,
-        times_up: row
-            .times_up
-            .or_else(|| Some(terms.manual_timeout.or(*default).map_or(Timestamp::NEVER, |timeout| now + timeout))),
+        times_up: row.times_up.or_else(|| Some(limit(default, now))),
         ..row.clone()
     };
-    let (intention, sets_deadline) = match &task.phase {
-        Phase::Launched { intention, .. } => (intention.clone(), false),
-        Phase::Claimed { sets_deadline, .. } => (None, *sets_deadline),
-        _ => (None, false),
+    let intention = match &task.phase {
+        Phase::Launched { intention, .. } => intention.clone(),
+        _ => None,
     };
     let happens = match event {
         Event::Promote => waits && due && row.eligible_when.is_some(),
         Event::Claim { .. } => waits && due && !overdue && !terms.client_pulled,
-        Event::Offer => waits && due && !overdue && terms.client_pulled,
+        Event::Offer { .. } => waits && due && !overdue && terms.client_pulled,
         Event::Withdraw => offered,
         Event::Take { .. } => offered && !overdue,
-        Event::GiveBack | Event::Launch => claimed,
+        Event::GiveBack { .. } | Event::Launch => claimed,
         Event::QueryEnded { run, .. } => launched && run.0 == row.run,
         Event::Deadline if launched => overdue && intention.is_none(),
         Event::Deadline => overdue,
-        Event::Abandon => launched && overdue,
+        Event::Abandon { .. } => launched && overdue,
         Event::Request(r) if r.status == FinishStatus::Deferred && r.duration.is_none() => false,
         Event::Request(r) if launched => {
             let of_the_deadline = intention == Some(Intention::Timeout { message: None });
             of_the_deadline || intention.as_ref().is_none_or(|first| ends(r.status) && !ends(wanted(first).0))
         }
         Event::Request(_) => true,
-        Event::Restart => false,
+        Event::Release | Event::Restart => false,
     };
     happens.then(|| match event {
         Event::Promote => Row { eligible_when: None, ..row.clone() },
         Event::Claim { default_timeout } | Event::Take { default_timeout } => started(default_timeout),
-        Event::Offer => Row { tracked: Some(true), eligible_when: None, ..row.clone() },
+        Event::Offer { .. } => Row { tracked: Some(true), eligible_when: None, ..row.clone() },
         Event::Withdraw => Row { tracked: None, ..row.clone() },
-        Event::GiveBack => Row {
+        // The deadline goes if this claim set it.
+        Event::GiveBack { default_timeout } => Row {
             consumed: None,
             tracked: None,
-            times_up: if sets_deadline { None } else { row.times_up },
+            times_up: if row.times_up == row.consumed.map(|consumed| limit(default_timeout, consumed)) {
+                None
+            } else {
+                row.times_up
+            },
             ..row.clone()
         },
         Event::QueryEnded { outcome, .. } => ended(&row, terms, intention.as_ref().map(wanted), outcome, now),
-        Event::Abandon => {
+        Event::Abandon { known } => {
             let message = match &intention {
-                Some(Intention::Timeout { message }) => message.clone(),
-                _ => None,
+                Some(Intention::Timeout { message: Some(message) }) => message.as_str(),
+                _ => TIMED_OUT,
             };
-            Row { tracked: Some(true), ..becomes(&row, terms, FinishStatus::TimedOut, message, None, now) }
+            let error = Some([message, known].join("\n"));
+            Row { tracked: Some(true), ..becomes(&row, terms, FinishStatus::TimedOut, error, None, now) }
         }
         Event::Deadline if !launched => becomes(&row, terms, FinishStatus::TimedOut, None, None, now),
         Event::Request(r) if !launched => becomes(&row, terms, r.status, r.error.clone(), r.duration, now),
-        Event::Launch | Event::Deadline | Event::Request(_) | Event::Restart => row.clone(),
+        Event::Launch | Event::Deadline | Event::Request(_) | Event::Release | Event::Restart => row.clone(),
     })
 }
 
@@ -157,9 +168,9 @@ fn ended(row: &Row, terms: Terms, wanted: Option<Wanted>, outcome: &Outcome, now
         Outcome::Ok => (success, None, None),
         Outcome::Error(text) | Outcome::Unknown(text) => (FinishStatus::Failed, Some(text.clone()), None),
     });
-    // A cancel that nobody confirmed.
+    // A cancel or a timeout that nothing confirmed says what is known.
     let error = match outcome {
-        Outcome::Unknown(text) if status == FinishStatus::Canceled => {
+        Outcome::Unknown(text) if matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut) => {
             Some(error.map_or_else(|| text.clone(), |said| format!("{said}\n{text}")))
         }
         Outcome::Ok | Outcome::Error(_) | Outcome::Unknown(_) => error,
@@ -209,7 +220,7 @@ fn a_deadline_survives_a_deferral() {
     let task = task.step(&Event::QueryEnded { run: task.run, outcome: Outcome::Ok }, now).unwrap();
     let again = task.step(&claim, now + Span::seconds(3)).unwrap();
     assert_eq!(again.phase.times_up(), Some(now + Span::seconds(10)));
-    let back = again.step(&Event::GiveBack, now + Span::seconds(3)).unwrap();
+    let back = again.step(&Event::GiveBack { default_timeout: Some(Span::seconds(10)) }, now + Span::seconds(3)).unwrap();
     assert_eq!(back.phase.times_up(), Some(now + Span::seconds(10)), "the returned claim did not set it");
     assert!(back.step(&Event::Deadline, now + Span::seconds(10)).is_ok());
 }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Asked, Command, Epoch, Found, Head, Held, Input, Kind, Lane, Orchestrator, Outcome, PoolName, Priority, Request,
-    RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Span, TargetName, TargetSettings, TaskId, Terms,
-    Timestamp, Turn,
+    Asked, Command, Epoch, Event, Head, Input, Kind, Lane, LaunchState, MonotonicTime, Now, Orchestrator, Outcome,
+    PoolName, Priority, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Sleep, Span,
+    TargetName, TargetSettings, TaskEvent, TaskId, Terms, Turn, WriteAnswer,
 };
 
-/// One target, "there", and whoever waits for it.
+/// One target, "there", and what waits for it.
 pub(crate) struct Desk {
     pub(crate) core: Orchestrator,
-    pub(crate) now: Timestamp,
+    pub(crate) now: Now,
     pub(crate) rows: BTreeMap<TaskId, (Turn, Lane, Terms, Row)>,
     pub(crate) requests: BTreeMap<RequestId, (TaskId, Request)>,
     pub(crate) running: BTreeMap<TaskId, (SessionId, Run)>,
@@ -19,7 +19,7 @@ pub(crate) struct Desk {
     pub(crate) sessions: BTreeSet<SessionId>,
     /// Claims of these are refused.
     pub(crate) locked: BTreeSet<TaskId>,
-    /// No record can be written.
+    /// Nothing can be written but claims.
     pub(crate) unwritable: bool,
     /// More of them than these are refused.
     pub(crate) sessions_max: usize,
@@ -29,8 +29,13 @@ pub(crate) struct Desk {
     pub(crate) holds: fn(&Command) -> bool,
     /// What was held, in order.
     pub(crate) held: Vec<Command>,
-    pub(crate) alarm: Option<Timestamp>,
+    /// What callers of `wait_for_latch` wait for.
+    pub(crate) latch: i64,
+    pub(crate) alarm: Option<MonotonicTime>,
 }
+
+/// Stories say themselves what is new in the store.
+const RARELY: Span = Span::seconds(1_000_000);
 
 pub(crate) fn there() -> TargetName {
     TargetName::new("there").expect("a name")
@@ -42,7 +47,9 @@ pub(crate) fn lane() -> Lane {
 
 /// A pool of so many slots.
 pub(crate) fn settings(slots: u32) -> Settings {
-    let mut settings = Settings { target_patience: Span::seconds(5), ..Settings::default() };
+    let mut settings = Settings { target_patience: Span::seconds(5), idle_sleep: RARELY, ..Settings::default() };
+    settings.tuning.maintain_every = RARELY;
+    settings.tuning.audit_every = RARELY;
     settings.tuning.ahead_per_slot_max = 0;
     settings.targets.insert(there(), TargetSettings { max_concurrency: slots, default_timeout: None });
     settings
@@ -52,7 +59,7 @@ impl Desk {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             core: Orchestrator::new(settings, 3),
-            now: Timestamp::from_micros(0),
+            now: Now::from_micros(0),
             rows: BTreeMap::new(),
             requests: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -63,15 +70,16 @@ impl Desk {
             said: Vec::new(),
             holds: |_| false,
             held: Vec::new(),
+            latch: 0,
             alarm: None,
         }
     }
 
-    /// It leads, and nobody led before.
+    /// It leads, and is the first to.
     pub(crate) fn leading(settings: Settings) -> Self {
         let mut desk = Self::new(settings);
         let (fence, inherited, lanes) = (vec![], vec![], vec![]);
-        desk.tell(Input::Elected { epoch: Epoch(1), at_once: true, fence, inherited, lanes });
+        desk.tell(Input::Elected { epoch: Epoch(1), fence, inherited, lanes });
         desk
     }
 
@@ -89,7 +97,7 @@ impl Desk {
             } else if let Some(answer) = self.answer(command) {
                 self.core.handle(answer, self.now);
             }
-            assert!(self.core.audit(), "the books are what a recount gives");
+            assert!(self.core.audit(), "the occupancy is what a recount gives");
         }
     }
 
@@ -108,7 +116,7 @@ impl Desk {
     }
 
     pub(crate) fn push_as(&mut self, task: i64, terms: Terms) -> TaskId {
-        let turn = Turn { priority: Priority(0), entered: self.now, task: TaskId(task) };
+        let turn = Turn { priority: Priority(0), entered: self.now.server, task: TaskId(task) };
         let kind = if terms.client_pulled { Kind::Pull } else { Kind::Run };
         let lane = Lane { kind, ..lane() };
         self.rows.insert(turn.task, (turn, lane.clone(), terms, Row::default()));
@@ -129,11 +137,12 @@ impl Desk {
 
     /// Time passes, from alarm to alarm.
     pub(crate) fn wait(&mut self, span: Span) {
-        let end = self.now + span;
+        let end = self.now.monotonic + span;
         loop {
-            self.now = self.alarm.take().filter(|at| *at < end).map_or(end, |at| at.max(self.now));
+            let next = self.alarm.take().filter(|at| *at < end).map_or(end, |at| at.max(self.now.monotonic));
+            self.now = self.now + (next - self.now.monotonic);
             self.tell(Input::Tick);
-            if self.now == end {
+            if next == end {
                 return;
             }
         }
@@ -150,7 +159,7 @@ impl Desk {
 
     fn sighting(&self, task: TaskId) -> Sighting {
         let (turn, lane, terms, row) = self.rows[&task].clone();
-        Sighting { turn, lane, task: row.task(terms, Held::Launched(None)).expect("a row") }
+        Sighting { turn, lane, task: row.task(terms, LaunchState::Launched(None)).expect("a row") }
     }
 
     fn heads(&self, lane: Lane, heads_max: usize) -> Input {
@@ -172,8 +181,20 @@ impl Desk {
         Input::Refilled { lane, heads, more }
     }
 
-    fn write(&mut self, task: TaskId, row: Row) {
-        self.rows.get_mut(&task).expect("it exists").3 = row;
+    /// The row is what the event makes of it, unless something forbids that.
+    pub(crate) fn write(&mut self, event: &TaskEvent) -> WriteAnswer {
+        let claims = matches!(event.event, Event::Claim { .. });
+        if self.unwritable && !claims {
+            return WriteAnswer::Failed("a trigger raises".to_owned());
+        }
+        if claims && self.locked.contains(&event.task) {
+            return WriteAnswer::Locked;
+        }
+        let Some((_, _, terms, row)) = self.rows.get_mut(&event.task) else { return WriteAnswer::Gone };
+        let Some(next) = event.apply(row, *terms) else { return WriteAnswer::Row(row.clone()) };
+        *row = next;
+        self.requests.retain(|id, _| !event.settles.contains(id));
+        WriteAnswer::AsPredicted
     }
 
     #[allow(clippy::too_many_lines, reason = "one arm a command")]
@@ -181,7 +202,7 @@ impl Desk {
         Some(match command {
             Command::RunStartup => Input::StartupDone,
             Command::Refill { lane, heads_max } => self.heads(lane, heads_max),
-            Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None },
+            Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None, failed: vec![] },
             Command::ReadRequests { serial } => {
                 let asked = self.requests.iter();
                 let asked = asked.map(|(id, (task, request))| Asked {
@@ -191,29 +212,18 @@ impl Desk {
                 });
                 Input::Requests { serial, asked: asked.collect(), last: true }
             }
-            Command::Claim { task, row } => {
-                let run = Run(row.run);
-                let claimed = self.row(task).state() == RowState::Ready
-                    && self.row(task).run + 1 == row.run
-                    && !self.locked.contains(&task);
-                if claimed {
-                    self.write(task, row);
-                }
-                Input::Claimed { task, run, claimed }
+            Command::Write(event) => {
+                let answer = self.write(&event);
+                Input::Written { task: event.task, run: event.run, answer }
             }
-            Command::GiveBack { task, run, row } => {
-                self.write(task, row);
-                Input::GivenBack { task, run }
+            Command::Poll { sleep, .. } => {
+                let (lanes, requests) = (vec![], !self.requests.is_empty());
+                Input::Polled { lanes, requests, latch: self.latch, asleep: (sleep == Sleep::FallAsleep).then_some(true) }
             }
-            Command::Offer { task, row } => {
-                self.write(task, row);
-                Input::Offered { task, offered: true }
-            }
-            Command::Withdraw { task } => {
-                let row = Row { tracked: None, ..self.row(task).clone() };
-                self.write(task, row);
-                Input::Withdrawn { task }
-            }
+            Command::RunRoutines => Input::RoutinesDone,
+            Command::Maintain => Input::Maintained { more: false },
+            Command::Unregister { sessions } => Input::Unregistered { sessions },
+            Command::RotateMarks { .. } => Input::MarksRotated,
             Command::Connect { session, .. } if self.sessions.len() >= self.sessions_max => {
                 Input::ConnectFailed { session, error: "too many connections".to_owned() }
             }
@@ -234,19 +244,6 @@ impl Desk {
                 self.sessions.remove(&session);
                 Input::SessionGone { session }
             }
-            Command::Record { task, run, .. } if self.unwritable => {
-                Input::Recorded { task, run, found: Found::Unwritable }
-            }
-            Command::Record { task, run, row, settles } => {
-                self.write(task, row.clone());
-                self.requests.retain(|id, _| !settles.contains(id));
-                Input::Recorded { task, run, found: Found::Row(row) }
-            }
-            Command::Release { task, .. } => {
-                let row = Row { tracked: Some(false), ..self.row(task).clone() };
-                self.write(task, row);
-                return None;
-            }
             Command::Dismiss { request, .. } => {
                 self.requests.remove(&request);
                 return None;
@@ -263,7 +260,32 @@ impl Desk {
             | Command::FenceSession { .. }
             | Command::Cancel { .. }
             | Command::Terminate { .. }
+            | Command::ServeLatch { .. }
+            | Command::Reread { .. }
+            | Command::ProveLead { .. }
             | Command::Resign => return None,
         })
     }
+}
+
+/// The write of a claim.
+pub(crate) fn claims(command: &Command) -> bool {
+    matches!(command, Command::Write(TaskEvent { event: Event::Claim { .. }, .. }))
+}
+
+/// The write of an end.
+pub(crate) fn records(command: &Command) -> bool {
+    let ends = |event: &Event| match event {
+        Event::QueryEnded { .. } | Event::Request(_) | Event::Deadline | Event::Abandon { .. } => true,
+        Event::Promote
+        | Event::Claim { .. }
+        | Event::GiveBack { .. }
+        | Event::Launch
+        | Event::Offer { .. }
+        | Event::Withdraw
+        | Event::Take { .. }
+        | Event::Release
+        | Event::Restart => false,
+    };
+    matches!(command, Command::Write(event) if ends(&event.event))
 }

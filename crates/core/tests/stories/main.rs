@@ -9,3 +9,5 @@ mod requests;
 mod returns;
 mod sessions;
 mod strays;
+mod unconfirmed;
+mod upkeep;

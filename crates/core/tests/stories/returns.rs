@@ -4,7 +4,7 @@ use pgasync_core::{Command, Input};
 
 use super::desk::{Desk, settings};
 
-/// A task that is claimed, of which `holds` is said and not answered, and returned since all is paused.
+/// A task that is claimed, of which `holds` is not answered, and returned since all is paused.
 fn returned(holds: fn(&Command) -> bool) -> Desk {
     let mut desk = Desk::leading(settings(1));
     desk.holds = holds;
@@ -29,7 +29,7 @@ fn the_mark_of_a_returned_claim_is_not_that_of_the_next() {
 }
 
 #[test]
-fn a_launch_that_nobody_saw_takes_its_deadline_back_with_it() {
+fn a_launch_that_no_target_saw_takes_its_deadline_back_with_it() {
     let mut desk = Desk::leading(settings(1));
     desk.holds = |command| matches!(command, Command::Mark { .. });
     let task = desk.push(1);

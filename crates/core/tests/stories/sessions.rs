@@ -12,10 +12,10 @@ fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all() {
         desk.push(task);
     }
     for _ in 0..5 {
-        let (task, _) = desk.running.first_key_value().expect("somebody runs");
+        let (task, _) = desk.running.first_key_value().expect("a task runs");
         let task = *task;
         assert_eq!(desk.running.len(), 1);
-        // Longer than anybody's patience with a target that is down.
+        // Longer than the patience with a target that is down.
         desk.wait(Span::seconds(60));
         desk.end(task, Outcome::Ok);
     }
@@ -53,7 +53,7 @@ fn a_place_that_comes_free_at_the_target_is_used_soon() {
     let asked = desk.count(|command| matches!(command, Command::Connect { .. }));
     assert!(asked < 30, "it is asked {asked} times");
     // An error costs its session, and that place is free at once.
-    let (task, _) = desk.running.first_key_value().expect("somebody runs");
+    let (task, _) = desk.running.first_key_value().expect("a task runs");
     let task = *task;
     desk.end(task, Outcome::Error("no".to_owned()));
     desk.wait(Span::seconds(1));

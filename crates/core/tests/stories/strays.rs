@@ -1,8 +1,8 @@
 //! Queries that may run where no connection leads: slot and worker are theirs until they are gone.
 
-use pgasync_core::{Command, FinishStatus, Input, Row, Span, Terms};
+use pgasync_core::{FinishStatus, Input, Row, Span, Terms, WriteAnswer};
 
-use super::desk::{Desk, lane, settings};
+use super::desk::{Desk, lane, records, settings};
 
 /// One task is over by its deadline, and its query may run.
 fn given_up() -> Desk {
@@ -51,10 +51,25 @@ fn a_row_deleted_while_it_is_given_up_frees_no_slot() {
     let task = desk.push_as(1, Terms { manual_timeout: Some(Span::seconds(10)), ..Terms::default() });
     let (session, run) = desk.running[&task];
     desk.tell(Input::SessionLost { session });
-    desk.holds = |command| matches!(command, Command::Record { .. });
+    desk.holds = records;
     desk.wait(Span::seconds(60));
-    desk.tell(Input::Recorded { task, run, found: pgasync_core::Found::Deleted });
+    desk.tell(Input::Written { task, run, answer: WriteAnswer::Gone });
     assert_eq!(taken(&desk), (1, 1));
     desk.tell(Input::SessionGone { session });
     assert_eq!(taken(&desk), (0, 0));
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_keeps_the_slot_and_no_worker() {
+    let mut desk = Desk::leading(settings(2));
+    let task = desk.push(1);
+    let (session, _) = desk.running[&task];
+    desk.tell(Input::SessionLost { session });
+    assert_eq!(taken(&desk), (1, 1), "no attempt has failed yet");
+    desk.tell(Input::SessionUnreachable { session });
+    assert_eq!(taken(&desk), (1, 0));
+    desk.tell(Input::SessionGone { session });
+    assert_eq!(taken(&desk), (0, 0));
+    let error = desk.row(task).processing_error.clone().unwrap_or_default();
+    assert!(error.starts_with("outcome unknown"), "{error}");
 }
