@@ -666,7 +666,7 @@ as $function$
 $function$;
 
 -- 50_requests/60_restart_task
--- Purpose: send a finished task back to the queue with a clean slate, at once: nobody holds it. The run number
+-- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it. The run number
 --          stays, so that a late result of an earlier run changes nothing.
 -- Returns: nothing.
 -- Raises:  PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
@@ -751,7 +751,7 @@ $function$;
 -- Purpose: wait until the leader has passed through one whole cycle that began after the call: what was committed
 --          before has been seen.
 -- Returns: nothing; in the leader's own session at once.
--- Raises:  PA050 when nobody leads (also while waiting), PA051 above READ COMMITTED, where the answer could not
+-- Raises:  PA050 when no orchestrator leads (also while waiting), PA051 above READ COMMITTED, where the answer could not
 --          be seen.
 -- Locks:   none; a waiting call holds a snapshot.
 create or replace function async.wait_for_latch() returns void

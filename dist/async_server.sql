@@ -800,7 +800,7 @@ end
 $function$;
 
 -- 20_decide/40_plan_claims
--- Purpose: who runs next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
+-- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
 --   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
 --   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
 --   slots, and how many of the lane may be taken at most (null: any number). Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody; nor do
@@ -1179,7 +1179,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '1cdbbb5844260bdc'::text
+  select '2e56d7a257157f35'::text
 $function$;
 
 -- 20_decide/90_next_helper_op
@@ -1394,7 +1394,7 @@ end
 $function$;
 
 -- 30_record/30_next_row
--- Purpose: locks the task of an event and says what the row becomes. An end heeds besides what a trigger asked of the
+-- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger asked of the
 --   same task a moment ago; what ends an offer takes the offer first.
 -- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row or its offer), 'gone',
 --   'rejected' (with the reason). settles: whether the slot is released by a second statement, after triggers have seen
@@ -1553,7 +1553,7 @@ end
 $function$;
 
 -- 30_record/40_write_at_once
--- Purpose: applies events to their tasks in one statement for each kind. Only where no user triggers look on, so it may
+-- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so it may
 --   carry planner settings, and the completion and the release of the slot are one write. Claims and plain ends are
 --   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
 --   says for all (a third less work a row).
@@ -1732,7 +1732,7 @@ begin
 end
 $function$;
 
--- Purpose: applies events where no user triggers look on: all at once; where another transaction holds some of the rows,
+-- Purpose: applies events where users have no triggers: all at once; where another transaction holds some of the rows,
 --   those that can be locked at once.
 -- Returns: the events that are left for write_row; and whether the whole table is locked, when no row can be written now.
 -- Raises: nothing.
@@ -1789,7 +1789,7 @@ end
 $function$;
 
 -- 30_record/50_write_row
--- Purpose: applies one event to its task, with users' triggers looking on: the completion is written while tracked is
+-- Purpose: applies one event to its task, where users have triggers: the completion is written while tracked is
 --   still true, a second statement releases the slot, and the row is read back, since triggers may have rewritten it.
 --   With in_defer (see defer_constraints) deferred constraints are checked at once.
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked', 'gone'; and the row as it
@@ -1836,7 +1836,7 @@ $function$;
 
 -- 30_record/60_write_events
 -- Purpose: the one writer of transitions: applies each event to its task, all in one statement where it can, row by
---   row where users' triggers look on or where the one statement failed, so that one odd row holds up no other. A task
+--   row where users have triggers or where the one statement failed, so that one odd row holds up no other. A task
 --   is named at most once in a call. Keeps the offers, deletes the requests that are settled, and gives slots that
 --   become free back to their pools in the memory of the SQL engine. With in_check deferred constraints are checked in
 --   each row's own block, so that they do not fail the commit.
@@ -2836,7 +2836,7 @@ $function$;
 --          transaction. Above READ COMMITTED it looks once: it could not see what comes later.
 -- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
 -- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks:   offers and tasks that nobody else holds, until the end of the transaction. Skips those that are held.
+-- Locks:   offers and tasks, until the end of the transaction; skips those that another transaction holds.
 create or replace function async.take_offers(in_target text, in_limit int, in_timeout interval)
 returns async.event_t[]
 language plpgsql
@@ -2954,7 +2954,7 @@ $function$;
 -- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it. Sequences are
 --          seen by everybody at once, so nothing has to be committed for it.
 -- Returns: nothing.
--- Raises:  PA050 when nobody leads, PA051 above READ COMMITTED.
+-- Raises:  PA050 when no orchestrator leads, PA051 above READ COMMITTED.
 -- Locks:   none that others wait for.
 create or replace function async.await_latch() returns void
 language plpgsql
@@ -4551,7 +4551,7 @@ end
 $function$;
 
 -- 70_leader/20_note_helper_op
--- Purpose: remembers that a helper was sent, so that nobody is sent for the same thing meanwhile.
+-- Purpose: remembers that a helper was sent, so that no other is sent for the same thing meanwhile.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4753,7 +4753,7 @@ begin
     delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
   end loop;
 
-  -- Sessions that nobody needed for a while.
+  -- Sessions that were not needed for a while.
   perform async.drop_slot_session(s.slot)
   from pg_temp.leader_slot s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
 
@@ -5642,7 +5642,7 @@ end
 $function$;
 
 -- 70_leader/62_publish
--- Purpose: shows the leader's memory to the views: who runs what, what each pool holds, which targets are lost. Only
+-- Purpose: shows the leader's memory to the views: what each slot runs, what each pool holds, which targets are lost. Only
 --   what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5962,7 +5962,7 @@ $function$;
 
 -- 70_leader/72_serve_latch
 -- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
--- Returns: that number (0: nobody ever did).
+-- Returns: that number (0: none ever did).
 -- Raises: nothing.
 -- Locks: none: sequences are not transactional, so a waiting caller need not commit.
 create or replace function async.latch_number()
@@ -6140,7 +6140,7 @@ end
 $function$;
 
 -- Purpose: the backend that leads in this database.
--- Returns: its pid, null when nobody leads.
+-- Returns: its pid, null when no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_pid()
@@ -6177,10 +6177,10 @@ end
 $function$;
 
 -- 70_leader/82_check_main
--- Purpose: refuses to lead where it could not work: in the session of somebody else than the owner; warns of settings
+-- Purpose: refuses to lead where it could not work: in the session of a role that does not own the schema; warns of settings
 --   that would end it.
 -- Returns: nothing.
--- Raises: PA209 to who does not own the schema.
+-- Raises: PA209 to a role that does not own the schema.
 -- Locks: none.
 create or replace function async.check_main()
 returns void
@@ -6199,7 +6199,7 @@ begin
 end
 $function$;
 
--- Purpose: who leads, in a sentence.
+-- Purpose: which orchestrator leads, in a sentence.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -6313,7 +6313,7 @@ end
 $procedure$;
 
 -- 70_leader/86_end_lead
--- Purpose: says goodbye: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
+-- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
 --   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
 --   nothing.
 -- Returns: nothing.
@@ -6552,40 +6552,6 @@ begin
   update async.leader l set epoch = l.epoch + 1, engine = in_engine, goodbye = false, resign_epoch = null
   returning l.epoch, l.server_id into out_epoch, out_server_id;
   update async.control c set pid = pg_backend_pid(), running_since = clock_timestamp(), enabled = true;
-end
-$function$;
-
--- 75_lead/12_resume_epoch
--- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost: waits until no write
---   transaction of that epoch is under way, ends the backend that led before, and says whether it is gone. While it is
---   there, a statement that it received earlier may begin yet.
--- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks were lost (Postgres
---   restarted after a crash).
--- Raises: lock_not_available while a write transaction is under way.
--- Locks: async.leader, against writes of a leader, until the transaction ends; the row of async.control.
-create or replace function async.resume_epoch(
-  in_epoch bigint, in_pid int, in_backend_start timestamptz,
-  out out_stands bool, out out_gone bool, out out_marks_lost bool
-)
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-begin
-  lock table async.leader in share row exclusive mode;
-  select l.epoch = in_epoch, not exists (
-    select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
-  into out_stands, out_marks_lost from async.leader l;
-  -- The statistics may be those of the beginning of the transaction.
-  perform pg_stat_clear_snapshot();
-  out_gone := not exists (
-    select from pg_stat_get_activity(in_pid) a
-    where a.pid = in_pid and (a.backend_start = in_backend_start or a.backend_start is null));
-  if out_stands and not out_gone then
-    perform pg_terminate_backend(in_pid);
-  end if;
-  if out_stands and out_gone then
-    update async.control set pid = pg_backend_pid();
-  end if;
 end
 $function$;
 
@@ -6989,7 +6955,7 @@ end
 $function$;
 
 -- 75_lead/90_lead_goodbye
--- Purpose: says goodbye for a leader of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
+-- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
 --   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
 -- Returns: nothing.
 -- Raises: nothing.

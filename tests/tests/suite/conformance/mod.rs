@@ -34,6 +34,7 @@ mod configure;
 mod defer_and_pause;
 mod ends;
 mod errors;
+mod faults;
 mod latch;
 mod leadership;
 mod link;

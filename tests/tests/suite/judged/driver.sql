@@ -36,14 +36,6 @@ create function judged.contract(
     'eligible_when', judged.micros(in_eligible_when), 'run', in_run)
 $$;
 
--- The error that goes with an event.
-create function judged.error(in_said jsonb) returns text language sql immutable as $$
-  select case when in_said ->> 'event' like 'END%' then async.end_error(
-      (in_said ->> 'event')::async.task_event_t, (in_said ->> 'status')::async.finish_status_t,
-      in_said ->> 'error', in_said ->> 'known')
-    else in_said ->> 'error' end
-$$;
-
 -- Each case through async.step_task: why it is rejected, or the row that it makes.
 create function judged.step(in_cases jsonb) returns jsonb language sql as $$
   select jsonb_agg(
@@ -58,8 +50,8 @@ create function judged.step(in_cases jsonb) returns jsonb language sql as $$
     offset 0
   ) c
   cross join lateral async.step_task(
-    c.task, (c.it ->> 'event')::async.task_event_t, (c.it ->> 'status')::async.finish_status_t,
-    judged.error(c.it), judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
+    c.task, c.it ->> 'event', (c.it ->> 'status')::async.finish_status_t,
+    c.it ->> 'error', c.it ->> 'known', judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
     judged.at((c.it ->> 'now')::bigint)) s
 $$;
 
@@ -75,32 +67,23 @@ create function judged.look_on() returns trigger language plpgsql as $$ begin re
 create function judged.apply(in_act jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
 declare
   v_asked record;
-  v_events record;
+  v_events async.event_t[];
+  v_left async.event_t[];
   v_batched bigint[] := '{}';
-  v_released text[] := '{}';
   v_apart jsonb;
 begin
   update pg_temp.leader_pool set taken = 1000;
-  if in_act ? 'all_or_none' then
-    v_events := judged.events(in_act -> 'events', '{}');
-    if async.apply_all(
-      in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors, v_events.durations,
-      v_events.timeouts)
-    then
-      return '"all"';
-    end if;
+  if in_act ? 'all_or_none' and judged.write_all_or_none(judged.events(in_act -> 'events', '{}', in_now)) then
+    return '"all"';
   end if;
   v_asked := judged.asked(in_act -> 'events');
   if not async.has_user_triggers() then
-    v_events := judged.events(v_asked.events, '{}');
-    select coalesce(array_agg(b.task_id), '{}'), coalesce(array_agg(b.released), '{}')
-    into v_batched, v_released
-    from async.apply_batch(
-      in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors,
-      v_events.durations, v_events.timeouts) b;
-    perform async.release_pools(v_released);
+    v_events := judged.events(v_asked.events, '{}', in_now);
+    v_left := async.write_events_at_once(v_events);
+    v_batched := array(
+      select e.task_id from unnest(v_events) e where e.task_id <> all (array(select l.task_id from unnest(v_left) l)));
   end if;
-  v_events := judged.events(v_asked.events, v_batched);
+  v_events := judged.events(v_asked.events, v_batched, in_now);
   -- Row by row, what was asked of a query at its very end counts as well; what was asked of another does not.
   if async.has_user_triggers() then
     insert into async.request (task_id, status) values (-1, 'FAILED');
@@ -111,15 +94,19 @@ begin
     where e.it ->> 'event' like 'END%' and e.it ->> 'status' is not null;
     v_events := judged.events((
       select jsonb_agg(
-        case when e.it ->> 'event' like 'END%' then e.it || '{"status": null}' else e.it end order by e.place)
-      from jsonb_array_elements(v_asked.events) with ordinality as e(it, place)), '{}');
+        case when e.it ->> 'event' like 'END%' then e.it || '{"status": null, "error": null, "duration": null}'
+          else e.it end order by e.place)
+      from jsonb_array_elements(v_asked.events) with ordinality as e(it, place)), '{}', in_now);
   end if;
-  select coalesce(jsonb_agg(jsonb_build_array(a.task_id,
-      case when a.outcome = 'applied' and not async.has_user_triggers() then 'applied alone' else a.outcome end)), '[]')
+  select coalesce(jsonb_agg(jsonb_build_array(e.task_id,
+      case
+        when w.outcome is null and not async.has_user_triggers() then 'applied alone'
+        when w.outcome is null or w.outcome = 'rewritten' then 'applied'
+        else w.outcome
+      end)), '[]')
   into v_apart
-  from async.apply_events(
-    in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors, v_events.durations,
-    v_events.timeouts) a;
+  from unnest(v_events) e
+  left join async.write_all(null, null, null, null, null, null, null, v_events, false) w on w.task_id = e.task_id;
   delete from async.request r
   where r.task_id = -1 or r.task_id in (select (a.it ->> 0)::bigint from jsonb_array_elements(v_apart) a(it)
     where a.it ->> 1 = 'rejected');
@@ -191,21 +178,41 @@ begin
 end
 $$;
 
--- The arguments that events are applied with, but for those of some tasks.
-create function judged.events(
-  in_events jsonb, in_without bigint[],
-  out ids bigint[], out runs int[], out events async.task_event_t[], out statuses async.finish_status_t[],
-  out errors text[], out durations interval[], out timeouts interval[]
-) language sql as $$
-  select coalesce(array_agg((e.it ->> 'id')::bigint order by e.place), '{}'),
-    array_agg((e.it ->> 'run')::int order by e.place),
-    array_agg((e.it ->> 'event')::async.task_event_t order by e.place),
-    array_agg((e.it ->> 'status')::async.finish_status_t order by e.place),
-    array_agg(judged.error(e.it) order by e.place),
-    array_agg(judged.span((e.it ->> 'duration')::bigint) order by e.place),
-    array_agg(judged.span((e.it ->> 'timeout')::bigint) order by e.place)
+-- Events as the writer takes them, but for those of some tasks.
+create function judged.events(in_events jsonb, in_without bigint[], in_now timestamptz) returns async.event_t[]
+language sql as $$
+  select coalesce(array_agg(row(
+      (e.it ->> 'id')::bigint, (e.it ->> 'run')::int, e.it ->> 'event', in_now,
+      (e.it ->> 'status')::async.finish_status_t, e.it ->> 'error', e.it ->> 'known',
+      judged.span((e.it ->> 'duration')::bigint), judged.span((e.it ->> 'timeout')::bigint), null)::async.event_t
+    order by e.place), '{}')
   from jsonb_array_elements(in_events) with ordinality as e(it, place)
   where (e.it ->> 'id')::bigint <> all (in_without)
+$$;
+
+-- All events in the statements of a busy leader, claims and plain ends in their own; or none of them.
+create function judged.write_all_or_none(in_events async.event_t[]) returns bool language plpgsql as $$
+begin
+  if async.write_at_once(
+      array(select e.task_id from unnest(in_events) with ordinality e where e.event = 'CLAIM' order by e.ordinality),
+      array(select e.run from unnest(in_events) with ordinality e where e.event = 'CLAIM' order by e.ordinality),
+      array(select e.at from unnest(in_events) with ordinality e where e.event = 'CLAIM' order by e.ordinality),
+      array(select e.timeout from unnest(in_events) with ordinality e where e.event = 'CLAIM' order by e.ordinality),
+      array(select e.task_id from unnest(in_events) with ordinality e
+        where e.event = 'END_OK' and e.status is null order by e.ordinality),
+      array(select e.run from unnest(in_events) with ordinality e
+        where e.event = 'END_OK' and e.status is null order by e.ordinality),
+      array(select e.at from unnest(in_events) with ordinality e
+        where e.event = 'END_OK' and e.status is null order by e.ordinality),
+      array(select e from unnest(in_events) e
+        where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null))) <> '{}'
+  then
+    raise exception 'undo' using errcode = 'PA999';
+  end if;
+  return true;
+exception when sqlstate 'PA999' then
+  return false;
+end
 $$;
 
 create function judged.push(in_act jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
@@ -285,18 +292,19 @@ begin
     when 'choose' then
       return judged.choose((in_act ->> 'workers')::int, '{}', '{}', null, v_now);
     when 'due' then
-      return coalesce(to_jsonb(async.due_tasks(v_now)), '[]');
+      return coalesce(to_jsonb(async.due_tasks(v_now, '{}')), '[]');
     when 'promote' then
       v_ids := async.deferred_tasks(v_now, '{}');
-      update async.task t set eligible_when = null where t.task_id = any (v_ids);
+      perform async.write_events_at_once(array(
+        select row(i, null, 'PROMOTE', v_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i));
       return coalesce(to_jsonb(v_ids), '[]');
     when 'intend' then
       return to_jsonb(async.intention_replaces(
         (in_act ->> 'old')::async.finish_status_t, in_act ->> 'old_error',
         (in_act ->> 'new')::async.finish_status_t));
     when 'release' then
-      update async.task t set tracked = false
-      where t.task_id = (in_act ->> 'id')::bigint and t.processed is not null and t.tracked;
+      perform async.write_events_at_once(array[
+        row((in_act ->> 'id')::bigint, null, 'RELEASE', v_now, null, null, null, null, null, null)::async.event_t]);
       return 'null';
     when 'forget' then
       delete from async.task t where to_jsonb(t.task_id) <@ (in_act -> 'ids');
@@ -435,11 +443,12 @@ end
 $$;
 
 -- Each group of events through one of what writes, upon rows of their own as they are given: what it said of the group,
--- and the rows as they are then. apply_batch takes all groups at once.
+-- and the rows as they are then. The batch takes all groups at once.
 create function judged.write(in_how text, in_groups jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
 declare
   v_group jsonb;
-  v_events record;
+  v_events async.event_t[];
+  v_left async.event_t[];
   v_applied bigint[] := '{}';
   v_outcome text;
   v_said bool[] := '{}';
@@ -456,33 +465,28 @@ begin
   cross join lateral (select (c.task).*) t;
   if in_how = 'batch' then
     v_events := judged.events((
-      select jsonb_agg(q.it) from jsonb_array_elements(in_groups) g(it) cross join jsonb_array_elements(g.it) q(it)), '{}');
+      select jsonb_agg(q.it) from jsonb_array_elements(in_groups) g(it) cross join jsonb_array_elements(g.it) q(it)), '{}',
+      in_now);
+    v_left := async.write_events_at_once(v_events);
     v_applied := array(
-      select b.task_id
-      from async.apply_batch(
-        in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors, v_events.durations,
-        v_events.timeouts) b);
+      select e.task_id from unnest(v_events) e where e.task_id <> all (array(select l.task_id from unnest(v_left) l)));
   end if;
   for v_group in select g.it from jsonb_array_elements(in_groups) with ordinality as g(it, place) order by g.place
   loop
-    v_events := judged.events(v_group, '{}');
+    v_events := judged.events(v_group, '{}', in_now);
     case in_how
       when 'all' then
-        v_said := v_said || async.apply_all(
-          in_now, v_events.ids, v_events.runs, v_events.events, v_events.statuses, v_events.errors,
-          v_events.durations, v_events.timeouts);
+        v_said := v_said || judged.write_all_or_none(v_events);
       when 'row' then
-        select r.outcome into v_outcome
-        from async.apply_row(
-          in_now, v_events.ids[1], v_events.runs[1], v_events.events[1], v_events.statuses[1], v_events.errors[1],
-          v_events.durations[1], v_events.timeouts[1]) r;
+        select coalesce(r.outcome, 'applied') into v_outcome from async.write_row(v_events[1], null) r;
         v_said := v_said || (v_outcome = 'applied');
       when 'batch' then
-        v_said := v_said || (v_events.ids <@ v_applied);
+        v_said := v_said || (array(select e.task_id from unnest(v_events) e) <@ v_applied);
     end case;
   end loop;
   if in_how = 'row' then
-    select r.outcome into v_outcome from async.apply_row(in_now, -1, null, 'DEADLINE', null, null, null, null) r;
+    select r.outcome into v_outcome
+    from async.write_row(row(-1, null, 'DEADLINE', in_now, null, null, null, null, null, null)::async.event_t, null) r;
     if v_outcome is distinct from 'gone' then
       raise exception 'a row that is not there is said to be %', v_outcome;
     end if;

@@ -19,11 +19,11 @@ const ACCEPTED_AT_ONCE: usize = 25;
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Writer {
-    /// `async.apply_all`: all events of a group or none.
+    /// `async.write_at_once`: all events of a group or none.
     All,
-    /// `async.apply_batch`: each event that fits.
+    /// `async.write_events_at_once`: each event that fits.
     Batch,
-    /// `async.apply_row`: one event.
+    /// `async.write_row`: one event.
     Row,
 }
 
@@ -53,7 +53,7 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     let mut seen = BTreeSet::new();
     let (mut groups, mut accepted) = (Vec::new(), Vec::new());
     for case in cases {
-        // No life leads there, and apply_row, which reads back what triggers did, gives the slot back.
+        // No life leads there, and write_row, which reads back what triggers did, gives the slot back.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.terms.track_yielded;
         if odd && matches!(writer, Writer::Row) {
             continue;

@@ -174,14 +174,13 @@ each_change_is_noticed! {
     due_tasks by Sequences;
     deferred_tasks by Sequences;
     intention_replaces by SmallRules;
-    end_error by Transitions;
     backoff by Backoff;
     discover_lanes by Plan;
     plan_claims by Plan;
-    next_rows by OneRow, Sequences;
-    apply_batch by Batch, Sequences;
-    apply_all by AllOrNone;
-    apply_row by OneRow, Sequences;
+    next_row by OneRow, Sequences;
+    write_events_at_once by Batch, Sequences;
+    write_at_once by AllOrNone;
+    write_row by OneRow, Sequences;
     statement_is_wrappable by Classification;
     statement_returns_rows by Classification;
     scan_statements by Classification;

@@ -1,4 +1,4 @@
--- Purpose: send a finished task back to the queue with a clean slate, at once: nobody holds it. The run number
+-- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it. The run number
 --          stays, so that a late result of an earlier run changes nothing.
 -- Returns: nothing.
 -- Raises:  PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.

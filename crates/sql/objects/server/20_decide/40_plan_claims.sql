@@ -1,4 +1,4 @@
--- Purpose: who runs next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
+-- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
 --   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
 --   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
 --   slots, and how many of the lane may be taken at most (null: any number). Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody; nor do

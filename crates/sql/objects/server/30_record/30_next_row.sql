@@ -1,4 +1,4 @@
--- Purpose: locks the task of an event and says what the row becomes. An end heeds besides what a trigger asked of the
+-- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger asked of the
 --   same task a moment ago; what ends an offer takes the offer first.
 -- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row or its offer), 'gone',
 --   'rejected' (with the reason). settles: whether the slot is released by a second statement, after triggers have seen

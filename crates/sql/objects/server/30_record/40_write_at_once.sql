@@ -1,4 +1,4 @@
--- Purpose: applies events to their tasks in one statement for each kind. Only where no user triggers look on, so it may
+-- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so it may
 --   carry planner settings, and the completion and the release of the slot are one write. Claims and plain ends are
 --   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
 --   says for all (a third less work a row).

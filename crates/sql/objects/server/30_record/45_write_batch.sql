@@ -21,7 +21,7 @@ begin
 end
 $function$;
 
--- Purpose: applies events where no user triggers look on: all at once; where another transaction holds some of the rows,
+-- Purpose: applies events where users have no triggers: all at once; where another transaction holds some of the rows,
 --   those that can be locked at once.
 -- Returns: the events that are left for write_row; and whether the whole table is locked, when no row can be written now.
 -- Raises: nothing.

@@ -1,4 +1,4 @@
--- Purpose: applies one event to its task, with users' triggers looking on: the completion is written while tracked is
+-- Purpose: applies one event to its task, where users have triggers: the completion is written while tracked is
 --   still true, a second statement releases the slot, and the row is read back, since triggers may have rewritten it.
 --   With in_defer (see defer_constraints) deferred constraints are checked at once.
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked', 'gone'; and the row as it

@@ -1,5 +1,5 @@
 -- Purpose: the one writer of transitions: applies each event to its task, all in one statement where it can, row by
---   row where users' triggers look on or where the one statement failed, so that one odd row holds up no other. A task
+--   row where users have triggers or where the one statement failed, so that one odd row holds up no other. A task
 --   is named at most once in a call. Keeps the offers, deletes the requests that are settled, and gives slots that
 --   become free back to their pools in the memory of the SQL engine. With in_check deferred constraints are checked in
 --   each row's own block, so that they do not fail the commit.

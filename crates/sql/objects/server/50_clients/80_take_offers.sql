@@ -2,7 +2,7 @@
 --          transaction. Above READ COMMITTED it looks once: it could not see what comes later.
 -- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
 -- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks:   offers and tasks that nobody else holds, until the end of the transaction. Skips those that are held.
+-- Locks:   offers and tasks, until the end of the transaction; skips those that another transaction holds.
 create or replace function async.take_offers(in_target text, in_limit int, in_timeout interval)
 returns async.event_t[]
 language plpgsql

@@ -1,4 +1,4 @@
--- Purpose: remembers that a helper was sent, so that nobody is sent for the same thing meanwhile.
+-- Purpose: remembers that a helper was sent, so that no other is sent for the same thing meanwhile.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -26,7 +26,7 @@ begin
     delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
   end loop;
 
-  -- Sessions that nobody needed for a while.
+  -- Sessions that were not needed for a while.
   perform async.drop_slot_session(s.slot)
   from pg_temp.leader_slot s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
 

@@ -1,4 +1,4 @@
--- Purpose: shows the leader's memory to the views: who runs what, what each pool holds, which targets are lost. Only
+-- Purpose: shows the leader's memory to the views: what each slot runs, what each pool holds, which targets are lost. Only
 --   what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.

@@ -1,5 +1,5 @@
 -- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
--- Returns: that number (0: nobody ever did).
+-- Returns: that number (0: none ever did).
 -- Raises: nothing.
 -- Locks: none: sequences are not transactional, so a waiting caller need not commit.
 create or replace function async.latch_number()

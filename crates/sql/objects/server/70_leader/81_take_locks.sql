@@ -50,7 +50,7 @@ end
 $function$;
 
 -- Purpose: the backend that leads in this database.
--- Returns: its pid, null when nobody leads.
+-- Returns: its pid, null when no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_pid()

@@ -1,7 +1,7 @@
--- Purpose: refuses to lead where it could not work: in the session of somebody else than the owner; warns of settings
+-- Purpose: refuses to lead where it could not work: in the session of a role that does not own the schema; warns of settings
 --   that would end it.
 -- Returns: nothing.
--- Raises: PA209 to who does not own the schema.
+-- Raises: PA209 to a role that does not own the schema.
 -- Locks: none.
 create or replace function async.check_main()
 returns void
@@ -20,7 +20,7 @@ begin
 end
 $function$;
 
--- Purpose: who leads, in a sentence.
+-- Purpose: which orchestrator leads, in a sentence.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,4 +1,4 @@
--- Purpose: says goodbye: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
+-- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
 --   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
 --   nothing.
 -- Returns: nothing.

@@ -1,4 +1,4 @@
--- Purpose: says goodbye for a leader of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
+-- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
 --   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
 -- Returns: nothing.
 -- Raises: nothing.
