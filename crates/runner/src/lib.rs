@@ -18,17 +18,19 @@
 
 mod campaign;
 mod clock;
+mod copies;
 mod ending;
 mod ends;
 mod engine;
 mod events;
+mod fence;
+mod identity;
 mod line;
 mod publish;
 mod report;
 mod rhythm;
 mod scribe;
 mod sessions;
-mod strangers;
 
 pub use campaign::{Options, RunError, run};
 pub use ends::{Ending, Stop};

@@ -43,6 +43,16 @@ impl Engine {
         }
     }
 
+    /// The host of a lost session does not answer: its worker may go on elsewhere. (The core does not ask yet.)
+    pub(super) fn unreachable(&mut self, session: SessionId) {
+        tracing::debug!(session = session.0, "the host of a lost session does not answer");
+    }
+
+    /// The same for sessions of older leaders at a target. (The core does not ask yet.)
+    pub(super) fn fence_failed(&mut self, target: &TargetName) {
+        tracing::debug!(%target, "a host with sessions of older leaders does not answer");
+    }
+
     pub(super) fn gone(&mut self, session: SessionId) {
         self.tell(Op::Forget(session));
         self.sessions.forget(session);

@@ -52,7 +52,7 @@ impl CandidacyError {
 
 /// Whether it is about the session rather than about what was asked in it.
 fn is_loss(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_none_or(|said| said.code().code().starts_with("57P") || said.code().code().starts_with("08"))
+    error.as_db_error().is_none_or(|said| pgasync_core::ends_session(said.code().code()))
 }
 
 impl LeadError {

@@ -105,8 +105,26 @@ impl Lead {
             let roles: Vec<String> = all().map(|r| r.role.clone()).collect();
             let pids: Vec<i32> = all().map(|r| r.pid).collect();
             let starts: Vec<String> = all().map(|r| r.backend_start.clone()).collect();
+            let started: Vec<Option<String>> = all().map(|r| r.server.started.clone()).collect();
+            let addresses: Vec<Option<String>> = all().map(|r| r.server.address.clone()).collect();
+            let ports: Vec<Option<i32>> = all().map(|r| r.server.port).collect();
+            let systems: Vec<Option<String>> = all().map(|r| r.server.system_identifier.clone()).collect();
+            let timelines: Vec<Option<i32>> = all().map(|r| r.server.timeline).collect();
             let register = async move {
-                let all: [&(dyn ToSql + Sync); 7] = [&self.epoch.0, &slots, &targets, &strings, &roles, &pids, &starts];
+                let all: [&(dyn ToSql + Sync); 12] = [
+                    &self.epoch.0,
+                    &slots,
+                    &targets,
+                    &strings,
+                    &roles,
+                    &pids,
+                    &starts,
+                    &started,
+                    &addresses,
+                    &ports,
+                    &systems,
+                    &timelines,
+                ];
                 self.session.query(&statements.register, &all).await
             };
             calls.push((Part::Register, Box::pin(register)));

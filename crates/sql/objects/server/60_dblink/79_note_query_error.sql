@@ -10,7 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_outcome text := case
-    when in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P05') then 'lost' else 'error' end;
+    when async.ends_session(in_code) then 'lost' else 'error' end;
 begin
   update pg_temp.leader_slot s
   set outcome = v_outcome,
