@@ -287,7 +287,7 @@ fn cannot_be_ended(target: &TargetName, try_number: u32, lost: &[(i64, &Wanted, 
     )
 }
 
-/// The twin of `async.left_alone()`.
+/// The twin of `async.left_alone`.
 fn left_alone(target: &TargetName, count: usize, first: &OldSession) -> String {
     format!(
         "{count} sessions at target \"{target}\" (backend {} is the first): left alone until it ends, since address, port \

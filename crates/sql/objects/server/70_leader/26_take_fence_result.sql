@@ -24,7 +24,7 @@ begin
   update async.session s
   set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
   from (
-    select f.id, coalesce(f.error, async.left_alone()) as error
+    select f.id, coalesce(f.error, async.left_alone(f.id)) as error
     from jsonb_to_recordset(in_found) f(id bigint, state text, error text) where f.state <> 'gone') n
   where s.session_id = n.id and (s.lost_since is null or s.lost_error is distinct from n.error);
 
@@ -40,7 +40,7 @@ begin
     perform async.log_quiet('WARNING', case
       when v_left.state = 'waiting' and v_left.failures = 1 then format(
         '%s sessions at target "%s" (backend %s is the first): %s', v_left.sessions, in_target, v_left.pid,
-        async.left_alone())
+        async.left_alone(v_left.id))
       when v_left.state <> 'waiting' then format(
         '%s sessions at target "%s" (backend %s is the first) cannot be ended yet (try %s): %s. '
         'When it is known to be gone: select async.write_off_session(%s)',
@@ -64,11 +64,15 @@ $function$;
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.left_alone()
-returns text language sql immutable as $function$
-  select 'left alone until it ends, since address, port or timeline of this server have changed: it may belong to another '
+create or replace function async.left_alone(in_session bigint)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select format(
+    'left alone until it ends, since address, port or timeline of this server have changed: it may belong to another '
     'server, of which this is a copy. If this is the copy, stop the orchestrator and select async.adopt(); if nothing uses '
-    'the session any more, select async.write_off_session(...)'::text
+    'the session any more, select async.write_off_session(%s)', in_session)
 $function$;
 
 -- Purpose: how a target is reached now.
