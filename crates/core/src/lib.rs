@@ -147,7 +147,7 @@ pub use orchestrator::settings::{Settings, TargetSettings, Tuning};
 pub use plan::lane::{Head, Kind, Lane, Turn};
 pub use plan::{Choice, Plan, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};
-pub use query::{COPY_REFUSED, Class, classify};
+pub use query::{COPY_REFUSED, Class, classify, opens_transaction};
 pub use sqlstate::ends_session;
 pub use task::diagram::{Transition, state_diagram, transitions};
 pub use task::event::{Event, EventName, Outcome, Request};

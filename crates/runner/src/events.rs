@@ -33,6 +33,10 @@ pub(crate) enum Event {
     Fenced { target: TargetName, numbers: Vec<i64> },
     /// A session of this leader that was lost is gone.
     Gone { session: SessionId },
+    /// The host of a lost session of this leader does not answer.
+    Unreachable { session: SessionId },
+    /// Hosts of sessions of older leaders at a target do not answer.
+    FenceFailed { target: TargetName },
     /// The queue was vacuumed, or was not.
     Vacuumed(Result<(), VacuumError>),
     /// Something an operator may want to know.

@@ -18,16 +18,18 @@
 
 mod campaign;
 mod clock;
+mod copies;
 mod ending;
 mod ends;
 mod engine;
 mod events;
+mod fence;
+mod identity;
 mod leader_writer;
 mod line;
 mod publish;
 mod report;
 mod sessions;
-mod strangers;
 mod timeouts;
 
 pub use campaign::{Options, RunError, run};

@@ -10,29 +10,30 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
-use pgasync_store::{Notice, Reached, Session, Settings};
+use pgasync_store::{Canceler, Notice, Reached, ServerIdentity, Session, Settings};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::SqlState;
 
+use crate::copies::Copies;
 use crate::events::{Event, Events};
+use crate::identity::Identity;
 use crate::report;
-use crate::strangers::Meeting;
 
 /// Ends queries whose client is gone. Postgres takes it from 14 on, at the start of a session only.
 const CHECK_CLIENT: &str = "-c client_connection_check_interval=5s";
 
 const CHECK_CLIENT_SINCE: i32 = 140_000;
 
-const IDENTITY: &str = "select /* pgasync: first look */ s.pid, pg_catalog.current_setting('server_version_num'),
-    pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user
-    from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s";
 
 /// After an error the end of the query is waited for so long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Texts up to this size count as sent at once.
 pub(crate) const SENT_AT_ONCE_MAX: usize = 65_536;
+
+/// The error of a query that began a transaction and did not end it.
+const LEFT_OPEN: &str = "the query left its transaction open: what it did was rolled back";
 
 const SEE_OFF_EVERY: Duration = Duration::from_millis(20);
 
@@ -56,7 +57,9 @@ pub(crate) struct Opened {
     pub(crate) pid: i32,
     pub(crate) backend_start: String,
     pub(crate) role: String,
+    pub(crate) server: ServerIdentity,
     pub(crate) reached: Reached,
+    pub(crate) canceler: Canceler,
     pub(crate) checks: Checks,
 }
 
@@ -83,7 +86,7 @@ impl Line {
         session: SessionId,
         settings: Settings,
         checks: Checks,
-        meeting: Option<Meeting>,
+        copies: Option<Copies>,
         answer_max: Duration,
         door: Arc<Semaphore>,
         events: Events,
@@ -95,7 +98,7 @@ impl Line {
             terminated: Arc::clone(&terminated),
             events,
             notices: Arc::default(),
-            meeting,
+            copies,
             answer_max,
         };
         let dead = (Event::Core(Input::SessionLost { session }), line.events.clone());
@@ -121,7 +124,7 @@ struct Operator {
     events: Events,
     notices: Arc<Mutex<VecDeque<String>>>,
     /// The target has not been met.
-    meeting: Option<Meeting>,
+    copies: Option<Copies>,
     /// A target that has accepted a connection and is silent for this time cannot be reached.
     answer_max: Duration,
 }
@@ -223,16 +226,16 @@ impl Operator {
     async fn query(&self, session: &Session, work: Work) -> Went {
         let Work { task, run, text, reset } = work;
         let leaving = self.see_off(session, task, run, text.len());
+        let may_stay_open = pgasync_core::opens_transaction(&text);
         // Both go out at once: the reset costs no round trip of its own.
-        let reset = async { if reset { session.batch_execute("discard all").await.is_ok() } else { true } };
+        let reset = async { if reset { session.batch_execute("discard all").await } else { Ok(()) } };
         let answered = async { tokio::join!(drain(session, text), reset) };
-        let (result, clean) = tokio::select! {
+        let (result, reset) = tokio::select! {
             answered = answered => answered,
             never = leaving => match never {},
         };
         match result {
-            Ok(()) if clean => Went::Ended(Outcome::Ok),
-            Ok(()) => Went::Spent(Outcome::Ok),
+            Ok(()) => after_reset(reset, may_stay_open),
             Err(error) => match error.as_db_error() {
                 Some(said) if report::ends_session(said) && !self.terminated.load(Ordering::Relaxed) => {
                     Went::Lost(report::query_error(said))
@@ -257,8 +260,8 @@ impl Operator {
 
     async fn meet(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {
         let (session, opened) = self.connect(settings, checks).await?;
-        if let Some(meeting) = &self.meeting {
-            answered(self.answer_max, meeting.refuse_strangers(&session)).await?;
+        if let Some(copies) = &self.copies {
+            answered(self.answer_max, copies.refuse_unknown_sessions(&session)).await?;
         }
         Ok((session, opened))
     }
@@ -292,22 +295,25 @@ impl Operator {
             kept.push_back(format!("{notice:?}"));
         };
         let session = settings.connect_with(keep).await.map_err(|error| error.to_string())?;
-        let asked = async { session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error)) };
-        let said = answered(self.answer_max, asked).await?;
-        let row = said.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let text = |column| row.and_then(|row| row.get(column)).unwrap_or_default().to_owned();
-        let number = |column| text(column).parse::<i32>().map_err(|_| "the session did not identify itself".to_owned());
-        let opened = Opened {
-            pid: number(0)?,
-            backend_start: text(2),
-            role: text(3),
-            reached: session.reached().clone(),
-            checks,
-        };
-        Ok((session, opened, number(1)?))
+        let Identity { pid, version, backend_start, role, server } =
+            answered(self.answer_max, Identity::of(&session)).await?;
+        let (reached, canceler) = (session.reached().clone(), session.canceler().clone());
+        let opened = Opened { pid, backend_start, role, server, reached, canceler, checks };
+        Ok((session, opened, version))
+    }
+}
+
+/// How a query went that ended well, by the answer to the reset behind it. The reset is refused in an open transaction,
+/// which ends with the session; where it has no answer, only a text that may have left one open is in doubt.
+fn after_reset(reset: Result<(), tokio_postgres::Error>, may_stay_open: bool) -> Went {
+    let Err(error) = reset else { return Went::Ended(Outcome::Ok) };
+    match error.as_db_error() {
+        Some(said) if *said.code() == SqlState::ACTIVE_SQL_TRANSACTION => {
+            Went::Spent(Outcome::Error(LEFT_OPEN.to_owned()))
+        }
+        Some(said) if !report::ends_session(said) => Went::Spent(Outcome::Ok),
+        _ if may_stay_open => Went::Lost(report::connection_error(&error)),
+        _ => Went::Spent(Outcome::Ok),
     }
 }
 

@@ -30,8 +30,7 @@ pub(crate) fn connection_error(error: &Error) -> String {
 
 /// The target says that the session is over, and not by the query's fault.
 pub(crate) fn ends_session(said: &DbError) -> bool {
-    let code = said.code().code();
-    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P05")
+    pgasync_core::ends_session(said.code().code())
 }
 
 pub(crate) fn cut(mut text: String) -> String {

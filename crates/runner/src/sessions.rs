@@ -9,10 +9,10 @@ use pgasync_store::{ConnectionString, Registration, Settings, TargetAddress, con
 
 use tokio::sync::Semaphore;
 
-use crate::ending::{Backend, How};
+use crate::copies::Copies;
+use crate::ending::{Backend, How, Places};
 use crate::events::Events;
 use crate::line::{Checks, Line, Opened, Work};
-use crate::strangers::Meeting;
 use crate::timeouts::Timeouts;
 
 /// Connections to a target that are being made at once.
@@ -24,6 +24,8 @@ pub(crate) struct Sessions {
     server: Settings,
     server_id: String,
     epoch: Epoch,
+    /// Epoch and nonce.
+    election: String,
     timeouts: Timeouts,
     pub(crate) targets: BTreeMap<TargetName, TargetAddress>,
     checks: BTreeMap<TargetName, Checks>,
@@ -50,11 +52,12 @@ struct Entry {
 }
 
 impl Sessions {
-    pub(crate) fn new(server: Settings, server_id: String, epoch: Epoch, timeouts: Timeouts) -> Self {
+    pub(crate) fn new(server: Settings, server_id: String, epoch: Epoch, election: String, timeouts: Timeouts) -> Self {
         Self {
             server,
             server_id,
             epoch,
+            election,
             timeouts,
             targets: BTreeMap::new(),
             checks: BTreeMap::new(),
@@ -102,11 +105,10 @@ impl Sessions {
         let settings =
             settings.with_application_name(&self.name(slot)).with_connect_timeout(self.timeouts.target_connect);
         let checks = self.checks.get(target).copied().unwrap_or_default();
-        let meeting = Meeting { server: self.server.clone(), server_id: self.server_id.clone(), epoch: self.epoch };
         let new_door = || Arc::new(Semaphore::new(MEETINGS_MAX));
         let door = Arc::clone(self.doors.entry(target.clone()).or_insert_with(new_door));
-        let meeting = Some(meeting).filter(|_| !self.is_met(target));
-        let line = Line::open(session, settings.clone(), checks, meeting, self.timeouts.target_answer, door, events);
+        let copies = Some(self.copies()).filter(|_| !self.is_met(target));
+        let line = Line::open(session, settings.clone(), checks, copies, self.timeouts.target_answer, door, events);
         let entry = Entry {
             target: target.clone(),
             slot,
@@ -120,6 +122,11 @@ impl Sessions {
         Ok(())
     }
 
+    /// How sessions of another server with this one's id are told.
+    pub(crate) fn copies(&self) -> Copies {
+        Copies { server: self.server.clone(), server_id: self.server_id.clone(), election: self.election.clone() }
+    }
+
     /// A session with the target is open.
     fn is_met(&self, target: &TargetName) -> bool {
         self.book.values().any(|entry| entry.target == *target && entry.line.is_some() && entry.opened.is_some())
@@ -127,7 +134,7 @@ impl Sessions {
 
     /// The name by which the target knows a session of ours.
     pub(crate) fn name(&self, role: impl std::fmt::Display) -> String {
-        format!("pgasync/{}/{}/{role}", self.server_id, self.epoch)
+        format!("pgasync/{}/{}/{role}", self.server_id, self.election)
     }
 
     /// A session is there; gives its target when that had been lost.
@@ -160,6 +167,7 @@ impl Sessions {
             role: opened.role.clone(),
             pid: opened.pid,
             backend_start: opened.backend_start.clone(),
+            server: opened.server.clone(),
         })
     }
 
@@ -216,12 +224,15 @@ impl Sessions {
         let opened = entry.opened.as_ref()?;
         let settings = entry.settings.with_application_name(&self.name(role));
         Some(Backend {
-            all: Some(settings.clone()).filter(Settings::follows_failovers),
+            target: entry.target.clone(),
+            epoch: self.epoch,
             settings: settings.at(&opened.reached),
+            canceler: opened.canceler.clone(),
             role: opened.role.clone(),
             pid: opened.pid,
             backend_start: opened.backend_start.clone(),
             attempt_max: self.timeouts.target_signal,
+            server: opened.server.clone(),
         })
     }
 
@@ -232,17 +243,25 @@ impl Sessions {
         }
     }
 
-    /// How to reach a target now, if that is whichever of several servers may write.
-    pub(crate) fn follows(&self, target: &TargetName) -> Option<Settings> {
-        let address = self.targets.get(target).filter(|address| !address.is_self)?;
-        let settings = target_settings(address.connection_string.as_deref()?).ok()?;
-        Some(settings.with_application_name(&self.name("fence"))).filter(Settings::follows_failovers)
-    }
-
-    /// How to reach a target that is the server itself.
-    pub(crate) fn own_settings(&self, target: &TargetName) -> Option<Settings> {
-        let address = self.targets.get(target).filter(|address| address.is_self)?;
-        self_settings(&self.server, address.connection_string.as_deref().unwrap_or_default()).ok()
+    /// Where sessions at a target may be ended.
+    pub(crate) fn places(&self, target: &TargetName) -> Places {
+        let name = self.name("fence");
+        let named = |settings: Settings| settings.with_application_name(&name);
+        let address = self.targets.get(target);
+        let own = address.filter(|address| address.is_self).and_then(|address| {
+            self_settings(&self.server, address.connection_string.as_deref().unwrap_or_default()).ok()
+        });
+        let present = address.filter(|address| !address.is_self);
+        let present = present.and_then(|address| target_settings(address.connection_string.as_deref()?).ok());
+        Places {
+            server: self.server.clone(),
+            target: target.clone(),
+            own: own.map(named),
+            present: present.map(named),
+            copies: self.copies(),
+            name,
+            attempt_max: self.timeouts.target_signal,
+        }
     }
 
     /// The busy slots: which, where, what, since when.

@@ -36,7 +36,7 @@ pub struct Timeouts {
     pub target_connect: Duration,
     /// An answer of a target that has accepted a connection, before it has work. 10 s.
     pub target_answer: Duration,
-    /// One attempt to cancel or terminate a query, or to fence a session. 15 s.
+    /// One attempt to cancel or terminate a query, or to fence a session. 25 s.
     pub target_signal: Duration,
 }
 
@@ -51,7 +51,7 @@ impl Default for Timeouts {
             server_idle: Duration::from_secs(15),
             target_connect: Duration::from_secs(5),
             target_answer: Duration::from_secs(10),
-            target_signal: Duration::from_secs(15),
+            target_signal: Duration::from_secs(25),
         }
     }
 }

@@ -34,12 +34,13 @@ pub use client::{
     PushError, ReadError, Refusal, RequestError, RestartError, RunType, RunningTask, Statistics, TakeError, TakenTask,
     TargetState, TargetStatistics, TaskStatus, WaitingLane,
 };
-pub use connect::ConnectError;
+pub use connect::{Canceler, ConnectError};
 pub use connection_string::ConnectionString;
 pub use install::{InstallError, Part, install};
 pub use lead::{
     Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, OldSession, Op, Published,
-    Registration, Resumed, Seen, TargetAddress, VacuumError, end_backend, is_at_work, old_sessions, unregistered, vacuum,
+    Registration, Resumed, Seen, ServerIdentity, TargetAddress, VacuumError, end_backend, is_at_work, note_lost,
+    old_sessions, registered_session, replaced_sessions, unknown_elections, vacuum,
 };
 pub use session::{Notice, Session};
 pub use settings::{Malformed, Reached, Settings, SettingsError, conninfo_at};

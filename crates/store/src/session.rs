@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client};
 
+use crate::connect::Canceler;
 use crate::settings::Reached;
 
 /// An open session; it ends when this is dropped, whatever it is doing.
@@ -19,6 +20,7 @@ pub struct Session {
     client: Client,
     driver: Driver,
     reached: Reached,
+    canceler: Canceler,
     written: Arc<AtomicU64>,
     /// Closed when the session has ended.
     alive: watch::Receiver<()>,
@@ -56,6 +58,7 @@ pub enum Notice {
 impl Session {
     pub(crate) fn new<S, T>(
         reached: Reached,
+        canceler: Canceler,
         written: Arc<AtomicU64>,
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
@@ -66,13 +69,19 @@ impl Session {
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let (lives, alive) = watch::channel(());
-        Self { client, driver: drive(connection, on_notice, lives), reached, written, alive }
+        Self { client, driver: drive(connection, on_notice, lives), reached, canceler, written, alive }
     }
 
     /// Which server it is with, of those that the connection string may mean.
     #[must_use]
     pub const fn reached(&self) -> &Reached {
         &self.reached
+    }
+
+    /// Asks its server to cancel what it runs.
+    #[must_use]
+    pub const fn canceler(&self) -> &Canceler {
+        &self.canceler
     }
 
     /// How many bytes of what was sent have left this process.

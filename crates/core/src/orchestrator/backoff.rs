@@ -25,6 +25,11 @@ impl Backoff {
         Span::micros(wait.as_micros() - shortened)
     }
 
+    /// How often it failed since the last success.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// It succeeded.
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;

@@ -284,9 +284,28 @@ impl Orchestrator {
             | Stage::Ended { .. }
             | Stage::Offered { .. } => false,
         };
-        if self.tracked.values().all(may_stay) {
+        if self.tracked.values().all(may_stay) && !self.is_closing_sessions() {
             self.deposed();
             self.emit(Command::Resign);
         }
+    }
+
+    /// Closes the sessions without work, so that the registry is empty for the next leader; for some
+    /// time at most.
+    fn is_closing_sessions(&mut self) -> bool {
+        let now = self.now.monotonic;
+        let until = *self.closing_until.get_or_insert(now + self.settings.tuning.closing_grace);
+        if until <= now {
+            return false;
+        }
+        self.at(until, Timer::Drain);
+        let idle = |state: SessionState| matches!(state, SessionState::Idle { .. });
+        let close: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, session)| idle(session.state)).map(|(session, _)| *session).collect();
+        for session in close {
+            self.close(session);
+        }
+        let open = |state: SessionState| state.is_open() || state == SessionState::Closing;
+        !self.unregistering.is_empty() || self.sessions.values().any(|session| open(session.state))
     }
 }

@@ -79,6 +79,8 @@ pub struct Orchestrator {
     lead: Lead,
     /// Nothing new is launched; what still runs then is stopped.
     drain_until: Option<MonotonicTime>,
+    /// How long the closing of sessions is waited for at the end of a drain.
+    closing_until: Option<MonotonicTime>,
     plan: Plan,
     occupancy: Occupancy,
     tracked: BTreeMap<TaskId, Tracked>,
@@ -158,6 +160,7 @@ impl Orchestrator {
             now: Now { monotonic: start, server: crate::Timestamp::from_micros(i64::MIN) },
             lead: Lead::Not,
             drain_until: None,
+            closing_until: None,
             plan: Plan::new(),
             occupancy: Occupancy::default(),
             tracked: BTreeMap::new(),

@@ -109,6 +109,8 @@ pub struct Tuning {
     pub marks_max: usize,
     /// How much longer than everything else a drain waits for rows that cannot be written.
     pub drain_record_grace: Span,
+    /// How long a drain waits for sessions to close.
+    pub closing_grace: Span,
     /// Claims ahead for each slot of a pool whose tasks are short; 0 claims nothing ahead.
     pub ahead_per_slot_max: u32,
     /// A task is short if it runs no longer than this.
@@ -166,6 +168,7 @@ impl Default for Tuning {
             audit_every: Span::seconds(60),
             marks_max: 50_000,
             drain_record_grace: Span::seconds(5),
+            closing_grace: Span::seconds(2),
             ahead_per_slot_max: 8,
             ahead_task_max: Span::millis(20),
             ahead_age_max: Span::millis(100),

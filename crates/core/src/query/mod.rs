@@ -59,6 +59,32 @@ pub fn classify(text: &str) -> Class {
     }
 }
 
+/// Whether a text may leave a transaction open: one of its statements begins one, or chains one to another.
+///
+/// ```
+/// use pgasync_core::opens_transaction;
+/// assert!(opens_transaction("/* now */ begin; insert into t values (1)"));
+/// assert!(opens_transaction("commit and chain"));
+/// assert!(!opens_transaction("do $$ begin null; end $$; rollback"));
+/// ```
+#[must_use]
+pub fn opens_transaction(text: &str) -> bool {
+    statements(text).iter().any(|statement| {
+        let words = words(&text[statement.span.clone()]);
+        match words.first().map(String::as_str) {
+            Some("begin" | "start") => true,
+            Some("commit" | "end" | "rollback" | "abort") => words.iter().any(|word| word == "chain"),
+            _ => false,
+        }
+    })
+}
+
+/// The words of one statement, in lower case.
+fn words(statement: &str) -> Vec<String> {
+    let words = lexer::Lexer::new(statement).filter(|token| token.kind == lexer::Kind::Word);
+    words.map(|token| statement[token.span].to_ascii_lowercase()).collect()
+}
+
 const fn runs_inside(statement: &Statement) -> bool {
     match statement.kind {
         StatementKind::Rows | StatementKind::Write { .. } | StatementKind::Plain => true,

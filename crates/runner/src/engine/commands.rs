@@ -28,21 +28,14 @@ impl Engine {
                 Command::Cancel { session, task } => self.press(session, task, How::Cancel),
                 Command::Terminate { session, task } => self.press(session, task, How::Terminate),
                 Command::Fence { target, before } => {
-                    let (server, events) = (self.server.clone(), self.events.clone());
-                    let (own, name) = (self.sessions.own_settings(&target), self.sessions.name("fence"));
-                    let places = ending::Places {
-                        server,
-                        own,
-                        all: self.sessions.follows(&target),
-                        attempt_max: self.options.timeouts.target_signal,
-                    };
-                    tokio::spawn(ending::fence(places, target, before, name, events));
+                    tokio::spawn(ending::fence(self.sessions.places(&target), before, self.events.clone()));
                 }
                 Command::FenceSession { session, .. } => {
                     self.sessions.close(session);
                     match self.sessions.backend(session, "fence") {
                         Some(backend) => {
-                            tokio::spawn(ending::fence_session(session, backend, self.events.clone()));
+                            let places = self.sessions.places(&backend.target);
+                            tokio::spawn(ending::fence_session(session, backend, places, self.events.clone()));
                         }
                         None => self.gone(session),
                     }

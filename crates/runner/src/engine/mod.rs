@@ -68,7 +68,8 @@ impl Engine {
         let clock = Clock::set(now);
         let leading = format!("leading: Rust engine, epoch {}, pid {}", lead.epoch(), lead.pid());
         let timeouts = options.timeouts;
-        let mut sessions = Sessions::new(server.clone(), lead.server_id().to_owned(), lead.epoch(), timeouts);
+        let mut sessions =
+            Sessions::new(server.clone(), lead.server_id().to_owned(), lead.epoch(), lead.election_name(), timeouts);
         sessions.targets = configuration.targets;
         let workers = configuration.settings.workers;
         let mut core = Orchestrator::new(configuration.settings, seed);
@@ -220,6 +221,8 @@ impl Engine {
                 }
                 self.handle(Input::Fenced { target, sessions: numbers });
             }
+            Event::Unreachable { session } => self.handle(Input::SessionUnreachable { session }),
+            Event::FenceFailed { target } => self.handle(Input::FenceFailed { target }),
             Event::Vacuumed(done) => {
                 self.vacuuming = false;
                 if let Err(error) = done {

@@ -8,15 +8,15 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::ServerName;
 use tokio_postgres::config::{ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation};
-use tokio_postgres::{Client, Config, Connection};
+use tokio_postgres::{CancelToken, Client, Config, Connection};
 
 use super::passfile::{self, Wanted};
 use super::socket::{self, Wire};
 use super::tls::{Handshake, TlsStream, connector};
 use crate::settings::{ChannelBinding, Host, Place, Settings, SslMode};
 
-/// With the count of bytes that were written.
-pub(super) type Opened = (Client, Connection<Wire, TlsStream>, Arc<AtomicU64>);
+/// With the count of bytes that were written, and how it was encrypted.
+pub(super) type Opened = (Client, Connection<Wire, TlsStream>, Arc<AtomicU64>, Encryption);
 
 /// Where a host is.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Failure {
 
 /// Whether TLS is used in this attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encryption {
+pub(super) enum Encryption {
     Never,
     IfOffered,
     Always,
@@ -93,6 +93,39 @@ async fn try_once(
     encryption: Encryption,
 ) -> Result<Opened, Failure> {
     let (config, note) = driver_config(settings, host, encryption);
+    let (wire, handshake) = open_wire(settings, host, address, encryption).await?;
+    let written = wire.written();
+    let done = Arc::clone(&handshake.done);
+    let made = config.connect_raw(wire, handshake).await;
+    made.map(|(client, connection)| (client, connection, written, encryption)).map_err(|error| {
+        let mut failure = explain(&error, done.get());
+        if let (Kind::Refused | Kind::Here, Some(note)) = (failure.kind, note) {
+            failure.reason = format!("{} ({note})", failure.reason);
+        }
+        failure
+    })
+}
+
+/// Sends a cancel request to the server of a session that was opened in this way.
+pub(super) async fn cancel(
+    settings: &Settings,
+    host: &Host,
+    address: &Address,
+    encryption: Encryption,
+    token: &CancelToken,
+) -> Result<(), Failure> {
+    let (wire, handshake) = open_wire(settings, host, address, encryption).await?;
+    let done = Arc::clone(&handshake.done);
+    token.cancel_query_raw(wire, handshake).await.map_err(|error| explain(&error, done.get()))
+}
+
+/// The socket, and what encrypts it.
+async fn open_wire(
+    settings: &Settings,
+    host: &Host,
+    address: &Address,
+    encryption: Encryption,
+) -> Result<(Wire, Handshake), Failure> {
     let with = match (encryption, address) {
         (Encryption::IfOffered | Encryption::Always, Address::Tcp(address)) => {
             let name = server_name(settings, host, address.ip())?;
@@ -106,17 +139,7 @@ async fn try_once(
         Address::Unix(folder) => socket::open_unix(folder, host.port, settings.requirepeer.as_deref()).await,
     };
     let wire = wire.map_err(|error| Failure::unreachable(&error))?;
-    let written = wire.written();
-    let done = Arc::new(OnceLock::new());
-    let handshake = Handshake { with, done: Arc::clone(&done) };
-    let made = config.connect_raw(wire, handshake).await;
-    made.map(|(client, connection)| (client, connection, written)).map_err(|error| {
-        let mut failure = explain(&error, done.get());
-        if let (Kind::Refused | Kind::Here, Some(note)) = (failure.kind, note) {
-            failure.reason = format!("{} ({note})", failure.reason);
-        }
-        failure
-    })
+    Ok((wire, Handshake { with, done: Arc::new(OnceLock::new()) }))
 }
 
 /// What the driver needs to know, and why no password was taken from the file, if that is so.

@@ -47,7 +47,7 @@ fn reported(opened: &Opened, name: &str) -> Option<bool> {
 }
 
 /// Asks for one value, before anybody else drives the connection.
-async fn ask((client, connection, _): &mut Opened, sql: &str) -> Result<String, Failure> {
+async fn ask((client, connection, ..): &mut Opened, sql: &str) -> Result<String, Failure> {
     let mut query = pin!(client.simple_query(sql));
     let answer = loop {
         tokio::select! {

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod attrs;
+mod cancel;
 mod passfile;
 mod socket;
 mod tls;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use self::attempt::{Address, Failure, Kind, Opened};
 use crate::session::{Notice, Session};
 use crate::settings::{Host, Place, Reached, SessionAttrs, Settings};
+
+pub use self::cancel::Canceler;
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +47,8 @@ impl Settings {
         let mut reasons = Vec::new();
         for attrs in wanted {
             match self.try_hosts(*attrs, &mut reasons).await {
-                Ok(Some((reached, (client, connection, written)))) => {
-                    return Ok(Session::new(reached, written, client, connection, on_notice));
+                Ok(Some((reached, canceler, (client, connection, written, _)))) => {
+                    return Ok(Session::new(reached, canceler, written, client, connection, on_notice));
                 }
                 Ok(None) => {}
                 Err(()) => break,
@@ -55,7 +58,11 @@ impl Settings {
     }
 
     /// An error says that trying others is no use.
-    async fn try_hosts(&self, attrs: SessionAttrs, reasons: &mut Vec<String>) -> Result<Option<(Reached, Opened)>, ()> {
+    async fn try_hosts(
+        &self,
+        attrs: SessionAttrs,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Reached, Canceler, Opened)>, ()> {
         let many = self.hosts.len() > 1;
         for host in shuffled(self.hosts.iter().collect(), self.shuffle) {
             let addresses = self.within_time(look_up(host)).await;
@@ -87,7 +94,14 @@ impl Settings {
                             Address::Tcp(address) => Some(address.ip()),
                             Address::Unix(_) => None,
                         };
-                        return Ok(Some((Reached::new(host, ip, of_many), opened)));
+                        let canceler = Canceler {
+                            settings: self.clone(),
+                            host: host.clone(),
+                            address,
+                            encryption: opened.3,
+                            token: opened.0.cancel_token(),
+                        };
+                        return Ok(Some((Reached::new(host, ip, of_many), canceler, opened)));
                     }
                     Err(failure) => failure,
                 };

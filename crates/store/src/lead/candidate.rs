@@ -201,6 +201,7 @@ impl Candidate {
         let raised = session.query_one("select * from async.raise_epoch('rust')", &[]).await.map_err(failed)?;
         let mut lead = Lead {
             epoch: Epoch(raised.get("out_epoch")),
+            nonce: raised.get("out_nonce"),
             server_id: raised.get("out_server_id"),
             pid,
             backend_start,

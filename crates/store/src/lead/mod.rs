@@ -30,7 +30,9 @@ pub use candidate::{Candidate, Election, Resumed, end_backend, is_at_work};
 pub use configuration::{Configuration, TargetAddress};
 pub use error::{CandidacyError, LeadError};
 pub use poll::Seen;
-pub use registry::{OldSession, old_sessions, unregistered};
+pub use registry::{
+    OldSession, ServerIdentity, note_lost, old_sessions, registered_session, replaced_sessions, unknown_elections,
+};
 pub use vacuum::{VacuumError, vacuum};
 
 /// The session that leads. It remembers nothing about tasks: what a statement needs to know comes with
@@ -40,6 +42,7 @@ pub struct Lead {
     session: Session,
     statements: Statements,
     epoch: Epoch,
+    nonce: String,
     server_id: String,
     pid: i32,
     /// When that began.
@@ -100,6 +103,8 @@ pub struct Registration {
     pub pid: i32,
     /// When that began, as the target prints it.
     pub backend_start: String,
+    /// The server that it is with.
+    pub server: ServerIdentity,
 }
 
 /// What the views show.
@@ -137,6 +142,12 @@ impl Lead {
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The epoch and the nonce of its election, as the names of its sessions have them.
+    #[must_use]
+    pub fn election_name(&self) -> String {
+        format!("{}.{}", self.epoch, self.nonce)
     }
 
     /// What names this server to its targets.

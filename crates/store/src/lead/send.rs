@@ -111,6 +111,11 @@ impl Lead {
             let roles: Vec<String> = all().map(|r| r.role.clone()).collect();
             let pids: Vec<i32> = all().map(|r| r.pid).collect();
             let starts: Vec<String> = all().map(|r| r.backend_start.clone()).collect();
+            let started: Vec<Option<String>> = all().map(|r| r.server.started.clone()).collect();
+            let addresses: Vec<Option<String>> = all().map(|r| r.server.address.clone()).collect();
+            let ports: Vec<Option<i32>> = all().map(|r| r.server.port).collect();
+            let systems: Vec<Option<String>> = all().map(|r| r.server.system_identifier.clone()).collect();
+            let timelines: Vec<Option<i32>> = all().map(|r| r.server.timeline).collect();
             let parameters: Vec<Box<dyn ToSql + Sync + Send>> = vec![
                 Box::new(self.epoch.0),
                 Box::new(slots),
@@ -119,6 +124,11 @@ impl Lead {
                 Box::new(roles),
                 Box::new(pids),
                 Box::new(starts),
+                Box::new(started),
+                Box::new(addresses),
+                Box::new(ports),
+                Box::new(systems),
+                Box::new(timelines),
             ];
             calls.push((Part::Register, self.call(&statements.register, parameters)));
         }

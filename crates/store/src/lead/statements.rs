@@ -33,15 +33,19 @@ statements! {
     sweep: "select * from async.lead_sweep($1, $2, $3)",
     // One that was written when the session was lost is not written twice.
     register: "with given as (
-          select s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz as backend_start
-          from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[])
-            as s(slot, target, connection_string, role, pid, backend_start)),
+          select s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz as backend_start,
+            s.server_started::timestamptz, s.server_address, s.server_port, s.system_identifier, s.timeline
+          from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
+              $8::text[], $9::text[], $10::int[], $11::text[], $12::int[])
+            as s(slot, target, connection_string, role, pid, backend_start,
+              server_started, server_address, server_port, system_identifier, timeline)),
         there as (
           select s.pid, s.target, s.session_id from async.session s
           join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
           where s.epoch = $1),
         added as (
-          insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
+          insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
+            server_started, server_address, server_port, system_identifier, timeline)
           select $1, g.* from given g
           where not exists (select from there t where t.target = g.target and t.pid = g.pid)
           returning pid, target, session_id)

@@ -68,15 +68,6 @@ impl Place {
         })
     }
 
-    /// Its address, where that is known.
-    pub(super) fn ip(&self) -> Option<IpAddr> {
-        match self {
-            Self::Name { name, address } => address.or_else(|| name.parse().ok()),
-            Self::Address(address) => Some(*address),
-            Self::Socket(_) => None,
-        }
-    }
-
     /// As `host` and `hostaddr` have it.
     pub(super) fn entries(&self) -> (String, String) {
         match self {

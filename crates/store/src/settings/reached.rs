@@ -33,22 +33,10 @@ impl Settings {
         Self { hosts: vec![reached.host.clone()], attrs: SessionAttrs::Any, ..self.clone() }
     }
 
-    /// Whether it may lead to that server.
+    /// It names several servers, one of which may take the place of another.
     #[must_use]
-    pub fn may_reach(&self, reached: &Reached) -> bool {
-        self.hosts.iter().any(|host| {
-            host.port == reached.host.port
-                && match (&host.place, &reached.host.place) {
-                    (Place::Name { name, address: None }, Place::Name { name: other, .. }) => name == other,
-                    (place, other) => place.ip().is_some() && place.ip() == other.ip() || place == other,
-                }
-        })
-    }
-
-    /// Of several servers the one that may write is meant, whichever that is.
-    #[must_use]
-    pub fn follows_failovers(&self) -> bool {
-        self.hosts.len() > 1 && matches!(self.attrs, SessionAttrs::ReadWrite | SessionAttrs::Primary)
+    pub const fn names_several_hosts(&self) -> bool {
+        self.hosts.len() > 1
     }
 
     /// Reads the connection string of a target; where it names no user, `role` is meant.
@@ -94,12 +82,12 @@ mod tests {
             "postgresql://u@a:1,b:2/d?target_session_attrs=read-write",
         ] {
             let settings = Settings::resolve_target(string, |_| None).expect("it is fine");
-            assert!(settings.follows_failovers());
+            assert!(settings.names_several_hosts());
             let reached = Reached::new(&settings.hosts[1], "10.0.0.2".parse().ok(), true);
             let again = Settings::resolve_target(&conninfo_at(string, &settings, &reached), |_| None);
             let again = again.expect("it is fine");
             assert_eq!(again.hosts, settings.at(&reached).hosts);
-            assert_eq!((again.describe(), again.follows_failovers()), ("d on b:2 as u".to_owned(), false));
+            assert_eq!((again.describe(), again.names_several_hosts()), ("d on b:2 as u".to_owned(), false));
             let alone = Reached::new(&settings.hosts[1], None, false);
             assert_eq!(conninfo_at(string, &settings, &alone), string);
         }

@@ -100,7 +100,7 @@ async fn wait_for_launches<E: Engine>(arena: &Arena<E>) {
     let epoch = arena.database.number("select epoch from async.leader").await;
     let sql = format!(
         "select count(*) from pg_stat_activity
-         where application_name like 'pgasync/%/{epoch}/%' and state = 'active' and query ~ 'pool:'"
+         where application_name like 'pgasync/%/{epoch}.%/%' and state = 'active' and query ~ 'pool:'"
     );
     let begin = Instant::now();
     let session = arena.targets[0].session();

@@ -41,9 +41,10 @@ async fn an_engine_that_does_not_mark_what_it_launches_is_caught() {
 async fn an_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
     // Nor does it mind sessions that it does not know; and some of what is left has to run until the next one launches.
     let changes = "
-        create or replace function async.refuse_strangers(in_conn text) returns void language sql as 'select';
-        create or replace function async.end_sessions(in_ids bigint[], in_how text) returns text
-        language sql as 'select in_ids::text';";
+        create or replace function async.refuse_unknown_sessions(in_conn text) returns void language sql as 'select';
+        create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool) returns text
+        language sql as $$
+          select jsonb_agg(jsonb_build_object('id', i, 'state', 'gone'))::text from unnest(in_ids) i $$;";
     kill_until::<SqlEngine>(changes, 60, Kill::Session, "more at once than may").await;
 }
 

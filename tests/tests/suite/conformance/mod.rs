@@ -48,6 +48,7 @@ mod restart;
 mod routines_and_triggers;
 mod scripts_of_the_original;
 mod sessions_are_clean;
+mod sessions_at_targets;
 mod strangers;
 mod targets_down;
 mod watching;

@@ -64,7 +64,7 @@ async fn server_and_target_are_reached_as_they_want() {
 
     let seen = "select concat_ws(' ', s.ssl, session_user, current_setting('geqo'),
         current_setting('geqo_threshold'), current_setting('search_path'),
-        case when a.application_name ~ '^pgasync/[^/]+/1/[0-9]+$' then 'named' else a.application_name end,
+        case when a.application_name ~ '^pgasync/[^/]+/1[.][0-9a-f]{8}/[0-9]+$' then 'named' else a.application_name end,
         a.wait_event_type is not null)
         from pg_stat_ssl s join pg_stat_activity a using (pid) where pid = pg_backend_pid()";
     database.run("create table public.seen (line text); grant all on public.seen to public").await;

@@ -39,14 +39,21 @@ begin
   select 'fence', f.target, array_agg(f.session_id order by f.session_id) into op, target, ids
   from (
     select f.session_id, f.target
-    from pg_temp.leader_fence f
-    where f.retry_at <= clock_timestamp() and f.target = (
-      select i.target from pg_temp.leader_fence i
+    from (
+      select i.target, i.failures % 2 as turn, s.connection_string
+      from pg_temp.leader_fence i
+      left join async.session s on s.session_id = i.session_id
       where i.retry_at <= clock_timestamp()
         and not exists (select from pg_temp.leader_helper h
           where h.state in ('busy', 'stuck') and h.op = 'fence' and h.target = i.target)
       order by i.retry_at, i.session_id
-      limit 1)
+      limit 1
+    ) d
+    -- Of one address at a time: one that does not answer must not keep the others from being ended.
+    join pg_temp.leader_fence f
+      on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
+    join async.session s
+      on s.session_id = f.session_id and async.same_server(s.connection_string, d.connection_string)
     order by f.session_id
     limit c_sessions_per_fence_max
   ) f

@@ -14,7 +14,7 @@ begin
   perform async.close_session(v_slot.conn);
   delete from async.session s where s.session_id = v_slot.session_id;
   update pg_temp.leader_slot s
-  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false,
+  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, unreachable = false,
       since = clock_timestamp()
   where s.slot = in_slot;
 end

@@ -12,7 +12,6 @@ as $function$
 declare
   v_conninfo text;
   v_given jsonb;
-  v_leader record;
 begin
   select case when t.target = c.self_target then async.self_conninfo() else t.connection_string end
   into v_conninfo
@@ -23,10 +22,9 @@ begin
       using errcode = 'PA204', hint = 'Give it one with async.configure';
   end if;
   v_given := async.parse_conninfo(v_conninfo);
-  select l.server_id, l.epoch into v_leader from async.leader l;
   return async.extend_conninfo(v_conninfo,
     jsonb_build_object(
-      'application_name', format('pgasync/%s/%s/%s', v_leader.server_id, v_leader.epoch, in_role),
+      'application_name', async.session_name(in_role),
       'connect_timeout', in_connect_seconds::text,
       'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3')
     || case when in_startup_options

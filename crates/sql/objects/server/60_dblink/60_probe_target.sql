@@ -15,7 +15,7 @@ begin
   perform dblink_connect('pgasync_probe', v_conninfo);
   select r.v into v_version
   from dblink('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')') as r(v text);
-  perform async.refuse_strangers('pgasync_probe');
+  perform async.refuse_unknown_sessions('pgasync_probe');
   perform dblink_disconnect('pgasync_probe');
   return v_version;
 exception when others then

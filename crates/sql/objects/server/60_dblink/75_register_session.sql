@@ -9,23 +9,33 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_said text[] := string_to_array(in_identity, ',');
+  v_error text := in_error;
+  v_said record;
   v_slot record;
   v_id bigint;
 begin
   select s.target, s.conninfo into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
-  if in_error is not null or cardinality(v_said) is distinct from 4 then
+  if v_error is null then
+    begin
+      select * into v_said from async.read_identity(in_identity);
+    exception when others then
+      v_error := sqlerrm;
+    end;
+  end if;
+  if v_error is not null then
     perform async.drop_slot_session(in_slot);
-    perform async.suspect_target(v_slot.target, coalesce(in_error, 'the session did not identify itself'));
+    perform async.suspect_target(v_slot.target, v_error);
     return;
   end if;
-  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
-  select l.epoch, in_slot, v_slot.target, v_slot.conninfo, v_said[4], v_said[1]::int, v_said[3]::timestamptz
+  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
+    server_started, server_address, server_port, system_identifier, timeline)
+  select l.epoch, in_slot, v_slot.target, v_slot.conninfo, v_said.role, v_said.pid, v_said.backend_start,
+    v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
   from pg_temp.leader_state l
   returning session_id into v_id;
   update pg_temp.leader_slot s set state = 'idle', session_id = v_id, since = clock_timestamp()
   where s.slot = in_slot;
-  update pg_temp.leader_target t set version = v_said[2]::int, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
   where t.target = v_slot.target;
 end
 $function$;

@@ -28,12 +28,17 @@ begin
   end if;
 
   for v_slot in
-    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.doubt, t.session_reset
+    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.doubt, s.cleaning, t.session_reset
     from pg_temp.leader_slot s
     left join pg_temp.leader_target t on t.target = s.target
     where s.slot = any (v_plain.others)
   loop
     v_read := async.read_results(v_slot.conn);
+    if v_slot.state = 'running' and v_slot.cleaning then
+      v_moved := v_moved
+        + async.settle_reset(v_slot.slot, v_read.ended, v_read.code, v_read.error)::int;
+      continue;
+    end if;
     if v_read.code is not null and v_slot.outcome is null and v_slot.state = 'running' then
       v_slot.outcome := async.note_query_error(v_slot.slot, v_read.code, v_read.error);
     end if;
@@ -61,16 +66,14 @@ begin
       where s.slot = v_slot.slot;
       perform async.lose_slot(v_slot.slot);
     elsif v_slot.outcome is null then
-      -- Sent as it was: that a reset is accepted now proves that the text has no further result.
+      -- Sent as it was: that a reset is accepted now proves that the text has no further result. What the reset says
+      -- settles how the text ended.
       if public.dblink_send_query(v_slot.conn, 'discard all') = 1 then
-        update pg_temp.leader_slot s
-        set state = 'ended', outcome = 'ok', cleaning = true, since = clock_timestamp()
-        where s.slot = v_slot.slot;
+        update pg_temp.leader_slot s set cleaning = true where s.slot = v_slot.slot;
       elsif coalesce(public.dblink_error_message(v_slot.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
       else
-        update pg_temp.leader_slot s set state = 'ended', outcome = 'ok', since = clock_timestamp()
-        where s.slot = v_slot.slot;
+        perform async.settle_reset(v_slot.slot, true, '08006', public.dblink_error_message(v_slot.conn));
       end if;
     elsif v_slot.outcome = 'lost' then
       perform async.lose_slot(v_slot.slot);

@@ -13,7 +13,7 @@ declare
   v_found int := 0;
 begin
   for v_slot in
-    select s.slot, s.state, s.outcome, s.target, s.conn
+    select s.slot, s.state, s.outcome, s.target, s.conn, s.cleaning
     from pg_temp.leader_slot s
     where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
       then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
@@ -21,6 +21,8 @@ begin
     v_found := v_found + 1;
     if v_slot.state <> 'running' then
       perform async.drop_slot_session(v_slot.slot);
+    elsif v_slot.cleaning then
+      perform async.settle_reset(v_slot.slot, true, '08006', dblink_error_message(v_slot.conn));
     else
       if v_slot.outcome is null then
         perform async.note_query_error(v_slot.slot, '08006', dblink_error_message(v_slot.conn));

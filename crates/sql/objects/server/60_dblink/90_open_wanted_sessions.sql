@@ -10,10 +10,6 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
-  c_identity constant text :=
-    'select /* pgasync: first look */ pg_catalog.concat_ws('','', s.pid, pg_catalog.current_setting(''server_version_num''), '
-    'pg_catalog.to_char(s.backend_start at time zone ''utc'', ''YYYY-MM-DD HH24:MI:SS.US+00''), session_user) '
-    'from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s';
   v_want record;
   v_slot record;
   v_conninfo text;
@@ -33,8 +29,11 @@ begin
       exit when v_opened >= c_opens_per_cycle_max;
       select s.slot, s.conn, s.state into v_slot
       from pg_temp.leader_slot s
-      where s.slot <= (select c.workers from async.control c)
-        and (s.state = 'empty' or s.state = 'idle' and s.target <> v_want.target)
+      -- A lost session out of reach has a slot, and is no connection.
+      where s.state = 'empty' and (
+          select count(*) < (select c.workers from async.control c)
+          from pg_temp.leader_slot o where o.state <> 'empty' and not o.unreachable)
+        or s.state = 'idle' and s.target <> v_want.target
       order by s.state = 'idle', s.since, s.slot
       limit 1;
       exit when not found;
@@ -55,7 +54,7 @@ begin
         end if;
         exit;
       end if;
-      perform dblink_send_query(v_slot.conn, c_identity);
+      perform dblink_send_query(v_slot.conn, async.identity_query());
       update pg_temp.leader_slot s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
       where s.slot = v_slot.slot;

@@ -79,7 +79,10 @@ begin
     end if;
     perform dblink_send_query(v_helper.conn, case v_op.op
       when 'probe' then format('select async.probe_target(%L)', v_op.target)
-      else format('select async.end_sessions(%L, %L)', v_op.ids, v_op.op)
+      else format('select async.end_sessions(%L, %L, %L)', v_op.ids, v_op.op,
+        -- The recorded address first, then the present one, in turns.
+        (select coalesce(bool_or(f.failures % 2 = 1), false) from pg_temp.leader_fence f
+          where v_op.op = 'fence' and f.session_id = any (v_op.ids)))
     end);
     update pg_temp.leader_helper h
     set state = 'busy', op = v_op.op, target = v_op.target, ids = v_op.ids, since = clock_timestamp()

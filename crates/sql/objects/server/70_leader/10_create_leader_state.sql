@@ -53,6 +53,10 @@ begin
     error text,
     -- The result was recorded while the session's end was not certain.
     recorded bool not null default false,
+    -- Its session was lost and its host did not answer: no worker waits for it.
+    unreachable bool not null default false,
+    -- Its session must not be used again, although the query ended well.
+    spent bool not null default false,
     intention async.finish_status_t,
     intention_error text,
     intention_duration interval,
@@ -120,7 +124,9 @@ begin
     session_id bigint primary key,
     target text not null,
     retry_at timestamptz not null default '-infinity',
-    failures int not null default 0
+    failures int not null default 0,
+    -- Its host did not answer.
+    unreachable bool not null default false
   );
 
   -- Tasks that lost leaders had in hand, until their target is fenced.

@@ -9,7 +9,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_gone bigint[] := case when in_error is null and in_op <> 'probe' then in_value::bigint[] else '{}' end;
   v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
   v_slot record;
 begin
@@ -27,10 +26,13 @@ begin
     return;
   end if;
 
+  if in_op = 'fence' then
+    perform async.take_fence_result(in_target, case when in_error is null then in_value::jsonb else (
+      select jsonb_agg(jsonb_build_object('id', i, 'state', 'unreached', 'error', v_error)) from unnest(in_ids) i) end);
+    return;
+  end if;
   if in_error is not null then
     perform async.suspect_target(in_target, v_error);
-  end if;
-  if in_op <> 'fence' then
     -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
     for v_slot in
       select s.slot from pg_temp.leader_slot s
@@ -38,15 +40,6 @@ begin
     loop
       perform async.lose_slot(v_slot.slot);
     end loop;
-    return;
   end if;
-
-  update pg_temp.leader_fence f
-  set failures = f.failures + 1,
-      retry_at = clock_timestamp() + async.backoff(f.failures + 1, '500 milliseconds', '10 seconds', random())
-  where f.session_id = any (in_ids) and f.session_id <> all (v_gone);
-  delete from pg_temp.leader_fence f where f.session_id = any (v_gone);
-  delete from async.session s where s.session_id = any (v_gone);
-  perform async.free_lost_slots(v_gone);
 end
 $function$;

@@ -11,16 +11,18 @@ as $function$
 declare
   v_control async.control;
   v_slot record;
+  v_slots int;
 begin
   select c.* into v_control from async.control c;
+  v_slots := v_control.workers + (select count(*) from pg_temp.leader_slot s where s.unreachable);
 
   -- Slots: more at once; fewer as they become free.
   insert into pg_temp.leader_slot (slot, conn)
-  select n, 'pgasync_slot_' || n from generate_series(1, v_control.workers) n
+  select n, 'pgasync_slot_' || n from generate_series(1, v_slots) n
   on conflict do nothing;
   for v_slot in
     select s.slot from pg_temp.leader_slot s
-    where s.slot > v_control.workers and s.state in ('empty', 'idle')
+    where s.slot > v_slots and s.state in ('empty', 'idle')
   loop
     perform async.drop_slot_session(v_slot.slot);
     delete from pg_temp.leader_slot s where s.slot = v_slot.slot;

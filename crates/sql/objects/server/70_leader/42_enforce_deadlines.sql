@@ -40,8 +40,9 @@ begin
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
     where s.slot is null and o.task_id is null
-      or s.state = 'lost' and not s.recorded and t.health is distinct from 'ok'
-      or o.launched and not o.recorded and t.health is distinct from 'ok');
+      or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
+      or o.launched and not o.recorded and (t.health is distinct from 'ok'
+        or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));
   if v_events = '{}' then
     return 0;
   end if;

@@ -27,9 +27,12 @@ declare
 begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
-    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null)
-    -- What a lost leader launched may still run, as far as its targets are concerned.
-    - (select count(*)::int from pg_temp.leader_orphan o where o.launched), 0);
+    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null and not s.unreachable)
+    -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
+    -- no worker.
+    - (select count(*)::int from pg_temp.leader_orphan o
+      where o.launched
+        and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   select

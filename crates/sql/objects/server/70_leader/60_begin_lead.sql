@@ -18,7 +18,7 @@ begin
   perform set_config('pgasync.fingerprint', async.schema_fingerprint(), false);
   insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
-    'application_name', format('pgasync/%s/%s/helper', l.server_id, l.epoch), 'connect_timeout', '3'))
+    'application_name', async.session_name('helper'), 'connect_timeout', '3'))
   from async.leader l;
   perform async.close_stale_sessions();
   perform async.refresh_configuration();

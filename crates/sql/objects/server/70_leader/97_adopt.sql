@@ -17,6 +17,7 @@ begin
       using errcode = 'PA211', hint = 'Stop it first: update async.control set enabled = false';
   end if;
   delete from async.session;
+  delete from async.election;
   update async.leader l set server_id = left(md5(random()::text || clock_timestamp()::text), 12)
   returning l.server_id into v_id;
   return v_id;

@@ -1,11 +1,11 @@
 -- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
---   the epoch, publishes the pid.
--- Returns: the epoch, the server's id, and whether the leader before said goodbye.
+--   the epoch, draws the election's nonce, publishes the pid.
+-- Returns: the epoch, the server's id, whether the leader before said goodbye, and the nonce.
 -- Raises: lock_not_available when transactions of a leader that lost the lead do not end within 10 seconds.
 -- Locks: async.leader in share row exclusive mode, which waits for the write transactions of other leaders (hold_epoch)
 --   and keeps new ones out; the rows of async.control and async.leader.
 create or replace function async.raise_epoch(
-  in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool
+  in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool, out out_nonce text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -30,10 +30,12 @@ begin
     (v_system, (select d.oid from pg_database d where d.datname = current_database()));
   if found then
     delete from async.session;
+    delete from async.election;
   end if;
   select l.goodbye into out_goodbye from async.leader l;
   update async.leader l set epoch = l.epoch + 1, engine = in_engine, goodbye = false, resign_epoch = null
   returning l.epoch, l.server_id into out_epoch, out_server_id;
+  out_nonce := async.record_election(out_epoch, nullif(v_system, '0'));
   update async.control c set pid = pg_backend_pid(), running_since = clock_timestamp(), enabled = true;
 end
 $function$;

@@ -1,0 +1,34 @@
+-- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear this server's id and
+--   belong to the same role, but to no election of this server's. They are those of a physical copy of this server, or
+--   this server is the copy: nothing is launched or ended at that target as long as they live.
+-- Returns: nothing.
+-- Raises: PA210 when there are such sessions.
+-- Locks: none.
+create or replace function async.refuse_unknown_sessions(in_conn text)
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_sessions_max constant int := 1000;
+  v_unknown text;
+begin
+  select string_agg(s.pid::text, ', ' order by s.pid) into v_unknown
+  from async.leader l
+  cross join lateral dblink(in_conn, format(
+    'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) '
+    'from pg_catalog.pg_stat_activity a where a.application_name like %L '
+    'and pg_catalog.split_part(a.application_name, ''/'', 4) ~ ''^[0-9]+$'' '
+    'and a.usename = session_user limit %s',
+    'pgasync/' || l.server_id || '/%', c_sessions_max)) as s(pid int, election text)
+  where not exists (
+    select from async.election e
+    where s.election in (format('%s.%s', e.epoch, e.nonce), case when e.nonce = '' then e.epoch::text end));
+  if v_unknown is not null then
+    raise exception 'sessions of this server that it did not open run there (pids %): is this database a copy?',
+      v_unknown
+      using errcode = 'PA210',
+        hint = 'On the copy: select async.adopt(), then start the orchestrator anew';
+  end if;
+end
+$function$;

@@ -1,0 +1,41 @@
+//! Cancel requests of the protocol.
+
+use std::fmt;
+
+use tokio_postgres::CancelToken;
+
+use super::ConnectError;
+use super::attempt::{self, Address, Encryption};
+use crate::settings::{Host, Settings};
+
+/// Asks a server to cancel what a session runs, over a connection of its own, which takes no connection slot: to the very
+/// host and address that the session is with, encrypted as that is.
+///
+/// Source: Postgres manual, "Canceling Requests in Progress".
+#[derive(Clone)]
+pub struct Canceler {
+    pub(super) settings: Settings,
+    pub(super) host: Host,
+    pub(super) address: Address,
+    pub(super) encryption: Encryption,
+    pub(super) token: CancelToken,
+}
+
+impl Canceler {
+    /// Sends the request. Whether anything was cancelled nobody says.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub async fn cancel(&self) -> Result<(), ConnectError> {
+        let sent = attempt::cancel(&self.settings, &self.host, &self.address, self.encryption, &self.token);
+        let sent = self.settings.within_time(sent).await;
+        sent.map_err(|failure| ConnectError { server: self.settings.describe(), reason: failure.reason })
+    }
+}
+
+/// The key of the session is a secret.
+impl fmt::Debug for Canceler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Canceler").field("host", &self.host).field("address", &self.address).finish_non_exhaustive()
+    }
+}
