@@ -1,7 +1,5 @@
 //! What a client, a trigger, a routine or an administrator does at an odd moment: it costs the row that it is done to,
 //! and neither the others, nor the lead, nor the truth.
-//!
-//! The SQL engine alone at present: the Rust engine joins with [`conformance!`] when its store speaks events.
 
 use std::time::{Duration, Instant};
 
@@ -239,7 +237,7 @@ async fn a_client_role_finishes_cancels_and_defers_from_afar<E: Engine>() {
     bed.run(&format!("drop owned by {role}; drop role {role}")).await;
 }
 
-super::run_on!(SqlEngine => sql:
+conformance!(
     an_offer_whose_row_is_held_while_it_is_withdrawn_is_handed_out_again,
     a_reference_to_a_task_delays_nothing,
     rows_that_are_held_do_not_slow_the_others,

@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use pgasync_store::{Session, Settings};
-use pgasync_tests::{Engine, PrivateCluster, RustEngine, SqlEngine, Target};
+use pgasync_tests::{Engine, PrivateCluster, Target};
 use serde_json::json;
 
 use super::bed::{Bed, SOON};
 use super::link::{Link, refused_conninfo};
-use super::run_on;
 
 async fn a_session_is_written_down_with_its_server<E: Engine>() {
     let bed = Bed::<E>::led().await;
@@ -220,7 +219,7 @@ async fn a_server_that_restarts_or_is_reached_in_another_way_has_not_moved() {
     let socket = format!(
         "host={} port={} user=postgres dbname={}",
         cluster.socket_folder().display(),
-        cluster.port,
+        cluster.port(),
         database.text("select current_database()").await.unwrap_or_default()
     );
     let socket = Settings::from_env(Some(&socket)).expect("it is fine").connect().await.expect("it has a socket");
@@ -384,12 +383,9 @@ conformance!(
     an_adopted_copy_minds_no_session_of_its_original,
     a_restarted_target_resolves_what_it_ran,
     a_query_that_leaves_its_transaction_open_fails_and_says_so,
+    a_dead_host_does_not_keep_the_workers_of_others,
+    a_dead_host_of_a_lost_leader_does_not_keep_the_workers_of_others
 );
 
 // The SQL engine cancels over a second connection.
-run_on!(RustEngine => cancels: a_target_that_takes_no_further_session_is_asked_to_cancel);
-// The core does not free workers yet.
-run_on!(
-    SqlEngine => workers: a_dead_host_does_not_keep_the_workers_of_others,
-    a_dead_host_of_a_lost_leader_does_not_keep_the_workers_of_others
-);
+run_on!(pgasync_tests::RustEngine => cancels: a_target_that_takes_no_further_session_is_asked_to_cancel);
