@@ -239,7 +239,7 @@ async fn a_client_role_finishes_cancels_and_defers_from_afar<E: Engine>() {
     bed.run(&format!("drop owned by {role}; drop role {role}")).await;
 }
 
-super::run_on!(SqlEngine => sql:
+super::run_on!(pgasync_tests::SqlEngine => sql:
     an_offer_whose_row_is_held_while_it_is_withdrawn_is_handed_out_again,
     a_reference_to_a_task_delays_nothing,
     rows_that_are_held_do_not_slow_the_others,
