@@ -192,20 +192,22 @@ $$;
 
 -- All events in the statements of a busy leader, claims and plain ends in their own; or none of them.
 create function judged.write_all_or_none(in_events async.event_t[]) returns bool language plpgsql as $$
+declare
+  v_sorted record;
 begin
-  if async.write_at_once(
-      array(select e.task_id from unnest(in_events) with ordinality e where e.event = 'CLAIM' order by e.ordinality),
-      array(select e.run from unnest(in_events) with ordinality e where e.event = 'CLAIM' order by e.ordinality),
-      array(select e.at from unnest(in_events) with ordinality e where e.event = 'CLAIM' order by e.ordinality),
-      array(select e.timeout from unnest(in_events) with ordinality e where e.event = 'CLAIM' order by e.ordinality),
-      array(select e.task_id from unnest(in_events) with ordinality e
-        where e.event = 'END_OK' and e.status is null order by e.ordinality),
-      array(select e.run from unnest(in_events) with ordinality e
-        where e.event = 'END_OK' and e.status is null order by e.ordinality),
-      array(select e.at from unnest(in_events) with ordinality e
-        where e.event = 'END_OK' and e.status is null order by e.ordinality),
-      array(select e from unnest(in_events) e
-        where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null))) <> '{}'
+  select
+    array_agg(e.task_id) filter (where e.event = 'CLAIM') as claims,
+    array_agg(e.run) filter (where e.event = 'CLAIM') as claim_runs,
+    array_agg(e.at) filter (where e.event = 'CLAIM') as claims_at,
+    array_agg(e.timeout) filter (where e.event = 'CLAIM') as claim_timeouts,
+    array_agg(e.task_id) filter (where e.event = 'END_OK' and e.status is null) as ends,
+    array_agg(e.run) filter (where e.event = 'END_OK' and e.status is null) as end_runs,
+    array_agg(e.at) filter (where e.event = 'END_OK' and e.status is null) as ends_at,
+    array_agg(e) filter (where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null)) as others
+  into v_sorted
+  from unnest(in_events) e;
+  if async.write_at_once(v_sorted.claims, v_sorted.claim_runs, v_sorted.claims_at, v_sorted.claim_timeouts,
+      v_sorted.ends, v_sorted.end_runs, v_sorted.ends_at, v_sorted.others) <> '{}'
   then
     raise exception 'undo' using errcode = 'PA999';
   end if;
