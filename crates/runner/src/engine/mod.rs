@@ -95,7 +95,8 @@ impl Engine {
         let clock = Arc::new(Mutex::new(Clock::set(now)));
         let leading = format!("leading: Rust engine, epoch {}, pid {}", lead.epoch(), lead.pid());
         let at = instant();
-        let mut sessions = Sessions::new(server.clone(), lead.server_id().to_owned(), lead.epoch(), lead.election_name());
+        let mut sessions =
+            Sessions::new(server.clone(), lead.server_id().to_owned(), lead.epoch(), lead.election_name());
         sessions.targets = configuration.targets;
         let mut core = Orchestrator::new(configuration.settings.clone(), seed);
         let epoch = lead.epoch();
