@@ -222,9 +222,8 @@ async fn fence_once(places: &Places, before: Epoch) -> Result<Fenced, String> {
     let mut addresses: Vec<(Vec<Settings>, Vec<OldSession>)> = Vec::new();
     for session in old.into_iter().filter(|old| !old.written_off) {
         let known = addresses.iter_mut().find(|(_, list)| {
-            list.iter().any(|other| {
-                *other.connection_string == *session.connection_string && other.role == session.role
-            })
+            list.iter()
+                .any(|other| *other.connection_string == *session.connection_string && other.role == session.role)
         });
         match known {
             Some((_, list)) => list.push(session),
@@ -270,10 +269,8 @@ fn ways(recorded: &Settings, places: &Places) -> Vec<Settings> {
 }
 
 fn trouble(target: &TargetName, try_number: u32, left: &[(OldSession, Fate)]) -> Option<String> {
-    let lost: Vec<(i64, Wanted, String)> = left
-        .iter()
-        .filter_map(|(old, fate)| Some((old.number, Wanted::from(old), fate.error()?.to_owned())))
-        .collect();
+    let lost: Vec<(i64, Wanted, String)> =
+        left.iter().filter_map(|(old, fate)| Some((old.number, Wanted::from(old), fate.error()?.to_owned()))).collect();
     let lost: Vec<_> = lost.iter().map(|(number, wanted, error)| (*number, wanted, error.clone())).collect();
     (!lost.is_empty()).then(|| cannot_be_ended(target, try_number, &lost))
 }

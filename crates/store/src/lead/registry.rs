@@ -57,7 +57,7 @@ pub async fn unknown_elections(session: &Session, names: &[String]) -> Result<Ve
             "select n.name from unnest($1::text[]) as n(name)
              where not exists (
                select from async.election e
-               where n.name in (format('%s.%s', e.epoch, e.nonce), case when e.nonce = '' then e.epoch::text end))",
+               where e.epoch::text = split_part(n.name, '.', 1) and e.nonce = split_part(n.name, '.', 2))",
             &[&names],
         )
         .await

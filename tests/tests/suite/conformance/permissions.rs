@@ -116,6 +116,7 @@ async fn a_client_pushes_reads_finishes_cancels_defers_restarts_and_pulls<E: Eng
         "select async.push_routine('LOOP', 'x()')",
         "select async.finish_internal(array[1], 'FINISHED', null, null, null)",
         "select async.grant_client('postgres')",
+        "select async.write_off_session(1)",
         "truncate async.task",
     ] {
         let refused = code(&session, sql).await;
@@ -145,6 +146,7 @@ async fn an_administrator_configures_pauses_and_looks_and_reads_no_password<E: E
         "select async.reinitialize_workers()",
         "select async.set_concurrency_pool_tracker('{there}')",
         "select workers, paused from async.control",
+        "select * from async.v_lost_session, async.election",
         "select target, max_concurrency from async.target",
     ] {
         assert_eq!(code(&session, sql).await, None, "{sql}");
@@ -159,6 +161,7 @@ async fn an_administrator_configures_pauses_and_looks_and_reads_no_password<E: E
     ] {
         assert_eq!(code(&session, sql).await.as_deref(), DENIED, "{sql}");
     }
+    assert_eq!(code(&session, "select async.write_off_session(4711)").await.as_deref(), Some("PA214"));
     admin.drop_from(&bed).await;
 }
 
@@ -187,6 +190,7 @@ async fn passwords_are_shown_nowhere<E: Engine>() {
         "v_candidate_task",
         "v_worker_info",
         "v_server_info",
+        "v_lost_session",
         "target_outage",
         "server_log",
         "task",

@@ -156,7 +156,8 @@ async fn a_server_that_was_started_again_since_has_none_of_its_old_sessions<E: E
 /// After a failover the primary is another server, on a later timeline.
 async fn of_several_hosts_a_writable_one_on_a_later_timeline_has_taken_over<E: Engine>() {
     let mut bed = Bed::<E>::prepared().await;
-    let earlier = "server_started = server_started - interval '1 day', server_address = '10.9.8.7', pid = 1, timeline = 0";
+    let earlier =
+        "server_started = server_started - interval '1 day', server_address = '10.9.8.7', pid = 1, timeline = 0";
     let (_session, id) = left_behind(&mut bed, earlier).await;
     bed.engine.lead().await;
     is_shown_as_lost(&bed, id, "another server answers").await;
@@ -232,7 +233,9 @@ async fn a_server_that_restarts_or_is_reached_in_another_way_has_not_moved() {
     database.assert_holds("select count(*) = 3 and not bool_or(moved) from async.election").await;
     for (epoch, change) in [(4, "timeline = 7"), (5, "port = 1"), (6, "address = '10.9.8.7', port = 1")] {
         database
-            .run(&format!("update async.election set {change}, server_started = '2001-01-01' where epoch = {epoch} - 1"))
+            .run(&format!(
+                "update async.election set {change}, server_started = '2001-01-01' where epoch = {epoch} - 1"
+            ))
             .await;
         database.run("select async.raise_epoch('sql')").await;
         database.assert_holds(&format!("select moved from async.election where epoch = {epoch}")).await;
@@ -270,7 +273,8 @@ async fn a_query_that_leaves_its_transaction_open_fails_and_says_so<E: Engine>()
             "begin; insert into ledger (mark) values ('closed'); commit and chain",
         ] {
             // Chaining is known from 12 on.
-            if query.ends_with("chain") && bed.holds("select current_setting('server_version_num')::int < 120000").await {
+            if query.ends_with("chain") && bed.holds("select current_setting('server_version_num')::int < 120000").await
+            {
                 continue;
             }
             let error = bed.run_task(query).await.is("FAILED");
@@ -279,7 +283,11 @@ async fn a_query_that_leaves_its_transaction_open_fails_and_says_so<E: Engine>()
         bed.run_task("begin; insert into ledger (mark) values ('committed'); commit").await.succeeded();
         bed.run_task("do $$ begin insert into ledger (mark) values ('done'); end $$").await.succeeded();
         bed.run_task("select 1").await.succeeded();
-        bed.run_task("begin; select 1/0").await.is("FAILED").filter(|error| error.contains("22012")).expect("its own error");
+        bed.run_task("begin; select 1/0")
+            .await
+            .is("FAILED")
+            .filter(|error| error.contains("22012"))
+            .expect("its own error");
         bed.run_task("select 1").await.succeeded();
     }
     assert_eq!(bed.target.marks("open").await, 0);
@@ -294,7 +302,8 @@ async fn a_target_that_takes_no_further_session_is_asked_to_cancel<E: Engine>() 
     let role = format!("single_{}", bed.target.name());
     bed.run(&format!("create role {role} login connection limit 1")).await;
     let conninfo = bed.target.conninfo().replace("user=postgres", &format!("user={role}"));
-    bed.configure(&json!({ "targets": [{ "target": "single", "connection_string": conninfo, "max_workers": 1 }] })).await;
+    bed.configure(&json!({ "targets": [{ "target": "single", "connection_string": conninfo, "max_workers": 1 }] }))
+        .await;
     let id = bed.push_as("'select pg_sleep(100)', 'single'").await;
     bed.wait_until_it_runs(id).await;
     bed.run(&format!("select async.cancel(array[{id}])")).await;
@@ -309,7 +318,8 @@ async fn a_dead_host_does_not_keep_the_workers_of_others<E: Engine>() {
     let link = Link::to(&bed.target).await;
     let linked = json!({ "target": "linked", "connection_string": link.conninfo(), "max_workers": 2 });
     bed.configure(&json!({ "control": { "workers": 2 }, "targets": [linked, bed.there(&json!({}))] })).await;
-    let ids = [bed.push_as("'select pg_sleep(100)', 'linked'").await, bed.push_as("'select pg_sleep(100)', 'linked'").await];
+    let ids =
+        [bed.push_as("'select pg_sleep(100)', 'linked'").await, bed.push_as("'select pg_sleep(100)', 'linked'").await];
     bed.wait_until_it_runs(ids[0]).await;
     bed.wait_until_it_runs(ids[1]).await;
     link.close().await;
@@ -337,7 +347,8 @@ async fn a_dead_host_of_a_lost_leader_does_not_keep_the_workers_of_others<E: Eng
         "control": { "workers": 2, "takeover_grace": "0 s" }, "targets": [linked, bed.there(&json!({}))]
     }))
     .await;
-    let ids = [bed.push_as("'select pg_sleep(100)', 'linked'").await, bed.push_as("'select pg_sleep(100)', 'linked'").await];
+    let ids =
+        [bed.push_as("'select pg_sleep(100)', 'linked'").await, bed.push_as("'select pg_sleep(100)', 'linked'").await];
     bed.wait_until_it_runs(ids[0]).await;
     bed.wait_until_it_runs(ids[1]).await;
     bed.engine.terminate().await;
@@ -357,14 +368,30 @@ async fn a_dead_host_of_a_lost_leader_does_not_keep_the_workers_of_others<E: Eng
 async fn both_sides_know_the_same_of_transactions_and_sessions() {
     let database = pgasync_tests::Database::create().await;
     for text in [
-        "begin", "BEGIN;", "select 1; begin", "start transaction", "commit and chain", "rollback work and chain", "abort",
-        "end and no chain", "do $$ begin null; end $$", "select 'begin'", "create table begin_ ()", "/* begin */ select 1", "",
-        "-- x\nbegin", "savepoint chain", "(select 1)", "release a; begin transaction read only",
+        "begin",
+        "BEGIN;",
+        "select 1; begin",
+        "start transaction",
+        "commit and chain",
+        "rollback work and chain",
+        "abort",
+        "end and no chain",
+        "do $$ begin null; end $$",
+        "select 'begin'",
+        "create table begin_ ()",
+        "/* begin */ select 1",
+        "",
+        "-- x\nbegin",
+        "savepoint chain",
+        "(select 1)",
+        "release a; begin transaction read only",
     ] {
         let rows = database.rows("select async.opens_transaction($1)", &[&text]).await;
         assert_eq!(rows[0].get::<_, bool>(0), pgasync_core::opens_transaction(text), "{text}");
     }
-    for code in ["08006", "57P01", "57P02", "57P03", "57P04", "57P05", "57014", "25P03", "25P04", "25001", "40001", "XX000"] {
+    for code in
+        ["08006", "57P01", "57P02", "57P03", "57P04", "57P05", "57014", "25P03", "25P04", "25001", "40001", "XX000"]
+    {
         let rows = database.rows("select async.ends_session($1)", &[&code]).await;
         assert_eq!(rows[0].get::<_, bool>(0), pgasync_core::ends_session(code), "{code}");
     }

@@ -53,7 +53,9 @@ begin
     join pg_temp.leader_fence f
       on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
     join async.session s
-      on s.session_id = f.session_id and async.same_server(s.connection_string, d.connection_string)
+      on s.session_id = f.session_id
+        and regexp_replace(s.connection_string, 'application_name=''[^'']*''', '')
+          = regexp_replace(d.connection_string, 'application_name=''[^'']*''', '')
     order by f.session_id
     limit c_sessions_per_fence_max
   ) f

@@ -9,6 +9,7 @@ create or replace function async.end_sessions(in_ids bigint[], in_how text, in_p
 returns text
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
+set jit = off
 as $function$
 declare
   c_connect_seconds_max constant int := 2;
