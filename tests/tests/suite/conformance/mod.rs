@@ -36,7 +36,7 @@ mod ends;
 mod errors;
 mod latch;
 mod leadership;
-mod link;
+pub(crate) mod link;
 mod maintenance;
 mod order_and_pools;
 mod permissions;
