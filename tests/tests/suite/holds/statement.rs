@@ -53,7 +53,8 @@ impl Statement {
     pub(super) fn reaction(self) -> Duration {
         match self {
             // The leader finds out first that the target does not answer, or that it answers again.
-            Self::Unreachable | Self::Release => Duration::from_secs(6),
+            Self::Unreachable => Duration::from_secs(12),
+            Self::Release => Duration::from_secs(6),
             // An offer stands for a second at least, and then the pool offers nothing for two.
             Self::Withdraw => Duration::from_secs(4),
             _ => Duration::from_millis(300),
@@ -148,7 +149,8 @@ impl Statement {
             Self::GiveBack => {
                 stage.database.wait_for("select async.leader_pid() is null").await;
                 stage.engine.start().await;
-                let leads = "select async.leader_pid() is not null and async.leader_pid() = (select pid from async.control)";
+                let leads =
+                    "select async.leader_pid() is not null and async.leader_pid() = (select pid from async.control)";
                 stage.comes_true(leads, Duration::from_secs(10)).await;
                 stage.note_lead().await;
                 let count = "select count(*) from async.task where processed is not null";
@@ -201,9 +203,10 @@ impl Statement {
     }
 }
 
-/// Defers a task that runs, and waits until it waits.
+/// Defers a task that runs behind the gate, and waits until it waits.
 async fn defer<E: Engine>(stage: &Stage<E>, id: i64, time: &str) {
     stage.database.run(&format!("select async.defer(array[{id}], '{time}')")).await;
+    stage.open_gate().await;
     let deferred = "select eligible_when is not null and consumed is null from async.task where task_id =";
     stage.database.wait_for(&format!("{deferred} {id}")).await;
 }
