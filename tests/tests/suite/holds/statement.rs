@@ -53,8 +53,7 @@ impl Statement {
     pub(super) fn reaction(self) -> Duration {
         match self {
             // The leader finds out first that the target does not answer, or that it answers again.
-            Self::Unreachable => Duration::from_secs(12),
-            Self::Release => Duration::from_secs(6),
+            Self::Unreachable | Self::Release => Duration::from_secs(4),
             // An offer stands for a second at least, and then the pool offers nothing for two.
             Self::Withdraw => Duration::from_secs(4),
             _ => Duration::from_millis(300),
@@ -98,7 +97,7 @@ impl Statement {
             Self::Unreachable | Self::Release => {
                 let id = stage.push("'select pg_sleep(60)', 'linked', manual_timeout => '2 s'").await;
                 stage.wait_until_it_runs(id, "pg_sleep(60)").await;
-                stage.link.freeze();
+                stage.link.close().await;
                 if self == Self::Release {
                     let ended = "select processed is not null and tracked from async.task where task_id =";
                     database.wait_for(&format!("{ended} {id}")).await;
