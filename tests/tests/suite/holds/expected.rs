@@ -17,7 +17,6 @@ const EVERY_CYCLE: &str =
 const OFFER_NOT_PARKED: &str = "write_offers compares the outcome before it calls park, so the row is tried in each cycle and waits for lock_timeout";
 const GIVEN_BACK_ONCE: &str = "take_stock ignores that a row did not take GIVE_BACK: it stays RUNNING without a query";
 const LOCK_TIMEOUT: &str = "the rows are tried again at once, and each attempt waits for lock_timeout";
-const UNREACHABLE_LATE: &str = "";
 const SWEEP_SLEEPS: &str =
     "lead_sweep leaves out a row that is held and plans no next look at it: only later times count";
 
@@ -82,7 +81,6 @@ const ROWS: &[Row] = &[
     ("sql", Statement::GiveBack, Disturbance::Raising, GIVEN_BACK_ONCE),
     ("rust", Statement::GiveBack, Disturbance::Held, LOCK_TIMEOUT),
     ("rust", Statement::Release, Disturbance::Held, LOCK_TIMEOUT),
-    ("rust", Statement::Unreachable, Disturbance::Held, UNREACHABLE_LATE),
     ("rust", Statement::Promote, Disturbance::Held, SWEEP_SLEEPS),
 ];
 

@@ -11,7 +11,7 @@ use super::expected;
 use super::stage::{Stage, WINDOW};
 use super::statement::{Statement, Victim};
 
-/// The others go on at this part of their rate at least, in percent.
+/// The others go on at this part of their rate at least, in percent: of the lower one of the rates before and after.
 const RATE_PERCENT_MIN: i64 = 50;
 
 /// What a loaded machine may take to see and to write what it is due to write.
@@ -82,7 +82,7 @@ fn chosen(statement: Statement) -> Vec<Disturbance> {
 async fn judge<E: Engine>(statement: Statement, disturbance: Disturbance) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut stage = Stage::<E>::open(&disturbance.install()).await;
-    let before = stage.completions().await;
+    let before = stage.steady_completions().await;
     let victim = statement.prepare(&mut stage).await;
     let disturbed = disturbance.begin(&stage.database, victim.id).await;
     let begin = Instant::now();
@@ -97,9 +97,6 @@ async fn judge<E: Engine>(statement: Statement, disturbance: Disturbance) -> Vec
     }
     let during = stage.completions().await;
     eprintln!("{} {statement:?} {disturbance:?}: {during} during, {before} before", E::NAME);
-    if during * 100 < before * RATE_PERCENT_MIN {
-        faults.push(Fault::Slow(format!("{during} instead of {before} in {WINDOW:?}")));
-    }
     if let Some(id) = stuck(&stage, victim).await {
         faults.push(Fault::Stuck(id));
     }
@@ -119,8 +116,19 @@ async fn judge<E: Engine>(statement: Statement, disturbance: Disturbance) -> Vec
     if let Some(lead) = stage.lost_lead().await {
         faults.push(Fault::LostLead(lead));
     }
+    if is_slow(during, before) {
+        // Unless the machine has become slower meanwhile.
+        let after = stage.completions().await;
+        if is_slow(during, after) {
+            faults.push(Fault::Slow(format!("{during} in {WINDOW:?}, {before} before and {after} after")));
+        }
+    }
     faults.extend(damage(&stage).await);
     faults
+}
+
+pub(super) fn is_slow(during: i64, otherwise: i64) -> bool {
+    during * 100 < otherwise * RATE_PERCENT_MIN
 }
 
 async fn stuck<E: Engine>(stage: &Stage<E>, victim: Victim) -> Option<i64> {

@@ -17,6 +17,12 @@ const STEADY_SECONDS: f64 = 0.04;
 /// As many of them wait at least.
 const BACKLOG_MIN: i64 = 60;
 
+/// Fewer of them in a window say that the machine is at work with something else: a rate would mean nothing.
+const COMPLETIONS_MIN: i64 = 40;
+
+/// As many windows are counted until a machine at work is given up.
+const WINDOWS_MAX: usize = 20;
+
 /// How long completions are counted.
 pub(super) const WINDOW: Duration = Duration::from_millis(1500);
 
@@ -94,6 +100,20 @@ impl<E: Engine> Stage<E> {
         let begin = self.clock().await;
         sleep(WINDOW).await;
         self.completions_between(&begin, WINDOW).await
+    }
+
+    /// The same once they run about as fast as their length allows.
+    ///
+    /// # Panics
+    /// When the machine lets them not.
+    pub(super) async fn steady_completions(&self) -> i64 {
+        for _ in 0..WINDOWS_MAX {
+            let count = self.completions().await;
+            if count >= COMPLETIONS_MIN {
+                return count;
+            }
+        }
+        panic!("this machine is too busy: the tasks do not reach their rate\n{}", self.database.report().await);
     }
 
     /// The server's clock, as text.
