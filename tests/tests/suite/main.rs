@@ -8,6 +8,7 @@ mod chaos;
 mod conformance;
 mod connections;
 mod harness;
+mod holds;
 #[cfg(feature = "hosts")]
 mod hosts;
 mod install;

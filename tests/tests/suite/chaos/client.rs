@@ -17,6 +17,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BACKLOG_MIN: i64 = 150;
 const PUSHED_AT_ONCE: u32 = 50;
 const QUICK_AT_ONCE: u32 = 40;
+const QUICK_BACKLOG_MIN: i64 = 40;
 
 /// What a row is made of that nothing may change once the task is finished.
 pub(super) const FROZEN_PART: &str = "md5((t.consumed, t.processed, t.yielded, t.finish_status, t.failed, \
@@ -103,8 +104,11 @@ impl Worker {
     async fn turn(&mut self, session: &Session) -> Result<(), tokio_postgres::Error> {
         let turns = Arc::clone(&self.turns);
         let _turn = turns.lock().await;
-        let sql = "select count(*) from async.task where processed is null";
-        if session.query_one(sql, &[]).await?.get::<_, i64>(0) < BACKLOG_MIN {
+        let sql = "select count(*) filter (where concurrency_pool is distinct from 'quick'),
+               count(*) filter (where concurrency_pool = 'quick')
+             from async.task where processed is null";
+        let open = session.query_one(sql, &[]).await?;
+        if open.get::<_, i64>(0) < BACKLOG_MIN {
             let push = workload::push(&mut self.seed, PUSHED_AT_ONCE, self.long_percent);
             let rows = session.query(&push, &[]).await?;
             let ids = rows.iter().map(|row| row.get::<_, i64>(0));
@@ -112,8 +116,10 @@ impl Worker {
             book.slow.extend(ids.clone());
             book.pushed.extend(ids);
         }
-        let quick = session.query(&workload::push_quick(QUICK_AT_ONCE), &[]).await?;
-        lock(&self.book).pushed.extend(quick.iter().map(|row| row.get::<_, i64>(0)));
+        if open.get::<_, i64>(1) < QUICK_BACKLOG_MIN {
+            let quick = session.query(&workload::push_quick(QUICK_AT_ONCE), &[]).await?;
+            lock(&self.book).pushed.extend(quick.iter().map(|row| row.get::<_, i64>(0)));
+        }
         if self.seed.chance(20)
             && let Some(id) = self.choose()
         {

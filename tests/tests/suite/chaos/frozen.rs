@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::arena::Arena;
 use super::failpoint::Point;
 use super::judge::Allowed;
+use super::losses;
 use super::seed::rounds;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +58,7 @@ async fn freeze<A: Engine, B: Engine>(mut arena: Arena<A>, place: Option<Point>,
     if let Some(point) = place {
         point.hold(&arena.database).await;
     }
+    let frozen = losses::now();
     arena.engine.freeze();
     Point::release(&arena.database).await;
     let mut next = B::attach(&arena.database);
@@ -68,6 +70,7 @@ async fn freeze<A: Engine, B: Engine>(mut arena: Arena<A>, place: Option<Point>,
         arena.engine.thaw();
         arena.engine.wait_until_ended().await;
         arena.database.wait_for("select async.leader_pid() is null").await;
+        arena.note_loss_since(frozen);
         next.lead().await;
         return arena.with_engine(next);
     }
@@ -82,6 +85,7 @@ async fn freeze<A: Engine, B: Engine>(mut arena: Arena<A>, place: Option<Point>,
         next.start().await;
     }
     next.wait_until_leading().await;
+    arena.note_loss_since(frozen);
     wait_for_launches(&arena).await;
     let resting = arena.client.rest().await;
     hold(&arena).await;

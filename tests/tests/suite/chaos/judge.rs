@@ -1,10 +1,13 @@
 //! Which promises were broken, once everything has settled.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
-use pgasync_tests::{Database, Target};
+use pgasync_tests::{Database, PATIENCE, Target};
+use tokio::time::sleep;
 
 use super::client::{Book, FROZEN_PART};
+use super::losses::Losses;
 use super::observer::Observer;
 use super::workload::{Kind, POOLS, WORKERS};
 
@@ -31,6 +34,9 @@ struct Row {
     run: i32,
     error: String,
     frozen: String,
+    /// When it was claimed and recorded, in seconds.
+    claimed: Option<f64>,
+    recorded: Option<f64>,
 }
 
 /// What the ledgers say about one task, in seconds.
@@ -46,11 +52,16 @@ pub(super) async fn judge(
     targets: &[Target],
     book: &Book,
     observer: &Observer,
+    losses: &Losses,
     allowed: Allowed,
 ) -> Vec<String> {
     let rows = read_rows(database).await;
     let traces = read_ledgers(targets).await;
+    let mut losses = losses.clone();
+    losses.extend(&observer.outages());
     let mut broken = Complaints::default();
+    judge_doubts(&rows, &losses, &mut broken);
+    judge_crowds(targets, &mut broken).await;
     judge_rows(&rows, &traces, book, allowed, &mut broken);
     judge_history(&rows, book, &mut broken);
     judge_overlaps(&rows, &traces, &mut broken);
@@ -83,6 +94,10 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, book: &Book, allowed: 
     let nothing = Trace::default();
     for row in rows {
         let trace = traces.get(&row.id).unwrap_or(&nothing);
+        if row.recorded.is_none() {
+            broken.add("never ended", format!("{row:?} {trace:?}"));
+            continue;
+        }
         let launches_max = match allowed {
             Allowed::OneLaunch => 1,
             Allowed::Pauses => usize::try_from(row.run).expect("runs are counted"),
@@ -116,6 +131,44 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, book: &Book, allowed: 
         if !as_it_should {
             broken.add("ended as it should not", format!("{row:?} {trace:?}"));
         }
+    }
+}
+
+/// The outcome is unknown only of tasks that were claimed and not recorded when something was lost.
+fn judge_doubts(rows: &[Row], losses: &Losses, broken: &mut Complaints) {
+    let mut met: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+    for row in rows {
+        let (Some(claimed), Some(recorded)) = (row.claimed, row.recorded) else { continue };
+        let unknown = row.error.contains("outcome unknown");
+        let mut any = false;
+        for loss in losses.met(claimed, recorded) {
+            any = true;
+            let (open, in_doubt) = met.entry(loss).or_default();
+            *open += 1;
+            *in_doubt += usize::from(unknown);
+        }
+        if unknown && !any {
+            broken.add("in doubt without a loss", format!("{row:?} {losses:?}"));
+        }
+    }
+    eprintln!("claimed and not recorded at each loss, and in doubt of them: {:?}", met.values().collect::<Vec<_>>());
+}
+
+/// The limit of the pool whose tasks are too short for the observer, as the tasks themselves saw it.
+async fn judge_crowds(targets: &[Target], broken: &mut Complaints) {
+    let mut most = 0;
+    for target in targets {
+        let sql = "select coalesce(max(running), 0) from crowd";
+        let row = target.session().query_one(sql, &[]).await.expect("the crowd is readable");
+        most = most.max(row.get::<_, i32>(0));
+    }
+    let (pool, limit) = POOLS[3];
+    eprintln!("at most {most} of {pool} at once by their own count");
+    if i64::from(most) > i64::from(limit) {
+        broken.add("more at once than may", format!("{most} of {pool} by their own count, {limit} may"));
+    }
+    if most < 2 {
+        broken.add("the crowd was not observed", format!("at most {most} of {pool} ran at once"));
     }
 }
 
@@ -160,7 +213,12 @@ fn judge_overlaps(rows: &[Row], traces: &HashMap<i64, Trace>, broken: &mut Compl
 
 /// The engine itself is of the same opinion, and had no trouble.
 async fn judge_occupancy(database: &Database, broken: &mut Complaints) {
-    database.wait_for("select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker").await;
+    // What is published is a second old.
+    let empty = "select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker";
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE && !database.holds(empty).await {
+        sleep(Duration::from_millis(50)).await;
+    }
     for (about, sql) in [
         ("a pool is occupied", "select i::text from async.v_concurrency_pool_info i where i.workers <> 0"),
         ("a worker is busy", "select w::text from async.worker w where w.task_id is not null"),
@@ -176,7 +234,8 @@ async fn judge_occupancy(database: &Database, broken: &mut Complaints) {
 async fn read_rows(database: &Database) -> Vec<Row> {
     let sql = format!(
         "select t.task_id, t.task_data->>'kind', coalesce(t.concurrency_pool, t.target), t.finish_status::text,
-           t.failed, t.tracked, t.run, coalesce(t.processing_error, ''), {FROZEN_PART}
+           t.failed, t.tracked, t.run, coalesce(t.processing_error, ''), {FROZEN_PART},
+           extract(epoch from t.consumed)::float8, extract(epoch from t.processed)::float8
          from async.task t order by t.task_id"
     );
     let read = |row: &tokio_postgres::Row| Row {
@@ -189,6 +248,8 @@ async fn read_rows(database: &Database) -> Vec<Row> {
         run: row.get(6),
         error: row.get(7),
         frozen: row.get(8),
+        claimed: row.get(9),
+        recorded: row.get(10),
     };
     database.rows(&sql, &[]).await.iter().map(read).collect()
 }

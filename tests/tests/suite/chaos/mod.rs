@@ -29,6 +29,7 @@ mod cluster;
 mod failpoint;
 mod frozen;
 mod judge;
+mod losses;
 mod observer;
 mod sabotage;
 mod succession;

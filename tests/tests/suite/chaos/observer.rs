@@ -9,6 +9,7 @@ use pgasync_tests::Cluster;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::losses::{self, Losses};
 use super::workload::{POOLS, WORKERS};
 
 /// How long it waits between two looks.
@@ -28,6 +29,8 @@ struct Seen {
     pids: Vec<i32>,
     /// The most that was seen of each pool, and of all.
     most: BTreeMap<String, usize>,
+    /// When the targets' server did not answer: all of their sessions are lost then.
+    outages: Losses,
 }
 
 /// A query that runs.
@@ -60,6 +63,11 @@ impl Observer {
         self.seen().most.clone()
     }
 
+    /// When the targets' server lost its sessions.
+    pub(super) fn outages(&self) -> Losses {
+        self.seen().outages.clone()
+    }
+
     /// Limits that were exceeded, in words.
     pub(super) fn excesses(&self) -> Vec<String> {
         let seen = self.seen();
@@ -85,13 +93,20 @@ impl Drop for Observer {
 
 async fn sample(settings: Settings, seen: Arc<Mutex<Seen>>) {
     let mut before = HashSet::new();
+    let mut answered = None;
     loop {
         // The cluster may be down at the moment: then nothing runs there.
         let Ok(session) = settings.connect().await else {
             sleep(SAMPLE_INTERVAL).await;
             continue;
         };
+        let mut session_is_new = true;
         while let Ok(now) = queries(&session).await {
+            if let Some(last) = answered.filter(|_| session_is_new) {
+                seen.lock().unwrap_or_else(PoisonError::into_inner).outages.note_since(last);
+            }
+            session_is_new = false;
+            answered = Some(losses::now());
             seen.lock().unwrap_or_else(PoisonError::into_inner).note(&now, &before);
             before = now;
             sleep(SAMPLE_INTERVAL).await;

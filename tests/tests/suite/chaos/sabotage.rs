@@ -70,6 +70,64 @@ async fn a_rust_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught
     kill_until::<RustEngine>(changes, 60, Kill::Leader, "more at once than may").await;
 }
 
+async fn an_engine_that_exceeds_the_limit_of_a_pool_of_short_tasks_is_caught<E: Engine>() {
+    let changes = "
+        create function chaos_widen() returns trigger language plpgsql as $$
+        begin
+          new.max_workers := 2 * new.max_workers;
+          return new;
+        end $$;
+        create trigger widen before insert or update on async.concurrency_pool for each row
+          when (new.concurrency_pool = 'quick') execute procedure chaos_widen();";
+    catch::<E>(changes, "more at once than may").await;
+}
+
+async fn an_engine_that_knows_no_outcome_although_nothing_was_lost_is_caught<E: Engine>() {
+    let changes = "
+        create function chaos_doubt() returns trigger language plpgsql as $$
+        begin
+          new.finish_status := 'FAILED';
+          new.failed := true;
+          new.processing_error := 'outcome unknown: for no reason';
+          return new;
+        end $$;
+        create trigger doubt before update on async.task for each row
+          when (new.task_id % 50 = 0 and old.processed is null and new.processed is not null)
+          execute procedure chaos_doubt();";
+    catch::<E>(changes, "in doubt without a loss").await;
+}
+
+/// The row is written as if it ran again, by nobody.
+async fn an_engine_that_forgets_a_task_is_caught<E: Engine>() {
+    let changes = "
+        create function chaos_forget() returns trigger language plpgsql as $$
+        begin
+          new.processed := null;
+          new.finish_status := null;
+          new.failed := null;
+          return new;
+        end $$;
+        create trigger forget before update on async.task for each row
+          when (new.task_id % 200 = 0 and old.processed is null and new.processed is not null)
+          execute procedure chaos_forget();";
+    catch::<E>(changes, "never ended").await;
+}
+
+on_both_engines!(
+    an_engine_that_exceeds_the_limit_of_a_pool_of_short_tasks_is_caught,
+    an_engine_that_knows_no_outcome_although_nothing_was_lost_is_caught,
+    an_engine_that_forgets_a_task_is_caught,
+);
+
+/// Lets an engine work for a while in which nothing is killed, then asserts that the judge complains.
+async fn catch<E: Engine>(changes: &str, complaint: &str) {
+    let mut arena = Arena::<E>::open_with(changes, LONG_PERCENT).await;
+    arena.wait_until_busy().await;
+    sleep(2 * DAMAGE_WITHIN).await;
+    let broken = arena.settle(Allowed::OneLaunch).await;
+    assert!(broken.iter().any(|line| line.starts_with(complaint)), "not caught: {broken:?}");
+}
+
 /// Kills until the damage is done, then asserts that the judge complains of it.
 async fn kill_until<E: Engine>(changes: &str, long_percent: u64, victim: Kill, complaint: &str) {
     let mut arena = Arena::<E>::open_with(changes, long_percent).await;

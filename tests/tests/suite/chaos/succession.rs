@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::arena::{Arena, Kill};
 use super::judge::Allowed;
+use super::losses;
 use super::seed::rounds;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,8 +36,10 @@ async fn take_over_often<A: Engine, B: Engine>() {
 async fn take_over<A: Engine, B: Engine>(mut arena: Arena<A>) -> Arena<B> {
     arena.wait_until_busy().await;
     let mut next = B::attach(&arena.database);
+    let begin = losses::now();
     next.start_forced().await;
     assert_eq!(arena.engine.wait_until_ended().await, Outcome::Returned);
+    arena.note_loss_since(begin);
     next.wait_until_leading().await;
     arena.with_engine(next)
 }
@@ -46,11 +49,13 @@ async fn a_stopped_leader_pauses_what_runs_and_leaves_nothing_behind<E: Engine>(
     let (mut in_order, mut as_if_killed) = (0, 0);
     while in_order < rounds(5) {
         arena.wait_until_busy().await;
+        let begin = losses::now();
         match arena.engine.stop().await {
             Outcome::Returned => in_order += 1,
             // A cancel that arrives while a procedure commits cannot be caught.
             Outcome::Failed(said) if said.contains("57014") && said.contains("async.cycle") => {
                 as_if_killed += 1;
+                arena.note_loss_since(begin);
                 assert!(
                     as_if_killed <= rounds(5),
                     "{as_if_killed} of {} stops went wrong: {said}",
@@ -107,9 +112,11 @@ async fn a_frozen_leader_that_wakes_up_does_no_harm() {
             let mut second = SqlEngine::attach(&arena.database);
             second.start().await;
             assert_eq!(second.wait_until_ended().await, Outcome::Returned);
+            let begin = losses::now();
             arena.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
             assert!(send(Signal::Continue, pid), "the leader lives");
             arena.engine.wait_until_ended().await;
+            arena.note_loss_since(begin);
             arena.lead_again().await;
         } else {
             assert!(send(Signal::Continue, pid), "the leader lives");

@@ -21,7 +21,7 @@ enum Way {
 }
 
 /// A port on loopback in front of a database.
-pub(super) struct Link {
+pub(crate) struct Link {
     port: u16,
     database: String,
     way: watch::Sender<Way>,
@@ -30,7 +30,7 @@ pub(super) struct Link {
 
 impl Link {
     /// An open one.
-    pub(super) async fn to(scratch: &Scratch) -> Self {
+    pub(crate) async fn to(scratch: &Scratch) -> Self {
         let settings = scratch.conninfo();
         let value = |key: &str| {
             let word = settings.split(' ').find_map(|word| word.strip_prefix(key)).expect("the harness names it");
@@ -46,20 +46,20 @@ impl Link {
     }
 
     /// How to reach the database over it.
-    pub(super) fn conninfo(&self) -> String {
+    pub(crate) fn conninfo(&self) -> String {
         format!("host=127.0.0.1 port={} dbname={} user=postgres sslmode=disable", self.port, self.database)
     }
 
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.way.send_replace(Way::Open);
     }
 
-    pub(super) fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.way.send_replace(Way::Frozen);
     }
 
     /// Returns when it refuses.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.way.send_replace(Way::Closed);
         while TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;

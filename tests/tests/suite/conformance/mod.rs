@@ -37,7 +37,7 @@ mod errors;
 mod faults;
 mod latch;
 mod leadership;
-mod link;
+pub(crate) mod link;
 mod maintenance;
 mod order_and_pools;
 mod permissions;

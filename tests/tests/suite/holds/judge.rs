@@ -1,0 +1,152 @@
+//! One case: what a disturbance of a statement did to everything else.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use pgasync_tests::Engine;
+use tokio::time::sleep;
+
+use super::disturbance::Disturbance;
+use super::expected;
+use super::stage::{Stage, WINDOW};
+use super::statement::{Statement, Victim};
+
+/// The others go on at this part of their rate at least, in percent: of the lower one of the rates before and after.
+const RATE_PERCENT_MIN: i64 = 50;
+
+/// What a loaded machine may take to see and to write what it is due to write.
+pub(super) const LATE_MAX: Duration = Duration::from_secs(3);
+
+/// A promise that was broken in a case.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// The others went on at less than half of their rate.
+    Slow(String),
+    /// The epoch or the session of the leader changed, or the engine ended.
+    LostLead(String),
+    /// A foreign key delayed the write.
+    Delayed,
+    /// A task behind the disturbed one was not served.
+    Stuck(i64),
+    /// The row was not recorded when it was free.
+    Late(String),
+    /// A task had another end than it should, or ran twice.
+    Damaged(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slow(rates) => write!(f, "the others were slow: {rates}"),
+            Self::LostLead(lead) => write!(f, "the lead was lost: {lead}"),
+            Self::Delayed => write!(f, "a foreign key delayed the write"),
+            Self::Stuck(id) => write!(f, "task {id} behind it was not served"),
+            Self::Late(row) => write!(f, "not recorded when it was free: {row}"),
+            Self::Damaged(row) => write!(f, "ended as it should not: {row}"),
+        }
+    }
+}
+
+/// Runs a statement under each disturbance, and asserts that exactly the expected cases fail.
+pub(super) async fn judge_all<E: Engine>(statement: Statement) {
+    let mut surprises = Vec::new();
+    for disturbance in chosen(statement) {
+        let begin = Instant::now();
+        let faults = judge::<E>(statement, disturbance).await;
+        let words: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        eprintln!("{} {statement:?} {disturbance:?} {:.1?}: {words:?}", E::NAME, begin.elapsed());
+        match expected::row(E::NAME, statement, disturbance) {
+            Some(reason) if faults.is_empty() => {
+                surprises.push(format!("{disturbance:?} passes, take it off the list of expected failures: {reason}"));
+            }
+            Some(_) => (),
+            None if faults.is_empty() || expected::at_times(E::NAME, statement, disturbance) => (),
+            None => surprises.push(format!("{disturbance:?}: {}", words.join("; "))),
+        }
+    }
+    assert!(surprises.is_empty(), "{} {statement:?}\n{}", E::NAME, surprises.join("\n"));
+}
+
+/// The disturbances that `PGASYNC_HOLDS` names, or `all`; without it a sample, which leaves out those that take long and
+/// show what others show.
+fn chosen(statement: Statement) -> Vec<Disturbance> {
+    let names = std::env::var("PGASYNC_HOLDS").unwrap_or_default();
+    let is_chosen = |it: &Disturbance| match names.as_str() {
+        "" => statement.reaction() < LATE_MAX || !matches!(it, Disturbance::Referenced | Disturbance::Raising),
+        "all" => true,
+        names => names.split(' ').any(|name| name == format!("{it:?}")),
+    };
+    Disturbance::ALL.into_iter().filter(is_chosen).collect()
+}
+
+async fn judge<E: Engine>(statement: Statement, disturbance: Disturbance) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut stage = Stage::<E>::open(&disturbance.install()).await;
+    let before = stage.steady_completions().await;
+    let victim = statement.prepare(&mut stage).await;
+    let disturbed = disturbance.begin(&stage.database, victim.id).await;
+    let begin = Instant::now();
+    statement.provoke(&mut stage, victim).await;
+    let done = statement.is_done(victim);
+    if disturbance.lets_write() {
+        if !stage.comes_true(&done, statement.reaction() + LATE_MAX).await {
+            faults.push(Fault::Delayed);
+        }
+    } else {
+        sleep(statement.reaction()).await;
+    }
+    let during = stage.completions().await;
+    eprintln!("{} {statement:?} {disturbance:?}: {during} during, {before} before", E::NAME);
+    if let Some(id) = stuck(&stage, victim).await {
+        faults.push(Fault::Stuck(id));
+    }
+    if !disturbance.lets_write() {
+        assert!(!stage.database.holds(&done).await, "{statement:?} {disturbance:?}: written before it was disturbed");
+    }
+    let lasted = begin.elapsed();
+    disturbed.end().await;
+    if let Some(lead) = stage.lost_lead().await {
+        faults.push(Fault::LostLead(lead));
+        return faults;
+    }
+    // The backoff doubles, so the next attempt comes after at most as long again.
+    if !stage.comes_true(&done, lasted + LATE_MAX).await {
+        faults.push(Fault::Late(row(&stage, victim).await));
+    }
+    if let Some(lead) = stage.lost_lead().await {
+        faults.push(Fault::LostLead(lead));
+    }
+    if is_slow(during, before) {
+        // Unless the machine has become slower meanwhile.
+        let after = stage.completions().await;
+        if is_slow(during, after) {
+            faults.push(Fault::Slow(format!("{during} in {WINDOW:?}, {before} before and {after} after")));
+        }
+    }
+    faults.extend(damage(&stage).await);
+    faults
+}
+
+pub(super) fn is_slow(during: i64, otherwise: i64) -> bool {
+    during * 100 < otherwise * RATE_PERCENT_MIN
+}
+
+async fn stuck<E: Engine>(stage: &Stage<E>, victim: Victim) -> Option<i64> {
+    let id = victim.companion?;
+    let served = format!("select consumed is not null from async.task where task_id = {id}");
+    (!stage.database.holds(&served).await).then_some(id)
+}
+
+async fn row<E: Engine>(stage: &Stage<E>, victim: Victim) -> String {
+    let row = format!("select t::text from async.task t where task_id = {}", victim.id);
+    stage.database.text(&row).await.unwrap_or_default()
+}
+
+/// Tasks that run all the time and did not finish well at their first run. Those of a leader that was ended on purpose
+/// say so.
+pub(super) async fn damage<E: Engine>(stage: &Stage<E>) -> Option<Fault> {
+    let odd = "select string_agg(t::text, ' ') from (select * from async.task t
+        where target = 'steady' and processed is not null and (finish_status <> 'FINISHED' or run <> 1)
+          and processing_error not like '%orchestrator was lost%' limit 3) t";
+    stage.database.text(odd).await.map(Fault::Damaged)
+}

@@ -1,0 +1,231 @@
+//! The writes of the leader, each with a task that waits for it.
+
+use std::time::Duration;
+
+use pgasync_tests::Engine;
+use tokio::time::sleep;
+
+use super::stage::Stage;
+
+/// A statement that writes rows of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Statement {
+    /// The claim of a waiting task.
+    Claim,
+    /// The end of a query that nothing was asked of.
+    PlainEnd,
+    /// The end of a query that was cancelled.
+    IntendedEnd,
+    /// A request on a waiting task.
+    Request,
+    /// The deadline of a yielded task.
+    DeadlineOfYielded,
+    /// The deadline of a task that a client pulled.
+    DeadlineOfPulled,
+    /// The deadline of a task that waits again.
+    DeadlineOfWaiting,
+    /// The deadline of a task whose target cannot be reached.
+    Unreachable,
+    /// The return of a task that a lost leader claimed and did not launch.
+    GiveBack,
+    /// The offer of a task to clients.
+    Offer,
+    /// The withdrawal of an offer that a query wants the slot of.
+    Withdraw,
+    /// The return of a deferred task to the queue.
+    Promote,
+    /// The release of the slot of a task that was finished while its target could not be reached.
+    Release,
+    /// `get_tasks`, which runs in a client's session.
+    Take,
+}
+
+/// A task that a statement is about to write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Victim {
+    pub(super) id: i64,
+    /// Another task, whose claim, offer or pull comes after that of the victim, and is not delayed by it.
+    pub(super) companion: Option<i64>,
+}
+
+impl Statement {
+    /// How long the leader may take from [`Statement::provoke`] to the statement.
+    pub(super) fn reaction(self) -> Duration {
+        match self {
+            // The leader finds out first that the target does not answer, or that it answers again.
+            Self::Unreachable | Self::Release => Duration::from_secs(4),
+            // An offer stands for a second at least, and then the pool offers nothing for two.
+            Self::Withdraw => Duration::from_secs(4),
+            _ => Duration::from_millis(300),
+        }
+    }
+
+    /// A task for which everything is ready but what [`Statement::provoke`] does.
+    pub(super) async fn prepare<E: Engine>(self, stage: &mut Stage<E>) -> Victim {
+        let database = &stage.database;
+        let mut companion = None;
+        let id = match self {
+            Self::Claim | Self::Request => {
+                stage.push_behind_gate("'narrow'").await;
+                let id = stage.push("'select 1', 'narrow'").await;
+                if self == Self::Claim {
+                    companion = Some(stage.push("'select 1', 'narrow'").await);
+                }
+                id
+            }
+            Self::PlainEnd | Self::IntendedEnd => stage.push_behind_gate("'there'").await,
+            Self::DeadlineOfYielded => {
+                let id = stage.push("'select 1', 'calls_back', manual_timeout => '2 s'").await;
+                database.wait_for(&format!("select yielded is not null from async.task where task_id = {id}")).await;
+                id
+            }
+            Self::DeadlineOfPulled => {
+                let id = stage.push("null, 'pulled', manual_timeout => '2 s'").await;
+                pull(stage, "pulled").await;
+                id
+            }
+            Self::DeadlineOfWaiting => {
+                let id = stage.push_behind_gate("'there', manual_timeout => '3 s'").await;
+                defer(stage, id, "1 hour").await;
+                id
+            }
+            Self::Promote => {
+                let id = stage.push_behind_gate("'there'").await;
+                defer(stage, id, "2 s").await;
+                id
+            }
+            Self::Unreachable | Self::Release => {
+                let id = stage.push("'select pg_sleep(60)', 'linked', manual_timeout => '2 s'").await;
+                stage.wait_until_it_runs(id, "pg_sleep(60)").await;
+                stage.link.close().await;
+                if self == Self::Release {
+                    let ended = "select processed is not null and tracked from async.task where task_id =";
+                    database.wait_for(&format!("{ended} {id}")).await;
+                }
+                id
+            }
+            Self::GiveBack => {
+                stage.engine.terminate().await;
+                let id = stage.push("'select 1', 'narrow'").await;
+                let claim = "update async.task set consumed = clock_timestamp(), run = 1, tracked = true,
+                    times_up = clock_timestamp() + interval '1 hour' where task_id =";
+                database.run(&format!("{claim} {id}")).await;
+                id
+            }
+            Self::Offer => {
+                stage.push("null, 'pulled_alone'").await;
+                pull(stage, "pulled_alone").await;
+                stage.push("null, 'pulled_alone'").await
+            }
+            Self::Withdraw => {
+                let id = stage.push("null, 'pulled', concurrency_pool => 'mixed'").await;
+                wait_until_offered(stage, id).await;
+                id
+            }
+            Self::Take => {
+                let id = stage.push("null, 'pulled'").await;
+                let other = stage.push("null, 'pulled'").await;
+                wait_until_offered(stage, id).await;
+                wait_until_offered(stage, other).await;
+                companion = Some(other);
+                id
+            }
+        };
+        Victim { id, companion }
+    }
+
+    /// Has the statement run soon.
+    pub(super) async fn provoke<E: Engine>(self, stage: &mut Stage<E>, victim: Victim) {
+        let id = victim.id;
+        match self {
+            Self::Claim | Self::PlainEnd => stage.open_gate().await,
+            Self::IntendedEnd | Self::Request => {
+                stage.database.run(&format!("select async.cancel(array[{id}])")).await;
+            }
+            Self::DeadlineOfYielded | Self::DeadlineOfPulled | Self::DeadlineOfWaiting | Self::Unreachable => {
+                stage.wait_until_overdue(id).await;
+            }
+            Self::GiveBack => {
+                stage.database.wait_for("select async.leader_pid() is null").await;
+                stage.engine.start().await;
+                let leads =
+                    "select async.leader_pid() is not null and async.leader_pid() = (select pid from async.control)";
+                stage.comes_true(leads, Duration::from_secs(10)).await;
+                stage.note_lead().await;
+                let count = "select count(*) from async.task where processed is not null";
+                let count = stage.database.number(count).await + 20;
+                let goes_on = format!("select count(*) > {count} from async.task where processed is not null");
+                stage.comes_true(&goes_on, Duration::from_secs(10)).await;
+            }
+            Self::Offer => {
+                stage
+                    .database
+                    .run(
+                        "select async.finish(array_agg(task_id), 'FINISHED', null) from async.task
+                         where target = 'pulled_alone' and consumed is not null",
+                    )
+                    .await;
+            }
+            Self::Withdraw => {
+                stage.push("'select 1', 'there', concurrency_pool => 'mixed'").await;
+            }
+            Self::Promote => {
+                let over = "select eligible_when is null or eligible_when <= clock_timestamp() from async.task";
+                stage.database.wait_for(&format!("{over} where task_id = {id}")).await;
+            }
+            Self::Release => stage.link.open(),
+            Self::Take => pull_often(stage).await,
+        }
+    }
+
+    /// Whether it has run: a query for one boolean.
+    pub(super) fn is_done(self, victim: Victim) -> String {
+        let done = match self {
+            Self::Claim | Self::Take => "t.consumed is not null",
+            Self::PlainEnd => "t.finish_status = 'FINISHED'",
+            Self::GiveBack => "t.finish_status = 'FINISHED' and t.run = 2",
+            Self::IntendedEnd | Self::Request => "t.finish_status = 'CANCELED'",
+            Self::DeadlineOfYielded | Self::DeadlineOfPulled | Self::DeadlineOfWaiting | Self::Unreachable => {
+                "t.finish_status = 'TIMED_OUT'"
+            }
+            Self::Offer => "t.tracked and exists (select from async.offer o where o.task_id = t.task_id)",
+            // The query ran in its slot, and then the task was offered again.
+            Self::Withdraw => {
+                "t.tracked and exists (select from async.offer o where o.task_id = t.task_id)
+                 and exists (select from async.task q
+                   where q.concurrency_pool = 'mixed' and q.query is not null and q.processed is not null)"
+            }
+            Self::Promote => "t.eligible_when is null",
+            Self::Release => "t.tracked is not true",
+        };
+        format!("select coalesce({done}, false) from async.task t where t.task_id = {}", victim.id)
+    }
+}
+
+/// Defers a task that runs behind the gate, and waits until it waits.
+async fn defer<E: Engine>(stage: &Stage<E>, id: i64, time: &str) {
+    stage.database.run(&format!("select async.defer(array[{id}], '{time}')")).await;
+    stage.open_gate().await;
+    let deferred = "select eligible_when is not null and consumed is null from async.task where task_id =";
+    stage.database.wait_for(&format!("{deferred} {id}")).await;
+}
+
+async fn wait_until_offered<E: Engine>(stage: &Stage<E>, id: i64) {
+    stage.database.wait_for(&format!("select exists (select from async.offer where task_id = {id})")).await;
+}
+
+async fn pull<E: Engine>(stage: &Stage<E>, target: &str) {
+    let sql = format!("select count(*) = 1 from async.get_tasks('{target}', 1, '5 s')");
+    stage.database.wait_for(&sql).await;
+}
+
+/// A client pulls until the database is dropped. Its calls may fail while a trigger raises.
+async fn pull_often<E: Engine>(stage: &Stage<E>) {
+    let client = stage.database.connect().await;
+    tokio::spawn(async move {
+        while !client.is_closed() {
+            let _ = client.batch_execute("select from async.get_tasks('pulled', 2, '0')").await;
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+}
