@@ -244,6 +244,85 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0003_events.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0003_events') then
+    execute $ddl$
+-- A transition travels as an event, which one writer applies (async.write_events).
+
+create type async.event_t as (
+  task_id bigint,
+  -- The run that the row must be on; null: any.
+  run int,
+  -- What can happen to a task; async.step_task says what the row becomes:
+  --   CLAIM        the leader takes the task, to launch its query
+  --   GIVE_BACK    claimed, but never launched
+  --   OFFER        the leader holds a pool slot for the client that pulls the task
+  --   WITHDRAW     the offer is taken back
+  --   TAKE         a client pulled the task
+  --   END_OK       the query ended well
+  --   END_ERROR    the query failed
+  --   END_UNKNOWN  the query may have committed: its answer was lost
+  --   UNREACHABLE  the time is up and the session cannot be reached: the slot stays taken
+  --   REQUEST      finish, cancel, defer or pause while no query of the task runs
+  --   DEADLINE     the time is up while no query of the task runs
+  --   RESTART      a finished task starts anew
+  --   PROMOTE      a deferral is over
+  --   RELEASE      the slot of a finished task is free: its session is known to be gone
+  event text,
+  -- When it happened.
+  at timestamptz,
+  -- REQUEST: the request's; END_*: that of the intention that stood, null: none.
+  status async.finish_status_t,
+  -- The request's or the intention's.
+  message text,
+  -- END_ERROR: the query's error; END_UNKNOWN, UNREACHABLE: what is known.
+  known text,
+  duration interval,
+  -- CLAIM, TAKE, OFFER, GIVE_BACK: what target or configuration allows; null: for ever.
+  timeout interval,
+  -- Requests that the event settles.
+  requests bigint[]
+);
+
+-- Finished tasks that hold a slot, since their sessions are not known to be gone.
+create index task_slot_kept on async.task (task_id) where processed is not null and tracked;
+
+-- What the writer replaces, or what has other arguments now.
+drop function if exists
+  async.step_task(async.task, async.task_event_t, async.finish_status_t, text, interval, interval, timestamptz),
+  async.due_tasks(timestamptz),
+  async.end_error(async.task_event_t, async.finish_status_t, text, text),
+  async.next_rows(timestamptz, bigint[], int[], async.task_event_t[], async.finish_status_t[], text[], interval[],
+    interval[]),
+  async.apply_batch(timestamptz, bigint[], int[], async.task_event_t[], async.finish_status_t[], text[], interval[],
+    interval[]),
+  async.apply_all(timestamptz, bigint[], int[], async.task_event_t[], async.finish_status_t[], text[], interval[],
+    interval[]),
+  async.apply_row(timestamptz, bigint, int, async.task_event_t, async.finish_status_t, text, interval, interval),
+  async.apply_events(timestamptz, bigint[], int[], async.task_event_t[], async.finish_status_t[], text[], interval[],
+    interval[]),
+  async.withdraw_offers(bigint[]),
+  async.promote_tasks(bigint[]),
+  async.claimed_rows(bigint[]),
+  async.take_offers(text, int, interval),
+  async.park(bigint, text, text, timestamptz),
+  async.lead_rotate_marks(bigint[]),
+  async.lead_mark(bigint[], int[], bigint[]),
+  async.lead_give_back(timestamptz, bigint[], int[]),
+  async.lead_write(timestamptz, bigint[], int[], text[], text[], text[], interval[], interval[], bigint[], bigint[],
+    bigint[]),
+  async.lead_free_slots(bigint[], int[]),
+  async.lead_offer(timestamptz, bigint[]),
+  async.lead_heads(text[], text[], bool[], int[], bigint[]);
+drop type async.task_event_t;
+$ddl$;
+    insert into async.migration (migration) values ('0003_events');
+  end if;
+end
+$migrate$;
+
 -- migrations/0004_sessions.sql
 do $migrate$
 begin
@@ -297,7 +376,7 @@ $migrate$;
 
 -- 10_log/10_log_quiet
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
---          connection strings are masked.
+--          connection strings are masked. While the log is locked lines are dropped.
 -- Returns: nothing.
 -- Raises:  nothing.
 -- Locks:   none that others wait for.
@@ -311,6 +390,8 @@ begin
   end if;
   insert into async.server_log (level, message)
   values (in_level, coalesce(async.mask_connection_string(in_message), ''));
+exception when lock_not_available then
+  null;
 end
 $function$;
 
@@ -427,18 +508,36 @@ end
 $procedure$;
 
 -- 20_decide/10_step_task
--- Purpose: the transition of one task: what the row becomes when an event happens to it. Decides, writes nothing.
---   in_status, in_error and in_duration are the request's (for an end: those of the intention that stood when
---   the query ended, else null; the error is async.end_error). in_timeout is the target's or the default timeout.
+-- Purpose: the transition of one task: what the row becomes when an event (see async.event_t) happens to it. Decides,
+--   writes nothing. The arguments are the event's; in_now is the event's time.
 -- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
+--   rejected                                               when
+--   the task has ended as S; only a restart moves it       FINISHED, and neither RESTART nor RELEASE
+--   the task has not finished                              RESTART or RELEASE, and not FINISHED
+--   the task holds no slot                                 RELEASE, and not tracked
+--   the task does not wait                                 CLAIM, OFFER, PROMOTE, and not READY (or offered)
+--   the task is for clients to pull; offer it              CLAIM without a query
+--   the task has a query; claim it                         OFFER with a query
+--   the task is offered already                            OFFER
+--   the task may not run yet                               CLAIM, OFFER, PROMOTE before eligible_when
+--   the task waits for no time                             PROMOTE without eligible_when
+--   the task's deadline has passed                         CLAIM, OFFER, TAKE at or after times_up
+--   the task is not offered                                TAKE, WITHDRAW
+--   no query of the task runs                              GIVE_BACK, END_*, UNREACHABLE, and not RUNNING with a query
+--   a query of the task runs                               REQUEST, DEADLINE, and RUNNING with a query
+--   the request names no status                            REQUEST
+--   DEFERRED needs a duration; say how long the task should wait    REQUEST
+--   the task's deadline has not come                       DEADLINE, UNREACHABLE before times_up
+--   there is no such event                                 any other name
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
 --   copying what they compute into every column.)
 create or replace function async.step_task(
   t async.task,
-  in_event async.task_event_t,
+  in_event text,
   in_status async.finish_status_t,
-  in_error text,
+  in_message text,
+  in_known text,
   in_duration interval,
   in_timeout interval,
   in_now timestamptz
@@ -458,11 +557,19 @@ create or replace function async.step_task(
   select
     s.rejected,
     case s.next_phase when 'RUNNING' then in_now when 'READY' then null else t.consumed end,
-    case s.next_phase when 'FINISHED' then in_now end,
-    case s.next_phase when 'YIELDED' then coalesce(t.yielded, in_now) when 'FINISHED' then t.yielded end,
-    case when s.next_phase in ('YIELDED', 'FINISHED') then s.status end,
-    case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' end,
-    case s.next_phase when 'FINISHED' then s.error end,
+    case s.next_phase when 'FINISHED' then in_now when 'KEPT' then t.processed end,
+    case s.next_phase
+      when 'YIELDED' then coalesce(t.yielded, in_now)
+      when 'FINISHED' then t.yielded
+      when 'KEPT' then t.yielded
+    end,
+    case s.next_phase
+      when 'YIELDED' then s.status
+      when 'FINISHED' then s.status
+      when 'KEPT' then t.finish_status
+    end,
+    case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' when 'KEPT' then t.failed end,
+    case s.next_phase when 'FINISHED' then s.error when 'KEPT' then t.processing_error end,
     case
       when in_event = 'RESTART' then null
       when in_event in ('CLAIM', 'TAKE')
@@ -474,12 +581,16 @@ create or replace function async.step_task(
     end,
     case
       when in_event in ('CLAIM', 'TAKE', 'OFFER') then true
+      when in_event = 'RELEASE' then false
       when in_event = 'UNREACHABLE' or s.phase = s.next_phase and s.phase = 'YIELDED' then t.tracked
       when s.next_phase = 'FINISHED' then case when t.tracked then false else t.tracked end
       when s.next_phase = 'YIELDED' then case when t.tracked and t.track_yielded then true end
     end,
-    case when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
-      then in_now + in_duration end,
+    case
+      when s.next_phase = 'KEPT' then t.eligible_when
+      when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
+        then in_now + in_duration
+    end,
     -- What is given back keeps its run's number: a mark of it may be in the log already.
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
   from (
@@ -489,36 +600,51 @@ create or replace function async.step_task(
       r.error,
       case
         when in_event in ('CLAIM', 'TAKE') then 'RUNNING'
+        when in_event = 'RELEASE' then 'KEPT'
         when r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then 'FINISHED'
         when r.status = 'YIELDED' then 'YIELDED'
         else 'READY'
       end as next_phase,
       case
         when in_event = 'RESTART' then case when r.phase <> 'FINISHED' then 'the task has not finished' end
-        when r.phase = 'FINISHED' then 'the task has finished'
+        when in_event = 'RELEASE' then case
+          when r.phase <> 'FINISHED' then 'the task has not finished'
+          when t.tracked is not true then 'the task holds no slot'
+        end
+        when r.phase = 'FINISHED' then 'the task has ended as ' || t.finish_status || '; only a restart moves it'
         when in_event in ('CLAIM', 'OFFER') then case
           when r.phase <> 'READY' then 'the task does not wait'
-          when (in_event = 'CLAIM') <> (t.query is not null) then 'the task is run by another kind of worker'
+          when in_event = 'CLAIM' and t.query is null then 'the task is for clients to pull; offer it'
+          when in_event = 'OFFER' and t.query is not null then 'the task has a query; claim it'
           when in_event = 'OFFER' and t.tracked then 'the task is offered already'
-          when t.eligible_when > in_now then 'the task is deferred'
-          when t.times_up <= in_now then 'the time of the task is up'
+          when t.eligible_when > in_now then 'the task may not run yet'
+          when t.times_up <= in_now then 'the task''s deadline has passed'
         end
         when in_event in ('TAKE', 'WITHDRAW') then case
           when r.phase <> 'READY' or t.query is not null or t.tracked is not true
             then 'the task is not offered'
-          when in_event = 'TAKE' and t.times_up <= in_now then 'the time of the task is up'
+          when in_event = 'TAKE' and t.times_up <= in_now then 'the task''s deadline has passed'
+        end
+        when in_event = 'PROMOTE' then case
+          when r.phase <> 'READY' or t.query is null and t.tracked then 'the task does not wait'
+          when t.eligible_when is null then 'the task waits for no time'
+          when t.eligible_when > in_now then 'the task may not run yet'
         end
         when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'END_UNKNOWN', 'UNREACHABLE') then case
           when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs'
           when in_event = 'UNREACHABLE' and coalesce(t.times_up, 'infinity') > in_now
-            then 'the time of the task is not up'
+            then 'the task''s deadline has not come'
         end
         when r.phase = 'RUNNING' and t.query is not null then 'a query of the task runs'
         when in_event = 'REQUEST' then case
           when in_status is null then 'the request names no status'
-          when in_status = 'DEFERRED' and in_duration is null then 'the deferral names no duration'
+          when in_status = 'DEFERRED' and in_duration is null
+            then 'DEFERRED needs a duration; say how long the task should wait'
         end
-        when t.times_up is null or t.times_up > in_now then 'the time of the task is not up'
+        when in_event = 'DEADLINE' then case
+          when t.times_up is null or t.times_up > in_now then 'the task''s deadline has not come'
+        end
+        else 'there is no such event'
       end as rejected
     from (
       select
@@ -546,8 +672,15 @@ create or replace function async.step_task(
           when in_event = 'END_OK'
             and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
           when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
-            then coalesce(in_error, 'the task did not finish in time')
-          else in_error
+            then coalesce(in_message, 'the task did not finish in time')
+              || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
+          when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
+          -- Nothing confirmed the cancel: it may have come too late.
+          when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
+            then coalesce(in_message || E'\n' || in_known, in_message, in_known)
+          -- Nor the pause, and then the task fails.
+          when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
+          else in_message
         end as error
       offset 0
     ) r
@@ -575,11 +708,12 @@ end
 $function$;
 
 -- 20_decide/18_due_tasks
--- Purpose: unfinished tasks whose time is up, the longest overdue first.
+-- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip, which could not be
+--   written a moment ago.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.due_tasks(in_now timestamptz)
+create or replace function async.due_tasks(in_now timestamptz, in_skip bigint[])
 returns bigint[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -592,6 +726,7 @@ begin
     from (
       select t.task_id from async.task t
       where t.times_up is not null and t.processed is null and t.times_up <= in_now
+        and t.task_id <> all (in_skip)
       order by t.times_up, t.task_id
       limit 1000
     ) d);
@@ -600,7 +735,7 @@ $function$;
 
 -- 20_decide/19_deferred_tasks
 -- Purpose: waiting tasks whose deferral is over, the earliest first. Locked, so that they can be changed; rows that
---   somebody holds are left for the next time, and so are those of in_skip, which could not be written a moment ago.
+--   another transaction holds are left for the next time, and so are those of in_skip, which could not be written a moment ago.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: the rows; never waits for one.
@@ -621,7 +756,7 @@ begin
         and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
-      for update skip locked
+      for no key update skip locked
     ) d);
 end
 $function$;
@@ -650,28 +785,6 @@ $function$;
 create or replace function async.request_message(in_status async.finish_status_t, in_error text)
 returns text language sql immutable as $function$
   select case when in_status = 'TIMED_OUT' then coalesce(in_error, 'the task did not finish in time') else in_error end
-$function$;
-
--- 20_decide/25_end_error
--- Purpose: the error that goes with a query's end (event END_OK, END_ERROR or END_UNKNOWN), given the intention that
---   stood, if any, with its message, and what is known of the query itself.
--- Returns: text.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.end_error(
-  in_event async.task_event_t,
-  in_status async.finish_status_t,
-  in_message text,
-  in_known text
-) returns text language sql immutable as $function$
-  select case
-    when in_status is null then in_known
-    -- Nobody confirmed the cancel: it may have come too late.
-    when in_event = 'END_UNKNOWN' and in_status = 'CANCELED' then concat_ws(E'\n', in_message, in_known)
-    -- Nor the pause, and then the task fails.
-    when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
-    else in_message
-  end
 $function$;
 
 -- 20_decide/30_discover_lanes
@@ -738,7 +851,7 @@ end
 $function$;
 
 -- 20_decide/40_plan_claims
--- Purpose: who runs next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
+-- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
 --   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
 --   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
 --   slots, and how many of the lane may be taken at most (null: any number). Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody; nor do
@@ -1092,6 +1205,34 @@ returns interval language sql immutable as $function$
     * (1 - in_random / 4)
 $function$;
 
+-- 20_decide/85_ends_session
+-- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it is unknown: lost
+--   connections (08), and what a backend says when it is ended.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.ends_session(in_code text)
+returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04')
+$function$;
+
+-- 20_decide/86_schema_fingerprint
+-- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with
+--   what they were made for, and end with a sentence when the schema was replaced under them.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.schema_fingerprint()
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select 'e885a496dcbfc1aa'::text
+$function$;
+
 -- 20_decide/89_same_server
 -- Purpose: whether two connection strings lead to the same host, port and database in the same words.
 -- Returns: bool.
@@ -1201,18 +1342,6 @@ begin
       join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
       where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
 end
-$function$;
-
--- 20_decide/95_ends_session
--- Purpose: whether an error with this SQLSTATE says that the session is over, rather than something about the
---   statement: the one place of the SQL side that knows.
--- Returns: bool; null for null.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.ends_session(in_code text)
-returns bool language sql immutable as $function$
-  select in_code like '08%'
-    or in_code in ('57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04')
 $function$;
 
 -- 20_decide/96_opens_transaction
@@ -1402,129 +1531,261 @@ begin
 end
 $function$;
 
+-- 30_record/15_hold_epoch
+-- Purpose: the first statement of every write transaction of a leader: holds the epoch until the transaction ends. What
+--   raises the epoch (async.raise_epoch) waits for such transactions, and takes stock after them; so a leader that lost
+--   the lead without noticing writes nothing.
+-- Returns: nothing.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: async.leader in row exclusive mode, which no role but the owner can take; as long as lock_timeout.
+create or replace function async.hold_epoch(in_epoch bigint)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  lock table async.leader in row exclusive mode;
+  -- A statement of its own, with a snapshot from after the lock was granted.
+  if in_epoch is distinct from (select l.epoch from async.leader l) then
+    raise exception 'another orchestrator has taken the lead'
+      using errcode = 'PA212', hint = 'This one writes nothing more and ends';
+  end if;
+end
+$function$;
+
 -- 30_record/20_has_user_triggers
--- Purpose: whether users hang row or statement triggers on async.task: then a completion is written row by row and
---   in two steps, and what became of each row is read back.
+-- Purpose: whether users hang row, statement or constraint triggers on async.task, or a constraint of theirs is checked
+--   at the end of the transaction: then a completion is written row by row and in two steps, and what became of each row
+--   is read back.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.has_user_triggers()
 returns bool language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return exists (
+    select from pg_trigger t
+    where t.tgrelid = 'async.task'::regclass and t.tgenabled <> 'D'
+      and (not t.tgisinternal or t.tgfoid = 'unique_key_recheck()'::regprocedure));
+end
+$function$;
+
+-- 30_record/25_deferred_constraints
+-- Purpose: what puts the constraints that are checked at the end of the transaction back to that, after
+--   `set constraints all immediate` has checked them. Constraints that share their name with one that cannot be deferred
+--   cannot be named, and stay immediate until the transaction ends.
+-- Returns: a statement; null when the database has no such constraint.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.defer_constraints()
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return (
-    select exists (
-      select from pg_trigger t
-      where t.tgrelid = 'async.task'::regclass and not t.tgisinternal and t.tgenabled <> 'D'));
+    select 'set constraints ' || string_agg(distinct format('%I.%I', n.nspname, c.conname), ', ') || ' deferred'
+    from pg_constraint c
+    join pg_namespace n on n.oid = c.connamespace
+    where c.condeferred
+      and not exists (
+        select from pg_constraint o
+        where o.connamespace = c.connamespace and o.conname = c.conname and not o.condeferrable));
 end
 $function$;
 
--- 30_record/30_next_rows
--- Purpose: locks the given tasks, leaving out those that somebody else holds, and says what the events make of
---   them. in_runs names the run that an event belongs to (null: any).
--- Returns: one row a task that exists and is not locked: its next values, or why it is rejected.
--- Raises: nothing.
--- Locks: the returned rows of async.task, until the transaction ends; never waits.
-create or replace function async.next_rows(
-  in_now timestamptz,
-  in_ids bigint[],
-  in_runs int[],
-  in_events async.task_event_t[],
-  in_statuses async.finish_status_t[],
-  in_errors text[],
-  in_durations interval[],
-  in_timeouts interval[]
-) returns table (
-  task_id bigint, pool text, was_tracked bool, rejected text,
-  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status async.finish_status_t,
-  failed bool, processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, run int
+-- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a block of its own,
+--   finds the error and not the commit.
+-- Returns: nothing.
+-- Raises: what deferred constraints and constraint triggers raise.
+-- Locks: what they lock. (No SET clause: the triggers would inherit it.)
+create or replace function async.check_constraints(in_defer text)
+returns void
+language plpgsql
+as $function$
+begin
+  if in_defer is not null then
+    set constraints all immediate;
+    execute in_defer;
+  end if;
+end
+$function$;
+
+-- 30_record/30_next_row
+-- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger asked of the
+--   same task a moment ago; what ends an offer takes the offer first.
+-- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row or its offer), 'gone',
+--   'rejected' (with the reason). settles: whether the slot is released by a second statement, after triggers have seen
+--   the completion. diverged: whether the requests in asked changed what the event alone would have made of the row.
+-- Raises: lock_not_available while the table is locked.
+-- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
+create or replace function async.next_row(
+  in_event async.event_t,
+  out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
+  out diverged bool, out asked bigint[]
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
+set lock_timeout = '1ms'
 as $function$
-#variable_conflict use_column
+declare
+  v_event async.event_t := in_event;
+  v_request record;
+  v_step record;
 begin
-  return query
-  select
-    e.task_id, coalesce(t.concurrency_pool, t.target), t.tracked,
-    case when e.run is not null and e.run <> t.run then 'the event belongs to another run' else n.rejected end,
-    n.consumed, n.processed, n.yielded, n.finish_status, n.failed, n.processing_error,
-    n.times_up, n.tracked, n.eligible_when, n.run
-  from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
-    as e(task_id, run, event, status, error, duration, timeout)
-  join async.task t on t.task_id = e.task_id
-  cross join lateral async.step_task(t, e.event, e.status, e.error, e.duration, e.timeout, in_now) n
-  for update of t skip locked;
+  diverged := false;
+  asked := '{}';
+  if in_event.event in ('WITHDRAW', 'REQUEST', 'DEADLINE', 'TAKE') then
+    perform from async.offer o where o.task_id = in_event.task_id for update skip locked;
+    if not found then
+      perform from async.offer o where o.task_id = in_event.task_id;
+      if found then
+        outcome := 'locked';
+        return;
+      end if;
+    end if;
+  end if;
+  select t.* into becomes from async.task t where t.task_id = in_event.task_id for no key update skip locked;
+  if not found then
+    perform from async.task t where t.task_id = in_event.task_id;
+    outcome := case when found then 'locked' else 'gone' end;
+    return;
+  end if;
+  if in_event.run <> becomes.run then
+    outcome := 'rejected';
+    error := format('the task is on run %s, this is about run %s', becomes.run, in_event.run);
+    return;
+  end if;
+  if in_event.event in ('END_OK', 'END_ERROR', 'END_UNKNOWN') then
+    for v_request in
+      select r.request_id, r.status, r.error_message, r.duration
+      from async.request r
+      where r.task_id = in_event.task_id and r.request_id <> all (coalesce(in_event.requests, '{}'))
+      order by r.request_id
+    loop
+      asked := asked || v_request.request_id;
+      if async.intention_replaces(v_event.status, v_event.message, v_request.status) then
+        v_event.status := v_request.status;
+        v_event.message := async.request_message(v_request.status, v_request.error_message);
+        v_event.duration := v_request.duration;
+        diverged := true;
+      end if;
+    end loop;
+  end if;
+  select s.* into v_step
+  from async.step_task(becomes, v_event.event, v_event.status, v_event.message, v_event.known, v_event.duration,
+    v_event.timeout, v_event.at) s;
+  if v_step.rejected is not null then
+    outcome := 'rejected';
+    error := v_step.rejected;
+    return;
+  end if;
+  was_tracked := becomes.tracked;
+  settles := in_event.event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE', 'RELEASE');
+  becomes.consumed := v_step.consumed;
+  becomes.processed := v_step.processed;
+  becomes.yielded := v_step.yielded;
+  becomes.finish_status := v_step.finish_status;
+  becomes.failed := v_step.failed;
+  becomes.processing_error := v_step.processing_error;
+  becomes.times_up := v_step.times_up;
+  becomes.tracked := v_step.tracked;
+  becomes.eligible_when := v_step.eligible_when;
+  becomes.run := v_step.run;
 end
 $function$;
 
--- 30_record/40_apply_batch
--- Purpose: applies one event to each of many tasks in one statement. Only where no user triggers look on, so it may
---   carry planner settings, and the completion and the release of the slot are one write.
--- Returns: one row a task that took its event, and the pool that this released a slot of, if any. Whoever is missing
---   was rejected, or changed meanwhile: apply_row tells.
--- Raises: lock_not_available when somebody holds one of the rows, and whatever a constraint of the user's raises: the
---   caller falls back to apply_row.
--- Locks: the rows of async.task, as long as lock_timeout.
-create or replace function async.apply_batch(
-  in_now timestamptz,
-  in_ids bigint[],
-  in_runs int[],
-  in_events async.task_event_t[],
-  in_statuses async.finish_status_t[],
-  in_errors text[],
-  in_durations interval[],
-  in_timeouts interval[]
-) returns table (task_id bigint, released text)
+-- 30_record/35_after_row
+-- Purpose: what goes with a row that was written, or was not: its offer, the requests that the event settles, the slot
+--   that is given back.
+-- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something else of the row, 'gone',
+--   or in_outcome; and the row as it is now.
+-- Raises: nothing that has to do with single tasks.
+-- Locks: the rows of async.offer and async.request that it changes; the former are locked already.
+create or replace function async.after_row(
+  in_event async.event_t, in_outcome text, in_becomes async.task, in_was_tracked bool, in_diverged bool,
+  in_asked bigint[], out outcome text, out is_now async.task
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 as $function$
-#variable_conflict use_column
+declare
+  v_found bool;
+  v_offered bool;
 begin
-  return query
-  update async.task t
-  set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
-      failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-      eligible_when = n.eligible_when, run = n.run
-  from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
-    as e(task_id, run, event, status, error, duration, timeout)
-  join async.task o on o.task_id = e.task_id
-  cross join lateral async.step_task(o, e.event, e.status, e.error, e.duration, e.timeout, in_now) n
-  where t.task_id = e.task_id
-    -- The version that was decided about, or none.
-    and t.ctid = o.ctid
-    and (e.run is null or e.run = o.run)
-    and n.rejected is null
-  returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end;
+  select t.* into is_now from async.task t where t.task_id = in_event.task_id;
+  v_found := found;
+  outcome := coalesce(in_outcome,
+    case
+      when not v_found then 'gone'
+      when in_diverged
+        or (is_now.consumed, is_now.processed, is_now.yielded, is_now.finish_status, is_now.failed,
+            is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run)
+          is distinct from
+          (in_becomes.consumed, in_becomes.processed, in_becomes.yielded, in_becomes.finish_status, in_becomes.failed,
+            in_becomes.processing_error, in_becomes.times_up, in_becomes.tracked, in_becomes.eligible_when,
+            in_becomes.run)
+        then 'rewritten'
+    end);
+  if outcome = 'locked' then
+    return;
+  end if;
+  v_offered := v_found and is_now.tracked and is_now.query is null
+    and is_now.consumed is null and is_now.processed is null and is_now.yielded is null;
+  if in_event.event = 'OFFER' and in_outcome is null and v_offered then
+    insert into async.offer (task_id, target, pool, priority, entered, timeout)
+    values (is_now.task_id, is_now.target, coalesce(is_now.concurrency_pool, is_now.target), is_now.priority,
+      is_now.entered, in_event.timeout)
+    on conflict (task_id) do nothing;
+  elsif in_event.event in ('WITHDRAW', 'REQUEST', 'DEADLINE', 'TAKE') and v_offered is not true then
+    delete from async.offer o where o.task_id = in_event.task_id;
+  end if;
+  if coalesce(in_event.requests, '{}') || coalesce(in_asked, '{}') <> '{}'
+    and (outcome is distinct from 'rejected' or is_now.processed is not null) then
+    delete from async.request r where r.request_id = any (in_event.requests || in_asked);
+  end if;
+  if in_outcome is null and in_was_tracked and is_now.tracked is not true then
+    perform async.release_pools(array[coalesce(in_becomes.concurrency_pool, in_becomes.target)]);
+  end if;
 end
 $function$;
 
--- 30_record/45_apply_all
--- Purpose: applies one event to each of many tasks, all or nothing. Only where no user triggers look on, and for a leader
---   that keeps count of its pools by itself. Claims and plain ends are nearly all of what a busy leader writes, so they
---   have statements of their own, which say for these two what step_task says for all (a third less work a row).
--- Returns: whether every task took its event. If one did not, or a statement failed, nothing is changed: the caller
---   falls back to apply_events.
+-- Purpose: a task that could not be written, as it stands.
+-- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
+-- Locks: none.
+create or replace function async.row_as_it_is(in_task_id bigint)
+returns async.task
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1ms'
+as $function$
+declare
+  v_row async.task;
+begin
+  select t.* into v_row from async.task t where t.task_id = in_task_id;
+  return v_row;
+exception when lock_not_available then
+  return null;
+end
+$function$;
+
+-- 30_record/40_write_at_once
+-- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so it may
+--   carry planner settings, and the completion and the release of the slot are one write. Claims and plain ends are
+--   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
+--   says for all (a third less work a row).
+-- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile. write_row tells.
+-- Raises: lock_not_available when another transaction holds one of the rows, and whatever a constraint of the user's
+--   raises: write_batch falls back.
 -- Locks: the rows of async.task, as long as lock_timeout.
-create or replace function async.apply_all(
-  in_now timestamptz,
-  in_ids bigint[],
-  in_runs int[],
-  in_events async.task_event_t[],
-  in_statuses async.finish_status_t[],
-  in_errors text[],
-  in_durations interval[],
-  in_timeouts interval[]
-) returns bool
+create or replace function async.write_at_once(
+  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
+  in_events async.event_t[]
+) returns async.event_t[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -1533,253 +1794,424 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $function$
 declare
-  v_applied bigint := 0;
+  v_left async.event_t[] := '{}';
   v_rows bigint;
+  v_released text[];
+  v_applied bigint[];
+  v_offers bigint[] := '{}';
+  v_taken bigint[] := '{}';
 begin
-  if 'CLAIM' = any (in_events) then
+  if in_claims <> '{}' then
     update async.task t
-    set consumed = in_now, tracked = true, run = t.run + 1, eligible_when = null,
-        times_up = coalesce(t.times_up, in_now + coalesce(t.manual_timeout, e.timeout), 'infinity'),
+    set consumed = e.at, tracked = true, run = t.run + 1, eligible_when = null,
+        times_up = coalesce(t.times_up, e.at + coalesce(t.manual_timeout, e.timeout), 'infinity'),
         finish_status = null, failed = null, processing_error = null
-    from unnest(in_ids, in_runs, in_events, in_timeouts) as e(task_id, run, event, timeout)
-    where e.event = 'CLAIM'
-      and t.task_id = e.task_id
+    from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
+    where t.task_id = e.task_id
       and (e.run is null or e.run = t.run)
       and t.consumed is null and t.yielded is null and t.processed is null and t.query is not null
-      and (t.eligible_when is null or t.eligible_when <= in_now)
-      and (t.times_up is null or t.times_up > in_now);
-    get diagnostics v_applied = row_count;
-  end if;
-  if 'END_OK' = any (in_events) then
-    update async.task t
-    set processed = in_now, finish_status = 'FINISHED', failed = false, processing_error = null, eligible_when = null,
-        tracked = case when t.tracked then false else t.tracked end
-    from unnest(in_ids, in_runs, in_events, in_statuses) as e(task_id, run, event, status)
-    where e.event = 'END_OK' and e.status is null
-      and t.task_id = e.task_id
-      and (e.run is null or e.run = t.run)
-      and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
-      and t.asynchronous_finish is not true;
+      and (t.eligible_when is null or t.eligible_when <= e.at)
+      and (t.times_up is null or t.times_up > e.at);
     get diagnostics v_rows = row_count;
-    v_applied := v_applied + v_rows;
+    if v_rows < cardinality(in_claims) then
+      v_left := array(
+        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null)::async.event_t
+        from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
+        where not exists (
+          select from async.task t
+          where t.task_id = e.task_id and t.consumed = e.at and t.run = coalesce(e.run + 1, t.run)));
+    end if;
   end if;
-  if v_applied < cardinality(in_ids) then
+
+  if in_ends <> '{}' then
+    with ended as (
+      update async.task t
+      set processed = e.at, finish_status = 'FINISHED', failed = false, processing_error = null, eligible_when = null,
+          tracked = false
+      from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
+      where t.task_id = e.task_id
+        and (e.run is null or e.run = t.run)
+        and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
+        and t.asynchronous_finish is not true and t.tracked
+      returning coalesce(t.concurrency_pool, t.target) as pool
+    )
+    select count(*), array_agg(d.pool) into v_rows, v_released from ended d;
+    perform async.release_pools(v_released);
+    if v_rows < cardinality(in_ends) then
+      v_left := v_left || async.write_events_at_once(array(
+        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null)::async.event_t
+        from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
+        where not exists (
+          select from async.task t
+          where t.task_id = e.task_id and t.processed = e.at and t.finish_status = 'FINISHED'
+            and t.run = coalesce(e.run, t.run))));
+    end if;
+  end if;
+
+  if in_events <> '{}' then
+    v_left := v_left || async.write_events_at_once(in_events);
+  end if;
+  return v_left;
+end
+$function$;
+
+-- Purpose: the same for events of any kind, as step_task says; keeps the offers, and deletes the requests that are
+--   settled. An event whose offer another transaction holds is left.
+-- Returns: the events that did not fit their rows.
+-- Raises: as above.
+-- Locks: as above, and the rows of async.offer; these it never waits for.
+create or replace function async.write_events_at_once(in_events async.event_t[])
+returns async.event_t[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
+  v_ending constant bigint[] := array(
+    select e.task_id from unnest(in_events) e where e.event in ('WITHDRAW', 'REQUEST', 'DEADLINE', 'TAKE'));
+  v_offers bigint[] := '{}';
+  v_taken bigint[] := '{}';
+  v_applied bigint[];
+  v_released text[];
+  v_requests bigint[];
+begin
+  if v_ending <> '{}' then
+    v_offers := array(
+      select o.task_id from async.offer o where o.task_id = any (v_ending) order by o.task_id for update skip locked);
+    v_taken := array(
+      select o.task_id from async.offer o where o.task_id = any (v_ending) and o.task_id <> all (v_offers));
+  end if;
+  with applied as (
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
         eligible_when = n.eligible_when, run = n.run
-    from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
-      as e(task_id, run, event, status, error, duration, timeout)
+    from unnest(in_events) e
     join async.task o on o.task_id = e.task_id
-    cross join lateral async.step_task(o, e.event, e.status, e.error, e.duration, e.timeout, in_now) n
-    where e.event <> 'CLAIM'
-      and (e.event <> 'END_OK' or e.status is not null or o.asynchronous_finish)
-      and t.task_id = e.task_id
+    cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout, e.at) n
+    where t.task_id = e.task_id
       -- The version that was decided about, or none.
       and t.ctid = o.ctid
       and (e.run is null or e.run = o.run)
-      and n.rejected is null;
-    get diagnostics v_rows = row_count;
-    v_applied := v_applied + v_rows;
+      and n.rejected is null
+      and e.task_id <> all (v_taken)
+    returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
+      as released
+  )
+  select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null)
+  into v_applied, v_released
+  from applied a;
+  perform async.release_pools(v_released);
+
+  if v_offers <> '{}' then
+    delete from async.offer o where o.task_id = any (v_offers) and o.task_id = any (v_applied);
   end if;
-  if v_applied <> cardinality(in_ids) then
-    raise exception 'some tasks did not take their events';
+  insert into async.offer (task_id, target, pool, priority, entered, timeout)
+  select t.task_id, t.target, coalesce(t.concurrency_pool, t.target), t.priority, t.entered, e.timeout
+  from unnest(in_events) e
+  join async.task t on t.task_id = e.task_id
+  where e.event = 'OFFER' and e.task_id = any (v_applied)
+  on conflict (task_id) do nothing;
+  v_requests := array(
+    select r.request_id from unnest(in_events) e cross join lateral unnest(e.requests) as r(request_id)
+    where e.task_id = any (v_applied));
+  if v_requests <> '{}' then
+    delete from async.request r where r.request_id = any (v_requests);
   end if;
-  return true;
-exception when assert_failure or others then
-  return false;
+  if cardinality(v_applied) = cardinality(in_events) then
+    return '{}';
+  end if;
+  return array(select e from unnest(in_events) e where e.task_id <> all (v_applied));
 end
 $function$;
 
--- 30_record/50_apply_row
--- Purpose: applies one event to one task, with users' triggers looking on: the completion is written while tracked
---   is still true, a second statement releases the slot, and the row is read back, since triggers may have
---   rewritten it. An end also heeds what a trigger asked of the same task a moment ago.
--- Returns: 'applied', 'rejected', 'locked' or 'gone', and the pool whose slot was released.
+-- 30_record/45_write_batch
+-- Purpose: claims and plain ends as events like all others.
+-- Returns: them and the other events.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.as_events(
+  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
+  in_events async.event_t[]
+) returns async.event_t[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return array(
+      select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null)::async.event_t
+      from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout))
+    || array(
+      select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null)::async.event_t
+      from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at))
+    || coalesce(in_events, '{}');
+end
+$function$;
+
+-- Purpose: applies events where users have no triggers: all at once; where another transaction holds some of the rows,
+--   those that can be locked at once.
+-- Returns: the events that are left for write_row; and whether the whole table is locked, when no row can be written now.
+-- Raises: nothing.
+-- Locks: the rows of async.task; never waits for one.
+create or replace function async.write_batch(
+  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
+  in_events async.event_t[], out left_over async.event_t[], out table_locked bool
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1ms'
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+declare
+  v_held bigint[];
+begin
+  table_locked := false;
+  begin
+    left_over := async.write_at_once(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+      in_ends_at, in_events);
+    return;
+  exception
+    when lock_not_available then null;
+    when assert_failure or others then
+      left_over := async.as_events(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+        in_ends_at, in_events);
+      return;
+  end;
+
+  left_over := async.as_events(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+    in_ends_at, in_events);
+  begin
+    lock table async.task in row exclusive mode nowait;
+  exception when lock_not_available then
+    table_locked := true;
+    return;
+  end;
+  begin
+    v_held := array(
+      select t.task_id from async.task t
+      where t.task_id = any (array(select e.task_id from unnest(left_over) e))
+      order by t.task_id
+      for no key update skip locked);
+    -- The rows are held; what may wait now is the table's extension.
+    perform set_config('lock_timeout', '100ms', true);
+    left_over := async.write_events_at_once(array(select e from unnest(left_over) e where e.task_id = any (v_held)))
+      || array(select e from unnest(left_over) e where e.task_id <> all (v_held));
+  exception when assert_failure or others then
+    null;
+  end;
+end
+$function$;
+
+-- 30_record/50_write_row
+-- Purpose: applies one event to its task, where users have triggers: the completion is written while tracked is
+--   still true, a second statement releases the slot, and the row is read back, since triggers may have rewritten it.
+--   With in_defer (see defer_constraints) deferred constraints are checked at once.
+-- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked', 'gone'; and the row as it
+--   is now.
 -- Raises: what triggers and constraints raise.
--- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it.)
-create or replace function async.apply_row(
-  in_now timestamptz,
-  in_id bigint,
-  in_run int,
-  in_event async.task_event_t,
-  in_status async.finish_status_t,
-  in_error text,
-  in_duration interval,
-  in_timeout interval,
-  out outcome text,
-  out released text
+-- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in here depends on the
+--   caller's path.)
+create or replace function async.write_row(
+  in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )
 language plpgsql
 as $function$
 declare
   v_next record;
-  v_request record;
-  v_status async.finish_status_t := in_status;
-  v_error text := in_error;
-  -- Of the intention that stands.
-  v_message text := in_error;
-  v_duration interval := in_duration;
+  v_after record;
 begin
-  if in_event in ('END_OK', 'END_ERROR', 'END_UNKNOWN') then
-    for v_request in
-      select r.request_id, r.status, r.error_message, r.duration
-      from async.request r where r.task_id = in_id order by r.request_id
-    loop
-      delete from async.request r where r.request_id = v_request.request_id;
-      if async.intention_replaces(v_status, v_message, v_request.status) then
-        v_status := v_request.status;
-        v_message := async.request_message(v_request.status, v_request.error_message);
-        v_error := async.end_error(in_event, v_status, v_message, in_error);
-        v_duration := v_request.duration;
-      end if;
-    end loop;
-  end if;
-  select * into v_next
-  from async.next_rows(
-    in_now, array[in_id], array[in_run], array[in_event], array[v_status], array[v_error],
-    array[v_duration], array[in_timeout]);
-  if not found then
-    perform from async.task t where t.task_id = in_id;
-    outcome := case when found then 'locked' else 'gone' end;
-    return;
-  end if;
-  if v_next.rejected is not null then
-    outcome := 'rejected';
-    return;
-  end if;
-  update async.task t
-  set consumed = v_next.consumed, processed = v_next.processed, yielded = v_next.yielded,
-      finish_status = v_next.finish_status, failed = v_next.failed,
-      processing_error = v_next.processing_error, times_up = v_next.times_up,
-      tracked = case when v_next.processed is not null then t.tracked else v_next.tracked end,
-      eligible_when = v_next.eligible_when, run = v_next.run
-  where t.task_id = in_id;
-  -- Read back what became of it: a trigger may have yielded a completion, or finished it in another way.
-  if in_event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE') then
+  v_next := async.next_row(in_event);
+  if v_next.outcome is null then
     update async.task t
-    set tracked = case when t.processed is not null then false end
-    where t.task_id = in_id and t.tracked
-      and (t.processed is not null or t.consumed is null and t.yielded is null
-        or t.yielded is not null and t.track_yielded is not true);
+    set consumed = (v_next.becomes).consumed, processed = (v_next.becomes).processed,
+        yielded = (v_next.becomes).yielded, finish_status = (v_next.becomes).finish_status,
+        failed = (v_next.becomes).failed, processing_error = (v_next.becomes).processing_error,
+        times_up = (v_next.becomes).times_up,
+        tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
+          else (v_next.becomes).tracked end,
+        eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run
+    where t.task_id operator(pg_catalog.=) in_event.task_id;
+    -- What became of it: a trigger may have yielded a completion, or finished it in another way.
+    if v_next.settles then
+      update async.task t
+      set tracked = case when t.processed is not null then false end
+      where t.task_id operator(pg_catalog.=) in_event.task_id and t.tracked
+        and (t.processed is not null or t.consumed is null and t.yielded is null
+          or t.yielded is not null and t.track_yielded is not true);
+    end if;
+    perform async.check_constraints(in_defer);
   end if;
-  outcome := 'applied';
-  perform from async.task t where t.task_id = in_id and t.tracked;
-  released := case when v_next.was_tracked and not found then v_next.pool end;
+  v_after := async.after_row(in_event, v_next.outcome, v_next.becomes, v_next.was_tracked, v_next.diverged, v_next.asked);
+  outcome := v_after.outcome;
+  error := v_next.error;
+  is_now := v_after.is_now;
 end
 $function$;
 
--- 30_record/60_apply_events
--- Purpose: the one writer of transitions: applies one event to each task, all in one statement where it can, row by
---   row where users' triggers look on or where the one statement failed, so that one odd row holds up no other.
---   Slots that become free are given back to their pools.
--- Returns: one row a task of in_ids: 'applied', 'rejected' (the event does not fit, the row is as it was), 'gone'
---   (no such row), 'locked' (somebody holds the row: try later), 'failed' (a trigger or constraint raised; error
---   says what).
+-- 30_record/60_write_events
+-- Purpose: the one writer of transitions: applies each event to its task, all in one statement where it can, row by
+--   row where users have triggers or where the one statement failed, so that one odd row holds up no other. A task
+--   is named at most once in a call. Keeps the offers, deletes the requests that are settled, and gives slots that
+--   become free back to their pools in the memory of the SQL engine. With in_check deferred constraints are checked in
+--   each row's own block, so that they do not fail the commit.
+-- Returns: only tasks that are not what step_task predicts of the event: outcome is 'rejected' (the event does not fit,
+--   the row is as it was; error says why), 'locked' (another transaction holds the row: try later), 'failed' (a trigger
+--   or constraint raised; error says what), 'gone' (there is no such row), 'rewritten' (a trigger or a request made
+--   something else of the row). What follows is the row as it is now, null when there is none or it cannot be read.
 -- Raises: nothing of a single row's.
--- Locks: the rows of async.task; never waits for one.
-create or replace function async.apply_events(
-  in_now timestamptz,
-  in_ids bigint[],
-  in_runs int[],
-  in_events async.task_event_t[],
-  in_statuses async.finish_status_t[],
-  in_errors text[],
-  in_durations interval[],
-  in_timeouts interval[]
-) returns table (task_id bigint, outcome text, error text)
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
+--   depends on the caller's path.)
+create or replace function async.write_all(
+  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
+  in_events async.event_t[], in_check bool
+) returns table (
+  task_id bigint, run int, event text, outcome text, error text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+)
 language plpgsql
 as $function$
+#variable_conflict use_column
 declare
-  v_event record;
+  v_batch record;
+  v_left async.event_t[];
+  v_table_locked bool := false;
+  v_defer text;
+  v_event async.event_t;
   v_row record;
-  v_released text[] := '{}';
-  v_seen bigint[] := '{}';
 begin
-  if not async.has_user_triggers() then
-    begin
-      for v_row in
-        select b.task_id, b.released
-        from async.apply_batch(
-          in_now, in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts) b
-      loop
-        task_id := v_row.task_id;
-        outcome := 'applied';
-        error := null;
-        return next;
-        v_seen := v_seen || v_row.task_id;
-        if v_row.released is not null then
-          v_released := v_released || v_row.released;
-        end if;
-      end loop;
-    exception when assert_failure or others then
-      -- Nothing of the batch was written, and no row of it returned: the statement raises before its first one.
-      v_seen := '{}';
-      v_released := '{}';
-    end;
+  if async.has_user_triggers() then
+    v_left := async.as_events(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+      in_ends_at, in_events);
+    if in_check then
+      v_defer := async.defer_constraints();
+    end if;
+  else
+    v_batch := async.write_batch(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+      in_ends_at, in_events);
+    v_left := v_batch.left_over;
+    v_table_locked := v_batch.table_locked;
   end if;
-  if cardinality(v_seen) < cardinality(in_ids) then
-    for v_event in
-      select e.*
-      from unnest(in_ids, in_runs, in_events, in_statuses, in_errors, in_durations, in_timeouts)
-        with ordinality as e(id, run, event, status, error, duration, timeout, place)
-      where e.id <> all (v_seen)
-      order by e.place
-    loop
-      task_id := v_event.id;
+  foreach v_event in array v_left loop
+    task_id := v_event.task_id;
+    run := v_event.run;
+    event := v_event.event;
+    if v_table_locked then
+      outcome := 'locked';
       error := null;
-      begin
-        select r.outcome, r.released into v_row
-        from async.apply_row(
-          in_now, v_event.id, v_event.run, v_event.event, v_event.status, v_event.error,
-          v_event.duration, v_event.timeout) r;
-        outcome := v_row.outcome;
-        if v_row.released is not null then
-          v_released := v_released || v_row.released;
-        end if;
-      exception when assert_failure or others then
+      return next;
+      continue;
+    end if;
+    begin
+      v_row := async.write_row(v_event, v_defer);
+      outcome := v_row.outcome;
+      error := v_row.error;
+      continue when outcome is null;
+    exception
+      when lock_not_available then
+        outcome := 'locked';
+        error := null;
+        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        from async.row_as_it_is(v_event.task_id) r;
+      when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
-      end;
-      return next;
-    end loop;
-  end if;
-  if v_released <> '{}' then
-    perform async.release_pools(v_released);
-  end if;
+        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        from async.row_as_it_is(v_event.task_id) r;
+    end;
+    consumed := (v_row.is_now).consumed;
+    processed := (v_row.is_now).processed;
+    yielded := (v_row.is_now).yielded;
+    finish_status := (v_row.is_now).finish_status::pg_catalog.text;
+    failed := (v_row.is_now).failed;
+    processing_error := (v_row.is_now).processing_error;
+    times_up := (v_row.is_now).times_up;
+    tracked := (v_row.is_now).tracked;
+    eligible_when := (v_row.is_now).eligible_when;
+    row_run := (v_row.is_now).run;
+    return next;
+  end loop;
 end
 $function$;
 
--- 30_record/65_withdraw_offers
--- Purpose: takes back offers that nobody took, so that their tasks wait in the queue again. Offers that a client is
---   taking at this moment are left alone.
--- Returns: the ids of the tasks that were withdrawn.
--- Raises: nothing.
--- Locks: the rows of async.offer and async.task that it changes; never waits for one.
-create or replace function async.withdraw_offers(in_ids bigint[])
-returns bigint[]
+-- Purpose: the same for a leader in another process, which gives what it writes most, claims (with the run before the
+--   claim) and plain ends (END_OK without a status), as arrays.
+-- Returns: as above; and, where users have triggers, a row 'touched' for each task that finish_internal changed meanwhile,
+--   and one with outcome 'triggers' and no task.
+-- Raises: nothing of a single row's.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
+create or replace function async.lead_write(
+  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
+  in_events async.event_t[]
+) returns table (
+  task_id bigint, run int, event text, outcome text, error text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+)
+language plpgsql
+as $function$
+begin
+  return query
+    select * from async.write_all(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
+      in_ends_at, in_events, true);
+  return query select * from async.touched_rows();
+end
+$function$;
+
+-- Purpose: the same for events alone.
+-- Returns: as above.
+-- Raises: nothing of a single row's.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
+create or replace function async.write_events(in_events async.event_t[])
+returns table (
+  task_id bigint, run int, event text, outcome text, error text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+)
+language plpgsql
+as $function$
+begin
+  return query
+    select * from async.lead_write(null, null, null, null, null, null, null, in_events);
+end
+$function$;
+
+-- 30_record/65_write_now
+-- Purpose: the writer for a client's own transaction (get_tasks, restart_task): what users' triggers and constraints raise
+--   fails the call, and deferred constraints are the client's commit's.
+-- Returns: the tasks that did not take their events: outcome and error as write_events says.
+-- Raises: what triggers and constraints raise.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
+--   depends on the caller's path.)
+create or replace function async.write_now(in_events async.event_t[])
+returns table (task_id bigint, outcome text, error text)
 language plpgsql
 as $function$
 declare
-  v_ids bigint[];
+  v_left async.event_t[] := in_events;
+  v_event async.event_t;
+  v_row record;
 begin
-  with taken_back as (
-    delete from async.offer o
-    where o.task_id = any (array(
-      select i.task_id from async.offer i
-      where i.task_id = any (in_ids)
-      for update skip locked))
-    returning o.task_id
-  )
-  select array_agg(b.task_id order by b.task_id) into v_ids from taken_back b;
-  if v_ids is null then
-    return '{}';
+  if not async.has_user_triggers() then
+    v_left := async.write_events_at_once(in_events);
   end if;
-  perform from async.apply_events(
-    clock_timestamp(), v_ids, null,
-    array_fill('WITHDRAW'::async.task_event_t, array[cardinality(v_ids)]),
-    null, null, null, null);
-  return v_ids;
+  foreach v_event in array v_left loop
+    v_row := async.write_row(v_event, null);
+    if v_row.outcome is not null then
+      task_id := v_event.task_id;
+      outcome := v_row.outcome;
+      error := v_row.error;
+      return next;
+    end if;
+  end loop;
 end
 $function$;
 
@@ -1803,9 +2235,7 @@ create or replace function async.finish_internal(
 language plpgsql
 as $function$
 declare
-  v_waiting bigint[];
-  v_statuses async.finish_status_t[];
-  v_withdrawn bigint[];
+  v_events async.event_t[];
 begin
   if not async.is_leader() then
     raise exception 'finish_internal belongs to the orchestrator''s own session'
@@ -1831,29 +2261,24 @@ begin
     and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null
   order by t.task_id;
 
-  v_withdrawn := async.withdraw_offers(_task_ids);
-
-  select array_agg(t.task_id order by t.task_id),
-         array_agg(coalesce(_status,
-           case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t)
-           order by t.task_id)
-  into v_waiting, v_statuses
-  from async.task t
-  where t.task_id = any (_task_ids)
-    and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null);
-
-  if v_waiting is not null then
-    perform async.note_touched(v_waiting);
-    -- Rows that a client holds at the moment get a request, like rows that run.
+  v_events := array(
+    select row(t.task_id, null, 'REQUEST', clock_timestamp(),
+      coalesce(_status,
+        case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
+      _error_message, null, _duration, null, null)::async.event_t
+    from async.task t
+    where t.task_id = any (_task_ids)
+      and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
+    order by t.task_id);
+  if v_events <> '{}' then
+    perform async.note_touched(array(select e.task_id from unnest(v_events) e));
+    -- Rows that a client holds at the moment get a request, like rows that run. Constraints are not checked here: the
+    -- caller, a trigger or a routine, may not be done with what they are about.
     insert into async.request (task_id, status, error_message, duration)
-    select a.task_id, v_statuses[array_position(v_waiting, a.task_id)], _error_message, _duration
-    from async.apply_events(
-      clock_timestamp(), v_waiting, null,
-      array_fill('REQUEST'::async.task_event_t, array[cardinality(v_waiting)]),
-      v_statuses,
-      array_fill(_error_message, array[cardinality(v_waiting)]),
-      array_fill(_duration, array[cardinality(v_waiting)]), null) a
-    where a.outcome = any (array['locked', 'failed']);
+    select w.task_id, e.status, e.message, e.duration
+    from async.write_all(null, null, null, null, null, null, null, v_events, false) w
+    join unnest(v_events) e on e.task_id = w.task_id
+    where w.outcome = any (array['locked', 'failed']);
   end if;
 end
 $function$;
@@ -1871,34 +2296,6 @@ create or replace function async.finish_internal(
 language sql
 as $function$
   select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
-$function$;
-
--- 30_record/75_promote_tasks
--- Purpose: lets deferred tasks join the queue: all in one statement, or, when that fails, each by itself, so that a row
---   of which a trigger raises holds up no other.
--- Returns: those that could not be written, and why.
--- Raises: nothing.
--- Locks: the rows of async.task that it changes. (No SET clause: triggers would inherit it.)
-create or replace function async.promote_tasks(in_ids bigint[])
-returns table (out_task_id bigint, out_error text)
-language plpgsql
-as $function$
-begin
-  begin
-    update async.task t set eligible_when = null where t.task_id = any (in_ids);
-    return;
-  exception when assert_failure or others then
-    null;
-  end;
-  foreach out_task_id in array in_ids loop
-    begin
-      update async.task t set eligible_when = null where t.task_id = out_task_id;
-    exception when assert_failure or others then
-      out_error := sqlerrm;
-      return next;
-    end;
-  end loop;
-end
 $function$;
 
 -- 40_configure/10_configuration_keys
@@ -2618,7 +3015,7 @@ as $function$
 declare
   v_task async.task;
 begin
-  select t.* into v_task from async.task t where t.task_id = in_task_id for update;
+  select t.* into v_task from async.task t where t.task_id = in_task_id for no key update;
   if v_task.task_id is null then
     raise exception 'there is no task %', coalesce(in_task_id::text, 'null')
       using errcode = 'PA030', hint = 'Tasks are deleted task_keep_duration after they finished.';
@@ -2637,14 +3034,31 @@ begin
 end
 $function$;
 
+-- Purpose: restart_task on a server.
+-- Returns: nothing.
+-- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run; what
+--          users' triggers raise.
+-- Locks:   the task's row, until the end of the transaction. (No SET clause: users' triggers would inherit it. Nothing in
+--          here depends on the caller's path.)
+create or replace function async.restart_now(in_task_id bigint) returns void
+language plpgsql
+as $function$
+begin
+  perform async.prepare_restart(in_task_id);
+  perform from async.write_now(array[
+    row(in_task_id, null, 'RESTART', pg_catalog.clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  perform async.wake_leader();
+end
+$function$;
+
 -- 50_clients/80_take_offers
--- Purpose: take offers of tasks that clients pull, waiting for the first. The caller then marks the tasks as taken,
---          in the same transaction. Above READ COMMITTED it looks once: it could not see what comes later.
--- Returns: the tasks that are still waiting, held, in order, with their deadlines.
+-- Purpose: hold offers of tasks that clients pull, waiting for the first. The caller then takes the tasks, in the same
+--          transaction. Above READ COMMITTED it looks once: it could not see what comes later.
+-- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
 -- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks:   offers and tasks that nobody else holds, until the end of the transaction. Skips those that are held.
+-- Locks:   offers and tasks, until the end of the transaction; skips those that another transaction holds.
 create or replace function async.take_offers(in_target text, in_limit int, in_timeout interval)
-returns table (out_task_id bigint, out_times_up timestamptz)
+returns async.event_t[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -2657,6 +3071,9 @@ declare
   v_target async.target;
   v_offers bigint[];
   v_held bigint[];
+  -- Offers whose tasks another transaction holds: skipped until the others are through.
+  v_skip bigint[] := '{}';
+  v_events async.event_t[];
 begin
   if v_limit < 1 then
     raise exception 'cannot take % tasks', v_limit using errcode = 'PA041', hint = 'The limit must be at least 1.';
@@ -2674,33 +3091,82 @@ begin
     v_offers := array(
       select o.task_id
       from async.offer o
-      where o.target = v_target.target
+      where o.target = v_target.target and o.task_id <> all (v_skip)
       order by o.priority, o.entered, o.task_id
       limit v_limit
       for update skip locked);
     v_held := array(
-      select t.task_id from async.task t where t.task_id = any (v_offers) order by t.task_id for update skip locked);
+      select t.task_id from async.task t where t.task_id = any (v_offers) order by t.task_id
+      for no key update skip locked);
+    select array_agg(row(t.task_id, null, 'TAKE', n.now, null, null, null, null, o.timeout, null)::async.event_t
+      order by t.priority, t.entered, t.task_id)
+    into v_events
+    from async.offer o
+    join async.task t on t.task_id = o.task_id
+    cross join (select clock_timestamp() as now offset 0) n
+    cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, n.now) s
+    where o.task_id = any (v_held) and s.rejected is null;
+    -- Offers of tasks that no longer wait (finished or deleted by hand, overdue) go.
     delete from async.offer o
-    where o.task_id = any (v_offers) and not exists (select from async.task t where t.task_id = o.task_id);
-    -- Offers of tasks that no longer wait (cancelled meanwhile) go too.
-    return query
-      with taken as (
-        delete from async.offer o where o.task_id = any (v_held) returning o.task_id, o.timeout
-      )
-      select t.task_id, s.times_up
-      from taken
-      join async.task t on t.task_id = taken.task_id
-      cross join async.step_task(t, 'TAKE', null, null, null, taken.timeout, clock_timestamp()) s
-      where s.rejected is null
-      order by t.priority, t.entered, t.task_id;
-    exit when found
+    where o.task_id = any (v_offers)
+      and (o.task_id = any (v_held) or not exists (select from async.task t where t.task_id = o.task_id))
+      and o.task_id <> all (array(select e.task_id from unnest(v_events) e));
+    exit when v_events is not null
       or clock_timestamp() >= v_until
       or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
-    if v_held = '{}' then
+    if v_offers <> '{}' then
+      v_skip := v_skip || v_offers;
+    else
+      v_skip := '{}';
       perform pg_sleep(least(v_pause_seconds, extract(epoch from v_until - clock_timestamp())::float8));
       v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
     end if;
   end loop;
+  return v_events;
+end
+$function$;
+
+-- Purpose: get_tasks on a server.
+-- Returns: the tasks that were taken and run now, in order.
+-- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1; what users' triggers raise.
+-- Locks:   the offers and rows it takes, until the end of the transaction. (No SET clause: users' triggers would inherit
+--          it. Nothing in here depends on the caller's path.)
+create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
+returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
+language plpgsql
+as $function$
+declare
+  v_events async.event_t[];
+begin
+  v_events := async.take_offers(in_target, in_limit, in_timeout);
+  if v_events is not null then
+    perform from async.write_now(v_events);
+    return query
+      select * from async.taken_tasks(v_events);
+  end if;
+end
+$function$;
+
+-- Purpose: the tasks of the given events that were taken.
+-- Returns: those that run, in order.
+-- Raises:  nothing.
+-- Locks:   none.
+create or replace function async.taken_tasks(in_events async.event_t[])
+returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+begin
+  return query
+    select t.task_id, t.priority, t.times_up, t.task_data
+    from unnest(in_events) e
+    join async.task t on t.task_id = e.task_id
+    where t.consumed is not null and t.processed is null and t.yielded is null
+    order by t.priority, t.entered, t.task_id;
 end
 $function$;
 
@@ -2708,7 +3174,7 @@ $function$;
 -- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it. Sequences are
 --          seen by everybody at once, so nothing has to be committed for it.
 -- Returns: nothing.
--- Raises:  PA050 when nobody leads, PA051 above READ COMMITTED.
+-- Raises:  PA050 when no orchestrator leads, PA051 above READ COMMITTED.
 -- Locks:   none that others wait for.
 create or replace function async.await_latch() returns void
 language plpgsql
@@ -3758,6 +4224,26 @@ begin
 end
 $function$;
 
+-- Purpose: a whole cycle was undone: what any of its stages read from a session may be lost.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none that others wait for.
+create or replace function async.doubt_everything()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_slot s set doubt = true where s.state = 'running';
+  begin
+    perform async.doubt_answers('reap');
+    perform async.doubt_answers('helpers');
+  exception when assert_failure or others then
+    null;
+  end;
+end
+$function$;
+
 -- Purpose: the sending was interrupted: tells from the sessions which of the claimed tasks were sent. Those that were
 --   not stay claimed.
 -- Returns: nothing.
@@ -4289,8 +4775,10 @@ begin
     server_id text not null,
     self_conninfo text not null,
     manual bool not null default false,
-    -- Why to stop: null (go on), 'disabled', 'cancelled', 'resigned'.
+    -- Why to stop: null (go on), 'disabled', 'cancelled', ...
     stop text,
+    -- Another orchestrator leads: nothing may be written.
+    deposed bool not null default false,
     marks int not null default 0,
     -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
     writes bigint not null default 0,
@@ -4396,12 +4884,14 @@ begin
     unreachable bool not null default false
   );
 
-  -- Launched tasks of lost leaders, until their target is fenced.
+  -- Tasks that lost leaders had in hand, until their target is fenced.
   create temp table leader_orphan (
     task_id bigint primary key,
     run int not null,
     target text not null,
     pool text not null,
+    -- False: claimed and never sent, and the row could not be given back yet.
+    launched bool not null,
     recorded bool not null default false
   );
 
@@ -4461,7 +4951,7 @@ end
 $function$;
 
 -- 70_leader/20_note_helper_op
--- Purpose: remembers that a helper was sent, so that nobody is sent for the same thing meanwhile.
+-- Purpose: remembers that a helper was sent, so that no other is sent for the same thing meanwhile.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4511,30 +5001,18 @@ end
 $function$;
 
 -- 70_leader/24_free_lost_slots
--- Purpose: sessions that were lost are known to be gone: their tasks may be recorded now; where that was done before
---   (the deadline came first), the slot they held is given back.
+-- Purpose: sessions that were lost are known to be gone: what their tasks became may be recorded now; where that was done
+--   before (the deadline came first), the slot they hold is released.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows of async.task that it changes.
+-- Locks: none.
 create or replace function async.free_lost_slots(in_sessions bigint[])
 returns void
 language plpgsql
 as $function$
-declare
-  v_slot record;
 begin
-  for v_slot in
-    select s.slot, s.task_id, s.pool, s.recorded from pg_temp.leader_slot s
-    where s.state = 'lost' and s.session_id = any (in_sessions)
-  loop
-    if v_slot.recorded then
-      update async.task t set tracked = false where t.task_id = v_slot.task_id and t.processed is not null and t.tracked;
-      perform async.release_pools(array[v_slot.pool]);
-      perform async.empty_slots(array[v_slot.slot]);
-    else
-      update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp() where s.slot = v_slot.slot;
-    end if;
-  end loop;
+  update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp()
+  where s.state = 'lost' and s.session_id = any (in_sessions);
 end
 $function$;
 
@@ -4716,6 +5194,60 @@ begin
 end
 $function$;
 
+-- 70_leader/28_check_lead
+-- Purpose: whether this session may still lead: stops it when the schema was replaced by another version, and takes the
+--   locks again that a routine may have given up (pg_advisory_unlock_all()), unless another orchestrator has them.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the leader's advisory locks, where they were lost.
+create or replace function async.check_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if async.schema_fingerprint() is distinct from current_setting('pgasync.fingerprint', true) then
+    update pg_temp.leader_state l
+    set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
+    where l.stop is null;
+  end if;
+  if async.leader_pid() is distinct from pg_backend_pid() and not async.take_locks() then
+    perform async.lose_lead();
+  end if;
+end
+$function$;
+
+-- Purpose: another orchestrator leads: this one writes nothing more, and ends.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lose_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_state set stop = 'another orchestrator has taken the lead', deposed = true;
+end
+$function$;
+
+-- Purpose: what happens when a part of a cycle raises: it is logged, every ten seconds at most.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none that others wait for.
+create or replace function async.note_failure(in_part text, in_error text, in_code text)
+returns void
+language plpgsql
+as $function$
+begin
+  if async.is_due('logged_' || in_part, '10 seconds', clock_timestamp()) then
+    perform async.log_quiet('ERROR', format('stage %s: %s (%s)', in_part, in_error, in_code));
+  end if;
+exception when assert_failure or others then
+  null;
+end
+$function$;
+
 -- 70_leader/30_refresh_configuration
 -- Purpose: takes a changed configuration into the leader's memory, live: slots for workers, targets with their
 --   health, limits of pools.
@@ -4747,7 +5279,7 @@ begin
     delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
   end loop;
 
-  -- Sessions that nobody needed for a while.
+  -- Sessions that were not needed for a while.
   perform async.drop_slot_session(s.slot)
   from pg_temp.leader_slot s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
 
@@ -4847,34 +5379,93 @@ $function$;
 
 -- 70_leader/36_park
 -- Purpose: leaves a row alone for a while that could not be written (a client holds it, a trigger raises), and says
---   so in the log; forgets a row that could.
--- Returns: whether the row is parked.
+--   so in the log when something raised. A row that is merely held is tried twice a second.
+-- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.park(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
-returns bool
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_first constant interval := '50 milliseconds';
-  c_last constant interval := '30 seconds';
+  v_last constant interval := case in_outcome when 'failed' then '30 seconds' else '500 milliseconds' end;
   v_failures int;
 begin
-  if in_outcome not in ('locked', 'failed') then
-    delete from pg_temp.leader_parked p where p.task_id = in_id;
-    return false;
-  end if;
   insert into pg_temp.leader_parked as p (task_id, until, failures)
   values (in_id, in_now + c_first, 1)
   on conflict (task_id) do update
-  set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, c_last, random())
+  set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
   returning p.failures into v_failures;
   -- The first time, and then each time that it has taken twice as many tries.
   if in_outcome = 'failed' and v_failures & (v_failures - 1) = 0 then
     perform async.log_quiet('WARNING', format('task %s cannot be written (try %s): %s', in_id, v_failures, in_error));
   end if;
-  return true;
+end
+$function$;
+
+-- Purpose: the tasks that are left alone now.
+-- Returns: their ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.parked_tasks(in_now timestamptz)
+returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return array(select p.task_id from pg_temp.leader_parked p where p.until > in_now);
+end
+$function$;
+
+-- 70_leader/37_leader_write
+-- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be written, and forgets that
+--   others were parked.
+-- Returns: the tasks that are not what was predicted, as write_all, and whether their rows are parked.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.leader_write(
+  in_now timestamptz,
+  in_claims bigint[], in_claim_runs int[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[],
+  in_events async.event_t[]
+) returns table (
+  task_id bigint, event text, outcome text, consumed timestamptz, processed timestamptz, yielded timestamptz,
+  tracked bool, run int, parked bool
+)
+language plpgsql
+as $function$
+#variable_conflict use_column
+declare
+  v_row record;
+begin
+  for v_row in
+    select w.* from async.write_all(
+      in_claims, in_claim_runs, array_fill(in_now, array[coalesce(cardinality(in_claims), 0)]), in_claim_timeouts,
+      in_ends, in_end_runs, array_fill(in_now, array[coalesce(cardinality(in_ends), 0)]), in_events, true) w
+  loop
+    task_id := v_row.task_id;
+    event := v_row.event;
+    outcome := v_row.outcome;
+    consumed := v_row.consumed;
+    processed := v_row.processed;
+    yielded := v_row.yielded;
+    tracked := v_row.tracked;
+    run := v_row.row_run;
+    -- A request that does not fit an unfinished task stands until it does.
+    parked := outcome in ('locked', 'failed')
+      or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
+    if parked then
+      perform async.park(task_id, outcome, v_row.error, in_now);
+    end if;
+    return next;
+  end loop;
+  if exists (select from pg_temp.leader_parked) then
+    delete from pg_temp.leader_parked p
+    where p.until <= in_now
+      and p.task_id = any (in_claims || in_ends || array(select e.task_id from unnest(in_events) e));
+  end if;
 end
 $function$;
 
@@ -4900,7 +5491,7 @@ end
 $function$;
 
 -- 70_leader/40_apply_requests
--- Purpose: heeds what clients asked for: a running query gets an intention, which is recorded when it ends; any other
+-- Purpose: applies what clients asked for: a running query gets an intention, which is recorded when it ends; any other
 --   task changes at once. Run after results were seen and before they are recorded.
 -- Returns: how many requests were dealt with.
 -- Raises: nothing of a single task's.
@@ -4912,12 +5503,8 @@ as $function$
 declare
   c_requests_per_cycle_max constant int := 1000;
   v_request record;
-  v_ids bigint[];
-  v_requests bigint[];
-  v_statuses async.finish_status_t[];
-  v_errors text[];
-  v_durations interval[];
-  v_done bigint[];
+  v_events async.event_t[];
+  v_parked int;
   v_dealt int := 0;
 begin
   perform from async.request r limit 1;
@@ -4941,39 +5528,30 @@ begin
   end loop;
 
   -- Of the others the oldest of each task.
-  select
-    array_agg(n.task_id order by n.request_id), array_agg(n.request_id order by n.request_id),
-    array_agg(n.status order by n.request_id), array_agg(n.error_message order by n.request_id),
-    array_agg(n.duration order by n.request_id)
-  into v_ids, v_requests, v_statuses, v_errors, v_durations
-  from (
-    select distinct on (r.task_id) r.*
+  v_events := array(
+    select row(n.task_id, null, 'REQUEST', in_now, n.status, n.error_message, null, n.duration, null,
+      array[n.request_id])::async.event_t
     from (
-      select i.* from async.request i
-      where not exists (select from pg_temp.leader_slot s
-          where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
-        and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
-        and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
-      order by i.request_id
-      limit c_requests_per_cycle_max
-    ) r
-    order by r.task_id, r.request_id
-  ) n;
-  if v_ids is null then
+      select distinct on (r.task_id) r.*
+      from (
+        select i.* from async.request i
+        where not exists (select from pg_temp.leader_slot s
+            where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
+          and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
+          and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+        order by i.request_id
+        limit c_requests_per_cycle_max
+      ) r
+      order by r.task_id, r.request_id
+    ) n
+    order by n.request_id);
+  if v_events = '{}' then
     return v_dealt;
   end if;
-  perform async.withdraw_offers(v_ids);
-  with applied as (
-    select a.task_id, a.outcome, async.park(a.task_id, a.outcome, a.error, in_now) as parked
-    from async.apply_events(
-      in_now, v_ids, null, array_fill('REQUEST'::async.task_event_t, array[cardinality(v_ids)]),
-      v_statuses, v_errors, v_durations, null) a
-  )
-  select array_agg(v_requests[array_position(v_ids, a.task_id)]) into v_done
-  from applied a where not a.parked;
-  delete from async.request r where r.request_id = any (v_done);
-  update pg_temp.leader_state set writes = writes + cardinality(v_ids);
-  return v_dealt + coalesce(cardinality(v_done), 0);
+  select count(*) filter (where w.parked) into v_parked
+  from async.leader_write(in_now, null, null, null, null, null, v_events) w;
+  update pg_temp.leader_state set writes = writes + cardinality(v_events);
+  return v_dealt + cardinality(v_events) - v_parked;
 end
 $function$;
 
@@ -4989,11 +5567,12 @@ language plpgsql
 as $function$
 declare
   v_due bigint[];
+  v_events async.event_t[];
+  v_row record;
+  v_refused bigint[] := '{}';
   v_ids bigint[];
-  v_events async.task_event_t[];
-  v_applied bigint[];
 begin
-  v_due := async.due_tasks(in_now);
+  v_due := async.due_tasks(in_now, async.parked_tasks(in_now));
   if v_due is null then
     return 0;
   end if;
@@ -5001,36 +5580,42 @@ begin
   perform async.intend(s.slot, in_now, 'TIMED_OUT', null, null)
   from pg_temp.leader_slot s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
-  -- What somebody asked for stands, but the query's time to end by itself is over.
+  -- What was asked for stands, but the query's time to end by itself is over.
   update pg_temp.leader_slot s
   set cancel_at = in_now
   where s.task_id = any (v_due) and s.state = 'running' and s.cancels = 0 and s.cancel_at > in_now;
 
-  perform async.withdraw_offers(v_due);
-  select array_agg(d.task_id), array_agg(d.event)
-  into v_ids, v_events
-  from (
-    select i.task_id,
-      case when s.slot is not null or o.task_id is not null then 'UNREACHABLE' else 'DEADLINE' end::async.task_event_t
-        as event
+  v_events := array(
+    select case
+      when s.slot is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
+        case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids)::async.event_t
+      when o.task_id is not null then row(i.task_id, o.run, 'UNREACHABLE', in_now, null, null,
+        'outcome unknown: the orchestrator was lost while the query ran', null, null, null)::async.event_t
+      else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null)::async.event_t
+    end
     from unnest(v_due) i(task_id)
     left join pg_temp.leader_slot s on s.task_id = i.task_id
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
     where s.slot is null and o.task_id is null
       or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
-      or not o.recorded and (t.health is distinct from 'ok'
-        or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable))
-  ) d;
-  if v_ids is null then
+      or o.launched and not o.recorded and (t.health is distinct from 'ok'
+        or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));
+  if v_events = '{}' then
     return 0;
   end if;
-  select array_agg(a.task_id) into v_applied
-  from async.apply_events(in_now, v_ids, null, v_events, null, null, null, null) a
-  where not async.park(a.task_id, a.outcome, a.error, in_now);
-  update pg_temp.leader_slot s set recorded = true where s.task_id = any (v_applied) and s.state = 'lost';
-  update pg_temp.leader_orphan o set recorded = true where o.task_id = any (v_applied);
-  return cardinality(v_ids);
+  for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
+    if v_row.processed is null or v_row.outcome <> 'rewritten' then
+      v_refused := v_refused || v_row.task_id;
+    end if;
+  end loop;
+  v_ids := array(
+    select e.task_id from unnest(v_events) e where e.event = 'UNREACHABLE' and e.task_id <> all (v_refused));
+  if v_ids <> '{}' then
+    update pg_temp.leader_slot s set recorded = true where s.task_id = any (v_ids) and s.state = 'lost';
+    update pg_temp.leader_orphan o set recorded = true where o.task_id = any (v_ids);
+  end if;
+  return cardinality(v_events) - cardinality(v_refused);
 end
 $function$;
 
@@ -5047,27 +5632,26 @@ as $function$
 declare
   v_slots int[];
   v_ids bigint[];
-  v_runs int[];
-  v_events async.task_event_t[];
-  v_statuses async.finish_status_t[];
-  v_errors text[];
-  v_durations interval[];
+  v_pools text[];
+  v_ends bigint[];
+  v_end_runs int[];
+  v_events async.event_t[];
+  v_row record;
+  v_at int;
   v_done int[];
-  v_strays int[];
-  v_requests bigint[];
+  v_strays text[] := '{}';
 begin
   select
-    array_agg(s.slot), array_agg(s.task_id), array_agg(s.run),
-    array_agg(s.event),
-    array_agg(s.intention),
-    array_agg(async.end_error(s.event, s.intention, s.intention_error, s.error)),
-    array_agg(s.intention_duration)
-  into v_slots, v_ids, v_runs, v_events, v_statuses, v_errors, v_durations
+    array_agg(s.slot), array_agg(s.task_id), array_agg(s.pool),
+    array_agg(s.task_id) filter (where s.plain), array_agg(s.run) filter (where s.plain),
+    array_agg(row(s.task_id, s.run,
+        case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
+          else 'END_ERROR' end,
+        in_now, s.intention, s.intention_error, s.error, s.intention_duration, null, s.request_ids)::async.event_t)
+      filter (where not s.plain)
+  into v_slots, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
-    select i.*,
-      case i.outcome
-        when 'ok' then 'END_OK' when 'lost' then 'END_UNKNOWN' else 'END_ERROR'
-      end::async.task_event_t as event
+    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain
     from pg_temp.leader_slot i
     where i.state = 'ended' and i.retry_at <= in_now
     order by i.since, i.slot
@@ -5076,41 +5660,27 @@ begin
     return 0;
   end if;
 
-  -- A row that did not take the event (it was finished or deleted by hand) frees its slot all the same.
-  with applied as (
-    select v_slots[array_position(v_ids, a.task_id)] as slot, a.outcome,
-      case when a.outcome in ('locked', 'failed')
-        then async.park(a.task_id, a.outcome, a.error, in_now) else false end as parked
-    from async.apply_events(in_now, v_ids, v_runs, v_events, v_statuses, v_errors, v_durations, null) a
-  )
-  select array_agg(a.slot) filter (where not a.parked),
-    array_agg(a.slot) filter (where a.outcome in ('rejected', 'gone'))
-  into v_done, v_strays
-  from applied a;
-
-  if cardinality(v_done) is distinct from cardinality(v_slots) then
-    update pg_temp.leader_slot s
-    set tries = s.tries + 1, retry_at = p.until
-    from pg_temp.leader_parked p
-    where p.task_id = s.task_id and s.slot = any (v_slots) and s.slot <> all (coalesce(v_done, '{}'));
+  v_done := v_slots;
+  for v_row in select w.* from async.leader_write(in_now, null, null, null, v_ends, v_end_runs, v_events) w loop
+    v_at := array_position(v_ids, v_row.task_id);
+    if v_row.parked then
+      v_done := array_remove(v_done, v_slots[v_at]);
+      update pg_temp.leader_slot s
+      set tries = s.tries + 1, retry_at = p.until
+      from pg_temp.leader_parked p
+      where p.task_id = s.task_id and s.slot = v_slots[v_at];
+    elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
+        and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
+      -- A row that did not take the event (it was finished or deleted by hand) frees its slot all the same.
+      v_strays := v_strays || v_pools[v_at];
+    end if;
+  end loop;
+  perform async.release_pools(v_strays);
+  if v_done <> '{}' then
+    perform async.empty_slots(v_done);
   end if;
-  if v_strays is not null then
-    perform async.release_pools(coalesce(array_agg(s.pool), '{}'))
-    from pg_temp.leader_slot s
-    where s.slot = any (v_strays)
-      and not exists (select from async.task t
-        where t.task_id = s.task_id and t.tracked and t.processed is null
-          and (t.consumed is not null or t.yielded is not null));
-  end if;
-  v_requests := array(
-    select unnest(s.request_ids) from pg_temp.leader_slot s
-    where s.slot = any (v_done) and s.request_ids <> '{}');
-  if v_requests <> '{}' then
-    delete from async.request r where r.request_id = any (v_requests);
-  end if;
-  perform async.empty_slots(v_done);
   update pg_temp.leader_state set writes = writes + cardinality(v_slots), marks = marks + cardinality(v_slots);
-  return coalesce(cardinality(v_done), 0);
+  return cardinality(v_done);
 end
 $function$;
 
@@ -5124,23 +5694,23 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_ids bigint[];
-  v_failed int;
+  v_ids constant bigint[] := async.deferred_tasks(in_now, async.parked_tasks(in_now));
+  v_parked int;
 begin
-  v_ids := async.deferred_tasks(in_now,
-    array(select p.task_id from pg_temp.leader_parked p where p.until > in_now));
   if v_ids is null then
     return 0;
   end if;
-  select count(async.park(p.out_task_id, 'failed', p.out_error, in_now)) into v_failed
-  from async.promote_tasks(v_ids) p;
-  return cardinality(v_ids) - v_failed;
+  select count(*) filter (where w.parked) into v_parked
+  from async.leader_write(in_now, null, null, null, null, null, array(
+    select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w;
+  return cardinality(v_ids) - v_parked;
 end
 $function$;
 
 -- 70_leader/48_resolve_orphans
--- Purpose: launched tasks of lost leaders, once every session that the registry knew at their target is gone: their
---   outcome is unknown, so they fail, saying so, unless somebody had asked for another end.
+-- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once. Launched ones wait until every
+--   session that the registry knew at their target is gone: their outcome is unknown, so they fail, saying so, unless
+--   another end was asked for. Those that timed out before that give their slots back then.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -5149,54 +5719,84 @@ returns int
 language plpgsql
 as $function$
 declare
-  c_unknown constant text := 'outcome unknown: the orchestrator was lost while the query ran';
-  v_orphan record;
-  v_request record;
-  v_applied record;
-  v_status async.finish_status_t;
-  v_error text;
-  v_duration interval;
-  v_seen bigint[];
-  v_resolved int := 0;
+  c_orphans_per_cycle_max constant int := 500;
+  v_events async.event_t[];
+  v_row record;
+  v_over bigint[];
+  v_given_back int;
 begin
-  for v_orphan in
-    select o.* from pg_temp.leader_orphan o
-    where not exists (select from pg_temp.leader_fence f where f.target = o.target)
-      and not exists (select from pg_temp.leader_parked p where p.task_id = o.task_id and p.until > in_now)
-    order by o.task_id
-    limit 500
-  loop
-    v_status := null;
-    v_error := null;
-    v_duration := null;
-    v_seen := '{}';
-    for v_request in select r.* from async.request r where r.task_id = v_orphan.task_id order by r.request_id loop
-      v_seen := v_seen || v_request.request_id;
-      if async.intention_replaces(v_status, v_error, v_request.status) then
-        v_status := v_request.status;
-        v_error := async.request_message(v_request.status, v_request.error_message);
-        v_duration := v_request.duration;
-      end if;
-    end loop;
-    if v_orphan.recorded then
-      update async.task t set tracked = false
-      where t.task_id = v_orphan.task_id and t.processed is not null and t.tracked;
-      perform async.release_pools(array[v_orphan.pool]);
-    else
-      select a.outcome, a.error into v_applied
-      from async.apply_events(
-        in_now, array[v_orphan.task_id], array[v_orphan.run], array['END_UNKNOWN'::async.task_event_t],
-        array[v_status], array[async.end_error('END_UNKNOWN', v_status, v_error, c_unknown)], array[v_duration], null) a;
-      continue when async.park(v_orphan.task_id, v_applied.outcome, v_applied.error, in_now);
-    end if;
-    delete from async.request r where r.request_id = any (v_seen);
-    delete from pg_temp.leader_orphan o where o.task_id = v_orphan.task_id;
-    v_resolved := v_resolved + 1;
-  end loop;
-  if v_resolved > 0 then
-    perform async.log_quiet('NOTICE', format('resolved %s tasks of a lost orchestrator', v_resolved));
+  if not exists (select from pg_temp.leader_orphan) then
+    return 0;
   end if;
-  return v_resolved;
+  v_events := array(
+    select async.orphan_event(o.task_id, o.run, o.launched, o.recorded, o.target, in_now)
+    from (
+      select i.* from pg_temp.leader_orphan i
+      where (not i.launched or not exists (select from pg_temp.leader_fence f where f.target = i.target))
+        and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+      order by i.task_id
+      limit c_orphans_per_cycle_max
+    ) o);
+  if v_events = '{}' then
+    return 0;
+  end if;
+  v_over := array(select e.task_id from unnest(v_events) e);
+  for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
+    if v_row.parked then
+      v_over := array_remove(v_over, v_row.task_id);
+    end if;
+  end loop;
+  delete from pg_temp.leader_orphan o where o.task_id = any (v_over);
+  select count(*) filter (where e.event = 'GIVE_BACK') into v_given_back
+  from unnest(v_events) e where e.task_id = any (v_over);
+  if v_given_back > 0 then
+    perform async.log_quiet('NOTICE',
+      format('gave back %s tasks that a lost orchestrator had claimed but not sent', v_given_back));
+  end if;
+  if cardinality(v_over) > v_given_back then
+    perform async.log_quiet('NOTICE',
+      format('resolved %s tasks of a lost orchestrator', cardinality(v_over) - v_given_back));
+  end if;
+  return cardinality(v_over);
+end
+$function$;
+
+-- Purpose: what happens to a task of a lost leader, with what was asked of it.
+-- Returns: the event.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.orphan_event(
+  in_id bigint, in_run int, in_launched bool, in_recorded bool, in_target text, in_now timestamptz
+) returns async.event_t
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_event async.event_t;
+  v_request record;
+begin
+  v_event.task_id := in_id;
+  v_event.run := in_run;
+  v_event.at := in_now;
+  if not in_launched then
+    v_event.event := 'GIVE_BACK';
+    v_event.timeout := (
+      select coalesce(g.default_timeout, c.default_timeout)
+      from async.control c left join async.target g on g.target = in_target);
+    return v_event;
+  end if;
+  v_event.event := case when in_recorded then 'RELEASE' else 'END_UNKNOWN' end;
+  v_event.known := 'outcome unknown: the orchestrator was lost while the query ran';
+  v_event.requests := '{}';
+  for v_request in select r.* from async.request r where r.task_id = in_id order by r.request_id loop
+    v_event.requests := v_event.requests || v_request.request_id;
+    if async.intention_replaces(v_event.status, v_event.message, v_request.status) then
+      v_event.status := v_request.status;
+      v_event.message := async.request_message(v_request.status, v_request.error_message);
+      v_event.duration := v_request.duration;
+    end if;
+  end loop;
+  return v_event;
 end
 $function$;
 
@@ -5225,15 +5825,14 @@ begin
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
   -- Not before the cost is a small share of the time.
-  perform set_config('pgasync.looked_at_lanes',
-    (clock_timestamp() + c_share * (clock_timestamp() - v_began))::text, false);
+  perform async.note_done('looked_at_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
 $function$;
 
 -- 70_leader/51_write_claims
 -- Purpose: writes claims down, and takes into memory what the rows became: the slots that hold them, the pools'
 --   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
---   that begin. Nothing is sent before this is committed.
+--   before. Nothing is sent before this is committed.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -5244,24 +5843,19 @@ create or replace function async.write_claims(
 language plpgsql
 as $function$
 declare
-  v_claimed bigint[];
+  v_row record;
+  v_claimed bigint[] := in_ids;
 begin
-  select array_agg(a.task_id) into v_claimed
-  from async.apply_events(
-    in_now, in_ids, null, array_fill('CLAIM'::async.task_event_t, array[cardinality(in_ids)]),
-    null, null, null, in_timeouts) a
-  -- Never null, so false. (Postgres does not even call what stands before `and false`.)
-  where case when a.outcome = 'applied' then true
-    else async.park(a.task_id, a.outcome, a.error, in_now) is null end;
-  -- A trigger may have made something else of a claim; only what runs now is launched.
-  if async.has_user_triggers() then
-    v_claimed := array(
-      select c.task_id from async.claimed_rows(v_claimed) c
-      where c.run = in_runs[array_position(in_ids, c.task_id)]);
-  end if;
+  for v_row in select w.* from async.leader_write(in_now, in_ids, in_runs, in_timeouts, null, null, null) w loop
+    -- A trigger may have made something else of a claim; only what runs now is launched.
+    if (v_row.outcome = 'rewritten' and v_row.consumed is not null and v_row.processed is null and v_row.yielded is null
+        and v_row.run = in_runs[array_position(in_ids, v_row.task_id)] + 1) is not true then
+      v_claimed := array_remove(v_claimed, v_row.task_id);
+    end if;
+  end loop;
 
   update pg_temp.leader_slot s
-  set state = 'claimed', task_id = c.task_id, run = c.run, pool = c.pool, since = in_now
+  set state = 'claimed', task_id = c.task_id, run = c.run + 1, pool = c.pool, since = in_now
   from unnest(in_slots, in_ids, in_runs, in_pools) c(slot, task_id, run, pool)
   where s.slot = c.slot and c.task_id = any (v_claimed);
   update pg_temp.leader_pool p set taken = p.taken + n.claimed
@@ -5272,7 +5866,7 @@ begin
     group by c.pool
   ) n
   where p.pool = n.pool;
-  -- Behind the last of the plan, written or not: who could not be written is parked.
+  -- Behind the last of the plan, written or not: a row that could not be written is parked.
   update pg_temp.leader_lane l
   set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
   from (
@@ -5282,27 +5876,6 @@ begin
     order by c.pool, c.target, c.place desc
   ) n
   where l.pool = n.pool and l.target = n.target and not l.pullable;
-end
-$function$;
-
--- Purpose: those of the given tasks that run now.
--- Returns: their ids, runs and places in the queue.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.claimed_rows(in_ids bigint[])
-returns table (task_id bigint, run int, pool text, target text, priority int, entered timestamptz)
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-as $function$
-#variable_conflict use_column
-begin
-  return query
-  select t.task_id, t.run, coalesce(t.concurrency_pool, t.target), t.target, t.priority, t.entered
-  from async.task t
-  where t.task_id = any (in_ids)
-    and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null;
 end
 $function$;
 
@@ -5340,7 +5913,8 @@ begin
     -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
     -- no worker.
     - (select count(*)::int from pg_temp.leader_orphan o
-      where not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
+      where o.launched
+        and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   select
@@ -5375,7 +5949,7 @@ begin
     from async.plan_claims(
       v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
       v_lanes.free, v_lanes.heads_max, v_workers,
-      array(select k.task_id from pg_temp.leader_parked k where k.until > in_now), in_now) p
+      async.parked_tasks(in_now), in_now) p
   loop
     if v_head.pullable then
       v_offered := v_offered || v_head.task_id;
@@ -5389,7 +5963,7 @@ begin
     v_idle.targets[v_at] := null;
     v_ids := v_ids || v_head.task_id;
     v_slots := v_slots || v_idle.slots[v_at];
-    v_runs := v_runs || v_head.run + 1;
+    v_runs := v_runs || v_head.run;
     v_pools := v_pools || v_head.pool;
     v_targets := v_targets || v_head.target;
     v_priorities := v_priorities || v_head.priority;
@@ -5424,29 +5998,32 @@ create or replace function async.write_offers(in_now timestamptz, in_ids bigint[
 returns void
 language plpgsql
 as $function$
+declare
+  v_events async.event_t[];
+  v_row record;
+  v_offered bigint[] := in_ids;
 begin
-  with offered as (
-    insert into async.offer (task_id, target, pool, priority, entered, timeout)
-    select t.task_id, t.target, coalesce(t.concurrency_pool, t.target), t.priority, t.entered,
-      coalesce(g.default_timeout, c.default_timeout)
-    from async.apply_events(
-      in_now, in_ids, null, array_fill('OFFER'::async.task_event_t, array[cardinality(in_ids)]),
-      null, null, null, null) a
-    join async.task t on t.task_id = a.task_id
-    join async.target g on g.target = t.target
-    cross join async.control c
-    where not async.park(a.task_id, a.outcome, a.error, in_now) and a.outcome = 'applied'
-    on conflict (task_id) do nothing
-    returning pool
-  )
+  v_events := array(
+    select row(r.task_id, null, 'OFFER', in_now, null, null, null, null, coalesce(g.default_timeout, c.default_timeout),
+      null)::async.event_t
+    from async.lead_rows(in_ids) r
+    left join async.target g on g.target = r.target
+    cross join async.control c);
+  for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
+    if (v_row.outcome = 'rewritten' and v_row.tracked and v_row.processed is null) is not true then
+      v_offered := array_remove(v_offered, v_row.task_id);
+    end if;
+  end loop;
   update pg_temp.leader_pool p set taken = p.taken + n.offered
-  from (select o.pool, count(*)::int as offered from offered o group by o.pool) n
+  from (
+    select r.pool, count(*)::int as offered from async.lead_rows(v_offered) r group by r.pool
+  ) n
   where p.pool = n.pool;
 end
 $function$;
 
 -- 70_leader/54_yield_offers
--- Purpose: offers that nobody takes give way: in a full pool in which queries wait, those older than a second are
+-- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older than a second are
 --   withdrawn, and the pool offers nothing for a while.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5458,49 +6035,51 @@ as $function$
 declare
   c_hold constant interval := '2 seconds';
   v_ids bigint[];
+  v_pools text[];
+  v_kept bigint[];
 begin
-  select array_agg(o.task_id) into v_ids
+  select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
   where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
+    and not exists (select from pg_temp.leader_parked k where k.task_id = o.task_id and k.until > in_now)
     and exists (select from pg_temp.leader_lane l
       where l.pool = o.pool and not l.pullable and not l.exhausted);
   if v_ids is null then
     return;
   end if;
-  v_ids := async.withdraw_offers(v_ids);
+  v_kept := array(
+    select w.task_id
+    from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w);
   update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
   where p.pool in (
-    select coalesce(t.concurrency_pool, t.target) from async.task t where t.task_id = any (v_ids));
+    select i.pool from unnest(v_ids, v_pools) i(task_id, pool) where i.task_id <> all (v_kept));
 end
 $function$;
 
 -- 70_leader/55_rotate_marks
--- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a sentinel of a new
---   generation and the marks of every task that is launched now, all in one transaction.
+-- Purpose: starts the launch marks anew with those of every task that is launched now (see lead_rotate_marks).
 -- Returns: nothing.
--- Raises: nothing.
--- Locks: async.launch_mark exclusively, for a moment; gives up after 100 ms.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after 100 ms.
 create or replace function async.rotate_marks()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '100ms'
 as $function$
+declare
+  v_ids bigint[];
+  v_runs int[];
 begin
-  begin
-    truncate async.launch_mark;
-  exception when lock_not_available then
-    null;
-  end;
-  update async.leader set generation = generation + 1;
-  insert into async.launch_mark (task_id, run, session_id)
-  select 0, l.generation, 0 from async.leader l
-  union all
-  select s.task_id, s.run, s.session_id
-  from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended', 'lost') and s.task_id is not null
-  union all
-  select o.task_id, o.run, 0 from pg_temp.leader_orphan o;
+  select array_agg(m.task_id), array_agg(m.run) into v_ids, v_runs
+  from (
+    select s.task_id, s.run from pg_temp.leader_slot s
+    where s.state in ('claimed', 'running', 'ended', 'lost') and s.task_id is not null
+    union all
+    select o.task_id, o.run from pg_temp.leader_orphan o where o.launched
+  ) m;
+  perform async.lead_rotate_marks(l.epoch, v_ids, v_runs) from pg_temp.leader_state l;
   update pg_temp.leader_state set marks = 0;
 end
 $function$;
@@ -5509,8 +6088,8 @@ $function$;
 -- Purpose: notes durably enough which claimed tasks are about to be sent, and on which session: in an unlogged,
 --   append-only table whose sentinel says whether Postgres crashed since. Committed before anything is sent.
 -- Returns: how many were marked.
--- Raises: nothing.
--- Locks: none that anybody waits for.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: async.leader as hold_epoch; none that others wait for.
 create or replace function async.mark_launches()
 returns int
 language plpgsql
@@ -5518,6 +6097,7 @@ as $function$
 declare
   v_marks int;
 begin
+  perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
   insert into async.launch_mark (task_id, run, session_id)
   select s.task_id, s.run, s.session_id from pg_temp.leader_slot s where s.state = 'claimed';
   get diagnostics v_marks = row_count;
@@ -5529,63 +6109,28 @@ $function$;
 -- Purpose: what the last leader left: claims that were never sent go back to the queue at once; launched ones wait as
 --   orphans until their target is fenced; every session of an older epoch is to be ended; the pools are counted.
 -- Returns: nothing.
--- Raises: nothing.
+-- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.take_stock()
 returns void
 language plpgsql
 as $function$
 declare
-  v_marks_hold bool;
-  v_back bigint[];
-  v_timeouts interval[];
+  v_ids bigint[];
+  v_launched bool[];
 begin
   insert into pg_temp.leader_fence (session_id, target)
   select s.session_id, s.target from async.session s;
-  select exists (
-    select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
-  into v_marks_hold from async.leader l;
-
-  insert into pg_temp.leader_orphan (task_id, run, target, pool)
-  select t.task_id, t.run, t.target, coalesce(t.concurrency_pool, t.target)
-  from async.running_rows() t
-  where not v_marks_hold
-    or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run);
-
-  select array_agg(t.task_id), array_agg(coalesce(g.default_timeout, c.default_timeout))
-  into v_back, v_timeouts
-  from async.running_rows() t
-  cross join async.control c
-  left join async.target g on g.target = t.target
-  where not exists (select from pg_temp.leader_orphan o where o.task_id = t.task_id);
-  if v_back is not null then
-    perform from async.apply_events(
-      clock_timestamp(), v_back, null,
-      array_fill('GIVE_BACK'::async.task_event_t, array[cardinality(v_back)]), null, null, null, v_timeouts);
-    perform async.log_quiet('NOTICE',
-      format('gave back %s tasks that a lost orchestrator had claimed but not sent', cardinality(v_back)));
-  end if;
+  select array_agg(s.task_id), array_agg(s.launched) into v_ids, v_launched from async.lead_stock() s;
+  insert into pg_temp.leader_orphan (task_id, run, target, pool, launched, recorded)
+  select r.task_id, r.run, r.target, r.pool, s.launched, r.processed is not null
+  from unnest(v_ids, v_launched) as s(task_id, launched)
+  join async.lead_rows(v_ids) r on r.task_id = s.task_id
+  -- What was yielded, pulled or offered runs no query.
+  where r.processed is not null or r.consumed is not null and r.yielded is null and not r.client_pulled;
+  perform async.resolve_orphans(clock_timestamp());
   perform async.rotate_marks();
   perform async.recount_pools();
-end
-$function$;
-
--- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whoever leads.
--- Returns: the rows.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.running_rows()
-returns setof async.task
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-as $function$
-#variable_conflict use_column
-begin
-  return query
-  select t.* from async.task t
-  where t.times_up is not null and t.processed is null
-    and t.yielded is null and t.consumed is not null and t.query is not null;
 end
 $function$;
 
@@ -5607,6 +6152,7 @@ begin
 
   perform async.create_leader_state();
   perform async.make_all_due();
+  perform set_config('pgasync.fingerprint', async.schema_fingerprint(), false);
   insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
     'application_name', async.session_name('helper'), 'connect_timeout', '3'))
@@ -5626,7 +6172,7 @@ end
 $function$;
 
 -- 70_leader/62_publish
--- Purpose: shows the leader's memory to the views: who runs what, what each pool holds, which targets are lost. Only
+-- Purpose: shows the leader's memory to the views: what each slot runs, what each pool holds, which targets are lost. Only
 --   what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5636,33 +6182,22 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_slots record;
+  v_pools record;
+  v_lost record;
 begin
-  delete from async.worker w
-  where not exists (select from pg_temp.leader_slot s where s.slot = w.slot);
-  insert into async.worker as w (slot, name, target, task_id, running_since)
-  select s.slot, s.conn, s.target, s.task_id, case when s.task_id is not null then s.since end
-  from pg_temp.leader_slot s
-  on conflict (slot) do update
-  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
-      running_since = excluded.running_since
-  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
-
-  delete from async.concurrency_pool_tracker k
-  where not exists (select from pg_temp.leader_pool p where p.pool = k.concurrency_pool);
-  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.pool, p.taken, p.max_workers from pg_temp.leader_pool p
-  on conflict (concurrency_pool) do update
-  set workers = excluded.workers, max_workers = excluded.max_workers
-  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
-
-  delete from async.target_outage o
-  where not exists (select from pg_temp.leader_target t where t.target = o.target and t.down_since is not null);
-  insert into async.target_outage as o (target, since, error, retry_at)
-  select t.target, t.down_since, async.mask_connection_string(t.last_error), t.retry_at
-  from pg_temp.leader_target t where t.down_since is not null
-  on conflict (target) do update
-  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
-  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
+  select array_agg(s.slot) as slots, array_agg(s.target) as targets, array_agg(s.task_id) as tasks,
+    array_agg(case when s.task_id is not null then s.since end) as since
+  into v_slots from pg_temp.leader_slot s;
+  select array_agg(p.pool) as pools, array_agg(p.taken) as taken, array_agg(p.max_workers) as limits
+  into v_pools from pg_temp.leader_pool p;
+  select array_agg(t.target) as targets, array_agg(t.down_since) as since, array_agg(t.last_error) as errors,
+    array_agg(t.retry_at) as retry_at
+  into v_lost from pg_temp.leader_target t where t.down_since is not null;
+  perform async.publish_state(v_slots.slots, v_slots.targets, v_slots.tasks, v_slots.since,
+    v_pools.pools, v_pools.taken, v_pools.limits,
+    v_lost.targets, v_lost.since, v_lost.errors, v_lost.retry_at);
 end
 $function$;
 
@@ -5680,13 +6215,17 @@ declare
   v_routine text;
   v_ran int := 0;
   v_said text;
+  v_defer text;
 begin
   foreach v_routine in array coalesce((
     select case _routine_type when 'STARTUP' then c.startup_routines else c.loop_routines end
     from async.control c), '{}')
   loop
     begin
+      v_defer := coalesce(v_defer, async.defer_constraints(), '');
       execute 'call ' || async.routine_call(v_routine);
+      -- What it leaves to be checked at the commit is checked here: the commit must not fail.
+      perform async.check_constraints(nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
       v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
@@ -5731,15 +6270,14 @@ begin
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
-      array(select p.task_id from pg_temp.leader_parked p where p.until > in_now));
+      async.parked_tasks(in_now));
     continue when v_ids is null;
-    perform async.park(a.task_id, a.outcome, a.error, in_now)
-    from async.apply_events(
-      in_now, v_ids, null, array_fill('REQUEST'::async.task_event_t, array[cardinality(v_ids)]),
-      array_fill('FAILED'::async.finish_status_t, array[cardinality(v_ids)]),
-      array_fill(case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
-        else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
-          v_lane.last_error) end, array[cardinality(v_ids)]), null, null) a;
+    perform from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'REQUEST', in_now, 'FAILED',
+        case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
+          else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
+            v_lane.last_error) end, null, null, null, null)::async.event_t
+      from unnest(v_ids) i));
     v_failed := v_failed + cardinality(v_ids);
   end loop;
   return v_failed;
@@ -5784,41 +6322,23 @@ returns void
 language plpgsql
 as $function$
 declare
-  c_rows_per_step constant int := 5000;
   c_marks_max constant int := 50000;
-  v_control async.control;
   v_state record;
-  v_last bigint;
+  v_step record;
 begin
-  select c.* into v_control from async.control c;
   select l.* into v_state from pg_temp.leader_state l;
-
-  if v_state.history_after is null
-    and in_now > coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
-    update async.control set last_heavy_maintenance = in_now;
-    v_state.history_after := 0;
+  v_step := async.lead_maintain(in_now, v_state.history_after, v_state.writes);
+  if v_step.out_rows > 0 then
+    update pg_temp.leader_state set history_after = v_step.out_after, writes = writes + v_step.out_rows;
   end if;
-  if v_state.history_after is not null then
-    v_last := async.delete_history(v_state.history_after, in_now - v_control.task_keep_duration, c_rows_per_step);
-    update pg_temp.leader_state set history_after = v_last, writes = writes + c_rows_per_step;
-  end if;
-
-  if in_now > coalesce(v_control.last_light_maintenance, '-infinity') + v_control.light_maintenance_sleep then
-    update async.control set last_light_maintenance = in_now;
-    delete from async.server_log l
-    where l.server_log = any (array(
-      select o.server_log from async.server_log o
-      where o.happened < in_now - v_control.task_keep_duration
-      order by o.happened, o.server_log
-      limit c_rows_per_step));
+  if async.is_due('recounted', (select c.light_maintenance_sleep from async.control c), in_now) then
     perform async.recount_pools();
     delete from pg_temp.leader_parked p where p.until < in_now - interval '5 minutes';
   end if;
-
   if v_state.marks > c_marks_max then
     perform async.rotate_marks();
   end if;
-  if v_state.writes > 20000 and in_now > v_state.vacuum_at then
+  if v_step.out_vacuum and in_now > v_state.vacuum_at then
     perform async.start_vacuum();
   end if;
 end
@@ -5826,7 +6346,7 @@ $function$;
 
 -- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
 -- Returns: the position that it came to; null at the end.
---   Rows that cannot be deleted, because a user's foreign key or trigger forbids it, are left.
+--   Rows that cannot be deleted, because a user's foreign key, trigger or deferred constraint forbids it, are left.
 -- Raises: nothing of a single task's.
 -- Locks: the rows that it deletes.
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
@@ -5838,19 +6358,23 @@ declare
   v_id bigint;
   v_left int := 0;
   v_error text;
+  v_defer text;
 begin
   v_ids := array(select t.task_id from async.task t where t.task_id > in_after order by t.task_id limit in_rows);
   if cardinality(v_ids) = 0 then
     return null;
   end if;
+  v_defer := async.defer_constraints();
   begin
     delete from async.task t
     where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+    perform async.check_constraints(v_defer);
   exception when assert_failure or others then
     foreach v_id in array v_ids loop
       begin
         delete from async.task t
         where t.task_id = v_id and t.processed < in_before and t.tracked is not true;
+        perform async.check_constraints(v_defer);
       exception when assert_failure or others then
         v_left := v_left + 1;
         v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));
@@ -5894,11 +6418,11 @@ end
 $function$;
 
 -- 70_leader/70_run_stages
--- Purpose: the deciding half of a cycle, in one transaction: takes in what came, heeds requests and deadlines,
+-- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests and deadlines,
 --   records, and claims what runs next. Each stage is on its own: one that raises is logged, and the next goes on.
 -- Returns: how much was done, and whether a cancel came.
--- Raises: nothing.
--- Locks: the rows of async.task that it changes; never waits for one.
+-- Raises: nothing, unless what follows a failed stage fails, too.
+-- Locks: async.leader as hold_epoch; the rows of async.task that it changes; never waits for one.
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
@@ -5909,13 +6433,26 @@ declare
 begin
   did := 0;
   cancelled := false;
-  select l.stop, l.manual, l.epoch, c.enabled, c.paused, c.loop_routines, g.resign_epoch
-  into v_state
-  from pg_temp.leader_state l cross join async.control c cross join async.leader g;
-  if v_state.stop is null and (not v_state.enabled or v_state.resign_epoch >= v_state.epoch) then
-    v_state.stop := case when v_state.enabled then 'asked to by a forced takeover' else 'disabled' end;
-    update pg_temp.leader_state set stop = v_state.stop;
-  end if;
+  begin
+    perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
+    select l.stop, l.manual, l.epoch, c.enabled, c.paused, c.loop_routines, g.resign_epoch
+    into v_state
+    from pg_temp.leader_state l cross join async.control c cross join async.leader g;
+    if v_state.stop is null and (not v_state.enabled or v_state.resign_epoch >= v_state.epoch) then
+      v_state.stop := case when v_state.enabled then 'asked to by a forced takeover' else 'disabled' end;
+      update pg_temp.leader_state set stop = v_state.stop;
+    end if;
+  exception
+    when query_canceled then
+      cancelled := true;
+      return;
+    when sqlstate 'PA212' then
+      perform async.lose_lead();
+      return;
+    when assert_failure or others then
+      perform async.note_failure('begin', sqlerrm, sqlstate);
+      return;
+  end;
   foreach v_stage in array async.due_stages(
     v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
     v_state.stop is null and not v_state.paused, v_now)
@@ -5928,7 +6465,9 @@ begin
         when 'claim' then did := did + async.claim_tasks(v_now);
         when 'lanes' then perform async.refresh_lanes(v_now);
         when 'routines' then perform async.run_routines('LOOP');
-        when 'configure' then perform async.refresh_configuration();
+        when 'configure' then
+          perform async.check_lead();
+          perform async.refresh_configuration();
         when 'deadlines' then did := did + async.enforce_deadlines(v_now);
         when 'helpers' then did := did + async.run_helpers();
         when 'orphans' then did := did + async.resolve_orphans(v_now);
@@ -5944,8 +6483,7 @@ begin
         cancelled := true;
         perform async.doubt_answers(v_stage);
       when assert_failure or others then
-        perform async.log_quiet('ERROR', format('stage %s: %s (%s)', v_stage, sqlerrm, sqlstate))
-        where async.is_due('logged_' || v_stage, '10 seconds', v_now);
+        perform async.note_failure(v_stage, sqlerrm, sqlstate);
         perform async.doubt_answers(v_stage);
     end;
   end loop;
@@ -5954,7 +6492,7 @@ $function$;
 
 -- 70_leader/72_serve_latch
 -- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
--- Returns: that number (0: nobody ever did).
+-- Returns: that number (0: none ever did).
 -- Raises: nothing.
 -- Locks: none: sequences are not transactional, so a waiting caller need not commit.
 create or replace function async.latch_number()
@@ -5985,7 +6523,7 @@ $function$;
 --   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
 --   while queries run, up to idle_sleep when none does.
 -- Returns: when something was done last.
--- Raises: PA207 in a session that does not lead.
+-- Raises: PA207 in a session that does not lead; nothing else.
 -- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
@@ -5996,44 +6534,65 @@ as $procedure$
 declare
   v_latch bigint;
   v_did int;
-  v_cancelled bool;
-  v_claimed bool;
+  v_cancelled bool := false;
+  v_marked bool := false;
   v_opened int := 0;
 begin
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
   end if;
-  v_latch := async.latch_number();
+  -- Whatever raises between two commits is caught: main() must not end because a table was locked for a moment.
   begin
+    v_latch := async.latch_number();
     select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;
-  exception when query_canceled then
-    v_did := 0;
-    v_cancelled := true;
+  exception
+    when query_canceled then
+      v_cancelled := true;
+      perform async.doubt_everything();
+    when assert_failure or others then
+      perform async.note_failure('cycle', sqlerrm, sqlstate);
+      perform async.doubt_everything();
   end;
   commit;
 
-  v_claimed := exists (select from pg_temp.leader_slot s where s.state = 'claimed');
-  if v_claimed then
+  if exists (select from pg_temp.leader_slot s where s.state = 'claimed') then
     begin
       perform async.mark_launches();
-    exception when query_canceled then
-      v_cancelled := true;
-      v_claimed := false;
+      v_marked := true;
+    exception
+      when query_canceled then
+        v_cancelled := true;
+      when sqlstate 'PA212' then
+        perform async.lose_lead();
+      when assert_failure or others then
+        -- They stay claimed, and are marked with the next cycle.
+        perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
     commit;
   end if;
-  begin
-    if v_claimed then
+  if v_marked then
+    begin
       perform async.send_launches();
-    end if;
+    exception
+      when query_canceled then
+        v_cancelled := true;
+        perform async.doubt_launches();
+      when assert_failure or others then
+        perform async.note_failure('send', sqlerrm, sqlstate);
+        perform async.doubt_launches();
+    end;
+  end if;
+  begin
     if exists (select from pg_temp.leader_target t where t.wanted > 0) then
       v_opened := async.open_wanted_sessions();
     end if;
     perform async.serve_latch(v_latch);
-  exception when query_canceled then
-    v_cancelled := true;
-    perform async.doubt_launches();
+  exception
+    when query_canceled then
+      v_cancelled := true;
+    when assert_failure or others then
+      perform async.note_failure('open', sqlerrm, sqlstate);
   end;
   if v_did + v_opened > 0 and _last_did_stuff is not null and not v_cancelled then
     -- What was sent is in memory alone and is committed with the next cycle's first half.
@@ -6045,11 +6604,14 @@ begin
     if _last_did_stuff is not null then
       perform async.await_work(_last_did_stuff);
     end if;
-  exception when query_canceled then
-    v_cancelled := true;
+  exception
+    when query_canceled then
+      v_cancelled := true;
+    when assert_failure or others then
+      perform async.note_failure('wait', sqlerrm, sqlstate);
   end;
   if v_cancelled then
-    update pg_temp.leader_state set stop = 'cancelled';
+    update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;
   end if;
 end
@@ -6076,6 +6638,7 @@ begin
     perform pg_advisory_unlock(async.lock_class(), 1);
     return false;
   end if;
+  perform set_config('pgasync.mutex', v_mutex::text, false);
   return true;
 end
 $function$;
@@ -6091,21 +6654,23 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_held int;
-  v_mutex bigint := (select c.advisory_mutex_id from async.control c);
+  v_mutex bigint := nullif(current_setting('pgasync.mutex', true), '')::bigint;
 begin
-  if not exists (
-    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
-      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2) then
-    return;
+  if v_mutex is null then
+    select c.advisory_mutex_id into v_mutex from async.control c;
   end if;
-  perform pg_advisory_unlock(async.lock_class(), 1);
-  perform pg_advisory_unlock(coalesce(nullif(current_setting('pgasync.mutex', true), '')::bigint, v_mutex));
+  while exists (
+    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
+      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
+  loop
+    perform pg_advisory_unlock(async.lock_class(), 1);
+    perform pg_advisory_unlock(v_mutex);
+  end loop;
 end
 $function$;
 
 -- Purpose: the backend that leads in this database.
--- Returns: its pid, null when nobody leads.
+-- Returns: its pid, null when no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_pid()
@@ -6122,11 +6687,30 @@ begin
 end
 $function$;
 
+-- Purpose: what a main() that ends without having led leaves: neither locks nor connections.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: releases the two advisory locks.
+create or replace function async.abandon_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  begin
+    perform async.close_stale_sessions();
+  exception when query_canceled or assert_failure or others then
+    null;
+  end;
+  perform async.release_locks();
+end
+$function$;
+
 -- 70_leader/82_check_main
--- Purpose: refuses to lead where it could not work: in the session of somebody else than the owner; warns of settings
+-- Purpose: refuses to lead where it could not work: in the session of a role that does not own the schema; warns of settings
 --   that would end it.
 -- Returns: nothing.
--- Raises: PA209 to who does not own the schema.
+-- Raises: PA209 to a role that does not own the schema.
 -- Locks: none.
 create or replace function async.check_main()
 returns void
@@ -6145,7 +6729,7 @@ begin
 end
 $function$;
 
--- Purpose: who leads, in a sentence.
+-- Purpose: which orchestrator leads, in a sentence.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -6259,25 +6843,38 @@ end
 $procedure$;
 
 -- 70_leader/86_end_lead
--- Purpose: says goodbye: closes every session, publishes that nobody leads, gives up the locks. Sessions that still
---   run a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
+-- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
+--   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
+--   nothing.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows of async.control and async.leader.
+-- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.
 create or replace function async.end_lead()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_state record;
 begin
+  select l.epoch, l.stop, l.deposed into v_state from pg_temp.leader_state l;
+  begin
+    perform async.hold_epoch(v_state.epoch);
+  exception when sqlstate 'PA212' then
+    v_state.deposed := true;
+  end;
+  if v_state.deposed then
+    raise warning 'another orchestrator has taken the lead: this one ends' using errcode = 'PA212';
+    return;
+  end if;
   perform async.drop_slot_session(s.slot)
   from pg_temp.leader_slot s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
-  update async.worker set task_id = null, running_since = null where task_id is not null;
   perform async.close_stale_sessions();
-  update async.leader set goodbye = not exists (select from async.session);
-  update async.control set pid = null, running_since = null;
-  perform async.log_quiet('NOTICE', format('stopped leading: %s', l.stop)) from pg_temp.leader_state l;
+  perform async.lead_goodbye(v_state.stop);
+  if v_state.stop like 'PA213: %' then
+    raise warning '%', substr(v_state.stop, 8) using errcode = 'PA213';
+  end if;
 end
 $function$;
 
@@ -6300,12 +6897,13 @@ end
 $function$;
 
 -- 70_leader/90_main
--- Purpose: the orchestrator: leads until it is cancelled, disabled or asked to resign. With _force it takes over from
---   whoever leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
+-- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed. With _force it takes over
+--   from the one that leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
 --   and returns; async.cycle() then runs one round.
 -- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is false.
--- Raises: PA206 when this server cannot reach itself; PA208 when the one who leads cannot be removed; PA209 to who
---   does not own the schema.
+-- Raises: PA206 when this server cannot reach itself; PA208 when the one that leads cannot be removed; PA209 to a role that
+--   does not own the schema. With a warning it ends when another orchestrator took the lead (PA212), or when the schema
+--   was replaced by another version (PA213).
 -- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and commit.)
 create or replace procedure async.main(
   _force bool default false,
@@ -6316,10 +6914,12 @@ as $procedure$
 declare
   c_drain_seconds constant float8 := 10;
   c_stop_seconds constant float8 := 10;
+  c_goodbyes_max constant int := 5;
   v_last timestamptz := clock_timestamp();
   v_show bool := true;
   v_until timestamptz;
   v_left int;
+  v_ended bool := false;
 begin
   perform async.check_main();
   if not _force and not (select c.enabled from async.control c) then
@@ -6339,12 +6939,25 @@ begin
     end if;
     call async.take_over();
   end if;
-  perform set_config('pgasync.mutex', (select c.advisory_mutex_id::text from async.control c), false);
-  perform async.prepare_session();
+  begin
+    perform async.prepare_session();
+  exception when query_canceled or assert_failure or others then
+    perform async.abandon_lead();
+    raise;
+  end;
   commit;
-  perform async.begin_lead();
+  begin
+    perform async.begin_lead();
+  exception when query_canceled or assert_failure or others then
+    perform async.abandon_lead();
+    raise;
+  end;
   commit;
-  perform async.run_routines('STARTUP');
+  begin
+    perform async.run_routines('STARTUP');
+  exception when query_canceled then
+    update pg_temp.leader_state set stop = 'cancelled';
+  end;
   commit;
   if _manual_mode then
     update pg_temp.leader_state set manual = true;
@@ -6357,22 +6970,31 @@ begin
     exit when (select l.stop is not null from pg_temp.leader_state l);
   end loop;
 
-  -- Let what runs end, unless somebody is in a hurry; then pause the rest.
+  -- Let what runs end, unless a cancel came; then pause the rest.
   v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
-  while (select l.stop <> 'cancelled' from pg_temp.leader_state l) and clock_timestamp() < v_until
+  while (select l.stop <> 'cancelled' and not l.deposed from pg_temp.leader_state l) and clock_timestamp() < v_until
     and exists (select from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'))
   loop
     call async.cycle(v_last, v_show);
   end loop;
   v_until := clock_timestamp() + c_stop_seconds * interval '1 second';
-  loop
+  while not (select l.deposed from pg_temp.leader_state l) loop
     v_left := async.stop_launched();
     exit when v_left = 0 or clock_timestamp() > v_until;
     call async.cycle(v_last, v_show);
   end loop;
-  perform async.end_lead();
+  for v_try in 1..c_goodbyes_max loop
+    begin
+      perform async.end_lead();
+      v_ended := true;
+    exception when query_canceled or assert_failure or others then
+      perform async.note_failure('end', sqlerrm, sqlstate);
+    end;
+    commit;
+    exit when v_ended;
+  end loop;
+  perform async.abandon_lead();
   commit;
-  perform async.release_locks();
 end
 $procedure$;
 
@@ -6505,17 +7127,20 @@ $function$;
 -- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
 --   the epoch, draws the election's nonce, publishes the pid.
 -- Returns: the epoch, the server's id, whether the leader before said goodbye, and the nonce.
--- Raises: nothing.
--- Locks: the rows of async.control and async.leader.
+-- Raises: lock_not_available when transactions of a leader that lost the lead do not end within 10 seconds.
+-- Locks: async.leader in share row exclusive mode, which waits for the write transactions of other leaders (hold_epoch)
+--   and keeps new ones out; the rows of async.control and async.leader.
 create or replace function async.raise_epoch(
   in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool, out out_nonce text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '10s'
 as $function$
 declare
   v_system text := '0';
 begin
+  lock table async.leader in share row exclusive mode;
   begin
     select s.system_identifier::text into v_system from pg_control_system() s;
   exception when insufficient_privilege then
@@ -6538,6 +7163,40 @@ begin
   returning l.epoch, l.server_id into out_epoch, out_server_id;
   out_nonce := async.record_election(out_epoch, nullif(v_system, '0'));
   update async.control c set pid = pg_backend_pid(), running_since = clock_timestamp(), enabled = true;
+end
+$function$;
+
+-- 75_lead/12_resume_epoch
+-- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost: waits until no write
+--   transaction of that epoch is under way, ends the backend that led before, and says whether it is gone. While it is
+--   there, a statement that it received earlier may begin yet.
+-- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks were lost (Postgres
+--   restarted after a crash).
+-- Raises: lock_not_available while a write transaction is under way.
+-- Locks: async.leader, against writes of a leader, until the transaction ends; the row of async.control.
+create or replace function async.resume_epoch(
+  in_epoch bigint, in_pid int, in_backend_start timestamptz,
+  out out_stands bool, out out_gone bool, out out_marks_lost bool
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  lock table async.leader in share row exclusive mode;
+  select l.epoch = in_epoch, not exists (
+    select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+  into out_stands, out_marks_lost from async.leader l;
+  -- The statistics may be those of the beginning of the transaction.
+  perform pg_stat_clear_snapshot();
+  out_gone := not exists (
+    select from pg_stat_get_activity(in_pid) a
+    where a.pid = in_pid and (a.backend_start = in_backend_start or a.backend_start is null));
+  if out_stands and not out_gone then
+    perform pg_terminate_backend(in_pid);
+  end if;
+  if out_stands and out_gone then
+    update async.control set pid = pg_backend_pid();
+  end if;
 end
 $function$;
 
@@ -6581,6 +7240,7 @@ create or replace function async.lead_stock()
 returns table (task_id bigint, launched bool)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $function$
 #variable_conflict use_column
 declare
@@ -6594,12 +7254,10 @@ begin
   from async.running_rows() t;
   return query
   select k.task_id, false from async.resting_tasks() k;
-  -- Over, and the session that ran them was not known to be gone.
+  -- Finished, and the session that ran the query was not known to be gone. The row says so, not the marks: these do not
+  -- survive a crash.
   return query
-  select distinct t.task_id, true
-  from async.launch_mark m
-  join async.task t on t.task_id = m.task_id and t.run = m.run
-  where t.processed is not null and t.tracked;
+  select t.task_id, true from async.task t where t.processed is not null and t.tracked;
 end
 $function$;
 
@@ -6624,33 +7282,52 @@ begin
 end
 $function$;
 
--- 75_lead/25_lead_marks
--- Purpose: starts the launch marks anew, for a leader in another process: truncates them (unless a reader is in the
---   way), writes a sentinel of a new generation and the marks of the given tasks, all in one transaction.
--- Returns: nothing.
+-- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it was.
+-- Returns: the rows.
 -- Raises: nothing.
--- Locks: async.launch_mark exclusively, for a moment; gives up after 100 ms.
-create or replace function async.lead_rotate_marks(in_ids bigint[])
+-- Locks: none.
+create or replace function async.running_rows()
+returns setof async.task
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select t.* from async.task t
+  where t.times_up is not null and t.processed is null
+    and t.yielded is null and t.consumed is not null and t.query is not null;
+end
+$function$;
+
+-- 75_lead/25_lead_marks
+-- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a sentinel of a new
+--   generation and marks of exactly the given tasks and runs, all in one transaction.
+-- Returns: nothing.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after 100 ms.
+create or replace function async.lead_rotate_marks(in_epoch bigint, in_ids bigint[], in_runs int[])
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms'
 as $function$
 declare
-  v_ids bigint[];
-  v_runs bigint[];
   v_sessions bigint[];
 begin
-  select array_agg(r.task_id), array_agg(r.run), array_agg(coalesce(m.session_id, 0))
-  into v_ids, v_runs, v_sessions
-  from async.lead_rows(in_ids) r
-  left join (
-    -- A few tasks, many marks: the marks are read once.
-    select k.task_id, k.run, max(k.session_id) as session_id
-    from unnest(in_ids) as i(task_id)
-    join async.launch_mark k on k.task_id = i.task_id
-    group by k.task_id, k.run
-  ) m on m.task_id = r.task_id and m.run = r.run;
+  perform async.hold_epoch(in_epoch);
+  -- A few tasks, many marks: the marks are read once.
+  v_sessions := array(
+    select coalesce(m.session_id, 0)
+    from unnest(in_ids, in_runs) with ordinality as i(task_id, run, place)
+    left join (
+      select k.task_id, k.run, max(k.session_id) as session_id
+      from async.launch_mark k
+      where k.task_id = any (in_ids)
+      group by k.task_id, k.run
+    ) m on m.task_id = i.task_id and m.run = i.run
+    order by i.place);
   begin
     truncate async.launch_mark;
   exception when lock_not_available then
@@ -6660,16 +7337,16 @@ begin
   insert into async.launch_mark (task_id, run, session_id)
   select 0, l.generation, 0 from async.leader l
   union all
-  select k.task_id, k.run, k.session_id from unnest(v_ids, v_runs, v_sessions) as k(task_id, run, session_id);
+  select k.task_id, k.run, k.session_id from unnest(in_ids, in_runs, v_sessions) as k(task_id, run, session_id);
 end
 $function$;
 
 -- Purpose: notes which claimed tasks are about to be sent, and on which session; hands out their texts. Committed
 --   before anything is sent.
--- Returns: the texts of those that are on the run that is marked; null where somebody took the query away.
--- Raises: nothing.
--- Locks: none that anybody waits for.
-create or replace function async.lead_mark(in_ids bigint[], in_runs int[], in_sessions bigint[])
+-- Returns: the texts of those that are on the run that is marked; null where a user took the query away.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: async.leader as hold_epoch; none that others wait for.
+create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
 returns table (task_id bigint, query text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -6680,6 +7357,7 @@ set enable_mergejoin = off
 as $function$
 #variable_conflict use_column
 begin
+  perform async.hold_epoch(in_epoch);
   insert into async.launch_mark (task_id, run, session_id)
   select m.task_id, m.run, m.session_id from unnest(in_ids, in_runs, in_sessions) as m(task_id, run, session_id);
   return query
@@ -6689,157 +7367,14 @@ begin
 end
 $function$;
 
--- 75_lead/30_lead_give_back
--- Purpose: returns claims that were not launched, for a leader in another process.
--- Returns: one row a task: what apply_events says of it.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
-create or replace function async.lead_give_back(in_now timestamptz, in_ids bigint[], in_runs int[])
-returns table (out_task_id bigint, out_outcome text, out_error text)
-language plpgsql
-as $function$
-declare
-  v_timeouts interval[];
-begin
-  select array_agg(coalesce(g.default_timeout, c.default_timeout) order by i.place) into v_timeouts
-  from unnest(in_ids) with ordinality as i(task_id, place)
-  cross join async.control c
-  left join async.lead_rows(in_ids) r on r.task_id = i.task_id
-  left join async.target g on g.target = r.target;
-  return query
-  select a.task_id, a.outcome, a.error
-  from async.apply_events(in_now, in_ids, in_runs,
-    array_fill('GIVE_BACK'::async.task_event_t, array[cardinality(in_ids)]), null, null, null, v_timeouts) a;
-end
-$function$;
-
--- 75_lead/40_lead_write
--- Purpose: writes what became of tasks and which are claimed, for a leader in another process, and deletes the requests
---   that are settled by it. in_offered says which of the tasks are held out to clients: their offers are taken back
---   first.
--- Returns: nothing for a task that took its event with nobody looking on. For every other one what apply_events says of
---   it ('rejected' also for a claim of which a trigger made something else), and whether the row has to be read back.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
-create or replace function async.lead_write(
-  in_now timestamptz,
-  in_ids bigint[],
-  in_runs int[],
-  in_events text[],
-  in_statuses text[],
-  in_errors text[],
-  in_durations interval[],
-  in_timeouts interval[],
-  in_offered bigint[],
-  in_requests bigint[],
-  in_requests_of bigint[]
-) returns table (out_task_id bigint, out_outcome text, out_error text, out_read_back bool)
-language plpgsql
-as $function$
-declare
-  v_triggers constant bool := async.has_user_triggers();
-  v_unwritten bigint[] := '{}';
-begin
-  if in_offered <> '{}' then
-    perform async.withdraw_offers(in_offered);
-  end if;
-  if v_triggers or not async.apply_all(in_now, in_ids, in_runs, in_events::async.task_event_t[],
-      in_statuses::async.finish_status_t[], in_errors, in_durations, in_timeouts) then
-    for out_task_id, out_outcome, out_error, out_read_back in
-      select a.task_id, a.outcome, a.error, in_events[array_position(in_ids, a.task_id)] <> 'CLAIM'
-      from async.apply_events(in_now, in_ids, in_runs, in_events::async.task_event_t[],
-        in_statuses::async.finish_status_t[], in_errors, in_durations, in_timeouts) a
-    loop
-      -- Of a row that did not take the event a request stands, unless the task is over.
-      if out_outcome in ('locked', 'failed') or out_outcome = 'rejected'
-        and exists (select from async.lead_rows(array[out_task_id]) r where r.processed is null) then
-        v_unwritten := v_unwritten || out_task_id;
-      end if;
-      if not out_read_back and out_outcome = 'applied' and v_triggers
-        and not exists (select from async.claimed_rows(array[out_task_id])) then
-        out_outcome := 'rejected';
-      end if;
-      out_read_back := out_read_back and (v_triggers or out_outcome = 'rejected');
-      if out_outcome <> 'applied' or out_read_back then
-        return next;
-      end if;
-    end loop;
-  end if;
-  if in_requests <> '{}' then
-    delete from async.request r
-    where r.request_id = any (array(
-      select s.request_id from unnest(in_requests, in_requests_of) as s(request_id, task_id)
-      where s.task_id <> all (v_unwritten)));
-  end if;
-end
-$function$;
-
--- 75_lead/45_lead_free_slots
--- Purpose: frees the slots of finished tasks whose sessions are known to be gone now: all in one statement, or, when
---   that fails, each by itself.
--- Returns: those that could not be written.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task, as long as lock_timeout. (No SET clause: triggers would inherit it.)
-create or replace function async.lead_free_slots(in_ids bigint[], in_runs int[])
-returns setof bigint
-language plpgsql
-as $function$
-begin
-  begin
-    update async.task t set tracked = false
-    from unnest(in_ids, in_runs) as i(task_id, run)
-    where t.task_id = i.task_id and t.run = i.run and t.processed is not null and t.tracked;
-    return;
-  exception when assert_failure or others then
-    null;
-  end;
-  for v_place in 1..cardinality(in_ids) loop
-    begin
-      update async.task t set tracked = false
-      where t.task_id = in_ids[v_place] and t.run = in_runs[v_place] and t.processed is not null and t.tracked;
-    exception when assert_failure or others then
-      return next in_ids[v_place];
-    end;
-  end loop;
-end
-$function$;
-
--- 75_lead/50_lead_offer
--- Purpose: offers tasks to the clients that pull them, for a leader in another process.
--- Returns: one row a task: what apply_events says of it.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
-create or replace function async.lead_offer(in_now timestamptz, in_ids bigint[])
-returns table (out_task_id bigint, out_outcome text, out_error text)
-language plpgsql
-as $function$
-begin
-  for out_task_id, out_outcome, out_error in
-    select a.task_id, a.outcome, a.error
-    from async.apply_events(in_now, in_ids, null,
-      array_fill('OFFER'::async.task_event_t, array[cardinality(in_ids)]), null, null, null, null) a
-  loop
-    if out_outcome = 'applied' then
-      insert into async.offer (task_id, target, pool, priority, entered, timeout)
-      select r.task_id, r.target, r.pool, r.priority, r.entered, coalesce(g.default_timeout, c.default_timeout)
-      from async.lead_rows(array[out_task_id]) r
-      cross join async.control c
-      left join async.target g on g.target = r.target
-      on conflict (task_id) do nothing;
-    end if;
-    return next;
-  end loop;
-end
-$function$;
-
 -- 75_lead/60_lead_heads
--- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel arrays; tasks
---   of in_skip, rows that could not be written a moment ago, are left out.
+-- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel
+--   arrays.
 -- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_heads(
-  in_pools text[], in_targets text[], in_pullable bool[], in_limits int[], in_skip bigint[]
+  in_pools text[], in_targets text[], in_pullable bool[], in_limits int[]
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
   manual_timeout interval, times_up timestamptz, run int, text_bytes int
@@ -6863,7 +7398,6 @@ begin
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
        and t.consumed is null and t.processed is null and t.yielded is null
        and t.eligible_when is null and t.query is not null
-       and t.task_id <> all (in_skip)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
     union all
@@ -6874,7 +7408,6 @@ begin
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
        and t.consumed is null and t.processed is null and t.yielded is null
        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
-       and t.task_id <> all (in_skip)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
   ) h;
@@ -6883,7 +7416,7 @@ $function$;
 
 -- 75_lead/65_lead_sweep
 -- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which no query runs.
--- Returns: the lanes that somebody joined, the overdue tasks, and when to look again: null when nothing is to come,
+-- Returns: the lanes that were joined, the overdue tasks, and when to look again: null when nothing is to come,
 --   in_now when there was more than one step's worth; and the tasks that could not be written, with the reasons.
 --   Those of in_skip were among them a moment ago.
 -- Raises: nothing of a single task's.
@@ -6899,8 +7432,12 @@ declare
   v_ids bigint[] := async.deferred_tasks(in_now, in_skip);
 begin
   if v_ids is not null then
-    select array_agg(p.out_task_id), array_agg(p.out_error) into out_failed, out_errors
-    from async.promote_tasks(v_ids) p;
+    select array_agg(w.task_id), array_agg(coalesce(w.error, 'another transaction holds the row'))
+    into out_failed, out_errors
+    from async.write_all(null, null, null, null, null, null, null, array(
+        select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i),
+      true) w
+    where w.outcome in ('failed', 'locked');
     select array_agg(l.pool), array_agg(l.target), array_agg(l.client_pulled)
     into out_pools, out_targets, out_pullable
     from (select distinct r.pool, r.target, r.client_pulled from async.lead_rows(v_ids) r) l;
@@ -6948,11 +7485,57 @@ end
 $function$;
 
 -- 75_lead/70_lead_publish
--- Purpose: shows to the views what a leader in another process knows: who runs what, what each pool holds, which
---   targets are lost. Only what changed is written.
+-- Purpose: shows to the views what a leader of either engine knows: what each slot runs, what each pool holds, which
+--   targets are lost. Only what changed is written, so that an idle leader writes nothing. Groups of parallel arrays; null
+--   is an empty one.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
+create or replace function async.publish_state(
+  in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
+  in_pools text[], in_taken int[], in_limits int[],
+  in_lost text[], in_lost_since timestamptz[], in_lost_errors text[], in_lost_retry_at timestamptz[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.worker w where w.slot <> all (coalesce(in_slots, '{}'));
+  insert into async.worker as w (slot, name, target, task_id, running_since)
+  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.since
+  from unnest(in_slots, in_targets, in_tasks, in_since) as n(slot, target, task_id, since)
+  on conflict (slot) do update
+  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
+      running_since = excluded.running_since
+  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+
+  delete from async.target_outage o where o.target <> all (coalesce(in_lost, '{}'));
+  insert into async.target_outage as o (target, since, error, retry_at)
+  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at
+  from unnest(in_lost, in_lost_since, in_lost_errors, in_lost_retry_at) as l(target, since, error, retry_at)
+  on conflict (target) do update
+  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
+  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
+
+  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
+  select p.pool, p.taken, p.max_workers from unnest(in_pools, in_taken, in_limits) as p(pool, taken, max_workers)
+  on conflict (concurrency_pool) do update
+  set workers = excluded.workers, max_workers = excluded.max_workers
+  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+  update async.concurrency_pool_tracker k set workers = 0
+  where k.workers <> 0 and k.concurrency_pool <> all (coalesce(in_pools, '{}'));
+  -- Of a pool that is not configured nothing is left when it is empty.
+  delete from async.concurrency_pool_tracker k
+  where k.concurrency_pool <> all (coalesce(in_pools, '{}'))
+    and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
+    and not exists (select from async.target g where g.target = k.concurrency_pool);
+end
+$function$;
+
+-- Purpose: the same for a leader in another process, which gives the slots that run something and the number of workers.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: as above.
 create or replace function async.lead_publish(
   in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
   in_pools text[], in_taken int[],
@@ -6961,42 +7544,19 @@ create or replace function async.lead_publish(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_idle constant int[] := array(select generate_series(1, in_workers) except select unnest(in_slots));
 begin
-  delete from async.worker w where w.slot > in_workers and w.slot <> all (in_slots);
-  insert into async.worker as w (slot, name, target, task_id, running_since)
-  select n.slot, 'pgasync_slot_' || n.slot, b.target, b.task_id, b.since
-  from (select generate_series(1, in_workers) union select unnest(in_slots)) as n(slot)
-  left join unnest(in_slots, in_targets, in_tasks, in_since) as b(slot, target, task_id, since) on b.slot = n.slot
-  on conflict (slot) do update
-  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
-      running_since = excluded.running_since
-  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
-
-  delete from async.target_outage o where o.target <> all (in_lost);
-  insert into async.target_outage as o (target, since, error)
-  select l.target, l.since, async.mask_connection_string(l.error)
-  from unnest(in_lost, in_lost_since, in_lost_errors) as l(target, since, error)
-  on conflict (target) do update
-  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
-  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
-
-  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.pool, p.taken, async.pool_limit(p.pool) from unnest(in_pools, in_taken) as p(pool, taken)
-  on conflict (concurrency_pool) do update
-  set workers = excluded.workers, max_workers = excluded.max_workers
-  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
-  update async.concurrency_pool_tracker k set workers = 0
-  where k.workers <> 0 and k.concurrency_pool <> all (in_pools);
-  -- Of a pool that nobody configured nothing is left when it is empty.
-  delete from async.concurrency_pool_tracker k
-  where k.concurrency_pool <> all (in_pools)
-    and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
-    and not exists (select from async.target g where g.target = k.concurrency_pool);
+  perform async.publish_state(
+    in_slots || v_idle, in_targets, in_tasks, in_since, in_pools, in_taken,
+    array(
+      select async.pool_limit(p.pool) from unnest(in_pools) with ordinality as p(pool, place) order by p.place),
+    in_lost, in_lost_since, in_lost_errors, null);
 end
 $function$;
 
 -- 75_lead/80_lead_maintain
--- Purpose: one bounded step of keeping history and log short, for a leader in another process. in_writes says how many
+-- Purpose: one bounded step of keeping history and log short, for a leader of either engine. in_writes says how many
 --   rows of async.task were written since it was last vacuumed.
 -- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
 --   time to vacuum.
@@ -7040,7 +7600,7 @@ end
 $function$;
 
 -- 75_lead/90_lead_goodbye
--- Purpose: says goodbye for a leader in another process: nobody leads, nobody runs anything. Sessions that may still run
+-- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
 --   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -7059,8 +7619,8 @@ end
 $function$;
 
 -- 75_lead/95_touched
--- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a trigger changed
---   behind its back. The SQL engine reads them by itself.
+-- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a trigger changed.
+--   The SQL engine reads them by itself.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7096,6 +7656,38 @@ begin
   end if;
   perform set_config('pgasync.touched', '', false);
   return array(select distinct i::bigint from unnest(string_to_array(v_seen, ',')) i);
+end
+$function$;
+
+-- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks that were noted, as
+--   they are now, and that there are triggers. In the SQL engine's session, and without triggers, nothing.
+-- Returns: rows as those of write_events.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.touched_rows()
+returns table (
+  task_id bigint, run int, event text, outcome text, error text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+#variable_conflict use_column
+declare
+  v_ids bigint[];
+begin
+  if not async.has_user_triggers() or to_regclass('pg_temp.leader_state') is not null then
+    return;
+  end if;
+  v_ids := async.take_touched();
+  return query
+    select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
+      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run
+    from unnest(v_ids) as i(task_id)
+    left join async.lead_rows(v_ids) r on r.task_id = i.task_id;
+  outcome := 'triggers';
+  return next;
 end
 $function$;
 

@@ -322,6 +322,11 @@ async fn a_dead_host_does_not_keep_the_workers_of_others<E: Engine>() {
         [bed.push_as("'select pg_sleep(100)', 'linked'").await, bed.push_as("'select pg_sleep(100)', 'linked'").await];
     bed.wait_until_it_runs(ids[0]).await;
     bed.wait_until_it_runs(ids[1]).await;
+    let running = "select count(*) from pg_stat_activity where datname = current_database()
+        and state = 'active' and pid <> pg_backend_pid() and query like '%pg_sleep(100)%'";
+    while bed.number_there(running).await < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     link.close().await;
     let next = bed.push("select 1").await;
     bed.end_within(next, SOON).await.succeeded();
