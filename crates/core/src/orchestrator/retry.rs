@@ -53,7 +53,13 @@ impl Orchestrator {
                 self.written(event.task, event.run, &WriteAnswer::Failed(reason));
             }
             // It is read again, and refused again if it still changes nothing.
-            Command::Dismiss { .. } | Command::ServeLatch { .. } | Command::Reread { .. } => {}
+            Command::Dismiss { .. } | Command::Reread { .. } => {}
+            Command::ServeLatch { .. } => {
+                // The next poll sees the number again.
+                self.latch_served = 0;
+                let at = self.retry_at();
+                self.wake.poll_by(at);
+            }
             Command::Poll { .. } => {
                 let at = self.retry_at();
                 self.wake.refused(at);

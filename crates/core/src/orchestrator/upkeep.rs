@@ -73,6 +73,8 @@ impl Orchestrator {
         let now = self.now.monotonic;
         self.wake = super::wake::Wake::new(now);
         self.latch = None;
+        // The callers that were served last may not have been.
+        self.latch_served = 0;
         self.routines_run = false;
         self.rotating = false;
         self.maintain_at = now + self.settings.tuning.maintain_every;

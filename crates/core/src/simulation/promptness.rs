@@ -31,6 +31,10 @@ impl World {
             }
             Command::Cancel { session, task } | Command::Terminate { session, task } => {
                 self.ledger.presses(*session, *task);
+                if let (Command::Terminate { .. }, Some(stored)) = (command, self.store.tasks.get(task)) {
+                    // From now on its end may not be seen.
+                    self.ledger.loses_run(*task, Run(stored.row.run));
+                }
                 let early = self.deadline(epoch, *task).is_some_and(|at| self.now + EARLY < at);
                 if early && !self.ledger.is_asked(*task) && !self.ledger.is_rerun(*task) {
                     return Err(Broken(format!("at {:?}: task {task} is told to end before its deadline", self.now)));

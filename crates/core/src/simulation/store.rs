@@ -257,7 +257,7 @@ impl World {
         Ok(vec![match command {
             Command::RunStartup => Input::StartupDone,
             Command::RunRoutines => {
-                if !self.healing && self.random.percent(20) {
+                if !self.healing && self.random.percent(3) {
                     self.push();
                 }
                 Input::RoutinesDone

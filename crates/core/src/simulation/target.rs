@@ -301,7 +301,10 @@ impl World {
             let command = Command::FenceSession { target, session };
             return self.after(Span::seconds(1), Happening::Reach { leader: epoch, command });
         }
-        state.sessions.remove(&(epoch, session));
+        let ended = state.sessions.remove(&(epoch, session));
+        if let Some((task, run)) = ended.and_then(|session| session.query) {
+            self.ledger.loses_run(task, run);
+        }
         self.report(epoch, session, Span::millis(1), Input::SessionGone { session });
     }
 

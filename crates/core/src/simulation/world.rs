@@ -233,7 +233,7 @@ fn settings(random: &mut Random) -> Settings {
         default_timeout: Some(Span::seconds(random.within(30, 900))),
         target_patience: Span::seconds(random.within(20, 200)),
         idle_sleep: Span::seconds(random.within(5, 300)),
-        busy_sleep: Span::seconds(1),
+        busy_sleep: Span::seconds(random.within(1, 60)),
         has_routines: random.percent(30),
         ..Settings::default()
     };
