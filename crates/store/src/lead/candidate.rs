@@ -73,7 +73,7 @@ fn preparation(idle_max: Duration) -> String {
 }
 
 const INTRODUCTION: &str = "
-    select to_regprocedure('async.raise_epoch(text)') is not null, a.pid,
+    select to_regprocedure('async.schema_fingerprint()') is not null, a.pid,
       to_char(a.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00')
     from pg_stat_get_activity(pg_backend_pid()) a";
 
@@ -99,6 +99,16 @@ impl Candidate {
         }
         session.batch_execute(&preparation(idle_max)).await.map_err(|error| CandidacyError::of(&error))?;
         session.batch_execute("select async.check_main()").await.map_err(|error| CandidacyError::of(&error))?;
+        let schema = session.query_one("select async.schema_fingerprint()", &[]).await;
+        let schema: String = schema.map_err(|error| CandidacyError::of(&error))?.get(0);
+        if schema != *pgasync_sql::FINGERPRINT {
+            return Err(CandidacyError::NotInstalled(format!(
+                "PA213: the schema async at {} is of another version than this program ({schema} there, {} here): upgrade \
+                 the schema with pgasync init, or start the program of that version",
+                settings.describe(),
+                *pgasync_sql::FINGERPRINT
+            )));
+        }
         Ok(Self { pid: installed.get(1), backend_start: installed.get(2), session })
     }
 

@@ -259,7 +259,8 @@ conformance!(
     a_leader_whose_epoch_has_passed_writes_nothing,
     a_routine_that_gives_up_every_lock_makes_no_second_leader,
     the_database_s_date_style_and_time_zone_do_not_matter,
-    a_client_role_finishes_cancels_and_defers_from_afar
+    a_client_role_finishes_cancels_and_defers_from_afar,
+    a_leader_ends_with_a_sentence_when_another_version_is_installed
 );
 
 /// The SQL engine is its session: what that keeps, it keeps.
@@ -279,12 +280,20 @@ async fn a_main_that_raises_keeps_no_lock_and_no_connection() {
 }
 
 #[tokio::test]
-async fn a_leader_ends_with_a_sentence_when_another_version_is_installed() {
-    let mut bed = Bed::<SqlEngine>::led().await;
-    bed.run(
-        "create or replace function async.schema_fingerprint() returns text language sql as 'select ''other''::text'",
-    )
-    .await;
+async fn a_program_of_another_version_than_the_schema_refuses_to_lead() {
+    let mut bed = Bed::<pgasync_tests::RustEngine>::prepared().await;
+    bed.run(OTHER_VERSION).await;
+    bed.engine.start().await;
+    let Outcome::Failed(said) = bed.engine.wait_until_ended().await else { panic!("it leads") };
+    assert!(said.contains("PA213: the schema async at"), "{said}");
+}
+
+const OTHER_VERSION: &str =
+    "create or replace function async.schema_fingerprint() returns text language sql as 'select ''other''::text'";
+
+async fn a_leader_ends_with_a_sentence_when_another_version_is_installed<E: Engine>() {
+    let mut bed = Bed::<E>::led().await;
+    bed.run(OTHER_VERSION).await;
     assert_eq!(bed.engine.wait_until_ended().await, Outcome::Returned);
     bed.assert_holds("select exists (select from async.server_log where message like 'stopped leading: PA213: %')")
         .await;
