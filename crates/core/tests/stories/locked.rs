@@ -64,7 +64,7 @@ fn a_drain_ends_although_a_row_cannot_be_written() {
     let task = desk.push(1);
     desk.unwritable = true;
     desk.end(task, Outcome::Ok);
-    desk.tell(Input::Shutdown { drain_until: desk.now + Span::seconds(2) });
+    desk.tell(Input::Shutdown { drain_until: desk.now.monotonic + Span::seconds(2) });
     desk.wait(Span::seconds(6));
     assert_eq!(desk.count(|command| matches!(command, Command::Resign)), 0, "it may still be written");
     desk.wait(Span::seconds(35));
