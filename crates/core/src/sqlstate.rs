@@ -13,6 +13,5 @@
 /// ```
 #[must_use]
 pub fn ends_session(code: &str) -> bool {
-    code.starts_with("08")
-        || matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04")
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04")
 }

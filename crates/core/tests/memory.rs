@@ -132,7 +132,9 @@ fn names_that_are_not_used_any_more_are_forgotten() {
                         Input::QueryEnded { session, task, run, outcome: Outcome::Ok }
                     }
                     Command::ReadRequests { serial } => Input::Requests { serial, asked: vec![], last: true },
-                    Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None, failed: vec![] },
+                    Command::Sweep { .. } => {
+                        Input::Swept { overdue: vec![], promoted: vec![], next: None, failed: vec![] }
+                    }
                     Command::SleepUntil(when) => {
                         alarm = when;
                         continue;

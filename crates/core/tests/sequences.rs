@@ -150,6 +150,8 @@ struct Driven {
     cut: bool,
     /// The store does not carry out what it is told.
     stalled: bool,
+    /// What was pushed while it was stalled may not have been seen yet.
+    unseen: bool,
     /// What it was told since then.
     untold: Vec<Command>,
     /// When the queries of claims have to end.
@@ -311,7 +313,7 @@ impl Driven {
     fn write(&mut self, event: &TaskEvent) -> WriteAnswer {
         let now = self.now;
         let (turn, lane, _) = self.tasks[&event.task].clone();
-        if matches!(event.event, Event::Claim { .. }) && !self.stalled {
+        if matches!(event.event, Event::Claim { .. }) && !self.unseen {
             let earlier = |(other, its, row): &&(Turn, Lane, Row)| {
                 let in_time = row.times_up.is_none_or(|at| at > now.server);
                 *its == lane && self.waiting(row) && *other < turn && in_time
@@ -327,7 +329,8 @@ impl Driven {
         }
         if next.state() == RowState::Running && row.state() == RowState::Ready {
             let decided = Now { server: event.at, ..now };
-            self.deadlines.insert(event.task, next.times_up.map_or(MonotonicTime::NEVER, |at| decided.monotonic_at(at)));
+            self.deadlines
+                .insert(event.task, next.times_up.map_or(MonotonicTime::NEVER, |at| decided.monotonic_at(at)));
         }
         *row = next;
         self.requests.retain(|id, _| !event.settles.contains(id));
@@ -437,6 +440,7 @@ impl StateMachineTest for Sequences {
             ends: BTreeMap::new(),
             cut: false,
             stalled: false,
+            unseen: false,
             untold: Vec::new(),
             deadlines: BTreeMap::new(),
             granted: BTreeSet::new(),
@@ -481,13 +485,16 @@ impl StateMachineTest for Sequences {
                 driven.tell(Input::Configured(Box::new(settings(limits))));
             }
             Act::Cut { seconds, carried_out } => driven.lose_store(Span::seconds(seconds), carried_out),
-            Act::Stall => driven.stalled = true,
+            Act::Stall => (driven.stalled, driven.unseen) = (true, true),
             Act::Step { seconds } => {
                 driven.now.server = driven.now.server + Span::seconds(seconds);
                 // The sweep comes at times of the old clock.
                 driven.wait(Tuning::default().sweep_every);
             }
-            Act::Wait { seconds } => driven.wait(Span::seconds(seconds)),
+            Act::Wait { seconds } => {
+                driven.wait(Span::seconds(seconds));
+                driven.unseen = driven.stalled;
+            }
         }
         driven
     }

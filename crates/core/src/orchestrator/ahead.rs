@@ -94,7 +94,9 @@ impl Orchestrator {
     /// The store is lost, and the texts that came with marks ahead: the launches have to be marked anew.
     pub(super) fn forget_marks_ahead(&mut self) {
         let marked = |tracked: &Tracked| tracked.marked != Marked::No || matches!(tracked.stage, Stage::Marking { .. });
-        for task in self.tracked.iter().filter(|(_, tracked)| marked(tracked)).map(|(task, _)| *task).collect::<Vec<_>>() {
+        for task in
+            self.tracked.iter().filter(|(_, tracked)| marked(tracked)).map(|(task, _)| *task).collect::<Vec<_>>()
+        {
             self.leave_ahead(task);
             self.free_text(task);
             let Some(tracked) = self.tracked.get_mut(&task) else { continue };
@@ -120,7 +122,8 @@ impl Orchestrator {
             return;
         }
         let waits = |tracked: &Tracked| matches!(tracked.stage, Stage::Ahead { .. }) && tracked.lane.pool == *pool;
-        let mut turns: Vec<Turn> = self.tracked.values().filter(|tracked| waits(tracked)).map(|tracked| tracked.turn).collect();
+        let mut turns: Vec<Turn> =
+            self.tracked.values().filter(|tracked| waits(tracked)).map(|tracked| tracked.turn).collect();
         turns.sort_unstable();
         for turn in turns.into_iter().rev().take(usize::try_from(ahead - most).unwrap_or(usize::MAX)) {
             self.give_back(turn.task);

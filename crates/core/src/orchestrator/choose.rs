@@ -118,7 +118,8 @@ impl Orchestrator {
             return;
         }
         let idle = |tracked: &Tracked| matches!(tracked.stage, Stage::Ahead { .. } | Stage::Queued);
-        let back: Vec<TaskId> = self.tracked.iter().filter(|(_, tracked)| idle(tracked)).map(|(task, _)| *task).collect();
+        let back: Vec<TaskId> =
+            self.tracked.iter().filter(|(_, tracked)| idle(tracked)).map(|(task, _)| *task).collect();
         for task in back {
             self.give_back(task);
         }

@@ -30,7 +30,8 @@ impl Orchestrator {
                 && let Some(turn) = state.queue.first().copied()
                 && let Some(session) = state.idle.last().copied()
             {
-                let bytes = self.tracked.get(&turn.task).map_or(0, |tracked| tracked.text_bytes - tracked.text_in_memory);
+                let bytes =
+                    self.tracked.get(&turn.task).map_or(0, |tracked| tracked.text_bytes - tracked.text_in_memory);
                 if self.text_bytes > 0 && self.text_bytes + bytes > self.settings.tuning.text_bytes_max {
                     self.starved.insert(target.clone());
                     break;

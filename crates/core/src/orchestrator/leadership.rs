@@ -27,13 +27,7 @@ impl Orchestrator {
         self.unassigned.extend(self.targets.keys().cloned());
     }
 
-    pub(super) fn elected(
-        &mut self,
-        epoch: Epoch,
-        fence: Vec<TargetName>,
-        inherited: Vec<Sighting>,
-        lanes: &[Lane],
-    ) {
+    pub(super) fn elected(&mut self, epoch: Epoch, fence: Vec<TargetName>, inherited: Vec<Sighting>, lanes: &[Lane]) {
         self.deposed();
         for target in &fence {
             self.targets.entry(target.clone()).or_default().fencing = true;

@@ -4,9 +4,9 @@
 //! order, and after some patience to any other that wants the slot; then its lane stands back for a
 //! while, so that the slot does not come straight back.
 
+use super::Orchestrator;
 use super::timers::Timer;
 use super::tracked::{Stage, Tracked};
-use super::Orchestrator;
 use crate::names::{PoolName, TaskId};
 use crate::plan::lane::{Head, Lane};
 use crate::task::Terms;

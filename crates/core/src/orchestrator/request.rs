@@ -1,7 +1,7 @@
 //! Requests, and the rule that they are read before results are recorded.
 
-use super::tracked::{Stage, Tracked};
 use super::input::{Asked, RequestId, Sighting};
+use super::tracked::{Stage, Tracked};
 use super::{Command, Orchestrator};
 use crate::names::TaskId;
 use crate::task::event::{Event, Request};

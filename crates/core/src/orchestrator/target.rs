@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Bug, Command, Lead, Orchestrator};
 use super::backoff::Backoff;
 use super::command::Registered;
 use super::timers::Timer;
 use super::tracked::{Marked, Stage, Stray};
+use super::{Bug, Command, Lead, Orchestrator};
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::lane::Turn;
 use crate::task::event::{Event, Outcome, Request};
@@ -436,8 +436,7 @@ impl Orchestrator {
         match &tracked.stage {
             Stage::Lost { .. } if self.bug.get() == Some(Bug::UnknownRunsAgain) => {
                 let mut claimed = tracked.task.clone();
-                claimed.phase =
-                    Phase::Claimed { consumed: self.now.server, times_up: tracked.task.phase.times_up() };
+                claimed.phase = Phase::Claimed { consumed: self.now.server, times_up: tracked.task.phase.times_up() };
                 tracked.set_task(claimed, self.now);
                 self.give_back(task);
             }

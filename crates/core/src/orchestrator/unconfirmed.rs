@@ -80,14 +80,19 @@ impl Orchestrator {
     fn confirm_write(&mut self, task: TaskId, write: &Write, row: Option<&Row>) {
         let Some(tracked) = self.tracked.get_mut(&task) else { return };
         let (run, before) = (tracked.task.run, tracked.task.row());
-        let as_before = |row: &Row| {
-            row.state() == before.state() && row.run == before.run && row.tracked == before.tracked
-        };
+        let as_before =
+            |row: &Row| row.state() == before.state() && row.run == before.run && row.tracked == before.tracked;
         let answer = match row {
-            Some(_) if self.bug.get() == Some(Bug::UnconfirmedClaimDropped) && matches!(write.event, Event::Claim { .. }) => {
+            Some(_)
+                if self.bug.get() == Some(Bug::UnconfirmedClaimDropped)
+                    && matches!(write.event, Event::Claim { .. }) =>
+            {
                 return self.unclaim(task, write.ahead, false);
             }
-            Some(_) if self.bug.get() == Some(Bug::UnconfirmedRecordLetGo) && matches!(write.event, Event::QueryEnded { .. }) => {
+            Some(_)
+                if self.bug.get() == Some(Bug::UnconfirmedRecordLetGo)
+                    && matches!(write.event, Event::QueryEnded { .. }) =>
+            {
                 return drop(self.let_go(task));
             }
             None => WriteAnswer::Gone,

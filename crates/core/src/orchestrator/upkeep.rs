@@ -91,8 +91,7 @@ impl Orchestrator {
             waiting.polls_left = waiting.polls_left.saturating_sub(1);
             self.latch = Some(waiting);
         } else if latch > self.latch_served {
-            let routines =
-                if self.settings.has_routines { RoutinesOfLatch::Wanted } else { RoutinesOfLatch::Done };
+            let routines = if self.settings.has_routines { RoutinesOfLatch::Wanted } else { RoutinesOfLatch::Done };
             self.latch = Some(Latch { number: latch, polls_left: POLLS_OF_LATCH, routines });
         }
         if self.latch.is_some_and(|latch| latch.polls_left > 0) {

@@ -1,7 +1,7 @@
 //! Writes about tasks, and what comes of them: the row counts, not what was meant.
 
-use super::tracked::{Stage, Write, WriteState};
 use super::input::WriteAnswer;
+use super::tracked::{Stage, Write, WriteState};
 use super::{Command, Lead, Orchestrator};
 use crate::names::{Run, TaskId};
 use crate::task::Task;
@@ -214,9 +214,8 @@ impl Orchestrator {
 
     /// The row says that a query of the run in hand is claimed.
     pub(super) fn is_running_ours(&self, task: TaskId, row: &Row) -> bool {
-        let ours = |tracked: &super::tracked::Tracked| {
-            tracked.task.run.0 == row.run && !tracked.task.terms.client_pulled
-        };
+        let ours =
+            |tracked: &super::tracked::Tracked| tracked.task.run.0 == row.run && !tracked.task.terms.client_pulled;
         row.state() == RowState::Running && self.tracked.get(&task).is_some_and(ours)
     }
 

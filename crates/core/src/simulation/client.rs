@@ -5,9 +5,7 @@ use super::world::{Happening, POOLS, START, TARGETS, World};
 use crate::task::row::{Row, RowState};
 use crate::task::status::FinishStatus;
 use crate::time::Span;
-use crate::{
-    Event, Input, Kind, Lane, PoolName, Priority, Request, Run, TargetName, TaskEvent, TaskId, Terms, Turn,
-};
+use crate::{Event, Input, Kind, Lane, PoolName, Priority, Request, Run, TargetName, TaskEvent, TaskId, Terms, Turn};
 
 impl World {
     pub(super) fn push(&mut self) {
@@ -127,8 +125,7 @@ impl World {
         let at = self.server();
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         let event = Event::Take { default_timeout: self.settings.timeout(&stored.lane.target) };
-        let event =
-            TaskEvent { task: id, run: Run(stored.row.run), event, launch: None, at, settles: Vec::new() };
+        let event = TaskEvent { task: id, run: Run(stored.row.run), event, launch: None, at, settles: Vec::new() };
         if let Some(row) = event.apply(&stored.row, stored.terms) {
             stored.row = row;
             self.wake_leader();

@@ -6,8 +6,8 @@ use super::Broken;
 use super::store::{Store, StoredTask};
 use crate::orchestrator::settings::Settings;
 use crate::task::row::{Row, RowState};
-use crate::task::status::FinishStatus;
 use crate::task::row_event::TaskEvent;
+use crate::task::status::FinishStatus;
 use crate::time::{MonotonicTime, Span, Timestamp};
 use crate::{Event, PoolName, Request, Run, SessionId, TaskId};
 
@@ -205,8 +205,7 @@ impl Ledger {
             _ => {}
         }
         // Once its time is up that comes first, and a commit before even that.
-        if new.finish_status == Some(FinishStatus::TimedOut)
-            || old.times_up.is_some_and(|times_up| times_up <= server)
+        if new.finish_status == Some(FinishStatus::TimedOut) || old.times_up.is_some_and(|times_up| times_up <= server)
         {
             return Ok(());
         }

@@ -16,7 +16,7 @@ const SOON: Span = Span::seconds(60);
 const GRACES: Span = Span::seconds(5 + 10 + 5);
 
 /// So long nothing starts though something may; longer than all that leaders do first.
-const STANDSTILL: Span = Span::seconds(600);
+const STANDSTILL: Span = Span::seconds(150);
 
 impl World {
     /// A leader's core says something: what it was told binds it at once.
@@ -62,7 +62,9 @@ impl World {
         for (session, task) in self.reachable_queries() {
             let overdue = self.deadline(epoch, task).filter(|at| late(*at));
             if let Some(at) = overdue.filter(|_| !self.ledger.is_pressed(session, task)) {
-                return Err(Broken(format!("task {task} runs since its time was up at {at:?}, and is not told to end")));
+                return Err(Broken(format!(
+                    "task {task} runs since its time was up at {at:?}, and is not told to end"
+                )));
             }
         }
         for (id, stored) in self.store.tasks.iter().filter(|(_, stored)| stored.runs() && late(stored.held_until)) {
@@ -110,7 +112,10 @@ impl World {
         if then != started {
             self.still = Some((self.now, started));
         } else if since + STANDSTILL < self.now {
-            return Err(Broken(format!("task {task} may start since {since:?}, and nothing does until {:?}", self.now)));
+            return Err(Broken(format!(
+                "task {task} may start since {since:?}, and nothing does until {:?}",
+                self.now
+            )));
         }
         Ok(())
     }

@@ -15,11 +15,11 @@
 
 pub(crate) mod diagram;
 pub(crate) mod event;
-pub(crate) mod row_event;
 pub(crate) mod intention;
 pub(crate) mod phase;
 pub(crate) mod rejected;
 pub(crate) mod row;
+pub(crate) mod row_event;
 pub(crate) mod status;
 pub(crate) mod step;
 #[cfg(test)]

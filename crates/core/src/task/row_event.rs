@@ -1,11 +1,11 @@
 //! Events as they travel: what the core decides about a task, and what the table hears of it.
 
-use super::{Task, Terms};
 use super::event::{Event, Outcome};
 use super::intention::Intention;
 use super::phase::Phase;
 use super::row::{LaunchState, Row};
 use super::status::FinishStatus;
+use super::{Task, Terms};
 use crate::names::{Run, TaskId};
 use crate::orchestrator::input::RequestId;
 use crate::time::{Span, Timestamp};
@@ -125,9 +125,7 @@ impl RowEvent {
                 Self { message, known: Some(known.clone()), ..Self::named("UNREACHABLE") }
             }
             Event::Deadline | Event::Request(_) if running.is_some() => return None,
-            Event::Deadline if claimed => {
-                Self { status: Some(FinishStatus::TimedOut), ..Self::named("END_ERROR") }
-            }
+            Event::Deadline if claimed => Self { status: Some(FinishStatus::TimedOut), ..Self::named("END_ERROR") },
             Event::Deadline => Self::named("DEADLINE"),
             Event::Request(request) => Self {
                 status: Some(request.status),

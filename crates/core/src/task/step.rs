@@ -207,7 +207,7 @@ impl Task {
             | Event::Take { .. }
             | Event::Request(_)
             | Event::Deadline
-            | Event::Abandon { .. }  => Err(Rejected::Finished { status: end.status }),
+            | Event::Abandon { .. } => Err(Rejected::Finished { status: end.status }),
         }
     }
 

@@ -220,7 +220,8 @@ fn a_deadline_survives_a_deferral() {
     let task = task.step(&Event::QueryEnded { run: task.run, outcome: Outcome::Ok }, now).unwrap();
     let again = task.step(&claim, now + Span::seconds(3)).unwrap();
     assert_eq!(again.phase.times_up(), Some(now + Span::seconds(10)));
-    let back = again.step(&Event::GiveBack { default_timeout: Some(Span::seconds(10)) }, now + Span::seconds(3)).unwrap();
+    let back =
+        again.step(&Event::GiveBack { default_timeout: Some(Span::seconds(10)) }, now + Span::seconds(3)).unwrap();
     assert_eq!(back.phase.times_up(), Some(now + Span::seconds(10)), "the returned claim did not set it");
     assert!(back.step(&Event::Deadline, now + Span::seconds(10)).is_ok());
 }

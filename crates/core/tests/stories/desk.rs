@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
     Asked, Command, Epoch, Event, Head, Input, Kind, Lane, LaunchState, MonotonicTime, Now, Orchestrator, Outcome,
-    PoolName, Priority, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Sleep, Span,
-    TargetName, TargetSettings, TaskEvent, TaskId, Terms, Turn, WriteAnswer,
+    PoolName, Priority, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Sleep, Span, TargetName,
+    TargetSettings, TaskEvent, TaskId, Terms, Turn, WriteAnswer,
 };
 
 /// One target, "there", and what waits for it.
@@ -218,7 +218,12 @@ impl Desk {
             }
             Command::Poll { sleep, .. } => {
                 let (lanes, requests) = (vec![], !self.requests.is_empty());
-                Input::Polled { lanes, requests, latch: self.latch, asleep: (sleep == Sleep::FallAsleep).then_some(true) }
+                Input::Polled {
+                    lanes,
+                    requests,
+                    latch: self.latch,
+                    asleep: (sleep == Sleep::FallAsleep).then_some(true),
+                }
             }
             Command::RunRoutines => Input::RoutinesDone,
             Command::Maintain => Input::Maintained { more: false },

@@ -31,7 +31,8 @@ fn a_mark_that_is_on_its_way_is_carried_over() {
     desk.holds = |command| matches!(command, Command::Mark { .. });
     let task = desk.push(1);
     assert_eq!(desk.held.len(), 1);
-    let carried = |command: &Command| matches!(command, Command::RotateMarks { launched } if launched[..] == [(task, Run(1))]);
+    let carried =
+        |command: &Command| matches!(command, Command::RotateMarks { launched } if launched[..] == [(task, Run(1))]);
     assert_eq!(desk.count(carried), 1);
 }
 
