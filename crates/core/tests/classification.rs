@@ -42,6 +42,9 @@ fn sql() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|all| all.concat())
 }
 
+/// What Postgres' lexer takes for white space; Unicode has more.
+const POSTGRES_SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\u{b}', '\u{c}'];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
@@ -52,7 +55,7 @@ proptest! {
         let mut last = 0;
         for statement in statements(&text) {
             prop_assert!(last <= statement.span.start && statement.span.start < statement.span.end);
-            prop_assert!(text.get(statement.span.clone()).is_some_and(|piece| !piece.trim().is_empty()));
+            prop_assert!(text.get(statement.span.clone()).is_some_and(|piece| !piece.trim_matches(POSTGRES_SPACE).is_empty()));
             last = statement.span.end;
         }
     }

@@ -102,6 +102,7 @@ impl Orchestrator {
                     Event::Claim { .. } => self.unclaim(task, write.ahead, false),
                     Event::Offer { .. } => {
                         if let Some(tracked) = self.let_go(task) {
+                            self.plan.recall(&tracked.lane, tracked.turn);
                             self.look_at_lane(&tracked.lane);
                         }
                     }

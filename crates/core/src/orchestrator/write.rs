@@ -129,6 +129,8 @@ impl Orchestrator {
         if skips {
             self.leave_alone(task, tracked.lane);
         } else {
+            // It may wait yet, and then nothing behind it goes first.
+            self.plan.recall(&tracked.lane, tracked.turn);
             self.look_at_lane(&tracked.lane);
         }
     }
