@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pgasync_runner::Timeouts;
 
 /// Run SQL in the background on Postgres.
 #[derive(Debug, Parser)]
@@ -68,6 +69,9 @@ pub(crate) struct RunArgs {
     /// A second signal ends at once
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_timeout: u64,
+    /// How long to wait for what does not answer, for tests: server_silence=2s,target_answer=500ms
+    #[arg(long, value_name = "NAME=TIME,...", default_value = "", hide = true)]
+    pub(crate) timeouts: Timeouts,
     /// What to say: error, warn, info, debug (a line for each task), or directives of tracing
     #[arg(long, value_name = "LEVEL", env = "PGASYNC_LOG", default_value = "info")]
     pub(crate) log: String,

@@ -28,6 +28,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         force: arguments.force,
         standby: arguments.standby,
         drain_timeout: Duration::from_secs(arguments.drain_timeout),
+        timeouts: arguments.timeouts,
     };
     Ok(match lead(settings, options, listen_for_signals()?).await {
         Ok(ending) => {

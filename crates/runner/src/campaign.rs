@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::ends::{Ending, Stop};
 use crate::engine::Engine;
 use crate::events::{Event, Events};
+use crate::timeouts::Timeouts;
 
 const GRACE_LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -25,15 +26,6 @@ const NOBODY: i32 = 0;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 
 const RETRY_LAST: Duration = Duration::from_secs(2);
-
-/// A connection attempt to the server.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-
-/// A session that answers nothing for so long is lost: a paused host closes no connection.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-
-/// An attempt to prove the lead, or the last step to it.
-const ATTEMPT_MAX: Duration = Duration::from_secs(20);
 
 /// What was begun in vain is ended within this time, or left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -49,12 +41,14 @@ pub struct Options {
     pub standby: bool,
     /// How long what runs may go on after the end was asked for.
     pub drain_timeout: Duration,
+    /// How long to wait for what does not answer.
+    pub timeouts: Timeouts,
 }
 
 /// As the command line has them.
 impl Default for Options {
     fn default() -> Self {
-        Self { force: false, standby: false, drain_timeout: Duration::from_secs(30) }
+        Self { force: false, standby: false, drain_timeout: Duration::from_secs(30), timeouts: Timeouts::default() }
     }
 }
 
@@ -102,7 +96,8 @@ async fn take_lead(
     events: &Events,
     pressing: &AtomicI32,
 ) -> Result<(Lead, pgasync_store::Election), RunError> {
-    let mut candidate = connect(server, events).await?;
+    let timeouts = &options.timeouts;
+    let mut candidate = connect(server, timeouts, events).await?;
     loop {
         match compete(candidate, options, pressing).await {
             Err(error) if options.standby && is_loss(&error) => tracing::warn!(%error, "standing by anew"),
@@ -110,7 +105,7 @@ async fn take_lead(
         }
         candidate = loop {
             sleep(STANDBY_LOOK_EVERY).await;
-            match connect(server, events).await {
+            match connect(server, timeouts, events).await {
                 Ok(candidate) => break candidate,
                 Err(error) => tracing::warn!(%error, "cannot stand by yet"),
             }
@@ -129,14 +124,15 @@ async fn compete(
     options: &Options,
     pressing: &AtomicI32,
 ) -> Result<(Lead, pgasync_store::Election), RunError> {
+    let timeouts = &options.timeouts;
     loop {
-        if !options.force && !in_time(candidate.is_enabled()).await? {
+        if !options.force && !in_time(timeouts, candidate.is_enabled()).await? {
             return Err(CandidacyError::Disabled.into());
         }
         if !options.force {
-            wait_out_grace(&candidate).await?;
+            wait_out_grace(timeouts, &candidate).await?;
         }
-        if in_time(candidate.try_locks()).await? {
+        if in_time(timeouts, candidate.try_locks()).await? {
             break;
         }
         if options.force {
@@ -146,18 +142,21 @@ async fn compete(
             taken?;
             break;
         }
-        let why = in_time(candidate.describe_leader()).await?;
+        let why = in_time(timeouts, candidate.describe_leader()).await?;
         if !options.standby {
             return Err(CandidacyError::Taken(why).into());
         }
         tracing::debug!(why, "standing by");
         sleep(STANDBY_LOOK_EVERY).await;
     }
-    timeout(ATTEMPT_MAX, candidate.lead()).await.map_err(|_| no_answer())?.map_err(RunError::from)
+    timeout(timeouts.server_attempt, candidate.lead()).await.map_err(|_| no_answer())?.map_err(RunError::from)
 }
 
-async fn in_time<T>(asked: impl Future<Output = Result<T, CandidacyError>>) -> Result<T, CandidacyError> {
-    timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| Err(no_answer()))
+async fn in_time<T>(
+    timeouts: &Timeouts,
+    asked: impl Future<Output = Result<T, CandidacyError>>,
+) -> Result<T, CandidacyError> {
+    timeout(timeouts.server_answer, asked).await.unwrap_or_else(|_| Err(no_answer()))
 }
 
 fn no_answer() -> CandidacyError {
@@ -165,14 +164,14 @@ fn no_answer() -> CandidacyError {
 }
 
 /// A lost leader of another process may come back for a while: its lock is left to it.
-async fn wait_out_grace(candidate: &Candidate) -> Result<(), CandidacyError> {
-    let grace = in_time(candidate.grace()).await?;
-    if grace.is_zero() || in_time(candidate.leader_pid()).await?.is_some() {
+async fn wait_out_grace(timeouts: &Timeouts, candidate: &Candidate) -> Result<(), CandidacyError> {
+    let grace = in_time(timeouts, candidate.grace()).await?;
+    if grace.is_zero() || in_time(timeouts, candidate.leader_pid()).await?.is_some() {
         return Ok(());
     }
     tracing::info!(seconds = grace.as_secs_f64(), "the last leader went without a goodbye; it may come back");
     let waiting = async {
-        while in_time(candidate.leader_pid()).await?.is_none() {
+        while in_time(timeouts, candidate.leader_pid()).await?.is_none() {
             sleep(GRACE_LOOK_EVERY).await;
         }
         Ok(())
@@ -180,7 +179,7 @@ async fn wait_out_grace(candidate: &Candidate) -> Result<(), CandidacyError> {
     timeout(grace, waiting).await.unwrap_or(Ok(()))
 }
 
-async fn connect(server: &Settings, events: &Events) -> Result<Candidate, CandidacyError> {
+async fn connect(server: &Settings, timeouts: &Timeouts, events: &Events) -> Result<Candidate, CandidacyError> {
     let events = events.clone();
     let hear = move |notice: Notice| match notice {
         Notice::Notification { channel, .. } if channel == WAKE_CHANNEL => {
@@ -188,17 +187,18 @@ async fn connect(server: &Settings, events: &Events) -> Result<Candidate, Candid
         }
         other => tracing::debug!(?other, "the server said"),
     };
-    let server = server.with_connect_timeout(CONNECT_MAX);
-    timeout(ATTEMPT_MAX, Candidate::connect(&server, hear)).await.unwrap_or_else(|_| Err(no_answer()))
+    let server = server.with_connect_timeout(timeouts.server_connect);
+    let connecting = Candidate::connect(&server, timeouts.server_idle, hear);
+    timeout(timeouts.server_attempt, connecting).await.unwrap_or_else(|_| Err(no_answer()))
 }
 
 /// After the leader's session was lost: connects anew and proves the lead, however long that takes. False when
 /// another leads; `None` when the engine is gone.
-pub(crate) async fn prove(server: &Settings, lead: &mut Lead, events: &Events) -> Option<bool> {
+pub(crate) async fn prove(server: &Settings, timeouts: &Timeouts, lead: &mut Lead, events: &Events) -> Option<bool> {
     let mut wait = RETRY_FIRST;
     loop {
-        let attempt = AssertUnwindSafe(try_prove(server, lead, events)).catch_unwind();
-        match timeout(ATTEMPT_MAX, attempt).await {
+        let attempt = AssertUnwindSafe(try_prove(server, timeouts, lead, events)).catch_unwind();
+        match timeout(timeouts.server_attempt, attempt).await {
             Ok(Ok(Ok(Some(stands)))) => return Some(stands),
             Ok(Ok(Ok(None))) => {}
             Ok(Ok(Err(error))) => tracing::warn!(%error, "the lead cannot be proved yet"),
@@ -213,8 +213,13 @@ pub(crate) async fn prove(server: &Settings, lead: &mut Lead, events: &Events) -
     }
 }
 
-async fn try_prove(server: &Settings, lead: &mut Lead, events: &Events) -> Result<Option<bool>, RunError> {
-    let candidate = connect(server, events).await?;
+async fn try_prove(
+    server: &Settings,
+    timeouts: &Timeouts,
+    lead: &mut Lead,
+    events: &Events,
+) -> Result<Option<bool>, RunError> {
+    let candidate = connect(server, timeouts, events).await?;
     if candidate.try_locks().await? {
         return Ok(Some(candidate.resume(lead).await?));
     }

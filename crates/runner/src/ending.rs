@@ -14,9 +14,6 @@ use crate::events::{Event, Events};
 /// A connection for ending something gives up after this time.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// An attempt as a whole.
-const ATTEMPT_MAX: Duration = Duration::from_secs(15);
-
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 
 const RETRY_LAST: Duration = Duration::from_secs(10);
@@ -33,6 +30,8 @@ pub(crate) struct Backend {
     pub(crate) role: String,
     pub(crate) pid: i32,
     pub(crate) backend_start: String,
+    /// An attempt to end it may take this time.
+    pub(crate) attempt_max: Duration,
 }
 
 /// Where sessions of older leaders may be.
@@ -43,6 +42,8 @@ pub(crate) struct Places {
     pub(crate) own: Option<Settings>,
     /// The servers of the target, if whichever may write is meant.
     pub(crate) all: Option<Settings>,
+    /// An attempt to end them may take this time.
+    pub(crate) attempt_max: Duration,
 }
 
 /// A backend, as its target knows it.
@@ -71,7 +72,7 @@ impl How {
 
 /// Signals one backend, once.
 pub(crate) async fn signal(backend: Backend, how: How, events: Events) {
-    let done = attempt(async {
+    let done = attempt(backend.attempt_max, async {
         let session = connect(&backend.settings).await?;
         press(&session, how, &[backend.wanted()]).await?;
         session.close().await;
@@ -87,7 +88,7 @@ pub(crate) async fn fence_session(session: SessionId, backend: Backend, events: 
     let mut wait = RETRY_FIRST;
     let list = [backend.wanted()];
     loop {
-        match attempt(fence_at(&backend.settings, backend.all.as_ref(), &list)).await {
+        match attempt(backend.attempt_max, fence_at(&backend.settings, backend.all.as_ref(), &list)).await {
             Ok(()) => break,
             Err(error) if wait == RETRY_FIRST => {
                 tracing::warn!(pid = backend.pid, error, "a session that was lost cannot be ended yet");
@@ -113,7 +114,7 @@ impl Backend {
 pub(crate) async fn fence(places: Places, target: TargetName, before: Epoch, name: String, events: Events) {
     let mut wait = RETRY_FIRST;
     loop {
-        let error = match attempt(fence_once(&places, &target, before, &name)).await {
+        let error = match attempt(places.attempt_max, fence_once(&places, &target, before, &name)).await {
             Ok(numbers) => {
                 let _ = events.send(Event::Fenced { target, numbers });
                 return;
@@ -134,8 +135,8 @@ pub(crate) async fn fence(places: Places, target: TargetName, before: Epoch, nam
 }
 
 /// Whatever goes wrong, it is tried again.
-async fn attempt<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    match timeout(ATTEMPT_MAX, AssertUnwindSafe(work).catch_unwind()).await {
+async fn attempt<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => Err("a bug: it panicked".to_owned()),
         Err(_) => Err("no answer".to_owned()),

@@ -29,6 +29,8 @@ mod rhythm;
 mod scribe;
 mod sessions;
 mod strangers;
+mod timeouts;
 
 pub use campaign::{Options, RunError, run};
 pub use ends::{Ending, Stop};
+pub use timeouts::{Timeouts, TimeoutsError};

@@ -28,9 +28,6 @@ const IDENTITY: &str = "select /* pgasync: first look */ s.pid, pg_catalog.curre
     pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user
     from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s";
 
-/// A target that has taken a connection and does not answer is as good as away.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-
 /// After an error the end of the query is waited for so long.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -87,12 +84,20 @@ impl Line {
         settings: Settings,
         checks: Checks,
         meeting: Option<Meeting>,
+        answer_max: Duration,
         door: Arc<Semaphore>,
         events: Events,
     ) -> Self {
         let (orders, work) = unbounded_channel();
         let terminated = Arc::new(AtomicBool::new(false));
-        let line = Operator { session, terminated: Arc::clone(&terminated), events, notices: Arc::default(), meeting };
+        let line = Operator {
+            session,
+            terminated: Arc::clone(&terminated),
+            events,
+            notices: Arc::default(),
+            meeting,
+            answer_max,
+        };
         let dead = (Event::Core(Input::SessionLost { session }), line.events.clone());
         tokio::spawn(async move {
             let (lost, events) = dead;
@@ -117,6 +122,8 @@ struct Operator {
     notices: Arc<Mutex<VecDeque<String>>>,
     /// The target has not been met.
     meeting: Option<Meeting>,
+    /// A target that has accepted a connection and is silent for this time cannot be reached.
+    answer_max: Duration,
 }
 
 /// How a query went.
@@ -251,7 +258,7 @@ impl Operator {
     async fn meet(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {
         let (session, opened) = self.connect(settings, checks).await?;
         if let Some(meeting) = &self.meeting {
-            answered(meeting.refuse_strangers(&session)).await?;
+            answered(self.answer_max, meeting.refuse_strangers(&session)).await?;
         }
         Ok((session, opened))
     }
@@ -286,7 +293,7 @@ impl Operator {
         };
         let session = settings.connect_with(keep).await.map_err(|error| error.to_string())?;
         let asked = async { session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error)) };
-        let said = answered(asked).await?;
+        let said = answered(self.answer_max, asked).await?;
         let row = said.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -305,9 +312,9 @@ impl Operator {
 }
 
 /// What a target says before it has work. Connecting has a limit of its own.
-async fn answered<T>(asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let none = || Err(format!("it took the connection, and has said nothing for {} seconds", ANSWER_MAX.as_secs()));
-    tokio::time::timeout(ANSWER_MAX, asked).await.unwrap_or_else(|_| none())
+async fn answered<T>(limit: Duration, asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let none = || Err(format!("it took the connection, and has said nothing for {} seconds", limit.as_secs_f64()));
+    tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| none())
 }
 
 /// Runs a query and drops its rows as they come, up to the target's last word on it.

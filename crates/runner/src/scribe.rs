@@ -13,18 +13,10 @@ use tokio::time::timeout;
 
 use crate::clock::{Clock, instant};
 use crate::events::{Event, Events};
+use crate::timeouts::Timeouts;
 
 /// Operations taken in at once.
 const OPS_MAX: usize = 4_096;
-
-/// A session that says nothing for so long is lost, unless another one sees it at work.
-const SILENCE_MAX: Duration = Duration::from_secs(20);
-
-/// Nothing that is written takes longer, users' triggers included; their routines may.
-const WORK_MAX: Duration = Duration::from_secs(600);
-
-/// The other session has so long to look.
-const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// The engine's end.
 #[derive(Debug)]
@@ -35,9 +27,15 @@ pub(crate) struct Scribe {
 }
 
 impl Scribe {
-    pub(crate) fn hire(lead: Lead, server: Settings, clock: Arc<Mutex<Clock>>, events: Events) -> Self {
+    pub(crate) fn hire(
+        lead: Lead,
+        server: Settings,
+        timeouts: Timeouts,
+        clock: Arc<Mutex<Clock>>,
+        events: Events,
+    ) -> Self {
         let (ops, orders) = unbounded_channel();
-        tokio::spawn(write(lead, server, clock, orders, events));
+        tokio::spawn(write(lead, server, timeouts, clock, orders, events));
         Self { orders: ops, open: 0 }
     }
 
@@ -52,6 +50,7 @@ impl Scribe {
 async fn write(
     mut lead: Lead,
     server: Settings,
+    timeouts: Timeouts,
     clock: Arc<Mutex<Clock>>,
     mut orders: UnboundedReceiver<Op>,
     events: Events,
@@ -65,7 +64,7 @@ async fn write(
         };
         if count == 0 {
             // The engine is done. A session that does not answer is given up with its locks.
-            let _ = timeout(SILENCE_MAX, lead.step_down()).await;
+            let _ = timeout(timeouts.server_silence, lead.step_down()).await;
             let _ = events.send(Event::SteppedDown);
             return;
         }
@@ -75,10 +74,13 @@ async fn write(
             let _ = events.send(Event::Answered { count: 0, answers: Box::new(answers) });
         };
         let routines = ops.iter().any(|op| matches!(op, Op::Routines | Op::Core(Command::RunStartup)));
-        let work_max = if routines { Duration::MAX } else { WORK_MAX };
+        let mut timeouts = timeouts;
+        if routines {
+            timeouts.server_work = Duration::MAX;
+        }
         let pid = lead.pid();
         untold = ops.iter().filter(|op| op.is_told_once()).cloned().collect();
-        match attend(lead.carry_out(ops, now, &mut early), &server, pid, work_max).await {
+        match attend(lead.carry_out(ops, now, &mut early), &server, pid, timeouts).await {
             Ok(answers) => {
                 untold.clear();
                 if events.send(Event::Answered { count, answers: Box::new(answers) }).is_err() {
@@ -102,21 +104,21 @@ async fn attend(
     work: impl Future<Output = Result<Answers, LeadError>>,
     server: &Settings,
     pid: i32,
-    work_max: Duration,
+    timeouts: Timeouts,
 ) -> Result<Answers, String> {
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     let begin: Instant = instant();
     loop {
-        match timeout(SILENCE_MAX, &mut work).await {
+        match timeout(timeouts.server_silence, &mut work).await {
             Ok(Ok(done)) => return done.map_err(|error| error.to_string()),
             Ok(Err(_)) => return Err("a bug: what carries out orders panicked".to_owned()),
-            Err(_) if begin.elapsed() < work_max => {
-                let seen = timeout(LOOK_MAX, is_at_work(server, pid)).await;
+            Err(_) if begin.elapsed() < timeouts.server_work => {
+                let seen = timeout(timeouts.server_connect, is_at_work(server, pid)).await;
                 if !matches!(seen, Ok(Ok(true))) {
-                    return Err(format!("it has not answered for {} seconds", SILENCE_MAX.as_secs()));
+                    return Err(format!("it has not answered for {} seconds", timeouts.server_silence.as_secs_f64()));
                 }
             }
-            Err(_) => return Err(format!("it has been at work for {} seconds", work_max.as_secs())),
+            Err(_) => return Err(format!("it has been at work for {} seconds", timeouts.server_work.as_secs_f64())),
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use pgasync_core::{Epoch, SessionId, TargetName, TaskId, Timestamp};
 use pgasync_store::{ConnectionString, Registration, Settings, TargetAddress, conninfo_at};
@@ -14,9 +13,7 @@ use crate::ending::{Backend, How};
 use crate::events::Events;
 use crate::line::{Checks, Line, Opened, Work};
 use crate::strangers::Meeting;
-
-/// Connecting gives up after this time, unless the connection string says otherwise.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
+use crate::timeouts::Timeouts;
 
 /// Connections to a target that are being made at once.
 const MEETINGS_MAX: usize = 8;
@@ -27,6 +24,7 @@ pub(crate) struct Sessions {
     server: Settings,
     server_id: String,
     epoch: Epoch,
+    timeouts: Timeouts,
     pub(crate) targets: BTreeMap<TargetName, TargetAddress>,
     checks: BTreeMap<TargetName, Checks>,
     /// Who connects to a target waits at its door.
@@ -52,11 +50,12 @@ struct Entry {
 }
 
 impl Sessions {
-    pub(crate) fn new(server: Settings, server_id: String, epoch: Epoch) -> Self {
+    pub(crate) fn new(server: Settings, server_id: String, epoch: Epoch, timeouts: Timeouts) -> Self {
         Self {
             server,
             server_id,
             epoch,
+            timeouts,
             targets: BTreeMap::new(),
             checks: BTreeMap::new(),
             doors: BTreeMap::new(),
@@ -100,13 +99,14 @@ impl Sessions {
             .ok_or_else(|| format!("PA204: target \"{target}\" has no connection string"))?;
         let settings = if address.is_self { self_settings(&self.server, string)? } else { target_settings(string)? };
         let slot = self.free_slot();
-        let settings = settings.with_application_name(&self.name(slot)).with_connect_timeout(CONNECT_MAX);
+        let settings =
+            settings.with_application_name(&self.name(slot)).with_connect_timeout(self.timeouts.target_connect);
         let checks = self.checks.get(target).copied().unwrap_or_default();
         let meeting = Meeting { server: self.server.clone(), server_id: self.server_id.clone(), epoch: self.epoch };
         let new_door = || Arc::new(Semaphore::new(MEETINGS_MAX));
         let door = Arc::clone(self.doors.entry(target.clone()).or_insert_with(new_door));
         let meeting = Some(meeting).filter(|_| !self.is_met(target));
-        let line = Line::open(session, settings.clone(), checks, meeting, door, events);
+        let line = Line::open(session, settings.clone(), checks, meeting, self.timeouts.target_answer, door, events);
         let entry = Entry {
             target: target.clone(),
             slot,
@@ -221,6 +221,7 @@ impl Sessions {
             role: opened.role.clone(),
             pid: opened.pid,
             backend_start: opened.backend_start.clone(),
+            attempt_max: self.timeouts.target_signal,
         })
     }
 

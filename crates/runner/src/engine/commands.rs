@@ -30,7 +30,12 @@ impl Engine {
                 Command::Fence { target, before } => {
                     let (server, events) = (self.server.clone(), self.events.clone());
                     let (own, name) = (self.sessions.own_settings(&target), self.sessions.name("fence"));
-                    let places = ending::Places { server, own, all: self.sessions.follows(&target) };
+                    let places = ending::Places {
+                        server,
+                        own,
+                        all: self.sessions.follows(&target),
+                        attempt_max: self.options.timeouts.target_signal,
+                    };
                     tokio::spawn(ending::fence(places, target, before, name, events));
                 }
                 Command::FenceSession { session, .. } => {

@@ -94,13 +94,13 @@ impl Engine {
         self.untold.splice(0..0, untold);
         self.texts.clear();
         self.handle(Input::StoreLost);
-        let (server, events) = (self.server.clone(), self.events.clone());
+        let (server, timeouts, events) = (self.server.clone(), self.options.timeouts, self.events.clone());
         let soon = self.proved_at.is_some_and(|at| at.elapsed() < LOSSES_APART);
         self.losses = if soon { self.losses + 1 } else { 0 };
         let wait = if soon { LOSS_FIRST * (1 << self.losses.min(LOSS_DOUBLINGS_MAX)) } else { Duration::ZERO };
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
-            let event = match crate::campaign::prove(&server, &mut lead, &events).await {
+            let event = match crate::campaign::prove(&server, &timeouts, &mut lead, &events).await {
                 Some(true) => Event::LeadBack(Box::new(lead)),
                 Some(false) => Event::Deposed,
                 None => return,
@@ -112,7 +112,7 @@ impl Engine {
     pub(super) fn lead_back(&mut self, lead: Lead) {
         tracing::info!(epoch = lead.epoch().0, pid = lead.pid(), "the lead stands");
         let (server, clock) = (self.server.clone(), Arc::clone(&self.clock));
-        self.scribe = Some(Scribe::hire(lead, server, clock, self.events.clone()));
+        self.scribe = Some(Scribe::hire(lead, server, self.options.timeouts, clock, self.events.clone()));
         self.proved_at = Some(instant());
         for op in std::mem::take(&mut self.untold) {
             self.tell(op);

@@ -95,13 +95,13 @@ impl Engine {
         let clock = Arc::new(Mutex::new(Clock::set(now)));
         let leading = format!("leading: Rust engine, epoch {}, pid {}", lead.epoch(), lead.pid());
         let at = instant();
-        let mut sessions = Sessions::new(server.clone(), lead.server_id().to_owned(), lead.epoch());
+        let mut sessions = Sessions::new(server.clone(), lead.server_id().to_owned(), lead.epoch(), options.timeouts);
         sessions.targets = configuration.targets;
         let mut core = Orchestrator::new(configuration.settings.clone(), seed);
         let epoch = lead.epoch();
         // The candidate has waited for the last leader before it took the locks.
         core.handle(Input::Elected { epoch, at_once: true, fence, inherited, lanes }, now);
-        let scribe = Scribe::hire(lead, server.clone(), Arc::clone(&clock), events.clone());
+        let scribe = Scribe::hire(lead, server.clone(), options.timeouts, Arc::clone(&clock), events.clone());
         let mut engine = Self {
             options,
             server,

@@ -38,9 +38,12 @@ pub struct Election {
 
 /// A leader's session is long-lived, quiet, and notices a dead peer. It says something each second; when it does not, its
 /// process sleeps or is out of reach, and the server ends it, so that another may lead. What it commits has happened.
-const PREPARE: &str = "
+fn preparation(idle_max: Duration) -> String {
+    let idle_max = idle_max.as_millis();
+    format!(
+        "
     set statement_timeout = 0;
-    set idle_in_transaction_session_timeout = '15s';
+    set idle_in_transaction_session_timeout = '{idle_max}ms';
     set jit = off;
     set lock_timeout = '100ms';
     set default_transaction_isolation = 'read committed';
@@ -48,10 +51,12 @@ const PREPARE: &str = "
     set tcp_keepalives_idle = 10;
     set tcp_keepalives_interval = 5;
     set tcp_keepalives_count = 3;
-    select set_config(s.name, '15s', false) from pg_settings s
+    select set_config(s.name, '{idle_max}ms', false) from pg_settings s
     where s.name in ('idle_session_timeout', 'tcp_user_timeout');
     select set_config('synchronous_commit', 'local', false) where current_setting('synchronous_commit') = 'off';
-    listen async_wake";
+    listen async_wake"
+    )
+}
 
 const INTRODUCTION: &str = "
     select to_regprocedure('async.raise_epoch(text)') is not null, a.pid,
@@ -59,12 +64,14 @@ const INTRODUCTION: &str = "
     from pg_stat_get_activity(pg_backend_pid()) a";
 
 impl Candidate {
-    /// Connects, and sees whether this server can be led from here.
+    /// Connects, and sees whether this server can be led from here. The server ends the session when it has sent or
+    /// acknowledged nothing for `idle_max`.
     ///
     /// # Errors
     /// When the server cannot be reached, or is not what this program expects.
     pub async fn connect(
         settings: &Settings,
+        idle_max: Duration,
         on_notice: impl FnMut(Notice) + Send + 'static,
     ) -> Result<Self, CandidacyError> {
         let session = settings.with_application_name("pgasync run").for_long().connect_with(on_notice).await?;
@@ -76,7 +83,7 @@ impl Candidate {
                 env!("CARGO_PKG_VERSION")
             )));
         }
-        session.batch_execute(PREPARE).await.map_err(|error| CandidacyError::of(&error))?;
+        session.batch_execute(&preparation(idle_max)).await.map_err(|error| CandidacyError::of(&error))?;
         session.batch_execute("select async.check_main()").await.map_err(|error| CandidacyError::of(&error))?;
         Ok(Self { pid: installed.get(1), backend_start: installed.get(2), session })
     }
