@@ -13,9 +13,10 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos::) ;;
-            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts::) ;;
+            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip cuts::) ;;
             chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::) ;;
+            cuts) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- cuts:: --test-threads=2) ;;
             hosts) runner=(cargo test "${locked[@]}" -p pgasync-tests --features hosts --test suite -- hosts:: --test-threads=2) ;;
         esac
     fi
@@ -46,7 +47,7 @@ dev_check() {
     cd "$root"
     need_cargo
     need_linker
-    for part in "${@:-style layers test chaos hosts matrix}"; do
+    for part in "${@:-style layers test chaos cuts hosts matrix}"; do
         # shellcheck disable=SC2086 # the default is a list of words
         for part in $part; do
             say "check: $part"
@@ -56,9 +57,10 @@ dev_check() {
                 layers) check_layers ;;
                 test) "$root/dev" test ;;
                 chaos) check_chaos ;;
+                cuts) check_cuts ;;
                 hosts) check_hosts ;;
                 matrix) check_matrix ;;
-                *) die "no such part: $part (style layers test chaos hosts matrix)" ;;
+                *) die "no such part: $part (style layers test chaos cuts hosts matrix)" ;;
             esac
             say "check: $part took $((SECONDS - begin)) s"
         done
@@ -94,6 +96,13 @@ check_chaos() {
     [ ! -s "$PGASYNC_CHAOS_BROKEN" ] || { say "chaos: a promise was broken: $(cat "$PGASYNC_CHAOS_BROKEN")"; status=1; }
     rm -f "$PGASYNC_CHAOS_BROKEN"
     return "$status"
+}
+
+# A sample of the cases; PGASYNC_CUTS=all takes all of them.
+check_cuts() {
+    build_tests
+    choose_runner cuts
+    PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
 
 # Passes where no Docker engine can be had.

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use crate::cluster::Cluster;
 pub use frames::Sent;
-pub use script::{Cut, Fault, Name};
 use script::Script;
+pub use script::{Cut, Fault, Name};
 
 /// Passes connections on to a cluster until it is dropped; then it closes them.
 #[derive(Debug)]

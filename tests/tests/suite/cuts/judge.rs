@@ -171,7 +171,8 @@ async fn judge_limits(ledger: &Session, flow: &str, broken: &mut Vec<String>) ->
 }
 
 async fn read_rows(server: &Session) -> Result<Vec<Row>, Error> {
-    let sql = "select t.task_id, t.task_data->>'kind', t.finish_status::text, t.failed, t.tracked, t.yielded is not null,
+    let sql =
+        "select t.task_id, t.task_data->>'kind', t.finish_status::text, t.failed, t.tracked, t.yielded is not null,
           coalesce(t.processing_error, ''), extract(epoch from t.consumed)::float8,
           extract(epoch from t.processed)::float8, extract(epoch from nullif(t.times_up, 'infinity'))::float8,
           extract(epoch from clock_timestamp())::float8

@@ -3,8 +3,7 @@
 use pgasync_tests::Sent;
 
 /// Texts that name no function of the schema, or several: the first that fits decides.
-const TEXTS: [(&str, &str); 19] = [
-    ("/* cut:", "task"),
+const TEXTS: [(&str, &str); 18] = [
     ("statement_timeout = 0", "prepare_session"),
     ("to_regprocedure('async.raise_epoch", "introduction"),
     ("select enabled from async.control", "is_enabled"),
@@ -26,12 +25,13 @@ const TEXTS: [(&str, &str); 19] = [
 ];
 
 /// The same for sessions with targets.
-const AT_TARGETS: [(&str, &str); 5] = [
+const AT_TARGETS: [(&str, &str); 6] = [
     ("pg_cancel_backend", "cancel"),
     ("pg_terminate_backend", "terminate"),
     ("s.backend_start at time zone", "identity"),
     ("application_name", "strangers"),
     ("discard all", "discard_all"),
+    ("current_setting('server_version_num')", "server_version"),
 ];
 
 /// What every message that an engine sends is called. A message of another kind fails the suite: add its name here, and
@@ -39,7 +39,7 @@ const AT_TARGETS: [(&str, &str); 5] = [
 const KNOWN: &str = "
     startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
     end_backend is_at_work remember_mutex prove_lead publish_pid register forget dismiss poll fall_asleep wake_up
-    registered_sessions left_offers cancel terminate identity strangers discard_all
+    registered_sessions left_offers cancel terminate identity strangers discard_all server_version
     begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch hold_epoch
     lead_stock lead_rows lead_rotate_marks lead_write lead_mark lead_free_slots lead_give_back lead_offer
     withdraw_offers lead_heads lead_sweep discover_lanes take_touched run_routines serve_latch lead_publish

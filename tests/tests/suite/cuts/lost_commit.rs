@@ -21,8 +21,10 @@ const FIRES_WITHIN: Duration = Duration::from_secs(12);
 /// The leader is idle after this time.
 const IDLE_AFTER: Duration = Duration::from_millis(500);
 
-/// The backend that leads.
-const LEADER: &str = "select a.pid, coalesce(a.wait_event, '') from pg_stat_activity a
+/// The backend that leads, and whether it waits for a standby in the commit of what it wrote about tasks.
+const LEADER: &str =
+    "select a.pid, coalesce(a.wait_event, '') = 'SyncRep' and a.query ~ '^commit|lead_write|async.main'
+    from pg_stat_activity a
     join async.control c on c.pid = a.pid where a.datname = current_database()";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,6 +75,9 @@ async fn lose_commit(bench: &Bench, when: Moment) -> Verdict {
     while begin.elapsed() < IDLE_AFTER || stage.database.rows(LEADER, &[]).await.is_empty() {
         stage.turn(&mut engine).await;
     }
+    stage.client.push_few().await.expect("the server is up");
+    while stage.turn(&mut engine).await {}
+    sleep(IDLE_AFTER).await;
     if when == Moment::Records {
         stage.push().await;
         let running = "select count(*) > 3 from async.task where consumed is not null and processed is null";
@@ -106,7 +111,7 @@ async fn terminate_in_sync_rep(stage: &mut Stage<'_>) -> bool {
     let mut terminated = false;
     while !terminated && begin.elapsed() < COMMITS_WITHIN {
         let leader = stage.database.rows(LEADER, &[]).await;
-        if let Some(row) = leader.first().filter(|row| row.get::<_, &str>(1) == "SyncRep") {
+        if let Some(row) = leader.first().filter(|row| row.get(1)) {
             let pid: i32 = row.get(0);
             stage.losses.push(SystemTime::now());
             stage.database.rows("select pg_terminate_backend($1)", &[&pid]).await;

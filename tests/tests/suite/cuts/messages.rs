@@ -13,7 +13,7 @@ use super::outcome::{Summary, Verdict, choose};
 use super::supervised::Supervised;
 
 /// Longer than the silence after which a leader's session is lost, and than the graces of a target's session together.
-const BEYOND: Duration = Duration::from_secs(4);
+const BEYOND: Duration = Duration::from_secs(5);
 
 const FAULTS: [Fault; 6] = [
     Fault::CutBefore,

@@ -3,7 +3,7 @@
 use pgasync_tests::{Database, Engine, Outcome, Proxy, RustEngine, SqlEngine};
 
 /// The Rust engine's timeouts, short enough to be waited for.
-const TIMEOUTS: &str = "server_connect=1s,server_answer=2s,server_attempt=4s,server_silence=1500ms,server_work=10s,\
+const TIMEOUTS: &str = "server_connect=1s,server_answer=2s,server_attempt=4s,server_silence=2s,server_work=10s,\
     server_idle=3s,target_connect=1s,target_answer=1s,target_signal=2s,finish_grace=1s,cancel_grace=1s,\
     terminate_grace=1s,lost_grace=1s";
 

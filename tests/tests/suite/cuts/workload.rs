@@ -149,10 +149,7 @@ impl Client {
 
     /// The statements that a server database needs.
     pub(super) async fn prepare(&self) {
-        self.session
-            .batch_execute("create table visits (task_id bigint)")
-            .await
-            .expect("a database takes a table");
+        self.session.batch_execute("create table visits (task_id bigint)").await.expect("a database takes a table");
     }
 
     /// Pushes one batch with each kind of task in it.
@@ -216,8 +213,8 @@ impl Client {
         json!({ "query": query, "target": target, "kind": kind_name, "pool": pool, "timeout": timeout })
     }
 
-    /// Does what clients do: cancels, finishes, pulls. Says whether every task is finished.
-    pub(super) async fn turn(&mut self) -> Result<bool, Error> {
+    /// Does what clients do: cancels, finishes, pulls. Gives the number of unfinished tasks.
+    pub(super) async fn turn(&mut self) -> Result<i64, Error> {
         // Those that are only just pushed go on for a while.
         let cancel = "select async.cancel(array_agg(t.task_id)) from async.task t
             where t.task_data->>'kind' = 'cancel' and t.processed is null and t.entered < clock_timestamp() - interval '0.5 s'
@@ -233,8 +230,8 @@ impl Client {
         for row in self.session.query("select task_id from async.get_tasks('pulled', 2, '1 ms')", &[]).await? {
             *self.pulled.entry(row.get(0)).or_default() += 1;
         }
-        let open = "select exists (select from async.task where processed is null)";
-        Ok(!self.session.query_one(open, &[]).await?.get::<_, bool>(0))
+        let open = "select count(*) from async.task where processed is null";
+        Ok(self.session.query_one(open, &[]).await?.get(0))
     }
 }
 
