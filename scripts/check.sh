@@ -13,9 +13,9 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip holds::) ;;
-            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip holds::) ;;
-            chaos | holds) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- "$1::" --test-threads=4) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip holds::) ;;
+            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip cuts:: --skip holds::) ;;
+            chaos | cuts | holds) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- "$1::" --test-threads=4) ;;
             hosts) runner=(cargo test "${locked[@]}" -p pgasync-tests --features hosts --test suite -- hosts:: --test-threads=2) ;;
         esac
     fi
@@ -46,7 +46,7 @@ dev_check() {
     cd "$root"
     need_cargo
     need_linker
-    for part in "${@:-style layers test chaos holds hosts matrix}"; do
+    for part in "${@:-style layers test chaos cuts holds hosts matrix}"; do
         # shellcheck disable=SC2086 # the default is a list of words
         for part in $part; do
             say "check: $part"
@@ -56,10 +56,11 @@ dev_check() {
                 layers) check_layers ;;
                 test) "$root/dev" test ;;
                 chaos) check_chaos ;;
+                cuts) check_cuts ;;
                 holds) check_holds ;;
                 hosts) check_hosts ;;
                 matrix) check_matrix ;;
-                *) die "no such part: $part (style layers test chaos holds hosts matrix)" ;;
+                *) die "no such part: $part (style layers test chaos cuts holds hosts matrix)" ;;
             esac
             say "check: $part took $((SECONDS - begin)) s"
         done
@@ -94,6 +95,13 @@ check_chaos() {
 check_holds() {
     build_tests
     choose_runner holds
+    PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
+}
+
+# A sample of the cases; PGASYNC_CUTS=all takes all of them.
+check_cuts() {
+    build_tests
+    choose_runner cuts
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
 

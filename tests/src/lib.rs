@@ -24,6 +24,7 @@ mod engine;
 #[cfg(feature = "hosts")]
 mod hosts;
 mod private;
+mod proxy;
 mod rust_engine;
 mod scratch;
 mod signal;
@@ -37,6 +38,7 @@ pub use engine::{Engine, Outcome};
 #[cfg(feature = "hosts")]
 pub use hosts::{Host, Network};
 pub use private::PrivateCluster;
+pub use proxy::{Cut, Fault, Name, Proxy, Sent};
 pub use rust_engine::RustEngine;
 pub use scratch::Scratch;
 pub use signal::{Signal, send};

@@ -124,6 +124,15 @@ impl RustEngine {
         self.wait_for_exit().await.code().expect("nobody killed it")
     }
 
+    /// Whether it has ended, or was never started.
+    ///
+    /// # Panics
+    /// When its process cannot be waited for.
+    pub fn has_ended(&mut self) -> bool {
+        let Some(process) = &mut self.process else { return true };
+        process.try_wait().expect("it can be waited for").is_some()
+    }
+
     async fn wait_for_exit(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("the engine was started");
         let status = timeout(PATIENCE, process.wait())

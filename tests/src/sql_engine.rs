@@ -36,6 +36,12 @@ impl SqlEngine {
         self.call.as_ref().expect("the engine was started").pid
     }
 
+    /// Whether it has ended, or was never started.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.call.as_ref().is_none_or(|call| call.ended.is_finished())
+    }
+
     /// Starts any call that leads, `call async.main(_manual_mode => true)` say.
     ///
     /// # Panics

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use pgasync_core::{Settings, Span, Tuning};
+
 /// The limits on waiting. The defaults suit production; tests that wait for one of them set it lower.
 ///
 /// As a text: `server_silence=2s,target_answer=500ms`. What is left out keeps its default.
@@ -38,10 +40,20 @@ pub struct Timeouts {
     pub target_answer: Duration,
     /// One attempt to cancel or terminate a query, or to fence a session. 25 s.
     pub target_signal: Duration,
+    /// A query that was asked to finish or defer may go on for this time. 5 s.
+    pub finish_grace: Duration,
+    /// From a cancel request to the termination of the session. 5 s.
+    pub cancel_grace: Duration,
+    /// From the termination of a session to the end of the connection. 10 s.
+    pub terminate_grace: Duration,
+    /// An overdue task of a lost session is given up after this time. 5 s.
+    pub lost_grace: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
+        let Tuning { finish_grace, cancel_grace, terminate_grace, lost_grace, .. } = Tuning::default();
+        let length = |span: Span| Duration::from_micros(span.as_micros().unsigned_abs());
         Self {
             server_connect: Duration::from_secs(5),
             server_answer: Duration::from_secs(10),
@@ -52,6 +64,10 @@ impl Default for Timeouts {
             target_connect: Duration::from_secs(5),
             target_answer: Duration::from_secs(10),
             target_signal: Duration::from_secs(25),
+            finish_grace: length(finish_grace),
+            cancel_grace: length(cancel_grace),
+            terminate_grace: length(terminate_grace),
+            lost_grace: length(lost_grace),
         }
     }
 }
@@ -83,6 +99,15 @@ impl FromStr for Timeouts {
 }
 
 impl Timeouts {
+    /// Sets the graces of the core.
+    pub(crate) fn tune(&self, settings: &mut Settings) {
+        let span = |length: Duration| Span::micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
+        settings.tuning.finish_grace = span(self.finish_grace);
+        settings.tuning.cancel_grace = span(self.cancel_grace);
+        settings.tuning.terminate_grace = span(self.terminate_grace);
+        settings.tuning.lost_grace = span(self.lost_grace);
+    }
+
     fn field(&mut self, name: &str) -> Option<&mut Duration> {
         Some(match name {
             "server_connect" => &mut self.server_connect,
@@ -94,6 +119,10 @@ impl Timeouts {
             "target_connect" => &mut self.target_connect,
             "target_answer" => &mut self.target_answer,
             "target_signal" => &mut self.target_signal,
+            "finish_grace" => &mut self.finish_grace,
+            "cancel_grace" => &mut self.cancel_grace,
+            "terminate_grace" => &mut self.terminate_grace,
+            "lost_grace" => &mut self.lost_grace,
             _ => return None,
         })
     }

@@ -7,6 +7,7 @@ mod between_engines;
 mod chaos;
 mod conformance;
 mod connections;
+mod cuts;
 mod harness;
 mod holds;
 #[cfg(feature = "hosts")]

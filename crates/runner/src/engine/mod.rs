@@ -64,7 +64,8 @@ impl Engine {
         events: Events,
         seed: u64,
     ) -> Self {
-        let Election { now, fence, inherited, lanes, configuration } = election;
+        let Election { now, fence, inherited, lanes, mut configuration } = election;
+        options.timeouts.tune(&mut configuration.settings);
         let clock = Clock::set(now);
         let leading = format!("leading: Rust engine, epoch {}, pid {}", lead.epoch(), lead.pid());
         let timeouts = options.timeouts;
@@ -138,7 +139,10 @@ impl Engine {
         self.clock.lock().unwrap_or_else(PoisonError::into_inner).now()
     }
 
-    fn handle(&mut self, input: Input) {
+    fn handle(&mut self, mut input: Input) {
+        if let Input::Configured(settings) = &mut input {
+            self.options.timeouts.tune(settings);
+        }
         let now = self.now();
         self.core.handle(input, now);
     }

@@ -1,0 +1,96 @@
+//! What a proxy does to the messages that pass, and what it saw.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+use super::frames::Sent;
+
+/// What happens to a message and to its connection. Answers to earlier messages of the connection arrive first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The message is not delivered, and both sides are closed.
+    CutBefore,
+    /// The message is delivered, its answer is withheld, and both sides are closed.
+    CutAfter,
+    /// The message is delivered with what the client sent behind it, and the client's side is closed. The server's side
+    /// stays open.
+    CutClient,
+    /// The message is not delivered. From then on nothing passes, and both sides stay open.
+    Silence,
+    /// The answer arrives this much later.
+    Late(Duration),
+    /// The message is not delivered before [`super::Proxy::release`].
+    Hold,
+}
+
+/// A fault and where it happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The kind of message, as the proxy's function names it.
+    pub kind: String,
+    /// Which of them, from 1 on; counted from the start, or from the cut before this one.
+    pub occurrence: u32,
+    /// What happens.
+    pub fault: Fault,
+}
+
+/// Names the kind of a message.
+pub type Name = fn(&Sent) -> String;
+
+#[derive(Debug)]
+pub(super) struct Script {
+    name: Name,
+    state: Mutex<State>,
+    pub(super) released: watch::Sender<bool>,
+    pub(super) fired: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    cuts: VecDeque<Cut>,
+    seen: BTreeMap<String, u32>,
+    fired: Vec<SystemTime>,
+}
+
+impl Script {
+    pub(super) fn new(name: Name) -> Self {
+        Self { name, state: Mutex::default(), released: watch::Sender::new(false), fired: watch::Sender::new(0) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn plan(&self, cuts: Vec<Cut>) {
+        self.state().cuts = cuts.into();
+    }
+
+    /// A message is about to pass.
+    pub(super) fn on(&self, sent: &Sent) -> Option<Fault> {
+        let kind = (self.name)(sent);
+        let mut state = self.state();
+        let state = &mut *state;
+        *state.seen.entry(kind.clone()).or_default() += 1;
+        let cut = state.cuts.front_mut().filter(|cut| cut.kind == kind)?;
+        cut.occurrence = cut.occurrence.saturating_sub(1);
+        if cut.occurrence > 0 {
+            return None;
+        }
+        let fault = cut.fault;
+        state.cuts.pop_front();
+        state.fired.push(SystemTime::now());
+        self.fired.send_replace(state.fired.len());
+        Some(fault)
+    }
+
+    pub(super) fn seen(&self) -> BTreeMap<String, u32> {
+        self.state().seen.clone()
+    }
+
+    pub(super) fn fired(&self) -> Vec<SystemTime> {
+        self.state().fired.clone()
+    }
+}

@@ -1,0 +1,213 @@
+//! What the cases of a test share, and the stage of one case: a server database, proxies, a workload and an engine.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use pgasync_tests::{Database, PrivateCluster, Proxy, Target};
+use serde_json::json;
+use tokio::task::block_in_place;
+use tokio::time::sleep;
+
+use super::judge::{Allowed, judge};
+use super::kinds;
+use super::outcome::Verdict;
+use super::supervised::Supervised;
+use super::workload::{self, Client, POOLS, WORKERS};
+
+/// What a target allows its tasks, where messages with the server are cut: longer than any recovery.
+pub(super) const LONG_ALLOWANCE: Duration = Duration::from_secs(15);
+
+/// The same where messages with targets are cut: a query that is never answered is waited for so long.
+pub(super) const SHORT_ALLOWANCE: Duration = Duration::from_secs(4);
+
+/// Cancel, termination and loss after a deadline, and a recovery of the lead meanwhile, on a loaded machine.
+pub(super) const AFTER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Tasks are forgotten when none of them has ended for this time: more than any deadline, recovery and grace.
+const PATIENCE: Duration = Duration::from_secs(35);
+
+/// The second half of the workload arrives while the first one runs or after it.
+const SECOND_PUSH_AFTER: Duration = Duration::from_millis(700);
+
+const TURN_EVERY: Duration = Duration::from_millis(40);
+
+/// A server that was killed is back within this time.
+const BACK_WITHIN: Duration = Duration::from_secs(30);
+
+/// Clusters, and a target database whose ledger serves all cases.
+pub(super) struct Bench {
+    target: Target,
+    pub(super) server: PrivateCluster,
+    /// Where the target is, if it is not there.
+    elsewhere: Option<PrivateCluster>,
+    next: AtomicU32,
+}
+
+impl Bench {
+    /// Server and targets on one cluster.
+    pub(super) async fn together() -> Self {
+        Self::on(block_in_place(cluster), None).await
+    }
+
+    /// On two clusters, so that one can be killed.
+    pub(super) async fn apart() -> Self {
+        Self::on(block_in_place(cluster), Some(block_in_place(cluster))).await
+    }
+
+    async fn on(server: PrivateCluster, elsewhere: Option<PrivateCluster>) -> Self {
+        let target = Target::create_on(elsewhere.as_ref().unwrap_or(&server)).await;
+        workload::prepare(&target).await;
+        Self { target, server, elsewhere, next: AtomicU32::new(1) }
+    }
+
+    /// A stage with tasks that wait; `allowance` is what a target allows its tasks.
+    pub(super) async fn stage(&self, allowance: Duration) -> Stage<'_> {
+        let flow = format!("c{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let database = Database::create_on(&self.server).await;
+        let to_server = Proxy::before(&self.server, kinds::kind).await;
+        let to_target = Proxy::before(self.elsewhere.as_ref().unwrap_or(&self.server), kinds::kind).await;
+        let stage = Stage {
+            client: Client::new(database.connect().await, &flow),
+            begin: Instant::now(),
+            open: (0, Instant::now()),
+            losses: Vec::new(),
+            broken: Vec::new(),
+            bench: self,
+            database,
+            to_server,
+            to_target,
+            flow,
+            pushes: 0,
+        };
+        stage.client.prepare().await;
+        stage.configure(allowance).await;
+        stage
+    }
+}
+
+fn cluster() -> PrivateCluster {
+    PrivateCluster::start(&["shared_buffers=64MB", "fsync=off", "full_page_writes=off", "autovacuum=off"])
+}
+
+/// Where one case takes place.
+pub(super) struct Stage<'a> {
+    bench: &'a Bench,
+    pub(super) database: Database,
+    pub(super) to_server: Proxy,
+    pub(super) to_target: Proxy,
+    pub(super) client: Client,
+    /// When something was lost that no proxy lost.
+    pub(super) losses: Vec<SystemTime>,
+    flow: String,
+    begin: Instant,
+    /// How many tasks were unfinished, and when that changed.
+    open: (i64, Instant),
+    pushes: u32,
+    broken: Vec<String>,
+}
+
+impl Stage<'_> {
+    async fn configure(&self, allowance: Duration) {
+        let limit = |name: &str| POOLS.iter().find(|(pool, _)| *pool == name).map_or(0, |(_, limit)| *limit);
+        let target = self.to_target.conninfo(self.bench.target.name());
+        self.database
+            .configure(&json!({
+                "control": {"workers": WORKERS, "idle_sleep": 0.1, "takeover_grace": "0.1 s",
+                    "default_timeout": format!("{} s", allowance.as_secs()), "self_concurrency": limit("async.self"),
+                    "self_connection_string": self.database.conninfo()},
+                "targets": [
+                    {"target": "left", "connection_string": target, "max_workers": limit("left")},
+                    {"target": "right", "connection_string": target, "max_workers": limit("right")},
+                    {"target": "calls_back", "connection_string": target, "max_workers": limit("calls_back"),
+                        "asynchronous_finish": true},
+                    {"target": "pulled", "max_workers": limit("pulled"), "asynchronous_finish": true}],
+                "concurrency_pools": [
+                    {"concurrency_pool": "one", "max_workers": limit("one")},
+                    {"concurrency_pool": "quick", "max_workers": limit("quick")}],
+            }))
+            .await;
+    }
+
+    /// Pushes the next part of the workload; the last one shows that a leader leads.
+    pub(super) async fn push(&mut self) {
+        let pushed = if self.pushes < 2 { self.client.push().await } else { self.client.push_few().await };
+        self.pushes += u32::from(pushed.is_ok());
+    }
+
+    /// Does the client's work, and starts the engine when it has ended; false when all that was pushed is finished.
+    pub(super) async fn turn(&mut self, engine: &mut Supervised) -> bool {
+        engine.keep_running().await;
+        let goes_on = match self.client.turn().await {
+            Ok(open) => {
+                if open != self.open.0 {
+                    self.open = (open, Instant::now());
+                }
+                open > 0
+            }
+            Err(_) => {
+                self.client.session = self.reach().await;
+                true
+            }
+        };
+        sleep(TURN_EVERY).await;
+        goes_on
+    }
+
+    /// Runs the workload to its end.
+    pub(super) async fn attend(&mut self, engine: &mut Supervised) {
+        let begin = Instant::now();
+        loop {
+            let goes_on = self.turn(engine).await;
+            match self.pushes {
+                0 => self.push().await,
+                1 if begin.elapsed() > SECOND_PUSH_AFTER => self.push().await,
+                2 if !goes_on => self.push().await,
+                3 if !goes_on => break,
+                _ => {}
+            }
+            if self.open.1.elapsed() > PATIENCE {
+                let (open, starts) = (self.open.0, engine.starts);
+                self.broken.push(format!("{open} tasks are forgotten: none ended for {PATIENCE:?}, {starts} starts"));
+                return;
+            }
+        }
+        self.broken.extend(self.client.leftovers().await);
+    }
+
+    /// Opens the sessions anew, once a server that was killed has gone and come back.
+    pub(super) async fn reconnect(&mut self) {
+        let begin = Instant::now();
+        while !self.database.session().is_closed() && begin.elapsed() < BACK_WITHIN {
+            sleep(Duration::from_millis(5)).await;
+        }
+        self.client.session = self.reach().await;
+        self.database.reconnect().await;
+        self.client.session.batch_execute("set synchronous_commit = local").await.expect("the server is up");
+    }
+
+    async fn reach(&self) -> pgasync_store::Session {
+        let begin = Instant::now();
+        loop {
+            match self.database.settings().connect().await {
+                Ok(session) => return session,
+                Err(error) => assert!(begin.elapsed() < BACK_WITHIN, "the server does not come back: {error}"),
+            }
+            sleep(TURN_EVERY).await;
+        }
+    }
+
+    /// Judges what became of the workload, and takes the stage down.
+    pub(super) async fn judge(mut self, engine: Supervised, allowed: Allowed, cuts: usize) -> Verdict {
+        let fired = [self.to_server.fired(), self.to_target.fired()].concat();
+        let at = [&fired[..], &self.losses].concat();
+        let judged = judge(&self.client, self.bench.target.session(), &self.flow, &at, allowed).await;
+        self.broken.extend(judged.expect("the tables are readable"));
+        let seen = [self.to_server.seen(), self.to_target.seen()];
+        let said = engine.lines();
+        drop((engine, self.to_server, self.to_target, self.client));
+        let remove = format!("drop database {} with (force)", self.database.name());
+        // One that stays costs disk space until the cluster is removed.
+        let _ = self.bench.server.administrator().await.batch_execute(&remove).await;
+        Verdict { seen, reached: fired.len() >= cuts, broken: self.broken, took: self.begin.elapsed(), said }
+    }
+}

@@ -1,0 +1,210 @@
+//! Which promises a case broke, from the task table and the ledger.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pgasync_store::Session;
+use tokio_postgres::Error;
+
+use super::workload::{Client, Kind, POOLS, WORKERS};
+
+/// What may happen to tasks in a case besides what they are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Allowed {
+    /// So many tasks may have an unknown outcome.
+    pub(super) unknown: usize,
+    /// So many tasks may reach their deadlines although their queries end in time.
+    pub(super) overdue: usize,
+    /// Cancel, termination, loss: what comes after a deadline, and the time without a leader.
+    pub(super) after_deadline: Duration,
+}
+
+/// A clock that is read twice, and two statements of one instant.
+const SLACK: Duration = Duration::from_millis(500);
+
+const UNKNOWN: &str = "outcome unknown";
+
+#[derive(Debug)]
+struct Row {
+    id: i64,
+    kind: Kind,
+    status: Option<String>,
+    failed: Option<bool>,
+    tracked: Option<bool>,
+    yielded: bool,
+    error: String,
+    /// Seconds since 1970.
+    consumed: Option<f64>,
+    processed: Option<f64>,
+    times_up: Option<f64>,
+    now: f64,
+}
+
+#[derive(Debug, Default)]
+struct Trace {
+    starts: usize,
+    ends: usize,
+    effects: usize,
+}
+
+/// `fired`: when messages were lost. Gives one line for each broken promise.
+pub(super) async fn judge(
+    client: &Client,
+    ledger: &Session,
+    flow: &str,
+    fired: &[SystemTime],
+    allowed: Allowed,
+) -> Result<Vec<String>, Error> {
+    let rows = read_rows(&client.session).await?;
+    let traces = read_traces(ledger, &client.session, flow).await?;
+    let mut broken = Vec::new();
+    judge_rows(&rows, &traces, client, allowed, &mut broken);
+    judge_unknown(&rows, fired, allowed, &mut broken);
+    judge_limits(ledger, flow, &mut broken).await?;
+    Ok(broken)
+}
+
+fn judge_rows(
+    rows: &[Row],
+    traces: &BTreeMap<i64, Trace>,
+    client: &Client,
+    allowed: Allowed,
+    broken: &mut Vec<String>,
+) {
+    for id in &client.pushed {
+        if !rows.iter().any(|row| row.id == *id) {
+            broken.push(format!("a committed push is lost: {id}"));
+        }
+    }
+    let nothing = Trace::default();
+    let mut overdue = 0;
+    for row in rows {
+        let trace = traces.get(&row.id).unwrap_or(&nothing);
+        let pulled = client.pulled.get(&row.id).copied().unwrap_or(0);
+        if trace.starts.max(trace.effects) > row.kind.starts() || trace.ends > 1 || pulled > 1 {
+            broken.push(format!("ran twice: {row:?} {trace:?}"));
+        }
+        let end = row.processed.unwrap_or(row.now);
+        if row.times_up.is_some_and(|times_up| end > times_up + (allowed.after_deadline + SLACK).as_secs_f64()) {
+            broken.push(format!("not ended by its deadline and graces: {row:?} {trace:?}"));
+        } else if row.processed.is_none() {
+            broken.push(format!("never ended: {row:?} {trace:?}"));
+            continue;
+        }
+        if row.processed.is_none() {
+            continue;
+        }
+        if row.tracked == Some(true) || row.failed != row.status.as_ref().map(|status| status != "FINISHED") {
+            broken.push(format!("half finished: {row:?}"));
+        }
+        overdue += usize::from(row.status.as_deref() == Some("TIMED_OUT") && row.kind != Kind::Timeout);
+        if let Some(wrong) = wrong_end(row, trace, allowed) {
+            broken.push(format!("{wrong}: {row:?} {trace:?}"));
+        }
+    }
+    if overdue > allowed.overdue {
+        broken.push(format!("{overdue} tasks reached deadlines that they need not reach, {} may", allowed.overdue));
+    }
+}
+
+/// What is wrong with how a task ended, given what it did.
+fn wrong_end(row: &Row, trace: &Trace, allowed: Allowed) -> Option<&'static str> {
+    let unknown = row.error.contains(UNKNOWN);
+    let committed = match row.kind {
+        Kind::Quick | Kind::Yield => trace.effects == 1,
+        Kind::Run | Kind::One | Kind::Cancel | Kind::Timeout => trace.ends == 1,
+        Kind::Defer => trace.starts == 2,
+        Kind::Fail => false,
+        Kind::Pull => true,
+    };
+    match (row.kind, row.status.as_deref()) {
+        (Kind::Fail, Some("FINISHED")) => Some("a failure is FINISHED"),
+        (_, Some("FINISHED")) => (!committed).then_some("FINISHED without its effect"),
+        (Kind::Fail, Some("FAILED")) if row.error.starts_with("P0001: failed as it should") => None,
+        (_, Some("FAILED")) => (!unknown).then_some("FAILED without a reason"),
+        (Kind::Cancel, Some("CANCELED")) | (_, Some("TIMED_OUT"))
+            if committed && !row.yielded && row.kind != Kind::Pull && !unknown =>
+        {
+            Some("its effect is committed, and its end does not say that the outcome is unknown")
+        }
+        (Kind::Cancel, Some("CANCELED")) | (Kind::Timeout, Some("TIMED_OUT")) => None,
+        (_, Some("TIMED_OUT")) if allowed.overdue > 0 => None,
+        _ => Some("ended as it should not"),
+    }
+}
+
+/// Only of tasks that were claimed and not recorded when a message was lost.
+fn judge_unknown(rows: &[Row], fired: &[SystemTime], allowed: Allowed, broken: &mut Vec<String>) {
+    let unknown: Vec<&Row> = rows.iter().filter(|row| row.error.contains(UNKNOWN)).collect();
+    if unknown.len() > allowed.unknown {
+        broken.push(format!("{} outcomes are unknown, {} may be: {unknown:?}", unknown.len(), allowed.unknown));
+    }
+    let slack = SLACK.as_secs_f64();
+    let at: Vec<f64> = fired.iter().map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()).collect();
+    for row in unknown {
+        let in_hand = |at: &f64| {
+            row.consumed.is_some_and(|claimed| claimed < at + slack)
+                && row.processed.is_none_or(|recorded| recorded > at - slack)
+        };
+        if !at.iter().any(in_hand) {
+            broken.push(format!("its outcome is unknown although nothing was lost while it was claimed: {row:?}"));
+        }
+    }
+}
+
+/// Each start counted what ran with it.
+async fn judge_limits(ledger: &Session, flow: &str, broken: &mut Vec<String>) -> Result<(), Error> {
+    let sql = "select pool, max(in_pool), max(coalesce(in_all, 0)) from marks where flow = $1 and pool is not null
+        group by pool";
+    for row in ledger.query(sql, &[&flow]).await? {
+        let pool: &str = row.get(0);
+        let (in_pool, in_all): (i32, i32) = (row.get(1), row.get(2));
+        let limit = POOLS.iter().find(|(name, _)| *name == pool).map_or(0, |(_, limit)| *limit);
+        if i64::from(in_pool) > i64::from(limit) {
+            broken.push(format!("{in_pool} tasks of pool {pool} ran at once, {limit} may"));
+        }
+        if i64::from(in_all) > i64::from(WORKERS) {
+            broken.push(format!("{in_all} tasks ran at once, {WORKERS} may"));
+        }
+    }
+    Ok(())
+}
+
+async fn read_rows(server: &Session) -> Result<Vec<Row>, Error> {
+    let sql =
+        "select t.task_id, t.task_data->>'kind', t.finish_status::text, t.failed, t.tracked, t.yielded is not null,
+          coalesce(t.processing_error, ''), extract(epoch from t.consumed)::float8,
+          extract(epoch from t.processed)::float8, extract(epoch from nullif(t.times_up, 'infinity'))::float8,
+          extract(epoch from clock_timestamp())::float8
+        from async.task t order by t.task_id";
+    let read = |row: &tokio_postgres::Row| Row {
+        id: row.get(0),
+        kind: Kind::named(row.get(1)),
+        status: row.get(2),
+        failed: row.get(3),
+        tracked: row.get(4),
+        yielded: row.get(5),
+        error: row.get(6),
+        consumed: row.get(7),
+        processed: row.get(8),
+        times_up: row.get(9),
+        now: row.get(10),
+    };
+    Ok(server.query(sql, &[]).await?.iter().map(read).collect())
+}
+
+async fn read_traces(ledger: &Session, server: &Session, flow: &str) -> Result<BTreeMap<i64, Trace>, Error> {
+    let mut traces: BTreeMap<i64, Trace> = BTreeMap::new();
+    for row in ledger.query("select task_id, mark from marks where flow = $1", &[&flow]).await? {
+        let trace = traces.entry(row.get(0)).or_default();
+        match row.get(1) {
+            "start" => trace.starts += 1,
+            "end" => trace.ends += 1,
+            _ => trace.effects += 1,
+        }
+    }
+    for row in server.query("select task_id from visits", &[]).await? {
+        traces.entry(row.get(0)).or_default().starts += 1;
+    }
+    Ok(traces)
+}

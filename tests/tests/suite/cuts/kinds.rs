@@ -1,0 +1,106 @@
+//! The kinds of messages that are cut, by what their texts say.
+
+use pgasync_tests::Sent;
+
+/// Texts that name no function of the schema, or several: the first that fits decides.
+const TEXTS: [(&str, &str); 18] = [
+    ("statement_timeout = 0", "prepare_session"),
+    ("to_regprocedure('async.raise_epoch", "introduction"),
+    ("select enabled from async.control", "is_enabled"),
+    ("async.grace_ends()", "grace"),
+    ("pg_terminate_backend(a.pid) from pg_stat_activity", "end_lost_backend"),
+    ("pg_terminate_backend(a.pid) from pg_stat_get_activity", "end_backend"),
+    ("pg_stat_get_activity($1)", "is_at_work"),
+    ("'pgasync.mutex'", "remember_mutex"),
+    ("m.run = l.generation", "prove_lead"),
+    ("update async.control set pid", "publish_pid"),
+    ("insert into async.session", "register"),
+    ("delete from async.session", "forget"),
+    ("delete from async.request", "dismiss"),
+    ("async.latch_number()", "poll"),
+    ("pg_try_advisory_lock", "fall_asleep"),
+    ("pg_advisory_unlock", "wake_up"),
+    ("left join unnest", "registered_sessions"),
+    ("where not exists (select from async.offer", "left_offers"),
+];
+
+/// The same for sessions with targets.
+const AT_TARGETS: [(&str, &str); 6] = [
+    ("pg_cancel_backend", "cancel"),
+    ("pg_terminate_backend", "terminate"),
+    ("s.backend_start at time zone", "identity"),
+    ("application_name", "strangers"),
+    ("discard all", "discard_all"),
+    ("current_setting('server_version_num')", "server_version"),
+];
+
+/// What every message that an engine sends is called. A message of another kind fails the suite: add its name here, and
+/// its text above when it names no function of the schema.
+const KNOWN: &str = "
+    startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
+    end_backend is_at_work remember_mutex prove_lead publish_pid register forget dismiss poll fall_asleep wake_up
+    registered_sessions left_offers cancel terminate identity strangers discard_all server_version
+    begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch hold_epoch
+    lead_stock lead_rows lead_rotate_marks lead_write lead_mark lead_free_slots lead_give_back lead_offer
+    withdraw_offers lead_heads lead_sweep discover_lanes take_touched run_routines serve_latch lead_publish
+    lead_maintain log_quiet lead_goodbye read_requests read_offers read_sessions read_configuration server_time
+    type_names
+    ";
+
+/// The name of a message's kind; `unnamed: ` and its text when it has none.
+pub(super) fn kind(sent: &Sent) -> String {
+    match sent {
+        Sent::Startup => "startup".to_owned(),
+        Sent::CancelRequest => "cancel_request".to_owned(),
+        Sent::Prepare(_) => "prepare".to_owned(),
+        Sent::Other => "other".to_owned(),
+        Sent::Run(text) => of_text(text),
+    }
+}
+
+/// Whether the kind has a name.
+pub(super) fn is_known(kind: &str) -> bool {
+    let name = kind.split_whitespace().next().unwrap_or_default();
+    KNOWN.split_whitespace().any(|known| known == name)
+}
+
+fn of_text(text: &str) -> String {
+    if let Some((_, rest)) = text.split_once("/* cut:") {
+        return format!("task {}", rest.split_whitespace().next().unwrap_or_default());
+    }
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((_, name)) = TEXTS.iter().chain(&AT_TARGETS).find(|(part, _)| words.contains(part)) {
+        return (*name).to_owned();
+    }
+    if let "begin" | "commit" | "rollback" = words.as_str() {
+        return words;
+    }
+    if let Some(function) = function(&words).filter(|function| is_known(function)) {
+        return function.to_owned();
+    }
+    let reads = [
+        ("async.request", "read_requests"),
+        ("async.offer", "read_offers"),
+        ("async.session", "read_sessions"),
+        ("async.control", "read_configuration"),
+        ("async.target", "read_configuration"),
+        ("async.concurrency_pool", "read_configuration"),
+        ("clock_timestamp()", "server_time"),
+        ("pg_catalog.pg_type", "type_names"),
+    ];
+    match reads.iter().find(|(part, _)| words.contains(part)) {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("unnamed: {}", words.chars().take(100).collect::<String>()),
+    }
+}
+
+/// The first function of the schema that is called.
+fn function(words: &str) -> Option<&str> {
+    let names = words.split("async.").skip(1);
+    names
+        .filter_map(|rest| {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+            rest[end..].starts_with('(').then_some(&rest[..end])
+        })
+        .next()
+}

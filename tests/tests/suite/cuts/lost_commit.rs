@@ -1,0 +1,207 @@
+//! The answer to a commit is lost: a backend that waits for a synchronous standby is terminated. Its commit stands, and
+//! its client never hears of it. And engines in SQL, whose messages with their server cannot be cut: their backend is
+//! terminated or killed while a message of theirs is on its way to a target.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use pgasync_tests::{Cut, Fault, Signal};
+use tokio::time::sleep;
+
+use super::bench::{AFTER_DEADLINE, Bench, LONG_ALLOWANCE, Stage};
+use super::judge::Allowed;
+use super::outcome::{Summary, Verdict, choose};
+use super::supervised::Supervised;
+
+/// How long a leader may take to commit something.
+const COMMITS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a message may take to come.
+const FIRES_WITHIN: Duration = Duration::from_secs(12);
+
+/// The leader is idle after this time.
+const IDLE_AFTER: Duration = Duration::from_millis(500);
+
+/// The backend that leads, and whether it waits for a standby in the commit of what it wrote about tasks.
+const LEADER: &str =
+    "select a.pid, coalesce(a.wait_event, '') = 'SyncRep' and a.query ~ '^commit|lead_write|async.main'
+    from pg_stat_activity a
+    join async.control c on c.pid = a.pid where a.datname = current_database()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_without_an_answer_loses_no_task() {
+    let bench = Bench::apart().await;
+    let mut summary = Summary::default();
+    for when in [Moment::Claims, Moment::Records] {
+        let verdict = lose_commit(&bench, when).await;
+        summary.take_in(&format!("rust: the answer to a commit of {when:?}"), &verdict);
+    }
+    summary.assert_as_expected();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn main_that_ends_at_any_message_to_a_target_breaks_no_promise() {
+    let bench = Bench::apart().await;
+    let mut summary = Summary::default();
+    let recorded = SqlCase::default().run(&bench).await;
+    summary.take_in("sql:", &recorded);
+    let mut cases = Vec::new();
+    for (kind, count) in &recorded.seen[1] {
+        for occurrence in 1..=(*count).min(2) {
+            for end in [End::Terminate, End::TerminateInSyncRep, End::Kill] {
+                cases.push(SqlCase { at: Some((kind.clone(), occurrence, end)) });
+            }
+        }
+    }
+    eprintln!("{} kinds of messages, {} cases", recorded.seen[1].len(), cases.len());
+    for case in choose(cases, 6, SqlCase::name) {
+        let verdict = case.run(&bench).await;
+        summary.take_in(&case.name(), &verdict);
+    }
+    summary.assert_as_expected();
+}
+
+/// Which commit of the Rust engine is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Claims,
+    Records,
+}
+
+async fn lose_commit(bench: &Bench, when: Moment) -> Verdict {
+    let mut stage = bench.stage(LONG_ALLOWANCE).await;
+    let mut engine = Supervised::rust(&stage.database, &stage.to_server);
+    stage.client.session.batch_execute("set synchronous_commit = local").await.expect("a session takes a setting");
+    let begin = Instant::now();
+    while begin.elapsed() < IDLE_AFTER || stage.database.rows(LEADER, &[]).await.is_empty() {
+        stage.turn(&mut engine).await;
+    }
+    stage.client.push_few().await.expect("the server is up");
+    while stage.turn(&mut engine).await {}
+    sleep(IDLE_AFTER).await;
+    if when == Moment::Records {
+        stage.push().await;
+        let running = "select count(*) > 3 from async.task where consumed is not null and processed is null";
+        while !stage.database.holds(running).await {
+            stage.turn(&mut engine).await;
+        }
+    }
+    want_standby(&stage, true).await;
+    if when == Moment::Claims {
+        stage.push().await;
+    }
+    let reached = terminate_in_sync_rep(&mut stage).await;
+    stage.attend(&mut engine).await;
+    let allowed = Allowed { unknown: 0, overdue: 0, after_deadline: AFTER_DEADLINE };
+    let verdict = stage.judge(engine, allowed, 0).await;
+    Verdict { reached, ..verdict }
+}
+
+/// Has commits of the server wait for a standby that does not exist.
+async fn want_standby(stage: &Stage<'_>, wanted: bool) {
+    let session = stage.database.connect().await;
+    let name = if wanted { "ghost" } else { "" };
+    for sql in [&*format!("alter system set synchronous_standby_names = '{name}'"), "select pg_reload_conf()"] {
+        session.batch_execute(sql).await.expect("a superuser may");
+    }
+}
+
+/// Waits until the leader's backend waits for the standby, terminates it there, and wants no standby any more.
+async fn terminate_in_sync_rep(stage: &mut Stage<'_>) -> bool {
+    let begin = Instant::now();
+    let mut terminated = false;
+    while !terminated && begin.elapsed() < COMMITS_WITHIN {
+        let leader = stage.database.rows(LEADER, &[]).await;
+        if let Some(row) = leader.first().filter(|row| row.get(1)) {
+            let pid: i32 = row.get(0);
+            stage.losses.push(SystemTime::now());
+            stage.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
+            terminated = true;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    want_standby(stage, false).await;
+    terminated
+}
+
+/// How the backend of `main()` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Terminate,
+    TerminateInSyncRep,
+    /// Its server restarts.
+    Kill,
+}
+
+/// The message at which `main()` ends; none to record what there is.
+#[derive(Clone, Debug, Default)]
+struct SqlCase {
+    at: Option<(String, u32, End)>,
+}
+
+impl SqlCase {
+    fn name(&self) -> String {
+        match &self.at {
+            Some((kind, occurrence, end)) => format!("sql: {kind} {occurrence} {end:?}"),
+            None => "sql:".to_owned(),
+        }
+    }
+
+    async fn run(&self, bench: &Bench) -> Verdict {
+        let mut stage = bench.stage(LONG_ALLOWANCE).await;
+        stage.client.session.batch_execute("set synchronous_commit = local").await.expect("a session takes a setting");
+        let cut = |(kind, occurrence, _): &(String, u32, End)| Cut {
+            kind: kind.clone(),
+            occurrence: *occurrence,
+            fault: Fault::Hold,
+        };
+        stage.to_target.plan(self.at.iter().map(cut).collect());
+        stage.push().await;
+        let mut engine = Supervised::sql(&stage.database);
+        let mut reached = true;
+        if let Some((_, _, end)) = &self.at {
+            reached = wait_for_message(&mut stage, &mut engine).await && end_leader(bench, &mut stage, *end).await;
+        }
+        stage.to_target.release();
+        stage.attend(&mut engine).await;
+        let allowed = Allowed { unknown: usize::MAX, overdue: 0, after_deadline: AFTER_DEADLINE };
+        let verdict = stage.judge(engine, allowed, self.at.iter().len()).await;
+        Verdict { reached: reached && verdict.reached, ..verdict }
+    }
+}
+
+async fn wait_for_message(stage: &mut Stage<'_>, engine: &mut Supervised) -> bool {
+    let begin = Instant::now();
+    let mut pushes = 1;
+    while stage.to_target.fired().is_empty() && begin.elapsed() < FIRES_WITHIN {
+        let goes_on = stage.turn(engine).await;
+        if pushes == 1 && !goes_on {
+            stage.push().await;
+            pushes = 2;
+        } else if !goes_on {
+            return false;
+        }
+    }
+    !stage.to_target.fired().is_empty()
+}
+
+async fn end_leader(bench: &Bench, stage: &mut Stage<'_>, end: End) -> bool {
+    if end == End::TerminateInSyncRep {
+        want_standby(stage, true).await;
+        stage.to_target.release();
+        return terminate_in_sync_rep(stage).await;
+    }
+    let leader = stage.database.rows(LEADER, &[]).await;
+    let Some(pid) = leader.first().map(|row| row.get::<_, i32>(0)) else { return false };
+    stage.losses.push(SystemTime::now());
+    match end {
+        End::Kill => {
+            let killed = bench.server.signal_backend(Signal::Kill, pid);
+            stage.reconnect().await;
+            killed
+        }
+        End::Terminate | End::TerminateInSyncRep => {
+            stage.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
+            true
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What became of the cases of a test, held against the list of those that are expected to fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::time::Duration;
+
+use super::expected::{self, When};
+use super::kinds;
+use super::seed::Seed;
+
+/// As many lines of what an engine said are shown of a case that failed.
+const SAID_MAX: usize = 12;
+
+/// What became of a case.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// Kinds of messages and how many there were, with the server and with the targets.
+    pub(super) seen: [BTreeMap<String, u32>; 2],
+    /// Every cut has happened.
+    pub(super) reached: bool,
+    pub(super) broken: Vec<String>,
+    pub(super) took: Duration,
+    /// What the engine said, for people.
+    pub(super) said: Vec<String>,
+}
+
+/// What became of all cases.
+#[derive(Default)]
+pub(super) struct Summary {
+    wrong: Vec<String>,
+    unnamed: BTreeSet<String>,
+    failed: usize,
+    passed: usize,
+    unreached: usize,
+}
+
+impl Summary {
+    pub(super) fn take_in(&mut self, name: &str, verdict: &Verdict) {
+        let kinds = verdict.seen.iter().flat_map(BTreeMap::keys);
+        self.unnamed.extend(kinds.filter(|kind| !kinds::is_known(kind)).cloned());
+        let expected = expected::find(name);
+        let seconds = verdict.took.as_secs_f64();
+        if !verdict.broken.is_empty() {
+            let said = &verdict.said[verdict.said.len().saturating_sub(SAID_MAX)..];
+            let broken = verdict.broken.join("\n  ");
+            let text = format!("{name} ({seconds:.1} s):\n  {broken}\n  the engine said {said:#?}");
+            eprintln!("FAILED{} {text}", if expected.is_some() { " as expected" } else { "" });
+            self.failed += 1;
+            self.wrong.extend(expected.is_none().then_some(text));
+        } else if !verdict.reached {
+            eprintln!("not reached: {name}");
+            self.unreached += 1;
+        } else {
+            eprintln!("passed: {name} ({seconds:.1} s)");
+            self.passed += 1;
+            if let Some((When::Always, why)) = expected {
+                self.wrong.push(format!("{name} passes, remove it from the list of expected failures: {why}"));
+            }
+        }
+    }
+
+    /// # Panics
+    /// When a case failed that is not expected to, or the other way round, or a message has no name.
+    pub(super) fn assert_as_expected(mut self) {
+        eprintln!("{} passed, {} failed, {} were not reached", self.passed, self.failed, self.unreached);
+        let nameless = |kind: &String| format!("a kind of message that cuts/kinds.rs has no name for: {kind}");
+        self.wrong.extend(self.unnamed.iter().map(nameless));
+        assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
+    }
+}
+
+/// A sample of the cases, or what `PGASYNC_CUTS` says: `all`, or a part of their names.
+pub(super) fn choose<T>(mut cases: Vec<T>, sample: usize, name: impl Fn(&T) -> String) -> Vec<T> {
+    match env::var("PGASYNC_CUTS") {
+        Ok(all) if all == "all" => cases,
+        Ok(part) if !part.is_empty() => {
+            cases.retain(|case| name(case).contains(&part));
+            cases
+        }
+        _ => {
+            let mut seed = Seed::of_this_run();
+            let mut take = || {
+                let place = usize::try_from(seed.below(cases.len().max(1) as u64)).expect("a place in a list");
+                (!cases.is_empty()).then(|| cases.swap_remove(place))
+            };
+            (0..sample).filter_map(|_| take()).collect()
+        }
+    }
+}
