@@ -99,7 +99,7 @@ async fn an_older_session_is_ended_whatever_the_datestyle<E: Engine>() {
     let mut bed = Bed::<E>::prepared().await;
     let database = bed.text("select quote_ident(current_database())").await.expect("a name");
     bed.run(&format!(
-        "alter database {database} set datestyle = 'SQL, DMY'; alter database {database} set timezone = 'Asia/Kolkata'"
+        "alter database {database} set datestyle = 'SQL, DMY'; alter database {database} set timezone = 'UTC'"
     ))
     .await;
     let (session, id) = left_behind(&mut bed, "slot = 9").await;
@@ -251,7 +251,7 @@ async fn a_restarted_target_resolves_what_it_ran<E: Engine>() {
     let id = bed.push_as("'select pg_sleep(100)', 'apart'").await;
     bed.wait_until(id, "RUNNING").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    cluster.kill();
+    cluster.stop();
     cluster.restart();
     let error = bed.end_of(id).await.is("FAILED").expect("says why");
     assert!(error.contains("outcome unknown"), "{error}");
