@@ -4906,7 +4906,7 @@ $function$;
 
 -- 70_leader/12_is_due
 -- Purpose: whether something that is done now and then is due, and if so notes that it is done now. Kept in settings of
---   the session, so that an idle leader writes nothing.
+--   the session, so that an idle leader writes nothing; as seconds since 1970, which reads the same under any datestyle.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -4915,11 +4915,24 @@ returns bool
 language plpgsql
 as $function$
 begin
-  if coalesce(nullif(current_setting('pgasync.' || in_what, true), '')::timestamptz, '-infinity') + in_every > in_now then
+  if to_timestamp(coalesce(nullif(current_setting('pgasync.' || in_what, true), ''), '0')::float8) + in_every > in_now then
     return false;
   end if;
-  perform set_config('pgasync.' || in_what, in_now::text, false);
+  perform async.note_done(in_what, in_now);
   return true;
+end
+$function$;
+
+-- Purpose: notes when something was done last, or, with a later time, that it is not due before.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_done(in_what text, in_at timestamptz)
+returns void
+language plpgsql
+as $function$
+begin
+  perform set_config('pgasync.' || in_what, to_char(extract(epoch from in_at)::numeric, 'FM99999999999990.000000'), false);
 end
 $function$;
 
@@ -4933,7 +4946,7 @@ language plpgsql
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,looked_at_lanes,lost_patience,published}'::text[]) w;
+  from unnest('{configured,swept,looked_at_lanes,lost_patience,published,recounted}'::text[]) w;
 end
 $function$;
 

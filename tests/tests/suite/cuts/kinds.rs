@@ -3,17 +3,16 @@
 use pgasync_tests::Sent;
 
 /// Texts that name no function of the schema, or several: the first that fits decides.
-const TEXTS: [(&str, &str); 18] = [
+const TEXTS: [(&str, &str); 17] = [
     ("statement_timeout = 0", "prepare_session"),
-    ("to_regprocedure('async.raise_epoch", "introduction"),
+    ("to_regprocedure('async.schema_fingerprint", "introduction"),
     ("select enabled from async.control", "is_enabled"),
     ("async.grace_ends()", "grace"),
     ("pg_terminate_backend(a.pid) from pg_stat_activity", "end_lost_backend"),
     ("pg_terminate_backend(a.pid) from pg_stat_get_activity", "end_backend"),
     ("pg_stat_get_activity($1)", "is_at_work"),
     ("'pgasync.mutex'", "remember_mutex"),
-    ("m.run = l.generation", "prove_lead"),
-    ("update async.control set pid", "publish_pid"),
+    ("async.election", "read_elections"),
     ("insert into async.session", "register"),
     ("delete from async.session", "forget"),
     ("delete from async.request", "dismiss"),
@@ -38,13 +37,12 @@ const AT_TARGETS: [(&str, &str); 6] = [
 /// its text above when it names no function of the schema.
 const KNOWN: &str = "
     startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
-    end_backend is_at_work remember_mutex prove_lead publish_pid register forget dismiss poll fall_asleep wake_up
+    end_backend is_at_work remember_mutex register forget dismiss poll fall_asleep wake_up
     registered_sessions left_offers cancel terminate identity strangers discard_all server_version
-    begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch hold_epoch
-    lead_stock lead_rows lead_rotate_marks lead_write lead_mark lead_free_slots lead_give_back lead_offer
-    withdraw_offers lead_heads lead_sweep discover_lanes take_touched run_routines serve_latch lead_publish
+    begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch resume_epoch hold_epoch schema_fingerprint
+    lead_stock lead_rows lead_rotate_marks lead_write lead_mark lead_heads lead_sweep discover_lanes take_touched run_routines serve_latch lead_publish
     lead_maintain log_quiet lead_goodbye read_requests read_offers read_sessions read_configuration server_time
-    type_names
+    read_elections type_names
     ";
 
 /// The name of a message's kind; `unnamed: ` and its text when it has none.
@@ -87,6 +85,8 @@ fn of_text(text: &str) -> String {
         ("async.concurrency_pool", "read_configuration"),
         ("clock_timestamp()", "server_time"),
         ("pg_catalog.pg_type", "type_names"),
+        ("pg_catalog.pg_attribute", "type_names"),
+        ("pg_catalog.pg_enum", "type_names"),
     ];
     match reads.iter().find(|(part, _)| words.contains(part)) {
         Some((_, name)) => (*name).to_owned(),
