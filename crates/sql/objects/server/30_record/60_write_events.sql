@@ -7,13 +7,14 @@
 --   the row is as it was; error says why), 'locked' (another transaction holds the row: try later), 'failed' (a trigger
 --   or constraint raised; error says what), 'gone' (there is no such row), 'rewritten' (a trigger or a request made
 --   something else of the row). What follows is the row as it is now, null when there is none or it cannot be read.
+--   With in_touched, where users have triggers, besides what touched_rows says.
 -- Raises: nothing of a single row's.
 -- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
 --   depends on the caller's path.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
-  in_events async.event_t[], in_check bool
+  in_events async.event_t[], in_check bool, in_touched bool default false
 ) returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
@@ -26,11 +27,12 @@ declare
   v_batch record;
   v_left async.event_t[];
   v_table_locked bool := false;
+  v_triggers constant bool := async.has_user_triggers();
   v_defer text;
   v_event async.event_t;
   v_row record;
 begin
-  if async.has_user_triggers() then
+  if v_triggers then
     v_left := async.as_events(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
       in_ends_at, in_events);
     if in_check then
@@ -81,6 +83,10 @@ begin
     row_run := (v_row.is_now).run;
     return next;
   end loop;
+  -- Once for two functions: a busy leader asks for its triggers with every batch.
+  if v_triggers and in_touched then
+    return query select * from async.touched_rows();
+  end if;
 end
 $function$;
 
@@ -104,8 +110,7 @@ as $function$
 begin
   return query
     select * from async.write_all(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
-      in_ends_at, in_events, true);
-  return query select * from async.touched_rows();
+      in_ends_at, in_events, true, true);
 end
 $function$;
 
@@ -123,6 +128,6 @@ language plpgsql
 as $function$
 begin
   return query
-    select * from async.lead_write(null, null, null, null, null, null, null, in_events);
+    select * from async.write_all(null, null, null, null, null, null, null, in_events, true, true);
 end
 $function$;

@@ -56,7 +56,7 @@ as $function$
 declare
   v_ids bigint[];
 begin
-  if not async.has_user_triggers() or to_regclass('pg_temp.leader_state') is not null then
+  if to_regclass('pg_temp.leader_state') is not null then
     return;
   end if;
   v_ids := async.take_touched();
