@@ -40,23 +40,41 @@ create function judged.texts(in_array jsonb) returns text[] language sql immutab
   select array(select jsonb_array_elements_text(in_array))
 $$;
 
--- Each case through async.step_task: why it is rejected, or the row that it makes.
-create function judged.step(in_cases jsonb) returns jsonb language sql as $$
+-- An event as the writer takes it: what RowEvent says, for a task.
+create function judged.event(in_it jsonb, in_now timestamptz) returns async.event_t language sql stable as $$
+  select row(
+    (in_it ->> 'id')::bigint, (in_it ->> 'run')::int, in_it ->> 'name', in_now,
+    (in_it ->> 'status')::async.finish_status_t, in_it ->> 'message', in_it ->> 'known',
+    judged.span((in_it ->> 'duration')::bigint), judged.span((in_it ->> 'timeout')::bigint),
+    case when in_it ? 'requests' then judged.texts(in_it -> 'requests')::bigint[] end)::async.event_t
+$$;
+
+-- Each pair of a task and an event through async.step_task: why it is rejected, or the row that it makes.
+create function judged.step(in_question jsonb) returns jsonb language sql set enable_nestloop = off as $$
   select jsonb_agg(
     case when s.rejected is not null then to_jsonb(s.rejected) else judged.contract(
       s.consumed, s.processed, s.yielded, s.finish_status, s.failed, s.processing_error, s.times_up, s.tracked,
       s.eligible_when, s.run) end
     order by c.place)
   from (
-    -- Worked out once: what is inlined would read it again and again.
-    select i.it, i.place, judged.task(i.it -> 'task') as task
-    from jsonb_array_elements(in_cases) with ordinality as i(it, place)
+    select p.place, t.task, e.event
+    from jsonb_array_elements(in_question -> 'pairs') with ordinality as p(it, place)
+    join (
+      select i.place - 1 as place, judged.task(i.it) as task
+      from jsonb_array_elements(in_question -> 'tasks') with ordinality as i(it, place)
+      -- Worked out once: what is inlined would read it again and again.
+      offset 0
+    ) t on t.place = (p.it ->> 0)::bigint
+    join (
+      select i.place - 1 as place, judged.event(i.it, judged.at((in_question ->> 'now')::bigint)) as event
+      from jsonb_array_elements(in_question -> 'events') with ordinality as i(it, place)
+      offset 0
+    ) e on e.place = (p.it ->> 1)::bigint
     offset 0
   ) c
   cross join lateral async.step_task(
-    c.task, c.it ->> 'name', (c.it ->> 'status')::async.finish_status_t,
-    c.it ->> 'message', c.it ->> 'known', judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
-    judged.at((c.it ->> 'now')::bigint)) s
+    c.task, (c.event).event, (c.event).status, (c.event).message, (c.event).known, (c.event).duration,
+    (c.event).timeout, (c.event).at) s
 $$;
 
 -- The rows as the last act left them.
@@ -185,12 +203,7 @@ $$;
 -- Events as the writer takes them, but for those of some tasks.
 create function judged.events(in_events jsonb, in_without bigint[], in_now timestamptz) returns async.event_t[]
 language sql as $$
-  select coalesce(array_agg(row(
-      (e.it ->> 'id')::bigint, (e.it ->> 'run')::int, e.it ->> 'name', in_now,
-      (e.it ->> 'status')::async.finish_status_t, e.it ->> 'message', e.it ->> 'known',
-      judged.span((e.it ->> 'duration')::bigint), judged.span((e.it ->> 'timeout')::bigint),
-      case when e.it ? 'requests' then judged.texts(e.it -> 'requests')::bigint[] end)::async.event_t
-    order by e.place), '{}')
+  select coalesce(array_agg(judged.event(e.it, in_now) order by e.place), '{}')
   from jsonb_array_elements(in_events) with ordinality as e(it, place)
   where (e.it ->> 'id')::bigint <> all (in_without)
 $$;

@@ -44,13 +44,31 @@ pub(super) async fn is_noticed(database: &Database) -> bool {
 async fn disagreements(database: &Database, cases: &[&Case]) -> Vec<String> {
     let mut differ = Vec::new();
     for some in cases.chunks(CASES_PER_QUESTION) {
-        let questions: Vec<Value> = some.iter().map(|case| case.question()).collect();
-        let answers = ask(database, "select judged.step($1)", &Value::Array(questions)).await;
+        let answers = ask(database, "select judged.step($1)", &question(some)).await;
         let answers = answers.as_array().expect("an answer a case");
         assert_eq!(answers.len(), some.len());
         differ.extend(some.iter().zip(answers).filter_map(|(case, answer)| case.disagreement(answer)));
     }
     differ
+}
+
+/// The tasks and the events of some cases, each once, and which of them meet.
+fn question(cases: &[&Case]) -> Value {
+    let (mut tasks, mut events, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut last = None;
+    for case in cases {
+        if last != Some(&case.task) {
+            tasks.push(row(&case.task));
+            last = Some(&case.task);
+        }
+        let known = events.iter().position(|event| *event == &case.row_event);
+        let event = known.unwrap_or_else(|| {
+            events.push(&case.row_event);
+            events.len() - 1
+        });
+        pairs.push([tasks.len() - 1, event]);
+    }
+    json!({"tasks": tasks, "events": events, "pairs": pairs, "now": NOW.as_micros()})
 }
 
 impl Case {
