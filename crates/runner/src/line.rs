@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
 use pgasync_store::{Canceler, Notice, Reached, ServerIdentity, Session, Settings};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_postgres::error::SqlState;
 
@@ -229,7 +229,20 @@ impl Operator {
         let may_stay_open = pgasync_core::opens_transaction(&text);
         // Both go out at once: the reset costs no round trip of its own.
         let reset = async { if reset { session.batch_execute("discard all").await } else { Ok(()) } };
-        let answered = async { tokio::join!(drain(session, text), reset) };
+        let drained = Notify::new();
+        let drain = async { drain(session, text).await.inspect(|()| drained.notify_one()) };
+        // A reset that has no answer keeps no result from being recorded.
+        let waited = async {
+            drained.notified().await;
+            tokio::time::sleep(self.answer_max).await;
+        };
+        let reset = async {
+            tokio::select! {
+                done = reset => Some(done),
+                () = waited => None,
+            }
+        };
+        let answered = async { tokio::join!(drain, reset) };
         let (result, reset) = tokio::select! {
             answered = answered => answered,
             never = leaving => match never {},
@@ -305,8 +318,13 @@ impl Operator {
 
 /// How a query went that ended well, by the answer to the reset behind it. The reset is refused in an open transaction,
 /// which ends with the session; where it has no answer, only a text that may have left one open is in doubt.
-fn after_reset(reset: Result<(), tokio_postgres::Error>, may_stay_open: bool) -> Went {
-    let Err(error) = reset else { return Went::Ended(Outcome::Ok) };
+fn after_reset(reset: Option<Result<(), tokio_postgres::Error>>, may_stay_open: bool) -> Went {
+    let error = match reset {
+        Some(Ok(())) => return Went::Ended(Outcome::Ok),
+        Some(Err(error)) => error,
+        None if may_stay_open => return Went::Lost("the reset after the query has no answer".to_owned()),
+        None => return Went::Spent(Outcome::Ok),
+    };
     match error.as_db_error() {
         Some(said) if *said.code() == SqlState::ACTIVE_SQL_TRANSACTION => {
             Went::Spent(Outcome::Error(LEFT_OPEN.to_owned()))

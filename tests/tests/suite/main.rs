@@ -13,7 +13,7 @@ mod holds;
 #[cfg(feature = "hosts")]
 mod hosts;
 mod install;
-// mod judged;
+mod judged;
 mod process;
 mod seed;
 mod status;

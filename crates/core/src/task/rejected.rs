@@ -7,6 +7,9 @@ use crate::names::Run;
 use crate::time::Timestamp;
 
 /// An event that changes nothing, and why.
+///
+/// The words are those of `async.step_task`, but for events out of place: the table names what its
+/// row lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Rejected {
@@ -25,16 +28,19 @@ pub enum Rejected {
         event: EventName,
     },
     /// The task waits for a later time.
-    #[error("the task may not run before {until:?}")]
+    #[error("the task may not run yet")]
     NotEligible {
         /// The time it waits for.
         until: Timestamp,
     },
+    /// There is nothing to release.
+    #[error("the task holds no slot")]
+    NoSlot,
     /// There is nothing to promote: the task does not wait for a time.
     #[error("the task waits for no time")]
     NotDeferred,
     /// The task's deadline has passed, so it does not start any more.
-    #[error("the task's deadline {times_up:?} has passed")]
+    #[error("the task's deadline has passed")]
     Overdue {
         /// The deadline.
         times_up: Timestamp,

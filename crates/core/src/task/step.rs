@@ -307,7 +307,7 @@ impl Task {
     fn released(&self) -> Result<Self, Rejected> {
         let Phase::Finished { end, past } = &self.phase else { return Err(self.out_of_place(&Event::Release)) };
         if end.tracked != Some(true) {
-            return Err(Rejected::Finished { status: end.status });
+            return Err(Rejected::NoSlot);
         }
         Ok(self.at(Phase::Finished { end: End { tracked: Some(false), ..end.clone() }, past: *past }))
     }

@@ -36,26 +36,48 @@ create function judged.contract(
     'eligible_when', judged.micros(in_eligible_when), 'run', in_run)
 $$;
 
--- Each case through async.step_task: why it is rejected, or the row that it makes.
-create function judged.step(in_cases jsonb) returns jsonb language sql as $$
+create function judged.texts(in_array jsonb) returns text[] language sql immutable as $$
+  select array(select jsonb_array_elements_text(in_array))
+$$;
+
+-- An event as the writer takes it: what RowEvent says, for a task.
+create function judged.event(in_it jsonb, in_now timestamptz) returns async.event_t language sql stable as $$
+  select row(
+    (in_it ->> 'id')::bigint, (in_it ->> 'run')::int, in_it ->> 'name', in_now,
+    (in_it ->> 'status')::async.finish_status_t, in_it ->> 'message', in_it ->> 'known',
+    judged.span((in_it ->> 'duration')::bigint), judged.span((in_it ->> 'timeout')::bigint),
+    case when in_it ? 'requests' then judged.texts(in_it -> 'requests')::bigint[] end)::async.event_t
+$$;
+
+-- Each pair of a task and an event through async.step_task: why it is rejected, or the row that it makes.
+create function judged.step(in_question jsonb) returns jsonb language sql set enable_nestloop = off as $$
   select jsonb_agg(
     case when s.rejected is not null then to_jsonb(s.rejected) else judged.contract(
       s.consumed, s.processed, s.yielded, s.finish_status, s.failed, s.processing_error, s.times_up, s.tracked,
       s.eligible_when, s.run) end
     order by c.place)
   from (
-    -- Worked out once: what is inlined would read it again and again.
-    select i.it, i.place, judged.task(i.it -> 'task') as task
-    from jsonb_array_elements(in_cases) with ordinality as i(it, place)
+    select p.place, t.task, e.event
+    from jsonb_array_elements(in_question -> 'pairs') with ordinality as p(it, place)
+    join (
+      select i.place - 1 as place, judged.task(i.it) as task
+      from jsonb_array_elements(in_question -> 'tasks') with ordinality as i(it, place)
+      -- Worked out once: what is inlined would read it again and again.
+      offset 0
+    ) t on t.place = (p.it ->> 0)::bigint
+    join (
+      select i.place - 1 as place, judged.event(i.it, judged.at((in_question ->> 'now')::bigint)) as event
+      from jsonb_array_elements(in_question -> 'events') with ordinality as i(it, place)
+      offset 0
+    ) e on e.place = (p.it ->> 1)::bigint
     offset 0
   ) c
   cross join lateral async.step_task(
-    c.task, c.it ->> 'event', (c.it ->> 'status')::async.finish_status_t,
-    c.it ->> 'error', c.it ->> 'known', judged.span((c.it ->> 'duration')::bigint), judged.span((c.it ->> 'timeout')::bigint),
-    judged.at((c.it ->> 'now')::bigint)) s
+    c.task, (c.event).event, (c.event).status, (c.event).message, (c.event).known, (c.event).duration,
+    (c.event).timeout, (c.event).at) s
 $$;
 
--- The rows as they were last told.
+-- The rows as the last act left them.
 create table judged.seen (task_id bigint primary key, contract jsonb not null);
 
 -- Whoever pushes and configures here has no triggers; this one makes the SQL side write as if they had.
@@ -88,13 +110,13 @@ begin
   if async.has_user_triggers() then
     insert into async.request (task_id, status) values (-1, 'FAILED');
     insert into async.request (task_id, status, error_message, duration)
-    select (e.it ->> 'id')::bigint, (e.it ->> 'status')::async.finish_status_t, e.it ->> 'error',
+    select (e.it ->> 'id')::bigint, (e.it ->> 'status')::async.finish_status_t, e.it ->> 'message',
       judged.span((e.it ->> 'duration')::bigint)
     from jsonb_array_elements(v_asked.events) e(it)
-    where e.it ->> 'event' like 'END%' and e.it ->> 'status' is not null;
+    where e.it ->> 'name' like 'END%' and e.it ->> 'status' is not null;
     v_events := judged.events((
       select jsonb_agg(
-        case when e.it ->> 'event' like 'END%' then e.it || '{"status": null, "error": null, "duration": null}'
+        case when e.it ->> 'name' like 'END%' then e.it || '{"status": null, "message": null, "duration": null}'
           else e.it end order by e.place)
       from jsonb_array_elements(v_asked.events) with ordinality as e(it, place)), '{}', in_now);
   end if;
@@ -142,7 +164,7 @@ begin
   for v_event in select e.it from jsonb_array_elements(in_events) with ordinality as e(it, place) order by e.place loop
     v_id := (v_event ->> 'id')::bigint;
     v_refused := null;
-    if v_event ->> 'event' = 'RESTART' then
+    if v_event ->> 'name' = 'RESTART' then
       begin
         perform async.restart_task(v_id);
       exception
@@ -155,22 +177,22 @@ begin
       else
         events := events || v_event;
       end if;
-    elsif v_event ->> 'event' = 'REQUEST'
+    elsif v_event ->> 'name' = 'REQUEST'
       and (v_event ->> 'status' <> 'DEFERRED' or v_event ->> 'duration' is not null)
     then
       case
-        when v_event ->> 'status' = 'CANCELED' and v_event ->> 'error' is not null and v_event ->> 'duration' is null then
-          perform async.cancel(array[v_id], v_event ->> 'error');
-        when v_event ->> 'status' = 'DEFERRED' and v_event ->> 'error' is null then
+        when v_event ->> 'status' = 'CANCELED' and v_event ->> 'message' is not null and v_event ->> 'duration' is null then
+          perform async.cancel(array[v_id], v_event ->> 'message');
+        when v_event ->> 'status' = 'DEFERRED' and v_event ->> 'message' is null then
           perform async.defer(array[v_id], judged.span((v_event ->> 'duration')::bigint));
         else
-          perform async.finish(array[v_id], (v_event ->> 'status')::async.finish_status_t, v_event ->> 'error',
+          perform async.finish(array[v_id], (v_event ->> 'status')::async.finish_status_t, v_event ->> 'message',
             judged.span((v_event ->> 'duration')::bigint));
       end case;
       delete from async.request r where r.task_id = v_id returning * into v_request;
       -- Of one that is finished nothing is asked.
       events := events || case when found then v_event || jsonb_build_object('status', v_request.status,
-          'error', v_request.error_message, 'duration', judged.length(v_request.duration)) else v_event end;
+          'message', v_request.error_message, 'duration', judged.length(v_request.duration)) else v_event end;
     else
       events := events || v_event;
     end if;
@@ -181,11 +203,7 @@ $$;
 -- Events as the writer takes them, but for those of some tasks.
 create function judged.events(in_events jsonb, in_without bigint[], in_now timestamptz) returns async.event_t[]
 language sql as $$
-  select coalesce(array_agg(row(
-      (e.it ->> 'id')::bigint, (e.it ->> 'run')::int, e.it ->> 'event', in_now,
-      (e.it ->> 'status')::async.finish_status_t, e.it ->> 'error', e.it ->> 'known',
-      judged.span((e.it ->> 'duration')::bigint), judged.span((e.it ->> 'timeout')::bigint), null)::async.event_t
-    order by e.place), '{}')
+  select coalesce(array_agg(judged.event(e.it, in_now) order by e.place), '{}')
   from jsonb_array_elements(in_events) with ordinality as e(it, place)
   where (e.it ->> 'id')::bigint <> all (in_without)
 $$;
@@ -294,20 +312,13 @@ begin
     when 'choose' then
       return judged.choose((in_act ->> 'workers')::int, '{}', '{}', null, v_now);
     when 'due' then
-      return coalesce(to_jsonb(async.due_tasks(v_now, '{}')), '[]');
-    when 'promote' then
-      v_ids := async.deferred_tasks(v_now, '{}');
-      perform async.write_events_at_once(array(
-        select row(i, null, 'PROMOTE', v_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i));
-      return coalesce(to_jsonb(v_ids), '[]');
+      return coalesce(to_jsonb(async.due_tasks(v_now, judged.texts(in_act -> 'skip')::bigint[])), '[]');
+    when 'deferred' then
+      return coalesce(to_jsonb(async.deferred_tasks(v_now, judged.texts(in_act -> 'skip')::bigint[])), '[]');
     when 'intend' then
       return to_jsonb(async.intention_replaces(
         (in_act ->> 'old')::async.finish_status_t, in_act ->> 'old_error',
         (in_act ->> 'new')::async.finish_status_t));
-    when 'release' then
-      perform async.write_events_at_once(array[
-        row((in_act ->> 'id')::bigint, null, 'RELEASE', v_now, null, null, null, null, null, null)::async.event_t]);
-      return 'null';
     when 'forget' then
       delete from async.task t where to_jsonb(t.task_id) <@ (in_act -> 'ids');
       return 'null';
@@ -335,8 +346,10 @@ begin
             t.eligible_when, t.run)
           || jsonb_build_object('target', t.target, 'concurrency_pool', t.concurrency_pool, 'priority', t.priority,
             'asynchronous_finish', t.asynchronous_finish, 'track_yielded', t.track_yielded,
-            'manual_timeout', judged.length(t.manual_timeout)) as contract
-        from async.task t),
+            'manual_timeout', judged.length(t.manual_timeout),
+            'offer', case when o.task_id is not null then jsonb_build_array(judged.length(o.timeout)) end) as contract
+        from async.task t
+        left join async.offer o on o.task_id = t.task_id),
       changed as (
         select r.* from standing r left join judged.seen s on s.task_id = r.task_id
         where s.contract is distinct from r.contract),
@@ -353,10 +366,6 @@ begin
   end loop;
   return to_jsonb(v_played);
 end
-$$;
-
-create function judged.texts(in_array jsonb) returns text[] language sql immutable as $$
-  select array(select jsonb_array_elements_text(in_array))
 $$;
 
 -- A queue as it is given: its lanes, and who runs next in it.
@@ -444,6 +453,28 @@ begin
 end
 $$;
 
+-- Rows as they are given, offers of those that are offered, and the requests that the events settle.
+create function judged.fill(in_events jsonb) returns void language sql as $$
+  insert into async.task
+  select t.*
+  from (
+    select judged.task('{"target": "a", "priority": 0, "entered": "2000-01-01"}' || (e.it -> 'task')
+      || jsonb_build_object('task_id', e.it -> 'id')) as task
+    from jsonb_array_elements(in_events) e(it)
+    where e.it ->> 'task' is not null
+    offset 0
+  ) c
+  cross join lateral (select (c.task).*) t;
+  insert into async.offer (task_id, target, pool, priority, entered)
+  select t.task_id, t.target, t.target, t.priority, t.entered
+  from async.task t
+  where t.tracked and t.query is null and t.consumed is null and t.processed is null and t.yielded is null;
+  insert into async.request (request_id, task_id, status)
+  select r.id::bigint, (e.it ->> 'id')::bigint, 'CANCELED'
+  from jsonb_array_elements(in_events) e(it)
+  cross join lateral jsonb_array_elements_text(e.it -> 'requests') r(id);
+$$;
+
 -- Each group of events through one of what writes, upon rows of their own as they are given: what it said of the group,
 -- and the rows as they are then. The batch takes all groups at once.
 create function judged.write(in_how text, in_groups jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
@@ -455,16 +486,8 @@ declare
   v_outcome text;
   v_said bool[] := '{}';
 begin
-  insert into async.task
-  select t.*
-  from (
-    select judged.task('{"target": "a", "priority": 0, "entered": "2000-01-01"}' || (q.it -> 'task')
-      || jsonb_build_object('task_id', q.it -> 'id')) as task
-    from jsonb_array_elements(in_groups) g(it)
-    cross join jsonb_array_elements(g.it) q(it)
-    offset 0
-  ) c
-  cross join lateral (select (c.task).*) t;
+  perform judged.fill((
+    select jsonb_agg(q.it) from jsonb_array_elements(in_groups) g(it) cross join jsonb_array_elements(g.it) q(it)));
   if in_how = 'batch' then
     v_events := judged.events((
       select jsonb_agg(q.it) from jsonb_array_elements(in_groups) g(it) cross join jsonb_array_elements(g.it) q(it)), '{}',
@@ -498,5 +521,64 @@ begin
       t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
       t.eligible_when, t.run))
     from async.task t));
+end
+$$;
+
+-- The events through the writer as a leader in another process calls it: what it answers.
+create function judged.lead_write(in_events jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
+declare
+  v_events constant async.event_t[] := judged.events(in_events, '{}', in_now);
+  v_claims constant async.event_t[] := array(select e from unnest(v_events) e where e.event = 'CLAIM');
+  v_ends constant async.event_t[] := array(
+    select e from unnest(v_events) e where e.event = 'END_OK' and e.status is null and e.requests is null);
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('task', w.task_id, 'run', w.run, 'event', w.event,
+      'outcome', w.outcome, 'error', w.error,
+      'row', case when w.row_run is not null then judged.contract(
+        w.consumed, w.processed, w.yielded, w.finish_status::async.finish_status_t, w.failed, w.processing_error,
+        w.times_up, w.tracked, w.eligible_when, w.row_run) end)), '[]')
+    from async.lead_write(
+      array(select e.task_id from unnest(v_claims) with ordinality e order by e.ordinality),
+      array(select e.run from unnest(v_claims) with ordinality e order by e.ordinality),
+      array(select e.at from unnest(v_claims) with ordinality e order by e.ordinality),
+      array(select e.timeout from unnest(v_claims) with ordinality e order by e.ordinality),
+      array(select e.task_id from unnest(v_ends) with ordinality e order by e.ordinality),
+      array(select e.run from unnest(v_ends) with ordinality e order by e.ordinality),
+      array(select e.at from unnest(v_ends) with ordinality e order by e.ordinality),
+      array(
+        select e from unnest(v_events) e
+        where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null or e.requests is not null))) w);
+end
+$$;
+
+-- What stands in the tables.
+create function judged.standing() returns jsonb language sql as $$
+  select jsonb_build_object(
+    'rows', (
+      select coalesce(jsonb_object_agg(t.task_id, judged.contract(
+        t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
+        t.eligible_when, t.run)), '{}')
+      from async.task t),
+    'offers', (select coalesce(jsonb_agg(o.task_id order by o.task_id), '[]') from async.offer o),
+    'requests', (select coalesce(jsonb_agg(r.request_id order by r.request_id), '[]') from async.request r))
+$$;
+
+-- Triggers that make something else of every third row, or refuse it: at once, or when the transaction ends.
+create function judged.rewrite() returns trigger language plpgsql as $$
+begin
+  if new.task_id % 3 = 0 then
+    new.times_up := timestamptz '2100-01-01 00:00:00+00';
+  end if;
+  return new;
+end
+$$;
+
+create function judged.refuse() returns trigger language plpgsql as $$
+begin
+  if new.task_id % 3 = tg_argv[0]::int then
+    raise exception 'task % is refused', new.task_id;
+  end if;
+  return new;
 end
 $$;

@@ -42,7 +42,7 @@ impl Write {
         let stale = run.is_some_and(|run| run != before.run);
         let mut question = case.question();
         question["run"] = json!(run);
-        let after = case.expected.clone().filter(|_| !stale);
+        let after = case.expected.clone().ok().filter(|_| !stale);
         Self { question, accepted: after.is_some(), after: after.unwrap_or_else(|| before.clone()), before }
     }
 }
@@ -59,9 +59,9 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
             continue;
         }
         let mut question = case.question();
-        if case.expected.is_none() {
+        if case.expected.is_err() {
             // No refusal looks at these.
-            for it in ["error", "known", "timeout"] {
+            for it in ["message", "known", "timeout"] {
                 question[it] = Value::Null;
             }
             for it in ["manual_timeout", "track_yielded", "processing_error", "failed"] {
@@ -75,7 +75,7 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
         let at = seen.len();
         let run = case.task.row().run;
         let write = Write::new(case, (at % 2 == 0).then_some(run));
-        if case.expected.is_none() {
+        if case.expected.is_err() {
             // One by one that takes long, and what step_task decides is asked in batches as well.
             if !matches!(writer, Writer::Row) || at % 5 == 0 {
                 groups.push(vec![write]);
@@ -83,7 +83,7 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
             continue;
         }
         // Each kind that has a statement of its own also without any other.
-        if matches!(case.said.event, "CLAIM" | "END_OK") && case.said.status.is_none() {
+        if case.row_event.name == "CLAIM" || case.row_event.is_plain_end() {
             groups.push(vec![Write::new(case, None)]);
         }
         accepted.push(write);
@@ -101,11 +101,11 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
 
 /// Cases in pairs: both accepted, or an accepted and a refused one in either order. Every event is met as often as others.
 fn pairs(cases: &[Case], seed: &mut Seed) -> Vec<Vec<Write>> {
-    let mut events: Vec<&str> = cases.iter().map(|case| case.said.event).collect();
+    let mut events: Vec<&str> = cases.iter().map(|case| case.row_event.name).collect();
     events.sort_unstable();
     events.dedup();
     let some = |accepted: bool, event: &str| -> Vec<&Case> {
-        cases.iter().filter(|case| case.said.event == event && case.expected.is_some() == accepted).collect()
+        cases.iter().filter(|case| case.row_event.name == event && case.expected.is_ok() == accepted).collect()
     };
     let kinds: Vec<[Vec<&Case>; 2]> = events.iter().map(|event| [some(true, event), some(false, event)]).collect();
     let mut pairs = Vec::new();

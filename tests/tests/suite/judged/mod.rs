@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "each says how much it compared")]
 #![allow(clippy::too_many_lines, reason = "a table of cases is long")]
 
+mod answers;
 mod classification;
 mod configuration;
 mod every_transition;
@@ -13,7 +14,6 @@ mod mutants;
 mod plan;
 mod sequences;
 mod small_rules;
-mod translate;
 
 use pgasync_tests::Database;
 use serde_json::Value;

@@ -8,20 +8,21 @@ use std::fmt::Write;
 
 use pgasync_core::{
     Configuration, Document, Event, EventName, FinalStatus, FinishStatus, Intention, Outcome, Phase, PhaseName,
-    PoolName, Request, Span, TargetName, Task, Terms, Timestamp, Transition, transitions,
+    PoolName, Request, RowEvent, Run, Span, TargetName, Task, Terms, Timestamp, Transition, transitions,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
 
-use super::translate::{Heard, translate, wanted};
+use super::every_transition::needs_the_launch_state;
+use super::mutants::shuffle;
 use super::{ask, bench};
 use crate::seed::Seed;
 
-const STEPS: usize = 10_000;
+const STEPS: usize = 3_000;
 const STEPS_PER_SEQUENCE: usize = 500;
 const STEPS_PER_BATCH: usize = 50;
 const TASKS_MAX: usize = 80;
-const HITS_MIN: usize = 100;
+const HITS_MIN: usize = 30;
 const TARGETS: [&str; 4] = ["a", "b", "c", "d"];
 const POOLS: [&str; 4] = ["p", "q", "a", "nobody configured it"];
 
@@ -33,12 +34,12 @@ struct Life {
     pool: String,
     priority: i32,
     entered: Timestamp,
-    /// The timeout that its claim was given.
+    /// The timeout that its claim or its offer was given.
     timeout: Option<Span>,
 }
 
 impl Life {
-    /// Every column of the contract that somebody may read.
+    /// Every column of the contract that clients may read, and the timeout of the offer, if there is one.
     fn row(&self) -> Value {
         let mut row = serde_json::to_value(self.task.row()).expect("a row is plain data");
         let Terms { asynchronous_finish, track_yielded, manual_timeout, .. } = self.task.terms;
@@ -47,7 +48,9 @@ impl Life {
         row["priority"] = json!(self.priority);
         row["asynchronous_finish"] = json!(asynchronous_finish);
         row["track_yielded"] = json!(track_yielded);
-        row["manual_timeout"] = json!(manual_timeout.map(Span::as_micros));
+        row["manual_timeout"] = json!(manual_timeout);
+        let offered = matches!(self.task.phase, Phase::Offered { .. });
+        row["offer"] = json!(offered.then_some([self.timeout]));
         row
     }
 }
@@ -108,7 +111,6 @@ impl Model {
             30..33 => self.due(),
             33..37 => self.promote(),
             37..39 => self.forget(),
-            39..41 => self.release(),
             _ => self.happenings(),
         }
     }
@@ -309,41 +311,50 @@ impl Model {
                 let life = &self.tasks[&id];
                 let default_timeout = self.timeout(&life.target);
                 let pulled = life.task.terms.client_pulled;
-                (id, if pulled { Event::Offer } else { Event::Claim { default_timeout } })
+                (id, if pulled { Event::Offer { default_timeout } } else { Event::Claim { default_timeout } })
             })
             .collect();
         self.events(claims);
     }
 
+    /// The tasks whose `time` has passed, the earliest first, and a few that are left out.
+    fn passed(&mut self, time: impl Fn(&Phase) -> Option<Timestamp>) -> (Vec<i64>, Vec<i64>) {
+        let passed = |life: &Life| time(&life.task.phase).filter(|at| *at <= self.now);
+        let mut all: Vec<(Timestamp, i64)> =
+            self.tasks.iter().filter_map(|(id, life)| Some((passed(life)?, *id))).collect();
+        all.sort_unstable();
+        let ids = all.into_iter().map(|(_, id)| id);
+        ids.partition(|_| self.seed.chance(10))
+    }
+
     fn due(&mut self) {
-        let mut due: Vec<(Timestamp, i64)> = self
-            .tasks
-            .iter()
-            .filter(|(_, life)| life.task.phase.name() != PhaseName::Finished)
-            .filter_map(|(id, life)| Some((life.task.phase.times_up().filter(|at| *at <= self.now)?, *id)))
-            .collect();
-        due.sort_unstable();
-        let ids: Vec<i64> = due.into_iter().map(|(_, id)| id).collect();
-        self.say(json!({"do": "due"}), json!(ids));
+        let (skip, ids) = self.passed(|phase| match phase {
+            Phase::Finished { .. } => None,
+            Phase::Ready { .. }
+            | Phase::Offered { .. }
+            | Phase::Claimed { .. }
+            | Phase::Launched { .. }
+            | Phase::Pulled { .. }
+            | Phase::Yielded { .. } => phase.times_up(),
+        });
+        self.say(json!({"do": "due", "skip": skip}), json!(ids));
         if self.seed.chance(30) {
             self.events(ids.into_iter().map(|id| (id, Event::Deadline)).collect());
         }
     }
 
     fn promote(&mut self) {
-        let mut due: Vec<(Timestamp, i64)> = Vec::new();
-        for (id, life) in &mut self.tasks {
-            let Phase::Ready { eligible_when: Some(at), .. } = life.task.phase else { continue };
-            if let Ok(next) = life.task.step(&Event::Promote, self.now) {
-                due.push((at, *id));
-                life.task = next;
-                let transition = Transition { from: PhaseName::Ready, event: EventName::Promote, to: PhaseName::Ready };
-                *self.hits.entry(transition).or_default() += 1;
-            }
-        }
-        due.sort_unstable();
-        let ids: Vec<i64> = due.into_iter().map(|(_, id)| id).collect();
-        self.say(json!({"do": "promote"}), json!(ids));
+        let (skip, ids) = self.passed(|phase| match phase {
+            Phase::Ready { eligible_when, .. } => *eligible_when,
+            Phase::Offered { .. }
+            | Phase::Claimed { .. }
+            | Phase::Launched { .. }
+            | Phase::Pulled { .. }
+            | Phase::Yielded { .. }
+            | Phase::Finished { .. } => None,
+        });
+        self.say(json!({"do": "deferred", "skip": skip}), json!(ids));
+        self.events(ids.into_iter().map(|id| (id, Event::Promote)).collect());
     }
 
     /// Retention, so that there is room for new ones.
@@ -359,21 +370,6 @@ impl Model {
             self.tasks.remove(id);
         }
         self.say(json!({"do": "forget", "ids": ids}), Value::Null);
-    }
-
-    /// The session of an abandoned task is gone.
-    fn release(&mut self) {
-        let abandoned = self
-            .tasks
-            .iter_mut()
-            .find(|(_, life)| life.task.phase.name() == PhaseName::Finished && life.task.holds_slot());
-        if let Some((id, life)) = abandoned {
-            life.task.release_slot();
-            let act = json!({"do": "release", "id": id});
-            self.say(act, Value::Null);
-        } else {
-            self.happenings();
-        }
     }
 
     /// Something happens to one task or a few at once: mostly what happened least so far.
@@ -396,7 +392,7 @@ impl Model {
     fn happening(&mut self, id: i64) -> Option<Event> {
         let life = self.tasks[&id].clone();
         if self.seed.chance(3) {
-            let run = pgasync_core::Run(life.task.run.0 - 1);
+            let run = Run(life.task.run.0 - 1);
             return Some(Event::QueryEnded { run, outcome: Outcome::Ok });
         }
         // What was pulled once and waits again is rare, and its deadline as an offer rarer.
@@ -428,32 +424,31 @@ impl Model {
 
     fn imaginable(&mut self, life: &Life) -> Vec<Event> {
         let default_timeout = self.timeout(&life.target);
-        let text = self.seed.chance(50).then(|| "somebody asked".to_owned());
+        let text = self.seed.chance(50).then(|| "a client asked".to_owned());
         let run = life.task.run;
         let mut events = vec![
             Event::Claim { default_timeout },
-            Event::GiveBack,
+            Event::Promote,
+            Event::GiveBack { default_timeout: life.timeout },
+            Event::GiveBack { default_timeout },
             Event::Launch,
-            Event::Offer,
+            Event::Offer { default_timeout },
             Event::Withdraw,
             Event::Take { default_timeout },
             Event::Deadline,
-            Event::Abandon,
+            Event::Abandon { known: "its session cannot be reached".to_owned() },
+            Event::Release,
             Event::Restart,
             Event::QueryEnded { run, outcome: Outcome::Ok },
             Event::QueryEnded { run, outcome: Outcome::Error("it broke".to_owned()) },
-            Event::QueryEnded { run, outcome: Outcome::Unknown("nobody heard".to_owned()) },
+            Event::QueryEnded { run, outcome: Outcome::Unknown("its session is gone".to_owned()) },
         ];
         for status in FinishStatus::ALL.into_iter().chain([FinishStatus::Paused, FinishStatus::Deferred]) {
             let duration = (status == FinishStatus::Deferred || self.seed.chance(50)).then(|| self.span());
             let duration = duration.filter(|_| self.seed.chance(90)).map(|it| Span::micros(1 + it.as_micros() / 20));
             events.push(Event::Request(Request { status, error: text.clone(), duration }));
         }
-        // No order is better than another.
-        for at in (1..events.len()).rev() {
-            let other = usize::try_from(self.seed.below(at as u64 + 1)).expect("a place in a list");
-            events.swap(at, other);
-        }
+        shuffle(&mut events, &mut self.seed);
         events
     }
 
@@ -465,48 +460,27 @@ impl Model {
         let mut released: BTreeMap<String, u32> = BTreeMap::new();
         let before: Vec<(i64, Task)> = events.iter().map(|(id, _)| (*id, self.tasks[id].task.clone())).collect();
         for ((id, event), (_, task)) in events.into_iter().zip(before) {
-            let life = &self.tasks[&id];
             let next = task.step(&event, self.now);
-            match translate(&task, &event, life.timeout) {
-                Heard::Unheard if matches!(event, Event::Launch) => self.count(&task, &event),
-                Heard::Unheard => continue,
-                Heard::Intended(said) => {
-                    let Phase::Launched { intention, .. } = &task.phase else { continue };
-                    let overdue =
-                        !matches!(event, Event::Deadline) || task.phase.times_up().is_some_and(|at| at <= self.now);
-                    if !overdue || said.status == Some(FinishStatus::Deferred) && said.duration.is_none() {
-                        continue;
-                    }
-                    let old = intention.as_ref().map(|intention: &Intention| wanted(intention));
-                    let new = said.status.map(FinishStatus::as_str);
-                    // Whether the deadline finds anything asked for the leader sees by itself.
-                    if !matches!(event, Event::Deadline) {
-                        let (status, error) = old.map(|(status, error, _)| (status.as_str(), error)).unzip();
-                        let act = json!({"do": "intend", "old": status, "old_error": error.flatten(), "new": new});
-                        intended.push((act, json!(next.is_ok())));
-                    }
-                    self.count(&task, &event);
-                }
-                // Not a thing that SQL could be asked: the request is refused where it is made.
-                Heard::Step(said)
-                    if next.is_err() && said.event == "END_ERROR" && task.phase.name() == PhaseName::Claimed =>
-                {
-                    continue;
-                }
-                Heard::Step(said) => {
-                    let mut step = said.json();
+            if next.is_err() && needs_the_launch_state(&task, &event) {
+                continue;
+            }
+            match RowEvent::of(&event, task.launch_state().as_ref()) {
+                Some(row_event) => {
+                    let mut step = json!(row_event);
                     step["id"] = json!(id);
+                    // The writer also takes events that name no run.
                     step["run"] = match &event {
-                        Event::QueryEnded { run, .. } => json!(run.0),
-                        _ => Value::Null,
+                        Event::QueryEnded { run, .. } => json!(run),
+                        _ => json!(self.seed.chance(70).then_some(task.run)),
                     };
                     steps.push(step);
                     outcomes.insert(id, if next.is_ok() { "applied" } else { "rejected" });
-                    self.count(&task, &event);
                 }
+                None => intended.extend(self.intention(&task, &event, next.is_ok())),
             }
+            self.count(&task, &event);
             let life = self.tasks.get_mut(&id).expect("it is there");
-            if let (Ok(_), Event::Claim { default_timeout }) = (&next, &event) {
+            if let (Ok(_), Event::Claim { default_timeout } | Event::Offer { default_timeout }) = (&next, &event) {
                 life.timeout = *default_timeout;
             }
             if let Ok(next) = next {
@@ -519,7 +493,7 @@ impl Model {
         // And to one that is gone.
         if self.seed.chance(5) {
             let gone = self.next_id + 1_000;
-            steps.push(json!({"id": gone, "event": "RESTART"}));
+            steps.push(json!({"id": gone, "name": "RESTART"}));
             outcomes.insert(gone, "gone");
         }
         if steps.is_empty() {
@@ -542,6 +516,20 @@ impl Model {
         for (act, said) in intended {
             self.say(act, said);
         }
+    }
+
+    /// Whether SQL says the same of a request that reaches a query that runs. The deadline's own, and that a deferral
+    /// needs a duration, each side sees elsewhere.
+    fn intention(&self, task: &Task, event: &Event, accepted: bool) -> Option<(Value, Value)> {
+        let Event::Request(request) = event else { return None };
+        if request.status == FinishStatus::Deferred && request.duration.is_none() {
+            return None;
+        }
+        let Phase::Launched { intention, .. } = &task.phase else { return None };
+        let old = intention.as_ref().map(Intention::parts);
+        let (status, message) = old.map(|(status, message, _)| (status, message)).unzip();
+        let act = json!({"do": "intend", "old": status, "old_error": message.flatten(), "new": request.status});
+        Some((act, json!(accepted)))
     }
 
     fn count(&mut self, task: &Task, event: &Event) {
