@@ -323,6 +323,57 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0004_sessions.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0004_sessions') then
+    execute $ddl$
+-- Elections, and what is known of the servers where sessions were opened.
+
+-- Every election of a leader. Epoch and nonce are part of the names of the leader's sessions at targets: a session with
+-- an epoch and a nonce that are not here was opened by a copy of this server, or this server is the copy.
+create table async.election (
+  epoch bigint not null,
+  nonce text not null,
+  elected timestamptz not null default clock_timestamp(),
+  -- The server that it took place on. The address is null behind a Unix socket; what may not be read is null.
+  address text,
+  port int,
+  timeline int,
+  system_identifier text,
+  server_started timestamptz,
+  -- By these it is another server than at the election before: the original of a copy, or the primary before a
+  -- failover, may still use the sessions of older epochs.
+  moved bool not null default false,
+  constraint election_key primary key (epoch, nonce)
+);
+
+-- Up to now names had no nonce.
+insert into async.election (epoch, nonce)
+select l.epoch, '' from async.leader l union select s.epoch, '' from async.session s;
+
+alter table async.session
+  -- What the session's server said of itself; what may not be read is null, as are address and port behind a socket.
+  add column server_started timestamptz,
+  add column server_address text,
+  add column server_port int,
+  add column system_identifier text,
+  add column timeline int,
+  -- An operator says that it is gone, or that nothing is to wait for it any more.
+  add column written_off bool not null default false,
+  -- Since when it cannot be ended, and what the last attempt said, without passwords.
+  add column lost_since timestamptz,
+  add column lost_error text;
+
+-- Have other arguments or results now.
+drop function if exists async.raise_epoch(text);
+drop function if exists async.end_sessions(bigint[], text);
+$ddl$;
+    insert into async.migration (migration) values ('0004_sessions');
+  end if;
+end
+$migrate$;
+
 -- 10_log/10_log_quiet
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
 --          connection strings are masked. While the log is locked lines are dropped.
@@ -1179,7 +1230,23 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '7cc2697403d721c9'::text
+  select '410697afd1695130'::text
+$function$;
+
+-- 20_decide/89_same_server
+-- Purpose: whether two connection strings lead to the same host, port and database in the same words.
+-- Returns: bool.
+-- Raises: PA001 for a string that is none.
+-- Locks: none.
+create or replace function async.same_server(in_one text, in_other text)
+returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select (o.p -> 'host', o.p -> 'hostaddr', o.p -> 'port', o.p -> 'dbname', o.p -> 'user', o.p -> 'password')
+    is not distinct from
+    (t.p -> 'host', t.p -> 'hostaddr', t.p -> 'port', t.p -> 'dbname', t.p -> 'user', t.p -> 'password')
+  from (select async.parse_conninfo(in_one) as p) o cross join (select async.parse_conninfo(in_other) as p) t
 $function$;
 
 -- 20_decide/90_next_helper_op
@@ -1224,14 +1291,23 @@ begin
   select 'fence', f.target, array_agg(f.session_id order by f.session_id) into op, target, ids
   from (
     select f.session_id, f.target
-    from pg_temp.leader_fence f
-    where f.retry_at <= clock_timestamp() and f.target = (
-      select i.target from pg_temp.leader_fence i
+    from (
+      select i.target, i.failures % 2 as turn, s.connection_string
+      from pg_temp.leader_fence i
+      left join async.session s on s.session_id = i.session_id
       where i.retry_at <= clock_timestamp()
         and not exists (select from pg_temp.leader_helper h
           where h.state in ('busy', 'stuck') and h.op = 'fence' and h.target = i.target)
       order by i.retry_at, i.session_id
-      limit 1)
+      limit 1
+    ) d
+    -- Of one address at a time: one that does not answer must not keep the others from being ended.
+    join pg_temp.leader_fence f
+      on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
+    join async.session s
+      on s.session_id = f.session_id
+        and regexp_replace(s.connection_string, 'application_name=''[^'']*''', '')
+          = regexp_replace(d.connection_string, 'application_name=''[^'']*''', '')
     order by f.session_id
     limit c_sessions_per_fence_max
   ) f
@@ -1266,6 +1342,150 @@ begin
       join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
       where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
 end
+$function$;
+
+-- 20_decide/96_opens_transaction
+-- Purpose: whether a text may leave a transaction open: one of its statements begins one, or chains one to another, or
+--   the text is too long to be read to its end.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.opens_transaction(in_query text)
+returns bool
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return exists (
+    select from async.scan_statements(in_query) s
+    where not s.complete
+      or s.first_word in ('begin', 'start')
+      or s.first_word in ('commit', 'end', 'rollback', 'abort') and s.statement ~* '\mchain\M');
+end
+$function$;
+
+-- 20_decide/97_identity
+-- Purpose: the query by which a session says who it is, and what its server is. What a role may not read is null: the
+--   functions that it may not call stand in a text that is run only where it may.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.identity_query()
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select $query$
+select pg_catalog.json_build_array(
+  s.pid, pg_catalog.current_setting('server_version_num'),
+  pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user,
+  pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'),
+  pg_catalog.host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_port(),
+  case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+    then pg_catalog.substring(pg_catalog.query_to_xml(
+      'select system_identifier as v from pg_catalog.pg_control_system()', false, false, '')::text, '<v>([0-9]+)</v>')
+  end,
+  case when not pg_catalog.pg_is_in_recovery()
+      and pg_catalog.has_function_privilege('pg_catalog.pg_current_wal_lsn()', 'execute')
+      and pg_catalog.has_function_privilege('pg_catalog.pg_walfile_name(pg_catalog.pg_lsn)', 'execute')
+    then pg_catalog.substring(pg_catalog.query_to_xml(
+      'select pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) as v',
+      false, false, '')::text, '<v>([0-9A-F]+)</v>')
+  end,
+  not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool)
+from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
+  $query$
+$function$;
+
+-- Purpose: reads the answer to the identity query.
+-- Returns: pid, version, backend_start and role of the session; start, address, port, system identifier and timeline of
+--   its server, and whether that takes writes.
+-- Raises: 08P01 when the text is no such answer.
+-- Locks: none.
+create or replace function async.read_identity(
+  in_answer text, out pid int, out version int, out backend_start timestamptz, out role text,
+  out server_started timestamptz, out server_address text, out server_port int, out system_identifier text,
+  out timeline int, out writable bool
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_answer_chars_max constant int := 2000;
+  v_answer jsonb;
+begin
+  if in_answer is null or length(in_answer) > c_answer_chars_max then
+    raise data_exception;
+  end if;
+  v_answer := in_answer::jsonb;
+  pid := v_answer ->> 0;
+  version := v_answer ->> 1;
+  backend_start := v_answer ->> 2;
+  role := v_answer ->> 3;
+  server_started := v_answer ->> 4;
+  server_address := v_answer ->> 5;
+  server_port := v_answer ->> 6;
+  system_identifier := v_answer ->> 7;
+  timeline := ('x' || lpad(v_answer ->> 8, 8, '0'))::bit(32)::int;
+  writable := v_answer ->> 9;
+  if pid is null or version is null or backend_start is null or role is null then
+    raise data_exception;
+  end if;
+exception when others then
+  raise exception 'the session did not identify itself' using errcode = 'protocol_violation';
+end
+$function$;
+
+-- 20_decide/98_is_replaced
+-- Purpose: whether a registered session is gone although the server that answers is not the one with the start time that
+--   was registered: the same server was started again after the session began; or, where a connection string names
+--   several hosts, a server that takes writes has taken the old one's place on a later timeline. Anything else, such as
+--   another server behind the same balancer, says nothing about the session.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_replaced(
+  in_session async.session, in_started timestamptz, in_address text, in_port int, in_system_identifier text,
+  in_timeline int, in_writable bool, in_many_hosts bool
+) returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select
+    (in_address, in_port, in_system_identifier) is not distinct from
+        (in_session.server_address, in_session.server_port, in_session.system_identifier)
+      and coalesce(in_started > in_session.backend_start, false)
+    or in_many_hosts and coalesce(
+      in_writable and in_system_identifier = in_session.system_identifier and in_timeline > in_session.timeline, false)
+$function$;
+
+-- Purpose: whether the server that answers is the one that a session was registered at; a session that an older version
+--   registered did not say.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_registered_server(
+  in_session async.session, in_started timestamptz, in_system_identifier text
+) returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_session.server_started is null
+    or in_started is not distinct from in_session.server_started
+      and coalesce(in_system_identifier = in_session.system_identifier, true)
+$function$;
+
+-- Purpose: sessions of epochs before this one may be another server's, of which this one is a copy: they are left alone
+--   until they end.
+-- Returns: an epoch, 0 when there is no such doubt.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.doubtful_before()
+returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(max(e.epoch), 0) from async.election e where e.moved
 $function$;
 
 -- 30_record/05_release_pools
@@ -3367,7 +3587,7 @@ begin
   perform async.close_session(v_slot.conn);
   delete from async.session s where s.session_id = v_slot.session_id;
   update pg_temp.leader_slot s
-  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false,
+  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, unreachable = false,
       since = clock_timestamp()
   where s.slot = in_slot;
 end
@@ -3393,6 +3613,21 @@ begin
 end
 $function$;
 
+-- 60_dblink/54_session_name
+-- Purpose: the name by which targets know a session of the present leader; at most 63 bytes.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.session_name(in_role text)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select format('pgasync/%s/%s.%s/%s', l.server_id, l.epoch, e.nonce, in_role)
+  from async.leader l
+  join async.election e on e.epoch = l.epoch
+$function$;
+
 -- 60_dblink/55_target_conninfo
 -- Purpose: the connection string that is really used for a target: the configured one (that of the server itself
 --   completed) with the session's name, keepalives and a bounded connect_timeout.
@@ -3408,7 +3643,6 @@ as $function$
 declare
   v_conninfo text;
   v_given jsonb;
-  v_leader record;
 begin
   select case when t.target = c.self_target then async.self_conninfo() else t.connection_string end
   into v_conninfo
@@ -3419,10 +3653,9 @@ begin
       using errcode = 'PA204', hint = 'Give it one with async.configure';
   end if;
   v_given := async.parse_conninfo(v_conninfo);
-  select l.server_id, l.epoch into v_leader from async.leader l;
   return async.extend_conninfo(v_conninfo,
     jsonb_build_object(
-      'application_name', format('pgasync/%s/%s/%s', v_leader.server_id, v_leader.epoch, in_role),
+      'application_name', async.session_name(in_role),
       'connect_timeout', in_connect_seconds::text,
       'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3')
     || case when in_startup_options
@@ -3433,37 +3666,38 @@ begin
 end
 $function$;
 
--- 60_dblink/58_refuse_strangers
--- Purpose: runs in a helper's session, connected to a target: looks for living sessions that bear this server's id but
---   that its registry does not know. They belong to a physical copy of this server, or this is the copy: then
---   nothing is launched or ended there until somebody decides. One that has looked around, or not even
---   that, was opened by a leader that was lost before it could write it down: it ran nothing, and will not.
+-- 60_dblink/58_refuse_unknown_sessions
+-- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear this server's id and
+--   belong to the same role, but to no election of this server's. They are those of a physical copy of this server, or
+--   this server is the copy: nothing is launched or ended at that target as long as they live.
 -- Returns: nothing.
 -- Raises: PA210 when there are such sessions.
 -- Locks: none.
-create or replace function async.refuse_strangers(in_conn text)
+create or replace function async.refuse_unknown_sessions(in_conn text)
 returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
+-- A guess at what a target answers must not make it worth compiling.
+set jit = off
 as $function$
 declare
-  v_strangers text;
+  c_sessions_max constant int := 1000;
+  v_unknown text;
 begin
-  select string_agg(s.pid::text, ', ' order by s.pid) into v_strangers
+  select string_agg(s.pid::text, ', ' order by s.pid) into v_unknown
   from async.leader l
   cross join lateral dblink(in_conn, format(
-    'select a.pid, a.backend_start, pg_catalog.split_part(a.application_name, ''/'', 3) '
+    'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) '
     'from pg_catalog.pg_stat_activity a where a.application_name like %L '
-    'and pg_catalog.split_part(a.application_name, ''/'', 4) ~ ''^\d+$'' '
-    'and (a.state = ''active'' or a.state_change > pg_catalog.now() - interval ''30 seconds'') '
-    'and not (a.state = ''idle'' and (a.query = '''' '
-    'or a.query like ''%%/* pgasync: first look */%%''))',
-    'pgasync/' || l.server_id || '/%')) as s(pid int, backend_start timestamptz, epoch text)
-  where s.epoch <> l.epoch::text
-    and not exists (select from async.session r where r.pid = s.pid and r.backend_start = s.backend_start);
-  if v_strangers is not null then
+    'and pg_catalog.split_part(a.application_name, ''/'', 4) ~ ''^[0-9]+$'' '
+    'and a.usename = session_user limit %s',
+    'pgasync/' || l.server_id || '/%', c_sessions_max)) as s(pid int, election text)
+  where not exists (
+    select from async.election e
+    where e.epoch::text = split_part(s.election, '.', 1) and e.nonce = split_part(s.election, '.', 2));
+  if v_unknown is not null then
     raise exception 'sessions of this server that it did not open run there (pids %): is this database a copy?',
-      v_strangers
+      v_unknown
       using errcode = 'PA210',
         hint = 'On the copy: select async.adopt(), then start the orchestrator anew';
   end if;
@@ -3488,7 +3722,7 @@ begin
   perform dblink_connect('pgasync_probe', v_conninfo);
   select r.v into v_version
   from dblink('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')') as r(v text);
-  perform async.refuse_strangers('pgasync_probe');
+  perform async.refuse_unknown_sessions('pgasync_probe');
   perform dblink_disconnect('pgasync_probe');
   return v_version;
 exception when others then
@@ -3499,65 +3733,172 @@ $function$;
 
 -- 60_dblink/70_end_sessions
 -- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second connection, each by
---   pid and start; with in_wait it terminates and looks until they are gone, for up to five seconds.
--- Returns: the ids of the sessions that are gone, as an array's text.
--- Raises: the connection's error; 42501 when a session is there whose start this role may not see, so that nobody knows
---   whether it is the one.
+--   pid and start: at the recorded address or, with in_present, at the one that their target has now. 'fence' terminates
+--   and looks until they are gone, for up to five seconds; sessions that may be another server's are only looked for.
+-- Returns: for a fence what became of each, as a JSON array of {id, state, error}; state is gone, waiting (left alone),
+--   failed, or unreached (nobody answered, or not the server that the session was opened at). Otherwise '[]'.
+-- Raises: for a cancel and a termination the connection's error.
 -- Locks: none.
-create or replace function async.end_sessions(in_ids bigint[], in_how text)
+create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool)
 returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+set jit = off
+as $function$
+declare
+  c_connect_seconds_max constant int := 2;
+  v_address record;
+  v_found jsonb := '[]';
+  v_step text;
+begin
+  for v_address in
+    select async.fence_conninfo(s, in_present, c_connect_seconds_max) as connection_string,
+      array_agg(s.session_id order by s.session_id) as ids
+    from async.session s where s.session_id = any (in_ids)
+    group by 1
+  loop
+    begin
+      v_step := 'unreached';
+      perform dblink_connect('pgasync_end', v_address.connection_string);
+      v_step := 'failed';
+      if in_how = 'fence' then
+        v_found := v_found || async.fence_sessions('pgasync_end', v_address.ids,
+          async.parse_conninfo(v_address.connection_string));
+      else
+        perform async.signal_backends('pgasync_end', array(
+          select s from async.session s where s.session_id = any (v_address.ids) order by s.session_id),
+          case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
+      end if;
+      perform dblink_disconnect('pgasync_end');
+    exception when others then
+      perform async.close_session('pgasync_end');
+      if in_how <> 'fence' then
+        raise;
+      end if;
+      v_found := v_found || (
+        select jsonb_agg(jsonb_build_object(
+          'id', i, 'state', v_step, 'error', async.mask_connection_string(sqlstate || ': ' || sqlerrm)))
+        from unnest(v_address.ids) i);
+    end;
+  end loop;
+  return v_found::text;
+end
+$function$;
+
+-- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or, with in_present, as
+--   its target is reached now. Where the recorded string names no user, the role that was there is meant.
+-- Returns: text.
+-- Raises: PA204 when the target has no connection string any more.
+-- Locks: none.
+create or replace function async.fence_conninfo(in_session async.session, in_present bool, in_connect_seconds int)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_present and exists (select from async.target t where t.target = in_session.target) then
+    return async.target_conninfo(in_session.target, 'fence', false, in_connect_seconds);
+  end if;
+  return async.extend_conninfo(in_session.connection_string,
+    jsonb_build_object('user', coalesce(async.parse_conninfo(in_session.connection_string) ->> 'user', in_session.role),
+      'connect_timeout', in_connect_seconds::text,
+      -- Under the recorded name this session would itself look like one of the leader that it is to end.
+      'application_name', async.session_name('fence')));
+end
+$function$;
+
+-- Purpose: a fence over an open connection.
+-- Returns: what became of each session, see async.end_sessions.
+-- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody knows whether it is the
+--   one; what the target says.
+-- Locks: none.
+create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
+returns jsonb
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
   c_looks_max constant int := 50;
-  v_address record;
-  v_gone bigint[] := '{}';
+  v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
+  v_doubtful constant bigint := async.doubtful_before();
+  v_server record;
+  v_there async.session[];
+  v_here bigint[];
+  v_found jsonb;
+begin
+  v_server := async.read_identity((select r.v from dblink(in_conn, async.identity_query()) as r(v text)));
+  perform async.refuse_unknown_sessions(in_conn);
+  select coalesce(array_agg(s.session) filter (where s.registered_there), '{}'),
+    coalesce(jsonb_agg(jsonb_build_object('id', (s.session).session_id, 'state', case when s.replaced then 'gone' else 'unreached' end,
+        'error', format('another server answers (%s, started %s): nobody knows whether the session lives on at its own',
+          coalesce(v_server.server_address, 'local'), v_server.server_started)))
+      filter (where not s.registered_there), '[]')
+  into v_there, v_found
+  from (
+    select i as session,
+      async.is_registered_server(i, v_server.server_started, v_server.system_identifier) as registered_there,
+      async.is_replaced(i, v_server.server_started, v_server.server_address, v_server.server_port,
+        v_server.system_identifier, v_server.timeline, v_server.writable, v_many_hosts) as replaced
+    from async.session i
+    where i.session_id = any (in_ids)
+  ) s;
+  if cardinality(v_there) = 0 then
+    return v_found;
+  end if;
+  for v_look in 1..c_looks_max loop
+    v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_doubtful);
+    exit when not exists (
+      select from unnest(v_there) s where s.epoch >= v_doubtful and s.session_id = any (v_here));
+    perform pg_sleep(0.1);
+  end loop;
+  return v_found || (
+    select jsonb_agg(jsonb_build_object('id', s.session_id,
+      'state', case
+        when s.session_id <> all (v_here) then 'gone'
+        when s.epoch < v_doubtful then 'waiting'
+        else 'failed'
+      end,
+      'error', case when s.epoch >= v_doubtful then 'it is still there, although it was asked to end' end))
+    from unnest(v_there) s);
+end
+$function$;
+
+-- Purpose: signals, over a connection to their server, those backends of registered sessions that are there; sessions of
+--   epochs before in_spared are looked for, and left alone.
+-- Returns: the ids of the sessions that are there.
+-- Raises: 42501 when one is hidden from this role; what the target says.
+-- Locks: none.
+create or replace function async.signal_backends(
+  in_conn text, in_sessions async.session[], in_function text, in_spared bigint
+) returns bigint[]
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_list text;
   v_here bigint[];
   v_hidden int;
-  v_list text;
 begin
-  for v_address in
-    -- Where the string names no user, the role that was there is meant.
-    select case when async.parse_conninfo(s.connection_string) ? 'user' then s.connection_string
-        else async.extend_conninfo(s.connection_string, jsonb_build_object('user', s.role)) end as connection_string,
-      array_agg(s.session_id order by s.session_id) as ids,
-      string_agg(format('(%s, %s, %L::timestamptz, %L)', s.session_id, s.pid, s.backend_start, s.role), ', '
-        order by s.session_id) as list
-    from async.session s where s.session_id = any (in_ids)
-    group by 1
-  loop
-    v_list := format('(values %s) as w(id, pid, backend_start, role) join pg_catalog.pg_stat_activity a '
-      'on a.pid = w.pid and (a.backend_start = w.backend_start or a.backend_start is null and a.usename = w.role)',
-      v_address.list);
-    -- Under the recorded name this session would itself look like one of a leader that nobody knows.
-    perform dblink_connect('pgasync_end', async.extend_conninfo(v_address.connection_string,
-      jsonb_build_object('connect_timeout', '2', 'application_name',
-        (select format('pgasync/%s/%s/fence', l.server_id, l.epoch) from async.leader l))));
-    if in_how = 'fence' then
-      perform async.refuse_strangers('pgasync_end');
-    end if;
-    for v_look in 1..c_looks_max loop
-      select coalesce(array_agg(r.id), '{}'), min(r.pid) filter (where r.hidden) into v_here, v_hidden
-      from dblink('pgasync_end', format('select w.id, a.pid, a.backend_start is null, '
-        'case when a.backend_start is not null then pg_catalog.%s(a.pid) end from %s',
-        case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, v_list))
-        as r(id bigint, pid int, hidden bool, signalled bool);
-      if v_hidden is not null then
-        raise exception 'backend % is hidden from this role', v_hidden
-          using errcode = '42501', hint = 'It has to be a member of the role that runs it, or of pg_read_all_stats '
-            'and pg_signal_backend';
-      end if;
-      exit when in_how <> 'fence' or cardinality(v_here) = 0;
-      perform pg_sleep(0.1);
-    end loop;
-    perform dblink_disconnect('pgasync_end');
-    v_gone := v_gone || array(select i from unnest(v_address.ids) i where i <> all (v_here));
-  end loop;
-  return v_gone::text;
-exception when others then
-  perform async.close_session('pgasync_end');
-  raise;
+  -- A time travels in a form that every datestyle reads.
+  select string_agg(format('(%s::bigint, %s, %L::timestamptz, %L, %L::bool)', s.session_id, s.pid,
+      to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), s.role,
+      coalesce(s.epoch < in_spared, false)), ', '
+    order by s.session_id)
+  into v_list
+  from unnest(in_sessions) s;
+  select coalesce(array_agg(r.id), '{}'), min(r.pid) filter (where r.hidden) into v_here, v_hidden
+  from dblink(in_conn, format(
+    'select w.id, a.pid, a.backend_start is null, '
+    'case when a.backend_start is not null and not w.spared then pg_catalog.%s(a.pid) end '
+    'from (values %s) as w(id, pid, backend_start, role, spared) join pg_catalog.pg_stat_activity a '
+    'on a.pid = w.pid and (a.backend_start = w.backend_start or a.backend_start is null and a.usename = w.role)',
+    in_function, v_list)) as r(id bigint, pid int, hidden bool, signalled bool);
+  if v_hidden is not null then
+    raise exception 'backend % is hidden from this role', v_hidden
+      using errcode = '42501', hint = 'It has to be a member of the role that runs it, or of pg_read_all_stats '
+        'and pg_signal_backend';
+  end if;
+  return v_here;
 end
 $function$;
 
@@ -3573,23 +3914,33 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_said text[] := string_to_array(in_identity, ',');
+  v_error text := in_error;
+  v_said record;
   v_slot record;
   v_id bigint;
 begin
   select s.target, s.conninfo into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
-  if in_error is not null or cardinality(v_said) is distinct from 4 then
+  if v_error is null then
+    begin
+      select * into v_said from async.read_identity(in_identity);
+    exception when others then
+      v_error := sqlerrm;
+    end;
+  end if;
+  if v_error is not null then
     perform async.drop_slot_session(in_slot);
-    perform async.suspect_target(v_slot.target, coalesce(in_error, 'the session did not identify itself'));
+    perform async.suspect_target(v_slot.target, v_error);
     return;
   end if;
-  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
-  select l.epoch, in_slot, v_slot.target, v_slot.conninfo, v_said[4], v_said[1]::int, v_said[3]::timestamptz
+  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
+    server_started, server_address, server_port, system_identifier, timeline)
+  select l.epoch, in_slot, v_slot.target, v_slot.conninfo, v_said.role, v_said.pid, v_said.backend_start,
+    v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
   from pg_temp.leader_state l
   returning session_id into v_id;
   update pg_temp.leader_slot s set state = 'idle', session_id = v_id, since = clock_timestamp()
   where s.slot = in_slot;
-  update pg_temp.leader_target t set version = v_said[2]::int, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
   where t.target = v_slot.target;
 end
 $function$;
@@ -3759,12 +4110,17 @@ begin
   end if;
 
   for v_slot in
-    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.doubt, t.session_reset
+    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.doubt, s.cleaning, t.session_reset
     from pg_temp.leader_slot s
     left join pg_temp.leader_target t on t.target = s.target
     where s.slot = any (v_plain.others)
   loop
     v_read := async.read_results(v_slot.conn);
+    if v_slot.state = 'running' and v_slot.cleaning then
+      v_moved := v_moved
+        + async.settle_reset(v_slot.slot, v_read.ended, v_read.code, v_read.error)::int;
+      continue;
+    end if;
     if v_read.code is not null and v_slot.outcome is null and v_slot.state = 'running' then
       v_slot.outcome := async.note_query_error(v_slot.slot, v_read.code, v_read.error);
     end if;
@@ -3792,16 +4148,14 @@ begin
       where s.slot = v_slot.slot;
       perform async.lose_slot(v_slot.slot);
     elsif v_slot.outcome is null then
-      -- Sent as it was: that a reset is accepted now proves that the text has no further result.
+      -- Sent as it was: that a reset is accepted now proves that the text has no further result. What the reset says
+      -- settles how the text ended.
       if public.dblink_send_query(v_slot.conn, 'discard all') = 1 then
-        update pg_temp.leader_slot s
-        set state = 'ended', outcome = 'ok', cleaning = true, since = clock_timestamp()
-        where s.slot = v_slot.slot;
+        update pg_temp.leader_slot s set cleaning = true where s.slot = v_slot.slot;
       elsif coalesce(public.dblink_error_message(v_slot.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
       else
-        update pg_temp.leader_slot s set state = 'ended', outcome = 'ok', since = clock_timestamp()
-        where s.slot = v_slot.slot;
+        perform async.settle_reset(v_slot.slot, true, '08006', public.dblink_error_message(v_slot.conn));
       end if;
     elsif v_slot.outcome = 'lost' then
       perform async.lose_slot(v_slot.slot);
@@ -3829,7 +4183,7 @@ declare
   v_found int := 0;
 begin
   for v_slot in
-    select s.slot, s.state, s.outcome, s.target, s.conn
+    select s.slot, s.state, s.outcome, s.target, s.conn, s.cleaning
     from pg_temp.leader_slot s
     where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
       then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
@@ -3837,6 +4191,8 @@ begin
     v_found := v_found + 1;
     if v_slot.state <> 'running' then
       perform async.drop_slot_session(v_slot.slot);
+    elsif v_slot.cleaning then
+      perform async.settle_reset(v_slot.slot, true, '08006', dblink_error_message(v_slot.conn));
     else
       if v_slot.outcome is null then
         perform async.note_query_error(v_slot.slot, '08006', dblink_error_message(v_slot.conn));
@@ -3925,6 +4281,42 @@ begin
 end
 $function$;
 
+-- 60_dblink/83_settle_reset
+-- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer, which settles how the
+--   text ended: it left its transaction open (25001); nobody knows, since the connection went and the text may have left
+--   one open; or it ended well. After anything but a plain answer the session is not used again.
+-- Returns: whether it is settled.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.settle_reset(in_slot int, in_ended bool, in_code text, in_error text)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_slot record;
+begin
+  if not in_ended and in_code is null then
+    return false;
+  end if;
+  select s.doubt, t.query into v_slot
+  from pg_temp.leader_slot s left join async.task t on t.task_id = s.task_id
+  where s.slot = in_slot;
+  if (v_slot.doubt or async.ends_session(in_code)) and async.opens_transaction(v_slot.query) then
+    perform async.note_query_error(in_slot, '08006', coalesce(in_error, 'the orchestrator was interrupted'));
+    perform async.lose_slot(in_slot);
+    return true;
+  end if;
+  update pg_temp.leader_slot s
+  set state = 'ended', cleaning = false, spent = in_code is not null or v_slot.doubt, since = clock_timestamp(),
+      outcome = case when in_code = '25001' then 'error' else 'ok' end,
+      error = case when in_code = '25001'
+        then 'the query left its transaction open: what it did was rolled back' end
+  where s.slot = in_slot;
+  return true;
+end
+$function$;
+
 -- 60_dblink/85_send_launches
 -- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that its mark names.
 -- Returns: how many were sent.
@@ -3988,10 +4380,6 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
-  c_identity constant text :=
-    'select /* pgasync: first look */ pg_catalog.concat_ws('','', s.pid, pg_catalog.current_setting(''server_version_num''), '
-    'pg_catalog.to_char(s.backend_start at time zone ''utc'', ''YYYY-MM-DD HH24:MI:SS.US+00''), session_user) '
-    'from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s';
   v_want record;
   v_slot record;
   v_conninfo text;
@@ -4011,8 +4399,11 @@ begin
       exit when v_opened >= c_opens_per_cycle_max;
       select s.slot, s.conn, s.state into v_slot
       from pg_temp.leader_slot s
-      where s.slot <= (select c.workers from async.control c)
-        and (s.state = 'empty' or s.state = 'idle' and s.target <> v_want.target)
+      -- A lost session out of reach has a slot, and is no connection.
+      where s.state = 'empty' and (
+          select count(*) < (select c.workers from async.control c)
+          from pg_temp.leader_slot o where o.state <> 'empty' and not o.unreachable)
+        or s.state = 'idle' and s.target <> v_want.target
       order by s.state = 'idle', s.since, s.slot
       limit 1;
       exit when not found;
@@ -4033,7 +4424,7 @@ begin
         end if;
         exit;
       end if;
-      perform dblink_send_query(v_slot.conn, c_identity);
+      perform dblink_send_query(v_slot.conn, async.identity_query());
       update pg_temp.leader_slot s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
       where s.slot = v_slot.slot;
@@ -4255,7 +4646,10 @@ begin
     end if;
     perform dblink_send_query(v_helper.conn, case v_op.op
       when 'probe' then format('select async.probe_target(%L)', v_op.target)
-      else format('select async.end_sessions(%L, %L)', v_op.ids, v_op.op)
+      else format('select async.end_sessions(%L, %L, %L)', v_op.ids, v_op.op,
+        -- The recorded address first, then the present one, in turns.
+        (select coalesce(bool_or(f.failures % 2 = 1), false) from pg_temp.leader_fence f
+          where v_op.op = 'fence' and f.session_id = any (v_op.ids)))
     end);
     update pg_temp.leader_helper h
     set state = 'busy', op = v_op.op, target = v_op.target, ids = v_op.ids, since = clock_timestamp()
@@ -4419,6 +4813,10 @@ begin
     error text,
     -- The result was recorded while the session's end was not certain.
     recorded bool not null default false,
+    -- Its session was lost and its host did not answer: no worker waits for it.
+    unreachable bool not null default false,
+    -- Its session must not be used again, although the query ended well.
+    spent bool not null default false,
     intention async.finish_status_t,
     intention_error text,
     intention_duration interval,
@@ -4486,7 +4884,9 @@ begin
     session_id bigint primary key,
     target text not null,
     retry_at timestamptz not null default '-infinity',
-    failures int not null default 0
+    failures int not null default 0,
+    -- Its host did not answer.
+    unreachable bool not null default false
   );
 
   -- Tasks that lost leaders had in hand, until their target is fenced.
@@ -4594,13 +4994,13 @@ begin
   perform async.drop_slot_session(s.slot)
   from pg_temp.leader_slot s
   where s.slot = any (in_slots)
-    and (s.cancels > 0 or s.outcome is distinct from 'ok' and (s.sent is not null or s.outcome = 'lost'));
+    and (s.cancels > 0 or s.spent or s.outcome is distinct from 'ok' and (s.sent is not null or s.outcome = 'lost'));
   update pg_temp.leader_slot s
   set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, recorded = false,
       intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
-      request_ids = '{}', doubt = false, retry_at = '-infinity', tries = 0
+      request_ids = '{}', doubt = false, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
   where s.slot = any (in_slots);
 end
 $function$;
@@ -4633,7 +5033,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_gone bigint[] := case when in_error is null and in_op <> 'probe' then in_value::bigint[] else '{}' end;
   v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
   v_slot record;
 begin
@@ -4651,10 +5050,13 @@ begin
     return;
   end if;
 
+  if in_op = 'fence' then
+    perform async.take_fence_result(in_target, case when in_error is null then in_value::jsonb else (
+      select jsonb_agg(jsonb_build_object('id', i, 'state', 'unreached', 'error', v_error)) from unnest(in_ids) i) end);
+    return;
+  end if;
   if in_error is not null then
     perform async.suspect_target(in_target, v_error);
-  end if;
-  if in_op <> 'fence' then
     -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
     for v_slot in
       select s.slot from pg_temp.leader_slot s
@@ -4662,16 +5064,138 @@ begin
     loop
       perform async.lose_slot(v_slot.slot);
     end loop;
-    return;
   end if;
+end
+$function$;
 
+-- 70_leader/26_take_fence_result
+-- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is freed; the others are tried
+--   again, shown in async.v_lost_session and logged, the first time and each time that it has taken twice as many tries.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session.
+create or replace function async.take_fence_result(in_target text, in_found jsonb)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_left record;
+begin
+  perform async.forget_sessions(array(
+    select (f ->> 'id')::bigint from jsonb_array_elements(in_found) f where f ->> 'state' = 'gone'));
   update pg_temp.leader_fence f
-  set failures = f.failures + 1,
+  set failures = f.failures + 1, unreachable = n.state = 'unreached' or f.unreachable and n.state <> 'waiting',
       retry_at = clock_timestamp() + async.backoff(f.failures + 1, '500 milliseconds', '10 seconds', random())
-  where f.session_id = any (in_ids) and f.session_id <> all (v_gone);
-  delete from pg_temp.leader_fence f where f.session_id = any (v_gone);
-  delete from async.session s where s.session_id = any (v_gone);
-  perform async.free_lost_slots(v_gone);
+  from jsonb_to_recordset(in_found) n(id bigint, state text)
+  where f.session_id = n.id;
+  update pg_temp.leader_slot s set unreachable = true
+  from pg_temp.leader_fence f
+  where f.session_id = s.session_id and f.unreachable and s.state = 'lost' and not s.unreachable;
+  update async.session s
+  set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
+  from (
+    select f.id, coalesce(f.error, async.left_alone(f.id)) as error
+    from jsonb_to_recordset(in_found) f(id bigint, state text, error text) where f.state <> 'gone') n
+  where s.session_id = n.id and (s.lost_since is null or s.lost_error is distinct from n.error);
+
+  for v_left in
+    select n.state, n.error, min(n.id) as id, count(*) as sessions, f.failures, min(s.pid) as pid
+    from jsonb_to_recordset(in_found) n(id bigint, state text, error text)
+    join pg_temp.leader_fence f on f.session_id = n.id
+    join async.session s on s.session_id = n.id
+    where n.state <> 'gone' and f.failures & (f.failures - 1) = 0
+    group by n.state, n.error, f.failures
+    order by min(n.id)
+  loop
+    perform async.log_quiet('WARNING', case
+      when v_left.state = 'waiting' and v_left.failures = 1 then format(
+        '%s sessions at target "%s" (backend %s is the first): %s', v_left.sessions, in_target, v_left.pid,
+        async.left_alone(v_left.id))
+      when v_left.state <> 'waiting' then format(
+        '%s sessions at target "%s" (backend %s is the first) cannot be ended yet (try %s): %s. '
+        'When it is known to be gone: select async.write_off_session(%s)',
+        v_left.sessions, in_target, v_left.pid, v_left.failures, v_left.error, v_left.id)
+      end)
+    where v_left.state <> 'waiting' or v_left.failures = 1;
+  end loop;
+
+  -- The target itself is in doubt only where the address that failed is its present one.
+  perform async.suspect_target(in_target, n.error)
+  from jsonb_to_recordset(in_found) n(id bigint, state text, error text)
+  join async.session s on s.session_id = n.id
+  where n.state in ('failed', 'unreached')
+    and async.same_server(s.connection_string, async.present_conninfo(in_target))
+  order by n.id
+  limit 1;
+end
+$function$;
+
+-- Purpose: why sessions are not ended by a fence, in a sentence.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.left_alone(in_session bigint)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select format(
+    'left alone until it ends, since address, port or timeline of this server have changed: it may belong to another '
+    'server, of which this is a copy. If this is the copy, stop the orchestrator and select async.adopt(); if nothing uses '
+    'the session any more, select async.write_off_session(%s)', in_session)
+$function$;
+
+-- Purpose: how a target is reached now.
+-- Returns: text, null where there is no such target, or it has no connection string.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.present_conninfo(in_target text)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case when t.target = c.self_target then async.self_conninfo() else t.connection_string end
+  from async.target t cross join async.control c
+  where t.target = in_target
+$function$;
+
+-- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry, and frees what they
+--   held.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session; the rows of async.task that it changes.
+create or replace function async.forget_sessions(in_sessions bigint[])
+returns void
+language plpgsql
+as $function$
+begin
+  delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
+  delete from async.session s where s.session_id = any (in_sessions);
+  perform async.free_lost_slots(in_sessions);
+end
+$function$;
+
+-- Purpose: sessions that an operator wrote off, or took out of the registry by hand, count as gone.
+-- Returns: how many.
+-- Raises: nothing.
+-- Locks: see async.forget_sessions.
+create or replace function async.take_write_offs()
+returns int
+language plpgsql
+as $function$
+declare
+  v_off bigint[];
+begin
+  v_off := array(
+    select f.session_id
+    from pg_temp.leader_fence f
+    left join async.session s on s.session_id = f.session_id
+    where s.session_id is null or s.written_off);
+  if v_off <> '{}' then
+    perform async.forget_sessions(v_off);
+  end if;
+  return pg_catalog.cardinality(v_off);
 end
 $function$;
 
@@ -4743,16 +5267,18 @@ as $function$
 declare
   v_control async.control;
   v_slot record;
+  v_slots int;
 begin
   select c.* into v_control from async.control c;
+  v_slots := v_control.workers + (select count(*) from pg_temp.leader_slot s where s.unreachable);
 
   -- Slots: more at once; fewer as they become free.
   insert into pg_temp.leader_slot (slot, conn)
-  select n, 'pgasync_slot_' || n from generate_series(1, v_control.workers) n
+  select n, 'pgasync_slot_' || n from generate_series(1, v_slots) n
   on conflict do nothing;
   for v_slot in
     select s.slot from pg_temp.leader_slot s
-    where s.slot > v_control.workers and s.state in ('empty', 'idle')
+    where s.slot > v_slots and s.state in ('empty', 'idle')
   loop
     perform async.drop_slot_session(v_slot.slot);
     delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
@@ -5077,8 +5603,9 @@ begin
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
     where s.slot is null and o.task_id is null
-      or s.state = 'lost' and not s.recorded and t.health is distinct from 'ok'
-      or o.launched and not o.recorded and t.health is distinct from 'ok');
+      or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
+      or o.launched and not o.recorded and (t.health is distinct from 'ok'
+        or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));
   if v_events = '{}' then
     return 0;
   end if;
@@ -5387,9 +5914,12 @@ declare
 begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
-    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null)
-    -- What a lost leader launched may still run, as far as its targets are concerned.
-    - (select count(*)::int from pg_temp.leader_orphan o where o.launched), 0);
+    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null and not s.unreachable)
+    -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
+    -- no worker.
+    - (select count(*)::int from pg_temp.leader_orphan o
+      where o.launched
+        and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   select
@@ -5630,7 +6160,7 @@ begin
   perform set_config('pgasync.fingerprint', async.schema_fingerprint(), false);
   insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
-    'application_name', format('pgasync/%s/%s/helper', l.server_id, l.epoch), 'connect_timeout', '3'))
+    'application_name', async.session_name('helper'), 'connect_timeout', '3'))
   from async.leader l;
   perform async.close_stale_sessions();
   perform async.refresh_configuration();
@@ -5949,7 +6479,7 @@ begin
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
         when 'broken' then did := did + async.find_broken_sessions();
-        when 'patience' then did := did + async.fail_impatient(v_now);
+        when 'patience' then did := did + async.fail_impatient(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);
       end case;
@@ -6513,21 +7043,100 @@ begin
       using errcode = 'PA211', hint = 'Stop it first: update async.control set enabled = false';
   end if;
   delete from async.session;
+  delete from async.election;
   update async.leader l set server_id = left(md5(random()::text || clock_timestamp()::text), 12)
   returning l.server_id into v_id;
   return v_id;
 end
 $function$;
 
+-- 70_leader/98_write_off_session
+-- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to wait for it any more:
+--   from then on it counts as gone, and the tasks that wait for it end. For the owner and administrators.
+-- Returns: nothing.
+-- Raises: PA214 when async.v_lost_session has no such session.
+-- Locks: the session's row of async.session.
+create or replace function async.write_off_session(_session_id bigint)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_session async.session;
+begin
+  update async.session s set written_off = true
+  where s.session_id = _session_id and s.lost_since is not null
+  returning s.* into v_session;
+  if not found then
+    raise exception 'session % is not lost', coalesce(_session_id::text, 'null')
+      using errcode = 'PA214', hint = 'select * from async.v_lost_session shows those that are';
+  end if;
+  perform async.log_quiet('WARNING', format('session %s (backend %s at target "%s") was written off by %s',
+    v_session.session_id, v_session.pid, v_session.target, session_user));
+  perform async.wake_leader();
+end
+$function$;
+
+-- 75_lead/05_record_election
+-- Purpose: writes an election down: its nonce, and the server that it took place on. By the address (where both are known,
+--   and are not this host's alone), the port and the timeline it is the same server as at the election before, or another:
+--   a copy, or the successor of a primary that failed. A server that was merely restarted, or is reached in another way,
+--   is the same.
+-- Returns: the nonce.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.record_election(in_epoch bigint, in_system_identifier text)
+returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_elections_max constant int := 10000;
+  v_nonce constant text := left(md5(random()::text || clock_timestamp()::text || pg_backend_pid()::text), 8);
+  v_last async.election;
+  v_timeline int;
+begin
+  begin
+    v_timeline := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int;
+  exception when insufficient_privilege then
+    null;
+  end;
+  select e.* into v_last from async.election e where e.epoch < in_epoch order by e.epoch desc, e.nonce limit 1;
+  insert into async.election (epoch, nonce, address, port, timeline, system_identifier, server_started, moved)
+  values (
+    in_epoch, v_nonce, host(inet_server_addr()), current_setting('port')::int, v_timeline, in_system_identifier,
+    pg_postmaster_start_time(),
+    pg_postmaster_start_time() is distinct from v_last.server_started
+      and (current_setting('port')::int <> v_last.port
+        or v_timeline <> v_last.timeline
+        or not async.is_local_address(v_last.address) and not async.is_local_address(host(inet_server_addr()))
+          and host(inet_server_addr()) <> v_last.address) is true);
+  delete from async.election e where e.epoch < in_epoch - c_elections_max;
+  return v_nonce;
+end
+$function$;
+
+-- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a host's loopback.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_local_address(in_address text)
+returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(in_address in ('::1', '127.0.0.1') or in_address like '127.%', true)
+$function$;
+
 -- 75_lead/10_raise_epoch
 -- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
---   the epoch, publishes the pid.
--- Returns: the epoch, the server's id, and whether the leader before said goodbye.
+--   the epoch, draws the election's nonce, publishes the pid.
+-- Returns: the epoch, the server's id, whether the leader before said goodbye, and the nonce.
 -- Raises: lock_not_available when transactions of a leader that lost the lead do not end within 10 seconds.
 -- Locks: async.leader in share row exclusive mode, which waits for the write transactions of other leaders (hold_epoch)
 --   and keeps new ones out; the rows of async.control and async.leader.
 create or replace function async.raise_epoch(
-  in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool
+  in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool, out out_nonce text
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -6552,11 +7161,47 @@ begin
     (v_system, (select d.oid from pg_database d where d.datname = current_database()));
   if found then
     delete from async.session;
+    delete from async.election;
   end if;
   select l.goodbye into out_goodbye from async.leader l;
   update async.leader l set epoch = l.epoch + 1, engine = in_engine, goodbye = false, resign_epoch = null
   returning l.epoch, l.server_id into out_epoch, out_server_id;
+  out_nonce := async.record_election(out_epoch, nullif(v_system, '0'));
   update async.control c set pid = pg_backend_pid(), running_since = clock_timestamp(), enabled = true;
+end
+$function$;
+
+-- 75_lead/12_resume_epoch
+-- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost: waits until no write
+--   transaction of that epoch is under way, ends the backend that led before, and says whether it is gone. While it is
+--   there, a statement that it received earlier may begin yet.
+-- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks were lost (Postgres
+--   restarted after a crash).
+-- Raises: lock_not_available while a write transaction is under way.
+-- Locks: async.leader, against writes of a leader, until the transaction ends; the row of async.control.
+create or replace function async.resume_epoch(
+  in_epoch bigint, in_pid int, in_backend_start timestamptz,
+  out out_stands bool, out out_gone bool, out out_marks_lost bool
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  lock table async.leader in share row exclusive mode;
+  select l.epoch = in_epoch, not exists (
+    select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+  into out_stands, out_marks_lost from async.leader l;
+  -- The statistics may be those of the beginning of the transaction.
+  perform pg_stat_clear_snapshot();
+  out_gone := not exists (
+    select from pg_stat_get_activity(in_pid) a
+    where a.pid = in_pid and (a.backend_start = in_backend_start or a.backend_start is null));
+  if out_stands and not out_gone then
+    perform pg_terminate_backend(in_pid);
+  end if;
+  if out_stands and out_gone then
+    update async.control set pid = pg_backend_pid();
+  end if;
 end
 $function$;
 
@@ -7500,6 +8145,15 @@ cross join (
   where t.processed >= now() - interval '1 hour'
 ) d
 order by p.period;
+
+-- 80_views/80_v_lost_session
+-- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended: since when, and what
+-- the last attempt said. async.write_off_session(session_id) is for those that are known to be gone.
+create or replace view async.v_lost_session as
+select s.session_id, s.target, s.pid, s.epoch, s.lost_since as since, s.lost_error as error
+from async.session s
+where s.lost_since is not null and not s.written_off
+order by s.session_id;
 
 -- 90_permissions/90_finish
 -- The last of every part.
