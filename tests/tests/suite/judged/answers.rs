@@ -198,9 +198,12 @@ async fn disagreements_in(database: &Database, scene: Scene, cases: &[Case], see
     database.run(scene.set()).await;
     let other = database.connect().await;
     other.batch_execute(&format!("begin; {}", scene.held())).await.expect("nothing else is locked");
+    // As leaders of both engines have it.
+    database.run("set lock_timeout = '100ms'").await;
     let sql = format!("select judged.lead_write($1, judged.at({}))", NOW.as_micros());
     let answers = ask(database, &sql, &json!(questions)).await;
     other.close().await;
+    database.run("reset lock_timeout").await;
     database.run("drop trigger if exists odd on async.task; drop trigger if exists odder on async.task").await;
     let standing = ask(database, "select judged.standing() from (select $1::jsonb) as none", &Value::Null).await;
     compare(scene, &events, &answers, &standing)

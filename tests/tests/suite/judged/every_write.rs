@@ -13,7 +13,9 @@ use super::{ask, bench};
 use crate::seed::Seed;
 
 const GROUPS_PER_QUESTION: usize = 1_500;
-const PAIRS: usize = 2_000;
+/// One case in so many is written.
+const PART: usize = 7;
+const PAIRS: usize = 500;
 const ACCEPTED_AT_ONCE: usize = 25;
 
 /// What is asked.
@@ -165,10 +167,14 @@ async fn disagreements(database: &Database, writer: Writer, groups: &[&Vec<Write
 fn groups(writer: Writer) -> &'static Vec<Vec<Write>> {
     static GROUPS: [OnceLock<Vec<Vec<Write>>>; 3] = [const { OnceLock::new() }; 3];
     GROUPS[writer as usize].get_or_init(|| {
-        let (cases, _) = cases();
+        let (all, _) = cases();
+        // What step_task decides of each is asked in every_transition.
+        let mut seed = Seed::of_this_run();
+        let first = usize::try_from(seed.below(PART as u64)).expect("small");
+        let cases: Vec<Case> = all.into_iter().skip(first).step_by(PART).collect();
         let mut groups = told_apart(&cases, writer);
         if matches!(writer, Writer::All) {
-            groups.extend(pairs(&cases, &mut Seed::of_this_run()));
+            groups.extend(pairs(&cases, &mut seed));
         }
         for (id, write) in groups.iter_mut().flatten().enumerate() {
             write.question["id"] = json!(id + 1);
@@ -196,7 +202,7 @@ async fn writes_what_the_model_says(writer: Writer) {
     let accepted = groups.iter().flatten().filter(|write| write.accepted).count();
     let told = disagreements(&database, writer, &groups.iter().collect::<Vec<_>>()).await;
     eprintln!("{} groups, {accepted} events accepted, {} disagreements", groups.len(), told.len());
-    assert!(accepted > 3_000 && groups.len() > 3_000, "{accepted} accepted in {} groups", groups.len());
+    assert!(accepted > 500 && groups.len() > 500, "{accepted} accepted in {} groups", groups.len());
     assert!(
         told.is_empty(),
         "{} disagreements, first:\n{}",

@@ -209,7 +209,6 @@ each_change_is_noticed! {
     backoff by SmallRules;
     ends_session by SmallRules;
     release_pools by Sequences;
-    has_user_triggers by Answers;
     check_constraints by Answers;
     next_row by OneRow, Answers, Sequences;
     after_row by Answers, Sequences;
@@ -217,6 +216,5 @@ each_change_is_noticed! {
     write_events_at_once by Batch, Answers, Sequences;
     write_batch by Answers;
     write_row by OneRow, Answers, Sequences;
-    write_all by Answers;
     write_now by Sequences;
 }

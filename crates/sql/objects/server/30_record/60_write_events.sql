@@ -44,6 +44,14 @@ begin
     v_left := v_batch.left_over;
     v_table_locked := v_batch.table_locked;
   end if;
+  if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 0 then
+    -- Row by row nothing may wait for the table any more, not even to read the type of its rows.
+    begin
+      lock table async.task in row exclusive mode nowait;
+    exception when lock_not_available then
+      v_table_locked := true;
+    end;
+  end if;
   foreach v_event in array v_left loop
     task_id := v_event.task_id;
     run := v_event.run;
