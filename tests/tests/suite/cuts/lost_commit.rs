@@ -21,11 +21,10 @@ const FIRES_WITHIN: Duration = Duration::from_secs(12);
 /// The leader is idle after this time.
 const IDLE_AFTER: Duration = Duration::from_millis(500);
 
-/// The backend that leads, and whether it waits for a standby in the commit of what it wrote about tasks.
+/// The backend that leads, whether it waits for a standby in a commit, and whether that is about tasks.
 const LEADER: &str =
-    "select a.pid, coalesce(a.wait_event, '') = 'SyncRep' and a.query ~ '^commit|lead_write|async.main'
-    from pg_stat_activity a
-    join async.control c on c.pid = a.pid where a.datname = current_database()";
+    "select a.pid, coalesce(a.wait_event = 'SyncRep', false), a.query ~ '^commit|lead_write|async.main'
+    from pg_stat_activity a join async.control c on c.pid = a.pid where a.datname = current_database()";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_without_an_answer_loses_no_task() {
@@ -105,19 +104,27 @@ async fn want_standby(stage: &Stage<'_>, wanted: bool) {
     }
 }
 
-/// Waits until the leader's backend waits for the standby, terminates it there, and wants no standby any more.
+/// Waits until the leader's backend waits for the standby, terminates it there, and wants no standby any more. A commit
+/// of something else is let through.
 async fn terminate_in_sync_rep(stage: &mut Stage<'_>) -> bool {
     let begin = Instant::now();
     let mut terminated = false;
     while !terminated && begin.elapsed() < COMMITS_WITHIN {
         let leader = stage.database.rows(LEADER, &[]).await;
-        if let Some(row) = leader.first().filter(|row| row.get(1)) {
-            let pid: i32 = row.get(0);
+        let Some(row) = leader.first().filter(|row| row.get(1)) else {
+            sleep(Duration::from_millis(5)).await;
+            continue;
+        };
+        let pid: i32 = row.get(0);
+        if row.get(2) {
             stage.losses.push(SystemTime::now());
             stage.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
             terminated = true;
+        } else {
+            want_standby(stage, false).await;
+            sleep(Duration::from_millis(30)).await;
+            want_standby(stage, true).await;
         }
-        sleep(Duration::from_millis(5)).await;
     }
     want_standby(stage, false).await;
     terminated
