@@ -1230,7 +1230,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '410697afd1695130'::text
+  select '6d9b4eb3011dc3ba'::text
 $function$;
 
 -- 20_decide/89_same_server
@@ -2100,6 +2100,14 @@ begin
       in_ends_at, in_events);
     v_left := v_batch.left_over;
     v_table_locked := v_batch.table_locked;
+  end if;
+  if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 0 then
+    -- Row by row nothing may wait for the table any more, not even to read the type of its rows.
+    begin
+      lock table async.task in row exclusive mode nowait;
+    exception when lock_not_available then
+      v_table_locked := true;
+    end;
   end if;
   foreach v_event in array v_left loop
     task_id := v_event.task_id;
@@ -4886,7 +4894,9 @@ begin
     retry_at timestamptz not null default '-infinity',
     failures int not null default 0,
     -- Its host did not answer.
-    unreachable bool not null default false
+    unreachable bool not null default false,
+    -- Of a lost leader: nothing is launched at its target before it is gone.
+    older bool not null default false
   );
 
   -- Tasks that lost leaders had in hand, until their target is fenced.
@@ -5943,6 +5953,7 @@ begin
     and case
       when l.pullable then p.offers_held_until <= in_now
       else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
+        and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
   if v_lanes.pools is null then
     return 0;
@@ -6124,8 +6135,8 @@ declare
   v_ids bigint[];
   v_launched bool[];
 begin
-  insert into pg_temp.leader_fence (session_id, target)
-  select s.session_id, s.target from async.session s;
+  insert into pg_temp.leader_fence (session_id, target, older)
+  select s.session_id, s.target, true from async.session s;
   select array_agg(s.task_id), array_agg(s.launched) into v_ids, v_launched from async.lead_stock() s;
   insert into pg_temp.leader_orphan (task_id, run, target, pool, launched, recorded)
   select r.task_id, r.run, r.target, r.pool, s.launched, r.processed is not null

@@ -126,7 +126,9 @@ begin
     retry_at timestamptz not null default '-infinity',
     failures int not null default 0,
     -- Its host did not answer.
-    unreachable bool not null default false
+    unreachable bool not null default false,
+    -- Of a lost leader: nothing is launched at its target before it is gone.
+    older bool not null default false
   );
 
   -- Tasks that lost leaders had in hand, until their target is fenced.

@@ -11,8 +11,8 @@ declare
   v_ids bigint[];
   v_launched bool[];
 begin
-  insert into pg_temp.leader_fence (session_id, target)
-  select s.session_id, s.target from async.session s;
+  insert into pg_temp.leader_fence (session_id, target, older)
+  select s.session_id, s.target, true from async.session s;
   select array_agg(s.task_id), array_agg(s.launched) into v_ids, v_launched from async.lead_stock() s;
   insert into pg_temp.leader_orphan (task_id, run, target, pool, launched, recorded)
   select r.task_id, r.run, r.target, r.pool, s.launched, r.processed is not null
