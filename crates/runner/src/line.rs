@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
 use pgasync_store::{Canceler, Notice, Reached, ServerIdentity, Session, Settings};
-use tokio::sync::{Notify, Semaphore};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, Semaphore};
 use tokio_postgres::error::SqlState;
 
 use crate::copies::Copies;
@@ -24,7 +24,6 @@ use crate::report;
 const CHECK_CLIENT: &str = "-c client_connection_check_interval=5s";
 
 const CHECK_CLIENT_SINCE: i32 = 140_000;
-
 
 /// After an error the end of the query is waited for so long.
 const LAST_WORDS: Duration = Duration::from_secs(1);

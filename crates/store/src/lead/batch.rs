@@ -259,10 +259,8 @@ impl Operations {
             Part::Dismiss => self.dismissals.iter().map(|(_, command)| command.clone()).collect(),
             Part::Write => self.writes.iter().cloned().map(Command::Write).collect(),
             Part::Heads => {
-                let command = |(lane, heads_max): &(Lane, usize)| Command::Refill {
-                    lane: lane.clone(),
-                    heads_max: *heads_max,
-                };
+                let command =
+                    |(lane, heads_max): &(Lane, usize)| Command::Refill { lane: lane.clone(), heads_max: *heads_max };
                 self.refills.iter().map(command).collect()
             }
         }

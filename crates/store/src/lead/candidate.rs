@@ -302,8 +302,11 @@ impl Lead {
         let ids: Vec<TaskId> = launched.keys().copied().collect();
         let stored: Vec<Stored> = self.rows(&ids).await?;
         let is_launched = |stored: &Stored| launched.get(&stored.id()).copied().unwrap_or(false);
-        let marked: Vec<(TaskId, Run)> =
-            stored.iter().filter(|stored| is_launched(stored)).map(|stored| (stored.id(), Run(stored.row.run))).collect();
+        let marked: Vec<(TaskId, Run)> = stored
+            .iter()
+            .filter(|stored| is_launched(stored))
+            .map(|stored| (stored.id(), Run(stored.row.run)))
+            .collect();
         let (ids, runs): (Vec<i64>, Vec<i32>) = marked.iter().map(|(task, run)| (task.0, run.0)).unzip();
         let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
         self.query("writing the launch marks anew", &self.statements.rotate_marks, &all).await?;

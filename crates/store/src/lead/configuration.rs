@@ -66,10 +66,7 @@ impl Configuration {
                 .collect(),
             tuning: Tuning::default(),
         };
-        Ok(Self {
-            settings,
-            targets: targets.iter().filter_map(target_address).collect(),
-        })
+        Ok(Self { settings, targets: targets.iter().filter_map(target_address).collect() })
     }
 }
 

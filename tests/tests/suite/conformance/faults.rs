@@ -183,8 +183,10 @@ async fn a_leader_whose_epoch_has_passed_writes_nothing<E: Engine>() {
     let mut bed = Bed::<E>::led().await;
     bed.run_task("select 1").await.succeeded();
     // As every election does: behind the transactions that are under way.
-    bed.run("begin; lock table async.leader in share row exclusive mode; update async.leader set epoch = epoch + 1; commit")
-        .await;
+    bed.run(
+        "begin; lock table async.leader in share row exclusive mode; update async.leader set epoch = epoch + 1; commit",
+    )
+    .await;
     let id = bed.push("select 1").await;
     assert_eq!(bed.engine.wait_until_ended().await, Outcome::Returned);
     bed.assert_holds(&format!("select consumed is null and run = 0 from async.task where task_id = {id}")).await;

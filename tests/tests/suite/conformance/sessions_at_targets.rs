@@ -313,6 +313,14 @@ async fn a_target_that_takes_no_further_session_is_asked_to_cancel<E: Engine>() 
 }
 
 /// Workers are two: both run something at a host that then goes.
+async fn wait_until_two_run<E: Engine>(bed: &Bed<E>) {
+    let running = "select count(*) from pg_stat_activity where datname = current_database()
+        and state = 'active' and pid <> pg_backend_pid() and query like '%pg_sleep(100)%'";
+    while bed.number_there(running).await < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn a_dead_host_does_not_keep_the_workers_of_others<E: Engine>() {
     let bed = Bed::<E>::led().await;
     let link = Link::to(&bed.target).await;
@@ -322,11 +330,7 @@ async fn a_dead_host_does_not_keep_the_workers_of_others<E: Engine>() {
         [bed.push_as("'select pg_sleep(100)', 'linked'").await, bed.push_as("'select pg_sleep(100)', 'linked'").await];
     bed.wait_until_it_runs(ids[0]).await;
     bed.wait_until_it_runs(ids[1]).await;
-    let running = "select count(*) from pg_stat_activity where datname = current_database()
-        and state = 'active' and pid <> pg_backend_pid() and query like '%pg_sleep(100)%'";
-    while bed.number_there(running).await < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    wait_until_two_run(&bed).await;
     link.close().await;
     let next = bed.push("select 1").await;
     bed.end_within(next, SOON).await.succeeded();
@@ -356,6 +360,7 @@ async fn a_dead_host_of_a_lost_leader_does_not_keep_the_workers_of_others<E: Eng
         [bed.push_as("'select pg_sleep(100)', 'linked'").await, bed.push_as("'select pg_sleep(100)', 'linked'").await];
     bed.wait_until_it_runs(ids[0]).await;
     bed.wait_until_it_runs(ids[1]).await;
+    wait_until_two_run(&bed).await;
     bed.engine.terminate().await;
     link.close().await;
     bed.engine = E::attach(&bed.database);

@@ -109,7 +109,9 @@ impl Mutant {
     async fn is_noticed(&self, database: &Database, comparisons: &[Comparison]) -> bool {
         for comparison in comparisons {
             let agrees = AssertUnwindSafe(comparison.agrees(database)).catch_unwind().await.unwrap_or(false);
-            database.run("rollback; drop trigger if exists odd on async.task; drop trigger if exists odder on async.task").await;
+            database
+                .run("rollback; drop trigger if exists odd on async.task; drop trigger if exists odder on async.task")
+                .await;
             if !agrees {
                 return true;
             }
