@@ -150,11 +150,11 @@ impl Orchestrator {
         self.lead = Lead::Blind { epoch, started };
         self.forget_marks_ahead();
         for command in std::mem::take(&mut self.commands) {
-            match command {
+            if let Command::Launch { task, session, .. } = command {
                 // Launching stops at once.
-                Command::Launch { task, session, .. } => self.unlaunch(task, session),
-                command if !command.is_for_store() => self.emit(command),
-                _ => {}
+                self.unlaunch(task, session);
+            } else if !command.is_for_store() {
+                self.emit(command);
             }
         }
         self.doubt_writes();

@@ -477,9 +477,6 @@ impl Orchestrator {
 
     /// Looks at a lane again: the store may have something new for it.
     fn look_at_lane(&mut self, lane: &Lane) {
-        if self.bug.get() == Some(Bug::PushForgotten) && self.plan.is_asked(lane) {
-            return;
-        }
         self.plan.stale(lane);
         self.refresh_target(&lane.target);
         self.refresh_pool(&lane.pool);

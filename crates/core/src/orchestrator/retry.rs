@@ -66,7 +66,16 @@ impl Orchestrator {
             }
             Command::RunRoutines => self.routines_done(),
             Command::Maintain => self.maintain_at = self.now.monotonic + self.settings.tuning.maintain_retry,
-            command => {
+            Command::RunStartup
+            | Command::Refill { .. }
+            | Command::Sweep { .. }
+            | Command::ReadRequests { .. }
+            | Command::Register { .. }
+            | Command::Unregister { .. }
+            | Command::RotateMarks { .. }
+            | Command::Mark { .. }
+            | Command::Resync { .. }
+            | Command::Resign => {
                 let at = self.retry_at();
                 self.retries.due.push(command);
                 if self.retries.at.is_none() {
@@ -74,6 +83,15 @@ impl Orchestrator {
                     self.at(at, Timer::Retry);
                 }
             }
+            Command::Fence { .. }
+            | Command::FenceSession { .. }
+            | Command::Connect { .. }
+            | Command::Disconnect { .. }
+            | Command::Launch { .. }
+            | Command::Cancel { .. }
+            | Command::Terminate { .. }
+            | Command::ProveLead { .. }
+            | Command::SleepUntil(_) => debug_assert!(false, "the store is not asked to {command:?}"),
         }
     }
 
@@ -94,14 +112,14 @@ impl Orchestrator {
         }
         self.retries.at = None;
         for command in std::mem::take(&mut self.retries.due) {
-            match command {
-                Command::Mark { task, run, session } if self.awaits_mark(task, run, session) => {
+            if let Command::Mark { task, run, session } = command {
+                if self.awaits_mark(task, run, session) {
                     self.emit_mark(task, run, session);
                 }
-                Command::Register { session } if !self.is_registering(session) => {}
-                Command::RotateMarks { .. } => self.rotating = false,
-                Command::Mark { .. } => {}
-                command => self.emit(command),
+            } else if let Command::RotateMarks { .. } = command {
+                self.rotating = false;
+            } else if !matches!(&command, Command::Register { session } if !self.is_registering(*session)) {
+                self.emit(command);
             }
         }
     }

@@ -11,6 +11,8 @@ use crate::time::MonotonicTime;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Latch {
     number: i64,
+    /// The highest number that a poll has seen since.
+    seen: i64,
     /// What followed from the poll that saw the number is carried out before the polls after it.
     polls_left: u32,
     routines: RoutinesOfLatch,
@@ -89,10 +91,11 @@ impl Orchestrator {
         self.reading.wanted |= requests;
         if let Some(mut waiting) = self.latch {
             waiting.polls_left = waiting.polls_left.saturating_sub(1);
+            waiting.seen = waiting.seen.max(latch);
             self.latch = Some(waiting);
         } else if latch > self.latch_served {
             let routines = if self.settings.has_routines { RoutinesOfLatch::Wanted } else { RoutinesOfLatch::Done };
-            self.latch = Some(Latch { number: latch, polls_left: POLLS_OF_LATCH, routines });
+            self.latch = Some(Latch { number: latch, seen: latch, polls_left: POLLS_OF_LATCH, routines });
         }
         if self.latch.is_some_and(|latch| latch.polls_left > 0) {
             self.wake.poll_by(now);
@@ -131,6 +134,10 @@ impl Orchestrator {
             RoutinesOfLatch::Wanted | RoutinesOfLatch::Done => {
                 self.latch = None;
                 self.latch_served = latch.number;
+                if latch.seen > latch.number {
+                    // Other callers have come, which wait for the next cycle.
+                    self.wake.poll_by(self.now.monotonic);
+                }
                 self.emit(Command::ServeLatch { number: latch.number });
             }
         }

@@ -54,7 +54,11 @@ impl Wake {
         }
         self.polling = true;
         if std::mem::take(&mut self.again) {
-            return Some(if std::mem::take(&mut self.wake_up) { Sleep::WakeUp } else { Sleep::Keep });
+            if !std::mem::take(&mut self.wake_up) {
+                return Some(Sleep::Keep);
+            }
+            self.state = State::Awake { until: now + tuning.awake };
+            return Some(Sleep::WakeUp);
         }
         match self.state {
             State::Awake { until } if until <= now => {
@@ -148,6 +152,22 @@ mod tests {
         wake.notified(START, &tuning);
         wake.polled(START, Some(true), IDLE, &tuning);
         assert_eq!(wake.poll(START, &tuning), Some(Sleep::WakeUp));
+    }
+
+    /// The leader took itself to be asleep for ever, and pushes did not notify.
+    #[test]
+    fn a_notification_during_a_poll_that_is_refused_wakes_it() {
+        let tuning = Tuning::default();
+        let mut wake = Wake::new(START);
+        wake.poll(START, &tuning);
+        wake.polled(START, Some(true), IDLE, &tuning);
+        let later = START + IDLE;
+        assert_eq!(wake.poll(later, &tuning), Some(Sleep::Keep));
+        wake.notified(later, &tuning);
+        wake.refused(later);
+        assert_eq!(wake.poll(later, &tuning), Some(Sleep::WakeUp));
+        wake.polled(later, None, IDLE, &tuning);
+        assert_eq!(wake.poll(later + tuning.awake, &tuning), Some(Sleep::FallAsleep));
     }
 
     #[test]

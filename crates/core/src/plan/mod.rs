@@ -327,12 +327,6 @@ impl Plan {
         }
     }
 
-    /// A refill of the lane is under way.
-    pub(crate) fn is_asked(&self, lane: &Lane) -> bool {
-        let number = self.numbers.get(lane);
-        number.and_then(|number| self.lanes.get(number)).is_some_and(|window| window.asked)
-    }
-
     /// The pools that somebody waits for.
     pub(crate) fn pools(&self) -> Vec<PoolName> {
         self.pools.keys().cloned().collect()

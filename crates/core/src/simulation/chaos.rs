@@ -33,7 +33,7 @@ impl World {
 
     /// The server's clock is set.
     fn step_clock(&mut self) {
-        let step = Span::millis(self.random.spread(1, 4 * 3_600_000));
+        let step = Span::seconds(self.random.within(1, 4 * 3_600));
         let ahead = if self.random.percent(50) { step } else { step.times(-1) };
         self.server_ahead = self.server_ahead + ahead;
     }

@@ -75,6 +75,7 @@ fn becomes(
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm an event")]
 fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
     let (row, terms) = (task.row(), task.terms);
     let state = row.state();

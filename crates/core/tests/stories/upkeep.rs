@@ -49,6 +49,21 @@ fn callers_of_the_latch_wait_for_polls_that_begin_after_it_was_seen() {
 }
 
 #[test]
+fn callers_that_come_during_a_cycle_get_the_next_one() {
+    let mut desk = Desk::leading(settings(1));
+    desk.wait(Span::seconds(1));
+    desk.latch = 1;
+    desk.tell(Input::Notified);
+    desk.holds = |command| matches!(command, Command::Poll { .. });
+    desk.wait(Span::seconds(1));
+    desk.latch = 2;
+    desk.release();
+    desk.wait(Span::seconds(1));
+    let served = |number| desk.count(|command| *command == Command::ServeLatch { number });
+    assert_eq!((served(1), served(2)), (1, 1));
+}
+
+#[test]
 fn a_leader_that_sleeps_is_woken_by_a_notification() {
     let mut desk = Desk::leading(settings(1));
     desk.wait(Span::seconds(10));
