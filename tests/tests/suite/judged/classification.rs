@@ -312,7 +312,16 @@ async fn transactions_that_differ(database: &Database, texts: &[String]) -> Vec<
 /// The same of every text there is, and of some generated ones.
 pub(super) async fn disagreements_about_transactions(database: &Database) -> Vec<String> {
     let mut all = texts();
-    let own = ["begin", "START transaction", "commit and chain", "abort AND CHAIN", "end", "rollback; select 'chain'"];
+    let own = [
+        "begin",
+        "START transaction",
+        "commit and chain",
+        "abort AND CHAIN",
+        "end and chain",
+        "rollback and chain",
+        "end",
+        "rollback; select 'chain'",
+    ];
     all.extend(own.map(str::to_owned));
     all.extend(EFFECTS.iter().chain(ALONE).map(|text| (*text).to_owned()));
     all.extend(generated(&mut Seed::of_this_run(), GENERATED / 5));
