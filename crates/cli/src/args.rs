@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Ends with 0 when it was asked to end (a signal, async.control.enabled, a forced takeover) and left nothing
     /// behind; 1 on an error; 3 when another orchestrator leads, or has taken the lead; 4 when the orchestrator is
     /// disabled; 5 when it ended at once (a second signal) and left what ran to the next one.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show how a server does: who leads, what runs, what waits and why, which targets are lost
     ///
     /// Ends with 0 when an orchestrator leads and no target is lost, and with 1 otherwise, or on an error. For the owner of

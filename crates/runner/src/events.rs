@@ -26,7 +26,7 @@ pub(crate) enum Event {
     /// A push or a request was committed while the leader slept.
     Notified,
     /// A session with a target is open, or is not.
-    Opened { session: SessionId, result: Result<Opened, String> },
+    Opened { session: SessionId, result: Result<Box<Opened>, String> },
     /// A session with a target was closed and runs nothing.
     Closed { session: SessionId },
     /// Sessions of older leaders are gone.

@@ -156,7 +156,7 @@ impl Operator {
         };
         let session = match met {
             Ok((session, opened)) => {
-                self.tell(Event::Opened { session: self.session, result: Ok(opened) });
+                self.tell(Event::Opened { session: self.session, result: Ok(Box::new(opened)) });
                 session
             }
             Err(error) => return self.tell(Event::Opened { session: self.session, result: Err(error) }),

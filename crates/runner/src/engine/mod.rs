@@ -207,7 +207,7 @@ impl Engine {
             Event::SteppedDown => self.leaving = Some(Leaving::Gone),
             Event::Notified => self.handle(Input::Notified),
             Event::Opened { session, result: Ok(opened) } => {
-                if let Some(target) = self.sessions.opened(session, opened) {
+                if let Some(target) = self.sessions.opened(session, *opened) {
                     self.log("NOTICE", format!("target \"{target}\" is back"));
                 }
                 self.handle(Input::Connected { session });

@@ -15,14 +15,14 @@ pub(super) struct Supervised {
 }
 
 enum AnyEngine {
-    Rust(RustEngine),
+    Rust(Box<RustEngine>),
     Sql(SqlEngine),
 }
 
 impl Supervised {
     /// The Rust engine behind a proxy.
     pub(super) fn rust(database: &Database, proxy: &Proxy) -> Self {
-        Self::of(AnyEngine::Rust(RustEngine::attach_at(database, proxy.conninfo(database.name()))))
+        Self::of(AnyEngine::Rust(Box::new(RustEngine::attach_at(database, proxy.conninfo(database.name())))))
     }
 
     pub(super) fn sql(database: &Database) -> Self {

@@ -178,7 +178,7 @@ impl Client {
     }
 
     fn task(&self, kind: Kind, place: usize) -> Value {
-        let side = if place % 2 == 0 { "left" } else { "right" };
+        let side = if place.is_multiple_of(2) { "left" } else { "right" };
         let (target, pool) = match kind {
             Kind::Quick => ("left", Some("quick")),
             Kind::One => (side, Some("one")),

@@ -61,6 +61,7 @@ impl Statement {
     }
 
     /// A task for which everything is ready but what [`Statement::provoke`] does.
+    #[allow(clippy::too_many_lines, reason = "one arm a statement")]
     pub(super) async fn prepare<E: Engine>(self, stage: &mut Stage<E>) -> Victim {
         let database = &stage.database;
         let mut companion = None;
