@@ -734,14 +734,14 @@ end
 $function$;
 
 -- 20_decide/19_deferred_tasks
--- Purpose: waiting tasks whose deferral is over, the earliest first. Locked, so that they can be changed; rows that
---   another transaction holds are left for the next time, and so are those of in_skip, which could not be written a moment ago.
+-- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could not be written a moment
+--   ago. Those that another transaction holds are among them: the writer says so, and they are tried again.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
--- Locks: the rows; never waits for one.
+-- Locks: none.
 create or replace function async.deferred_tasks(in_now timestamptz, in_skip bigint[])
 returns bigint[]
-language plpgsql
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -756,7 +756,6 @@ begin
         and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
-      for no key update skip locked
     ) d);
 end
 $function$;
@@ -1230,7 +1229,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '6d9b4eb3011dc3ba'::text
+  select '706bcef9a24cba64'::text
 $function$;
 
 -- 20_decide/89_same_server
@@ -2198,7 +2197,7 @@ end
 $function$;
 
 -- 30_record/65_write_now
--- Purpose: the writer for a client's own transaction (get_tasks, restart_task): what users' triggers and constraints raise
+-- Purpose: the writer for a client's own transaction (restart_task): what users' triggers and constraints raise
 --   fails the call, and deferred constraints are the client's commit's.
 -- Returns: the tasks that did not take their events: outcome and error as write_events says.
 -- Raises: what triggers and constraints raise.
@@ -3065,27 +3064,27 @@ end
 $function$;
 
 -- 50_clients/80_take_offers
--- Purpose: hold offers of tasks that clients pull, waiting for the first. The caller then takes the tasks, in the same
---          transaction. Above READ COMMITTED it looks once: it could not see what comes later.
+-- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until in_until. The caller then
+--          takes the tasks, in the same transaction. Above READ COMMITTED it looks once: it could not see what comes later.
 -- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
 -- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
 -- Locks:   offers and tasks, until the end of the transaction; skips those that another transaction holds.
-create or replace function async.take_offers(in_target text, in_limit int, in_timeout interval)
+create or replace function async.take_offers(
+  in_target text, in_limit int, in_until timestamptz, in_skip bigint[]
+)
 returns async.event_t[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_wait_max constant interval := '1 minute';
   c_pause_seconds_max constant float8 := 0.25;
   v_pause_seconds float8 := 0.01;
   v_limit int := coalesce(in_limit, 1);
-  v_until timestamptz := clock_timestamp() + least(coalesce(in_timeout, '30 seconds'), c_wait_max);
   v_target async.target;
   v_offers bigint[];
   v_held bigint[];
   -- Offers whose tasks another transaction holds: skipped until the others are through.
-  v_skip bigint[] := '{}';
+  v_skip bigint[] := in_skip;
   v_events async.event_t[];
 begin
   if v_limit < 1 then
@@ -3125,13 +3124,13 @@ begin
       and (o.task_id = any (v_held) or not exists (select from async.task t where t.task_id = o.task_id))
       and o.task_id <> all (array(select e.task_id from unnest(v_events) e));
     exit when v_events is not null
-      or clock_timestamp() >= v_until
+      or clock_timestamp() >= in_until
       or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
     if v_offers <> '{}' then
       v_skip := v_skip || v_offers;
     else
-      v_skip := '{}';
-      perform pg_sleep(least(v_pause_seconds, extract(epoch from v_until - clock_timestamp())::float8));
+      v_skip := in_skip;
+      perform pg_sleep(least(v_pause_seconds, extract(epoch from in_until - clock_timestamp())::float8));
       v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
     end if;
   end loop;
@@ -3139,9 +3138,11 @@ begin
 end
 $function$;
 
--- Purpose: get_tasks on a server.
+-- 50_clients/82_pull_tasks
+-- Purpose: get_tasks on a server. A task whose row cannot be written is left for others, and those behind it are taken.
 -- Returns: the tasks that were taken and run now, in order.
--- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1; what users' triggers raise.
+-- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1. A warning for each row that cannot be
+--          written.
 -- Locks:   the offers and rows it takes, until the end of the transaction. (No SET clause: users' triggers would inherit
 --          it. Nothing in here depends on the caller's path.)
 create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
@@ -3149,14 +3150,102 @@ returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, o
 language plpgsql
 as $function$
 declare
+  v_until constant timestamptz := async.pull_until(in_timeout);
   v_events async.event_t[];
+  v_refused bigint[] := '{}';
+  v_tasks bigint[];
 begin
-  v_events := async.take_offers(in_target, in_limit, in_timeout);
-  if v_events is not null then
-    perform from async.write_now(v_events);
-    return query
-      select * from async.taken_tasks(v_events);
+  loop
+    v_events := async.take_offers(in_target, in_limit, v_until, v_refused);
+    exit when v_events is null;
+    v_tasks := async.write_pulls(v_events);
+    v_refused := pg_catalog.array_cat(v_refused, v_tasks);
+    if pg_catalog.cardinality(v_tasks) operator(pg_catalog.<) pg_catalog.cardinality(v_events) then
+      return query
+        select * from async.taken_tasks(v_events);
+      exit;
+    end if;
+  end loop;
+end
+$function$;
+
+-- Purpose: how long a call of get_tasks waits.
+-- Returns: a time: in half a minute for null, and in a minute at most.
+-- Raises:  nothing.
+-- Locks:   none.
+create or replace function async.pull_until(in_timeout interval)
+returns timestamptz
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return clock_timestamp() + least(coalesce(in_timeout, '30 seconds'), '1 minute');
+end
+$function$;
+
+-- Purpose: the writer for get_tasks: one statement for all rows, and row by row where users have triggers or that
+--   statement raises. Deferred constraints of async.task are checked here: at the client's commit they would fail the
+--   call for all tasks, each time.
+-- Returns: the tasks whose rows raised.
+-- Raises: serialization failures and deadlocks, which are the caller's. A warning for each row that raised.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
+--   depends on the caller's path.)
+create or replace function async.write_pulls(in_events async.event_t[])
+returns bigint[]
+language plpgsql
+as $function$
+declare
+  v_check constant text := async.constraints_of_tasks('immediate');
+  v_defer constant text := async.constraints_of_tasks('deferred');
+  v_left async.event_t[] := in_events;
+  v_event async.event_t;
+  v_refused bigint[] := '{}';
+begin
+  if not async.has_user_triggers() then
+    begin
+      v_left := async.write_events_at_once(in_events);
+    exception
+      when serialization_failure or deadlock_detected then raise;
+      when assert_failure or others then
+        v_left := in_events;
+    end;
   end if;
+  foreach v_event in array v_left loop
+    begin
+      perform async.write_row(v_event, null);
+      if v_check is not null then
+        execute v_check;
+        execute v_defer;
+      end if;
+    exception
+      when serialization_failure or deadlock_detected then raise;
+      when assert_failure or others then
+        v_refused := pg_catalog.array_append(v_refused, v_event.task_id);
+        raise warning 'the task % cannot be taken: %', v_event.task_id, sqlerrm;
+    end;
+  end loop;
+  return v_refused;
+end
+$function$;
+
+-- Purpose: sets when those constraints of async.task are checked that are checked at the end of the transaction.
+-- Returns: a statement; null when there is no such constraint.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.constraints_of_tasks(in_when text)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select 'set constraints ' || string_agg(distinct format('%I.%I', n.nspname, c.conname), ', ') || ' ' || in_when
+    from pg_constraint c
+    join pg_namespace n on n.oid = c.connamespace
+    where c.conrelid = 'async.task'::regclass and c.condeferred
+      and not exists (
+        select from pg_constraint o
+        where o.connamespace = c.connamespace and o.conname = c.conname and not o.condeferrable));
 end
 $function$;
 

@@ -125,6 +125,7 @@ pub(crate) const SERVER: Part = Part {
         "50_clients/60_request_finish",
         "50_clients/70_prepare_restart",
         "50_clients/80_take_offers",
+        "50_clients/82_pull_tasks",
         "50_clients/90_await_latch",
         "50_clients/91_routine_call",
         "50_clients/92_push_routine",

@@ -2,7 +2,6 @@
 //! case, while a small workload of every kind of task runs. See docs/testing.md, "Cuts".
 
 mod bench;
-mod expected;
 mod judge;
 mod kinds;
 mod lost_commit;

@@ -16,7 +16,7 @@ pub(super) struct Supervised {
 
 enum AnyEngine {
     Rust(Box<RustEngine>),
-    Sql(SqlEngine),
+    Sql(Box<SqlEngine>),
 }
 
 impl Supervised {
@@ -26,7 +26,7 @@ impl Supervised {
     }
 
     pub(super) fn sql(database: &Database) -> Self {
-        Self::of(AnyEngine::Sql(SqlEngine::attach(database)))
+        Self::of(AnyEngine::Sql(Box::new(SqlEngine::attach(database))))
     }
 
     fn of(engine: AnyEngine) -> Self {

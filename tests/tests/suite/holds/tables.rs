@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use pgasync_tests::Engine;
 use tokio::time::sleep;
 
-use super::expected;
 use super::judge::{Fault, LATE_MAX, damage, is_slow};
 use super::stage::{Stage, WINDOW};
 
@@ -81,12 +80,17 @@ async fn judge_lock<E: Engine>(lock: Lock) {
     let faults = faults_of(&stage, lock).await;
     let words: Vec<_> = faults.iter().map(ToString::to_string).collect();
     eprintln!("{} {lock:?}: {words:?}", E::NAME);
-    match expected::lock(E::NAME, lock) {
-        Some((always, reason)) => {
-            assert!(!faults.is_empty() || !always, "passes, take it off the list of expected failures: {reason}");
-        }
-        None => assert!(faults.is_empty(), "{lock:?}\n{}\n{}", words.join("\n"), stage.database.report().await),
-    }
+    assert!(
+        faults.is_empty(),
+        "{lock:?}
+{}
+{}",
+        words.join(
+            "
+"
+        ),
+        stage.database.report().await
+    );
 }
 
 async fn faults_of<E: Engine>(stage: &Stage<E>, lock: Lock) -> Vec<Fault> {

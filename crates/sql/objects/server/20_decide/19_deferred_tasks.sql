@@ -1,11 +1,11 @@
--- Purpose: waiting tasks whose deferral is over, the earliest first. Locked, so that they can be changed; rows that
---   another transaction holds are left for the next time, and so are those of in_skip, which could not be written a moment ago.
+-- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could not be written a moment
+--   ago. Those that another transaction holds are among them: the writer says so, and they are tried again.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
--- Locks: the rows; never waits for one.
+-- Locks: none.
 create or replace function async.deferred_tasks(in_now timestamptz, in_skip bigint[])
 returns bigint[]
-language plpgsql
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -20,7 +20,6 @@ begin
         and array_position(in_skip, t.task_id) is null
       order by t.eligible_when, t.task_id
       limit 5000
-      for no key update skip locked
     ) d);
 end
 $function$;

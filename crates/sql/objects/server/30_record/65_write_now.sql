@@ -1,4 +1,4 @@
--- Purpose: the writer for a client's own transaction (get_tasks, restart_task): what users' triggers and constraints raise
+-- Purpose: the writer for a client's own transaction (restart_task): what users' triggers and constraints raise
 --   fails the call, and deferred constraints are the client's commit's.
 -- Returns: the tasks that did not take their events: outcome and error as write_events says.
 -- Raises: what triggers and constraints raise.

@@ -1,24 +1,24 @@
--- Purpose: hold offers of tasks that clients pull, waiting for the first. The caller then takes the tasks, in the same
---          transaction. Above READ COMMITTED it looks once: it could not see what comes later.
+-- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until in_until. The caller then
+--          takes the tasks, in the same transaction. Above READ COMMITTED it looks once: it could not see what comes later.
 -- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
 -- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
 -- Locks:   offers and tasks, until the end of the transaction; skips those that another transaction holds.
-create or replace function async.take_offers(in_target text, in_limit int, in_timeout interval)
+create or replace function async.take_offers(
+  in_target text, in_limit int, in_until timestamptz, in_skip bigint[]
+)
 returns async.event_t[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_wait_max constant interval := '1 minute';
   c_pause_seconds_max constant float8 := 0.25;
   v_pause_seconds float8 := 0.01;
   v_limit int := coalesce(in_limit, 1);
-  v_until timestamptz := clock_timestamp() + least(coalesce(in_timeout, '30 seconds'), c_wait_max);
   v_target async.target;
   v_offers bigint[];
   v_held bigint[];
   -- Offers whose tasks another transaction holds: skipped until the others are through.
-  v_skip bigint[] := '{}';
+  v_skip bigint[] := in_skip;
   v_events async.event_t[];
 begin
   if v_limit < 1 then
@@ -58,60 +58,16 @@ begin
       and (o.task_id = any (v_held) or not exists (select from async.task t where t.task_id = o.task_id))
       and o.task_id <> all (array(select e.task_id from unnest(v_events) e));
     exit when v_events is not null
-      or clock_timestamp() >= v_until
+      or clock_timestamp() >= in_until
       or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
     if v_offers <> '{}' then
       v_skip := v_skip || v_offers;
     else
-      v_skip := '{}';
-      perform pg_sleep(least(v_pause_seconds, extract(epoch from v_until - clock_timestamp())::float8));
+      v_skip := in_skip;
+      perform pg_sleep(least(v_pause_seconds, extract(epoch from in_until - clock_timestamp())::float8));
       v_pause_seconds := least(v_pause_seconds * 2, c_pause_seconds_max);
     end if;
   end loop;
   return v_events;
-end
-$function$;
-
--- Purpose: get_tasks on a server.
--- Returns: the tasks that were taken and run now, in order.
--- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1; what users' triggers raise.
--- Locks:   the offers and rows it takes, until the end of the transaction. (No SET clause: users' triggers would inherit
---          it. Nothing in here depends on the caller's path.)
-create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
-returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
-language plpgsql
-as $function$
-declare
-  v_events async.event_t[];
-begin
-  v_events := async.take_offers(in_target, in_limit, in_timeout);
-  if v_events is not null then
-    perform from async.write_now(v_events);
-    return query
-      select * from async.taken_tasks(v_events);
-  end if;
-end
-$function$;
-
--- Purpose: the tasks of the given events that were taken.
--- Returns: those that run, in order.
--- Raises:  nothing.
--- Locks:   none.
-create or replace function async.taken_tasks(in_events async.event_t[])
-returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-as $function$
-begin
-  return query
-    select t.task_id, t.priority, t.times_up, t.task_data
-    from unnest(in_events) e
-    join async.task t on t.task_id = e.task_id
-    where t.consumed is not null and t.processed is null and t.yielded is null
-    order by t.priority, t.entered, t.task_id;
 end
 $function$;
