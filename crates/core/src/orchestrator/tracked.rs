@@ -250,7 +250,6 @@ impl Tracked {
         match self.stray {
             Stray::MayRun if !ignores_strays => return Load::STUCK,
             Stray::Unreachable if bug == Some(Bug::UnreachableFreesSlot) => return Load::NOTHING,
-            Stray::Unreachable if bug == Some(Bug::UnreachableKeepsWorker) => return Load::STUCK,
             Stray::Unreachable if !ignores_strays => return Load::RESTING,
             Stray::No | Stray::MayRun | Stray::Unreachable | Stray::Gone => {}
         }

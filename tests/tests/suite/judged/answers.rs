@@ -12,7 +12,7 @@ use super::every_transition::{Case, NOW, cases};
 use super::{ask, bench};
 use crate::seed::Seed;
 
-const OF_EACH_EVENT: usize = 20;
+const OF_EACH_EVENT: usize = 12;
 /// 2100-01-01, which no rule of the core sets.
 const REWRITTEN: Timestamp = Timestamp::from_micros(4_102_444_800_000_000);
 

@@ -14,7 +14,7 @@ use crate::seed::Seed;
 
 const GROUPS_PER_QUESTION: usize = 1_500;
 /// One case in so many is written.
-const PART: usize = 7;
+const PART: usize = 25;
 const PAIRS: usize = 500;
 const ACCEPTED_AT_ONCE: usize = 25;
 
@@ -202,7 +202,7 @@ async fn writes_what_the_model_says(writer: Writer) {
     let accepted = groups.iter().flatten().filter(|write| write.accepted).count();
     let told = disagreements(&database, writer, &groups.iter().collect::<Vec<_>>()).await;
     eprintln!("{} groups, {accepted} events accepted, {} disagreements", groups.len(), told.len());
-    assert!(accepted > 500 && groups.len() > 500, "{accepted} accepted in {} groups", groups.len());
+    assert!(accepted > 400 && groups.len() > 400, "{accepted} accepted in {} groups", groups.len());
     assert!(
         told.is_empty(),
         "{} disagreements, first:\n{}",
