@@ -8,6 +8,7 @@ mod kinds;
 mod lost_commit;
 mod messages;
 mod outcome;
+mod stalls;
 mod supervised;
 mod workload;
 
