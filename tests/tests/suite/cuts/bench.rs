@@ -10,7 +10,8 @@ use tokio::time::sleep;
 
 use super::judge::{Allowed, judge};
 use super::kinds;
-use super::outcome::Verdict;
+use super::outcome::{LATE, Verdict};
+use super::stalls::Stalls;
 use super::supervised::Supervised;
 use super::workload::{self, Client, POOLS, WORKERS};
 
@@ -41,6 +42,7 @@ pub(super) struct Bench {
     /// Where the target is, if it is not there.
     elsewhere: Option<PrivateCluster>,
     next: AtomicU32,
+    stalls: Stalls,
 }
 
 impl Bench {
@@ -57,7 +59,7 @@ impl Bench {
     async fn on(server: PrivateCluster, elsewhere: Option<PrivateCluster>) -> Self {
         let target = Target::create_on(elsewhere.as_ref().unwrap_or(&server)).await;
         workload::prepare(&target).await;
-        Self { target, server, elsewhere, next: AtomicU32::new(1) }
+        Self { target, server, elsewhere, next: AtomicU32::new(1), stalls: Stalls::watch() }
     }
 
     /// A stage with tasks that wait; `allowance` is what a target allows its tasks.
@@ -69,6 +71,7 @@ impl Bench {
         let stage = Stage {
             client: Client::new(database.connect().await, &flow),
             begin: Instant::now(),
+            stalled_before: self.stalls.so_far(),
             open: (0, Instant::now()),
             losses: Vec::new(),
             broken: Vec::new(),
@@ -100,6 +103,7 @@ pub(super) struct Stage<'a> {
     pub(super) losses: Vec<SystemTime>,
     flow: String,
     begin: Instant,
+    stalled_before: Duration,
     /// How many tasks were unfinished, and when that changed.
     open: (i64, Instant),
     pushes: u32,
@@ -167,7 +171,8 @@ impl Stage<'_> {
             }
             if self.open.1.elapsed() > PATIENCE {
                 let (open, starts) = (self.open.0, engine.starts);
-                self.broken.push(format!("{open} tasks are forgotten: none ended for {PATIENCE:?}, {starts} starts"));
+                self.broken
+                    .push(format!("{LATE}{open} tasks are forgotten: none ended for {PATIENCE:?}, {starts} starts"));
                 return;
             }
         }
@@ -204,10 +209,11 @@ impl Stage<'_> {
         self.broken.extend(judged.expect("the tables are readable"));
         let seen = [self.to_server.seen(), self.to_target.seen()];
         let said = engine.lines();
+        let stalled = self.bench.stalls.so_far().saturating_sub(self.stalled_before);
         drop((engine, self.to_server, self.to_target, self.client));
         let remove = format!("drop database {} with (force)", self.database.name());
         // One that stays costs disk space until the cluster is removed.
         let _ = self.bench.server.administrator().await.batch_execute(&remove).await;
-        Verdict { seen, reached: fired.len() >= cuts, broken: self.broken, took: self.begin.elapsed(), said }
+        Verdict { seen, reached: fired.len() >= cuts, broken: self.broken, took: self.begin.elapsed(), stalled, said }
     }
 }

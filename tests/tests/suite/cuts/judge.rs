@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pgasync_store::Session;
 use tokio_postgres::Error;
 
+use super::outcome::LATE;
 use super::workload::{Client, Kind, POOLS, WORKERS};
 
 /// What may happen to tasks in a case besides what they are made for.
@@ -86,9 +87,9 @@ fn judge_rows(
         }
         let end = row.processed.unwrap_or(row.now);
         if row.times_up.is_some_and(|times_up| end > times_up + (allowed.after_deadline + SLACK).as_secs_f64()) {
-            broken.push(format!("not ended by its deadline and graces: {row:?} {trace:?}"));
+            broken.push(format!("{LATE}not ended by its deadline and graces: {row:?} {trace:?}"));
         } else if row.processed.is_none() {
-            broken.push(format!("never ended: {row:?} {trace:?}"));
+            broken.push(format!("{LATE}never ended: {row:?} {trace:?}"));
             continue;
         }
         if row.processed.is_none() {
@@ -97,18 +98,23 @@ fn judge_rows(
         if row.tracked == Some(true) || row.failed != row.status.as_ref().map(|status| status != "FINISHED") {
             broken.push(format!("half finished: {row:?}"));
         }
-        overdue += usize::from(row.status.as_deref() == Some("TIMED_OUT") && row.kind != Kind::Timeout);
-        if let Some(wrong) = wrong_end(row, trace, allowed) {
+        overdue += usize::from(is_overdue(row));
+        if let Some(wrong) = wrong_end(row, trace) {
             broken.push(format!("{wrong}: {row:?} {trace:?}"));
         }
     }
     if overdue > allowed.overdue {
-        broken.push(format!("{overdue} tasks reached deadlines that they need not reach, {} may", allowed.overdue));
+        broken
+            .push(format!("{LATE}{overdue} tasks reached deadlines that they need not reach, {} may", allowed.overdue));
     }
 }
 
+fn is_overdue(row: &Row) -> bool {
+    row.status.as_deref() == Some("TIMED_OUT") && row.kind != Kind::Timeout
+}
+
 /// What is wrong with how a task ended, given what it did.
-fn wrong_end(row: &Row, trace: &Trace, allowed: Allowed) -> Option<&'static str> {
+fn wrong_end(row: &Row, trace: &Trace) -> Option<&'static str> {
     let unknown = row.error.contains(UNKNOWN);
     let committed = match row.kind {
         Kind::Quick | Kind::Yield => trace.effects == 1,
@@ -128,7 +134,8 @@ fn wrong_end(row: &Row, trace: &Trace, allowed: Allowed) -> Option<&'static str>
             Some("its effect is committed, and its end does not say that the outcome is unknown")
         }
         (Kind::Cancel, Some("CANCELED")) | (Kind::Timeout, Some("TIMED_OUT")) => None,
-        (_, Some("TIMED_OUT")) if allowed.overdue > 0 => None,
+        // Counted elsewhere.
+        (_, Some("TIMED_OUT")) => None,
         _ => Some("ended as it should not"),
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::bench::{AFTER_DEADLINE, Bench, LONG_ALLOWANCE, Stage};
 use super::judge::Allowed;
-use super::outcome::{Summary, Verdict, choose};
+use super::outcome::{Summary, Verdict, choose, try_case};
 use super::supervised::Supervised;
 
 /// How long a leader may take to commit something.
@@ -31,8 +31,9 @@ async fn a_commit_without_an_answer_loses_no_task() {
     let bench = Bench::apart().await;
     let mut summary = Summary::default();
     for when in [Moment::Claims, Moment::Records] {
-        let verdict = lose_commit(&bench, when).await;
-        summary.take_in(&format!("rust: the answer to a commit of {when:?}"), &verdict);
+        let name = format!("rust: the answer to a commit of {when:?}");
+        let verdict = try_case(&name, async || lose_commit(&bench, when).await).await;
+        summary.take_in(&name, &verdict);
     }
     summary.assert_passed();
 }
@@ -41,7 +42,7 @@ async fn a_commit_without_an_answer_loses_no_task() {
 async fn main_that_ends_at_any_message_to_a_target_breaks_no_promise() {
     let bench = Bench::apart().await;
     let mut summary = Summary::default();
-    let recorded = SqlCase::default().run(&bench).await;
+    let recorded = try_case("sql:", async || SqlCase::default().run(&bench).await).await;
     summary.take_in("sql:", &recorded);
     let mut cases = Vec::new();
     for (kind, count) in &recorded.seen[1] {
@@ -53,7 +54,7 @@ async fn main_that_ends_at_any_message_to_a_target_breaks_no_promise() {
     }
     eprintln!("{} kinds of messages, {} cases", recorded.seen[1].len(), cases.len());
     for case in choose(cases, 6, SqlCase::name) {
-        let verdict = case.run(&bench).await;
+        let verdict = try_case(&case.name(), async || case.run(&bench).await).await;
         summary.take_in(&case.name(), &verdict);
     }
     summary.assert_passed();

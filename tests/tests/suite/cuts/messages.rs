@@ -9,7 +9,7 @@ use pgasync_tests::{Cut, Fault};
 
 use super::bench::{AFTER_DEADLINE, Bench, LONG_ALLOWANCE, SHORT_ALLOWANCE};
 use super::judge::Allowed;
-use super::outcome::{Summary, Verdict, choose};
+use super::outcome::{Summary, Verdict, choose, try_case};
 use super::supervised::Supervised;
 
 /// Longer than the silence after which a leader's session is lost, and than the graces of a target's session together.
@@ -104,7 +104,7 @@ async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
     let mut recorded = BTreeSet::new();
     for loss in [None].into_iter().chain(losses.iter().map(Some)) {
         let prelude = Case { side, cuts: loss.into_iter().cloned().collect() };
-        let verdict = prelude.run(&bench).await;
+        let verdict = try_case(&prelude.name(), async || prelude.run(&bench).await).await;
         for (kind, count) in &verdict.seen[side as usize] {
             if recorded.insert(kind.clone()) {
                 cases.extend(cases_of(&prelude, kind, *count));
@@ -116,7 +116,11 @@ async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
     let begin = Instant::now();
     let bench = &bench;
     let mut verdicts = stream::iter(choose(cases, sample, Case::name))
-        .map(|case| async move { (case.name(), case.run(bench).await) })
+        .map(|case| async move {
+            let name = case.name();
+            let verdict = try_case(&name, async || case.run(bench).await).await;
+            (name, verdict)
+        })
         .buffer_unordered(AT_ONCE);
     while let Some((name, verdict)) = verdicts.next().await {
         summary.take_in(&name, &verdict);

@@ -7,6 +7,7 @@ mod kinds;
 mod lost_commit;
 mod messages;
 mod outcome;
+mod stalls;
 mod supervised;
 mod workload;
 

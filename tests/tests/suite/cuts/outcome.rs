@@ -10,6 +10,14 @@ use super::seed::Seed;
 /// As many lines of what an engine said are shown of a case that failed.
 const SAID_MAX: usize = 12;
 
+/// How complaints begin that a machine without time to spare explains as well.
+pub(super) const LATE: &str = "late: ";
+
+/// A case that is late while this process was not given so much time, out of as many seconds, is tried again.
+const STALLED_PERCENT: u32 = 5;
+
+const TRIES_MAX: u32 = 3;
+
 /// What became of a case.
 #[derive(Debug)]
 pub(super) struct Verdict {
@@ -19,8 +27,31 @@ pub(super) struct Verdict {
     pub(super) reached: bool,
     pub(super) broken: Vec<String>,
     pub(super) took: Duration,
+    /// How much of that time this process was not given.
+    pub(super) stalled: Duration,
     /// What the engine said, for people.
     pub(super) said: Vec<String>,
+}
+
+impl Verdict {
+    /// Nothing is wrong but lateness, and the machine explains it.
+    fn proves_nothing(&self) -> bool {
+        let is_late = !self.broken.is_empty() && self.broken.iter().all(|text| text.starts_with(LATE));
+        is_late && self.stalled * 100 > self.took * STALLED_PERCENT
+    }
+}
+
+/// Runs a case, again while it proves nothing. Only lateness is tried again, and the last try counts in any case.
+pub(super) async fn try_case(name: &str, run: impl AsyncFn() -> Verdict) -> Verdict {
+    let mut tries = 1;
+    loop {
+        let verdict = run().await;
+        if tries == TRIES_MAX || !verdict.proves_nothing() {
+            return verdict;
+        }
+        eprintln!("tried again, since the machine stood still for {:?} of {:?}: {name}", verdict.stalled, verdict.took);
+        tries += 1;
+    }
 }
 
 /// What became of all cases.

@@ -7,6 +7,8 @@ use pgasync_store::Session;
 use pgasync_tests::Target;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+
+use super::outcome::LATE;
 use tokio_postgres::Error;
 
 /// Pools with their limits; each task belongs to one of them. A target's pool has its name.
@@ -253,7 +255,7 @@ impl Client {
             let mut left = Vec::new();
             for (what, sql) in LEFTOVERS {
                 let rows = self.session.query(sql, &[]).await.expect("the server is up");
-                left.extend(rows.iter().map(|row| format!("{what}: {}", row.get::<_, &str>(0))));
+                left.extend(rows.iter().map(|row| format!("{LATE}{what}: {}", row.get::<_, &str>(0))));
             }
             if left.is_empty() || begin.elapsed() > SETTLED_WITHIN {
                 return left;

@@ -1,0 +1,42 @@
+//! Whether the machine gave this process time: a case that is late on a machine that stands still proves nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A thread that wakes up often, and notes how much later than it wanted.
+pub(super) struct Stalls {
+    /// The sum of what was lost so far, in microseconds.
+    lost: Arc<AtomicU64>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Stalls {
+    pub(super) fn watch() -> Self {
+        let (lost, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let stalls = Self { lost: Arc::clone(&lost), ended: Arc::clone(&ended) };
+        thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                let begin = Instant::now();
+                thread::sleep(LOOK_EVERY);
+                let late = begin.elapsed().saturating_sub(LOOK_EVERY);
+                lost.fetch_add(u64::try_from(late.as_micros()).unwrap_or(0), Ordering::Relaxed);
+            }
+        });
+        stalls
+    }
+
+    /// How much time this process has not been given so far.
+    pub(super) fn so_far(&self) -> Duration {
+        Duration::from_micros(self.lost.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Stalls {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
