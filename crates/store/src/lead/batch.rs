@@ -126,7 +126,7 @@ impl Lead {
             let read = async { if batch.reads.is_none() { Ok(vec![]) } else { self.first_requests().await } };
             let (marked, requests) = join(mark, read).await;
             let marked = marked.map_err(|error| LeadError::of("marking launches", &error));
-            let requests = requests.map_err(|error| LeadError::of("reading requests", &error))?;
+            let requests = requests.map_err(|error| LeadError::of("reading requests", &error));
             let mut answers = Answers::default();
             match marked {
                 Ok(rows) => launchable(batch, &rows, &mut answers),
@@ -136,13 +136,14 @@ impl Lead {
                 }
                 Err(error) => return Err(error),
             }
-            if let (Some(serial), true) = (batch.reads, requests.is_empty()) {
+            if let (Some(serial), Ok([])) = (batch.reads, requests.as_deref()) {
                 answers.inputs.push(Input::Requests { serial, asked: vec![], last: true });
             }
             if !answers.inputs.is_empty() {
                 early(answers);
             }
-            Ok(requests)
+            // Marks have their answers, whatever came of the requests.
+            requests
         };
         let (requests, results) = join(first, self.send(batch, None)).await;
         // They were read before anything of this batch was written, so they are told first.
