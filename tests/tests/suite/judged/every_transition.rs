@@ -3,8 +3,8 @@
 //! What `async.step_task` is given is what [`RowEvent::of`] makes of the event, as in the engine.
 
 use pgasync_core::{
-    End, Event, FinalStatus, FinishStatus, Intention, Outcome, Past, Phase, Rejected, Request, Row, RowEvent, Run, Span,
-    Task, Terms, Timestamp,
+    End, Event, FinalStatus, FinishStatus, Intention, Outcome, Past, Phase, Rejected, Request, Row, RowEvent, Run,
+    Span, Task, Terms, Timestamp,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -112,10 +112,9 @@ impl Case {
 pub(super) const fn needs_the_launch_state(task: &Task, event: &Event) -> bool {
     match task.phase {
         Phase::Launched { .. } => matches!(event, Event::GiveBack { .. }),
-        Phase::Claimed { .. } => matches!(
-            event,
-            Event::QueryEnded { .. } | Event::Abandon { .. } | Event::Request(_) | Event::Deadline
-        ),
+        Phase::Claimed { .. } => {
+            matches!(event, Event::QueryEnded { .. } | Event::Abandon { .. } | Event::Request(_) | Event::Deadline)
+        }
         Phase::Ready { .. }
         | Phase::Offered { .. }
         | Phase::Pulled { .. }
