@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{ask, bench};
 use crate::seed::Seed;
 
-const GENERATED: usize = 1_000;
+const GENERATED: usize = 600;
 
 /// The configuration that every document meets.
 fn standing() -> Value {

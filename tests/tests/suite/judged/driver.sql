@@ -78,7 +78,7 @@ create function judged.step(in_question jsonb) returns jsonb language sql set en
 $$;
 
 -- The rows as the last act left them.
-create table judged.seen (task_id bigint primary key, contract jsonb not null);
+create table judged.seen (task_id bigint primary key, place tid not null, offer_place tid);
 
 -- Whoever pushes and configures here has no triggers; this one makes the SQL side write as if they had.
 create function judged.look_on() returns trigger language plpgsql as $$ begin return new; end $$;
@@ -339,9 +339,10 @@ declare
 begin
   for v_act in select a.it from jsonb_array_elements(in_acts) with ordinality as a(it, place) order by a.place loop
     v_said := judged.act(v_act);
+    -- A row that was written is another version, at another place.
     with
-      standing as (
-        select t.task_id, judged.contract(
+      changed as (
+        select t.task_id, t.ctid as place, o.ctid as offer_place, judged.contract(
             t.consumed, t.processed, t.yielded, t.finish_status, t.failed, t.processing_error, t.times_up, t.tracked,
             t.eligible_when, t.run)
           || jsonb_build_object('target', t.target, 'concurrency_pool', t.concurrency_pool, 'priority', t.priority,
@@ -349,16 +350,15 @@ begin
             'manual_timeout', judged.length(t.manual_timeout),
             'offer', case when o.task_id is not null then jsonb_build_array(judged.length(o.timeout)) end) as contract
         from async.task t
-        left join async.offer o on o.task_id = t.task_id),
-      changed as (
-        select r.* from standing r left join judged.seen s on s.task_id = r.task_id
-        where s.contract is distinct from r.contract),
+        left join async.offer o on o.task_id = t.task_id
+        left join judged.seen s on s.task_id = t.task_id
+        where s.place is distinct from t.ctid or s.offer_place is distinct from o.ctid),
       gone as (
-        delete from judged.seen s where not exists (select from standing r where r.task_id = s.task_id)
+        delete from judged.seen s where not exists (select from async.task t where t.task_id = s.task_id)
         returning s.task_id),
       noted as (
-        insert into judged.seen select c.task_id, c.contract from changed c
-        on conflict (task_id) do update set contract = excluded.contract)
+        insert into judged.seen select c.task_id, c.place, c.offer_place from changed c
+        on conflict (task_id) do update set place = excluded.place, offer_place = excluded.offer_place)
     select (select coalesce(jsonb_object_agg(c.task_id, c.contract), '{}') from changed c),
       (select coalesce(jsonb_agg(g.task_id), '[]') from gone g)
     into v_changed, v_gone;

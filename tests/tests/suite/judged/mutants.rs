@@ -1,6 +1,6 @@
 //! Can the comparisons fail? One small change at a time to what SQL decides or records; each must make one fail.
 //!
-//! Every function is tried with a change that the seed draws; with `PGASYNC_MUTANTS=all`, with all of them.
+//! The seed draws some functions and a change to each; `PGASYNC_MUTANTS=all` tries all changes to all functions.
 
 use std::env;
 use std::panic::AssertUnwindSafe;
@@ -12,6 +12,8 @@ use super::every_write::{self, Writer};
 use super::{answers, classification, every_transition, plan, sequences, small_rules};
 use crate::seed::Seed;
 
+/// Without `PGASYNC_MUTANTS=all`: how many functions of a hundred are tried, and with how many changes each.
+const TRIED_PERCENT: u64 = 40;
 const SAMPLE: usize = 1;
 const QUEUES: usize = 150;
 const STEPS: usize = 500;
@@ -32,7 +34,11 @@ enum Comparison {
 }
 
 /// Changes that change nothing which may be seen here.
-const EQUIVALENT: [&str; 9] = [
+const EQUIVALENT: [&str; 11] = [
+    // Every row of the table is named here, so that no other is locked.
+    "where t.task_id <> any (array(select e.task_id from unnest(left_over) e))",
+    // restart_task and get_tasks do not look at what write_now returns.
+    "if v_row.outcome is null then",
     // Only the order of the places matters.
     "place := place + 2;",
     // A row that runs is none of those that the statement is about.
@@ -139,18 +145,31 @@ impl Comparison {
 
 /// Every change to one function, of those that are tried, that Postgres takes and no comparison notices.
 async fn unnoticed(function: &'static str, comparisons: &[Comparison]) -> Vec<String> {
+    let all = env::var("PGASYNC_MUTANTS").is_ok_and(|which| which == "all");
+    let mut seed = Seed::of_this_run();
+    // One seed for all draws another number for each function.
+    for letter in function.bytes() {
+        seed.below(u64::from(letter));
+        if letter % 2 == 0 {
+            seed.below(2);
+        }
+    }
+    if !all && !seed.chance(TRIED_PERCENT) {
+        println!("{function}: not drawn");
+        return vec![];
+    }
     let database = classification::room().await;
     let mut mutants = mutants(&database, function).await;
     // That no comparison notices a change takes longest to find out.
     mutants.retain(|mutant| !EQUIVALENT.iter().any(|same| mutant.change.starts_with(same)));
     let mut wanted = mutants.len();
-    if env::var("PGASYNC_MUTANTS").is_ok_and(|which| which == "all") {
+    if all {
         for comparison in comparisons {
             assert!(comparison.agrees(&database).await, "{comparison:?} disagrees without any change");
         }
     } else {
         // That they agree without any change other tests say.
-        shuffle(&mut mutants, &mut Seed::of_this_run());
+        shuffle(&mut mutants, &mut seed);
         wanted = SAMPLE;
     }
     // A change may make a loop endless.

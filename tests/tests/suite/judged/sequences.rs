@@ -18,11 +18,11 @@ use super::mutants::shuffle;
 use super::{ask, bench};
 use crate::seed::Seed;
 
-const STEPS: usize = 1_000;
+const STEPS: usize = 2_000;
 const STEPS_PER_SEQUENCE: usize = 500;
 const STEPS_PER_BATCH: usize = 50;
 const TASKS_MAX: usize = 80;
-const HITS_MIN: usize = 10;
+const HITS_MIN: usize = 20;
 const TARGETS: [&str; 4] = ["a", "b", "c", "d"];
 const POOLS: [&str; 4] = ["p", "q", "a", "nobody configured it"];
 
