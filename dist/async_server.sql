@@ -1065,7 +1065,7 @@ begin
         main_word := v_char;
       end if;
       v_length := coalesce(length(substring(v_rest from c_number)), 1);
-      v_depth := v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end;
+      v_depth := greatest(v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end, 0);
       v_last_word := v_char;
       if first_word = '' then
         first_word := v_char;
@@ -1229,7 +1229,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '706bcef9a24cba64'::text
+  select '4dae54681ebc35f4'::text
 $function$;
 
 -- 20_decide/89_same_server

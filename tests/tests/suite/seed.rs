@@ -17,6 +17,11 @@ impl Seed {
         Self { state }
     }
 
+    /// The same in each run, unless `PGASYNC_SEED` says otherwise.
+    pub(super) fn fixed(state: u64) -> Self {
+        if env::var_os("PGASYNC_SEED").is_some() { Self::of_this_run() } else { Self { state } }
+    }
+
     /// Another source, so that two tasks do not disturb each other's sequence.
     pub(super) fn fork(&mut self) -> Self {
         Self { state: self.next() }
