@@ -153,7 +153,7 @@ struct Driven {
     /// What was pushed while it was stalled may not have been seen yet.
     unseen: bool,
     /// What it was told since then.
-    untold: Vec<Command>,
+    untold: Vec<(Command, MonotonicTime)>,
     /// When the queries of claims have to end.
     deadlines: BTreeMap<TaskId, MonotonicTime>,
     /// When to look at the clock.
@@ -216,7 +216,7 @@ impl Driven {
             return None;
         }
         if self.stalled && command.is_for_store() {
-            self.untold.push(command);
+            self.untold.push((command, self.now.monotonic));
             return None;
         }
         Some(match command {
@@ -250,7 +250,7 @@ impl Driven {
                 Input::Requests { serial, asked: asked.collect(), last: true }
             }
             Command::Write(event) => {
-                let answer = self.write(&event);
+                let answer = self.write(&event, self.now.monotonic);
                 Input::Written { task: event.task, run: event.run, answer }
             }
             Command::Poll { sleep, .. } => Input::Polled {
@@ -310,7 +310,7 @@ impl Driven {
         })
     }
 
-    fn write(&mut self, event: &TaskEvent) -> WriteAnswer {
+    fn write(&mut self, event: &TaskEvent, decided: MonotonicTime) -> WriteAnswer {
         let now = self.now;
         let (turn, lane, _) = self.tasks[&event.task].clone();
         if matches!(event.event, Event::Claim { .. }) && !self.unseen {
@@ -328,7 +328,7 @@ impl Driven {
             *self.ends.entry(event.task).or_default() += 1;
         }
         if next.state() == RowState::Running && row.state() == RowState::Ready {
-            let decided = Now { server: event.at, ..now };
+            let decided = Now { server: event.at, monotonic: decided };
             self.deadlines
                 .insert(event.task, next.times_up.map_or(MonotonicTime::NEVER, |at| decided.monotonic_at(at)));
         }
@@ -386,9 +386,9 @@ impl Driven {
     /// The store is lost, and back after some time. Of what it was told the first commands were carried
     /// out, and no answer to them arrives.
     fn lose_store(&mut self, span: Span, carried_out: usize) {
-        for command in std::mem::take(&mut self.untold).into_iter().take(carried_out) {
+        for (command, decided) in std::mem::take(&mut self.untold).into_iter().take(carried_out) {
             if let Command::Write(event) = command {
-                self.write(&event);
+                self.write(&event, decided);
             }
         }
         self.stalled = false;
