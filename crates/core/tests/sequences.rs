@@ -100,7 +100,7 @@ impl ReferenceStateMachine for Reference {
             2 => which.clone().prop_map(|which| Act::Cancel { which }),
             1 => which.clone().prop_map(|which| Act::Finish { which }),
             1 => which.clone().prop_map(|which| Act::PauseTask { which }),
-            2 => (which.clone(), 0..90_i64).prop_map(|(which, seconds)| Act::Defer { which, seconds }),
+            2 => (which.clone(), 1..90_i64).prop_map(|(which, seconds)| Act::Defer { which, seconds }),
             1 => which.clone().prop_map(|which| Act::Lose { which }),
             2 => which.prop_map(|which| Act::Gone { which }),
             1 => (0..2_usize, 1..4_u32).prop_map(|(target, slots)| Act::Resize { target, slots }),
@@ -372,6 +372,14 @@ impl Driven {
         self.tell(Input::Waiting(vec![lane]));
     }
 
+    /// A store that does not answer tells of no configuration either: that comes when it is back.
+    fn configure(&mut self, limits: &Limits) {
+        if !self.stalled {
+            self.limits = limits.clone();
+            self.tell(Input::Configured(Box::new(settings(limits))));
+        }
+    }
+
     fn ask(&mut self, which: usize, request: Request) {
         let open: Vec<TaskId> =
             self.tasks.iter().filter(|(_, (_, _, row))| row.processed.is_none()).map(|(id, _)| *id).collect();
@@ -480,11 +488,11 @@ impl StateMachineTest for Sequences {
                     driven.tell(Input::SessionGone { session });
                 }
             }
-            Act::Resize { .. } | Act::Workers(_) | Act::Pause(_) => {
-                driven.limits = limits.clone();
-                driven.tell(Input::Configured(Box::new(settings(limits))));
+            Act::Resize { .. } | Act::Workers(_) | Act::Pause(_) => driven.configure(limits),
+            Act::Cut { seconds, carried_out } => {
+                driven.lose_store(Span::seconds(seconds), carried_out);
+                driven.configure(limits);
             }
-            Act::Cut { seconds, carried_out } => driven.lose_store(Span::seconds(seconds), carried_out),
             Act::Stall => (driven.stalled, driven.unseen) = (true, true),
             Act::Step { seconds } => {
                 driven.now.server = driven.now.server + Span::seconds(seconds);
