@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Show how a server does: who leads, what runs, what waits and why, which targets are lost
     ///
     /// Ends with 0 when an orchestrator leads and no target is lost, and with 1 otherwise, or on an error. For the owner of
-    /// the schema and for whom async.grant_admin names; it looks only.
+    /// the schema and for roles that were given async.grant_admin; it only reads.
     Status(StatusArgs),
     /// Fill an empty Postgres with databases, push some thousand tasks, and show what becomes of them
     Demo(DemoArgs),
@@ -59,7 +59,7 @@ pub(crate) struct ServerArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// Take the lead from whoever has it: ask first, terminate when that does not help. Also enables the orchestrator
+    /// Take the lead from the orchestrator that has it: ask first, terminate when that does not help. Also enables the orchestrator
     #[arg(long)]
     pub(crate) force: bool,
     /// Wait for the lead while another orchestrator has it, instead of ending with 3

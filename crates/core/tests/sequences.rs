@@ -6,7 +6,7 @@
 #![allow(clippy::too_many_lines, reason = "one arm a command")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "what is not asked for here is one case")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pgasync_core::{
     Asked, Command, Epoch, Event, FinishStatus, Head, Input, Kind, Lane, LaunchState, MonotonicTime, Now, Orchestrator,
@@ -100,7 +100,7 @@ impl ReferenceStateMachine for Reference {
             2 => which.clone().prop_map(|which| Act::Cancel { which }),
             1 => which.clone().prop_map(|which| Act::Finish { which }),
             1 => which.clone().prop_map(|which| Act::PauseTask { which }),
-            2 => (which.clone(), 1..90_i64).prop_map(|(which, seconds)| Act::Defer { which, seconds }),
+            2 => (which.clone(), 0..90_i64).prop_map(|(which, seconds)| Act::Defer { which, seconds }),
             1 => which.clone().prop_map(|which| Act::Lose { which }),
             2 => which.prop_map(|which| Act::Gone { which }),
             1 => (0..2_usize, 1..4_u32).prop_map(|(target, slots)| Act::Resize { target, slots }),
@@ -154,6 +154,11 @@ struct Driven {
     unseen: bool,
     /// What it was told since then.
     untold: Vec<(Command, MonotonicTime)>,
+    /// Sweeps that the core was told of, and those of the command that is carried out.
+    sweeps_heard: u64,
+    decided_after: u64,
+    /// The sweep that let a task join the queue: the core cannot know of it before it is told.
+    promoted_by: BTreeMap<TaskId, u64>,
     /// When the queries of claims have to end.
     deadlines: BTreeMap<TaskId, MonotonicTime>,
     /// When to look at the clock.
@@ -185,12 +190,23 @@ fn settings(limits: &Limits) -> Settings {
 
 impl Driven {
     fn tell(&mut self, input: Input) {
-        self.core.handle(input, self.now);
-        while let Some(command) = self.core.poll_command() {
+        let mut commands = VecDeque::new();
+        self.hear(input, &mut commands);
+        while let Some((command, sweeps)) = commands.pop_front() {
+            self.decided_after = sweeps;
             if let Some(answer) = self.carry_out(command) {
-                self.core.handle(answer, self.now);
+                self.hear(answer, &mut commands);
             }
             assert!(self.core.audit(), "occupancy is what a recount gives");
+        }
+    }
+
+    /// Queues what the core wants, with the number of sweeps that it had heard of then.
+    fn hear(&mut self, input: Input, commands: &mut VecDeque<(Command, u64)>) {
+        self.sweeps_heard += u64::from(matches!(input, Input::Swept { .. }));
+        self.core.handle(input, self.now);
+        while let Some(command) = self.core.poll_command() {
+            commands.push_back((command, self.sweeps_heard));
         }
     }
 
@@ -316,7 +332,8 @@ impl Driven {
         if matches!(event.event, Event::Claim { .. }) && !self.unseen {
             let earlier = |(other, its, row): &&(Turn, Lane, Row)| {
                 let in_time = row.times_up.is_none_or(|at| at > now.server);
-                *its == lane && self.waiting(row) && *other < turn && in_time
+                let known = self.promoted_by.get(&other.task).is_none_or(|sweep| *sweep <= self.decided_after);
+                *its == lane && self.waiting(row) && *other < turn && in_time && known
             };
             assert!(self.tasks.values().find(earlier).is_none(), "lower priority goes first within a lane");
         }
@@ -347,6 +364,7 @@ impl Driven {
             match row.eligible_when {
                 Some(at) if at <= now => {
                     row.eligible_when = None;
+                    self.promoted_by.insert(*id, self.sweeps_heard + 1);
                     promoted.push(lane.clone());
                 }
                 Some(at) => next.push(at),
@@ -450,6 +468,9 @@ impl StateMachineTest for Sequences {
             stalled: false,
             unseen: false,
             untold: Vec::new(),
+            sweeps_heard: 0,
+            decided_after: 0,
+            promoted_by: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             granted: BTreeSet::new(),
             alarms: Vec::new(),
