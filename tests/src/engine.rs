@@ -31,7 +31,7 @@ pub trait Engine: Send + Sized {
     /// Starts it; whether it comes to lead is another matter.
     fn start(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Starts it so that it takes the lead from whoever has it.
+    /// Starts it so that it takes the lead from the orchestrator that has it.
     fn start_forced(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Asks it to end, and waits until it has.

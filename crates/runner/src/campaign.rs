@@ -31,7 +31,7 @@ const WAKE_CHANNEL: &str = "async_wake";
 /// How to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Take the lead from whoever has it, and enable the orchestrator.
+    /// Take the lead from the orchestrator that has it, and enable the orchestrator.
     pub force: bool,
     /// Wait for the lead instead of ending when another has it.
     pub standby: bool,

@@ -171,7 +171,7 @@ impl Candidate {
         Ok(taken)
     }
 
-    /// Takes the locks from whoever has them: asks him to resign, and ends him when he does not.
+    /// Takes the locks from the leader: asks it to resign, and terminates it when it does not.
     ///
     /// # Errors
     /// [`CandidacyError::Refused`] when he cannot be ended.
