@@ -12,6 +12,9 @@ use crate::engine::{Engine, Outcome};
 use crate::signal::{Signal, send};
 use crate::wait::PATIENCE;
 
+/// How long a cancel waits for the engine to sleep.
+const CANCELS_WITHIN: Duration = Duration::from_secs(2);
+
 /// `CALL async.main()` in a session of its own.
 #[derive(Debug)]
 pub struct SqlEngine {
@@ -74,6 +77,29 @@ impl SqlEngine {
     }
 }
 
+impl SqlEngine {
+    /// Cancels the call while it sleeps, which is inside of a block that catches it. A cancel during a commit
+    /// ends `main()` with an error (docs/operating.md): no test may depend on where it happens to arrive. After some
+    /// time it is sent anyway.
+    async fn cancel_while_it_waits(&self) {
+        let administrator = self.administrator().await;
+        let waits = "select coalesce(wait_event = 'PgSleep', false) from pg_stat_activity where pid = $1";
+        let begin = Instant::now();
+        let mut cancelled = false;
+        while !cancelled {
+            let frozen = send(Signal::Stop, self.pid());
+            let rows = administrator.query(waits, &[&self.pid()]).await.expect("a superuser may look");
+            if rows.first().is_none_or(|row| row.get(0)) || !frozen || begin.elapsed() > CANCELS_WITHIN {
+                let cancel = "select pg_cancel_backend($1)";
+                administrator.query(cancel, &[&self.pid()]).await.expect("a superuser may signal");
+                cancelled = true;
+            }
+            send(Signal::Continue, self.pid());
+            sleep(Duration::from_millis(3)).await;
+        }
+    }
+}
+
 impl Engine for SqlEngine {
     const NAME: &'static str = "sql";
 
@@ -93,7 +119,7 @@ impl Engine for SqlEngine {
     }
 
     async fn stop(&mut self) -> Outcome {
-        self.signal_backend("pg_cancel_backend").await;
+        self.cancel_while_it_waits().await;
         self.wait_until_ended().await
     }
 
