@@ -41,7 +41,7 @@ pub use private::PrivateCluster;
 pub use proxy::{Cut, Fault, Name, Proxy, Sent};
 pub use rust_engine::RustEngine;
 pub use scratch::Scratch;
-pub use signal::{Signal, send};
+pub use signal::{Signal, freeze, send};
 pub use sql_engine::SqlEngine;
 pub use target::Target;
 pub use wait::PATIENCE;

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use crate::cluster::Cluster;
-use crate::signal::{Signal, send};
+use crate::signal::{Signal, freeze, send};
 
 /// A cluster of its own, removed when this is dropped. Derefs to [`Cluster`].
 ///
@@ -65,9 +65,22 @@ impl PrivateCluster {
     /// When the program `ps` is missing.
     #[must_use]
     pub fn signal_backend(&self, signal: Signal, pid: i32) -> bool {
+        self.is_backend(pid) && send(signal, pid)
+    }
+
+    /// Freezes a backend of this cluster; whether it is frozen.
+    ///
+    /// # Panics
+    /// When the programs `kill` and `ps` are missing.
+    #[must_use]
+    pub fn freeze_backend(&self, pid: i32) -> bool {
+        self.is_backend(pid) && freeze(pid)
+    }
+
+    fn is_backend(&self, pid: i32) -> bool {
         let parent =
             Command::new("ps").args(["-o", "ppid=", "-p", &pid.to_string()]).output().expect("ps is a program");
-        String::from_utf8_lossy(&parent.stdout).trim() == self.postmaster_pid().to_string() && send(signal, pid)
+        String::from_utf8_lossy(&parent.stdout).trim() == self.postmaster_pid().to_string()
     }
 
     /// Where it keeps its data.

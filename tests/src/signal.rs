@@ -1,6 +1,8 @@
 //! Signals to processes that a test started.
 
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 /// A signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,4 +33,23 @@ pub fn send(signal: Signal, pid: i32) -> bool {
     };
     let sent = Command::new("kill").args([name, &pid.to_string()]).output().expect("kill is a program");
     sent.status.success()
+}
+
+/// Freezes a process; whether it is frozen: one that is about to exit takes the signal and exits nevertheless.
+///
+/// # Panics
+/// When the programs `kill` and `ps` are missing.
+#[must_use]
+pub fn freeze(pid: i32) -> bool {
+    if !send(Signal::Stop, pid) {
+        return false;
+    }
+    loop {
+        let state = Command::new("ps").args(["-o", "state=", "-p", &pid.to_string()]).output().expect("ps is a program");
+        match state.stdout.first() {
+            None | Some(b'Z' | b'X') => return false,
+            Some(b'T' | b't') => return true,
+            Some(_) => sleep(Duration::from_millis(1)),
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! The SQL engine: a session that runs `CALL async.main()`.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pgasync_store::{Notice, Session, Settings};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::types::ToSql;
 
 use crate::database::{Database, in_words};
 use crate::engine::{Engine, Outcome};
@@ -14,6 +16,10 @@ use crate::wait::PATIENCE;
 
 /// How long a cancel waits for the engine to sleep.
 const CANCELS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a frozen backend is asked about: one that was frozen with a lock of the server's in its hands (one that
+/// every session needs) is not answered for.
+const FROZEN_AT_MOST: Duration = Duration::from_millis(200);
 
 /// `CALL async.main()` in a session of its own.
 #[derive(Debug)]
@@ -88,13 +94,18 @@ impl SqlEngine {
         let mut cancelled = false;
         while !cancelled {
             let frozen = send(Signal::Stop, self.pid());
-            let rows = administrator.query(waits, &[&self.pid()]).await.expect("a superuser may look");
-            if rows.first().is_none_or(|row| row.get(0)) || !frozen || begin.elapsed() > CANCELS_WITHIN {
-                let cancel = "select pg_cancel_backend($1)";
-                administrator.query(cancel, &[&self.pid()]).await.expect("a superuser may signal");
-                cancelled = true;
+            let asked = [&self.pid() as &(dyn ToSql + Sync)];
+            let mut rows = pin!(administrator.query(waits, &asked));
+            let answer = timeout(FROZEN_AT_MOST, &mut rows).await;
+            let sleeps = matches!(&answer, Ok(Ok(rows)) if rows.first().is_none_or(|row| row.get(0)));
+            cancelled = sleeps || !frozen || begin.elapsed() > CANCELS_WITHIN;
+            if cancelled {
+                send(Signal::Interrupt, self.pid());
             }
             send(Signal::Continue, self.pid());
+            if answer.is_err() {
+                rows.await.expect("a superuser may look");
+            }
             sleep(Duration::from_millis(3)).await;
         }
     }

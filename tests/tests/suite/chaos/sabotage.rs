@@ -51,7 +51,7 @@ async fn an_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rust_engine_that_does_not_mark_what_it_launches_is_caught() {
     let changes = "
-        create or replace function async.lead_mark(in_ids bigint[], in_runs int[], in_sessions bigint[])
+        create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
         returns table (task_id bigint, query text) language sql as $$
           select t.task_id, t.query from async.task t where t.task_id = any (in_ids) $$;";
     kill_until::<RustEngine>(changes, LONG_PERCENT, Kill::Leader, "started twice").await;

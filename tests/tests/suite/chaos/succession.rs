@@ -131,7 +131,7 @@ async fn a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker<E: Engine>
     for _ in 0..rounds(2) {
         arena.wait_until_busy().await;
         let mut frozen = arena.observer.pids();
-        frozen.retain(|&pid| arena.elsewhere.signal_backend(Signal::Stop, pid));
+        frozen.retain(|&pid| arena.elsewhere.freeze_backend(pid));
         arena.kill_and_recover(victim).await;
         // Long enough that the next leader launches what it may.
         sleep(Duration::from_secs(4)).await;

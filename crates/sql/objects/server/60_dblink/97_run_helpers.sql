@@ -16,6 +16,19 @@ declare
   v_op record;
   v_came int := 0;
 begin
+  -- Connections are not undone with a transaction: a row may outlive the connection that it names.
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state <> 'closed' and h.conn <> all (coalesce((select dblink_get_connections()), '{}'))
+    order by h.helper
+  loop
+    if v_helper.state = 'busy' then
+      perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null, 'the helper session is gone');
+    end if;
+    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null
+    where h.helper = v_helper.helper;
+  end loop;
+
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where case when h.state in ('busy', 'stuck') then dblink_is_busy(h.conn) = 0 else false end
