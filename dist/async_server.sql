@@ -1229,7 +1229,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '4dae54681ebc35f4'::text
+  select '09da5e4dd1e5af12'::text
 $function$;
 
 -- 20_decide/89_same_server
@@ -1772,8 +1772,8 @@ end
 $function$;
 
 -- 30_record/40_write_at_once
--- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so it may
---   carry planner settings, and the completion and the release of the slot are one write. Claims and plain ends are
+-- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so write_batch
+--   may set what the planner does, and the completion and the release of the slot are one write. Claims and plain ends are
 --   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
 --   says for all (a third less work a row).
 -- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile. write_row tells.
@@ -1787,10 +1787,6 @@ create or replace function async.write_at_once(
 ) returns async.event_t[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 as $function$
 declare
   v_left async.event_t[] := '{}';
@@ -1966,6 +1962,8 @@ set search_path = pg_catalog, pg_temp
 set lock_timeout = '1ms'
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $function$
 declare
   v_held bigint[];
@@ -2054,7 +2052,8 @@ end
 $function$;
 
 -- 30_record/60_write_events
--- Purpose: the one writer of transitions: applies each event to its task, all in one statement where it can, row by
+-- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before the claim) and plain
+--   ends (END_OK without a status), comes as arrays. Applies each event to its task, all in one statement where it can, row by
 --   row where users have triggers or where the one statement failed, so that one odd row holds up no other. A task
 --   is named at most once in a call. Keeps the offers, deletes the requests that are settled, and gives slots that
 --   become free back to their pools in the memory of the SQL engine. With in_check deferred constraints are checked in
@@ -2063,7 +2062,8 @@ $function$;
 --   the row is as it was; error says why), 'locked' (another transaction holds the row: try later), 'failed' (a trigger
 --   or constraint raised; error says what), 'gone' (there is no such row), 'rewritten' (a trigger or a request made
 --   something else of the row). What follows is the row as it is now, null when there is none or it cannot be read.
---   With in_touched, where users have triggers, besides what touched_rows says.
+--   With in_touched (a leader in another process), where users have triggers, besides what touched_rows says: a row
+--   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers' and no task.
 -- Raises: nothing of a single row's.
 -- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
 --   depends on the caller's path.)
@@ -2151,30 +2151,6 @@ begin
   if v_triggers and in_touched then
     return query select * from async.touched_rows();
   end if;
-end
-$function$;
-
--- Purpose: the same for a leader in another process, which gives what it writes most, claims (with the run before the
---   claim) and plain ends (END_OK without a status), as arrays.
--- Returns: as above; and, where users have triggers, a row 'touched' for each task that finish_internal changed meanwhile,
---   and one with outcome 'triggers' and no task.
--- Raises: nothing of a single row's.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
-create or replace function async.lead_write(
-  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
-  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
-  in_events async.event_t[]
-) returns table (
-  task_id bigint, run int, event text, outcome text, error text,
-  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
-)
-language plpgsql
-as $function$
-begin
-  return query
-    select * from async.write_all(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
-      in_ends_at, in_events, true, true);
 end
 $function$;
 
@@ -4680,6 +4656,19 @@ declare
   v_op record;
   v_came int := 0;
 begin
+  -- Connections are not undone with a transaction: a row may outlive the connection that it names.
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state <> 'closed' and h.conn <> all (coalesce((select dblink_get_connections()), '{}'))
+    order by h.helper
+  loop
+    if v_helper.state = 'busy' then
+      perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null, 'the helper session is gone');
+    end if;
+    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null
+    where h.helper = v_helper.helper;
+  end loop;
+
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where case when h.state in ('busy', 'stuck') then dblink_is_busy(h.conn) = 0 else false end

@@ -45,7 +45,8 @@ pub fn freeze(pid: i32) -> bool {
         return false;
     }
     loop {
-        let state = Command::new("ps").args(["-o", "state=", "-p", &pid.to_string()]).output().expect("ps is a program");
+        let state =
+            Command::new("ps").args(["-o", "state=", "-p", &pid.to_string()]).output().expect("ps is a program");
         match state.stdout.first() {
             None | Some(b'Z' | b'X') => return false,
             Some(b'T' | b't') => return true,

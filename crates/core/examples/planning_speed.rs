@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use pgasync_core::{
-    BadName, Choice, Head, Kind, Lane, Plan, PoolName, Priority, Run, TargetName, TaskId, Terms, Timestamp, Turn,
+    BadName, Choice, Head, Lane, LaneKind, Plan, PoolName, Priority, QueuePosition, Run, TargetName, TaskId,
+    TaskOptions, Timestamp,
 };
 
 const POOLS: usize = 1_000;
@@ -26,12 +27,12 @@ fn main() -> Result<(), BadName> {
 /// Takes a task, frees its slot, and lets another come in its place, over and over.
 fn measure(waiting: usize) -> Result<(), BadName> {
     let target = TargetName::new("t")?;
-    let mut store: BTreeMap<Lane, VecDeque<Turn>> = BTreeMap::new();
+    let mut store: BTreeMap<Lane, VecDeque<QueuePosition>> = BTreeMap::new();
     let mut plan = Plan::new();
     for number in 0..waiting {
         let pool = PoolName::new(format!("pool {}", number % POOLS))?;
-        let lane = Lane { pool, target: target.clone(), kind: Kind::Run };
-        store.entry(lane).or_default().push_back(turn(number));
+        let lane = Lane { pool, target: target.clone(), kind: LaneKind::Run };
+        store.entry(lane).or_default().push_back(position(number));
     }
     for lane in store.keys() {
         plan.stale(lane);
@@ -46,12 +47,12 @@ fn measure(waiting: usize) -> Result<(), BadName> {
             Choice::Take { lane, head, .. } => (lane.clone(), head.clone()),
             Choice::Await(_) | Choice::Nobody => break,
         };
-        plan.remove(&lane, head.turn.task);
+        plan.remove(&lane, head.position.task);
         plan.set_pool(&lane.pool, false, 16);
         plan.set_pool(&lane.pool, true, 16);
         if let Some(waits) = store.get_mut(&lane) {
             waits.pop_front();
-            waits.push_back(turn(next));
+            waits.push_back(position(next));
             next += 1;
         }
         plan.stale(&lane);
@@ -63,13 +64,13 @@ fn measure(waiting: usize) -> Result<(), BadName> {
     Ok(())
 }
 
-fn refill(plan: &mut Plan, store: &BTreeMap<Lane, VecDeque<Turn>>) {
+fn refill(plan: &mut Plan, store: &BTreeMap<Lane, VecDeque<QueuePosition>>) {
     for (lane, heads_max) in plan.refills(POOLS) {
         let waits = store.get(&lane).into_iter().flatten();
-        let heads = waits.take(heads_max).map(|turn| Head {
-            turn: *turn,
+        let heads = waits.take(heads_max).map(|position| Head {
+            position: *position,
             run: Run::NONE,
-            terms: Terms::default(),
+            options: TaskOptions::default(),
             times_up: None,
             text_bytes: 0,
         });
@@ -78,7 +79,7 @@ fn refill(plan: &mut Plan, store: &BTreeMap<Lane, VecDeque<Turn>>) {
     }
 }
 
-fn turn(number: usize) -> Turn {
+fn position(number: usize) -> QueuePosition {
     let task = TaskId(i64::try_from(number).unwrap_or(i64::MAX));
-    Turn { priority: Priority(0), entered: Timestamp::from_micros(task.0), task }
+    QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(task.0), task }
 }

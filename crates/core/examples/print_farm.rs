@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use pgasync_core::{
-    BadName, Command, Epoch, Head, Input, Kind, Lane, Now, Orchestrator, Outcome, PoolName, Priority, Row, RowState,
-    Run, Settings, Sleep, Span, TargetName, TargetSettings, TaskId, Terms, Timestamp, Turn, WriteAnswer,
+    BadName, Command, Epoch, Head, Input, Lane, LaneKind, Now, Orchestrator, Outcome, PoolName, Priority,
+    QueuePosition, Row, RowState, Run, Settings, Sleep, Span, TargetName, TargetSettings, TaskId, TaskOptions,
+    Timestamp, WriteAnswer,
 };
 
 /// A job: its turn, its tray and printer, and what is noted about it.
-type Job = (Turn, Lane, Row);
+type Job = (QueuePosition, Lane, Row);
 
 fn main() -> Result<(), BadName> {
     let mut settings = Settings::default();
@@ -22,8 +23,11 @@ fn main() -> Result<(), BadName> {
         let target = TargetName::new(printer)?;
         settings.targets.insert(target.clone(), TargetSettings { max_concurrency: 2, default_timeout: None });
         let task = TaskId(i64::try_from(number).unwrap_or(0));
-        let turn = Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task };
-        jobs.insert(task, (turn, Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run }, Row::default()));
+        let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task };
+        jobs.insert(
+            task,
+            (position, Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run }, Row::default()),
+        );
     }
     // A photo needs the special tray, which there is once.
     settings.pools.insert(PoolName::new("photo tray")?, 1);
@@ -59,12 +63,12 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Op
         Command::ReadRequests { serial } => Input::Requests { serial, asked: vec![], last: true },
         Command::Refill { lane, heads_max } => {
             let waits = jobs.values().filter(|(_, its, row)| *its == lane && row.state() == RowState::Ready);
-            let terms = Terms::default();
+            let options = TaskOptions::default();
             let mut heads: Vec<Head> = waits
-                .map(|(turn, _, row)| Head {
-                    turn: *turn,
+                .map(|(position, _, row)| Head {
+                    position: *position,
                     run: Run(row.run),
-                    terms,
+                    options,
                     times_up: row.times_up,
                     text_bytes: 0,
                 })
@@ -79,7 +83,7 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Op
         }
         Command::Write(event) => {
             let row = &mut jobs.get_mut(&event.task)?.2;
-            *row = event.apply(row, Terms::default())?;
+            *row = event.apply(row, TaskOptions::default())?;
             if let Some(status) = row.finish_status {
                 println!("{:?}: job {} is {status}", now.monotonic, event.task);
             }

@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | what may happen to a task | [`Task::step`]: [`Phase`] × [`Event`] → the next task, or [`Rejected`] |
 //! | what the table says | [`Row`], with [`Task::row`] and [`Row::task`] between the two; [`state_diagram`] |
-//! | who runs next | [`Plan`]: [`Head`]s in [`Lane`]s by [`Turn`], over bounded windows |
+//! | who runs next | [`Plan`]: [`Head`]s in [`Lane`]s by [`QueuePosition`], over bounded windows |
 //! | what to do now | [`Orchestrator`]: an [`Input`] goes in, [`Command`]s come out |
 //! | how a query has to be sent | [`classify`] |
 //! | what may be configured | [`Configuration`], [`Document`], and [`Settings`] for the orchestrator |
@@ -44,8 +44,8 @@
 //! let target = TargetName::new("sales")?;
 //! let mut settings = Settings::default();
 //! settings.targets.insert(target.clone(), TargetSettings { max_concurrency: 2, default_timeout: None });
-//! let lane = Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run };
-//! let turn = Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
+//! let lane = Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run };
+//! let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
 //! let now = Now::from_micros(1_000_000);
 //!
 //! let mut table = Row::default(); // It waits.
@@ -64,8 +64,8 @@
 //!             // The store, in this order.
 //!             Command::RunStartup => Some(Input::StartupDone),
 //!             Command::Refill { lane, .. } => {
-//!                 let (run, terms, text_bytes) = (Run(table.run), Terms::default(), 8);
-//!                 let head = Head { turn, run, terms, times_up: table.times_up, text_bytes };
+//!                 let (run, options, text_bytes) = (Run(table.run), TaskOptions::default(), 8);
+//!                 let head = Head { position, run, options, times_up: table.times_up, text_bytes };
 //!                 let waits = table.state() == RowState::Ready;
 //!                 Some(Input::Refilled { lane, heads: if waits { vec![head] } else { vec![] }, more: false })
 //!             }
@@ -79,7 +79,7 @@
 //!             Command::Write(event) => {
 //!                 round.push(if table.state() == RowState::Ready { "claim" } else { "end" });
 //!                 let before = table.clone();
-//!                 let written = event.apply(&table, Terms::default());
+//!                 let written = event.apply(&table, TaskOptions::default());
 //!                 let answer = if written.is_some() { WriteAnswer::AsPredicted } else { WriteAnswer::Row(before) };
 //!                 table = written.unwrap_or(table);
 //!                 Some(Input::Written { task: event.task, run: event.run, answer })
@@ -142,9 +142,9 @@ pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, T
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
 pub use orchestrator::Orchestrator;
 pub use orchestrator::command::{Command, Registered, Sleep};
-pub use orchestrator::input::{Asked, Input, RequestId, Sighting, WriteAnswer};
+pub use orchestrator::input::{Input, RequestId, StoredRequest, TaskSnapshot, WriteAnswer};
 pub use orchestrator::settings::{Settings, TargetSettings, Tuning};
-pub use plan::lane::{Head, Kind, Lane, Turn};
+pub use plan::lane::{Head, Lane, LaneKind, QueuePosition};
 pub use plan::{Choice, Plan, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};
 pub use query::{COPY_REFUSED, Class, classify, opens_transaction};
@@ -154,9 +154,9 @@ pub use task::event::{Event, EventName, Outcome, Request};
 pub use task::intention::Intention;
 pub use task::phase::{End, Past, Phase, PhaseName};
 pub use task::rejected::Rejected;
-pub use task::row::{LaunchState, Malformed, Row, RowState};
+pub use task::row::{LaunchState, MalformedRow, Row, RowState};
 pub use task::row_event::{RowEvent, TaskEvent};
 pub use task::status::{FinalStatus, FinishStatus};
 pub use task::step::TIMED_OUT;
-pub use task::{Task, Terms};
+pub use task::{Task, TaskOptions};
 pub use time::{MonotonicTime, Now, Span, Timestamp};

@@ -1,17 +1,17 @@
 //! What is held in memory is bounded by limits: not by what waits, and not by what has run.
 
 use pgasync_core::{
-    Command, Epoch, Event, Head, Input, Kind, Lane, Now, Orchestrator, Outcome, PoolName, Priority, Run, Settings,
-    Sleep, Span, TargetName, TargetSettings, TaskId, Terms, Timestamp, Turn, WriteAnswer,
+    Command, Epoch, Event, Head, Input, Lane, LaneKind, Now, Orchestrator, Outcome, PoolName, Priority, QueuePosition,
+    Run, Settings, Sleep, Span, TargetName, TargetSettings, TaskId, TaskOptions, Timestamp, WriteAnswer,
 };
 
 const TASKS: i64 = 5_000;
 
 fn head(task: i64) -> Head {
     Head {
-        turn: Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) },
+        position: QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) },
         run: Run::NONE,
-        terms: Terms::default(),
+        options: TaskOptions::default(),
         times_up: None,
         text_bytes: 8,
     }
@@ -26,7 +26,7 @@ fn polled(sleep: Sleep) -> Input {
 #[test]
 fn quick_tasks_leave_nothing_behind() {
     let target = TargetName::new("there").expect("a name");
-    let lane = Lane { pool: PoolName::of(None, &target), target: target.clone(), kind: Kind::Run };
+    let lane = Lane { pool: PoolName::of(None, &target), target: target.clone(), kind: LaneKind::Run };
     let mut settings = Settings::default();
     settings.targets.insert(target, TargetSettings { max_concurrency: 4, default_timeout: Some(Span::seconds(3_600)) });
     let mut core = Orchestrator::new(settings, 1);
@@ -40,7 +40,7 @@ fn quick_tasks_leave_nothing_behind() {
             Command::RunStartup => Input::StartupDone,
             Command::Refill { lane, heads_max } => {
                 let heads: Vec<Head> = (next..=TASKS).take(heads_max).map(head).collect();
-                let more = heads.last().is_some_and(|last| last.turn.task.0 < TASKS);
+                let more = heads.last().is_some_and(|last| last.position.task.0 < TASKS);
                 Input::Refilled { lane, heads, more }
             }
             Command::Write(event) => {
@@ -86,8 +86,8 @@ fn names_that_are_not_used_any_more_are_forgotten() {
         let name = |what: &str| format!("{what} {wave}");
         let target = TargetName::new(name("target")).expect("a name");
         let shared = PoolName::new(name("pool")).expect("a name");
-        let runs = Lane { pool: shared.clone(), target: target.clone(), kind: Kind::Run };
-        let pulls = Lane { pool: shared, kind: Kind::Pull, ..runs.clone() };
+        let runs = Lane { pool: shared.clone(), target: target.clone(), kind: LaneKind::Run };
+        let pulls = Lane { pool: shared, kind: LaneKind::Pull, ..runs.clone() };
         // One target in three refuses all sessions.
         let refuses = wave % 3 == 0;
         let waiting = [(wave * 100 + 1..wave * 100 + 10, runs), (wave * 100 + 50..wave * 100 + 54, pulls)];
@@ -104,8 +104,9 @@ fn names_that_are_not_used_any_more_are_forgotten() {
                         let open = now.monotonic + Span::seconds(100) < end.monotonic;
                         let here = waiting.iter().filter(|(_, its)| *its == lane && open);
                         let all = here.flat_map(|(tasks, _)| tasks.clone()).filter(|task| !gone.contains(task));
-                        let terms = Terms { client_pulled: lane.kind == Kind::Pull, ..Terms::default() };
-                        let heads: Vec<Head> = all.map(|task| Head { terms, ..head(task) }).take(heads_max).collect();
+                        let options =
+                            TaskOptions { client_pulled: lane.kind == LaneKind::Pull, ..TaskOptions::default() };
+                        let heads: Vec<Head> = all.map(|task| Head { options, ..head(task) }).take(heads_max).collect();
                         Input::Refilled { lane, heads, more: false }
                     }
                     Command::Write(event) => {

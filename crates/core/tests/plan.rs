@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Choice, Head, Kind, Lane, Plan, PoolName, Priority, Run, Span, TargetName, TaskId, Terms, Timestamp, Turn,
+    Choice, Head, Lane, LaneKind, Plan, PoolName, Priority, QueuePosition, Run, Span, TargetName, TaskId, TaskOptions,
+    Timestamp,
 };
 use proptest::prelude::*;
 
@@ -15,7 +16,7 @@ const WINDOW: usize = 4;
 /// What waits, all of it, and how to choose by looking at all of it.
 #[derive(Debug, Default)]
 struct Reference {
-    waiting: BTreeMap<Turn, Lane>,
+    waiting: BTreeMap<QueuePosition, Lane>,
     slots: BTreeMap<PoolName, usize>,
     taken: BTreeMap<PoolName, usize>,
     down: BTreeSet<TargetName>,
@@ -28,21 +29,22 @@ impl Reference {
         self.taken.get(pool).unwrap_or(&0) < self.slots.get(pool).unwrap_or(&1)
     }
 
-    fn next(&self) -> Option<Turn> {
-        let runs =
-            |lane: &Lane| lane.kind == Kind::Pull || (self.busy < self.workers && !self.down.contains(&lane.target));
-        self.waiting.iter().find(|(_, lane)| self.open(&lane.pool) && runs(lane)).map(|(turn, _)| *turn)
+    fn next(&self) -> Option<QueuePosition> {
+        let runs = |lane: &Lane| {
+            lane.kind == LaneKind::Pull || (self.busy < self.workers && !self.down.contains(&lane.target))
+        };
+        self.waiting.iter().find(|(_, lane)| self.open(&lane.pool) && runs(lane)).map(|(position, _)| *position)
     }
 
     fn heads(&self, lane: &Lane, limit: usize) -> (Vec<Head>, bool) {
-        let mut all = self.waiting.iter().filter(|(_, its)| *its == lane).map(|(turn, _)| head(*turn));
+        let mut all = self.waiting.iter().filter(|(_, its)| *its == lane).map(|(position, _)| head(*position));
         let heads: Vec<Head> = all.by_ref().take(limit).collect();
         (heads, all.next().is_some())
     }
 }
 
-fn head(turn: Turn) -> Head {
-    Head { turn, run: Run::NONE, terms: Terms::default(), times_up: None, text_bytes: 1 }
+fn head(position: QueuePosition) -> Head {
+    Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 1 }
 }
 
 #[derive(Debug, Clone)]
@@ -89,18 +91,18 @@ impl Driven {
         self.plan.set_pool(pool, self.all.open(pool), WINDOW);
     }
 
-    fn choose(&mut self) -> Option<Turn> {
+    fn choose(&mut self) -> Option<QueuePosition> {
         loop {
-            let (lane, turn) = match self.plan.next(self.all.busy < self.all.workers) {
-                Choice::Take { lane, head, .. } => (lane.clone(), head.turn),
+            let (lane, position) = match self.plan.next(self.all.busy < self.all.workers) {
+                Choice::Take { lane, head, .. } => (lane.clone(), head.position),
                 Choice::Await(_) => {
                     self.refill();
                     continue;
                 }
                 Choice::Nobody => return None,
             };
-            self.plan.remove(&lane, turn.task);
-            return Some(turn);
+            self.plan.remove(&lane, position.task);
+            return Some(position);
         }
     }
 
@@ -110,9 +112,9 @@ impl Driven {
             Act::Choose => {
                 let expected = self.all.next();
                 assert_eq!(self.choose(), expected, "the plan and the reference differ");
-                if let Some(lane) = expected.and_then(|turn| self.all.waiting.remove(&turn)) {
+                if let Some(lane) = expected.and_then(|position| self.all.waiting.remove(&position)) {
                     *self.all.taken.entry(lane.pool.clone()).or_default() += 1;
-                    self.all.busy += usize::from(lane.kind == Kind::Run);
+                    self.all.busy += usize::from(lane.kind == LaneKind::Run);
                     self.settle_pool(&lane.pool);
                     self.running.push(lane);
                 }
@@ -120,7 +122,7 @@ impl Driven {
             Act::Free(which) if !self.running.is_empty() => {
                 let lane = self.running.swap_remove(which % self.running.len());
                 *self.all.taken.entry(lane.pool.clone()).or_default() -= 1;
-                self.all.busy -= usize::from(lane.kind == Kind::Run);
+                self.all.busy -= usize::from(lane.kind == LaneKind::Run);
                 self.settle_pool(&lane.pool);
             }
             Act::Free(_) => {}
@@ -145,11 +147,11 @@ impl Driven {
         self.last_id += 1;
         let target = TargetName::new(TARGETS[target]).unwrap();
         let named = pool.map(|first| PoolName::new(if first { "x" } else { "a" }).unwrap());
-        let kind = if pull { Kind::Pull } else { Kind::Run };
+        let kind = if pull { LaneKind::Pull } else { LaneKind::Run };
         let lane = Lane { pool: PoolName::of(named.as_ref(), &target), target, kind };
         let entered = Timestamp::from_micros(0) + Span::seconds(entered);
-        let turn = Turn { priority: Priority(priority), entered, task: TaskId(self.last_id) };
-        self.all.waiting.insert(turn, lane.clone());
+        let position = QueuePosition { priority: Priority(priority), entered, task: TaskId(self.last_id) };
+        self.all.waiting.insert(position, lane.clone());
         self.plan.stale(&lane);
         self.refill();
         self.settle_pool(&lane.pool);
@@ -187,17 +189,18 @@ fn a_full_pool_and_a_dead_target_block_no_other() {
 
 #[test]
 fn refills_are_asked_for_once_and_in_time() {
-    let lane = Lane { pool: PoolName::new("a").unwrap(), target: TargetName::new("a").unwrap(), kind: Kind::Run };
-    let turn = |task| Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) };
+    let lane = Lane { pool: PoolName::new("a").unwrap(), target: TargetName::new("a").unwrap(), kind: LaneKind::Run };
+    let position =
+        |task| QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) };
     let mut plan = Plan::new();
     plan.stale(&lane);
     assert_eq!(plan.refills(9).len(), 1);
     assert_eq!(plan.refills(9).len(), 0, "asked already");
     plan.stale(&lane);
     assert_eq!(plan.refills(9).len(), 0, "asked already");
-    plan.refill(&lane, (1..=4).map(|id| head(turn(id))).collect(), true);
+    plan.refill(&lane, (1..=4).map(|id| head(position(id))).collect(), true);
     assert_eq!(plan.refills(9).len(), 1, "something was pushed after the question");
-    plan.refill(&lane, (1..=4).map(|id| head(turn(id))).collect(), true);
+    plan.refill(&lane, (1..=4).map(|id| head(position(id))).collect(), true);
     assert_eq!((plan.refills(9).len(), plan.heads()), (0, 4));
     plan.remove(&lane, TaskId(1));
     assert_eq!(plan.refills(9).len(), 0);

@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pgasync_core::{
-    Asked, Command, Epoch, Event, FinishStatus, Head, Input, Kind, Lane, LaunchState, MonotonicTime, Now, Orchestrator,
-    Outcome, PoolName, Priority, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Sleep, Span,
-    TargetName, TargetSettings, TaskEvent, TaskId, Terms, Tuning, Turn, WriteAnswer,
+    Command, Epoch, Event, FinishStatus, Head, Input, Lane, LaneKind, LaunchState, MonotonicTime, Now, Orchestrator,
+    Outcome, PoolName, Priority, QueuePosition, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sleep,
+    Span, StoredRequest, TargetName, TargetSettings, TaskEvent, TaskId, TaskOptions, TaskSnapshot, Tuning, WriteAnswer,
 };
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -137,7 +137,7 @@ struct Driven {
     core: Orchestrator,
     now: Now,
     limits: Limits,
-    tasks: BTreeMap<TaskId, (Turn, Lane, Row)>,
+    tasks: BTreeMap<TaskId, (QueuePosition, Lane, Row)>,
     running: BTreeMap<TaskId, Query>,
     requests: BTreeMap<RequestId, (TaskId, Request)>,
     /// Sessions whose query was told to end, and those that were to be ended themselves.
@@ -218,9 +218,9 @@ impl Driven {
         self.running.keys().filter(|task| self.tasks[task].1.pool == *pool).count()
     }
 
-    fn sighting(&self, id: TaskId) -> Sighting {
-        let (turn, lane, row) = self.tasks[&id].clone();
-        Sighting { turn, lane, task: row.task(Terms::default(), LaunchState::Launched(None)).unwrap() }
+    fn sighting(&self, id: TaskId) -> TaskSnapshot {
+        let (position, lane, row) = self.tasks[&id].clone();
+        TaskSnapshot { position, lane, task: row.task(TaskOptions::default(), LaunchState::Launched(None)).unwrap() }
     }
 
     fn waiting(&self, row: &Row) -> bool {
@@ -243,22 +243,22 @@ impl Driven {
             Command::Refill { lane, heads_max } => {
                 let waits = self.tasks.values().filter(|(_, its, row)| *its == lane && self.waiting(row));
                 let mut heads: Vec<Head> = waits
-                    .map(|(turn, _, row)| Head {
-                        turn: *turn,
+                    .map(|(position, _, row)| Head {
+                        position: *position,
                         run: Run(row.run),
-                        terms: Terms::default(),
+                        options: TaskOptions::default(),
                         times_up: row.times_up,
                         text_bytes: 1,
                     })
                     .collect();
-                heads.sort_by_key(|head| head.turn);
+                heads.sort_by_key(|head| head.position);
                 let more = heads.len() > heads_max;
                 heads.truncate(heads_max);
                 Input::Refilled { lane, heads, more }
             }
             Command::Sweep { .. } => self.sweep(),
             Command::ReadRequests { serial } => {
-                let asked = self.requests.iter().map(|(id, (task, request))| Asked {
+                let asked = self.requests.iter().map(|(id, (task, request))| StoredRequest {
                     id: *id,
                     request: request.clone(),
                     about: self.sighting(*task),
@@ -328,17 +328,17 @@ impl Driven {
 
     fn write(&mut self, event: &TaskEvent, decided: MonotonicTime) -> WriteAnswer {
         let now = self.now;
-        let (turn, lane, _) = self.tasks[&event.task].clone();
+        let (position, lane, _) = self.tasks[&event.task].clone();
         if matches!(event.event, Event::Claim { .. }) && !self.unseen {
-            let earlier = |(other, its, row): &&(Turn, Lane, Row)| {
+            let earlier = |(other, its, row): &&(QueuePosition, Lane, Row)| {
                 let in_time = row.times_up.is_none_or(|at| at > now.server);
                 let known = self.promoted_by.get(&other.task).is_none_or(|sweep| *sweep <= self.decided_after);
-                *its == lane && self.waiting(row) && *other < turn && in_time && known
+                *its == lane && self.waiting(row) && *other < position && in_time && known
             };
             assert!(self.tasks.values().find(earlier).is_none(), "lower priority goes first within a lane");
         }
         let row = &mut self.tasks.get_mut(&event.task).unwrap().2;
-        let Some(next) = event.apply(row, Terms::default()) else { return WriteAnswer::Row(row.clone()) };
+        let Some(next) = event.apply(row, TaskOptions::default()) else { return WriteAnswer::Row(row.clone()) };
         let released = event.event == Event::Release;
         assert!(row.processed.is_none() || released, "a finished task only restarts");
         if next.processed.is_some() && !released {
@@ -384,9 +384,10 @@ impl Driven {
         self.last_id += 1;
         let target = TargetName::new(TARGETS[target]).unwrap();
         let named = shared.then(|| PoolName::new("shared").unwrap());
-        let lane = Lane { pool: PoolName::of(named.as_ref(), &target), target, kind: Kind::Run };
-        let turn = Turn { priority: Priority(priority), entered: self.now.server, task: TaskId(self.last_id) };
-        self.tasks.insert(turn.task, (turn, lane.clone(), Row::default()));
+        let lane = Lane { pool: PoolName::of(named.as_ref(), &target), target, kind: LaneKind::Run };
+        let position =
+            QueuePosition { priority: Priority(priority), entered: self.now.server, task: TaskId(self.last_id) };
+        self.tasks.insert(position.task, (position, lane.clone(), Row::default()));
         self.tell(Input::Waiting(vec![lane]));
     }
 
@@ -545,9 +546,9 @@ impl StateMachineTest for Sequences {
             assert_eq!(slots as usize, driven.in_pool(pool), "slots of pool {pool}");
         }
         assert_eq!(core.workers_busy() as usize, driven.running.len(), "workers");
-        for (turn, _, row) in driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Ready) {
+        for (position, _, row) in driven.tasks.values().filter(|(_, _, row)| row.state() == RowState::Ready) {
             let overdue = row.times_up.is_some_and(|at| at <= driven.now.server);
-            assert!(!overdue, "the deadline of task {} has not fired", turn.task);
+            assert!(!overdue, "the deadline of task {} has not fired", position.task);
         }
         // What runs on after its time is told to end, and made to.
         for (id, query) in driven.running.iter().filter(|(_, query)| !query.lost) {
@@ -564,10 +565,10 @@ impl StateMachineTest for Sequences {
         if limits.paused || core.workers_busy() >= limits.workers {
             return;
         }
-        for (turn, lane, row) in driven.tasks.values() {
+        for (position, lane, row) in driven.tasks.values() {
             let free = driven.in_pool(&lane.pool) < driven.limit(&lane.pool);
             let may = driven.waiting(row) && row.times_up.is_none_or(|at| at > driven.now.server);
-            assert!(!(free && may), "task {} waits for nothing", turn.task);
+            assert!(!(free && may), "task {} waits for nothing", position.task);
         }
     }
 }

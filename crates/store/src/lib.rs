@@ -30,9 +30,9 @@ mod settings;
 mod wire;
 
 pub use client::{
-    Asked, Batch, CallError, Client, ConfigureError, LatchError, Leader, LogLine, NewTask, Period, PoolStatistics,
-    PushError, ReadError, Refusal, RequestError, RestartError, RunType, RunningTask, Statistics, TakeError, TakenTask,
-    TargetState, TargetStatistics, TaskStatus, WaitingLane,
+    Batch, CallError, Client, ConfigureError, LatchError, Leader, LogLine, NewTask, Period, PoolStatistics, PushError,
+    ReadError, Refusal, RequestError, RequestReceipt, RestartError, RunType, RunningTask, Statistics, TakeError,
+    TakenTask, TargetState, TargetStatistics, TaskStatus, WaitingLane,
 };
 pub use connect::{Canceler, ConnectError};
 pub use connection_string::ConnectionString;
@@ -43,4 +43,4 @@ pub use lead::{
     old_sessions, registered_session, replaced_sessions, unknown_elections, vacuum,
 };
 pub use session::{Notice, Session};
-pub use settings::{Malformed, Reached, Settings, SettingsError, conninfo_at};
+pub use settings::{InvalidConninfo, Reached, Settings, SettingsError, conninfo_at};

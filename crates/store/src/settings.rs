@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::error::{Malformed, SettingsError};
+pub use self::error::{InvalidConninfo, SettingsError};
 pub(crate) use self::hosts::{Host, Place};
 use self::keyword::Reach;
 use self::options::Options;

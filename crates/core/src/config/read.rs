@@ -12,7 +12,7 @@ use crate::time::Span;
 
 /// What a setting has to be.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ValueKind {
     Flag,
     /// A whole number of 32 bits.
     Int,
@@ -33,47 +33,47 @@ enum Kind {
     Reported,
 }
 
-const CONTROL: [(&str, Kind); 24] = [
-    ("enabled", Kind::Flag),
-    ("workers", Kind::Positive),
-    ("idle_sleep", Kind::Seconds),
-    ("busy_sleep", Kind::Seconds),
-    ("heavy_maintenance_sleep", Kind::Interval),
-    ("light_maintenance_sleep", Kind::Interval),
-    ("task_keep_duration", Kind::Interval),
-    ("default_timeout", Kind::Timeout),
-    ("advisory_mutex_id", Kind::Int),
-    ("self_target", Kind::Name),
-    ("self_connection_string", Kind::ConnectionString),
-    ("self_concurrency", Kind::Positive),
-    ("paused", Kind::Flag),
-    ("default_concurrency_pool_workers", Kind::Size),
-    ("startup_routines", Kind::Routines),
-    ("loop_routines", Kind::Routines),
-    ("debug_log", Kind::Flag),
-    ("target_patience", Kind::Interval),
-    ("takeover_grace", Kind::Interval),
-    ("last_heavy_maintenance", Kind::Reported),
-    ("last_light_maintenance", Kind::Reported),
-    ("running_since", Kind::Reported),
-    ("pid", Kind::Reported),
-    ("version", Kind::Reported),
+const CONTROL: [(&str, ValueKind); 24] = [
+    ("enabled", ValueKind::Flag),
+    ("workers", ValueKind::Positive),
+    ("idle_sleep", ValueKind::Seconds),
+    ("busy_sleep", ValueKind::Seconds),
+    ("heavy_maintenance_sleep", ValueKind::Interval),
+    ("light_maintenance_sleep", ValueKind::Interval),
+    ("task_keep_duration", ValueKind::Interval),
+    ("default_timeout", ValueKind::Timeout),
+    ("advisory_mutex_id", ValueKind::Int),
+    ("self_target", ValueKind::Name),
+    ("self_connection_string", ValueKind::ConnectionString),
+    ("self_concurrency", ValueKind::Positive),
+    ("paused", ValueKind::Flag),
+    ("default_concurrency_pool_workers", ValueKind::Size),
+    ("startup_routines", ValueKind::Routines),
+    ("loop_routines", ValueKind::Routines),
+    ("debug_log", ValueKind::Flag),
+    ("target_patience", ValueKind::Interval),
+    ("takeover_grace", ValueKind::Interval),
+    ("last_heavy_maintenance", ValueKind::Reported),
+    ("last_light_maintenance", ValueKind::Reported),
+    ("running_since", ValueKind::Reported),
+    ("pid", ValueKind::Reported),
+    ("version", ValueKind::Reported),
 ];
 
-const TARGET: [(&str, Kind); 9] = [
-    ("target", Kind::Name),
-    ("max_workers", Kind::Size),
-    ("max_concurrency", Kind::Size),
-    ("connection_string", Kind::ConnectionString),
-    ("asynchronous_finish", Kind::Flag),
-    ("default_timeout", Kind::Timeout),
-    ("concurrency_track_yielded", Kind::Flag),
-    ("session_reset", Kind::Flag),
-    ("retired", Kind::Flag),
+const TARGET: [(&str, ValueKind); 9] = [
+    ("target", ValueKind::Name),
+    ("max_workers", ValueKind::Size),
+    ("max_concurrency", ValueKind::Size),
+    ("connection_string", ValueKind::ConnectionString),
+    ("asynchronous_finish", ValueKind::Flag),
+    ("default_timeout", ValueKind::Timeout),
+    ("concurrency_track_yielded", ValueKind::Flag),
+    ("session_reset", ValueKind::Flag),
+    ("retired", ValueKind::Flag),
 ];
 
-const POOL: [(&str, Kind); 3] =
-    [("concurrency_pool", Kind::Name), ("max_workers", Kind::Size), ("retired", Kind::Flag)];
+const POOL: [(&str, ValueKind); 3] =
+    [("concurrency_pool", ValueKind::Name), ("max_workers", ValueKind::Size), ("retired", ValueKind::Flag)];
 
 impl Document {
     /// Reads a document from JSON, and checks each setting in it: in the order of the sections,
@@ -162,7 +162,7 @@ fn read_list<T>(
     list: &Value,
     path: &str,
     name: &str,
-    kinds: &[(&str, Kind)],
+    kinds: &[(&str, ValueKind)],
     read: impl Fn(&Checked) -> T,
 ) -> Result<Vec<T>, Refused> {
     let Some(items) = list.as_array() else { return Err(refuse(path, wrong_type("an array"))) };
@@ -190,7 +190,7 @@ const fn wrong_type(expected: &'static str) -> Problem {
 struct Checked<'a>(&'a Map<String, Value>);
 
 impl<'a> Checked<'a> {
-    fn new(json: &'a Value, path: &str, kinds: &[(&str, Kind)]) -> Result<Self, Refused> {
+    fn new(json: &'a Value, path: &str, kinds: &[(&str, ValueKind)]) -> Result<Self, Refused> {
         let Some(map) = json.as_object() else { return Err(refuse(path, wrong_type("an object"))) };
         let mut pairs: Vec<(&String, &Value)> = map.iter().collect();
         pairs.sort_unstable_by_key(|(key, _)| *key);
@@ -230,7 +230,7 @@ impl<'a> Checked<'a> {
     }
 }
 
-impl Kind {
+impl ValueKind {
     fn check(self, value: &Value, path: &str) -> Result<(), Refused> {
         let wrong = |expected| refuse(path, wrong_type(expected));
         match self {

@@ -5,20 +5,26 @@ use std::collections::BTreeSet;
 use super::Orchestrator;
 use super::tracked::{Marked, Stage, Tracked};
 use crate::names::{PoolName, TaskId};
-use crate::plan::lane::Turn;
-use crate::time::Span;
+use crate::plan::lane::QueuePosition;
+use crate::time::{MonotonicTime, Span};
 
 /// How long the tasks of a pool take, and what is done for them ahead of their turn.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// A moving average; `None` before the first.
+    /// How long a query takes: a moving average; `None` before the first.
     average: Option<Span>,
+    /// How long a slot takes from one end to the next, everything included; `None` until a window of ends is over.
+    cycle: Option<Span>,
+    /// When the present window of ends began.
+    window_began: Option<MonotonicTime>,
+    /// Ends in the present window.
+    window_ends: u32,
     /// Claimed ahead, or about to be.
     claims: u32,
     /// Those of them whose launch is marked, or about to be.
     marks: u32,
     /// Those that are claimed and not marked.
-    unmarked: BTreeSet<Turn>,
+    unmarked: BTreeSet<QueuePosition>,
 }
 
 impl Pace {
@@ -33,11 +39,12 @@ impl Orchestrator {
     pub(super) fn work_ahead(&mut self) {
         let tuning = self.settings.tuning;
         for pool in std::mem::take(&mut self.hasty) {
-            let Some(average) = self.paces.get(&pool).and_then(|pace| pace.average) else { continue };
+            let Some(pace) = self.paces.get(&pool) else { continue };
+            let (Some(average), cycle) = (pace.average, pace.cycle) else { continue };
             // Only slots that queries run in come free by themselves.
             let taken = self.occupancy.of(&pool);
             let slots = (taken.slots - taken.resting).min(self.settings.workers);
-            let claims_max = slots.saturating_mul(tuning.ahead_per_slot(average));
+            let claims_max = slots.saturating_mul(tuning.ahead_per_slot(average, cycle));
             self.return_surplus(&pool, claims_max);
             if !self.launches() {
                 continue;
@@ -55,18 +62,18 @@ impl Orchestrator {
     fn mark_ahead(&mut self, pool: &PoolName, marks_max: u32) {
         while let Some(pace) = self.paces.get_mut(pool)
             && pace.marks < marks_max
-            && let Some(turn) = pace.unmarked.first().copied()
+            && let Some(position) = pace.unmarked.first().copied()
         {
-            let Some(tracked) = self.tracked.get_mut(&turn.task) else { return };
+            let Some(tracked) = self.tracked.get_mut(&position.task) else { return };
             if self.text_bytes > 0 && self.text_bytes + tracked.text_bytes > self.settings.tuning.text_bytes_max {
                 return;
             }
-            pace.unmarked.remove(&turn);
+            pace.unmarked.remove(&position);
             pace.marks += 1;
-            tracked.marked = Marked::Asked;
+            tracked.marked = Marked::Requested;
             let run = tracked.task.run;
-            self.take_text(turn.task);
-            self.emit_mark(turn.task, run, None);
+            self.take_text(position.task);
+            self.emit_mark(position.task, run, None);
         }
     }
 
@@ -74,8 +81,8 @@ impl Orchestrator {
     pub(super) fn go_ahead(&mut self, task: TaskId) {
         self.restage(task, Stage::Ahead { since: self.now.monotonic });
         let Some(tracked) = self.tracked.get(&task) else { return };
-        let (pool, turn) = (tracked.lane.pool.clone(), tracked.turn);
-        self.paces.entry(pool.clone()).or_default().unmarked.insert(turn);
+        let (pool, position) = (tracked.lane.pool.clone(), tracked.position);
+        self.paces.entry(pool.clone()).or_default().unmarked.insert(position);
         self.hasty.insert(pool);
     }
 
@@ -85,8 +92,8 @@ impl Orchestrator {
             && let Some(pace) = self.paces.get_mut(&tracked.lane.pool)
         {
             match tracked.marked {
-                Marked::No => drop(pace.unmarked.remove(&tracked.turn)),
-                Marked::Asked | Marked::Durably => pace.marks = pace.marks.saturating_sub(1),
+                Marked::No => drop(pace.unmarked.remove(&tracked.position)),
+                Marked::Requested | Marked::Durably => pace.marks = pace.marks.saturating_sub(1),
             }
         }
     }
@@ -102,8 +109,8 @@ impl Orchestrator {
             let Some(tracked) = self.tracked.get_mut(&task) else { continue };
             tracked.marked = Marked::No;
             if let Stage::Ahead { .. } = tracked.stage {
-                let (pool, turn) = (tracked.lane.pool.clone(), tracked.turn);
-                self.paces.entry(pool.clone()).or_default().unmarked.insert(turn);
+                let (pool, position) = (tracked.lane.pool.clone(), tracked.position);
+                self.paces.entry(pool.clone()).or_default().unmarked.insert(position);
                 self.hasty.insert(pool);
             }
         }
@@ -122,11 +129,11 @@ impl Orchestrator {
             return;
         }
         let waits = |tracked: &Tracked| matches!(tracked.stage, Stage::Ahead { .. }) && tracked.lane.pool == *pool;
-        let mut turns: Vec<Turn> =
-            self.tracked.values().filter(|tracked| waits(tracked)).map(|tracked| tracked.turn).collect();
-        turns.sort_unstable();
-        for turn in turns.into_iter().rev().take(usize::try_from(ahead - most).unwrap_or(usize::MAX)) {
-            self.give_back(turn.task);
+        let mut positions: Vec<QueuePosition> =
+            self.tracked.values().filter(|tracked| waits(tracked)).map(|tracked| tracked.position).collect();
+        positions.sort_unstable();
+        for position in positions.into_iter().rev().take(usize::try_from(ahead - most).unwrap_or(usize::MAX)) {
+            self.give_back(position.task);
         }
     }
 
@@ -136,11 +143,25 @@ impl Orchestrator {
         self.hasty.insert(pool.clone());
     }
 
-    /// Learns how long a task of the pool took.
+    /// Learns how long a task of the pool took, and how often one ends.
     pub(super) fn learn_pace(&mut self, pool: &PoolName, took: Span) {
+        let (now, window) = (self.now.monotonic, Span::micros(self.settings.tuning.ahead_age_max.as_micros() / 2));
+        let slots = self.occupancy.of(pool).slots;
         let pace = self.paces.entry(pool.clone()).or_default();
         let old = pace.average.unwrap_or(took);
         pace.average = Some(Span::micros((old.as_micros() / 8) * 7 + took.as_micros() / 8));
+        // Ends come in bunches, so they are counted over a window; a pool that stood still meanwhile has no pace.
+        let began = *pace.window_began.get_or_insert(now);
+        let elapsed = now - began;
+        pace.window_ends += 1;
+        if elapsed >= window {
+            if elapsed <= Span::micros(window.as_micros() * 4) {
+                let per_end = elapsed.as_micros() / i64::from(pace.window_ends);
+                pace.cycle = Some(Span::micros(per_end.saturating_mul(i64::from(slots.max(1)))));
+            }
+            pace.window_began = Some(now);
+            pace.window_ends = 0;
+        }
         self.hasty.insert(pool.clone());
     }
 }

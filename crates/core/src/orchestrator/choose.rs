@@ -4,7 +4,7 @@ use super::tracked::{Stage, Tracked, Write};
 use super::{Bug, Command, Orchestrator};
 use crate::names::TaskId;
 use crate::plan::Choice;
-use crate::plan::lane::{Head, Kind, Lane};
+use crate::plan::lane::{Head, Lane, LaneKind};
 use crate::task::event::Event;
 
 impl Orchestrator {
@@ -17,7 +17,7 @@ impl Orchestrator {
     pub(super) fn refilled(&mut self, lane: &Lane, mut heads: Vec<Head>, more: bool) {
         // What is in hand was read before it was, or cannot be written.
         let read = heads.len();
-        heads.retain(|head| !self.tracked.contains_key(&head.turn.task) && !self.is_left_alone(head.turn.task));
+        heads.retain(|head| !self.tracked.contains_key(&head.position.task) && !self.is_left_alone(head.position.task));
         self.plan.skip(lane, read - heads.len());
         self.plan.refill(lane, heads, more);
         self.refresh_pool(&lane.pool);
@@ -40,13 +40,13 @@ impl Orchestrator {
                 Choice::Await(_) | Choice::Nobody => break,
             };
             match (lane.kind, ahead) {
-                (Kind::Run, true) => self.take_up(&lane, head.turn.task),
-                (Kind::Run, false) => {
-                    self.plan.remove(&lane, head.turn.task);
+                (LaneKind::Run, true) => self.take_up(&lane, head.position.task),
+                (LaneKind::Run, false) => {
+                    self.plan.remove(&lane, head.position.task);
                     self.claim(lane, &head, false);
                 }
-                (Kind::Pull, _) => {
-                    self.plan.remove(&lane, head.turn.task);
+                (LaneKind::Pull, _) => {
+                    self.plan.remove(&lane, head.position.task);
                     self.offer(lane, &head);
                 }
             }
@@ -73,7 +73,7 @@ impl Orchestrator {
         let default_timeout = self.settings.timeout(&lane.target);
         let Some(mut write) = self.write_of(&head.task(), Event::Claim { default_timeout }) else {
             // Overdue: the sweep ends it.
-            self.plan.remove(&lane, head.turn.task);
+            self.plan.remove(&lane, head.position.task);
             return self.sweep_by(self.now.monotonic);
         };
         if ahead {
@@ -82,15 +82,15 @@ impl Orchestrator {
         write.ahead = ahead;
         let planted = write.next.clone();
         let mut tracked =
-            Tracked::new(head.turn, lane, head.task(), Stage::Writing(write), &self.settings.tuning, self.now);
+            Tracked::new(head.position, lane, head.task(), Stage::Writing(write), &self.settings.tuning, self.now);
         tracked.text_bytes = head.text_bytes;
         self.track(tracked);
-        self.send_write(head.turn.task);
+        self.send_write(head.position.task);
         if self.bug.get() == Some(Bug::LaunchBeforeClaim) && !ahead {
-            if let Some(tracked) = self.tracked.get_mut(&head.turn.task) {
+            if let Some(tracked) = self.tracked.get_mut(&head.position.task) {
                 tracked.set_task(*planted, self.now);
             }
-            self.enqueue(head.turn.task);
+            self.enqueue(head.position.task);
         }
     }
 
@@ -100,7 +100,7 @@ impl Orchestrator {
         let default_timeout = self.settings.timeout(&tracked.lane.target);
         let Some(write) = self.write_of(&tracked.task, Event::GiveBack { default_timeout }) else { return };
         let was_ahead = matches!(tracked.stage, Stage::Ahead { .. });
-        let (lane, turn) = (tracked.lane.clone(), tracked.turn);
+        let (lane, position) = (tracked.lane.clone(), tracked.position);
         self.drop_from_queue(&lane.target, task);
         self.free_text(task);
         self.begin_write(task, write);
@@ -109,7 +109,7 @@ impl Orchestrator {
             self.count_ahead(&lane.pool, false);
             self.slow_down(&lane.pool);
         }
-        self.plan.recall(&lane, turn);
+        self.plan.recall(&lane, position);
     }
 
     /// While paused or draining: what is claimed and not launched goes back.

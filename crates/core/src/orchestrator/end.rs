@@ -84,7 +84,7 @@ impl Orchestrator {
     pub(super) fn end_now(&mut self, task: TaskId, event: &Event) {
         let Some(tracked) = self.tracked.get(&task) else { return };
         let Some(mut write) = self.write_of(&tracked.task, event.clone()) else { return };
-        let (lane, turn) = (tracked.lane.clone(), tracked.turn);
+        let (lane, position) = (tracked.lane.clone(), tracked.position);
         let waits_again = matches!(write.next.phase, Phase::Ready { eligible_when: None, .. });
         // A client may take an offer, or keep what it pulled, until the record is written.
         write.keeps_slot = matches!(tracked.stage, Stage::Offered { .. } | Stage::Pulled);
@@ -108,7 +108,7 @@ impl Orchestrator {
         self.begin_write(task, write);
         if waits_again {
             // Nothing behind it in its lane goes first.
-            self.plan.recall(&lane, turn);
+            self.plan.recall(&lane, position);
         }
     }
 }

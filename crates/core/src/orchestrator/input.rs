@@ -1,7 +1,7 @@
 //! What the orchestrator is told.
 
 use crate::names::{Epoch, Run, SessionId, TargetName, TaskId};
-use crate::plan::lane::{Head, Lane, Turn};
+use crate::plan::lane::{Head, Lane, QueuePosition};
 use crate::task::Task;
 use crate::task::event::{Outcome, Request};
 use crate::task::row::Row;
@@ -18,9 +18,9 @@ pub struct RequestId(pub i64);
 /// A task as the store saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Sighting {
+pub struct TaskSnapshot {
     /// Its place in the order, and its id.
-    pub turn: Turn,
+    pub position: QueuePosition,
     /// What it counts against, and where it runs.
     pub lane: Lane,
     /// Where it stood.
@@ -30,13 +30,13 @@ pub struct Sighting {
 /// A request as the store read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Asked {
+pub struct StoredRequest {
     /// Which request.
     pub id: RequestId,
     /// What is wanted.
     pub request: Request,
     /// The task it is about, as it stood when the request was read.
-    pub about: Sighting,
+    pub about: TaskSnapshot,
 }
 
 /// What came of a write.
@@ -82,7 +82,7 @@ pub enum Input {
         /// Every task that has `tracked` set or is RUNNING. RUNNING ones with a query are
         /// [`Phase::Launched`](crate::Phase::Launched) if they are marked (or marks were lost) and
         /// [`Phase::Claimed`](crate::Phase::Claimed) if they are not.
-        inherited: Vec<Sighting>,
+        inherited: Vec<TaskSnapshot>,
         /// The lanes that have READY tasks.
         lanes: Vec<Lane>,
     },
@@ -173,7 +173,7 @@ pub enum Input {
     /// Answers [`Command::Sweep`](crate::Command::Sweep).
     Swept {
         /// Overdue tasks of which no query runs.
-        overdue: Vec<Sighting>,
+        overdue: Vec<TaskSnapshot>,
         /// Lanes in which something was promoted.
         promoted: Vec<Lane>,
         /// When the next task is to be promoted or overdue, as far as the store knows; the past if
@@ -189,7 +189,7 @@ pub enum Input {
         /// The command's.
         serial: u64,
         /// What is asked, the oldest first; what was not settled or dismissed is read again.
-        asked: Vec<Asked>,
+        asked: Vec<StoredRequest>,
         /// This is the last part.
         last: bool,
     },

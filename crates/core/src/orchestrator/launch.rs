@@ -13,13 +13,13 @@ impl Orchestrator {
         self.restage(task, Stage::Queued);
         let Some(tracked) = self.tracked.get(&task) else { return };
         let target = tracked.lane.target.clone();
-        self.targets.entry(target.clone()).or_default().queue.insert(tracked.turn);
+        self.targets.entry(target.clone()).or_default().queue.insert(tracked.position);
         self.unassigned.insert(target);
     }
 
     pub(super) fn drop_from_queue(&mut self, target: &TargetName, task: TaskId) {
         if let (Some(state), Some(tracked)) = (self.targets.get_mut(target), self.tracked.get(&task)) {
-            state.queue.remove(&tracked.turn);
+            state.queue.remove(&tracked.position);
         }
     }
 
@@ -27,18 +27,18 @@ impl Orchestrator {
     pub(super) fn assign_sessions(&mut self) {
         for target in std::mem::take(&mut self.unassigned) {
             while let Some(state) = self.targets.get_mut(&target)
-                && let Some(turn) = state.queue.first().copied()
+                && let Some(position) = state.queue.first().copied()
                 && let Some(session) = state.idle.last().copied()
             {
                 let bytes =
-                    self.tracked.get(&turn.task).map_or(0, |tracked| tracked.text_bytes - tracked.text_in_memory);
+                    self.tracked.get(&position.task).map_or(0, |tracked| tracked.text_bytes - tracked.text_in_memory);
                 if self.text_bytes > 0 && self.text_bytes + bytes > self.settings.tuning.text_bytes_max {
                     self.starved.insert(target.clone());
                     break;
                 }
-                state.queue.remove(&turn);
+                state.queue.remove(&position);
                 state.idle.pop();
-                self.mark(turn.task, session);
+                self.mark(position.task, session);
             }
             self.connect_missing(&target);
             self.probe(&target);
@@ -54,9 +54,9 @@ impl Orchestrator {
         self.restage(task, Stage::Marking { session });
         match marked {
             Marked::Durably => self.launch(task, session),
-            Marked::Asked if self.bug.get() == Some(Bug::MarkAheadTakenForDurable) => self.launch(task, session),
+            Marked::Requested if self.bug.get() == Some(Bug::MarkAheadTakenForDurable) => self.launch(task, session),
             // The mark is on its way.
-            Marked::Asked => {}
+            Marked::Requested => {}
             Marked::No => {
                 self.take_text(task);
                 self.emit_mark(task, run, Some(session));
@@ -82,11 +82,11 @@ impl Orchestrator {
         tracked.mark_sent = true;
         match (&tracked.stage, session) {
             (Stage::Marking { session: its }, Some(session)) if *its == session => self.launch(task, session),
-            (Stage::Marking { session }, None) if tracked.marked == Marked::Asked => {
+            (Stage::Marking { session }, None) if tracked.marked == Marked::Requested => {
                 let session = *session;
                 self.launch(task, session);
             }
-            (_, None) if tracked.marked == Marked::Asked => tracked.marked = Marked::Durably,
+            (_, None) if tracked.marked == Marked::Requested => tracked.marked = Marked::Durably,
             (_, Some(_) | None) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Taking the lead, losing it, losing sight of the store, and leaving.
 
-use super::input::Sighting;
+use super::input::TaskSnapshot;
 use super::settings::Settings;
 use super::target::SessionState;
 use super::timers::Timer;
@@ -27,7 +27,13 @@ impl Orchestrator {
         self.unassigned.extend(self.targets.keys().cloned());
     }
 
-    pub(super) fn elected(&mut self, epoch: Epoch, fence: Vec<TargetName>, inherited: Vec<Sighting>, lanes: &[Lane]) {
+    pub(super) fn elected(
+        &mut self,
+        epoch: Epoch,
+        fence: Vec<TargetName>,
+        inherited: Vec<TaskSnapshot>,
+        lanes: &[Lane],
+    ) {
         self.deposed();
         for target in &fence {
             self.targets.entry(target.clone()).or_default().fencing = true;
@@ -45,8 +51,8 @@ impl Orchestrator {
     }
 
     /// Takes a task in hand that the leader before had in hand.
-    fn inherit(&mut self, sighting: Sighting) {
-        let Sighting { turn, lane, task } = sighting;
+    fn inherit(&mut self, sighting: TaskSnapshot) {
+        let TaskSnapshot { position, lane, task } = sighting;
         let (target, since) = (lane.target.clone(), self.now.monotonic);
         let stage = match &task.phase {
             Phase::Launched { .. } => Stage::Lost { since },
@@ -59,16 +65,16 @@ impl Orchestrator {
         };
         let orphan = matches!(stage, Stage::Lost { .. } | Stage::Abandoned);
         let offered = matches!(stage, Stage::Offered { .. });
-        let mut tracked = Tracked::new(turn, lane, task, stage, &self.settings.tuning, self.now);
+        let mut tracked = Tracked::new(position, lane, task, stage, &self.settings.tuning, self.now);
         tracked.mark_sent = orphan;
         self.track(tracked);
         if orphan {
-            self.set_stray(turn.task, Stray::MayRun);
-            self.targets.entry(target).or_default().orphans.push(turn.task);
+            self.set_stray(position.task, Stray::MayRun);
+            self.targets.entry(target).or_default().orphans.push(position.task);
         }
         if offered {
             // Offers are listed when their stage is set.
-            self.restage(turn.task, Stage::Offered { since });
+            self.restage(position.task, Stage::Offered { since });
         }
     }
 

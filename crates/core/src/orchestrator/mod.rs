@@ -397,7 +397,7 @@ impl Orchestrator {
     }
 
     fn track(&mut self, tracked: Tracked) {
-        let (task, pool, load) = (tracked.turn.task, tracked.lane.pool.clone(), tracked.load(self.bug.get()));
+        let (task, pool, load) = (tracked.position.task, tracked.lane.pool.clone(), tracked.load(self.bug.get()));
         debug_assert!(!self.tracked.contains_key(&task), "task {task} is in hand already");
         let (target, claim) = (tracked.lane.target.clone(), tracked.wants_session());
         self.tracked.insert(task, tracked);

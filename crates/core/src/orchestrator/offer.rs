@@ -9,7 +9,7 @@ use super::timers::Timer;
 use super::tracked::{Stage, Tracked};
 use crate::names::{PoolName, TaskId};
 use crate::plan::lane::{Head, Lane};
-use crate::task::Terms;
+use crate::task::TaskOptions;
 use crate::task::event::Event;
 use crate::task::row::{LaunchState, Row};
 
@@ -19,8 +19,8 @@ impl Orchestrator {
         let Some(write) = self.write_of(&head.task(), Event::Offer { default_timeout }) else {
             return self.sweep_by(self.now.monotonic);
         };
-        let (task, stage) = (head.turn.task, Stage::Writing(write));
-        self.track(Tracked::new(head.turn, lane, head.task(), stage, &self.settings.tuning, self.now));
+        let (task, stage) = (head.position.task, Stage::Writing(write));
+        self.track(Tracked::new(head.position, lane, head.task(), stage, &self.settings.tuning, self.now));
         self.send_write(task);
     }
 
@@ -31,8 +31,8 @@ impl Orchestrator {
         if tracked.write().is_some() {
             return;
         }
-        let terms = Terms { client_pulled: true, ..tracked.task.terms };
-        if let Ok(next) = row.task(terms, LaunchState::Claimed) {
+        let options = TaskOptions { client_pulled: true, ..tracked.task.options };
+        if let Ok(next) = row.task(options, LaunchState::Claimed) {
             tracked.set_task(next, now);
             self.restage(task, Stage::Pulled);
         }
@@ -70,11 +70,11 @@ impl Orchestrator {
     fn settle_offer(&mut self, pool: &PoolName, task: TaskId) {
         let Some(tracked) = self.tracked.get(&task) else { return };
         let Stage::Offered { since } = tracked.stage else { return };
-        let (turn, lane) = (tracked.turn, tracked.lane.clone());
+        let (position, lane) = (tracked.position, tracked.lane.clone());
         let impatient = since + self.settings.tuning.offer_patience <= self.now.monotonic;
         let rival = self.plan.first_of(pool, &lane, self.worker_free());
         let sibling = self.plan.first_in(&lane);
-        let outranked = rival.into_iter().chain(sibling).any(|other| other < turn);
+        let outranked = rival.into_iter().chain(sibling).any(|other| other < position);
         let outwaited = impatient && rival.is_some();
         if !(outranked || outwaited || self.drain_until.is_some()) {
             return;

@@ -1,6 +1,6 @@
 //! Requests, and the rule that they are read before results are recorded.
 
-use super::input::{Asked, RequestId, Sighting};
+use super::input::{RequestId, StoredRequest, TaskSnapshot};
 use super::tracked::{Stage, Tracked};
 use super::{Command, Orchestrator};
 use crate::names::TaskId;
@@ -61,7 +61,7 @@ impl Orchestrator {
         }
     }
 
-    pub(super) fn requests(&mut self, serial: u64, asked: Vec<Asked>, last: bool) {
+    pub(super) fn requests(&mut self, serial: u64, asked: Vec<StoredRequest>, last: bool) {
         for one in asked {
             self.asked(one);
         }
@@ -71,9 +71,9 @@ impl Orchestrator {
         }
     }
 
-    fn asked(&mut self, asked: Asked) {
-        let Asked { id, request, about } = asked;
-        let task = about.turn.task;
+    fn asked(&mut self, asked: StoredRequest) {
+        let StoredRequest { id, request, about } = asked;
+        let task = about.position.task;
         let Some(tracked) = self.tracked.get(&task) else {
             return self.end_unheld(about, &Event::Request(request), Some(id));
         };
@@ -126,8 +126,8 @@ impl Orchestrator {
     }
 
     /// A request or deadline for a task that is not in hand.
-    pub(super) fn end_unheld(&mut self, about: Sighting, event: &Event, id: Option<RequestId>) {
-        let task = about.turn.task;
+    pub(super) fn end_unheld(&mut self, about: TaskSnapshot, event: &Event, id: Option<RequestId>) {
+        let task = about.position.task;
         if self.tracked.contains_key(&task) {
             return;
         }
@@ -137,7 +137,7 @@ impl Orchestrator {
                 let Some(write) = self.write_of(&about.task, event.clone()) else { return };
                 let stage = Stage::Writing(write);
                 let mut tracked =
-                    Tracked::new(about.turn, about.lane, about.task, stage, &self.settings.tuning, self.now);
+                    Tracked::new(about.position, about.lane, about.task, stage, &self.settings.tuning, self.now);
                 tracked.settles.extend(id);
                 self.track(tracked);
                 self.send_write(task);

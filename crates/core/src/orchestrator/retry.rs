@@ -128,7 +128,7 @@ impl Orchestrator {
         let Some(tracked) = self.tracked.get(&task).filter(|tracked| tracked.task.run == run) else { return false };
         match (session, &tracked.stage) {
             (Some(session), Stage::Marking { session: its }) => session == *its,
-            (None, _) => tracked.marked == Marked::Asked,
+            (None, _) => tracked.marked == Marked::Requested,
             (Some(_), _) => false,
         }
     }

@@ -209,12 +209,14 @@ impl Default for Settings {
 
 impl Tuning {
     /// How many tasks that run so long are claimed ahead for each slot: as many as surely come to run before such a
-    /// claim is too old.
-    pub(crate) fn ahead_per_slot(&self, average: Span) -> u32 {
+    /// claim is too old. A slot may take longer than its queries from one end to the next: on a slow machine it waits
+    /// for the store and for a processor.
+    pub(crate) fn ahead_per_slot(&self, average: Span, cycle: Option<Span>) -> u32 {
         if average > self.ahead_task_max {
             return 0;
         }
-        let fitting = self.ahead_age_max.as_micros() / 2 / average.as_micros().max(1);
+        let each = cycle.map_or(average, |cycle| cycle.max(average));
+        let fitting = self.ahead_age_max.as_micros() / 2 / each.as_micros().max(1);
         u32::try_from(fitting).unwrap_or(u32::MAX).clamp(1, self.ahead_per_slot_max.max(1)).min(self.ahead_per_slot_max)
     }
 
@@ -262,8 +264,10 @@ mod tests {
         let just_longer = |span: Span| Span::micros(span.as_micros() + 1);
         assert_eq!(tuning.marked_per_slot(tuning.marked_task_max), tuning.marked_per_slot_max);
         assert_eq!(tuning.marked_per_slot(just_longer(tuning.marked_task_max)), 0);
-        assert_eq!(tuning.ahead_per_slot(tuning.ahead_task_max), 2, "half of 100 ms has two of 20");
-        assert_eq!(tuning.ahead_per_slot(just_longer(tuning.ahead_task_max)), 0);
-        assert_eq!(tuning.ahead_per_slot(Span::ZERO), tuning.ahead_per_slot_max);
+        assert_eq!(tuning.ahead_per_slot(tuning.ahead_task_max, None), 2, "half of 100 ms has two of 20");
+        assert_eq!(tuning.ahead_per_slot(just_longer(tuning.ahead_task_max), None), 0);
+        assert_eq!(tuning.ahead_per_slot(Span::ZERO, None), tuning.ahead_per_slot_max);
+        assert_eq!(tuning.ahead_per_slot(Span::ZERO, Some(Span::millis(12))), 4, "half of 100 ms has four of 12");
+        assert_eq!(tuning.ahead_per_slot(Span::ZERO, Some(Span::millis(1_000))), 1, "one at least");
     }
 }

@@ -8,13 +8,13 @@ use super::timers::Timer;
 use super::tracked::{Marked, Stage, Stray};
 use super::{Bug, Command, Lead, Orchestrator};
 use crate::names::{SessionId, TargetName, TaskId};
-use crate::plan::lane::Turn;
+use crate::plan::lane::QueuePosition;
 use crate::task::event::{Event, Outcome, Request};
 use crate::task::phase::Phase;
 use crate::task::status::FinishStatus;
 use crate::time::MonotonicTime;
 
-use super::input::Sighting;
+use super::input::TaskSnapshot;
 
 /// A session with a target.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Session {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SessionState {
-    /// Asked for.
+    /// Requested.
     Connecting,
     /// Connected, and not yet written down; nothing may run there.
     Registering,
@@ -63,7 +63,7 @@ impl SessionState {
 #[derive(Debug, Default)]
 pub(super) struct Target {
     /// Claimed tasks that wait for a session.
-    pub(super) queue: BTreeSet<Turn>,
+    pub(super) queue: BTreeSet<QueuePosition>,
     /// Clean sessions, the last used last.
     pub(super) idle: Vec<SessionId>,
     /// A session is or was there since the last one was lost; nothing is claimed for a target before.
@@ -233,12 +233,12 @@ impl Orchestrator {
         }
         let error = Some(outage.error.clone());
         let request = Event::Request(Request { status: FinishStatus::Failed, error, duration: None });
-        let waited = |turn: &Turn| turn.entered + patience <= self.now.server;
-        let impatient: Vec<Sighting> = self
+        let waited = |position: &QueuePosition| position.entered + patience <= self.now.server;
+        let impatient: Vec<TaskSnapshot> = self
             .plan
             .heads_of(target)
-            .filter(|(_, head)| waited(&head.turn) && !self.tracked.contains_key(&head.turn.task))
-            .map(|(lane, head)| Sighting { turn: head.turn, lane: lane.clone(), task: head.task() })
+            .filter(|(_, head)| waited(&head.position) && !self.tracked.contains_key(&head.position.task))
+            .map(|(lane, head)| TaskSnapshot { position: head.position, lane: lane.clone(), task: head.task() })
             .collect();
         for sighting in impatient {
             self.end_unheld(sighting, &request, None);
@@ -255,7 +255,7 @@ impl Orchestrator {
     pub(super) fn return_hopeless(&mut self, target: &TargetName) {
         let Some(state) = self.targets.get(target) else { return };
         let surplus = if state.is_up() { state.surplus() } else { state.queue.len() };
-        let back: Vec<TaskId> = state.queue.iter().rev().take(surplus).map(|turn| turn.task).collect();
+        let back: Vec<TaskId> = state.queue.iter().rev().take(surplus).map(|position| position.task).collect();
         for task in back {
             self.give_back(task);
         }

@@ -1,6 +1,6 @@
 //! What is to be looked at when.
 
-use super::input::Sighting;
+use super::input::TaskSnapshot;
 use super::tracked::{Pressure, Stage, Write, WriteState};
 use super::{Command, Lead, Orchestrator};
 use crate::names::{SessionId, TargetName, TaskId};
@@ -196,7 +196,7 @@ impl Orchestrator {
 
     pub(super) fn swept(
         &mut self,
-        overdue: Vec<Sighting>,
+        overdue: Vec<TaskSnapshot>,
         promoted: &[Lane],
         next: Option<Timestamp>,
         failed: &[TaskId],

@@ -1,7 +1,7 @@
 //! A task that the leader has in hand.
 
 use crate::names::SessionId;
-use crate::plan::lane::{Lane, Turn};
+use crate::plan::lane::{Lane, QueuePosition};
 use crate::task::Task;
 use crate::task::event::{Event, Outcome};
 use crate::time::{MonotonicTime, Now, Timestamp};
@@ -16,7 +16,7 @@ use super::settings::Tuning;
 /// held one just now.
 #[derive(Debug)]
 pub(super) struct Tracked {
-    pub(super) turn: Turn,
+    pub(super) position: QueuePosition,
     pub(super) lane: Lane,
     /// The task as the table is known to have it, and what the leader knows of its query besides.
     pub(super) task: Task,
@@ -68,7 +68,7 @@ pub(super) enum Marked {
     /// Not yet.
     No,
     /// The mark is being written.
-    Asked,
+    Requested,
     /// It is durable: the query may be sent on any registered session.
     Durably,
 }
@@ -188,10 +188,17 @@ impl Write {
 }
 
 impl Tracked {
-    pub(super) fn new(turn: Turn, lane: Lane, task: Task, stage: Stage, tuning: &Tuning, now: Now) -> Self {
+    pub(super) fn new(
+        position: QueuePosition,
+        lane: Lane,
+        task: Task,
+        stage: Stage,
+        tuning: &Tuning,
+        now: Now,
+    ) -> Self {
         let deadline = task.phase.times_up().map(|at| now.monotonic_at(at));
         Self {
-            turn,
+            position,
             lane,
             task,
             stage,
@@ -263,7 +270,7 @@ impl Tracked {
             Stage::Lost { .. } if ignores_strays => Load::NOTHING,
             Stage::Queued | Stage::Marking { .. } | Stage::Launched { .. } => Load::BOTH,
             Stage::Lost { .. } => Load::STUCK,
-            Stage::Ended { .. } if self.task.terms.track_yielded => Load::SLOT,
+            Stage::Ended { .. } if self.task.options.track_yielded => Load::SLOT,
             Stage::Ended { .. } => Load::NOTHING,
             Stage::Offered { .. } | Stage::Pulled | Stage::Yielded | Stage::Abandoned => Load::RESTING,
         }

@@ -102,7 +102,7 @@ impl Orchestrator {
                     Event::Claim { .. } => self.unclaim(task, write.ahead, false),
                     Event::Offer { .. } => {
                         if let Some(tracked) = self.let_go(task) {
-                            self.plan.recall(&tracked.lane, tracked.turn);
+                            self.plan.recall(&tracked.lane, tracked.position);
                             self.look_at_lane(&tracked.lane);
                         }
                     }
@@ -146,7 +146,7 @@ impl Orchestrator {
         match &tracked.stage {
             // Whatever the row says, its query may run.
             Stage::Abandoned if tracked.stray.may_run() => {
-                if let Some(found) = row.and_then(|row| row.task(tracked.task.terms, LaunchState::Claimed).ok()) {
+                if let Some(found) = row.and_then(|row| row.task(tracked.task.options, LaunchState::Claimed).ok()) {
                     tracked.set_task(found, now);
                 }
             }
@@ -166,7 +166,7 @@ impl Orchestrator {
         let now = self.now;
         let Some(tracked) = self.tracked.get_mut(&task) else { return };
         let lane = tracked.lane.clone();
-        let found = row.and_then(|row| row.task(tracked.task.terms, LaunchState::Claimed).ok());
+        let found = row.and_then(|row| row.task(tracked.task.options, LaunchState::Claimed).ok());
         let stage = match found.as_ref().map(|task| &task.phase) {
             Some(Phase::Offered { .. }) => Stage::Offered { since: now.monotonic },
             Some(Phase::Pulled { .. }) => Stage::Pulled,

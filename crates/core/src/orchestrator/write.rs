@@ -99,7 +99,7 @@ impl Orchestrator {
             WriteAnswer::AsPredicted => Some(*write.next),
             // A trigger may have changed the deadline, say.
             WriteAnswer::Row(row) if row.state() == RowState::Running && row.run == write.next.run.0 => {
-                row.task(write.next.terms, LaunchState::Claimed).ok()
+                row.task(write.next.options, LaunchState::Claimed).ok()
             }
             WriteAnswer::Row(_) | WriteAnswer::Gone | WriteAnswer::Locked | WriteAnswer::Failed(_) => None,
         };
@@ -130,7 +130,7 @@ impl Orchestrator {
             self.leave_alone(task, tracked.lane);
         } else {
             // It may wait yet, and then nothing behind it goes first.
-            self.plan.recall(&tracked.lane, tracked.turn);
+            self.plan.recall(&tracked.lane, tracked.position);
             self.look_at_lane(&tracked.lane);
         }
     }
@@ -205,7 +205,7 @@ impl Orchestrator {
             // A row of one's own run that is RUNNING is never let go of.
             WriteAnswer::Row(row) if self.is_running_ours(task, row) => self.write_later(task),
             WriteAnswer::Row(row) => {
-                let found = self.tracked.get(&task).map(|tracked| row.task(tracked.task.terms, LaunchState::Claimed));
+                let found = self.tracked.get(&task).map(|tracked| row.task(tracked.task.options, LaunchState::Claimed));
                 match found {
                     Some(Ok(found)) => self.recorded(task, found),
                     Some(Err(_)) | None => self.done_with(task),
@@ -217,7 +217,7 @@ impl Orchestrator {
     /// The row says that a query of the run in hand is claimed.
     pub(super) fn is_running_ours(&self, task: TaskId, row: &Row) -> bool {
         let ours =
-            |tracked: &super::tracked::Tracked| tracked.task.run.0 == row.run && !tracked.task.terms.client_pulled;
+            |tracked: &super::tracked::Tracked| tracked.task.run.0 == row.run && !tracked.task.options.client_pulled;
         row.state() == RowState::Running && self.tracked.get(&task).is_some_and(ours)
     }
 
@@ -237,7 +237,7 @@ impl Orchestrator {
         tracked.settles.clear();
         tracked.backoff.reset();
         tracked.set_task(found, now);
-        let (stray, lane, pulls) = (tracked.stray, tracked.lane.clone(), tracked.task.terms.client_pulled);
+        let (stray, lane, pulls) = (tracked.stray, tracked.lane.clone(), tracked.task.options.client_pulled);
         match &tracked.task.phase {
             _ if stray.may_run() => self.restage(task, Stage::Abandoned),
             // The session that kept the slot is gone, or the task was finished by hand while its query

@@ -2,7 +2,7 @@
 
 use crate::names::{PoolName, Priority, Run, TargetName, TaskId};
 use crate::task::phase::Phase;
-use crate::task::{Task, Terms};
+use crate::task::{Task, TaskOptions};
 use crate::time::Timestamp;
 
 /// Whose turn it is: lower priority first, then what was pushed earlier, then the lower id.
@@ -10,16 +10,16 @@ use crate::time::Timestamp;
 /// Source: the manual's `order by priority, entered, task_id`. The id makes it total.
 ///
 /// ```
-/// use pgasync_core::{Priority, Span, TaskId, Timestamp, Turn};
+/// use pgasync_core::{Priority, Span, TaskId, Timestamp, QueuePosition};
 /// let entered = Timestamp::from_micros(0);
-/// let first = Turn { priority: Priority(0), entered, task: TaskId(1) };
-/// assert!(first < Turn { task: TaskId(2), ..first });
-/// assert!(first < Turn { entered: entered + Span::micros(1), task: TaskId(0), ..first });
-/// assert!(Turn { priority: Priority(-1), task: TaskId(9), ..first } < first);
+/// let first = QueuePosition { priority: Priority(0), entered, task: TaskId(1) };
+/// assert!(first < QueuePosition { task: TaskId(2), ..first });
+/// assert!(first < QueuePosition { entered: entered + Span::micros(1), task: TaskId(0), ..first });
+/// assert!(QueuePosition { priority: Priority(-1), task: TaskId(9), ..first } < first);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Turn {
+pub struct QueuePosition {
     /// Lower goes first.
     pub priority: Priority,
     /// When it was pushed.
@@ -31,7 +31,7 @@ pub struct Turn {
 /// How the tasks of a lane are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Kind {
+pub enum LaneKind {
     /// The orchestrator sends their queries: each needs a worker.
     Run,
     /// Clients pull them: they need no worker.
@@ -41,10 +41,10 @@ pub enum Kind {
 /// The waiting tasks that can only block each other: one pool, one target, one kind.
 ///
 /// ```
-/// use pgasync_core::{Kind, Lane, PoolName, TargetName};
+/// use pgasync_core::{LaneKind, Lane, PoolName, TargetName};
 /// let target = TargetName::new("sales")?;
-/// let own = Lane { pool: PoolName::of(None, &target), target: target.clone(), kind: Kind::Run };
-/// let reports = Lane { pool: PoolName::new("reports")?, target, kind: Kind::Run };
+/// let own = Lane { pool: PoolName::of(None, &target), target: target.clone(), kind: LaneKind::Run };
+/// let reports = Lane { pool: PoolName::new("reports")?, target, kind: LaneKind::Run };
 /// assert_ne!(own, reports, "a full pool holds up one of them");
 /// # Ok::<(), pgasync_core::BadName>(())
 /// ```
@@ -56,7 +56,7 @@ pub struct Lane {
     /// Where they run.
     pub target: TargetName,
     /// How they run.
-    pub kind: Kind,
+    pub kind: LaneKind,
 }
 
 /// A waiting task near the front of its lane: what is needed to choose and claim it, without its
@@ -64,19 +64,19 @@ pub struct Lane {
 ///
 /// ```
 /// use pgasync_core::*;
-/// let turn = Turn { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
-/// let head = Head { turn, run: Run::NONE, terms: Terms::default(), times_up: None, text_bytes: 120 };
-/// assert_eq!(head.task(), Task::pushed(Terms::default()));
+/// let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
+/// let head = Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 120 };
+/// assert_eq!(head.task(), Task::pushed(TaskOptions::default()));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Head {
     /// When it is its turn.
-    pub turn: Turn,
+    pub position: QueuePosition,
     /// The run it was on last.
     pub run: Run,
     /// What was agreed about it.
-    pub terms: Terms,
+    pub options: TaskOptions,
     /// The deadline that an earlier claim set.
     pub times_up: Option<Timestamp>,
     /// How long its text is.
@@ -88,6 +88,6 @@ impl Head {
     #[must_use]
     pub const fn task(&self) -> Task {
         let phase = Phase::Ready { eligible_when: None, times_up: self.times_up };
-        Task { terms: self.terms, run: self.run, phase }
+        Task { options: self.options, run: self.run, phase }
     }
 }

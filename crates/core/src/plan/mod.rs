@@ -8,16 +8,16 @@
 //! ```
 //! use pgasync_core::*;
 //! let target = TargetName::new("t").unwrap();
-//! let lane = Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run };
+//! let lane = Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run };
 //! let head = |task, priority| Head {
-//!     turn: Turn { priority: Priority(priority), entered: Timestamp::from_micros(0), task: TaskId(task) },
-//!     run: Run::NONE, terms: Terms::default(), times_up: None, text_bytes: 8,
+//!     position: QueuePosition { priority: Priority(priority), entered: Timestamp::from_micros(0), task: TaskId(task) },
+//!     run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 8,
 //! };
 //! let mut plan = Plan::new();
 //! plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);
 //! plan.set_pool(&lane.pool, true, 16);
 //! let Choice::Take { head, .. } = plan.next(true) else { panic!("somebody waits") };
-//! assert_eq!(head.turn.task, TaskId(2));
+//! assert_eq!(head.position.task, TaskId(2));
 //! ```
 
 pub(crate) mod lane;
@@ -26,7 +26,7 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::{PoolName, TargetName, TaskId};
-use lane::{Head, Kind, Lane, Turn};
+use lane::{Head, Lane, LaneKind, QueuePosition};
 use window::Window;
 
 /// Heads asked for at once for a lane whose pool says nothing else.
@@ -39,11 +39,11 @@ type Number = usize;
 /// ```
 /// use pgasync_core::*;
 /// let target = TargetName::new("t")?;
-/// let lane = Lane { pool: PoolName::of(None, &target), target, kind: Kind::Run };
+/// let lane = Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run };
 /// let head = |task, priority| Head {
-///     turn: Turn { priority: Priority(priority), entered: Timestamp::from_micros(0), task: TaskId(task) },
+///     position: QueuePosition { priority: Priority(priority), entered: Timestamp::from_micros(0), task: TaskId(task) },
 ///     run: Run::NONE,
-///     terms: Terms::default(),
+///     options: TaskOptions::default(),
 ///     times_up: None,
 ///     text_bytes: 8,
 /// };
@@ -51,7 +51,7 @@ type Number = usize;
 /// plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);
 /// plan.set_pool(&lane.pool, true, 16);
 /// let Choice::Take { head, .. } = plan.next(true) else { panic!("somebody waits") };
-/// assert_eq!(head.turn.task, TaskId(2));
+/// assert_eq!(head.position.task, TaskId(2));
 /// # Ok::<(), BadName>(())
 /// ```
 ///
@@ -63,7 +63,7 @@ pub struct Plan {
     pools: BTreeMap<PoolName, Pool>,
     /// The lanes of each target.
     targets: BTreeMap<TargetName, Target>,
-    order: Order<(Turn, Number)>,
+    order: Order<(QueuePosition, Number)>,
     wanting: BTreeSet<Number>,
     last_number: Number,
 }
@@ -82,17 +82,17 @@ impl<T> Default for Order<T> {
 }
 
 impl<T> Order<T> {
-    const fn of(&self, kind: Kind) -> &BTreeSet<T> {
+    const fn of(&self, kind: LaneKind) -> &BTreeSet<T> {
         match kind {
-            Kind::Run => &self.run,
-            Kind::Pull => &self.pull,
+            LaneKind::Run => &self.run,
+            LaneKind::Pull => &self.pull,
         }
     }
 
-    const fn of_mut(&mut self, kind: Kind) -> &mut BTreeSet<T> {
+    const fn of_mut(&mut self, kind: LaneKind) -> &mut BTreeSet<T> {
         match kind {
-            Kind::Run => &mut self.run,
-            Kind::Pull => &mut self.pull,
+            LaneKind::Run => &mut self.run,
+            LaneKind::Pull => &mut self.pull,
         }
     }
 }
@@ -102,7 +102,7 @@ struct Pool {
     open: bool,
     window_heads: usize,
     lanes: usize,
-    order: Order<(Turn, Number)>,
+    order: Order<(QueuePosition, Number)>,
 }
 
 #[derive(Debug, Default)]
@@ -156,10 +156,10 @@ impl Plan {
 
     /// Says that a task of this lane which was taken out comes back to the store: nobody behind it
     /// in its lane is chosen before the window was read anew.
-    pub fn recall(&mut self, lane: &Lane, turn: Turn) {
+    pub fn recall(&mut self, lane: &Lane, position: QueuePosition) {
         let number = self.number(lane);
         if let Some(window) = self.lanes.get_mut(&number) {
-            window.recall(turn);
+            window.recall(position);
             self.wanting.insert(number);
         }
         self.settle(number);
@@ -272,28 +272,28 @@ impl Plan {
     pub fn claim_ahead(&mut self, pool: &PoolName) -> Option<(Lane, Head)> {
         let numbers = self.pools.get(pool)?.order.run.iter().map(|(_, number)| *number).collect::<Vec<_>>();
         let best = numbers.into_iter().filter_map(|number| Some((self.lanes.get(&number)?.first_behind()?, number)));
-        let (turn, number) = best.min()?;
+        let (position, number) = best.min()?;
         let window = self.lanes.get_mut(&number)?;
-        let head = window.mark_ahead(turn.task)?;
+        let head = window.mark_ahead(position.task)?;
         Some((window.lane.clone(), head))
     }
 
     /// The turn of the first that waits for a slot of this pool and could take it, leaving one
     /// lane out; `worker_free` says whether a query may run at all.
     #[must_use]
-    pub fn first_of(&self, pool: &PoolName, but: &Lane, worker_free: bool) -> Option<Turn> {
+    pub fn first_of(&self, pool: &PoolName, but: &Lane, worker_free: bool) -> Option<QueuePosition> {
         let but = self.numbers.get(but);
         let state = self.pools.get(pool)?;
         let first = |kind| state.order.of(kind).iter().find(|(_, number)| Some(number) != but);
-        let run = first(Kind::Run).filter(|_| worker_free);
-        run.into_iter().chain(first(Kind::Pull)).min().map(|(turn, _)| *turn)
+        let run = first(LaneKind::Run).filter(|_| worker_free);
+        run.into_iter().chain(first(LaneKind::Pull)).min().map(|(position, _)| *position)
     }
 
     /// The first that waits in this lane.
     #[must_use]
-    pub fn first_in(&self, lane: &Lane) -> Option<Turn> {
+    pub fn first_in(&self, lane: &Lane) -> Option<QueuePosition> {
         let number = self.numbers.get(lane)?;
-        self.lanes.get(number)?.first().map(|entry| entry.head.turn)
+        self.lanes.get(number)?.first().map(|entry| entry.head.position)
     }
 
     /// The heads seen of the target's queries.
@@ -301,7 +301,7 @@ impl Plan {
         let lanes = self.targets.get(target).into_iter().flat_map(|target| &target.lanes);
         lanes
             .filter_map(|number| self.lanes.get(number))
-            .filter(|window| window.lane.kind == Kind::Run)
+            .filter(|window| window.lane.kind == LaneKind::Run)
             .flat_map(|window| window.heads().map(|head| (&window.lane, head)))
     }
 
@@ -363,17 +363,17 @@ impl Plan {
         if window.wants_more() {
             self.wanting.insert(number);
         }
-        let shut = window.lane.kind == Kind::Run && self.targets.get(&window.lane.target).is_some_and(|t| t.shut);
-        let turn = if shut || window.resting { None } else { window.turn() };
-        let old = std::mem::replace(&mut window.listed, turn);
+        let shut = window.lane.kind == LaneKind::Run && self.targets.get(&window.lane.target).is_some_and(|t| t.shut);
+        let position = if shut || window.resting { None } else { window.position() };
+        let old = std::mem::replace(&mut window.listed, position);
         let (kind, empty) = (window.lane.kind, window.is_done());
         if let Some(pool) = self.pools.get_mut(&window.lane.pool) {
             Self::unlist(&mut self.order, pool);
             if let Some(old) = old {
                 pool.order.of_mut(kind).remove(&(old, number));
             }
-            if let Some(turn) = turn {
-                pool.order.of_mut(kind).insert((turn, number));
+            if let Some(position) = position {
+                pool.order.of_mut(kind).insert((position, number));
             }
             Self::list(&mut self.order, pool);
         }
@@ -382,16 +382,16 @@ impl Plan {
         }
     }
 
-    fn unlist(order: &mut Order<(Turn, Number)>, pool: &Pool) {
-        for kind in [Kind::Run, Kind::Pull] {
+    fn unlist(order: &mut Order<(QueuePosition, Number)>, pool: &Pool) {
+        for kind in [LaneKind::Run, LaneKind::Pull] {
             if let Some(first) = pool.order.of(kind).first().filter(|_| pool.open) {
                 order.of_mut(kind).remove(first);
             }
         }
     }
 
-    fn list(order: &mut Order<(Turn, Number)>, pool: &Pool) {
-        for kind in [Kind::Run, Kind::Pull] {
+    fn list(order: &mut Order<(QueuePosition, Number)>, pool: &Pool) {
+        for kind in [LaneKind::Run, LaneKind::Pull] {
             if let Some(first) = pool.order.of(kind).first().filter(|_| pool.open) {
                 order.of_mut(kind).insert(*first);
             }

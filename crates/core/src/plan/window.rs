@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::lane::{Head, Lane, Turn};
+use super::lane::{Head, Lane, QueuePosition};
 use crate::names::TaskId;
 
 /// A head, and whether it was claimed before its turn came.
@@ -22,7 +22,7 @@ pub(super) struct Window {
     entries: VecDeque<Entry>,
     /// The store has heads after `bound`.
     more: bool,
-    bound: Option<Turn>,
+    bound: Option<QueuePosition>,
     /// Entries at the last refill: half of them gone is the time for the next one.
     full: usize,
     /// A refill was asked for and has not come.
@@ -30,14 +30,14 @@ pub(super) struct Window {
     /// The store may have something new anywhere.
     pub(super) stale: bool,
     /// Who comes back, and is not among the entries yet.
-    recalled: Option<Turn>,
+    recalled: Option<QueuePosition>,
     /// The refill that was asked for was read too early: its answer does not count.
     void: bool,
     /// Heads of the last refill that cannot be taken.
     pub(super) skipped: usize,
     pub(super) resting: bool,
     /// The turn under which the lane stands in its pool's order.
-    pub(super) listed: Option<Turn>,
+    pub(super) listed: Option<QueuePosition>,
 }
 
 impl Window {
@@ -60,8 +60,8 @@ impl Window {
 
     /// Somebody of this lane was taken and comes back: nobody behind him may go before the window was
     /// read anew.
-    pub(super) fn recall(&mut self, turn: Turn) {
-        self.recalled = Some(self.recalled.map_or(turn, |before| before.min(turn)));
+    pub(super) fn recall(&mut self, position: QueuePosition) {
+        self.recalled = Some(self.recalled.map_or(position, |before| before.min(position)));
         self.stale = true;
         self.void = self.asked;
     }
@@ -73,37 +73,37 @@ impl Window {
             return;
         }
         self.recalled = None;
-        self.bound = heads.last().map(|head| head.turn);
+        self.bound = heads.last().map(|head| head.position);
         self.entries.retain(|entry| entry.ahead);
         for head in heads {
-            if !self.entries.iter().any(|entry| entry.ahead && entry.head.turn.task == head.turn.task) {
+            if !self.entries.iter().any(|entry| entry.ahead && entry.head.position.task == head.position.task) {
                 self.entries.push_back(Entry { head, ahead: false });
             }
         }
-        self.entries.make_contiguous().sort_by_key(|entry| entry.head.turn);
+        self.entries.make_contiguous().sort_by_key(|entry| entry.head.position);
         self.more = more;
         self.full = self.entries.len();
         self.asked = false;
     }
 
     /// Whose turn it is; of an exhausted window, the turn after which the next one's comes.
-    pub(super) fn turn(&self) -> Option<Turn> {
+    pub(super) fn position(&self) -> Option<QueuePosition> {
         let bound = || self.bound.filter(|_| self.more);
-        self.first().map(|entry| entry.head.turn).or(self.recalled).or_else(bound)
+        self.first().map(|entry| entry.head.position).or(self.recalled).or_else(bound)
     }
 
     pub(super) fn first(&self) -> Option<&Entry> {
-        let waits = |entry: &&Entry| self.recalled.is_none_or(|recalled| entry.head.turn < recalled);
+        let waits = |entry: &&Entry| self.recalled.is_none_or(|recalled| entry.head.position < recalled);
         self.entries.front().filter(waits)
     }
 
     /// The first that is not claimed ahead.
-    pub(super) fn first_behind(&self) -> Option<Turn> {
-        self.entries.iter().find(|entry| !entry.ahead).map(|entry| entry.head.turn)
+    pub(super) fn first_behind(&self) -> Option<QueuePosition> {
+        self.entries.iter().find(|entry| !entry.ahead).map(|entry| entry.head.position)
     }
 
     pub(super) fn mark_ahead(&mut self, task: TaskId) -> Option<Head> {
-        let entry = self.entries.iter_mut().find(|entry| entry.head.turn.task == task)?;
+        let entry = self.entries.iter_mut().find(|entry| entry.head.position.task == task)?;
         entry.ahead = true;
         Some(entry.head.clone())
     }
@@ -113,7 +113,7 @@ impl Window {
     }
 
     pub(super) fn remove(&mut self, task: TaskId) -> Option<Head> {
-        let at = self.entries.iter().position(|entry| entry.head.turn.task == task)?;
+        let at = self.entries.iter().position(|entry| entry.head.position.task == task)?;
         self.entries.remove(at).map(|entry| entry.head)
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// What a token is; comments and whitespace are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// A keyword or an identifier without quotes.
     Word,
     /// An identifier in double quotes.
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 /// A token, and where it stands in the text, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) span: Range<usize>,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn word(&mut self) -> Kind {
+    fn word(&mut self) -> TokenKind {
         let length = run_of(self.rest(), continues_word);
         let prefix = &self.rest()[..length];
         let next = self.byte(length);
@@ -97,27 +97,27 @@ impl<'a> Lexer<'a> {
         if quote && matches!(prefix, b"e" | b"E") {
             self.at += 2;
             self.skip_escaped();
-            return Kind::Text;
+            return TokenKind::Text;
         }
         if quote && matches!(prefix, b"b" | b"B" | b"x" | b"X" | b"n" | b"N") {
             self.at += 2;
             self.skip_quoted(b'\'');
-            return Kind::Text;
+            return TokenKind::Text;
         }
         match self.byte(length + 1) {
             Some(b'\'') if unicode => {
                 self.at += 3;
                 self.skip_quoted(b'\'');
-                Kind::Text
+                TokenKind::Text
             }
             Some(b'"') if unicode => {
                 self.at += 3;
                 self.skip_quoted(b'"');
-                Kind::Quoted
+                TokenKind::Quoted
             }
             Some(_) | None => {
                 self.at += length;
-                Kind::Word
+                TokenKind::Word
             }
         }
     }
@@ -156,7 +156,7 @@ impl<'a> Lexer<'a> {
 
     /// A number without its sign. What is written right behind it is a token of its own: up to 14
     /// Postgres reads `1into` as `1 into`, and later refuses it.
-    fn number(&mut self) -> Kind {
+    fn number(&mut self) -> TokenKind {
         let digits = |lexer: &Self| run_of(lexer.rest(), |b| b.is_ascii_digit());
         self.at += digits(self);
         if self.byte(0) == Some(b'.') && self.byte(1) != Some(b'.') {
@@ -168,24 +168,24 @@ impl<'a> Lexer<'a> {
             self.at += 1 + sign;
             self.at += digits(self);
         }
-        Kind::Number
+        TokenKind::Number
     }
 
     /// A dollar: a quoted string with its tag, a parameter, or a stray sign.
-    fn dollar(&mut self) -> Kind {
+    fn dollar(&mut self) -> TokenKind {
         let tag = self.rest()[1..].iter().position(|b| *b == b'$').map(|end| &self.rest()[..end + 2]);
         if let Some(tag) = tag.filter(|tag| is_tag(&tag[1..tag.len() - 1])) {
             self.at += tag.len();
             let end = find(self.rest(), tag).map_or(self.rest().len(), |found| found + tag.len());
             self.at += end;
-            return Kind::Text;
+            return TokenKind::Text;
         }
         let digits = run_of(&self.rest()[1..], |b| b.is_ascii_digit());
         self.at += 1 + digits;
-        if digits > 0 { Kind::Number } else { Kind::Other }
+        if digits > 0 { TokenKind::Number } else { TokenKind::Other }
     }
 
-    fn single(&mut self, kind: Kind) -> Kind {
+    fn single(&mut self, kind: TokenKind) -> TokenKind {
         self.at += 1;
         kind
     }
@@ -201,21 +201,21 @@ impl Iterator for Lexer<'_> {
             b'\'' => {
                 self.at += 1;
                 self.skip_quoted(b'\'');
-                Kind::Text
+                TokenKind::Text
             }
             b'"' => {
                 self.at += 1;
                 self.skip_quoted(b'"');
-                Kind::Quoted
+                TokenKind::Quoted
             }
             b'$' => self.dollar(),
             b'0'..=b'9' => self.number(),
-            b'(' | b'[' => self.single(Kind::Open),
-            b')' | b']' => self.single(Kind::Close),
-            b';' => self.single(Kind::Semicolon),
-            b',' => self.single(Kind::Comma),
+            b'(' | b'[' => self.single(TokenKind::Open),
+            b')' | b']' => self.single(TokenKind::Close),
+            b';' => self.single(TokenKind::Semicolon),
+            b',' => self.single(TokenKind::Comma),
             b if starts_word(b) => self.word(),
-            _ => self.single(Kind::Other),
+            _ => self.single(TokenKind::Other),
         };
         Some(Token { kind, span: start..self.at })
     }
@@ -276,9 +276,9 @@ fn find(bytes: &[u8], tag: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Kind::{Close, Comma, Number, Open, Other, Quoted, Semicolon, Text, Word};
+    use TokenKind::{Close, Comma, Number, Open, Other, Quoted, Semicolon, Text, Word};
 
-    fn kinds(text: &str) -> Vec<Kind> {
+    fn kinds(text: &str) -> Vec<TokenKind> {
         Lexer::new(text).map(|token| token.kind).collect()
     }
 

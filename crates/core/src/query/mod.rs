@@ -81,7 +81,7 @@ pub fn opens_transaction(text: &str) -> bool {
 
 /// The words of one statement, in lower case.
 fn words(statement: &str) -> Vec<String> {
-    let words = lexer::Lexer::new(statement).filter(|token| token.kind == lexer::Kind::Word);
+    let words = lexer::Lexer::new(statement).filter(|token| token.kind == lexer::TokenKind::Word);
     words.map(|token| statement[token.span].to_ascii_lowercase()).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::lexer::{Kind, Lexer, Token};
+use super::lexer::{Lexer, Token, TokenKind};
 
 /// What kind of statement it is, as far as running it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,9 +77,9 @@ struct Cut {
 impl Cut {
     fn ends_at(&mut self, text: &str, token: &Token, before: &[Token]) -> bool {
         match token.kind {
-            Kind::Open => self.parens += 1,
-            Kind::Close => self.parens = self.parens.saturating_sub(1),
-            Kind::Word if self.parens == 0 && creates_routine(text, before) => {
+            TokenKind::Open => self.parens += 1,
+            TokenKind::Close => self.parens = self.parens.saturating_sub(1),
+            TokenKind::Word if self.parens == 0 && creates_routine(text, before) => {
                 let word = &text[token.span.clone()];
                 let words = Words::new(text, before);
                 let begins = word.eq_ignore_ascii_case("atomic") && words.is(before.len() - 1, "begin");
@@ -89,8 +89,13 @@ impl Cut {
                     self.begins = self.begins.saturating_sub(1);
                 }
             }
-            Kind::Semicolon => return self.parens == 0 && self.begins == 0,
-            Kind::Word | Kind::Quoted | Kind::Text | Kind::Number | Kind::Comma | Kind::Other => {}
+            TokenKind::Semicolon => return self.parens == 0 && self.begins == 0,
+            TokenKind::Word
+            | TokenKind::Quoted
+            | TokenKind::Text
+            | TokenKind::Number
+            | TokenKind::Comma
+            | TokenKind::Other => {}
         }
         false
     }
@@ -115,16 +120,16 @@ impl<'a> Words<'a> {
 
     /// The token there is this word, without quotes and in any case.
     fn is(&self, at: usize, word: &str) -> bool {
-        self.tokens
-            .get(at)
-            .is_some_and(|token| token.kind == Kind::Word && self.text[token.span.clone()].eq_ignore_ascii_case(word))
+        self.tokens.get(at).is_some_and(|token| {
+            token.kind == TokenKind::Word && self.text[token.span.clone()].eq_ignore_ascii_case(word)
+        })
     }
 
     fn any(&self, at: usize, words: &[&str]) -> bool {
         words.iter().any(|word| self.is(at, word))
     }
 
-    fn kind(&self, at: usize) -> Option<Kind> {
+    fn kind(&self, at: usize) -> Option<TokenKind> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
@@ -135,7 +140,7 @@ impl<'a> Words<'a> {
 
     /// What comes after the last token is a name, whatever it looks like.
     fn name_follows(&self) -> bool {
-        let dot = |token: &Token| token.kind == Kind::Other && &self.text[token.span.clone()] == ".";
+        let dot = |token: &Token| token.kind == TokenKind::Other && &self.text[token.span.clone()] == ".";
         self.tokens.len().checked_sub(1).is_some_and(|last| self.is(last, "as")) || self.tokens.last().is_some_and(dot)
     }
 
@@ -149,13 +154,18 @@ impl<'a> Words<'a> {
         let mut depth = 0_usize;
         self.tokens.iter().enumerate().filter_map(move |(at, token)| {
             match token.kind {
-                Kind::Open => depth += 1,
-                Kind::Close => {
+                TokenKind::Open => depth += 1,
+                TokenKind::Close => {
                     depth = depth.saturating_sub(1);
                     return (depth == 0).then_some(at);
                 }
-                Kind::Word | Kind::Quoted | Kind::Text | Kind::Number | Kind::Semicolon | Kind::Comma | Kind::Other => {
-                }
+                TokenKind::Word
+                | TokenKind::Quoted
+                | TokenKind::Text
+                | TokenKind::Number
+                | TokenKind::Semicolon
+                | TokenKind::Comma
+                | TokenKind::Other => {}
             }
             (depth == 0).then_some(at)
         })
@@ -175,7 +185,7 @@ const PLAIN: [&str; 16] = [
 ];
 
 fn kind_of(words: &Words) -> StatementKind {
-    if words.kind(0) == Some(Kind::Open) {
+    if words.kind(0) == Some(TokenKind::Open) {
         return in_parentheses(words);
     }
     if words.is(0, "with") {
@@ -219,16 +229,22 @@ fn with(words: &Words) -> StatementKind {
     let mut name_follows = true;
     for at in words.top_level().skip(1) {
         match words.kind(at) {
-            Some(Kind::Comma) => name_follows = true,
-            Some(Kind::Word) if name_follows && words.is(at, "recursive") => {}
-            Some(Kind::Word) if name_follows => name_follows = false,
-            Some(Kind::Word) => {
+            Some(TokenKind::Comma) => name_follows = true,
+            Some(TokenKind::Word) if name_follows && words.is(at, "recursive") => {}
+            Some(TokenKind::Word) if name_follows => name_follows = false,
+            Some(TokenKind::Word) => {
                 if let Some(kind) = by_verb(words, at) {
                     return kind;
                 }
             }
             Some(
-                Kind::Quoted | Kind::Text | Kind::Number | Kind::Open | Kind::Close | Kind::Semicolon | Kind::Other,
+                TokenKind::Quoted
+                | TokenKind::Text
+                | TokenKind::Number
+                | TokenKind::Open
+                | TokenKind::Close
+                | TokenKind::Semicolon
+                | TokenKind::Other,
             )
             | None => name_follows = false,
         }

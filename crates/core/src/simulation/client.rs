@@ -5,7 +5,10 @@ use super::world::{Happening, POOLS, START, TARGETS, World};
 use crate::task::row::{Row, RowState};
 use crate::task::status::FinishStatus;
 use crate::time::Span;
-use crate::{Event, Input, Kind, Lane, PoolName, Priority, Request, Run, TargetName, TaskEvent, TaskId, Terms, Turn};
+use crate::{
+    Event, Input, Lane, LaneKind, PoolName, Priority, QueuePosition, Request, Run, TargetName, TaskEvent, TaskId,
+    TaskOptions,
+};
 
 impl World {
     pub(super) fn push(&mut self) {
@@ -22,7 +25,7 @@ impl World {
             let open = Span::millis(self.random.spread(1, 60_000));
             return self.after(open, Happening::Commit { tasks, notifies });
         }
-        self.store.tasks.extend(tasks.into_iter().map(|task| (task.turn.task, task)));
+        self.store.tasks.extend(tasks.into_iter().map(|task| (task.position.task, task)));
         if notifies {
             self.notify(Input::Notified);
         }
@@ -31,7 +34,7 @@ impl World {
     /// An open push ends.
     pub(super) fn commit(&mut self, tasks: Vec<StoredTask>, notifies: bool) {
         self.store.open_pushes -= 1;
-        self.store.tasks.extend(tasks.into_iter().map(|task| (task.turn.task, task)));
+        self.store.tasks.extend(tasks.into_iter().map(|task| (task.position.task, task)));
         if notifies {
             self.notify(Input::Notified);
         }
@@ -66,13 +69,13 @@ impl World {
         let named = if self.random.percent(30) { self.random.pick(&POOLS) } else { None };
         let named = named.and_then(|pool| PoolName::new(pool).ok());
         let client_pulled = self.random.percent(15);
-        let kind = if client_pulled { Kind::Pull } else { Kind::Run };
+        let kind = if client_pulled { LaneKind::Pull } else { LaneKind::Run };
         let lane = Lane { pool: PoolName::of(named.as_ref(), &target), target, kind };
         let entered = self.server();
         self.last_task += 1;
         let task = TaskId(self.last_task);
         let priority = Priority(i32::try_from(self.random.within(-2, 3)).ok()?);
-        let terms = Terms {
+        let options = TaskOptions {
             client_pulled,
             asynchronous_finish: self.random.percent(15),
             track_yielded: self.random.percent(40),
@@ -86,8 +89,8 @@ impl World {
             deaf: self.random.percent(15),
         };
         let rewritten = !client_pulled && self.random.percent(5);
-        let turn = Turn { priority, entered, task };
-        Some(StoredTask { turn, lane, terms, row: Row::default(), nature, rewritten, held_until: START })
+        let position = QueuePosition { priority, entered, task };
+        Some(StoredTask { position, lane, options, row: Row::default(), nature, rewritten, held_until: START })
     }
 
     fn some_task(&mut self, like: impl Fn(&StoredTask) -> bool) -> Option<TaskId> {
@@ -126,7 +129,7 @@ impl World {
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         let event = Event::Take { default_timeout: self.settings.timeout(&stored.lane.target) };
         let event = TaskEvent { task: id, run: Run(stored.row.run), event, launch: None, at, settles: Vec::new() };
-        if let Some(row) = event.apply(&stored.row, stored.terms) {
+        if let Some(row) = event.apply(&stored.row, stored.options) {
             stored.row = row;
             self.wake_leader();
         }
@@ -136,7 +139,7 @@ impl World {
     pub(super) fn call_back(&mut self) {
         let open = |task: &StoredTask| match task.row.state() {
             RowState::Yielded => true,
-            RowState::Running => task.terms.client_pulled,
+            RowState::Running => task.options.client_pulled,
             RowState::Ready | RowState::Finished => false,
         };
         let Some(task) = self.some_task(open) else { return };

@@ -132,7 +132,7 @@ impl World {
         if let Input::Elected { inherited, .. } = &input {
             for sighting in inherited.iter().filter(|sighting| matches!(sighting.task.phase, Phase::Launched { .. })) {
                 let times_up = sighting.task.phase.times_up().unwrap_or(crate::Timestamp::NEVER);
-                leader.deadlines.insert(sighting.turn.task, (sighting.task.run, now.monotonic_at(times_up)));
+                leader.deadlines.insert(sighting.position.task, (sighting.task.run, now.monotonic_at(times_up)));
             }
         }
         if let Input::Configured(settings) = &input {
@@ -332,7 +332,7 @@ impl World {
         let now = self.both_clocks();
         let stored = self.store.tasks.get(&event.task).filter(|_| matches!(event.event, Event::Claim { .. }));
         if let Some(stored) = stored
-            && let Some(row) = event.apply(&stored.row, stored.terms)
+            && let Some(row) = event.apply(&stored.row, stored.options)
             && let Some(leader) = self.leaders.get_mut(&epoch)
         {
             let at = now.monotonic_at(row.times_up.unwrap_or(crate::Timestamp::NEVER));

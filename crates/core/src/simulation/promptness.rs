@@ -7,7 +7,7 @@ use super::target::Health;
 use super::world::World;
 use crate::task::row::RowState;
 use crate::time::{MonotonicTime, Span};
-use crate::{Command, Epoch, Kind, Run, SessionId, TaskId};
+use crate::{Command, Epoch, LaneKind, Run, SessionId, TaskId};
 
 /// Longer than any message and any grace of the leader takes, and than any backoff.
 const SOON: Span = Span::seconds(60);
@@ -145,7 +145,11 @@ impl World {
         };
         let may = |stored: &StoredTask| {
             let waits = stored.row.state() == RowState::Ready && stored.row.eligible_when.is_none();
-            waits && stored.lane.kind == Kind::Run && stored.held_until + SOON < self.now && up(stored) && free(stored)
+            waits
+                && stored.lane.kind == LaneKind::Run
+                && stored.held_until + SOON < self.now
+                && up(stored)
+                && free(stored)
         };
         self.store.tasks.iter().find(|(_, stored)| may(stored)).map(|(id, _)| *id)
     }

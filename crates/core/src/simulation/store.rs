@@ -5,19 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Broken;
 use super::world::{Happening, World};
 use crate::orchestrator::command::{Registered, Sleep};
-use crate::orchestrator::input::{Asked, RequestId, Sighting, WriteAnswer};
+use crate::orchestrator::input::{RequestId, StoredRequest, TaskSnapshot, WriteAnswer};
 use crate::task::row::{LaunchState, Row, RowState};
 use crate::task::row_event::TaskEvent;
 use crate::task::status::FinishStatus;
 use crate::time::{MonotonicTime, Span, Timestamp};
-use crate::{Command, Epoch, Head, Input, Lane, Request, Run, SessionId, TargetName, Task, TaskId, Terms, Turn};
+use crate::{
+    Command, Epoch, Head, Input, Lane, QueuePosition, Request, Run, SessionId, TargetName, Task, TaskId, TaskOptions,
+};
 
 /// A task as the table has it.
 #[derive(Debug, Clone)]
 pub(super) struct StoredTask {
-    pub(super) turn: Turn,
+    pub(super) position: QueuePosition,
     pub(super) lane: Lane,
-    pub(super) terms: Terms,
+    pub(super) options: TaskOptions,
     pub(super) row: Row,
     /// How long its query takes, and what it does.
     pub(super) nature: Nature,
@@ -62,9 +64,9 @@ pub(super) struct Store {
 }
 
 impl StoredTask {
-    fn sighting(&self, launch: LaunchState) -> Option<Sighting> {
-        let task: Task = self.row.task(self.terms, launch).ok()?;
-        Some(Sighting { turn: self.turn, lane: self.lane.clone(), task })
+    fn sighting(&self, launch: LaunchState) -> Option<TaskSnapshot> {
+        let task: Task = self.row.task(self.options, launch).ok()?;
+        Some(TaskSnapshot { position: self.position, lane: self.lane.clone(), task })
     }
 
     pub(super) fn waits(&self) -> bool {
@@ -77,7 +79,7 @@ impl StoredTask {
 
     /// A query of it is claimed, and may run.
     pub(super) fn runs(&self) -> bool {
-        self.row.state() == RowState::Running && !self.terms.client_pulled
+        self.row.state() == RowState::Running && !self.options.client_pulled
     }
 }
 
@@ -88,7 +90,7 @@ impl Store {
         lanes.into_iter().collect()
     }
 
-    pub(super) fn inherited(&self) -> Vec<Sighting> {
+    pub(super) fn inherited(&self) -> Vec<TaskSnapshot> {
         let mut all = Vec::new();
         for (id, task) in &self.tasks {
             let marked = self.marks_lost || self.marks.contains(&(*id, Run(task.row.run)));
@@ -112,14 +114,14 @@ impl Store {
             .values()
             .filter(waits)
             .map(|t| Head {
-                turn: t.turn,
+                position: t.position,
                 run: Run(t.row.run),
-                terms: t.terms,
+                options: t.options,
                 times_up: t.row.times_up,
                 text_bytes: 10,
             })
             .collect();
-        heads.sort_by_key(|head| head.turn);
+        heads.sort_by_key(|head| head.position);
         let more = heads.len() > heads_max;
         heads.truncate(heads_max);
         Input::Refilled { lane: lane.clone(), heads, more }
@@ -154,7 +156,7 @@ impl Store {
     fn read_requests(&self, serial: u64) -> Input {
         let asked = self.requests.iter().filter_map(|(id, (task, request, _))| {
             let about = self.tasks.get(task)?.sighting(LaunchState::Launched(None))?;
-            Some(Asked { id: *id, request: request.clone(), about })
+            Some(StoredRequest { id: *id, request: request.clone(), about })
         });
         Input::Requests { serial, asked: asked.collect(), last: true }
     }
@@ -178,7 +180,7 @@ impl Store {
 
     fn reread(&self, tasks: Vec<TaskId>) -> Vec<Input> {
         let read = |task| match self.tasks.get(&task) {
-            Some(stored) if stored.terms.client_pulled && stored.row.state() == RowState::Running => {
+            Some(stored) if stored.options.client_pulled && stored.row.state() == RowState::Running => {
                 Input::Taken { task, row: stored.row.clone() }
             }
             stored => Input::Changed { task, row: stored.map(|stored| stored.row.clone()) },
@@ -336,7 +338,7 @@ impl World {
         if odd {
             return Ok(WriteAnswer::Failed("a trigger raises".to_owned()));
         }
-        let Some(mut row) = event.apply(&stored.row, stored.terms) else {
+        let Some(mut row) = event.apply(&stored.row, stored.options) else {
             let row = stored.row.clone();
             if row.processed.is_some() {
                 self.store.requests.retain(|id, _| !event.settles.contains(id));

@@ -156,7 +156,7 @@ impl World {
             in_all += usize::from(!self.ledger.is_unreachable(task, run));
         }
         // What clients have pulled counts too.
-        let pulled = |t: &&StoredTask| t.terms.client_pulled && t.lane.pool == *pool;
+        let pulled = |t: &&StoredTask| t.options.client_pulled && t.lane.pool == *pool;
         let pulled = self.store.tasks.values().filter(pulled).filter(|t| t.row.state() == RowState::Running);
         in_pool += pulled.count();
         (in_pool, in_all)

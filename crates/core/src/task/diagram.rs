@@ -7,7 +7,7 @@ use super::event::{Event, EventName, Outcome, Request};
 use super::intention::Intention;
 use super::phase::{End, Past, Phase, PhaseName};
 use super::status::{FinalStatus, FinishStatus};
-use super::{Task, Terms};
+use super::{Task, TaskOptions};
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
 
@@ -100,13 +100,13 @@ pub(crate) fn specimens(now: Timestamp) -> Vec<Task> {
     }
     let mut tasks = Vec::new();
     for phase in phases {
-        for terms in terms() {
+        for options in options() {
             let pulls = matches!(phase, Phase::Offered { .. } | Phase::Pulled { .. });
             let runs = matches!(phase, Phase::Claimed { .. } | Phase::Launched { .. });
-            if (pulls && !terms.client_pulled) || (runs && terms.client_pulled) {
+            if (pulls && !options.client_pulled) || (runs && options.client_pulled) {
                 continue;
             }
-            tasks.push(Task { terms, run: Run(3), phase: phase.clone() });
+            tasks.push(Task { options, run: Run(3), phase: phase.clone() });
         }
     }
     tasks
@@ -154,13 +154,13 @@ fn intentions() -> Vec<Option<Intention>> {
     all
 }
 
-fn terms() -> Vec<Terms> {
+fn options() -> Vec<TaskOptions> {
     let mut all = Vec::new();
     for client_pulled in [false, true] {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
                 for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
-                    all.push(Terms { client_pulled, asynchronous_finish, track_yielded, manual_timeout });
+                    all.push(TaskOptions { client_pulled, asynchronous_finish, track_yielded, manual_timeout });
                 }
             }
         }
@@ -202,7 +202,7 @@ mod tests {
                 | Phase::Yielded { .. }
                 | Phase::Finished { .. } => LaunchState::Claimed,
             };
-            assert_eq!(task.row().task(task.terms, held), Ok(task));
+            assert_eq!(task.row().task(task.options, held), Ok(task));
         }
     }
 }

@@ -7,10 +7,10 @@ use crate::time::Span;
 /// Something that happens to one task.
 ///
 /// ```
-/// use pgasync_core::{Event, Request, Span, Task, Terms, Timestamp};
+/// use pgasync_core::{Event, Request, Span, Task, TaskOptions, Timestamp};
 /// let now = Timestamp::from_micros(0);
 /// let deferral = Event::Request(Request::defer(Span::seconds(60)));
-/// let deferred = Task::pushed(Terms::default()).step(&deferral, now)?;
+/// let deferred = Task::pushed(TaskOptions::default()).step(&deferral, now)?;
 /// let claim = Event::Claim { default_timeout: None };
 /// assert!(deferred.step(&claim, now).is_err());
 /// assert!(deferred.step(&claim, now + Span::seconds(60)).is_ok());

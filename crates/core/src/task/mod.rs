@@ -1,9 +1,9 @@
 //! One task's life: its phases, what may happen to it, and the row that says so.
 //!
 //! ```
-//! use pgasync_core::{Event, Outcome, Phase, Task, Terms, Timestamp};
+//! use pgasync_core::{Event, Outcome, Phase, Task, TaskOptions, Timestamp};
 //! let now = Timestamp::from_micros(0);
-//! let task = Task::pushed(Terms::default());
+//! let task = Task::pushed(TaskOptions::default());
 //! let task = task.step(&Event::Claim { default_timeout: None }, now)?;
 //! let task = task.step(&Event::Launch, now)?;
 //! let ended = Event::QueryEnded { run: task.run, outcome: Outcome::Ok };
@@ -33,7 +33,7 @@ use status::FinalStatus;
 /// What was agreed about a task when it was pushed; it does not change while the task lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Terms {
+pub struct TaskOptions {
     /// The task has no query: a client takes it and says when it is done.
     pub client_pulled: bool,
     /// The query's end is not the task's: somebody calls back.
@@ -47,9 +47,9 @@ pub struct Terms {
 /// One task: what was agreed, which run it is on, and where it stands.
 ///
 /// ```
-/// use pgasync_core::{Event, Outcome, Task, Terms, Timestamp};
+/// use pgasync_core::{Event, Outcome, Task, TaskOptions, Timestamp};
 /// let now = Timestamp::from_micros(0);
-/// let task = Task::pushed(Terms::default());
+/// let task = Task::pushed(TaskOptions::default());
 /// let task = task.step(&Event::Claim { default_timeout: None }, now)?;
 /// let task = task.step(&Event::Launch, now)?;
 /// let ended = Event::QueryEnded { run: task.run, outcome: Outcome::Ok };
@@ -62,7 +62,7 @@ pub struct Terms {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Task {
     /// What was agreed when it was pushed.
-    pub terms: Terms,
+    pub options: TaskOptions,
     /// The run it is on.
     pub run: Run,
     /// Where it stands.
@@ -72,17 +72,17 @@ pub struct Task {
 impl Task {
     /// A task as a push leaves it.
     #[must_use]
-    pub const fn pushed(terms: Terms) -> Self {
+    pub const fn pushed(options: TaskOptions) -> Self {
         let phase = Phase::Ready { eligible_when: None, times_up: None };
-        Self { terms, run: Run::NONE, phase }
+        Self { options, run: Run::NONE, phase }
     }
 
     /// A task pushed EMPTY (`FINISHED`) or dead on arrival (`DOA`): it ends as it begins.
     #[must_use]
-    pub const fn born_finished(terms: Terms, status: FinalStatus, now: Timestamp) -> Self {
+    pub const fn born_finished(options: TaskOptions, status: FinalStatus, now: Timestamp) -> Self {
         let end = End { status, processed: now, error: None, tracked: None };
         let past = Past { consumed: Some(now), ..Past::NOTHING };
-        Self { terms, run: Run::NONE, phase: Phase::Finished { end, past } }
+        Self { options, run: Run::NONE, phase: Phase::Finished { end, past } }
     }
 
     /// The task counts against its pool.

@@ -10,9 +10,9 @@ use crate::time::Timestamp;
 /// ([`Row`](crate::Row)). The finer distinctions are what the leader knows besides.
 ///
 /// ```
-/// use pgasync_core::{Event, Phase, PhaseName, RowState, Task, Terms, Timestamp};
+/// use pgasync_core::{Event, Phase, PhaseName, RowState, Task, TaskOptions, Timestamp};
 /// let now = Timestamp::from_micros(0);
-/// let task = Task::pushed(Terms::default()).step(&Event::Claim { default_timeout: None }, now)?;
+/// let task = Task::pushed(TaskOptions::default()).step(&Event::Claim { default_timeout: None }, now)?;
 /// assert_eq!(task.phase.name(), PhaseName::Claimed);
 /// assert_eq!(task.row().state(), RowState::Running, "the row does not tell claimed from launched");
 /// let task = task.step(&Event::GiveBack { default_timeout: None }, now)?;

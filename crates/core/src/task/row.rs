@@ -3,15 +3,15 @@
 use super::intention::Intention;
 use super::phase::{End, Past, Phase};
 use super::status::{FinalStatus, FinishStatus};
-use super::{Task, Terms};
+use super::{Task, TaskOptions};
 use crate::names::Run;
 use crate::time::Timestamp;
 
 /// The columns that the model owns, as plain values.
 ///
 /// ```
-/// use pgasync_core::{Row, RowState, Task, Terms};
-/// let row = Task::pushed(Terms::default()).row();
+/// use pgasync_core::{Row, RowState, Task, TaskOptions};
+/// let row = Task::pushed(TaskOptions::default()).row();
 /// assert_eq!(row, Row::default());
 /// assert_eq!(row.state(), RowState::Ready);
 /// ```
@@ -69,7 +69,7 @@ pub enum LaunchState {
 /// A row that no task's life leads to; somebody wrote it by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Malformed {
+pub enum MalformedRow {
     /// `processed` is set and `finish_status` is not one that ends a task.
     #[error("the row is processed, but its finish_status does not end a task; set one that does")]
     NoFinalStatus,
@@ -93,22 +93,22 @@ impl Row {
     /// Reads a row: `launch` says what the leader knows of it should it be RUNNING.
     ///
     /// # Errors
-    /// [`Malformed`] when no task's life leads to this row.
-    pub fn task(&self, terms: Terms, launch: LaunchState) -> Result<Task, Malformed> {
+    /// [`MalformedRow`] when no task's life leads to this row.
+    pub fn task(&self, options: TaskOptions, launch: LaunchState) -> Result<Task, MalformedRow> {
         let phase = match self.state() {
             RowState::Finished => self.finished()?,
             RowState::Yielded => self.yielded(),
-            RowState::Running => self.running(terms, launch),
-            RowState::Ready if self.tracked == Some(true) && terms.client_pulled => {
+            RowState::Running => self.running(options, launch),
+            RowState::Ready if self.tracked == Some(true) && options.client_pulled => {
                 Phase::Offered { times_up: self.times_up }
             }
             RowState::Ready => Phase::Ready { eligible_when: self.eligible_when, times_up: self.times_up },
         };
-        Ok(Task { terms, run: Run(self.run), phase })
+        Ok(Task { options, run: Run(self.run), phase })
     }
 
-    fn finished(&self) -> Result<Phase, Malformed> {
-        let status = self.finish_status.and_then(FinishStatus::terminal).ok_or(Malformed::NoFinalStatus)?;
+    fn finished(&self) -> Result<Phase, MalformedRow> {
+        let status = self.finish_status.and_then(FinishStatus::terminal).ok_or(MalformedRow::NoFinalStatus)?;
         let past = Past { consumed: self.consumed, yielded: self.yielded, times_up: self.times_up };
         let end = End {
             status,
@@ -128,10 +128,10 @@ impl Row {
         }
     }
 
-    fn running(&self, terms: Terms, launch: LaunchState) -> Phase {
+    fn running(&self, options: TaskOptions, launch: LaunchState) -> Phase {
         let consumed = self.consumed.unwrap_or(Timestamp::NEVER);
         let times_up = self.times_up;
-        if terms.client_pulled {
+        if options.client_pulled {
             return Phase::Pulled { consumed, times_up };
         }
         match launch {

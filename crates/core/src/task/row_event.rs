@@ -5,7 +5,7 @@ use super::intention::Intention;
 use super::phase::Phase;
 use super::row::{LaunchState, Row};
 use super::status::FinishStatus;
-use super::{Task, Terms};
+use super::{Task, TaskOptions};
 use crate::names::{Run, TaskId};
 use crate::orchestrator::input::RequestId;
 use crate::time::{Span, Timestamp};
@@ -37,7 +37,7 @@ impl TaskEvent {
     /// changes nothing: the row is on another run, or its phase refuses the event.
     ///
     /// ```
-    /// use pgasync_core::{Event, Row, RowState, Run, TaskEvent, TaskId, Terms, Timestamp};
+    /// use pgasync_core::{Event, Row, RowState, Run, TaskEvent, TaskId, TaskOptions, Timestamp};
     /// let claim = TaskEvent {
     ///     task: TaskId(1),
     ///     run: Run(0),
@@ -46,16 +46,16 @@ impl TaskEvent {
     ///     at: Timestamp::from_micros(0),
     ///     settles: vec![],
     /// };
-    /// let row = claim.apply(&Row::default(), Terms::default()).expect("a waiting task is claimed");
+    /// let row = claim.apply(&Row::default(), TaskOptions::default()).expect("a waiting task is claimed");
     /// assert_eq!((row.state(), row.run), (RowState::Running, 1));
-    /// assert_eq!(claim.apply(&row, Terms::default()), None, "the row is on the next run");
+    /// assert_eq!(claim.apply(&row, TaskOptions::default()), None, "the row is on the next run");
     /// ```
     #[must_use]
-    pub fn apply(&self, row: &Row, terms: Terms) -> Option<Row> {
+    pub fn apply(&self, row: &Row, options: TaskOptions) -> Option<Row> {
         if Run(row.run) != self.run {
             return None;
         }
-        let task = row.task(terms, self.launch.clone().unwrap_or_default()).ok()?;
+        let task = row.task(options, self.launch.clone().unwrap_or_default()).ok()?;
         Some(task.step(&self.event, self.at).ok()?.row())
     }
 }

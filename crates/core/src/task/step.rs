@@ -45,7 +45,7 @@ impl Task {
                 Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
             }
             Event::Claim { default_timeout } => {
-                if self.terms.client_pulled {
+                if self.options.client_pulled {
                     return Err(Rejected::ClientPulled);
                 }
                 due(eligible_when, now)?;
@@ -55,7 +55,7 @@ impl Task {
                 Ok(Self { run: self.run.next(), ..self.at(phase) })
             }
             Event::Offer { .. } => {
-                if !self.terms.client_pulled {
+                if !self.options.client_pulled {
                     return Err(Rejected::HasQuery);
                 }
                 due(eligible_when, now)?;
@@ -222,7 +222,7 @@ impl Task {
                 None | Some(Intention::Cancel { .. } | Intention::Timeout { .. } | Intention::Pause { .. }),
                 Outcome::Ok,
             ) => {
-                if self.terms.asynchronous_finish {
+                if self.options.asynchronous_finish {
                     self.yielding(now)
                 } else {
                     self.finished(FinalStatus::Finished, None, now)
@@ -318,7 +318,7 @@ impl Task {
             return self.clone();
         }
         let Past { consumed, times_up, .. } = self.phase.past();
-        let tracked = self.terms.track_yielded && self.holds_slot();
+        let tracked = self.options.track_yielded && self.holds_slot();
         self.at(Phase::Yielded { consumed, yielded: now, times_up, tracked })
     }
 
@@ -328,11 +328,11 @@ impl Task {
     }
 
     fn deadline(&self, default: Option<Span>, now: Timestamp) -> Timestamp {
-        self.terms.manual_timeout.or(default).map_or(Timestamp::NEVER, |timeout| now + timeout)
+        self.options.manual_timeout.or(default).map_or(Timestamp::NEVER, |timeout| now + timeout)
     }
 
     fn at(&self, phase: Phase) -> Self {
-        Self { terms: self.terms, run: self.run, phase }
+        Self { options: self.options, run: self.run, phase }
     }
 
     fn current(&self, run: Run) -> Result<(), Rejected> {

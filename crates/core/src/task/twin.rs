@@ -10,7 +10,7 @@ use super::phase::Phase;
 use super::row::{Row, RowState};
 use super::status::FinishStatus;
 use super::step::TIMED_OUT;
-use super::{Task, Terms};
+use super::{Task, TaskOptions};
 use crate::time::{Span, Timestamp};
 
 /// What stands when the query ends: a status, a message, a duration.
@@ -36,7 +36,7 @@ fn ends(status: FinishStatus) -> bool {
 /// The row with this status.
 fn becomes(
     row: &Row,
-    terms: Terms,
+    options: TaskOptions,
     status: FinishStatus,
     error: Option<String>,
     wait: Option<Span>,
@@ -67,7 +67,7 @@ fn becomes(
         times_up: row.times_up,
         tracked: match row.tracked {
             Some(true) if ends(status) => Some(false),
-            Some(true) if yields && terms.track_yielded => Some(true),
+            Some(true) if yields && options.track_yielded => Some(true),
             _ => None,
         },
         eligible_when: if waits { wait.map(|wait| now + wait) } else { None },
@@ -77,7 +77,7 @@ fn becomes(
 
 #[expect(clippy::too_many_lines, reason = "one arm an event")]
 fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
-    let (row, terms) = (task.row(), task.terms);
+    let (row, options) = (task.row(), task.options);
     let state = row.state();
     if state == RowState::Finished {
         return match event {
@@ -92,7 +92,7 @@ fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
     let offered = state == RowState::Ready && row.tracked == Some(true);
     let (claimed, launched) =
         (task.phase.name() == crate::PhaseName::Claimed, task.phase.name() == crate::PhaseName::Launched);
-    let limit = |default: &Option<Span>, from: Timestamp| match (terms.manual_timeout, *default) {
+    let limit = |default: &Option<Span>, from: Timestamp| match (options.manual_timeout, *default) {
         (Some(timeout), _) | (None, Some(timeout)) => from + timeout,
         (None, None) => Timestamp::NEVER,
     };
@@ -110,8 +110,8 @@ fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
     };
     let happens = match event {
         Event::Promote => waits && due && row.eligible_when.is_some(),
-        Event::Claim { .. } => waits && due && !overdue && !terms.client_pulled,
-        Event::Offer { .. } => waits && due && !overdue && terms.client_pulled,
+        Event::Claim { .. } => waits && due && !overdue && !options.client_pulled,
+        Event::Offer { .. } => waits && due && !overdue && options.client_pulled,
         Event::Withdraw => offered,
         Event::Take { .. } => offered && !overdue,
         Event::GiveBack { .. } | Event::Launch => claimed,
@@ -143,28 +143,28 @@ fn twin(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
             },
             ..row.clone()
         },
-        Event::QueryEnded { outcome, .. } => ended(&row, terms, intention.as_ref().map(wanted), outcome, now),
+        Event::QueryEnded { outcome, .. } => ended(&row, options, intention.as_ref().map(wanted), outcome, now),
         Event::Abandon { known } => {
             let message = match &intention {
                 Some(Intention::Timeout { message: Some(message) }) => message.as_str(),
                 _ => TIMED_OUT,
             };
             let error = Some([message, known].join("\n"));
-            Row { tracked: Some(true), ..becomes(&row, terms, FinishStatus::TimedOut, error, None, now) }
+            Row { tracked: Some(true), ..becomes(&row, options, FinishStatus::TimedOut, error, None, now) }
         }
-        Event::Deadline if !launched => becomes(&row, terms, FinishStatus::TimedOut, None, None, now),
-        Event::Request(r) if !launched => becomes(&row, terms, r.status, r.error.clone(), r.duration, now),
+        Event::Deadline if !launched => becomes(&row, options, FinishStatus::TimedOut, None, None, now),
+        Event::Request(r) if !launched => becomes(&row, options, r.status, r.error.clone(), r.duration, now),
         Event::Launch | Event::Deadline | Event::Request(_) | Event::Release | Event::Restart => row.clone(),
     })
 }
 
-fn ended(row: &Row, terms: Terms, wanted: Option<Wanted>, outcome: &Outcome, now: Timestamp) -> Row {
+fn ended(row: &Row, options: TaskOptions, wanted: Option<Wanted>, outcome: &Outcome, now: Timestamp) -> Row {
     let stands = |(status, _, _): &Wanted| match outcome {
         Outcome::Error(_) => true,
         Outcome::Ok => !matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut | FinishStatus::Paused),
         Outcome::Unknown(_) => *status != FinishStatus::Paused,
     };
-    let success = if terms.asynchronous_finish { FinishStatus::Yielded } else { FinishStatus::Finished };
+    let success = if options.asynchronous_finish { FinishStatus::Yielded } else { FinishStatus::Finished };
     let (status, error, wait) = wanted.filter(stands).unwrap_or_else(|| match outcome {
         Outcome::Ok => (success, None, None),
         Outcome::Error(text) | Outcome::Unknown(text) => (FinishStatus::Failed, Some(text.clone()), None),
@@ -176,7 +176,7 @@ fn ended(row: &Row, terms: Terms, wanted: Option<Wanted>, outcome: &Outcome, now
         }
         Outcome::Ok | Outcome::Error(_) | Outcome::Unknown(_) => error,
     };
-    becomes(row, terms, status, error, wait, now)
+    becomes(row, options, status, error, wait, now)
 }
 
 #[test]
@@ -199,8 +199,10 @@ fn times_are_compared_to_the_microsecond() {
     let at = Timestamp::from_micros(100);
     let just = |micros: i64| Timestamp::from_micros(100 + micros);
     let claim = Event::Claim { default_timeout: Some(Span::micros(10)) };
-    let deferred =
-        Task { phase: Phase::Ready { eligible_when: Some(at), times_up: None }, ..Task::pushed(Terms::default()) };
+    let deferred = Task {
+        phase: Phase::Ready { eligible_when: Some(at), times_up: None },
+        ..Task::pushed(TaskOptions::default())
+    };
     assert!(deferred.step(&claim, just(-1)).is_err());
     assert!(deferred.step(&claim, just(0)).is_ok());
     let claimed = deferred.step(&claim, at).unwrap();
@@ -216,7 +218,7 @@ fn times_are_compared_to_the_microsecond() {
 fn a_deadline_survives_a_deferral() {
     let now = Timestamp::from_micros(0);
     let claim = Event::Claim { default_timeout: Some(Span::seconds(10)) };
-    let task = Task::pushed(Terms::default()).step(&claim, now).unwrap().step(&Event::Launch, now).unwrap();
+    let task = Task::pushed(TaskOptions::default()).step(&claim, now).unwrap().step(&Event::Launch, now).unwrap();
     let task = task.step(&Event::Request(crate::Request::defer(Span::seconds(3))), now).unwrap();
     let task = task.step(&Event::QueryEnded { run: task.run, outcome: Outcome::Ok }, now).unwrap();
     let again = task.step(&claim, now + Span::seconds(3)).unwrap();
@@ -231,7 +233,7 @@ fn a_deadline_survives_a_deferral() {
 fn a_late_result_of_an_earlier_run_changes_nothing() {
     let now = Timestamp::from_micros(0);
     let claim = Event::Claim { default_timeout: None };
-    let first = Task::pushed(Terms::default()).step(&claim, now).unwrap().step(&Event::Launch, now).unwrap();
+    let first = Task::pushed(TaskOptions::default()).step(&claim, now).unwrap().step(&Event::Launch, now).unwrap();
     let ended = Event::QueryEnded { run: first.run, outcome: Outcome::Ok };
     let again = first.step(&ended, now).unwrap().step(&Event::Restart, now).unwrap();
     let again = again.step(&claim, now).unwrap().step(&Event::Launch, now).unwrap();

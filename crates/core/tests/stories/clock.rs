@@ -1,6 +1,6 @@
 //! Clocks that ring at the wrong time, and clocks that are set.
 
-use pgasync_core::{Command, FinishStatus, Input, Now, Outcome, Span, Terms};
+use pgasync_core::{Command, FinishStatus, Input, Now, Outcome, Span, TaskOptions};
 
 use super::desk::{Desk, settings};
 
@@ -30,7 +30,7 @@ fn step_clock(desk: &mut Desk, hours: i64) {
 fn a_step_of_the_servers_clock_moves_no_deadline() {
     for hours in [-5, 5] {
         let mut desk = Desk::leading(settings(1));
-        let task = desk.push_as(1, Terms { manual_timeout: Some(Span::seconds(100)), ..Terms::default() });
+        let task = desk.push_as(1, TaskOptions { manual_timeout: Some(Span::seconds(100)), ..TaskOptions::default() });
         desk.wait(Span::seconds(50));
         step_clock(&mut desk, hours);
         desk.wait(Span::seconds(49));
@@ -47,7 +47,7 @@ fn a_step_of_the_servers_clock_moves_no_deadline() {
 fn a_step_of_the_servers_clock_during_a_claim_moves_no_deadline() {
     let mut desk = Desk::leading(settings(1));
     desk.holds = |command| matches!(command, Command::Write(_));
-    desk.push_as(1, Terms { manual_timeout: Some(Span::seconds(100)), ..Terms::default() });
+    desk.push_as(1, TaskOptions { manual_timeout: Some(Span::seconds(100)), ..TaskOptions::default() });
     desk.now.server = desk.now.server + Span::seconds(3_600);
     desk.release();
     desk.wait(Span::seconds(99));

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Asked, Command, Epoch, Event, Head, Input, Kind, Lane, LaunchState, MonotonicTime, Now, Orchestrator, Outcome,
-    PoolName, Priority, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sighting, Sleep, Span, TargetName,
-    TargetSettings, TaskEvent, TaskId, Terms, Turn, WriteAnswer,
+    Command, Epoch, Event, Head, Input, Lane, LaneKind, LaunchState, MonotonicTime, Now, Orchestrator, Outcome,
+    PoolName, Priority, QueuePosition, Request, RequestId, Row, RowState, Run, SessionId, Settings, Sleep, Span,
+    StoredRequest, TargetName, TargetSettings, TaskEvent, TaskId, TaskOptions, TaskSnapshot, WriteAnswer,
 };
 
 /// One target, "there", and what waits for it.
 pub(crate) struct Desk {
     pub(crate) core: Orchestrator,
     pub(crate) now: Now,
-    pub(crate) rows: BTreeMap<TaskId, (Turn, Lane, Terms, Row)>,
+    pub(crate) rows: BTreeMap<TaskId, (QueuePosition, Lane, TaskOptions, Row)>,
     pub(crate) requests: BTreeMap<RequestId, (TaskId, Request)>,
     pub(crate) running: BTreeMap<TaskId, (SessionId, Run)>,
     /// Sessions that are open at the target.
@@ -42,7 +42,7 @@ pub(crate) fn there() -> TargetName {
 }
 
 pub(crate) fn lane() -> Lane {
-    Lane { pool: PoolName::of(None, &there()), target: there(), kind: Kind::Run }
+    Lane { pool: PoolName::of(None, &there()), target: there(), kind: LaneKind::Run }
 }
 
 /// A pool of so many slots.
@@ -112,16 +112,16 @@ impl Desk {
     }
 
     pub(crate) fn push(&mut self, task: i64) -> TaskId {
-        self.push_as(task, Terms::default())
+        self.push_as(task, TaskOptions::default())
     }
 
-    pub(crate) fn push_as(&mut self, task: i64, terms: Terms) -> TaskId {
-        let turn = Turn { priority: Priority(0), entered: self.now.server, task: TaskId(task) };
-        let kind = if terms.client_pulled { Kind::Pull } else { Kind::Run };
+    pub(crate) fn push_as(&mut self, task: i64, options: TaskOptions) -> TaskId {
+        let position = QueuePosition { priority: Priority(0), entered: self.now.server, task: TaskId(task) };
+        let kind = if options.client_pulled { LaneKind::Pull } else { LaneKind::Run };
         let lane = Lane { kind, ..lane() };
-        self.rows.insert(turn.task, (turn, lane.clone(), terms, Row::default()));
+        self.rows.insert(position.task, (position, lane.clone(), options, Row::default()));
         self.tell(Input::Waiting(vec![lane]));
-        turn.task
+        position.task
     }
 
     pub(crate) fn ask(&mut self, task: TaskId, request: Request) {
@@ -157,9 +157,9 @@ impl Desk {
         self.said.iter().filter(|command| like(command)).count()
     }
 
-    fn sighting(&self, task: TaskId) -> Sighting {
-        let (turn, lane, terms, row) = self.rows[&task].clone();
-        Sighting { turn, lane, task: row.task(terms, LaunchState::Launched(None)).expect("a row") }
+    fn sighting(&self, task: TaskId) -> TaskSnapshot {
+        let (position, lane, options, row) = self.rows[&task].clone();
+        TaskSnapshot { position, lane, task: row.task(options, LaunchState::Launched(None)).expect("a row") }
     }
 
     fn heads(&self, lane: Lane, heads_max: usize) -> Input {
@@ -167,15 +167,15 @@ impl Desk {
             *its == lane && row.state() == RowState::Ready && row.tracked != Some(true) && row.eligible_when.is_none()
         });
         let mut heads: Vec<Head> = waits
-            .map(|(turn, _, terms, row)| Head {
-                turn: *turn,
+            .map(|(position, _, options, row)| Head {
+                position: *position,
                 run: Run(row.run),
-                terms: *terms,
+                options: *options,
                 times_up: row.times_up,
                 text_bytes: 1,
             })
             .collect();
-        heads.sort_by_key(|head| head.turn);
+        heads.sort_by_key(|head| head.position);
         let more = heads.len() > heads_max;
         heads.truncate(heads_max);
         Input::Refilled { lane, heads, more }
@@ -190,8 +190,8 @@ impl Desk {
         if claims && self.locked.contains(&event.task) {
             return WriteAnswer::Locked;
         }
-        let Some((_, _, terms, row)) = self.rows.get_mut(&event.task) else { return WriteAnswer::Gone };
-        let Some(next) = event.apply(row, *terms) else { return WriteAnswer::Row(row.clone()) };
+        let Some((_, _, options, row)) = self.rows.get_mut(&event.task) else { return WriteAnswer::Gone };
+        let Some(next) = event.apply(row, *options) else { return WriteAnswer::Row(row.clone()) };
         *row = next;
         self.requests.retain(|id, _| !event.settles.contains(id));
         WriteAnswer::AsPredicted
@@ -205,7 +205,7 @@ impl Desk {
             Command::Sweep { .. } => Input::Swept { overdue: vec![], promoted: vec![], next: None, failed: vec![] },
             Command::ReadRequests { serial } => {
                 let asked = self.requests.iter();
-                let asked = asked.map(|(id, (task, request))| Asked {
+                let asked = asked.map(|(id, (task, request))| StoredRequest {
                     id: *id,
                     request: request.clone(),
                     about: self.sighting(*task),

@@ -1,6 +1,6 @@
 //! Requests that come at the wrong moment are heeded as soon as it is over.
 
-use pgasync_core::{Command, Event, FinishStatus, Input, Request, Row, Span, TaskEvent, Terms};
+use pgasync_core::{Command, Event, FinishStatus, Input, Request, Row, Span, TaskEvent, TaskOptions};
 
 use super::desk::{Desk, claims, settings};
 
@@ -9,10 +9,10 @@ fn writes(command: &Command, like: fn(&Event) -> bool) -> bool {
 }
 
 /// Cancels the task while the store writes what `holds` names.
-fn canceled_while(holds: fn(&Command) -> bool, terms: Terms) {
+fn canceled_while(holds: fn(&Command) -> bool, options: TaskOptions) {
     let mut desk = Desk::leading(settings(1));
     desk.holds = holds;
-    let task = desk.push_as(1, terms);
+    let task = desk.push_as(1, options);
     assert_eq!(desk.held.len(), 1);
     desk.ask(task, Request::cancel("not any more"));
     desk.release();
@@ -23,20 +23,20 @@ fn canceled_while(holds: fn(&Command) -> bool, terms: Terms) {
 
 #[test]
 fn a_cancel_during_a_claim_is_heeded() {
-    canceled_while(claims, Terms::default());
+    canceled_while(claims, TaskOptions::default());
 }
 
 #[test]
 fn a_cancel_during_an_offer_is_heeded() {
-    let terms = Terms { client_pulled: true, ..Terms::default() };
-    canceled_while(|command| writes(command, |event| matches!(event, Event::Offer { .. })), terms);
+    let options = TaskOptions { client_pulled: true, ..TaskOptions::default() };
+    canceled_while(|command| writes(command, |event| matches!(event, Event::Offer { .. })), options);
 }
 
 #[test]
 fn a_cancel_while_an_offer_is_taken_back_is_heeded() {
     for taken in [false, true] {
         let mut desk = Desk::leading(settings(1));
-        let pulled = desk.push_as(2, Terms { client_pulled: true, ..Terms::default() });
+        let pulled = desk.push_as(2, TaskOptions { client_pulled: true, ..TaskOptions::default() });
         desk.holds = |command| writes(command, |event| *event == Event::Withdraw);
         desk.push(1);
         desk.wait(Span::seconds(2));
@@ -81,7 +81,7 @@ fn a_cancel_while_a_claim_is_returned_is_heeded() {
 #[test]
 fn a_slot_s_release_is_said_again_when_the_store_was_lost_meanwhile() {
     let mut desk = Desk::leading(settings(1));
-    let task = desk.push_as(1, Terms { manual_timeout: Some(Span::seconds(10)), ..Terms::default() });
+    let task = desk.push_as(1, TaskOptions { manual_timeout: Some(Span::seconds(10)), ..TaskOptions::default() });
     let (session, _) = desk.running.remove(&task).expect("it runs");
     desk.tell(Input::SessionLost { session });
     desk.wait(Span::seconds(60));

@@ -1,13 +1,13 @@
 //! Queries that may run where no connection leads: slot and worker are theirs until they are gone.
 
-use pgasync_core::{FinishStatus, Input, Row, Span, Terms, WriteAnswer};
+use pgasync_core::{FinishStatus, Input, Row, Span, TaskOptions, WriteAnswer};
 
 use super::desk::{Desk, lane, records, settings};
 
 /// One task is over by its deadline, and its query may run.
 fn given_up() -> Desk {
     let mut desk = Desk::leading(settings(2));
-    let task = desk.push_as(1, Terms { manual_timeout: Some(Span::seconds(10)), ..Terms::default() });
+    let task = desk.push_as(1, TaskOptions { manual_timeout: Some(Span::seconds(10)), ..TaskOptions::default() });
     let (session, _) = desk.running[&task];
     desk.tell(Input::SessionLost { session });
     desk.wait(Span::seconds(60));
@@ -48,7 +48,7 @@ fn a_row_changed_by_hand_frees_no_slot_of_a_query_that_may_run() {
 #[test]
 fn a_row_deleted_while_it_is_given_up_frees_no_slot() {
     let mut desk = Desk::leading(settings(2));
-    let task = desk.push_as(1, Terms { manual_timeout: Some(Span::seconds(10)), ..Terms::default() });
+    let task = desk.push_as(1, TaskOptions { manual_timeout: Some(Span::seconds(10)), ..TaskOptions::default() });
     let (session, run) = desk.running[&task];
     desk.tell(Input::SessionLost { session });
     desk.holds = records;

@@ -26,7 +26,7 @@ use self::pool::Manager;
 pub use self::pull::{TakeError, TakenTask};
 pub use self::push::{Batch, PushError, RunType};
 pub use self::read::{LogLine, ReadError, TaskStatus};
-pub use self::request::{Asked, RequestError, RestartError};
+pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::statistics::{
     Leader, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
 };

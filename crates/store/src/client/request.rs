@@ -11,7 +11,7 @@ const FINISH: &str = "select async.finish($1, $2::async.finish_status_t, $3, $4)
 
 /// What the server said to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestReceipt {
     /// Its sentence that names ids which do not exist or are finished; the others go their way.
     pub warning: Option<String>,
 }
@@ -61,7 +61,7 @@ impl Client {
         tasks: &[TaskId],
         status: FinishStatus,
         message: Option<&str>,
-    ) -> Result<Asked, RequestError> {
+    ) -> Result<RequestReceipt, RequestError> {
         self.ask("finishing tasks", tasks, status, message, None).await
     }
 
@@ -69,7 +69,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::finish`].
-    pub async fn cancel(&self, tasks: &[TaskId], message: Option<&str>) -> Result<Asked, RequestError> {
+    pub async fn cancel(&self, tasks: &[TaskId], message: Option<&str>) -> Result<RequestReceipt, RequestError> {
         let message = message.or(Some("manual cancel"));
         self.ask("cancelling tasks", tasks, FinishStatus::Canceled, message, None).await
     }
@@ -78,7 +78,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::finish`].
-    pub async fn defer(&self, tasks: &[TaskId], duration: Span) -> Result<Asked, RequestError> {
+    pub async fn defer(&self, tasks: &[TaskId], duration: Span) -> Result<RequestReceipt, RequestError> {
         self.ask("deferring tasks", tasks, FinishStatus::Deferred, None, Some(duration)).await
     }
 
@@ -99,7 +99,7 @@ impl Client {
         status: FinishStatus,
         message: Option<&str>,
         duration: Option<Span>,
-    ) -> Result<Asked, RequestError> {
+    ) -> Result<RequestReceipt, RequestError> {
         let ids: Vec<i64> = tasks.iter().map(|task| task.0).collect();
         let (status, duration) = (status.as_str(), duration.map(Interval));
         let (_, warnings) = self
@@ -109,7 +109,7 @@ impl Client {
                 &[(&ids, Type::INT8_ARRAY), (&status, Type::TEXT), (&message, Type::TEXT), (&duration, Type::INTERVAL)],
             )
             .await?;
-        Ok(Asked { warning: Some(warnings.join("; ")).filter(|text| !text.is_empty()) })
+        Ok(RequestReceipt { warning: Some(warnings.join("; ")).filter(|text| !text.is_empty()) })
     }
 }
 

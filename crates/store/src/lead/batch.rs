@@ -337,7 +337,7 @@ fn refilled(batch: &Operations, rows: &[Row], answers: &mut Answers) {
             .filter(|row| row.get::<_, i64>("lane") == number)
             .filter_map(|row| head(row, lane.kind))
             .collect();
-        heads.sort_by_key(|head| head.turn);
+        heads.sort_by_key(|head| head.position);
         let more = heads.len() > *heads_max;
         heads.truncate(*heads_max);
         answers.inputs.push(Input::Refilled { lane: lane.clone(), heads, more });
@@ -353,8 +353,8 @@ pub(super) fn changed(stored: Vec<Stored>, asked: &[TaskId], answers: &mut Answe
         if stored.row.state() == RowState::Ready {
             answers.inputs.push(Input::Waiting(vec![stored.lane.clone()]));
         }
-        let pulled = stored.row.state() == RowState::Running && stored.terms.client_pulled;
-        debug_assert!(stored.row.task(stored.terms, LaunchState::Claimed).is_ok() || !pulled);
+        let pulled = stored.row.state() == RowState::Running && stored.options.client_pulled;
+        debug_assert!(stored.row.task(stored.options, LaunchState::Claimed).is_ok() || !pulled);
         answers.inputs.push(if pulled {
             Input::Taken { task, row: stored.row }
         } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pgasync_core::{Epoch, Lane, Run, Sighting, TargetName, TaskId, Timestamp};
+use pgasync_core::{Epoch, Lane, Run, TargetName, TaskId, TaskSnapshot, Timestamp};
 use tokio_postgres::Error;
 
 use super::rows::{Stored, lane};
@@ -29,7 +29,7 @@ pub struct Election {
     /// Targets with registered sessions of older leaders.
     pub fence: Vec<TargetName>,
     /// Tasks that the last leader had in hand.
-    pub inherited: Vec<Sighting>,
+    pub inherited: Vec<TaskSnapshot>,
     /// The lanes that have READY tasks.
     pub lanes: Vec<Lane>,
     /// The configuration.
@@ -310,7 +310,7 @@ impl Lead {
         let (ids, runs): (Vec<i64>, Vec<i32>) = marked.iter().map(|(task, run)| (task.0, run.0)).unzip();
         let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
         self.query("writing the launch marks anew", &self.statements.rotate_marks, &all).await?;
-        let sightings: Vec<Sighting> =
+        let sightings: Vec<TaskSnapshot> =
             stored.iter().filter_map(|stored| stored.sighting(is_launched(stored))).collect();
         let fence = self.session.query("select distinct target from async.session", &[]).await.map_err(failed)?;
         let lanes = self.query("reading what waits", &self.statements.lanes, &[]).await?;

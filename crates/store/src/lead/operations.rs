@@ -55,7 +55,7 @@ impl Operations {
     }
 }
 
-/// The arguments of `async.lead_write`.
+/// The arguments of `async.write_all`.
 #[derive(Debug, Default)]
 pub(super) struct WriteArguments {
     pub(super) claims: Vec<i64>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pgasync_core::{Asked, Input, Request, RequestId, RowState, TaskId};
+use pgasync_core::{Input, Request, RequestId, RowState, StoredRequest, TaskId};
 use tokio_postgres::{Error, Row};
 
 use super::rows::{Stored, span, status};
@@ -35,14 +35,14 @@ impl Lead {
         }
     }
 
-    async fn asked(&mut self, rows: &[Row], answers: &mut Answers) -> Result<Vec<Asked>, LeadError> {
+    async fn asked(&mut self, rows: &[Row], answers: &mut Answers) -> Result<Vec<StoredRequest>, LeadError> {
         let mut tasks: Vec<TaskId> = rows.iter().map(|row| TaskId(row.get("task_id"))).collect();
         tasks.sort_unstable();
         tasks.dedup();
         let stored: BTreeMap<TaskId, Stored> =
             self.rows(&tasks).await?.into_iter().map(|stored| (stored.id(), stored)).collect();
         // A client that took an offer may have finished it before a poll saw that.
-        for stored in stored.values().filter(|stored| stored.terms.client_pulled) {
+        for stored in stored.values().filter(|stored| stored.options.client_pulled) {
             if stored.row.state() == RowState::Running {
                 answers.inputs.push(Input::Taken { task: stored.id(), row: stored.row.clone() });
             }
@@ -55,7 +55,7 @@ impl Lead {
             match (about, status(row.get("status"))) {
                 (Some(about), Some(status)) => {
                     let request = Request { status, error: row.get("error_message"), duration: span(row, "duration") };
-                    asked.push(Asked { id: RequestId(id), request, about });
+                    asked.push(StoredRequest { id: RequestId(id), request, about });
                 }
                 _ => pointless.push(id),
             }

@@ -1,8 +1,8 @@
 //! Tasks as `async.lead_rows` gives them.
 
 use pgasync_core::{
-    FinishStatus, Head, Intention, Kind, Lane, LaunchState, PoolName, Priority, Row as TaskRow, Run, Sighting, Span,
-    TargetName, TaskId, Terms, Timestamp, Turn,
+    FinishStatus, Head, Intention, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Row as TaskRow, Run,
+    Span, TargetName, TaskId, TaskOptions, TaskSnapshot, Timestamp,
 };
 use tokio_postgres::Row;
 
@@ -11,22 +11,22 @@ use crate::wire::{Interval, Stamp};
 /// A task without its text.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
-    pub(super) turn: Turn,
+    pub(super) position: QueuePosition,
     pub(super) lane: Lane,
-    pub(super) terms: Terms,
+    pub(super) options: TaskOptions,
     pub(super) row: TaskRow,
 }
 
 impl Stored {
     pub(super) const fn id(&self) -> TaskId {
-        self.turn.task
+        self.position.task
     }
 
     /// The task as the core sees it; `None` for a row that no task's life leads to.
-    pub(super) fn sighting(&self, launched: bool) -> Option<Sighting> {
+    pub(super) fn sighting(&self, launched: bool) -> Option<TaskSnapshot> {
         let launch = if launched { LaunchState::Launched(None::<Intention>) } else { LaunchState::Claimed };
-        let task = self.row.task(self.terms, launch).ok()?;
-        Some(Sighting { turn: self.turn, lane: self.lane.clone(), task })
+        let task = self.row.task(self.options, launch).ok()?;
+        Some(TaskSnapshot { position: self.position, lane: self.lane.clone(), task })
     }
 
     /// Reads one; `None` when a name in it is none.
@@ -34,9 +34,9 @@ impl Stored {
         let client_pulled: bool = row.get("client_pulled");
         let task = TaskId(row.get("task_id"));
         Some(Self {
-            turn: Turn { priority: Priority(row.get("priority")), entered: time(row, "entered")?, task },
+            position: QueuePosition { priority: Priority(row.get("priority")), entered: time(row, "entered")?, task },
             lane: lane(row.get("pool"), row.get("target"), client_pulled)?,
-            terms: terms(row, client_pulled),
+            options: options(row, client_pulled),
             row: row_with(row, row.get("run")),
         })
     }
@@ -63,16 +63,16 @@ fn row_with(row: &Row, run: i32) -> TaskRow {
 }
 
 /// Reads a head as `async.lead_heads` gives it.
-pub(super) fn head(row: &Row, kind: Kind) -> Option<Head> {
-    let turn = Turn {
+pub(super) fn head(row: &Row, kind: LaneKind) -> Option<Head> {
+    let position = QueuePosition {
         priority: Priority(row.get("priority")),
         entered: time(row, "entered")?,
         task: TaskId(row.get("task_id")),
     };
     Some(Head {
-        turn,
+        position,
         run: Run(row.get("run")),
-        terms: terms(row, kind == Kind::Pull),
+        options: options(row, kind == LaneKind::Pull),
         times_up: time(row, "times_up"),
         text_bytes: u64::try_from(row.get::<_, i32>("text_bytes")).unwrap_or(0),
     })
@@ -80,7 +80,7 @@ pub(super) fn head(row: &Row, kind: Kind) -> Option<Head> {
 
 /// A lane by its names; `None` when one of them is none (only a hand could have written that).
 pub(super) fn lane(pool: &str, target: &str, pullable: bool) -> Option<Lane> {
-    let kind = if pullable { Kind::Pull } else { Kind::Run };
+    let kind = if pullable { LaneKind::Pull } else { LaneKind::Run };
     Some(Lane { pool: PoolName::new(pool).ok()?, target: TargetName::new(target).ok()?, kind })
 }
 
@@ -96,8 +96,8 @@ pub(super) fn status(label: &str) -> Option<FinishStatus> {
     FinishStatus::ALL.into_iter().find(|status| status.as_str() == label)
 }
 
-fn terms(row: &Row, client_pulled: bool) -> Terms {
-    Terms {
+fn options(row: &Row, client_pulled: bool) -> TaskOptions {
+    TaskOptions {
         client_pulled,
         asynchronous_finish: row.get("asynchronous_finish"),
         track_yielded: row.get("track_yielded"),

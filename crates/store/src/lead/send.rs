@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures_util::future::join_all;
-use pgasync_core::{Kind, Registered, SessionId};
+use pgasync_core::{LaneKind, Registered, SessionId};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
@@ -168,7 +168,7 @@ impl Lead {
         let lanes = || batch.refills.iter().map(|(lane, _)| lane);
         let pools: Vec<String> = lanes().map(|lane| lane.pool.to_string()).collect();
         let targets: Vec<String> = lanes().map(|lane| lane.target.to_string()).collect();
-        let pullable: Vec<bool> = lanes().map(|lane| lane.kind == Kind::Pull).collect();
+        let pullable: Vec<bool> = lanes().map(|lane| lane.kind == LaneKind::Pull).collect();
         // One more tells whether there are more.
         let limits: Vec<i32> =
             batch.refills.iter().map(|(_, heads)| i32::try_from(*heads).unwrap_or(i32::MAX - 1) + 1).collect();

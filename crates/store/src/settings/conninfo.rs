@@ -2,16 +2,16 @@
 //!
 //! Source: Postgres manual, "Connection Strings" (libpq).
 
-use super::error::Malformed;
+use super::error::InvalidConninfo;
 use super::uri;
 
 /// What a connection string says, in its order; of a key given twice the last counts.
 pub(super) type Pairs = Vec<(String, String)>;
 
 /// Reads either form. A message never repeats the string, which may hold a password.
-pub(super) fn parse(text: &str) -> Result<Pairs, Malformed> {
+pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
     if text.contains('\0') {
-        return Err(Malformed::new(text, text.find('\0').unwrap_or(0), "a NUL cannot be part of it"));
+        return Err(InvalidConninfo::new(text, text.find('\0').unwrap_or(0), "a NUL cannot be part of it"));
     }
     match uri::strip_scheme(text) {
         Some(_) => uri::parse(text),
@@ -33,7 +33,7 @@ pub(super) fn quote(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-fn parse_pairs(text: &str) -> Result<Pairs, Malformed> {
+fn parse_pairs(text: &str) -> Result<Pairs, InvalidConninfo> {
     let mut pairs = Pairs::new();
     let mut rest = text.trim_start_matches(is_space);
     while !rest.is_empty() {
@@ -48,13 +48,13 @@ fn parse_pairs(text: &str) -> Result<Pairs, Malformed> {
                 }
                 _ => "a word without \"=\" after it",
             };
-            return Err(Malformed::new(text, at, what));
+            return Err(InvalidConninfo::new(text, at, what));
         };
         let (value, tail) = read_value(value_text.trim_start_matches(is_space))
-            .ok_or_else(|| Malformed::new(text, text.len(), "a quoted value has no end"))?;
+            .ok_or_else(|| InvalidConninfo::new(text, text.len(), "a quoted value has no end"))?;
         let after_secret = pairs.last().is_some_and(|(key, _)| super::keyword::is_secret(key));
         if !super::keyword::is_known(name) {
-            return Err(Malformed::unknown(text, at, name, !after_secret));
+            return Err(InvalidConninfo::unknown(text, at, name, !after_secret));
         }
         pairs.push((name.to_owned(), value));
         rest = tail.trim_start_matches(is_space);

@@ -7,7 +7,7 @@ pub enum SettingsError {
     #[error(
         "the connection string cannot be read: {0}: write it as \"host=... dbname=...\" or postgres://user@host/db"
     )]
-    Malformed(#[from] Malformed),
+    InvalidConninfo(#[from] InvalidConninfo),
     /// An option has a value that means nothing.
     #[error("{option} cannot be used{origin}: {expected}")]
     Invalid {
@@ -41,12 +41,12 @@ pub enum SettingsError {
 /// What is wrong with a connection string, and where.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} (at character {at})")]
-pub struct Malformed {
+pub struct InvalidConninfo {
     what: String,
     at: usize,
 }
 
-impl Malformed {
+impl InvalidConninfo {
     pub(super) fn new(text: &str, byte: usize, what: &str) -> Self {
         let at = text.char_indices().take_while(|(start, _)| *start < byte).count() + 1;
         Self { what: what.to_owned(), at }

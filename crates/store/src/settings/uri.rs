@@ -3,7 +3,7 @@
 //! Source: Postgres manual, "Connection URIs" (libpq).
 
 use super::conninfo::Pairs;
-use super::error::Malformed;
+use super::error::InvalidConninfo;
 use super::keyword;
 
 const ENCODE: &str = "a password with @, / or : in it must have them percent-encoded (%40, %2F, %3A)";
@@ -14,7 +14,7 @@ pub(super) fn strip_scheme(text: &str) -> Option<&str> {
 }
 
 /// Reads a URI. Several hosts become comma-separated lists under `host` and `port`.
-pub(super) fn parse(text: &str) -> Result<Pairs, Malformed> {
+pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
     let rest = strip_scheme(text).unwrap_or(text);
     let reader = Reader { text };
     let mut pairs = Pairs::new();
@@ -46,7 +46,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn read_hosts(&self, pairs: &mut Pairs, hosts: &'a str) -> Result<(), Malformed> {
+    fn read_hosts(&self, pairs: &mut Pairs, hosts: &'a str) -> Result<(), InvalidConninfo> {
         let (mut names, mut ports) = (Vec::new(), Vec::new());
         for entry in hosts.split(',') {
             let (name, port) = if let Some(inside) = entry.strip_prefix('[') {
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         self.store(pairs, "port", &ports.join(","))
     }
 
-    fn read_parameters(&self, pairs: &mut Pairs, query: &'a str, nameable: bool) -> Result<(), Malformed> {
+    fn read_parameters(&self, pairs: &mut Pairs, query: &'a str, nameable: bool) -> Result<(), InvalidConninfo> {
         for parameter in query.split_terminator('&') {
             let (name, value) = parameter
                 .split_once('=')
@@ -84,21 +84,21 @@ impl<'a> Reader<'a> {
             } else if keyword::is_known(&name) {
                 pairs.push((name, value));
             } else {
-                return Err(Malformed::unknown(self.text, self.offset(parameter), &name, nameable));
+                return Err(InvalidConninfo::unknown(self.text, self.offset(parameter), &name, nameable));
             }
         }
         Ok(())
     }
 
     /// What is empty leaves its place to the defaults.
-    fn store(&self, pairs: &mut Pairs, name: &str, value: &str) -> Result<(), Malformed> {
+    fn store(&self, pairs: &mut Pairs, name: &str, value: &str) -> Result<(), InvalidConninfo> {
         if !value.is_empty() {
             pairs.push((name.to_owned(), self.decode(value)?));
         }
         Ok(())
     }
 
-    fn decode(&self, text: &str) -> Result<String, Malformed> {
+    fn decode(&self, text: &str) -> Result<String, InvalidConninfo> {
         let mut parts = text.split('%');
         let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
         for part in parts {
@@ -110,8 +110,8 @@ impl<'a> Reader<'a> {
         String::from_utf8(bytes).map_err(|_| self.error(text, "a percent-encoded value is not UTF-8"))
     }
 
-    fn error(&self, part: &str, what: &'static str) -> Malformed {
-        Malformed::new(self.text, self.offset(part), what)
+    fn error(&self, part: &str, what: &'static str) -> InvalidConninfo {
+        InvalidConninfo::new(self.text, self.offset(part), what)
     }
 
     /// Where a part of the text begins; the beginning when it is none.

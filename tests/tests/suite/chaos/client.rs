@@ -93,7 +93,7 @@ impl Worker {
         while !ending.load(Ordering::Relaxed) {
             if let Ok(session) = settings.connect().await {
                 // Until the server dies.
-                while !ending.load(Ordering::Relaxed) && self.turn(&session).await.is_ok() {
+                while !ending.load(Ordering::Relaxed) && self.take_step(&session).await.is_ok() {
                     sleep(PAUSE).await;
                 }
             }
@@ -101,7 +101,7 @@ impl Worker {
         }
     }
 
-    async fn turn(&mut self, session: &Session) -> Result<(), tokio_postgres::Error> {
+    async fn take_step(&mut self, session: &Session) -> Result<(), tokio_postgres::Error> {
         let turns = Arc::clone(&self.turns);
         let _turn = turns.lock().await;
         let sql = "select count(*) filter (where concurrency_pool is distinct from 'quick'),

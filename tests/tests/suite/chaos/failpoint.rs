@@ -60,7 +60,7 @@ impl Point {
             ("classify_query", Some(Self::Sending), None),
             ("record_results", Some(Self::Ended), Some(Self::Recording)),
             ("lead_mark", Some(Self::Claimed), Some(Self::Marking)),
-            ("lead_write", Some(Self::Ended), Some(Self::Recording)),
+            ("write_all", Some(Self::Ended), Some(Self::Recording)),
         ] {
             let name = |point: Option<Self>| point.map_or_else(String::new, |point| format!("{point:?}"));
             sql += &format!("call chaos.wrap('{function}', '{}', '{}');\n", name(before), name(after));

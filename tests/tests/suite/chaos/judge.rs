@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::client::{Book, FROZEN_PART};
 use super::losses::Losses;
 use super::observer::Observer;
-use super::workload::{Kind, POOLS, WORKERS};
+use super::workload::{POOLS, TaskKind, WORKERS};
 
 /// What a scenario may do to tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ const EXAMPLES_MAX: usize = 5;
 #[derive(Debug)]
 struct Row {
     id: i64,
-    kind: Kind,
+    kind: TaskKind,
     pool: String,
     status: Option<String>,
     failed: Option<bool>,
@@ -113,13 +113,13 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, book: &Book, allowed: 
         }
         let as_it_should = match row.status.as_deref() {
             Some("FINISHED") => match row.kind {
-                Kind::Run => trace.ends.len() == 1,
-                Kind::Effect => trace.effects == 1,
-                Kind::Fail => false,
+                TaskKind::Run => trace.ends.len() == 1,
+                TaskKind::Effect => trace.effects == 1,
+                TaskKind::Fail => false,
             },
             Some("FAILED") => {
                 row.error.starts_with("outcome unknown")
-                    || row.kind == Kind::Fail && row.error.starts_with("P0001: failed as it should")
+                    || row.kind == TaskKind::Fail && row.error.starts_with("P0001: failed as it should")
             }
             // It never ran, or was stopped on the way; an effect is a single transaction, so it did not commit, unless
             // nobody knows.
@@ -240,7 +240,7 @@ async fn read_rows(database: &Database) -> Vec<Row> {
     );
     let read = |row: &tokio_postgres::Row| Row {
         id: row.get(0),
-        kind: Kind::named(row.get(1)),
+        kind: TaskKind::named(row.get(1)),
         pool: row.get(2),
         status: row.get(3),
         failed: row.get(4),

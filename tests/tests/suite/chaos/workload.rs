@@ -18,7 +18,7 @@ pub(super) const IN_FLIGHT_MIN: usize = 50;
 
 /// What a task does; kept in its `task_data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TaskKind {
     /// Commits a start mark, sleeps, commits an end mark: its start counts whatever becomes of it.
     Run,
     /// Commits a start mark, sleeps, and raises.
@@ -27,7 +27,7 @@ pub(super) enum Kind {
     Effect,
 }
 
-impl Kind {
+impl TaskKind {
     fn name(self) -> &'static str {
         match self {
             Self::Run => "run",
@@ -99,7 +99,15 @@ pub(super) async fn prepare(target: &Target) {
 pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
     let mut sql = String::from("select t.task_id from async.push_tasks(array[");
     for place in 0..count {
-        let kind = *seed.pick(&[Kind::Run, Kind::Run, Kind::Run, Kind::Run, Kind::Run, Kind::Effect, Kind::Fail]);
+        let kind = *seed.pick(&[
+            TaskKind::Run,
+            TaskKind::Run,
+            TaskKind::Run,
+            TaskKind::Run,
+            TaskKind::Run,
+            TaskKind::Effect,
+            TaskKind::Fail,
+        ]);
         let target = *seed.pick(&["left", "right"]);
         let pool = if seed.chance(20) { "shared" } else { target };
         let longer = if seed.chance(long_percent) { 2000 } else { 0 };

@@ -139,9 +139,9 @@ impl Stage<'_> {
     }
 
     /// Does the client's work, and starts the engine when it has ended; false when all that was pushed is finished.
-    pub(super) async fn turn(&mut self, engine: &mut Supervised) -> bool {
+    pub(super) async fn take_step(&mut self, engine: &mut Supervised) -> bool {
         engine.keep_running().await;
-        let goes_on = match self.client.turn().await {
+        let goes_on = match self.client.take_step().await {
             Ok(open) => {
                 if open != self.open.0 {
                     self.open = (open, Instant::now());
@@ -161,7 +161,7 @@ impl Stage<'_> {
     pub(super) async fn attend(&mut self, engine: &mut Supervised) {
         let begin = Instant::now();
         loop {
-            let goes_on = self.turn(engine).await;
+            let goes_on = self.take_step(engine).await;
             match self.pushes {
                 0 => self.push().await,
                 1 if begin.elapsed() > SECOND_PUSH_AFTER => self.push().await,

@@ -7,7 +7,7 @@ use pgasync_store::Session;
 use tokio_postgres::Error;
 
 use super::outcome::LATE;
-use super::workload::{Client, Kind, POOLS, WORKERS};
+use super::workload::{Client, POOLS, TaskKind, WORKERS};
 
 /// What may happen to tasks in a case besides what they are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ const UNKNOWN: &str = "outcome unknown";
 #[derive(Debug)]
 struct Row {
     id: i64,
-    kind: Kind,
+    kind: TaskKind,
     status: Option<String>,
     failed: Option<bool>,
     tracked: Option<bool>,
@@ -110,30 +110,30 @@ fn judge_rows(
 }
 
 fn is_overdue(row: &Row) -> bool {
-    row.status.as_deref() == Some("TIMED_OUT") && row.kind != Kind::Timeout
+    row.status.as_deref() == Some("TIMED_OUT") && row.kind != TaskKind::Timeout
 }
 
 /// What is wrong with how a task ended, given what it did.
 fn wrong_end(row: &Row, trace: &Trace) -> Option<&'static str> {
     let unknown = row.error.contains(UNKNOWN);
     let committed = match row.kind {
-        Kind::Quick | Kind::Yield => trace.effects == 1,
-        Kind::Run | Kind::One | Kind::Cancel | Kind::Timeout => trace.ends == 1,
-        Kind::Defer => trace.starts == 2,
-        Kind::Fail => false,
-        Kind::Pull => true,
+        TaskKind::Quick | TaskKind::Yield => trace.effects == 1,
+        TaskKind::Run | TaskKind::One | TaskKind::Cancel | TaskKind::Timeout => trace.ends == 1,
+        TaskKind::Defer => trace.starts == 2,
+        TaskKind::Fail => false,
+        TaskKind::Pull => true,
     };
     match (row.kind, row.status.as_deref()) {
-        (Kind::Fail, Some("FINISHED")) => Some("a failure is FINISHED"),
+        (TaskKind::Fail, Some("FINISHED")) => Some("a failure is FINISHED"),
         (_, Some("FINISHED")) => (!committed).then_some("FINISHED without its effect"),
-        (Kind::Fail, Some("FAILED")) if row.error.starts_with("P0001: failed as it should") => None,
+        (TaskKind::Fail, Some("FAILED")) if row.error.starts_with("P0001: failed as it should") => None,
         (_, Some("FAILED")) => (!unknown).then_some("FAILED without a reason"),
-        (Kind::Cancel, Some("CANCELED")) | (_, Some("TIMED_OUT"))
-            if committed && !row.yielded && row.kind != Kind::Pull && !unknown =>
+        (TaskKind::Cancel, Some("CANCELED")) | (_, Some("TIMED_OUT"))
+            if committed && !row.yielded && row.kind != TaskKind::Pull && !unknown =>
         {
             Some("its effect is committed, and its end does not say that the outcome is unknown")
         }
-        (Kind::Cancel, Some("CANCELED")) | (Kind::Timeout, Some("TIMED_OUT")) => None,
+        (TaskKind::Cancel, Some("CANCELED")) | (TaskKind::Timeout, Some("TIMED_OUT")) => None,
         // Counted elsewhere.
         (_, Some("TIMED_OUT")) => None,
         _ => Some("ended as it should not"),
@@ -186,7 +186,7 @@ async fn read_rows(server: &Session) -> Result<Vec<Row>, Error> {
         from async.task t order by t.task_id";
     let read = |row: &tokio_postgres::Row| Row {
         id: row.get(0),
-        kind: Kind::named(row.get(1)),
+        kind: TaskKind::named(row.get(1)),
         status: row.get(2),
         failed: row.get(3),
         tracked: row.get(4),

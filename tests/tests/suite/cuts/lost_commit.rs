@@ -22,8 +22,7 @@ const FIRES_WITHIN: Duration = Duration::from_secs(12);
 const IDLE_AFTER: Duration = Duration::from_millis(500);
 
 /// The backend that leads, whether it waits for a standby in a commit, and whether that is about tasks.
-const LEADER: &str =
-    "select a.pid, coalesce(a.wait_event = 'SyncRep', false), a.query ~ '^commit|lead_write|async.main'
+const LEADER: &str = "select a.pid, coalesce(a.wait_event = 'SyncRep', false), a.query ~ '^commit|write_all|async.main'
     from pg_stat_activity a join async.control c on c.pid = a.pid where a.datname = current_database()";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,16 +72,16 @@ async fn lose_commit(bench: &Bench, when: Moment) -> Verdict {
     stage.client.session.batch_execute("set synchronous_commit = local").await.expect("a session takes a setting");
     let begin = Instant::now();
     while begin.elapsed() < IDLE_AFTER || stage.database.rows(LEADER, &[]).await.is_empty() {
-        stage.turn(&mut engine).await;
+        stage.take_step(&mut engine).await;
     }
     stage.client.push_few().await.expect("the server is up");
-    while stage.turn(&mut engine).await {}
+    while stage.take_step(&mut engine).await {}
     sleep(IDLE_AFTER).await;
     if when == Moment::Records {
         stage.push().await;
         let running = "select count(*) > 3 from async.task where consumed is not null and processed is null";
         while !stage.database.holds(running).await {
-            stage.turn(&mut engine).await;
+            stage.take_step(&mut engine).await;
         }
     }
     want_standby(&stage, true).await;
@@ -181,7 +180,7 @@ async fn wait_for_message(stage: &mut Stage<'_>, engine: &mut Supervised) -> boo
     let begin = Instant::now();
     let mut pushes = 1;
     while stage.to_target.fired().is_empty() && begin.elapsed() < FIRES_WITHIN {
-        let goes_on = stage.turn(engine).await;
+        let goes_on = stage.take_step(engine).await;
         if pushes == 1 && !goes_on {
             stage.push().await;
             pushes = 2;

@@ -32,7 +32,7 @@ const AT_ONCE: usize = 4;
 #[tokio::test(flavor = "multi_thread")]
 async fn no_lost_message_between_leader_and_server_breaks_a_promise() {
     // The messages of a recovery are met after a record is lost, and after the old backend keeps the lead for a while.
-    let losses = [cut("lead_write", 2, Fault::CutAfter), cut("lead_write", 2, Fault::CutClient)];
+    let losses = [cut("write_all", 2, Fault::CutAfter), cut("write_all", 2, Fault::CutClient)];
     cut_every_message(Side::Server, &losses, 14).await;
 }
 
@@ -57,7 +57,7 @@ struct Case {
 }
 
 impl Case {
-    /// `server: lead_write 2 CutAfter`, say.
+    /// `server: write_all 2 CutAfter`, say.
     fn name(&self) -> String {
         let cuts: Vec<_> =
             self.cuts.iter().map(|cut| format!("{} {} {:?}", cut.kind, cut.occurrence, cut.fault)).collect();

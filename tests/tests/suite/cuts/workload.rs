@@ -25,7 +25,7 @@ const DEFERRED_BY: &str = "0.2 s";
 
 /// What a task does; kept in its `task_data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum TaskKind {
     /// One short statement: its mark is there when it committed. Tasks like it are claimed and marked ahead.
     Quick,
     /// Commits a start mark, takes 0.2 s, commits an end mark.
@@ -46,7 +46,7 @@ pub(super) enum Kind {
     Pull,
 }
 
-impl Kind {
+impl TaskKind {
     const ALL: [Self; 9] = [
         Self::Quick,
         Self::Run,
@@ -123,16 +123,16 @@ const PROCEDURES: &str = "
     end $$;";
 
 /// A batch with each kind of task in it.
-const ALL_KINDS: [(Kind, usize); 9] = [
-    (Kind::Quick, 10),
-    (Kind::Run, 4),
-    (Kind::One, 2),
-    (Kind::Fail, 1),
-    (Kind::Cancel, 1),
-    (Kind::Timeout, 1),
-    (Kind::Defer, 1),
-    (Kind::Yield, 1),
-    (Kind::Pull, 2),
+const ALL_KINDS: [(TaskKind, usize); 9] = [
+    (TaskKind::Quick, 10),
+    (TaskKind::Run, 4),
+    (TaskKind::One, 2),
+    (TaskKind::Fail, 1),
+    (TaskKind::Cancel, 1),
+    (TaskKind::Timeout, 1),
+    (TaskKind::Defer, 1),
+    (TaskKind::Yield, 1),
+    (TaskKind::Pull, 2),
 ];
 
 /// One case's own workload: `flow` is in every text and mark.
@@ -161,10 +161,10 @@ impl Client {
 
     /// Pushes a batch that is soon over.
     pub(super) async fn push_few(&mut self) -> Result<(), Error> {
-        self.push_kinds(&[(Kind::Quick, 3), (Kind::Run, 1), (Kind::Pull, 1)]).await
+        self.push_kinds(&[(TaskKind::Quick, 3), (TaskKind::Run, 1), (TaskKind::Pull, 1)]).await
     }
 
-    async fn push_kinds(&mut self, kinds: &[(Kind, usize)]) -> Result<(), Error> {
+    async fn push_kinds(&mut self, kinds: &[(TaskKind, usize)]) -> Result<(), Error> {
         let tasks: Vec<_> = kinds
             .iter()
             .flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count))
@@ -179,27 +179,29 @@ impl Client {
         Ok(())
     }
 
-    fn task(&self, kind: Kind, place: usize) -> Value {
+    fn task(&self, kind: TaskKind, place: usize) -> Value {
         let side = if place.is_multiple_of(2) { "left" } else { "right" };
         let (target, pool) = match kind {
-            Kind::Quick => ("left", Some("quick")),
-            Kind::One => (side, Some("one")),
-            Kind::Run | Kind::Fail | Kind::Cancel | Kind::Timeout => (side, None),
-            Kind::Defer => ("async.self", None),
-            Kind::Yield => ("calls_back", None),
-            Kind::Pull => ("pulled", None),
+            TaskKind::Quick => ("left", Some("quick")),
+            TaskKind::One => (side, Some("one")),
+            TaskKind::Run | TaskKind::Fail | TaskKind::Cancel | TaskKind::Timeout => (side, None),
+            TaskKind::Defer => ("async.self", None),
+            TaskKind::Yield => ("calls_back", None),
+            TaskKind::Pull => ("pulled", None),
         };
         let counted = pool.unwrap_or(target);
         let flow = &self.flow;
         let query = match kind {
-            Kind::Quick | Kind::Yield => Some(format!(
+            TaskKind::Quick | TaskKind::Yield => Some(format!(
                 "insert into marks select '{flow}', 'effect', ##flow.TASK_ID##, '{counted}',
                    together('pool:{counted}.{flow};')"
             )),
-            Kind::Run | Kind::One => Some(format!("call run('{flow}', ##flow.TASK_ID##, 0.2, '{counted}')")),
-            Kind::Cancel | Kind::Timeout => Some(format!("call run('{flow}', ##flow.TASK_ID##, 30, '{counted}')")),
-            Kind::Fail => Some(format!("call run_and_fail('{flow}', ##flow.TASK_ID##, '{counted}')")),
-            Kind::Defer => Some(format!(
+            TaskKind::Run | TaskKind::One => Some(format!("call run('{flow}', ##flow.TASK_ID##, 0.2, '{counted}')")),
+            TaskKind::Cancel | TaskKind::Timeout => {
+                Some(format!("call run('{flow}', ##flow.TASK_ID##, 30, '{counted}')"))
+            }
+            TaskKind::Fail => Some(format!("call run_and_fail('{flow}', ##flow.TASK_ID##, '{counted}')")),
+            TaskKind::Defer => Some(format!(
                 "do $d$ begin
                    insert into visits values (##flow.TASK_ID##);
                    if (select count(*) from visits v where v.task_id = ##flow.TASK_ID##) = 1 then
@@ -207,16 +209,16 @@ impl Client {
                    end if;
                  end $d$"
             )),
-            Kind::Pull => None,
+            TaskKind::Pull => None,
         };
         let kind_name = kind.name();
         let query = query.map(|text| format!("{text} /* cut:{kind_name} flow:{flow}; pool:{counted}.{flow}; */"));
-        let timeout = (kind == Kind::Timeout).then(|| format!("{} ms", SHORT_TIMEOUT.as_millis()));
+        let timeout = (kind == TaskKind::Timeout).then(|| format!("{} ms", SHORT_TIMEOUT.as_millis()));
         json!({ "query": query, "target": target, "kind": kind_name, "pool": pool, "timeout": timeout })
     }
 
     /// Does what clients do: cancels, finishes, pulls. Gives the number of unfinished tasks.
-    pub(super) async fn turn(&mut self) -> Result<i64, Error> {
+    pub(super) async fn take_step(&mut self) -> Result<i64, Error> {
         // Those that are only just pushed go on for a while.
         let cancel = "select async.cancel(array_agg(t.task_id)) from async.task t
             where t.task_data->>'kind' = 'cancel' and t.processed is null and t.entered < clock_timestamp() - interval '0.5 s'

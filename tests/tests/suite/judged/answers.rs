@@ -174,7 +174,7 @@ fn drawn(cases: &[Case], seed: &mut Seed) -> Vec<Sent> {
     let mut kinds: BTreeMap<(&str, bool), Vec<&Case>> = BTreeMap::new();
     for case in cases {
         // No life leads there, and write_row, which reads back what triggers did, frees the slot.
-        let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.terms.track_yielded;
+        let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if !odd {
             kinds.entry((case.row_event.name, case.expected.is_ok())).or_default().push(case);
         }

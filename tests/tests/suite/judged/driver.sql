@@ -538,7 +538,7 @@ begin
       'row', case when w.row_run is not null then judged.contract(
         w.consumed, w.processed, w.yielded, w.finish_status::async.finish_status_t, w.failed, w.processing_error,
         w.times_up, w.tracked, w.eligible_when, w.row_run) end)), '[]')
-    from async.lead_write(
+    from async.write_all(
       array(select e.task_id from unnest(v_claims) with ordinality e order by e.ordinality),
       array(select e.run from unnest(v_claims) with ordinality e order by e.ordinality),
       array(select e.at from unnest(v_claims) with ordinality e order by e.ordinality),
@@ -548,7 +548,8 @@ begin
       array(select e.at from unnest(v_ends) with ordinality e order by e.ordinality),
       array(
         select e from unnest(v_events) e
-        where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null or e.requests is not null))) w);
+        where e.event <> 'CLAIM' and (e.event <> 'END_OK' or e.status is not null or e.requests is not null)),
+      true, true) w);
 end
 $$;
 

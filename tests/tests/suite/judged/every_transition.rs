@@ -4,7 +4,7 @@
 
 use pgasync_core::{
     End, Event, FinalStatus, FinishStatus, Intention, Outcome, Past, Phase, Rejected, Request, Row, RowEvent, Run,
-    Span, Task, Terms, Timestamp,
+    Span, Task, TaskOptions, Timestamp,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -144,12 +144,12 @@ fn words(rejected: &Rejected) -> Option<String> {
 /// A task as a row of `async.task`, for `judged.task`.
 pub(super) fn row(task: &Task) -> Value {
     let mut row = json!(task.row());
-    let terms = &task.terms;
+    let options = &task.options;
     row["task_id"] = json!(1);
-    row["query"] = if terms.client_pulled { Value::Null } else { json!("select 1") };
-    row["asynchronous_finish"] = json!(terms.asynchronous_finish);
-    row["track_yielded"] = json!(terms.track_yielded);
-    row["manual_timeout"] = json!(terms.manual_timeout);
+    row["query"] = if options.client_pulled { Value::Null } else { json!("select 1") };
+    row["asynchronous_finish"] = json!(options.asynchronous_finish);
+    row["track_yielded"] = json!(options.track_yielded);
+    row["manual_timeout"] = json!(options.manual_timeout);
     row
 }
 
@@ -215,24 +215,24 @@ fn tasks() -> Vec<Task> {
     let mut tasks = Vec::new();
     for phase in phases() {
         let claimable = matches!(phase, Phase::Ready { .. } | Phase::Offered { .. } | Phase::Claimed { .. });
-        for terms in terms().into_iter().filter(|terms| claimable || terms.manual_timeout.is_none()) {
+        for options in options().into_iter().filter(|options| claimable || options.manual_timeout.is_none()) {
             let pulls = matches!(phase, Phase::Offered { .. } | Phase::Pulled { .. });
             let runs = matches!(phase, Phase::Claimed { .. } | Phase::Launched { .. });
-            if !(pulls && !terms.client_pulled || runs && terms.client_pulled) {
-                tasks.push(Task { terms, run: Run(3), phase: phase.clone() });
+            if !(pulls && !options.client_pulled || runs && options.client_pulled) {
+                tasks.push(Task { options, run: Run(3), phase: phase.clone() });
             }
         }
     }
     tasks
 }
 
-fn terms() -> Vec<Terms> {
+fn options() -> Vec<TaskOptions> {
     let mut all = Vec::new();
     for client_pulled in [false, true] {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
                 for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
-                    all.push(Terms { client_pulled, asynchronous_finish, track_yielded, manual_timeout });
+                    all.push(TaskOptions { client_pulled, asynchronous_finish, track_yielded, manual_timeout });
                 }
             }
         }

@@ -56,7 +56,7 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     let (mut groups, mut accepted) = (Vec::new(), Vec::new());
     for case in cases {
         // No life leads there, and write_row, which reads back what triggers did, gives the slot back.
-        let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.terms.track_yielded;
+        let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if odd && matches!(writer, Writer::Row) {
             continue;
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Choice, FinishStatus, Head, Kind, Lane, Plan, PoolName, Priority, Row, RowState, Run, Settings, TargetName,
-    TargetSettings, TaskId, Terms, Timestamp, Turn,
+    Choice, FinishStatus, Head, Lane, LaneKind, Plan, PoolName, Priority, QueuePosition, Row, RowState, Run, Settings,
+    TargetName, TargetSettings, TaskId, TaskOptions, Timestamp,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -26,12 +26,12 @@ struct Queue {
     down: BTreeSet<TargetName>,
     skip: BTreeSet<i64>,
     /// Up to here its lane was looked at already.
-    behind: Option<(Lane, Turn)>,
+    behind: Option<(Lane, QueuePosition)>,
 }
 
 struct Waiting {
     row: Row,
-    turn: Turn,
+    position: QueuePosition,
     lane: Lane,
     named: Option<&'static str>,
 }
@@ -50,7 +50,7 @@ fn random(seed: &mut Seed) -> Queue {
     }
     let many = 1 + seed.below(60);
     let tasks: Vec<_> = (1..=many).map(|id| waiting(seed, i64::try_from(id).expect("small"))).collect();
-    let behind = seed.chance(50).then(|| seed.pick(&tasks)).map(|task| (task.lane.clone(), task.turn));
+    let behind = seed.chance(50).then(|| seed.pick(&tasks)).map(|task| (task.lane.clone(), task.position));
     let down = TARGETS.iter().filter(|_| seed.chance(15)).map(|name| TargetName::new(name).expect("a name")).collect();
     let skip = (1..=i64::try_from(many).expect("small")).filter(|_| seed.chance(5)).collect();
     let workers = usize::try_from(seed.below(25)).expect("small");
@@ -60,7 +60,7 @@ fn random(seed: &mut Seed) -> Queue {
 fn waiting(seed: &mut Seed, id: i64) -> Waiting {
     let named = *seed.pick(&POOLS);
     let target = TargetName::new(seed.pick(&TARGETS)).expect("a name");
-    let kind = if seed.chance(75) { Kind::Run } else { Kind::Pull };
+    let kind = if seed.chance(75) { LaneKind::Run } else { LaneKind::Pull };
     let pool = PoolName::of(named.map(|pool| PoolName::new(pool).expect("a name")).as_ref(), &target);
     let at = |offset: u64| Timestamp::from_micros(NOW.as_micros() - 5 + i64::try_from(offset).expect("small"));
     let entered = at(seed.below(4));
@@ -76,11 +76,16 @@ fn waiting(seed: &mut Seed, id: i64) -> Waiting {
         }
         3 => Row { eligible_when: Some(at(seed.below(10))), ..Row::default() },
         4 => Row { times_up: Some(at(seed.below(10))), ..Row::default() },
-        5 if kind == Kind::Pull => Row { tracked: Some(true), ..Row::default() },
+        5 if kind == LaneKind::Pull => Row { tracked: Some(true), ..Row::default() },
         _ => Row::default(),
     };
     let priority = Priority(i32::try_from(seed.below(4)).expect("small") - 1);
-    Waiting { row, turn: Turn { priority, entered, task: TaskId(id) }, lane: Lane { pool, target, kind }, named }
+    Waiting {
+        row,
+        position: QueuePosition { priority, entered, task: TaskId(id) },
+        lane: Lane { pool, target, kind },
+        named,
+    }
 }
 
 impl Queue {
@@ -92,26 +97,26 @@ impl Queue {
         json!({
             "tasks": tasks, "targets": targets, "pools": pools, "workers": self.workers, "now": NOW.as_micros(),
             "default_pool": self.settings.default_pool_workers, "skip": self.skip,
-            "behind": self.behind.as_ref().map(|(lane, turn)| json!({
-                "lane": [lane.pool.as_str(), lane.target.as_str(), lane.kind == Kind::Pull],
-                "priority": turn.priority.0, "entered": turn.entered.as_micros(), "task_id": turn.task.0,
+            "behind": self.behind.as_ref().map(|(lane, position)| json!({
+                "lane": [lane.pool.as_str(), lane.target.as_str(), lane.kind == LaneKind::Pull],
+                "priority": position.priority.0, "entered": position.entered.as_micros(), "task_id": position.task.0,
             })),
             "down": self.down.iter().map(TargetName::as_str).collect::<Vec<_>>(),
         })
     }
 
     /// Those that wait, and may run as far as they themselves are concerned.
-    fn eligible(&self) -> BTreeMap<Turn, &Lane> {
+    fn eligible(&self) -> BTreeMap<QueuePosition, &Lane> {
         let eligible = self.tasks.iter().filter(|task| {
             let Row { eligible_when, times_up, tracked, .. } = task.row;
             task.row.state() == RowState::Ready
                 && tracked != Some(true)
                 && eligible_when.is_none()
                 && times_up.is_none_or(|at| at > NOW)
-                && !self.skip.contains(&task.turn.task.0)
-                && self.behind.as_ref().is_none_or(|(lane, turn)| task.lane != *lane || task.turn > *turn)
+                && !self.skip.contains(&task.position.task.0)
+                && self.behind.as_ref().is_none_or(|(lane, position)| task.lane != *lane || task.position > *position)
         });
-        eligible.map(|task| (task.turn, &task.lane)).collect()
+        eligible.map(|task| (task.position, &task.lane)).collect()
     }
 
     /// Where somebody waits, also such as may not run yet.
@@ -121,7 +126,7 @@ impl Queue {
             task.row.state() == RowState::Ready && eligible_when.is_none() && tracked != Some(true)
         });
         waiting
-            .map(|Waiting { lane, .. }| (lane.pool.as_str(), lane.target.as_str(), lane.kind == Kind::Pull))
+            .map(|Waiting { lane, .. }| (lane.pool.as_str(), lane.target.as_str(), lane.kind == LaneKind::Pull))
             .collect()
     }
 
@@ -137,13 +142,13 @@ impl Queue {
     fn by_sorting(&self) -> Vec<i64> {
         let (mut taken, mut workers) = (self.taken(), self.workers);
         let mut chosen = Vec::new();
-        for (turn, lane) in self.eligible() {
-            let runs = lane.kind == Kind::Run;
+        for (position, lane) in self.eligible() {
+            let runs = lane.kind == LaneKind::Run;
             let slots = taken.entry(lane.pool.clone()).or_default();
             if *slots < self.settings.limit(&lane.pool) && (!runs || workers > 0 && !self.down.contains(&lane.target)) {
                 *slots += 1;
                 workers -= usize::from(runs);
-                chosen.push(turn.task.0);
+                chosen.push(position.task.0);
             }
         }
         chosen
@@ -165,23 +170,23 @@ impl Queue {
         let mut chosen = Vec::new();
         loop {
             for (lane, limit) in plan.refills(usize::MAX) {
-                let mut heads = waiting.iter().filter(|(_, its)| ***its == lane).map(|(turn, _)| head(*turn));
+                let mut heads = waiting.iter().filter(|(_, its)| ***its == lane).map(|(position, _)| head(*position));
                 let window: Vec<Head> = heads.by_ref().take(limit).collect();
                 let more = heads.next().is_some();
                 plan.refill(&lane, window, more);
             }
-            let (lane, turn) = match plan.next(workers > 0) {
-                Choice::Take { lane, head, .. } => (lane.clone(), head.turn),
+            let (lane, position) = match plan.next(workers > 0) {
+                Choice::Take { lane, head, .. } => (lane.clone(), head.position),
                 Choice::Await(_) => continue,
                 Choice::Nobody => return chosen,
             };
-            plan.remove(&lane, turn.task);
-            waiting.remove(&turn);
-            workers -= usize::from(lane.kind == Kind::Run);
+            plan.remove(&lane, position.task);
+            waiting.remove(&position);
+            workers -= usize::from(lane.kind == LaneKind::Run);
             let slots = taken.entry(lane.pool.clone()).or_default();
             *slots += 1;
             plan.set_pool(&lane.pool, *slots < self.settings.limit(&lane.pool), WINDOW);
-            chosen.push(turn.task.0);
+            chosen.push(position.task.0);
         }
     }
 }
@@ -189,18 +194,18 @@ impl Queue {
 impl Waiting {
     fn json(&self) -> Value {
         let mut task = serde_json::to_value(&self.row).expect("plain data");
-        task["task_id"] = json!(self.turn.task.0);
-        task["priority"] = json!(self.turn.priority.0);
-        task["entered"] = json!(self.turn.entered.as_micros());
+        task["task_id"] = json!(self.position.task.0);
+        task["priority"] = json!(self.position.priority.0);
+        task["entered"] = json!(self.position.entered.as_micros());
         task["target"] = json!(self.lane.target.as_str());
         task["concurrency_pool"] = json!(self.named);
-        task["query"] = if self.lane.kind == Kind::Run { json!("select 1") } else { Value::Null };
+        task["query"] = if self.lane.kind == LaneKind::Run { json!("select 1") } else { Value::Null };
         task
     }
 }
 
-fn head(turn: Turn) -> Head {
-    Head { turn, run: Run::NONE, terms: Terms::default(), times_up: None, text_bytes: 8 }
+fn head(position: QueuePosition) -> Head {
+    Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 8 }
 }
 
 /// Where the three differ on so many queues; and how many tasks were chosen in all.

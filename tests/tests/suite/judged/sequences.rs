@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use pgasync_core::{
     Configuration, Document, Event, EventName, FinalStatus, FinishStatus, Intention, Outcome, Phase, PhaseName,
-    PoolName, Request, RowEvent, Run, Span, TargetName, Task, Terms, Timestamp, Transition, transitions,
+    PoolName, Request, RowEvent, Run, Span, TargetName, Task, TaskOptions, Timestamp, Transition, transitions,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ impl Life {
     /// Every column of the contract that clients may read, and the timeout of the offer, if there is one.
     fn row(&self) -> Value {
         let mut row = serde_json::to_value(self.task.row()).expect("a row is plain data");
-        let Terms { asynchronous_finish, track_yielded, manual_timeout, .. } = self.task.terms;
+        let TaskOptions { asynchronous_finish, track_yielded, manual_timeout, .. } = self.task.options;
         row["target"] = json!(self.target);
         row["concurrency_pool"] = json!(self.pool);
         row["priority"] = json!(self.priority);
@@ -153,24 +153,24 @@ impl Model {
             let target = self.seed.pick(&live).clone();
             let settings = self.configuration.targets[&target].clone();
             let pool = self.pool();
-            let terms = Terms {
+            let options = TaskOptions {
                 client_pulled: settings.asynchronous_finish && self.seed.chance(60),
                 asynchronous_finish: settings.asynchronous_finish && !["EXECUTE_NOASYNC", "EMPTY"].contains(&run_type),
                 track_yielded: settings.concurrency_track_yielded,
                 manual_timeout: self.seed.chance(40).then(|| self.span()),
             };
             let track_yielded = self.seed.chance(50).then(|| self.seed.chance(50));
-            let terms = Terms { track_yielded: track_yielded.unwrap_or(terms.track_yielded), ..terms };
+            let options = TaskOptions { track_yielded: track_yielded.unwrap_or(options.track_yielded), ..options };
             let priority = i32::try_from(self.seed.below(5)).expect("small") - 2;
             pushed.push(json!({
                 "target": target, "priority": priority, "concurrency_pool": pool, "track_yielded": track_yielded,
-                "query": (!terms.client_pulled).then_some("select 1"),
-                "manual_timeout": terms.manual_timeout.map(interval),
+                "query": (!options.client_pulled).then_some("select 1"),
+                "manual_timeout": options.manual_timeout.map(interval),
             }));
             let task = match run_type {
-                "EMPTY" => Task::born_finished(terms, FinalStatus::Finished, self.now),
-                "DOA" => Task::born_finished(terms, FinalStatus::Doa, self.now),
-                _ => Task::pushed(terms),
+                "EMPTY" => Task::born_finished(options, FinalStatus::Finished, self.now),
+                "DOA" => Task::born_finished(options, FinalStatus::Doa, self.now),
+                _ => Task::pushed(options),
             };
             self.next_id += 1;
             ids.push(self.next_id);
@@ -297,7 +297,7 @@ impl Model {
             let life = &self.tasks[&id];
             let pool = PoolName::new(&life.pool).expect("one of ours");
             let slots = taken.entry(&life.pool).or_default();
-            let runs = !life.task.terms.client_pulled;
+            let runs = !life.task.options.client_pulled;
             if *slots < settings.limit(&pool) && (!runs || workers > 0) {
                 *slots += 1;
                 workers -= usize::from(runs);
@@ -310,7 +310,7 @@ impl Model {
             .map(|id| {
                 let life = &self.tasks[&id];
                 let default_timeout = self.timeout(&life.target);
-                let pulled = life.task.terms.client_pulled;
+                let pulled = life.task.options.client_pulled;
                 (id, if pulled { Event::Offer { default_timeout } } else { Event::Claim { default_timeout } })
             })
             .collect();
@@ -397,7 +397,7 @@ impl Model {
         }
         // What was pulled once and waits again is rare, and its deadline as an offer rarer.
         match life.task.phase {
-            Phase::Ready { times_up: Some(_), .. } if life.task.terms.client_pulled && self.seed.chance(80) => {
+            Phase::Ready { times_up: Some(_), .. } if life.task.options.client_pulled && self.seed.chance(80) => {
                 return None;
             }
             Phase::Offered { times_up: Some(at) } => self.now = self.now.max(at),

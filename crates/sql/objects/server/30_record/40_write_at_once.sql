@@ -1,5 +1,5 @@
--- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so it may
---   carry planner settings, and the completion and the release of the slot are one write. Claims and plain ends are
+-- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so write_batch
+--   may set what the planner does, and the completion and the release of the slot are one write. Claims and plain ends are
 --   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
 --   says for all (a third less work a row).
 -- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile. write_row tells.
@@ -13,10 +13,6 @@ create or replace function async.write_at_once(
 ) returns async.event_t[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 as $function$
 declare
   v_left async.event_t[] := '{}';

@@ -36,6 +36,8 @@ set search_path = pg_catalog, pg_temp
 set lock_timeout = '1ms'
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $function$
 declare
   v_held bigint[];
