@@ -128,15 +128,12 @@ mod names;
 mod orchestrator;
 mod plan;
 mod query;
-#[cfg(test)]
-mod simulation;
 mod sqlstate;
 mod task;
 mod time;
 
 pub use config::control::Control;
 pub use config::document::{ControlEntry, Document, PoolEntry, TargetEntry};
-pub use config::interval::parse_interval;
 pub use config::refused::{Problem, Refused};
 pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration};
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
@@ -150,6 +147,8 @@ pub use query::statement::{Statement, StatementKind, statements};
 pub use query::{COPY_REFUSED, Class, classify, opens_transaction};
 pub use sqlstate::ends_session;
 pub use task::diagram::{Transition, state_diagram, transitions};
+#[doc(hidden)]
+pub use task::diagram::{specimens, stimuli};
 pub use task::event::{Event, EventName, Outcome, Request};
 pub use task::intention::Intention;
 pub use task::phase::{End, Past, Phase, PhaseName};

@@ -1,28 +1,11 @@
 //! Lengths of time as Postgres writes and reads them.
 
-#[cfg(feature = "serde")]
 use std::fmt;
 
 use crate::time::Span;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
-
-/// Reads an interval in the forms that Postgres prints and people write: `1 hour`, `2 days
-/// 03:00:00`, `00:05:00.5`, `1.5 h`, `P1DT2H`; `infinity` apart. A month is 30 days and a year
-/// 365.25, as in `extract(epoch from ...)`.
-///
-/// ```
-/// use pgasync_core::{Span, parse_interval};
-/// assert_eq!(parse_interval("24 hours"), Some(Span::seconds(86_400)));
-/// assert_eq!(parse_interval("1 day 00:00:01.5"), Some(Span::millis(86_401_500)));
-/// assert_eq!(parse_interval("P1D"), Some(Span::seconds(86_400)));
-/// assert_eq!(parse_interval("soon"), None);
-/// ```
-#[must_use]
-pub fn parse_interval(text: &str) -> Option<Span> {
-    Interval::read(text)?.span()
-}
 
 /// An interval as Postgres keeps one: each part has a sign of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +24,8 @@ enum Unit {
 }
 
 impl Interval {
+    /// Reads an interval in the forms that Postgres prints and people write: `1 hour`, `2 days
+    /// 03:00:00`, `00:05:00.5`, `1.5 h`, `P1DT2H`; `infinity` apart.
     pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
         if let Some(rest) = text.strip_prefix('P') {
@@ -81,7 +66,6 @@ impl Interval {
     }
 
     /// As intervals are compared: a month is 30 days, a year twelve of those.
-    #[cfg(feature = "serde")]
     pub(super) fn ordinal(self) -> i128 {
         (i128::from(self.months) * 30 + i128::from(self.days)) * i128::from(DAY) + i128::from(self.micros)
     }
@@ -216,11 +200,9 @@ fn scaled(number: &str, unit: i64) -> Option<Span> {
     Some(Span::micros(micros * sign))
 }
 
-/// A span as a text that Postgres and [`parse_interval`] read, exactly.
-#[cfg(feature = "serde")]
+/// A span as a text that Postgres and [`Interval::read`] read, exactly.
 pub(super) struct AsInterval(pub(super) Span);
 
-#[cfg(feature = "serde")]
 impl fmt::Display for AsInterval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_micros();
@@ -231,6 +213,10 @@ impl fmt::Display for AsInterval {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Option<Span> {
+        Interval::read(text)?.span()
+    }
 
     #[test]
     fn what_postgres_prints_is_read() {
@@ -255,7 +241,7 @@ mod tests {
             ("P1Y2M3DT4H5M6.5S", 31_557_600_000 + 63 * 86_400_000 + 14_706_500),
             ("PT-5S", -5_000),
         ] {
-            assert_eq!(parse_interval(text), Some(Span::millis(millis)), "{text}");
+            assert_eq!(parse(text), Some(Span::millis(millis)), "{text}");
         }
     }
 
@@ -280,15 +266,14 @@ mod tests {
             "P1",
             "infinity",
         ] {
-            assert_eq!(parse_interval(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 
-    #[cfg(feature = "serde")]
     #[test]
     fn what_is_written_is_read_again() {
         for span in [Span::ZERO, Span::micros(1), Span::micros(-1), Span::seconds(3_600), Span::millis(1_500)] {
-            assert_eq!(parse_interval(&AsInterval(span).to_string()), Some(span));
+            assert_eq!(parse(&AsInterval(span).to_string()), Some(span));
         }
     }
 }

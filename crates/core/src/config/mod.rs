@@ -7,7 +7,8 @@ mod check;
 mod connection_string;
 pub(crate) mod control;
 pub(crate) mod document;
-pub(crate) mod interval;
+#[cfg(feature = "serde")]
+mod interval;
 #[cfg(feature = "serde")]
 mod read;
 pub(crate) mod refused;

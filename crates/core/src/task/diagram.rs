@@ -68,8 +68,10 @@ pub fn state_diagram() -> String {
     drawing
 }
 
-/// Tasks in every phase, with everything that a phase's answer may depend on.
-pub(crate) fn specimens(now: Timestamp) -> Vec<Task> {
+/// Tasks in every phase, with everything that a phase's answer may depend on. For tests.
+#[doc(hidden)]
+#[must_use]
+pub fn specimens(now: Timestamp) -> Vec<Task> {
     let past = Timestamp::from_micros(now.as_micros() - 10);
     let future = now + Span::seconds(1);
     let deadlines = [None, Some(past), Some(future)];
@@ -112,8 +114,10 @@ pub(crate) fn specimens(now: Timestamp) -> Vec<Task> {
     tasks
 }
 
-/// Every event, with everything that an answer may depend on.
-pub(crate) fn stimuli() -> Vec<Event> {
+/// Every event, with everything that an answer may depend on. For tests.
+#[doc(hidden)]
+#[must_use]
+pub fn stimuli() -> Vec<Event> {
     let default_timeout = Some(DEFAULT_TIMEOUT);
     let mut events = vec![
         Event::Promote,

@@ -22,8 +22,6 @@ pub(crate) mod row;
 pub(crate) mod row_event;
 pub(crate) mod status;
 pub(crate) mod step;
-#[cfg(test)]
-mod twin;
 
 use crate::names::Run;
 use crate::time::{Span, Timestamp};

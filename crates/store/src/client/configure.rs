@@ -5,7 +5,6 @@ use serde_json::Value;
 use tokio_postgres::types::Type;
 
 use super::Client;
-use super::document::to_json;
 use super::error::{CallError, Refusal, answers};
 
 /// Everything that `configure` takes, as it stands; connection strings masked. The owner's own role is not needed.
@@ -42,10 +41,10 @@ impl Client {
     /// # Errors
     /// When the document is refused, or the server cannot be reached.
     pub async fn configure(&self, document: &Document) -> Result<(), ConfigureError> {
-        self.configure_json(&to_json(document)).await
+        self.configure_json(&Value::from(document)).await
     }
 
-    /// The same with the document as JSON, routines included.
+    /// The same with the document as JSON.
     ///
     /// # Errors
     /// As [`Client::configure`].

@@ -1,7 +1,6 @@
 //! What a client of the task table calls: many short calls over a few sessions.
 
 mod configure;
-mod document;
 mod error;
 mod latch;
 mod pool;

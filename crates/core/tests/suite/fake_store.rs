@@ -1,0 +1,272 @@
+//! The fake store: a table, requests, marks, a registry, and an answer to every command.
+//!
+//! Each test overrides the answers that it is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pgasync_core::{
+    Command, Epoch, FinishStatus, Head, Input, Lane, LaunchState, MonotonicTime, Now, QueuePosition, Registered,
+    Request, RequestId, Row, RowState, Run, SessionId, Sleep, Span, StoredRequest, TargetName, TaskEvent, TaskId,
+    TaskOptions, TaskSnapshot, Timestamp, WriteAnswer,
+};
+
+/// A task as the table has it, and what its query does.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredTask {
+    pub(crate) position: QueuePosition,
+    pub(crate) lane: Lane,
+    pub(crate) options: TaskOptions,
+    pub(crate) row: Row,
+    pub(crate) query: QueryProfile,
+    /// A client locks the row until then.
+    pub(crate) locked_until: MonotonicTime,
+}
+
+/// What a query does.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct QueryProfile {
+    pub(crate) takes: Span,
+    pub(crate) fails: bool,
+    /// The query requests this of its own task just before it ends.
+    pub(crate) own_request: Option<FinishStatus>,
+    pub(crate) ignores_cancels: bool,
+    /// A trigger turns the end of the query into a yield.
+    pub(crate) end_yields: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct FakeStore {
+    pub(crate) tasks: BTreeMap<TaskId, StoredTask>,
+    pub(crate) requests: BTreeMap<RequestId, (TaskId, Request, MonotonicTime)>,
+    last_request: i64,
+    pub(crate) marks: BTreeSet<(TaskId, Run)>,
+    /// The server crashed since the last rotation: every claimed task counts as launched.
+    pub(crate) marks_lost: bool,
+    /// The number of each registered session, and its target.
+    pub(crate) registry: BTreeMap<(Epoch, SessionId), (i64, TargetName)>,
+    last_registered: i64,
+    pub(crate) epoch: i64,
+    /// The epoch of the session that holds the lead.
+    pub(crate) leader: Option<Epoch>,
+    /// Pushes and requests notify.
+    pub(crate) asleep: bool,
+    /// Pushes that have read `asleep` and are not committed.
+    pub(crate) open_pushes: usize,
+    /// The numbers that callers of `wait_for_latch` wait for, and since when.
+    pub(crate) latches: BTreeMap<i64, MonotonicTime>,
+    pub(crate) last_latch: i64,
+}
+
+impl StoredTask {
+    pub(crate) fn new(position: QueuePosition, lane: Lane, options: TaskOptions) -> Self {
+        let locked_until = MonotonicTime::from_micros(i64::MIN);
+        Self { position, lane, options, row: Row::default(), query: QueryProfile::default(), locked_until }
+    }
+
+    fn snapshot(&self, launch: LaunchState) -> Option<TaskSnapshot> {
+        let task = self.row.task(self.options, launch).ok()?;
+        Some(TaskSnapshot { position: self.position, lane: self.lane.clone(), task })
+    }
+
+    fn head(&self) -> Head {
+        let (run, times_up) = (Run(self.row.run), self.row.times_up);
+        Head { position: self.position, run, options: self.options, times_up, text_bytes: 8 }
+    }
+
+    /// The task is in the queue and may be claimed.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.row.state() == RowState::Ready && self.row.tracked != Some(true) && self.row.eligible_when.is_none()
+    }
+
+    pub(crate) fn is_offered(&self) -> bool {
+        self.row.state() == RowState::Ready && self.row.tracked == Some(true)
+    }
+
+    /// A query of the task is claimed, and may run.
+    pub(crate) fn runs(&self) -> bool {
+        self.row.state() == RowState::Running && !self.options.client_pulled
+    }
+}
+
+impl FakeStore {
+    pub(crate) fn insert(&mut self, task: StoredTask) {
+        self.tasks.insert(task.position.task, task);
+    }
+
+    /// The lanes with queued tasks.
+    pub(crate) fn lanes(&self) -> Vec<Lane> {
+        let queued = self.tasks.values().filter(|task| task.is_queued());
+        queued.map(|task| task.lane.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// What a new leader inherits.
+    pub(crate) fn inherited(&self) -> Vec<TaskSnapshot> {
+        let held = |task: &StoredTask| task.row.state() == RowState::Running || task.row.tracked == Some(true);
+        let snapshot = |(id, task): (&TaskId, &StoredTask)| {
+            let marked = self.marks_lost || self.marks.contains(&(*id, Run(task.row.run)));
+            task.snapshot(if marked { LaunchState::Launched(None) } else { LaunchState::Claimed })
+        };
+        self.tasks.iter().filter(|(_, task)| held(task)).filter_map(snapshot).collect()
+    }
+
+    pub(crate) fn request(&mut self, task: TaskId, request: Request, now: MonotonicTime) {
+        self.last_request += 1;
+        self.requests.insert(RequestId(self.last_request), (task, request, now));
+    }
+
+    /// Executes a command as a store and targets do that have no faults. A launch is answered by its
+    /// dispatch alone; the caller ends the query.
+    pub(crate) fn answer(&mut self, command: Command, now: Now) -> Vec<Input> {
+        vec![match command {
+            Command::RunStartup => Input::StartupDone,
+            Command::RunRoutines => Input::RoutinesDone,
+            Command::Poll { sleep, offered } => return self.poll(sleep, offered),
+            Command::ServeLatch { number } => {
+                self.latches.retain(|latch, _| *latch > number);
+                return Vec::new();
+            }
+            Command::Maintain => Input::Maintained { more: false },
+            Command::Reread { tasks } => return self.reread(tasks),
+            Command::Refill { lane, heads_max } => self.refill(lane, heads_max),
+            Command::Sweep { tasks_max, skip } => self.sweep(now, tasks_max, &skip),
+            Command::ReadRequests { serial } => self.read_requests(serial),
+            Command::Write(event) => {
+                let answer = self.write(&event);
+                Input::Written { task: event.task, run: event.run, answer }
+            }
+            Command::Register { session } => Input::Registered { session },
+            Command::Unregister { sessions } => Input::Unregistered { sessions },
+            Command::Mark { task, run, session } => {
+                self.marks.insert((task, run));
+                Input::Marked { task, run, session }
+            }
+            Command::RotateMarks { launched } => {
+                self.marks = launched.into_iter().collect();
+                self.marks_lost = false;
+                Input::MarksRotated
+            }
+            Command::Dismiss { request, .. } => {
+                self.requests.remove(&request);
+                return Vec::new();
+            }
+            Command::Resync { tasks } => {
+                let row = |task: TaskId| Some((task, self.tasks.get(&task)?.row.clone()));
+                Input::Resynced(tasks.into_iter().filter_map(row).collect())
+            }
+            Command::Connect { session, .. } => Input::Connected { session },
+            Command::Launch { task, run, .. } => Input::Sent { task, run },
+            Command::Disconnect { session } => Input::SessionGone { session },
+            Command::Fence { .. }
+            | Command::FenceSession { .. }
+            | Command::Cancel { .. }
+            | Command::Terminate { .. }
+            | Command::ProveLead { .. }
+            | Command::Resign
+            | Command::SleepUntil(_) => return Vec::new(),
+        }]
+    }
+
+    /// The queued tasks of a lane, in order.
+    fn refill(&self, lane: Lane, heads_max: usize) -> Input {
+        let queued = self.tasks.values().filter(|task| task.lane == lane && task.is_queued());
+        let mut heads: Vec<Head> = queued.map(StoredTask::head).collect();
+        heads.sort_by_key(|head| head.position);
+        let more = heads.len() > heads_max;
+        heads.truncate(heads_max);
+        Input::Refilled { lane, heads, more }
+    }
+
+    fn sweep(&mut self, now: Now, tasks_max: usize, skip: &[TaskId]) -> Input {
+        let (mut overdue, mut promoted, mut failed) = (Vec::new(), BTreeSet::new(), Vec::new());
+        let mut next = None::<Timestamp>;
+        let mut then = |at: Timestamp| next = Some(next.map_or(at, |next: Timestamp| next.min(at)));
+        for (id, task) in self.tasks.iter_mut().filter(|(_, task)| task.row.processed.is_none()) {
+            match task.row.eligible_when {
+                Some(until) if until > now.server => then(until),
+                Some(_) if skip.contains(id) => {}
+                Some(_) if task.locked_until > now.monotonic => failed.push(*id),
+                Some(_) => {
+                    task.row.eligible_when = None;
+                    promoted.insert(task.lane.clone());
+                }
+                None => {}
+            }
+            match task.row.times_up.filter(|_| !task.runs()) {
+                Some(times_up) if times_up <= now.server && overdue.len() < tasks_max => {
+                    overdue.extend(task.snapshot(LaunchState::Claimed));
+                }
+                Some(times_up) => then(times_up),
+                None => {}
+            }
+        }
+        Input::Swept { overdue, promoted: promoted.into_iter().collect(), next, failed }
+    }
+
+    fn read_requests(&self, serial: u64) -> Input {
+        let asked = self.requests.iter().filter_map(|(id, (task, request, _))| {
+            let about = self.tasks.get(task)?.snapshot(LaunchState::Launched(None))?;
+            Some(StoredRequest { id: *id, request: request.clone(), about })
+        });
+        Input::Requests { serial, asked: asked.collect(), last: true }
+    }
+
+    fn poll(&mut self, sleep: Sleep, offered: Vec<TaskId>) -> Vec<Input> {
+        match sleep {
+            Sleep::Keep => {}
+            Sleep::FallAsleep => self.asleep = true,
+            Sleep::WakeUp => self.asleep = false,
+        }
+        let stands = |id: &TaskId| self.tasks.get(id).is_some_and(StoredTask::is_offered);
+        let mut answers = self.reread(offered.into_iter().filter(|id| !stands(id)).collect());
+        answers.push(Input::Polled {
+            lanes: self.lanes(),
+            requests: !self.requests.is_empty(),
+            latch: self.last_latch,
+            asleep: (sleep == Sleep::FallAsleep).then_some(self.open_pushes == 0),
+        });
+        answers
+    }
+
+    fn reread(&self, tasks: Vec<TaskId>) -> Vec<Input> {
+        let read = |task| match self.tasks.get(&task) {
+            Some(stored) if stored.options.client_pulled && stored.row.state() == RowState::Running => {
+                Input::Taken { task, row: stored.row.clone() }
+            }
+            stored => Input::Changed { task, row: stored.map(|stored| stored.row.clone()) },
+        };
+        tasks.into_iter().map(read).collect()
+    }
+
+    /// Steps the row by the event, as the writer in the database does.
+    pub(crate) fn write(&mut self, event: &TaskEvent) -> WriteAnswer {
+        let Some(stored) = self.tasks.get_mut(&event.task) else { return WriteAnswer::Gone };
+        let Some(next) = event.apply(&stored.row, stored.options) else {
+            if stored.row.processed.is_some() {
+                self.requests.retain(|id, _| !event.settles.contains(id));
+            }
+            return WriteAnswer::Row(stored.row.clone());
+        };
+        stored.row = next;
+        self.settle(event);
+        WriteAnswer::AsPredicted
+    }
+
+    /// Deletes the requests that the event settles.
+    pub(crate) fn settle(&mut self, event: &TaskEvent) {
+        self.requests.retain(|id, _| !event.settles.contains(id));
+    }
+
+    pub(crate) fn register(&mut self, epoch: Epoch, session: SessionId, target: TargetName) {
+        self.last_registered += 1;
+        self.registry.insert((epoch, session), (self.last_registered, target));
+    }
+
+    pub(crate) fn unregister(&mut self, epoch: Epoch, sessions: &[Registered]) {
+        for session in sessions {
+            match session {
+                Registered::Own(session) => drop(self.registry.remove(&(epoch, *session))),
+                Registered::Older(number) => self.registry.retain(|_, (its, _)| its != number),
+            }
+        }
+    }
+}

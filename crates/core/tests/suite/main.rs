@@ -1,0 +1,15 @@
+//! All tests of the core but its unit tests, in one binary, so that one link suffices.
+
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod classification;
+mod configuration;
+mod diagram;
+mod fake_store;
+mod harness;
+mod memory;
+mod plan;
+mod sequences;
+mod simulation;
+mod stories;
+mod transitions;

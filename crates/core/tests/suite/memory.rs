@@ -1,0 +1,99 @@
+//! What is held in memory is bounded by limits: not by what waits, and not by what has run.
+
+use pgasync_core::{
+    Input, Lane, LaneKind, Outcome, PoolName, Settings, Span, TargetName, TargetSettings, TaskId, TaskOptions,
+};
+
+use crate::harness::{Harness, lane, target};
+
+const TASKS: i64 = 5_000;
+
+/// Everything that the orchestrator holds.
+fn held(harness: &Harness) -> usize {
+    let core = &harness.core;
+    core.names_in_memory() + core.sessions() + core.tasks_in_memory() + core.timers()
+}
+
+#[test]
+fn quick_tasks_leave_nothing_behind() {
+    let mut settings = Settings::default();
+    let configured = TargetSettings { max_concurrency: 4, default_timeout: Some(Span::seconds(3_600)) };
+    settings.targets.insert(target(), configured);
+    let mut harness = Harness::leading(settings);
+    // Each command has a time of its own, so no two timers are the same.
+    harness.command_takes = Span::micros(10);
+    for task in 1..=TASKS {
+        harness.insert(task, lane(), TaskOptions::default());
+    }
+    harness.deliver(Input::Waiting(vec![lane()]));
+    let mut most = 0;
+    while let Some((task, _)) = harness.running.first_key_value() {
+        let task = *task;
+        harness.end(task, Outcome::Ok);
+        most = most.max(harness.core.timers() + harness.core.tasks_in_memory());
+        harness.commands.clear();
+    }
+    assert!(harness.store.tasks.values().all(|task| task.row.processed.is_some()), "all of them ran");
+    assert!(most < 400, "{most} things were held in memory at once");
+    assert!(harness.core.timers() < 20, "{} timers are left", harness.core.timers());
+}
+
+/// Runs a wave of tasks, on a target and in a pool of its own, and deletes in the end what still waits.
+fn run_wave(harness: &mut Harness, wave: i64) {
+    let target = TargetName::new(format!("target {wave}")).expect("a name");
+    let pool = PoolName::new(format!("pool {wave}")).expect("a name");
+    if wave % 3 == 0 {
+        harness.refusing.insert(target.clone());
+    }
+    let runs = Lane { pool, target, kind: LaneKind::Run };
+    let pulls = Lane { kind: LaneKind::Pull, ..runs.clone() };
+    for task in wave * 100 + 1..wave * 100 + 10 {
+        harness.insert(task, runs.clone(), TaskOptions::default());
+    }
+    for task in wave * 100 + 50..wave * 100 + 54 {
+        harness.insert(task, pulls.clone(), TaskOptions { client_pulled: true, ..TaskOptions::default() });
+    }
+    harness.deliver(Input::Waiting(vec![runs.clone(), pulls.clone()]));
+    wait_and_end_queries(harness, Span::seconds(300));
+    let offered = (wave * 100 + 50..wave * 100 + 54).map(TaskId);
+    let deleted: Vec<TaskId> = harness.core.resting().chain(offered).collect();
+    harness.store.tasks.clear();
+    for lane in [runs, pulls] {
+        harness.deliver(Input::Refilled { lane, heads: vec![], more: false });
+    }
+    for task in deleted {
+        harness.deliver(Input::Changed { task, row: None });
+    }
+    wait_and_end_queries(harness, Span::seconds(100));
+    harness.commands.clear();
+}
+
+/// Time passes, and every query ends at once.
+fn wait_and_end_queries(harness: &mut Harness, span: Span) {
+    let end = harness.now.monotonic + span;
+    loop {
+        while let Some((task, _)) = harness.running.first_key_value() {
+            let task = *task;
+            harness.end(task, Outcome::Ok);
+        }
+        if !harness.wait_for_alarm(end) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn names_that_are_not_used_any_more_are_forgotten() {
+    let mut harness = Harness::leading(Settings::default());
+    harness.command_takes = Span::micros(10);
+    let mut settled = 0;
+    for wave in 0..50 {
+        run_wave(&mut harness, wave);
+        if wave == 4 {
+            settled = held(&harness);
+        }
+        let held = held(&harness);
+        let bounded = wave < 4 || held <= settled + 6;
+        assert!(bounded, "wave {wave}: {held} names and things are in memory, {settled} before");
+    }
+}

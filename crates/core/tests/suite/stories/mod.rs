@@ -1,0 +1,10 @@
+//! What must happen in one situation, step by step.
+
+mod clock;
+mod locked;
+mod requests;
+mod returns;
+mod sessions;
+mod strays;
+mod unconfirmed;
+mod upkeep;

@@ -1,0 +1,75 @@
+//! Queries that may run where no connection leads: slot and worker are theirs until they are gone.
+
+use pgasync_core::{FinishStatus, Input, Row, Span, TaskOptions, WriteAnswer};
+
+use crate::harness::{Harness, lane, records, settings};
+
+/// One task is over by its deadline, and its query may run.
+fn given_up() -> Harness {
+    let mut harness = Harness::leading(settings(2));
+    let task = harness.push_as(1, TaskOptions { manual_timeout: Some(Span::seconds(10)), ..TaskOptions::default() });
+    let (session, _) = harness.running[&task];
+    harness.deliver(Input::SessionLost { session });
+    harness.wait(Span::seconds(60));
+    assert_eq!(harness.row(task).finish_status, Some(FinishStatus::TimedOut));
+    harness
+}
+
+fn taken(harness: &Harness) -> (u32, u32) {
+    (harness.core.slots_taken(&lane().pool), harness.core.workers_busy())
+}
+
+#[test]
+fn what_was_given_up_keeps_its_slot_and_its_worker() {
+    let mut harness = given_up();
+    assert_eq!(taken(&harness), (1, 1));
+    let (task, (session, _)) = harness.running.pop_first().expect("it runs");
+    harness.deliver(Input::SessionGone { session });
+    assert_eq!(taken(&harness), (0, 0));
+    assert_eq!(harness.row(task).tracked, Some(false));
+}
+
+#[test]
+fn a_row_changed_by_hand_frees_no_slot_of_a_query_that_may_run() {
+    for row in [None, Some(Row::default())] {
+        let mut harness = given_up();
+        let (task, (session, _)) = harness.running.pop_first().expect("it runs");
+        if let (Some(row), Some(kept)) = (&row, harness.store.tasks.get_mut(&task)) {
+            kept.row = row.clone();
+        }
+        harness.deliver(Input::Changed { task, row: row.clone() });
+        assert_eq!(taken(&harness), (1, 1), "{row:?}");
+        harness.deliver(Input::SessionGone { session });
+        let again = u32::from(row.is_some());
+        assert_eq!(taken(&harness), (again, again), "{row:?}");
+    }
+}
+
+#[test]
+fn a_row_deleted_while_it_is_given_up_frees_no_slot() {
+    let mut harness = Harness::leading(settings(2));
+    let task = harness.push_as(1, TaskOptions { manual_timeout: Some(Span::seconds(10)), ..TaskOptions::default() });
+    let (session, run) = harness.running[&task];
+    harness.deliver(Input::SessionLost { session });
+    harness.holds = records;
+    harness.wait(Span::seconds(60));
+    harness.deliver(Input::Written { task, run, answer: WriteAnswer::Gone });
+    assert_eq!(taken(&harness), (1, 1));
+    harness.deliver(Input::SessionGone { session });
+    assert_eq!(taken(&harness), (0, 0));
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_keeps_the_slot_and_no_worker() {
+    let mut harness = Harness::leading(settings(2));
+    let task = harness.push(1);
+    let (session, _) = harness.running[&task];
+    harness.deliver(Input::SessionLost { session });
+    assert_eq!(taken(&harness), (1, 1), "no attempt has failed yet");
+    harness.deliver(Input::SessionUnreachable { session });
+    assert_eq!(taken(&harness), (1, 0));
+    harness.deliver(Input::SessionGone { session });
+    assert_eq!(taken(&harness), (0, 0));
+    let error = harness.row(task).processing_error.clone().unwrap_or_default();
+    assert!(error.starts_with("outcome unknown"), "{error}");
+}
