@@ -113,7 +113,7 @@ $ddl$;
 end
 $migrate$;
 
--- 10_common/10_lock_class
+-- common/lock_class
 -- Purpose: first key of every advisory lock of ours. Second keys: 1 the leader, 2 held while a leader
 --          sleeps, 3 configure.
 -- Returns: a constant.
@@ -125,7 +125,7 @@ as $function$
   select 1346851657
 $function$;
 
--- 10_common/20_client_only
+-- common/client_only
 -- Purpose: whether this database is a client, whose calls are forwarded to its server.
 -- Returns: true on a client, false on a server.
 -- Raises:  nothing. Locks: none.
@@ -136,7 +136,7 @@ as $function$
   select c.client_only from async.client_control c
 $function$;
 
--- 10_common/30_task_execution_state
+-- common/task_execution_state
 -- Purpose: the phase of a task, derived from its row and stored nowhere.
 -- Returns: READY, RUNNING, YIELDED or FINISHED.
 -- Raises:  nothing. Locks: none.
@@ -152,7 +152,7 @@ as $function$
   end
 $function$;
 
--- 20_conninfo/10_decode_percent
+-- conninfo/decode_percent
 -- Purpose: undo the percent-encoding of a part of a connection URI.
 -- Returns: the decoded text; null for null.
 -- Raises:  PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are no text.
@@ -184,7 +184,7 @@ exception
 end
 $function$;
 
--- 20_conninfo/20_parse_conninfo_pairs
+-- conninfo/parse_conninfo_pairs
 -- Purpose: read a connection string of the form "key = value key = 'quoted value'", as libpq does.
 -- Returns: an object of texts; of a repeated key the last value.
 -- Raises:  PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
@@ -221,7 +221,7 @@ begin
 end
 $function$;
 
--- 20_conninfo/30_parse_conninfo_uri
+-- conninfo/parse_conninfo_uri
 -- Purpose: read a connection string of the form postgresql://user:password@host:port,host2/dbname?key=value, as
 --          libpq does. Several hosts become comma-separated lists under host and port.
 -- Returns: an object of texts.
@@ -284,7 +284,7 @@ begin
 end
 $function$;
 
--- 20_conninfo/40_parse_conninfo
+-- conninfo/parse_conninfo
 -- Purpose: the settings in a libpq connection string of either form.
 -- Returns: an object of texts; null for null.
 -- Raises:  PA001 when libpq would refuse its form.
@@ -299,7 +299,7 @@ as $function$
   end
 $function$;
 
--- 20_conninfo/50_extend_conninfo
+-- conninfo/extend_conninfo
 -- Purpose: the same connection string with settings added or replaced; a JSON null takes one away.
 -- Returns: key='value' pairs, quoted for libpq, by key; null for null.
 -- Raises:  PA001 when the string cannot be read.
@@ -319,7 +319,7 @@ as $function$
   end
 $function$;
 
--- 20_conninfo/60_mask_connection_string
+-- conninfo/mask_connection_string
 -- Purpose: a connection string (either form, also a malformed one, also inside other text) that may be shown.
 -- Returns: the text with each secret replaced by ****; rather too much is hidden than too little.
 -- Raises:  nothing. Locks: none.
@@ -338,7 +338,7 @@ as $function$
     '\1****', 'gi')
 $function$;
 
--- 20_conninfo/70_check_connection_string
+-- conninfo/check_connection_string
 -- Purpose: refuse a connection string before it is stored.
 -- Returns: nothing.
 -- Raises:  PA001 when it cannot be read, or when its password is the mask that our views show.
@@ -355,7 +355,7 @@ begin
 end
 $function$;
 
--- 30_server/10_server_connection
+-- server/server_connection
 -- Purpose: how a client reaches its server. Not for clients: it holds the password.
 -- Returns: the connection string, with a limit on the time to connect.
 -- Raises:  PA002 when no server was set.
@@ -377,7 +377,7 @@ begin
 end
 $function$;
 
--- 30_server/20_forward
+-- server/forward
 -- Purpose: run one query of ours, which returns a text column, on the server. It commits there on its own.
 --          Not for clients, who call what calls it: in_query must be built with format and %L alone.
 -- Returns: the column.
@@ -404,7 +404,7 @@ exception
 end
 $function$;
 
--- 30_server/30_masked_server
+-- server/masked_server
 -- Purpose: where the server is, for those who may not read client_control.connection_string.
 -- Returns: the connection string without its password.
 -- Raises:  nothing. Locks: none.
@@ -415,7 +415,7 @@ as $function$
   select async.mask_connection_string(c.connection_string) from async.client_control c
 $function$;
 
--- 30_server/40_set_server
+-- server/set_server
 -- Purpose: what async.server(text) becomes for those who may set the server.
 -- Returns: nothing.
 -- Raises:  PA001 when the string cannot be read or its password is a mask.
@@ -430,7 +430,7 @@ begin
 end
 $function$;
 
--- 30_server/50_server
+-- server/server
 -- Purpose: read, or with an argument set, where the server of this client is.
 -- Returns: the connection string; without its password unless the caller owns the schema.
 -- Raises:  PA001 when the new string cannot be read, PA004 when the caller may not set it.
@@ -454,7 +454,7 @@ begin
 end
 $function$;
 
--- 30_server/60_configure
+-- server/configure
 -- Purpose: change settings, targets and pools from one document; on a client the server's. All of it, or nothing.
 -- Returns: nothing; a running leader follows.
 -- Raises:  PA060, naming the path in the document, for what cannot be; PA001 inside it for connection strings.
@@ -472,7 +472,7 @@ begin
 end
 $function$;
 
--- 40_push/10_task
+-- push/task
 -- Purpose: one element for push_tasks, with the arguments that matter by name.
 -- Returns: it.
 -- Raises:  nothing. Locks: none.
@@ -490,7 +490,7 @@ as $function$
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;
 
--- 40_push/20_forward_push
+-- push/forward_push
 -- Purpose: push_tasks on a client.
 -- Returns: the rows that the server inserted, in the order of the array.
 -- Raises:  as async.forward and the server's push_tasks.
@@ -515,7 +515,7 @@ begin
 end
 $function$;
 
--- 40_push/30_push_tasks
+-- push/push_tasks
 -- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client the server
 --          does it, and commits on its own.
 -- Returns: one row a task, in the order of the array; ids grow in that order too.
@@ -548,7 +548,7 @@ begin
 end
 $function$;
 
--- 40_push/40_push_task
+-- push/push_task
 -- Purpose: queue one task.
 -- Returns: its id.
 -- Raises:  as push_tasks.
@@ -563,7 +563,7 @@ as $function$
   select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
 $function$;
 
--- 50_requests/10_forward_finish
+-- requests/forward_finish
 -- Purpose: finish on a client.
 -- Returns: nothing; the server's warning is raised here.
 -- Raises:  as async.forward and the server's request_finish.
@@ -590,7 +590,7 @@ begin
 end
 $function$;
 
--- 50_requests/20_finish_duration
+-- requests/finish
 -- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The leader does it
 --          once the caller has committed; in the leader's own session it is done at once.
 -- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
@@ -622,7 +622,6 @@ begin
 end
 $function$;
 
--- 50_requests/30_finish
 -- Purpose: ask that unfinished tasks end with a status. See the other finish.
 -- Returns: nothing, without waiting.
 -- Raises:  as the other finish.
@@ -637,7 +636,7 @@ as $function$
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;
 
--- 50_requests/40_cancel
+-- requests/cancel
 -- Purpose: ask that unfinished tasks be cancelled. Any client may cancel any task.
 -- Returns: nothing, without waiting.
 -- Raises:  as finish.
@@ -651,7 +650,7 @@ as $function$
   select async.finish(_task_ids, 'CANCELED'::async.finish_status_t, _error_message, null::interval)
 $function$;
 
--- 50_requests/50_defer
+-- requests/defer
 -- Purpose: ask that unfinished tasks go back to the queue, not to be run before a while has passed.
 -- Returns: nothing, without waiting.
 -- Raises:  as finish.
@@ -665,7 +664,7 @@ as $function$
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;
 
--- 50_requests/60_restart_task
+-- requests/restart_task
 -- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it. The run number
 --          stays, so that a late result of an earlier run changes nothing.
 -- Returns: nothing.
@@ -686,7 +685,7 @@ begin
 end
 $function$;
 
--- 60_pull/10_forward_get_tasks
+-- pull/forward_get_tasks
 -- Purpose: get_tasks on a client.
 -- Returns: what the server gave, in its order.
 -- Raises:  as async.forward and the server's get_tasks.
@@ -714,7 +713,7 @@ begin
 end
 $function$;
 
--- 60_pull/20_get_tasks
+-- pull/get_tasks
 -- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers for a target.
 -- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none was offered
 --          within _timeout (at most a minute: a waiting call holds a snapshot). Above READ COMMITTED it looks once.
@@ -747,7 +746,7 @@ begin
 end
 $function$;
 
--- 60_pull/30_wait_for_latch
+-- pull/wait_for_latch
 -- Purpose: wait until the leader has passed through one whole cycle that began after the call: what was committed
 --          before has been seen.
 -- Returns: nothing; in the leader's own session at once.
@@ -767,7 +766,7 @@ begin
 end
 $function$;
 
--- 90_permissions/10_change_privileges
+-- permissions/change_privileges
 -- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is installed here.
 --          Installing anew gives it to the roles that had it (async.restore_privileges), so an upgrade's new
 --          functions reach them too.
@@ -828,7 +827,7 @@ begin
 end
 $function$;
 
--- 90_permissions/20_grant_client
+-- permissions/grant_client
 -- Purpose: let a role push tasks, read them (without connection strings), finish, cancel, defer, restart and pull
 --          them. For the owner of the schema.
 -- Returns: nothing.
@@ -841,7 +840,7 @@ as $function$
   select async.change_privileges($1, 'client', true)
 $function$;
 
--- 90_permissions/30_revoke_client
+-- permissions/revoke_client
 -- Purpose: take back what async.grant_client gave.
 -- Returns: nothing.
 -- Raises:  PA080 when there is no such role.
@@ -853,7 +852,7 @@ as $function$
   select async.change_privileges($1, 'client', false)
 $function$;
 
--- 90_permissions/40_grant_admin
+-- permissions/grant_admin
 -- Purpose: let a role do what a client may, and configure, set the server, pause (update async.control), register
 --          routines, log, read the log and the views. Connection strings stay unreadable. For the owner of the schema.
 -- Returns: nothing.
@@ -866,7 +865,7 @@ as $function$
   select async.change_privileges($1, 'admin', true)
 $function$;
 
--- 90_permissions/50_revoke_admin
+-- permissions/revoke_admin
 -- Purpose: take back what async.grant_admin gave; a client's part too.
 -- Returns: nothing.
 -- Raises:  PA080 when there is no such role.
@@ -878,7 +877,7 @@ as $function$
   select async.change_privileges($1, 'admin', false)
 $function$;
 
--- 95_install/10_bind_dblink
+-- install/bind_dblink
 -- Purpose: points every function of ours that calls dblink at the schema that the extension is in. Each part ends
 --          its installation with it, since replacing a function resets its path.
 -- Returns: nothing.
@@ -925,7 +924,7 @@ begin
 end
 $function$;
 
--- 95_install/20_restore_privileges
+-- install/restore_privileges
 -- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were clients or
 --          administrators are so for what is new, too.
 -- Returns: nothing.
@@ -970,7 +969,7 @@ begin
 end
 $function$;
 
--- 99_finish
+-- finish
 -- The last of every part.
 do $finish$
 begin

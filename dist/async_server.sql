@@ -374,7 +374,7 @@ $ddl$;
 end
 $migrate$;
 
--- 10_log/10_log_quiet
+-- log/log_quiet
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
 --          connection strings are masked. While the log is locked lines are dropped.
 -- Returns: nothing.
@@ -395,7 +395,7 @@ exception when lock_not_available then
 end
 $function$;
 
--- 10_log/20_log_level
+-- log/log
 -- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO, DEBUG (only
 --          while control.debug_log is set), ERROR. An error is written over a connection of its own, so that it
 --          stays although the caller's transaction is rolled back, and then raised.
@@ -438,7 +438,6 @@ begin
 end
 $function$;
 
--- 10_log/30_log
 -- Purpose: log('NOTICE', _message).
 -- Returns: nothing.
 -- Raises:  nothing.
@@ -450,7 +449,7 @@ as $function$
   select async.log('NOTICE', _message)
 $function$;
 
--- 10_log/40_tail_once
+-- log/tail_once
 -- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines that hold it.
 -- Returns: at most _limit lines, oldest first.
 -- Raises:  nothing. Locks: none.
@@ -481,7 +480,7 @@ as $function$
   order by 1
 $function$;
 
--- 10_log/50_tail
+-- log/tail
 -- Purpose: show the log as it grows, as notices, until cancelled.
 -- Returns: never.
 -- Raises:  nothing of ours.
@@ -507,7 +506,21 @@ begin
 end
 $procedure$;
 
--- 20_decide/10_step_task
+-- install/schema_fingerprint
+-- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with
+--   what they were made for, and end with a sentence when the schema was replaced under them.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.schema_fingerprint()
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select '5b68b1ce1986539c'::text
+$function$;
+
+-- decide/tasks/step_task
 -- Purpose: the transition of one task: what the row becomes when an event (see async.event_t) happens to it. Decides,
 --   writes nothing. The arguments are the event's; in_now is the event's time.
 -- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
@@ -688,7 +701,7 @@ create or replace function async.step_task(
   ) s
 $function$;
 
--- 20_decide/15_pool_limit
+-- decide/tasks/pool_limit
 -- Purpose: how many tasks a pool may hold at once: what it was configured with, else its target's limit when it bears
 --   a target's name, else the default.
 -- Returns: int.
@@ -707,7 +720,7 @@ begin
 end
 $function$;
 
--- 20_decide/18_due_tasks
+-- decide/tasks/due_tasks
 -- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip, which could not be
 --   written a moment ago.
 -- Returns: their ids, null when there are none.
@@ -733,7 +746,7 @@ begin
 end
 $function$;
 
--- 20_decide/19_deferred_tasks
+-- decide/tasks/deferred_tasks
 -- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could not be written a moment
 --   ago. Those that another transaction holds are among them: the writer says so, and they are tried again.
 -- Returns: their ids, null when there are none.
@@ -760,7 +773,7 @@ begin
 end
 $function$;
 
--- 20_decide/20_merge_intention
+-- decide/tasks/intention_replaces
 -- Purpose: which of two intentions for a running query stands: one that ends the task replaces one that does not;
 --   the deadline's (TIMED_OUT without a message) gives way to whatever is asked for; otherwise the first stands.
 -- Returns: true when the new one replaces the old one.
@@ -777,6 +790,7 @@ create or replace function async.intention_replaces(
     or in_old in ('DEFERRED', 'PAUSED', 'YIELDED') and in_new not in ('DEFERRED', 'PAUSED', 'YIELDED'))
 $function$;
 
+-- decide/tasks/request_message
 -- Purpose: the message of a request: one for TIMED_OUT always has one, so that it is not taken for the deadline's.
 -- Returns: text.
 -- Raises: nothing.
@@ -786,7 +800,7 @@ returns text language sql immutable as $function$
   select case when in_status = 'TIMED_OUT' then coalesce(in_error, 'the task did not finish in time') else in_error end
 $function$;
 
--- 20_decide/30_discover_lanes
+-- decide/tasks/discover_lanes
 -- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's index: the cost
 --   grows with the number of lanes, not of tasks.
 -- Returns: one row a lane and kind (pullable: tasks without a query, for clients).
@@ -849,7 +863,7 @@ begin
 end
 $function$;
 
--- 20_decide/40_plan_claims
+-- decide/tasks/plan_claims
 -- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
 --   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
 --   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
@@ -944,7 +958,7 @@ begin
 end
 $function$;
 
--- 20_decide/50_scan_statements
+-- decide/queries/scan_statements
 -- Purpose: a small lexer: the statements of a query text and of each what decides how it may be sent. It knows
 --   comments (nested), strings, escape strings, dollar quotes, quoted identifiers and parentheses, and reads the
 --   first 32 KiB; complete says whether that was all.
@@ -1078,7 +1092,7 @@ begin
 end
 $function$;
 
--- 20_decide/55_statement_kinds
+-- decide/queries/statement_is_wrappable
 -- Purpose: whether a statement may run inside a DO block, as one that the wrapper knows. SELECT INTO may not
 --   (plpgsql would take the INTO for its own).
 -- Returns: bool.
@@ -1092,6 +1106,7 @@ returns bool language sql immutable as $function$
       and not (in_has_into and in_main in ('select', '('))
 $function$;
 
+-- decide/queries/statement_returns_rows
 -- Purpose: whether a statement that may be wrapped returns rows.
 -- Returns: bool.
 -- Raises: nothing.
@@ -1101,7 +1116,7 @@ returns bool language sql immutable as $function$
   select in_main in ('select', 'values', 'table', 'show', 'explain', '(') or in_has_returning
 $function$;
 
--- 20_decide/60_classify_query
+-- decide/queries/classify_query
 -- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first word; only the
 --   others are scanned.
 -- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag), 'loop' (one
@@ -1157,7 +1172,7 @@ begin
 end
 $function$;
 
--- 20_decide/70_wrap_query
+-- decide/queries/wrap_query
 -- Purpose: the text that is sent for a query: as it is, or inside a DO block that drains its rows at the target,
 --   one by one, so that neither side holds them.
 -- Returns: text.
@@ -1192,158 +1207,7 @@ begin
 end
 $function$;
 
--- 20_decide/80_backoff
--- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling from in_first
---   to in_last, less up to a quarter by in_random (0 to 1), so that not all come back at once.
--- Returns: interval.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.backoff(in_failures int, in_first interval, in_last interval, in_random float8)
-returns interval language sql immutable as $function$
-  select least(in_first * power(2, least(greatest(in_failures, 1), 30) - 1), in_last)
-    * (1 - in_random / 4)
-$function$;
-
--- 20_decide/85_ends_session
--- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it is unknown: lost
---   connections (08), and what a backend says when it is ended.
--- Returns: bool.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.ends_session(in_code text)
-returns bool
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $function$
-  select in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04')
-$function$;
-
--- 20_decide/86_schema_fingerprint
--- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with
---   what they were made for, and end with a sentence when the schema was replaced under them.
--- Returns: text.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.schema_fingerprint()
-returns text
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $function$
-  select '09da5e4dd1e5af12'::text
-$function$;
-
--- 20_decide/89_same_server
--- Purpose: whether two connection strings lead to the same host, port and database in the same words.
--- Returns: bool.
--- Raises: PA001 for a string that is none.
--- Locks: none.
-create or replace function async.same_server(in_one text, in_other text)
-returns bool
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $function$
-  select (o.p -> 'host', o.p -> 'hostaddr', o.p -> 'port', o.p -> 'dbname', o.p -> 'user', o.p -> 'password')
-    is not distinct from
-    (t.p -> 'host', t.p -> 'hostaddr', t.p -> 'port', t.p -> 'dbname', t.p -> 'user', t.p -> 'password')
-  from (select async.parse_conninfo(in_one) as p) o cross join (select async.parse_conninfo(in_other) as p) t
-$function$;
-
--- 20_decide/90_next_helper_op
--- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with targets never
---   seen failing, the latest first; then, in the general lane, fences and targets that failed before.
--- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session ids.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.next_helper_op(
-  in_lane text, out op text, out target text, out ids bigint[]
-)
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-declare
-  c_sessions_per_fence_max constant int := 50;
-begin
-  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
-  select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
-  into op, target, ids
-  from pg_temp.leader_slot s
-  join pg_temp.leader_target t on t.target = s.target
-  where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
-    and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
-    and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
-  order by s.cancel_at, s.slot
-  limit 1;
-  if op is not null or in_lane = 'cancel' then
-    return;
-  end if;
-
-  select 'probe', t.target into op, target
-  from pg_temp.leader_target t
-  where t.health = 'unknown' and t.fresh
-    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
-  order by t.retry_at desc, t.target
-  limit 1;
-  if op is not null or in_lane = 'fresh' then
-    return;
-  end if;
-
-  select 'fence', f.target, array_agg(f.session_id order by f.session_id) into op, target, ids
-  from (
-    select f.session_id, f.target
-    from (
-      select i.target, i.failures % 2 as turn, s.connection_string
-      from pg_temp.leader_fence i
-      left join async.session s on s.session_id = i.session_id
-      where i.retry_at <= clock_timestamp()
-        and not exists (select from pg_temp.leader_helper h
-          where h.state in ('busy', 'stuck') and h.op = 'fence' and h.target = i.target)
-      order by i.retry_at, i.session_id
-      limit 1
-    ) d
-    -- Of one address at a time: one that does not answer must not keep the others from being ended.
-    join pg_temp.leader_fence f
-      on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
-    join async.session s
-      on s.session_id = f.session_id
-        and regexp_replace(s.connection_string, 'application_name=''[^'']*''', '')
-          = regexp_replace(d.connection_string, 'application_name=''[^'']*''', '')
-    order by f.session_id
-    limit c_sessions_per_fence_max
-  ) f
-  group by f.target;
-  if op is not null then
-    return;
-  end if;
-
-  select 'probe', t.target into op, target
-  from pg_temp.leader_target t
-  where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
-    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
-  order by t.retry_at, t.target
-  limit 1;
-end
-$function$;
-
--- 20_decide/91_helpers_are_due
--- Purpose: whether anything is due that a helper does: looked at in every cycle, so it asks little.
--- Returns: bool.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.helpers_are_due()
-returns bool
-language plpgsql
-as $function$
-begin
-  return exists (select from pg_temp.leader_slot s where s.cancel_at <= clock_timestamp() and s.state = 'running')
-    or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
-    or exists (
-      select from pg_temp.leader_target t
-      join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
-      where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
-end
-$function$;
-
--- 20_decide/96_opens_transaction
+-- decide/queries/opens_transaction
 -- Purpose: whether a text may leave a transaction open: one of its statements begins one, or chains one to another, or
 --   the text is too long to be read to its end.
 -- Returns: bool.
@@ -1363,7 +1227,49 @@ begin
 end
 $function$;
 
--- 20_decide/97_identity
+-- decide/sessions/backoff
+-- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling from in_first
+--   to in_last, less up to a quarter by in_random (0 to 1), so that not all come back at once.
+-- Returns: interval.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.backoff(in_failures int, in_first interval, in_last interval, in_random float8)
+returns interval language sql immutable as $function$
+  select least(in_first * power(2, least(greatest(in_failures, 1), 30) - 1), in_last)
+    * (1 - in_random / 4)
+$function$;
+
+-- decide/sessions/ends_session
+-- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it is unknown: lost
+--   connections (08), and what a backend says when it is ended.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.ends_session(in_code text)
+returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04')
+$function$;
+
+-- decide/sessions/same_server
+-- Purpose: whether two connection strings lead to the same host, port and database in the same words.
+-- Returns: bool.
+-- Raises: PA001 for a string that is none.
+-- Locks: none.
+create or replace function async.same_server(in_one text, in_other text)
+returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select (o.p -> 'host', o.p -> 'hostaddr', o.p -> 'port', o.p -> 'dbname', o.p -> 'user', o.p -> 'password')
+    is not distinct from
+    (t.p -> 'host', t.p -> 'hostaddr', t.p -> 'port', t.p -> 'dbname', t.p -> 'user', t.p -> 'password')
+  from (select async.parse_conninfo(in_one) as p) o cross join (select async.parse_conninfo(in_other) as p) t
+$function$;
+
+-- decide/sessions/identity_query
 -- Purpose: the query by which a session says who it is, and what its server is. What a role may not read is null: the
 --   functions that it may not call stand in a text that is run only where it may.
 -- Returns: text.
@@ -1396,6 +1302,7 @@ from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
   $query$
 $function$;
 
+-- decide/sessions/read_identity
 -- Purpose: reads the answer to the identity query.
 -- Returns: pid, version, backend_start and role of the session; start, address, port, system identifier and timeline of
 --   its server, and whether that takes writes.
@@ -1435,7 +1342,7 @@ exception when others then
 end
 $function$;
 
--- 20_decide/98_is_replaced
+-- decide/sessions/is_replaced
 -- Purpose: whether a registered session is gone although the server that answers is not the one with the start time that
 --   was registered: the same server was started again after the session began; or, where a connection string names
 --   several hosts, a server that takes writes has taken the old one's place on a later timeline. Anything else, such as
@@ -1458,6 +1365,7 @@ as $function$
       in_writable and in_system_identifier = in_session.system_identifier and in_timeline > in_session.timeline, false)
 $function$;
 
+-- decide/sessions/is_registered_server
 -- Purpose: whether the server that answers is the one that a session was registered at; a session that an older version
 --   registered did not say.
 -- Returns: bool.
@@ -1474,6 +1382,7 @@ as $function$
       and coalesce(in_system_identifier = in_session.system_identifier, true)
 $function$;
 
+-- decide/sessions/doubtful_before
 -- Purpose: sessions of epochs before this one may be another server's, of which this one is a copy: they are left alone
 --   until they end.
 -- Returns: an epoch, 0 when there is no such doubt.
@@ -1487,7 +1396,7 @@ as $function$
   select coalesce(max(e.epoch), 0) from async.election e where e.moved
 $function$;
 
--- 30_record/05_release_pools
+-- record/release_pools
 -- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets two. In a session
 --   without such memory it does nothing: a leader recounts when it starts.
 -- Returns: nothing.
@@ -1508,7 +1417,7 @@ begin
 end
 $function$;
 
--- 30_record/10_is_leader
+-- record/is_leader
 -- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine itself): the pid that
 --   the leader published, confirmed by the lock that only a leader holds.
 -- Returns: bool.
@@ -1530,7 +1439,7 @@ begin
 end
 $function$;
 
--- 30_record/15_hold_epoch
+-- record/hold_epoch
 -- Purpose: the first statement of every write transaction of a leader: holds the epoch until the transaction ends. What
 --   raises the epoch (async.raise_epoch) waits for such transactions, and takes stock after them; so a leader that lost
 --   the lead without noticing writes nothing.
@@ -1552,7 +1461,7 @@ begin
 end
 $function$;
 
--- 30_record/20_has_user_triggers
+-- record/has_user_triggers
 -- Purpose: whether users hang row, statement or constraint triggers on async.task, or a constraint of theirs is checked
 --   at the end of the transaction: then a completion is written row by row and in two steps, and what became of each row
 --   is read back.
@@ -1571,7 +1480,7 @@ begin
 end
 $function$;
 
--- 30_record/25_deferred_constraints
+-- record/defer_constraints
 -- Purpose: what puts the constraints that are checked at the end of the transaction back to that, after
 --   `set constraints all immediate` has checked them. Constraints that share their name with one that cannot be deferred
 --   cannot be named, and stay immediate until the transaction ends.
@@ -1595,6 +1504,7 @@ begin
 end
 $function$;
 
+-- record/check_constraints
 -- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a block of its own,
 --   finds the error and not the commit.
 -- Returns: nothing.
@@ -1612,7 +1522,7 @@ begin
 end
 $function$;
 
--- 30_record/30_next_row
+-- record/next_row
 -- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger asked of the
 --   same task a moment ago; what ends an offer takes the offer first.
 -- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row or its offer), 'gone',
@@ -1696,7 +1606,7 @@ begin
 end
 $function$;
 
--- 30_record/35_after_row
+-- record/after_row
 -- Purpose: what goes with a row that was written, or was not: its offer, the requests that the event settles, the slot
 --   that is given back.
 -- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something else of the row, 'gone',
@@ -1751,6 +1661,7 @@ begin
 end
 $function$;
 
+-- record/row_as_it_is
 -- Purpose: a task that could not be written, as it stands.
 -- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
@@ -1771,7 +1682,7 @@ exception when lock_not_available then
 end
 $function$;
 
--- 30_record/40_write_at_once
+-- record/write_at_once
 -- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so write_batch
 --   may set what the planner does, and the completion and the release of the slot are one write. Claims and plain ends are
 --   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
@@ -1850,11 +1761,13 @@ begin
 end
 $function$;
 
--- Purpose: the same for events of any kind, as step_task says; keeps the offers, and deletes the requests that are
---   settled. An event whose offer another transaction holds is left.
+-- record/write_events_at_once
+-- Purpose: applies events of any kind to their tasks in one statement, as step_task says, keeps the offers, and deletes
+--   the settled requests. An event whose offer another transaction holds is left over. Only where users have no
+--   triggers.
 -- Returns: the events that did not fit their rows.
--- Raises: as above.
--- Locks: as above, and the rows of async.offer; these it never waits for.
+-- Raises: lock_not_available when another transaction holds one of the rows, and what constraints of users raise.
+-- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without waiting.
 create or replace function async.write_events_at_once(in_events async.event_t[])
 returns async.event_t[]
 language plpgsql
@@ -1923,7 +1836,7 @@ begin
 end
 $function$;
 
--- 30_record/45_write_batch
+-- record/as_events
 -- Purpose: claims and plain ends as events like all others.
 -- Returns: them and the other events.
 -- Raises: nothing.
@@ -1947,6 +1860,7 @@ begin
 end
 $function$;
 
+-- record/write_batch
 -- Purpose: applies events where users have no triggers: all at once; where another transaction holds some of the rows,
 --   those that can be locked at once.
 -- Returns: the events that are left for write_row; and whether the whole table is locked, when no row can be written now.
@@ -2005,7 +1919,7 @@ begin
 end
 $function$;
 
--- 30_record/50_write_row
+-- record/write_row
 -- Purpose: applies one event to its task, where users have triggers: the completion is written while tracked is
 --   still true, a second statement releases the slot, and the row is read back, since triggers may have rewritten it.
 --   With in_defer (see defer_constraints) deferred constraints are checked at once.
@@ -2051,7 +1965,7 @@ begin
 end
 $function$;
 
--- 30_record/60_write_events
+-- record/write_all
 -- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before the claim) and plain
 --   ends (END_OK without a status), comes as arrays. Applies each event to its task, all in one statement where it can, row by
 --   row where users have triggers or where the one statement failed, so that one odd row holds up no other. A task
@@ -2154,8 +2068,9 @@ begin
 end
 $function$;
 
--- Purpose: the same for events alone.
--- Returns: as above.
+-- record/write_events
+-- Purpose: write_all without the arrays for claims and plain ends.
+-- Returns: what write_all returns.
 -- Raises: nothing of a single row's.
 -- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
 create or replace function async.write_events(in_events async.event_t[])
@@ -2172,7 +2087,7 @@ begin
 end
 $function$;
 
--- 30_record/65_write_now
+-- record/write_now
 -- Purpose: the writer for a client's own transaction (restart_task): what users' triggers and constraints raise
 --   fails the call, and deferred constraints are the client's commit's.
 -- Returns: the tasks that did not take their events: outcome and error as write_events says.
@@ -2203,7 +2118,7 @@ begin
 end
 $function$;
 
--- 30_record/70_finish_internal
+-- record/finish_internal
 -- Purpose: what finish becomes in the leader's session; for routines and for triggers on async.task, also while the
 --   leader records another completion. A task whose query runs gets a request, which the leader turns into an
 --   intention in the same transaction; any other unfinished task changes at once; a finished one stays as it is.
@@ -2271,10 +2186,10 @@ begin
 end
 $function$;
 
--- Purpose: the same without a duration, as routines of old call it.
+-- Purpose: finish_internal without a duration, which routines written for the original library call.
 -- Returns: nothing.
--- Raises: as above.
--- Locks: as above.
+-- Raises: what finish_internal with a duration raises.
+-- Locks: what finish_internal with a duration locks.
 create or replace function async.finish_internal(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -2286,7 +2201,7 @@ as $function$
   select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
 $function$;
 
--- 40_configure/10_configuration_keys
+-- configure/configuration_keys
 -- Purpose: every key that configure knows: each column of the three tables, and max_workers for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises:  nothing. Locks: none.
@@ -2334,7 +2249,7 @@ as $function$
     ('concurrency_pool', 'retired', 'bool')
 $function$;
 
--- 40_configure/15_describe_json_type
+-- configure/describe_json_type
 -- Purpose: a JSON type as it stands in a sentence.
 -- Returns: it, with its article.
 -- Raises:  nothing. Locks: none.
@@ -2350,7 +2265,7 @@ as $function$
   end
 $function$;
 
--- 40_configure/20_refuse_configuration
+-- configure/refuse_configuration
 -- Purpose: the one sentence with which configure refuses a document.
 -- Returns: never.
 -- Raises:  PA060.
@@ -2365,7 +2280,7 @@ begin
 end
 $function$;
 
--- 40_configure/30_check_setting
+-- configure/check_setting
 -- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always allowed.
 -- Returns: nothing.
 -- Raises:  PA060.
@@ -2443,7 +2358,7 @@ begin
 end
 $function$;
 
--- 40_configure/40_check_section
+-- configure/check_section
 -- Purpose: refuse an object with an unknown key or an impossible value.
 -- Returns: nothing.
 -- Raises:  PA060.
@@ -2473,7 +2388,7 @@ begin
 end
 $function$;
 
--- 40_configure/50_check_entries
+-- configure/check_entries
 -- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a name twice.
 -- Returns: nothing.
 -- Raises:  PA060.
@@ -2506,7 +2421,7 @@ begin
 end
 $function$;
 
--- 40_configure/55_merge_self_setting
+-- configure/merge_self_setting
 -- Purpose: a setting of control that the self target's entry gives too.
 -- Returns: in_control with it.
 -- Raises:  PA060 when both say something else.
@@ -2528,7 +2443,7 @@ begin
 end
 $function$;
 
--- 40_configure/60_check_targets
+-- configure/check_targets
 -- Purpose: refuse targets whose settings contradict each other, and new ones without a connection string. In the
 --          entry of the self target size and connection string are those of control.
 -- Returns: in_control with what the self target's entry says about them.
@@ -2577,7 +2492,7 @@ begin
 end
 $function$;
 
--- 40_configure/70_apply_control
+-- configure/apply_control
 -- Purpose: write the settings of control that are given, and let the self target follow. A new self target is a
 --          new row; the old one is retired, since tasks name it.
 -- Returns: nothing.
@@ -2634,7 +2549,7 @@ begin
 end
 $function$;
 
--- 40_configure/80_apply_targets
+-- configure/apply_targets
 -- Purpose: the given targets are the targets, besides the self target: change, add, revive, and retire the others.
 -- Returns: nothing.
 -- Raises:  nothing: the document was checked.
@@ -2674,7 +2589,7 @@ begin
 end
 $function$;
 
--- 40_configure/90_apply_pools
+-- configure/apply_pools
 -- Purpose: the given pools are the configured pools: change, add, revive, and retire the others.
 -- Returns: nothing.
 -- Raises:  PA060 for a new pool without a size.
@@ -2713,7 +2628,7 @@ begin
 end
 $function$;
 
--- 40_configure/95_apply_configuration
+-- configure/apply_configuration
 -- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or null changes
 --          nothing.
 -- Returns: nothing; the leader is woken.
@@ -2770,7 +2685,7 @@ begin
 end
 $function$;
 
--- 50_clients/10_wake_leader
+-- clients/wake_leader
 -- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a lock; having it
 --          shared until the commit keeps it from falling asleep before it could see what was written here.
 -- Returns: nothing.
@@ -2787,7 +2702,7 @@ begin
 end
 $function$;
 
--- 50_clients/20_someone_leads
+-- clients/someone_leads
 -- Purpose: whether an orchestrator of either engine leads this database at this moment.
 -- Returns: it.
 -- Raises:  nothing. Locks: none.
@@ -2804,7 +2719,7 @@ as $function$
       and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
 $function$;
 
--- 50_clients/30_is_usable_duration
+-- clients/is_usable_duration
 -- Purpose: whether a time that long from now can be written down.
 -- Returns: false for negative ones and those that reach beyond what a timestamp holds; null for null.
 -- Raises:  nothing. Locks: none.
@@ -2815,7 +2730,7 @@ as $function$
   select in_duration >= '0'::interval and (in_duration <= '10000 years'::interval or not isfinite(in_duration))
 $function$;
 
--- 50_clients/40_resolve_target
+-- clients/resolve_target
 -- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a target is
 --          named just so.
 -- Returns: the name.
@@ -2830,7 +2745,7 @@ as $function$
   end
 $function$;
 
--- 50_clients/50_prepare_push
+-- clients/prepare_push
 -- Purpose: check what is pushed, and say which rows it makes. In the leader's own session (triggers, routines)
 --          elements without a target are skipped with a warning.
 -- Returns: one row an element, at its position in the array.
@@ -2940,7 +2855,7 @@ begin
 end
 $function$;
 
--- 50_clients/60_request_finish
+-- clients/request_finish
 -- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller has committed.
 -- Returns: a warning that names the ids that do not exist or are finished, or null.
 -- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless duration.
@@ -2991,7 +2906,7 @@ begin
 end
 $function$;
 
--- 50_clients/70_prepare_restart
+-- clients/prepare_restart
 -- Purpose: hold a finished task that is to be restarted, and forget what was asked of it before.
 -- Returns: nothing.
 -- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run.
@@ -3022,6 +2937,7 @@ begin
 end
 $function$;
 
+-- clients/restart_now
 -- Purpose: restart_task on a server.
 -- Returns: nothing.
 -- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run; what
@@ -3039,7 +2955,7 @@ begin
 end
 $function$;
 
--- 50_clients/80_take_offers
+-- clients/take_offers
 -- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until in_until. The caller then
 --          takes the tasks, in the same transaction. Above READ COMMITTED it looks once: it could not see what comes later.
 -- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
@@ -3114,7 +3030,7 @@ begin
 end
 $function$;
 
--- 50_clients/82_pull_tasks
+-- clients/pull_tasks
 -- Purpose: get_tasks on a server. A task whose row cannot be written is left for others, and those behind it are taken.
 -- Returns: the tasks that were taken and run now, in order.
 -- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1. A warning for each row that cannot be
@@ -3145,6 +3061,7 @@ begin
 end
 $function$;
 
+-- clients/pull_until
 -- Purpose: how long a call of get_tasks waits.
 -- Returns: a time: in half a minute for null, and in a minute at most.
 -- Raises:  nothing.
@@ -3159,6 +3076,7 @@ begin
 end
 $function$;
 
+-- clients/write_pulls
 -- Purpose: the writer for get_tasks: one statement for all rows, and row by row where users have triggers or that
 --   statement raises. Deferred constraints of async.task are checked here: at the client's commit they would fail the
 --   call for all tasks, each time.
@@ -3204,6 +3122,7 @@ begin
 end
 $function$;
 
+-- clients/constraints_of_tasks
 -- Purpose: sets when those constraints of async.task are checked that are checked at the end of the transaction.
 -- Returns: a statement; null when there is no such constraint.
 -- Raises: nothing.
@@ -3225,6 +3144,7 @@ begin
 end
 $function$;
 
+-- clients/taken_tasks
 -- Purpose: the tasks of the given events that were taken.
 -- Returns: those that run, in order.
 -- Raises:  nothing.
@@ -3248,7 +3168,7 @@ begin
 end
 $function$;
 
--- 50_clients/90_await_latch
+-- clients/await_latch
 -- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it. Sequences are
 --          seen by everybody at once, so nothing has to be committed for it.
 -- Returns: nothing.
@@ -3281,7 +3201,7 @@ begin
 end
 $function$;
 
--- 50_clients/91_routine_call
+-- clients/routine_call
 -- Purpose: a routine as it follows CALL: without a CALL of its own, and without a semicolon.
 -- Returns: it; null for null.
 -- Raises:  nothing. Locks: none.
@@ -3292,7 +3212,7 @@ as $function$
   select regexp_replace(btrim(in_routine, E' \t\r\n;'), '^call\s+', '', 'i')
 $function$;
 
--- 50_clients/92_push_routine
+-- clients/push_routine
 -- Purpose: register what the leader calls when it starts, or once a cycle; a second time changes nothing.
 -- Returns: nothing.
 -- Raises:  PA090 for no text.
@@ -3316,7 +3236,7 @@ begin
 end
 $function$;
 
--- 50_clients/93_set_concurrency_pool_tracker
+-- clients/set_concurrency_pool_tracker
 -- Purpose: publish pools that have no row yet. The leader does so by itself; kept for scripts that call it.
 -- Returns: nothing.
 -- Raises:  nothing.
@@ -3333,7 +3253,7 @@ as $function$
   on conflict (concurrency_pool) do nothing
 $function$;
 
--- 50_clients/94_active_workers
+-- clients/active_workers
 -- Purpose: how many workers have a task, as the leader published it within the last second.
 -- Returns: it.
 -- Raises:  nothing. Locks: none.
@@ -3344,7 +3264,7 @@ as $function$
   select count(*) from async.worker w where w.task_id is not null
 $function$;
 
--- 50_clients/95_worker_info
+-- clients/worker_info
 -- Purpose: what every worker does, for a dashboard.
 -- Returns: an array of objects, by slot; null without workers.
 -- Raises:  nothing. Locks: none.
@@ -3365,7 +3285,7 @@ as $function$
   left join async.task t on t.task_id = w.task_id
 $function$;
 
--- 50_clients/96_interval_pretty
+-- clients/interval_pretty
 -- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less than 0.1 s.
 -- Returns: it; null for null.
 -- Raises:  nothing. Locks: none.
@@ -3393,7 +3313,7 @@ as $function$
   ) p
 $function$;
 
--- 60_dblink/05_cut_text
+-- dblink/results/cut_text
 -- Purpose: cuts a text at 64 KiB, on a character boundary.
 -- Returns: text.
 -- Raises: nothing.
@@ -3415,6 +3335,7 @@ begin
 end
 $function$;
 
+-- dblink/results/valid_text
 -- Purpose: a text that came over dblink, with each byte replaced that is no character here: a query may have changed
 --   its client_encoding, and what is stored must be readable.
 -- Returns: text; null for null.
@@ -3435,7 +3356,7 @@ exception when character_not_in_repertoire or untranslatable_character then
 end
 $function$;
 
--- 60_dblink/10_describe_error
+-- dblink/results/describe_error
 -- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then detail, hint and
 --   context of the target, without the frames that running it over dblink adds, cut at 64 KiB.
 -- Returns: text.
@@ -3468,7 +3389,7 @@ begin
 end
 $function$;
 
--- 60_dblink/20_read_results
+-- dblink/results/read_results
 -- Purpose: reads what a session has to say about its query without ever waiting: each result only after
 --   dblink_is_busy said that it is there, until the empty one that ends the query.
 -- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the first results.
@@ -3532,7 +3453,7 @@ begin
 end
 $function$;
 
--- 60_dblink/30_open_session
+-- dblink/sessions/open_session
 -- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a watchdog session
 --   that cancels this one when the connection takes too long.
 -- Returns: null, or why it failed.
@@ -3602,7 +3523,7 @@ begin
 end
 $function$;
 
--- 60_dblink/35_watch_leader
+-- dblink/sessions/watch_leader
 -- Purpose: runs in the watchdog's session: waits until the leader has made its connection, which it shows by giving
 --   up an advisory lock, and cancels it when that takes too long.
 -- Returns: 'made' or 'cancelled'.
@@ -3624,7 +3545,7 @@ exception when lock_not_available then
 end
 $function$;
 
--- 60_dblink/40_close_session
+-- dblink/sessions/close_session
 -- Purpose: closes a dblink connection, whatever state it is in.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -3643,7 +3564,7 @@ exception when others then
 end
 $function$;
 
--- 60_dblink/50_drop_slot_session
+-- dblink/sessions/drop_slot_session
 -- Purpose: drops the session of a slot whose query, if it had one, is known to have ended; the slot is empty then.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -3666,7 +3587,7 @@ begin
 end
 $function$;
 
--- 60_dblink/50_self_conninfo
+-- dblink/sessions/self_conninfo
 -- Purpose: the connection string to this server itself, completed with its port, the database and the user where it
 --   names none.
 -- Returns: text.
@@ -3686,7 +3607,7 @@ begin
 end
 $function$;
 
--- 60_dblink/54_session_name
+-- dblink/sessions/session_name
 -- Purpose: the name by which targets know a session of the present leader; at most 63 bytes.
 -- Returns: text.
 -- Raises: nothing.
@@ -3701,7 +3622,7 @@ as $function$
   join async.election e on e.epoch = l.epoch
 $function$;
 
--- 60_dblink/55_target_conninfo
+-- dblink/sessions/target_conninfo
 -- Purpose: the connection string that is really used for a target: the configured one (that of the server itself
 --   completed) with the session's name, keepalives and a bounded connect_timeout.
 -- Returns: text.
@@ -3739,7 +3660,7 @@ begin
 end
 $function$;
 
--- 60_dblink/58_refuse_unknown_sessions
+-- dblink/sessions/refuse_unknown_sessions
 -- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear this server's id and
 --   belong to the same role, but to no election of this server's. They are those of a physical copy of this server, or
 --   this server is the copy: nothing is launched or ended at that target as long as they live.
@@ -3777,7 +3698,7 @@ begin
 end
 $function$;
 
--- 60_dblink/60_probe_target
+-- dblink/helpers/probe_target
 -- Purpose: runs in a helper's session: first contact with a target, which may block for as long as it likes.
 -- Returns: the target's server_version_num.
 -- Raises: the connection's error.
@@ -3804,7 +3725,7 @@ exception when others then
 end
 $function$;
 
--- 60_dblink/70_end_sessions
+-- dblink/helpers/end_sessions
 -- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second connection, each by
 --   pid and start: at the recorded address or, with in_present, at the one that their target has now. 'fence' terminates
 --   and looks until they are gone, for up to five seconds; sessions that may be another server's are only looked for.
@@ -3858,6 +3779,7 @@ begin
 end
 $function$;
 
+-- dblink/helpers/fence_conninfo
 -- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or, with in_present, as
 --   its target is reached now. Where the recorded string names no user, the role that was there is meant.
 -- Returns: text.
@@ -3880,6 +3802,7 @@ begin
 end
 $function$;
 
+-- dblink/helpers/fence_sessions
 -- Purpose: a fence over an open connection.
 -- Returns: what became of each session, see async.end_sessions.
 -- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody knows whether it is the
@@ -3936,6 +3859,7 @@ begin
 end
 $function$;
 
+-- dblink/helpers/signal_backends
 -- Purpose: signals, over a connection to their server, those backends of registered sessions that are there; sessions of
 --   epochs before in_spared are looked for, and left alone.
 -- Returns: the ids of the sessions that are there.
@@ -3975,7 +3899,7 @@ begin
 end
 $function$;
 
--- 60_dblink/75_register_session
+-- dblink/sessions/register_session
 -- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named by a launch
 --   mark. A session that could not say it is dropped, and its target suspect.
 -- Returns: nothing.
@@ -4018,7 +3942,7 @@ begin
 end
 $function$;
 
--- 60_dblink/76_suspect_target
+-- dblink/sessions/suspect_target
 -- Purpose: a target failed: its tasks wait, it is met again through a helper, later with every failure.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -4046,7 +3970,7 @@ begin
 end
 $function$;
 
--- 60_dblink/77_lose_slot
+-- dblink/sessions/lose_slot
 -- Purpose: the connection of a slot went while its query ran: the slot stays taken until a second connection has
 --   seen that the session is gone.
 -- Returns: nothing.
@@ -4072,7 +3996,7 @@ begin
 end
 $function$;
 
--- 60_dblink/78_take_plain_results
+-- dblink/reap/take_plain_results
 -- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query that ended well (its
 --   reset goes out at once) and a reset that is done. An error shows in dblink_error_message before its result is
 --   read, so it is left alone here, with its SQLSTATE and context.
@@ -4125,7 +4049,7 @@ begin
 end
 $function$;
 
--- 60_dblink/79_note_query_error
+-- dblink/reap/note_query_error
 -- Purpose: a running query answered with an error: keeps it with the slot, and tells apart an end that the target
 --   reported from a connection that went, after which nobody knows what became of the query.
 -- Returns: 'error' or 'lost'.
@@ -4152,7 +4076,7 @@ begin
 end
 $function$;
 
--- 60_dblink/80_reap_sessions
+-- dblink/reap/reap_sessions
 -- Purpose: looks at every session that owes an answer and takes in what came: queries that ended (ok, error, or lost
 --   with the connection), resets that are done, new sessions that said who they are. Nothing here waits.
 -- Returns: how many sessions moved on.
@@ -4240,7 +4164,7 @@ begin
 end
 $function$;
 
--- 60_dblink/81_find_broken_sessions
+-- dblink/reap/find_broken_sessions
 -- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever because it broke
 --   between an error and the end of the query: the error message tells.
 -- Returns: how many.
@@ -4277,7 +4201,7 @@ begin
 end
 $function$;
 
--- 60_dblink/82_doubt_answers
+-- dblink/reap/doubt_answers
 -- Purpose: a stage was interrupted: what it did in memory is undone, what it read from its sessions is not. Queries that
 --   run are in doubt: one that ends without a word may have said it before. Other sessions are opened anew.
 -- Returns: nothing.
@@ -4302,6 +4226,7 @@ begin
 end
 $function$;
 
+-- dblink/reap/doubt_everything
 -- Purpose: a whole cycle was undone: what any of its stages read from a session may be lost.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -4322,6 +4247,7 @@ begin
 end
 $function$;
 
+-- dblink/reap/doubt_launches
 -- Purpose: the sending was interrupted: tells from the sessions which of the claimed tasks were sent. Those that were
 --   not stay claimed.
 -- Returns: nothing.
@@ -4354,7 +4280,7 @@ begin
 end
 $function$;
 
--- 60_dblink/83_settle_reset
+-- dblink/reap/settle_reset
 -- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer, which settles how the
 --   text ended: it left its transaction open (25001); nobody knows, since the connection went and the text may have left
 --   one open; or it ended well. After anything but a plain answer the session is not used again.
@@ -4390,7 +4316,7 @@ begin
 end
 $function$;
 
--- 60_dblink/85_send_launches
+-- dblink/sessions/send_launches
 -- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that its mark names.
 -- Returns: how many were sent.
 -- Raises: nothing of a single session's.
@@ -4440,7 +4366,7 @@ begin
 end
 $function$;
 
--- 60_dblink/90_open_wanted_sessions
+-- dblink/sessions/open_wanted_sessions
 -- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that running queries are
 --   not left alone for long: in empty slots first, then in place of the longest idle session of another target.
 -- Returns: how many were opened.
@@ -4507,7 +4433,7 @@ begin
 end
 $function$;
 
--- 60_dblink/93_session_is_alive
+-- dblink/sessions/session_is_alive
 -- Purpose: whether a kept connection is still there, without a round trip: a close by the other side has arrived
 --   here by itself.
 -- Returns: bool.
@@ -4526,7 +4452,7 @@ begin
 end
 $function$;
 
--- 60_dblink/94_await_work
+-- dblink/sessions/await_work
 -- Purpose: nothing was done: sleeps, twice as long as the last work is past. While queries run it looks at their
 --   sessions every millisecond and comes back when one has something to say, after busy_sleep at the latest; when
 --   nothing runs it sleeps up to idle_sleep.
@@ -4562,7 +4488,7 @@ begin
 end
 $function$;
 
--- 60_dblink/95_find_idle_sessions
+-- dblink/sessions/find_idle_sessions
 -- Purpose: the sessions at the given targets that can take a query now: those that were idle, and those whose reset is
 --   done by now (it went out when their result came in). One whose connection died meanwhile is dropped: a close by
 --   the other side has arrived here by itself, so no round trip is needed to notice.
@@ -4609,7 +4535,7 @@ begin
 end
 $function$;
 
--- 60_dblink/96_open_helper
+-- dblink/helpers/open_helper
 -- Purpose: connects a helper to this server itself.
 -- Returns: whether it is there.
 -- Raises: nothing.
@@ -4637,7 +4563,7 @@ begin
 end
 $function$;
 
--- 60_dblink/97_run_helpers
+-- dblink/helpers/run_helpers
 -- Purpose: everything that may block for long, through sessions to this server itself, asynchronously: takes in
 --   what they found, gives up those that are stuck, and hands out what is due. One is kept for cancels, one for
 --   targets never seen failing; the others do whatever is due. One that is stuck counts until its pid is gone.
@@ -4746,7 +4672,7 @@ begin
 end
 $function$;
 
--- 60_dblink/98_open_self_sessions
+-- dblink/sessions/open_self_sessions
 -- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and on Postgres 16 and
 --   later the watchdog.
 -- Returns: null, or why it cannot be reached.
@@ -4782,6 +4708,7 @@ exception when others then
 end
 $function$;
 
+-- dblink/sessions/close_stale_sessions
 -- Purpose: closes what an earlier CALL in the same session left open.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -4798,7 +4725,7 @@ begin
 end
 $function$;
 
--- 60_dblink/99_start_vacuum
+-- dblink/helpers/start_vacuum
 -- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself, without waiting;
 --   not again before the last one has ended and a share of the table was written anew.
 -- Returns: nothing.
@@ -4843,7 +4770,7 @@ begin
 end
 $function$;
 
--- 70_leader/10_create_leader_state
+-- leader/memory/create_leader_state
 -- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls back did to
 --   them is undone with it, they write no WAL, and they are gone with the session.
 -- Returns: nothing.
@@ -4997,7 +4924,7 @@ begin
 end
 $function$;
 
--- 70_leader/12_is_due
+-- leader/memory/is_due
 -- Purpose: whether something that is done now and then is due, and if so notes that it is done now. Kept in settings of
 --   the session, so that an idle leader writes nothing; as seconds since 1970, which reads the same under any datestyle.
 -- Returns: bool.
@@ -5016,6 +4943,7 @@ begin
 end
 $function$;
 
+-- leader/memory/note_done
 -- Purpose: notes when something was done last, or, with a later time, that it is not due before.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5029,6 +4957,7 @@ begin
 end
 $function$;
 
+-- leader/memory/make_all_due
 -- Purpose: forgets when things were done last: a new leader does them all.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5043,7 +4972,102 @@ begin
 end
 $function$;
 
--- 70_leader/20_note_helper_op
+-- leader/helpers/next_helper_op
+-- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with targets never
+--   seen failing, the latest first; then, in the general lane, fences and targets that failed before.
+-- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.next_helper_op(
+  in_lane text, out op text, out target text, out ids bigint[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_sessions_per_fence_max constant int := 50;
+begin
+  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
+  select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
+  into op, target, ids
+  from pg_temp.leader_slot s
+  join pg_temp.leader_target t on t.target = s.target
+  where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
+    and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
+    and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
+  order by s.cancel_at, s.slot
+  limit 1;
+  if op is not null or in_lane = 'cancel' then
+    return;
+  end if;
+
+  select 'probe', t.target into op, target
+  from pg_temp.leader_target t
+  where t.health = 'unknown' and t.fresh
+    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+  order by t.retry_at desc, t.target
+  limit 1;
+  if op is not null or in_lane = 'fresh' then
+    return;
+  end if;
+
+  select 'fence', f.target, array_agg(f.session_id order by f.session_id) into op, target, ids
+  from (
+    select f.session_id, f.target
+    from (
+      select i.target, i.failures % 2 as turn, s.connection_string
+      from pg_temp.leader_fence i
+      left join async.session s on s.session_id = i.session_id
+      where i.retry_at <= clock_timestamp()
+        and not exists (select from pg_temp.leader_helper h
+          where h.state in ('busy', 'stuck') and h.op = 'fence' and h.target = i.target)
+      order by i.retry_at, i.session_id
+      limit 1
+    ) d
+    -- Of one address at a time: one that does not answer must not keep the others from being ended.
+    join pg_temp.leader_fence f
+      on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
+    join async.session s
+      on s.session_id = f.session_id
+        and regexp_replace(s.connection_string, 'application_name=''[^'']*''', '')
+          = regexp_replace(d.connection_string, 'application_name=''[^'']*''', '')
+    order by f.session_id
+    limit c_sessions_per_fence_max
+  ) f
+  group by f.target;
+  if op is not null then
+    return;
+  end if;
+
+  select 'probe', t.target into op, target
+  from pg_temp.leader_target t
+  where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
+    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+  order by t.retry_at, t.target
+  limit 1;
+end
+$function$;
+
+-- leader/helpers/helpers_are_due
+-- Purpose: whether anything is due that a helper does: looked at in every cycle, so it asks little.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.helpers_are_due()
+returns bool
+language plpgsql
+as $function$
+begin
+  return exists (select from pg_temp.leader_slot s where s.cancel_at <= clock_timestamp() and s.state = 'running')
+    or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
+    or exists (
+      select from pg_temp.leader_target t
+      join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
+      where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
+end
+$function$;
+
+-- leader/helpers/note_helper_op
 -- Purpose: remembers that a helper was sent, so that no other is sent for the same thing meanwhile.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5068,7 +5092,7 @@ begin
 end
 $function$;
 
--- 70_leader/22_empty_slots
+-- leader/memory/empty_slots
 -- Purpose: the task of a slot is over: forgets it. The session is kept after success (or when nothing was sent), and
 --   dropped after anything else, and once a cancel went out to it: a late one must never hit the next query.
 -- Returns: nothing.
@@ -5093,7 +5117,7 @@ begin
 end
 $function$;
 
--- 70_leader/24_free_lost_slots
+-- leader/memory/free_lost_slots
 -- Purpose: sessions that were lost are known to be gone: what their tasks became may be recorded now; where that was done
 --   before (the deadline came first), the slot they hold is released.
 -- Returns: nothing.
@@ -5109,7 +5133,7 @@ begin
 end
 $function$;
 
--- 70_leader/25_take_helper_result
+-- leader/helpers/take_helper_result
 -- Purpose: what a helper found, taken into the leader's memory.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5156,7 +5180,7 @@ begin
 end
 $function$;
 
--- 70_leader/26_take_fence_result
+-- leader/fences/take_fence_result
 -- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is freed; the others are tried
 --   again, shown in async.v_lost_session and logged, the first time and each time that it has taken twice as many tries.
 -- Returns: nothing.
@@ -5219,6 +5243,7 @@ begin
 end
 $function$;
 
+-- leader/fences/left_alone
 -- Purpose: why sessions are not ended by a fence, in a sentence.
 -- Returns: text.
 -- Raises: nothing.
@@ -5234,6 +5259,7 @@ as $function$
     'the session any more, select async.write_off_session(%s)', in_session)
 $function$;
 
+-- leader/fences/present_conninfo
 -- Purpose: how a target is reached now.
 -- Returns: text, null where there is no such target, or it has no connection string.
 -- Raises: nothing.
@@ -5248,6 +5274,7 @@ as $function$
   where t.target = in_target
 $function$;
 
+-- leader/fences/forget_sessions
 -- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry, and frees what they
 --   held.
 -- Returns: nothing.
@@ -5264,6 +5291,7 @@ begin
 end
 $function$;
 
+-- leader/fences/take_write_offs
 -- Purpose: sessions that an operator wrote off, or took out of the registry by hand, count as gone.
 -- Returns: how many.
 -- Raises: nothing.
@@ -5287,7 +5315,7 @@ begin
 end
 $function$;
 
--- 70_leader/28_check_lead
+-- leader/election/check_lead
 -- Purpose: whether this session may still lead: stops it when the schema was replaced by another version, and takes the
 --   locks again that a routine may have given up (pg_advisory_unlock_all()), unless another orchestrator has them.
 -- Returns: nothing.
@@ -5310,6 +5338,7 @@ begin
 end
 $function$;
 
+-- leader/election/lose_lead
 -- Purpose: another orchestrator leads: this one writes nothing more, and ends.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5324,6 +5353,7 @@ begin
 end
 $function$;
 
+-- leader/election/note_failure
 -- Purpose: what happens when a part of a cycle raises: it is logged, every ten seconds at most.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5341,7 +5371,7 @@ exception when assert_failure or others then
 end
 $function$;
 
--- 70_leader/30_refresh_configuration
+-- leader/stages/refresh_configuration
 -- Purpose: takes a changed configuration into the leader's memory, live: slots for workers, targets with their
 --   health, limits of pools.
 -- Returns: nothing.
@@ -5426,7 +5456,7 @@ begin
 end
 $function$;
 
--- 70_leader/32_recount_pools
+-- leader/memory/recount_pools
 -- Purpose: counts from the tasks what each pool holds: at the start of a leader, and now and then since users may
 --   change tasks by hand.
 -- Returns: nothing.
@@ -5470,7 +5500,7 @@ begin
 end
 $function$;
 
--- 70_leader/36_park
+-- leader/memory/park
 -- Purpose: leaves a row alone for a while that could not be written (a client holds it, a trigger raises), and says
 --   so in the log when something raised. A row that is merely held is tried twice a second.
 -- Returns: nothing.
@@ -5498,6 +5528,7 @@ begin
 end
 $function$;
 
+-- leader/memory/parked_tasks
 -- Purpose: the tasks that are left alone now.
 -- Returns: their ids.
 -- Raises: nothing.
@@ -5512,7 +5543,7 @@ begin
 end
 $function$;
 
--- 70_leader/37_leader_write
+-- leader/stages/leader_write
 -- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be written, and forgets that
 --   others were parked.
 -- Returns: the tasks that are not what was predicted, as write_all, and whether their rows are parked.
@@ -5562,7 +5593,7 @@ begin
 end
 $function$;
 
--- 70_leader/38_intend
+-- leader/memory/intend
 -- Purpose: an intention for a launched query. A cancel, a timeout and a pause go out at once; finish and defer let the
 --   query end within a grace period first (mostly it has committed and its result is on the way).
 -- Returns: nothing.
@@ -5583,7 +5614,7 @@ begin
 end
 $function$;
 
--- 70_leader/40_apply_requests
+-- leader/stages/apply_requests
 -- Purpose: applies what clients asked for: a running query gets an intention, which is recorded when it ends; any other
 --   task changes at once. Run after results were seen and before they are recorded.
 -- Returns: how many requests were dealt with.
@@ -5648,7 +5679,7 @@ begin
 end
 $function$;
 
--- 70_leader/42_enforce_deadlines
+-- leader/stages/enforce_deadlines
 -- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be reached the task is
 --   TIMED_OUT and its slot stays taken; any other task ends at once.
 -- Returns: how many.
@@ -5712,7 +5743,7 @@ begin
 end
 $function$;
 
--- 70_leader/44_record_results
+-- leader/stages/record_results
 -- Purpose: records how queries ended, all at once; a row that cannot be written waits with its slot and is tried
 --   again, later each time.
 -- Returns: how many were recorded.
@@ -5777,7 +5808,7 @@ begin
 end
 $function$;
 
--- 70_leader/46_promote_deferred
+-- leader/stages/promote_deferred
 -- Purpose: tasks whose deferral is over join the queue.
 -- Returns: how many.
 -- Raises: nothing of a single task's: one that cannot be written is left alone for a while.
@@ -5800,7 +5831,7 @@ begin
 end
 $function$;
 
--- 70_leader/48_resolve_orphans
+-- leader/stages/resolve_orphans
 -- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once. Launched ones wait until every
 --   session that the registry knew at their target is gone: their outcome is unknown, so they fail, saying so, unless
 --   another end was asked for. Those that timed out before that give their slots back then.
@@ -5854,6 +5885,7 @@ begin
 end
 $function$;
 
+-- leader/stages/orphan_event
 -- Purpose: what happens to a task of a lost leader, with what was asked of it.
 -- Returns: the event.
 -- Raises: nothing.
@@ -5893,7 +5925,7 @@ begin
 end
 $function$;
 
--- 70_leader/50_refresh_lanes
+-- leader/stages/refresh_lanes
 -- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How often depends on
 --   what it cost the last time (with dead rows that a held snapshot keeps, the way to a lane's head is long), so
 --   that it never takes more than a small share of the time.
@@ -5922,7 +5954,7 @@ begin
 end
 $function$;
 
--- 70_leader/51_write_claims
+-- leader/stages/write_claims
 -- Purpose: writes claims down, and takes into memory what the rows became: the slots that hold them, the pools'
 --   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
 --   before. Nothing is sent before this is committed.
@@ -5972,7 +6004,7 @@ begin
 end
 $function$;
 
--- 70_leader/52_claim_tasks
+-- leader/stages/claim_tasks
 -- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets want more
 --   sessions, and writes the claims down. What a client pulls is offered instead.
 -- Returns: how many were claimed or offered.
@@ -6082,7 +6114,7 @@ begin
 end
 $function$;
 
--- 70_leader/53_write_offers
+-- leader/stages/write_offers
 -- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it is taken and
 --   finished, or withdrawn.
 -- Returns: nothing.
@@ -6116,7 +6148,7 @@ begin
 end
 $function$;
 
--- 70_leader/54_yield_offers
+-- leader/stages/yield_offers
 -- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older than a second are
 --   withdrawn, and the pool offers nothing for a while.
 -- Returns: nothing.
@@ -6152,7 +6184,7 @@ begin
 end
 $function$;
 
--- 70_leader/55_rotate_marks
+-- leader/stages/rotate_marks
 -- Purpose: starts the launch marks anew with those of every task that is launched now (see lead_rotate_marks).
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
@@ -6178,7 +6210,7 @@ begin
 end
 $function$;
 
--- 70_leader/56_mark_launches
+-- leader/stages/mark_launches
 -- Purpose: notes durably enough which claimed tasks are about to be sent, and on which session: in an unlogged,
 --   append-only table whose sentinel says whether Postgres crashed since. Committed before anything is sent.
 -- Returns: how many were marked.
@@ -6199,7 +6231,7 @@ begin
 end
 $function$;
 
--- 70_leader/58_take_stock
+-- leader/election/take_stock
 -- Purpose: what the last leader left: claims that were never sent go back to the queue at once; launched ones wait as
 --   orphans until their target is fenced; every session of an older epoch is to be ended; the pools are counted.
 -- Returns: nothing.
@@ -6228,7 +6260,7 @@ begin
 end
 $function$;
 
--- 70_leader/60_begin_lead
+-- leader/election/begin_lead
 -- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch, publishes the pid,
 --   and takes stock of what the last leader left.
 -- Returns: nothing.
@@ -6265,7 +6297,7 @@ begin
 end
 $function$;
 
--- 70_leader/62_publish
+-- leader/stages/publish
 -- Purpose: shows the leader's memory to the views: what each slot runs, what each pool holds, which targets are lost. Only
 --   what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
@@ -6295,7 +6327,7 @@ begin
 end
 $function$;
 
--- 70_leader/64_run_routines
+-- leader/stages/run_routines
 -- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same error once a minute) and
 --   skipped. They cannot commit.
 -- Returns: how many ran.
@@ -6334,7 +6366,7 @@ begin
 end
 $function$;
 
--- 70_leader/66_fail_impatient
+-- leader/stages/fail_impatient
 -- Purpose: tasks that waited for a target that was down for longer than target_patience fail with the connection's
 --   error; so do tasks of targets that were deleted.
 -- Returns: how many.
@@ -6378,6 +6410,7 @@ begin
 end
 $function$;
 
+-- leader/stages/waiting_tasks
 -- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue first.
 -- Returns: their ids, at most 1000, null when there are none.
 -- Raises: nothing.
@@ -6405,7 +6438,7 @@ begin
 end
 $function$;
 
--- 70_leader/68_maintain
+-- leader/stages/maintain
 -- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never returns reports
 --   no statistics, so autovacuum does not see what the leader writes.
 -- Returns: nothing.
@@ -6438,6 +6471,7 @@ begin
 end
 $function$;
 
+-- leader/stages/delete_history
 -- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
 -- Returns: the position that it came to; null at the end.
 --   Rows that cannot be deleted, because a user's foreign key, trigger or deferred constraint forbids it, are left.
@@ -6482,7 +6516,7 @@ begin
 end
 $function$;
 
--- 70_leader/69_due_stages
+-- leader/loop/due_stages
 -- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests that were committed
 --   before the results were seen; what need not be looked at some hundred times a second is looked at less often.
 -- Returns: their names.
@@ -6511,7 +6545,7 @@ begin
 end
 $function$;
 
--- 70_leader/70_run_stages
+-- leader/loop/run_stages
 -- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests and deadlines,
 --   records, and claims what runs next. Each stage is on its own: one that raises is logged, and the next goes on.
 -- Returns: how much was done, and whether a cancel came.
@@ -6584,7 +6618,7 @@ begin
 end
 $function$;
 
--- 70_leader/72_serve_latch
+-- leader/stages/latch_number
 -- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
 -- Returns: that number (0: none ever did).
 -- Raises: nothing.
@@ -6599,6 +6633,7 @@ begin
 end
 $function$;
 
+-- leader/stages/serve_latch
 -- Purpose: says that a cycle that began after the given number was asked for has ended.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -6612,7 +6647,7 @@ begin
 end
 $function$;
 
--- 70_leader/80_cycle
+-- leader/loop/cycle
 -- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode a test or a person
 --   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
 --   while queries run, up to idle_sleep when none does.
@@ -6711,7 +6746,7 @@ begin
 end
 $procedure$;
 
--- 70_leader/81_take_locks
+-- leader/election/take_locks
 -- Purpose: tries to take both locks of a leader: the fixed one, and the one that advisory_mutex_id names. Never waits.
 -- Returns: true when this session holds both.
 -- Raises: nothing.
@@ -6737,6 +6772,7 @@ begin
 end
 $function$;
 
+-- leader/election/release_locks
 -- Purpose: gives up the leader's locks, however often this session holds them and whatever advisory_mutex_id was when
 --   it took them.
 -- Returns: nothing.
@@ -6763,6 +6799,7 @@ begin
 end
 $function$;
 
+-- leader/election/leader_pid
 -- Purpose: the backend that leads in this database.
 -- Returns: its pid, null when no orchestrator leads.
 -- Raises: nothing.
@@ -6781,6 +6818,7 @@ begin
 end
 $function$;
 
+-- leader/election/abandon_lead
 -- Purpose: what a main() that ends without having led leaves: neither locks nor connections.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -6800,7 +6838,7 @@ begin
 end
 $function$;
 
--- 70_leader/82_check_main
+-- leader/election/check_main
 -- Purpose: refuses to lead where it could not work: in the session of a role that does not own the schema; warns of settings
 --   that would end it.
 -- Returns: nothing.
@@ -6823,6 +6861,7 @@ begin
 end
 $function$;
 
+-- leader/election/describe_leader
 -- Purpose: which orchestrator leads, in a sentence.
 -- Returns: text.
 -- Raises: nothing.
@@ -6838,6 +6877,7 @@ as $function$
   from async.control c
 $function$;
 
+-- leader/election/prepare_session
 -- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no long waits for locks,
 --   fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim that a crash of the server forgot would
 --   run twice.
@@ -6862,7 +6902,7 @@ begin
 end
 $function$;
 
--- 70_leader/83_grace_ends
+-- leader/election/grace_ends
 -- Purpose: until when an unforced successor leaves the lead to a lost leader of another process, whose connection may
 --   come back; one that said goodbye, or that lived in a backend, does not come back.
 -- Returns: timestamptz.
@@ -6878,7 +6918,7 @@ as $function$
   from async.control c
 $function$;
 
--- 70_leader/85_take_over
+-- leader/election/take_over
 -- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign, waits, then
 --   terminates it.
 -- Returns: when this session holds the locks.
@@ -6936,7 +6976,7 @@ begin
 end
 $procedure$;
 
--- 70_leader/86_end_lead
+-- leader/election/end_lead
 -- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
 --   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
 --   nothing.
@@ -6972,7 +7012,7 @@ begin
 end
 $function$;
 
--- 70_leader/88_stop_launched
+-- leader/election/stop_launched
 -- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is confirmed, waits in
 --   the queue for the next leader.
 -- Returns: how many queries still run.
@@ -6990,7 +7030,7 @@ begin
 end
 $function$;
 
--- 70_leader/90_main
+-- leader/loop/main
 -- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed. With _force it takes over
 --   from the one that leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
 --   and returns; async.cycle() then runs one round.
@@ -7092,7 +7132,7 @@ begin
 end
 $procedure$;
 
--- 70_leader/95_reinitialize_workers
+-- leader/loop/reinitialize_workers
 -- Purpose: applies a changed number of workers at once in the leader's session; elsewhere the leader notices by
 --   itself within a moment.
 -- Returns: nothing.
@@ -7112,7 +7152,7 @@ begin
 end
 $function$;
 
--- 70_leader/97_adopt
+-- leader/fences/adopt
 -- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a server of its own. It
 --   gets a new id and forgets the sessions in its registry, which are the original's; what was running in the
 --   original when the copy was made will fail here, its outcome unknown.
@@ -7139,7 +7179,7 @@ begin
 end
 $function$;
 
--- 70_leader/98_write_off_session
+-- leader/fences/write_off_session
 -- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to wait for it any more:
 --   from then on it counts as gone, and the tasks that wait for it end. For the owner and administrators.
 -- Returns: nothing.
@@ -7166,7 +7206,7 @@ begin
 end
 $function$;
 
--- 75_lead/05_record_election
+-- election/record_election
 -- Purpose: writes an election down: its nonce, and the server that it took place on. By the address (where both are known,
 --   and are not this host's alone), the port and the timeline it is the same server as at the election before, or another:
 --   a copy, or the successor of a primary that failed. A server that was merely restarted, or is reached in another way,
@@ -7205,6 +7245,7 @@ begin
 end
 $function$;
 
+-- election/is_local_address
 -- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a host's loopback.
 -- Returns: bool.
 -- Raises: nothing.
@@ -7217,7 +7258,7 @@ as $function$
   select coalesce(in_address in ('::1', '127.0.0.1') or in_address like '127.%', true)
 $function$;
 
--- 75_lead/10_raise_epoch
+-- election/raise_epoch
 -- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
 --   the epoch, draws the election's nonce, publishes the pid.
 -- Returns: the epoch, the server's id, whether the leader before said goodbye, and the nonce.
@@ -7260,7 +7301,7 @@ begin
 end
 $function$;
 
--- 75_lead/12_resume_epoch
+-- election/resume_epoch
 -- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost: waits until no write
 --   transaction of that epoch is under way, ends the backend that led before, and says whether it is gone. While it is
 --   there, a statement that it received earlier may begin yet.
@@ -7294,7 +7335,7 @@ begin
 end
 $function$;
 
--- 75_lead/15_lead_rows
+-- external_leader/lead_rows
 -- Purpose: tasks as a leader in another process has to know them, without their texts.
 -- Returns: the rows that exist.
 -- Raises: nothing.
@@ -7324,7 +7365,7 @@ begin
 end
 $function$;
 
--- 75_lead/20_lead_stock
+-- external_leader/lead_stock
 -- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a slot, and of those
 --   that run, whether they were launched. Without the marks' sentinel every claimed task counts as launched.
 -- Returns: the tasks' ids and whether they were launched.
@@ -7355,6 +7396,7 @@ begin
 end
 $function$;
 
+-- external_leader/resting_tasks
 -- Purpose: unfinished tasks that hold a slot and run no query: yielded, pulled, offered.
 -- Returns: their ids.
 -- Raises: nothing.
@@ -7376,6 +7418,7 @@ begin
 end
 $function$;
 
+-- external_leader/running_rows
 -- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it was.
 -- Returns: the rows.
 -- Raises: nothing.
@@ -7395,7 +7438,7 @@ begin
 end
 $function$;
 
--- 75_lead/25_lead_marks
+-- external_leader/lead_rotate_marks
 -- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a sentinel of a new
 --   generation and marks of exactly the given tasks and runs, all in one transaction.
 -- Returns: nothing.
@@ -7435,6 +7478,7 @@ begin
 end
 $function$;
 
+-- external_leader/lead_mark
 -- Purpose: notes which claimed tasks are about to be sent, and on which session; hands out their texts. Committed
 --   before anything is sent.
 -- Returns: the texts of those that are on the run that is marked; null where a user took the query away.
@@ -7461,7 +7505,7 @@ begin
 end
 $function$;
 
--- 75_lead/60_lead_heads
+-- external_leader/lead_heads
 -- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel
 --   arrays.
 -- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
@@ -7508,7 +7552,7 @@ begin
 end
 $function$;
 
--- 75_lead/65_lead_sweep
+-- external_leader/lead_sweep
 -- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which no query runs.
 -- Returns: the lanes that were joined, the overdue tasks, and when to look again: null when nothing is to come,
 --   in_now when there was more than one step's worth; and the tasks that could not be written, with the reasons.
@@ -7543,6 +7587,7 @@ begin
 end
 $function$;
 
+-- external_leader/due_resting_tasks
 -- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back from a deferral.
 -- Returns: their ids, and that time.
 -- Raises: nothing.
@@ -7578,7 +7623,7 @@ begin
 end
 $function$;
 
--- 75_lead/70_lead_publish
+-- both_engines/publish_state
 -- Purpose: shows to the views what a leader of either engine knows: what each slot runs, what each pool holds, which
 --   targets are lost. Only what changed is written, so that an idle leader writes nothing. Groups of parallel arrays; null
 --   is an empty one.
@@ -7626,10 +7671,12 @@ begin
 end
 $function$;
 
--- Purpose: the same for a leader in another process, which gives the slots that run something and the number of workers.
+-- external_leader/lead_publish
+-- Purpose: publish_state for a leader in another process, which gives the workers that run a task and the number of
+--   workers.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: as above.
+-- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.lead_publish(
   in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
   in_pools text[], in_taken int[],
@@ -7649,7 +7696,7 @@ begin
 end
 $function$;
 
--- 75_lead/80_lead_maintain
+-- external_leader/lead_maintain
 -- Purpose: one bounded step of keeping history and log short, for a leader of either engine. in_writes says how many
 --   rows of async.task were written since it was last vacuumed.
 -- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
@@ -7693,7 +7740,7 @@ begin
 end
 $function$;
 
--- 75_lead/90_lead_goodbye
+-- external_leader/lead_goodbye
 -- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
 --   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
 -- Returns: nothing.
@@ -7712,7 +7759,7 @@ begin
 end
 $function$;
 
--- 75_lead/95_touched
+-- record/note_touched
 -- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a trigger changed.
 --   The SQL engine reads them by itself.
 -- Returns: nothing.
@@ -7733,6 +7780,7 @@ begin
 end
 $function$;
 
+-- record/take_touched
 -- Purpose: hands out what was noted, and forgets it.
 -- Returns: the tasks' ids.
 -- Raises: nothing.
@@ -7753,6 +7801,7 @@ begin
 end
 $function$;
 
+-- record/touched_rows
 -- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks that were noted, as
 --   they are now, and that there are triggers. In the SQL engine's session, and without triggers, nothing.
 -- Returns: rows as those of write_events.
@@ -7785,7 +7834,7 @@ begin
 end
 $function$;
 
--- 80_views/05_leader_session
+-- views/helpers/leader_session
 -- Purpose: the session that leads this database, as Postgres sees it. host is where its client is, 'local' behind a
 --   Unix socket; quiet is how long ago it last committed.
 -- Returns: one row, none when nobody leads.
@@ -7809,7 +7858,7 @@ as $function$
     and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2
 $function$;
 
--- 80_views/06_lane_backlog
+-- views/helpers/lane_backlog
 -- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task comes first; when
 --   the oldest came, looked for among the lane's most urgent priorities. The cost does not grow with the backlog.
 -- Returns: one row.
@@ -7880,7 +7929,7 @@ begin
 end
 $function$;
 
--- 80_views/10_v_target
+-- views/v_target
 -- Every target, without passwords, and how many workers it has at work.
 create or replace view async.v_target as
 select
@@ -7896,7 +7945,7 @@ select
 from async.target t
 order by t.target;
 
--- 80_views/20_v_unfinished_task
+-- views/v_unfinished_task
 -- Every task that has not finished. Each branch is one that a partial index answers (the same predicates as
 -- there), so that the cost does not grow with the history; together they miss none and give none twice.
 create or replace view async.v_unfinished_task as
@@ -7932,7 +7981,7 @@ union all
   where (t.times_up is not null or t.yielded is not null) and t.processed is null
     and t.eligible_when is null and (t.consumed is not null or t.yielded is not null);
 
--- 80_views/30_v_target_status
+-- views/v_target_status
 -- How busy each target is. The misspelt names are what scripts of old read.
 create or replace view async.v_target_status as
 select
@@ -7970,7 +8019,7 @@ left join (
 left join async.concurrency_pool_tracker p on p.concurrency_pool = t.target
 order by t.target;
 
--- 80_views/40_v_candidate_task
+-- views/v_candidate_task
 -- What would run next: the heads of the queue that fit into their pools and into the free workers, as far as the
 -- published occupancy (at most a second old) tells. n is the place within the pool.
 create or replace view async.v_candidate_task as
@@ -8004,7 +8053,7 @@ where c.n <= c.max_workers - c.workers
 order by c.priority, c.entered, c.task_id
 limit (select greatest(g.workers - async.active_workers(), 0) from async.control g);
 
--- 80_views/50_v_leader
+-- views/v_leader
 -- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is null. quiet is how
 -- long ago the leader last committed: an idle one still looks every idle_sleep.
 create or replace view async.v_leader as
@@ -8026,7 +8075,7 @@ from (select r.* from async.control r limit 1) c
 left join (select r.* from async.leader r limit 1) l on true
 left join (select r.* from async.leader_session() r limit 1) s on true;
 
--- 80_views/55_v_target_state
+-- views/v_target_state
 -- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error, when it is met
 -- again, and until when waiting tasks have patience); fencing (sessions of a lost orchestrator are being ended);
 -- retired (takes no new tasks); unknown (nobody leads, so nobody looks).
@@ -8061,7 +8110,7 @@ left join (
 ) w on w.target = t.target
 order by t.target;
 
--- 80_views/60_v_why_waiting
+-- views/v_why_waiting
 -- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in plain English for
 -- the lane's first task. kind: query, pull (no query; to be offered), offered (a client may take them), deferred.
 -- waiting is counted up to 10000, more says that there are more. The cost grows with the lanes, not with the tasks.
@@ -8142,7 +8191,7 @@ left join lateral (
 ) g on n.kind in ('query', 'pull')
 order by n.concurrency_pool, n.target, n.kind;
 
--- 80_views/65_v_pool
+-- views/v_pool
 -- Every pool that is configured (each target has one), in use or waited for: how many run in it, how many it may hold,
 -- how many wait (of each target up to 10000 are counted; more says that there are more) and how old the oldest is.
 create or replace view async.v_pool as
@@ -8178,7 +8227,7 @@ left join (
 ) w on w.pool = n.concurrency_pool
 order by n.concurrency_pool;
 
--- 80_views/70_v_running_task
+-- views/v_running_task
 -- Every task that runs, the longest first: since when, how long, until when it may, and in which worker's slot (as
 -- published, at most a second old; none for a task that a client pulled).
 create or replace view async.v_running_task as
@@ -8201,7 +8250,7 @@ where (t.times_up is not null or t.yielded is not null) and t.processed is null
   and t.consumed is not null and t.yielded is null
 order by t.consumed, t.task_id;
 
--- 80_views/75_v_throughput
+-- views/v_throughput
 -- What came and what ended in the last minute and in the last hour. failed counts every end but FINISHED; canceled
 -- and timed_out are among them. It reads the rows of that hour, whatever the history holds.
 create or replace view async.v_throughput as
@@ -8235,7 +8284,7 @@ cross join (
 ) d
 order by p.period;
 
--- 80_views/80_v_lost_session
+-- views/v_lost_session
 -- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended: since when, and what
 -- the last attempt said. async.write_off_session(session_id) is for those that are known to be gone.
 create or replace view async.v_lost_session as
@@ -8244,7 +8293,7 @@ from async.session s
 where s.lost_since is not null and not s.written_off
 order by s.session_id;
 
--- 90_permissions/90_finish
+-- finish
 -- The last of every part.
 do $finish$
 begin
@@ -8253,7 +8302,7 @@ begin
 end
 $finish$;
 
--- 95_install/10_keep_plans
+-- install/keep_plans
 -- The statements of the hot path keep one plan for good (a setting that Postgres 11 does not have yet): planning
 -- them anew costs more than running them, and their functions already rule out every plan that could turn bad.
 do $finish$

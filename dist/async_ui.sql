@@ -10,7 +10,7 @@ begin
 end
 $guard$;
 
--- 10_v_worker_info
+-- v_worker_info
 -- What every worker does.
 create or replace view async.v_worker_info as
 select w.slot, w.target, w.task_id, w.running_since, t.query, t.priority, t.concurrency_pool
@@ -18,7 +18,7 @@ from async.worker w
 left join async.task t on t.task_id = w.task_id
 order by w.slot;
 
--- 20_v_concurrency_pool_info
+-- v_concurrency_pool_info
 -- Every pool that is configured (each target has one) or in use, and what runs in it: one row a running task, or
 -- one without.
 create or replace view async.v_concurrency_pool_info as
@@ -44,7 +44,7 @@ left join (
 ) t on t.pool = p.concurrency_pool
 order by lower(p.concurrency_pool), p.concurrency_pool, t.task_id;
 
--- 30_v_server_info
+-- v_server_info
 -- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure them.
 create or replace view async.v_server_info as
 select
@@ -130,7 +130,7 @@ cross join (
   where t.processed >= now() - interval '1 minute'
 ) d;
 
--- 90_finish
+-- finish
 -- The last of every part.
 do $finish$
 begin
