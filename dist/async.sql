@@ -969,6 +969,160 @@ begin
 end
 $function$;
 
+-- comments/schema_and_types
+-- What the schema and its types are, for \dn+ and \dT+.
+comment on schema async is
+  'pgasync: runs SQL in the background. Tasks are pushed with async.push_tasks.';
+
+comment on type async.finish_status_t is
+  'How a task ended, or what a request asks for. FINISHED, FAILED, CANCELED, TIMED_OUT and DOA '
+  'are ends; YIELDED, PAUSED and DEFERRED are not.';
+comment on type async.task_run_type_t is
+  'How to run a pushed task. EXECUTE: by its target''s settings. EXECUTE_NOASYNC: finished when '
+  'its query is. EMPTY: never run, counts as finished. DOA: never run, counts as failed.';
+comment on type async.task_execution_state_t is
+  'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
+comment on type async.routine_type_t is
+  'When the orchestrator runs a routine. STARTUP: when it starts. LOOP: in every cycle.';
+
+comment on type async.task_push_t is
+  'A task to push. Build it with async.task(...) or row(...)::async.task_push_t.';
+comment on column async.task_push_t.task_data is 'JSON of the client''s, stored with the task.';
+comment on column async.task_push_t.target is
+  'The name of the target that runs the query. SELF is the server database.';
+comment on column async.task_push_t.priority is 'Lower runs first. Null is 0.';
+comment on column async.task_push_t.query is
+  'The query to run. Null for a task that a client pulls with async.get_tasks.';
+comment on column async.task_push_t.concurrency_pool is
+  'The pool that limits the task. Null is the pool of its target.';
+comment on column async.task_push_t.manual_timeout is
+  'The deadline, counted from the first start. Null is the timeout of the target, else the '
+  'default.';
+comment on column async.task_push_t.track_yielded is
+  'Whether the task keeps its pool slot while it is YIELDED. Null is the setting of the target.';
+
+-- comments/tables
+-- What the tables of the client part and their columns hold.
+comment on table async.task is
+  'The tasks: queue, state and history in one. A row becomes READY, RUNNING, YIELDED and '
+  'FINISHED (see async.task_execution_state). Only the leader changes a task that it holds; ask '
+  'for changes with async.finish, cancel, defer and restart_task.';
+comment on column async.task.task_id is 'The task''s id, given when it is pushed.';
+comment on column async.task.target is 'The name of the target that runs the query.';
+comment on column async.task.priority is
+  'Lower runs first; then the earlier entered; then the lower task_id. Negative values are '
+  'reserved by convention.';
+comment on column async.task.entered is 'When the task was pushed.';
+comment on column async.task.consumed is
+  'When the task was claimed for the run that is under way or was the last. Null while it waits.';
+comment on column async.task.processed is 'When the task finished. Null before.';
+comment on column async.task.yielded is
+  'When the query ended while the task was to finish later. Null otherwise.';
+comment on column async.task.finish_status is
+  'How the task ended; YIELDED while it waits to be finished; null before.';
+comment on column async.task.source is 'Where the task came from, as the push said.';
+comment on column async.task.query is
+  'The query. ##flow.TASK_ID## in it becomes the task''s id. Null for a task that a client pulls.';
+comment on column async.task.failed is
+  'True for an end other than FINISHED, false for FINISHED, null before the end.';
+comment on column async.task.processing_error is
+  'SQLSTATE, message, detail, hint and context of the query''s error, or the message of the '
+  'request that ended the task. At most 64 KiB.';
+comment on column async.task.asynchronous_finish is
+  'True when the end of the query makes the task YIELDED, and async.finish finishes it.';
+comment on column async.task.times_up is
+  'The deadline, set at the first claim and kept through deferrals. infinity when the task has '
+  'none.';
+comment on column async.task.task_data is 'JSON of the client''s, stored with the task.';
+comment on column async.task.concurrency_pool is
+  'The pool that limits the task. Null is the pool of its target.';
+comment on column async.task.manual_timeout is
+  'The time from the first claim to the deadline. Null is the timeout of the target, else the '
+  'default.';
+comment on column async.task.tracked is
+  'True while the task holds a pool slot, or is offered to clients; false when it has given its '
+  'slot back at the end; null otherwise.';
+comment on column async.task.track_yielded is
+  'True when the task keeps its pool slot while it is YIELDED.';
+comment on column async.task.eligible_when is
+  'A deferred task does not run before this time. Null when it was not deferred.';
+comment on column async.task.run is
+  'The number of claims so far. A result names the run that it ends, so a late result never ends '
+  'a newer run.';
+
+comment on table async.client_control is
+  'One row: whether this database is a client or a server, and where its server is.';
+comment on column async.client_control.client_only is
+  'True on a client, whose calls are forwarded to its server. False on a server.';
+comment on column async.client_control.connection_string is
+  'How a client reaches its server. May hold a password: only the owner reads it.';
+comment on column async.client_control.version is 'The version of the client part.';
+
+comment on table async.migration is 'The migrations that this database has had.';
+comment on column async.migration.migration is 'The name of the migration.';
+comment on column async.migration.applied is 'When it was applied.';
+
+-- comments/calls
+-- What the calls of the client part do. The codes of errors are listed in docs/errors.md.
+comment on function async.task(text, text, jsonb, int, text, interval, bool) is
+  'Builds one task for async.push_tasks. Stores nothing.';
+comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
+  'Pushes tasks in the caller''s transaction, in the order of the array. Returns the new rows in '
+  'that order. Raises PA010 to PA016, naming the element, and then pushes nothing. On a client '
+  'the server pushes, and commits on its own.';
+comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
+  'Pushes one task and returns its id. Raises what async.push_tasks raises.';
+comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
+  'Asks the orchestrator to end tasks with a status, or to defer (DEFERRED, after _duration) or '
+  'pause (PAUSED) them. Does not wait. Takes effect when the caller''s transaction commits. '
+  'Warns about unknown and finished ids. Raises PA020, PA021, PA022.';
+comment on function async.finish(bigint[], async.finish_status_t, text) is
+  'async.finish without a duration.';
+comment on function async.cancel(bigint[], text) is
+  'Asks the orchestrator to cancel tasks. They end as CANCELED, except where the query committed '
+  'first. Does not wait. Warns about unknown and finished ids.';
+comment on function async.defer(bigint[], interval) is
+  'Asks the orchestrator to put tasks back into the queue, not to run before the duration has '
+  'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
+comment on function async.restart_task(bigint) is
+  'Puts a finished task back into the queue at once, with a clean slate. Raises PA030 to PA033.';
+comment on function async.get_tasks(text, int, interval) is
+  'Takes up to _limit tasks without a query at a target, and waits up to _timeout (a minute at '
+  'most) for the first. Finish each with async.finish before its times_up. Two callers never get '
+  'one task. Raises PA040, PA041.';
+comment on function async.wait_for_latch() is
+  'Returns when the orchestrator has gone through a whole cycle that began after the call. '
+  'Raises PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
+comment on function async.server(text) is
+  'Returns where the server of this client is, without the password unless the caller owns the '
+  'schema; null on a server. With an argument, sets it first (administrators). Raises PA001, '
+  'PA004.';
+comment on function async.masked_server() is
+  'The connection string of a client''s server, with the password masked. async.server() calls it.';
+comment on function async.set_server(text) is
+  'Sets the connection string of a client''s server. async.server(text) calls it. Raises PA001.';
+comment on function async.configure(jsonb) is
+  'Changes settings, targets and concurrency pools. The document has the keys control, targets '
+  'and concurrency_pools; a key that is missing or null changes nothing; a list that is given is '
+  'the whole list. Takes effect in a running orchestrator. Raises PA060, naming the path, and '
+  'then changes nothing.';
+comment on function async.client_only() is
+  'True on a client, whose calls are forwarded to its server. False on a server.';
+comment on function async.task_execution_state(async.task) is
+  'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
+comment on function async.mask_connection_string(text) is
+  'The text with each password in a connection string replaced by ****.';
+comment on function async.grant_client(name) is
+  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when '
+  'there is no such role.';
+comment on function async.revoke_client(name) is
+  'Takes back what async.grant_client gave. Raises PA080 when there is no such role.';
+comment on function async.grant_admin(name) is
+  'Lets a role do what a client may, and configure, set the server, pause, register routines, '
+  'and read the log and the views. Raises PA080 when there is no such role.';
+comment on function async.revoke_admin(name) is
+  'Takes back what async.grant_admin gave. Raises PA080 when there is no such role.';
+
 -- finish
 -- The last of every part.
 do $finish$

@@ -517,7 +517,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '5b68b1ce1986539c'::text
+  select '362e73e77eaac8ac'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -8292,6 +8292,477 @@ select s.session_id, s.target, s.pid, s.epoch, s.lost_since as since, s.lost_err
 from async.session s
 where s.lost_since is not null and not s.written_off
 order by s.session_id;
+
+-- views/v_task
+-- Every task with its phase, how long it waited for its last start, and how long it has run or ran. A filter on phase
+-- reads all tasks; one on task_id, or on the predicate of an index, does not.
+create or replace view async.v_task as
+select
+  t.task_id,
+  async.task_execution_state(t) as phase,
+  -- The clocks of a push and of a claim may differ a little.
+  greatest(coalesce(t.consumed, t.processed, clock_timestamp()) - t.entered, interval '0') as waited,
+  coalesce(t.processed, clock_timestamp()) - t.consumed as took,
+  t.target,
+  t.priority,
+  t.entered,
+  t.consumed,
+  t.processed,
+  t.yielded,
+  t.finish_status,
+  t.source,
+  t.query,
+  t.failed,
+  t.processing_error,
+  t.asynchronous_finish,
+  t.times_up,
+  t.task_data,
+  t.concurrency_pool,
+  t.manual_timeout,
+  t.tracked,
+  t.track_yielded,
+  t.eligible_when,
+  t.run
+from async.task t;
+
+-- comments/configuration
+-- What the tables of the configuration hold. async.configure changes them.
+comment on table async.control is
+  'One row: the settings of the orchestrator, and what it reports about itself. Change it with '
+  'async.configure.';
+comment on column async.control.enabled is
+  'False asks the orchestrator to stop, after it has let running queries end.';
+comment on column async.control.workers is
+  'How many queries may run at once over all targets; also the most connections for tasks.';
+comment on column async.control.idle_sleep is 'Seconds between polls, at most, while nothing runs.';
+comment on column async.control.heavy_maintenance_sleep is
+  'How often finished tasks beyond task_keep_duration are deleted.';
+comment on column async.control.task_keep_duration is
+  'How long finished tasks and the log are kept.';
+comment on column async.control.default_timeout is
+  'The deadline, from the first start, of a task when neither the task nor its target has one. '
+  'Null is none.';
+comment on column async.control.advisory_mutex_id is
+  'The advisory lock, besides the orchestrator''s own, that the leader holds. 0 is none.';
+comment on column async.control.self_target is
+  'The name of the target that is the server database itself.';
+comment on column async.control.self_connection_string is
+  'How the orchestrator reaches the server database. May hold a password: only the owner reads it.';
+comment on column async.control.self_concurrency is
+  'The size of the pool of the self target; also bounds the sessions that probe and cancel.';
+comment on column async.control.last_heavy_maintenance is 'When history was last deleted.';
+comment on column async.control.running_since is
+  'When the leader started to lead. Null when the last one ended in order.';
+comment on column async.control.paused is 'True holds back new launches; what runs goes on.';
+comment on column async.control.pid is
+  'The process id of the leader''s session at the server. Null when the last one ended in order.';
+comment on column async.control.busy_sleep is 'Seconds between polls, at most, while queries run.';
+comment on column async.control.light_maintenance_sleep is
+  'How often the log is pruned and the pools are recounted.';
+comment on column async.control.last_light_maintenance is 'When the log was last pruned.';
+comment on column async.control.default_concurrency_pool_workers is
+  'The size of a pool that was not configured.';
+comment on column async.control.startup_routines is
+  'What the orchestrator calls when it starts: the text after CALL. See async.push_routine.';
+comment on column async.control.loop_routines is
+  'What the orchestrator calls in every cycle: the text after CALL. See async.push_routine.';
+comment on column async.control.version is 'The version of the server part.';
+comment on column async.control.debug_log is 'True writes DEBUG lines to the log.';
+comment on column async.control.target_patience is
+  'How long tasks wait for a target that cannot be reached before they fail.';
+comment on column async.control.takeover_grace is
+  'How long a successor leaves the lead to a leader of another process whose session was lost.';
+
+comment on table async.target is
+  'The targets: databases that run tasks. Change them with async.configure. Clients may point '
+  'foreign keys at target.';
+comment on column async.target.target is 'The name of the target.';
+comment on column async.target.max_concurrency is 'The size of the target''s own pool.';
+comment on column async.target.connection_string is
+  'How to reach the target, in either form of libpq. May hold a password: only the owner reads '
+  'it. Null where only clients pull tasks.';
+comment on column async.target.asynchronous_finish is
+  'True when tasks become YIELDED at the end of their query, and async.finish finishes them.';
+comment on column async.target.default_timeout is
+  'The deadline, from the first start, of tasks that have none. Null is control.default_timeout.';
+comment on column async.target.concurrency_track_yielded is
+  'True when YIELDED tasks keep their pool slots, unless the task says otherwise.';
+comment on column async.target.session_reset is
+  'True when each task starts in a clean session. False trades that for speed.';
+comment on column async.target.retired is
+  'True when the last async.configure left the target out: it refuses new tasks and finishes '
+  'those it has.';
+
+comment on table async.concurrency_pool is
+  'The configured concurrency pools: limits on how many tasks run at once. Change them with '
+  'async.configure.';
+comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
+comment on column async.concurrency_pool.max_workers is
+  'How many tasks may hold a slot of the pool at once.';
+comment on column async.concurrency_pool.retired is
+  'True when the last async.configure left the pool out: it refuses new tasks and finishes those '
+  'it has.';
+
+-- comments/state
+-- What the tables in which orchestrator and clients keep their state hold.
+comment on table async.concurrency_pool_tracker is
+  'How full the pools are, at most a second old. Written by the leader.';
+comment on column async.concurrency_pool_tracker.concurrency_pool is 'The name of the pool.';
+comment on column async.concurrency_pool_tracker.workers is
+  'How many tasks hold a slot of the pool.';
+comment on column async.concurrency_pool_tracker.max_workers is 'The size of the pool.';
+
+comment on table async.worker is
+  'The workers of the leader and what they run, at most a second old. Written by the leader.';
+comment on column async.worker.slot is 'The number of the worker, from 1.';
+comment on column async.worker.name is 'The name of the worker.';
+comment on column async.worker.target is
+  'The target that the worker is connected to. Null when it is not connected.';
+comment on column async.worker.task_id is 'The task that the worker runs. Null when it runs none.';
+comment on column async.worker.running_since is
+  'When the worker took the task. Null when it runs none.';
+
+comment on table async.target_outage is
+  'The targets that the leader cannot reach, at most a second old. Written by the leader.';
+comment on column async.target_outage.target is 'The name of the target.';
+comment on column async.target_outage.since is 'When the target was lost.';
+comment on column async.target_outage.error is
+  'The error of the last attempt to connect, without passwords.';
+comment on column async.target_outage.retry_at is
+  'When the leader tries again. Null when the engine does not say.';
+
+comment on table async.server_log is
+  'The log. Show it with async.tail() or async.tail_once(). Pruned by age '
+  '(control.task_keep_duration).';
+comment on column async.server_log.server_log is 'The number of the line. Grows with time.';
+comment on column async.server_log.happened is 'When the line was written.';
+comment on column async.server_log.level is 'NOTICE, WARNING, INFO, DEBUG or ERROR.';
+comment on column async.server_log.message is
+  'The message. Passwords in connection strings are masked.';
+
+comment on table async.request is
+  'What clients ask of unfinished tasks and the leader has not applied yet. Written by '
+  'async.finish, cancel and defer.';
+comment on column async.request.request_id is
+  'The number of the request. Requests are applied in this order.';
+comment on column async.request.task_id is 'The task that the request is about.';
+comment on column async.request.status is 'The status that is asked for.';
+comment on column async.request.error_message is 'The message for the task''s processing_error.';
+comment on column async.request.duration is
+  'How long to wait before the task may run again. Required for DEFERRED.';
+comment on column async.request.requested is 'When the request was made.';
+
+comment on table async.offer is
+  'Tasks without a query that the leader holds a pool slot for and that no client has taken yet.';
+comment on column async.offer.task_id is 'The task.';
+comment on column async.offer.target is 'The target of the task.';
+comment on column async.offer.pool is 'The pool whose slot the offer holds.';
+comment on column async.offer.priority is 'The priority of the task.';
+comment on column async.offer.entered is 'When the task was pushed.';
+comment on column async.offer.timeout is
+  'The time from the taking of the offer to the deadline, for a task that names none. Null is no '
+  'deadline.';
+comment on column async.offer.offered is 'When the offer was made.';
+
+comment on table async.leader is 'One row: the identity of this server, and its last leader.';
+comment on column async.leader.server_id is
+  'Names this server in the application_name of sessions at targets.';
+comment on column async.leader.system_identifier is
+  'The system identifier of the cluster that server_id belongs to.';
+comment on column async.leader.database_oid is 'The oid of the database that server_id belongs to.';
+comment on column async.leader.epoch is 'The number of the last election. Grows with each.';
+comment on column async.leader.engine is 'The engine of the last leader: sql or rust.';
+comment on column async.leader.generation is
+  'The number of the last rotation of async.launch_mark.';
+comment on column async.leader.goodbye is
+  'True when the last leader ended in order and left no session behind.';
+comment on column async.leader.resign_epoch is
+  'The epoch whose leader is asked to resign by a forced takeover. Null when none is.';
+
+comment on table async.election is
+  'The elections of leaders, and the server on which each took place.';
+comment on column async.election.epoch is 'The epoch that began with the election.';
+comment on column async.election.nonce is
+  'A random word that, with the epoch, names the leader''s sessions at targets.';
+comment on column async.election.elected is 'When the election took place.';
+comment on column async.election.address is 'The address of the server. Null behind a Unix socket.';
+comment on column async.election.port is 'The port of the server.';
+comment on column async.election.timeline is
+  'The timeline of the server. Null when the role may not read it.';
+comment on column async.election.system_identifier is
+  'The system identifier of the server. Null when the role may not read it.';
+comment on column async.election.server_started is 'When the server was started.';
+comment on column async.election.moved is
+  'True when address, port or timeline differ from those of the election before.';
+
+comment on table async.session is
+  'The sessions that leaders opened at targets and that are not known to be gone.';
+comment on column async.session.session_id is 'The number of the session.';
+comment on column async.session.epoch is 'The epoch of the leader that opened it.';
+comment on column async.session.slot is 'The number of the worker that opened it.';
+comment on column async.session.target is 'The target where it was opened.';
+comment on column async.session.connection_string is
+  'The connection string that it was opened with. May hold a password: only the owner reads it.';
+comment on column async.session.role is 'The role of the session.';
+comment on column async.session.pid is 'The process id of its backend at the target.';
+comment on column async.session.backend_start is
+  'When its backend was started, by the clock of the target.';
+comment on column async.session.registered is 'When it was registered.';
+comment on column async.session.server_started is
+  'When the server of the target was started. Null when a version before 0004_sessions '
+  'registered it.';
+comment on column async.session.server_address is
+  'The address of the server of the target. Null behind a Unix socket.';
+comment on column async.session.server_port is
+  'The port of the server of the target. Null behind a Unix socket.';
+comment on column async.session.system_identifier is
+  'The system identifier of the server of the target. Null when the role may not read it.';
+comment on column async.session.timeline is
+  'The timeline of the server of the target. Null when the role may not read it.';
+comment on column async.session.written_off is
+  'True when an operator said that the session is gone (async.write_off_session).';
+comment on column async.session.lost_since is
+  'Since when the session cannot be ended. Null when it was not tried, or a leader uses it.';
+comment on column async.session.lost_error is
+  'The error of the last attempt to end the session, without passwords.';
+
+comment on table async.launch_mark is
+  'Which claimed tasks were sent to their targets. Unlogged: it is empty after a crash, and then '
+  'every claimed task counts as launched.';
+comment on column async.launch_mark.task_id is 'The task; 0 in the sentinel.';
+comment on column async.launch_mark.run is
+  'The run of the task that was launched; in the sentinel async.leader.generation.';
+comment on column async.launch_mark.session_id is 'The session that the query was sent to.';
+
+-- comments/calls
+-- What the calls of the server part do. The codes of errors are listed in docs/errors.md.
+comment on procedure async.main(bool, bool) is
+  'Leads: runs tasks until it is canceled, or control.enabled is set to false. Returns at once, '
+  'with a notice, while another orchestrator leads. _force takes over from it. _manual_mode '
+  'prepares and returns; then async.cycle() runs one cycle. For the owner. Raises PA206, PA208, '
+  'PA209.';
+comment on procedure async.cycle(timestamptz, bool) is
+  'Runs one cycle of the orchestrator in a session that async.main(_manual_mode => true) '
+  'prepared. Returns when something was done last. Raises PA207.';
+comment on function async.finish_internal(bigint[], async.finish_status_t, text, text, interval) is
+  'Ends, defers or pauses tasks at once. For routines, and for triggers on async.task, in the '
+  'orchestrator''s session. Raises PA201, PA202, PA203.';
+comment on function async.finish_internal(bigint[], async.finish_status_t, text, text) is
+  'async.finish_internal without a duration.';
+comment on function async.push_routine(async.routine_type_t, text) is
+  'Registers a procedure that the orchestrator calls when it starts (STARTUP) or in every cycle '
+  '(LOOP). _routine is the text after CALL. A second registration changes nothing. Raises PA090.';
+comment on function async.log(text, text) is
+  'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, '
+  'DEBUG or ERROR. ERROR raises PA070 after the line is stored for good. Raises PA071 for '
+  'another level.';
+comment on function async.log(text) is 'Writes a NOTICE to the log.';
+comment on function async.tail_once(bigint, text, int) is
+  'The lines of the log after a line, oldest first; without one the newest 100. _grep keeps the '
+  'lines that contain it.';
+comment on procedure async.tail(text, int) is
+  'Shows the log as it grows, as notices, until it is canceled. _grep keeps the lines that '
+  'contain it.';
+comment on function async.active_workers() is 'How many workers run a task, at most a second old.';
+comment on function async.worker_info() is
+  'What the workers run: an array of objects with slot, target, task_id, running_since, query '
+  'and priority. Null without workers.';
+comment on function async.reinitialize_workers() is
+  'Applies a changed control.workers at once. A running orchestrator notices the change by '
+  'itself within a second.';
+comment on function async.set_concurrency_pool_tracker(text[]) is
+  'Adds pools to async.concurrency_pool_tracker. The leader does so by itself; kept for scripts '
+  'of the original library.';
+comment on function async.interval_pretty(interval) is
+  'An interval in short: 1d 2h 3m 4s, 3m 4s, 1.5s.';
+comment on function async.write_off_session(bigint) is
+  'Says that a session of async.v_lost_session is gone: the tasks that wait for it end. Raises '
+  'PA214.';
+comment on function async.adopt() is
+  'Makes a physical copy of a server (a restored backup, a promoted clone) a server of its own. '
+  'Returns its new id. For the owner. Raises PA211 while an orchestrator leads.';
+comment on function async.schema_fingerprint() is
+  'Names the texts that the schema was installed from: 16 hexadecimal digits.';
+comment on function async.request_finish(bigint[], async.finish_status_t, text, interval) is
+  'What async.finish, cancel and defer do on the server. Returns a warning, or null. Raises '
+  'PA020, PA021, PA022.';
+comment on function async.pool_limit(text) is 'How many tasks may hold a slot of a pool at once.';
+comment on function async.someone_leads() is 'True while an orchestrator leads.';
+comment on function async.discover_lanes() is
+  'The lanes, pairs of a pool and a target, in which tasks wait. pullable: the tasks have no '
+  'query, and clients pull them.';
+comment on function async.lane_backlog(text, text, bool) is
+  'What waits in a lane: how many tasks, counted up to 10000 (more: there are more), the first '
+  'one, and when the oldest was pushed.';
+comment on function async.leader_session() is
+  'The session of the leader: its process id, the host it comes from, its application_name, and '
+  'the time since its last commit. No row while none leads.';
+
+-- comments/views
+-- What the views of the server part show. Columns of a table keep their comments in its views (below).
+comment on view async.v_task is 'Every task, with its phase and how long it waited and took.';
+comment on column async.v_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
+comment on column async.v_task.waited is
+  'From the push to the last start; to the end, or to now, for a task that was not started.';
+comment on column async.v_task.took is
+  'From the last start to the end, or to now. Null for a task that was not started.';
+
+comment on view async.v_unfinished_task is
+  'Every task that has not finished. The cost does not grow with the history.';
+comment on view async.v_candidate_task is
+  'The tasks that would run next: those for which their pool has a free slot and a worker is free.';
+comment on column async.v_candidate_task.connection_string is
+  'The connection string of the target, without its password.';
+comment on column async.v_candidate_task.default_timeout is 'The timeout of the target.';
+comment on column async.v_candidate_task.max_workers is 'The size of the pool.';
+comment on column async.v_candidate_task.workers is 'How many tasks hold a slot of the pool.';
+comment on column async.v_candidate_task.n is 'The place of the task within its pool, from 1.';
+
+comment on view async.v_target is
+  'The targets, without passwords, and how many workers run a task at each.';
+comment on column async.v_target.connection_string is
+  'The connection string, without its password.';
+comment on column async.v_target.active_workers is 'How many workers run a task at the target.';
+
+comment on view async.v_target_status is
+  'How many tasks each target received lately, has unfinished, and may run. (The names of the '
+  'original library, with its spelling.)';
+comment on column async.v_target_status.target is 'The name of the target.';
+comment on column async.v_target_status.tasks_entered_24h is 'Tasks pushed in the last 24 hours.';
+comment on column async.v_target_status.tasks_entered_1h is 'Tasks pushed in the last hour.';
+comment on column async.v_target_status.tasks_entered_1m is 'Tasks pushed in the last minute.';
+comment on column async.v_target_status.tasks_pending is 'Tasks that wait to be started.';
+comment on column async.v_target_status.tasks_running is 'Tasks that run.';
+comment on column async.v_target_status.tasks_yielded is 'Tasks that wait to be finished.';
+comment on column async.v_target_status.concurency_assigned_workers is
+  'How many tasks hold a slot of the target''s own pool.';
+comment on column async.v_target_status.concurrency_external_pool is
+  'How many started tasks of the target count against another pool.';
+comment on column async.v_target_status.concurency_max_workers is
+  'The size of the target''s own pool.';
+
+comment on view async.v_target_state is
+  'The state of each target: ok, lost, fencing, retired or unknown.';
+comment on column async.v_target_state.target is 'The name of the target.';
+comment on column async.v_target_state.state is
+  'ok; lost: cannot be reached; fencing: sessions of a lost orchestrator are being ended; '
+  'retired: takes no new tasks; unknown: no orchestrator leads.';
+comment on column async.v_target_state.since is 'Since when the target is lost. Null otherwise.';
+comment on column async.v_target_state.error is
+  'The error of the last attempt to connect, without passwords. Null when the target is not lost.';
+comment on column async.v_target_state.retry_at is
+  'When the orchestrator tries again. Null when the target is not lost, or the engine does not '
+  'say.';
+comment on column async.v_target_state.patience_ends is
+  'When tasks that wait for the lost target begin to fail. Null when the target is not lost.';
+comment on column async.v_target_state.running is 'How many workers run a task at the target.';
+comment on column async.v_target_state.retired is 'True when the target takes no new tasks.';
+
+comment on view async.v_leader is
+  'The orchestrator that leads, one row. While none leads, engine and epoch are those of the '
+  'last one.';
+comment on column async.v_leader.leads is 'True while an orchestrator leads.';
+comment on column async.v_leader.engine is 'The engine: sql or rust.';
+comment on column async.v_leader.epoch is 'The number of its election.';
+comment on column async.v_leader.pid is 'The process id of its session at the server.';
+comment on column async.v_leader.host is
+  'The host that its session comes from; local behind a Unix socket.';
+comment on column async.v_leader.application is 'The application_name of its session.';
+comment on column async.v_leader.since is 'When it started to lead.';
+comment on column async.v_leader.quiet is
+  'The time since its last commit. An idle leader commits every control.idle_sleep seconds.';
+comment on column async.v_leader.enabled is 'control.enabled: false asks it to stop.';
+comment on column async.v_leader.paused is 'control.paused: true holds back new launches.';
+comment on column async.v_leader.goodbye is
+  'True when the last leader ended in order and left no session behind.';
+comment on column async.v_leader.server_id is
+  'Names this server in the application_name of sessions at targets.';
+
+comment on view async.v_why_waiting is
+  'Why tasks wait: one row for each lane (a pool and a target) in which tasks wait, with the '
+  'reason for its first task.';
+comment on column async.v_why_waiting.concurrency_pool is 'The pool of the lane.';
+comment on column async.v_why_waiting.target is 'The target of the lane.';
+comment on column async.v_why_waiting.kind is
+  'query; pull: without a query, to be offered; offered: a client may take it; deferred: waits '
+  'for its time.';
+comment on column async.v_why_waiting.waiting is 'How many tasks wait, counted up to 10000.';
+comment on column async.v_why_waiting.more is 'True when more than 10000 tasks wait.';
+comment on column async.v_why_waiting.oldest is 'When the oldest of them was pushed.';
+comment on column async.v_why_waiting.waiting_for is 'How long the oldest has waited.';
+comment on column async.v_why_waiting.first_task_id is 'The task that comes first.';
+comment on column async.v_why_waiting.reason is 'Why the first task waits, in a sentence.';
+
+comment on view async.v_pool is
+  'Every pool that is configured, in use, or waited for: how full it is and what waits.';
+comment on column async.v_pool.concurrency_pool is 'The name of the pool.';
+comment on column async.v_pool.running is 'How many tasks hold a slot of the pool.';
+comment on column async.v_pool.max_workers is 'The size of the pool.';
+comment on column async.v_pool.waiting is
+  'How many tasks wait, counted up to 10000 for each target.';
+comment on column async.v_pool.more is 'True when more wait than were counted.';
+comment on column async.v_pool.oldest is 'When the oldest of them was pushed.';
+comment on column async.v_pool.waiting_for is 'How long the oldest has waited.';
+comment on column async.v_pool.is_full is 'True when no slot of the pool is free.';
+comment on column async.v_pool.retired is 'True when the pool takes no new tasks.';
+
+comment on view async.v_running_task is 'Every task that runs, the longest first.';
+comment on column async.v_running_task.concurrency_pool is 'The pool whose slot the task holds.';
+comment on column async.v_running_task.since is 'When the task was claimed.';
+comment on column async.v_running_task.running_for is 'How long the task has run.';
+comment on column async.v_running_task.slot is
+  'The number of the worker that runs the task. Null for a task that a client pulled.';
+comment on column async.v_running_task.pulled is 'True for a task that a client pulled.';
+
+comment on view async.v_throughput is
+  'How many tasks were pushed and how many ended in the last minute and in the last hour.';
+comment on column async.v_throughput.period is 'One minute or one hour, up to now.';
+comment on column async.v_throughput.entered is 'Tasks that were pushed.';
+comment on column async.v_throughput.ended is 'Tasks that ended.';
+comment on column async.v_throughput.finished is 'Tasks that ended as FINISHED.';
+comment on column async.v_throughput.failed is 'Tasks that ended otherwise.';
+comment on column async.v_throughput.canceled is
+  'Tasks that ended as CANCELED; also counted in failed.';
+comment on column async.v_throughput.timed_out is
+  'Tasks that ended as TIMED_OUT; also counted in failed.';
+comment on column async.v_throughput.ended_per_second is 'Ended tasks a second, on average.';
+
+comment on view async.v_lost_session is
+  'Sessions at targets that must end before their tasks do, and that cannot be ended. See '
+  'async.write_off_session.';
+comment on column async.v_lost_session.session_id is
+  'The number of the session, for async.write_off_session.';
+comment on column async.v_lost_session.target is 'The target where it was opened.';
+comment on column async.v_lost_session.pid is 'The process id of its backend at the target.';
+comment on column async.v_lost_session.epoch is 'The epoch of the leader that opened it.';
+comment on column async.v_lost_session.since is 'Since when it cannot be ended.';
+comment on column async.v_lost_session.error is 'The error of the last attempt, without passwords.';
+
+-- A column of a view without a comment of its own gets the one of the table's column of that name.
+do $copy$
+declare
+  v_column record;
+begin
+  for v_column in
+    select v.oid::regclass as view, a.attname, d.description
+    from (
+      values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
+        ('v_running_task', 'task'), ('v_target', 'target')
+    ) as p(view_name, table_name)
+    join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
+    join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass
+    join pg_catalog.pg_attribute a on a.attrelid = v.oid and a.attnum > 0
+    join pg_catalog.pg_attribute o on o.attrelid = t.oid and o.attname = a.attname and o.attnum > 0
+    join pg_catalog.pg_description d
+      on d.objoid = t.oid and d.objsubid = o.attnum and d.classoid = 'pg_catalog.pg_class'::regclass
+    where pg_catalog.col_description(v.oid, a.attnum) is null
+    order by p.view_name, a.attnum
+  loop
+    execute pg_catalog.format(
+      'comment on column %s.%I is %L', v_column.view, v_column.attname, v_column.description);
+  end loop;
+end
+$copy$;
 
 -- finish
 -- The last of every part.
