@@ -374,6 +374,41 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0005_names.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0005_names') then
+    execute $ddl$
+-- Functions that bear other names now, or whose arguments or results do.
+drop function if exists
+  async.doubt_answers(text),
+  async.doubt_everything(),
+  async.doubt_launches(),
+  async.doubtful_before(),
+  async.drop_slot_session(int),
+  async.empty_slots(int[]),
+  async.fail_impatient(timestamptz),
+  async.find_idle_sessions(text[]),
+  async.free_lost_slots(bigint[]),
+  async.intend(int, timestamptz, async.finish_status_t, text, interval),
+  async.leader_write(timestamptz, bigint[], int[], interval[], bigint[], int[], async.event_t[]),
+  async.left_alone(bigint),
+  async.lose_slot(int),
+  async.note_query_error(int, text, text),
+  async.park(bigint, text, text, timestamptz),
+  async.parked_tasks(timestamptz),
+  async.present_conninfo(text),
+  async.refuse_strangers(text),
+  async.register_session(int, text, text),
+  async.settle_reset(int, bool, text, text),
+  async.suspect_target(text, text),
+  async.write_claims(timestamptz, bigint[], int[], int[], text[], text[], int[], timestamptz[], interval[]);
+$ddl$;
+    insert into async.migration (migration) values ('0005_names');
+  end if;
+end
+$migrate$;
+
 -- log/log_quiet
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
 --          connection strings are masked. While the log is locked lines are dropped.
@@ -517,7 +552,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '362e73e77eaac8ac'::text
+  select '6690e1ab034ee51b'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -542,6 +577,13 @@ $function$;
 --   DEFERRED needs a duration; say how long the task should wait    REQUEST
 --   the task's deadline has not come                       DEADLINE, UNREACHABLE before times_up
 --   there is no such event                                 any other name
+--   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
+--   phase     becomes
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER, WITHDRAW, PROMOTE, REQUEST)
+--   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE; REQUEST and DEADLINE
+--             where a client runs the task)
+--   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
+--   FINISHED  READY (RESTART), FINISHED (RELEASE)
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
 --   copying what they compute into every column.)
@@ -1382,13 +1424,13 @@ as $function$
       and coalesce(in_system_identifier = in_session.system_identifier, true)
 $function$;
 
--- decide/sessions/doubtful_before
--- Purpose: sessions of epochs before this one may be another server's, of which this one is a copy: they are left alone
---   until they end.
--- Returns: an epoch, 0 when there is no such doubt.
+-- decide/sessions/last_moved_epoch
+-- Purpose: the last epoch that began on another server than the one before. Sessions of earlier epochs may belong to a
+--   server of which this one is a copy, so they are left alone until they end.
+-- Returns: an epoch, 0 when there is none.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.doubtful_before()
+create or replace function async.last_moved_epoch()
 returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -3564,26 +3606,26 @@ exception when others then
 end
 $function$;
 
--- dblink/sessions/drop_slot_session
--- Purpose: drops the session of a slot whose query, if it had one, is known to have ended; the slot is empty then.
+-- dblink/sessions/drop_session
+-- Purpose: drops the session of a worker whose query, if it had one, is known to have ended. The worker is empty then.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.
-create or replace function async.drop_slot_session(in_slot int)
+create or replace function async.drop_session(in_worker int)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
 begin
-  select s.conn, s.session_id into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
-  perform async.close_session(v_slot.conn);
-  delete from async.session s where s.session_id = v_slot.session_id;
-  update pg_temp.leader_slot s
+  select s.conn, s.session_id into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
+  perform async.close_session(v_worker.conn);
+  delete from async.session s where s.session_id = v_worker.session_id;
+  update pg_temp.leader_worker s
   set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, unreachable = false,
       since = clock_timestamp()
-  where s.slot = in_slot;
+  where s.worker = in_worker;
 end
 $function$;
 
@@ -3816,7 +3858,7 @@ as $function$
 declare
   c_looks_max constant int := 50;
   v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
-  v_doubtful constant bigint := async.doubtful_before();
+  v_moved constant bigint := async.last_moved_epoch();
   v_server record;
   v_there async.session[];
   v_here bigint[];
@@ -3842,19 +3884,19 @@ begin
     return v_found;
   end if;
   for v_look in 1..c_looks_max loop
-    v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_doubtful);
+    v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
     exit when not exists (
-      select from unnest(v_there) s where s.epoch >= v_doubtful and s.session_id = any (v_here));
+      select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));
     perform pg_sleep(0.1);
   end loop;
   return v_found || (
     select jsonb_agg(jsonb_build_object('id', s.session_id,
       'state', case
         when s.session_id <> all (v_here) then 'gone'
-        when s.epoch < v_doubtful then 'waiting'
+        when s.epoch < v_moved then 'waiting'
         else 'failed'
       end,
-      'error', case when s.epoch >= v_doubtful then 'it is still there, although it was asked to end' end))
+      'error', case when s.epoch >= v_moved then 'it is still there, although it was asked to end' end))
     from unnest(v_there) s);
 end
 $function$;
@@ -3901,11 +3943,11 @@ $function$;
 
 -- dblink/sessions/register_session
 -- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named by a launch
---   mark. A session that could not say it is dropped, and its target suspect.
+--   mark. A session that could not identify itself is dropped, and counts as a failure of its target.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.register_session(in_slot int, in_identity text, in_error text)
+create or replace function async.register_session(in_worker int, in_identity text, in_error text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3913,10 +3955,10 @@ as $function$
 declare
   v_error text := in_error;
   v_said record;
-  v_slot record;
+  v_worker record;
   v_id bigint;
 begin
-  select s.target, s.conninfo into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
+  select s.target, s.conninfo into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   if v_error is null then
     begin
       select * into v_said from async.read_identity(in_identity);
@@ -3925,29 +3967,29 @@ begin
     end;
   end if;
   if v_error is not null then
-    perform async.drop_slot_session(in_slot);
-    perform async.suspect_target(v_slot.target, v_error);
+    perform async.drop_session(in_worker);
+    perform async.note_target_failure(v_worker.target, v_error);
     return;
   end if;
   insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
     server_started, server_address, server_port, system_identifier, timeline)
-  select l.epoch, in_slot, v_slot.target, v_slot.conninfo, v_said.role, v_said.pid, v_said.backend_start,
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_said.role, v_said.pid, v_said.backend_start,
     v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
   from pg_temp.leader_state l
   returning session_id into v_id;
-  update pg_temp.leader_slot s set state = 'idle', session_id = v_id, since = clock_timestamp()
-  where s.slot = in_slot;
+  update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
+  where s.worker = in_worker;
   update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
-  where t.target = v_slot.target;
+  where t.target = v_worker.target;
 end
 $function$;
 
--- dblink/sessions/suspect_target
--- Purpose: a target failed: its tasks wait, it is met again through a helper, later with every failure.
+-- dblink/sessions/note_target_failure
+-- Purpose: notes that a target failed: its tasks wait, and a helper probes it again, after a longer backoff with every failure.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.suspect_target(in_target text, in_error text)
+create or replace function async.note_target_failure(in_target text, in_error text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3970,28 +4012,28 @@ begin
 end
 $function$;
 
--- dblink/sessions/lose_slot
--- Purpose: the connection of a slot went while its query ran: the slot stays taken until a second connection has
---   seen that the session is gone.
+-- dblink/sessions/lose_session
+-- Purpose: the session of a worker was lost while its query ran: the worker stays taken until a second connection has seen
+--   that the session is gone.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.lose_slot(in_slot int)
+create or replace function async.lose_session(in_worker int)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
 begin
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set state = 'lost', outcome = 'lost', since = clock_timestamp(),
       error = coalesce(s.error,
         format('outcome unknown: the connection to target "%s" was lost while the query ran', s.target))
-  where s.slot = in_slot
-  returning s.conn, s.session_id, s.target into v_slot;
-  perform async.close_session(v_slot.conn);
-  insert into pg_temp.leader_fence (session_id, target) values (v_slot.session_id, v_slot.target)
+  where s.worker = in_worker
+  returning s.conn, s.session_id, s.target into v_worker;
+  perform async.close_session(v_worker.conn);
+  insert into pg_temp.leader_fence (session_id, target) values (v_worker.session_id, v_worker.target)
   on conflict do nothing;
 end
 $function$;
@@ -4000,7 +4042,7 @@ $function$;
 -- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query that ended well (its
 --   reset goes out at once) and a reset that is done. An error shows in dblink_error_message before its result is
 --   read, so it is left alone here, with its SQLSTATE and context.
--- Returns: slots whose query ended well, those of them whose reset is out, slots that are clean again, and slots that
+-- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean again, and workers that
 --   have more to say and must be looked at one by one.
 -- Raises: nothing.
 -- Locks: none.
@@ -4013,17 +4055,17 @@ declare
   v_odd int[];
 begin
   select
-    array_agg(r.slot) filter (where r.found in ('ended', 'resetting')),
-    array_agg(r.slot) filter (where r.found = 'resetting'),
-    array_agg(r.slot) filter (where r.found = 'clean'),
-    array_agg(r.slot) filter (where r.found = 'more'),
-    array_agg(r.slot) filter (where r.found = 'odd')
+    array_agg(r.worker) filter (where r.found in ('ended', 'resetting')),
+    array_agg(r.worker) filter (where r.found = 'resetting'),
+    array_agg(r.worker) filter (where r.found = 'clean'),
+    array_agg(r.worker) filter (where r.found = 'more'),
+    array_agg(r.worker) filter (where r.found = 'odd')
   into ended, resetting, clean, others, v_odd
   from (
-    select s.slot,
+    select s.worker,
       case
         when public.dblink_is_busy(s.conn) = 1 then 'busy'
-        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.doubt)
+        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
         -- The empty result is not there yet: it is all that is left for the other way.
@@ -4034,28 +4076,28 @@ begin
         when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
         else 'ended'
       end as found
-    from pg_temp.leader_slot s
+    from pg_temp.leader_worker s
     left join pg_temp.leader_target t on t.target = s.target
     where s.state = any (in_states)
     offset 0
   ) r;
   -- Never seen; but if it were, it would not pass for success.
   if v_odd is not null then
-    update pg_temp.leader_slot s
+    update pg_temp.leader_worker s
     set outcome = 'lost', error = 'outcome unknown: the target answered with something else than was expected'
-    where s.slot = any (v_odd) and s.state = 'running' and s.outcome is null;
+    where s.worker = any (v_odd) and s.state = 'running' and s.outcome is null;
     others := others || v_odd;
   end if;
 end
 $function$;
 
 -- dblink/reap/note_query_error
--- Purpose: a running query answered with an error: keeps it with the slot, and tells apart an end that the target
+-- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart an end that the target
 --   reported from a connection that went, after which nobody knows what became of the query.
 -- Returns: 'error' or 'lost'.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.note_query_error(in_slot int, in_code text, in_error text)
+create or replace function async.note_query_error(in_worker int, in_code text, in_error text)
 returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -4064,14 +4106,14 @@ declare
   v_outcome text := case
     when async.ends_session(in_code) then 'lost' else 'error' end;
 begin
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set outcome = v_outcome,
       error = case v_outcome
         when 'error' then in_error
         else async.cut_text(format(
           'outcome unknown: the connection to target "%s" was lost while the query ran: %s', s.target, in_error))
       end
-  where s.slot = in_slot;
+  where s.worker = in_worker;
   return v_outcome;
 end
 $function$;
@@ -4088,76 +4130,76 @@ language plpgsql
 as $function$
 declare
   v_plain record;
-  v_slot record;
+  v_worker record;
   v_read record;
   v_moved int;
 begin
   v_plain := async.take_plain_results(in_states);
   v_moved := coalesce(cardinality(v_plain.ended), 0) + coalesce(cardinality(v_plain.clean), 0);
   if v_moved > 0 then
-    update pg_temp.leader_slot s
+    update pg_temp.leader_worker s
     set state = case when s.state = 'cleaning' then 'idle' else 'ended' end,
         outcome = case when s.state = 'cleaning' then null else 'ok' end,
-        cleaning = s.slot = any (coalesce(v_plain.resetting, '{}')),
+        cleaning = s.worker = any (coalesce(v_plain.resetting, '{}')),
         since = clock_timestamp()
-    where s.slot = any (v_plain.ended || v_plain.clean);
+    where s.worker = any (v_plain.ended || v_plain.clean);
   end if;
   if v_plain.others is null then
     return v_moved;
   end if;
 
-  for v_slot in
-    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.doubt, s.cleaning, t.session_reset
-    from pg_temp.leader_slot s
+  for v_worker in
+    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning, t.session_reset
+    from pg_temp.leader_worker s
     left join pg_temp.leader_target t on t.target = s.target
-    where s.slot = any (v_plain.others)
+    where s.worker = any (v_plain.others)
   loop
-    v_read := async.read_results(v_slot.conn);
-    if v_slot.state = 'running' and v_slot.cleaning then
+    v_read := async.read_results(v_worker.conn);
+    if v_worker.state = 'running' and v_worker.cleaning then
       v_moved := v_moved
-        + async.settle_reset(v_slot.slot, v_read.ended, v_read.code, v_read.error)::int;
+        + async.settle_reset(v_worker.worker, v_read.ended, v_read.code, v_read.error)::int;
       continue;
     end if;
-    if v_read.code is not null and v_slot.outcome is null and v_slot.state = 'running' then
-      v_slot.outcome := async.note_query_error(v_slot.slot, v_read.code, v_read.error);
+    if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
+      v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
     -- What a new session says of itself, and what a reset complains of, may be here before its end is, and is not
     -- said again.
     continue when not v_read.ended
-      and (v_slot.state = 'running' or v_read.code is null)
-      and (v_slot.state <> 'identifying' or v_read.value is null);
+      and (v_worker.state = 'running' or v_read.code is null)
+      and (v_worker.state <> 'identifying' or v_read.value is null);
     v_moved := v_moved + 1;
-    if v_slot.state = 'identifying' then
-      perform async.register_session(v_slot.slot, v_read.value, v_read.error);
+    if v_worker.state = 'identifying' then
+      perform async.register_session(v_worker.worker, v_read.value, v_read.error);
       if not v_read.ended then
-        update pg_temp.leader_slot s set state = 'cleaning' where s.slot = v_slot.slot and s.state = 'idle';
+        update pg_temp.leader_worker s set state = 'cleaning' where s.worker = v_worker.worker and s.state = 'idle';
       end if;
-    elsif v_slot.state = 'cleaning' then
+    elsif v_worker.state = 'cleaning' then
       if v_read.code is null then
-        update pg_temp.leader_slot s set state = 'idle', cleaning = false, since = clock_timestamp()
-        where s.slot = v_slot.slot;
+        update pg_temp.leader_worker s set state = 'idle', cleaning = false, since = clock_timestamp()
+        where s.worker = v_worker.worker;
       else
-        perform async.drop_slot_session(v_slot.slot);
+        perform async.drop_session(v_worker.worker);
       end if;
-    elsif v_slot.outcome is null and v_slot.doubt and v_read.value is null then
-      update pg_temp.leader_slot s
+    elsif v_worker.outcome is null and v_worker.uncertain and v_read.value is null then
+      update pg_temp.leader_worker s
       set error = 'outcome unknown: the orchestrator was interrupted while it read the result'
-      where s.slot = v_slot.slot;
-      perform async.lose_slot(v_slot.slot);
-    elsif v_slot.outcome is null then
+      where s.worker = v_worker.worker;
+      perform async.lose_session(v_worker.worker);
+    elsif v_worker.outcome is null then
       -- Sent as it was: that a reset is accepted now proves that the text has no further result. What the reset says
       -- settles how the text ended.
-      if public.dblink_send_query(v_slot.conn, 'discard all') = 1 then
-        update pg_temp.leader_slot s set cleaning = true where s.slot = v_slot.slot;
-      elsif coalesce(public.dblink_error_message(v_slot.conn), 'OK') = 'OK' then
+      if public.dblink_send_query(v_worker.conn, 'discard all') = 1 then
+        update pg_temp.leader_worker s set cleaning = true where s.worker = v_worker.worker;
+      elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
       else
-        perform async.settle_reset(v_slot.slot, true, '08006', public.dblink_error_message(v_slot.conn));
+        perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
       end if;
-    elsif v_slot.outcome = 'lost' then
-      perform async.lose_slot(v_slot.slot);
+    elsif v_worker.outcome = 'lost' then
+      perform async.lose_session(v_worker.worker);
     else
-      update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp() where s.slot = v_slot.slot;
+      update pg_temp.leader_worker s set state = 'ended', since = clock_timestamp() where s.worker = v_worker.worker;
     end if;
   end loop;
   return v_moved;
@@ -4176,47 +4218,48 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
   v_found int := 0;
 begin
-  for v_slot in
-    select s.slot, s.state, s.outcome, s.target, s.conn, s.cleaning
-    from pg_temp.leader_slot s
+  for v_worker in
+    select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning
+    from pg_temp.leader_worker s
     where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
       then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
   loop
     v_found := v_found + 1;
-    if v_slot.state <> 'running' then
-      perform async.drop_slot_session(v_slot.slot);
-    elsif v_slot.cleaning then
-      perform async.settle_reset(v_slot.slot, true, '08006', dblink_error_message(v_slot.conn));
+    if v_worker.state <> 'running' then
+      perform async.drop_session(v_worker.worker);
+    elsif v_worker.cleaning then
+      perform async.settle_reset(v_worker.worker, true, '08006', dblink_error_message(v_worker.conn));
     else
-      if v_slot.outcome is null then
-        perform async.note_query_error(v_slot.slot, '08006', dblink_error_message(v_slot.conn));
+      if v_worker.outcome is null then
+        perform async.note_query_error(v_worker.worker, '08006', dblink_error_message(v_worker.conn));
       end if;
-      perform async.lose_slot(v_slot.slot);
+      perform async.lose_session(v_worker.worker);
     end if;
   end loop;
   return v_found;
 end
 $function$;
 
--- dblink/reap/doubt_answers
--- Purpose: a stage was interrupted: what it did in memory is undone, what it read from its sessions is not. Queries that
---   run are in doubt: one that ends without a word may have said it before. Other sessions are opened anew.
+-- dblink/reap/recover_interrupted_stage
+-- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in memory is undone, what
+--   it read from sessions is lost. The end of a running query becomes uncertain, since its answer may have been read
+--   and lost. Other sessions are opened anew.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.doubt_answers(in_stage text)
+create or replace function async.recover_interrupted_stage(in_stage text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if in_stage = 'reap' then
-    update pg_temp.leader_slot s set doubt = true where s.state = 'running';
-    perform async.drop_slot_session(s.slot)
-    from pg_temp.leader_slot s where s.state in ('identifying', 'cleaning');
+    update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
+    perform async.drop_session(s.worker)
+    from pg_temp.leader_worker s where s.state in ('identifying', 'cleaning');
   elsif in_stage = 'helpers' then
     perform async.close_session(h.conn) from pg_temp.leader_helper h;
     update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null;
@@ -4226,55 +4269,55 @@ begin
 end
 $function$;
 
--- dblink/reap/doubt_everything
--- Purpose: a whole cycle was undone: what any of its stages read from a session may be lost.
+-- dblink/reap/recover_interrupted_cycle
+-- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read from sessions may be lost.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
-create or replace function async.doubt_everything()
+create or replace function async.recover_interrupted_cycle()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  update pg_temp.leader_slot s set doubt = true where s.state = 'running';
+  update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
   begin
-    perform async.doubt_answers('reap');
-    perform async.doubt_answers('helpers');
+    perform async.recover_interrupted_stage('reap');
+    perform async.recover_interrupted_stage('helpers');
   exception when assert_failure or others then
     null;
   end;
 end
 $function$;
 
--- dblink/reap/doubt_launches
--- Purpose: the sending was interrupted: tells from the sessions which of the claimed tasks were sent. Those that were
---   not stay claimed.
+-- dblink/reap/recover_interrupted_launches
+-- Purpose: finds out from the sessions which of the claimed tasks were sent before the sending was interrupted. The others
+--   stay claimed.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.doubt_launches()
+create or replace function async.recover_interrupted_launches()
 returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
   v_read record;
 begin
-  for v_slot in select s.slot, s.conn from pg_temp.leader_slot s where s.state = 'claimed' order by s.slot loop
-    if dblink_is_busy(v_slot.conn) = 1 then
-      update pg_temp.leader_slot s set state = 'running', sent = 'raw', since = clock_timestamp()
-      where s.slot = v_slot.slot;
+  for v_worker in select s.worker, s.conn from pg_temp.leader_worker s where s.state = 'claimed' order by s.worker loop
+    if dblink_is_busy(v_worker.conn) = 1 then
+      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      where s.worker = v_worker.worker;
       continue;
     end if;
-    v_read := async.read_results(v_slot.conn);
+    v_read := async.read_results(v_worker.conn);
     if v_read.code is not null or v_read.value is not null then
-      update pg_temp.leader_slot s set state = 'running', sent = 'raw', since = clock_timestamp()
-      where s.slot = v_slot.slot;
+      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      where s.worker = v_worker.worker;
     end if;
     if v_read.code is not null then
-      perform async.note_query_error(v_slot.slot, v_read.code, v_read.error);
+      perform async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
   end loop;
 end
@@ -4287,31 +4330,31 @@ $function$;
 -- Returns: whether it is settled.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.settle_reset(in_slot int, in_ended bool, in_code text, in_error text)
+create or replace function async.settle_reset(in_worker int, in_ended bool, in_code text, in_error text)
 returns bool
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
 begin
   if not in_ended and in_code is null then
     return false;
   end if;
-  select s.doubt, t.query into v_slot
-  from pg_temp.leader_slot s left join async.task t on t.task_id = s.task_id
-  where s.slot = in_slot;
-  if (v_slot.doubt or async.ends_session(in_code)) and async.opens_transaction(v_slot.query) then
-    perform async.note_query_error(in_slot, '08006', coalesce(in_error, 'the orchestrator was interrupted'));
-    perform async.lose_slot(in_slot);
+  select s.uncertain, t.query into v_worker
+  from pg_temp.leader_worker s left join async.task t on t.task_id = s.task_id
+  where s.worker = in_worker;
+  if (v_worker.uncertain or async.ends_session(in_code)) and async.opens_transaction(v_worker.query) then
+    perform async.note_query_error(in_worker, '08006', coalesce(in_error, 'the orchestrator was interrupted'));
+    perform async.lose_session(in_worker);
     return true;
   end if;
-  update pg_temp.leader_slot s
-  set state = 'ended', cleaning = false, spent = in_code is not null or v_slot.doubt, since = clock_timestamp(),
+  update pg_temp.leader_worker s
+  set state = 'ended', cleaning = false, spent = in_code is not null or v_worker.uncertain, since = clock_timestamp(),
       outcome = case when in_code = '25001' then 'error' else 'ok' end,
       error = case when in_code = '25001'
         then 'the query left its transaction open: what it did was rolled back' end
-  where s.slot = in_slot;
+  where s.worker = in_worker;
   return true;
 end
 $function$;
@@ -4328,47 +4371,47 @@ as $function$
 declare
   v_launch record;
   v_kind text;
-  v_slots int[] := '{}';
+  v_workers int[] := '{}';
   v_kinds text[] := '{}';
 begin
   for v_launch in
-    select s.slot, s.conn, s.task_id, t.query
-    from pg_temp.leader_slot s
+    select s.worker, s.conn, s.task_id, t.query
+    from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
     where s.state = 'claimed'
-    order by s.slot
+    order by s.worker
   loop
     v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
     if v_kind = 'refused' then
-      update pg_temp.leader_slot s
+      update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
           error = case when v_launch.query is null then 'the query of the task is gone'
             else 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select' end
-      where s.slot = v_launch.slot;
+      where s.worker = v_launch.worker;
       continue;
     end if;
     begin
       if public.dblink_send_query(v_launch.conn, async.wrap_query(
           replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
-        v_slots := v_slots || v_launch.slot;
+        v_workers := v_workers || v_launch.worker;
         v_kinds := v_kinds || v_kind;
       else
-        perform async.lose_slot(v_launch.slot);
+        perform async.lose_session(v_launch.worker);
       end if;
     exception when others then
-      perform async.lose_slot(v_launch.slot);
+      perform async.lose_session(v_launch.worker);
     end;
   end loop;
-  update pg_temp.leader_slot s
-  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_slots, s.slot)]
-  where s.slot = any (v_slots);
-  return cardinality(v_slots);
+  update pg_temp.leader_worker s
+  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)]
+  where s.worker = any (v_workers);
+  return cardinality(v_workers);
 end
 $function$;
 
 -- dblink/sessions/open_wanted_sessions
 -- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that running queries are
---   not left alone for long: in empty slots first, then in place of the longest idle session of another target.
+--   not left alone for long: for empty workers first, then in place of the longest idle session of another target.
 -- Returns: how many were opened.
 -- Raises: nothing of a single target's.
 -- Locks: none.
@@ -4380,7 +4423,7 @@ as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
   v_want record;
-  v_slot record;
+  v_worker record;
   v_conninfo text;
   v_error text;
   v_opened int := 0;
@@ -4388,7 +4431,7 @@ declare
 begin
   for v_want in
     select t.target, t.version, t.startup_options,
-      t.wanted - (select count(*) from pg_temp.leader_slot s
+      t.wanted - (select count(*) from pg_temp.leader_worker s
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t
     where t.wanted > 0 and t.health = 'ok'
@@ -4396,37 +4439,37 @@ begin
   loop
     for v_session in 1..v_want.missing loop
       exit when v_opened >= c_opens_per_cycle_max;
-      select s.slot, s.conn, s.state into v_slot
-      from pg_temp.leader_slot s
-      -- A lost session out of reach has a slot, and is no connection.
+      select s.worker, s.conn, s.state into v_worker
+      from pg_temp.leader_worker s
+      -- A lost session out of reach has a worker, and is no connection.
       where s.state = 'empty' and (
           select count(*) < (select c.workers from async.control c)
-          from pg_temp.leader_slot o where o.state <> 'empty' and not o.unreachable)
+          from pg_temp.leader_worker o where o.state <> 'empty' and not o.unreachable)
         or s.state = 'idle' and s.target <> v_want.target
-      order by s.state = 'idle', s.since, s.slot
+      order by s.state = 'idle', s.since, s.worker
       limit 1;
       exit when not found;
-      if v_slot.state = 'idle' then
-        perform async.drop_slot_session(v_slot.slot);
+      if v_worker.state = 'idle' then
+        perform async.drop_session(v_worker.worker);
       end if;
-      perform async.close_session(v_slot.conn);
+      perform async.close_session(v_worker.conn);
       v_conninfo := async.target_conninfo(
-        v_want.target, v_slot.slot::text, v_want.version >= 140000 and v_want.startup_options, 3);
-      v_error := async.open_session(v_slot.conn, v_conninfo, v_watched);
+        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 3);
+      v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
       if v_error is not null then
         -- A proxy in between may refuse startup options; once without them is worth a try.
         if v_want.startup_options and v_want.version >= 140000 then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else
-          perform async.suspect_target(v_want.target, v_error);
+          perform async.note_target_failure(v_want.target, v_error);
         end if;
         exit;
       end if;
-      perform dblink_send_query(v_slot.conn, async.identity_query());
-      update pg_temp.leader_slot s
+      perform dblink_send_query(v_worker.conn, async.identity_query());
+      update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
-      where s.slot = v_slot.slot;
+      where s.worker = v_worker.worker;
     end loop;
   end loop;
   return v_opened;
@@ -4472,7 +4515,7 @@ declare
 begin
   select c.* into v_control from async.control c;
   v_conns := array(
-    select s.conn from pg_temp.leader_slot s where s.state in ('running', 'cleaning', 'identifying')
+    select s.conn from pg_temp.leader_worker s where s.state in ('running', 'cleaning', 'identifying')
     union all
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
@@ -4492,10 +4535,10 @@ $function$;
 -- Purpose: the sessions at the given targets that can take a query now: those that were idle, and those whose reset is
 --   done by now (it went out when their result came in). One whose connection died meanwhile is dropped: a close by
 --   the other side has arrived here by itself, so no round trip is needed to notice.
--- Returns: parallel arrays of slots and their targets, the last used first.
+-- Returns: parallel arrays of workers and their targets, the last used first.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
-create or replace function async.find_idle_sessions(in_targets text[], out slots int[], out targets text[])
+create or replace function async.find_idle_sessions(in_targets text[], out workers int[], out targets text[])
 language plpgsql
 as $function$
 declare
@@ -4503,13 +4546,13 @@ declare
   v_dead int[];
 begin
   select
-    array_agg(f.slot order by f.since desc, f.slot) filter (where f.found in ('idle', 'clean')),
-    array_agg(f.target order by f.since desc, f.slot) filter (where f.found in ('idle', 'clean')),
-    array_agg(f.slot) filter (where f.found = 'clean'),
-    array_agg(f.slot) filter (where f.found = 'dead')
-  into slots, targets, v_clean, v_dead
+    array_agg(f.worker order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
+    array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
+    array_agg(f.worker) filter (where f.found = 'clean'),
+    array_agg(f.worker) filter (where f.found = 'dead')
+  into workers, targets, v_clean, v_dead
   from (
-    select s.slot, s.target, s.since,
+    select s.worker, s.target, s.since,
       case
         when s.state = 'idle' then
           -- The first look may only find the last words of a backend that was ended, the second that it hung up.
@@ -4522,15 +4565,15 @@ begin
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
         else 'clean'
       end as found
-    from pg_temp.leader_slot s
+    from pg_temp.leader_worker s
     where s.state in ('idle', 'cleaning') and s.target = any (in_targets)
     offset 0
   ) f;
   if v_clean is not null then
-    update pg_temp.leader_slot s set state = 'idle', cleaning = false where s.slot = any (v_clean);
+    update pg_temp.leader_worker s set state = 'idle', cleaning = false where s.worker = any (v_clean);
   end if;
   if v_dead is not null then
-    perform async.drop_slot_session(d) from unnest(v_dead) d;
+    perform async.drop_session(d) from unnest(v_dead) d;
   end if;
 end
 $function$;
@@ -4783,9 +4826,9 @@ set search_path = pg_catalog, pg_temp
 set client_min_messages = warning
 as $function$
 begin
-  drop table if exists pg_temp.leader_state, pg_temp.leader_slot, pg_temp.leader_pool, pg_temp.leader_lane,
+  drop table if exists pg_temp.leader_state, pg_temp.leader_worker, pg_temp.leader_pool, pg_temp.leader_lane,
     pg_temp.leader_target, pg_temp.leader_helper, pg_temp.leader_fence, pg_temp.leader_orphan,
-    pg_temp.leader_parked;
+    pg_temp.leader_backoff;
 
   -- One row.
   create temp table leader_state (
@@ -4805,10 +4848,20 @@ begin
     history_after bigint
   );
 
-  -- A slot holds at most one session at one target.
-  -- state: empty, identifying, idle, claimed, running, ended (not recorded yet), cleaning, lost.
-  create temp table leader_slot (
-    slot int primary key,
+  -- A worker runs one query at a time, over at most one session at one target.
+  --
+  --   state        means                              becomes
+  --   empty        no session                         identifying (a session was opened)
+  --   identifying  the identity query is out          idle (registered), cleaning (registered while a result is left),
+  --                                                   empty (failed)
+  --   idle         a clean session                    claimed (a task was claimed), empty (dropped)
+  --   claimed      the claim is committed             running (sent), ended (refused), lost (session lost)
+  --   running      the query, or the reset behind it  ended (its end is known), lost (the session was lost)
+  --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded, and dropped)
+  --   cleaning     the reset is out                   idle (clean), empty (failed)
+  --   lost         the session may still be at work   ended (known to be gone)
+  create temp table leader_worker (
+    worker int primary key,
     conn text not null,
     state text not null default 'empty',
     since timestamptz not null default clock_timestamp(),
@@ -4821,7 +4874,7 @@ begin
     sent text,
     cleaning bool not null default false,
     -- A cancel came while results were read: one of its own may have been read and forgotten.
-    doubt bool not null default false,
+    uncertain bool not null default false,
     outcome text,
     error text,
     -- The result was recorded while the session's end was not certain.
@@ -4837,7 +4890,9 @@ begin
     cancels int not null default 0,
     request_ids bigint[] not null default '{}',
     retry_at timestamptz not null default '-infinity',
-    tries int not null default 0
+    tries int not null default 0,
+    constraint leader_worker_state_is_known check (
+      state in ('empty', 'identifying', 'idle', 'claimed', 'running', 'ended', 'cleaning', 'lost'))
   );
 
   create temp table leader_pool (
@@ -4859,7 +4914,11 @@ begin
     primary key (pool, target, pullable)
   );
 
-  -- health: unknown (never met, or long ago), probing, ok, down.
+  --   health   means                                  becomes
+  --   unknown  not reached yet, or not for a while     probing (a helper was sent), down (a session failed)
+  --   probing  a helper tries to reach it              ok (reached), down (not reached), unknown (interrupted)
+  --   ok       reached                                 unknown (not used for a minute), down (a session failed)
+  --   down     not reached; its tasks wait             probing (retry_at has passed)
   create temp table leader_target (
     target text primary key,
     connection_string text,
@@ -4876,10 +4935,17 @@ begin
     retry_at timestamptz not null default '-infinity',
     met_at timestamptz,
     last_error text,
-    wanted int not null default 0
+    wanted int not null default 0,
+    constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   );
 
-  -- Sessions to this server itself that do what may block. lane: cancel, fresh, general.
+  -- Sessions to this server itself that do what may block. lane: cancel, fresh (first contact), general.
+  --
+  --   state   means                        becomes
+  --   closed  no session                   busy (opened, and an operation was sent)
+  --   idle    a session that can be used   busy (an operation was sent), closed (interrupted)
+  --   busy    an operation runs            idle (ended), stuck (late, or its answer came before its end), closed (lost)
+  --   stuck   its answer counts no more    idle (ended), closed (terminated)
   create temp table leader_helper (
     helper int primary key,
     conn text not null,
@@ -4889,7 +4955,9 @@ begin
     op text,
     target text,
     ids bigint[],
-    since timestamptz not null default clock_timestamp()
+    since timestamptz not null default clock_timestamp(),
+    constraint leader_helper_state_is_known check (state in ('closed', 'idle', 'busy', 'stuck')),
+    constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );
 
   -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a query ran.
@@ -4915,8 +4983,8 @@ begin
     recorded bool not null default false
   );
 
-  -- Rows that could not be written lately.
-  create temp table leader_parked (
+  -- Tasks whose rows could not be written lately: when to try again.
+  create temp table leader_backoff (
     task_id bigint primary key,
     until timestamptz not null,
     failures int not null
@@ -4990,12 +5058,12 @@ begin
   -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
   into op, target, ids
-  from pg_temp.leader_slot s
+  from pg_temp.leader_worker s
   join pg_temp.leader_target t on t.target = s.target
   where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
     and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
     and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
-  order by s.cancel_at, s.slot
+  order by s.cancel_at, s.worker
   limit 1;
   if op is not null or in_lane = 'cancel' then
     return;
@@ -5058,7 +5126,7 @@ returns bool
 language plpgsql
 as $function$
 begin
-  return exists (select from pg_temp.leader_slot s where s.cancel_at <= clock_timestamp() and s.state = 'running')
+  return exists (select from pg_temp.leader_worker s where s.cancel_at <= clock_timestamp() and s.state = 'running')
     or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
     or exists (
       select from pg_temp.leader_target t
@@ -5086,49 +5154,49 @@ begin
     when 'fence' then
       update pg_temp.leader_fence f set retry_at = 'infinity' where f.session_id = any (in_ids);
     else
-      update pg_temp.leader_slot s set cancels = s.cancels + 1, cancel_at = clock_timestamp() + c_escalate
+      update pg_temp.leader_worker s set cancels = s.cancels + 1, cancel_at = clock_timestamp() + c_escalate
       where s.session_id = any (in_ids) and s.state = 'running';
   end case;
 end
 $function$;
 
--- leader/memory/empty_slots
--- Purpose: the task of a slot is over: forgets it. The session is kept after success (or when nothing was sent), and
+-- leader/memory/free_workers
+-- Purpose: ends the task of each worker in memory. The session is kept after success (or when nothing was sent), and
 --   dropped after anything else, and once a cancel went out to it: a late one must never hit the next query.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.
-create or replace function async.empty_slots(in_slots int[])
+create or replace function async.free_workers(in_workers int[])
 returns void
 language plpgsql
 as $function$
 begin
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s
-  where s.slot = any (in_slots)
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s
+  where s.worker = any (in_workers)
     and (s.cancels > 0 or s.spent or s.outcome is distinct from 'ok' and (s.sent is not null or s.outcome = 'lost'));
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, recorded = false,
       intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
-      request_ids = '{}', doubt = false, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
-  where s.slot = any (in_slots);
+      request_ids = '{}', uncertain = false, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
+  where s.worker = any (in_workers);
 end
 $function$;
 
--- leader/memory/free_lost_slots
--- Purpose: sessions that were lost are known to be gone: what their tasks became may be recorded now; where that was done
---   before (the deadline came first), the slot they hold is released.
+-- leader/memory/settle_lost_sessions
+-- Purpose: lets the tasks of lost sessions be recorded, now that the sessions are known to be gone. A task that was recorded
+--   before, because its deadline came first, releases its pool slot.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.free_lost_slots(in_sessions bigint[])
+create or replace function async.settle_lost_sessions(in_sessions bigint[])
 returns void
 language plpgsql
 as $function$
 begin
-  update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp()
+  update pg_temp.leader_worker s set state = 'ended', since = clock_timestamp()
   where s.state = 'lost' and s.session_id = any (in_sessions);
 end
 $function$;
@@ -5146,7 +5214,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
-  v_slot record;
+  v_worker record;
 begin
   if in_op = 'probe' then
     if in_error is null then
@@ -5157,7 +5225,7 @@ begin
       from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
       update pg_temp.leader_target t set last_error = null where t.target = in_target;
     else
-      perform async.suspect_target(in_target, v_error);
+      perform async.note_target_failure(in_target, v_error);
     end if;
     return;
   end if;
@@ -5168,13 +5236,13 @@ begin
     return;
   end if;
   if in_error is not null then
-    perform async.suspect_target(in_target, v_error);
+    perform async.note_target_failure(in_target, v_error);
     -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
-    for v_slot in
-      select s.slot from pg_temp.leader_slot s
+    for v_worker in
+      select s.worker from pg_temp.leader_worker s
       where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1
     loop
-      perform async.lose_slot(v_slot.slot);
+      perform async.lose_session(v_worker.worker);
     end loop;
   end if;
 end
@@ -5201,13 +5269,13 @@ begin
       retry_at = clock_timestamp() + async.backoff(f.failures + 1, '500 milliseconds', '10 seconds', random())
   from jsonb_to_recordset(in_found) n(id bigint, state text)
   where f.session_id = n.id;
-  update pg_temp.leader_slot s set unreachable = true
+  update pg_temp.leader_worker s set unreachable = true
   from pg_temp.leader_fence f
   where f.session_id = s.session_id and f.unreachable and s.state = 'lost' and not s.unreachable;
   update async.session s
   set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
   from (
-    select f.id, coalesce(f.error, async.left_alone(f.id)) as error
+    select f.id, coalesce(f.error, async.why_not_ended(f.id)) as error
     from jsonb_to_recordset(in_found) f(id bigint, state text, error text) where f.state <> 'gone') n
   where s.session_id = n.id and (s.lost_since is null or s.lost_error is distinct from n.error);
 
@@ -5223,7 +5291,7 @@ begin
     perform async.log_quiet('WARNING', case
       when v_left.state = 'waiting' and v_left.failures = 1 then format(
         '%s sessions at target "%s" (backend %s is the first): %s', v_left.sessions, in_target, v_left.pid,
-        async.left_alone(v_left.id))
+        async.why_not_ended(v_left.id))
       when v_left.state <> 'waiting' then format(
         '%s sessions at target "%s" (backend %s is the first) cannot be ended yet (try %s): %s. '
         'When it is known to be gone: select async.write_off_session(%s)',
@@ -5232,23 +5300,23 @@ begin
     where v_left.state <> 'waiting' or v_left.failures = 1;
   end loop;
 
-  -- The target itself is in doubt only where the address that failed is its present one.
-  perform async.suspect_target(in_target, n.error)
+  -- A failure counts against the target only where the address that failed is its current one.
+  perform async.note_target_failure(in_target, n.error)
   from jsonb_to_recordset(in_found) n(id bigint, state text, error text)
   join async.session s on s.session_id = n.id
   where n.state in ('failed', 'unreached')
-    and async.same_server(s.connection_string, async.present_conninfo(in_target))
+    and async.same_server(s.connection_string, async.current_conninfo(in_target))
   order by n.id
   limit 1;
 end
 $function$;
 
--- leader/fences/left_alone
--- Purpose: why sessions are not ended by a fence, in a sentence.
+-- leader/fences/why_not_ended
+-- Purpose: the reason why a fence leaves a session alone, as a sentence.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.left_alone(in_session bigint)
+create or replace function async.why_not_ended(in_session bigint)
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -5259,12 +5327,12 @@ as $function$
     'the session any more, select async.write_off_session(%s)', in_session)
 $function$;
 
--- leader/fences/present_conninfo
--- Purpose: how a target is reached now.
+-- leader/fences/current_conninfo
+-- Purpose: a target's current connection string.
 -- Returns: text, null where there is no such target, or it has no connection string.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.present_conninfo(in_target text)
+create or replace function async.current_conninfo(in_target text)
 returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -5287,7 +5355,7 @@ as $function$
 begin
   delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
   delete from async.session s where s.session_id = any (in_sessions);
-  perform async.free_lost_slots(in_sessions);
+  perform async.settle_lost_sessions(in_sessions);
 end
 $function$;
 
@@ -5372,7 +5440,7 @@ end
 $function$;
 
 -- leader/stages/refresh_configuration
--- Purpose: takes a changed configuration into the leader's memory, live: slots for workers, targets with their
+-- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with their
 --   health, limits of pools.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5384,27 +5452,27 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_control async.control;
-  v_slot record;
-  v_slots int;
+  v_worker record;
+  v_workers int;
 begin
   select c.* into v_control from async.control c;
-  v_slots := v_control.workers + (select count(*) from pg_temp.leader_slot s where s.unreachable);
+  v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
-  -- Slots: more at once; fewer as they become free.
-  insert into pg_temp.leader_slot (slot, conn)
-  select n, 'pgasync_slot_' || n from generate_series(1, v_slots) n
+  -- Workers: more at once; fewer as they become free.
+  insert into pg_temp.leader_worker (worker, conn)
+  select n, 'pgasync_slot_' || n from generate_series(1, v_workers) n
   on conflict do nothing;
-  for v_slot in
-    select s.slot from pg_temp.leader_slot s
-    where s.slot > v_slots and s.state in ('empty', 'idle')
+  for v_worker in
+    select s.worker from pg_temp.leader_worker s
+    where s.worker > v_workers and s.state in ('empty', 'idle')
   loop
-    perform async.drop_slot_session(v_slot.slot);
-    delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
+    perform async.drop_session(v_worker.worker);
+    delete from pg_temp.leader_worker s where s.worker = v_worker.worker;
   end loop;
 
   -- Sessions that were not needed for a while.
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
 
   insert into pg_temp.leader_helper (helper, conn, lane)
   select n, 'pgasync_helper_' || n, case n when 1 then 'cancel' when 2 then 'fresh' else 'general' end
@@ -5414,14 +5482,14 @@ begin
   where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
 
   -- Targets. A changed address is met anew, and idle sessions at the old one are dropped.
-  for v_slot in
-    select s.slot
-    from pg_temp.leader_slot s
+  for v_worker in
+    select s.worker
+    from pg_temp.leader_worker s
     join pg_temp.leader_target o on o.target = s.target
     left join async.target t on t.target = s.target
     where s.state = 'idle' and t.connection_string is distinct from o.connection_string
   loop
-    perform async.drop_slot_session(v_slot.slot);
+    perform async.drop_session(v_worker.worker);
   end loop;
   insert into pg_temp.leader_target as o
     (target, connection_string, default_timeout, session_reset, max_concurrency, health, fresh, met_at, retry_at)
@@ -5447,7 +5515,7 @@ begin
   -- A target that was not used for a minute is met through a helper before the leader connects to it again.
   update pg_temp.leader_target o set health = 'unknown'
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
-    and not exists (select from pg_temp.leader_slot s where s.target = o.target);
+    and not exists (select from pg_temp.leader_worker s where s.target = o.target);
 
   update pg_temp.leader_pool p
   set max_workers = l.max_workers
@@ -5481,7 +5549,7 @@ begin
       union all
       select o.pool from async.offer o
       union all
-      select s.pool from pg_temp.leader_slot s where s.recorded
+      select s.pool from pg_temp.leader_worker s where s.recorded
       union all
       select r.pool from pg_temp.leader_orphan r where r.recorded
     ) i
@@ -5495,18 +5563,18 @@ begin
       where t.processed is null and t.times_up is not null and t.tracked
         and coalesce(t.concurrency_pool, t.target) = p.pool)
     and not exists (select from async.offer o where o.pool = p.pool)
-    and not exists (select from pg_temp.leader_slot s where s.recorded and s.pool = p.pool)
+    and not exists (select from pg_temp.leader_worker s where s.recorded and s.pool = p.pool)
     and not exists (select from pg_temp.leader_orphan r where r.recorded and r.pool = p.pool);
 end
 $function$;
 
--- leader/memory/park
--- Purpose: leaves a row alone for a while that could not be written (a client holds it, a trigger raises), and says
---   so in the log when something raised. A row that is merely held is tried twice a second.
+-- leader/memory/back_off_task
+-- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client holds the row, or a trigger
+--   raises), and logs what was raised. A row that is merely held is tried again at least twice a second.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.park(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
+create or replace function async.back_off_task(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -5516,7 +5584,7 @@ declare
   v_last constant interval := case in_outcome when 'failed' then '30 seconds' else '500 milliseconds' end;
   v_failures int;
 begin
-  insert into pg_temp.leader_parked as p (task_id, until, failures)
+  insert into pg_temp.leader_backoff as p (task_id, until, failures)
   values (in_id, in_now + c_first, 1)
   on conflict (task_id) do update
   set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
@@ -5528,25 +5596,25 @@ begin
 end
 $function$;
 
--- leader/memory/parked_tasks
--- Purpose: the tasks that are left alone now.
+-- leader/memory/tasks_backing_off
+-- Purpose: the tasks whose rows are not to be written yet.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.parked_tasks(in_now timestamptz)
+create or replace function async.tasks_backing_off(in_now timestamptz)
 returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  return array(select p.task_id from pg_temp.leader_parked p where p.until > in_now);
+  return array(select p.task_id from pg_temp.leader_backoff p where p.until > in_now);
 end
 $function$;
 
 -- leader/stages/leader_write
 -- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be written, and forgets that
---   others were parked.
--- Returns: the tasks that are not what was predicted, as write_all, and whether their rows are parked.
+--   others were backed off.
+-- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed off.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
 create or replace function async.leader_write(
@@ -5556,7 +5624,7 @@ create or replace function async.leader_write(
   in_events async.event_t[]
 ) returns table (
   task_id bigint, event text, outcome text, consumed timestamptz, processed timestamptz, yielded timestamptz,
-  tracked bool, run int, parked bool
+  tracked bool, run int, backs_off bool
 )
 language plpgsql
 as $function$
@@ -5578,39 +5646,39 @@ begin
     tracked := v_row.tracked;
     run := v_row.row_run;
     -- A request that does not fit an unfinished task stands until it does.
-    parked := outcome in ('locked', 'failed')
+    backs_off := outcome in ('locked', 'failed')
       or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
-    if parked then
-      perform async.park(task_id, outcome, v_row.error, in_now);
+    if backs_off then
+      perform async.back_off_task(task_id, outcome, v_row.error, in_now);
     end if;
     return next;
   end loop;
-  if exists (select from pg_temp.leader_parked) then
-    delete from pg_temp.leader_parked p
+  if exists (select from pg_temp.leader_backoff) then
+    delete from pg_temp.leader_backoff p
     where p.until <= in_now
       and p.task_id = any (in_claims || in_ends || array(select e.task_id from unnest(in_events) e));
   end if;
 end
 $function$;
 
--- leader/memory/intend
--- Purpose: an intention for a launched query. A cancel, a timeout and a pause go out at once; finish and defer let the
+-- leader/memory/set_intention
+-- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause go out at once; finish and defer let the
 --   query end within a grace period first (mostly it has committed and its result is on the way).
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.intend(
-  in_slot int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval
+create or replace function async.set_intention(
+  in_worker int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set intention = in_status, intention_error = in_error, intention_duration = in_duration,
       cancel_at = least(s.cancel_at,
         in_now + case when in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED') then interval '0' else interval '5 seconds' end)
-  where s.slot = in_slot and async.intention_replaces(s.intention, s.intention_error, in_status);
+  where s.worker = in_worker and async.intention_replaces(s.intention, s.intention_error, in_status);
 end
 $function$;
 
@@ -5628,7 +5696,7 @@ declare
   c_requests_per_cycle_max constant int := 1000;
   v_request record;
   v_events async.event_t[];
-  v_parked int;
+  v_backing_off int;
   v_dealt int := 0;
 begin
   perform from async.request r limit 1;
@@ -5638,16 +5706,16 @@ begin
 
   -- Those of queries in flight: kept until the outcome is recorded, so that they survive this leader.
   for v_request in
-    select r.request_id, r.status, r.error_message, r.duration, s.slot, s.intention
-    from pg_temp.leader_slot s
+    select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
+    from pg_temp.leader_worker s
     join async.request r on r.task_id = s.task_id
     where s.state in ('claimed', 'running', 'ended', 'lost') and r.request_id <> all (s.request_ids)
     order by r.request_id
   loop
-    perform async.intend(v_request.slot, in_now, v_request.status,
+    perform async.set_intention(v_request.worker, in_now, v_request.status,
       async.request_message(v_request.status, v_request.error_message), v_request.duration);
-    update pg_temp.leader_slot s set request_ids = s.request_ids || v_request.request_id
-    where s.slot = v_request.slot;
+    update pg_temp.leader_worker s set request_ids = s.request_ids || v_request.request_id
+    where s.worker = v_request.worker;
     v_dealt := v_dealt + 1;
   end loop;
 
@@ -5659,10 +5727,10 @@ begin
       select distinct on (r.task_id) r.*
       from (
         select i.* from async.request i
-        where not exists (select from pg_temp.leader_slot s
+        where not exists (select from pg_temp.leader_worker s
             where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
           and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
-          and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+          and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
         order by i.request_id
         limit c_requests_per_cycle_max
       ) r
@@ -5672,10 +5740,10 @@ begin
   if v_events = '{}' then
     return v_dealt;
   end if;
-  select count(*) filter (where w.parked) into v_parked
+  select count(*) filter (where w.backs_off) into v_backing_off
   from async.leader_write(in_now, null, null, null, null, null, v_events) w;
   update pg_temp.leader_state set writes = writes + cardinality(v_events);
-  return v_dealt + cardinality(v_events) - v_parked;
+  return v_dealt + cardinality(v_events) - v_backing_off;
 end
 $function$;
 
@@ -5696,32 +5764,32 @@ declare
   v_refused bigint[] := '{}';
   v_ids bigint[];
 begin
-  v_due := async.due_tasks(in_now, async.parked_tasks(in_now));
+  v_due := async.due_tasks(in_now, async.tasks_backing_off(in_now));
   if v_due is null then
     return 0;
   end if;
 
-  perform async.intend(s.slot, in_now, 'TIMED_OUT', null, null)
-  from pg_temp.leader_slot s
+  perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null)
+  from pg_temp.leader_worker s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
   -- What was asked for stands, but the query's time to end by itself is over.
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set cancel_at = in_now
   where s.task_id = any (v_due) and s.state = 'running' and s.cancels = 0 and s.cancel_at > in_now;
 
   v_events := array(
     select case
-      when s.slot is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
+      when s.worker is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
         case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids)::async.event_t
       when o.task_id is not null then row(i.task_id, o.run, 'UNREACHABLE', in_now, null, null,
         'outcome unknown: the orchestrator was lost while the query ran', null, null, null)::async.event_t
       else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null)::async.event_t
     end
     from unnest(v_due) i(task_id)
-    left join pg_temp.leader_slot s on s.task_id = i.task_id
+    left join pg_temp.leader_worker s on s.task_id = i.task_id
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
-    where s.slot is null and o.task_id is null
+    where s.worker is null and o.task_id is null
       or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
       or o.launched and not o.recorded and (t.health is distinct from 'ok'
         or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));
@@ -5736,7 +5804,7 @@ begin
   v_ids := array(
     select e.task_id from unnest(v_events) e where e.event = 'UNREACHABLE' and e.task_id <> all (v_refused));
   if v_ids <> '{}' then
-    update pg_temp.leader_slot s set recorded = true where s.task_id = any (v_ids) and s.state = 'lost';
+    update pg_temp.leader_worker s set recorded = true where s.task_id = any (v_ids) and s.state = 'lost';
     update pg_temp.leader_orphan o set recorded = true where o.task_id = any (v_ids);
   end if;
   return cardinality(v_events) - cardinality(v_refused);
@@ -5744,7 +5812,7 @@ end
 $function$;
 
 -- leader/stages/record_results
--- Purpose: records how queries ended, all at once; a row that cannot be written waits with its slot and is tried
+-- Purpose: records how queries ended, all at once; a row that cannot be written keeps its worker and is tried
 --   again, later each time.
 -- Returns: how many were recorded.
 -- Raises: nothing of a single task's.
@@ -5754,7 +5822,7 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_slots int[];
+  v_workers int[];
   v_ids bigint[];
   v_pools text[];
   v_ends bigint[];
@@ -5766,44 +5834,44 @@ declare
   v_strays text[] := '{}';
 begin
   select
-    array_agg(s.slot), array_agg(s.task_id), array_agg(s.pool),
+    array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
     array_agg(s.task_id) filter (where s.plain), array_agg(s.run) filter (where s.plain),
     array_agg(row(s.task_id, s.run,
         case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
           else 'END_ERROR' end,
         in_now, s.intention, s.intention_error, s.error, s.intention_duration, null, s.request_ids)::async.event_t)
       filter (where not s.plain)
-  into v_slots, v_ids, v_pools, v_ends, v_end_runs, v_events
+  into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
     select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain
-    from pg_temp.leader_slot i
+    from pg_temp.leader_worker i
     where i.state = 'ended' and i.retry_at <= in_now
-    order by i.since, i.slot
+    order by i.since, i.worker
   ) s;
-  if v_slots is null then
+  if v_workers is null then
     return 0;
   end if;
 
-  v_done := v_slots;
+  v_done := v_workers;
   for v_row in select w.* from async.leader_write(in_now, null, null, null, v_ends, v_end_runs, v_events) w loop
     v_at := array_position(v_ids, v_row.task_id);
-    if v_row.parked then
-      v_done := array_remove(v_done, v_slots[v_at]);
-      update pg_temp.leader_slot s
+    if v_row.backs_off then
+      v_done := array_remove(v_done, v_workers[v_at]);
+      update pg_temp.leader_worker s
       set tries = s.tries + 1, retry_at = p.until
-      from pg_temp.leader_parked p
-      where p.task_id = s.task_id and s.slot = v_slots[v_at];
+      from pg_temp.leader_backoff p
+      where p.task_id = s.task_id and s.worker = v_workers[v_at];
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
-      -- A row that did not take the event (it was finished or deleted by hand) frees its slot all the same.
+      -- A row that did not take the event (it was finished or deleted by hand) frees its worker all the same.
       v_strays := v_strays || v_pools[v_at];
     end if;
   end loop;
   perform async.release_pools(v_strays);
   if v_done <> '{}' then
-    perform async.empty_slots(v_done);
+    perform async.free_workers(v_done);
   end if;
-  update pg_temp.leader_state set writes = writes + cardinality(v_slots), marks = marks + cardinality(v_slots);
+  update pg_temp.leader_state set writes = writes + cardinality(v_workers), marks = marks + cardinality(v_workers);
   return cardinality(v_done);
 end
 $function$;
@@ -5818,16 +5886,16 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_ids constant bigint[] := async.deferred_tasks(in_now, async.parked_tasks(in_now));
-  v_parked int;
+  v_ids constant bigint[] := async.deferred_tasks(in_now, async.tasks_backing_off(in_now));
+  v_backing_off int;
 begin
   if v_ids is null then
     return 0;
   end if;
-  select count(*) filter (where w.parked) into v_parked
+  select count(*) filter (where w.backs_off) into v_backing_off
   from async.leader_write(in_now, null, null, null, null, null, array(
     select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w;
-  return cardinality(v_ids) - v_parked;
+  return cardinality(v_ids) - v_backing_off;
 end
 $function$;
 
@@ -5857,7 +5925,7 @@ begin
     from (
       select i.* from pg_temp.leader_orphan i
       where (not i.launched or not exists (select from pg_temp.leader_fence f where f.target = i.target))
-        and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+        and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
       order by i.task_id
       limit c_orphans_per_cycle_max
     ) o);
@@ -5866,7 +5934,7 @@ begin
   end if;
   v_over := array(select e.task_id from unnest(v_events) e);
   for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
-    if v_row.parked then
+    if v_row.backs_off then
       v_over := array_remove(v_over, v_row.task_id);
     end if;
   end loop;
@@ -5955,14 +6023,14 @@ end
 $function$;
 
 -- leader/stages/write_claims
--- Purpose: writes claims down, and takes into memory what the rows became: the slots that hold them, the pools'
+-- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold them, the pools'
 --   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
 --   before. Nothing is sent before this is committed.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.write_claims(
-  in_now timestamptz, in_ids bigint[], in_slots int[], in_runs int[], in_pools text[], in_targets text[],
+  in_now timestamptz, in_ids bigint[], in_workers int[], in_runs int[], in_pools text[], in_targets text[],
   in_priorities int[], in_entered timestamptz[], in_timeouts interval[]
 ) returns void
 language plpgsql
@@ -5979,10 +6047,10 @@ begin
     end if;
   end loop;
 
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set state = 'claimed', task_id = c.task_id, run = c.run + 1, pool = c.pool, since = in_now
-  from unnest(in_slots, in_ids, in_runs, in_pools) c(slot, task_id, run, pool)
-  where s.slot = c.slot and c.task_id = any (v_claimed);
+  from unnest(in_workers, in_ids, in_runs, in_pools) c(worker, task_id, run, pool)
+  where s.worker = c.worker and c.task_id = any (v_claimed);
   update pg_temp.leader_pool p set taken = p.taken + n.claimed
   from (
     select c.pool, count(*)::int as claimed
@@ -5991,7 +6059,7 @@ begin
     group by c.pool
   ) n
   where p.pool = n.pool;
-  -- Behind the last of the plan, written or not: a row that could not be written is parked.
+  -- Behind the last of the plan, written or not: a row that could not be written is backed off.
   update pg_temp.leader_lane l
   set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
   from (
@@ -6022,7 +6090,7 @@ declare
   v_idle record;
   v_at int;
   v_ids bigint[] := '{}';
-  v_slots int[] := '{}';
+  v_claimed_by int[] := '{}';
   v_runs int[] := '{}';
   v_pools text[] := '{}';
   v_targets text[] := '{}';
@@ -6034,7 +6102,7 @@ declare
 begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
-    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null and not s.unreachable)
+    - (select count(*)::int from pg_temp.leader_worker s where s.task_id is not null and not s.unreachable)
     -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
     -- no worker.
     - (select count(*)::int from pg_temp.leader_orphan o
@@ -6055,7 +6123,7 @@ begin
   join pg_temp.leader_target t on t.target = l.target
   left join (
     select s.target, count(*)::int as idle
-    from pg_temp.leader_slot s
+    from pg_temp.leader_worker s
     where s.state in ('idle', 'cleaning')
     group by s.target
   ) i on i.target = l.target
@@ -6075,7 +6143,7 @@ begin
     from async.plan_claims(
       v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
       v_lanes.free, v_lanes.heads_max, v_workers,
-      async.parked_tasks(in_now), in_now) p
+      async.tasks_backing_off(in_now), in_now) p
   loop
     if v_head.pullable then
       v_offered := v_offered || v_head.task_id;
@@ -6088,7 +6156,7 @@ begin
     end if;
     v_idle.targets[v_at] := null;
     v_ids := v_ids || v_head.task_id;
-    v_slots := v_slots || v_idle.slots[v_at];
+    v_claimed_by := v_claimed_by || v_idle.workers[v_at];
     v_runs := v_runs || v_head.run;
     v_pools := v_pools || v_head.pool;
     v_targets := v_targets || v_head.target;
@@ -6105,7 +6173,7 @@ begin
   end if;
   if v_ids <> '{}' then
     perform async.write_claims(
-      in_now, v_ids, v_slots, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
+      in_now, v_ids, v_claimed_by, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
   end if;
   if v_offered <> '{}' then
     perform async.write_offers(in_now, v_offered);
@@ -6168,7 +6236,7 @@ begin
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
   where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
-    and not exists (select from pg_temp.leader_parked k where k.task_id = o.task_id and k.until > in_now)
+    and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now)
     and exists (select from pg_temp.leader_lane l
       where l.pool = o.pool and not l.pullable and not l.exhausted);
   if v_ids is null then
@@ -6200,7 +6268,7 @@ declare
 begin
   select array_agg(m.task_id), array_agg(m.run) into v_ids, v_runs
   from (
-    select s.task_id, s.run from pg_temp.leader_slot s
+    select s.task_id, s.run from pg_temp.leader_worker s
     where s.state in ('claimed', 'running', 'ended', 'lost') and s.task_id is not null
     union all
     select o.task_id, o.run from pg_temp.leader_orphan o where o.launched
@@ -6225,7 +6293,7 @@ declare
 begin
   perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
   insert into async.launch_mark (task_id, run, session_id)
-  select s.task_id, s.run, s.session_id from pg_temp.leader_slot s where s.state = 'claimed';
+  select s.task_id, s.run, s.session_id from pg_temp.leader_worker s where s.state = 'claimed';
   get diagnostics v_marks = row_count;
   return v_marks;
 end
@@ -6298,7 +6366,7 @@ end
 $function$;
 
 -- leader/stages/publish
--- Purpose: shows the leader's memory to the views: what each slot runs, what each pool holds, which targets are lost. Only
+-- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds, which targets are lost. Only
 --   what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -6309,19 +6377,19 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_slots record;
+  v_workers record;
   v_pools record;
   v_lost record;
 begin
-  select array_agg(s.slot) as slots, array_agg(s.target) as targets, array_agg(s.task_id) as tasks,
+  select array_agg(s.worker) as workers, array_agg(s.target) as targets, array_agg(s.task_id) as tasks,
     array_agg(case when s.task_id is not null then s.since end) as since
-  into v_slots from pg_temp.leader_slot s;
+  into v_workers from pg_temp.leader_worker s;
   select array_agg(p.pool) as pools, array_agg(p.taken) as taken, array_agg(p.max_workers) as limits
   into v_pools from pg_temp.leader_pool p;
   select array_agg(t.target) as targets, array_agg(t.down_since) as since, array_agg(t.last_error) as errors,
     array_agg(t.retry_at) as retry_at
   into v_lost from pg_temp.leader_target t where t.down_since is not null;
-  perform async.publish_state(v_slots.slots, v_slots.targets, v_slots.tasks, v_slots.since,
+  perform async.publish_state(v_workers.workers, v_workers.targets, v_workers.tasks, v_workers.since,
     v_pools.pools, v_pools.taken, v_pools.limits,
     v_lost.targets, v_lost.since, v_lost.errors, v_lost.retry_at);
 end
@@ -6366,13 +6434,13 @@ begin
 end
 $function$;
 
--- leader/stages/fail_impatient
+-- leader/stages/expire_target_patience
 -- Purpose: tasks that waited for a target that was down for longer than target_patience fail with the connection's
 --   error; so do tasks of targets that were deleted.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
-create or replace function async.fail_impatient(in_now timestamptz)
+create or replace function async.expire_target_patience(in_now timestamptz)
 returns int
 language plpgsql
 as $function$
@@ -6391,12 +6459,12 @@ begin
     where not l.exhausted and not l.pullable
       and (g.target is null
         or t.down_since <= in_now - c.target_patience
-          and not exists (select from pg_temp.leader_slot s
+          and not exists (select from pg_temp.leader_worker s
             where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
-      async.parked_tasks(in_now));
+      async.tasks_backing_off(in_now));
     continue when v_ids is null;
     perform from async.leader_write(in_now, null, null, null, null, null, array(
       select row(i, null, 'REQUEST', in_now, 'FAILED',
@@ -6460,7 +6528,7 @@ begin
   end if;
   if async.is_due('recounted', (select c.light_maintenance_sleep from async.control c), in_now) then
     perform async.recount_pools();
-    delete from pg_temp.leader_parked p where p.until < in_now - interval '5 minutes';
+    delete from pg_temp.leader_backoff p where p.until < in_now - interval '5 minutes';
   end if;
   if v_state.marks > c_marks_max then
     perform async.rotate_marks();
@@ -6602,17 +6670,17 @@ begin
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
         when 'broken' then did := did + async.find_broken_sessions();
-        when 'patience' then did := did + async.fail_impatient(v_now) + async.take_write_offs();
+        when 'patience' then did := did + async.expire_target_patience(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);
       end case;
     exception
       when query_canceled then
         cancelled := true;
-        perform async.doubt_answers(v_stage);
+        perform async.recover_interrupted_stage(v_stage);
       when assert_failure or others then
         perform async.note_failure(v_stage, sqlerrm, sqlstate);
-        perform async.doubt_answers(v_stage);
+        perform async.recover_interrupted_stage(v_stage);
     end;
   end loop;
 end
@@ -6678,14 +6746,14 @@ begin
   exception
     when query_canceled then
       v_cancelled := true;
-      perform async.doubt_everything();
+      perform async.recover_interrupted_cycle();
     when assert_failure or others then
       perform async.note_failure('cycle', sqlerrm, sqlstate);
-      perform async.doubt_everything();
+      perform async.recover_interrupted_cycle();
   end;
   commit;
 
-  if exists (select from pg_temp.leader_slot s where s.state = 'claimed') then
+  if exists (select from pg_temp.leader_worker s where s.state = 'claimed') then
     begin
       perform async.mark_launches();
       v_marked := true;
@@ -6706,10 +6774,10 @@ begin
     exception
       when query_canceled then
         v_cancelled := true;
-        perform async.doubt_launches();
+        perform async.recover_interrupted_launches();
       when assert_failure or others then
         perform async.note_failure('send', sqlerrm, sqlstate);
-        perform async.doubt_launches();
+        perform async.recover_interrupted_launches();
     end;
   end if;
   begin
@@ -7001,8 +7069,8 @@ begin
     raise warning 'another orchestrator has taken the lead: this one ends' using errcode = 'PA212';
     return;
   end if;
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s where s.state in ('idle', 'cleaning', 'identifying');
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
   perform async.close_stale_sessions();
   perform async.lead_goodbye(v_state.stop);
@@ -7024,9 +7092,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.intend(s.slot, clock_timestamp(), 'PAUSED', null, null)
-  from pg_temp.leader_slot s where s.state = 'running' and s.intention is null;
-  return (select count(*)::int from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'));
+  perform async.set_intention(s.worker, clock_timestamp(), 'PAUSED', null, null)
+  from pg_temp.leader_worker s where s.state = 'running' and s.intention is null;
+  return (select count(*)::int from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'));
 end
 $function$;
 
@@ -7107,7 +7175,7 @@ begin
   -- Let what runs end, unless a cancel came; then pause the rest.
   v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
   while (select l.stop <> 'cancelled' and not l.deposed from pg_temp.leader_state l) and clock_timestamp() < v_until
-    and exists (select from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'))
+    and exists (select from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'))
   loop
     call async.cycle(v_last, v_show);
   end loop;
@@ -7144,7 +7212,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if to_regclass('pg_temp.leader_slot') is not null and async.is_leader() then
+  if to_regclass('pg_temp.leader_worker') is not null and async.is_leader() then
     perform async.refresh_configuration();
   else
     perform async.wake_leader();

@@ -11,7 +11,7 @@ as $function$
 declare
   c_looks_max constant int := 50;
   v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
-  v_doubtful constant bigint := async.doubtful_before();
+  v_moved constant bigint := async.last_moved_epoch();
   v_server record;
   v_there async.session[];
   v_here bigint[];
@@ -37,19 +37,19 @@ begin
     return v_found;
   end if;
   for v_look in 1..c_looks_max loop
-    v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_doubtful);
+    v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
     exit when not exists (
-      select from unnest(v_there) s where s.epoch >= v_doubtful and s.session_id = any (v_here));
+      select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));
     perform pg_sleep(0.1);
   end loop;
   return v_found || (
     select jsonb_agg(jsonb_build_object('id', s.session_id,
       'state', case
         when s.session_id <> all (v_here) then 'gone'
-        when s.epoch < v_doubtful then 'waiting'
+        when s.epoch < v_moved then 'waiting'
         else 'failed'
       end,
-      'error', case when s.epoch >= v_doubtful then 'it is still there, although it was asked to end' end))
+      'error', case when s.epoch >= v_moved then 'it is still there, although it was asked to end' end))
     from unnest(v_there) s);
 end
 $function$;

@@ -9,25 +9,25 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
   v_found int := 0;
 begin
-  for v_slot in
-    select s.slot, s.state, s.outcome, s.target, s.conn, s.cleaning
-    from pg_temp.leader_slot s
+  for v_worker in
+    select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning
+    from pg_temp.leader_worker s
     where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
       then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
   loop
     v_found := v_found + 1;
-    if v_slot.state <> 'running' then
-      perform async.drop_slot_session(v_slot.slot);
-    elsif v_slot.cleaning then
-      perform async.settle_reset(v_slot.slot, true, '08006', dblink_error_message(v_slot.conn));
+    if v_worker.state <> 'running' then
+      perform async.drop_session(v_worker.worker);
+    elsif v_worker.cleaning then
+      perform async.settle_reset(v_worker.worker, true, '08006', dblink_error_message(v_worker.conn));
     else
-      if v_slot.outcome is null then
-        perform async.note_query_error(v_slot.slot, '08006', dblink_error_message(v_slot.conn));
+      if v_worker.outcome is null then
+        perform async.note_query_error(v_worker.worker, '08006', dblink_error_message(v_worker.conn));
       end if;
-      perform async.lose_slot(v_slot.slot);
+      perform async.lose_session(v_worker.worker);
     end if;
   end loop;
   return v_found;

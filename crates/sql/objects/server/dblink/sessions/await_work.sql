@@ -17,7 +17,7 @@ declare
 begin
   select c.* into v_control from async.control c;
   v_conns := array(
-    select s.conn from pg_temp.leader_slot s where s.state in ('running', 'cleaning', 'identifying')
+    select s.conn from pg_temp.leader_worker s where s.state in ('running', 'cleaning', 'identifying')
     union all
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then

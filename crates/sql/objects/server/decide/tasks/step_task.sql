@@ -19,6 +19,13 @@
 --   DEFERRED needs a duration; say how long the task should wait    REQUEST
 --   the task's deadline has not come                       DEADLINE, UNREACHABLE before times_up
 --   there is no such event                                 any other name
+--   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
+--   phase     becomes
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER, WITHDRAW, PROMOTE, REQUEST)
+--   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE; REQUEST and DEADLINE
+--             where a client runs the task)
+--   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
+--   FINISHED  READY (RESTART), FINISHED (RELEASE)
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
 --   copying what they compute into every column.)

@@ -22,8 +22,8 @@ begin
     raise warning 'another orchestrator has taken the lead: this one ends' using errcode = 'PA212';
     return;
   end if;
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s where s.state in ('idle', 'cleaning', 'identifying');
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
   perform async.close_stale_sessions();
   perform async.lead_goodbye(v_state.stop);

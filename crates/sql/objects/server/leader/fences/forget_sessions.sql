@@ -10,6 +10,6 @@ as $function$
 begin
   delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
   delete from async.session s where s.session_id = any (in_sessions);
-  perform async.free_lost_slots(in_sessions);
+  perform async.settle_lost_sessions(in_sessions);
 end
 $function$;

@@ -18,13 +18,13 @@ begin
       retry_at = clock_timestamp() + async.backoff(f.failures + 1, '500 milliseconds', '10 seconds', random())
   from jsonb_to_recordset(in_found) n(id bigint, state text)
   where f.session_id = n.id;
-  update pg_temp.leader_slot s set unreachable = true
+  update pg_temp.leader_worker s set unreachable = true
   from pg_temp.leader_fence f
   where f.session_id = s.session_id and f.unreachable and s.state = 'lost' and not s.unreachable;
   update async.session s
   set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
   from (
-    select f.id, coalesce(f.error, async.left_alone(f.id)) as error
+    select f.id, coalesce(f.error, async.why_not_ended(f.id)) as error
     from jsonb_to_recordset(in_found) f(id bigint, state text, error text) where f.state <> 'gone') n
   where s.session_id = n.id and (s.lost_since is null or s.lost_error is distinct from n.error);
 
@@ -40,7 +40,7 @@ begin
     perform async.log_quiet('WARNING', case
       when v_left.state = 'waiting' and v_left.failures = 1 then format(
         '%s sessions at target "%s" (backend %s is the first): %s', v_left.sessions, in_target, v_left.pid,
-        async.left_alone(v_left.id))
+        async.why_not_ended(v_left.id))
       when v_left.state <> 'waiting' then format(
         '%s sessions at target "%s" (backend %s is the first) cannot be ended yet (try %s): %s. '
         'When it is known to be gone: select async.write_off_session(%s)',
@@ -49,12 +49,12 @@ begin
     where v_left.state <> 'waiting' or v_left.failures = 1;
   end loop;
 
-  -- The target itself is in doubt only where the address that failed is its present one.
-  perform async.suspect_target(in_target, n.error)
+  -- A failure counts against the target only where the address that failed is its current one.
+  perform async.note_target_failure(in_target, n.error)
   from jsonb_to_recordset(in_found) n(id bigint, state text, error text)
   join async.session s on s.session_id = n.id
   where n.state in ('failed', 'unreached')
-    and async.same_server(s.connection_string, async.present_conninfo(in_target))
+    and async.same_server(s.connection_string, async.current_conninfo(in_target))
   order by n.id
   limit 1;
 end

@@ -7,7 +7,7 @@ returns bool
 language plpgsql
 as $function$
 begin
-  return exists (select from pg_temp.leader_slot s where s.cancel_at <= clock_timestamp() and s.state = 'running')
+  return exists (select from pg_temp.leader_worker s where s.cancel_at <= clock_timestamp() and s.state = 'running')
     or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
     or exists (
       select from pg_temp.leader_target t

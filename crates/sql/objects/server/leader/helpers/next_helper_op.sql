@@ -15,12 +15,12 @@ begin
   -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
   into op, target, ids
-  from pg_temp.leader_slot s
+  from pg_temp.leader_worker s
   join pg_temp.leader_target t on t.target = s.target
   where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
     and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
     and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
-  order by s.cancel_at, s.slot
+  order by s.cancel_at, s.worker
   limit 1;
   if op is not null or in_lane = 'cancel' then
     return;

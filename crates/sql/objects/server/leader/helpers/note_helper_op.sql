@@ -16,7 +16,7 @@ begin
     when 'fence' then
       update pg_temp.leader_fence f set retry_at = 'infinity' where f.session_id = any (in_ids);
     else
-      update pg_temp.leader_slot s set cancels = s.cancels + 1, cancel_at = clock_timestamp() + c_escalate
+      update pg_temp.leader_worker s set cancels = s.cancels + 1, cancel_at = clock_timestamp() + c_escalate
       where s.session_id = any (in_ids) and s.state = 'running';
   end case;
 end

@@ -10,7 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
-  v_slot record;
+  v_worker record;
 begin
   if in_op = 'probe' then
     if in_error is null then
@@ -21,7 +21,7 @@ begin
       from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
       update pg_temp.leader_target t set last_error = null where t.target = in_target;
     else
-      perform async.suspect_target(in_target, v_error);
+      perform async.note_target_failure(in_target, v_error);
     end if;
     return;
   end if;
@@ -32,13 +32,13 @@ begin
     return;
   end if;
   if in_error is not null then
-    perform async.suspect_target(in_target, v_error);
+    perform async.note_target_failure(in_target, v_error);
     -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
-    for v_slot in
-      select s.slot from pg_temp.leader_slot s
+    for v_worker in
+      select s.worker from pg_temp.leader_worker s
       where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1
     loop
-      perform async.lose_slot(v_slot.slot);
+      perform async.lose_session(v_worker.worker);
     end loop;
   end if;
 end

@@ -28,14 +28,14 @@ begin
   exception
     when query_canceled then
       v_cancelled := true;
-      perform async.doubt_everything();
+      perform async.recover_interrupted_cycle();
     when assert_failure or others then
       perform async.note_failure('cycle', sqlerrm, sqlstate);
-      perform async.doubt_everything();
+      perform async.recover_interrupted_cycle();
   end;
   commit;
 
-  if exists (select from pg_temp.leader_slot s where s.state = 'claimed') then
+  if exists (select from pg_temp.leader_worker s where s.state = 'claimed') then
     begin
       perform async.mark_launches();
       v_marked := true;
@@ -56,10 +56,10 @@ begin
     exception
       when query_canceled then
         v_cancelled := true;
-        perform async.doubt_launches();
+        perform async.recover_interrupted_launches();
       when assert_failure or others then
         perform async.note_failure('send', sqlerrm, sqlstate);
-        perform async.doubt_launches();
+        perform async.recover_interrupted_launches();
     end;
   end if;
   begin

@@ -74,7 +74,7 @@ begin
   -- Let what runs end, unless a cancel came; then pause the rest.
   v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
   while (select l.stop <> 'cancelled' and not l.deposed from pg_temp.leader_state l) and clock_timestamp() < v_until
-    and exists (select from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'))
+    and exists (select from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'))
   loop
     call async.cycle(v_last, v_show);
   end loop;

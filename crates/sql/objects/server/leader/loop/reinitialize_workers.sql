@@ -9,7 +9,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if to_regclass('pg_temp.leader_slot') is not null and async.is_leader() then
+  if to_regclass('pg_temp.leader_worker') is not null and async.is_leader() then
     perform async.refresh_configuration();
   else
     perform async.wake_leader();

@@ -54,17 +54,17 @@ begin
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
         when 'broken' then did := did + async.find_broken_sessions();
-        when 'patience' then did := did + async.fail_impatient(v_now) + async.take_write_offs();
+        when 'patience' then did := did + async.expire_target_patience(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);
       end case;
     exception
       when query_canceled then
         cancelled := true;
-        perform async.doubt_answers(v_stage);
+        perform async.recover_interrupted_stage(v_stage);
       when assert_failure or others then
         perform async.note_failure(v_stage, sqlerrm, sqlstate);
-        perform async.doubt_answers(v_stage);
+        perform async.recover_interrupted_stage(v_stage);
     end;
   end loop;
 end

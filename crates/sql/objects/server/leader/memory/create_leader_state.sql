@@ -10,9 +10,9 @@ set search_path = pg_catalog, pg_temp
 set client_min_messages = warning
 as $function$
 begin
-  drop table if exists pg_temp.leader_state, pg_temp.leader_slot, pg_temp.leader_pool, pg_temp.leader_lane,
+  drop table if exists pg_temp.leader_state, pg_temp.leader_worker, pg_temp.leader_pool, pg_temp.leader_lane,
     pg_temp.leader_target, pg_temp.leader_helper, pg_temp.leader_fence, pg_temp.leader_orphan,
-    pg_temp.leader_parked;
+    pg_temp.leader_backoff;
 
   -- One row.
   create temp table leader_state (
@@ -32,10 +32,20 @@ begin
     history_after bigint
   );
 
-  -- A slot holds at most one session at one target.
-  -- state: empty, identifying, idle, claimed, running, ended (not recorded yet), cleaning, lost.
-  create temp table leader_slot (
-    slot int primary key,
+  -- A worker runs one query at a time, over at most one session at one target.
+  --
+  --   state        means                              becomes
+  --   empty        no session                         identifying (a session was opened)
+  --   identifying  the identity query is out          idle (registered), cleaning (registered while a result is left),
+  --                                                   empty (failed)
+  --   idle         a clean session                    claimed (a task was claimed), empty (dropped)
+  --   claimed      the claim is committed             running (sent), ended (refused), lost (session lost)
+  --   running      the query, or the reset behind it  ended (its end is known), lost (the session was lost)
+  --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded, and dropped)
+  --   cleaning     the reset is out                   idle (clean), empty (failed)
+  --   lost         the session may still be at work   ended (known to be gone)
+  create temp table leader_worker (
+    worker int primary key,
     conn text not null,
     state text not null default 'empty',
     since timestamptz not null default clock_timestamp(),
@@ -48,7 +58,7 @@ begin
     sent text,
     cleaning bool not null default false,
     -- A cancel came while results were read: one of its own may have been read and forgotten.
-    doubt bool not null default false,
+    uncertain bool not null default false,
     outcome text,
     error text,
     -- The result was recorded while the session's end was not certain.
@@ -64,7 +74,9 @@ begin
     cancels int not null default 0,
     request_ids bigint[] not null default '{}',
     retry_at timestamptz not null default '-infinity',
-    tries int not null default 0
+    tries int not null default 0,
+    constraint leader_worker_state_is_known check (
+      state in ('empty', 'identifying', 'idle', 'claimed', 'running', 'ended', 'cleaning', 'lost'))
   );
 
   create temp table leader_pool (
@@ -86,7 +98,11 @@ begin
     primary key (pool, target, pullable)
   );
 
-  -- health: unknown (never met, or long ago), probing, ok, down.
+  --   health   means                                  becomes
+  --   unknown  not reached yet, or not for a while     probing (a helper was sent), down (a session failed)
+  --   probing  a helper tries to reach it              ok (reached), down (not reached), unknown (interrupted)
+  --   ok       reached                                 unknown (not used for a minute), down (a session failed)
+  --   down     not reached; its tasks wait             probing (retry_at has passed)
   create temp table leader_target (
     target text primary key,
     connection_string text,
@@ -103,10 +119,17 @@ begin
     retry_at timestamptz not null default '-infinity',
     met_at timestamptz,
     last_error text,
-    wanted int not null default 0
+    wanted int not null default 0,
+    constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   );
 
-  -- Sessions to this server itself that do what may block. lane: cancel, fresh, general.
+  -- Sessions to this server itself that do what may block. lane: cancel, fresh (first contact), general.
+  --
+  --   state   means                        becomes
+  --   closed  no session                   busy (opened, and an operation was sent)
+  --   idle    a session that can be used   busy (an operation was sent), closed (interrupted)
+  --   busy    an operation runs            idle (ended), stuck (late, or its answer came before its end), closed (lost)
+  --   stuck   its answer counts no more    idle (ended), closed (terminated)
   create temp table leader_helper (
     helper int primary key,
     conn text not null,
@@ -116,7 +139,9 @@ begin
     op text,
     target text,
     ids bigint[],
-    since timestamptz not null default clock_timestamp()
+    since timestamptz not null default clock_timestamp(),
+    constraint leader_helper_state_is_known check (state in ('closed', 'idle', 'busy', 'stuck')),
+    constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );
 
   -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a query ran.
@@ -142,8 +167,8 @@ begin
     recorded bool not null default false
   );
 
-  -- Rows that could not be written lately.
-  create temp table leader_parked (
+  -- Tasks whose rows could not be written lately: when to try again.
+  create temp table leader_backoff (
     task_id bigint primary key,
     until timestamptz not null,
     failures int not null

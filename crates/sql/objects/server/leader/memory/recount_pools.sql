@@ -22,7 +22,7 @@ begin
       union all
       select o.pool from async.offer o
       union all
-      select s.pool from pg_temp.leader_slot s where s.recorded
+      select s.pool from pg_temp.leader_worker s where s.recorded
       union all
       select r.pool from pg_temp.leader_orphan r where r.recorded
     ) i
@@ -36,7 +36,7 @@ begin
       where t.processed is null and t.times_up is not null and t.tracked
         and coalesce(t.concurrency_pool, t.target) = p.pool)
     and not exists (select from async.offer o where o.pool = p.pool)
-    and not exists (select from pg_temp.leader_slot s where s.recorded and s.pool = p.pool)
+    and not exists (select from pg_temp.leader_worker s where s.recorded and s.pool = p.pool)
     and not exists (select from pg_temp.leader_orphan r where r.recorded and r.pool = p.pool);
 end
 $function$;

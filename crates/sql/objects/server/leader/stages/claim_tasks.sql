@@ -15,7 +15,7 @@ declare
   v_idle record;
   v_at int;
   v_ids bigint[] := '{}';
-  v_slots int[] := '{}';
+  v_claimed_by int[] := '{}';
   v_runs int[] := '{}';
   v_pools text[] := '{}';
   v_targets text[] := '{}';
@@ -27,7 +27,7 @@ declare
 begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
-    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null and not s.unreachable)
+    - (select count(*)::int from pg_temp.leader_worker s where s.task_id is not null and not s.unreachable)
     -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
     -- no worker.
     - (select count(*)::int from pg_temp.leader_orphan o
@@ -48,7 +48,7 @@ begin
   join pg_temp.leader_target t on t.target = l.target
   left join (
     select s.target, count(*)::int as idle
-    from pg_temp.leader_slot s
+    from pg_temp.leader_worker s
     where s.state in ('idle', 'cleaning')
     group by s.target
   ) i on i.target = l.target
@@ -68,7 +68,7 @@ begin
     from async.plan_claims(
       v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
       v_lanes.free, v_lanes.heads_max, v_workers,
-      async.parked_tasks(in_now), in_now) p
+      async.tasks_backing_off(in_now), in_now) p
   loop
     if v_head.pullable then
       v_offered := v_offered || v_head.task_id;
@@ -81,7 +81,7 @@ begin
     end if;
     v_idle.targets[v_at] := null;
     v_ids := v_ids || v_head.task_id;
-    v_slots := v_slots || v_idle.slots[v_at];
+    v_claimed_by := v_claimed_by || v_idle.workers[v_at];
     v_runs := v_runs || v_head.run;
     v_pools := v_pools || v_head.pool;
     v_targets := v_targets || v_head.target;
@@ -98,7 +98,7 @@ begin
   end if;
   if v_ids <> '{}' then
     perform async.write_claims(
-      in_now, v_ids, v_slots, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
+      in_now, v_ids, v_claimed_by, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
   end if;
   if v_offered <> '{}' then
     perform async.write_offers(in_now, v_offered);

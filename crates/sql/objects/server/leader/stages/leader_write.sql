@@ -1,6 +1,6 @@
 -- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be written, and forgets that
---   others were parked.
--- Returns: the tasks that are not what was predicted, as write_all, and whether their rows are parked.
+--   others were backed off.
+-- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed off.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
 create or replace function async.leader_write(
@@ -10,7 +10,7 @@ create or replace function async.leader_write(
   in_events async.event_t[]
 ) returns table (
   task_id bigint, event text, outcome text, consumed timestamptz, processed timestamptz, yielded timestamptz,
-  tracked bool, run int, parked bool
+  tracked bool, run int, backs_off bool
 )
 language plpgsql
 as $function$
@@ -32,15 +32,15 @@ begin
     tracked := v_row.tracked;
     run := v_row.row_run;
     -- A request that does not fit an unfinished task stands until it does.
-    parked := outcome in ('locked', 'failed')
+    backs_off := outcome in ('locked', 'failed')
       or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
-    if parked then
-      perform async.park(task_id, outcome, v_row.error, in_now);
+    if backs_off then
+      perform async.back_off_task(task_id, outcome, v_row.error, in_now);
     end if;
     return next;
   end loop;
-  if exists (select from pg_temp.leader_parked) then
-    delete from pg_temp.leader_parked p
+  if exists (select from pg_temp.leader_backoff) then
+    delete from pg_temp.leader_backoff p
     where p.until <= in_now
       and p.task_id = any (in_claims || in_ends || array(select e.task_id from unnest(in_events) e));
   end if;

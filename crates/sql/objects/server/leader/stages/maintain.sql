@@ -19,7 +19,7 @@ begin
   end if;
   if async.is_due('recounted', (select c.light_maintenance_sleep from async.control c), in_now) then
     perform async.recount_pools();
-    delete from pg_temp.leader_parked p where p.until < in_now - interval '5 minutes';
+    delete from pg_temp.leader_backoff p where p.until < in_now - interval '5 minutes';
   end if;
   if v_state.marks > c_marks_max then
     perform async.rotate_marks();

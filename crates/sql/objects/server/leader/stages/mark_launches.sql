@@ -12,7 +12,7 @@ declare
 begin
   perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
   insert into async.launch_mark (task_id, run, session_id)
-  select s.task_id, s.run, s.session_id from pg_temp.leader_slot s where s.state = 'claimed';
+  select s.task_id, s.run, s.session_id from pg_temp.leader_worker s where s.state = 'claimed';
   get diagnostics v_marks = row_count;
   return v_marks;
 end

@@ -1,4 +1,4 @@
--- Purpose: takes a changed configuration into the leader's memory, live: slots for workers, targets with their
+-- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with their
 --   health, limits of pools.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -10,27 +10,27 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_control async.control;
-  v_slot record;
-  v_slots int;
+  v_worker record;
+  v_workers int;
 begin
   select c.* into v_control from async.control c;
-  v_slots := v_control.workers + (select count(*) from pg_temp.leader_slot s where s.unreachable);
+  v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
-  -- Slots: more at once; fewer as they become free.
-  insert into pg_temp.leader_slot (slot, conn)
-  select n, 'pgasync_slot_' || n from generate_series(1, v_slots) n
+  -- Workers: more at once; fewer as they become free.
+  insert into pg_temp.leader_worker (worker, conn)
+  select n, 'pgasync_slot_' || n from generate_series(1, v_workers) n
   on conflict do nothing;
-  for v_slot in
-    select s.slot from pg_temp.leader_slot s
-    where s.slot > v_slots and s.state in ('empty', 'idle')
+  for v_worker in
+    select s.worker from pg_temp.leader_worker s
+    where s.worker > v_workers and s.state in ('empty', 'idle')
   loop
-    perform async.drop_slot_session(v_slot.slot);
-    delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
+    perform async.drop_session(v_worker.worker);
+    delete from pg_temp.leader_worker s where s.worker = v_worker.worker;
   end loop;
 
   -- Sessions that were not needed for a while.
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
 
   insert into pg_temp.leader_helper (helper, conn, lane)
   select n, 'pgasync_helper_' || n, case n when 1 then 'cancel' when 2 then 'fresh' else 'general' end
@@ -40,14 +40,14 @@ begin
   where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
 
   -- Targets. A changed address is met anew, and idle sessions at the old one are dropped.
-  for v_slot in
-    select s.slot
-    from pg_temp.leader_slot s
+  for v_worker in
+    select s.worker
+    from pg_temp.leader_worker s
     join pg_temp.leader_target o on o.target = s.target
     left join async.target t on t.target = s.target
     where s.state = 'idle' and t.connection_string is distinct from o.connection_string
   loop
-    perform async.drop_slot_session(v_slot.slot);
+    perform async.drop_session(v_worker.worker);
   end loop;
   insert into pg_temp.leader_target as o
     (target, connection_string, default_timeout, session_reset, max_concurrency, health, fresh, met_at, retry_at)
@@ -73,7 +73,7 @@ begin
   -- A target that was not used for a minute is met through a helper before the leader connects to it again.
   update pg_temp.leader_target o set health = 'unknown'
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
-    and not exists (select from pg_temp.leader_slot s where s.target = o.target);
+    and not exists (select from pg_temp.leader_worker s where s.target = o.target);
 
   update pg_temp.leader_pool p
   set max_workers = l.max_workers

@@ -23,7 +23,7 @@ begin
     from (
       select i.* from pg_temp.leader_orphan i
       where (not i.launched or not exists (select from pg_temp.leader_fence f where f.target = i.target))
-        and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+        and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
       order by i.task_id
       limit c_orphans_per_cycle_max
     ) o);
@@ -32,7 +32,7 @@ begin
   end if;
   v_over := array(select e.task_id from unnest(v_events) e);
   for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
-    if v_row.parked then
+    if v_row.backs_off then
       v_over := array_remove(v_over, v_row.task_id);
     end if;
   end loop;

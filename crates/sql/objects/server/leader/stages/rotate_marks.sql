@@ -13,7 +13,7 @@ declare
 begin
   select array_agg(m.task_id), array_agg(m.run) into v_ids, v_runs
   from (
-    select s.task_id, s.run from pg_temp.leader_slot s
+    select s.task_id, s.run from pg_temp.leader_worker s
     where s.state in ('claimed', 'running', 'ended', 'lost') and s.task_id is not null
     union all
     select o.task_id, o.run from pg_temp.leader_orphan o where o.launched

@@ -1,11 +1,11 @@
--- Purpose: writes claims down, and takes into memory what the rows became: the slots that hold them, the pools'
+-- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold them, the pools'
 --   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
 --   before. Nothing is sent before this is committed.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.write_claims(
-  in_now timestamptz, in_ids bigint[], in_slots int[], in_runs int[], in_pools text[], in_targets text[],
+  in_now timestamptz, in_ids bigint[], in_workers int[], in_runs int[], in_pools text[], in_targets text[],
   in_priorities int[], in_entered timestamptz[], in_timeouts interval[]
 ) returns void
 language plpgsql
@@ -22,10 +22,10 @@ begin
     end if;
   end loop;
 
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set state = 'claimed', task_id = c.task_id, run = c.run + 1, pool = c.pool, since = in_now
-  from unnest(in_slots, in_ids, in_runs, in_pools) c(slot, task_id, run, pool)
-  where s.slot = c.slot and c.task_id = any (v_claimed);
+  from unnest(in_workers, in_ids, in_runs, in_pools) c(worker, task_id, run, pool)
+  where s.worker = c.worker and c.task_id = any (v_claimed);
   update pg_temp.leader_pool p set taken = p.taken + n.claimed
   from (
     select c.pool, count(*)::int as claimed
@@ -34,7 +34,7 @@ begin
     group by c.pool
   ) n
   where p.pool = n.pool;
-  -- Behind the last of the plan, written or not: a row that could not be written is parked.
+  -- Behind the last of the plan, written or not: a row that could not be written is backed off.
   update pg_temp.leader_lane l
   set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
   from (

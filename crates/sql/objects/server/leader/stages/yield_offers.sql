@@ -17,7 +17,7 @@ begin
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
   where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
-    and not exists (select from pg_temp.leader_parked k where k.task_id = o.task_id and k.until > in_now)
+    and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now)
     and exists (select from pg_temp.leader_lane l
       where l.pool = o.pool and not l.pullable and not l.exhausted);
   if v_ids is null then

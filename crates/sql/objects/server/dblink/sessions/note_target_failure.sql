@@ -1,8 +1,8 @@
--- Purpose: a target failed: its tasks wait, it is met again through a helper, later with every failure.
+-- Purpose: notes that a target failed: its tasks wait, and a helper probes it again, after a longer backoff with every failure.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.suspect_target(in_target text, in_error text)
+create or replace function async.note_target_failure(in_target text, in_error text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
--- Purpose: why sessions are not ended by a fence, in a sentence.
+-- Purpose: the reason why a fence leaves a session alone, as a sentence.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.left_alone(in_session bigint)
+create or replace function async.why_not_ended(in_session bigint)
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp

@@ -1,9 +1,9 @@
--- Purpose: leaves a row alone for a while that could not be written (a client holds it, a trigger raises), and says
---   so in the log when something raised. A row that is merely held is tried twice a second.
+-- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client holds the row, or a trigger
+--   raises), and logs what was raised. A row that is merely held is tried again at least twice a second.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.park(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
+create or replace function async.back_off_task(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -13,7 +13,7 @@ declare
   v_last constant interval := case in_outcome when 'failed' then '30 seconds' else '500 milliseconds' end;
   v_failures int;
 begin
-  insert into pg_temp.leader_parked as p (task_id, until, failures)
+  insert into pg_temp.leader_backoff as p (task_id, until, failures)
   values (in_id, in_now + c_first, 1)
   on conflict (task_id) do update
   set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())

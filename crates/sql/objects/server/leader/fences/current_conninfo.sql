@@ -1,8 +1,8 @@
--- Purpose: how a target is reached now.
+-- Purpose: a target's current connection string.
 -- Returns: text, null where there is no such target, or it has no connection string.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.present_conninfo(in_target text)
+create or replace function async.current_conninfo(in_target text)
 returns text
 language sql stable
 set search_path = pg_catalog, pg_temp

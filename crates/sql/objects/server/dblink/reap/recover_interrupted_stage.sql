@@ -1,18 +1,19 @@
--- Purpose: a stage was interrupted: what it did in memory is undone, what it read from its sessions is not. Queries that
---   run are in doubt: one that ends without a word may have said it before. Other sessions are opened anew.
+-- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in memory is undone, what
+--   it read from sessions is lost. The end of a running query becomes uncertain, since its answer may have been read
+--   and lost. Other sessions are opened anew.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.doubt_answers(in_stage text)
+create or replace function async.recover_interrupted_stage(in_stage text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if in_stage = 'reap' then
-    update pg_temp.leader_slot s set doubt = true where s.state = 'running';
-    perform async.drop_slot_session(s.slot)
-    from pg_temp.leader_slot s where s.state in ('identifying', 'cleaning');
+    update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
+    perform async.drop_session(s.worker)
+    from pg_temp.leader_worker s where s.state in ('identifying', 'cleaning');
   elsif in_stage = 'helpers' then
     perform async.close_session(h.conn) from pg_temp.leader_helper h;
     update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null;

@@ -3,7 +3,7 @@
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
-create or replace function async.fail_impatient(in_now timestamptz)
+create or replace function async.expire_target_patience(in_now timestamptz)
 returns int
 language plpgsql
 as $function$
@@ -22,12 +22,12 @@ begin
     where not l.exhausted and not l.pullable
       and (g.target is null
         or t.down_since <= in_now - c.target_patience
-          and not exists (select from pg_temp.leader_slot s
+          and not exists (select from pg_temp.leader_worker s
             where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
-      async.parked_tasks(in_now));
+      async.tasks_backing_off(in_now));
     continue when v_ids is null;
     perform from async.leader_write(in_now, null, null, null, null, null, array(
       select row(i, null, 'REQUEST', in_now, 'FAILED',
