@@ -398,6 +398,8 @@ drop function if exists
   async.park(bigint, text, text, timestamptz),
   async.parked_tasks(timestamptz),
   async.present_conninfo(text),
+  async.publish_state(int[], text[], bigint[], timestamptz[], text[], int[], int[], text[], timestamptz[], text[],
+    timestamptz[]),
   async.refuse_strangers(text),
   async.register_session(int, text, text),
   async.settle_reset(int, bool, text, text),
@@ -552,7 +554,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '6690e1ab034ee51b'::text
+  select '513b6227f651ef13'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -842,6 +844,31 @@ returns text language sql immutable as $function$
   select case when in_status = 'TIMED_OUT' then coalesce(in_error, 'the task did not finish in time') else in_error end
 $function$;
 
+-- decide/tasks/waits_for_launch
+-- Purpose: whether a task waits to be launched: READY, not deferred, with a query. The predicate of the index task_ready.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a statement with it needs
+--   the right to execute it.)
+create or replace function async.waits_for_launch(t async.task)
+returns bool language sql immutable as $function$
+  select t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is not null
+$function$;
+
+-- decide/tasks/waits_for_offer
+-- Purpose: whether a task waits to be offered to clients: READY, not deferred, without a query, not offered. The predicate of the
+--   index task_pullable.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a statement with it needs
+--   the right to execute it.)
+create or replace function async.waits_for_offer(t async.task)
+returns bool language sql immutable as $function$
+  select t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+$function$;
+
 -- decide/tasks/discover_lanes
 -- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's index: the cost
 --   grows with the number of lanes, not of tasks.
@@ -861,8 +888,7 @@ begin
   with recursive lane as (
     (select coalesce(t.concurrency_pool, t.target) as pool, t.target
      from async.task t
-     where t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is not null
+     where async.waits_for_launch(t)
      order by coalesce(t.concurrency_pool, t.target), t.target
      limit 1)
     union all
@@ -871,8 +897,7 @@ begin
     cross join lateral (
       select coalesce(t.concurrency_pool, t.target) as pool, t.target
       from async.task t
-      where t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+      where async.waits_for_launch(t)
         and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
       order by coalesce(t.concurrency_pool, t.target), t.target
       limit 1
@@ -884,8 +909,7 @@ begin
   with recursive lane as (
     (select coalesce(t.concurrency_pool, t.target) as pool, t.target
      from async.task t
-     where t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+     where async.waits_for_offer(t)
      order by coalesce(t.concurrency_pool, t.target), t.target
      limit 1)
     union all
@@ -894,8 +918,7 @@ begin
     cross join lateral (
       select coalesce(t.concurrency_pool, t.target) as pool, t.target
       from async.task t
-      where t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+      where async.waits_for_offer(t)
         and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
       order by coalesce(t.concurrency_pool, t.target), t.target
       limit 1
@@ -953,8 +976,7 @@ begin
        from async.task t
        where not l.pullable
          and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-         and t.consumed is null and t.processed is null and t.yielded is null
-         and t.eligible_when is null and t.query is not null
+         and async.waits_for_launch(t)
          and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
@@ -965,8 +987,7 @@ begin
        from async.task t
        where l.pullable
          and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-         and t.consumed is null and t.processed is null and t.yielded is null
-         and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+         and async.waits_for_offer(t)
          and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
@@ -4835,6 +4856,8 @@ begin
     epoch bigint not null,
     server_id text not null,
     self_conninfo text not null,
+    -- That of the schema that it began with; with another one it ends.
+    fingerprint text not null,
     manual bool not null default false,
     -- Why to stop: null (go on), 'disabled', 'cancelled', ...
     stop text,
@@ -4994,7 +5017,8 @@ $function$;
 
 -- leader/memory/is_due
 -- Purpose: whether something that is done now and then is due, and if so notes that it is done now. Kept in settings of
---   the session, so that an idle leader writes nothing; as seconds since 1970, which reads the same under any datestyle.
+--   the session: a row of a temporary table would give each idle cycle a transaction id, and with it a record in the
+--   WAL. As seconds since 1970, which reads the same under any datestyle.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -5395,11 +5419,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if async.schema_fingerprint() is distinct from current_setting('pgasync.fingerprint', true) then
-    update pg_temp.leader_state l
-    set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
-    where l.stop is null;
-  end if;
+  update pg_temp.leader_state l
+  set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
+  where l.stop is null and l.fingerprint <> async.schema_fingerprint();
   if async.leader_pid() is distinct from pg_backend_pid() and not async.take_locks() then
     perform async.lose_lead();
   end if;
@@ -6279,8 +6301,7 @@ end
 $function$;
 
 -- leader/stages/mark_launches
--- Purpose: notes durably enough which claimed tasks are about to be sent, and on which session: in an unlogged,
---   append-only table whose sentinel says whether Postgres crashed since. Committed before anything is sent.
+-- Purpose: marks the launches of all claimed tasks (see write_marks).
 -- Returns: how many were marked.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
@@ -6289,13 +6310,12 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_marks int;
+  v_claimed record;
 begin
-  perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
-  insert into async.launch_mark (task_id, run, session_id)
-  select s.task_id, s.run, s.session_id from pg_temp.leader_worker s where s.state = 'claimed';
-  get diagnostics v_marks = row_count;
-  return v_marks;
+  select array_agg(s.task_id) as ids, array_agg(s.run) as runs, array_agg(s.session_id) as sessions into v_claimed
+  from pg_temp.leader_worker s where s.state = 'claimed';
+  perform async.write_marks(l.epoch, v_claimed.ids, v_claimed.runs, v_claimed.sessions) from pg_temp.leader_state l;
+  return coalesce(cardinality(v_claimed.ids), 0);
 end
 $function$;
 
@@ -6346,10 +6366,10 @@ begin
 
   perform async.create_leader_state();
   perform async.make_all_due();
-  perform set_config('pgasync.fingerprint', async.schema_fingerprint(), false);
-  insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
+  insert into pg_temp.leader_state (epoch, server_id, self_conninfo, fingerprint)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
-    'application_name', async.session_name('helper'), 'connect_timeout', '3'))
+    'application_name', async.session_name('helper'), 'connect_timeout', '3')),
+    async.schema_fingerprint()
   from async.leader l;
   perform async.close_stale_sessions();
   perform async.refresh_configuration();
@@ -6376,22 +6396,15 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-  v_workers record;
-  v_pools record;
-  v_lost record;
 begin
-  select array_agg(s.worker) as workers, array_agg(s.target) as targets, array_agg(s.task_id) as tasks,
-    array_agg(case when s.task_id is not null then s.since end) as since
-  into v_workers from pg_temp.leader_worker s;
-  select array_agg(p.pool) as pools, array_agg(p.taken) as taken, array_agg(p.max_workers) as limits
-  into v_pools from pg_temp.leader_pool p;
-  select array_agg(t.target) as targets, array_agg(t.down_since) as since, array_agg(t.last_error) as errors,
-    array_agg(t.retry_at) as retry_at
-  into v_lost from pg_temp.leader_target t where t.down_since is not null;
-  perform async.publish_state(v_workers.workers, v_workers.targets, v_workers.tasks, v_workers.since,
-    v_pools.pools, v_pools.taken, v_pools.limits,
-    v_lost.targets, v_lost.since, v_lost.errors, v_lost.retry_at);
+  perform async.publish_state(
+    array(
+      select row(s.worker, '', s.target, s.task_id, case when s.task_id is not null then s.since end)::async.worker
+      from pg_temp.leader_worker s),
+    array(select row(p.pool, p.taken, p.max_workers)::async.concurrency_pool_tracker from pg_temp.leader_pool p),
+    array(
+      select row(t.target, t.down_since, t.last_error, t.retry_at)::async.target_outage
+      from pg_temp.leader_target t where t.down_since is not null));
 end
 $function$;
 
@@ -6497,8 +6510,7 @@ begin
     from (
       select t.task_id from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
         and t.entered <= in_before and t.task_id <> all (in_skip)
       order by t.priority, t.entered, t.task_id
       limit 1000
@@ -6539,7 +6551,7 @@ begin
 end
 $function$;
 
--- leader/stages/delete_history
+-- both_engines/delete_history
 -- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
 -- Returns: the position that it came to; null at the end.
 --   Rows that cannot be deleted, because a user's foreign key, trigger or deferred constraint forbids it, are left.
@@ -7403,7 +7415,7 @@ begin
 end
 $function$;
 
--- external_leader/lead_rows
+-- both_engines/lead_rows
 -- Purpose: tasks as a leader in another process has to know them, without their texts.
 -- Returns: the rows that exist.
 -- Raises: nothing.
@@ -7433,7 +7445,7 @@ begin
 end
 $function$;
 
--- external_leader/lead_stock
+-- both_engines/lead_stock
 -- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a slot, and of those
 --   that run, whether they were launched. Without the marks' sentinel every claimed task counts as launched.
 -- Returns: the tasks' ids and whether they were launched.
@@ -7464,7 +7476,7 @@ begin
 end
 $function$;
 
--- external_leader/resting_tasks
+-- both_engines/resting_tasks
 -- Purpose: unfinished tasks that hold a slot and run no query: yielded, pulled, offered.
 -- Returns: their ids.
 -- Raises: nothing.
@@ -7486,7 +7498,7 @@ begin
 end
 $function$;
 
--- external_leader/running_rows
+-- both_engines/running_rows
 -- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it was.
 -- Returns: the rows.
 -- Raises: nothing.
@@ -7506,7 +7518,7 @@ begin
 end
 $function$;
 
--- external_leader/lead_rotate_marks
+-- both_engines/lead_rotate_marks
 -- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a sentinel of a new
 --   generation and marks of exactly the given tasks and runs, all in one transaction.
 -- Returns: nothing.
@@ -7546,9 +7558,26 @@ begin
 end
 $function$;
 
+-- both_engines/write_marks
+-- Purpose: notes which claimed tasks are about to be sent, and on which session: in an unlogged, append-only table whose
+--   sentinel says whether Postgres crashed since. Committed before anything is sent.
+-- Returns: nothing.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: async.leader as hold_epoch; none that others wait for.
+create or replace function async.write_marks(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.hold_epoch(in_epoch);
+  insert into async.launch_mark (task_id, run, session_id)
+  select m.task_id, m.run, m.session_id from unnest(in_ids, in_runs, in_sessions) as m(task_id, run, session_id);
+end
+$function$;
+
 -- external_leader/lead_mark
--- Purpose: notes which claimed tasks are about to be sent, and on which session; hands out their texts. Committed
---   before anything is sent.
+-- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
 -- Returns: the texts of those that are on the run that is marked; null where a user took the query away.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
@@ -7563,9 +7592,7 @@ set enable_mergejoin = off
 as $function$
 #variable_conflict use_column
 begin
-  perform async.hold_epoch(in_epoch);
-  insert into async.launch_mark (task_id, run, session_id)
-  select m.task_id, m.run, m.session_id from unnest(in_ids, in_runs, in_sessions) as m(task_id, run, session_id);
+  perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
   select t.task_id, t.query
   from unnest(in_ids, in_runs) as m(task_id, run)
@@ -7602,8 +7629,7 @@ begin
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-       and t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is not null
+       and async.waits_for_launch(t)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
     union all
@@ -7612,8 +7638,7 @@ begin
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-       and t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+       and async.waits_for_offer(t)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
   ) h;
@@ -7692,48 +7717,45 @@ end
 $function$;
 
 -- both_engines/publish_state
--- Purpose: shows to the views what a leader of either engine knows: what each slot runs, what each pool holds, which
---   targets are lost. Only what changed is written, so that an idle leader writes nothing. Groups of parallel arrays; null
---   is an empty one.
+-- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name is made here), what
+--   each pool holds, which targets are lost (errors are masked here). Writes only what changed, so that an idle leader
+--   writes nothing. Null is an empty array.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.publish_state(
-  in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
-  in_pools text[], in_taken int[], in_limits int[],
-  in_lost text[], in_lost_since timestamptz[], in_lost_errors text[], in_lost_retry_at timestamptz[]
+  in_workers async.worker[], in_pools async.concurrency_pool_tracker[], in_lost async.target_outage[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  delete from async.worker w where w.slot <> all (coalesce(in_slots, '{}'));
+  delete from async.worker w where not exists (select from unnest(in_workers) n where n.slot = w.slot);
   insert into async.worker as w (slot, name, target, task_id, running_since)
-  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.since
-  from unnest(in_slots, in_targets, in_tasks, in_since) as n(slot, target, task_id, since)
+  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.running_since from unnest(in_workers) n
   on conflict (slot) do update
   set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
       running_since = excluded.running_since
   where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
 
-  delete from async.target_outage o where o.target <> all (coalesce(in_lost, '{}'));
+  delete from async.target_outage o where not exists (select from unnest(in_lost) l where l.target = o.target);
   insert into async.target_outage as o (target, since, error, retry_at)
-  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at
-  from unnest(in_lost, in_lost_since, in_lost_errors, in_lost_retry_at) as l(target, since, error, retry_at)
+  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at from unnest(in_lost) l
   on conflict (target) do update
   set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
   where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
 
   insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.pool, p.taken, p.max_workers from unnest(in_pools, in_taken, in_limits) as p(pool, taken, max_workers)
+  select p.concurrency_pool, p.workers, p.max_workers from unnest(in_pools) p
   on conflict (concurrency_pool) do update
   set workers = excluded.workers, max_workers = excluded.max_workers
   where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
   update async.concurrency_pool_tracker k set workers = 0
-  where k.workers <> 0 and k.concurrency_pool <> all (coalesce(in_pools, '{}'));
+  where k.workers <> 0
+    and not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool);
   -- Of a pool that is not configured nothing is left when it is empty.
   delete from async.concurrency_pool_tracker k
-  where k.concurrency_pool <> all (coalesce(in_pools, '{}'))
+  where not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool)
     and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
     and not exists (select from async.target g where g.target = k.concurrency_pool);
 end
@@ -7753,18 +7775,22 @@ create or replace function async.lead_publish(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-  v_idle constant int[] := array(select generate_series(1, in_workers) except select unnest(in_slots));
 begin
   perform async.publish_state(
-    in_slots || v_idle, in_targets, in_tasks, in_since, in_pools, in_taken,
     array(
-      select async.pool_limit(p.pool) from unnest(in_pools) with ordinality as p(pool, place) order by p.place),
-    in_lost, in_lost_since, in_lost_errors, null);
+      select row(s.slot, '', w.target, w.task_id, w.since)::async.worker
+      from (select generate_series(1, in_workers) as slot union select unnest(in_slots)) s
+      left join unnest(in_slots, in_targets, in_tasks, in_since) w(slot, target, task_id, since) on w.slot = s.slot),
+    array(
+      select row(p.pool, p.taken, async.pool_limit(p.pool))::async.concurrency_pool_tracker
+      from unnest(in_pools, in_taken) p(pool, taken)),
+    array(
+      select row(l.target, l.since, l.error, null)::async.target_outage
+      from unnest(in_lost, in_lost_since, in_lost_errors) l(target, since, error)));
 end
 $function$;
 
--- external_leader/lead_maintain
+-- both_engines/lead_maintain
 -- Purpose: one bounded step of keeping history and log short, for a leader of either engine. in_writes says how many
 --   rows of async.task were written since it was last vacuumed.
 -- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
@@ -7808,7 +7834,7 @@ begin
 end
 $function$;
 
--- external_leader/lead_goodbye
+-- both_engines/lead_goodbye
 -- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
 --   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
 -- Returns: nothing.
@@ -7953,16 +7979,14 @@ begin
     select count(*) into waiting from (
       select from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+        and async.waits_for_offer(t)
       limit c_counted_max + 1
     ) c;
   else
     select count(*) into waiting from (
       select from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
       limit c_counted_max + 1
     ) c;
   end if;
@@ -7975,8 +7999,7 @@ begin
       select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
       from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+        and async.waits_for_offer(t)
         and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
       order by t.priority, t.entered, t.task_id
       limit 1;
@@ -7984,8 +8007,7 @@ begin
       select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
       from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
         and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
       order by t.priority, t.entered, t.task_id
       limit 1;
@@ -8019,13 +8041,11 @@ order by t.target;
 create or replace view async.v_unfinished_task as
   select t.*
   from async.task t
-  where t.consumed is null and t.processed is null and t.yielded is null
-    and t.eligible_when is null and t.query is not null
+  where async.waits_for_launch(t)
 union all
   select t.*
   from async.task t
-  where t.consumed is null and t.processed is null and t.yielded is null
-    and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+  where async.waits_for_offer(t)
 union all
   -- Offered to clients, and not taken yet.
   select t.*
@@ -8111,8 +8131,7 @@ from (
     select t.*
     from async.task t
     where coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-      and t.consumed is null and t.processed is null and t.yielded is null
-      and t.eligible_when is null and t.query is not null
+      and async.waits_for_launch(t)
     order by t.priority, t.entered, t.task_id
     limit greatest(l.max_workers - l.workers, 0)
   ) h
@@ -8656,6 +8675,10 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'How many tasks may hold a slot of a pool at once.';
 comment on function async.someone_leads() is 'True while an orchestrator leads.';
+comment on function async.waits_for_launch(async.task) is
+  'True for a task with a query that waits to be launched and is not deferred.';
+comment on function async.waits_for_offer(async.task) is
+  'True for a task without a query that waits to be offered to clients and is not deferred.';
 comment on function async.discover_lanes() is
   'The lanes, pairs of a pool and a target, in which tasks wait. pullable: the tasks have no '
   'query, and clients pull them.';

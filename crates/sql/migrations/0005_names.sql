@@ -17,6 +17,8 @@ drop function if exists
   async.park(bigint, text, text, timestamptz),
   async.parked_tasks(timestamptz),
   async.present_conninfo(text),
+  async.publish_state(int[], text[], bigint[], timestamptz[], text[], int[], int[], text[], timestamptz[], text[],
+    timestamptz[]),
   async.refuse_strangers(text),
   async.register_session(int, text, text),
   async.settle_reset(int, bool, text, text),

@@ -51,6 +51,10 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'How many tasks may hold a slot of a pool at once.';
 comment on function async.someone_leads() is 'True while an orchestrator leads.';
+comment on function async.waits_for_launch(async.task) is
+  'True for a task with a query that waits to be launched and is not deferred.';
+comment on function async.waits_for_offer(async.task) is
+  'True for a task without a query that waits to be offered to clients and is not deferred.';
 comment on function async.discover_lanes() is
   'The lanes, pairs of a pool and a target, in which tasks wait. pullable: the tasks have no '
   'query, and clients pull them.';

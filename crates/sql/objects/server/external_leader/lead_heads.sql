@@ -26,8 +26,7 @@ begin
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-       and t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is not null
+       and async.waits_for_launch(t)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
     union all
@@ -36,8 +35,7 @@ begin
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-       and t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+       and async.waits_for_offer(t)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
   ) h;

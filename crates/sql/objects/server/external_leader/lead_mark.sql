@@ -1,5 +1,4 @@
--- Purpose: notes which claimed tasks are about to be sent, and on which session; hands out their texts. Committed
---   before anything is sent.
+-- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
 -- Returns: the texts of those that are on the run that is marked; null where a user took the query away.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
@@ -14,9 +13,7 @@ set enable_mergejoin = off
 as $function$
 #variable_conflict use_column
 begin
-  perform async.hold_epoch(in_epoch);
-  insert into async.launch_mark (task_id, run, session_id)
-  select m.task_id, m.run, m.session_id from unnest(in_ids, in_runs, in_sessions) as m(task_id, run, session_id);
+  perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
   select t.task_id, t.query
   from unnest(in_ids, in_runs) as m(task_id, run)

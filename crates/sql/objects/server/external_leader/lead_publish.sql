@@ -11,13 +11,17 @@ create or replace function async.lead_publish(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-  v_idle constant int[] := array(select generate_series(1, in_workers) except select unnest(in_slots));
 begin
   perform async.publish_state(
-    in_slots || v_idle, in_targets, in_tasks, in_since, in_pools, in_taken,
     array(
-      select async.pool_limit(p.pool) from unnest(in_pools) with ordinality as p(pool, place) order by p.place),
-    in_lost, in_lost_since, in_lost_errors, null);
+      select row(s.slot, '', w.target, w.task_id, w.since)::async.worker
+      from (select generate_series(1, in_workers) as slot union select unnest(in_slots)) s
+      left join unnest(in_slots, in_targets, in_tasks, in_since) w(slot, target, task_id, since) on w.slot = s.slot),
+    array(
+      select row(p.pool, p.taken, async.pool_limit(p.pool))::async.concurrency_pool_tracker
+      from unnest(in_pools, in_taken) p(pool, taken)),
+    array(
+      select row(l.target, l.since, l.error, null)::async.target_outage
+      from unnest(in_lost, in_lost_since, in_lost_errors) l(target, since, error)));
 end
 $function$;

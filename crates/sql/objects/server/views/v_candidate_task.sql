@@ -21,8 +21,7 @@ from (
     select t.*
     from async.task t
     where coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-      and t.consumed is null and t.processed is null and t.yielded is null
-      and t.eligible_when is null and t.query is not null
+      and async.waits_for_launch(t)
     order by t.priority, t.entered, t.task_id
     limit greatest(l.max_workers - l.workers, 0)
   ) h

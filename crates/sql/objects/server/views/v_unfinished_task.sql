@@ -3,13 +3,11 @@
 create or replace view async.v_unfinished_task as
   select t.*
   from async.task t
-  where t.consumed is null and t.processed is null and t.yielded is null
-    and t.eligible_when is null and t.query is not null
+  where async.waits_for_launch(t)
 union all
   select t.*
   from async.task t
-  where t.consumed is null and t.processed is null and t.yielded is null
-    and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+  where async.waits_for_offer(t)
 union all
   -- Offered to clients, and not taken yet.
   select t.*

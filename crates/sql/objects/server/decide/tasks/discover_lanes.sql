@@ -16,8 +16,7 @@ begin
   with recursive lane as (
     (select coalesce(t.concurrency_pool, t.target) as pool, t.target
      from async.task t
-     where t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is not null
+     where async.waits_for_launch(t)
      order by coalesce(t.concurrency_pool, t.target), t.target
      limit 1)
     union all
@@ -26,8 +25,7 @@ begin
     cross join lateral (
       select coalesce(t.concurrency_pool, t.target) as pool, t.target
       from async.task t
-      where t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+      where async.waits_for_launch(t)
         and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
       order by coalesce(t.concurrency_pool, t.target), t.target
       limit 1
@@ -39,8 +37,7 @@ begin
   with recursive lane as (
     (select coalesce(t.concurrency_pool, t.target) as pool, t.target
      from async.task t
-     where t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+     where async.waits_for_offer(t)
      order by coalesce(t.concurrency_pool, t.target), t.target
      limit 1)
     union all
@@ -49,8 +46,7 @@ begin
     cross join lateral (
       select coalesce(t.concurrency_pool, t.target) as pool, t.target
       from async.task t
-      where t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+      where async.waits_for_offer(t)
         and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
       order by coalesce(t.concurrency_pool, t.target), t.target
       limit 1

@@ -45,8 +45,7 @@ begin
        from async.task t
        where not l.pullable
          and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-         and t.consumed is null and t.processed is null and t.yielded is null
-         and t.eligible_when is null and t.query is not null
+         and async.waits_for_launch(t)
          and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
@@ -57,8 +56,7 @@ begin
        from async.task t
        where l.pullable
          and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-         and t.consumed is null and t.processed is null and t.yielded is null
-         and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+         and async.waits_for_offer(t)
          and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)

@@ -15,10 +15,10 @@ begin
 
   perform async.create_leader_state();
   perform async.make_all_due();
-  perform set_config('pgasync.fingerprint', async.schema_fingerprint(), false);
-  insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
+  insert into pg_temp.leader_state (epoch, server_id, self_conninfo, fingerprint)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
-    'application_name', async.session_name('helper'), 'connect_timeout', '3'))
+    'application_name', async.session_name('helper'), 'connect_timeout', '3')),
+    async.schema_fingerprint()
   from async.leader l;
   perform async.close_stale_sessions();
   perform async.refresh_configuration();

@@ -9,11 +9,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if async.schema_fingerprint() is distinct from current_setting('pgasync.fingerprint', true) then
-    update pg_temp.leader_state l
-    set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
-    where l.stop is null;
-  end if;
+  update pg_temp.leader_state l
+  set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
+  where l.stop is null and l.fingerprint <> async.schema_fingerprint();
   if async.leader_pid() is distinct from pg_backend_pid() and not async.take_locks() then
     perform async.lose_lead();
   end if;

@@ -19,6 +19,8 @@ begin
     epoch bigint not null,
     server_id text not null,
     self_conninfo text not null,
+    -- That of the schema that it began with; with another one it ends.
+    fingerprint text not null,
     manual bool not null default false,
     -- Why to stop: null (go on), 'disabled', 'cancelled', ...
     stop text,

@@ -1,5 +1,4 @@
--- Purpose: notes durably enough which claimed tasks are about to be sent, and on which session: in an unlogged,
---   append-only table whose sentinel says whether Postgres crashed since. Committed before anything is sent.
+-- Purpose: marks the launches of all claimed tasks (see write_marks).
 -- Returns: how many were marked.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
@@ -8,12 +7,11 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_marks int;
+  v_claimed record;
 begin
-  perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
-  insert into async.launch_mark (task_id, run, session_id)
-  select s.task_id, s.run, s.session_id from pg_temp.leader_worker s where s.state = 'claimed';
-  get diagnostics v_marks = row_count;
-  return v_marks;
+  select array_agg(s.task_id) as ids, array_agg(s.run) as runs, array_agg(s.session_id) as sessions into v_claimed
+  from pg_temp.leader_worker s where s.state = 'claimed';
+  perform async.write_marks(l.epoch, v_claimed.ids, v_claimed.runs, v_claimed.sessions) from pg_temp.leader_state l;
+  return coalesce(cardinality(v_claimed.ids), 0);
 end
 $function$;

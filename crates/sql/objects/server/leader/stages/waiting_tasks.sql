@@ -16,8 +16,7 @@ begin
     from (
       select t.task_id from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
         and t.entered <= in_before and t.task_id <> all (in_skip)
       order by t.priority, t.entered, t.task_id
       limit 1000

@@ -24,16 +24,14 @@ begin
     select count(*) into waiting from (
       select from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+        and async.waits_for_offer(t)
       limit c_counted_max + 1
     ) c;
   else
     select count(*) into waiting from (
       select from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
       limit c_counted_max + 1
     ) c;
   end if;
@@ -46,8 +44,7 @@ begin
       select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
       from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+        and async.waits_for_offer(t)
         and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
       order by t.priority, t.entered, t.task_id
       limit 1;
@@ -55,8 +52,7 @@ begin
       select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
       from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
         and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
       order by t.priority, t.entered, t.task_id
       limit 1;
