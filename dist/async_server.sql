@@ -374,11 +374,27 @@ $ddl$;
 end
 $migrate$;
 
--- migrations/0005_names.sql
+-- migrations/0005_lanes.sql
 do $migrate$
 begin
-  if not exists (select from async.migration where migration = '0005_names') then
+  if not exists (select from async.migration where migration = '0005_lanes') then
     execute $ddl$
+-- A lane, the queue of a pool at a target, as async.plan_claims takes it.
+create type async.lane_t as (
+  pool text,
+  target text,
+  -- Whether its tasks have no query, and are offered to clients.
+  pullable bool,
+  -- The position in the queue's order behind which to look.
+  after_priority int,
+  after_entered timestamptz,
+  after_id bigint,
+  -- The pool's free slots.
+  free int,
+  -- How many of the lane may be taken at most; null: any number.
+  heads_max int
+);
+
 -- Functions that bear other names now, or whose arguments or results do.
 drop function if exists
   async.doubt_answers(text),
@@ -397,6 +413,7 @@ drop function if exists
   async.note_query_error(int, text, text),
   async.park(bigint, text, text, timestamptz),
   async.parked_tasks(timestamptz),
+  async.plan_claims(text[], text[], bool[], int[], timestamptz[], bigint[], int[], int[], int, bigint[], timestamptz),
   async.present_conninfo(text),
   async.publish_state(int[], text[], bigint[], timestamptz[], text[], int[], int[], text[], timestamptz[], text[],
     timestamptz[]),
@@ -406,7 +423,7 @@ drop function if exists
   async.suspect_target(text, text),
   async.write_claims(timestamptz, bigint[], int[], int[], text[], text[], int[], timestamptz[], interval[]);
 $ddl$;
-    insert into async.migration (migration) values ('0005_names');
+    insert into async.migration (migration) values ('0005_lanes');
   end if;
 end
 $migrate$;
@@ -554,7 +571,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '513b6227f651ef13'::text
+  select '8cf4fbcd5db6e84d'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -931,21 +948,13 @@ $function$;
 -- decide/tasks/plan_claims
 -- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
 --   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
---   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
---   slots, and how many of the lane may be taken at most (null: any number). Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody; nor do
---   the tasks of in_skip, rows that could not be written a moment ago.
+--   Lanes that may not run (a full pool, a target that is down) are not given, so they block no other; nor do the tasks
+--   of in_skip, rows that could not be written a moment ago.
 -- Returns: the tasks to take, in order.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.plan_claims(
-  in_pools text[],
-  in_targets text[],
-  in_pullable bool[],
-  in_after_priority int[],
-  in_after_entered timestamptz[],
-  in_after_id bigint[],
-  in_free int[],
-  in_heads_max int[],
+  in_lanes async.lane_t[],
   in_workers int,
   in_skip bigint[],
   in_now timestamptz
@@ -968,9 +977,7 @@ begin
   place := 0;
   for v_head in
     select l.pool, l.target, l.pullable, l.free, h.task_id, h.run, h.priority, h.entered
-    from unnest(in_pools, in_targets, in_pullable, in_after_priority, in_after_entered, in_after_id, in_free,
-        in_heads_max)
-      as l(pool, target, pullable, after_priority, after_entered, after_id, free, heads_max)
+    from unnest(in_lanes) l
     cross join lateral (
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -6133,12 +6140,11 @@ begin
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   select
-    array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
-    array_agg(l.after_priority) as priorities, array_agg(l.after_entered) as entered,
-    array_agg(l.after_id) as ids, array_agg(p.max_workers - p.taken) as free,
-    -- A target that takes no further session goes on with those that it has.
-    array_agg(case when t.health <> 'ok' then i.idle end) as heads_max,
-    array_agg(t.default_timeout) as timeouts
+    array_agg(row(
+      l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
+      -- A target that takes no further session goes on with those that it has.
+      case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
+    array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
@@ -6155,17 +6161,14 @@ begin
       else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
         and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
-  if v_lanes.pools is null then
+  if v_lanes.lanes is null then
     return 0;
   end if;
 
   v_idle := async.find_idle_sessions(v_lanes.targets);
   for v_head in
     select p.*
-    from async.plan_claims(
-      v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
-      v_lanes.free, v_lanes.heads_max, v_workers,
-      async.tasks_backing_off(in_now), in_now) p
+    from async.plan_claims(v_lanes.lanes, v_workers, async.tasks_backing_off(in_now), in_now) p
   loop
     if v_head.pullable then
       v_offered := v_offered || v_head.task_id;

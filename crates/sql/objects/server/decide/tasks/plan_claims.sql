@@ -1,20 +1,12 @@
 -- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
 --   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
---   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
---   slots, and how many of the lane may be taken at most (null: any number). Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody; nor do
---   the tasks of in_skip, rows that could not be written a moment ago.
+--   Lanes that may not run (a full pool, a target that is down) are not given, so they block no other; nor do the tasks
+--   of in_skip, rows that could not be written a moment ago.
 -- Returns: the tasks to take, in order.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.plan_claims(
-  in_pools text[],
-  in_targets text[],
-  in_pullable bool[],
-  in_after_priority int[],
-  in_after_entered timestamptz[],
-  in_after_id bigint[],
-  in_free int[],
-  in_heads_max int[],
+  in_lanes async.lane_t[],
   in_workers int,
   in_skip bigint[],
   in_now timestamptz
@@ -37,9 +29,7 @@ begin
   place := 0;
   for v_head in
     select l.pool, l.target, l.pullable, l.free, h.task_id, h.run, h.priority, h.entered
-    from unnest(in_pools, in_targets, in_pullable, in_after_priority, in_after_entered, in_after_id, in_free,
-        in_heads_max)
-      as l(pool, target, pullable, after_priority, after_entered, after_id, free, heads_max)
+    from unnest(in_lanes) l
     cross join lateral (
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t

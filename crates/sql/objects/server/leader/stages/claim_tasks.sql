@@ -36,12 +36,11 @@ begin
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   select
-    array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
-    array_agg(l.after_priority) as priorities, array_agg(l.after_entered) as entered,
-    array_agg(l.after_id) as ids, array_agg(p.max_workers - p.taken) as free,
-    -- A target that takes no further session goes on with those that it has.
-    array_agg(case when t.health <> 'ok' then i.idle end) as heads_max,
-    array_agg(t.default_timeout) as timeouts
+    array_agg(row(
+      l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
+      -- A target that takes no further session goes on with those that it has.
+      case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
+    array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
@@ -58,17 +57,14 @@ begin
       else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
         and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
-  if v_lanes.pools is null then
+  if v_lanes.lanes is null then
     return 0;
   end if;
 
   v_idle := async.find_idle_sessions(v_lanes.targets);
   for v_head in
     select p.*
-    from async.plan_claims(
-      v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
-      v_lanes.free, v_lanes.heads_max, v_workers,
-      async.tasks_backing_off(in_now), in_now) p
+    from async.plan_claims(v_lanes.lanes, v_workers, async.tasks_backing_off(in_now), in_now) p
   loop
     if v_head.pullable then
       v_offered := v_offered || v_head.task_id;

@@ -1,3 +1,19 @@
+-- A lane, the queue of a pool at a target, as async.plan_claims takes it.
+create type async.lane_t as (
+  pool text,
+  target text,
+  -- Whether its tasks have no query, and are offered to clients.
+  pullable bool,
+  -- The position in the queue's order behind which to look.
+  after_priority int,
+  after_entered timestamptz,
+  after_id bigint,
+  -- The pool's free slots.
+  free int,
+  -- How many of the lane may be taken at most; null: any number.
+  heads_max int
+);
+
 -- Functions that bear other names now, or whose arguments or results do.
 drop function if exists
   async.doubt_answers(text),
@@ -16,6 +32,7 @@ drop function if exists
   async.note_query_error(int, text, text),
   async.park(bigint, text, text, timestamptz),
   async.parked_tasks(timestamptz),
+  async.plan_claims(text[], text[], bool[], int[], timestamptz[], bigint[], int[], int[], int, bigint[], timestamptz),
   async.present_conninfo(text),
   async.publish_state(int[], text[], bigint[], timestamptz[], text[], int[], int[], text[], timestamptz[], text[],
     timestamptz[]),
