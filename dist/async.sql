@@ -113,7 +113,7 @@ $ddl$;
 end
 $migrate$;
 
--- 10_common/10_lock_class
+-- common/lock_class
 -- Purpose: first key of every advisory lock of ours. Second keys: 1 the leader, 2 held while a leader
 --          sleeps, 3 configure.
 -- Returns: a constant.
@@ -125,7 +125,7 @@ as $function$
   select 1346851657
 $function$;
 
--- 10_common/20_client_only
+-- common/client_only
 -- Purpose: whether this database is a client, whose calls are forwarded to its server.
 -- Returns: true on a client, false on a server.
 -- Raises:  nothing. Locks: none.
@@ -136,7 +136,7 @@ as $function$
   select c.client_only from async.client_control c
 $function$;
 
--- 10_common/30_task_execution_state
+-- common/task_execution_state
 -- Purpose: the phase of a task, derived from its row and stored nowhere.
 -- Returns: READY, RUNNING, YIELDED or FINISHED.
 -- Raises:  nothing. Locks: none.
@@ -152,7 +152,7 @@ as $function$
   end
 $function$;
 
--- 20_conninfo/10_decode_percent
+-- conninfo/decode_percent
 -- Purpose: undo the percent-encoding of a part of a connection URI.
 -- Returns: the decoded text; null for null.
 -- Raises:  PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are no text.
@@ -184,7 +184,7 @@ exception
 end
 $function$;
 
--- 20_conninfo/20_parse_conninfo_pairs
+-- conninfo/parse_conninfo_pairs
 -- Purpose: read a connection string of the form "key = value key = 'quoted value'", as libpq does.
 -- Returns: an object of texts; of a repeated key the last value.
 -- Raises:  PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
@@ -221,7 +221,7 @@ begin
 end
 $function$;
 
--- 20_conninfo/30_parse_conninfo_uri
+-- conninfo/parse_conninfo_uri
 -- Purpose: read a connection string of the form postgresql://user:password@host:port,host2/dbname?key=value, as
 --          libpq does. Several hosts become comma-separated lists under host and port.
 -- Returns: an object of texts.
@@ -284,7 +284,7 @@ begin
 end
 $function$;
 
--- 20_conninfo/40_parse_conninfo
+-- conninfo/parse_conninfo
 -- Purpose: the settings in a libpq connection string of either form.
 -- Returns: an object of texts; null for null.
 -- Raises:  PA001 when libpq would refuse its form.
@@ -299,7 +299,7 @@ as $function$
   end
 $function$;
 
--- 20_conninfo/50_extend_conninfo
+-- conninfo/extend_conninfo
 -- Purpose: the same connection string with settings added or replaced; a JSON null takes one away.
 -- Returns: key='value' pairs, quoted for libpq, by key; null for null.
 -- Raises:  PA001 when the string cannot be read.
@@ -319,7 +319,7 @@ as $function$
   end
 $function$;
 
--- 20_conninfo/60_mask_connection_string
+-- conninfo/mask_connection_string
 -- Purpose: a connection string (either form, also a malformed one, also inside other text) that may be shown.
 -- Returns: the text with each secret replaced by ****; rather too much is hidden than too little.
 -- Raises:  nothing. Locks: none.
@@ -338,7 +338,7 @@ as $function$
     '\1****', 'gi')
 $function$;
 
--- 20_conninfo/70_check_connection_string
+-- conninfo/check_connection_string
 -- Purpose: refuse a connection string before it is stored.
 -- Returns: nothing.
 -- Raises:  PA001 when it cannot be read, or when its password is the mask that our views show.
@@ -355,7 +355,7 @@ begin
 end
 $function$;
 
--- 30_server/10_server_connection
+-- server/server_connection
 -- Purpose: how a client reaches its server. Not for clients: it holds the password.
 -- Returns: the connection string, with a limit on the time to connect.
 -- Raises:  PA002 when no server was set.
@@ -377,7 +377,7 @@ begin
 end
 $function$;
 
--- 30_server/20_forward
+-- server/forward
 -- Purpose: run one query of ours, which returns a text column, on the server. It commits there on its own.
 --          Not for clients, who call what calls it: in_query must be built with format and %L alone.
 -- Returns: the column.
@@ -404,7 +404,7 @@ exception
 end
 $function$;
 
--- 30_server/30_masked_server
+-- server/masked_server
 -- Purpose: where the server is, for those who may not read client_control.connection_string.
 -- Returns: the connection string without its password.
 -- Raises:  nothing. Locks: none.
@@ -415,7 +415,7 @@ as $function$
   select async.mask_connection_string(c.connection_string) from async.client_control c
 $function$;
 
--- 30_server/40_set_server
+-- server/set_server
 -- Purpose: what async.server(text) becomes for those who may set the server.
 -- Returns: nothing.
 -- Raises:  PA001 when the string cannot be read or its password is a mask.
@@ -430,7 +430,7 @@ begin
 end
 $function$;
 
--- 30_server/50_server
+-- server/server
 -- Purpose: read, or with an argument set, where the server of this client is.
 -- Returns: the connection string; without its password unless the caller owns the schema.
 -- Raises:  PA001 when the new string cannot be read, PA004 when the caller may not set it.
@@ -454,7 +454,7 @@ begin
 end
 $function$;
 
--- 30_server/60_configure
+-- server/configure
 -- Purpose: change settings, targets and pools from one document; on a client the server's. All of it, or nothing.
 -- Returns: nothing; a running leader follows.
 -- Raises:  PA060, naming the path in the document, for what cannot be; PA001 inside it for connection strings.
@@ -472,7 +472,7 @@ begin
 end
 $function$;
 
--- 40_push/10_task
+-- push/task
 -- Purpose: one element for push_tasks, with the arguments that matter by name.
 -- Returns: it.
 -- Raises:  nothing. Locks: none.
@@ -490,7 +490,7 @@ as $function$
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;
 
--- 40_push/20_forward_push
+-- push/forward_push
 -- Purpose: push_tasks on a client.
 -- Returns: the rows that the server inserted, in the order of the array.
 -- Raises:  as async.forward and the server's push_tasks.
@@ -515,7 +515,7 @@ begin
 end
 $function$;
 
--- 40_push/30_push_tasks
+-- push/push_tasks
 -- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client the server
 --          does it, and commits on its own.
 -- Returns: one row a task, in the order of the array; ids grow in that order too.
@@ -548,7 +548,7 @@ begin
 end
 $function$;
 
--- 40_push/40_push_task
+-- push/push_task
 -- Purpose: queue one task.
 -- Returns: its id.
 -- Raises:  as push_tasks.
@@ -563,7 +563,7 @@ as $function$
   select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
 $function$;
 
--- 50_requests/10_forward_finish
+-- requests/forward_finish
 -- Purpose: finish on a client.
 -- Returns: nothing; the server's warning is raised here.
 -- Raises:  as async.forward and the server's request_finish.
@@ -590,7 +590,7 @@ begin
 end
 $function$;
 
--- 50_requests/20_finish_duration
+-- requests/finish
 -- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The leader does it
 --          once the caller has committed; in the leader's own session it is done at once.
 -- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
@@ -622,7 +622,6 @@ begin
 end
 $function$;
 
--- 50_requests/30_finish
 -- Purpose: ask that unfinished tasks end with a status. See the other finish.
 -- Returns: nothing, without waiting.
 -- Raises:  as the other finish.
@@ -637,7 +636,7 @@ as $function$
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;
 
--- 50_requests/40_cancel
+-- requests/cancel
 -- Purpose: ask that unfinished tasks be cancelled. Any client may cancel any task.
 -- Returns: nothing, without waiting.
 -- Raises:  as finish.
@@ -651,7 +650,7 @@ as $function$
   select async.finish(_task_ids, 'CANCELED'::async.finish_status_t, _error_message, null::interval)
 $function$;
 
--- 50_requests/50_defer
+-- requests/defer
 -- Purpose: ask that unfinished tasks go back to the queue, not to be run before a while has passed.
 -- Returns: nothing, without waiting.
 -- Raises:  as finish.
@@ -665,7 +664,7 @@ as $function$
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;
 
--- 50_requests/60_restart_task
+-- requests/restart_task
 -- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it. The run number
 --          stays, so that a late result of an earlier run changes nothing.
 -- Returns: nothing.
@@ -686,7 +685,7 @@ begin
 end
 $function$;
 
--- 60_pull/10_forward_get_tasks
+-- pull/forward_get_tasks
 -- Purpose: get_tasks on a client.
 -- Returns: what the server gave, in its order.
 -- Raises:  as async.forward and the server's get_tasks.
@@ -714,7 +713,7 @@ begin
 end
 $function$;
 
--- 60_pull/20_get_tasks
+-- pull/get_tasks
 -- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers for a target.
 -- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none was offered
 --          within _timeout (at most a minute: a waiting call holds a snapshot). Above READ COMMITTED it looks once.
@@ -747,7 +746,7 @@ begin
 end
 $function$;
 
--- 60_pull/30_wait_for_latch
+-- pull/wait_for_latch
 -- Purpose: wait until the leader has passed through one whole cycle that began after the call: what was committed
 --          before has been seen.
 -- Returns: nothing; in the leader's own session at once.
@@ -767,7 +766,7 @@ begin
 end
 $function$;
 
--- 90_permissions/10_change_privileges
+-- permissions/change_privileges
 -- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is installed here.
 --          Installing anew gives it to the roles that had it (async.restore_privileges), so an upgrade's new
 --          functions reach them too.
@@ -784,7 +783,7 @@ declare
     restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
   c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
     reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit,
-    leader_session,lane_backlog,write_off_session}';
+    leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
   -- Columns that only the owner reads.
   c_secrets constant name[] := '{connection_string,self_connection_string}';
   v_statement text;
@@ -828,7 +827,7 @@ begin
 end
 $function$;
 
--- 90_permissions/20_grant_client
+-- permissions/grant_client
 -- Purpose: let a role push tasks, read them (without connection strings), finish, cancel, defer, restart and pull
 --          them. For the owner of the schema.
 -- Returns: nothing.
@@ -841,7 +840,7 @@ as $function$
   select async.change_privileges($1, 'client', true)
 $function$;
 
--- 90_permissions/30_revoke_client
+-- permissions/revoke_client
 -- Purpose: take back what async.grant_client gave.
 -- Returns: nothing.
 -- Raises:  PA080 when there is no such role.
@@ -853,7 +852,7 @@ as $function$
   select async.change_privileges($1, 'client', false)
 $function$;
 
--- 90_permissions/40_grant_admin
+-- permissions/grant_admin
 -- Purpose: let a role do what a client may, and configure, set the server, pause (update async.control), register
 --          routines, log, read the log and the views. Connection strings stay unreadable. For the owner of the schema.
 -- Returns: nothing.
@@ -866,7 +865,7 @@ as $function$
   select async.change_privileges($1, 'admin', true)
 $function$;
 
--- 90_permissions/50_revoke_admin
+-- permissions/revoke_admin
 -- Purpose: take back what async.grant_admin gave; a client's part too.
 -- Returns: nothing.
 -- Raises:  PA080 when there is no such role.
@@ -878,7 +877,7 @@ as $function$
   select async.change_privileges($1, 'admin', false)
 $function$;
 
--- 95_install/10_bind_dblink
+-- install/bind_dblink
 -- Purpose: points every function of ours that calls dblink at the schema that the extension is in. Each part ends
 --          its installation with it, since replacing a function resets its path.
 -- Returns: nothing.
@@ -925,7 +924,7 @@ begin
 end
 $function$;
 
--- 95_install/20_restore_privileges
+-- install/restore_privileges
 -- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were clients or
 --          administrators are so for what is new, too.
 -- Returns: nothing.
@@ -970,7 +969,161 @@ begin
 end
 $function$;
 
--- 99_finish
+-- comments/schema_and_types
+-- What the schema and its types are, for \dn+ and \dT+.
+comment on schema async is
+  'pgasync: runs SQL in the background. Tasks are pushed with async.push_tasks.';
+
+comment on type async.finish_status_t is
+  'How a task ended, or what a request asks for. FINISHED, FAILED, CANCELED, TIMED_OUT and DOA '
+  'are ends; YIELDED, PAUSED and DEFERRED are not.';
+comment on type async.task_run_type_t is
+  'How to run a pushed task. EXECUTE: by its target''s settings. EXECUTE_NOASYNC: finished when '
+  'its query is. EMPTY: never run, counts as finished. DOA: never run, counts as failed.';
+comment on type async.task_execution_state_t is
+  'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
+comment on type async.routine_type_t is
+  'When the orchestrator runs a routine. STARTUP: when it starts. LOOP: in every cycle.';
+
+comment on type async.task_push_t is
+  'A task to push. Build it with async.task(...) or row(...)::async.task_push_t.';
+comment on column async.task_push_t.task_data is 'JSON of the client''s, stored with the task.';
+comment on column async.task_push_t.target is
+  'The name of the target that runs the query. SELF is the server database.';
+comment on column async.task_push_t.priority is 'Lower runs first. Null is 0.';
+comment on column async.task_push_t.query is
+  'The query to run. Null for a task that a client pulls with async.get_tasks.';
+comment on column async.task_push_t.concurrency_pool is
+  'The pool that limits the task. Null is the pool of its target.';
+comment on column async.task_push_t.manual_timeout is
+  'The deadline, counted from the first start. Null is the timeout of the target, else the '
+  'default.';
+comment on column async.task_push_t.track_yielded is
+  'Whether the task keeps its pool slot while it is YIELDED. Null is the setting of the target.';
+
+-- comments/tables
+-- What the tables of the client part and their columns hold.
+comment on table async.task is
+  'The tasks: queue, state and history in one. A row becomes READY, RUNNING, YIELDED and '
+  'FINISHED (see async.task_execution_state). Only the leader changes a task that it holds; ask '
+  'for changes with async.finish, cancel, defer and restart_task.';
+comment on column async.task.task_id is 'The task''s id, given when it is pushed.';
+comment on column async.task.target is 'The name of the target that runs the query.';
+comment on column async.task.priority is
+  'Lower runs first; then the earlier entered; then the lower task_id. Negative values are '
+  'reserved by convention.';
+comment on column async.task.entered is 'When the task was pushed.';
+comment on column async.task.consumed is
+  'When the task was claimed for the run that is under way or was the last. Null while it waits.';
+comment on column async.task.processed is 'When the task finished. Null before.';
+comment on column async.task.yielded is
+  'When the query ended while the task was to finish later. Null otherwise.';
+comment on column async.task.finish_status is
+  'How the task ended; YIELDED while it waits to be finished; null before.';
+comment on column async.task.source is 'Where the task came from, as the push said.';
+comment on column async.task.query is
+  'The query. ##flow.TASK_ID## in it becomes the task''s id. Null for a task that a client pulls.';
+comment on column async.task.failed is
+  'True for an end other than FINISHED, false for FINISHED, null before the end.';
+comment on column async.task.processing_error is
+  'SQLSTATE, message, detail, hint and context of the query''s error, or the message of the '
+  'request that ended the task. At most 64 KiB.';
+comment on column async.task.asynchronous_finish is
+  'True when the end of the query makes the task YIELDED, and async.finish finishes it.';
+comment on column async.task.times_up is
+  'The deadline, set at the first claim and kept through deferrals. infinity when the task has '
+  'none.';
+comment on column async.task.task_data is 'JSON of the client''s, stored with the task.';
+comment on column async.task.concurrency_pool is
+  'The pool that limits the task. Null is the pool of its target.';
+comment on column async.task.manual_timeout is
+  'The time from the first claim to the deadline. Null is the timeout of the target, else the '
+  'default.';
+comment on column async.task.tracked is
+  'True while the task holds a pool slot, or is offered to clients; false when it has given its '
+  'slot back at the end; null otherwise.';
+comment on column async.task.track_yielded is
+  'True when the task keeps its pool slot while it is YIELDED.';
+comment on column async.task.eligible_when is
+  'A deferred task does not run before this time. Null when it was not deferred.';
+comment on column async.task.run is
+  'The number of claims so far. A result names the run that it ends, so a late result never ends '
+  'a newer run.';
+
+comment on table async.client_control is
+  'One row: whether this database is a client or a server, and where its server is.';
+comment on column async.client_control.client_only is
+  'True on a client, whose calls are forwarded to its server. False on a server.';
+comment on column async.client_control.connection_string is
+  'How a client reaches its server. May hold a password: only the owner reads it.';
+comment on column async.client_control.version is 'The version of the client part.';
+
+comment on table async.migration is 'The migrations that this database has had.';
+comment on column async.migration.migration is 'The name of the migration.';
+comment on column async.migration.applied is 'When it was applied.';
+
+-- comments/calls
+-- What the calls of the client part do. The codes of errors are listed in docs/errors.md.
+comment on function async.task(text, text, jsonb, int, text, interval, bool) is
+  'Builds one task for async.push_tasks. Stores nothing.';
+comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
+  'Pushes tasks in the caller''s transaction, in the order of the array. Returns the new rows in '
+  'that order. Raises PA010 to PA016, naming the element, and then pushes nothing. On a client '
+  'the server pushes, and commits on its own.';
+comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
+  'Pushes one task and returns its id. Raises what async.push_tasks raises.';
+comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
+  'Asks the orchestrator to end tasks with a status, or to defer (DEFERRED, after _duration) or '
+  'pause (PAUSED) them. Does not wait. Takes effect when the caller''s transaction commits. '
+  'Warns about unknown and finished ids. Raises PA020, PA021, PA022.';
+comment on function async.finish(bigint[], async.finish_status_t, text) is
+  'async.finish without a duration.';
+comment on function async.cancel(bigint[], text) is
+  'Asks the orchestrator to cancel tasks. They end as CANCELED, except where the query committed '
+  'first. Does not wait. Warns about unknown and finished ids.';
+comment on function async.defer(bigint[], interval) is
+  'Asks the orchestrator to put tasks back into the queue, not to run before the duration has '
+  'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
+comment on function async.restart_task(bigint) is
+  'Puts a finished task back into the queue at once, with a clean slate. Raises PA030 to PA033.';
+comment on function async.get_tasks(text, int, interval) is
+  'Takes up to _limit tasks without a query at a target, and waits up to _timeout (a minute at '
+  'most) for the first. Finish each with async.finish before its times_up. Two callers never get '
+  'one task. Raises PA040, PA041.';
+comment on function async.wait_for_latch() is
+  'Returns when the orchestrator has gone through a whole cycle that began after the call. '
+  'Raises PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
+comment on function async.server(text) is
+  'Returns where the server of this client is, without the password unless the caller owns the '
+  'schema; null on a server. With an argument, sets it first (administrators). Raises PA001, '
+  'PA004.';
+comment on function async.masked_server() is
+  'The connection string of a client''s server, with the password masked. async.server() calls it.';
+comment on function async.set_server(text) is
+  'Sets the connection string of a client''s server. async.server(text) calls it. Raises PA001.';
+comment on function async.configure(jsonb) is
+  'Changes settings, targets and concurrency pools. The document has the keys control, targets '
+  'and concurrency_pools; a key that is missing or null changes nothing; a list that is given is '
+  'the whole list. Takes effect in a running orchestrator. Raises PA060, naming the path, and '
+  'then changes nothing.';
+comment on function async.client_only() is
+  'True on a client, whose calls are forwarded to its server. False on a server.';
+comment on function async.task_execution_state(async.task) is
+  'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
+comment on function async.mask_connection_string(text) is
+  'The text with each password in a connection string replaced by ****.';
+comment on function async.grant_client(name) is
+  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when '
+  'there is no such role.';
+comment on function async.revoke_client(name) is
+  'Takes back what async.grant_client gave. Raises PA080 when there is no such role.';
+comment on function async.grant_admin(name) is
+  'Lets a role do what a client may, and configure, set the server, pause, register routines, '
+  'and read the log and the views. Raises PA080 when there is no such role.';
+comment on function async.revoke_admin(name) is
+  'Takes back what async.grant_admin gave. Raises PA080 when there is no such role.';
+
+-- finish
 -- The last of every part.
 do $finish$
 begin

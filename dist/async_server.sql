@@ -374,7 +374,61 @@ $ddl$;
 end
 $migrate$;
 
--- 10_log/10_log_quiet
+-- migrations/0005_lanes.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0005_lanes') then
+    execute $ddl$
+-- A lane, the queue of a pool at a target, as async.plan_claims takes it.
+create type async.lane_t as (
+  pool text,
+  target text,
+  -- Whether its tasks have no query, and are offered to clients.
+  pullable bool,
+  -- The position in the queue's order behind which to look.
+  after_priority int,
+  after_entered timestamptz,
+  after_id bigint,
+  -- The pool's free slots.
+  free int,
+  -- How many of the lane may be taken at most; null: any number.
+  heads_max int
+);
+
+-- Functions that bear other names now, or whose arguments or results do.
+drop function if exists
+  async.doubt_answers(text),
+  async.doubt_everything(),
+  async.doubt_launches(),
+  async.doubtful_before(),
+  async.drop_slot_session(int),
+  async.empty_slots(int[]),
+  async.fail_impatient(timestamptz),
+  async.find_idle_sessions(text[]),
+  async.free_lost_slots(bigint[]),
+  async.intend(int, timestamptz, async.finish_status_t, text, interval),
+  async.leader_write(timestamptz, bigint[], int[], interval[], bigint[], int[], async.event_t[]),
+  async.left_alone(bigint),
+  async.lose_slot(int),
+  async.note_query_error(int, text, text),
+  async.park(bigint, text, text, timestamptz),
+  async.parked_tasks(timestamptz),
+  async.plan_claims(text[], text[], bool[], int[], timestamptz[], bigint[], int[], int[], int, bigint[], timestamptz),
+  async.present_conninfo(text),
+  async.publish_state(int[], text[], bigint[], timestamptz[], text[], int[], int[], text[], timestamptz[], text[],
+    timestamptz[]),
+  async.refuse_strangers(text),
+  async.register_session(int, text, text),
+  async.settle_reset(int, bool, text, text),
+  async.suspect_target(text, text),
+  async.write_claims(timestamptz, bigint[], int[], int[], text[], text[], int[], timestamptz[], interval[]);
+$ddl$;
+    insert into async.migration (migration) values ('0005_lanes');
+  end if;
+end
+$migrate$;
+
+-- log/log_quiet
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
 --          connection strings are masked. While the log is locked lines are dropped.
 -- Returns: nothing.
@@ -395,7 +449,7 @@ exception when lock_not_available then
 end
 $function$;
 
--- 10_log/20_log_level
+-- log/log
 -- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO, DEBUG (only
 --          while control.debug_log is set), ERROR. An error is written over a connection of its own, so that it
 --          stays although the caller's transaction is rolled back, and then raised.
@@ -438,7 +492,6 @@ begin
 end
 $function$;
 
--- 10_log/30_log
 -- Purpose: log('NOTICE', _message).
 -- Returns: nothing.
 -- Raises:  nothing.
@@ -450,7 +503,7 @@ as $function$
   select async.log('NOTICE', _message)
 $function$;
 
--- 10_log/40_tail_once
+-- log/tail_once
 -- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines that hold it.
 -- Returns: at most _limit lines, oldest first.
 -- Raises:  nothing. Locks: none.
@@ -481,7 +534,7 @@ as $function$
   order by 1
 $function$;
 
--- 10_log/50_tail
+-- log/tail
 -- Purpose: show the log as it grows, as notices, until cancelled.
 -- Returns: never.
 -- Raises:  nothing of ours.
@@ -507,7 +560,21 @@ begin
 end
 $procedure$;
 
--- 20_decide/10_step_task
+-- install/schema_fingerprint
+-- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with
+--   what they were made for, and end with a sentence when the schema was replaced under them.
+-- Returns: text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.schema_fingerprint()
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select '8cf4fbcd5db6e84d'::text
+$function$;
+
+-- decide/tasks/step_task
 -- Purpose: the transition of one task: what the row becomes when an event (see async.event_t) happens to it. Decides,
 --   writes nothing. The arguments are the event's; in_now is the event's time.
 -- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
@@ -529,6 +596,13 @@ $procedure$;
 --   DEFERRED needs a duration; say how long the task should wait    REQUEST
 --   the task's deadline has not come                       DEADLINE, UNREACHABLE before times_up
 --   there is no such event                                 any other name
+--   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
+--   phase     becomes
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER, WITHDRAW, PROMOTE, REQUEST)
+--   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE; REQUEST and DEADLINE
+--             where a client runs the task)
+--   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
+--   FINISHED  READY (RESTART), FINISHED (RELEASE)
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
 --   copying what they compute into every column.)
@@ -688,7 +762,7 @@ create or replace function async.step_task(
   ) s
 $function$;
 
--- 20_decide/15_pool_limit
+-- decide/tasks/pool_limit
 -- Purpose: how many tasks a pool may hold at once: what it was configured with, else its target's limit when it bears
 --   a target's name, else the default.
 -- Returns: int.
@@ -707,7 +781,7 @@ begin
 end
 $function$;
 
--- 20_decide/18_due_tasks
+-- decide/tasks/due_tasks
 -- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip, which could not be
 --   written a moment ago.
 -- Returns: their ids, null when there are none.
@@ -733,7 +807,7 @@ begin
 end
 $function$;
 
--- 20_decide/19_deferred_tasks
+-- decide/tasks/deferred_tasks
 -- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could not be written a moment
 --   ago. Those that another transaction holds are among them: the writer says so, and they are tried again.
 -- Returns: their ids, null when there are none.
@@ -760,7 +834,7 @@ begin
 end
 $function$;
 
--- 20_decide/20_merge_intention
+-- decide/tasks/intention_replaces
 -- Purpose: which of two intentions for a running query stands: one that ends the task replaces one that does not;
 --   the deadline's (TIMED_OUT without a message) gives way to whatever is asked for; otherwise the first stands.
 -- Returns: true when the new one replaces the old one.
@@ -777,6 +851,7 @@ create or replace function async.intention_replaces(
     or in_old in ('DEFERRED', 'PAUSED', 'YIELDED') and in_new not in ('DEFERRED', 'PAUSED', 'YIELDED'))
 $function$;
 
+-- decide/tasks/request_message
 -- Purpose: the message of a request: one for TIMED_OUT always has one, so that it is not taken for the deadline's.
 -- Returns: text.
 -- Raises: nothing.
@@ -786,7 +861,32 @@ returns text language sql immutable as $function$
   select case when in_status = 'TIMED_OUT' then coalesce(in_error, 'the task did not finish in time') else in_error end
 $function$;
 
--- 20_decide/30_discover_lanes
+-- decide/tasks/waits_for_launch
+-- Purpose: whether a task waits to be launched: READY, not deferred, with a query. The predicate of the index task_ready.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a statement with it needs
+--   the right to execute it.)
+create or replace function async.waits_for_launch(t async.task)
+returns bool language sql immutable as $function$
+  select t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is not null
+$function$;
+
+-- decide/tasks/waits_for_offer
+-- Purpose: whether a task waits to be offered to clients: READY, not deferred, without a query, not offered. The predicate of the
+--   index task_pullable.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a statement with it needs
+--   the right to execute it.)
+create or replace function async.waits_for_offer(t async.task)
+returns bool language sql immutable as $function$
+  select t.consumed is null and t.processed is null and t.yielded is null
+    and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+$function$;
+
+-- decide/tasks/discover_lanes
 -- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's index: the cost
 --   grows with the number of lanes, not of tasks.
 -- Returns: one row a lane and kind (pullable: tasks without a query, for clients).
@@ -805,8 +905,7 @@ begin
   with recursive lane as (
     (select coalesce(t.concurrency_pool, t.target) as pool, t.target
      from async.task t
-     where t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is not null
+     where async.waits_for_launch(t)
      order by coalesce(t.concurrency_pool, t.target), t.target
      limit 1)
     union all
@@ -815,8 +914,7 @@ begin
     cross join lateral (
       select coalesce(t.concurrency_pool, t.target) as pool, t.target
       from async.task t
-      where t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+      where async.waits_for_launch(t)
         and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
       order by coalesce(t.concurrency_pool, t.target), t.target
       limit 1
@@ -828,8 +926,7 @@ begin
   with recursive lane as (
     (select coalesce(t.concurrency_pool, t.target) as pool, t.target
      from async.task t
-     where t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+     where async.waits_for_offer(t)
      order by coalesce(t.concurrency_pool, t.target), t.target
      limit 1)
     union all
@@ -838,8 +935,7 @@ begin
     cross join lateral (
       select coalesce(t.concurrency_pool, t.target) as pool, t.target
       from async.task t
-      where t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+      where async.waits_for_offer(t)
         and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
       order by coalesce(t.concurrency_pool, t.target), t.target
       limit 1
@@ -849,24 +945,16 @@ begin
 end
 $function$;
 
--- 20_decide/40_plan_claims
+-- decide/tasks/plan_claims
 -- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
 --   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
---   The lanes come as parallel arrays: pool, target, kind, the position behind which to look, the pool's free
---   slots, and how many of the lane may be taken at most (null: any number). Lanes that may not run (a full pool, a target that is down) are not given, so they block nobody; nor do
---   the tasks of in_skip, rows that could not be written a moment ago.
+--   Lanes that may not run (a full pool, a target that is down) are not given, so they block no other; nor do the tasks
+--   of in_skip, rows that could not be written a moment ago.
 -- Returns: the tasks to take, in order.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.plan_claims(
-  in_pools text[],
-  in_targets text[],
-  in_pullable bool[],
-  in_after_priority int[],
-  in_after_entered timestamptz[],
-  in_after_id bigint[],
-  in_free int[],
-  in_heads_max int[],
+  in_lanes async.lane_t[],
   in_workers int,
   in_skip bigint[],
   in_now timestamptz
@@ -889,16 +977,13 @@ begin
   place := 0;
   for v_head in
     select l.pool, l.target, l.pullable, l.free, h.task_id, h.run, h.priority, h.entered
-    from unnest(in_pools, in_targets, in_pullable, in_after_priority, in_after_entered, in_after_id, in_free,
-        in_heads_max)
-      as l(pool, target, pullable, after_priority, after_entered, after_id, free, heads_max)
+    from unnest(in_lanes) l
     cross join lateral (
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
        where not l.pullable
          and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-         and t.consumed is null and t.processed is null and t.yielded is null
-         and t.eligible_when is null and t.query is not null
+         and async.waits_for_launch(t)
          and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
@@ -909,8 +994,7 @@ begin
        from async.task t
        where l.pullable
          and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-         and t.consumed is null and t.processed is null and t.yielded is null
-         and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+         and async.waits_for_offer(t)
          and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
@@ -944,7 +1028,7 @@ begin
 end
 $function$;
 
--- 20_decide/50_scan_statements
+-- decide/queries/scan_statements
 -- Purpose: a small lexer: the statements of a query text and of each what decides how it may be sent. It knows
 --   comments (nested), strings, escape strings, dollar quotes, quoted identifiers and parentheses, and reads the
 --   first 32 KiB; complete says whether that was all.
@@ -1078,7 +1162,7 @@ begin
 end
 $function$;
 
--- 20_decide/55_statement_kinds
+-- decide/queries/statement_is_wrappable
 -- Purpose: whether a statement may run inside a DO block, as one that the wrapper knows. SELECT INTO may not
 --   (plpgsql would take the INTO for its own).
 -- Returns: bool.
@@ -1092,6 +1176,7 @@ returns bool language sql immutable as $function$
       and not (in_has_into and in_main in ('select', '('))
 $function$;
 
+-- decide/queries/statement_returns_rows
 -- Purpose: whether a statement that may be wrapped returns rows.
 -- Returns: bool.
 -- Raises: nothing.
@@ -1101,7 +1186,7 @@ returns bool language sql immutable as $function$
   select in_main in ('select', 'values', 'table', 'show', 'explain', '(') or in_has_returning
 $function$;
 
--- 20_decide/60_classify_query
+-- decide/queries/classify_query
 -- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first word; only the
 --   others are scanned.
 -- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag), 'loop' (one
@@ -1157,7 +1242,7 @@ begin
 end
 $function$;
 
--- 20_decide/70_wrap_query
+-- decide/queries/wrap_query
 -- Purpose: the text that is sent for a query: as it is, or inside a DO block that drains its rows at the target,
 --   one by one, so that neither side holds them.
 -- Returns: text.
@@ -1192,158 +1277,7 @@ begin
 end
 $function$;
 
--- 20_decide/80_backoff
--- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling from in_first
---   to in_last, less up to a quarter by in_random (0 to 1), so that not all come back at once.
--- Returns: interval.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.backoff(in_failures int, in_first interval, in_last interval, in_random float8)
-returns interval language sql immutable as $function$
-  select least(in_first * power(2, least(greatest(in_failures, 1), 30) - 1), in_last)
-    * (1 - in_random / 4)
-$function$;
-
--- 20_decide/85_ends_session
--- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it is unknown: lost
---   connections (08), and what a backend says when it is ended.
--- Returns: bool.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.ends_session(in_code text)
-returns bool
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $function$
-  select in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04')
-$function$;
-
--- 20_decide/86_schema_fingerprint
--- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with
---   what they were made for, and end with a sentence when the schema was replaced under them.
--- Returns: text.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.schema_fingerprint()
-returns text
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $function$
-  select '09da5e4dd1e5af12'::text
-$function$;
-
--- 20_decide/89_same_server
--- Purpose: whether two connection strings lead to the same host, port and database in the same words.
--- Returns: bool.
--- Raises: PA001 for a string that is none.
--- Locks: none.
-create or replace function async.same_server(in_one text, in_other text)
-returns bool
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $function$
-  select (o.p -> 'host', o.p -> 'hostaddr', o.p -> 'port', o.p -> 'dbname', o.p -> 'user', o.p -> 'password')
-    is not distinct from
-    (t.p -> 'host', t.p -> 'hostaddr', t.p -> 'port', t.p -> 'dbname', t.p -> 'user', t.p -> 'password')
-  from (select async.parse_conninfo(in_one) as p) o cross join (select async.parse_conninfo(in_other) as p) t
-$function$;
-
--- 20_decide/90_next_helper_op
--- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with targets never
---   seen failing, the latest first; then, in the general lane, fences and targets that failed before.
--- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session ids.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.next_helper_op(
-  in_lane text, out op text, out target text, out ids bigint[]
-)
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-declare
-  c_sessions_per_fence_max constant int := 50;
-begin
-  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
-  select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
-  into op, target, ids
-  from pg_temp.leader_slot s
-  join pg_temp.leader_target t on t.target = s.target
-  where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
-    and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
-    and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
-  order by s.cancel_at, s.slot
-  limit 1;
-  if op is not null or in_lane = 'cancel' then
-    return;
-  end if;
-
-  select 'probe', t.target into op, target
-  from pg_temp.leader_target t
-  where t.health = 'unknown' and t.fresh
-    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
-  order by t.retry_at desc, t.target
-  limit 1;
-  if op is not null or in_lane = 'fresh' then
-    return;
-  end if;
-
-  select 'fence', f.target, array_agg(f.session_id order by f.session_id) into op, target, ids
-  from (
-    select f.session_id, f.target
-    from (
-      select i.target, i.failures % 2 as turn, s.connection_string
-      from pg_temp.leader_fence i
-      left join async.session s on s.session_id = i.session_id
-      where i.retry_at <= clock_timestamp()
-        and not exists (select from pg_temp.leader_helper h
-          where h.state in ('busy', 'stuck') and h.op = 'fence' and h.target = i.target)
-      order by i.retry_at, i.session_id
-      limit 1
-    ) d
-    -- Of one address at a time: one that does not answer must not keep the others from being ended.
-    join pg_temp.leader_fence f
-      on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
-    join async.session s
-      on s.session_id = f.session_id
-        and regexp_replace(s.connection_string, 'application_name=''[^'']*''', '')
-          = regexp_replace(d.connection_string, 'application_name=''[^'']*''', '')
-    order by f.session_id
-    limit c_sessions_per_fence_max
-  ) f
-  group by f.target;
-  if op is not null then
-    return;
-  end if;
-
-  select 'probe', t.target into op, target
-  from pg_temp.leader_target t
-  where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
-    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
-  order by t.retry_at, t.target
-  limit 1;
-end
-$function$;
-
--- 20_decide/91_helpers_are_due
--- Purpose: whether anything is due that a helper does: looked at in every cycle, so it asks little.
--- Returns: bool.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.helpers_are_due()
-returns bool
-language plpgsql
-as $function$
-begin
-  return exists (select from pg_temp.leader_slot s where s.cancel_at <= clock_timestamp() and s.state = 'running')
-    or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
-    or exists (
-      select from pg_temp.leader_target t
-      join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
-      where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
-end
-$function$;
-
--- 20_decide/96_opens_transaction
+-- decide/queries/opens_transaction
 -- Purpose: whether a text may leave a transaction open: one of its statements begins one, or chains one to another, or
 --   the text is too long to be read to its end.
 -- Returns: bool.
@@ -1363,7 +1297,49 @@ begin
 end
 $function$;
 
--- 20_decide/97_identity
+-- decide/sessions/backoff
+-- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling from in_first
+--   to in_last, less up to a quarter by in_random (0 to 1), so that not all come back at once.
+-- Returns: interval.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.backoff(in_failures int, in_first interval, in_last interval, in_random float8)
+returns interval language sql immutable as $function$
+  select least(in_first * power(2, least(greatest(in_failures, 1), 30) - 1), in_last)
+    * (1 - in_random / 4)
+$function$;
+
+-- decide/sessions/ends_session
+-- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it is unknown: lost
+--   connections (08), and what a backend says when it is ended.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.ends_session(in_code text)
+returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_code like '08%' or in_code in ('57P01', '57P02', '57P03', '57P04', '57P05', '25P03', '25P04')
+$function$;
+
+-- decide/sessions/same_server
+-- Purpose: whether two connection strings lead to the same host, port and database in the same words.
+-- Returns: bool.
+-- Raises: PA001 for a string that is none.
+-- Locks: none.
+create or replace function async.same_server(in_one text, in_other text)
+returns bool
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select (o.p -> 'host', o.p -> 'hostaddr', o.p -> 'port', o.p -> 'dbname', o.p -> 'user', o.p -> 'password')
+    is not distinct from
+    (t.p -> 'host', t.p -> 'hostaddr', t.p -> 'port', t.p -> 'dbname', t.p -> 'user', t.p -> 'password')
+  from (select async.parse_conninfo(in_one) as p) o cross join (select async.parse_conninfo(in_other) as p) t
+$function$;
+
+-- decide/sessions/identity_query
 -- Purpose: the query by which a session says who it is, and what its server is. What a role may not read is null: the
 --   functions that it may not call stand in a text that is run only where it may.
 -- Returns: text.
@@ -1396,6 +1372,7 @@ from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
   $query$
 $function$;
 
+-- decide/sessions/read_identity
 -- Purpose: reads the answer to the identity query.
 -- Returns: pid, version, backend_start and role of the session; start, address, port, system identifier and timeline of
 --   its server, and whether that takes writes.
@@ -1435,7 +1412,7 @@ exception when others then
 end
 $function$;
 
--- 20_decide/98_is_replaced
+-- decide/sessions/is_replaced
 -- Purpose: whether a registered session is gone although the server that answers is not the one with the start time that
 --   was registered: the same server was started again after the session began; or, where a connection string names
 --   several hosts, a server that takes writes has taken the old one's place on a later timeline. Anything else, such as
@@ -1458,6 +1435,7 @@ as $function$
       in_writable and in_system_identifier = in_session.system_identifier and in_timeline > in_session.timeline, false)
 $function$;
 
+-- decide/sessions/is_registered_server
 -- Purpose: whether the server that answers is the one that a session was registered at; a session that an older version
 --   registered did not say.
 -- Returns: bool.
@@ -1474,12 +1452,13 @@ as $function$
       and coalesce(in_system_identifier = in_session.system_identifier, true)
 $function$;
 
--- Purpose: sessions of epochs before this one may be another server's, of which this one is a copy: they are left alone
---   until they end.
--- Returns: an epoch, 0 when there is no such doubt.
+-- decide/sessions/last_moved_epoch
+-- Purpose: the last epoch that began on another server than the one before. Sessions of earlier epochs may belong to a
+--   server of which this one is a copy, so they are left alone until they end.
+-- Returns: an epoch, 0 when there is none.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.doubtful_before()
+create or replace function async.last_moved_epoch()
 returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -1487,7 +1466,7 @@ as $function$
   select coalesce(max(e.epoch), 0) from async.election e where e.moved
 $function$;
 
--- 30_record/05_release_pools
+-- record/release_pools
 -- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets two. In a session
 --   without such memory it does nothing: a leader recounts when it starts.
 -- Returns: nothing.
@@ -1508,7 +1487,7 @@ begin
 end
 $function$;
 
--- 30_record/10_is_leader
+-- record/is_leader
 -- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine itself): the pid that
 --   the leader published, confirmed by the lock that only a leader holds.
 -- Returns: bool.
@@ -1530,7 +1509,7 @@ begin
 end
 $function$;
 
--- 30_record/15_hold_epoch
+-- record/hold_epoch
 -- Purpose: the first statement of every write transaction of a leader: holds the epoch until the transaction ends. What
 --   raises the epoch (async.raise_epoch) waits for such transactions, and takes stock after them; so a leader that lost
 --   the lead without noticing writes nothing.
@@ -1552,7 +1531,7 @@ begin
 end
 $function$;
 
--- 30_record/20_has_user_triggers
+-- record/has_user_triggers
 -- Purpose: whether users hang row, statement or constraint triggers on async.task, or a constraint of theirs is checked
 --   at the end of the transaction: then a completion is written row by row and in two steps, and what became of each row
 --   is read back.
@@ -1571,7 +1550,7 @@ begin
 end
 $function$;
 
--- 30_record/25_deferred_constraints
+-- record/defer_constraints
 -- Purpose: what puts the constraints that are checked at the end of the transaction back to that, after
 --   `set constraints all immediate` has checked them. Constraints that share their name with one that cannot be deferred
 --   cannot be named, and stay immediate until the transaction ends.
@@ -1595,6 +1574,7 @@ begin
 end
 $function$;
 
+-- record/check_constraints
 -- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a block of its own,
 --   finds the error and not the commit.
 -- Returns: nothing.
@@ -1612,7 +1592,7 @@ begin
 end
 $function$;
 
--- 30_record/30_next_row
+-- record/next_row
 -- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger asked of the
 --   same task a moment ago; what ends an offer takes the offer first.
 -- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row or its offer), 'gone',
@@ -1696,7 +1676,7 @@ begin
 end
 $function$;
 
--- 30_record/35_after_row
+-- record/after_row
 -- Purpose: what goes with a row that was written, or was not: its offer, the requests that the event settles, the slot
 --   that is given back.
 -- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something else of the row, 'gone',
@@ -1751,6 +1731,7 @@ begin
 end
 $function$;
 
+-- record/row_as_it_is
 -- Purpose: a task that could not be written, as it stands.
 -- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
@@ -1771,7 +1752,7 @@ exception when lock_not_available then
 end
 $function$;
 
--- 30_record/40_write_at_once
+-- record/write_at_once
 -- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so write_batch
 --   may set what the planner does, and the completion and the release of the slot are one write. Claims and plain ends are
 --   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
@@ -1850,11 +1831,13 @@ begin
 end
 $function$;
 
--- Purpose: the same for events of any kind, as step_task says; keeps the offers, and deletes the requests that are
---   settled. An event whose offer another transaction holds is left.
+-- record/write_events_at_once
+-- Purpose: applies events of any kind to their tasks in one statement, as step_task says, keeps the offers, and deletes
+--   the settled requests. An event whose offer another transaction holds is left over. Only where users have no
+--   triggers.
 -- Returns: the events that did not fit their rows.
--- Raises: as above.
--- Locks: as above, and the rows of async.offer; these it never waits for.
+-- Raises: lock_not_available when another transaction holds one of the rows, and what constraints of users raise.
+-- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without waiting.
 create or replace function async.write_events_at_once(in_events async.event_t[])
 returns async.event_t[]
 language plpgsql
@@ -1923,7 +1906,7 @@ begin
 end
 $function$;
 
--- 30_record/45_write_batch
+-- record/as_events
 -- Purpose: claims and plain ends as events like all others.
 -- Returns: them and the other events.
 -- Raises: nothing.
@@ -1947,6 +1930,7 @@ begin
 end
 $function$;
 
+-- record/write_batch
 -- Purpose: applies events where users have no triggers: all at once; where another transaction holds some of the rows,
 --   those that can be locked at once.
 -- Returns: the events that are left for write_row; and whether the whole table is locked, when no row can be written now.
@@ -2005,7 +1989,7 @@ begin
 end
 $function$;
 
--- 30_record/50_write_row
+-- record/write_row
 -- Purpose: applies one event to its task, where users have triggers: the completion is written while tracked is
 --   still true, a second statement releases the slot, and the row is read back, since triggers may have rewritten it.
 --   With in_defer (see defer_constraints) deferred constraints are checked at once.
@@ -2051,7 +2035,7 @@ begin
 end
 $function$;
 
--- 30_record/60_write_events
+-- record/write_all
 -- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before the claim) and plain
 --   ends (END_OK without a status), comes as arrays. Applies each event to its task, all in one statement where it can, row by
 --   row where users have triggers or where the one statement failed, so that one odd row holds up no other. A task
@@ -2154,8 +2138,9 @@ begin
 end
 $function$;
 
--- Purpose: the same for events alone.
--- Returns: as above.
+-- record/write_events
+-- Purpose: write_all without the arrays for claims and plain ends.
+-- Returns: what write_all returns.
 -- Raises: nothing of a single row's.
 -- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
 create or replace function async.write_events(in_events async.event_t[])
@@ -2172,7 +2157,7 @@ begin
 end
 $function$;
 
--- 30_record/65_write_now
+-- record/write_now
 -- Purpose: the writer for a client's own transaction (restart_task): what users' triggers and constraints raise
 --   fails the call, and deferred constraints are the client's commit's.
 -- Returns: the tasks that did not take their events: outcome and error as write_events says.
@@ -2203,7 +2188,7 @@ begin
 end
 $function$;
 
--- 30_record/70_finish_internal
+-- record/finish_internal
 -- Purpose: what finish becomes in the leader's session; for routines and for triggers on async.task, also while the
 --   leader records another completion. A task whose query runs gets a request, which the leader turns into an
 --   intention in the same transaction; any other unfinished task changes at once; a finished one stays as it is.
@@ -2271,10 +2256,10 @@ begin
 end
 $function$;
 
--- Purpose: the same without a duration, as routines of old call it.
+-- Purpose: finish_internal without a duration, which routines written for the original library call.
 -- Returns: nothing.
--- Raises: as above.
--- Locks: as above.
+-- Raises: what finish_internal with a duration raises.
+-- Locks: what finish_internal with a duration locks.
 create or replace function async.finish_internal(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -2286,7 +2271,7 @@ as $function$
   select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
 $function$;
 
--- 40_configure/10_configuration_keys
+-- configure/configuration_keys
 -- Purpose: every key that configure knows: each column of the three tables, and max_workers for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises:  nothing. Locks: none.
@@ -2334,7 +2319,7 @@ as $function$
     ('concurrency_pool', 'retired', 'bool')
 $function$;
 
--- 40_configure/15_describe_json_type
+-- configure/describe_json_type
 -- Purpose: a JSON type as it stands in a sentence.
 -- Returns: it, with its article.
 -- Raises:  nothing. Locks: none.
@@ -2350,7 +2335,7 @@ as $function$
   end
 $function$;
 
--- 40_configure/20_refuse_configuration
+-- configure/refuse_configuration
 -- Purpose: the one sentence with which configure refuses a document.
 -- Returns: never.
 -- Raises:  PA060.
@@ -2365,7 +2350,7 @@ begin
 end
 $function$;
 
--- 40_configure/30_check_setting
+-- configure/check_setting
 -- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always allowed.
 -- Returns: nothing.
 -- Raises:  PA060.
@@ -2443,7 +2428,7 @@ begin
 end
 $function$;
 
--- 40_configure/40_check_section
+-- configure/check_section
 -- Purpose: refuse an object with an unknown key or an impossible value.
 -- Returns: nothing.
 -- Raises:  PA060.
@@ -2473,7 +2458,7 @@ begin
 end
 $function$;
 
--- 40_configure/50_check_entries
+-- configure/check_entries
 -- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a name twice.
 -- Returns: nothing.
 -- Raises:  PA060.
@@ -2506,7 +2491,7 @@ begin
 end
 $function$;
 
--- 40_configure/55_merge_self_setting
+-- configure/merge_self_setting
 -- Purpose: a setting of control that the self target's entry gives too.
 -- Returns: in_control with it.
 -- Raises:  PA060 when both say something else.
@@ -2528,7 +2513,7 @@ begin
 end
 $function$;
 
--- 40_configure/60_check_targets
+-- configure/check_targets
 -- Purpose: refuse targets whose settings contradict each other, and new ones without a connection string. In the
 --          entry of the self target size and connection string are those of control.
 -- Returns: in_control with what the self target's entry says about them.
@@ -2577,7 +2562,7 @@ begin
 end
 $function$;
 
--- 40_configure/70_apply_control
+-- configure/apply_control
 -- Purpose: write the settings of control that are given, and let the self target follow. A new self target is a
 --          new row; the old one is retired, since tasks name it.
 -- Returns: nothing.
@@ -2634,7 +2619,7 @@ begin
 end
 $function$;
 
--- 40_configure/80_apply_targets
+-- configure/apply_targets
 -- Purpose: the given targets are the targets, besides the self target: change, add, revive, and retire the others.
 -- Returns: nothing.
 -- Raises:  nothing: the document was checked.
@@ -2674,7 +2659,7 @@ begin
 end
 $function$;
 
--- 40_configure/90_apply_pools
+-- configure/apply_pools
 -- Purpose: the given pools are the configured pools: change, add, revive, and retire the others.
 -- Returns: nothing.
 -- Raises:  PA060 for a new pool without a size.
@@ -2713,7 +2698,7 @@ begin
 end
 $function$;
 
--- 40_configure/95_apply_configuration
+-- configure/apply_configuration
 -- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or null changes
 --          nothing.
 -- Returns: nothing; the leader is woken.
@@ -2770,7 +2755,7 @@ begin
 end
 $function$;
 
--- 50_clients/10_wake_leader
+-- clients/wake_leader
 -- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a lock; having it
 --          shared until the commit keeps it from falling asleep before it could see what was written here.
 -- Returns: nothing.
@@ -2787,7 +2772,7 @@ begin
 end
 $function$;
 
--- 50_clients/20_someone_leads
+-- clients/someone_leads
 -- Purpose: whether an orchestrator of either engine leads this database at this moment.
 -- Returns: it.
 -- Raises:  nothing. Locks: none.
@@ -2804,7 +2789,7 @@ as $function$
       and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
 $function$;
 
--- 50_clients/30_is_usable_duration
+-- clients/is_usable_duration
 -- Purpose: whether a time that long from now can be written down.
 -- Returns: false for negative ones and those that reach beyond what a timestamp holds; null for null.
 -- Raises:  nothing. Locks: none.
@@ -2815,7 +2800,7 @@ as $function$
   select in_duration >= '0'::interval and (in_duration <= '10000 years'::interval or not isfinite(in_duration))
 $function$;
 
--- 50_clients/40_resolve_target
+-- clients/resolve_target
 -- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a target is
 --          named just so.
 -- Returns: the name.
@@ -2830,7 +2815,7 @@ as $function$
   end
 $function$;
 
--- 50_clients/50_prepare_push
+-- clients/prepare_push
 -- Purpose: check what is pushed, and say which rows it makes. In the leader's own session (triggers, routines)
 --          elements without a target are skipped with a warning.
 -- Returns: one row an element, at its position in the array.
@@ -2940,7 +2925,7 @@ begin
 end
 $function$;
 
--- 50_clients/60_request_finish
+-- clients/request_finish
 -- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller has committed.
 -- Returns: a warning that names the ids that do not exist or are finished, or null.
 -- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless duration.
@@ -2991,7 +2976,7 @@ begin
 end
 $function$;
 
--- 50_clients/70_prepare_restart
+-- clients/prepare_restart
 -- Purpose: hold a finished task that is to be restarted, and forget what was asked of it before.
 -- Returns: nothing.
 -- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run.
@@ -3022,6 +3007,7 @@ begin
 end
 $function$;
 
+-- clients/restart_now
 -- Purpose: restart_task on a server.
 -- Returns: nothing.
 -- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run; what
@@ -3039,7 +3025,7 @@ begin
 end
 $function$;
 
--- 50_clients/80_take_offers
+-- clients/take_offers
 -- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until in_until. The caller then
 --          takes the tasks, in the same transaction. Above READ COMMITTED it looks once: it could not see what comes later.
 -- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
@@ -3114,7 +3100,7 @@ begin
 end
 $function$;
 
--- 50_clients/82_pull_tasks
+-- clients/pull_tasks
 -- Purpose: get_tasks on a server. A task whose row cannot be written is left for others, and those behind it are taken.
 -- Returns: the tasks that were taken and run now, in order.
 -- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1. A warning for each row that cannot be
@@ -3145,6 +3131,7 @@ begin
 end
 $function$;
 
+-- clients/pull_until
 -- Purpose: how long a call of get_tasks waits.
 -- Returns: a time: in half a minute for null, and in a minute at most.
 -- Raises:  nothing.
@@ -3159,6 +3146,7 @@ begin
 end
 $function$;
 
+-- clients/write_pulls
 -- Purpose: the writer for get_tasks: one statement for all rows, and row by row where users have triggers or that
 --   statement raises. Deferred constraints of async.task are checked here: at the client's commit they would fail the
 --   call for all tasks, each time.
@@ -3204,6 +3192,7 @@ begin
 end
 $function$;
 
+-- clients/constraints_of_tasks
 -- Purpose: sets when those constraints of async.task are checked that are checked at the end of the transaction.
 -- Returns: a statement; null when there is no such constraint.
 -- Raises: nothing.
@@ -3225,6 +3214,7 @@ begin
 end
 $function$;
 
+-- clients/taken_tasks
 -- Purpose: the tasks of the given events that were taken.
 -- Returns: those that run, in order.
 -- Raises:  nothing.
@@ -3248,7 +3238,7 @@ begin
 end
 $function$;
 
--- 50_clients/90_await_latch
+-- clients/await_latch
 -- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it. Sequences are
 --          seen by everybody at once, so nothing has to be committed for it.
 -- Returns: nothing.
@@ -3281,7 +3271,7 @@ begin
 end
 $function$;
 
--- 50_clients/91_routine_call
+-- clients/routine_call
 -- Purpose: a routine as it follows CALL: without a CALL of its own, and without a semicolon.
 -- Returns: it; null for null.
 -- Raises:  nothing. Locks: none.
@@ -3292,7 +3282,7 @@ as $function$
   select regexp_replace(btrim(in_routine, E' \t\r\n;'), '^call\s+', '', 'i')
 $function$;
 
--- 50_clients/92_push_routine
+-- clients/push_routine
 -- Purpose: register what the leader calls when it starts, or once a cycle; a second time changes nothing.
 -- Returns: nothing.
 -- Raises:  PA090 for no text.
@@ -3316,7 +3306,7 @@ begin
 end
 $function$;
 
--- 50_clients/93_set_concurrency_pool_tracker
+-- clients/set_concurrency_pool_tracker
 -- Purpose: publish pools that have no row yet. The leader does so by itself; kept for scripts that call it.
 -- Returns: nothing.
 -- Raises:  nothing.
@@ -3333,7 +3323,7 @@ as $function$
   on conflict (concurrency_pool) do nothing
 $function$;
 
--- 50_clients/94_active_workers
+-- clients/active_workers
 -- Purpose: how many workers have a task, as the leader published it within the last second.
 -- Returns: it.
 -- Raises:  nothing. Locks: none.
@@ -3344,7 +3334,7 @@ as $function$
   select count(*) from async.worker w where w.task_id is not null
 $function$;
 
--- 50_clients/95_worker_info
+-- clients/worker_info
 -- Purpose: what every worker does, for a dashboard.
 -- Returns: an array of objects, by slot; null without workers.
 -- Raises:  nothing. Locks: none.
@@ -3365,7 +3355,7 @@ as $function$
   left join async.task t on t.task_id = w.task_id
 $function$;
 
--- 50_clients/96_interval_pretty
+-- clients/interval_pretty
 -- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less than 0.1 s.
 -- Returns: it; null for null.
 -- Raises:  nothing. Locks: none.
@@ -3393,7 +3383,7 @@ as $function$
   ) p
 $function$;
 
--- 60_dblink/05_cut_text
+-- dblink/results/cut_text
 -- Purpose: cuts a text at 64 KiB, on a character boundary.
 -- Returns: text.
 -- Raises: nothing.
@@ -3415,6 +3405,7 @@ begin
 end
 $function$;
 
+-- dblink/results/valid_text
 -- Purpose: a text that came over dblink, with each byte replaced that is no character here: a query may have changed
 --   its client_encoding, and what is stored must be readable.
 -- Returns: text; null for null.
@@ -3435,7 +3426,7 @@ exception when character_not_in_repertoire or untranslatable_character then
 end
 $function$;
 
--- 60_dblink/10_describe_error
+-- dblink/results/describe_error
 -- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then detail, hint and
 --   context of the target, without the frames that running it over dblink adds, cut at 64 KiB.
 -- Returns: text.
@@ -3468,7 +3459,7 @@ begin
 end
 $function$;
 
--- 60_dblink/20_read_results
+-- dblink/results/read_results
 -- Purpose: reads what a session has to say about its query without ever waiting: each result only after
 --   dblink_is_busy said that it is there, until the empty one that ends the query.
 -- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the first results.
@@ -3532,7 +3523,7 @@ begin
 end
 $function$;
 
--- 60_dblink/30_open_session
+-- dblink/sessions/open_session
 -- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a watchdog session
 --   that cancels this one when the connection takes too long.
 -- Returns: null, or why it failed.
@@ -3602,7 +3593,7 @@ begin
 end
 $function$;
 
--- 60_dblink/35_watch_leader
+-- dblink/sessions/watch_leader
 -- Purpose: runs in the watchdog's session: waits until the leader has made its connection, which it shows by giving
 --   up an advisory lock, and cancels it when that takes too long.
 -- Returns: 'made' or 'cancelled'.
@@ -3624,7 +3615,7 @@ exception when lock_not_available then
 end
 $function$;
 
--- 60_dblink/40_close_session
+-- dblink/sessions/close_session
 -- Purpose: closes a dblink connection, whatever state it is in.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -3643,30 +3634,30 @@ exception when others then
 end
 $function$;
 
--- 60_dblink/50_drop_slot_session
--- Purpose: drops the session of a slot whose query, if it had one, is known to have ended; the slot is empty then.
+-- dblink/sessions/drop_session
+-- Purpose: drops the session of a worker whose query, if it had one, is known to have ended. The worker is empty then.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.
-create or replace function async.drop_slot_session(in_slot int)
+create or replace function async.drop_session(in_worker int)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
 begin
-  select s.conn, s.session_id into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
-  perform async.close_session(v_slot.conn);
-  delete from async.session s where s.session_id = v_slot.session_id;
-  update pg_temp.leader_slot s
+  select s.conn, s.session_id into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
+  perform async.close_session(v_worker.conn);
+  delete from async.session s where s.session_id = v_worker.session_id;
+  update pg_temp.leader_worker s
   set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, unreachable = false,
       since = clock_timestamp()
-  where s.slot = in_slot;
+  where s.worker = in_worker;
 end
 $function$;
 
--- 60_dblink/50_self_conninfo
+-- dblink/sessions/self_conninfo
 -- Purpose: the connection string to this server itself, completed with its port, the database and the user where it
 --   names none.
 -- Returns: text.
@@ -3686,7 +3677,7 @@ begin
 end
 $function$;
 
--- 60_dblink/54_session_name
+-- dblink/sessions/session_name
 -- Purpose: the name by which targets know a session of the present leader; at most 63 bytes.
 -- Returns: text.
 -- Raises: nothing.
@@ -3701,7 +3692,7 @@ as $function$
   join async.election e on e.epoch = l.epoch
 $function$;
 
--- 60_dblink/55_target_conninfo
+-- dblink/sessions/target_conninfo
 -- Purpose: the connection string that is really used for a target: the configured one (that of the server itself
 --   completed) with the session's name, keepalives and a bounded connect_timeout.
 -- Returns: text.
@@ -3739,7 +3730,7 @@ begin
 end
 $function$;
 
--- 60_dblink/58_refuse_unknown_sessions
+-- dblink/sessions/refuse_unknown_sessions
 -- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear this server's id and
 --   belong to the same role, but to no election of this server's. They are those of a physical copy of this server, or
 --   this server is the copy: nothing is launched or ended at that target as long as they live.
@@ -3777,7 +3768,7 @@ begin
 end
 $function$;
 
--- 60_dblink/60_probe_target
+-- dblink/helpers/probe_target
 -- Purpose: runs in a helper's session: first contact with a target, which may block for as long as it likes.
 -- Returns: the target's server_version_num.
 -- Raises: the connection's error.
@@ -3804,7 +3795,7 @@ exception when others then
 end
 $function$;
 
--- 60_dblink/70_end_sessions
+-- dblink/helpers/end_sessions
 -- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second connection, each by
 --   pid and start: at the recorded address or, with in_present, at the one that their target has now. 'fence' terminates
 --   and looks until they are gone, for up to five seconds; sessions that may be another server's are only looked for.
@@ -3858,6 +3849,7 @@ begin
 end
 $function$;
 
+-- dblink/helpers/fence_conninfo
 -- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or, with in_present, as
 --   its target is reached now. Where the recorded string names no user, the role that was there is meant.
 -- Returns: text.
@@ -3880,6 +3872,7 @@ begin
 end
 $function$;
 
+-- dblink/helpers/fence_sessions
 -- Purpose: a fence over an open connection.
 -- Returns: what became of each session, see async.end_sessions.
 -- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody knows whether it is the
@@ -3893,7 +3886,7 @@ as $function$
 declare
   c_looks_max constant int := 50;
   v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
-  v_doubtful constant bigint := async.doubtful_before();
+  v_moved constant bigint := async.last_moved_epoch();
   v_server record;
   v_there async.session[];
   v_here bigint[];
@@ -3919,23 +3912,24 @@ begin
     return v_found;
   end if;
   for v_look in 1..c_looks_max loop
-    v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_doubtful);
+    v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
     exit when not exists (
-      select from unnest(v_there) s where s.epoch >= v_doubtful and s.session_id = any (v_here));
+      select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));
     perform pg_sleep(0.1);
   end loop;
   return v_found || (
     select jsonb_agg(jsonb_build_object('id', s.session_id,
       'state', case
         when s.session_id <> all (v_here) then 'gone'
-        when s.epoch < v_doubtful then 'waiting'
+        when s.epoch < v_moved then 'waiting'
         else 'failed'
       end,
-      'error', case when s.epoch >= v_doubtful then 'it is still there, although it was asked to end' end))
+      'error', case when s.epoch >= v_moved then 'it is still there, although it was asked to end' end))
     from unnest(v_there) s);
 end
 $function$;
 
+-- dblink/helpers/signal_backends
 -- Purpose: signals, over a connection to their server, those backends of registered sessions that are there; sessions of
 --   epochs before in_spared are looked for, and left alone.
 -- Returns: the ids of the sessions that are there.
@@ -3975,13 +3969,13 @@ begin
 end
 $function$;
 
--- 60_dblink/75_register_session
+-- dblink/sessions/register_session
 -- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named by a launch
---   mark. A session that could not say it is dropped, and its target suspect.
+--   mark. A session that could not identify itself is dropped, and counts as a failure of its target.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.register_session(in_slot int, in_identity text, in_error text)
+create or replace function async.register_session(in_worker int, in_identity text, in_error text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3989,10 +3983,10 @@ as $function$
 declare
   v_error text := in_error;
   v_said record;
-  v_slot record;
+  v_worker record;
   v_id bigint;
 begin
-  select s.target, s.conninfo into v_slot from pg_temp.leader_slot s where s.slot = in_slot;
+  select s.target, s.conninfo into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   if v_error is null then
     begin
       select * into v_said from async.read_identity(in_identity);
@@ -4001,29 +3995,29 @@ begin
     end;
   end if;
   if v_error is not null then
-    perform async.drop_slot_session(in_slot);
-    perform async.suspect_target(v_slot.target, v_error);
+    perform async.drop_session(in_worker);
+    perform async.note_target_failure(v_worker.target, v_error);
     return;
   end if;
   insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
     server_started, server_address, server_port, system_identifier, timeline)
-  select l.epoch, in_slot, v_slot.target, v_slot.conninfo, v_said.role, v_said.pid, v_said.backend_start,
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_said.role, v_said.pid, v_said.backend_start,
     v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
   from pg_temp.leader_state l
   returning session_id into v_id;
-  update pg_temp.leader_slot s set state = 'idle', session_id = v_id, since = clock_timestamp()
-  where s.slot = in_slot;
+  update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
+  where s.worker = in_worker;
   update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
-  where t.target = v_slot.target;
+  where t.target = v_worker.target;
 end
 $function$;
 
--- 60_dblink/76_suspect_target
--- Purpose: a target failed: its tasks wait, it is met again through a helper, later with every failure.
+-- dblink/sessions/note_target_failure
+-- Purpose: notes that a target failed: its tasks wait, and a helper probes it again, after a longer backoff with every failure.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.suspect_target(in_target text, in_error text)
+create or replace function async.note_target_failure(in_target text, in_error text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -4046,37 +4040,37 @@ begin
 end
 $function$;
 
--- 60_dblink/77_lose_slot
--- Purpose: the connection of a slot went while its query ran: the slot stays taken until a second connection has
---   seen that the session is gone.
+-- dblink/sessions/lose_session
+-- Purpose: the session of a worker was lost while its query ran: the worker stays taken until a second connection has seen
+--   that the session is gone.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.lose_slot(in_slot int)
+create or replace function async.lose_session(in_worker int)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
 begin
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set state = 'lost', outcome = 'lost', since = clock_timestamp(),
       error = coalesce(s.error,
         format('outcome unknown: the connection to target "%s" was lost while the query ran', s.target))
-  where s.slot = in_slot
-  returning s.conn, s.session_id, s.target into v_slot;
-  perform async.close_session(v_slot.conn);
-  insert into pg_temp.leader_fence (session_id, target) values (v_slot.session_id, v_slot.target)
+  where s.worker = in_worker
+  returning s.conn, s.session_id, s.target into v_worker;
+  perform async.close_session(v_worker.conn);
+  insert into pg_temp.leader_fence (session_id, target) values (v_worker.session_id, v_worker.target)
   on conflict do nothing;
 end
 $function$;
 
--- 60_dblink/78_take_plain_results
+-- dblink/reap/take_plain_results
 -- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query that ended well (its
 --   reset goes out at once) and a reset that is done. An error shows in dblink_error_message before its result is
 --   read, so it is left alone here, with its SQLSTATE and context.
--- Returns: slots whose query ended well, those of them whose reset is out, slots that are clean again, and slots that
+-- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean again, and workers that
 --   have more to say and must be looked at one by one.
 -- Raises: nothing.
 -- Locks: none.
@@ -4089,17 +4083,17 @@ declare
   v_odd int[];
 begin
   select
-    array_agg(r.slot) filter (where r.found in ('ended', 'resetting')),
-    array_agg(r.slot) filter (where r.found = 'resetting'),
-    array_agg(r.slot) filter (where r.found = 'clean'),
-    array_agg(r.slot) filter (where r.found = 'more'),
-    array_agg(r.slot) filter (where r.found = 'odd')
+    array_agg(r.worker) filter (where r.found in ('ended', 'resetting')),
+    array_agg(r.worker) filter (where r.found = 'resetting'),
+    array_agg(r.worker) filter (where r.found = 'clean'),
+    array_agg(r.worker) filter (where r.found = 'more'),
+    array_agg(r.worker) filter (where r.found = 'odd')
   into ended, resetting, clean, others, v_odd
   from (
-    select s.slot,
+    select s.worker,
       case
         when public.dblink_is_busy(s.conn) = 1 then 'busy'
-        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.doubt)
+        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
         -- The empty result is not there yet: it is all that is left for the other way.
@@ -4110,28 +4104,28 @@ begin
         when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
         else 'ended'
       end as found
-    from pg_temp.leader_slot s
+    from pg_temp.leader_worker s
     left join pg_temp.leader_target t on t.target = s.target
     where s.state = any (in_states)
     offset 0
   ) r;
   -- Never seen; but if it were, it would not pass for success.
   if v_odd is not null then
-    update pg_temp.leader_slot s
+    update pg_temp.leader_worker s
     set outcome = 'lost', error = 'outcome unknown: the target answered with something else than was expected'
-    where s.slot = any (v_odd) and s.state = 'running' and s.outcome is null;
+    where s.worker = any (v_odd) and s.state = 'running' and s.outcome is null;
     others := others || v_odd;
   end if;
 end
 $function$;
 
--- 60_dblink/79_note_query_error
--- Purpose: a running query answered with an error: keeps it with the slot, and tells apart an end that the target
+-- dblink/reap/note_query_error
+-- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart an end that the target
 --   reported from a connection that went, after which nobody knows what became of the query.
 -- Returns: 'error' or 'lost'.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.note_query_error(in_slot int, in_code text, in_error text)
+create or replace function async.note_query_error(in_worker int, in_code text, in_error text)
 returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -4140,19 +4134,19 @@ declare
   v_outcome text := case
     when async.ends_session(in_code) then 'lost' else 'error' end;
 begin
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set outcome = v_outcome,
       error = case v_outcome
         when 'error' then in_error
         else async.cut_text(format(
           'outcome unknown: the connection to target "%s" was lost while the query ran: %s', s.target, in_error))
       end
-  where s.slot = in_slot;
+  where s.worker = in_worker;
   return v_outcome;
 end
 $function$;
 
--- 60_dblink/80_reap_sessions
+-- dblink/reap/reap_sessions
 -- Purpose: looks at every session that owes an answer and takes in what came: queries that ended (ok, error, or lost
 --   with the connection), resets that are done, new sessions that said who they are. Nothing here waits.
 -- Returns: how many sessions moved on.
@@ -4164,83 +4158,83 @@ language plpgsql
 as $function$
 declare
   v_plain record;
-  v_slot record;
+  v_worker record;
   v_read record;
   v_moved int;
 begin
   v_plain := async.take_plain_results(in_states);
   v_moved := coalesce(cardinality(v_plain.ended), 0) + coalesce(cardinality(v_plain.clean), 0);
   if v_moved > 0 then
-    update pg_temp.leader_slot s
+    update pg_temp.leader_worker s
     set state = case when s.state = 'cleaning' then 'idle' else 'ended' end,
         outcome = case when s.state = 'cleaning' then null else 'ok' end,
-        cleaning = s.slot = any (coalesce(v_plain.resetting, '{}')),
+        cleaning = s.worker = any (coalesce(v_plain.resetting, '{}')),
         since = clock_timestamp()
-    where s.slot = any (v_plain.ended || v_plain.clean);
+    where s.worker = any (v_plain.ended || v_plain.clean);
   end if;
   if v_plain.others is null then
     return v_moved;
   end if;
 
-  for v_slot in
-    select s.slot, s.conn, s.state, s.target, s.sent, s.outcome, s.doubt, s.cleaning, t.session_reset
-    from pg_temp.leader_slot s
+  for v_worker in
+    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning, t.session_reset
+    from pg_temp.leader_worker s
     left join pg_temp.leader_target t on t.target = s.target
-    where s.slot = any (v_plain.others)
+    where s.worker = any (v_plain.others)
   loop
-    v_read := async.read_results(v_slot.conn);
-    if v_slot.state = 'running' and v_slot.cleaning then
+    v_read := async.read_results(v_worker.conn);
+    if v_worker.state = 'running' and v_worker.cleaning then
       v_moved := v_moved
-        + async.settle_reset(v_slot.slot, v_read.ended, v_read.code, v_read.error)::int;
+        + async.settle_reset(v_worker.worker, v_read.ended, v_read.code, v_read.error)::int;
       continue;
     end if;
-    if v_read.code is not null and v_slot.outcome is null and v_slot.state = 'running' then
-      v_slot.outcome := async.note_query_error(v_slot.slot, v_read.code, v_read.error);
+    if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
+      v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
     -- What a new session says of itself, and what a reset complains of, may be here before its end is, and is not
     -- said again.
     continue when not v_read.ended
-      and (v_slot.state = 'running' or v_read.code is null)
-      and (v_slot.state <> 'identifying' or v_read.value is null);
+      and (v_worker.state = 'running' or v_read.code is null)
+      and (v_worker.state <> 'identifying' or v_read.value is null);
     v_moved := v_moved + 1;
-    if v_slot.state = 'identifying' then
-      perform async.register_session(v_slot.slot, v_read.value, v_read.error);
+    if v_worker.state = 'identifying' then
+      perform async.register_session(v_worker.worker, v_read.value, v_read.error);
       if not v_read.ended then
-        update pg_temp.leader_slot s set state = 'cleaning' where s.slot = v_slot.slot and s.state = 'idle';
+        update pg_temp.leader_worker s set state = 'cleaning' where s.worker = v_worker.worker and s.state = 'idle';
       end if;
-    elsif v_slot.state = 'cleaning' then
+    elsif v_worker.state = 'cleaning' then
       if v_read.code is null then
-        update pg_temp.leader_slot s set state = 'idle', cleaning = false, since = clock_timestamp()
-        where s.slot = v_slot.slot;
+        update pg_temp.leader_worker s set state = 'idle', cleaning = false, since = clock_timestamp()
+        where s.worker = v_worker.worker;
       else
-        perform async.drop_slot_session(v_slot.slot);
+        perform async.drop_session(v_worker.worker);
       end if;
-    elsif v_slot.outcome is null and v_slot.doubt and v_read.value is null then
-      update pg_temp.leader_slot s
+    elsif v_worker.outcome is null and v_worker.uncertain and v_read.value is null then
+      update pg_temp.leader_worker s
       set error = 'outcome unknown: the orchestrator was interrupted while it read the result'
-      where s.slot = v_slot.slot;
-      perform async.lose_slot(v_slot.slot);
-    elsif v_slot.outcome is null then
+      where s.worker = v_worker.worker;
+      perform async.lose_session(v_worker.worker);
+    elsif v_worker.outcome is null then
       -- Sent as it was: that a reset is accepted now proves that the text has no further result. What the reset says
       -- settles how the text ended.
-      if public.dblink_send_query(v_slot.conn, 'discard all') = 1 then
-        update pg_temp.leader_slot s set cleaning = true where s.slot = v_slot.slot;
-      elsif coalesce(public.dblink_error_message(v_slot.conn), 'OK') = 'OK' then
+      if public.dblink_send_query(v_worker.conn, 'discard all') = 1 then
+        update pg_temp.leader_worker s set cleaning = true where s.worker = v_worker.worker;
+      elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
       else
-        perform async.settle_reset(v_slot.slot, true, '08006', public.dblink_error_message(v_slot.conn));
+        perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
       end if;
-    elsif v_slot.outcome = 'lost' then
-      perform async.lose_slot(v_slot.slot);
+    elsif v_worker.outcome = 'lost' then
+      perform async.lose_session(v_worker.worker);
     else
-      update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp() where s.slot = v_slot.slot;
+      update pg_temp.leader_worker s set state = 'ended', since = clock_timestamp() where s.worker = v_worker.worker;
     end if;
   end loop;
   return v_moved;
 end
 $function$;
 
--- 60_dblink/81_find_broken_sessions
+-- dblink/reap/find_broken_sessions
 -- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever because it broke
 --   between an error and the end of the query: the error message tells.
 -- Returns: how many.
@@ -4252,47 +4246,48 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
   v_found int := 0;
 begin
-  for v_slot in
-    select s.slot, s.state, s.outcome, s.target, s.conn, s.cleaning
-    from pg_temp.leader_slot s
+  for v_worker in
+    select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning
+    from pg_temp.leader_worker s
     where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
       then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
   loop
     v_found := v_found + 1;
-    if v_slot.state <> 'running' then
-      perform async.drop_slot_session(v_slot.slot);
-    elsif v_slot.cleaning then
-      perform async.settle_reset(v_slot.slot, true, '08006', dblink_error_message(v_slot.conn));
+    if v_worker.state <> 'running' then
+      perform async.drop_session(v_worker.worker);
+    elsif v_worker.cleaning then
+      perform async.settle_reset(v_worker.worker, true, '08006', dblink_error_message(v_worker.conn));
     else
-      if v_slot.outcome is null then
-        perform async.note_query_error(v_slot.slot, '08006', dblink_error_message(v_slot.conn));
+      if v_worker.outcome is null then
+        perform async.note_query_error(v_worker.worker, '08006', dblink_error_message(v_worker.conn));
       end if;
-      perform async.lose_slot(v_slot.slot);
+      perform async.lose_session(v_worker.worker);
     end if;
   end loop;
   return v_found;
 end
 $function$;
 
--- 60_dblink/82_doubt_answers
--- Purpose: a stage was interrupted: what it did in memory is undone, what it read from its sessions is not. Queries that
---   run are in doubt: one that ends without a word may have said it before. Other sessions are opened anew.
+-- dblink/reap/recover_interrupted_stage
+-- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in memory is undone, what
+--   it read from sessions is lost. The end of a running query becomes uncertain, since its answer may have been read
+--   and lost. Other sessions are opened anew.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.doubt_answers(in_stage text)
+create or replace function async.recover_interrupted_stage(in_stage text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if in_stage = 'reap' then
-    update pg_temp.leader_slot s set doubt = true where s.state = 'running';
-    perform async.drop_slot_session(s.slot)
-    from pg_temp.leader_slot s where s.state in ('identifying', 'cleaning');
+    update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
+    perform async.drop_session(s.worker)
+    from pg_temp.leader_worker s where s.state in ('identifying', 'cleaning');
   elsif in_stage = 'helpers' then
     perform async.close_session(h.conn) from pg_temp.leader_helper h;
     update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null;
@@ -4302,95 +4297,97 @@ begin
 end
 $function$;
 
--- Purpose: a whole cycle was undone: what any of its stages read from a session may be lost.
+-- dblink/reap/recover_interrupted_cycle
+-- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read from sessions may be lost.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
-create or replace function async.doubt_everything()
+create or replace function async.recover_interrupted_cycle()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  update pg_temp.leader_slot s set doubt = true where s.state = 'running';
+  update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
   begin
-    perform async.doubt_answers('reap');
-    perform async.doubt_answers('helpers');
+    perform async.recover_interrupted_stage('reap');
+    perform async.recover_interrupted_stage('helpers');
   exception when assert_failure or others then
     null;
   end;
 end
 $function$;
 
--- Purpose: the sending was interrupted: tells from the sessions which of the claimed tasks were sent. Those that were
---   not stay claimed.
+-- dblink/reap/recover_interrupted_launches
+-- Purpose: finds out from the sessions which of the claimed tasks were sent before the sending was interrupted. The others
+--   stay claimed.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.doubt_launches()
+create or replace function async.recover_interrupted_launches()
 returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
   v_read record;
 begin
-  for v_slot in select s.slot, s.conn from pg_temp.leader_slot s where s.state = 'claimed' order by s.slot loop
-    if dblink_is_busy(v_slot.conn) = 1 then
-      update pg_temp.leader_slot s set state = 'running', sent = 'raw', since = clock_timestamp()
-      where s.slot = v_slot.slot;
+  for v_worker in select s.worker, s.conn from pg_temp.leader_worker s where s.state = 'claimed' order by s.worker loop
+    if dblink_is_busy(v_worker.conn) = 1 then
+      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      where s.worker = v_worker.worker;
       continue;
     end if;
-    v_read := async.read_results(v_slot.conn);
+    v_read := async.read_results(v_worker.conn);
     if v_read.code is not null or v_read.value is not null then
-      update pg_temp.leader_slot s set state = 'running', sent = 'raw', since = clock_timestamp()
-      where s.slot = v_slot.slot;
+      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      where s.worker = v_worker.worker;
     end if;
     if v_read.code is not null then
-      perform async.note_query_error(v_slot.slot, v_read.code, v_read.error);
+      perform async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
   end loop;
 end
 $function$;
 
--- 60_dblink/83_settle_reset
+-- dblink/reap/settle_reset
 -- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer, which settles how the
 --   text ended: it left its transaction open (25001); nobody knows, since the connection went and the text may have left
 --   one open; or it ended well. After anything but a plain answer the session is not used again.
 -- Returns: whether it is settled.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.settle_reset(in_slot int, in_ended bool, in_code text, in_error text)
+create or replace function async.settle_reset(in_worker int, in_ended bool, in_code text, in_error text)
 returns bool
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_slot record;
+  v_worker record;
 begin
   if not in_ended and in_code is null then
     return false;
   end if;
-  select s.doubt, t.query into v_slot
-  from pg_temp.leader_slot s left join async.task t on t.task_id = s.task_id
-  where s.slot = in_slot;
-  if (v_slot.doubt or async.ends_session(in_code)) and async.opens_transaction(v_slot.query) then
-    perform async.note_query_error(in_slot, '08006', coalesce(in_error, 'the orchestrator was interrupted'));
-    perform async.lose_slot(in_slot);
+  select s.uncertain, t.query into v_worker
+  from pg_temp.leader_worker s left join async.task t on t.task_id = s.task_id
+  where s.worker = in_worker;
+  if (v_worker.uncertain or async.ends_session(in_code)) and async.opens_transaction(v_worker.query) then
+    perform async.note_query_error(in_worker, '08006', coalesce(in_error, 'the orchestrator was interrupted'));
+    perform async.lose_session(in_worker);
     return true;
   end if;
-  update pg_temp.leader_slot s
-  set state = 'ended', cleaning = false, spent = in_code is not null or v_slot.doubt, since = clock_timestamp(),
+  update pg_temp.leader_worker s
+  set state = 'ended', cleaning = false, spent = in_code is not null or v_worker.uncertain, since = clock_timestamp(),
       outcome = case when in_code = '25001' then 'error' else 'ok' end,
       error = case when in_code = '25001'
         then 'the query left its transaction open: what it did was rolled back' end
-  where s.slot = in_slot;
+  where s.worker = in_worker;
   return true;
 end
 $function$;
 
--- 60_dblink/85_send_launches
+-- dblink/sessions/send_launches
 -- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that its mark names.
 -- Returns: how many were sent.
 -- Raises: nothing of a single session's.
@@ -4402,47 +4399,47 @@ as $function$
 declare
   v_launch record;
   v_kind text;
-  v_slots int[] := '{}';
+  v_workers int[] := '{}';
   v_kinds text[] := '{}';
 begin
   for v_launch in
-    select s.slot, s.conn, s.task_id, t.query
-    from pg_temp.leader_slot s
+    select s.worker, s.conn, s.task_id, t.query
+    from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
     where s.state = 'claimed'
-    order by s.slot
+    order by s.worker
   loop
     v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
     if v_kind = 'refused' then
-      update pg_temp.leader_slot s
+      update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
           error = case when v_launch.query is null then 'the query of the task is gone'
             else 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select' end
-      where s.slot = v_launch.slot;
+      where s.worker = v_launch.worker;
       continue;
     end if;
     begin
       if public.dblink_send_query(v_launch.conn, async.wrap_query(
           replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
-        v_slots := v_slots || v_launch.slot;
+        v_workers := v_workers || v_launch.worker;
         v_kinds := v_kinds || v_kind;
       else
-        perform async.lose_slot(v_launch.slot);
+        perform async.lose_session(v_launch.worker);
       end if;
     exception when others then
-      perform async.lose_slot(v_launch.slot);
+      perform async.lose_session(v_launch.worker);
     end;
   end loop;
-  update pg_temp.leader_slot s
-  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_slots, s.slot)]
-  where s.slot = any (v_slots);
-  return cardinality(v_slots);
+  update pg_temp.leader_worker s
+  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)]
+  where s.worker = any (v_workers);
+  return cardinality(v_workers);
 end
 $function$;
 
--- 60_dblink/90_open_wanted_sessions
+-- dblink/sessions/open_wanted_sessions
 -- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that running queries are
---   not left alone for long: in empty slots first, then in place of the longest idle session of another target.
+--   not left alone for long: for empty workers first, then in place of the longest idle session of another target.
 -- Returns: how many were opened.
 -- Raises: nothing of a single target's.
 -- Locks: none.
@@ -4454,7 +4451,7 @@ as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
   v_want record;
-  v_slot record;
+  v_worker record;
   v_conninfo text;
   v_error text;
   v_opened int := 0;
@@ -4462,7 +4459,7 @@ declare
 begin
   for v_want in
     select t.target, t.version, t.startup_options,
-      t.wanted - (select count(*) from pg_temp.leader_slot s
+      t.wanted - (select count(*) from pg_temp.leader_worker s
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t
     where t.wanted > 0 and t.health = 'ok'
@@ -4470,44 +4467,44 @@ begin
   loop
     for v_session in 1..v_want.missing loop
       exit when v_opened >= c_opens_per_cycle_max;
-      select s.slot, s.conn, s.state into v_slot
-      from pg_temp.leader_slot s
-      -- A lost session out of reach has a slot, and is no connection.
+      select s.worker, s.conn, s.state into v_worker
+      from pg_temp.leader_worker s
+      -- A lost session out of reach has a worker, and is no connection.
       where s.state = 'empty' and (
           select count(*) < (select c.workers from async.control c)
-          from pg_temp.leader_slot o where o.state <> 'empty' and not o.unreachable)
+          from pg_temp.leader_worker o where o.state <> 'empty' and not o.unreachable)
         or s.state = 'idle' and s.target <> v_want.target
-      order by s.state = 'idle', s.since, s.slot
+      order by s.state = 'idle', s.since, s.worker
       limit 1;
       exit when not found;
-      if v_slot.state = 'idle' then
-        perform async.drop_slot_session(v_slot.slot);
+      if v_worker.state = 'idle' then
+        perform async.drop_session(v_worker.worker);
       end if;
-      perform async.close_session(v_slot.conn);
+      perform async.close_session(v_worker.conn);
       v_conninfo := async.target_conninfo(
-        v_want.target, v_slot.slot::text, v_want.version >= 140000 and v_want.startup_options, 3);
-      v_error := async.open_session(v_slot.conn, v_conninfo, v_watched);
+        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 3);
+      v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
       if v_error is not null then
         -- A proxy in between may refuse startup options; once without them is worth a try.
         if v_want.startup_options and v_want.version >= 140000 then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else
-          perform async.suspect_target(v_want.target, v_error);
+          perform async.note_target_failure(v_want.target, v_error);
         end if;
         exit;
       end if;
-      perform dblink_send_query(v_slot.conn, async.identity_query());
-      update pg_temp.leader_slot s
+      perform dblink_send_query(v_worker.conn, async.identity_query());
+      update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
-      where s.slot = v_slot.slot;
+      where s.worker = v_worker.worker;
     end loop;
   end loop;
   return v_opened;
 end
 $function$;
 
--- 60_dblink/93_session_is_alive
+-- dblink/sessions/session_is_alive
 -- Purpose: whether a kept connection is still there, without a round trip: a close by the other side has arrived
 --   here by itself.
 -- Returns: bool.
@@ -4526,7 +4523,7 @@ begin
 end
 $function$;
 
--- 60_dblink/94_await_work
+-- dblink/sessions/await_work
 -- Purpose: nothing was done: sleeps, twice as long as the last work is past. While queries run it looks at their
 --   sessions every millisecond and comes back when one has something to say, after busy_sleep at the latest; when
 --   nothing runs it sleeps up to idle_sleep.
@@ -4546,7 +4543,7 @@ declare
 begin
   select c.* into v_control from async.control c;
   v_conns := array(
-    select s.conn from pg_temp.leader_slot s where s.state in ('running', 'cleaning', 'identifying')
+    select s.conn from pg_temp.leader_worker s where s.state in ('running', 'cleaning', 'identifying')
     union all
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
@@ -4562,14 +4559,14 @@ begin
 end
 $function$;
 
--- 60_dblink/95_find_idle_sessions
+-- dblink/sessions/find_idle_sessions
 -- Purpose: the sessions at the given targets that can take a query now: those that were idle, and those whose reset is
 --   done by now (it went out when their result came in). One whose connection died meanwhile is dropped: a close by
 --   the other side has arrived here by itself, so no round trip is needed to notice.
--- Returns: parallel arrays of slots and their targets, the last used first.
+-- Returns: parallel arrays of workers and their targets, the last used first.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
-create or replace function async.find_idle_sessions(in_targets text[], out slots int[], out targets text[])
+create or replace function async.find_idle_sessions(in_targets text[], out workers int[], out targets text[])
 language plpgsql
 as $function$
 declare
@@ -4577,13 +4574,13 @@ declare
   v_dead int[];
 begin
   select
-    array_agg(f.slot order by f.since desc, f.slot) filter (where f.found in ('idle', 'clean')),
-    array_agg(f.target order by f.since desc, f.slot) filter (where f.found in ('idle', 'clean')),
-    array_agg(f.slot) filter (where f.found = 'clean'),
-    array_agg(f.slot) filter (where f.found = 'dead')
-  into slots, targets, v_clean, v_dead
+    array_agg(f.worker order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
+    array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
+    array_agg(f.worker) filter (where f.found = 'clean'),
+    array_agg(f.worker) filter (where f.found = 'dead')
+  into workers, targets, v_clean, v_dead
   from (
-    select s.slot, s.target, s.since,
+    select s.worker, s.target, s.since,
       case
         when s.state = 'idle' then
           -- The first look may only find the last words of a backend that was ended, the second that it hung up.
@@ -4596,20 +4593,20 @@ begin
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
         else 'clean'
       end as found
-    from pg_temp.leader_slot s
+    from pg_temp.leader_worker s
     where s.state in ('idle', 'cleaning') and s.target = any (in_targets)
     offset 0
   ) f;
   if v_clean is not null then
-    update pg_temp.leader_slot s set state = 'idle', cleaning = false where s.slot = any (v_clean);
+    update pg_temp.leader_worker s set state = 'idle', cleaning = false where s.worker = any (v_clean);
   end if;
   if v_dead is not null then
-    perform async.drop_slot_session(d) from unnest(v_dead) d;
+    perform async.drop_session(d) from unnest(v_dead) d;
   end if;
 end
 $function$;
 
--- 60_dblink/96_open_helper
+-- dblink/helpers/open_helper
 -- Purpose: connects a helper to this server itself.
 -- Returns: whether it is there.
 -- Raises: nothing.
@@ -4637,7 +4634,7 @@ begin
 end
 $function$;
 
--- 60_dblink/97_run_helpers
+-- dblink/helpers/run_helpers
 -- Purpose: everything that may block for long, through sessions to this server itself, asynchronously: takes in
 --   what they found, gives up those that are stuck, and hands out what is due. One is kept for cancels, one for
 --   targets never seen failing; the others do whatever is due. One that is stuck counts until its pid is gone.
@@ -4746,7 +4743,7 @@ begin
 end
 $function$;
 
--- 60_dblink/98_open_self_sessions
+-- dblink/sessions/open_self_sessions
 -- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and on Postgres 16 and
 --   later the watchdog.
 -- Returns: null, or why it cannot be reached.
@@ -4782,6 +4779,7 @@ exception when others then
 end
 $function$;
 
+-- dblink/sessions/close_stale_sessions
 -- Purpose: closes what an earlier CALL in the same session left open.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -4798,7 +4796,7 @@ begin
 end
 $function$;
 
--- 60_dblink/99_start_vacuum
+-- dblink/helpers/start_vacuum
 -- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself, without waiting;
 --   not again before the last one has ended and a share of the table was written anew.
 -- Returns: nothing.
@@ -4843,7 +4841,7 @@ begin
 end
 $function$;
 
--- 70_leader/10_create_leader_state
+-- leader/memory/create_leader_state
 -- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls back did to
 --   them is undone with it, they write no WAL, and they are gone with the session.
 -- Returns: nothing.
@@ -4856,15 +4854,17 @@ set search_path = pg_catalog, pg_temp
 set client_min_messages = warning
 as $function$
 begin
-  drop table if exists pg_temp.leader_state, pg_temp.leader_slot, pg_temp.leader_pool, pg_temp.leader_lane,
+  drop table if exists pg_temp.leader_state, pg_temp.leader_worker, pg_temp.leader_pool, pg_temp.leader_lane,
     pg_temp.leader_target, pg_temp.leader_helper, pg_temp.leader_fence, pg_temp.leader_orphan,
-    pg_temp.leader_parked;
+    pg_temp.leader_backoff;
 
   -- One row.
   create temp table leader_state (
     epoch bigint not null,
     server_id text not null,
     self_conninfo text not null,
+    -- That of the schema that it began with; with another one it ends.
+    fingerprint text not null,
     manual bool not null default false,
     -- Why to stop: null (go on), 'disabled', 'cancelled', ...
     stop text,
@@ -4878,10 +4878,20 @@ begin
     history_after bigint
   );
 
-  -- A slot holds at most one session at one target.
-  -- state: empty, identifying, idle, claimed, running, ended (not recorded yet), cleaning, lost.
-  create temp table leader_slot (
-    slot int primary key,
+  -- A worker runs one query at a time, over at most one session at one target.
+  --
+  --   state        means                              becomes
+  --   empty        no session                         identifying (a session was opened)
+  --   identifying  the identity query is out          idle (registered), cleaning (registered while a result is left),
+  --                                                   empty (failed)
+  --   idle         a clean session                    claimed (a task was claimed), empty (dropped)
+  --   claimed      the claim is committed             running (sent), ended (refused), lost (session lost)
+  --   running      the query, or the reset behind it  ended (its end is known), lost (the session was lost)
+  --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded, and dropped)
+  --   cleaning     the reset is out                   idle (clean), empty (failed)
+  --   lost         the session may still be at work   ended (known to be gone)
+  create temp table leader_worker (
+    worker int primary key,
     conn text not null,
     state text not null default 'empty',
     since timestamptz not null default clock_timestamp(),
@@ -4894,7 +4904,7 @@ begin
     sent text,
     cleaning bool not null default false,
     -- A cancel came while results were read: one of its own may have been read and forgotten.
-    doubt bool not null default false,
+    uncertain bool not null default false,
     outcome text,
     error text,
     -- The result was recorded while the session's end was not certain.
@@ -4910,7 +4920,9 @@ begin
     cancels int not null default 0,
     request_ids bigint[] not null default '{}',
     retry_at timestamptz not null default '-infinity',
-    tries int not null default 0
+    tries int not null default 0,
+    constraint leader_worker_state_is_known check (
+      state in ('empty', 'identifying', 'idle', 'claimed', 'running', 'ended', 'cleaning', 'lost'))
   );
 
   create temp table leader_pool (
@@ -4932,7 +4944,11 @@ begin
     primary key (pool, target, pullable)
   );
 
-  -- health: unknown (never met, or long ago), probing, ok, down.
+  --   health   means                                  becomes
+  --   unknown  not reached yet, or not for a while     probing (a helper was sent), down (a session failed)
+  --   probing  a helper tries to reach it              ok (reached), down (not reached), unknown (interrupted)
+  --   ok       reached                                 unknown (not used for a minute), down (a session failed)
+  --   down     not reached; its tasks wait             probing (retry_at has passed)
   create temp table leader_target (
     target text primary key,
     connection_string text,
@@ -4949,10 +4965,17 @@ begin
     retry_at timestamptz not null default '-infinity',
     met_at timestamptz,
     last_error text,
-    wanted int not null default 0
+    wanted int not null default 0,
+    constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   );
 
-  -- Sessions to this server itself that do what may block. lane: cancel, fresh, general.
+  -- Sessions to this server itself that do what may block. lane: cancel, fresh (first contact), general.
+  --
+  --   state   means                        becomes
+  --   closed  no session                   busy (opened, and an operation was sent)
+  --   idle    a session that can be used   busy (an operation was sent), closed (interrupted)
+  --   busy    an operation runs            idle (ended), stuck (late, or its answer came before its end), closed (lost)
+  --   stuck   its answer counts no more    idle (ended), closed (terminated)
   create temp table leader_helper (
     helper int primary key,
     conn text not null,
@@ -4962,7 +4985,9 @@ begin
     op text,
     target text,
     ids bigint[],
-    since timestamptz not null default clock_timestamp()
+    since timestamptz not null default clock_timestamp(),
+    constraint leader_helper_state_is_known check (state in ('closed', 'idle', 'busy', 'stuck')),
+    constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );
 
   -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a query ran.
@@ -4988,8 +5013,8 @@ begin
     recorded bool not null default false
   );
 
-  -- Rows that could not be written lately.
-  create temp table leader_parked (
+  -- Tasks whose rows could not be written lately: when to try again.
+  create temp table leader_backoff (
     task_id bigint primary key,
     until timestamptz not null,
     failures int not null
@@ -4997,9 +5022,10 @@ begin
 end
 $function$;
 
--- 70_leader/12_is_due
+-- leader/memory/is_due
 -- Purpose: whether something that is done now and then is due, and if so notes that it is done now. Kept in settings of
---   the session, so that an idle leader writes nothing; as seconds since 1970, which reads the same under any datestyle.
+--   the session: a row of a temporary table would give each idle cycle a transaction id, and with it a record in the
+--   WAL. As seconds since 1970, which reads the same under any datestyle.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -5016,6 +5042,7 @@ begin
 end
 $function$;
 
+-- leader/memory/note_done
 -- Purpose: notes when something was done last, or, with a later time, that it is not due before.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5029,6 +5056,7 @@ begin
 end
 $function$;
 
+-- leader/memory/make_all_due
 -- Purpose: forgets when things were done last: a new leader does them all.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5043,7 +5071,102 @@ begin
 end
 $function$;
 
--- 70_leader/20_note_helper_op
+-- leader/helpers/next_helper_op
+-- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with targets never
+--   seen failing, the latest first; then, in the general lane, fences and targets that failed before.
+-- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.next_helper_op(
+  in_lane text, out op text, out target text, out ids bigint[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_sessions_per_fence_max constant int := 50;
+begin
+  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
+  select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
+  into op, target, ids
+  from pg_temp.leader_worker s
+  join pg_temp.leader_target t on t.target = s.target
+  where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
+    and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
+    and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
+  order by s.cancel_at, s.worker
+  limit 1;
+  if op is not null or in_lane = 'cancel' then
+    return;
+  end if;
+
+  select 'probe', t.target into op, target
+  from pg_temp.leader_target t
+  where t.health = 'unknown' and t.fresh
+    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+  order by t.retry_at desc, t.target
+  limit 1;
+  if op is not null or in_lane = 'fresh' then
+    return;
+  end if;
+
+  select 'fence', f.target, array_agg(f.session_id order by f.session_id) into op, target, ids
+  from (
+    select f.session_id, f.target
+    from (
+      select i.target, i.failures % 2 as turn, s.connection_string
+      from pg_temp.leader_fence i
+      left join async.session s on s.session_id = i.session_id
+      where i.retry_at <= clock_timestamp()
+        and not exists (select from pg_temp.leader_helper h
+          where h.state in ('busy', 'stuck') and h.op = 'fence' and h.target = i.target)
+      order by i.retry_at, i.session_id
+      limit 1
+    ) d
+    -- Of one address at a time: one that does not answer must not keep the others from being ended.
+    join pg_temp.leader_fence f
+      on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
+    join async.session s
+      on s.session_id = f.session_id
+        and regexp_replace(s.connection_string, 'application_name=''[^'']*''', '')
+          = regexp_replace(d.connection_string, 'application_name=''[^'']*''', '')
+    order by f.session_id
+    limit c_sessions_per_fence_max
+  ) f
+  group by f.target;
+  if op is not null then
+    return;
+  end if;
+
+  select 'probe', t.target into op, target
+  from pg_temp.leader_target t
+  where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
+    and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
+  order by t.retry_at, t.target
+  limit 1;
+end
+$function$;
+
+-- leader/helpers/helpers_are_due
+-- Purpose: whether anything is due that a helper does: looked at in every cycle, so it asks little.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.helpers_are_due()
+returns bool
+language plpgsql
+as $function$
+begin
+  return exists (select from pg_temp.leader_worker s where s.cancel_at <= clock_timestamp() and s.state = 'running')
+    or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
+    or exists (
+      select from pg_temp.leader_target t
+      join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
+      where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
+end
+$function$;
+
+-- leader/helpers/note_helper_op
 -- Purpose: remembers that a helper was sent, so that no other is sent for the same thing meanwhile.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5062,54 +5185,54 @@ begin
     when 'fence' then
       update pg_temp.leader_fence f set retry_at = 'infinity' where f.session_id = any (in_ids);
     else
-      update pg_temp.leader_slot s set cancels = s.cancels + 1, cancel_at = clock_timestamp() + c_escalate
+      update pg_temp.leader_worker s set cancels = s.cancels + 1, cancel_at = clock_timestamp() + c_escalate
       where s.session_id = any (in_ids) and s.state = 'running';
   end case;
 end
 $function$;
 
--- 70_leader/22_empty_slots
--- Purpose: the task of a slot is over: forgets it. The session is kept after success (or when nothing was sent), and
+-- leader/memory/free_workers
+-- Purpose: ends the task of each worker in memory. The session is kept after success (or when nothing was sent), and
 --   dropped after anything else, and once a cancel went out to it: a late one must never hit the next query.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.
-create or replace function async.empty_slots(in_slots int[])
+create or replace function async.free_workers(in_workers int[])
 returns void
 language plpgsql
 as $function$
 begin
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s
-  where s.slot = any (in_slots)
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s
+  where s.worker = any (in_workers)
     and (s.cancels > 0 or s.spent or s.outcome is distinct from 'ok' and (s.sent is not null or s.outcome = 'lost'));
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set state = case when s.state = 'empty' then 'empty' when s.cleaning then 'cleaning' else 'idle' end,
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, recorded = false,
       intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
-      request_ids = '{}', doubt = false, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
-  where s.slot = any (in_slots);
+      request_ids = '{}', uncertain = false, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
+  where s.worker = any (in_workers);
 end
 $function$;
 
--- 70_leader/24_free_lost_slots
--- Purpose: sessions that were lost are known to be gone: what their tasks became may be recorded now; where that was done
---   before (the deadline came first), the slot they hold is released.
+-- leader/memory/settle_lost_sessions
+-- Purpose: lets the tasks of lost sessions be recorded, now that the sessions are known to be gone. A task that was recorded
+--   before, because its deadline came first, releases its pool slot.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.free_lost_slots(in_sessions bigint[])
+create or replace function async.settle_lost_sessions(in_sessions bigint[])
 returns void
 language plpgsql
 as $function$
 begin
-  update pg_temp.leader_slot s set state = 'ended', since = clock_timestamp()
+  update pg_temp.leader_worker s set state = 'ended', since = clock_timestamp()
   where s.state = 'lost' and s.session_id = any (in_sessions);
 end
 $function$;
 
--- 70_leader/25_take_helper_result
+-- leader/helpers/take_helper_result
 -- Purpose: what a helper found, taken into the leader's memory.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5122,7 +5245,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
-  v_slot record;
+  v_worker record;
 begin
   if in_op = 'probe' then
     if in_error is null then
@@ -5133,7 +5256,7 @@ begin
       from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
       update pg_temp.leader_target t set last_error = null where t.target = in_target;
     else
-      perform async.suspect_target(in_target, v_error);
+      perform async.note_target_failure(in_target, v_error);
     end if;
     return;
   end if;
@@ -5144,19 +5267,19 @@ begin
     return;
   end if;
   if in_error is not null then
-    perform async.suspect_target(in_target, v_error);
+    perform async.note_target_failure(in_target, v_error);
     -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
-    for v_slot in
-      select s.slot from pg_temp.leader_slot s
+    for v_worker in
+      select s.worker from pg_temp.leader_worker s
       where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1
     loop
-      perform async.lose_slot(v_slot.slot);
+      perform async.lose_session(v_worker.worker);
     end loop;
   end if;
 end
 $function$;
 
--- 70_leader/26_take_fence_result
+-- leader/fences/take_fence_result
 -- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is freed; the others are tried
 --   again, shown in async.v_lost_session and logged, the first time and each time that it has taken twice as many tries.
 -- Returns: nothing.
@@ -5177,13 +5300,13 @@ begin
       retry_at = clock_timestamp() + async.backoff(f.failures + 1, '500 milliseconds', '10 seconds', random())
   from jsonb_to_recordset(in_found) n(id bigint, state text)
   where f.session_id = n.id;
-  update pg_temp.leader_slot s set unreachable = true
+  update pg_temp.leader_worker s set unreachable = true
   from pg_temp.leader_fence f
   where f.session_id = s.session_id and f.unreachable and s.state = 'lost' and not s.unreachable;
   update async.session s
   set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
   from (
-    select f.id, coalesce(f.error, async.left_alone(f.id)) as error
+    select f.id, coalesce(f.error, async.why_not_ended(f.id)) as error
     from jsonb_to_recordset(in_found) f(id bigint, state text, error text) where f.state <> 'gone') n
   where s.session_id = n.id and (s.lost_since is null or s.lost_error is distinct from n.error);
 
@@ -5199,7 +5322,7 @@ begin
     perform async.log_quiet('WARNING', case
       when v_left.state = 'waiting' and v_left.failures = 1 then format(
         '%s sessions at target "%s" (backend %s is the first): %s', v_left.sessions, in_target, v_left.pid,
-        async.left_alone(v_left.id))
+        async.why_not_ended(v_left.id))
       when v_left.state <> 'waiting' then format(
         '%s sessions at target "%s" (backend %s is the first) cannot be ended yet (try %s): %s. '
         'When it is known to be gone: select async.write_off_session(%s)',
@@ -5208,22 +5331,23 @@ begin
     where v_left.state <> 'waiting' or v_left.failures = 1;
   end loop;
 
-  -- The target itself is in doubt only where the address that failed is its present one.
-  perform async.suspect_target(in_target, n.error)
+  -- A failure counts against the target only where the address that failed is its current one.
+  perform async.note_target_failure(in_target, n.error)
   from jsonb_to_recordset(in_found) n(id bigint, state text, error text)
   join async.session s on s.session_id = n.id
   where n.state in ('failed', 'unreached')
-    and async.same_server(s.connection_string, async.present_conninfo(in_target))
+    and async.same_server(s.connection_string, async.current_conninfo(in_target))
   order by n.id
   limit 1;
 end
 $function$;
 
--- Purpose: why sessions are not ended by a fence, in a sentence.
+-- leader/fences/why_not_ended
+-- Purpose: the reason why a fence leaves a session alone, as a sentence.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.left_alone(in_session bigint)
+create or replace function async.why_not_ended(in_session bigint)
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -5234,11 +5358,12 @@ as $function$
     'the session any more, select async.write_off_session(%s)', in_session)
 $function$;
 
--- Purpose: how a target is reached now.
+-- leader/fences/current_conninfo
+-- Purpose: a target's current connection string.
 -- Returns: text, null where there is no such target, or it has no connection string.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.present_conninfo(in_target text)
+create or replace function async.current_conninfo(in_target text)
 returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -5248,6 +5373,7 @@ as $function$
   where t.target = in_target
 $function$;
 
+-- leader/fences/forget_sessions
 -- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry, and frees what they
 --   held.
 -- Returns: nothing.
@@ -5260,10 +5386,11 @@ as $function$
 begin
   delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
   delete from async.session s where s.session_id = any (in_sessions);
-  perform async.free_lost_slots(in_sessions);
+  perform async.settle_lost_sessions(in_sessions);
 end
 $function$;
 
+-- leader/fences/take_write_offs
 -- Purpose: sessions that an operator wrote off, or took out of the registry by hand, count as gone.
 -- Returns: how many.
 -- Raises: nothing.
@@ -5287,7 +5414,7 @@ begin
 end
 $function$;
 
--- 70_leader/28_check_lead
+-- leader/election/check_lead
 -- Purpose: whether this session may still lead: stops it when the schema was replaced by another version, and takes the
 --   locks again that a routine may have given up (pg_advisory_unlock_all()), unless another orchestrator has them.
 -- Returns: nothing.
@@ -5299,17 +5426,16 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if async.schema_fingerprint() is distinct from current_setting('pgasync.fingerprint', true) then
-    update pg_temp.leader_state l
-    set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
-    where l.stop is null;
-  end if;
+  update pg_temp.leader_state l
+  set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
+  where l.stop is null and l.fingerprint <> async.schema_fingerprint();
   if async.leader_pid() is distinct from pg_backend_pid() and not async.take_locks() then
     perform async.lose_lead();
   end if;
 end
 $function$;
 
+-- leader/election/lose_lead
 -- Purpose: another orchestrator leads: this one writes nothing more, and ends.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5324,6 +5450,7 @@ begin
 end
 $function$;
 
+-- leader/election/note_failure
 -- Purpose: what happens when a part of a cycle raises: it is logged, every ten seconds at most.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5341,8 +5468,8 @@ exception when assert_failure or others then
 end
 $function$;
 
--- 70_leader/30_refresh_configuration
--- Purpose: takes a changed configuration into the leader's memory, live: slots for workers, targets with their
+-- leader/stages/refresh_configuration
+-- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with their
 --   health, limits of pools.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -5354,27 +5481,27 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_control async.control;
-  v_slot record;
-  v_slots int;
+  v_worker record;
+  v_workers int;
 begin
   select c.* into v_control from async.control c;
-  v_slots := v_control.workers + (select count(*) from pg_temp.leader_slot s where s.unreachable);
+  v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
-  -- Slots: more at once; fewer as they become free.
-  insert into pg_temp.leader_slot (slot, conn)
-  select n, 'pgasync_slot_' || n from generate_series(1, v_slots) n
+  -- Workers: more at once; fewer as they become free.
+  insert into pg_temp.leader_worker (worker, conn)
+  select n, 'pgasync_slot_' || n from generate_series(1, v_workers) n
   on conflict do nothing;
-  for v_slot in
-    select s.slot from pg_temp.leader_slot s
-    where s.slot > v_slots and s.state in ('empty', 'idle')
+  for v_worker in
+    select s.worker from pg_temp.leader_worker s
+    where s.worker > v_workers and s.state in ('empty', 'idle')
   loop
-    perform async.drop_slot_session(v_slot.slot);
-    delete from pg_temp.leader_slot s where s.slot = v_slot.slot;
+    perform async.drop_session(v_worker.worker);
+    delete from pg_temp.leader_worker s where s.worker = v_worker.worker;
   end loop;
 
   -- Sessions that were not needed for a while.
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
 
   insert into pg_temp.leader_helper (helper, conn, lane)
   select n, 'pgasync_helper_' || n, case n when 1 then 'cancel' when 2 then 'fresh' else 'general' end
@@ -5384,14 +5511,14 @@ begin
   where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
 
   -- Targets. A changed address is met anew, and idle sessions at the old one are dropped.
-  for v_slot in
-    select s.slot
-    from pg_temp.leader_slot s
+  for v_worker in
+    select s.worker
+    from pg_temp.leader_worker s
     join pg_temp.leader_target o on o.target = s.target
     left join async.target t on t.target = s.target
     where s.state = 'idle' and t.connection_string is distinct from o.connection_string
   loop
-    perform async.drop_slot_session(v_slot.slot);
+    perform async.drop_session(v_worker.worker);
   end loop;
   insert into pg_temp.leader_target as o
     (target, connection_string, default_timeout, session_reset, max_concurrency, health, fresh, met_at, retry_at)
@@ -5417,7 +5544,7 @@ begin
   -- A target that was not used for a minute is met through a helper before the leader connects to it again.
   update pg_temp.leader_target o set health = 'unknown'
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
-    and not exists (select from pg_temp.leader_slot s where s.target = o.target);
+    and not exists (select from pg_temp.leader_worker s where s.target = o.target);
 
   update pg_temp.leader_pool p
   set max_workers = l.max_workers
@@ -5426,7 +5553,7 @@ begin
 end
 $function$;
 
--- 70_leader/32_recount_pools
+-- leader/memory/recount_pools
 -- Purpose: counts from the tasks what each pool holds: at the start of a leader, and now and then since users may
 --   change tasks by hand.
 -- Returns: nothing.
@@ -5451,7 +5578,7 @@ begin
       union all
       select o.pool from async.offer o
       union all
-      select s.pool from pg_temp.leader_slot s where s.recorded
+      select s.pool from pg_temp.leader_worker s where s.recorded
       union all
       select r.pool from pg_temp.leader_orphan r where r.recorded
     ) i
@@ -5465,18 +5592,18 @@ begin
       where t.processed is null and t.times_up is not null and t.tracked
         and coalesce(t.concurrency_pool, t.target) = p.pool)
     and not exists (select from async.offer o where o.pool = p.pool)
-    and not exists (select from pg_temp.leader_slot s where s.recorded and s.pool = p.pool)
+    and not exists (select from pg_temp.leader_worker s where s.recorded and s.pool = p.pool)
     and not exists (select from pg_temp.leader_orphan r where r.recorded and r.pool = p.pool);
 end
 $function$;
 
--- 70_leader/36_park
--- Purpose: leaves a row alone for a while that could not be written (a client holds it, a trigger raises), and says
---   so in the log when something raised. A row that is merely held is tried twice a second.
+-- leader/memory/back_off_task
+-- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client holds the row, or a trigger
+--   raises), and logs what was raised. A row that is merely held is tried again at least twice a second.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.park(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
+create or replace function async.back_off_task(in_id bigint, in_outcome text, in_error text, in_now timestamptz)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -5486,7 +5613,7 @@ declare
   v_last constant interval := case in_outcome when 'failed' then '30 seconds' else '500 milliseconds' end;
   v_failures int;
 begin
-  insert into pg_temp.leader_parked as p (task_id, until, failures)
+  insert into pg_temp.leader_backoff as p (task_id, until, failures)
   values (in_id, in_now + c_first, 1)
   on conflict (task_id) do update
   set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
@@ -5498,24 +5625,25 @@ begin
 end
 $function$;
 
--- Purpose: the tasks that are left alone now.
+-- leader/memory/tasks_backing_off
+-- Purpose: the tasks whose rows are not to be written yet.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.parked_tasks(in_now timestamptz)
+create or replace function async.tasks_backing_off(in_now timestamptz)
 returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  return array(select p.task_id from pg_temp.leader_parked p where p.until > in_now);
+  return array(select p.task_id from pg_temp.leader_backoff p where p.until > in_now);
 end
 $function$;
 
--- 70_leader/37_leader_write
+-- leader/stages/leader_write
 -- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be written, and forgets that
---   others were parked.
--- Returns: the tasks that are not what was predicted, as write_all, and whether their rows are parked.
+--   others were backed off.
+-- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed off.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
 create or replace function async.leader_write(
@@ -5525,7 +5653,7 @@ create or replace function async.leader_write(
   in_events async.event_t[]
 ) returns table (
   task_id bigint, event text, outcome text, consumed timestamptz, processed timestamptz, yielded timestamptz,
-  tracked bool, run int, parked bool
+  tracked bool, run int, backs_off bool
 )
 language plpgsql
 as $function$
@@ -5547,43 +5675,43 @@ begin
     tracked := v_row.tracked;
     run := v_row.row_run;
     -- A request that does not fit an unfinished task stands until it does.
-    parked := outcome in ('locked', 'failed')
+    backs_off := outcome in ('locked', 'failed')
       or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
-    if parked then
-      perform async.park(task_id, outcome, v_row.error, in_now);
+    if backs_off then
+      perform async.back_off_task(task_id, outcome, v_row.error, in_now);
     end if;
     return next;
   end loop;
-  if exists (select from pg_temp.leader_parked) then
-    delete from pg_temp.leader_parked p
+  if exists (select from pg_temp.leader_backoff) then
+    delete from pg_temp.leader_backoff p
     where p.until <= in_now
       and p.task_id = any (in_claims || in_ends || array(select e.task_id from unnest(in_events) e));
   end if;
 end
 $function$;
 
--- 70_leader/38_intend
--- Purpose: an intention for a launched query. A cancel, a timeout and a pause go out at once; finish and defer let the
+-- leader/memory/set_intention
+-- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause go out at once; finish and defer let the
 --   query end within a grace period first (mostly it has committed and its result is on the way).
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.intend(
-  in_slot int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval
+create or replace function async.set_intention(
+  in_worker int, in_now timestamptz, in_status async.finish_status_t, in_error text, in_duration interval
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set intention = in_status, intention_error = in_error, intention_duration = in_duration,
       cancel_at = least(s.cancel_at,
         in_now + case when in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED') then interval '0' else interval '5 seconds' end)
-  where s.slot = in_slot and async.intention_replaces(s.intention, s.intention_error, in_status);
+  where s.worker = in_worker and async.intention_replaces(s.intention, s.intention_error, in_status);
 end
 $function$;
 
--- 70_leader/40_apply_requests
+-- leader/stages/apply_requests
 -- Purpose: applies what clients asked for: a running query gets an intention, which is recorded when it ends; any other
 --   task changes at once. Run after results were seen and before they are recorded.
 -- Returns: how many requests were dealt with.
@@ -5597,7 +5725,7 @@ declare
   c_requests_per_cycle_max constant int := 1000;
   v_request record;
   v_events async.event_t[];
-  v_parked int;
+  v_backing_off int;
   v_dealt int := 0;
 begin
   perform from async.request r limit 1;
@@ -5607,16 +5735,16 @@ begin
 
   -- Those of queries in flight: kept until the outcome is recorded, so that they survive this leader.
   for v_request in
-    select r.request_id, r.status, r.error_message, r.duration, s.slot, s.intention
-    from pg_temp.leader_slot s
+    select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
+    from pg_temp.leader_worker s
     join async.request r on r.task_id = s.task_id
     where s.state in ('claimed', 'running', 'ended', 'lost') and r.request_id <> all (s.request_ids)
     order by r.request_id
   loop
-    perform async.intend(v_request.slot, in_now, v_request.status,
+    perform async.set_intention(v_request.worker, in_now, v_request.status,
       async.request_message(v_request.status, v_request.error_message), v_request.duration);
-    update pg_temp.leader_slot s set request_ids = s.request_ids || v_request.request_id
-    where s.slot = v_request.slot;
+    update pg_temp.leader_worker s set request_ids = s.request_ids || v_request.request_id
+    where s.worker = v_request.worker;
     v_dealt := v_dealt + 1;
   end loop;
 
@@ -5628,10 +5756,10 @@ begin
       select distinct on (r.task_id) r.*
       from (
         select i.* from async.request i
-        where not exists (select from pg_temp.leader_slot s
+        where not exists (select from pg_temp.leader_worker s
             where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
           and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
-          and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+          and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
         order by i.request_id
         limit c_requests_per_cycle_max
       ) r
@@ -5641,14 +5769,14 @@ begin
   if v_events = '{}' then
     return v_dealt;
   end if;
-  select count(*) filter (where w.parked) into v_parked
+  select count(*) filter (where w.backs_off) into v_backing_off
   from async.leader_write(in_now, null, null, null, null, null, v_events) w;
   update pg_temp.leader_state set writes = writes + cardinality(v_events);
-  return v_dealt + cardinality(v_events) - v_parked;
+  return v_dealt + cardinality(v_events) - v_backing_off;
 end
 $function$;
 
--- 70_leader/42_enforce_deadlines
+-- leader/stages/enforce_deadlines
 -- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be reached the task is
 --   TIMED_OUT and its slot stays taken; any other task ends at once.
 -- Returns: how many.
@@ -5665,32 +5793,32 @@ declare
   v_refused bigint[] := '{}';
   v_ids bigint[];
 begin
-  v_due := async.due_tasks(in_now, async.parked_tasks(in_now));
+  v_due := async.due_tasks(in_now, async.tasks_backing_off(in_now));
   if v_due is null then
     return 0;
   end if;
 
-  perform async.intend(s.slot, in_now, 'TIMED_OUT', null, null)
-  from pg_temp.leader_slot s
+  perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null)
+  from pg_temp.leader_worker s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
   -- What was asked for stands, but the query's time to end by itself is over.
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set cancel_at = in_now
   where s.task_id = any (v_due) and s.state = 'running' and s.cancels = 0 and s.cancel_at > in_now;
 
   v_events := array(
     select case
-      when s.slot is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
+      when s.worker is not null then row(i.task_id, s.run, 'UNREACHABLE', in_now, null,
         case s.intention when 'TIMED_OUT' then s.intention_error end, s.error, null, null, s.request_ids)::async.event_t
       when o.task_id is not null then row(i.task_id, o.run, 'UNREACHABLE', in_now, null, null,
         'outcome unknown: the orchestrator was lost while the query ran', null, null, null)::async.event_t
       else row(i.task_id, null, 'DEADLINE', in_now, null, null, null, null, null, null)::async.event_t
     end
     from unnest(v_due) i(task_id)
-    left join pg_temp.leader_slot s on s.task_id = i.task_id
+    left join pg_temp.leader_worker s on s.task_id = i.task_id
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
-    where s.slot is null and o.task_id is null
+    where s.worker is null and o.task_id is null
       or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
       or o.launched and not o.recorded and (t.health is distinct from 'ok'
         or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));
@@ -5705,15 +5833,15 @@ begin
   v_ids := array(
     select e.task_id from unnest(v_events) e where e.event = 'UNREACHABLE' and e.task_id <> all (v_refused));
   if v_ids <> '{}' then
-    update pg_temp.leader_slot s set recorded = true where s.task_id = any (v_ids) and s.state = 'lost';
+    update pg_temp.leader_worker s set recorded = true where s.task_id = any (v_ids) and s.state = 'lost';
     update pg_temp.leader_orphan o set recorded = true where o.task_id = any (v_ids);
   end if;
   return cardinality(v_events) - cardinality(v_refused);
 end
 $function$;
 
--- 70_leader/44_record_results
--- Purpose: records how queries ended, all at once; a row that cannot be written waits with its slot and is tried
+-- leader/stages/record_results
+-- Purpose: records how queries ended, all at once; a row that cannot be written keeps its worker and is tried
 --   again, later each time.
 -- Returns: how many were recorded.
 -- Raises: nothing of a single task's.
@@ -5723,7 +5851,7 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_slots int[];
+  v_workers int[];
   v_ids bigint[];
   v_pools text[];
   v_ends bigint[];
@@ -5735,49 +5863,49 @@ declare
   v_strays text[] := '{}';
 begin
   select
-    array_agg(s.slot), array_agg(s.task_id), array_agg(s.pool),
+    array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
     array_agg(s.task_id) filter (where s.plain), array_agg(s.run) filter (where s.plain),
     array_agg(row(s.task_id, s.run,
         case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
           else 'END_ERROR' end,
         in_now, s.intention, s.intention_error, s.error, s.intention_duration, null, s.request_ids)::async.event_t)
       filter (where not s.plain)
-  into v_slots, v_ids, v_pools, v_ends, v_end_runs, v_events
+  into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
     select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain
-    from pg_temp.leader_slot i
+    from pg_temp.leader_worker i
     where i.state = 'ended' and i.retry_at <= in_now
-    order by i.since, i.slot
+    order by i.since, i.worker
   ) s;
-  if v_slots is null then
+  if v_workers is null then
     return 0;
   end if;
 
-  v_done := v_slots;
+  v_done := v_workers;
   for v_row in select w.* from async.leader_write(in_now, null, null, null, v_ends, v_end_runs, v_events) w loop
     v_at := array_position(v_ids, v_row.task_id);
-    if v_row.parked then
-      v_done := array_remove(v_done, v_slots[v_at]);
-      update pg_temp.leader_slot s
+    if v_row.backs_off then
+      v_done := array_remove(v_done, v_workers[v_at]);
+      update pg_temp.leader_worker s
       set tries = s.tries + 1, retry_at = p.until
-      from pg_temp.leader_parked p
-      where p.task_id = s.task_id and s.slot = v_slots[v_at];
+      from pg_temp.leader_backoff p
+      where p.task_id = s.task_id and s.worker = v_workers[v_at];
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
-      -- A row that did not take the event (it was finished or deleted by hand) frees its slot all the same.
+      -- A row that did not take the event (it was finished or deleted by hand) frees its worker all the same.
       v_strays := v_strays || v_pools[v_at];
     end if;
   end loop;
   perform async.release_pools(v_strays);
   if v_done <> '{}' then
-    perform async.empty_slots(v_done);
+    perform async.free_workers(v_done);
   end if;
-  update pg_temp.leader_state set writes = writes + cardinality(v_slots), marks = marks + cardinality(v_slots);
+  update pg_temp.leader_state set writes = writes + cardinality(v_workers), marks = marks + cardinality(v_workers);
   return cardinality(v_done);
 end
 $function$;
 
--- 70_leader/46_promote_deferred
+-- leader/stages/promote_deferred
 -- Purpose: tasks whose deferral is over join the queue.
 -- Returns: how many.
 -- Raises: nothing of a single task's: one that cannot be written is left alone for a while.
@@ -5787,20 +5915,20 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_ids constant bigint[] := async.deferred_tasks(in_now, async.parked_tasks(in_now));
-  v_parked int;
+  v_ids constant bigint[] := async.deferred_tasks(in_now, async.tasks_backing_off(in_now));
+  v_backing_off int;
 begin
   if v_ids is null then
     return 0;
   end if;
-  select count(*) filter (where w.parked) into v_parked
+  select count(*) filter (where w.backs_off) into v_backing_off
   from async.leader_write(in_now, null, null, null, null, null, array(
     select row(i, null, 'PROMOTE', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w;
-  return cardinality(v_ids) - v_parked;
+  return cardinality(v_ids) - v_backing_off;
 end
 $function$;
 
--- 70_leader/48_resolve_orphans
+-- leader/stages/resolve_orphans
 -- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once. Launched ones wait until every
 --   session that the registry knew at their target is gone: their outcome is unknown, so they fail, saying so, unless
 --   another end was asked for. Those that timed out before that give their slots back then.
@@ -5826,7 +5954,7 @@ begin
     from (
       select i.* from pg_temp.leader_orphan i
       where (not i.launched or not exists (select from pg_temp.leader_fence f where f.target = i.target))
-        and not exists (select from pg_temp.leader_parked p where p.task_id = i.task_id and p.until > in_now)
+        and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
       order by i.task_id
       limit c_orphans_per_cycle_max
     ) o);
@@ -5835,7 +5963,7 @@ begin
   end if;
   v_over := array(select e.task_id from unnest(v_events) e);
   for v_row in select w.* from async.leader_write(in_now, null, null, null, null, null, v_events) w loop
-    if v_row.parked then
+    if v_row.backs_off then
       v_over := array_remove(v_over, v_row.task_id);
     end if;
   end loop;
@@ -5854,6 +5982,7 @@ begin
 end
 $function$;
 
+-- leader/stages/orphan_event
 -- Purpose: what happens to a task of a lost leader, with what was asked of it.
 -- Returns: the event.
 -- Raises: nothing.
@@ -5893,7 +6022,7 @@ begin
 end
 $function$;
 
--- 70_leader/50_refresh_lanes
+-- leader/stages/refresh_lanes
 -- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How often depends on
 --   what it cost the last time (with dead rows that a held snapshot keeps, the way to a lane's head is long), so
 --   that it never takes more than a small share of the time.
@@ -5922,15 +6051,15 @@ begin
 end
 $function$;
 
--- 70_leader/51_write_claims
--- Purpose: writes claims down, and takes into memory what the rows became: the slots that hold them, the pools'
+-- leader/stages/write_claims
+-- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold them, the pools'
 --   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
 --   before. Nothing is sent before this is committed.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.write_claims(
-  in_now timestamptz, in_ids bigint[], in_slots int[], in_runs int[], in_pools text[], in_targets text[],
+  in_now timestamptz, in_ids bigint[], in_workers int[], in_runs int[], in_pools text[], in_targets text[],
   in_priorities int[], in_entered timestamptz[], in_timeouts interval[]
 ) returns void
 language plpgsql
@@ -5947,10 +6076,10 @@ begin
     end if;
   end loop;
 
-  update pg_temp.leader_slot s
+  update pg_temp.leader_worker s
   set state = 'claimed', task_id = c.task_id, run = c.run + 1, pool = c.pool, since = in_now
-  from unnest(in_slots, in_ids, in_runs, in_pools) c(slot, task_id, run, pool)
-  where s.slot = c.slot and c.task_id = any (v_claimed);
+  from unnest(in_workers, in_ids, in_runs, in_pools) c(worker, task_id, run, pool)
+  where s.worker = c.worker and c.task_id = any (v_claimed);
   update pg_temp.leader_pool p set taken = p.taken + n.claimed
   from (
     select c.pool, count(*)::int as claimed
@@ -5959,7 +6088,7 @@ begin
     group by c.pool
   ) n
   where p.pool = n.pool;
-  -- Behind the last of the plan, written or not: a row that could not be written is parked.
+  -- Behind the last of the plan, written or not: a row that could not be written is backed off.
   update pg_temp.leader_lane l
   set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
   from (
@@ -5972,7 +6101,7 @@ begin
 end
 $function$;
 
--- 70_leader/52_claim_tasks
+-- leader/stages/claim_tasks
 -- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets want more
 --   sessions, and writes the claims down. What a client pulls is offered instead.
 -- Returns: how many were claimed or offered.
@@ -5990,7 +6119,7 @@ declare
   v_idle record;
   v_at int;
   v_ids bigint[] := '{}';
-  v_slots int[] := '{}';
+  v_claimed_by int[] := '{}';
   v_runs int[] := '{}';
   v_pools text[] := '{}';
   v_targets text[] := '{}';
@@ -6002,7 +6131,7 @@ declare
 begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
-    - (select count(*)::int from pg_temp.leader_slot s where s.task_id is not null and not s.unreachable)
+    - (select count(*)::int from pg_temp.leader_worker s where s.task_id is not null and not s.unreachable)
     -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
     -- no worker.
     - (select count(*)::int from pg_temp.leader_orphan o
@@ -6011,19 +6140,18 @@ begin
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   select
-    array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
-    array_agg(l.after_priority) as priorities, array_agg(l.after_entered) as entered,
-    array_agg(l.after_id) as ids, array_agg(p.max_workers - p.taken) as free,
-    -- A target that takes no further session goes on with those that it has.
-    array_agg(case when t.health <> 'ok' then i.idle end) as heads_max,
-    array_agg(t.default_timeout) as timeouts
+    array_agg(row(
+      l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
+      -- A target that takes no further session goes on with those that it has.
+      case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
+    array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
   join pg_temp.leader_target t on t.target = l.target
   left join (
     select s.target, count(*)::int as idle
-    from pg_temp.leader_slot s
+    from pg_temp.leader_worker s
     where s.state in ('idle', 'cleaning')
     group by s.target
   ) i on i.target = l.target
@@ -6033,17 +6161,14 @@ begin
       else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
         and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
-  if v_lanes.pools is null then
+  if v_lanes.lanes is null then
     return 0;
   end if;
 
   v_idle := async.find_idle_sessions(v_lanes.targets);
   for v_head in
     select p.*
-    from async.plan_claims(
-      v_lanes.pools, v_lanes.targets, v_lanes.pullable, v_lanes.priorities, v_lanes.entered, v_lanes.ids,
-      v_lanes.free, v_lanes.heads_max, v_workers,
-      async.parked_tasks(in_now), in_now) p
+    from async.plan_claims(v_lanes.lanes, v_workers, async.tasks_backing_off(in_now), in_now) p
   loop
     if v_head.pullable then
       v_offered := v_offered || v_head.task_id;
@@ -6056,7 +6181,7 @@ begin
     end if;
     v_idle.targets[v_at] := null;
     v_ids := v_ids || v_head.task_id;
-    v_slots := v_slots || v_idle.slots[v_at];
+    v_claimed_by := v_claimed_by || v_idle.workers[v_at];
     v_runs := v_runs || v_head.run;
     v_pools := v_pools || v_head.pool;
     v_targets := v_targets || v_head.target;
@@ -6073,7 +6198,7 @@ begin
   end if;
   if v_ids <> '{}' then
     perform async.write_claims(
-      in_now, v_ids, v_slots, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
+      in_now, v_ids, v_claimed_by, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
   end if;
   if v_offered <> '{}' then
     perform async.write_offers(in_now, v_offered);
@@ -6082,7 +6207,7 @@ begin
 end
 $function$;
 
--- 70_leader/53_write_offers
+-- leader/stages/write_offers
 -- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it is taken and
 --   finished, or withdrawn.
 -- Returns: nothing.
@@ -6116,7 +6241,7 @@ begin
 end
 $function$;
 
--- 70_leader/54_yield_offers
+-- leader/stages/yield_offers
 -- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older than a second are
 --   withdrawn, and the pool offers nothing for a while.
 -- Returns: nothing.
@@ -6136,7 +6261,7 @@ begin
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
   where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
-    and not exists (select from pg_temp.leader_parked k where k.task_id = o.task_id and k.until > in_now)
+    and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now)
     and exists (select from pg_temp.leader_lane l
       where l.pool = o.pool and not l.pullable and not l.exhausted);
   if v_ids is null then
@@ -6152,7 +6277,7 @@ begin
 end
 $function$;
 
--- 70_leader/55_rotate_marks
+-- leader/stages/rotate_marks
 -- Purpose: starts the launch marks anew with those of every task that is launched now (see lead_rotate_marks).
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
@@ -6168,7 +6293,7 @@ declare
 begin
   select array_agg(m.task_id), array_agg(m.run) into v_ids, v_runs
   from (
-    select s.task_id, s.run from pg_temp.leader_slot s
+    select s.task_id, s.run from pg_temp.leader_worker s
     where s.state in ('claimed', 'running', 'ended', 'lost') and s.task_id is not null
     union all
     select o.task_id, o.run from pg_temp.leader_orphan o where o.launched
@@ -6178,9 +6303,8 @@ begin
 end
 $function$;
 
--- 70_leader/56_mark_launches
--- Purpose: notes durably enough which claimed tasks are about to be sent, and on which session: in an unlogged,
---   append-only table whose sentinel says whether Postgres crashed since. Committed before anything is sent.
+-- leader/stages/mark_launches
+-- Purpose: marks the launches of all claimed tasks (see write_marks).
 -- Returns: how many were marked.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
@@ -6189,17 +6313,16 @@ returns int
 language plpgsql
 as $function$
 declare
-  v_marks int;
+  v_claimed record;
 begin
-  perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
-  insert into async.launch_mark (task_id, run, session_id)
-  select s.task_id, s.run, s.session_id from pg_temp.leader_slot s where s.state = 'claimed';
-  get diagnostics v_marks = row_count;
-  return v_marks;
+  select array_agg(s.task_id) as ids, array_agg(s.run) as runs, array_agg(s.session_id) as sessions into v_claimed
+  from pg_temp.leader_worker s where s.state = 'claimed';
+  perform async.write_marks(l.epoch, v_claimed.ids, v_claimed.runs, v_claimed.sessions) from pg_temp.leader_state l;
+  return coalesce(cardinality(v_claimed.ids), 0);
 end
 $function$;
 
--- 70_leader/58_take_stock
+-- leader/election/take_stock
 -- Purpose: what the last leader left: claims that were never sent go back to the queue at once; launched ones wait as
 --   orphans until their target is fenced; every session of an older epoch is to be ended; the pools are counted.
 -- Returns: nothing.
@@ -6228,7 +6351,7 @@ begin
 end
 $function$;
 
--- 70_leader/60_begin_lead
+-- leader/election/begin_lead
 -- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch, publishes the pid,
 --   and takes stock of what the last leader left.
 -- Returns: nothing.
@@ -6246,10 +6369,10 @@ begin
 
   perform async.create_leader_state();
   perform async.make_all_due();
-  perform set_config('pgasync.fingerprint', async.schema_fingerprint(), false);
-  insert into pg_temp.leader_state (epoch, server_id, self_conninfo)
+  insert into pg_temp.leader_state (epoch, server_id, self_conninfo, fingerprint)
   select l.epoch, l.server_id, async.extend_conninfo(async.self_conninfo(), jsonb_build_object(
-    'application_name', async.session_name('helper'), 'connect_timeout', '3'))
+    'application_name', async.session_name('helper'), 'connect_timeout', '3')),
+    async.schema_fingerprint()
   from async.leader l;
   perform async.close_stale_sessions();
   perform async.refresh_configuration();
@@ -6265,8 +6388,8 @@ begin
 end
 $function$;
 
--- 70_leader/62_publish
--- Purpose: shows the leader's memory to the views: what each slot runs, what each pool holds, which targets are lost. Only
+-- leader/stages/publish
+-- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds, which targets are lost. Only
 --   what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -6276,26 +6399,19 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-  v_slots record;
-  v_pools record;
-  v_lost record;
 begin
-  select array_agg(s.slot) as slots, array_agg(s.target) as targets, array_agg(s.task_id) as tasks,
-    array_agg(case when s.task_id is not null then s.since end) as since
-  into v_slots from pg_temp.leader_slot s;
-  select array_agg(p.pool) as pools, array_agg(p.taken) as taken, array_agg(p.max_workers) as limits
-  into v_pools from pg_temp.leader_pool p;
-  select array_agg(t.target) as targets, array_agg(t.down_since) as since, array_agg(t.last_error) as errors,
-    array_agg(t.retry_at) as retry_at
-  into v_lost from pg_temp.leader_target t where t.down_since is not null;
-  perform async.publish_state(v_slots.slots, v_slots.targets, v_slots.tasks, v_slots.since,
-    v_pools.pools, v_pools.taken, v_pools.limits,
-    v_lost.targets, v_lost.since, v_lost.errors, v_lost.retry_at);
+  perform async.publish_state(
+    array(
+      select row(s.worker, '', s.target, s.task_id, case when s.task_id is not null then s.since end)::async.worker
+      from pg_temp.leader_worker s),
+    array(select row(p.pool, p.taken, p.max_workers)::async.concurrency_pool_tracker from pg_temp.leader_pool p),
+    array(
+      select row(t.target, t.down_since, t.last_error, t.retry_at)::async.target_outage
+      from pg_temp.leader_target t where t.down_since is not null));
 end
 $function$;
 
--- 70_leader/64_run_routines
+-- leader/stages/run_routines
 -- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same error once a minute) and
 --   skipped. They cannot commit.
 -- Returns: how many ran.
@@ -6334,13 +6450,13 @@ begin
 end
 $function$;
 
--- 70_leader/66_fail_impatient
+-- leader/stages/expire_target_patience
 -- Purpose: tasks that waited for a target that was down for longer than target_patience fail with the connection's
 --   error; so do tasks of targets that were deleted.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
-create or replace function async.fail_impatient(in_now timestamptz)
+create or replace function async.expire_target_patience(in_now timestamptz)
 returns int
 language plpgsql
 as $function$
@@ -6359,12 +6475,12 @@ begin
     where not l.exhausted and not l.pullable
       and (g.target is null
         or t.down_since <= in_now - c.target_patience
-          and not exists (select from pg_temp.leader_slot s
+          and not exists (select from pg_temp.leader_worker s
             where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
-      async.parked_tasks(in_now));
+      async.tasks_backing_off(in_now));
     continue when v_ids is null;
     perform from async.leader_write(in_now, null, null, null, null, null, array(
       select row(i, null, 'REQUEST', in_now, 'FAILED',
@@ -6378,6 +6494,7 @@ begin
 end
 $function$;
 
+-- leader/stages/waiting_tasks
 -- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue first.
 -- Returns: their ids, at most 1000, null when there are none.
 -- Raises: nothing.
@@ -6396,8 +6513,7 @@ begin
     from (
       select t.task_id from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
         and t.entered <= in_before and t.task_id <> all (in_skip)
       order by t.priority, t.entered, t.task_id
       limit 1000
@@ -6405,7 +6521,7 @@ begin
 end
 $function$;
 
--- 70_leader/68_maintain
+-- leader/stages/maintain
 -- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never returns reports
 --   no statistics, so autovacuum does not see what the leader writes.
 -- Returns: nothing.
@@ -6427,7 +6543,7 @@ begin
   end if;
   if async.is_due('recounted', (select c.light_maintenance_sleep from async.control c), in_now) then
     perform async.recount_pools();
-    delete from pg_temp.leader_parked p where p.until < in_now - interval '5 minutes';
+    delete from pg_temp.leader_backoff p where p.until < in_now - interval '5 minutes';
   end if;
   if v_state.marks > c_marks_max then
     perform async.rotate_marks();
@@ -6438,6 +6554,7 @@ begin
 end
 $function$;
 
+-- both_engines/delete_history
 -- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
 -- Returns: the position that it came to; null at the end.
 --   Rows that cannot be deleted, because a user's foreign key, trigger or deferred constraint forbids it, are left.
@@ -6482,7 +6599,7 @@ begin
 end
 $function$;
 
--- 70_leader/69_due_stages
+-- leader/loop/due_stages
 -- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests that were committed
 --   before the results were seen; what need not be looked at some hundred times a second is looked at less often.
 -- Returns: their names.
@@ -6511,7 +6628,7 @@ begin
 end
 $function$;
 
--- 70_leader/70_run_stages
+-- leader/loop/run_stages
 -- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests and deadlines,
 --   records, and claims what runs next. Each stage is on its own: one that raises is logged, and the next goes on.
 -- Returns: how much was done, and whether a cancel came.
@@ -6568,23 +6685,23 @@ begin
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
         when 'broken' then did := did + async.find_broken_sessions();
-        when 'patience' then did := did + async.fail_impatient(v_now) + async.take_write_offs();
+        when 'patience' then did := did + async.expire_target_patience(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);
       end case;
     exception
       when query_canceled then
         cancelled := true;
-        perform async.doubt_answers(v_stage);
+        perform async.recover_interrupted_stage(v_stage);
       when assert_failure or others then
         perform async.note_failure(v_stage, sqlerrm, sqlstate);
-        perform async.doubt_answers(v_stage);
+        perform async.recover_interrupted_stage(v_stage);
     end;
   end loop;
 end
 $function$;
 
--- 70_leader/72_serve_latch
+-- leader/stages/latch_number
 -- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
 -- Returns: that number (0: none ever did).
 -- Raises: nothing.
@@ -6599,6 +6716,7 @@ begin
 end
 $function$;
 
+-- leader/stages/serve_latch
 -- Purpose: says that a cycle that began after the given number was asked for has ended.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -6612,7 +6730,7 @@ begin
 end
 $function$;
 
--- 70_leader/80_cycle
+-- leader/loop/cycle
 -- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode a test or a person
 --   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
 --   while queries run, up to idle_sleep when none does.
@@ -6643,14 +6761,14 @@ begin
   exception
     when query_canceled then
       v_cancelled := true;
-      perform async.doubt_everything();
+      perform async.recover_interrupted_cycle();
     when assert_failure or others then
       perform async.note_failure('cycle', sqlerrm, sqlstate);
-      perform async.doubt_everything();
+      perform async.recover_interrupted_cycle();
   end;
   commit;
 
-  if exists (select from pg_temp.leader_slot s where s.state = 'claimed') then
+  if exists (select from pg_temp.leader_worker s where s.state = 'claimed') then
     begin
       perform async.mark_launches();
       v_marked := true;
@@ -6671,10 +6789,10 @@ begin
     exception
       when query_canceled then
         v_cancelled := true;
-        perform async.doubt_launches();
+        perform async.recover_interrupted_launches();
       when assert_failure or others then
         perform async.note_failure('send', sqlerrm, sqlstate);
-        perform async.doubt_launches();
+        perform async.recover_interrupted_launches();
     end;
   end if;
   begin
@@ -6711,7 +6829,7 @@ begin
 end
 $procedure$;
 
--- 70_leader/81_take_locks
+-- leader/election/take_locks
 -- Purpose: tries to take both locks of a leader: the fixed one, and the one that advisory_mutex_id names. Never waits.
 -- Returns: true when this session holds both.
 -- Raises: nothing.
@@ -6737,6 +6855,7 @@ begin
 end
 $function$;
 
+-- leader/election/release_locks
 -- Purpose: gives up the leader's locks, however often this session holds them and whatever advisory_mutex_id was when
 --   it took them.
 -- Returns: nothing.
@@ -6763,6 +6882,7 @@ begin
 end
 $function$;
 
+-- leader/election/leader_pid
 -- Purpose: the backend that leads in this database.
 -- Returns: its pid, null when no orchestrator leads.
 -- Raises: nothing.
@@ -6781,6 +6901,7 @@ begin
 end
 $function$;
 
+-- leader/election/abandon_lead
 -- Purpose: what a main() that ends without having led leaves: neither locks nor connections.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -6800,7 +6921,7 @@ begin
 end
 $function$;
 
--- 70_leader/82_check_main
+-- leader/election/check_main
 -- Purpose: refuses to lead where it could not work: in the session of a role that does not own the schema; warns of settings
 --   that would end it.
 -- Returns: nothing.
@@ -6823,6 +6944,7 @@ begin
 end
 $function$;
 
+-- leader/election/describe_leader
 -- Purpose: which orchestrator leads, in a sentence.
 -- Returns: text.
 -- Raises: nothing.
@@ -6838,6 +6960,7 @@ as $function$
   from async.control c
 $function$;
 
+-- leader/election/prepare_session
 -- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no long waits for locks,
 --   fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim that a crash of the server forgot would
 --   run twice.
@@ -6862,7 +6985,7 @@ begin
 end
 $function$;
 
--- 70_leader/83_grace_ends
+-- leader/election/grace_ends
 -- Purpose: until when an unforced successor leaves the lead to a lost leader of another process, whose connection may
 --   come back; one that said goodbye, or that lived in a backend, does not come back.
 -- Returns: timestamptz.
@@ -6878,7 +7001,7 @@ as $function$
   from async.control c
 $function$;
 
--- 70_leader/85_take_over
+-- leader/election/take_over
 -- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign, waits, then
 --   terminates it.
 -- Returns: when this session holds the locks.
@@ -6936,7 +7059,7 @@ begin
 end
 $procedure$;
 
--- 70_leader/86_end_lead
+-- leader/election/end_lead
 -- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
 --   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
 --   nothing.
@@ -6961,8 +7084,8 @@ begin
     raise warning 'another orchestrator has taken the lead: this one ends' using errcode = 'PA212';
     return;
   end if;
-  perform async.drop_slot_session(s.slot)
-  from pg_temp.leader_slot s where s.state in ('idle', 'cleaning', 'identifying');
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
   perform async.close_stale_sessions();
   perform async.lead_goodbye(v_state.stop);
@@ -6972,7 +7095,7 @@ begin
 end
 $function$;
 
--- 70_leader/88_stop_launched
+-- leader/election/stop_launched
 -- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is confirmed, waits in
 --   the queue for the next leader.
 -- Returns: how many queries still run.
@@ -6984,13 +7107,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.intend(s.slot, clock_timestamp(), 'PAUSED', null, null)
-  from pg_temp.leader_slot s where s.state = 'running' and s.intention is null;
-  return (select count(*)::int from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'));
+  perform async.set_intention(s.worker, clock_timestamp(), 'PAUSED', null, null)
+  from pg_temp.leader_worker s where s.state = 'running' and s.intention is null;
+  return (select count(*)::int from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'));
 end
 $function$;
 
--- 70_leader/90_main
+-- leader/loop/main
 -- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed. With _force it takes over
 --   from the one that leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
 --   and returns; async.cycle() then runs one round.
@@ -7067,7 +7190,7 @@ begin
   -- Let what runs end, unless a cancel came; then pause the rest.
   v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
   while (select l.stop <> 'cancelled' and not l.deposed from pg_temp.leader_state l) and clock_timestamp() < v_until
-    and exists (select from pg_temp.leader_slot s where s.state in ('claimed', 'running', 'ended'))
+    and exists (select from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'))
   loop
     call async.cycle(v_last, v_show);
   end loop;
@@ -7092,7 +7215,7 @@ begin
 end
 $procedure$;
 
--- 70_leader/95_reinitialize_workers
+-- leader/loop/reinitialize_workers
 -- Purpose: applies a changed number of workers at once in the leader's session; elsewhere the leader notices by
 --   itself within a moment.
 -- Returns: nothing.
@@ -7104,7 +7227,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if to_regclass('pg_temp.leader_slot') is not null and async.is_leader() then
+  if to_regclass('pg_temp.leader_worker') is not null and async.is_leader() then
     perform async.refresh_configuration();
   else
     perform async.wake_leader();
@@ -7112,7 +7235,7 @@ begin
 end
 $function$;
 
--- 70_leader/97_adopt
+-- leader/fences/adopt
 -- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a server of its own. It
 --   gets a new id and forgets the sessions in its registry, which are the original's; what was running in the
 --   original when the copy was made will fail here, its outcome unknown.
@@ -7139,7 +7262,7 @@ begin
 end
 $function$;
 
--- 70_leader/98_write_off_session
+-- leader/fences/write_off_session
 -- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to wait for it any more:
 --   from then on it counts as gone, and the tasks that wait for it end. For the owner and administrators.
 -- Returns: nothing.
@@ -7166,7 +7289,7 @@ begin
 end
 $function$;
 
--- 75_lead/05_record_election
+-- election/record_election
 -- Purpose: writes an election down: its nonce, and the server that it took place on. By the address (where both are known,
 --   and are not this host's alone), the port and the timeline it is the same server as at the election before, or another:
 --   a copy, or the successor of a primary that failed. A server that was merely restarted, or is reached in another way,
@@ -7205,6 +7328,7 @@ begin
 end
 $function$;
 
+-- election/is_local_address
 -- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a host's loopback.
 -- Returns: bool.
 -- Raises: nothing.
@@ -7217,7 +7341,7 @@ as $function$
   select coalesce(in_address in ('::1', '127.0.0.1') or in_address like '127.%', true)
 $function$;
 
--- 75_lead/10_raise_epoch
+-- election/raise_epoch
 -- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
 --   the epoch, draws the election's nonce, publishes the pid.
 -- Returns: the epoch, the server's id, whether the leader before said goodbye, and the nonce.
@@ -7260,7 +7384,7 @@ begin
 end
 $function$;
 
--- 75_lead/12_resume_epoch
+-- election/resume_epoch
 -- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost: waits until no write
 --   transaction of that epoch is under way, ends the backend that led before, and says whether it is gone. While it is
 --   there, a statement that it received earlier may begin yet.
@@ -7294,7 +7418,7 @@ begin
 end
 $function$;
 
--- 75_lead/15_lead_rows
+-- both_engines/lead_rows
 -- Purpose: tasks as a leader in another process has to know them, without their texts.
 -- Returns: the rows that exist.
 -- Raises: nothing.
@@ -7324,7 +7448,7 @@ begin
 end
 $function$;
 
--- 75_lead/20_lead_stock
+-- both_engines/lead_stock
 -- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a slot, and of those
 --   that run, whether they were launched. Without the marks' sentinel every claimed task counts as launched.
 -- Returns: the tasks' ids and whether they were launched.
@@ -7355,6 +7479,7 @@ begin
 end
 $function$;
 
+-- both_engines/resting_tasks
 -- Purpose: unfinished tasks that hold a slot and run no query: yielded, pulled, offered.
 -- Returns: their ids.
 -- Raises: nothing.
@@ -7376,6 +7501,7 @@ begin
 end
 $function$;
 
+-- both_engines/running_rows
 -- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it was.
 -- Returns: the rows.
 -- Raises: nothing.
@@ -7395,7 +7521,7 @@ begin
 end
 $function$;
 
--- 75_lead/25_lead_marks
+-- both_engines/lead_rotate_marks
 -- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a sentinel of a new
 --   generation and marks of exactly the given tasks and runs, all in one transaction.
 -- Returns: nothing.
@@ -7435,8 +7561,26 @@ begin
 end
 $function$;
 
--- Purpose: notes which claimed tasks are about to be sent, and on which session; hands out their texts. Committed
---   before anything is sent.
+-- both_engines/write_marks
+-- Purpose: notes which claimed tasks are about to be sent, and on which session: in an unlogged, append-only table whose
+--   sentinel says whether Postgres crashed since. Committed before anything is sent.
+-- Returns: nothing.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: async.leader as hold_epoch; none that others wait for.
+create or replace function async.write_marks(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.hold_epoch(in_epoch);
+  insert into async.launch_mark (task_id, run, session_id)
+  select m.task_id, m.run, m.session_id from unnest(in_ids, in_runs, in_sessions) as m(task_id, run, session_id);
+end
+$function$;
+
+-- external_leader/lead_mark
+-- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
 -- Returns: the texts of those that are on the run that is marked; null where a user took the query away.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
@@ -7451,9 +7595,7 @@ set enable_mergejoin = off
 as $function$
 #variable_conflict use_column
 begin
-  perform async.hold_epoch(in_epoch);
-  insert into async.launch_mark (task_id, run, session_id)
-  select m.task_id, m.run, m.session_id from unnest(in_ids, in_runs, in_sessions) as m(task_id, run, session_id);
+  perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
   select t.task_id, t.query
   from unnest(in_ids, in_runs) as m(task_id, run)
@@ -7461,7 +7603,7 @@ begin
 end
 $function$;
 
--- 75_lead/60_lead_heads
+-- external_leader/lead_heads
 -- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel
 --   arrays.
 -- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
@@ -7490,8 +7632,7 @@ begin
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-       and t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is not null
+       and async.waits_for_launch(t)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
     union all
@@ -7500,15 +7641,14 @@ begin
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-       and t.consumed is null and t.processed is null and t.yielded is null
-       and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+       and async.waits_for_offer(t)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
   ) h;
 end
 $function$;
 
--- 75_lead/65_lead_sweep
+-- external_leader/lead_sweep
 -- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which no query runs.
 -- Returns: the lanes that were joined, the overdue tasks, and when to look again: null when nothing is to come,
 --   in_now when there was more than one step's worth; and the tasks that could not be written, with the reasons.
@@ -7543,6 +7683,7 @@ begin
 end
 $function$;
 
+-- external_leader/due_resting_tasks
 -- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back from a deferral.
 -- Returns: their ids, and that time.
 -- Raises: nothing.
@@ -7578,58 +7719,57 @@ begin
 end
 $function$;
 
--- 75_lead/70_lead_publish
--- Purpose: shows to the views what a leader of either engine knows: what each slot runs, what each pool holds, which
---   targets are lost. Only what changed is written, so that an idle leader writes nothing. Groups of parallel arrays; null
---   is an empty one.
+-- both_engines/publish_state
+-- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name is made here), what
+--   each pool holds, which targets are lost (errors are masked here). Writes only what changed, so that an idle leader
+--   writes nothing. Null is an empty array.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.publish_state(
-  in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
-  in_pools text[], in_taken int[], in_limits int[],
-  in_lost text[], in_lost_since timestamptz[], in_lost_errors text[], in_lost_retry_at timestamptz[]
+  in_workers async.worker[], in_pools async.concurrency_pool_tracker[], in_lost async.target_outage[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  delete from async.worker w where w.slot <> all (coalesce(in_slots, '{}'));
+  delete from async.worker w where not exists (select from unnest(in_workers) n where n.slot = w.slot);
   insert into async.worker as w (slot, name, target, task_id, running_since)
-  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.since
-  from unnest(in_slots, in_targets, in_tasks, in_since) as n(slot, target, task_id, since)
+  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.running_since from unnest(in_workers) n
   on conflict (slot) do update
   set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
       running_since = excluded.running_since
   where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
 
-  delete from async.target_outage o where o.target <> all (coalesce(in_lost, '{}'));
+  delete from async.target_outage o where not exists (select from unnest(in_lost) l where l.target = o.target);
   insert into async.target_outage as o (target, since, error, retry_at)
-  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at
-  from unnest(in_lost, in_lost_since, in_lost_errors, in_lost_retry_at) as l(target, since, error, retry_at)
+  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at from unnest(in_lost) l
   on conflict (target) do update
   set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
   where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
 
   insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.pool, p.taken, p.max_workers from unnest(in_pools, in_taken, in_limits) as p(pool, taken, max_workers)
+  select p.concurrency_pool, p.workers, p.max_workers from unnest(in_pools) p
   on conflict (concurrency_pool) do update
   set workers = excluded.workers, max_workers = excluded.max_workers
   where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
   update async.concurrency_pool_tracker k set workers = 0
-  where k.workers <> 0 and k.concurrency_pool <> all (coalesce(in_pools, '{}'));
+  where k.workers <> 0
+    and not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool);
   -- Of a pool that is not configured nothing is left when it is empty.
   delete from async.concurrency_pool_tracker k
-  where k.concurrency_pool <> all (coalesce(in_pools, '{}'))
+  where not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool)
     and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
     and not exists (select from async.target g where g.target = k.concurrency_pool);
 end
 $function$;
 
--- Purpose: the same for a leader in another process, which gives the slots that run something and the number of workers.
+-- external_leader/lead_publish
+-- Purpose: publish_state for a leader in another process, which gives the workers that run a task and the number of
+--   workers.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: as above.
+-- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.lead_publish(
   in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
   in_pools text[], in_taken int[],
@@ -7638,18 +7778,22 @@ create or replace function async.lead_publish(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-  v_idle constant int[] := array(select generate_series(1, in_workers) except select unnest(in_slots));
 begin
   perform async.publish_state(
-    in_slots || v_idle, in_targets, in_tasks, in_since, in_pools, in_taken,
     array(
-      select async.pool_limit(p.pool) from unnest(in_pools) with ordinality as p(pool, place) order by p.place),
-    in_lost, in_lost_since, in_lost_errors, null);
+      select row(s.slot, '', w.target, w.task_id, w.since)::async.worker
+      from (select generate_series(1, in_workers) as slot union select unnest(in_slots)) s
+      left join unnest(in_slots, in_targets, in_tasks, in_since) w(slot, target, task_id, since) on w.slot = s.slot),
+    array(
+      select row(p.pool, p.taken, async.pool_limit(p.pool))::async.concurrency_pool_tracker
+      from unnest(in_pools, in_taken) p(pool, taken)),
+    array(
+      select row(l.target, l.since, l.error, null)::async.target_outage
+      from unnest(in_lost, in_lost_since, in_lost_errors) l(target, since, error)));
 end
 $function$;
 
--- 75_lead/80_lead_maintain
+-- both_engines/lead_maintain
 -- Purpose: one bounded step of keeping history and log short, for a leader of either engine. in_writes says how many
 --   rows of async.task were written since it was last vacuumed.
 -- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
@@ -7693,7 +7837,7 @@ begin
 end
 $function$;
 
--- 75_lead/90_lead_goodbye
+-- both_engines/lead_goodbye
 -- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
 --   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
 -- Returns: nothing.
@@ -7712,7 +7856,7 @@ begin
 end
 $function$;
 
--- 75_lead/95_touched
+-- record/note_touched
 -- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a trigger changed.
 --   The SQL engine reads them by itself.
 -- Returns: nothing.
@@ -7733,6 +7877,7 @@ begin
 end
 $function$;
 
+-- record/take_touched
 -- Purpose: hands out what was noted, and forgets it.
 -- Returns: the tasks' ids.
 -- Raises: nothing.
@@ -7753,6 +7898,7 @@ begin
 end
 $function$;
 
+-- record/touched_rows
 -- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks that were noted, as
 --   they are now, and that there are triggers. In the SQL engine's session, and without triggers, nothing.
 -- Returns: rows as those of write_events.
@@ -7785,7 +7931,7 @@ begin
 end
 $function$;
 
--- 80_views/05_leader_session
+-- views/helpers/leader_session
 -- Purpose: the session that leads this database, as Postgres sees it. host is where its client is, 'local' behind a
 --   Unix socket; quiet is how long ago it last committed.
 -- Returns: one row, none when nobody leads.
@@ -7809,7 +7955,7 @@ as $function$
     and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2
 $function$;
 
--- 80_views/06_lane_backlog
+-- views/helpers/lane_backlog
 -- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task comes first; when
 --   the oldest came, looked for among the lane's most urgent priorities. The cost does not grow with the backlog.
 -- Returns: one row.
@@ -7836,16 +7982,14 @@ begin
     select count(*) into waiting from (
       select from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+        and async.waits_for_offer(t)
       limit c_counted_max + 1
     ) c;
   else
     select count(*) into waiting from (
       select from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
       limit c_counted_max + 1
     ) c;
   end if;
@@ -7858,8 +8002,7 @@ begin
       select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
       from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+        and async.waits_for_offer(t)
         and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
       order by t.priority, t.entered, t.task_id
       limit 1;
@@ -7867,8 +8010,7 @@ begin
       select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
       from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
-        and t.consumed is null and t.processed is null and t.yielded is null
-        and t.eligible_when is null and t.query is not null
+        and async.waits_for_launch(t)
         and t.priority >= coalesce(v_priority::bigint + 1, -2147483648)
       order by t.priority, t.entered, t.task_id
       limit 1;
@@ -7880,7 +8022,7 @@ begin
 end
 $function$;
 
--- 80_views/10_v_target
+-- views/v_target
 -- Every target, without passwords, and how many workers it has at work.
 create or replace view async.v_target as
 select
@@ -7896,19 +8038,17 @@ select
 from async.target t
 order by t.target;
 
--- 80_views/20_v_unfinished_task
+-- views/v_unfinished_task
 -- Every task that has not finished. Each branch is one that a partial index answers (the same predicates as
 -- there), so that the cost does not grow with the history; together they miss none and give none twice.
 create or replace view async.v_unfinished_task as
   select t.*
   from async.task t
-  where t.consumed is null and t.processed is null and t.yielded is null
-    and t.eligible_when is null and t.query is not null
+  where async.waits_for_launch(t)
 union all
   select t.*
   from async.task t
-  where t.consumed is null and t.processed is null and t.yielded is null
-    and t.eligible_when is null and t.query is null and t.tracked is distinct from true
+  where async.waits_for_offer(t)
 union all
   -- Offered to clients, and not taken yet.
   select t.*
@@ -7932,7 +8072,7 @@ union all
   where (t.times_up is not null or t.yielded is not null) and t.processed is null
     and t.eligible_when is null and (t.consumed is not null or t.yielded is not null);
 
--- 80_views/30_v_target_status
+-- views/v_target_status
 -- How busy each target is. The misspelt names are what scripts of old read.
 create or replace view async.v_target_status as
 select
@@ -7970,7 +8110,7 @@ left join (
 left join async.concurrency_pool_tracker p on p.concurrency_pool = t.target
 order by t.target;
 
--- 80_views/40_v_candidate_task
+-- views/v_candidate_task
 -- What would run next: the heads of the queue that fit into their pools and into the free workers, as far as the
 -- published occupancy (at most a second old) tells. n is the place within the pool.
 create or replace view async.v_candidate_task as
@@ -7994,8 +8134,7 @@ from (
     select t.*
     from async.task t
     where coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
-      and t.consumed is null and t.processed is null and t.yielded is null
-      and t.eligible_when is null and t.query is not null
+      and async.waits_for_launch(t)
     order by t.priority, t.entered, t.task_id
     limit greatest(l.max_workers - l.workers, 0)
   ) h
@@ -8004,7 +8143,7 @@ where c.n <= c.max_workers - c.workers
 order by c.priority, c.entered, c.task_id
 limit (select greatest(g.workers - async.active_workers(), 0) from async.control g);
 
--- 80_views/50_v_leader
+-- views/v_leader
 -- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is null. quiet is how
 -- long ago the leader last committed: an idle one still looks every idle_sleep.
 create or replace view async.v_leader as
@@ -8026,7 +8165,7 @@ from (select r.* from async.control r limit 1) c
 left join (select r.* from async.leader r limit 1) l on true
 left join (select r.* from async.leader_session() r limit 1) s on true;
 
--- 80_views/55_v_target_state
+-- views/v_target_state
 -- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error, when it is met
 -- again, and until when waiting tasks have patience); fencing (sessions of a lost orchestrator are being ended);
 -- retired (takes no new tasks); unknown (nobody leads, so nobody looks).
@@ -8061,7 +8200,7 @@ left join (
 ) w on w.target = t.target
 order by t.target;
 
--- 80_views/60_v_why_waiting
+-- views/v_why_waiting
 -- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in plain English for
 -- the lane's first task. kind: query, pull (no query; to be offered), offered (a client may take them), deferred.
 -- waiting is counted up to 10000, more says that there are more. The cost grows with the lanes, not with the tasks.
@@ -8142,7 +8281,7 @@ left join lateral (
 ) g on n.kind in ('query', 'pull')
 order by n.concurrency_pool, n.target, n.kind;
 
--- 80_views/65_v_pool
+-- views/v_pool
 -- Every pool that is configured (each target has one), in use or waited for: how many run in it, how many it may hold,
 -- how many wait (of each target up to 10000 are counted; more says that there are more) and how old the oldest is.
 create or replace view async.v_pool as
@@ -8178,7 +8317,7 @@ left join (
 ) w on w.pool = n.concurrency_pool
 order by n.concurrency_pool;
 
--- 80_views/70_v_running_task
+-- views/v_running_task
 -- Every task that runs, the longest first: since when, how long, until when it may, and in which worker's slot (as
 -- published, at most a second old; none for a task that a client pulled).
 create or replace view async.v_running_task as
@@ -8201,7 +8340,7 @@ where (t.times_up is not null or t.yielded is not null) and t.processed is null
   and t.consumed is not null and t.yielded is null
 order by t.consumed, t.task_id;
 
--- 80_views/75_v_throughput
+-- views/v_throughput
 -- What came and what ended in the last minute and in the last hour. failed counts every end but FINISHED; canceled
 -- and timed_out are among them. It reads the rows of that hour, whatever the history holds.
 create or replace view async.v_throughput as
@@ -8235,7 +8374,7 @@ cross join (
 ) d
 order by p.period;
 
--- 80_views/80_v_lost_session
+-- views/v_lost_session
 -- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended: since when, and what
 -- the last attempt said. async.write_off_session(session_id) is for those that are known to be gone.
 create or replace view async.v_lost_session as
@@ -8244,7 +8383,482 @@ from async.session s
 where s.lost_since is not null and not s.written_off
 order by s.session_id;
 
--- 90_permissions/90_finish
+-- views/v_task
+-- Every task with its phase, how long it waited for its last start, and how long it has run or ran. A filter on phase
+-- reads all tasks; one on task_id, or on the predicate of an index, does not.
+create or replace view async.v_task as
+select
+  t.task_id,
+  async.task_execution_state(t) as phase,
+  -- The clocks of a push and of a claim may differ a little.
+  greatest(coalesce(t.consumed, t.processed, clock_timestamp()) - t.entered, interval '0') as waited,
+  coalesce(t.processed, clock_timestamp()) - t.consumed as took,
+  t.target,
+  t.priority,
+  t.entered,
+  t.consumed,
+  t.processed,
+  t.yielded,
+  t.finish_status,
+  t.source,
+  t.query,
+  t.failed,
+  t.processing_error,
+  t.asynchronous_finish,
+  t.times_up,
+  t.task_data,
+  t.concurrency_pool,
+  t.manual_timeout,
+  t.tracked,
+  t.track_yielded,
+  t.eligible_when,
+  t.run
+from async.task t;
+
+-- comments/configuration
+-- What the tables of the configuration hold. async.configure changes them.
+comment on table async.control is
+  'One row: the settings of the orchestrator, and what it reports about itself. Change it with '
+  'async.configure.';
+comment on column async.control.enabled is
+  'False asks the orchestrator to stop, after it has let running queries end.';
+comment on column async.control.workers is
+  'How many queries may run at once over all targets; also the most connections for tasks.';
+comment on column async.control.idle_sleep is 'Seconds between polls, at most, while nothing runs.';
+comment on column async.control.heavy_maintenance_sleep is
+  'How often finished tasks beyond task_keep_duration are deleted.';
+comment on column async.control.task_keep_duration is
+  'How long finished tasks and the log are kept.';
+comment on column async.control.default_timeout is
+  'The deadline, from the first start, of a task when neither the task nor its target has one. '
+  'Null is none.';
+comment on column async.control.advisory_mutex_id is
+  'The advisory lock, besides the orchestrator''s own, that the leader holds. 0 is none.';
+comment on column async.control.self_target is
+  'The name of the target that is the server database itself.';
+comment on column async.control.self_connection_string is
+  'How the orchestrator reaches the server database. May hold a password: only the owner reads it.';
+comment on column async.control.self_concurrency is
+  'The size of the pool of the self target; also bounds the sessions that probe and cancel.';
+comment on column async.control.last_heavy_maintenance is 'When history was last deleted.';
+comment on column async.control.running_since is
+  'When the leader started to lead. Null when the last one ended in order.';
+comment on column async.control.paused is 'True holds back new launches; what runs goes on.';
+comment on column async.control.pid is
+  'The process id of the leader''s session at the server. Null when the last one ended in order.';
+comment on column async.control.busy_sleep is 'Seconds between polls, at most, while queries run.';
+comment on column async.control.light_maintenance_sleep is
+  'How often the log is pruned and the pools are recounted.';
+comment on column async.control.last_light_maintenance is 'When the log was last pruned.';
+comment on column async.control.default_concurrency_pool_workers is
+  'The size of a pool that was not configured.';
+comment on column async.control.startup_routines is
+  'What the orchestrator calls when it starts: the text after CALL. See async.push_routine.';
+comment on column async.control.loop_routines is
+  'What the orchestrator calls in every cycle: the text after CALL. See async.push_routine.';
+comment on column async.control.version is 'The version of the server part.';
+comment on column async.control.debug_log is 'True writes DEBUG lines to the log.';
+comment on column async.control.target_patience is
+  'How long tasks wait for a target that cannot be reached before they fail.';
+comment on column async.control.takeover_grace is
+  'How long a successor leaves the lead to a leader of another process whose session was lost.';
+
+comment on table async.target is
+  'The targets: databases that run tasks. Change them with async.configure. Clients may point '
+  'foreign keys at target.';
+comment on column async.target.target is 'The name of the target.';
+comment on column async.target.max_concurrency is 'The size of the target''s own pool.';
+comment on column async.target.connection_string is
+  'How to reach the target, in either form of libpq. May hold a password: only the owner reads '
+  'it. Null where only clients pull tasks.';
+comment on column async.target.asynchronous_finish is
+  'True when tasks become YIELDED at the end of their query, and async.finish finishes them.';
+comment on column async.target.default_timeout is
+  'The deadline, from the first start, of tasks that have none. Null is control.default_timeout.';
+comment on column async.target.concurrency_track_yielded is
+  'True when YIELDED tasks keep their pool slots, unless the task says otherwise.';
+comment on column async.target.session_reset is
+  'True when each task starts in a clean session. False trades that for speed.';
+comment on column async.target.retired is
+  'True when the last async.configure left the target out: it refuses new tasks and finishes '
+  'those it has.';
+
+comment on table async.concurrency_pool is
+  'The configured concurrency pools: limits on how many tasks run at once. Change them with '
+  'async.configure.';
+comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
+comment on column async.concurrency_pool.max_workers is
+  'How many tasks may hold a slot of the pool at once.';
+comment on column async.concurrency_pool.retired is
+  'True when the last async.configure left the pool out: it refuses new tasks and finishes those '
+  'it has.';
+
+-- comments/state
+-- What the tables in which orchestrator and clients keep their state hold.
+comment on table async.concurrency_pool_tracker is
+  'How full the pools are, at most a second old. Written by the leader.';
+comment on column async.concurrency_pool_tracker.concurrency_pool is 'The name of the pool.';
+comment on column async.concurrency_pool_tracker.workers is
+  'How many tasks hold a slot of the pool.';
+comment on column async.concurrency_pool_tracker.max_workers is 'The size of the pool.';
+
+comment on table async.worker is
+  'The workers of the leader and what they run, at most a second old. Written by the leader.';
+comment on column async.worker.slot is 'The number of the worker, from 1.';
+comment on column async.worker.name is 'The name of the worker.';
+comment on column async.worker.target is
+  'The target that the worker is connected to. Null when it is not connected.';
+comment on column async.worker.task_id is 'The task that the worker runs. Null when it runs none.';
+comment on column async.worker.running_since is
+  'When the worker took the task. Null when it runs none.';
+
+comment on table async.target_outage is
+  'The targets that the leader cannot reach, at most a second old. Written by the leader.';
+comment on column async.target_outage.target is 'The name of the target.';
+comment on column async.target_outage.since is 'When the target was lost.';
+comment on column async.target_outage.error is
+  'The error of the last attempt to connect, without passwords.';
+comment on column async.target_outage.retry_at is
+  'When the leader tries again. Null when the engine does not say.';
+
+comment on table async.server_log is
+  'The log. Show it with async.tail() or async.tail_once(). Pruned by age '
+  '(control.task_keep_duration).';
+comment on column async.server_log.server_log is 'The number of the line. Grows with time.';
+comment on column async.server_log.happened is 'When the line was written.';
+comment on column async.server_log.level is 'NOTICE, WARNING, INFO, DEBUG or ERROR.';
+comment on column async.server_log.message is
+  'The message. Passwords in connection strings are masked.';
+
+comment on table async.request is
+  'What clients ask of unfinished tasks and the leader has not applied yet. Written by '
+  'async.finish, cancel and defer.';
+comment on column async.request.request_id is
+  'The number of the request. Requests are applied in this order.';
+comment on column async.request.task_id is 'The task that the request is about.';
+comment on column async.request.status is 'The status that is asked for.';
+comment on column async.request.error_message is 'The message for the task''s processing_error.';
+comment on column async.request.duration is
+  'How long to wait before the task may run again. Required for DEFERRED.';
+comment on column async.request.requested is 'When the request was made.';
+
+comment on table async.offer is
+  'Tasks without a query that the leader holds a pool slot for and that no client has taken yet.';
+comment on column async.offer.task_id is 'The task.';
+comment on column async.offer.target is 'The target of the task.';
+comment on column async.offer.pool is 'The pool whose slot the offer holds.';
+comment on column async.offer.priority is 'The priority of the task.';
+comment on column async.offer.entered is 'When the task was pushed.';
+comment on column async.offer.timeout is
+  'The time from the taking of the offer to the deadline, for a task that names none. Null is no '
+  'deadline.';
+comment on column async.offer.offered is 'When the offer was made.';
+
+comment on table async.leader is 'One row: the identity of this server, and its last leader.';
+comment on column async.leader.server_id is
+  'Names this server in the application_name of sessions at targets.';
+comment on column async.leader.system_identifier is
+  'The system identifier of the cluster that server_id belongs to.';
+comment on column async.leader.database_oid is 'The oid of the database that server_id belongs to.';
+comment on column async.leader.epoch is 'The number of the last election. Grows with each.';
+comment on column async.leader.engine is 'The engine of the last leader: sql or rust.';
+comment on column async.leader.generation is
+  'The number of the last rotation of async.launch_mark.';
+comment on column async.leader.goodbye is
+  'True when the last leader ended in order and left no session behind.';
+comment on column async.leader.resign_epoch is
+  'The epoch whose leader is asked to resign by a forced takeover. Null when none is.';
+
+comment on table async.election is
+  'The elections of leaders, and the server on which each took place.';
+comment on column async.election.epoch is 'The epoch that began with the election.';
+comment on column async.election.nonce is
+  'A random word that, with the epoch, names the leader''s sessions at targets.';
+comment on column async.election.elected is 'When the election took place.';
+comment on column async.election.address is 'The address of the server. Null behind a Unix socket.';
+comment on column async.election.port is 'The port of the server.';
+comment on column async.election.timeline is
+  'The timeline of the server. Null when the role may not read it.';
+comment on column async.election.system_identifier is
+  'The system identifier of the server. Null when the role may not read it.';
+comment on column async.election.server_started is 'When the server was started.';
+comment on column async.election.moved is
+  'True when address, port or timeline differ from those of the election before.';
+
+comment on table async.session is
+  'The sessions that leaders opened at targets and that are not known to be gone.';
+comment on column async.session.session_id is 'The number of the session.';
+comment on column async.session.epoch is 'The epoch of the leader that opened it.';
+comment on column async.session.slot is 'The number of the worker that opened it.';
+comment on column async.session.target is 'The target where it was opened.';
+comment on column async.session.connection_string is
+  'The connection string that it was opened with. May hold a password: only the owner reads it.';
+comment on column async.session.role is 'The role of the session.';
+comment on column async.session.pid is 'The process id of its backend at the target.';
+comment on column async.session.backend_start is
+  'When its backend was started, by the clock of the target.';
+comment on column async.session.registered is 'When it was registered.';
+comment on column async.session.server_started is
+  'When the server of the target was started. Null when a version before 0004_sessions '
+  'registered it.';
+comment on column async.session.server_address is
+  'The address of the server of the target. Null behind a Unix socket.';
+comment on column async.session.server_port is
+  'The port of the server of the target. Null behind a Unix socket.';
+comment on column async.session.system_identifier is
+  'The system identifier of the server of the target. Null when the role may not read it.';
+comment on column async.session.timeline is
+  'The timeline of the server of the target. Null when the role may not read it.';
+comment on column async.session.written_off is
+  'True when an operator said that the session is gone (async.write_off_session).';
+comment on column async.session.lost_since is
+  'Since when the session cannot be ended. Null when it was not tried, or a leader uses it.';
+comment on column async.session.lost_error is
+  'The error of the last attempt to end the session, without passwords.';
+
+comment on table async.launch_mark is
+  'Which claimed tasks were sent to their targets. Unlogged: it is empty after a crash, and then '
+  'every claimed task counts as launched.';
+comment on column async.launch_mark.task_id is 'The task; 0 in the sentinel.';
+comment on column async.launch_mark.run is
+  'The run of the task that was launched; in the sentinel async.leader.generation.';
+comment on column async.launch_mark.session_id is 'The session that the query was sent to.';
+
+-- comments/calls
+-- What the calls of the server part do. The codes of errors are listed in docs/errors.md.
+comment on procedure async.main(bool, bool) is
+  'Leads: runs tasks until it is canceled, or control.enabled is set to false. Returns at once, '
+  'with a notice, while another orchestrator leads. _force takes over from it. _manual_mode '
+  'prepares and returns; then async.cycle() runs one cycle. For the owner. Raises PA206, PA208, '
+  'PA209.';
+comment on procedure async.cycle(timestamptz, bool) is
+  'Runs one cycle of the orchestrator in a session that async.main(_manual_mode => true) '
+  'prepared. Returns when something was done last. Raises PA207.';
+comment on function async.finish_internal(bigint[], async.finish_status_t, text, text, interval) is
+  'Ends, defers or pauses tasks at once. For routines, and for triggers on async.task, in the '
+  'orchestrator''s session. Raises PA201, PA202, PA203.';
+comment on function async.finish_internal(bigint[], async.finish_status_t, text, text) is
+  'async.finish_internal without a duration.';
+comment on function async.push_routine(async.routine_type_t, text) is
+  'Registers a procedure that the orchestrator calls when it starts (STARTUP) or in every cycle '
+  '(LOOP). _routine is the text after CALL. A second registration changes nothing. Raises PA090.';
+comment on function async.log(text, text) is
+  'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, '
+  'DEBUG or ERROR. ERROR raises PA070 after the line is stored for good. Raises PA071 for '
+  'another level.';
+comment on function async.log(text) is 'Writes a NOTICE to the log.';
+comment on function async.tail_once(bigint, text, int) is
+  'The lines of the log after a line, oldest first; without one the newest 100. _grep keeps the '
+  'lines that contain it.';
+comment on procedure async.tail(text, int) is
+  'Shows the log as it grows, as notices, until it is canceled. _grep keeps the lines that '
+  'contain it.';
+comment on function async.active_workers() is 'How many workers run a task, at most a second old.';
+comment on function async.worker_info() is
+  'What the workers run: an array of objects with slot, target, task_id, running_since, query '
+  'and priority. Null without workers.';
+comment on function async.reinitialize_workers() is
+  'Applies a changed control.workers at once. A running orchestrator notices the change by '
+  'itself within a second.';
+comment on function async.set_concurrency_pool_tracker(text[]) is
+  'Adds pools to async.concurrency_pool_tracker. The leader does so by itself; kept for scripts '
+  'of the original library.';
+comment on function async.interval_pretty(interval) is
+  'An interval in short: 1d 2h 3m 4s, 3m 4s, 1.5s.';
+comment on function async.write_off_session(bigint) is
+  'Says that a session of async.v_lost_session is gone: the tasks that wait for it end. Raises '
+  'PA214.';
+comment on function async.adopt() is
+  'Makes a physical copy of a server (a restored backup, a promoted clone) a server of its own. '
+  'Returns its new id. For the owner. Raises PA211 while an orchestrator leads.';
+comment on function async.schema_fingerprint() is
+  'Names the texts that the schema was installed from: 16 hexadecimal digits.';
+comment on function async.request_finish(bigint[], async.finish_status_t, text, interval) is
+  'What async.finish, cancel and defer do on the server. Returns a warning, or null. Raises '
+  'PA020, PA021, PA022.';
+comment on function async.pool_limit(text) is 'How many tasks may hold a slot of a pool at once.';
+comment on function async.someone_leads() is 'True while an orchestrator leads.';
+comment on function async.waits_for_launch(async.task) is
+  'True for a task with a query that waits to be launched and is not deferred.';
+comment on function async.waits_for_offer(async.task) is
+  'True for a task without a query that waits to be offered to clients and is not deferred.';
+comment on function async.discover_lanes() is
+  'The lanes, pairs of a pool and a target, in which tasks wait. pullable: the tasks have no '
+  'query, and clients pull them.';
+comment on function async.lane_backlog(text, text, bool) is
+  'What waits in a lane: how many tasks, counted up to 10000 (more: there are more), the first '
+  'one, and when the oldest was pushed.';
+comment on function async.leader_session() is
+  'The session of the leader: its process id, the host it comes from, its application_name, and '
+  'the time since its last commit. No row while none leads.';
+
+-- comments/views
+-- What the views of the server part show. Columns of a table keep their comments in its views (below).
+comment on view async.v_task is 'Every task, with its phase and how long it waited and took.';
+comment on column async.v_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
+comment on column async.v_task.waited is
+  'From the push to the last start; to the end, or to now, for a task that was not started.';
+comment on column async.v_task.took is
+  'From the last start to the end, or to now. Null for a task that was not started.';
+
+comment on view async.v_unfinished_task is
+  'Every task that has not finished. The cost does not grow with the history.';
+comment on view async.v_candidate_task is
+  'The tasks that would run next: those for which their pool has a free slot and a worker is free.';
+comment on column async.v_candidate_task.connection_string is
+  'The connection string of the target, without its password.';
+comment on column async.v_candidate_task.default_timeout is 'The timeout of the target.';
+comment on column async.v_candidate_task.max_workers is 'The size of the pool.';
+comment on column async.v_candidate_task.workers is 'How many tasks hold a slot of the pool.';
+comment on column async.v_candidate_task.n is 'The place of the task within its pool, from 1.';
+
+comment on view async.v_target is
+  'The targets, without passwords, and how many workers run a task at each.';
+comment on column async.v_target.connection_string is
+  'The connection string, without its password.';
+comment on column async.v_target.active_workers is 'How many workers run a task at the target.';
+
+comment on view async.v_target_status is
+  'How many tasks each target received lately, has unfinished, and may run. (The names of the '
+  'original library, with its spelling.)';
+comment on column async.v_target_status.target is 'The name of the target.';
+comment on column async.v_target_status.tasks_entered_24h is 'Tasks pushed in the last 24 hours.';
+comment on column async.v_target_status.tasks_entered_1h is 'Tasks pushed in the last hour.';
+comment on column async.v_target_status.tasks_entered_1m is 'Tasks pushed in the last minute.';
+comment on column async.v_target_status.tasks_pending is 'Tasks that wait to be started.';
+comment on column async.v_target_status.tasks_running is 'Tasks that run.';
+comment on column async.v_target_status.tasks_yielded is 'Tasks that wait to be finished.';
+comment on column async.v_target_status.concurency_assigned_workers is
+  'How many tasks hold a slot of the target''s own pool.';
+comment on column async.v_target_status.concurrency_external_pool is
+  'How many started tasks of the target count against another pool.';
+comment on column async.v_target_status.concurency_max_workers is
+  'The size of the target''s own pool.';
+
+comment on view async.v_target_state is
+  'The state of each target: ok, lost, fencing, retired or unknown.';
+comment on column async.v_target_state.target is 'The name of the target.';
+comment on column async.v_target_state.state is
+  'ok; lost: cannot be reached; fencing: sessions of a lost orchestrator are being ended; '
+  'retired: takes no new tasks; unknown: no orchestrator leads.';
+comment on column async.v_target_state.since is 'Since when the target is lost. Null otherwise.';
+comment on column async.v_target_state.error is
+  'The error of the last attempt to connect, without passwords. Null when the target is not lost.';
+comment on column async.v_target_state.retry_at is
+  'When the orchestrator tries again. Null when the target is not lost, or the engine does not '
+  'say.';
+comment on column async.v_target_state.patience_ends is
+  'When tasks that wait for the lost target begin to fail. Null when the target is not lost.';
+comment on column async.v_target_state.running is 'How many workers run a task at the target.';
+comment on column async.v_target_state.retired is 'True when the target takes no new tasks.';
+
+comment on view async.v_leader is
+  'The orchestrator that leads, one row. While none leads, engine and epoch are those of the '
+  'last one.';
+comment on column async.v_leader.leads is 'True while an orchestrator leads.';
+comment on column async.v_leader.engine is 'The engine: sql or rust.';
+comment on column async.v_leader.epoch is 'The number of its election.';
+comment on column async.v_leader.pid is 'The process id of its session at the server.';
+comment on column async.v_leader.host is
+  'The host that its session comes from; local behind a Unix socket.';
+comment on column async.v_leader.application is 'The application_name of its session.';
+comment on column async.v_leader.since is 'When it started to lead.';
+comment on column async.v_leader.quiet is
+  'The time since its last commit. An idle leader commits every control.idle_sleep seconds.';
+comment on column async.v_leader.enabled is 'control.enabled: false asks it to stop.';
+comment on column async.v_leader.paused is 'control.paused: true holds back new launches.';
+comment on column async.v_leader.goodbye is
+  'True when the last leader ended in order and left no session behind.';
+comment on column async.v_leader.server_id is
+  'Names this server in the application_name of sessions at targets.';
+
+comment on view async.v_why_waiting is
+  'Why tasks wait: one row for each lane (a pool and a target) in which tasks wait, with the '
+  'reason for its first task.';
+comment on column async.v_why_waiting.concurrency_pool is 'The pool of the lane.';
+comment on column async.v_why_waiting.target is 'The target of the lane.';
+comment on column async.v_why_waiting.kind is
+  'query; pull: without a query, to be offered; offered: a client may take it; deferred: waits '
+  'for its time.';
+comment on column async.v_why_waiting.waiting is 'How many tasks wait, counted up to 10000.';
+comment on column async.v_why_waiting.more is 'True when more than 10000 tasks wait.';
+comment on column async.v_why_waiting.oldest is 'When the oldest of them was pushed.';
+comment on column async.v_why_waiting.waiting_for is 'How long the oldest has waited.';
+comment on column async.v_why_waiting.first_task_id is 'The task that comes first.';
+comment on column async.v_why_waiting.reason is 'Why the first task waits, in a sentence.';
+
+comment on view async.v_pool is
+  'Every pool that is configured, in use, or waited for: how full it is and what waits.';
+comment on column async.v_pool.concurrency_pool is 'The name of the pool.';
+comment on column async.v_pool.running is 'How many tasks hold a slot of the pool.';
+comment on column async.v_pool.max_workers is 'The size of the pool.';
+comment on column async.v_pool.waiting is
+  'How many tasks wait, counted up to 10000 for each target.';
+comment on column async.v_pool.more is 'True when more wait than were counted.';
+comment on column async.v_pool.oldest is 'When the oldest of them was pushed.';
+comment on column async.v_pool.waiting_for is 'How long the oldest has waited.';
+comment on column async.v_pool.is_full is 'True when no slot of the pool is free.';
+comment on column async.v_pool.retired is 'True when the pool takes no new tasks.';
+
+comment on view async.v_running_task is 'Every task that runs, the longest first.';
+comment on column async.v_running_task.concurrency_pool is 'The pool whose slot the task holds.';
+comment on column async.v_running_task.since is 'When the task was claimed.';
+comment on column async.v_running_task.running_for is 'How long the task has run.';
+comment on column async.v_running_task.slot is
+  'The number of the worker that runs the task. Null for a task that a client pulled.';
+comment on column async.v_running_task.pulled is 'True for a task that a client pulled.';
+
+comment on view async.v_throughput is
+  'How many tasks were pushed and how many ended in the last minute and in the last hour.';
+comment on column async.v_throughput.period is 'One minute or one hour, up to now.';
+comment on column async.v_throughput.entered is 'Tasks that were pushed.';
+comment on column async.v_throughput.ended is 'Tasks that ended.';
+comment on column async.v_throughput.finished is 'Tasks that ended as FINISHED.';
+comment on column async.v_throughput.failed is 'Tasks that ended otherwise.';
+comment on column async.v_throughput.canceled is
+  'Tasks that ended as CANCELED; also counted in failed.';
+comment on column async.v_throughput.timed_out is
+  'Tasks that ended as TIMED_OUT; also counted in failed.';
+comment on column async.v_throughput.ended_per_second is 'Ended tasks a second, on average.';
+
+comment on view async.v_lost_session is
+  'Sessions at targets that must end before their tasks do, and that cannot be ended. See '
+  'async.write_off_session.';
+comment on column async.v_lost_session.session_id is
+  'The number of the session, for async.write_off_session.';
+comment on column async.v_lost_session.target is 'The target where it was opened.';
+comment on column async.v_lost_session.pid is 'The process id of its backend at the target.';
+comment on column async.v_lost_session.epoch is 'The epoch of the leader that opened it.';
+comment on column async.v_lost_session.since is 'Since when it cannot be ended.';
+comment on column async.v_lost_session.error is 'The error of the last attempt, without passwords.';
+
+-- A column of a view without a comment of its own gets the one of the table's column of that name.
+do $copy$
+declare
+  v_column record;
+begin
+  for v_column in
+    select v.oid::regclass as view, a.attname, d.description
+    from (
+      values ('v_task', 'task'), ('v_unfinished_task', 'task'), ('v_candidate_task', 'task'),
+        ('v_running_task', 'task'), ('v_target', 'target')
+    ) as p(view_name, table_name)
+    join pg_catalog.pg_class v on v.oid = ('async.' || p.view_name)::regclass
+    join pg_catalog.pg_class t on t.oid = ('async.' || p.table_name)::regclass
+    join pg_catalog.pg_attribute a on a.attrelid = v.oid and a.attnum > 0
+    join pg_catalog.pg_attribute o on o.attrelid = t.oid and o.attname = a.attname and o.attnum > 0
+    join pg_catalog.pg_description d
+      on d.objoid = t.oid and d.objsubid = o.attnum and d.classoid = 'pg_catalog.pg_class'::regclass
+    where pg_catalog.col_description(v.oid, a.attnum) is null
+    order by p.view_name, a.attnum
+  loop
+    execute pg_catalog.format(
+      'comment on column %s.%I is %L', v_column.view, v_column.attname, v_column.description);
+  end loop;
+end
+$copy$;
+
+-- finish
 -- The last of every part.
 do $finish$
 begin
@@ -8253,7 +8867,7 @@ begin
 end
 $finish$;
 
--- 95_install/10_keep_plans
+-- install/keep_plans
 -- The statements of the hot path keep one plan for good (a setting that Postgres 11 does not have yet): planning
 -- them anew costs more than running them, and their functions already rule out every plan that could turn bad.
 do $finish$

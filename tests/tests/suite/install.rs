@@ -33,6 +33,58 @@ async fn installing_again_changes_nothing_and_loses_nothing() {
     assert_eq!(tasks, 1);
 }
 
+/// What an administrator may use, what the documentation names, and every column of it, says in the catalog what it is.
+#[tokio::test]
+async fn everything_that_users_see_has_a_comment() {
+    let scratch = Scratch::empty(&Cluster::shared()).await;
+    let session = scratch.connect().await;
+    install(&session, Part::All).await.expect("it installs");
+    let role = format!("{}_admin", scratch.name());
+    session.batch_execute(&format!("create role {role}; select async.grant_admin('{role}')")).await.expect("a role");
+    let using = include_str!("../../../docs/using.md");
+    let documented: Vec<&str> = using
+        .split("async.")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next())
+        .collect();
+
+    let seen = session
+        .query(
+            "select p.oid::regprocedure::text as name, obj_description(p.oid, 'pg_proc') as comment
+             from pg_proc p
+             where p.pronamespace = 'async'::regnamespace
+               and (has_function_privilege($1, p.oid, 'execute') or p.proname = any ($2)
+                 or p.proname in ('main', 'cycle', 'finish_internal', 'adopt', 'grant_client', 'grant_admin'))
+             union all
+             select c.oid::regclass::text, obj_description(c.oid, 'pg_class')
+             from pg_class c
+             where c.relnamespace = 'async'::regnamespace and c.relkind in ('r', 'v')
+             union all
+             select c.oid::regclass || '.' || a.attname, col_description(c.oid, a.attnum)
+             from pg_class c
+             join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+             where c.relnamespace = 'async'::regnamespace and (c.relkind in ('r', 'v') or c.relname = 'task_push_t')
+             union all
+             select t.oid::regtype::text, obj_description(t.oid, 'pg_type')
+             from pg_type t
+             where t.typnamespace = 'async'::regnamespace
+               and (t.typtype = 'e' or t.oid = 'async.task_push_t'::regtype)
+             order by name",
+            &[&role, &documented],
+        )
+        .await
+        .expect("a catalog");
+    session.batch_execute(&format!("drop owned by {role}; drop role {role}")).await.expect("no role");
+
+    assert!(seen.len() > 300, "only {} objects were found", seen.len());
+    let silent: Vec<String> = seen
+        .iter()
+        .filter(|row| row.get::<_, Option<String>>("comment").is_none_or(|comment| comment.len() < 10))
+        .map(|row| row.get("name"))
+        .collect();
+    assert!(silent.is_empty(), "without a comment: {silent:#?}");
+}
+
 #[tokio::test]
 async fn the_binary_prints_what_the_library_holds() {
     for (part, text) in [

@@ -69,7 +69,7 @@ const SESSIONS: &str = "
     select s.session_id, s.connection_string, s.role, s.pid,
       to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'),
       to_char(s.server_started at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'),
-      s.system_identifier, s.written_off, s.epoch < async.doubtful_before()
+      s.system_identifier, s.written_off, s.epoch < async.last_moved_epoch()
     from async.session s";
 
 /// The sessions at a target that leaders before `before` registered.

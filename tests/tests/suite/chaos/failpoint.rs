@@ -104,8 +104,8 @@ begin
   if in_point = 'Sending' and random() < 0.7 then
     return;
   end if;
-  if in_point = 'Ended' and to_regclass('pg_temp.leader_slot') is not null then
-    if not exists (select from pg_temp.leader_slot s where s.state = 'ended') then
+  if in_point = 'Ended' and to_regclass('pg_temp.leader_worker') is not null then
+    if not exists (select from pg_temp.leader_worker s where s.state = 'ended') then
       return;
     end if;
   end if;

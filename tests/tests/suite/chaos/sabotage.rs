@@ -24,7 +24,7 @@ async fn an_engine_that_sends_before_its_claim_is_committed_is_caught() {
         create function async.run_stages(out did int, out cancelled bool) language plpgsql as $$
         begin
           select r.did, r.cancelled into did, cancelled from async.run_stages_original() r;
-          if exists (select from pg_temp.leader_slot s where s.state = 'claimed') then
+          if exists (select from pg_temp.leader_worker s where s.state = 'claimed') then
             perform async.mark_launches();
             perform async.send_launches();
             perform pg_sleep(0.02);

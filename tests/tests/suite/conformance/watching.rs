@@ -131,6 +131,16 @@ async fn what_runs_and_what_ended_is_counted<E: Engine>() {
          from async.v_throughput",
     )
     .await;
+    bed.assert_holds(&format!(
+        "select phase = 'RUNNING' and took between '0' and '1 minute' and waited between '0' and '1 minute'
+         from async.v_task where task_id = {runs}"
+    ))
+    .await;
+    bed.assert_holds(
+        "select count(*) = 3 and bool_and(phase = 'FINISHED' and took = processed - consumed and waited >= '0')
+         from async.v_task where processed is not null",
+    )
+    .await;
     // What ended before is in neither.
     bed.run("update async.task set processed = processed - interval '2 hours' where failed").await;
     bed.assert_holds("select bool_and(ended = 2 and failed = 0) from async.v_throughput").await;
@@ -141,6 +151,11 @@ async fn what_runs_and_what_ended_is_counted<E: Engine>() {
     .await;
     bed.run(
         "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there'))) from generate_series(1, 4)",
+    )
+    .await;
+    bed.wait_for(
+        "select count(*) = 3 and bool_and(took is null and waited between '0' and '1 minute')
+         from async.v_task where phase = 'READY'",
     )
     .await;
     bed.wait_for(

@@ -276,11 +276,12 @@ create function judged.choose(
 language sql as $$
   select coalesce(jsonb_agg(p.task_id order by p.place), '[]')
   from (
-    select array_agg(l.pool) as pools, array_agg(l.target) as targets, array_agg(l.pullable) as pullable,
-      array_agg(case when l.starts then -2147483648 else (in_behind ->> 'priority')::int end) as priorities,
-      array_agg(case when l.starts then '-infinity' else judged.at((in_behind ->> 'entered')::bigint) end) as entered,
-      array_agg(case when l.starts then 0 else (in_behind ->> 'task_id')::bigint end) as ids,
-      array_agg(l.free) as free, array_agg(null::int) as heads_max
+    select array_agg(row(
+      l.pool, l.target, l.pullable,
+      case when l.starts then -2147483648 else (in_behind ->> 'priority')::int end,
+      case when l.starts then '-infinity' else judged.at((in_behind ->> 'entered')::bigint) end,
+      case when l.starts then 0 else (in_behind ->> 'task_id')::bigint end,
+      l.free, null)::async.lane_t) as lanes
     from (
       select d.*, jsonb_build_array(d.pool, d.target, d.pullable) is distinct from in_behind -> 'lane' as starts,
         async.pool_limit(d.pool) - (
@@ -290,10 +291,8 @@ language sql as $$
     ) l
     where l.free > 0 and (l.pullable or in_workers > 0 and l.target <> all (in_down))
   ) i
-  cross join lateral async.plan_claims(
-    i.pools, i.targets, i.pullable, i.priorities, i.entered, i.ids, i.free, i.heads_max, in_workers, in_skip,
-    in_now) p
-  where i.pools is not null
+  cross join lateral async.plan_claims(i.lanes, in_workers, in_skip, in_now) p
+  where i.lanes is not null
 $$;
 
 create function judged.act(in_act jsonb) returns jsonb language plpgsql as $$

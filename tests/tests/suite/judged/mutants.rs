@@ -222,6 +222,8 @@ each_change_is_noticed! {
     deferred_tasks by Sequences;
     intention_replaces by SmallRules;
     request_message by SmallRules;
+    waits_for_launch by Plan;
+    waits_for_offer by Plan;
     discover_lanes by Plan;
     plan_claims by Plan;
     statement_is_wrappable by Classification;

@@ -1,0 +1,59 @@
+-- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is installed here.
+--          Installing anew gives it to the roles that had it (async.restore_privileges), so an upgrade's new
+--          functions reach them too.
+-- Returns: nothing.
+-- Raises:  PA080 when there is no such role.
+-- Locks:   the catalog rows of what it grants.
+create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- request_finish is what finish, cancel and defer of a client database call.
+  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
+    restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
+  c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
+    reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit,
+    leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
+  -- Columns that only the owner reads.
+  c_secrets constant name[] := '{connection_string,self_connection_string}';
+  v_statement text;
+begin
+  if not exists (select from pg_roles r where r.rolname = in_role) then
+    raise exception 'there is no role %', quote_ident(in_role)
+      using errcode = 'PA080', hint = 'Create it first: create role ...';
+  end if;
+  for v_statement in
+    select format('usage on schema async')
+    union all
+    select format('usage on type %s', t.oid::regtype)
+    from pg_type t
+    where t.typnamespace = 'async'::regnamespace
+      and (t.typtype = 'e' or t.oid = 'async.task_push_t'::regtype)
+    union all
+    select format('execute on routine %s', p.oid::regprocedure)
+    from pg_proc p
+    where p.pronamespace = 'async'::regnamespace
+      and (p.proname = any (c_client_calls) or in_level = 'admin' and p.proname = any (c_admin_calls))
+    union all
+    select 'select on async.task'
+    union all
+    select 'select (client_only, version) on async.client_control'
+    union all
+    -- Tables and views, column by column where one holds a connection string.
+    select case when c.relkind = 'v' then format('select on %s', c.oid::regclass)
+      else format('select (%s) on %s', string_agg(quote_ident(a.attname), ', ' order by a.attnum), c.oid::regclass) end
+    from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where in_level = 'admin'
+      and c.relnamespace = 'async'::regnamespace and c.relkind in ('r', 'v')
+      and (c.relkind = 'v' or a.attname <> all (c_secrets))
+    group by c.oid, c.relkind
+    union all
+    select 'update (enabled, paused) on async.control'
+    where in_level = 'admin' and to_regclass('async.control') is not null
+  loop
+    execute format(case when in_grant then 'grant %s to %I' else 'revoke %s from %I' end, v_statement, in_role);
+  end loop;
+end
+$function$;

@@ -1,0 +1,43 @@
+-- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
+-- Returns: the position that it came to; null at the end.
+--   Rows that cannot be deleted, because a user's foreign key, trigger or deferred constraint forbids it, are left.
+-- Raises: nothing of a single task's.
+-- Locks: the rows that it deletes.
+create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
+returns bigint
+language plpgsql
+as $function$
+declare
+  v_ids bigint[];
+  v_id bigint;
+  v_left int := 0;
+  v_error text;
+  v_defer text;
+begin
+  v_ids := array(select t.task_id from async.task t where t.task_id > in_after order by t.task_id limit in_rows);
+  if cardinality(v_ids) = 0 then
+    return null;
+  end if;
+  v_defer := async.defer_constraints();
+  begin
+    delete from async.task t
+    where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
+    perform async.check_constraints(v_defer);
+  exception when assert_failure or others then
+    foreach v_id in array v_ids loop
+      begin
+        delete from async.task t
+        where t.task_id = v_id and t.processed < in_before and t.tracked is not true;
+        perform async.check_constraints(v_defer);
+      exception when assert_failure or others then
+        v_left := v_left + 1;
+        v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));
+      end;
+    end loop;
+    perform async.log_quiet('WARNING', format('%s tasks stay in the history, since they cannot be deleted; %s',
+      v_left, v_error))
+    where v_left > 0;
+  end;
+  return v_ids[cardinality(v_ids)];
+end
+$function$;

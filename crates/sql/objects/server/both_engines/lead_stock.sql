@@ -1,0 +1,29 @@
+-- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a slot, and of those
+--   that run, whether they were launched. Without the marks' sentinel every claimed task counts as launched.
+-- Returns: the tasks' ids and whether they were launched.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lead_stock()
+returns table (task_id bigint, launched bool)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $function$
+#variable_conflict use_column
+declare
+  v_marks_hold bool;
+begin
+  select exists (select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
+  into v_marks_hold from async.leader l;
+  return query
+  select t.task_id,
+    not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
+  from async.running_rows() t;
+  return query
+  select k.task_id, false from async.resting_tasks() k;
+  -- Finished, and the session that ran the query was not known to be gone. The row says so, not the marks: these do not
+  -- survive a crash.
+  return query
+  select t.task_id, true from async.task t where t.processed is not null and t.tracked;
+end
+$function$;

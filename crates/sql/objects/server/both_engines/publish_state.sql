@@ -1,0 +1,43 @@
+-- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name is made here), what
+--   each pool holds, which targets are lost (errors are masked here). Writes only what changed, so that an idle leader
+--   writes nothing. Null is an empty array.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
+create or replace function async.publish_state(
+  in_workers async.worker[], in_pools async.concurrency_pool_tracker[], in_lost async.target_outage[]
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.worker w where not exists (select from unnest(in_workers) n where n.slot = w.slot);
+  insert into async.worker as w (slot, name, target, task_id, running_since)
+  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.running_since from unnest(in_workers) n
+  on conflict (slot) do update
+  set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
+      running_since = excluded.running_since
+  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+
+  delete from async.target_outage o where not exists (select from unnest(in_lost) l where l.target = o.target);
+  insert into async.target_outage as o (target, since, error, retry_at)
+  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at from unnest(in_lost) l
+  on conflict (target) do update
+  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
+  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
+
+  insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
+  select p.concurrency_pool, p.workers, p.max_workers from unnest(in_pools) p
+  on conflict (concurrency_pool) do update
+  set workers = excluded.workers, max_workers = excluded.max_workers
+  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+  update async.concurrency_pool_tracker k set workers = 0
+  where k.workers <> 0
+    and not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool);
+  -- Of a pool that is not configured nothing is left when it is empty.
+  delete from async.concurrency_pool_tracker k
+  where not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool)
+    and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
+    and not exists (select from async.target g where g.target = k.concurrency_pool);
+end
+$function$;

@@ -1,0 +1,29 @@
+-- Purpose: hold a finished task that is to be restarted, and forget what was asked of it before.
+-- Returns: nothing.
+-- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run.
+-- Locks:   the task's row, until the end of the transaction.
+create or replace function async.prepare_restart(in_task_id bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_task async.task;
+begin
+  select t.* into v_task from async.task t where t.task_id = in_task_id for no key update;
+  if v_task.task_id is null then
+    raise exception 'there is no task %', coalesce(in_task_id::text, 'null')
+      using errcode = 'PA030', hint = 'Tasks are deleted task_keep_duration after they finished.';
+  elsif v_task.processed is null then
+    raise exception 'task % has not finished', in_task_id
+      using errcode = 'PA031', hint = 'Cancel it first, or wait for its end.';
+  elsif v_task.tracked then
+    raise exception 'task % has finished, but its session at % is not known to be gone yet', in_task_id,
+        quote_literal(v_task.target)
+      using errcode = 'PA032', hint = 'It could run twice at a time. Try again when the target can be reached.';
+  elsif v_task.query is null and not coalesce(v_task.asynchronous_finish, false) then
+    raise exception 'task % has no query to run', in_task_id
+      using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
+  end if;
+  delete from async.request r where r.task_id = in_task_id;
+end
+$function$;

@@ -1,0 +1,44 @@
+-- Purpose: the writer for get_tasks: one statement for all rows, and row by row where users have triggers or that
+--   statement raises. Deferred constraints of async.task are checked here: at the client's commit they would fail the
+--   call for all tasks, each time.
+-- Returns: the tasks whose rows raised.
+-- Raises: serialization failures and deadlocks, which are the caller's. A warning for each row that raised.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
+--   depends on the caller's path.)
+create or replace function async.write_pulls(in_events async.event_t[])
+returns bigint[]
+language plpgsql
+as $function$
+declare
+  v_check constant text := async.constraints_of_tasks('immediate');
+  v_defer constant text := async.constraints_of_tasks('deferred');
+  v_left async.event_t[] := in_events;
+  v_event async.event_t;
+  v_refused bigint[] := '{}';
+begin
+  if not async.has_user_triggers() then
+    begin
+      v_left := async.write_events_at_once(in_events);
+    exception
+      when serialization_failure or deadlock_detected then raise;
+      when assert_failure or others then
+        v_left := in_events;
+    end;
+  end if;
+  foreach v_event in array v_left loop
+    begin
+      perform async.write_row(v_event, null);
+      if v_check is not null then
+        execute v_check;
+        execute v_defer;
+      end if;
+    exception
+      when serialization_failure or deadlock_detected then raise;
+      when assert_failure or others then
+        v_refused := pg_catalog.array_append(v_refused, v_event.task_id);
+        raise warning 'the task % cannot be taken: %', v_event.task_id, sqlerrm;
+    end;
+  end loop;
+  return v_refused;
+end
+$function$;

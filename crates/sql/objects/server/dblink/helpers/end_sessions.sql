@@ -1,0 +1,52 @@
+-- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second connection, each by
+--   pid and start: at the recorded address or, with in_present, at the one that their target has now. 'fence' terminates
+--   and looks until they are gone, for up to five seconds; sessions that may be another server's are only looked for.
+-- Returns: for a fence what became of each, as a JSON array of {id, state, error}; state is gone, waiting (left alone),
+--   failed, or unreached (nobody answered, or not the server that the session was opened at). Otherwise '[]'.
+-- Raises: for a cancel and a termination the connection's error.
+-- Locks: none.
+create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool)
+returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+set jit = off
+as $function$
+declare
+  c_connect_seconds_max constant int := 2;
+  v_address record;
+  v_found jsonb := '[]';
+  v_step text;
+begin
+  for v_address in
+    select async.fence_conninfo(s, in_present, c_connect_seconds_max) as connection_string,
+      array_agg(s.session_id order by s.session_id) as ids
+    from async.session s where s.session_id = any (in_ids)
+    group by 1
+  loop
+    begin
+      v_step := 'unreached';
+      perform dblink_connect('pgasync_end', v_address.connection_string);
+      v_step := 'failed';
+      if in_how = 'fence' then
+        v_found := v_found || async.fence_sessions('pgasync_end', v_address.ids,
+          async.parse_conninfo(v_address.connection_string));
+      else
+        perform async.signal_backends('pgasync_end', array(
+          select s from async.session s where s.session_id = any (v_address.ids) order by s.session_id),
+          case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
+      end if;
+      perform dblink_disconnect('pgasync_end');
+    exception when others then
+      perform async.close_session('pgasync_end');
+      if in_how <> 'fence' then
+        raise;
+      end if;
+      v_found := v_found || (
+        select jsonb_agg(jsonb_build_object(
+          'id', i, 'state', v_step, 'error', async.mask_connection_string(sqlstate || ': ' || sqlerrm)))
+        from unnest(v_address.ids) i);
+    end;
+  end loop;
+  return v_found::text;
+end
+$function$;

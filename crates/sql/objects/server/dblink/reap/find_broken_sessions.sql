@@ -1,0 +1,35 @@
+-- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever because it broke
+--   between an error and the end of the query: the error message tells.
+-- Returns: how many.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.find_broken_sessions()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_worker record;
+  v_found int := 0;
+begin
+  for v_worker in
+    select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning
+    from pg_temp.leader_worker s
+    where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
+      then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
+  loop
+    v_found := v_found + 1;
+    if v_worker.state <> 'running' then
+      perform async.drop_session(v_worker.worker);
+    elsif v_worker.cleaning then
+      perform async.settle_reset(v_worker.worker, true, '08006', dblink_error_message(v_worker.conn));
+    else
+      if v_worker.outcome is null then
+        perform async.note_query_error(v_worker.worker, '08006', dblink_error_message(v_worker.conn));
+      end if;
+      perform async.lose_session(v_worker.worker);
+    end if;
+  end loop;
+  return v_found;
+end
+$function$;

@@ -1,0 +1,86 @@
+-- Purpose: looks at every session that owes an answer and takes in what came: queries that ended (ok, error, or lost
+--   with the connection), resets that are done, new sessions that said who they are. Nothing here waits.
+-- Returns: how many sessions moved on.
+-- Raises: nothing of a single session's.
+-- Locks: none.
+create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
+returns int
+language plpgsql
+as $function$
+declare
+  v_plain record;
+  v_worker record;
+  v_read record;
+  v_moved int;
+begin
+  v_plain := async.take_plain_results(in_states);
+  v_moved := coalesce(cardinality(v_plain.ended), 0) + coalesce(cardinality(v_plain.clean), 0);
+  if v_moved > 0 then
+    update pg_temp.leader_worker s
+    set state = case when s.state = 'cleaning' then 'idle' else 'ended' end,
+        outcome = case when s.state = 'cleaning' then null else 'ok' end,
+        cleaning = s.worker = any (coalesce(v_plain.resetting, '{}')),
+        since = clock_timestamp()
+    where s.worker = any (v_plain.ended || v_plain.clean);
+  end if;
+  if v_plain.others is null then
+    return v_moved;
+  end if;
+
+  for v_worker in
+    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning, t.session_reset
+    from pg_temp.leader_worker s
+    left join pg_temp.leader_target t on t.target = s.target
+    where s.worker = any (v_plain.others)
+  loop
+    v_read := async.read_results(v_worker.conn);
+    if v_worker.state = 'running' and v_worker.cleaning then
+      v_moved := v_moved
+        + async.settle_reset(v_worker.worker, v_read.ended, v_read.code, v_read.error)::int;
+      continue;
+    end if;
+    if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
+      v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
+    end if;
+    -- What a new session says of itself, and what a reset complains of, may be here before its end is, and is not
+    -- said again.
+    continue when not v_read.ended
+      and (v_worker.state = 'running' or v_read.code is null)
+      and (v_worker.state <> 'identifying' or v_read.value is null);
+    v_moved := v_moved + 1;
+    if v_worker.state = 'identifying' then
+      perform async.register_session(v_worker.worker, v_read.value, v_read.error);
+      if not v_read.ended then
+        update pg_temp.leader_worker s set state = 'cleaning' where s.worker = v_worker.worker and s.state = 'idle';
+      end if;
+    elsif v_worker.state = 'cleaning' then
+      if v_read.code is null then
+        update pg_temp.leader_worker s set state = 'idle', cleaning = false, since = clock_timestamp()
+        where s.worker = v_worker.worker;
+      else
+        perform async.drop_session(v_worker.worker);
+      end if;
+    elsif v_worker.outcome is null and v_worker.uncertain and v_read.value is null then
+      update pg_temp.leader_worker s
+      set error = 'outcome unknown: the orchestrator was interrupted while it read the result'
+      where s.worker = v_worker.worker;
+      perform async.lose_session(v_worker.worker);
+    elsif v_worker.outcome is null then
+      -- Sent as it was: that a reset is accepted now proves that the text has no further result. What the reset says
+      -- settles how the text ended.
+      if public.dblink_send_query(v_worker.conn, 'discard all') = 1 then
+        update pg_temp.leader_worker s set cleaning = true where s.worker = v_worker.worker;
+      elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
+        v_moved := v_moved - 1;
+      else
+        perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
+      end if;
+    elsif v_worker.outcome = 'lost' then
+      perform async.lose_session(v_worker.worker);
+    else
+      update pg_temp.leader_worker s set state = 'ended', since = clock_timestamp() where s.worker = v_worker.worker;
+    end if;
+  end loop;
+  return v_moved;
+end
+$function$;

@@ -1,0 +1,19 @@
+-- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read from sessions may be lost.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none that others wait for.
+create or replace function async.recover_interrupted_cycle()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
+  begin
+    perform async.recover_interrupted_stage('reap');
+    perform async.recover_interrupted_stage('helpers');
+  exception when assert_failure or others then
+    null;
+  end;
+end
+$function$;

@@ -1,0 +1,31 @@
+-- Purpose: finds out from the sessions which of the claimed tasks were sent before the sending was interrupted. The others
+--   stay claimed.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.recover_interrupted_launches()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_worker record;
+  v_read record;
+begin
+  for v_worker in select s.worker, s.conn from pg_temp.leader_worker s where s.state = 'claimed' order by s.worker loop
+    if dblink_is_busy(v_worker.conn) = 1 then
+      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      where s.worker = v_worker.worker;
+      continue;
+    end if;
+    v_read := async.read_results(v_worker.conn);
+    if v_read.code is not null or v_read.value is not null then
+      update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
+      where s.worker = v_worker.worker;
+    end if;
+    if v_read.code is not null then
+      perform async.note_query_error(v_worker.worker, v_read.code, v_read.error);
+    end if;
+  end loop;
+end
+$function$;

@@ -1,0 +1,34 @@
+-- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer, which settles how the
+--   text ended: it left its transaction open (25001); nobody knows, since the connection went and the text may have left
+--   one open; or it ended well. After anything but a plain answer the session is not used again.
+-- Returns: whether it is settled.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.settle_reset(in_worker int, in_ended bool, in_code text, in_error text)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_worker record;
+begin
+  if not in_ended and in_code is null then
+    return false;
+  end if;
+  select s.uncertain, t.query into v_worker
+  from pg_temp.leader_worker s left join async.task t on t.task_id = s.task_id
+  where s.worker = in_worker;
+  if (v_worker.uncertain or async.ends_session(in_code)) and async.opens_transaction(v_worker.query) then
+    perform async.note_query_error(in_worker, '08006', coalesce(in_error, 'the orchestrator was interrupted'));
+    perform async.lose_session(in_worker);
+    return true;
+  end if;
+  update pg_temp.leader_worker s
+  set state = 'ended', cleaning = false, spent = in_code is not null or v_worker.uncertain, since = clock_timestamp(),
+      outcome = case when in_code = '25001' then 'error' else 'ok' end,
+      error = case when in_code = '25001'
+        then 'the query left its transaction open: what it did was rolled back' end
+  where s.worker = in_worker;
+  return true;
+end
+$function$;

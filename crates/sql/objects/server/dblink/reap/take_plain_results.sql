@@ -1,0 +1,51 @@
+-- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query that ended well (its
+--   reset goes out at once) and a reset that is done. An error shows in dblink_error_message before its result is
+--   read, so it is left alone here, with its SQLSTATE and context.
+-- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean again, and workers that
+--   have more to say and must be looked at one by one.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.take_plain_results(
+  in_states text[], out ended int[], out resetting int[], out clean int[], out others int[]
+)
+language plpgsql
+as $function$
+declare
+  v_odd int[];
+begin
+  select
+    array_agg(r.worker) filter (where r.found in ('ended', 'resetting')),
+    array_agg(r.worker) filter (where r.found = 'resetting'),
+    array_agg(r.worker) filter (where r.found = 'clean'),
+    array_agg(r.worker) filter (where r.found = 'more'),
+    array_agg(r.worker) filter (where r.found = 'odd')
+  into ended, resetting, clean, others, v_odd
+  from (
+    select s.worker,
+      case
+        when public.dblink_is_busy(s.conn) = 1 then 'busy'
+        when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
+          or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
+        -- The empty result is not there yet: it is all that is left for the other way.
+        when public.dblink_is_busy(s.conn) = 1 then 'busy'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
+        when s.state = 'cleaning' then 'clean'
+        when t.session_reset is false then 'ended'
+        when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
+        else 'ended'
+      end as found
+    from pg_temp.leader_worker s
+    left join pg_temp.leader_target t on t.target = s.target
+    where s.state = any (in_states)
+    offset 0
+  ) r;
+  -- Never seen; but if it were, it would not pass for success.
+  if v_odd is not null then
+    update pg_temp.leader_worker s
+    set outcome = 'lost', error = 'outcome unknown: the target answered with something else than was expected'
+    where s.worker = any (v_odd) and s.state = 'running' and s.outcome is null;
+    others := others || v_odd;
+  end if;
+end
+$function$;

@@ -1,0 +1,19 @@
+-- Purpose: a text that came over dblink, with each byte replaced that is no character here: a query may have changed
+--   its client_encoding, and what is stored must be readable.
+-- Returns: text; null for null.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.valid_text(in_text text)
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform convert_to(in_text, getdatabaseencoding());
+  return in_text;
+exception when character_not_in_repertoire or untranslatable_character then
+  return replace(
+    regexp_replace(encode(textsend(in_text), 'escape'), '\\[0-7]{3}', '?', 'g'),
+    '\\\\', '\\');
+end
+$function$;

@@ -1,0 +1,21 @@
+-- Purpose: drops the session of a worker whose query, if it had one, is known to have ended. The worker is empty then.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the session's row of async.session.
+create or replace function async.drop_session(in_worker int)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_worker record;
+begin
+  select s.conn, s.session_id into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
+  perform async.close_session(v_worker.conn);
+  delete from async.session s where s.session_id = v_worker.session_id;
+  update pg_temp.leader_worker s
+  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, unreachable = false,
+      since = clock_timestamp()
+  where s.worker = in_worker;
+end
+$function$;

@@ -1,0 +1,45 @@
+-- Purpose: the sessions at the given targets that can take a query now: those that were idle, and those whose reset is
+--   done by now (it went out when their result came in). One whose connection died meanwhile is dropped: a close by
+--   the other side has arrived here by itself, so no round trip is needed to notice.
+-- Returns: parallel arrays of workers and their targets, the last used first.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session.
+create or replace function async.find_idle_sessions(in_targets text[], out workers int[], out targets text[])
+language plpgsql
+as $function$
+declare
+  v_clean int[];
+  v_dead int[];
+begin
+  select
+    array_agg(f.worker order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
+    array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
+    array_agg(f.worker) filter (where f.found = 'clean'),
+    array_agg(f.worker) filter (where f.found = 'dead')
+  into workers, targets, v_clean, v_dead
+  from (
+    select s.worker, s.target, s.since,
+      case
+        when s.state = 'idle' then
+          -- The first look may only find the last words of a backend that was ended, the second that it hung up.
+          case when public.dblink_is_busy(s.conn) + public.dblink_is_busy(s.conn) > 0
+              or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
+            then 'dead' else 'idle' end
+        when public.dblink_is_busy(s.conn) = 1 or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'wait'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
+        when public.dblink_is_busy(s.conn) = 1 then 'wait'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
+        else 'clean'
+      end as found
+    from pg_temp.leader_worker s
+    where s.state in ('idle', 'cleaning') and s.target = any (in_targets)
+    offset 0
+  ) f;
+  if v_clean is not null then
+    update pg_temp.leader_worker s set state = 'idle', cleaning = false where s.worker = any (v_clean);
+  end if;
+  if v_dead is not null then
+    perform async.drop_session(d) from unnest(v_dead) d;
+  end if;
+end
+$function$;

@@ -1,0 +1,65 @@
+-- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that running queries are
+--   not left alone for long: for empty workers first, then in place of the longest idle session of another target.
+-- Returns: how many were opened.
+-- Raises: nothing of a single target's.
+-- Locks: none.
+create or replace function async.open_wanted_sessions()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_opens_per_cycle_max constant int := 4;
+  v_want record;
+  v_worker record;
+  v_conninfo text;
+  v_error text;
+  v_opened int := 0;
+  v_watched constant bool := current_setting('server_version_num')::int >= 160000;
+begin
+  for v_want in
+    select t.target, t.version, t.startup_options,
+      t.wanted - (select count(*) from pg_temp.leader_worker s
+        where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
+    from pg_temp.leader_target t
+    where t.wanted > 0 and t.health = 'ok'
+    order by t.met_at, t.target
+  loop
+    for v_session in 1..v_want.missing loop
+      exit when v_opened >= c_opens_per_cycle_max;
+      select s.worker, s.conn, s.state into v_worker
+      from pg_temp.leader_worker s
+      -- A lost session out of reach has a worker, and is no connection.
+      where s.state = 'empty' and (
+          select count(*) < (select c.workers from async.control c)
+          from pg_temp.leader_worker o where o.state <> 'empty' and not o.unreachable)
+        or s.state = 'idle' and s.target <> v_want.target
+      order by s.state = 'idle', s.since, s.worker
+      limit 1;
+      exit when not found;
+      if v_worker.state = 'idle' then
+        perform async.drop_session(v_worker.worker);
+      end if;
+      perform async.close_session(v_worker.conn);
+      v_conninfo := async.target_conninfo(
+        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 3);
+      v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
+      v_opened := v_opened + 1;
+      if v_error is not null then
+        -- A proxy in between may refuse startup options; once without them is worth a try.
+        if v_want.startup_options and v_want.version >= 140000 then
+          update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
+        else
+          perform async.note_target_failure(v_want.target, v_error);
+        end if;
+        exit;
+      end if;
+      perform dblink_send_query(v_worker.conn, async.identity_query());
+      update pg_temp.leader_worker s
+      set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
+      where s.worker = v_worker.worker;
+    end loop;
+  end loop;
+  return v_opened;
+end
+$function$;

@@ -1,0 +1,41 @@
+-- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named by a launch
+--   mark. A session that could not identify itself is dropped, and counts as a failure of its target.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.register_session(in_worker int, in_identity text, in_error text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_error text := in_error;
+  v_said record;
+  v_worker record;
+  v_id bigint;
+begin
+  select s.target, s.conninfo into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
+  if v_error is null then
+    begin
+      select * into v_said from async.read_identity(in_identity);
+    exception when others then
+      v_error := sqlerrm;
+    end;
+  end if;
+  if v_error is not null then
+    perform async.drop_session(in_worker);
+    perform async.note_target_failure(v_worker.target, v_error);
+    return;
+  end if;
+  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
+    server_started, server_address, server_port, system_identifier, timeline)
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_said.role, v_said.pid, v_said.backend_start,
+    v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
+  from pg_temp.leader_state l
+  returning session_id into v_id;
+  update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
+  where s.worker = in_worker;
+  update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
+  where t.target = v_worker.target;
+end
+$function$;

@@ -1,0 +1,81 @@
+-- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
+--   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
+--   Lanes that may not run (a full pool, a target that is down) are not given, so they block no other; nor do the tasks
+--   of in_skip, rows that could not be written a moment ago.
+-- Returns: the tasks to take, in order.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.plan_claims(
+  in_lanes async.lane_t[],
+  in_workers int,
+  in_skip bigint[],
+  in_now timestamptz
+) returns table (
+  place int, task_id bigint, run int, pool text, target text, pullable bool, priority int,
+  entered timestamptz
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+declare
+  v_head record;
+  v_pools text[] := '{}';
+  v_free int[] := '{}';
+  v_workers int := in_workers;
+  v_at int;
+begin
+  place := 0;
+  for v_head in
+    select l.pool, l.target, l.pullable, l.free, h.task_id, h.run, h.priority, h.entered
+    from unnest(in_lanes) l
+    cross join lateral (
+      (select t.task_id, t.run, t.priority, t.entered
+       from async.task t
+       where not l.pullable
+         and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+         and async.waits_for_launch(t)
+         and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
+         and (t.times_up is null or t.times_up > in_now)
+         and t.task_id <> all (in_skip)
+       order by t.priority, t.entered, t.task_id
+       limit least(l.free, in_workers, l.heads_max))
+      union all
+      (select t.task_id, t.run, t.priority, t.entered
+       from async.task t
+       where l.pullable
+         and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+         and async.waits_for_offer(t)
+         and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
+         and (t.times_up is null or t.times_up > in_now)
+         and t.task_id <> all (in_skip)
+       order by t.priority, t.entered, t.task_id
+       limit l.free)
+    ) h
+    order by h.priority, h.entered, h.task_id
+  loop
+    continue when v_workers < 1 and not v_head.pullable;
+    v_at := array_position(v_pools, v_head.pool);
+    if v_at is null then
+      v_pools := v_pools || v_head.pool;
+      v_free := v_free || v_head.free;
+      v_at := cardinality(v_pools);
+    end if;
+    continue when v_free[v_at] < 1;
+    v_free[v_at] := v_free[v_at] - 1;
+    if not v_head.pullable then
+      v_workers := v_workers - 1;
+    end if;
+    place := place + 1;
+    task_id := v_head.task_id;
+    run := v_head.run;
+    pool := v_head.pool;
+    target := v_head.target;
+    pullable := v_head.pullable;
+    priority := v_head.priority;
+    entered := v_head.entered;
+    return next;
+  end loop;
+end
+$function$;

@@ -1,0 +1,186 @@
+-- Purpose: the transition of one task: what the row becomes when an event (see async.event_t) happens to it. Decides,
+--   writes nothing. The arguments are the event's; in_now is the event's time.
+-- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
+--   rejected                                               when
+--   the task has ended as S; only a restart moves it       FINISHED, and neither RESTART nor RELEASE
+--   the task has not finished                              RESTART or RELEASE, and not FINISHED
+--   the task holds no slot                                 RELEASE, and not tracked
+--   the task does not wait                                 CLAIM, OFFER, PROMOTE, and not READY (or offered)
+--   the task is for clients to pull; offer it              CLAIM without a query
+--   the task has a query; claim it                         OFFER with a query
+--   the task is offered already                            OFFER
+--   the task may not run yet                               CLAIM, OFFER, PROMOTE before eligible_when
+--   the task waits for no time                             PROMOTE without eligible_when
+--   the task's deadline has passed                         CLAIM, OFFER, TAKE at or after times_up
+--   the task is not offered                                TAKE, WITHDRAW
+--   no query of the task runs                              GIVE_BACK, END_*, UNREACHABLE, and not RUNNING with a query
+--   a query of the task runs                               REQUEST, DEADLINE, and RUNNING with a query
+--   the request names no status                            REQUEST
+--   DEFERRED needs a duration; say how long the task should wait    REQUEST
+--   the task's deadline has not come                       DEADLINE, UNREACHABLE before times_up
+--   there is no such event                                 any other name
+--   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
+--   phase     becomes
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER, WITHDRAW, PROMOTE, REQUEST)
+--   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE; REQUEST and DEADLINE
+--             where a client runs the task)
+--   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
+--   FINISHED  READY (RESTART), FINISHED (RELEASE)
+-- Raises: nothing.
+-- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
+--   copying what they compute into every column.)
+create or replace function async.step_task(
+  t async.task,
+  in_event text,
+  in_status async.finish_status_t,
+  in_message text,
+  in_known text,
+  in_duration interval,
+  in_timeout interval,
+  in_now timestamptz
+) returns table (
+  rejected text,
+  consumed timestamptz,
+  processed timestamptz,
+  yielded timestamptz,
+  finish_status async.finish_status_t,
+  failed bool,
+  processing_error text,
+  times_up timestamptz,
+  tracked bool,
+  eligible_when timestamptz,
+  run int
+) language sql immutable as $function$
+  select
+    s.rejected,
+    case s.next_phase when 'RUNNING' then in_now when 'READY' then null else t.consumed end,
+    case s.next_phase when 'FINISHED' then in_now when 'KEPT' then t.processed end,
+    case s.next_phase
+      when 'YIELDED' then coalesce(t.yielded, in_now)
+      when 'FINISHED' then t.yielded
+      when 'KEPT' then t.yielded
+    end,
+    case s.next_phase
+      when 'YIELDED' then s.status
+      when 'FINISHED' then s.status
+      when 'KEPT' then t.finish_status
+    end,
+    case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' when 'KEPT' then t.failed end,
+    case s.next_phase when 'FINISHED' then s.error when 'KEPT' then t.processing_error end,
+    case
+      when in_event = 'RESTART' then null
+      when in_event in ('CLAIM', 'TAKE')
+        then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
+      -- The deadline of a first claim goes with it, one that a deferral brought along stays.
+      when in_event = 'GIVE_BACK' and t.times_up = coalesce(
+          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
+      else t.times_up
+    end,
+    case
+      when in_event in ('CLAIM', 'TAKE', 'OFFER') then true
+      when in_event = 'RELEASE' then false
+      when in_event = 'UNREACHABLE' or s.phase = s.next_phase and s.phase = 'YIELDED' then t.tracked
+      when s.next_phase = 'FINISHED' then case when t.tracked then false else t.tracked end
+      when s.next_phase = 'YIELDED' then case when t.tracked and t.track_yielded then true end
+    end,
+    case
+      when s.next_phase = 'KEPT' then t.eligible_when
+      when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
+        then in_now + in_duration
+    end,
+    -- What is given back keeps its run's number: a mark of it may be in the log already.
+    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
+  from (
+    select
+      r.phase,
+      r.status,
+      r.error,
+      case
+        when in_event in ('CLAIM', 'TAKE') then 'RUNNING'
+        when in_event = 'RELEASE' then 'KEPT'
+        when r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then 'FINISHED'
+        when r.status = 'YIELDED' then 'YIELDED'
+        else 'READY'
+      end as next_phase,
+      case
+        when in_event = 'RESTART' then case when r.phase <> 'FINISHED' then 'the task has not finished' end
+        when in_event = 'RELEASE' then case
+          when r.phase <> 'FINISHED' then 'the task has not finished'
+          when t.tracked is not true then 'the task holds no slot'
+        end
+        when r.phase = 'FINISHED' then 'the task has ended as ' || t.finish_status || '; only a restart moves it'
+        when in_event in ('CLAIM', 'OFFER') then case
+          when r.phase <> 'READY' then 'the task does not wait'
+          when in_event = 'CLAIM' and t.query is null then 'the task is for clients to pull; offer it'
+          when in_event = 'OFFER' and t.query is not null then 'the task has a query; claim it'
+          when in_event = 'OFFER' and t.tracked then 'the task is offered already'
+          when t.eligible_when > in_now then 'the task may not run yet'
+          when t.times_up <= in_now then 'the task''s deadline has passed'
+        end
+        when in_event in ('TAKE', 'WITHDRAW') then case
+          when r.phase <> 'READY' or t.query is not null or t.tracked is not true
+            then 'the task is not offered'
+          when in_event = 'TAKE' and t.times_up <= in_now then 'the task''s deadline has passed'
+        end
+        when in_event = 'PROMOTE' then case
+          when r.phase <> 'READY' or t.query is null and t.tracked then 'the task does not wait'
+          when t.eligible_when is null then 'the task waits for no time'
+          when t.eligible_when > in_now then 'the task may not run yet'
+        end
+        when in_event in ('GIVE_BACK', 'END_OK', 'END_ERROR', 'END_UNKNOWN', 'UNREACHABLE') then case
+          when r.phase <> 'RUNNING' or t.query is null then 'no query of the task runs'
+          when in_event = 'UNREACHABLE' and coalesce(t.times_up, 'infinity') > in_now
+            then 'the task''s deadline has not come'
+        end
+        when r.phase = 'RUNNING' and t.query is not null then 'a query of the task runs'
+        when in_event = 'REQUEST' then case
+          when in_status is null then 'the request names no status'
+          when in_status = 'DEFERRED' and in_duration is null
+            then 'DEFERRED needs a duration; say how long the task should wait'
+        end
+        when in_event = 'DEADLINE' then case
+          when t.times_up is null or t.times_up > in_now then 'the task''s deadline has not come'
+        end
+        else 'there is no such event'
+      end as rejected
+    from (
+      select
+        case
+          when t.processed is not null then 'FINISHED'
+          when t.yielded is not null then 'YIELDED'
+          when t.consumed is not null then 'RUNNING'
+          else 'READY'
+        end as phase,
+        case in_event
+          when 'END_OK' then case
+            -- It committed before the cancel reached it.
+            when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+              then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
+            else in_status
+          end
+          when 'END_ERROR' then coalesce(in_status, 'FAILED')
+          -- It may have committed: a pause does not run it again.
+          when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
+          when 'REQUEST' then in_status
+          when 'DEADLINE' then 'TIMED_OUT'
+          when 'UNREACHABLE' then 'TIMED_OUT'
+        end as status,
+        case
+          when in_event = 'END_OK'
+            and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
+          when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
+            then coalesce(in_message, 'the task did not finish in time')
+              || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
+          when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
+          -- Nothing confirmed the cancel: it may have come too late.
+          when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
+            then coalesce(in_message || E'\n' || in_known, in_message, in_known)
+          -- Nor the pause, and then the task fails.
+          when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
+          else in_message
+        end as error
+      offset 0
+    ) r
+    offset 0
+  ) s
+$function$;

@@ -1,0 +1,34 @@
+-- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back from a deferral.
+-- Returns: their ids, and that time.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.due_resting_tasks(
+  in_now timestamptz, in_limit int, out out_overdue bigint[], out out_next timestamptz
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+  out_overdue := array(
+    select t.task_id from async.task t
+    where (t.times_up is not null or t.yielded is not null) and t.processed is null
+      and t.times_up <= in_now
+      and (t.consumed is null or t.yielded is not null or t.query is null)
+    order by t.times_up, t.task_id
+    limit in_limit);
+  out_next := least(
+    (select t.times_up from async.task t
+     where (t.times_up is not null or t.yielded is not null) and t.processed is null
+       and t.times_up > in_now and t.times_up < 'infinity'
+       and (t.consumed is null or t.yielded is not null or t.query is null)
+     order by t.times_up
+     limit 1),
+    (select t.eligible_when from async.task t
+     where t.eligible_when is not null and t.processed is null
+       and t.eligible_when > in_now and t.consumed is null and t.yielded is null
+     order by t.eligible_when
+     limit 1));
+end
+$function$;

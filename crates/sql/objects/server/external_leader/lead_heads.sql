@@ -1,0 +1,43 @@
+-- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel
+--   arrays.
+-- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lead_heads(
+  in_pools text[], in_targets text[], in_pullable bool[], in_limits int[]
+) returns table (
+  lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
+  manual_timeout interval, times_up timestamptz, run int, text_bytes int
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  select l.lane, h.*
+  from unnest(in_pools, in_targets, in_pullable, in_limits) with ordinality
+    as l(pool, target, pullable, heads_max, lane)
+  cross join lateral (
+    (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
+       t.manual_timeout, t.times_up, t.run, octet_length(t.query)
+     from async.task t
+     where not l.pullable
+       and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+       and async.waits_for_launch(t)
+     order by t.priority, t.entered, t.task_id
+     limit l.heads_max)
+    union all
+    (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
+       t.manual_timeout, t.times_up, t.run, 0
+     from async.task t
+     where l.pullable
+       and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+       and async.waits_for_offer(t)
+     order by t.priority, t.entered, t.task_id
+     limit l.heads_max)
+  ) h;
+end
+$function$;

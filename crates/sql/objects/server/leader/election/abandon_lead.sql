@@ -1,0 +1,18 @@
+-- Purpose: what a main() that ends without having led leaves: neither locks nor connections.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: releases the two advisory locks.
+create or replace function async.abandon_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  begin
+    perform async.close_stale_sessions();
+  exception when query_canceled or assert_failure or others then
+    null;
+  end;
+  perform async.release_locks();
+end
+$function$;

@@ -1,0 +1,34 @@
+-- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
+--   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
+--   nothing.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.
+create or replace function async.end_lead()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_state record;
+begin
+  select l.epoch, l.stop, l.deposed into v_state from pg_temp.leader_state l;
+  begin
+    perform async.hold_epoch(v_state.epoch);
+  exception when sqlstate 'PA212' then
+    v_state.deposed := true;
+  end;
+  if v_state.deposed then
+    raise warning 'another orchestrator has taken the lead: this one ends' using errcode = 'PA212';
+    return;
+  end if;
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state in ('idle', 'cleaning', 'identifying');
+  perform async.publish();
+  perform async.close_stale_sessions();
+  perform async.lead_goodbye(v_state.stop);
+  if v_state.stop like 'PA213: %' then
+    raise warning '%', substr(v_state.stop, 8) using errcode = 'PA213';
+  end if;
+end
+$function$;

@@ -1,0 +1,16 @@
+-- Purpose: what happens when a part of a cycle raises: it is logged, every ten seconds at most.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none that others wait for.
+create or replace function async.note_failure(in_part text, in_error text, in_code text)
+returns void
+language plpgsql
+as $function$
+begin
+  if async.is_due('logged_' || in_part, '10 seconds', clock_timestamp()) then
+    perform async.log_quiet('ERROR', format('stage %s: %s (%s)', in_part, in_error, in_code));
+  end if;
+exception when assert_failure or others then
+  null;
+end
+$function$;

@@ -1,0 +1,13 @@
+-- Purpose: a target's current connection string.
+-- Returns: text, null where there is no such target, or it has no connection string.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.current_conninfo(in_target text)
+returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select case when t.target = c.self_target then async.self_conninfo() else t.connection_string end
+  from async.target t cross join async.control c
+  where t.target = in_target
+$function$;

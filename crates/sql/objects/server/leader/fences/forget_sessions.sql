@@ -1,0 +1,15 @@
+-- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry, and frees what they
+--   held.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session; the rows of async.task that it changes.
+create or replace function async.forget_sessions(in_sessions bigint[])
+returns void
+language plpgsql
+as $function$
+begin
+  delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
+  delete from async.session s where s.session_id = any (in_sessions);
+  perform async.settle_lost_sessions(in_sessions);
+end
+$function$;

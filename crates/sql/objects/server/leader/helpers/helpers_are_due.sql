@@ -1,0 +1,17 @@
+-- Purpose: whether anything is due that a helper does: looked at in every cycle, so it asks little.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.helpers_are_due()
+returns bool
+language plpgsql
+as $function$
+begin
+  return exists (select from pg_temp.leader_worker s where s.cancel_at <= clock_timestamp() and s.state = 'running')
+    or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
+    or exists (
+      select from pg_temp.leader_target t
+      join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
+      where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
+end
+$function$;

@@ -1,0 +1,45 @@
+-- Purpose: what a helper found, taken into the leader's memory.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session.
+create or replace function async.take_helper_result(
+  in_op text, in_target text, in_ids bigint[], in_value text, in_error text
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_error constant text := split_part(in_error, E'\nCONTEXT: ', 1);
+  v_worker record;
+begin
+  if in_op = 'probe' then
+    if in_error is null then
+      update pg_temp.leader_target t
+      set health = 'ok', version = in_value::int, met_at = clock_timestamp(), failures = 0, down_since = null
+      where t.target = in_target;
+      perform async.log_quiet('NOTICE', format('target "%s" is back', in_target))
+      from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
+      update pg_temp.leader_target t set last_error = null where t.target = in_target;
+    else
+      perform async.note_target_failure(in_target, v_error);
+    end if;
+    return;
+  end if;
+
+  if in_op = 'fence' then
+    perform async.take_fence_result(in_target, case when in_error is null then in_value::jsonb else (
+      select jsonb_agg(jsonb_build_object('id', i, 'state', 'unreached', 'error', v_error)) from unnest(in_ids) i) end);
+    return;
+  end if;
+  if in_error is not null then
+    perform async.note_target_failure(in_target, v_error);
+    -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
+    for v_worker in
+      select s.worker from pg_temp.leader_worker s
+      where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1
+    loop
+      perform async.lose_session(v_worker.worker);
+    end loop;
+  end if;
+end
+$function$;

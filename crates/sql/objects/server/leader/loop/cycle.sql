@@ -1,0 +1,97 @@
+-- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode a test or a person
+--   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
+--   while queries run, up to idle_sleep when none does.
+-- Returns: when something was done last.
+-- Raises: PA207 in a session that does not lead; nothing else.
+-- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+create or replace procedure async.cycle(
+  inout _last_did_stuff timestamptz default null,
+  inout _show_message bool default null
+)
+language plpgsql
+as $procedure$
+declare
+  v_latch bigint;
+  v_did int;
+  v_cancelled bool := false;
+  v_marked bool := false;
+  v_opened int := 0;
+begin
+  if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
+    raise exception 'this session does not lead'
+      using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
+  end if;
+  -- Whatever raises between two commits is caught: main() must not end because a table was locked for a moment.
+  begin
+    v_latch := async.latch_number();
+    select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;
+  exception
+    when query_canceled then
+      v_cancelled := true;
+      perform async.recover_interrupted_cycle();
+    when assert_failure or others then
+      perform async.note_failure('cycle', sqlerrm, sqlstate);
+      perform async.recover_interrupted_cycle();
+  end;
+  commit;
+
+  if exists (select from pg_temp.leader_worker s where s.state = 'claimed') then
+    begin
+      perform async.mark_launches();
+      v_marked := true;
+    exception
+      when query_canceled then
+        v_cancelled := true;
+      when sqlstate 'PA212' then
+        perform async.lose_lead();
+      when assert_failure or others then
+        -- They stay claimed, and are marked with the next cycle.
+        perform async.note_failure('mark', sqlerrm, sqlstate);
+    end;
+    commit;
+  end if;
+  if v_marked then
+    begin
+      perform async.send_launches();
+    exception
+      when query_canceled then
+        v_cancelled := true;
+        perform async.recover_interrupted_launches();
+      when assert_failure or others then
+        perform async.note_failure('send', sqlerrm, sqlstate);
+        perform async.recover_interrupted_launches();
+    end;
+  end if;
+  begin
+    if exists (select from pg_temp.leader_target t where t.wanted > 0) then
+      v_opened := async.open_wanted_sessions();
+    end if;
+    perform async.serve_latch(v_latch);
+  exception
+    when query_canceled then
+      v_cancelled := true;
+    when assert_failure or others then
+      perform async.note_failure('open', sqlerrm, sqlstate);
+  end;
+  if v_did + v_opened > 0 and _last_did_stuff is not null and not v_cancelled then
+    -- What was sent is in memory alone and is committed with the next cycle's first half.
+    _last_did_stuff := clock_timestamp();
+    return;
+  end if;
+  commit;
+  begin
+    if _last_did_stuff is not null then
+      perform async.await_work(_last_did_stuff);
+    end if;
+  exception
+    when query_canceled then
+      v_cancelled := true;
+    when assert_failure or others then
+      perform async.note_failure('wait', sqlerrm, sqlstate);
+  end;
+  if v_cancelled then
+    update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
+    commit;
+  end if;
+end
+$procedure$;

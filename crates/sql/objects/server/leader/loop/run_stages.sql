@@ -1,0 +1,71 @@
+-- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests and deadlines,
+--   records, and claims what runs next. Each stage is on its own: one that raises is logged, and the next goes on.
+-- Returns: how much was done, and whether a cancel came.
+-- Raises: nothing, unless what follows a failed stage fails, too.
+-- Locks: async.leader as hold_epoch; the rows of async.task that it changes; never waits for one.
+create or replace function async.run_stages(out did int, out cancelled bool)
+language plpgsql
+as $function$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_state record;
+  v_stage text;
+begin
+  did := 0;
+  cancelled := false;
+  begin
+    perform async.hold_epoch(l.epoch) from pg_temp.leader_state l;
+    select l.stop, l.manual, l.epoch, c.enabled, c.paused, c.loop_routines, g.resign_epoch
+    into v_state
+    from pg_temp.leader_state l cross join async.control c cross join async.leader g;
+    if v_state.stop is null and (not v_state.enabled or v_state.resign_epoch >= v_state.epoch) then
+      v_state.stop := case when v_state.enabled then 'asked to by a forced takeover' else 'disabled' end;
+      update pg_temp.leader_state set stop = v_state.stop;
+    end if;
+  exception
+    when query_canceled then
+      cancelled := true;
+      return;
+    when sqlstate 'PA212' then
+      perform async.lose_lead();
+      return;
+    when assert_failure or others then
+      perform async.note_failure('begin', sqlerrm, sqlstate);
+      return;
+  end;
+  foreach v_stage in array async.due_stages(
+    v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
+    v_state.stop is null and not v_state.paused, v_now)
+  loop
+    begin
+      case v_stage
+        when 'reap' then did := did + async.reap_sessions();
+        when 'requests' then did := did + async.apply_requests(v_now);
+        when 'record' then did := did + async.record_results(v_now);
+        when 'claim' then did := did + async.claim_tasks(v_now);
+        when 'lanes' then perform async.refresh_lanes(v_now);
+        when 'routines' then perform async.run_routines('LOOP');
+        when 'configure' then
+          perform async.check_lead();
+          perform async.refresh_configuration();
+        when 'deadlines' then did := did + async.enforce_deadlines(v_now);
+        when 'helpers' then did := did + async.run_helpers();
+        when 'orphans' then did := did + async.resolve_orphans(v_now);
+        when 'promote' then did := did + async.promote_deferred(v_now);
+        when 'offers' then perform async.yield_offers(v_now);
+        when 'broken' then did := did + async.find_broken_sessions();
+        when 'patience' then did := did + async.expire_target_patience(v_now) + async.take_write_offs();
+        when 'publish' then perform async.publish();
+        when 'maintain' then perform async.maintain(v_now);
+      end case;
+    exception
+      when query_canceled then
+        cancelled := true;
+        perform async.recover_interrupted_stage(v_stage);
+      when assert_failure or others then
+        perform async.note_failure(v_stage, sqlerrm, sqlstate);
+        perform async.recover_interrupted_stage(v_stage);
+    end;
+  end loop;
+end
+$function$;

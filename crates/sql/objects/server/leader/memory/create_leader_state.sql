@@ -1,0 +1,179 @@
+-- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls back did to
+--   them is undone with it, they write no WAL, and they are gone with the session.
+-- Returns: nothing.
+-- Raises: insufficient_privilege where the role may not create temporary tables.
+-- Locks: none.
+create or replace function async.create_leader_state()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set client_min_messages = warning
+as $function$
+begin
+  drop table if exists pg_temp.leader_state, pg_temp.leader_worker, pg_temp.leader_pool, pg_temp.leader_lane,
+    pg_temp.leader_target, pg_temp.leader_helper, pg_temp.leader_fence, pg_temp.leader_orphan,
+    pg_temp.leader_backoff;
+
+  -- One row.
+  create temp table leader_state (
+    epoch bigint not null,
+    server_id text not null,
+    self_conninfo text not null,
+    -- That of the schema that it began with; with another one it ends.
+    fingerprint text not null,
+    manual bool not null default false,
+    -- Why to stop: null (go on), 'disabled', 'cancelled', ...
+    stop text,
+    -- Another orchestrator leads: nothing may be written.
+    deposed bool not null default false,
+    marks int not null default 0,
+    -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
+    writes bigint not null default 0,
+    vacuum_at timestamptz not null default '-infinity',
+    -- Where the running heavy maintenance has come to; null when none runs.
+    history_after bigint
+  );
+
+  -- A worker runs one query at a time, over at most one session at one target.
+  --
+  --   state        means                              becomes
+  --   empty        no session                         identifying (a session was opened)
+  --   identifying  the identity query is out          idle (registered), cleaning (registered while a result is left),
+  --                                                   empty (failed)
+  --   idle         a clean session                    claimed (a task was claimed), empty (dropped)
+  --   claimed      the claim is committed             running (sent), ended (refused), lost (session lost)
+  --   running      the query, or the reset behind it  ended (its end is known), lost (the session was lost)
+  --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded, and dropped)
+  --   cleaning     the reset is out                   idle (clean), empty (failed)
+  --   lost         the session may still be at work   ended (known to be gone)
+  create temp table leader_worker (
+    worker int primary key,
+    conn text not null,
+    state text not null default 'empty',
+    since timestamptz not null default clock_timestamp(),
+    target text,
+    conninfo text,
+    session_id bigint,
+    task_id bigint,
+    run int,
+    pool text,
+    sent text,
+    cleaning bool not null default false,
+    -- A cancel came while results were read: one of its own may have been read and forgotten.
+    uncertain bool not null default false,
+    outcome text,
+    error text,
+    -- The result was recorded while the session's end was not certain.
+    recorded bool not null default false,
+    -- Its session was lost and its host did not answer: no worker waits for it.
+    unreachable bool not null default false,
+    -- Its session must not be used again, although the query ended well.
+    spent bool not null default false,
+    intention async.finish_status_t,
+    intention_error text,
+    intention_duration interval,
+    cancel_at timestamptz,
+    cancels int not null default 0,
+    request_ids bigint[] not null default '{}',
+    retry_at timestamptz not null default '-infinity',
+    tries int not null default 0,
+    constraint leader_worker_state_is_known check (
+      state in ('empty', 'identifying', 'idle', 'claimed', 'running', 'ended', 'cleaning', 'lost'))
+  );
+
+  create temp table leader_pool (
+    pool text primary key,
+    max_workers int not null,
+    taken int not null default 0,
+    -- After offers were withdrawn in favour of queries: when to offer again.
+    offers_held_until timestamptz not null default '-infinity'
+  );
+
+  create temp table leader_lane (
+    pool text not null,
+    target text not null,
+    pullable bool not null,
+    after_priority int not null default -2147483648,
+    after_entered timestamptz not null default '-infinity',
+    after_id bigint not null default 0,
+    exhausted bool not null default false,
+    primary key (pool, target, pullable)
+  );
+
+  --   health   means                                  becomes
+  --   unknown  not reached yet, or not for a while     probing (a helper was sent), down (a session failed)
+  --   probing  a helper tries to reach it              ok (reached), down (not reached), unknown (interrupted)
+  --   ok       reached                                 unknown (not used for a minute), down (a session failed)
+  --   down     not reached; its tasks wait             probing (retry_at has passed)
+  create temp table leader_target (
+    target text primary key,
+    connection_string text,
+    default_timeout interval,
+    session_reset bool not null,
+    max_concurrency int not null,
+    configured bool not null default true,
+    health text not null default 'unknown',
+    fresh bool not null default true,
+    version int,
+    startup_options bool not null default true,
+    failures int not null default 0,
+    down_since timestamptz,
+    retry_at timestamptz not null default '-infinity',
+    met_at timestamptz,
+    last_error text,
+    wanted int not null default 0,
+    constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
+  );
+
+  -- Sessions to this server itself that do what may block. lane: cancel, fresh (first contact), general.
+  --
+  --   state   means                        becomes
+  --   closed  no session                   busy (opened, and an operation was sent)
+  --   idle    a session that can be used   busy (an operation was sent), closed (interrupted)
+  --   busy    an operation runs            idle (ended), stuck (late, or its answer came before its end), closed (lost)
+  --   stuck   its answer counts no more    idle (ended), closed (terminated)
+  create temp table leader_helper (
+    helper int primary key,
+    conn text not null,
+    pid int,
+    lane text not null,
+    state text not null default 'closed',
+    op text,
+    target text,
+    ids bigint[],
+    since timestamptz not null default clock_timestamp(),
+    constraint leader_helper_state_is_known check (state in ('closed', 'idle', 'busy', 'stuck')),
+    constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
+  );
+
+  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a query ran.
+  create temp table leader_fence (
+    session_id bigint primary key,
+    target text not null,
+    retry_at timestamptz not null default '-infinity',
+    failures int not null default 0,
+    -- Its host did not answer.
+    unreachable bool not null default false,
+    -- Of a lost leader: nothing is launched at its target before it is gone.
+    older bool not null default false
+  );
+
+  -- Tasks that lost leaders had in hand, until their target is fenced.
+  create temp table leader_orphan (
+    task_id bigint primary key,
+    run int not null,
+    target text not null,
+    pool text not null,
+    -- False: claimed and never sent, and the row could not be given back yet.
+    launched bool not null,
+    recorded bool not null default false
+  );
+
+  -- Tasks whose rows could not be written lately: when to try again.
+  create temp table leader_backoff (
+    task_id bigint primary key,
+    until timestamptz not null,
+    failures int not null
+  );
+end
+$function$;

@@ -1,0 +1,13 @@
+-- Purpose: forgets when things were done last: a new leader does them all.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.make_all_due()
+returns void
+language plpgsql
+as $function$
+begin
+  perform set_config('pgasync.' || w, '', false)
+  from unnest('{configured,swept,looked_at_lanes,lost_patience,published,recounted}'::text[]) w;
+end
+$function$;

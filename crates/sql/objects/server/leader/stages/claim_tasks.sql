@@ -1,0 +1,104 @@
+-- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets want more
+--   sessions, and writes the claims down. What a client pulls is offered instead.
+-- Returns: how many were claimed or offered.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.claim_tasks(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  v_workers int;
+  v_default interval;
+  v_lanes record;
+  v_head record;
+  v_idle record;
+  v_at int;
+  v_ids bigint[] := '{}';
+  v_claimed_by int[] := '{}';
+  v_runs int[] := '{}';
+  v_pools text[] := '{}';
+  v_targets text[] := '{}';
+  v_priorities int[] := '{}';
+  v_entered timestamptz[] := '{}';
+  v_timeouts interval[] := '{}';
+  v_wanted text[] := '{}';
+  v_offered bigint[] := '{}';
+begin
+  select c.workers, c.default_timeout into v_workers, v_default from async.control c;
+  v_workers := greatest(v_workers
+    - (select count(*)::int from pg_temp.leader_worker s where s.task_id is not null and not s.unreachable)
+    -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
+    -- no worker.
+    - (select count(*)::int from pg_temp.leader_orphan o
+      where o.launched
+        and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
+  update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
+
+  select
+    array_agg(row(
+      l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
+      -- A target that takes no further session goes on with those that it has.
+      case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
+    array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
+  into v_lanes
+  from pg_temp.leader_lane l
+  join pg_temp.leader_pool p on p.pool = l.pool
+  join pg_temp.leader_target t on t.target = l.target
+  left join (
+    select s.target, count(*)::int as idle
+    from pg_temp.leader_worker s
+    where s.state in ('idle', 'cleaning')
+    group by s.target
+  ) i on i.target = l.target
+  where not l.exhausted and p.taken < p.max_workers
+    and case
+      when l.pullable then p.offers_held_until <= in_now
+      else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
+        and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
+    end;
+  if v_lanes.lanes is null then
+    return 0;
+  end if;
+
+  v_idle := async.find_idle_sessions(v_lanes.targets);
+  for v_head in
+    select p.*
+    from async.plan_claims(v_lanes.lanes, v_workers, async.tasks_backing_off(in_now), in_now) p
+  loop
+    if v_head.pullable then
+      v_offered := v_offered || v_head.task_id;
+      continue;
+    end if;
+    v_at := array_position(v_idle.targets, v_head.target);
+    if v_at is null then
+      v_wanted := v_wanted || v_head.target;
+      continue;
+    end if;
+    v_idle.targets[v_at] := null;
+    v_ids := v_ids || v_head.task_id;
+    v_claimed_by := v_claimed_by || v_idle.workers[v_at];
+    v_runs := v_runs || v_head.run;
+    v_pools := v_pools || v_head.pool;
+    v_targets := v_targets || v_head.target;
+    v_priorities := v_priorities || v_head.priority;
+    v_entered := v_entered || v_head.entered;
+    v_timeouts := v_timeouts
+      || coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default);
+  end loop;
+
+  if v_wanted <> '{}' then
+    update pg_temp.leader_target t set wanted = n.wanted
+    from (select w.target, count(*)::int as wanted from unnest(v_wanted) w(target) group by w.target) n
+    where t.target = n.target;
+  end if;
+  if v_ids <> '{}' then
+    perform async.write_claims(
+      in_now, v_ids, v_claimed_by, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
+  end if;
+  if v_offered <> '{}' then
+    perform async.write_offers(in_now, v_offered);
+  end if;
+  return cardinality(v_ids) + cardinality(v_offered);
+end
+$function$;

@@ -1,0 +1,42 @@
+-- Purpose: tasks that waited for a target that was down for longer than target_patience fail with the connection's
+--   error; so do tasks of targets that were deleted.
+-- Returns: how many.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.expire_target_patience(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  v_lane record;
+  v_ids bigint[];
+  v_failed int := 0;
+begin
+  for v_lane in
+    -- A target that was configured a moment ago is not in the leader's memory yet.
+    select l.pool, l.target, g.target is null as unknown, t.last_error, c.target_patience
+    from pg_temp.leader_lane l
+    cross join async.control c
+    left join async.target g on g.target = l.target
+    left join pg_temp.leader_target t on t.target = l.target
+    where not l.exhausted and not l.pullable
+      and (g.target is null
+        or t.down_since <= in_now - c.target_patience
+          and not exists (select from pg_temp.leader_worker s
+            where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
+  loop
+    v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
+      case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
+      async.tasks_backing_off(in_now));
+    continue when v_ids is null;
+    perform from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'REQUEST', in_now, 'FAILED',
+        case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
+          else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
+            v_lane.last_error) end, null, null, null, null)::async.event_t
+      from unnest(v_ids) i));
+    v_failed := v_failed + cardinality(v_ids);
+  end loop;
+  return v_failed;
+end
+$function$;

@@ -1,0 +1,48 @@
+-- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be written, and forgets that
+--   others were backed off.
+-- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed off.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+create or replace function async.leader_write(
+  in_now timestamptz,
+  in_claims bigint[], in_claim_runs int[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[],
+  in_events async.event_t[]
+) returns table (
+  task_id bigint, event text, outcome text, consumed timestamptz, processed timestamptz, yielded timestamptz,
+  tracked bool, run int, backs_off bool
+)
+language plpgsql
+as $function$
+#variable_conflict use_column
+declare
+  v_row record;
+begin
+  for v_row in
+    select w.* from async.write_all(
+      in_claims, in_claim_runs, array_fill(in_now, array[coalesce(cardinality(in_claims), 0)]), in_claim_timeouts,
+      in_ends, in_end_runs, array_fill(in_now, array[coalesce(cardinality(in_ends), 0)]), in_events, true) w
+  loop
+    task_id := v_row.task_id;
+    event := v_row.event;
+    outcome := v_row.outcome;
+    consumed := v_row.consumed;
+    processed := v_row.processed;
+    yielded := v_row.yielded;
+    tracked := v_row.tracked;
+    run := v_row.row_run;
+    -- A request that does not fit an unfinished task stands until it does.
+    backs_off := outcome in ('locked', 'failed')
+      or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
+    if backs_off then
+      perform async.back_off_task(task_id, outcome, v_row.error, in_now);
+    end if;
+    return next;
+  end loop;
+  if exists (select from pg_temp.leader_backoff) then
+    delete from pg_temp.leader_backoff p
+    where p.until <= in_now
+      and p.task_id = any (in_claims || in_ends || array(select e.task_id from unnest(in_events) e));
+  end if;
+end
+$function$;

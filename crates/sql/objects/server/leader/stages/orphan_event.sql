@@ -1,0 +1,38 @@
+-- Purpose: what happens to a task of a lost leader, with what was asked of it.
+-- Returns: the event.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.orphan_event(
+  in_id bigint, in_run int, in_launched bool, in_recorded bool, in_target text, in_now timestamptz
+) returns async.event_t
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_event async.event_t;
+  v_request record;
+begin
+  v_event.task_id := in_id;
+  v_event.run := in_run;
+  v_event.at := in_now;
+  if not in_launched then
+    v_event.event := 'GIVE_BACK';
+    v_event.timeout := (
+      select coalesce(g.default_timeout, c.default_timeout)
+      from async.control c left join async.target g on g.target = in_target);
+    return v_event;
+  end if;
+  v_event.event := case when in_recorded then 'RELEASE' else 'END_UNKNOWN' end;
+  v_event.known := 'outcome unknown: the orchestrator was lost while the query ran';
+  v_event.requests := '{}';
+  for v_request in select r.* from async.request r where r.task_id = in_id order by r.request_id loop
+    v_event.requests := v_event.requests || v_request.request_id;
+    if async.intention_replaces(v_event.status, v_event.message, v_request.status) then
+      v_event.status := v_request.status;
+      v_event.message := async.request_message(v_request.status, v_request.error_message);
+      v_event.duration := v_request.duration;
+    end if;
+  end loop;
+  return v_event;
+end
+$function$;

@@ -1,0 +1,21 @@
+-- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds, which targets are lost. Only
+--   what changed is written, so that an idle leader writes nothing.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
+create or replace function async.publish()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.publish_state(
+    array(
+      select row(s.worker, '', s.target, s.task_id, case when s.task_id is not null then s.since end)::async.worker
+      from pg_temp.leader_worker s),
+    array(select row(p.pool, p.taken, p.max_workers)::async.concurrency_pool_tracker from pg_temp.leader_pool p),
+    array(
+      select row(t.target, t.down_since, t.last_error, t.retry_at)::async.target_outage
+      from pg_temp.leader_target t where t.down_since is not null));
+end
+$function$;

@@ -1,0 +1,63 @@
+-- Purpose: records how queries ended, all at once; a row that cannot be written keeps its worker and is tried
+--   again, later each time.
+-- Returns: how many were recorded.
+-- Raises: nothing of a single task's.
+-- Locks: the rows of async.task that it changes; never waits for one.
+create or replace function async.record_results(in_now timestamptz)
+returns int
+language plpgsql
+as $function$
+declare
+  v_workers int[];
+  v_ids bigint[];
+  v_pools text[];
+  v_ends bigint[];
+  v_end_runs int[];
+  v_events async.event_t[];
+  v_row record;
+  v_at int;
+  v_done int[];
+  v_strays text[] := '{}';
+begin
+  select
+    array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
+    array_agg(s.task_id) filter (where s.plain), array_agg(s.run) filter (where s.plain),
+    array_agg(row(s.task_id, s.run,
+        case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
+          else 'END_ERROR' end,
+        in_now, s.intention, s.intention_error, s.error, s.intention_duration, null, s.request_ids)::async.event_t)
+      filter (where not s.plain)
+  into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
+  from (
+    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain
+    from pg_temp.leader_worker i
+    where i.state = 'ended' and i.retry_at <= in_now
+    order by i.since, i.worker
+  ) s;
+  if v_workers is null then
+    return 0;
+  end if;
+
+  v_done := v_workers;
+  for v_row in select w.* from async.leader_write(in_now, null, null, null, v_ends, v_end_runs, v_events) w loop
+    v_at := array_position(v_ids, v_row.task_id);
+    if v_row.backs_off then
+      v_done := array_remove(v_done, v_workers[v_at]);
+      update pg_temp.leader_worker s
+      set tries = s.tries + 1, retry_at = p.until
+      from pg_temp.leader_backoff p
+      where p.task_id = s.task_id and s.worker = v_workers[v_at];
+    elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
+        and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
+      -- A row that did not take the event (it was finished or deleted by hand) frees its worker all the same.
+      v_strays := v_strays || v_pools[v_at];
+    end if;
+  end loop;
+  perform async.release_pools(v_strays);
+  if v_done <> '{}' then
+    perform async.free_workers(v_done);
+  end if;
+  update pg_temp.leader_state set writes = writes + cardinality(v_workers), marks = marks + cardinality(v_workers);
+  return cardinality(v_done);
+end
+$function$;

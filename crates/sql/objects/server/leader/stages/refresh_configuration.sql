@@ -1,0 +1,83 @@
+-- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with their
+--   health, limits of pools.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refresh_configuration()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_control async.control;
+  v_worker record;
+  v_workers int;
+begin
+  select c.* into v_control from async.control c;
+  v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
+
+  -- Workers: more at once; fewer as they become free.
+  insert into pg_temp.leader_worker (worker, conn)
+  select n, 'pgasync_slot_' || n from generate_series(1, v_workers) n
+  on conflict do nothing;
+  for v_worker in
+    select s.worker from pg_temp.leader_worker s
+    where s.worker > v_workers and s.state in ('empty', 'idle')
+  loop
+    perform async.drop_session(v_worker.worker);
+    delete from pg_temp.leader_worker s where s.worker = v_worker.worker;
+  end loop;
+
+  -- Sessions that were not needed for a while.
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
+
+  insert into pg_temp.leader_helper (helper, conn, lane)
+  select n, 'pgasync_helper_' || n, case n when 1 then 'cancel' when 2 then 'fresh' else 'general' end
+  from generate_series(1, greatest(v_control.self_concurrency, 3)) n
+  on conflict do nothing;
+  delete from pg_temp.leader_helper h
+  where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
+
+  -- Targets. A changed address is met anew, and idle sessions at the old one are dropped.
+  for v_worker in
+    select s.worker
+    from pg_temp.leader_worker s
+    join pg_temp.leader_target o on o.target = s.target
+    left join async.target t on t.target = s.target
+    where s.state = 'idle' and t.connection_string is distinct from o.connection_string
+  loop
+    perform async.drop_session(v_worker.worker);
+  end loop;
+  insert into pg_temp.leader_target as o
+    (target, connection_string, default_timeout, session_reset, max_concurrency, health, fresh, met_at, retry_at)
+  select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency,
+    'unknown', true, null, clock_timestamp()
+  from async.target t
+  on conflict (target) do update
+  set connection_string = excluded.connection_string,
+      default_timeout = excluded.default_timeout,
+      session_reset = excluded.session_reset,
+      max_concurrency = excluded.max_concurrency,
+      configured = true,
+      health = case when o.connection_string is distinct from excluded.connection_string then 'unknown' else o.health end,
+      fresh = o.fresh or o.connection_string is distinct from excluded.connection_string,
+      failures = case when o.connection_string is distinct from excluded.connection_string then 0 else o.failures end,
+      down_since = case when o.connection_string is not distinct from excluded.connection_string then o.down_since end
+  where (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.configured)
+    is distinct from
+    (excluded.connection_string, excluded.default_timeout, excluded.session_reset, excluded.max_concurrency, true);
+  update pg_temp.leader_target o set configured = false
+  where o.configured and not exists (select from async.target t where t.target = o.target);
+
+  -- A target that was not used for a minute is met through a helper before the leader connects to it again.
+  update pg_temp.leader_target o set health = 'unknown'
+  where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
+    and not exists (select from pg_temp.leader_worker s where s.target = o.target);
+
+  update pg_temp.leader_pool p
+  set max_workers = l.max_workers
+  from (select i.pool, async.pool_limit(i.pool) as max_workers from pg_temp.leader_pool i) l
+  where l.pool = p.pool and l.max_workers is distinct from p.max_workers;
+end
+$function$;

@@ -1,0 +1,12 @@
+-- Purpose: says that a cycle that began after the given number was asked for has ended.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.serve_latch(in_number bigint)
+returns void
+language plpgsql
+as $function$
+begin
+  perform setval('async.latch_served', in_number) from async.latch_served s where s.last_value < in_number;
+end
+$function$;

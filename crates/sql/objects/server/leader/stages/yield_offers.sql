@@ -1,0 +1,34 @@
+-- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older than a second are
+--   withdrawn, and the pool offers nothing for a while.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows of async.offer and async.task that it changes; never waits for one.
+create or replace function async.yield_offers(in_now timestamptz)
+returns void
+language plpgsql
+as $function$
+declare
+  c_hold constant interval := '2 seconds';
+  v_ids bigint[];
+  v_pools text[];
+  v_kept bigint[];
+begin
+  select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
+  from async.offer o
+  join pg_temp.leader_pool p on p.pool = o.pool
+  where p.taken >= p.max_workers and o.offered < in_now - interval '1 second'
+    and not exists (select from pg_temp.leader_backoff k where k.task_id = o.task_id and k.until > in_now)
+    and exists (select from pg_temp.leader_lane l
+      where l.pool = o.pool and not l.pullable and not l.exhausted);
+  if v_ids is null then
+    return;
+  end if;
+  v_kept := array(
+    select w.task_id
+    from async.leader_write(in_now, null, null, null, null, null, array(
+      select row(i, null, 'WITHDRAW', in_now, null, null, null, null, null, null)::async.event_t from unnest(v_ids) i)) w);
+  update pg_temp.leader_pool p set offers_held_until = in_now + c_hold
+  where p.pool in (
+    select i.pool from unnest(v_ids, v_pools) i(task_id, pool) where i.task_id <> all (v_kept));
+end
+$function$;

@@ -1,0 +1,22 @@
+-- Purpose: what puts the constraints that are checked at the end of the transaction back to that, after
+--   `set constraints all immediate` has checked them. Constraints that share their name with one that cannot be deferred
+--   cannot be named, and stay immediate until the transaction ends.
+-- Returns: a statement; null when the database has no such constraint.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.defer_constraints()
+returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select 'set constraints ' || string_agg(distinct format('%I.%I', n.nspname, c.conname), ', ') || ' deferred'
+    from pg_constraint c
+    join pg_namespace n on n.oid = c.connamespace
+    where c.condeferred
+      and not exists (
+        select from pg_constraint o
+        where o.connamespace = c.connamespace and o.conname = c.conname and not o.condeferrable));
+end
+$function$;

@@ -1,0 +1,19 @@
+-- Purpose: hands out what was noted, and forgets it.
+-- Returns: the tasks' ids.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.take_touched()
+returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_seen text := current_setting('pgasync.touched', true);
+begin
+  if coalesce(v_seen, '') = '' then
+    return '{}';
+  end if;
+  perform set_config('pgasync.touched', '', false);
+  return array(select distinct i::bigint from unnest(string_to_array(v_seen, ',')) i);
+end
+$function$;

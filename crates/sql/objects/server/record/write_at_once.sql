@@ -1,0 +1,77 @@
+-- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so write_batch
+--   may set what the planner does, and the completion and the release of the slot are one write. Claims and plain ends are
+--   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
+--   says for all (a third less work a row).
+-- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile. write_row tells.
+-- Raises: lock_not_available when another transaction holds one of the rows, and whatever a constraint of the user's
+--   raises: write_batch falls back.
+-- Locks: the rows of async.task, as long as lock_timeout.
+create or replace function async.write_at_once(
+  in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
+  in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
+  in_events async.event_t[]
+) returns async.event_t[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_left async.event_t[] := '{}';
+  v_rows bigint;
+  v_released text[];
+  v_applied bigint[];
+  v_offers bigint[] := '{}';
+  v_taken bigint[] := '{}';
+begin
+  if in_claims <> '{}' then
+    update async.task t
+    set consumed = e.at, tracked = true, run = t.run + 1, eligible_when = null,
+        times_up = coalesce(t.times_up, e.at + coalesce(t.manual_timeout, e.timeout), 'infinity'),
+        finish_status = null, failed = null, processing_error = null
+    from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
+    where t.task_id = e.task_id
+      and (e.run is null or e.run = t.run)
+      and t.consumed is null and t.yielded is null and t.processed is null and t.query is not null
+      and (t.eligible_when is null or t.eligible_when <= e.at)
+      and (t.times_up is null or t.times_up > e.at);
+    get diagnostics v_rows = row_count;
+    if v_rows < cardinality(in_claims) then
+      v_left := array(
+        select row(e.task_id, e.run, 'CLAIM', e.at, null, null, null, null, e.timeout, null)::async.event_t
+        from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
+        where not exists (
+          select from async.task t
+          where t.task_id = e.task_id and t.consumed = e.at and t.run = coalesce(e.run + 1, t.run)));
+    end if;
+  end if;
+
+  if in_ends <> '{}' then
+    with ended as (
+      update async.task t
+      set processed = e.at, finish_status = 'FINISHED', failed = false, processing_error = null, eligible_when = null,
+          tracked = false
+      from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
+      where t.task_id = e.task_id
+        and (e.run is null or e.run = t.run)
+        and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
+        and t.asynchronous_finish is not true and t.tracked
+      returning coalesce(t.concurrency_pool, t.target) as pool
+    )
+    select count(*), array_agg(d.pool) into v_rows, v_released from ended d;
+    perform async.release_pools(v_released);
+    if v_rows < cardinality(in_ends) then
+      v_left := v_left || async.write_events_at_once(array(
+        select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null)::async.event_t
+        from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
+        where not exists (
+          select from async.task t
+          where t.task_id = e.task_id and t.processed = e.at and t.finish_status = 'FINISHED'
+            and t.run = coalesce(e.run, t.run))));
+    end if;
+  end if;
+
+  if in_events <> '{}' then
+    v_left := v_left || async.write_events_at_once(in_events);
+  end if;
+  return v_left;
+end
+$function$;

@@ -1,0 +1,17 @@
+-- Purpose: write_all without the arrays for claims and plain ends.
+-- Returns: what write_all returns.
+-- Raises: nothing of a single row's.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
+create or replace function async.write_events(in_events async.event_t[])
+returns table (
+  task_id bigint, run int, event text, outcome text, error text,
+  consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+)
+language plpgsql
+as $function$
+begin
+  return query
+    select * from async.write_all(null, null, null, null, null, null, null, in_events, true, true);
+end
+$function$;

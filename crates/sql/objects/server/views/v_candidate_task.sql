@@ -1,0 +1,31 @@
+-- What would run next: the heads of the queue that fit into their pools and into the free workers, as far as the
+-- published occupancy (at most a second old) tells. n is the place within the pool.
+create or replace view async.v_candidate_task as
+select c.*
+from (
+  select
+    h.*,
+    async.mask_connection_string(g.connection_string) as connection_string,
+    g.default_timeout,
+    l.max_workers,
+    l.workers,
+    row_number() over (partition by l.pool order by h.priority, h.entered, h.task_id) as n
+  from (
+    select d.pool, d.target, async.pool_limit(d.pool) as max_workers, coalesce(p.workers, 0) as workers
+    from async.discover_lanes() d
+    left join async.concurrency_pool_tracker p on p.concurrency_pool = d.pool
+    where not d.pullable
+  ) l
+  join async.target g on g.target = l.target
+  cross join lateral (
+    select t.*
+    from async.task t
+    where coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
+      and async.waits_for_launch(t)
+    order by t.priority, t.entered, t.task_id
+    limit greatest(l.max_workers - l.workers, 0)
+  ) h
+) c
+where c.n <= c.max_workers - c.workers
+order by c.priority, c.entered, c.task_id
+limit (select greatest(g.workers - async.active_workers(), 0) from async.control g);

@@ -1,0 +1,32 @@
+-- Every task that has not finished. Each branch is one that a partial index answers (the same predicates as
+-- there), so that the cost does not grow with the history; together they miss none and give none twice.
+create or replace view async.v_unfinished_task as
+  select t.*
+  from async.task t
+  where async.waits_for_launch(t)
+union all
+  select t.*
+  from async.task t
+  where async.waits_for_offer(t)
+union all
+  -- Offered to clients, and not taken yet.
+  select t.*
+  from async.offer o
+  cross join lateral (
+    select l.*
+    from async.task l
+    where l.task_id = o.task_id
+      and l.consumed is null and l.processed is null and l.yielded is null
+      and l.eligible_when is null and l.query is null and l.tracked
+    -- Keeps the planner from turning this into a scan of all tasks.
+    offset 0
+  ) t
+union all
+  select t.*
+  from async.task t
+  where t.eligible_when is not null and t.processed is null
+union all
+  select t.*
+  from async.task t
+  where (t.times_up is not null or t.yielded is not null) and t.processed is null
+    and t.eligible_when is null and (t.consumed is not null or t.yielded is not null);
