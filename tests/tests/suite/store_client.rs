@@ -7,16 +7,17 @@ use pgasync_core::{
     ControlEntry, Document, FinishStatus, PoolEntry, PoolName, Priority, RowState, Span, TargetEntry, TargetName,
     TaskId,
 };
+use pgasync_pg::ConnectionSettings;
 use pgasync_store::{
     Batch, Client, ConfigureError, LatchError, NewTask, Part, PushError, ReadError, RequestError, RestartError,
-    RunType, Settings, TakeError, TargetState, install,
+    RunType, TakeError, TargetState, install,
 };
 use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, RustEngine, Scratch, SqlEngine};
 use serde_json::json;
 
 const SESSIONS: u32 = 4;
 
-fn client(settings: Settings) -> Client {
+fn client(settings: ConnectionSettings) -> Client {
     Client::with_sessions(settings.with_application_name("store client"), SESSIONS, Duration::from_secs(20))
 }
 
@@ -319,8 +320,9 @@ async fn who_may_only_push_is_told_that_he_may_not_look() {
     let database = Database::create().await;
     let role = format!("{}_pusher", database.name());
     database.run(&format!("create role {role} login; select async.grant_client('{role}')")).await;
-    let pusher =
-        client(Settings::resolve(&format!("{} user={role}", database.conninfo()), |_| None).expect("it parses"));
+    let pusher = client(
+        ConnectionSettings::resolve(&format!("{} user={role}", database.conninfo()), |_| None).expect("it parses"),
+    );
     push_one(&pusher, "select 0").await;
     assert!(matches!(pusher.statistics().await, Err(ReadError::NotAllowed(_))));
     database.run(&format!("select async.grant_admin('{role}')")).await;

@@ -12,21 +12,21 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use self::attempt::{Address, Failure, Kind, Opened};
+use self::attempt::{Address, Failure, FailureKind, Opened};
 use crate::session::{Notice, Session};
-use crate::settings::{Host, Place, Reached, SessionAttrs, Settings};
+use crate::settings::{ConnectionSettings, Host, Place, Reached, SessionAttrs};
 
 pub use self::cancel::Canceler;
 
 /// Why there is no session.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot connect to {server}: {reason}")]
 pub struct ConnectError {
     server: String,
     reason: String,
 }
 
-impl Settings {
+impl ConnectionSettings {
     /// Opens a session; what the server says on the side is dropped.
     ///
     /// # Errors
@@ -107,9 +107,9 @@ impl Settings {
                 };
                 note(&failure);
                 match failure.kind {
-                    Kind::Unreachable => {}
-                    Kind::Unfit => break,
-                    Kind::Handshake | Kind::Refused | Kind::Here => return Err(()),
+                    FailureKind::Unreachable => {}
+                    FailureKind::Unfit => break,
+                    FailureKind::Handshake | FailureKind::Refused | FailureKind::Here => return Err(()),
                 }
             }
         }
@@ -121,7 +121,7 @@ impl Settings {
             None => work.await,
             Some(time) => tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
                 let reason = format!("the connection was not made within {} seconds", time.as_secs_f64());
-                Err(Failure { reason, kind: Kind::Unreachable })
+                Err(Failure { reason, kind: FailureKind::Unreachable })
             }),
         }
     }
@@ -136,7 +136,7 @@ async fn look_up(host: &Host) -> Result<Vec<Address>, Failure> {
             let found = tokio::net::lookup_host((name.as_str(), host.port)).await;
             let found: Vec<_> = found.map_err(|error| Failure::unreachable(&error))?.map(Address::Tcp).collect();
             if found.is_empty() {
-                return Err(Failure { reason: "the name has no address".to_owned(), kind: Kind::Unreachable });
+                return Err(Failure { reason: "the name has no address".to_owned(), kind: FailureKind::Unreachable });
             }
             Ok(found)
         }

@@ -13,7 +13,7 @@ use tokio_postgres::{CancelToken, Client, Config, Connection};
 use super::passfile::{self, Wanted};
 use super::socket::{self, Wire};
 use super::tls::{Handshake, TlsStream, connector};
-use crate::settings::{ChannelBinding, Host, Place, Settings, SslMode};
+use crate::settings::{ChannelBinding, ConnectionSettings, Host, Place, SslMode};
 
 /// With the count of bytes that were written, and how it was encrypted.
 pub(super) type Opened = (Client, Connection<Wire, TlsStream>, Arc<AtomicU64>, Encryption);
@@ -29,12 +29,12 @@ pub(super) enum Address {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) reason: String,
-    pub(super) kind: Kind,
+    pub(super) kind: FailureKind,
 }
 
 /// How far it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FailureKind {
     /// Nobody answered, or the connection broke: another address may do better.
     Unreachable,
     /// The server is starting, stopping, or not what was asked for: another host may do better.
@@ -50,7 +50,7 @@ pub(super) enum Kind {
 impl Failure {
     pub(super) fn unreachable(error: &io::Error) -> Self {
         // A firewall's refusal looks like a lack of permission as well; there another host may do better.
-        let kind = if socket::is_wrong_peer(error) { Kind::Here } else { Kind::Unreachable };
+        let kind = if socket::is_wrong_peer(error) { FailureKind::Here } else { FailureKind::Unreachable };
         Self { reason: error.to_string(), kind }
     }
 }
@@ -64,18 +64,20 @@ pub(super) enum Encryption {
 }
 
 /// Opens a session, in as many tries as `sslmode` allows.
-pub(super) async fn open(settings: &Settings, host: &Host, address: &Address) -> Result<Opened, Failure> {
+pub(super) async fn open(settings: &ConnectionSettings, host: &Host, address: &Address) -> Result<Opened, Failure> {
     if let Address::Unix(_) = address {
         return try_once(settings, host, address, Encryption::Never).await;
     }
     match settings.tls.mode {
         SslMode::Disable => try_once(settings, host, address, Encryption::Never).await,
         SslMode::Allow => match try_once(settings, host, address, Encryption::Never).await {
-            Err(Failure { kind: Kind::Refused, .. }) => try_once(settings, host, address, Encryption::Always).await,
+            Err(Failure { kind: FailureKind::Refused, .. }) => {
+                try_once(settings, host, address, Encryption::Always).await
+            }
             other => other,
         },
         SslMode::Prefer => match try_once(settings, host, address, Encryption::IfOffered).await {
-            Err(Failure { kind: Kind::Refused | Kind::Handshake, .. }) => {
+            Err(Failure { kind: FailureKind::Refused | FailureKind::Handshake, .. }) => {
                 try_once(settings, host, address, Encryption::Never).await
             }
             other => other,
@@ -87,7 +89,7 @@ pub(super) async fn open(settings: &Settings, host: &Host, address: &Address) ->
 }
 
 async fn try_once(
-    settings: &Settings,
+    settings: &ConnectionSettings,
     host: &Host,
     address: &Address,
     encryption: Encryption,
@@ -99,7 +101,7 @@ async fn try_once(
     let made = config.connect_raw(wire, handshake).await;
     made.map(|(client, connection)| (client, connection, written, encryption)).map_err(|error| {
         let mut failure = explain(&error, done.get());
-        if let (Kind::Refused | Kind::Here, Some(note)) = (failure.kind, note) {
+        if let (FailureKind::Refused | FailureKind::Here, Some(note)) = (failure.kind, note) {
             failure.reason = format!("{} ({note})", failure.reason);
         }
         failure
@@ -108,7 +110,7 @@ async fn try_once(
 
 /// Sends a cancel request to the server of a session that was opened in this way.
 pub(super) async fn cancel(
-    settings: &Settings,
+    settings: &ConnectionSettings,
     host: &Host,
     address: &Address,
     encryption: Encryption,
@@ -121,7 +123,7 @@ pub(super) async fn cancel(
 
 /// The socket, and what encrypts it.
 async fn open_wire(
-    settings: &Settings,
+    settings: &ConnectionSettings,
     host: &Host,
     address: &Address,
     encryption: Encryption,
@@ -129,7 +131,7 @@ async fn open_wire(
     let with = match (encryption, address) {
         (Encryption::IfOffered | Encryption::Always, Address::Tcp(address)) => {
             let name = server_name(settings, host, address.ip())?;
-            let connector = connector(&settings.tls).map_err(|reason| Failure { reason, kind: Kind::Here })?;
+            let connector = connector(&settings.tls).map_err(|reason| Failure { reason, kind: FailureKind::Here })?;
             Some((connector, name))
         }
         _ => None,
@@ -143,7 +145,7 @@ async fn open_wire(
 }
 
 /// What the driver needs to know, and why no password was taken from the file, if that is so.
-fn driver_config(settings: &Settings, host: &Host, encryption: Encryption) -> (Config, Option<String>) {
+fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encryption) -> (Config, Option<String>) {
     let mut config = Config::new();
     config.user(&settings.user).dbname(settings.database()).application_name(settings.application_name());
     if let Some(options) = &settings.options {
@@ -177,9 +179,9 @@ fn driver_config(settings: &Settings, host: &Host, encryption: Encryption) -> (C
 }
 
 /// The name that the certificate is to bear. Where nobody asks, a name that could not be in one gives way to the address.
-fn server_name(settings: &Settings, host: &Host, address: IpAddr) -> Result<String, Failure> {
+fn server_name(settings: &ConnectionSettings, host: &Host, address: IpAddr) -> Result<String, Failure> {
     let full = settings.tls.mode == SslMode::VerifyFull;
-    let fail = |reason: String| Failure { reason, kind: Kind::Here };
+    let fail = |reason: String| Failure { reason, kind: FailureKind::Here };
     match &host.place {
         Place::Name { name, .. } if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
         Place::Name { name, .. } if full => Err(fail(format!("no certificate can be made out to \"{name}\""))),
@@ -192,10 +194,10 @@ fn server_name(settings: &Settings, host: &Host, address: IpAddr) -> Result<Stri
 
 fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>) -> Failure {
     if let Some(Err(reason)) = handshake {
-        return Failure { reason: format!("TLS failed: {reason}"), kind: Kind::Handshake };
+        return Failure { reason: format!("TLS failed: {reason}"), kind: FailureKind::Handshake };
     }
     if let Some(said) = error.as_db_error() {
-        let kind = if said.code().code() == "57P03" { Kind::Unfit } else { Kind::Refused };
+        let kind = if said.code().code() == "57P03" { FailureKind::Unfit } else { FailureKind::Refused };
         return Failure { reason: format!("{said} ({})", said.code().code()), kind };
     }
     let cause = std::error::Error::source(error);
@@ -204,11 +206,11 @@ fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>
         "password missing" => {
             let reason = "the server asks for a password, and there is none in the connection string, PGPASSWORD or \
                 the password file";
-            Failure { reason: reason.to_owned(), kind: Kind::Here }
+            Failure { reason: reason.to_owned(), kind: FailureKind::Here }
         }
         _ if error.is_closed() || cause.is_some_and(|cause| cause.is::<io::Error>()) => {
-            Failure { reason, kind: Kind::Unreachable }
+            Failure { reason, kind: FailureKind::Unreachable }
         }
-        _ => Failure { reason, kind: Kind::Here },
+        _ => Failure { reason, kind: FailureKind::Here },
     }
 }

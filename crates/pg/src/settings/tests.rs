@@ -1,16 +1,16 @@
 use proptest::prelude::*;
 
 use super::keyword::KEYWORDS;
-use super::{Settings, SettingsError, conninfo};
+use super::{ConnectionSettings, SettingsError, conninfo};
 
-type Resolved = Result<Settings, SettingsError>;
+type Resolved = Result<ConnectionSettings, SettingsError>;
 
 fn variables<'a>(list: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
     |name| list.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
 }
 
 fn resolve(conninfo: &str, list: &[(&str, &str)]) -> Resolved {
-    Settings::resolve(conninfo, variables(list))
+    ConnectionSettings::resolve(conninfo, variables(list))
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_target_takes_from_the_environment_only_what_holds_for_the_process() {
         ("PGSSLMODE", "require"),
         ("PGCONNECT_TIMEOUT", "7"),
     ];
-    let target = Settings::resolve_target("host=h user=me dbname=d", variables(&list)).expect("it parses");
+    let target = ConnectionSettings::resolve_target("host=h user=me dbname=d", variables(&list)).expect("it parses");
     assert_eq!(target.conninfo(), "host=h port=5432 user=me dbname=d connect_timeout=7 sslmode=require");
 }
 
@@ -151,9 +151,9 @@ proptest! {
             "HOME" | "PGSYSCONFDIR" => Some("/no/such/home".to_owned()),
             _ => (keyword.variable == Some(name)).then(|| variable.clone()),
         };
-        let _ = Settings::resolve("user=u", elsewhere);
-        if let Ok(settings) = Settings::resolve(&text, |name| (name == "HOME").then(|| "/no/such/home".to_owned())) {
-            let again = Settings::resolve(&settings.conninfo(), |_| None).expect("what was written down is read");
+        let _ = ConnectionSettings::resolve("user=u", elsewhere);
+        if let Ok(settings) = ConnectionSettings::resolve(&text, |name| (name == "HOME").then(|| "/no/such/home".to_owned())) {
+            let again = ConnectionSettings::resolve(&settings.conninfo(), |_| None).expect("what was written down is read");
             prop_assert_eq!(again.conninfo(), settings.conninfo());
         }
     }

@@ -7,13 +7,13 @@ use std::pin::pin;
 
 use tokio_postgres::SimpleQueryMessage;
 
-use super::attempt::{Failure, Kind, Opened};
+use super::attempt::{Failure, FailureKind, Opened};
 use crate::settings::SessionAttrs;
 
 /// An error says what it is instead.
 pub(super) async fn check(opened: &mut Opened, wanted: SessionAttrs) -> Result<(), Failure> {
     let unfit = |what: &str| {
-        Err(Failure { reason: format!("target_session_attrs={}: {what}", wanted.name()), kind: Kind::Unfit })
+        Err(Failure { reason: format!("target_session_attrs={}: {what}", wanted.name()), kind: FailureKind::Unfit })
     };
     match wanted {
         SessionAttrs::Any | SessionAttrs::PreferStandby => Ok(()),
@@ -54,12 +54,12 @@ async fn ask((client, connection, ..): &mut Opened, sql: &str) -> Result<String,
             answer = &mut query => break answer,
             message = poll_fn(|context| connection.poll_message(context)) => {
                 if !matches!(message, Some(Ok(_))) {
-                    return Err(Failure { reason: "the connection was closed".to_owned(), kind: Kind::Unreachable });
+                    return Err(Failure { reason: "the connection was closed".to_owned(), kind: FailureKind::Unreachable });
                 }
             }
         }
     };
-    let failed = |error: tokio_postgres::Error| Failure { reason: error.to_string(), kind: Kind::Unfit };
+    let failed = |error: tokio_postgres::Error| Failure { reason: error.to_string(), kind: FailureKind::Unfit };
     let rows = answer.map_err(failed)?;
     let value = rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0),

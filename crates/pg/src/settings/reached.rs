@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Host, Place, SessionAttrs, Settings, SettingsError, conninfo};
+use super::{ConnectionSettings, Host, Place, SessionAttrs, SettingsError, conninfo};
 
 /// Which of its servers a connection string led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Reached {
     }
 }
 
-impl Settings {
+impl ConnectionSettings {
     /// The same way to that server and to no other, whatever became of it.
     #[must_use]
     pub fn at(&self, reached: &Reached) -> Self {
@@ -42,7 +42,7 @@ impl Settings {
     /// Reads the connection string of a target; where it names no user, `role` is meant.
     ///
     /// # Errors
-    /// As [`Settings::from_env`].
+    /// As [`ConnectionSettings::from_env`].
     pub fn of_target_as(conninfo: &str, role: &str) -> Result<Self, SettingsError> {
         let names_user = conninfo::parse(conninfo)?.iter().any(|(name, _)| name == "user");
         let settings = Self::of_target(conninfo)?;
@@ -52,7 +52,7 @@ impl Settings {
 
 /// The connection string with that server alone.
 #[must_use]
-pub fn conninfo_at(conninfo: &str, settings: &Settings, reached: &Reached) -> String {
+pub fn conninfo_at(conninfo: &str, settings: &ConnectionSettings, reached: &Reached) -> String {
     if !reached.of_many {
         return conninfo.to_owned();
     }
@@ -73,7 +73,7 @@ pub fn conninfo_at(conninfo: &str, settings: &Settings, reached: &Reached) -> St
 
 #[cfg(test)]
 mod tests {
-    use super::{Reached, Settings, conninfo_at};
+    use super::{ConnectionSettings, Reached, conninfo_at};
 
     #[test]
     fn what_is_written_down_of_several_hosts_is_the_one_that_was_reached() {
@@ -81,10 +81,10 @@ mod tests {
             "host=a,b port=1,2 dbname=d user=u target_session_attrs=read-write",
             "postgresql://u@a:1,b:2/d?target_session_attrs=read-write",
         ] {
-            let settings = Settings::resolve_target(string, |_| None).expect("it is fine");
+            let settings = ConnectionSettings::resolve_target(string, |_| None).expect("it is fine");
             assert!(settings.names_several_hosts());
             let reached = Reached::new(&settings.hosts[1], "10.0.0.2".parse().ok(), true);
-            let again = Settings::resolve_target(&conninfo_at(string, &settings, &reached), |_| None);
+            let again = ConnectionSettings::resolve_target(&conninfo_at(string, &settings, &reached), |_| None);
             let again = again.expect("it is fine");
             assert_eq!(again.hosts, settings.at(&reached).hosts);
             assert_eq!((again.describe(), again.names_several_hosts()), ("d on b:2 as u".to_owned(), false));
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_user_who_is_not_named_is_the_one_who_was_there() {
-        let user = |string| Settings::of_target_as(string, "batch").map(|settings| settings.user).ok();
+        let user = |string| ConnectionSettings::of_target_as(string, "batch").map(|settings| settings.user).ok();
         assert_eq!(user("host=a dbname=d").as_deref(), Some("batch"));
         assert_eq!(user("host=a dbname=d user=other").as_deref(), Some("other"));
         assert_eq!(user("postgresql://other@a/d").as_deref(), Some("other"));

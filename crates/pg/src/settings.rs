@@ -29,7 +29,7 @@ pub(crate) use self::values::{SessionAttrs, SslMode, Tcp};
 ///
 /// Invariant: what it was built from is honoured in full; an option that could not be is an error, never ignored.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ConnectionSettings {
     /// At least one.
     pub(crate) hosts: Vec<Host>,
     pub(crate) user: String,
@@ -74,7 +74,7 @@ const APPLICATION_NAME: &str = "pgasync";
 /// Variables of libpq's that are settings of the session.
 const SETTING_VARIABLES: [(&str, &str); 3] = [("PGDATESTYLE", "datestyle"), ("PGTZ", "timezone"), ("PGGEQO", "geqo")];
 
-impl Settings {
+impl ConnectionSettings {
     /// Reads `conninfo` (libpq's pairs or a URI; a word that is neither names a database) and completes it from the
     /// PG* variables of the process.
     ///
@@ -91,7 +91,7 @@ impl Settings {
     /// Reads `conninfo`, with the environment as an argument.
     ///
     /// # Errors
-    /// As [`Settings::from_env`].
+    /// As [`ConnectionSettings::from_env`].
     pub fn resolve(conninfo: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut settings = Self::read(&Options::collect(conninfo, Reach::Server, &variable)?)?;
         for (name, setting) in SETTING_VARIABLES {
@@ -107,12 +107,12 @@ impl Settings {
     /// connections are secured, and whose files are used; never where the server is, or a password.
     ///
     /// # Errors
-    /// As [`Settings::from_env`].
+    /// As [`ConnectionSettings::from_env`].
     pub fn of_target(conninfo: &str) -> Result<Self, SettingsError> {
         Self::resolve_target(conninfo, process_variable)
     }
 
-    /// As [`Settings::of_target`], with the environment as an argument.
+    /// As [`ConnectionSettings::of_target`], with the environment as an argument.
     ///
     /// # Errors
     /// As there.

@@ -6,7 +6,7 @@ use tokio_postgres::CancelToken;
 
 use super::ConnectError;
 use super::attempt::{self, Address, Encryption};
-use crate::settings::{Host, Settings};
+use crate::settings::{ConnectionSettings, Host};
 
 /// Asks a server to cancel what a session runs, over a connection of its own, which takes no connection slot: to the very
 /// host and address that the session is with, encrypted as that is.
@@ -14,7 +14,7 @@ use crate::settings::{Host, Settings};
 /// Source: Postgres manual, "Canceling Requests in Progress".
 #[derive(Clone)]
 pub struct Canceler {
-    pub(super) settings: Settings,
+    pub(super) settings: ConnectionSettings,
     pub(super) host: Host,
     pub(super) address: Address,
     pub(super) encryption: Encryption,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::keyword::Reach;
 use super::options::Options;
-use super::{Settings, SettingsError, join};
+use super::{ConnectionSettings, SettingsError, join};
 
-impl Settings {
+impl ConnectionSettings {
     /// The same server and user, another database.
     #[must_use]
     pub fn with_database(&self, name: &str) -> Self {
