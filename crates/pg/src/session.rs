@@ -158,7 +158,7 @@ impl Session {
         Ok(messages.into_iter().filter_map(row).collect())
     }
 
-    /// Executes statements of somebody else's over the simple protocol, and drops each row as it arrives, so a large
+    /// Executes statements over the simple protocol, and drops each row as it arrives, so that a large
     /// result takes no memory. Drops the text once it is handed to the socket.
     ///
     /// After an error the rest of the answer is read for `rest_max` at most.

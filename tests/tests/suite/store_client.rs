@@ -126,6 +126,31 @@ async fn a_call_that_was_given_up_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn a_call_waits_for_an_open_session_when_no_other_can_be_opened() {
+    let database = Database::create().await;
+    database.configure(&json!({ "targets": [{ "target": "pulled", "asynchronous_finish": true }] })).await;
+    let role = format!("{}_single", database.name());
+    database.run(&format!("create role {role} login connection limit 1; select async.grant_client('{role}')")).await;
+    let single = client(
+        ConnectionSettings::resolve(&format!("{} user={role}", database.conninfo()), |_| None).expect("it parses"),
+    );
+    let taking = tokio::spawn({
+        let single = single.clone();
+        async move { single.take(&pulled(), 1, Span::seconds(2)).await }
+    });
+    database
+        .wait_for(&format!(
+            "select exists (select from pg_stat_activity where usename = '{role}' and state = 'active')"
+        ))
+        .await;
+    push_one(&single, "select 0").await;
+    assert_eq!(taking.await.expect("no panic").expect("its session is not disturbed"), []);
+    drop(single);
+    database.wait_for(&format!("select not exists (select from pg_stat_activity where usename = '{role}')")).await;
+    database.run(&format!("drop owned by {role}; drop role {role}")).await;
+}
+
+#[tokio::test]
 async fn a_push_that_is_refused_says_what_is_wrong_by_type() {
     let database = Database::create().await;
     database

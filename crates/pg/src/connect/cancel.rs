@@ -8,8 +8,8 @@ use super::ConnectError;
 use super::attempt::{self, Address, Encryption};
 use crate::settings::{ConnectionSettings, Host};
 
-/// Asks a server to cancel what a session runs, over a connection of its own, which takes no connection slot: to the very
-/// host and address that the session is with, encrypted as that is.
+/// Asks a server to cancel the statement that a session runs. The request uses a connection of its own, which takes no
+/// connection slot, to the same host and address and with the same encryption as the session.
 ///
 /// Source: Postgres manual, "Canceling Requests in Progress".
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub struct Canceler {
 }
 
 impl Canceler {
-    /// Sends the request. Whether anything was cancelled nobody says.
+    /// Sends the request. The server does not answer whether a statement was cancelled.
     ///
     /// # Errors
     /// When the server cannot be reached.

@@ -1,22 +1,22 @@
-//! The one server that a session is with. A connection string may mean several: what is to be ended there must not be
-//! looked for at another.
+//! The one server that a session is connected to. A connection string may name several, and a second connection, which
+//! ends the first, has to reach the same server.
 
 use std::net::IpAddr;
 
-use super::{ConnectionSettings, Host, Place, SessionAttrs, SettingsError, conninfo};
+use super::{ConnectionSettings, Host, Location, SessionAttrs, SettingsError, conninfo};
 
-/// Which of its servers a connection string led to.
+/// The server that a session is connected to, among those that the connection string may mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
     host: Host,
-    /// It might have led to another.
+    /// The connection string may lead to another server.
     of_many: bool,
 }
 
 impl Reached {
     pub(crate) fn new(host: &Host, ip: Option<IpAddr>, of_many: bool) -> Self {
         let mut host = host.clone();
-        if let (Place::Name { address, .. }, Some(ip)) = (&mut host.place, ip) {
+        if let (Location::Name { address, .. }, Some(ip)) = (&mut host.place, ip) {
             *address = Some(ip);
         }
         Self { host, of_many }
@@ -24,7 +24,7 @@ impl Reached {
 }
 
 impl ConnectionSettings {
-    /// The same way to that server and to no other, whatever became of it.
+    /// The same settings for that server alone, whatever its state is now.
     #[must_use]
     pub fn at(&self, reached: &Reached) -> Self {
         if !reached.of_many {
@@ -33,13 +33,13 @@ impl ConnectionSettings {
         Self { hosts: vec![reached.host.clone()], attrs: SessionAttrs::Any, ..self.clone() }
     }
 
-    /// It names several servers, one of which may take the place of another.
+    /// Whether there are several hosts, one of which may replace another.
     #[must_use]
     pub const fn names_several_hosts(&self) -> bool {
         self.hosts.len() > 1
     }
 
-    /// Reads the connection string of a target; where it names no user, `role` is meant.
+    /// Reads the connection string of a target; `role` is the default user.
     ///
     /// # Errors
     /// As [`ConnectionSettings::from_env`].
@@ -50,7 +50,7 @@ impl ConnectionSettings {
     }
 }
 
-/// The connection string with that server alone.
+/// The connection string reduced to the server that was reached.
 #[must_use]
 pub fn conninfo_at(conninfo: &str, settings: &ConnectionSettings, reached: &Reached) -> String {
     if !reached.of_many {
@@ -59,7 +59,7 @@ pub fn conninfo_at(conninfo: &str, settings: &ConnectionSettings, reached: &Reac
     if super::uri::strip_scheme(conninfo).is_some() {
         return settings.at(reached).conninfo();
     }
-    // Of pairs the last one of a name counts.
+    // The last pair of a name counts.
     let (name, address) = reached.host.place.entries();
     let pairs = [
         ("host", name),
@@ -76,7 +76,7 @@ mod tests {
     use super::{ConnectionSettings, Reached, conninfo_at};
 
     #[test]
-    fn what_is_written_down_of_several_hosts_is_the_one_that_was_reached() {
+    fn the_connection_string_of_several_hosts_is_reduced_to_the_one_reached() {
         for string in [
             "host=a,b port=1,2 dbname=d user=u target_session_attrs=read-write",
             "postgresql://u@a:1,b:2/d?target_session_attrs=read-write",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_is_not_named_is_the_one_who_was_there() {
+    fn the_role_is_the_default_user() {
         let user = |string| ConnectionSettings::of_target_as(string, "batch").map(|settings| settings.user).ok();
         assert_eq!(user("host=a dbname=d").as_deref(), Some("batch"));
         assert_eq!(user("host=a dbname=d user=other").as_deref(), Some("other"));

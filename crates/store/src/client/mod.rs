@@ -33,19 +33,19 @@ pub use self::statistics::{
 pub use self::task::NewTask;
 use pgasync_pg::ConnectionSettings;
 
-/// How many sessions a client opens at most, unless it is told.
+/// The default number of sessions that a client opens at most.
 const SESSIONS_MAX_DEFAULT: u32 = 4;
 
-/// How long a call waits for a session, unless it is told.
+/// The default time for which a call waits for a session.
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 
-/// The pool's own limit, which is not to end a wait before [`Client::session`] does.
+/// The limit of the pool itself, which must not end a wait before [`Client::session`] does.
 const POOL_WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// The calls of the schema `async`, from as many tasks at once as there are: a pool of sessions serves them.
 ///
-/// A clone is another handle on the same pool. Sessions are opened when they are needed, wherever [`ConnectionSettings`] lead,
-/// and anew after a server was away. Every call is a transaction of its own; to push in one with other work, see
+/// A clone is another handle on the same pool, which opens sessions when they are needed and replaces those that are lost.
+/// A call that cannot get a session fails at once with the reason, unless it can wait for another call's. Every call is a transaction of its own; to push in one with other work, see
 /// [`Batch::push_in`]. It prepares nothing on the server, so that a pooler in between may hand out one backend to many.
 ///
 /// On a database that is only a client, calls are forwarded to its server; what reads tables and views (tasks, the log, the
