@@ -83,6 +83,17 @@ check_layers() {
     ! depends pgasync-core tokio-postgres || die "layers: pgasync-core must not depend on tokio-postgres"
     ! depends pgasync-sql tokio || die "layers: pgasync-sql must not depend on tokio"
     ! depends pgasync-store pgasync-runner || die "layers: pgasync-store must not depend on pgasync-runner"
+    depends pgasync-pg tokio-postgres || die "layers: pgasync-pg should depend on tokio-postgres"
+    depends pgasync-store pgasync-pg || die "layers: pgasync-store should depend on pgasync-pg"
+    ! depends pgasync-pg pgasync-core || die "layers: pgasync-pg must not depend on pgasync-core"
+    ! depends pgasync-pg pgasync-sql || die "layers: pgasync-pg must not depend on pgasync-sql"
+    names() { cargo tree --quiet -e normal --depth 1 --prefix none -p "$1" | grep -q "^$2 "; }
+    names pgasync-pg tokio-postgres || die "layers: pgasync-pg should name tokio-postgres"
+    local crate
+    for crate in pgasync-store pgasync-runner pgasync; do
+        names "$crate" pgasync-pg || die "layers: $crate should name pgasync-pg"
+        ! names "$crate" tokio-postgres || die "layers: $crate must not name tokio-postgres: pgasync-pg has it"
+    done
 }
 
 check_chaos() {

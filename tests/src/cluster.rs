@@ -2,7 +2,7 @@
 
 use std::env;
 
-use pgasync_store::{Session, Settings};
+use pgasync_pg::{ConnectionSettings, Session};
 
 /// A cluster that runs, with a superuser who needs no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +29,9 @@ impl Cluster {
 
     /// How to reach one of its databases as the superuser.
     #[must_use]
-    pub fn settings(&self, database: &str) -> Settings {
-        Settings::resolve(&self.conninfo(database), |_| None).expect("the harness writes connection strings that parse")
+    pub fn settings(&self, database: &str) -> ConnectionSettings {
+        ConnectionSettings::resolve(&self.conninfo(database), |_| None)
+            .expect("the harness writes connection strings that parse")
     }
 
     /// The same as a connection string, for dblink and for programs.

@@ -3,9 +3,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 
-use pgasync_store::{Part, Session, install};
-use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
+use pgasync_pg::Row;
+use pgasync_pg::Session;
+use pgasync_pg::types::ToSql;
+use pgasync_store::{Part, install};
 
 use crate::cluster::Cluster;
 use crate::scratch::Scratch;
@@ -63,8 +64,8 @@ impl Database {
     /// When none does.
     pub async fn refused(&self, sql: &str) -> (String, String) {
         let error = self.session.batch_execute(sql).await.expect_err(sql);
-        let said = error.as_db_error().unwrap_or_else(|| panic!("{sql}\nnot refused by the server: {error}"));
-        (said.code().code().to_owned(), said.message().to_owned())
+        let said = error.server().unwrap_or_else(|| panic!("{sql}\nnot refused by the server: {error}"));
+        (said.sqlstate.to_owned(), said.message.to_owned())
     }
 
     /// The rows of a query that must succeed.
@@ -119,10 +120,10 @@ impl Deref for Database {
 }
 
 /// An error of the driver with what the server said.
-pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
-    let Some(said) = error.as_db_error() else { return error.to_string() };
-    let more = [said.detail(), said.hint(), said.where_()].into_iter().flatten().map(|line| format!("\n{line}"));
-    format!("{}: {}{}", said.code().code(), said.message(), more.collect::<String>())
+pub(crate) fn in_words(error: &pgasync_pg::Error) -> String {
+    let Some(said) = error.server() else { return error.to_string() };
+    let more = [said.detail, said.hint, said.context].into_iter().flatten().map(|line| format!("\n{line}"));
+    format!("{}: {}{}", said.sqlstate, said.message, more.collect::<String>())
 }
 
 /// The name of a database with this version installed, made by whichever test (each is a process) comes first.

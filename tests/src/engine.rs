@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use pgasync_store::Notice;
+use pgasync_pg::Notice;
 
 use crate::database::Database;
 

@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pgasync_store::{Notice, Session, Settings};
+use pgasync_pg::{ConnectionSettings, Notice, Session};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -26,7 +26,7 @@ const ENDED_IN_ORDER: [i32; 3] = [0, 3, 4];
 /// `pgasync run` in a process of its own; killed when this is dropped.
 #[derive(Debug)]
 pub struct RustEngine {
-    settings: Settings,
+    settings: ConnectionSettings,
     /// What it is told.
     server: String,
     said: Arc<Mutex<Vec<String>>>,

@@ -4,7 +4,7 @@ use std::env;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use pgasync_store::{Session, Settings};
+use pgasync_pg::{ConnectionSettings, Session};
 
 use crate::cluster::Cluster;
 
@@ -54,7 +54,7 @@ impl Scratch {
 
     /// How to reach it as the superuser.
     #[must_use]
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> ConnectionSettings {
         self.cluster.settings(&self.name)
     }
 

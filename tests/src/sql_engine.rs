@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pgasync_store::{Notice, Session, Settings};
+use pgasync_pg::types::ToSql;
+use pgasync_pg::{ConnectionSettings, Notice, Session};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::types::ToSql;
 
 use crate::database::{Database, in_words};
 use crate::engine::{Engine, Outcome};
@@ -24,7 +24,7 @@ const FROZEN_AT_MOST: Duration = Duration::from_millis(200);
 /// `CALL async.main()` in a session of its own.
 #[derive(Debug)]
 pub struct SqlEngine {
-    settings: Settings,
+    settings: ConnectionSettings,
     notices: Arc<Mutex<Vec<Notice>>>,
     call: Option<Call>,
 }

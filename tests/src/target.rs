@@ -1,6 +1,6 @@
 //! A target database with a ledger.
 
-use pgasync_store::Session;
+use pgasync_pg::Session;
 
 use crate::cluster::Cluster;
 use crate::database::Database;

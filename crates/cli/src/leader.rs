@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use pgasync_pg::{ConnectionSettings, Notice};
 use pgasync_runner::{Options, Stop, run};
-use pgasync_store::{Client, Notice, Settings};
+use pgasync_store::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -36,7 +37,7 @@ enum How {
 
 impl Leader {
     /// Starts an orchestrator, and returns when it leads.
-    pub(crate) async fn start(server: &Settings, engine: EngineName) -> anyhow::Result<Self> {
+    pub(crate) async fn start(server: &ConnectionSettings, engine: EngineName) -> anyhow::Result<Self> {
         let mut leader = match engine {
             EngineName::Sql => call_main(server).await?,
             EngineName::Rust => run_here(server),
@@ -71,7 +72,7 @@ impl Leader {
     }
 
     /// Stops it and waits for its end.
-    pub(crate) async fn stop(self, server: &Settings) -> anyhow::Result<()> {
+    pub(crate) async fn stop(self, server: &ConnectionSettings) -> anyhow::Result<()> {
         match &self.stop {
             How::Cancel => {
                 server.connect().await?.execute("select pg_cancel_backend($1)", &[&self.pid]).await?;
@@ -86,7 +87,7 @@ impl Leader {
     }
 }
 
-async fn call_main(server: &Settings) -> anyhow::Result<Leader> {
+async fn call_main(server: &ConnectionSettings) -> anyhow::Result<Leader> {
     let said = Arc::new(Mutex::new(String::new()));
     let heard = Arc::clone(&said);
     let keep = move |notice| {
@@ -104,7 +105,7 @@ async fn call_main(server: &Settings) -> anyhow::Result<Leader> {
     Ok(Leader { pid, stop: How::Cancel, said, ended })
 }
 
-fn run_here(server: &Settings) -> Leader {
+fn run_here(server: &ConnectionSettings) -> Leader {
     let (stop, stops) = mpsc::channel(1);
     let options = Options { drain_timeout: DRAIN_TIMEOUT, ..Options::default() };
     let server = server.clone();

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use pgasync_store::{CandidacyError, Candidate, Lead, LeadError, Notice, Resumed, Settings, end_backend};
+use pgasync_pg::{ConnectionSettings, Notice};
+use pgasync_store::{CandidacyError, Candidate, Lead, LeadError, Resumed, end_backend};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -66,7 +67,11 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`] when it never comes to lead.
-pub async fn run(server: Settings, options: Options, mut stops: mpsc::Receiver<Stop>) -> Result<Ending, RunError> {
+pub async fn run(
+    server: ConnectionSettings,
+    options: Options,
+    mut stops: mpsc::Receiver<Stop>,
+) -> Result<Ending, RunError> {
     let (events, inbox) = mpsc::unbounded_channel();
     let pressing = Arc::new(AtomicI32::new(NOBODY));
     let taken = tokio::select! {
@@ -87,7 +92,7 @@ pub async fn run(server: Settings, options: Options, mut stops: mpsc::Receiver<S
 }
 
 async fn take_lead(
-    server: &Settings,
+    server: &ConnectionSettings,
     options: &Options,
     events: &Events,
     pressing: &AtomicI32,
@@ -175,7 +180,11 @@ async fn wait_out_grace(timeouts: &Timeouts, candidate: &Candidate) -> Result<()
     timeout(grace, waiting).await.unwrap_or(Ok(()))
 }
 
-async fn connect(server: &Settings, timeouts: &Timeouts, events: &Events) -> Result<Candidate, CandidacyError> {
+async fn connect(
+    server: &ConnectionSettings,
+    timeouts: &Timeouts,
+    events: &Events,
+) -> Result<Candidate, CandidacyError> {
     let events = events.clone();
     let hear = move |notice: Notice| match notice {
         Notice::Notification { channel, .. } if channel == WAKE_CHANNEL => {
@@ -189,7 +198,7 @@ async fn connect(server: &Settings, timeouts: &Timeouts, events: &Events) -> Res
 }
 
 /// After the leader's session was lost: one attempt to connect anew and prove the lead.
-pub(crate) async fn prove(server: Settings, timeouts: Timeouts, mut lead: Box<Lead>, events: Events) {
+pub(crate) async fn prove(server: ConnectionSettings, timeouts: Timeouts, mut lead: Box<Lead>, events: Events) {
     let attempt = AssertUnwindSafe(try_prove(&server, &timeouts, &mut lead, &events)).catch_unwind();
     let failed = match timeout(timeouts.server_attempt, attempt).await {
         Ok(Ok(Ok(Resumed::Leads { marks_lost }))) => {
@@ -212,7 +221,7 @@ pub(crate) async fn prove(server: Settings, timeouts: Timeouts, mut lead: Box<Le
 }
 
 async fn try_prove(
-    server: &Settings,
+    server: &ConnectionSettings,
     timeouts: &Timeouts,
     lead: &mut Lead,
     events: &Events,

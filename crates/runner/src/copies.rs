@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pgasync_store::{Session, Settings, unknown_elections};
-use tokio_postgres::SimpleQueryMessage;
+use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_store::unknown_elections;
 
 use crate::report;
 
@@ -18,7 +18,7 @@ const SESSIONS_MAX: usize = 1_000;
 /// What is needed to tell them.
 #[derive(Clone, Debug)]
 pub(crate) struct Copies {
-    pub(crate) server: Settings,
+    pub(crate) server: ConnectionSettings,
     pub(crate) server_id: String,
     /// Epoch and nonce of the leader's own election.
     pub(crate) election: String,
@@ -48,7 +48,7 @@ impl Copies {
     }
 
     /// The pids of sessions of other elections, by the elections' names.
-    async fn others(&self, target: &Session) -> Result<BTreeMap<String, Vec<String>>, tokio_postgres::Error> {
+    async fn others(&self, target: &Session) -> Result<BTreeMap<String, Vec<String>>, pgasync_pg::Error> {
         let sql = format!(
             "select a.pid, pg_catalog.split_part(a.application_name, '/', 3)
              from pg_catalog.pg_stat_activity a
@@ -61,10 +61,8 @@ impl Copies {
             election = self.election
         );
         let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for message in target.simple_query(&sql).await? {
-            if let SimpleQueryMessage::Row(row) = message
-                && let (Some(pid), Some(name)) = (row.get(0), row.get(1))
-            {
+        for row in target.simple_query(&sql).await? {
+            if let (Some(pid), Some(name)) = (row.get(0), row.get(1)) {
                 others.entry(name.to_owned()).or_default().push(pid.to_owned());
             }
         }

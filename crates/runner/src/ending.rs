@@ -6,9 +6,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use pgasync_core::{Epoch, SessionId, TargetName};
-use pgasync_store::{
-    Canceler, OldSession, ServerIdentity, Session, Settings, note_lost, old_sessions, registered_session,
-};
+use pgasync_pg::{Canceler, ConnectionSettings, Session};
+use pgasync_store::{OldSession, ServerIdentity, note_lost, old_sessions, registered_session};
 use tokio::time::{sleep, timeout};
 
 use crate::copies::Copies;
@@ -31,7 +30,7 @@ pub(crate) struct Backend {
     pub(crate) target: TargetName,
     pub(crate) epoch: Epoch,
     /// At the one server.
-    pub(crate) settings: Settings,
+    pub(crate) settings: ConnectionSettings,
     pub(crate) canceler: Canceler,
     pub(crate) role: String,
     pub(crate) pid: i32,
@@ -45,12 +44,12 @@ pub(crate) struct Backend {
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     /// The server that leads.
-    pub(crate) server: Settings,
+    pub(crate) server: ConnectionSettings,
     pub(crate) target: TargetName,
     /// Set when the target is that server itself.
-    pub(crate) own: Option<Settings>,
+    pub(crate) own: Option<ConnectionSettings>,
     /// Where the target is now, if it is another.
-    pub(crate) present: Option<Settings>,
+    pub(crate) present: Option<ConnectionSettings>,
     pub(crate) copies: Copies,
     /// The name of a session that fences.
     pub(crate) name: String,
@@ -219,7 +218,7 @@ struct Fenced {
 async fn fence_once(places: &Places, before: Epoch) -> Result<Fenced, String> {
     let old = old_of(places, before).await?;
     let numbers = old.iter().map(|old| old.number).collect();
-    let mut addresses: Vec<(Vec<Settings>, Vec<OldSession>)> = Vec::new();
+    let mut addresses: Vec<(Vec<ConnectionSettings>, Vec<OldSession>)> = Vec::new();
     for session in old.into_iter().filter(|old| !old.written_off) {
         let known = addresses.iter_mut().find(|(_, list)| {
             list.iter()
@@ -254,8 +253,9 @@ async fn old_of(places: &Places, before: Epoch) -> Result<Vec<OldSession>, Strin
 }
 
 /// To the address that was recorded, then to the one that the target has now.
-fn ways_to(session: &OldSession, places: &Places) -> Result<Vec<Settings>, String> {
-    let recorded = Settings::of_target_as(&session.connection_string, &session.role).map_err(|error| error.to_string());
+fn ways_to(session: &OldSession, places: &Places) -> Result<Vec<ConnectionSettings>, String> {
+    let recorded =
+        ConnectionSettings::of_target_as(&session.connection_string, &session.role).map_err(|error| error.to_string());
     match (&places.own, recorded) {
         (Some(own), _) => Ok(vec![own.clone()]),
         (None, Ok(recorded)) => Ok(ways(&recorded.for_long().with_application_name(&places.name), places)),
@@ -263,7 +263,7 @@ fn ways_to(session: &OldSession, places: &Places) -> Result<Vec<Settings>, Strin
     }
 }
 
-fn ways(recorded: &Settings, places: &Places) -> Vec<Settings> {
+fn ways(recorded: &ConnectionSettings, places: &Places) -> Vec<ConnectionSettings> {
     let present = places.present.clone().filter(|present| present.conninfo() != recorded.conninfo());
     std::iter::once(recorded.clone()).chain(present).collect()
 }
@@ -331,6 +331,6 @@ async fn attempt<T>(limit: Duration, work: impl Future<Output = Result<T, String
     }
 }
 
-pub(crate) async fn connect(settings: &Settings) -> Result<Session, String> {
+pub(crate) async fn connect(settings: &ConnectionSettings) -> Result<Session, String> {
     settings.with_connect_timeout(CONNECT_MAX).connect().await.map_err(|error| error.to_string())
 }

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use pgasync_store::{OldSession, Session, Settings, replaced_sessions};
+use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_store::{OldSession, replaced_sessions};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ending::{Places, connect};
@@ -82,7 +83,7 @@ impl Wanted {
 pub(crate) struct Fence<'a> {
     pub(crate) places: &'a Places,
     /// How their server may be reached, in order.
-    pub(crate) ways: &'a [Settings],
+    pub(crate) ways: &'a [ConnectionSettings],
 }
 
 impl Fence<'_> {
@@ -102,7 +103,7 @@ impl Fence<'_> {
         fates
     }
 
-    async fn end_by(&self, way: &Settings, wanted: &[Wanted]) -> Vec<Fate> {
+    async fn end_by(&self, way: &ConnectionSettings, wanted: &[Wanted]) -> Vec<Fate> {
         let all = |fate: &Fate| wanted.iter().map(|_| fate.clone()).collect();
         let session = match connect(way).await {
             Ok(session) => session,
@@ -127,7 +128,7 @@ impl Fence<'_> {
         &self,
         session: &Session,
         found: &Identity,
-        way: &Settings,
+        way: &ConnectionSettings,
         wanted: &[Wanted],
     ) -> Result<Vec<Fate>, String> {
         let here: Vec<Wanted> = wanted.iter().filter(|wanted| wanted.was_opened_at(found)).cloned().collect();

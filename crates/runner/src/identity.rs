@@ -1,7 +1,7 @@
 //! Who a session with a target is, and which server it is with.
 
-use pgasync_store::{ServerIdentity, Session};
-use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+use pgasync_pg::{Session, SimpleQueryRow};
+use pgasync_store::ServerIdentity;
 
 use crate::report;
 
@@ -38,12 +38,8 @@ pub(crate) struct Identity {
 impl Identity {
     /// Asks a session who it is.
     pub(crate) async fn of(session: &Session) -> Result<Self, String> {
-        let said = session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error))?;
-        let row = said.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        row.and_then(Self::read).ok_or_else(|| "the session did not identify itself".to_owned())
+        let rows = session.simple_query(IDENTITY).await.map_err(|error| report::connection_error(&error))?;
+        rows.first().and_then(Self::read).ok_or_else(|| "the session did not identify itself".to_owned())
     }
 
     fn read(row: &SimpleQueryRow) -> Option<Self> {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use pgasync_core::Command;
-use pgasync_store::{Answers, Lead, LeadError, Op, Settings, is_at_work};
+use pgasync_pg::ConnectionSettings;
+use pgasync_store::{Answers, Lead, LeadError, Op, is_at_work};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
@@ -29,7 +30,7 @@ pub(crate) struct LeaderWriter {
 impl LeaderWriter {
     pub(crate) fn start(
         lead: Lead,
-        server: Settings,
+        server: ConnectionSettings,
         timeouts: Timeouts,
         clock: Arc<Mutex<Clock>>,
         events: Events,
@@ -49,7 +50,7 @@ impl LeaderWriter {
 
 async fn write(
     mut lead: Lead,
-    server: Settings,
+    server: ConnectionSettings,
     timeouts: Timeouts,
     clock: Arc<Mutex<Clock>>,
     mut received: UnboundedReceiver<Op>,
@@ -115,7 +116,7 @@ enum Failure {
 /// connection and answers nothing.
 async fn attend(
     work: impl Future<Output = Result<Answers, LeadError>>,
-    server: &Settings,
+    server: &ConnectionSettings,
     pid: i32,
     timeouts: Timeouts,
 ) -> Result<Answers, Failure> {

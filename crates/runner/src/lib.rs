@@ -7,9 +7,9 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use pgasync_runner::{Options, run};
-//! use pgasync_store::Settings;
+//! use pgasync_pg::ConnectionSettings;
 //!
-//! let server = Settings::from_env(Some("host=localhost dbname=jobs"))?;
+//! let server = ConnectionSettings::from_env(Some("host=localhost dbname=jobs"))?;
 //! let (_stop, stops) = tokio::sync::mpsc::channel(1);
 //! let ending = run(server, Options::default(), stops).await?;
 //! println!("{ending}");

@@ -3,17 +3,16 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
-use pgasync_store::{Canceler, Notice, Reached, ServerIdentity, Session, Settings};
+use pgasync_pg::{Canceler, ConnectionSettings, Notice, Reached, Session};
+use pgasync_store::ServerIdentity;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, Semaphore};
-use tokio_postgres::error::SqlState;
 
 use crate::copies::Copies;
 use crate::events::{Event, Events};
@@ -33,6 +32,9 @@ pub(crate) const SENT_AT_ONCE_MAX: usize = 65_536;
 
 /// The error of a query that began a transaction and did not end it.
 const LEFT_OPEN: &str = "the query left its transaction open: what it did was rolled back";
+
+/// The SQLSTATE of `discard all` within a transaction.
+const ACTIVE_SQL_TRANSACTION: &str = "25001";
 
 const SEE_OFF_EVERY: Duration = Duration::from_millis(20);
 
@@ -83,7 +85,7 @@ impl Line {
     /// Begins to connect.
     pub(crate) fn open(
         session: SessionId,
-        settings: Settings,
+        settings: ConnectionSettings,
         checks: Checks,
         copies: Option<Copies>,
         answer_max: Duration,
@@ -144,7 +146,13 @@ impl Went {
 }
 
 impl Operator {
-    async fn work(self, settings: Settings, checks: Checks, door: Arc<Semaphore>, mut orders: UnboundedReceiver<Work>) {
+    async fn work(
+        self,
+        settings: ConnectionSettings,
+        checks: Checks,
+        door: Arc<Semaphore>,
+        mut orders: UnboundedReceiver<Work>,
+    ) {
         let meeting = async {
             let _turn = door.acquire().await.map_err(|_| "the door is closed".to_owned())?;
             self.meet(&settings, checks).await
@@ -229,7 +237,7 @@ impl Operator {
         // Both go out at once: the reset costs no round trip of its own.
         let reset = async { if reset { session.batch_execute("discard all").await } else { Ok(()) } };
         let drained = Notify::new();
-        let drain = async { drain(session, text).await.inspect(|()| drained.notify_one()) };
+        let drain = async { session.discard_results(text, LAST_WORDS).await.inspect(|()| drained.notify_one()) };
         // A reset that has no answer keeps no result from being recorded.
         let waited = async {
             drained.notified().await;
@@ -248,11 +256,11 @@ impl Operator {
         };
         match result {
             Ok(()) => after_reset(reset, may_stay_open),
-            Err(error) => match error.as_db_error() {
-                Some(said) if report::ends_session(said) && !self.terminated.load(Ordering::Relaxed) => {
-                    Went::Lost(report::query_error(said))
+            Err(error) => match error.server() {
+                Some(said) if report::ends_session(&said) && !self.terminated.load(Ordering::Relaxed) => {
+                    Went::Lost(report::query_error(&said))
                 }
-                Some(said) => Went::Ended(Outcome::Error(report::query_error(said))),
+                Some(said) => Went::Ended(Outcome::Error(report::query_error(&said))),
                 None => Went::Lost(report::connection_error(&error)),
             },
         }
@@ -270,7 +278,7 @@ impl Operator {
         std::future::pending().await
     }
 
-    async fn meet(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {
+    async fn meet(&self, settings: &ConnectionSettings, checks: Checks) -> Result<(Session, Opened), String> {
         let (session, opened) = self.connect(settings, checks).await?;
         if let Some(copies) = &self.copies {
             answered(self.answer_max, copies.refuse_unknown_sessions(&session)).await?;
@@ -278,7 +286,7 @@ impl Operator {
         Ok((session, opened))
     }
 
-    async fn connect(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened), String> {
+    async fn connect(&self, settings: &ConnectionSettings, checks: Checks) -> Result<(Session, Opened), String> {
         let checking = settings.with_option(CHECK_CLIENT);
         if checks == Checks::Yes
             && let Ok(opened) = self.open(&checking, Checks::Yes).await
@@ -297,7 +305,7 @@ impl Operator {
         Ok((session, opened))
     }
 
-    async fn open(&self, settings: &Settings, checks: Checks) -> Result<(Session, Opened, i32), String> {
+    async fn open(&self, settings: &ConnectionSettings, checks: Checks) -> Result<(Session, Opened, i32), String> {
         let notices = Arc::clone(&self.notices);
         let keep = move |notice: Notice| {
             let mut kept = notices.lock().unwrap_or_else(PoisonError::into_inner);
@@ -317,18 +325,16 @@ impl Operator {
 
 /// How a query went that ended well, by the answer to the reset behind it. The reset is refused in an open transaction,
 /// which ends with the session; where it has no answer, only a text that may have left one open is in doubt.
-fn after_reset(reset: Option<Result<(), tokio_postgres::Error>>, may_stay_open: bool) -> Went {
+fn after_reset(reset: Option<Result<(), pgasync_pg::Error>>, may_stay_open: bool) -> Went {
     let error = match reset {
         Some(Ok(())) => return Went::Ended(Outcome::Ok),
         Some(Err(error)) => error,
         None if may_stay_open => return Went::Lost("the reset after the query has no answer".to_owned()),
         None => return Went::Spent(Outcome::Ok),
     };
-    match error.as_db_error() {
-        Some(said) if *said.code() == SqlState::ACTIVE_SQL_TRANSACTION => {
-            Went::Spent(Outcome::Error(LEFT_OPEN.to_owned()))
-        }
-        Some(said) if !report::ends_session(said) => Went::Spent(Outcome::Ok),
+    match error.server() {
+        Some(said) if said.sqlstate == ACTIVE_SQL_TRANSACTION => Went::Spent(Outcome::Error(LEFT_OPEN.to_owned())),
+        Some(said) if !report::ends_session(&said) => Went::Spent(Outcome::Ok),
         _ if may_stay_open => Went::Lost(report::connection_error(&error)),
         _ => Went::Spent(Outcome::Ok),
     }
@@ -338,18 +344,4 @@ fn after_reset(reset: Option<Result<(), tokio_postgres::Error>>, may_stay_open: 
 async fn answered<T>(limit: Duration, asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let none = || Err(format!("it took the connection, and has said nothing for {} seconds", limit.as_secs_f64()));
     tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| none())
-}
-
-/// Runs a query and drops its rows as they come, up to the target's last word on it.
-async fn drain(session: &Session, text: String) -> Result<(), tokio_postgres::Error> {
-    let stream = session.simple_query_raw(&text).await?;
-    drop(text);
-    let mut stream = pin!(stream);
-    while let Some(message) = stream.next().await {
-        if let Err(error) = message {
-            let _ = tokio::time::timeout(LAST_WORDS, async { while let Some(Ok(_)) = stream.next().await {} }).await;
-            return Err(error);
-        }
-    }
-    Ok(())
 }

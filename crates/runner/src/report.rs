@@ -1,15 +1,14 @@
 //! A query's error as `processing_error` keeps it.
 
-use tokio_postgres::Error;
-use tokio_postgres::error::DbError;
+use pgasync_pg::{Error, ServerError};
 
 /// Longer texts are cut, on a character's boundary.
 const ERROR_TEXT_BYTES_MAX: usize = 65_536;
 
 /// SQLSTATE and message, then detail, hint and context, each on a line of its own.
-pub(crate) fn query_error(said: &DbError) -> String {
-    let mut text = format!("{}: {}", said.code().code(), said.message());
-    for (name, more) in [("DETAIL", said.detail()), ("HINT", said.hint()), ("CONTEXT", said.where_())] {
+pub(crate) fn query_error(said: &ServerError<'_>) -> String {
+    let mut text = format!("{}: {}", said.sqlstate, said.message);
+    for (name, more) in [("DETAIL", said.detail), ("HINT", said.hint), ("CONTEXT", said.context)] {
         if let Some(more) = more.filter(|more| !more.is_empty()) {
             text.push_str(&format!("\n{name}: {more}"));
         }
@@ -19,18 +18,12 @@ pub(crate) fn query_error(said: &DbError) -> String {
 
 /// What the driver says of a connection, with its cause.
 pub(crate) fn connection_error(error: &Error) -> String {
-    if let Some(said) = error.as_db_error() {
-        return query_error(said);
-    }
-    match std::error::Error::source(error) {
-        Some(source) => cut(format!("{error}: {source}")),
-        None => cut(error.to_string()),
-    }
+    error.server().map_or_else(|| cut(format!("{error:#}")), |said| query_error(&said))
 }
 
 /// The target says that the session is over, and not by the query's fault.
-pub(crate) fn ends_session(said: &DbError) -> bool {
-    pgasync_core::ends_session(said.code().code())
+pub(crate) fn ends_session(said: &ServerError<'_>) -> bool {
+    pgasync_core::ends_session(said.sqlstate)
 }
 
 pub(crate) fn cut(mut text: String) -> String {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pgasync_core::{Epoch, SessionId, TargetName, TaskId, Timestamp};
-use pgasync_store::{ConnectionString, Registration, Settings, TargetAddress, conninfo_at};
+use pgasync_pg::{ConnectionSettings, ConnectionString, conninfo_at};
+use pgasync_store::{Registration, TargetAddress};
 
 use tokio::sync::Semaphore;
 
@@ -21,7 +22,7 @@ const MEETINGS_MAX: usize = 8;
 /// All of them, and what is known of their targets.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    server: Settings,
+    server: ConnectionSettings,
     server_id: String,
     epoch: Epoch,
     /// Epoch and nonce.
@@ -42,7 +43,7 @@ pub(crate) struct Sessions {
 struct Entry {
     target: TargetName,
     slot: i32,
-    settings: Settings,
+    settings: ConnectionSettings,
     line: Option<Line>,
     opened: Option<Opened>,
     /// What it runs, and since when.
@@ -52,7 +53,13 @@ struct Entry {
 }
 
 impl Sessions {
-    pub(crate) fn new(server: Settings, server_id: String, epoch: Epoch, election: String, timeouts: Timeouts) -> Self {
+    pub(crate) fn new(
+        server: ConnectionSettings,
+        server_id: String,
+        epoch: Epoch,
+        election: String,
+        timeouts: Timeouts,
+    ) -> Self {
         Self {
             server,
             server_id,
@@ -246,7 +253,7 @@ impl Sessions {
     /// Where sessions at a target may be ended.
     pub(crate) fn places(&self, target: &TargetName) -> Places {
         let name = self.name("fence");
-        let named = |settings: Settings| settings.with_application_name(&name);
+        let named = |settings: ConnectionSettings| settings.with_application_name(&name);
         let address = self.targets.get(target);
         let own = address.filter(|address| address.is_self).and_then(|address| {
             self_settings(&self.server, address.connection_string.as_deref().unwrap_or_default()).ok()
@@ -277,11 +284,11 @@ impl Sessions {
 }
 
 /// How to reach a target: by its connection string alone, with what holds for every connection of this process.
-pub(crate) fn target_settings(string: &str) -> Result<Settings, String> {
-    Settings::of_target(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
+pub(crate) fn target_settings(string: &str) -> Result<ConnectionSettings, String> {
+    ConnectionSettings::of_target(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
 }
 
 /// The server itself, where this orchestrator reaches it; as the user that the string names.
-fn self_settings(server: &Settings, string: &str) -> Result<Settings, String> {
+fn self_settings(server: &ConnectionSettings, string: &str) -> Result<ConnectionSettings, String> {
     server.as_user_of(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
 }

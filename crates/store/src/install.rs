@@ -1,6 +1,6 @@
 //! Putting the schema `async` on a server.
 
-use crate::session::Session;
+use pgasync_pg::{Error, Session};
 
 /// A part of the schema, with what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +50,9 @@ impl Part {
 }
 
 impl InstallError {
-    fn new(part: &'static str, error: &tokio_postgres::Error) -> Self {
-        let Some(said) = error.as_db_error() else {
-            return Self { part, message: error.to_string(), advice: String::new() };
-        };
-        let advice =
-            [said.detail(), said.hint(), said.where_()].into_iter().flatten().map(|line| format!("\n{line}")).collect();
-        Self { part, message: format!("{} ({})", said.message(), said.code().code()), advice }
+    fn new(part: &'static str, error: &Error) -> Self {
+        let more = error.server().map_or([None; 3], |server| [server.detail, server.hint, server.context]);
+        let advice = more.into_iter().flatten().map(|line| format!("\n{line}")).collect();
+        Self { part, message: error.to_string(), advice }
     }
 }

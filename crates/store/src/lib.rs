@@ -5,28 +5,25 @@
 //! | push tasks, ask for their end, read what became of them, configure, look how it goes | a [`Client`]: short calls of many, over a pool of sessions |
 //! | lead: claim, mark, record, heed requests | a [`Candidate`], which becomes a [`Lead`]: one dedicated session |
 //! | put the schema on a server, or upgrade it | [`install`] |
-//! | reach a server, or a target, as libpq would | [`Settings`], and the [`Session`] that they open |
 //!
-//! This crate talks to the database that holds the schema `async`. What it knows of targets is how to connect to them; it
-//! runs nothing there, and decides nothing: that is `pgasync-core`'s.
+//! This crate talks to the database that holds the schema `async`, over sessions of `pgasync-pg`. It runs nothing at
+//! targets, remembers no task, and decides nothing: that is `pgasync-core`'s.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use pgasync_store::{Part, Settings, install};
+//! use pgasync_pg::ConnectionSettings;
+//! use pgasync_store::{Part, install};
 //!
-//! let settings = Settings::from_env(Some("host=localhost dbname=jobs"))?; // the rest comes from PG*
+//! let settings = ConnectionSettings::from_env(Some("host=localhost dbname=jobs"))?; // the rest comes from PG*
 //! let session = settings.connect().await?;
 //! install(&session, Part::All).await?;
 //! # Ok(()) }
 //! ```
 
 mod client;
-mod connect;
-mod connection_string;
 mod install;
 mod lead;
-mod session;
-mod settings;
+mod loss;
 mod wire;
 
 pub use client::{
@@ -34,13 +31,9 @@ pub use client::{
     ReadError, Refusal, RequestError, RequestReceipt, RestartError, RunType, RunningTask, Statistics, TakeError,
     TakenTask, TargetState, TargetStatistics, TaskStatus, WaitingLane,
 };
-pub use connect::{Canceler, ConnectError};
-pub use connection_string::ConnectionString;
 pub use install::{InstallError, Part, install};
 pub use lead::{
     Answers, CandidacyError, Candidate, Configuration, Election, Lead, LeadError, OldSession, Op, Published,
     Registration, Resumed, Seen, ServerIdentity, TargetAddress, VacuumError, end_backend, is_at_work, note_lost,
     old_sessions, registered_session, replaced_sessions, unknown_elections, vacuum,
 };
-pub use session::{Notice, Session};
-pub use settings::{InvalidConninfo, Reached, Settings, SettingsError, conninfo_at};

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
 use pgasync_core::{Span, Timestamp};
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
+use pgasync_pg::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
 /// Microseconds from the Unix epoch to Postgres' own, the year 2000.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use pgasync_store::Settings;
+use pgasync_pg::ConnectionSettings;
 use testcontainers::core::{CmdWaitFor, ExecCommand, Mount, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
@@ -206,7 +206,7 @@ impl Host {
     }
 
     async fn wait_until_it_answers(&self) {
-        let settings: Settings = self.settings("postgres").with_connect_timeout(Duration::from_secs(2));
+        let settings: ConnectionSettings = self.settings("postgres").with_connect_timeout(Duration::from_secs(2));
         let begin = Instant::now();
         loop {
             // The stock image starts a server of its own first, which listens nowhere.

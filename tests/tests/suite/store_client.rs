@@ -7,16 +7,17 @@ use pgasync_core::{
     ControlEntry, Document, FinishStatus, PoolEntry, PoolName, Priority, RowState, Span, TargetEntry, TargetName,
     TaskId,
 };
+use pgasync_pg::ConnectionSettings;
 use pgasync_store::{
     Batch, Client, ConfigureError, LatchError, NewTask, Part, PushError, ReadError, RequestError, RestartError,
-    RunType, Settings, TakeError, TargetState, install,
+    RunType, TakeError, TargetState, install,
 };
 use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, RustEngine, Scratch, SqlEngine};
 use serde_json::json;
 
 const SESSIONS: u32 = 4;
 
-fn client(settings: Settings) -> Client {
+fn client(settings: ConnectionSettings) -> Client {
     Client::with_sessions(settings.with_application_name("store client"), SESSIONS, Duration::from_secs(20))
 }
 
@@ -122,6 +123,31 @@ async fn a_call_that_was_given_up_keeps_nobody_waiting() {
     let begin = Instant::now();
     push_one(&client, "select 0").await;
     assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_call_waits_for_an_open_session_when_no_other_can_be_opened() {
+    let database = Database::create().await;
+    database.configure(&json!({ "targets": [{ "target": "pulled", "asynchronous_finish": true }] })).await;
+    let role = format!("{}_single", database.name());
+    database.run(&format!("create role {role} login connection limit 1; select async.grant_client('{role}')")).await;
+    let single = client(
+        ConnectionSettings::resolve(&format!("{} user={role}", database.conninfo()), |_| None).expect("it parses"),
+    );
+    let taking = tokio::spawn({
+        let single = single.clone();
+        async move { single.take(&pulled(), 1, Span::seconds(2)).await }
+    });
+    database
+        .wait_for(&format!(
+            "select exists (select from pg_stat_activity where usename = '{role}' and state = 'active')"
+        ))
+        .await;
+    push_one(&single, "select 0").await;
+    assert_eq!(taking.await.expect("no panic").expect("its session is not disturbed"), []);
+    drop(single);
+    database.wait_for(&format!("select not exists (select from pg_stat_activity where usename = '{role}')")).await;
+    database.run(&format!("drop owned by {role}; drop role {role}")).await;
 }
 
 #[tokio::test]
@@ -319,8 +345,9 @@ async fn who_may_only_push_is_told_that_he_may_not_look() {
     let database = Database::create().await;
     let role = format!("{}_pusher", database.name());
     database.run(&format!("create role {role} login; select async.grant_client('{role}')")).await;
-    let pusher =
-        client(Settings::resolve(&format!("{} user={role}", database.conninfo()), |_| None).expect("it parses"));
+    let pusher = client(
+        ConnectionSettings::resolve(&format!("{} user={role}", database.conninfo()), |_| None).expect("it parses"),
+    );
     push_one(&pusher, "select 0").await;
     assert!(matches!(pusher.statistics().await, Err(ReadError::NotAllowed(_))));
     database.run(&format!("select async.grant_admin('{role}')")).await;

@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 use pgasync_core::TargetName;
-use pgasync_store::{Batch, Client, NewTask, Part, Session, Settings, install};
+use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_store::{Batch, Client, NewTask, Part, install};
 use serde_json::json;
 
 use crate::args::EngineName;
@@ -23,8 +24,8 @@ pub(super) struct Shape {
 pub(super) struct Arena {
     pub(super) engine: EngineName,
     administrator: Session,
-    server: Settings,
-    target: Settings,
+    server: ConnectionSettings,
+    target: ConnectionSettings,
     pub(super) session: Session,
     pub(super) client: Client,
     pub(super) leader: Leader,
@@ -37,7 +38,7 @@ impl Arena {
         Ok(Batch::of((0..count).map(|_| task(NewTask::query("select 0", target.clone())))))
     }
 
-    pub(super) async fn build(cluster: &Settings, shape: Shape) -> anyhow::Result<Self> {
+    pub(super) async fn build(cluster: &ConnectionSettings, shape: Shape) -> anyhow::Result<Self> {
         let administrator = cluster.connect().await?;
         let [server, target] = ["pgasync_bench", "pgasync_bench_target"].map(|name| cluster.with_database(name));
         for settings in [&server, &target] {

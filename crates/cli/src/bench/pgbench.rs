@@ -3,13 +3,13 @@
 use std::env;
 
 use anyhow::{Context, bail};
-use pgasync_store::Settings;
+use pgasync_pg::ConnectionSettings;
 use tokio::process::Command;
 
 const SECONDS: u32 = 5;
 
 /// Transactions a second of `pgbench -n -f 'select 0;'`; `PGBENCH` names the program if it is not on the path.
-pub(super) async fn rate(cluster: &Settings, clients: u32) -> anyhow::Result<f64> {
+pub(super) async fn rate(cluster: &ConnectionSettings, clients: u32) -> anyhow::Result<f64> {
     let script = env::temp_dir().join(format!("pgasync-bench-{}.sql", std::process::id()));
     std::fs::write(&script, "select 0;\n").context("cannot write pgbench's script")?;
     let program = env::var("PGBENCH").unwrap_or_else(|_| "pgbench".into());

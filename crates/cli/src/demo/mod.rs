@@ -8,7 +8,7 @@ mod watch;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use pgasync_store::Session;
+use pgasync_pg::Session;
 
 use self::report::Report;
 use self::stage::Stage;

@@ -4,8 +4,7 @@ use std::fmt::{Display, Formatter, Result as FmtResult};
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use pgasync_store::{Session, Settings};
-use tokio_postgres::Row;
+use pgasync_pg::{ConnectionSettings, Row, Session};
 
 use crate::server::in_words;
 
@@ -132,7 +131,7 @@ fn table(header: &[&str], words: usize) -> Table {
 }
 
 /// Commands for whoever wants to see more.
-pub(super) fn how_to_look(server: &Settings) -> String {
+pub(super) fn how_to_look(server: &ConnectionSettings) -> String {
     let conninfo = server.conninfo();
     [
         "select * from async.v_target_status",

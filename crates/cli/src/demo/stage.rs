@@ -1,7 +1,8 @@
 //! The demo's databases.
 
 use anyhow::{bail, ensure};
-use pgasync_store::{Client, Part, Session, Settings, install};
+use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_store::{Client, Part, install};
 use serde_json::json;
 
 use crate::server::in_words;
@@ -15,13 +16,13 @@ pub(super) const TARGETS: [&str; 3] = ["north", "south", "west"];
 /// The databases, set up and empty of tasks.
 pub(super) struct Stage {
     administrator: Session,
-    pub(super) server: Settings,
-    targets: Vec<(&'static str, Settings)>,
+    pub(super) server: ConnectionSettings,
+    targets: Vec<(&'static str, ConnectionSettings)>,
 }
 
 impl Stage {
     /// Makes the databases on the cluster, installs pgasync and configures it.
-    pub(super) async fn build(cluster: &Settings) -> anyhow::Result<Self> {
+    pub(super) async fn build(cluster: &ConnectionSettings) -> anyhow::Result<Self> {
         let administrator = cluster.connect().await?;
         let targets = TARGETS.map(|name| (name, cluster.with_database(&format!("{SERVER}_{name}"))));
         let stage = Self { administrator, server: cluster.with_database(SERVER), targets: targets.to_vec() };
@@ -95,12 +96,12 @@ impl Stage {
         Ok(())
     }
 
-    fn databases(&self) -> impl Iterator<Item = &Settings> {
+    fn databases(&self) -> impl Iterator<Item = &ConnectionSettings> {
         std::iter::once(&self.server).chain(self.targets.iter().map(|(_, settings)| settings))
     }
 
     async fn refuse_to_overwrite(&self) -> anyhow::Result<()> {
-        let names: Vec<&str> = self.databases().map(Settings::database).collect();
+        let names: Vec<&str> = self.databases().map(ConnectionSettings::database).collect();
         let sql = "select datname::text from pg_database where datname = any($1) order by datname";
         let there = self.administrator.query(sql, &[&names]).await.map_err(in_words)?;
         if let Some(first) = there.first() {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use pgasync_store::Session;
+use pgasync_pg::{Row, Session};
 
 use super::progress::{Progress, TargetCount};
 use crate::leader::Leader;
@@ -39,16 +39,14 @@ async fn counts(session: &Session) -> anyhow::Result<Vec<TargetCount>> {
             count(*) filter (where failed)
         from async.task group by target order by target";
     let rows = session.query(sql, &[]).await.map_err(in_words)?;
-    let count = |row: &tokio_postgres::Row| -> Result<_, tokio_postgres::Error> {
-        Ok(TargetCount {
-            target: row.try_get(0)?,
-            tasks: row.try_get(1)?,
-            finished: row.try_get(2)?,
-            running: row.try_get(3)?,
-            failed: row.try_get(4)?,
-        })
+    let count = |row: &Row| TargetCount {
+        target: row.get(0),
+        tasks: row.get(1),
+        finished: row.get(2),
+        running: row.get(3),
+        failed: row.get(4),
     };
-    Ok(rows.iter().map(count).collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(count).collect())
 }
 
 /// Once it has run for a second; asking again while it ends does no harm.

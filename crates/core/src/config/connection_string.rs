@@ -2,6 +2,10 @@
 //!
 //! Source of the rules: the manual's "Connection Strings", and what libpq makes of them. A string
 //! is never repeated in an error: it may hold a password.
+//!
+//! `async.parse_conninfo` is the same check in SQL, and `configure` must give the same answer on
+//! both engines. So it takes what some libpq takes, unknown keys included; `pgasync-pg`, which
+//! connects, takes only what it honours, and cannot be asked here since it does IO.
 
 /// What views show instead of a password.
 const MASK: &str = "****";

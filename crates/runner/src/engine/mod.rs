@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use pgasync_core::{Input, MonotonicTime, Now, Orchestrator, Run, TaskId};
-use pgasync_store::{Election, Lead, Op, Settings as ServerSettings};
+use pgasync_pg::ConnectionSettings;
+use pgasync_store::{Election, Lead, Op};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
@@ -32,7 +33,7 @@ const UNTOLD_MAX: usize = 10_000;
 /// An orchestrator that leads.
 pub(crate) struct Engine {
     options: Options,
-    server: ServerSettings,
+    server: ConnectionSettings,
     core: Orchestrator,
     clock: Arc<Mutex<Clock>>,
     workers: u32,
@@ -58,7 +59,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(
         options: Options,
-        server: ServerSettings,
+        server: ConnectionSettings,
         lead: Lead,
         election: Election,
         events: Events,

@@ -1,8 +1,8 @@
 //! Changing and reading the configuration.
 
 use pgasync_core::Document;
+use pgasync_pg::types::Type;
 use serde_json::Value;
-use tokio_postgres::types::Type;
 
 use super::Client;
 use super::error::{CallError, Refusal, answers};

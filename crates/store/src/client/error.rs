@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use tokio_postgres::Error;
+use pgasync_pg::{ConnectError, Error, ErrorKind, ServerError};
 
-use crate::connect::ConnectError;
+use crate::loss::is_loss;
 
 /// The server refused what was asked, and nothing of it was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,23 +63,23 @@ pub enum CallError {
 
 impl CallError {
     pub(super) fn of(operation: &'static str, error: &Error) -> Self {
-        let Some(said) = error.as_db_error() else {
-            let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-            let reason = format!("{error}{source}");
-            // What the driver itself cannot send or read has nothing to do with the session.
-            return if error.is_closed() || std::error::Error::source(error).is_some_and(|s| s.is::<std::io::Error>()) {
-                Self::Lost { operation, sqlstate: None, reason }
-            } else {
-                Self::Refused(Refusal { operation, sqlstate: String::new(), sentence: reason, hint: None })
+        let Some(ServerError { sqlstate, message, detail, hint, .. }) = error.server() else {
+            let reason = format!("{error:#}");
+            return match error.kind() {
+                ErrorKind::ConnectionLost => Self::Lost { operation, sqlstate: None, reason },
+                // A value that the driver cannot send or read has nothing to do with the session.
+                ErrorKind::Driver | ErrorKind::Server => {
+                    Self::Refused(Refusal { operation, sqlstate: String::new(), sentence: reason, hint: None })
+                }
             };
         };
-        let sqlstate = said.code().code().to_owned();
+        let (sqlstate, message) = (sqlstate.to_owned(), message.to_owned());
         if is_loss(error) {
-            return Self::Lost { operation, sqlstate: Some(sqlstate), reason: said.message().to_owned() };
+            return Self::Lost { operation, sqlstate: Some(sqlstate), reason: message };
         }
-        let more: Vec<&str> = [said.detail(), said.hint()].into_iter().flatten().collect();
+        let more: Vec<&str> = [detail, hint].into_iter().flatten().collect();
         let hint = Some(more.join("; ")).filter(|text| !text.is_empty());
-        Self::Refused(Refusal { operation, sqlstate, sentence: said.message().to_owned(), hint })
+        Self::Refused(Refusal { operation, sqlstate, sentence: message, hint })
     }
 
     /// What was being done.
@@ -120,12 +120,6 @@ impl CallError {
             Self::Unreachable { .. } | Self::Busy { .. } | Self::Lost { .. } | Self::Refused(_) => Err(self),
         }
     }
-}
-
-/// Whether the error is about the session rather than about what was asked in it; so is what the driver itself says.
-pub(super) fn is_loss(error: &Error) -> bool {
-    let code = error.as_db_error().map(|said| said.code().code());
-    code.is_none_or(|code| code.starts_with("57P") || code.starts_with("08"))
 }
 
 /// Serialization failures and deadlocks, too few resources, a lock that was not to be had, a cancel by a timeout.

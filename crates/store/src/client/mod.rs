@@ -14,14 +14,14 @@ mod task;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bb8::Pool;
-use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use bb8::{Pool, PooledConnection};
+use pgasync_pg::Row;
+use pgasync_pg::types::{ToSql, Type};
 
 pub use self::configure::ConfigureError;
 pub use self::error::{CallError, Refusal};
 pub use self::latch::LatchError;
-use self::pool::Manager;
+use self::pool::{Attempts, Manager};
 pub use self::pull::{TakeError, TakenTask};
 pub use self::push::{Batch, PushError, RunType};
 pub use self::read::{LogLine, ReadError, TaskStatus};
@@ -30,18 +30,21 @@ pub use self::statistics::{
     Leader, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
 };
 pub use self::task::NewTask;
-use crate::settings::Settings;
+use pgasync_pg::ConnectionSettings;
 
-/// How many sessions a client opens at most, unless it is told.
+/// The default number of sessions that a client opens at most.
 const SESSIONS_MAX_DEFAULT: u32 = 4;
 
-/// How long a call waits for a session, unless it is told.
+/// The default time for which a call waits for a session.
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// The limit of the pool itself, which must not end a wait before [`Client::session`] does.
+const POOL_WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// The calls of the schema `async`, from as many tasks at once as there are: a pool of sessions serves them.
 ///
-/// A clone is another handle on the same pool. Sessions are opened when they are needed, wherever [`Settings`] lead,
-/// and anew after a server was away. Every call is a transaction of its own; to push in one with other work, see
+/// A clone is another handle on the same pool, which opens sessions when they are needed and replaces those that are lost.
+/// A call that cannot get a session fails at once with the reason, unless it can wait for another call's. Every call is a transaction of its own; to push in one with other work, see
 /// [`Batch::push_in`]. It prepares nothing on the server, so that a pooler in between may hand out one backend to many.
 ///
 /// On a database that is only a client, calls are forwarded to its server; what reads tables and views (tasks, the log, the
@@ -52,9 +55,10 @@ const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use pgasync_core::{FinishStatus, Priority, Span, TargetName};
-/// use pgasync_store::{Batch, Client, NewTask, PushError, Settings};
+/// use pgasync_pg::ConnectionSettings;
+/// use pgasync_store::{Batch, Client, NewTask, PushError};
 ///
-/// let client = Client::new(Settings::from_env(Some("host=localhost dbname=jobs"))?);
+/// let client = Client::new(ConnectionSettings::from_env(Some("host=localhost dbname=jobs"))?);
 /// let shop = TargetName::new("shop")?;
 /// let batch = Batch::of([
 ///     NewTask::query("select refresh_totals()", shop.clone()).priority(Priority(-1)),
@@ -77,7 +81,7 @@ const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Client {
     pool: Pool<Manager>,
-    settings: Arc<Settings>,
+    attempts: Arc<Attempts>,
     patience: Duration,
 }
 
@@ -87,7 +91,7 @@ impl Client {
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: ConnectionSettings) -> Self {
         Self::with_sessions(settings, SESSIONS_MAX_DEFAULT, PATIENCE_DEFAULT)
     }
 
@@ -97,14 +101,16 @@ impl Client {
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
-    pub fn with_sessions(settings: Settings, sessions_max: u32, patience: Duration) -> Self {
+    pub fn with_sessions(settings: ConnectionSettings, sessions_max: u32, patience: Duration) -> Self {
         let patience = patience.max(Duration::from_millis(1));
+        let attempts = Attempts::new();
+        let manager = Manager::new(settings.with_connect_timeout(patience), Arc::clone(&attempts));
         let pool = Pool::builder()
             .max_size(sessions_max.max(1))
-            .connection_timeout(patience)
-            .test_on_check_out(false)
-            .build_unchecked(Manager);
-        Self { pool, settings: Arc::new(settings.with_connect_timeout(patience)), patience }
+            .connection_timeout(POOL_WAIT_MAX)
+            .retry_connection(false)
+            .build_unchecked(manager);
+        Self { pool, attempts, patience }
     }
 
     async fn query(
@@ -123,11 +129,37 @@ impl Client {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<(Vec<Row>, Vec<String>), CallError> {
-        // A place cannot fail to be made, so it is time that was lacking.
-        let place = self.pool.get().await;
-        let mut place = place.map_err(|_| CallError::Busy { operation, patience: self.patience })?;
-        let called = place.query(&self.settings, sql, parameters).await;
-        let called = called.map_err(|reason| CallError::Unreachable { operation, reason })?;
-        called.map_err(|error| CallError::of(operation, &error))
+        let mut session = self.session(operation).await?;
+        session.query(sql, parameters).await.map_err(|error| CallError::of(operation, &error))
+    }
+
+    /// A session of the pool, as soon as one is free or opened. While one is being opened, the limit of that attempt
+    /// counts; otherwise the patience does.
+    async fn session(&self, operation: &'static str) -> Result<PooledConnection<'_, Manager>, CallError> {
+        let mut failures = self.attempts.failures();
+        let busy = || CallError::Busy { operation, patience: self.patience };
+        let failed = async {
+            loop {
+                let reason = failures.next().await;
+                // Otherwise one of the open sessions may become free.
+                if self.pool.state().connections == 0 {
+                    return reason;
+                }
+            }
+        };
+        let waited = async {
+            loop {
+                tokio::time::sleep(self.patience).await;
+                if !self.attempts.are_under_way() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            session = self.pool.get() => session.map_err(|_| busy()),
+            reason = failed => Err(CallError::Unreachable { operation, reason }),
+            () = waited => Err(busy()),
+        }
     }
 }

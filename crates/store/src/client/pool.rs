@@ -1,90 +1,144 @@
-//! The places of a client's sessions, and when a session is not to be used again.
+//! The pool of a client's sessions, and when a session is not used again.
 
-use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bb8::ManageConnection;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Error, Row};
+use pgasync_pg::types::{ToSql, Type};
+use pgasync_pg::{ConnectError, ConnectionSettings, Error, Notice, Row, Session};
+use tokio::sync::watch;
 
-use super::error::is_loss;
-use crate::connect::ConnectError;
-use crate::session::{Notice, Session};
-use crate::settings::Settings;
+use crate::loss::is_loss;
 
 /// Warnings kept of one call.
 const WARNINGS_MAX: usize = 16;
 
-/// Makes places for the pool. A place costs nothing and cannot fail: whoever has one opens its session, and so learns at
-/// once why there is none. (A pool that connects by itself keeps the reason from who waits.)
+/// Opens, validates and recycles the sessions of a pool.
 #[derive(Debug)]
-pub(super) struct Manager;
+pub(super) struct Manager {
+    settings: ConnectionSettings,
+    attempts: Arc<Attempts>,
+}
 
-/// A place for a session, and the session when it is open.
-#[derive(Debug, Default)]
-pub(super) struct Place {
-    session: Option<Session>,
+/// The attempts to open sessions. The pool connects in tasks of its own and does not pass on why an attempt failed, so the
+/// calls that wait learn it here.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    under_way: AtomicUsize,
+    last_failure: watch::Sender<Option<ConnectError>>,
+}
+
+/// A session of the pool.
+#[derive(Debug)]
+pub(super) struct PooledSession {
+    session: Session,
     warnings: Arc<Mutex<Vec<String>>>,
-    /// A call is open in it, or was given up halfway.
-    busy: bool,
+    /// A call is open, or was dropped halfway, or lost the session: the session is not used again.
+    is_spent: bool,
+}
+
+/// Why a session of the pool cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PoolError {
+    #[error(transparent)]
+    Connect(ConnectError),
+    #[error("the session has ended")]
+    Ended,
+}
+
+impl Manager {
+    pub(super) fn new(settings: ConnectionSettings, attempts: Arc<Attempts>) -> Self {
+        Self { settings, attempts }
+    }
 }
 
 impl ManageConnection for Manager {
-    type Connection = Place;
-    type Error = Infallible;
+    type Connection = PooledSession;
+    type Error = PoolError;
 
-    async fn connect(&self) -> Result<Place, Infallible> {
-        Ok(Place::default())
+    async fn connect(&self) -> Result<PooledSession, PoolError> {
+        self.attempts.under_way.fetch_add(1, Ordering::Relaxed);
+        let warnings = Arc::default();
+        let kept = Arc::clone(&warnings);
+        let opened = self.settings.connect_with(move |notice| keep(&kept, notice)).await;
+        self.attempts.under_way.fetch_sub(1, Ordering::Relaxed);
+        match opened {
+            Ok(session) => Ok(PooledSession { session, warnings, is_spent: false }),
+            Err(error) => {
+                self.attempts.last_failure.send_replace(Some(error.clone()));
+                Err(PoolError::Connect(error))
+            }
+        }
     }
 
-    async fn is_valid(&self, _place: &mut Place) -> Result<(), Infallible> {
-        Ok(())
+    /// Without a round trip, which would cost as much as a call: a session that is lost unnoticed is the call's to find.
+    async fn is_valid(&self, pooled: &mut PooledSession) -> Result<(), PoolError> {
+        if pooled.session.is_closed() { Err(PoolError::Ended) } else { Ok(()) }
     }
 
-    fn has_broken(&self, _place: &mut Place) -> bool {
-        false
+    fn has_broken(&self, pooled: &mut PooledSession) -> bool {
+        pooled.is_spent || pooled.session.is_closed()
     }
 }
 
-impl Place {
-    /// One statement, and the warnings that came with it. A session that is over, or in which a call of somebody who gave
-    /// up is still at work, is dropped and another one opened first.
+impl Attempts {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { under_way: AtomicUsize::new(0), last_failure: watch::Sender::new(None) })
+    }
+
+    pub(super) fn are_under_way(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 0
+    }
+
+    /// Failures from now on.
+    pub(super) fn failures(&self) -> Failures {
+        Failures(self.last_failure.subscribe())
+    }
+}
+
+/// Failed attempts since a call began to wait.
+pub(super) struct Failures(watch::Receiver<Option<ConnectError>>);
+
+impl Failures {
+    /// Returns when an attempt has failed.
+    pub(super) async fn next(&mut self) -> ConnectError {
+        loop {
+            // The sender lives as long as the client, which waits here.
+            if self.0.changed().await.is_err() {
+                debug_assert!(false, "the attempts are dropped while a call waits for one");
+                std::future::pending::<()>().await;
+            }
+            if let Some(error) = self.0.borrow_and_update().clone() {
+                return error;
+            }
+        }
+    }
+}
+
+impl PooledSession {
+    /// Executes one statement; returns its rows and the warnings that it raised.
     pub(super) async fn query(
         &mut self,
-        settings: &Settings,
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Result<(Vec<Row>, Vec<String>), Error>, ConnectError> {
-        let usable = self.session.take().filter(|session| !self.busy && !session.is_closed());
-        self.busy = false;
-        let session = match usable {
-            Some(session) => session,
-            None => {
-                self.warnings = Arc::default();
-                let heard = Arc::clone(&self.warnings);
-                settings.connect_with(move |notice| keep(&heard, notice)).await?
-            }
-        };
-        let session = self.session.insert(session);
-        self.busy = true;
-        let done = session.query_typed(sql, parameters).await;
-        self.busy = false;
-        if done.as_ref().is_err_and(is_loss) {
-            // The socket may take a moment to say so.
-            self.session = None;
-        }
+    ) -> Result<(Vec<Row>, Vec<String>), Error> {
+        // A future that is dropped while it waits leaves the answer outstanding.
+        self.is_spent = true;
+        let done = self.session.query_typed(sql, parameters).await;
+        // The socket of a lost session may take a moment to say so.
+        self.is_spent = done.as_ref().is_err_and(is_loss);
         let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(done.map(|rows| (rows, warnings)))
+        Ok((done?, warnings))
     }
 }
 
-fn keep(heard: &Mutex<Vec<String>>, notice: Notice) {
+fn keep(warnings: &Mutex<Vec<String>>, notice: Notice) {
     if let Notice::Message { severity, text } = notice
         && severity == "WARNING"
     {
-        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if heard.len() < WARNINGS_MAX {
-            heard.push(text);
+        let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.len() < WARNINGS_MAX {
+            warnings.push(text);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Taking tasks that clients run themselves.
 
 use pgasync_core::{Priority, Span, TargetName, TaskId, Timestamp};
+use pgasync_pg::types::Type;
 use serde_json::Value;
-use tokio_postgres::types::Type;
 
 use super::Client;
 use super::error::{CallError, Refusal, answers};

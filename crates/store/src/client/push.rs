@@ -1,14 +1,14 @@
 //! Pushing tasks.
 
 use pgasync_core::TaskId;
+use pgasync_pg::Row;
+use pgasync_pg::types::{ToSql, Type};
 use serde_json::Value;
-use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
 
 use super::error::{CallError, Refusal, answers};
 use super::{Client, NewTask};
-use crate::session::Session;
 use crate::wire::Interval;
+use pgasync_pg::Session;
 
 const OPERATION: &str = "pushing tasks";
 

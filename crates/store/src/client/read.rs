@@ -1,9 +1,9 @@
 //! Reading tasks and the log.
 
 use pgasync_core::{FinishStatus, PoolName, Priority, RowState, TargetName, TaskId, Timestamp};
+use pgasync_pg::Row;
+use pgasync_pg::types::Type;
 use serde_json::Value;
-use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use super::Client;
 use super::error::{CallError, Refusal, answers};

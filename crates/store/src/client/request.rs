@@ -1,7 +1,7 @@
 //! Asking that tasks end, wait or start anew.
 
 use pgasync_core::{FinishStatus, Span, TaskId};
-use tokio_postgres::types::Type;
+use pgasync_pg::types::Type;
 
 use super::Client;
 use super::error::{CallError, Refusal, answers};

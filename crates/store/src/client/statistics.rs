@@ -1,7 +1,7 @@
 //! How it goes: what the views tell an operator.
 
 use pgasync_core::{Epoch, Span, TaskId, Timestamp};
-use tokio_postgres::Row;
+use pgasync_pg::Row;
 
 use super::Client;
 use super::read::ReadError;

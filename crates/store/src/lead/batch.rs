@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::future::join;
 use pgasync_core::{Command, Input, Lane, LaunchState, RowState, TaskId, Timestamp, WriteAnswer};
-use tokio_postgres::Row;
+use pgasync_pg::Row;
 
 use super::operations::Operations;
 use super::rows::{Stored, head, row_of};
@@ -89,7 +89,7 @@ impl Lead {
             Command::RotateMarks { launched } => {
                 let ids: Vec<i64> = launched.iter().map(|(task, _)| task.0).collect();
                 let runs: Vec<i32> = launched.iter().map(|(_, run)| run.0).collect();
-                let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
+                let all: [&(dyn pgasync_pg::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
                 self.query("beginning the launch marks anew", &self.statements.rotate_marks, &all).await?;
                 answers.inputs.push(Input::MarksRotated);
                 Ok(())

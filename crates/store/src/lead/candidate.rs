@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pgasync_core::{Epoch, Lane, Run, TargetName, TaskId, TaskSnapshot, Timestamp};
-use tokio_postgres::Error;
+use pgasync_pg::Error;
 
 use super::rows::{Stored, lane};
 use super::statements::Statements;
 use super::{CandidacyError, Configuration, Lead, LeadError};
-use crate::session::{Notice, Session};
-use crate::settings::Settings;
 use crate::wire::Stamp;
+use pgasync_pg::ConnectionSettings;
+use pgasync_pg::{Notice, Session};
 
 /// A session that may come to lead.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Candidate {
     /// # Errors
     /// When the server cannot be reached, or is not what this program expects.
     pub async fn connect(
-        settings: &Settings,
+        settings: &ConnectionSettings,
         idle_max: Duration,
         on_notice: impl FnMut(Notice) + Send + 'static,
     ) -> Result<Self, CandidacyError> {
@@ -273,7 +273,7 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub async fn is_at_work(server: &Settings, pid: i32) -> Result<bool, CandidacyError> {
+pub async fn is_at_work(server: &ConnectionSettings, pid: i32) -> Result<bool, CandidacyError> {
     let session = server.with_application_name("pgasync look").with_connect_timeout(LOOK_MAX).connect().await?;
     let sql = "select coalesce((select a.state = 'active' from pg_stat_get_activity($1) a), false)";
     let seen = session.query_one(sql, &[&pid]).await.map_err(|error| CandidacyError::of(&error))?;
@@ -284,7 +284,7 @@ pub async fn is_at_work(server: &Settings, pid: i32) -> Result<bool, CandidacyEr
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub async fn end_backend(server: &Settings, pid: i32) -> Result<(), CandidacyError> {
+pub async fn end_backend(server: &ConnectionSettings, pid: i32) -> Result<(), CandidacyError> {
     let session = server.with_application_name("pgasync look").with_connect_timeout(LOOK_MAX).connect().await?;
     // It is still the one that was meant: who bears its name is an orchestrator that does not lead.
     let sql = "select pg_terminate_backend(a.pid) from pg_stat_get_activity($1) a
@@ -308,7 +308,7 @@ impl Lead {
             .map(|stored| (stored.id(), Run(stored.row.run)))
             .collect();
         let (ids, runs): (Vec<i64>, Vec<i32>) = marked.iter().map(|(task, run)| (task.0, run.0)).unzip();
-        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
+        let all: [&(dyn pgasync_pg::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
         self.query("writing the launch marks anew", &self.statements.rotate_marks, &all).await?;
         let sightings: Vec<TaskSnapshot> =
             stored.iter().filter_map(|stored| stored.sighting(is_launched(stored))).collect();

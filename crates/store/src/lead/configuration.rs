@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings, Tuning};
-use tokio_postgres::{Client, Error, Row};
+use pgasync_pg::{Error, Row, Session};
 
 use super::rows::span;
-use crate::connection_string::ConnectionString;
+use pgasync_pg::ConnectionString;
 
 /// LOOP routines run at most so often.
 const ROUTINES_PAUSE_MIN: Span = Span::millis(10);
@@ -32,8 +32,8 @@ pub struct TargetAddress {
 }
 
 impl Configuration {
-    pub(super) async fn read(client: &Client) -> Result<Self, Error> {
-        let control = client
+    pub(super) async fn read(session: &Session) -> Result<Self, Error> {
+        let control = session
             .query_one(
                 "select workers, paused, default_concurrency_pool_workers, default_timeout, target_patience,
                    idle_sleep, busy_sleep, coalesce(loop_routines <> '{}', false) as has_routines
@@ -41,7 +41,7 @@ impl Configuration {
                 &[],
             )
             .await?;
-        let targets = client
+        let targets = session
             .query(
                 "select t.target, t.max_concurrency, t.default_timeout, t.session_reset, t.target = c.self_target as is_self,
                    case when t.target = c.self_target then async.self_conninfo() else t.connection_string end as address
@@ -49,7 +49,7 @@ impl Configuration {
                 &[],
             )
             .await?;
-        let pools = client.query("select concurrency_pool, max_workers from async.concurrency_pool", &[]).await?;
+        let pools = session.query("select concurrency_pool, max_workers from async.concurrency_pool", &[]).await?;
         let settings = Settings {
             workers: count(control.get("workers")),
             paused: control.get("paused"),

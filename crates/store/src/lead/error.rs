@@ -1,5 +1,9 @@
 //! What can go wrong with the lead.
 
+use pgasync_pg::{ConnectError, Error};
+
+use crate::loss::is_loss;
+
 /// Why something could not be done through the leader's session.
 #[derive(Debug, thiserror::Error)]
 pub enum LeadError {
@@ -34,7 +38,7 @@ pub enum LeadError {
 pub enum CandidacyError {
     /// The server cannot be reached.
     #[error(transparent)]
-    Unreachable(#[from] crate::connect::ConnectError),
+    Unreachable(#[from] ConnectError),
     /// The schema is not there, or is another version.
     #[error("{0}")]
     NotInstalled(String),
@@ -53,38 +57,24 @@ pub enum CandidacyError {
 }
 
 impl CandidacyError {
-    pub(crate) fn of(error: &tokio_postgres::Error) -> Self {
-        if is_loss(error) { Self::Lost(in_words(error)) } else { Self::Refused(in_words(error)) }
+    pub(crate) fn of(error: &Error) -> Self {
+        let reason = format!("{error:#}");
+        if is_loss(error) { Self::Lost(reason) } else { Self::Refused(reason) }
     }
 }
 
 /// The SQLSTATE of `async.hold_epoch` when the epoch has passed.
 const DEPOSED: &str = "PA212";
 
-/// Whether it is about the session rather than about what was asked in it.
-fn is_loss(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_none_or(|said| pgasync_core::ends_session(said.code().code()))
-}
-
 impl LeadError {
-    pub(crate) fn of(operation: &'static str, error: &tokio_postgres::Error) -> Self {
-        let reason = in_words(error);
+    pub(crate) fn of(operation: &'static str, error: &Error) -> Self {
+        let reason = format!("{error:#}");
         if is_loss(error) {
             Self::Lost { operation, reason }
-        } else if error.code().is_some_and(|code| code.code() == DEPOSED) {
+        } else if error.sqlstate() == Some(DEPOSED) {
             Self::Deposed { operation, reason }
         } else {
             Self::Refused { operation, reason }
         }
     }
-}
-
-/// An error of the driver with what the server said.
-pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
-    let Some(said) = error.as_db_error() else {
-        let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-        return format!("{error}{source}");
-    };
-    let more = [said.detail(), said.hint()].into_iter().flatten().map(|line| format!("; {line}"));
-    format!("{} ({}){}", said.message(), said.code().code(), more.collect::<String>())
 }

@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 
 use pgasync_core::{Command, Epoch, Input, Run, SessionId, TargetName, TaskId, Timestamp};
 
-use crate::connection_string::ConnectionString;
-use crate::session::Session;
+use pgasync_pg::ConnectionString;
+use pgasync_pg::Session;
 use statements::Statements;
 
 pub use candidate::{Candidate, Election, Resumed, end_backend, is_at_work};

@@ -2,8 +2,8 @@
 
 use futures_util::future::join_all;
 use pgasync_core::{Input, Sleep, TaskId, Timestamp};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row, Statement};
+use pgasync_pg::types::ToSql;
+use pgasync_pg::{Error, Row, Statement};
 
 use super::batch::changed;
 use super::configuration::Configuration;

@@ -4,8 +4,8 @@
 use pgasync_core::{Epoch, TargetName};
 
 use super::LeadError;
-use crate::connection_string::ConnectionString;
-use crate::session::Session;
+use pgasync_pg::ConnectionString;
+use pgasync_pg::Session;
 
 /// What a server says of itself: whether two connections are with the same one. What a role may not read is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub async fn registered_session(
     Ok(row.as_ref().map(old_session))
 }
 
-fn old_session(row: &tokio_postgres::Row) -> OldSession {
+fn old_session(row: &pgasync_pg::Row) -> OldSession {
     OldSession {
         number: row.get(0),
         connection_string: row.get::<_, String>(1).into(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pgasync_core::{Input, Request, RequestId, RowState, StoredRequest, TaskId};
-use tokio_postgres::{Error, Row};
+use pgasync_pg::{Error, Row};
 
 use super::rows::{Stored, span, status};
 use super::{Answers, Lead, LeadError};

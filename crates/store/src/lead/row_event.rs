@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
 use pgasync_core::{FinishStatus, RowEvent, TaskEvent, Timestamp};
-use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
+use pgasync_pg::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use crate::wire::{Interval, Stamp};
 

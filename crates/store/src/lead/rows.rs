@@ -4,7 +4,7 @@ use pgasync_core::{
     FinishStatus, Head, Intention, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Row as TaskRow, Run,
     Span, TargetName, TaskId, TaskOptions, TaskSnapshot, Timestamp,
 };
-use tokio_postgres::Row;
+use pgasync_pg::Row;
 
 use crate::wire::{Interval, Stamp};
 

@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use futures_util::future::join_all;
 use pgasync_core::{LaneKind, Registered, SessionId};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row, Statement};
+use pgasync_pg::types::ToSql;
+use pgasync_pg::{Error, Row, Statement};
 
 use super::operations::{Operations, WriteArguments};
 use super::{Lead, LeadError};

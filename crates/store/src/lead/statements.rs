@@ -1,6 +1,6 @@
 //! The statements of the leader's session, prepared once.
 
-use tokio_postgres::{Client, Error, Statement};
+use pgasync_pg::{Error, Session, Statement};
 
 macro_rules! statements {
     ($($name:ident: $sql:expr),+ $(,)?) => {
@@ -10,8 +10,8 @@ macro_rules! statements {
         }
 
         impl Statements {
-            pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-                Ok(Self { $($name: client.prepare($sql).await?,)+ })
+            pub(super) async fn prepare(session: &Session) -> Result<Self, Error> {
+                Ok(Self { $($name: session.prepare($sql).await?,)+ })
             }
         }
     };

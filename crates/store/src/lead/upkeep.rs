@@ -17,7 +17,7 @@ impl Lead {
     ) -> Result<(), LeadError> {
         let limit = i32::try_from(tasks_max).unwrap_or(i32::MAX);
         let skip: Vec<i64> = skip.iter().map(|task| task.0).collect();
-        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&Stamp(now), &limit, &skip];
+        let all: [&(dyn pgasync_pg::types::ToSql + Sync); 3] = [&Stamp(now), &limit, &skip];
         let rows = self.write_alone("sweeping what is due", &self.statements.sweep, &all).await?;
         let Some(row) = rows.first() else { return Ok(()) };
         let ids = |column| row.get::<_, Option<Vec<i64>>>(column).unwrap_or_default().into_iter().map(TaskId);
@@ -60,7 +60,7 @@ impl Lead {
         let lost: Vec<&str> = published.lost.iter().map(|(target, ..)| target.as_str()).collect();
         let lost_since: Vec<Stamp> = published.lost.iter().map(|(_, since, _)| Stamp(*since)).collect();
         let errors: Vec<&str> = published.lost.iter().map(|(.., error)| error.as_str()).collect();
-        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
+        let all: [&(dyn pgasync_pg::types::ToSql + Sync); 10] =
             [&published.workers, &slots, &targets, &tasks, &since, &pools, &taken, &lost, &lost_since, &errors];
         match self.write_alone("publishing", &self.statements.publish, &all).await {
             // It is done again in a moment.
@@ -72,7 +72,7 @@ impl Lead {
     /// One step of maintenance. It is also what the server hears each second: it ends a leader's session
     /// that says nothing.
     pub(super) async fn maintain(&mut self, now: Timestamp, answers: &mut Answers) -> Result<(), LeadError> {
-        let all: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&Stamp(now), &self.history_after, &self.written];
+        let all: [&(dyn pgasync_pg::types::ToSql + Sync); 3] = [&Stamp(now), &self.history_after, &self.written];
         match self.write_alone("maintenance", &self.statements.maintain, &all).await {
             Ok(rows) => {
                 let Some(row) = rows.first() else { return Ok(()) };

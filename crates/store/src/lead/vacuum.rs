@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::in_words;
-use crate::ConnectError;
-use crate::settings::Settings;
+use pgasync_pg::{ConnectError, ConnectionSettings};
 
 /// A connection attempt to the server.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -24,10 +22,10 @@ pub enum VacuumError {
 ///
 /// # Errors
 /// When the server cannot be reached, or refuses.
-pub async fn vacuum(server: &Settings) -> Result<(), VacuumError> {
+pub async fn vacuum(server: &ConnectionSettings) -> Result<(), VacuumError> {
     let session =
         server.with_application_name("pgasync vacuum").with_connect_timeout(CONNECT_MAX).for_long().connect().await?;
     let done = session.batch_execute("vacuum (analyze) async.task, async.request, async.offer").await;
     session.close().await;
-    done.map_err(|error| VacuumError::Refused(in_words(&error)))
+    done.map_err(|error| VacuumError::Refused(format!("{error:#}")))
 }

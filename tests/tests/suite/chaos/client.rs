@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pgasync_store::{Session, Settings};
+use pgasync_pg::{ConnectionSettings, Session};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -46,7 +46,7 @@ pub(super) struct Book {
 }
 
 impl Client {
-    pub(super) fn of(settings: Settings, seed: Seed, long_percent: u64) -> Self {
+    pub(super) fn of(settings: ConnectionSettings, seed: Seed, long_percent: u64) -> Self {
         let mut client = Self { book: Arc::default(), ending: Arc::default(), turns: Arc::default(), working: None };
         let (book, ending, turns) = (Arc::clone(&client.book), Arc::clone(&client.ending), Arc::clone(&client.turns));
         client.working = Some(tokio::spawn(async move {
@@ -89,7 +89,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn work(&mut self, settings: &Settings, ending: &AtomicBool) {
+    async fn work(&mut self, settings: &ConnectionSettings, ending: &AtomicBool) {
         while !ending.load(Ordering::Relaxed) {
             if let Ok(session) = settings.connect().await {
                 // Until the server dies.
@@ -101,7 +101,7 @@ impl Worker {
         }
     }
 
-    async fn take_step(&mut self, session: &Session) -> Result<(), tokio_postgres::Error> {
+    async fn take_step(&mut self, session: &Session) -> Result<(), pgasync_pg::Error> {
         let turns = Arc::clone(&self.turns);
         let _turn = turns.lock().await;
         let sql = "select count(*) filter (where concurrency_pool is distinct from 'quick'),

@@ -238,7 +238,7 @@ async fn read_rows(database: &Database) -> Vec<Row> {
            extract(epoch from t.consumed)::float8, extract(epoch from t.processed)::float8
          from async.task t order by t.task_id"
     );
-    let read = |row: &tokio_postgres::Row| Row {
+    let read = |row: &pgasync_pg::Row| Row {
         id: row.get(0),
         kind: TaskKind::named(row.get(1)),
         pool: row.get(2),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pgasync_store::{Session, Settings};
+use pgasync_pg::{ConnectionSettings, Session};
 use pgasync_tests::Cluster;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -91,7 +91,7 @@ impl Drop for Observer {
     }
 }
 
-async fn sample(settings: Settings, seen: Arc<Mutex<Seen>>) {
+async fn sample(settings: ConnectionSettings, seen: Arc<Mutex<Seen>>) {
     let mut before = HashSet::new();
     let mut answered = None;
     loop {
@@ -133,7 +133,7 @@ impl Seen {
     }
 }
 
-async fn queries(session: &Session) -> Result<HashSet<Query>, tokio_postgres::Error> {
+async fn queries(session: &Session) -> Result<HashSet<Query>, pgasync_pg::Error> {
     let sql = "select substring(query from 'pool:([a-z]+)'), pid, query_start::text from pg_stat_activity
          where application_name like 'pgasync/%' and state = 'active' and query ~ 'pool:[a-z]+'";
     let rows = session.query(sql, &[]).await?;

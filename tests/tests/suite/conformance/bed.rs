@@ -3,10 +3,10 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use pgasync_store::Notice;
+use pgasync_pg::Notice;
+use pgasync_pg::types::ToSql;
 use pgasync_tests::{Database, Engine, Target};
 use serde_json::{Value, json};
-use tokio_postgres::types::ToSql;
 
 /// How long a slow query takes. What an orchestrator does meanwhile must not take anything like it.
 pub(super) const SLOW: &str = "select pg_sleep(25)";

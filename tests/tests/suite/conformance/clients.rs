@@ -6,7 +6,7 @@ use pgasync_tests::{Database, Engine, Scratch};
 use super::bed::{Bed, SOON};
 
 /// A client of the bed's server, and a session in it.
-async fn client_of(database: &Database) -> (Scratch, pgasync_store::Session) {
+async fn client_of(database: &Database) -> (Scratch, pgasync_pg::Session) {
     let scratch = Scratch::empty(database.cluster()).await;
     let session = scratch.connect().await;
     install(&session, Part::Client).await.expect("it installs");
@@ -71,7 +71,7 @@ async fn the_server_s_errors_and_warnings_come_back_as_they_are<E: Engine>() {
         ("select async.finish(array[1], null, null)", "PA020"),
     ] {
         let error = client.batch_execute(sql).await.expect_err(sql);
-        assert_eq!(error.code().map(|it| it.code()), Some(code), "{sql}: {error:?}");
+        assert_eq!(error.sqlstate(), Some(code), "{sql}: {error:?}");
     }
 }
 
@@ -94,13 +94,13 @@ async fn without_a_server_it_says_what_to_do() {
     let push = "select async.push_task(async.task('select 1', 'SELF'))";
     let code = async |sql: &str| {
         let error = client.batch_execute(sql).await.expect_err(sql);
-        error.code().map(|it| it.code().to_owned())
+        error.sqlstate().map(ToOwned::to_owned)
     };
     assert_eq!(code(push).await.as_deref(), Some("PA002"));
     assert_eq!(code("select async.server('nonsense')").await.as_deref(), Some("PA001"));
     client.query("select async.server($1)", &[&super::link::refused_conninfo()]).await.expect("it is set");
     let error = client.batch_execute(push).await.expect_err(push);
-    assert_eq!(error.code().map(|it| it.code()), Some("PA003"));
+    assert_eq!(error.sqlstate(), Some("PA003"));
     assert!(!format!("{error:?}").contains("secret"));
 }
 

@@ -38,7 +38,7 @@ async fn assert_each_ran_once<E: Engine>(bed: &Bed<E>, count: i64) {
 }
 
 /// A client that holds rows until it is dropped.
-async fn holding(database: &Database, lock: &str) -> pgasync_store::Session {
+async fn holding(database: &Database, lock: &str) -> pgasync_pg::Session {
     let client = database.connect().await;
     client.batch_execute(&format!("begin; {lock}")).await.unwrap_or_else(|error| panic!("{lock}\n{error:?}"));
     client

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pgasync_store::{Part, Session, Settings, install};
+use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_store::{Part, install};
 use pgasync_tests::{Cluster, Engine, Scratch};
 use serde_json::json;
 
@@ -35,7 +36,7 @@ impl Role {
 async fn code(session: &Session, sql: &str) -> Option<String> {
     match session.batch_execute(sql).await {
         Ok(()) => None,
-        Err(error) => Some(error.code().unwrap_or_else(|| panic!("{sql}: {error:?}")).code().to_owned()),
+        Err(error) => Some(error.sqlstate().unwrap_or_else(|| panic!("{sql}: {error:?}")).to_owned()),
     }
 }
 
@@ -286,7 +287,8 @@ async fn an_owner_that_is_no_superuser_installs_and_runs_it_with_a_password() {
         .await
         .unwrap_or_else(|error| panic!("{error:?}"));
     let conninfo = scratch.conninfo().replace("user=postgres", &format!("user={owner} password='it\\'s secret'"));
-    let session = Settings::resolve(&conninfo, |_| None).expect("it parses").connect().await.expect("it connects");
+    let session =
+        ConnectionSettings::resolve(&conninfo, |_| None).expect("it parses").connect().await.expect("it connects");
     install(&session, Part::All).await.unwrap_or_else(|error| panic!("{error}"));
     install(&session, Part::All).await.unwrap_or_else(|error| panic!("{error}"));
 

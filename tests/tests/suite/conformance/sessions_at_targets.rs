@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pgasync_store::{Session, Settings};
+use pgasync_pg::{ConnectionSettings, Session};
 use pgasync_tests::{Engine, PrivateCluster, Target};
 use serde_json::json;
 
@@ -223,7 +223,8 @@ async fn a_server_that_restarts_or_is_reached_in_another_way_has_not_moved() {
         cluster.port(),
         database.text("select current_database()").await.unwrap_or_default()
     );
-    let socket = Settings::from_env(Some(&socket)).expect("it is fine").connect().await.expect("it has a socket");
+    let socket =
+        ConnectionSettings::from_env(Some(&socket)).expect("it is fine").connect().await.expect("it has a socket");
     cluster.stop();
     drop(socket);
     cluster.restart();

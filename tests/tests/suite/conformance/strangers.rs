@@ -1,6 +1,6 @@
 //! Sessions at a target that bear this server's id: those that no election of its opened belong to a copy of the server.
 
-use pgasync_store::Session;
+use pgasync_pg::Session;
 use pgasync_tests::{Engine, Outcome};
 
 use super::bed::Bed;
@@ -52,7 +52,8 @@ async fn a_name_that_another_role_made_up_keeps_nobody_from_its_target<E: Engine
     let server_id = bed.text("select server_id from async.leader").await.expect("the server has an id");
     let name = format!("pgasync/{server_id}/1.0badc0de/1");
     let conninfo = bed.target.conninfo().replace("user=postgres", &format!("user={role}"));
-    let settings = pgasync_store::Settings::of_target(&conninfo).expect("it is fine").with_application_name(&name);
+    let settings =
+        pgasync_pg::ConnectionSettings::of_target(&conninfo).expect("it is fine").with_application_name(&name);
     let forged = settings.connect().await.expect("the target takes sessions");
     bed.engine.lead().await;
     bed.run_task("select 1").await.succeeded();

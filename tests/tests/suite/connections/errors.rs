@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use pgasync_store::Settings;
+use pgasync_pg::ConnectionSettings;
 
 use super::bed::{Bed, PASSWORD};
 use super::certificates::write;
 
 async fn refused(text: &str, home: &Path) -> String {
     let variable = |name: &str| (name == "HOME").then(|| home.display().to_string());
-    let settings = match Settings::resolve(text, variable) {
+    let settings = match ConnectionSettings::resolve(text, variable) {
         Ok(settings) => settings,
         Err(error) => return error.to_string(),
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 
-use pgasync_store::Settings;
+use pgasync_pg::ConnectionSettings;
 use pgasync_tests::PrivateCluster;
 
 use super::judge::{self, Case};
@@ -110,7 +110,7 @@ async fn random_hosts_are_tried_in_any_order() {
 
 /// The port of the server that was found.
 async fn connect(text: &str) -> Result<String, String> {
-    let settings = Settings::resolve(text, |_| None).expect("it parses");
+    let settings = ConnectionSettings::resolve(text, |_| None).expect("it parses");
     let session = settings.connect().await.map_err(|error| error.to_string())?;
     Ok(session.query_one("select current_setting('port')", &[]).await.expect("it is a setting").get(0))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use futures_util::stream::{self, StreamExt};
-use pgasync_store::Settings;
+use pgasync_pg::ConnectionSettings;
 use tokio::process::Command;
 
 /// What a session says of itself.
@@ -83,7 +83,7 @@ async fn ours(case: &Case, home: &Path) -> Result<String, String> {
         "HOME" => Some(home.display().to_string()),
         _ => case.variables.get(name).cloned(),
     };
-    let settings = Settings::resolve(&case.conninfo, variable).map_err(|error| error.to_string())?;
+    let settings = ConnectionSettings::resolve(&case.conninfo, variable).map_err(|error| error.to_string())?;
     let session = settings.connect().await.map_err(|error| error.to_string())?;
     let row = session.query_one(WHO, &[]).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
     session.close().await;

@@ -2,13 +2,13 @@
 
 use std::env;
 
-use pgasync_store::Settings;
+use pgasync_pg::ConnectionSettings;
 
 use super::bed::Bed;
 use pgasync_tests::PrivateCluster;
 
 async fn line(text: &str, sql: &str) -> Result<String, String> {
-    let settings = Settings::resolve(text, |_| None).expect("it parses");
+    let settings = ConnectionSettings::resolve(text, |_| None).expect("it parses");
     let session = settings.connect().await.map_err(|error| error.to_string())?;
     Ok(session.query_one(sql, &[]).await.expect("it can be asked").get(0))
 }

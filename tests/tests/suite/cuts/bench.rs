@@ -190,7 +190,7 @@ impl Stage<'_> {
         self.client.session.batch_execute("set synchronous_commit = local").await.expect("the server is up");
     }
 
-    async fn reach(&self) -> pgasync_store::Session {
+    async fn reach(&self) -> pgasync_pg::Session {
         let begin = Instant::now();
         loop {
             match self.database.settings().connect().await {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pgasync_store::Session;
-use tokio_postgres::Error;
+use pgasync_pg::Error;
+use pgasync_pg::Session;
 
 use super::outcome::LATE;
 use super::workload::{Client, POOLS, TaskKind, WORKERS};
@@ -184,7 +184,7 @@ async fn read_rows(server: &Session) -> Result<Vec<Row>, Error> {
           extract(epoch from t.processed)::float8, extract(epoch from nullif(t.times_up, 'infinity'))::float8,
           extract(epoch from clock_timestamp())::float8
         from async.task t order by t.task_id";
-    let read = |row: &tokio_postgres::Row| Row {
+    let read = |row: &pgasync_pg::Row| Row {
         id: row.get(0),
         kind: TaskKind::named(row.get(1)),
         status: row.get(2),

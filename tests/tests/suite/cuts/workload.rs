@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use pgasync_store::Session;
+use pgasync_pg::Session;
 use pgasync_tests::Target;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::outcome::LATE;
-use tokio_postgres::Error;
+use pgasync_pg::Error;
 
 /// Pools with their limits; each task belongs to one of them. A target's pool has its name.
 pub(super) const POOLS: [(&str, u32); 7] =

@@ -1,6 +1,6 @@
 //! What is done to a row that the leader is about to write.
 
-use pgasync_store::Session;
+use pgasync_pg::Session;
 use pgasync_tests::Database;
 
 /// A way to refuse a write of one row.

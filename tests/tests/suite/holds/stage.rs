@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pgasync_store::Session;
+use pgasync_pg::Session;
 use pgasync_tests::{Database, Engine, PATIENCE, Target};
 use serde_json::json;
 use tokio::task::JoinHandle;

@@ -244,9 +244,9 @@ enum Parsed {
 
 async fn parsed(database: &Database, text: &str) -> Parsed {
     let Err(error) = database.session().prepare(text).await else { return Parsed::One };
-    let Some(said) = error.as_db_error() else { panic!("{text}: {error}") };
-    match said.code().code() {
-        "42601" if said.message().contains("multiple commands") => Parsed::Several,
+    let Some(said) = error.server() else { panic!("{text}: {error}") };
+    match said.sqlstate {
+        "42601" if said.message.contains("multiple commands") => Parsed::Several,
         "42601" | "22025" | "42000" => Parsed::Not,
         _ => Parsed::One,
     }
@@ -441,7 +441,7 @@ async fn effect(database: &Database, text: &str) -> Result<Value, String> {
     let ran = database.session().batch_execute(text).await;
     let effect = match ran {
         Ok(()) => Ok(ask(database, "select coalesce(jsonb_agg(t.n order by t.n), $1) from t", &json!([])).await),
-        Err(error) => Err(error.code().map_or_else(String::new, |code| code.code().to_owned())),
+        Err(error) => Err(error.sqlstate().unwrap_or_default().to_owned()),
     };
     database.run("rollback").await;
     effect

@@ -1,4 +1,4 @@
-//! Sockets.
+//! TCP and Unix sockets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,19 +16,19 @@ use tokio_util::either::Either;
 
 use crate::settings::Tcp;
 
-/// Bytes to and from a server; those that the system has taken are counted.
+/// A socket that counts the bytes that the operating system has taken.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Socket {
     stream: Either<TcpStream, UnixStream>,
     written: Arc<AtomicU64>,
 }
 
-impl Wire {
+impl Socket {
     fn new(stream: Either<TcpStream, UnixStream>) -> Self {
         Self { stream, written: Arc::default() }
     }
 
-    /// How many bytes were written so far.
+    /// The count of bytes written.
     pub(super) fn written(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.written)
     }
@@ -41,13 +41,13 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.count(polled)
@@ -75,7 +75,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Somebody else than `requirepeer` runs the server.
+/// The server runs under another account than `requirepeer`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct WrongPeer(String);
@@ -84,7 +84,7 @@ pub(super) fn is_wrong_peer(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|cause| cause.is::<WrongPeer>())
 }
 
-pub(super) async fn open_tcp(address: SocketAddr, how: &Tcp) -> io::Result<Wire> {
+pub(super) async fn open_tcp(address: SocketAddr, how: &Tcp) -> io::Result<Socket> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
@@ -104,11 +104,11 @@ pub(super) async fn open_tcp(address: SocketAddr, how: &Tcp) -> io::Result<Wire>
     if how.user_timeout.is_some() {
         socket.set_tcp_user_timeout(how.user_timeout)?;
     }
-    Ok(Wire::new(Either::Left(stream)))
+    Ok(Socket::new(Either::Left(stream)))
 }
 
-/// Opens the socket in a folder; `peer` is who must be behind it.
-pub(super) async fn open_unix(folder: &Path, port: u16, peer: Option<&str>) -> io::Result<Wire> {
+/// Opens the socket in a directory; `peer` is the account that the server has to run under.
+pub(super) async fn open_unix(folder: &Path, port: u16, peer: Option<&str>) -> io::Result<Socket> {
     let path = folder.join(format!(".s.PGSQL.{port}"));
     let stream = match path.to_str().and_then(|text| text.strip_prefix('@')) {
         Some(name) => UnixStream::connect(format!("\0{name}")).await?,
@@ -117,12 +117,12 @@ pub(super) async fn open_unix(folder: &Path, port: u16, peer: Option<&str>) -> i
     if let Some(peer) = peer {
         let user = User::from_uid(Uid::from_raw(stream.peer_cred()?.uid())).ok().flatten();
         if user.as_ref().is_none_or(|user| user.name != peer) {
-            let name = user.map_or_else(|| "somebody unknown".to_owned(), |user| format!("\"{}\"", user.name));
+            let name = user.map_or_else(|| "an unknown account".to_owned(), |user| format!("\"{}\"", user.name));
             let text = format!("requirepeer is \"{peer}\", and the server runs as {name}");
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, WrongPeer(text)));
         }
     }
-    Ok(Wire::new(Either::Right(stream)))
+    Ok(Socket::new(Either::Right(stream)))
 }
 
 #[cfg(test)]
@@ -133,12 +133,12 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
-    use super::{Either, Ordering, Tcp, Wire, open_tcp};
+    use super::{Either, Ordering, Socket, Tcp, open_tcp};
 
-    async fn open(how: Tcp) -> (Wire, TcpListener) {
+    async fn open(how: Tcp) -> (Socket, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
         let address = listener.local_addr().expect("it has an address");
-        (open_tcp(address, &how).await.expect("somebody listens"), listener)
+        (open_tcp(address, &how).await.expect("the listener accepts"), listener)
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Whether a server's certificate will do: what each `sslmode` asks of it.
+//! Verifies the certificate of a server as each `sslmode` requires.
 //!
 //! Source: Postgres manual, "SSL Support" (libpq).
 
@@ -17,21 +17,21 @@ use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-/// Asks of a certificate what the connection string wants.
+/// Verifies a certificate as the settings require.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub(super) provider: Arc<CryptoProvider>,
     /// `None` accepts any certificate.
     pub(super) chain: Option<Chain>,
-    /// The certificate must bear the host's name.
+    /// The certificate must have the name of the host.
     pub(super) name: bool,
 }
 
-/// Whom the certificate must come from.
+/// The authorities that the certificate must come from.
 #[derive(Debug)]
 pub(super) struct Chain {
     pub(super) webpki: Arc<WebPkiServerVerifier>,
-    /// The roots as they are in the file.
+    /// The roots as the file has them.
     pub(super) roots: Vec<CertificateDer<'static>>,
 }
 
@@ -46,13 +46,13 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         match chain.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // The name comes last: all else was found to be right.
+            // The name is verified last, so everything else is valid.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !self.name || bears_common_name(end_entity, server_name) => {}
-            // The server's own certificate is among the roots, and may sign others: openssl trusts it.
+            )) if !self.name || has_common_name(end_entity, server_name) => {}
+            // OpenSSL trusts a certificate that is itself among the roots, even one of an authority.
             Err(error) if is_ca_as_server(&error) && chain.roots.iter().any(|root| root == end_entity) => {
-                if self.name && !bears_common_name(end_entity, server_name) {
+                if self.name && !has_common_name(end_entity, server_name) {
                     verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 }
             }
@@ -89,9 +89,9 @@ fn is_ca_as_server(error: &Error) -> bool {
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// Whether the certificate has no alternative names of this kind, and a common name that is the host's. Certificates
-/// made by hand often have no other.
-fn bears_common_name(certificate: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
+/// Whether the certificate has no alternative names of this kind and its common name matches the host. Certificates made
+/// by hand often have no alternative names.
+fn has_common_name(certificate: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
     let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else { return false };
     let certificate = certificate.tbs_certificate;
     let alternative = match certificate.get::<SubjectAltName>() {
@@ -119,7 +119,7 @@ fn bears_common_name(certificate: &CertificateDer<'_>, host: &ServerName<'_>) ->
     })
 }
 
-/// As libpq: `*.` at the beginning stands for one label.
+/// Like libpq: `*.` at the beginning stands for one label.
 fn matches_host(pattern: &str, host: &str, address: bool) -> bool {
     if pattern.eq_ignore_ascii_case(host) {
         return true;

@@ -5,36 +5,37 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::error::SettingsError;
-use super::keyword::{KEYWORDS, Reach, shown, shown_origin};
+use super::keyword::{KEYWORDS, VariableScope, shown, shown_origin};
 use super::{account, conninfo, service};
 
-/// What an option is, and who said so when it was not the connection string.
-struct Given {
+/// The value of an option, and where it comes from unless from the connection string.
+struct GivenOption {
     value: String,
     origin: Option<String>,
 }
 
 /// The options by name.
 pub(super) struct Options {
-    given: BTreeMap<&'static str, Given>,
+    given: BTreeMap<&'static str, GivenOption>,
     pub(super) home: Option<PathBuf>,
 }
 
 impl Options {
-    /// Collects them. `reach` says which variables count.
+    /// Collects the options; `scope` selects the variables that count.
     pub(super) fn collect(
         text: &str,
-        reach: Reach,
+        scope: VariableScope,
         variable: &impl Fn(&str) -> Option<String>,
     ) -> Result<Self, SettingsError> {
         let mut options = Self { given: BTreeMap::new(), home: account::home(variable) };
         for (name, value) in conninfo::parse(text)? {
-            options.given.insert(canonical(&name), Given { value, origin: None });
+            options.given.insert(canonical(&name), GivenOption { value, origin: None });
         }
         let from_variable = |name| {
             let keyword = KEYWORDS.iter().find(|keyword| keyword.name == name)?;
-            let variable_name = keyword.variable.filter(|_| reach == Reach::Server || keyword.reach == reach)?;
-            Some(Given { value: variable(variable_name)?, origin: Some(variable_name.to_owned()) })
+            let variable_name =
+                keyword.variable.filter(|_| scope == VariableScope::Server || keyword.scope == scope)?;
+            Some(GivenOption { value: variable(variable_name)?, origin: Some(variable_name.to_owned()) })
         };
         for name in ["service", "servicefile"] {
             if let (false, Some(given)) = (options.given.contains_key(name), from_variable(name)) {
@@ -42,13 +43,13 @@ impl Options {
             }
         }
         options.add_service(variable)?;
-        // What libpq's variable was called before there was `sslmode`.
+        // The predecessor of PGSSLMODE, which libpq still reads.
         if variable("PGREQUIRESSL").is_some_and(|value| value.starts_with('1'))
             && !options.given.contains_key("sslmode")
             && from_variable("sslmode").is_none()
         {
             let origin = Some("PGREQUIRESSL".to_owned());
-            options.given.insert("sslmode", Given { value: "require".to_owned(), origin });
+            options.given.insert("sslmode", GivenOption { value: "require".to_owned(), origin });
         }
         for keyword in KEYWORDS {
             if let (false, Some(given)) = (options.given.contains_key(keyword.name), from_variable(keyword.name)) {
@@ -70,22 +71,22 @@ impl Options {
         let system = variable("PGSYSCONFDIR");
         for (key, value) in service::read(&name, file.as_deref(), self.home.as_deref(), system.as_deref())? {
             let origin = Some(format!("service \"{name}\""));
-            self.given.entry(canonical(&key)).or_insert(Given { value, origin });
+            self.given.entry(canonical(&key)).or_insert(GivenOption { value, origin });
         }
         Ok(())
     }
 
-    /// An option that was given, be it empty.
+    /// The value of an option that was given, empty or not.
     pub(super) fn given(&self, name: &str) -> Option<&str> {
         self.given.get(name).map(|given| given.value.as_str())
     }
 
-    /// An option that says something.
+    /// The value of an option, unless it is empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.given(name).filter(|value| !value.is_empty())
     }
 
-    /// Reads an option, or says what it should hold.
+    /// Parses the value of an option; the error says what the option expects.
     pub(super) fn read<T>(
         &self,
         name: &str,
@@ -96,10 +97,10 @@ impl Options {
         read(value).map(Some).ok_or_else(|| self.invalid(name, expected.to_owned()))
     }
 
-    /// An option cannot be used.
+    /// The error of an option whose value cannot be used.
     pub(super) fn invalid(&self, name: &str, expected: String) -> SettingsError {
         let given = self.given.get(name);
-        // A list of hosts or ports in a URI may hold what was meant as a password.
+        // Where a password in a URI is not encoded, a part of it can end up among hosts or ports.
         let value = given.map_or("", |given| given.value.as_str());
         let origin = given.and_then(|given| given.origin.as_deref());
         let option = if origin.is_none() && matches!(name, "host" | "port") { name.into() } else { shown(name, value) };
@@ -107,7 +108,7 @@ impl Options {
     }
 }
 
-/// The same name for as long as the program runs. The parsers let no other through.
+/// The static name of a keyword. The parsers accept no other names.
 fn canonical(name: &str) -> &'static str {
     KEYWORDS.iter().find(|keyword| keyword.name == name).map_or("", |keyword| keyword.name)
 }

@@ -10,47 +10,47 @@ use rustls::pki_types::ServerName;
 use tokio_postgres::config::{ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation};
 use tokio_postgres::{CancelToken, Client, Config, Connection};
 
-use super::passfile::{self, Wanted};
-use super::socket::{self, Wire};
+use super::passfile::{self, PassfileKey};
+use super::socket::{self, Socket};
 use super::tls::{Handshake, TlsStream, connector};
-use crate::settings::{ChannelBinding, Host, Place, Settings, SslMode};
+use crate::settings::{ChannelBinding, ConnectionSettings, Host, Location, SslMode};
 
-/// With the count of bytes that were written, and how it was encrypted.
-pub(super) type Opened = (Client, Connection<Wire, TlsStream>, Arc<AtomicU64>, Encryption);
+/// The connection, the count of bytes written, and the encryption that was used.
+pub(super) type OpenedConnection = (Client, Connection<Socket, TlsStream>, Arc<AtomicU64>, Encryption);
 
-/// Where a host is.
+/// The address of a host.
 #[derive(Clone, Debug)]
 pub(super) enum Address {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-/// Why there is no session, and what that means for the others.
+/// Why an attempt failed, and what that means for other addresses.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct AttemptFailure {
     pub(super) reason: String,
-    pub(super) kind: Kind,
+    pub(super) kind: FailureKind,
 }
 
-/// How far it came.
+/// How far the attempt came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Nobody answered, or the connection broke: another address may do better.
+pub(super) enum FailureKind {
+    /// No answer, or the connection broke. Another address may work.
     Unreachable,
-    /// The server is starting, stopping, or not what was asked for: another host may do better.
+    /// The server is starting or stopping, or does not have the wanted attributes. Another host may work.
     Unfit,
-    /// TLS was not agreed on.
+    /// The TLS handshake failed.
     Handshake,
     /// The server refused.
     Refused,
-    /// It cannot be done from here.
+    /// The client cannot proceed: a file, a certificate or a password is missing or wrong.
     Here,
 }
 
-impl Failure {
+impl AttemptFailure {
     pub(super) fn unreachable(error: &io::Error) -> Self {
-        // A firewall's refusal looks like a lack of permission as well; there another host may do better.
-        let kind = if socket::is_wrong_peer(error) { Kind::Here } else { Kind::Unreachable };
+        // A firewall causes EPERM too, and then another host may work, so only the wrong peer is final.
+        let kind = if socket::is_wrong_peer(error) { FailureKind::Here } else { FailureKind::Unreachable };
         Self { reason: error.to_string(), kind }
     }
 }
@@ -63,19 +63,25 @@ pub(super) enum Encryption {
     Always,
 }
 
-/// Opens a session, in as many tries as `sslmode` allows.
-pub(super) async fn open(settings: &Settings, host: &Host, address: &Address) -> Result<Opened, Failure> {
+/// Opens a session, trying with and without TLS as `sslmode` allows.
+pub(super) async fn open(
+    settings: &ConnectionSettings,
+    host: &Host,
+    address: &Address,
+) -> Result<OpenedConnection, AttemptFailure> {
     if let Address::Unix(_) = address {
         return try_once(settings, host, address, Encryption::Never).await;
     }
     match settings.tls.mode {
         SslMode::Disable => try_once(settings, host, address, Encryption::Never).await,
         SslMode::Allow => match try_once(settings, host, address, Encryption::Never).await {
-            Err(Failure { kind: Kind::Refused, .. }) => try_once(settings, host, address, Encryption::Always).await,
+            Err(AttemptFailure { kind: FailureKind::Refused, .. }) => {
+                try_once(settings, host, address, Encryption::Always).await
+            }
             other => other,
         },
         SslMode::Prefer => match try_once(settings, host, address, Encryption::IfOffered).await {
-            Err(Failure { kind: Kind::Refused | Kind::Handshake, .. }) => {
+            Err(AttemptFailure { kind: FailureKind::Refused | FailureKind::Handshake, .. }) => {
                 try_once(settings, host, address, Encryption::Never).await
             }
             other => other,
@@ -87,49 +93,50 @@ pub(super) async fn open(settings: &Settings, host: &Host, address: &Address) ->
 }
 
 async fn try_once(
-    settings: &Settings,
+    settings: &ConnectionSettings,
     host: &Host,
     address: &Address,
     encryption: Encryption,
-) -> Result<Opened, Failure> {
+) -> Result<OpenedConnection, AttemptFailure> {
     let (config, note) = driver_config(settings, host, encryption);
-    let (wire, handshake) = open_wire(settings, host, address, encryption).await?;
+    let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
     let written = wire.written();
     let done = Arc::clone(&handshake.done);
     let made = config.connect_raw(wire, handshake).await;
     made.map(|(client, connection)| (client, connection, written, encryption)).map_err(|error| {
         let mut failure = explain(&error, done.get());
-        if let (Kind::Refused | Kind::Here, Some(note)) = (failure.kind, note) {
+        if let (FailureKind::Refused | FailureKind::Here, Some(note)) = (failure.kind, note) {
             failure.reason = format!("{} ({note})", failure.reason);
         }
         failure
     })
 }
 
-/// Sends a cancel request to the server of a session that was opened in this way.
+/// Sends a cancel request in the way in which the session was opened.
 pub(super) async fn cancel(
-    settings: &Settings,
+    settings: &ConnectionSettings,
     host: &Host,
     address: &Address,
     encryption: Encryption,
     token: &CancelToken,
-) -> Result<(), Failure> {
-    let (wire, handshake) = open_wire(settings, host, address, encryption).await?;
+) -> Result<(), AttemptFailure> {
+    let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
     let done = Arc::clone(&handshake.done);
     token.cancel_query_raw(wire, handshake).await.map_err(|error| explain(&error, done.get()))
 }
 
-/// The socket, and what encrypts it.
-async fn open_wire(
-    settings: &Settings,
+/// Opens the socket, and prepares the TLS handshake.
+async fn open_socket(
+    settings: &ConnectionSettings,
     host: &Host,
     address: &Address,
     encryption: Encryption,
-) -> Result<(Wire, Handshake), Failure> {
+) -> Result<(Socket, Handshake), AttemptFailure> {
     let with = match (encryption, address) {
         (Encryption::IfOffered | Encryption::Always, Address::Tcp(address)) => {
             let name = server_name(settings, host, address.ip())?;
-            let connector = connector(&settings.tls).map_err(|reason| Failure { reason, kind: Kind::Here })?;
+            let connector =
+                connector(&settings.tls).map_err(|reason| AttemptFailure { reason, kind: FailureKind::Here })?;
             Some((connector, name))
         }
         _ => None,
@@ -138,12 +145,12 @@ async fn open_wire(
         Address::Tcp(address) => socket::open_tcp(*address, &settings.tcp).await,
         Address::Unix(folder) => socket::open_unix(folder, host.port, settings.requirepeer.as_deref()).await,
     };
-    let wire = wire.map_err(|error| Failure::unreachable(&error))?;
+    let wire = wire.map_err(|error| AttemptFailure::unreachable(&error))?;
     Ok((wire, Handshake { with, done: Arc::new(OnceLock::new()) }))
 }
 
-/// What the driver needs to know, and why no password was taken from the file, if that is so.
-fn driver_config(settings: &Settings, host: &Host, encryption: Encryption) -> (Config, Option<String>) {
+/// The settings of the driver; and why the password file was not read, if so.
+fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encryption) -> (Config, Option<String>) {
     let mut config = Config::new();
     config.user(&settings.user).dbname(settings.database()).application_name(settings.application_name());
     if let Some(options) = &settings.options {
@@ -167,7 +174,7 @@ fn driver_config(settings: &Settings, host: &Host, encryption: Encryption) -> (C
         config.password(&password.0);
     } else if let Some(file) = &settings.passfile {
         let name = host.place.in_passfile();
-        let wanted = Wanted { host: &name, port: host.port, database: settings.database(), user: &settings.user };
+        let wanted = PassfileKey { host: &name, port: host.port, database: settings.database(), user: &settings.user };
         match passfile::look_up(file, &wanted) {
             Ok(found) => drop(found.filter(|found| !found.is_empty()).map(|found| config.password(found))),
             Err(why) => note = Some(why),
@@ -176,27 +183,27 @@ fn driver_config(settings: &Settings, host: &Host, encryption: Encryption) -> (C
     (config, note)
 }
 
-/// The name that the certificate is to bear. Where nobody asks, a name that could not be in one gives way to the address.
-fn server_name(settings: &Settings, host: &Host, address: IpAddr) -> Result<String, Failure> {
+/// The host name to verify. Where `sslmode` does not verify it, the address replaces a name that no certificate can have.
+fn server_name(settings: &ConnectionSettings, host: &Host, address: IpAddr) -> Result<String, AttemptFailure> {
     let full = settings.tls.mode == SslMode::VerifyFull;
-    let fail = |reason: String| Failure { reason, kind: Kind::Here };
+    let fail = |reason: String| AttemptFailure { reason, kind: FailureKind::Here };
     match &host.place {
-        Place::Name { name, .. } if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
-        Place::Name { name, .. } if full => Err(fail(format!("no certificate can be made out to \"{name}\""))),
-        Place::Address(_) if full => {
+        Location::Name { name, .. } if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
+        Location::Name { name, .. } if full => Err(fail(format!("no certificate can be made out to \"{name}\""))),
+        Location::Address(_) if full => {
             Err(fail("sslmode=verify-full needs a host name: give host beside hostaddr".to_owned()))
         }
         _ => Ok(address.to_string()),
     }
 }
 
-fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>) -> Failure {
+fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>) -> AttemptFailure {
     if let Some(Err(reason)) = handshake {
-        return Failure { reason: format!("TLS failed: {reason}"), kind: Kind::Handshake };
+        return AttemptFailure { reason: format!("TLS failed: {reason}"), kind: FailureKind::Handshake };
     }
     if let Some(said) = error.as_db_error() {
-        let kind = if said.code().code() == "57P03" { Kind::Unfit } else { Kind::Refused };
-        return Failure { reason: format!("{said} ({})", said.code().code()), kind };
+        let kind = if said.code().code() == "57P03" { FailureKind::Unfit } else { FailureKind::Refused };
+        return AttemptFailure { reason: format!("{said} ({})", said.code().code()), kind };
     }
     let cause = std::error::Error::source(error);
     let reason = cause.map_or_else(|| error.to_string(), ToString::to_string);
@@ -204,11 +211,11 @@ fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>
         "password missing" => {
             let reason = "the server asks for a password, and there is none in the connection string, PGPASSWORD or \
                 the password file";
-            Failure { reason: reason.to_owned(), kind: Kind::Here }
+            AttemptFailure { reason: reason.to_owned(), kind: FailureKind::Here }
         }
         _ if error.is_closed() || cause.is_some_and(|cause| cause.is::<io::Error>()) => {
-            Failure { reason, kind: Kind::Unreachable }
+            AttemptFailure { reason, kind: FailureKind::Unreachable }
         }
-        _ => Failure { reason, kind: Kind::Here },
+        _ => AttemptFailure { reason, kind: FailureKind::Here },
     }
 }

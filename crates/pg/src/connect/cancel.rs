@@ -6,15 +6,15 @@ use tokio_postgres::CancelToken;
 
 use super::ConnectError;
 use super::attempt::{self, Address, Encryption};
-use crate::settings::{Host, Settings};
+use crate::settings::{ConnectionSettings, Host};
 
-/// Asks a server to cancel what a session runs, over a connection of its own, which takes no connection slot: to the very
-/// host and address that the session is with, encrypted as that is.
+/// Asks a server to cancel the statement that a session runs. The request uses a connection of its own, which takes no
+/// connection slot, to the same host and address and with the same encryption as the session.
 ///
 /// Source: Postgres manual, "Canceling Requests in Progress".
 #[derive(Clone)]
 pub struct Canceler {
-    pub(super) settings: Settings,
+    pub(super) settings: ConnectionSettings,
     pub(super) host: Host,
     pub(super) address: Address,
     pub(super) encryption: Encryption,
@@ -22,7 +22,7 @@ pub struct Canceler {
 }
 
 impl Canceler {
-    /// Sends the request. Whether anything was cancelled nobody says.
+    /// Sends the request. The server does not answer whether a statement was cancelled.
     ///
     /// # Errors
     /// When the server cannot be reached.

@@ -1,4 +1,4 @@
-//! Passwords kept in a file: `~/.pgpass`.
+//! The password file, `~/.pgpass`.
 //!
 //! Source: Postgres manual, "The Password File" (libpq).
 
@@ -6,17 +6,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// What was looked for.
+/// What a line of the file has to match.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct PassfileKey<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
     pub(super) database: &'a str,
     pub(super) user: &'a str,
 }
 
-/// The first password in the file that fits. An error says why a file that is there was not read.
-pub(super) fn look_up(path: &Path, wanted: &Wanted<'_>) -> Result<Option<String>, String> {
+/// The password of the first matching line. Returns an error when the file exists and was not read.
+pub(super) fn look_up(path: &Path, wanted: &PassfileKey<'_>) -> Result<Option<String>, String> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(None) };
     let ignored = |why: &str| format!("the password file {} was not read: {why}", path.display());
     if !metadata.is_file() {
@@ -29,8 +29,8 @@ pub(super) fn look_up(path: &Path, wanted: &Wanted<'_>) -> Result<Option<String>
     Ok(String::from_utf8_lossy(&text).lines().find_map(|line| password_of(line, wanted)))
 }
 
-/// The password of a line, when the line fits.
-fn password_of(line: &str, wanted: &Wanted<'_>) -> Option<String> {
+/// The password of a line, if the line matches.
+fn password_of(line: &str, wanted: &PassfileKey<'_>) -> Option<String> {
     if line.starts_with('#') {
         return None;
     }
@@ -46,7 +46,7 @@ fn password_of(line: &str, wanted: &Wanted<'_>) -> Option<String> {
     Some(read_field(rest).0)
 }
 
-/// A field up to its colon, and what comes after that; `\` takes the next character as it is.
+/// A field up to its colon, and the rest. `\` escapes the next character.
 fn read_field(text: &str) -> (String, Option<&str>) {
     let mut field = String::new();
     let mut chars = text.chars();
@@ -64,18 +64,18 @@ fn read_field(text: &str) -> (String, Option<&str>) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Wanted, password_of};
+    use super::{PassfileKey, password_of};
 
     proptest! {
         #[test]
         fn any_line_is_read(line in "([*:\\\\#a]|\\PC)*") {
-            password_of(&line, &Wanted { host: "a", port: 1, database: "a", user: "a" });
+            password_of(&line, &PassfileKey { host: "a", port: 1, database: "a", user: "a" });
         }
     }
 
     #[test]
     fn lines_are_read_as_libpq_reads_them() {
-        let wanted = Wanted { host: "h:1", port: 5432, database: r"d\b", user: "u" };
+        let wanted = PassfileKey { host: "h:1", port: 5432, database: r"d\b", user: "u" };
         for (line, password) in [
             (r"h\:1:5432:d\\b:u:pass", Some("pass")),
             (r"*:*:*:*:pa\:ss\\", Some(r"pa:ss\")),

@@ -1,30 +1,30 @@
-//! The one server that a session is with. A connection string may mean several: what is to be ended there must not be
-//! looked for at another.
+//! The one server that a session is connected to. A connection string may name several, and a second connection, which
+//! ends the first, has to reach the same server.
 
 use std::net::IpAddr;
 
-use super::{Host, Place, SessionAttrs, Settings, SettingsError, conninfo};
+use super::{ConnectionSettings, Host, Location, SessionAttrs, SettingsError, conninfo};
 
-/// Which of its servers a connection string led to.
+/// The server that a session is connected to, among those that the connection string may mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
     host: Host,
-    /// It might have led to another.
+    /// The connection string may lead to another server.
     of_many: bool,
 }
 
 impl Reached {
     pub(crate) fn new(host: &Host, ip: Option<IpAddr>, of_many: bool) -> Self {
         let mut host = host.clone();
-        if let (Place::Name { address, .. }, Some(ip)) = (&mut host.place, ip) {
+        if let (Location::Name { address, .. }, Some(ip)) = (&mut host.place, ip) {
             *address = Some(ip);
         }
         Self { host, of_many }
     }
 }
 
-impl Settings {
-    /// The same way to that server and to no other, whatever became of it.
+impl ConnectionSettings {
+    /// The same settings for that server alone, whatever its state is now.
     #[must_use]
     pub fn at(&self, reached: &Reached) -> Self {
         if !reached.of_many {
@@ -33,16 +33,16 @@ impl Settings {
         Self { hosts: vec![reached.host.clone()], attrs: SessionAttrs::Any, ..self.clone() }
     }
 
-    /// It names several servers, one of which may take the place of another.
+    /// Whether there are several hosts, one of which may replace another.
     #[must_use]
     pub const fn names_several_hosts(&self) -> bool {
         self.hosts.len() > 1
     }
 
-    /// Reads the connection string of a target; where it names no user, `role` is meant.
+    /// Reads the connection string of a target; `role` is the default user.
     ///
     /// # Errors
-    /// As [`Settings::from_env`].
+    /// As [`ConnectionSettings::from_env`].
     pub fn of_target_as(conninfo: &str, role: &str) -> Result<Self, SettingsError> {
         let names_user = conninfo::parse(conninfo)?.iter().any(|(name, _)| name == "user");
         let settings = Self::of_target(conninfo)?;
@@ -50,16 +50,16 @@ impl Settings {
     }
 }
 
-/// The connection string with that server alone.
+/// The connection string reduced to the server that was reached.
 #[must_use]
-pub fn conninfo_at(conninfo: &str, settings: &Settings, reached: &Reached) -> String {
+pub fn conninfo_at(conninfo: &str, settings: &ConnectionSettings, reached: &Reached) -> String {
     if !reached.of_many {
         return conninfo.to_owned();
     }
     if super::uri::strip_scheme(conninfo).is_some() {
         return settings.at(reached).conninfo();
     }
-    // Of pairs the last one of a name counts.
+    // The last pair of a name counts.
     let (name, address) = reached.host.place.entries();
     let pairs = [
         ("host", name),
@@ -73,18 +73,18 @@ pub fn conninfo_at(conninfo: &str, settings: &Settings, reached: &Reached) -> St
 
 #[cfg(test)]
 mod tests {
-    use super::{Reached, Settings, conninfo_at};
+    use super::{ConnectionSettings, Reached, conninfo_at};
 
     #[test]
-    fn what_is_written_down_of_several_hosts_is_the_one_that_was_reached() {
+    fn the_connection_string_of_several_hosts_is_reduced_to_the_one_reached() {
         for string in [
             "host=a,b port=1,2 dbname=d user=u target_session_attrs=read-write",
             "postgresql://u@a:1,b:2/d?target_session_attrs=read-write",
         ] {
-            let settings = Settings::resolve_target(string, |_| None).expect("it is fine");
+            let settings = ConnectionSettings::resolve_target(string, |_| None).expect("it is fine");
             assert!(settings.names_several_hosts());
             let reached = Reached::new(&settings.hosts[1], "10.0.0.2".parse().ok(), true);
-            let again = Settings::resolve_target(&conninfo_at(string, &settings, &reached), |_| None);
+            let again = ConnectionSettings::resolve_target(&conninfo_at(string, &settings, &reached), |_| None);
             let again = again.expect("it is fine");
             assert_eq!(again.hosts, settings.at(&reached).hosts);
             assert_eq!((again.describe(), again.names_several_hosts()), ("d on b:2 as u".to_owned(), false));
@@ -94,8 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_is_not_named_is_the_one_who_was_there() {
-        let user = |string| Settings::of_target_as(string, "batch").map(|settings| settings.user).ok();
+    fn the_role_is_the_default_user() {
+        let user = |string| ConnectionSettings::of_target_as(string, "batch").map(|settings| settings.user).ok();
         assert_eq!(user("host=a dbname=d").as_deref(), Some("batch"));
         assert_eq!(user("host=a dbname=d user=other").as_deref(), Some("other"));
         assert_eq!(user("postgresql://other@a/d").as_deref(), Some("other"));

@@ -1,4 +1,4 @@
-//! Why a connection string cannot be used. No message repeats a password, or what may be a part of one.
+//! Why a connection string cannot be used. No message contains a password, or text that may be a part of one.
 
 /// Why a connection string, or the environment around it, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -8,27 +8,27 @@ pub enum SettingsError {
         "the connection string cannot be read: {0}: write it as \"host=... dbname=...\" or postgres://user@host/db"
     )]
     InvalidConninfo(#[from] InvalidConninfo),
-    /// An option has a value that means nothing.
+    /// The value of an option is invalid.
     #[error("{option} cannot be used{origin}: {expected}")]
     Invalid {
         /// The option and its value.
         option: String,
-        /// Where it comes from, when that is not the connection string.
+        /// Where the value comes from, unless from the connection string.
         origin: String,
-        /// What it should hold.
+        /// What the option expects.
         expected: String,
     },
-    /// An option that would be ignored, and so is refused.
+    /// The option is not supported. It is refused, since ignoring it could weaken the connection.
     #[error("{option} is not supported{origin}: {instead}")]
     Unsupported {
         /// The option and its value.
         option: String,
-        /// Where it comes from, when that is not the connection string.
+        /// Where the value comes from, unless from the connection string.
         origin: String,
-        /// What to do.
+        /// What to do instead.
         instead: &'static str,
     },
-    /// The service file does not say what it should.
+    /// The service file cannot be used.
     #[error("service \"{service}\" cannot be used: {problem}")]
     Service {
         /// The service.
@@ -52,7 +52,7 @@ impl InvalidConninfo {
         Self { what: what.to_owned(), at }
     }
 
-    /// A key that nobody knows; by name only where it cannot be a piece of a password.
+    /// An unknown option, named only where the name cannot be a part of a password.
     pub(super) fn unknown(text: &str, byte: usize, name: &str, nameable: bool) -> Self {
         let what = if nameable {
             format!("there is no option \"{}\"", name.chars().take(63).collect::<String>())

@@ -5,10 +5,10 @@
 use super::error::InvalidConninfo;
 use super::uri;
 
-/// What a connection string says, in its order; of a key given twice the last counts.
+/// The options of a connection string in order; the last one of a name counts.
 pub(super) type Pairs = Vec<(String, String)>;
 
-/// Reads either form. A message never repeats the string, which may hold a password.
+/// Reads either form. No error repeats the string, which may contain a password.
 pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
     if text.contains('\0') {
         return Err(InvalidConninfo::new(text, text.find('\0').unwrap_or(0), "a NUL cannot be part of it"));
@@ -19,12 +19,12 @@ pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
     }
 }
 
-/// Whether libpq's programs take a name for a connection string rather than for that of a database.
+/// Whether psql treats the text as a connection string rather than as the name of a database.
 pub(super) fn is_conninfo(text: &str) -> bool {
     uri::strip_scheme(text).is_some() || text.contains('=')
 }
 
-/// A value as it stands in a list of pairs, in quotes where it needs them.
+/// A value for a list of pairs, quoted where necessary.
 pub(super) fn quote(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:%@".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
@@ -62,7 +62,7 @@ fn parse_pairs(text: &str) -> Result<Pairs, InvalidConninfo> {
     Ok(pairs)
 }
 
-/// Reads a value, quoted or not, with backslashes; gives it and what follows.
+/// Reads a value, quoted or not, with backslashes; returns it and the rest.
 fn read_value(text: &str) -> Option<(String, &str)> {
     let (quoted, text) = text.strip_prefix('\'').map_or((false, text), |inside| (true, inside));
     let mut value = String::new();
@@ -78,7 +78,7 @@ fn read_value(text: &str) -> Option<(String, &str)> {
     (!quoted).then_some((value, ""))
 }
 
-/// As C's `isspace`.
+/// As `isspace` of C.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t'..='\r')
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_without_repeating_it() {
+    fn an_unreadable_string_is_refused_without_repeating_it() {
         for text in
             ["secret", "host=a secret", "password='secret", "password=a secret", "password=a secret=b", "user=a\0"]
         {

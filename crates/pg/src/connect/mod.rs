@@ -1,4 +1,4 @@
-//! Opening sessions: hosts are tried in turn, each at all of its addresses, until one will do.
+//! Opening sessions: hosts are tried in turn, each at all of its addresses, until one is suitable.
 
 mod attempt;
 mod attrs;
@@ -12,22 +12,22 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use self::attempt::{Address, Failure, Kind, Opened};
+use self::attempt::{Address, AttemptFailure, FailureKind, OpenedConnection};
 use crate::session::{Notice, Session};
-use crate::settings::{Host, Place, Reached, SessionAttrs, Settings};
+use crate::settings::{ConnectionSettings, Host, Location, Reached, SessionAttrs};
 
 pub use self::cancel::Canceler;
 
 /// Why there is no session.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot connect to {server}: {reason}")]
 pub struct ConnectError {
     server: String,
     reason: String,
 }
 
-impl Settings {
-    /// Opens a session; what the server says on the side is dropped.
+impl ConnectionSettings {
+    /// Opens a session; notices are dropped.
     ///
     /// # Errors
     /// When no server can be reached, or one refuses.
@@ -35,7 +35,7 @@ impl Settings {
         self.connect_with(|_| ()).await
     }
 
-    /// Opens a session; `on_notice` hears what the server says on the side, in order.
+    /// Opens a session; `on_notice` receives its notices in order.
     ///
     /// # Errors
     /// When no server can be reached, or one refuses.
@@ -57,19 +57,19 @@ impl Settings {
         Err(ConnectError { server: self.describe(), reason: reasons.join("; ") })
     }
 
-    /// An error says that trying others is no use.
+    /// Returns `None` when no host is suitable, and an error when trying other hosts is pointless.
     async fn try_hosts(
         &self,
         attrs: SessionAttrs,
         reasons: &mut Vec<String>,
-    ) -> Result<Option<(Reached, Canceler, Opened)>, ()> {
+    ) -> Result<Option<(Reached, Canceler, OpenedConnection)>, ()> {
         let many = self.hosts.len() > 1;
         for host in shuffled(self.hosts.iter().collect(), self.shuffle) {
             let addresses = self.within_time(look_up(host)).await;
-            let mut note = |failure: &Failure| {
+            let mut note = |failure: &AttemptFailure| {
                 let reason = &failure.reason;
                 let said = if many { format!("{host}: {reason}") } else { reason.clone() };
-                // The second round of prefer-standby may fail as the first did.
+                // The second round of prefer-standby may fail for the same reason.
                 if !reasons.contains(&said) {
                     reasons.push(said);
                 }
@@ -107,43 +107,46 @@ impl Settings {
                 };
                 note(&failure);
                 match failure.kind {
-                    Kind::Unreachable => {}
-                    Kind::Unfit => break,
-                    Kind::Handshake | Kind::Refused | Kind::Here => return Err(()),
+                    FailureKind::Unreachable => {}
+                    FailureKind::Unfit => break,
+                    FailureKind::Handshake | FailureKind::Refused | FailureKind::Here => return Err(()),
                 }
             }
         }
         Ok(None)
     }
 
-    async fn within_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn within_time<T>(&self, work: impl Future<Output = Result<T, AttemptFailure>>) -> Result<T, AttemptFailure> {
         match self.connect_timeout.filter(|time| *time > Duration::ZERO) {
             None => work.await,
             Some(time) => tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
                 let reason = format!("the connection was not made within {} seconds", time.as_secs_f64());
-                Err(Failure { reason, kind: Kind::Unreachable })
+                Err(AttemptFailure { reason, kind: FailureKind::Unreachable })
             }),
         }
     }
 }
 
-async fn look_up(host: &Host) -> Result<Vec<Address>, Failure> {
+async fn look_up(host: &Host) -> Result<Vec<Address>, AttemptFailure> {
     let tcp = |address| Address::Tcp(SocketAddr::new(address, host.port));
     match &host.place {
-        Place::Socket(folder) => Ok(vec![Address::Unix(folder.clone())]),
-        Place::Address(address) | Place::Name { address: Some(address), .. } => Ok(vec![tcp(*address)]),
-        Place::Name { name, address: None } => {
+        Location::Socket(folder) => Ok(vec![Address::Unix(folder.clone())]),
+        Location::Address(address) | Location::Name { address: Some(address), .. } => Ok(vec![tcp(*address)]),
+        Location::Name { name, address: None } => {
             let found = tokio::net::lookup_host((name.as_str(), host.port)).await;
-            let found: Vec<_> = found.map_err(|error| Failure::unreachable(&error))?.map(Address::Tcp).collect();
+            let found: Vec<_> = found.map_err(|error| AttemptFailure::unreachable(&error))?.map(Address::Tcp).collect();
             if found.is_empty() {
-                return Err(Failure { reason: "the name has no address".to_owned(), kind: Kind::Unreachable });
+                return Err(AttemptFailure {
+                    reason: "the name has no address".to_owned(),
+                    kind: FailureKind::Unreachable,
+                });
             }
             Ok(found)
         }
     }
 }
 
-/// In any order, if that is wanted; keys of hash maps are random enough.
+/// The list in random order if `shuffle`. The seed of a hash map is random enough for balancing load.
 fn shuffled<T>(list: Vec<T>, shuffle: bool) -> Vec<T> {
     if !shuffle {
         return list;

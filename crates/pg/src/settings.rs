@@ -1,4 +1,4 @@
-//! Where a server is: a connection string, completed from the environment as libpq does it.
+//! How to reach a server: a connection string, completed from the environment as libpq does.
 
 mod account;
 mod adjust;
@@ -18,18 +18,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::error::{InvalidConninfo, SettingsError};
-pub(crate) use self::hosts::{Host, Place};
-use self::keyword::Reach;
+pub(crate) use self::hosts::{Host, Location};
+use self::keyword::VariableScope;
 use self::options::Options;
 pub use self::reached::{Reached, conninfo_at};
-pub(crate) use self::tls::{File, Roots, TlsSettings};
+pub(crate) use self::tls::{NamedFile, Roots, TlsSettings};
 pub(crate) use self::values::{SessionAttrs, SslMode, Tcp};
 
 /// How to reach a server.
 ///
-/// Invariant: what it was built from is honoured in full; an option that could not be is an error, never ignored.
+/// Invariant: every option is honoured. An option that cannot be honoured is an error.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ConnectionSettings {
     /// At least one.
     pub(crate) hosts: Vec<Host>,
     pub(crate) user: String,
@@ -41,16 +41,16 @@ pub struct Settings {
     pub(crate) tls: TlsSettings,
     pub(crate) channel_binding: ChannelBinding,
     pub(crate) requirepeer: Option<String>,
-    /// For each address; zero for no limit, as somebody asked for it.
+    /// For each address. Zero, which only a connection string gives, means no limit.
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) tcp: Tcp,
-    /// What of `tcp` was asked for by name.
+    /// Which settings of `tcp` the connection string names.
     tcp_given: [bool; 4],
     pub(crate) attrs: SessionAttrs,
     pub(crate) shuffle: bool,
 }
 
-/// Does not show itself.
+/// `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Password(pub(crate) String);
 
@@ -68,18 +68,18 @@ pub(crate) enum ChannelBinding {
     Require,
 }
 
-/// The name of a session that was not given another.
+/// The default `application_name`.
 const APPLICATION_NAME: &str = "pgasync";
 
-/// Variables of libpq's that are settings of the session.
+/// Variables of libpq that become settings of the session.
 const SETTING_VARIABLES: [(&str, &str); 3] = [("PGDATESTYLE", "datestyle"), ("PGTZ", "timezone"), ("PGGEQO", "geqo")];
 
-impl Settings {
-    /// Reads `conninfo` (libpq's pairs or a URI; a word that is neither names a database) and completes it from the
-    /// PG* variables of the process.
+impl ConnectionSettings {
+    /// Reads `conninfo` and completes it from the PG* variables of the process. Like `psql`, takes pairs, a URI, or the
+    /// name of a database.
     ///
     /// # Errors
-    /// When it cannot be read, or asks for what could not be honoured.
+    /// When the connection string cannot be read, or has an option that cannot be honoured.
     pub fn from_env(conninfo: Option<&str>) -> Result<Self, SettingsError> {
         let text = conninfo.unwrap_or_default();
         if text.is_empty() || conninfo::is_conninfo(text) {
@@ -91,9 +91,9 @@ impl Settings {
     /// Reads `conninfo`, with the environment as an argument.
     ///
     /// # Errors
-    /// As [`Settings::from_env`].
+    /// As [`ConnectionSettings::from_env`].
     pub fn resolve(conninfo: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let mut settings = Self::read(&Options::collect(conninfo, Reach::Server, &variable)?)?;
+        let mut settings = Self::read(&Options::collect(conninfo, VariableScope::Server, &variable)?)?;
         for (name, setting) in SETTING_VARIABLES {
             if let Some(value) = variable(name).filter(|value| !value.eq_ignore_ascii_case("default")) {
                 let value = value.replace('\\', "\\\\").replace(' ', "\\ ");
@@ -103,21 +103,21 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Reads the connection string of a target. Of the environment it takes what holds for the whole process: how
-    /// connections are secured, and whose files are used; never where the server is, or a password.
+    /// Reads the connection string of a target. From the environment come only the options that hold for the whole
+    /// process (how connections are secured, which files are used), never an address, a user or a password.
     ///
     /// # Errors
-    /// As [`Settings::from_env`].
+    /// As [`ConnectionSettings::from_env`].
     pub fn of_target(conninfo: &str) -> Result<Self, SettingsError> {
         Self::resolve_target(conninfo, process_variable)
     }
 
-    /// As [`Settings::of_target`], with the environment as an argument.
+    /// As [`ConnectionSettings::of_target`], with the environment as an argument.
     ///
     /// # Errors
-    /// As there.
+    /// As [`ConnectionSettings::from_env`].
     pub fn resolve_target(conninfo: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        Self::read(&Options::collect(conninfo, Reach::Process, &variable)?)
+        Self::read(&Options::collect(conninfo, VariableScope::Process, &variable)?)
     }
 
     fn read(options: &Options) -> Result<Self, SettingsError> {
@@ -163,14 +163,14 @@ impl Settings {
         })
     }
 
-    /// The server in words, without a password: `database on host:port as user`.
+    /// The server in a message, without the password: `database on host:port as user`.
     #[must_use]
     pub fn describe(&self) -> String {
         let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
         format!("{} on {} as {}", self.database(), hosts.join(","), self.user)
     }
 
-    /// The same as a connection string, for programs and for dblink, password included.
+    /// The connection string of these settings, password included, for programs and for dblink.
     #[must_use]
     pub fn conninfo(&self) -> String {
         let list = |entries: Vec<String>| Some(entries.join(",")).filter(|text| text.chars().any(|c| c != ','));
@@ -236,7 +236,7 @@ impl ChannelBinding {
     }
 }
 
-/// An empty variable counts as one that is not set.
+/// Treats an empty variable as one that is not set.
 fn process_variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

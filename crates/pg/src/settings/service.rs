@@ -1,4 +1,4 @@
-//! Named sets of options: `~/.pg_service.conf`, and a file for the whole system.
+//! Service files, named sets of options: `~/.pg_service.conf`, and one for the whole system.
 //!
 //! Source: Postgres manual, "The Connection Service File" (libpq).
 
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use super::error::SettingsError;
 use super::keyword;
 
-/// Where Debian's libpq looks when `PGSYSCONFDIR` is not set.
+/// The directory that the libpq of Debian uses without `PGSYSCONFDIR`.
 const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
-/// The options of a service. A file that is not named, and is not there, counts as empty.
+/// The options of a service. A missing file counts as empty, unless it was named.
 pub(super) fn read(
     service: &str,
     named: Option<&str>,
@@ -44,7 +44,7 @@ pub(super) fn read(
     })
 }
 
-/// The options of one section; of one given twice the first counts.
+/// The options of one section; the first one of a name counts.
 fn section(text: &str, service: &str) -> Result<Option<BTreeMap<String, String>>, (usize, String)> {
     let mut options: Option<BTreeMap<String, String>> = None;
     for (at, line) in text.lines().enumerate() {

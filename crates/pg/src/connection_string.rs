@@ -1,9 +1,9 @@
-//! A connection string on its way, which does not show itself.
+//! A connection string that is passed on, and hidden from `Debug`.
 
 use std::fmt;
 use std::ops::Deref;
 
-/// A connection string. It may hold a password, so `Debug` hides it; it derefs to the text.
+/// A connection string. It may contain a password, so `Debug` hides it. Derefs to the text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConnectionString(String);
 
@@ -32,7 +32,7 @@ mod tests {
     use super::ConnectionString;
 
     #[test]
-    fn a_connection_string_does_not_show_itself() {
+    fn debug_hides_a_connection_string() {
         let string = ConnectionString::from("password=secret".to_owned());
         assert_eq!(format!("{string:?} {:?}", Some(&string)), "**** Some(****)");
         assert_eq!(&*string, "password=secret");

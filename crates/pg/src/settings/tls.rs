@@ -1,4 +1,4 @@
-//! What a connection string says about TLS. The files themselves are read at each connect: certificates are renewed.
+//! The TLS options. The files are read at each connection attempt, since certificates are renewed.
 
 use std::path::{Path, PathBuf};
 
@@ -13,29 +13,29 @@ pub(crate) struct TlsSettings {
     /// TLS from the first byte on, without asking the server: Postgres 17 and later.
     pub(crate) direct: bool,
     pub(crate) roots: Roots,
-    /// The client's certificate and key, which it may have.
-    pub(crate) identity: Option<(File, File)>,
-    pub(crate) revoked: Option<File>,
+    /// The certificate of the client and its key.
+    pub(crate) identity: Option<(NamedFile, NamedFile)>,
+    pub(crate) revoked: Option<NamedFile>,
     pub(crate) revoked_folder: Option<PathBuf>,
     pub(crate) sni: bool,
-    /// Which of TLS 1.2 and 1.3 may be spoken.
+    /// Whether TLS 1.2 and TLS 1.3 are allowed.
     pub(crate) versions: [bool; 2],
 }
 
-/// Whom the server's certificate must come from, if anybody is asked.
+/// The certificate authorities that the certificate of the server must come from.
 #[derive(Clone, Debug)]
 pub(crate) enum Roots {
-    /// Whom the operating system trusts.
+    /// Those that the operating system trusts.
     System,
-    /// A file, which may be missing where no verification is asked for.
-    File(File),
-    /// There is no home that could have one.
+    /// Those in a file. It may be missing where `sslmode` does not verify.
+    File(NamedFile),
+    /// None: there is no home directory.
     Unknown,
 }
 
-/// A file. One that was not named may be missing.
+/// A file, which may be missing unless it was named.
 #[derive(Clone, Debug)]
-pub(crate) struct File {
+pub(crate) struct NamedFile {
     pub(crate) path: PathBuf,
     pub(crate) named: bool,
 }
@@ -49,7 +49,7 @@ impl TlsSettings {
         let modes = "use disable, allow, prefer, require, verify-ca or verify-full";
         let mode = options.read("sslmode", SslMode::read, modes)?.unwrap_or(default);
         if system && mode != SslMode::VerifyFull {
-            let expected = "with sslrootcert=system only verify-full is safe, since anybody can have a certificate";
+            let expected = "with sslrootcert=system only verify-full is safe, since every host can have a certificate";
             return Err(options.invalid("sslmode", expected.to_owned()));
         }
         let negotiation = options.read("sslnegotiation", read_negotiation, "use postgres or direct")?;
@@ -73,10 +73,10 @@ impl TlsSettings {
         })
     }
 
-    /// As options of a connection string, but for what is so by default.
+    /// The options of a connection string, without defaults.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs = vec![("sslmode", self.mode.name().to_owned())];
-        let mut add = |name, file: Option<&File>| {
+        let mut add = |name, file: Option<&NamedFile>| {
             pairs.extend(file.filter(|file| file.named).map(|file| (name, file.path.display().to_string())));
         };
         if let Roots::File(file) = &self.roots {
@@ -101,14 +101,14 @@ impl TlsSettings {
     }
 }
 
-fn file(options: &Options, name: &str, home: Option<&Path>, default: &str) -> Option<File> {
+fn file(options: &Options, name: &str, home: Option<&Path>, default: &str) -> Option<NamedFile> {
     match options.get(name) {
-        Some(path) => Some(File { path: path.into(), named: true }),
-        None => home.map(|home| File { path: home.join(default), named: false }),
+        Some(path) => Some(NamedFile { path: path.into(), named: true }),
+        None => home.map(|home| NamedFile { path: home.join(default), named: false }),
     }
 }
 
-fn read_identity(options: &Options, home: Option<&Path>) -> Result<Option<(File, File)>, SettingsError> {
+fn read_identity(options: &Options, home: Option<&Path>) -> Result<Option<(NamedFile, NamedFile)>, SettingsError> {
     let mode = |text: &str| match text {
         "allow" => Some(true),
         "disable" => Some(false),
@@ -120,8 +120,8 @@ fn read_identity(options: &Options, home: Option<&Path>) -> Result<Option<(File,
     if let (Some(_), None) = (options.get("sslcert"), &files) {
         return Err(options.invalid("sslcert", "name the key, too: sslkey=/path/to/key".to_owned()));
     }
-    // Without a home, and without a certificate that was named, there is none.
-    let nowhere = || File { path: PathBuf::new(), named: false };
+    // Without a home directory and a named certificate there is none.
+    let nowhere = || NamedFile { path: PathBuf::new(), named: false };
     Ok(allowed.then(|| files.unwrap_or_else(|| (nowhere(), nowhere()))))
 }
 

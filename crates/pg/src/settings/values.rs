@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-/// A number as libpq takes it: decimal, with spaces around it.
+/// A number in the form that libpq accepts: decimal, with optional spaces around it.
 pub(super) fn integer(text: &str) -> Option<i64> {
     let number = text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let number: i64 = number.parse().ok()?;
     i32::try_from(number).is_ok().then_some(number)
 }
 
-/// A length of time in units of `unit`; nothing for what is zero or below, which stands for the system's default.
+/// A length of time in units of `unit`. Zero and negative numbers mean the default of the operating system.
 pub(super) fn length(text: &str, unit: Duration) -> Option<Duration> {
     let count = u32::try_from(integer(text)?.max(0)).ok()?;
     Some(unit * count)
 }
 
-/// What a session must be.
+/// `target_session_attrs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionAttrs {
     Any,
@@ -45,7 +45,7 @@ impl SessionAttrs {
     }
 }
 
-/// How to use a TCP connection; what is not said is left to the system.
+/// Options of a TCP connection; `None` keeps the default of the operating system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tcp {
     pub(crate) no_keepalives: bool,
@@ -84,12 +84,12 @@ impl SslMode {
         Self::NAMES.iter().find(|(_, mode)| *mode == self).map_or("prefer", |(name, _)| name)
     }
 
-    /// Never without TLS.
+    /// Whether a connection without TLS is refused.
     pub(crate) fn requires_tls(self) -> bool {
         matches!(self, Self::Require | Self::VerifyCa | Self::VerifyFull)
     }
 
-    /// Never without root certificates.
+    /// Whether root certificates are required.
     pub(crate) fn verifies(self) -> bool {
         matches!(self, Self::VerifyCa | Self::VerifyFull)
     }

@@ -8,7 +8,7 @@ use super::keyword;
 
 const ENCODE: &str = "a password with @, / or : in it must have them percent-encoded (%40, %2F, %3A)";
 
-/// What follows the scheme, when it is one of Postgres'.
+/// The text after the scheme; `None` when the scheme is not one of Postgres.
 pub(super) fn strip_scheme(text: &str) -> Option<&str> {
     text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
 }
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
         }
         None => rest,
     };
-    // What looks like a user and a password cut short by a slash is not taken for a host and a port.
+    // A password with a slash in it ends the authority early: its beginning must not pass for a host and a port.
     let (hosts, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, query) = after.split_once('?').unwrap_or((after, ""));
     if hosts.contains('@') || (credentials.is_none() && path.contains('@')) {
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
                 .filter(|(_, value)| !value.contains('='))
                 .ok_or_else(|| self.error(parameter, "a parameter is not of the form key=value"))?;
             let (name, value) = (self.decode(name)?, self.decode(value)?);
-            // The spelling of JDBC, which libpq takes, too.
+            // The spelling of JDBC, which libpq accepts.
             if (name.as_str(), value.as_str()) == ("ssl", "true") {
                 pairs.push(("sslmode".into(), "require".into()));
             } else if keyword::is_known(&name) {
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// What is empty leaves its place to the defaults.
+    /// Leaves an empty value to the defaults.
     fn store(&self, pairs: &mut Pairs, name: &str, value: &str) -> Result<(), InvalidConninfo> {
         if !value.is_empty() {
             pairs.push((name.to_owned(), self.decode(value)?));
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         InvalidConninfo::new(self.text, self.offset(part), what)
     }
 
-    /// Where a part of the text begins; the beginning when it is none.
+    /// The offset of a part of the text; zero when it is not a part.
     fn offset(&self, part: &str) -> usize {
         let at = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         if at <= self.text.len() && self.text.is_char_boundary(at) { at } else { 0 }

@@ -1,13 +1,13 @@
-//! What libpq knows as an option: the keys of Postgres 18 and the variables that stand in for them.
+//! The options of libpq: the keywords of Postgres 18 and the variables that replace them.
 
 use super::error::SettingsError;
 
-/// For which connections a variable of the environment counts.
+/// The connections for which a variable of the environment counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// Says where the server is, and who asks: never meant for a target.
+pub(super) enum VariableScope {
+    /// Those to the server: its address, its user, its password.
     Server,
-    /// Says how connections of this process are secured, or which files they use.
+    /// All connections of the process: how they are secured, which files they use.
     Process,
 }
 
@@ -16,21 +16,21 @@ pub(super) enum Reach {
 pub(super) struct Keyword {
     pub(super) name: &'static str,
     pub(super) variable: Option<&'static str>,
-    pub(super) reach: Reach,
-    /// Unless it is honoured: values that ask for nothing, and what to do instead of others.
+    pub(super) scope: VariableScope,
+    /// For an option that is not supported: values that have no effect, and what to do instead of others.
     pub(super) refused: Option<(&'static [&'static str], &'static str)>,
 }
 
 const fn server(name: &'static str, variable: &'static str) -> Keyword {
-    Keyword { name, variable: Some(variable), reach: Reach::Server, refused: None }
+    Keyword { name, variable: Some(variable), scope: VariableScope::Server, refused: None }
 }
 
 const fn process(name: &'static str, variable: &'static str) -> Keyword {
-    Keyword { name, variable: Some(variable), reach: Reach::Process, refused: None }
+    Keyword { name, variable: Some(variable), scope: VariableScope::Process, refused: None }
 }
 
 const fn plain(name: &'static str) -> Keyword {
-    Keyword { name, variable: None, reach: Reach::Process, refused: None }
+    Keyword { name, variable: None, scope: VariableScope::Process, refused: None }
 }
 
 const fn refused(
@@ -39,14 +39,14 @@ const fn refused(
     harmless: &'static [&'static str],
     instead: &'static str,
 ) -> Keyword {
-    Keyword { name, variable, reach: Reach::Process, refused: Some((harmless, instead)) }
+    Keyword { name, variable, scope: VariableScope::Process, refused: Some((harmless, instead)) }
 }
 
 const NO_GSS: &str = "use a password or a client certificate; Kerberos is not built in";
 
 const NO_OAUTH: &str = "use a password or a client certificate; OAuth is not built in";
 
-/// All of them, in the order in which they are written down.
+/// All options, in the order in which connection strings are written.
 pub(super) const KEYWORDS: &[Keyword] = &[
     server("service", "PGSERVICE"),
     process("servicefile", "PGSERVICEFILE"),
@@ -111,23 +111,23 @@ pub(super) fn is_known(name: &str) -> bool {
     KEYWORDS.iter().any(|keyword| keyword.name == name)
 }
 
-/// Whether its value may never be shown.
+/// Whether the value must not be shown.
 pub(super) fn is_secret(name: &str) -> bool {
     matches!(name, "password" | "sslpassword" | "oauth_client_secret" | "scram_client_key" | "scram_server_key")
 }
 
-/// An option as a message shows it.
+/// An option in a message.
 pub(super) fn shown(name: &str, value: &str) -> String {
     if is_secret(name) { name.to_owned() } else { format!("{name}={value}") }
 }
 
-/// Where a value comes from, as a message shows it.
+/// The origin of a value in a message.
 pub(super) fn shown_origin(origin: Option<&str>) -> String {
     origin.map(|origin| format!(" (from {origin})")).unwrap_or_default()
 }
 
 impl Keyword {
-    /// Refuses a value that would be ignored.
+    /// Refuses a value that would have to be ignored.
     pub(super) fn check(&self, value: &str, origin: Option<&str>) -> Result<(), SettingsError> {
         match self.refused {
             Some((harmless, instead)) if !value.is_empty() && !harmless.contains(&value) => {

@@ -1,4 +1,4 @@
-//! Whether a session is what `target_session_attrs` asks for.
+//! Checks `target_session_attrs`.
 //!
 //! Source: Postgres manual, "Parameter Key Words" (libpq).
 
@@ -7,13 +7,16 @@ use std::pin::pin;
 
 use tokio_postgres::SimpleQueryMessage;
 
-use super::attempt::{Failure, Kind, Opened};
+use super::attempt::{AttemptFailure, FailureKind, OpenedConnection};
 use crate::settings::SessionAttrs;
 
-/// An error says what it is instead.
-pub(super) async fn check(opened: &mut Opened, wanted: SessionAttrs) -> Result<(), Failure> {
+/// Returns an error when the session does not have the attributes.
+pub(super) async fn check(opened: &mut OpenedConnection, wanted: SessionAttrs) -> Result<(), AttemptFailure> {
     let unfit = |what: &str| {
-        Err(Failure { reason: format!("target_session_attrs={}: {what}", wanted.name()), kind: Kind::Unfit })
+        Err(AttemptFailure {
+            reason: format!("target_session_attrs={}: {what}", wanted.name()),
+            kind: FailureKind::Unfit,
+        })
     };
     match wanted {
         SessionAttrs::Any | SessionAttrs::PreferStandby => Ok(()),
@@ -25,7 +28,7 @@ pub(super) async fn check(opened: &mut Opened, wanted: SessionAttrs) -> Result<(
     }
 }
 
-async fn is_read_only(opened: &mut Opened) -> Result<bool, Failure> {
+async fn is_read_only(opened: &mut OpenedConnection) -> Result<bool, AttemptFailure> {
     if let (Some(standby), Some(read_only)) =
         (reported(opened, "in_hot_standby"), reported(opened, "default_transaction_read_only"))
     {
@@ -34,32 +37,32 @@ async fn is_read_only(opened: &mut Opened) -> Result<bool, Failure> {
     Ok(ask(opened, "show transaction_read_only").await? == "on")
 }
 
-async fn is_standby(opened: &mut Opened) -> Result<bool, Failure> {
+async fn is_standby(opened: &mut OpenedConnection) -> Result<bool, AttemptFailure> {
     if let Some(standby) = reported(opened, "in_hot_standby") {
         return Ok(standby);
     }
     Ok(ask(opened, "select pg_catalog.pg_is_in_recovery()").await? == "t")
 }
 
-/// Servers from 14 on say it by themselves.
-fn reported(opened: &Opened, name: &str) -> Option<bool> {
+/// A setting that servers from 14 on report without a query.
+fn reported(opened: &OpenedConnection, name: &str) -> Option<bool> {
     opened.1.parameter(name).map(|value| value == "on")
 }
 
-/// Asks for one value, before anybody else drives the connection.
-async fn ask((client, connection, ..): &mut Opened, sql: &str) -> Result<String, Failure> {
+/// Queries one value. No task drives the connection yet, so this does.
+async fn ask((client, connection, ..): &mut OpenedConnection, sql: &str) -> Result<String, AttemptFailure> {
     let mut query = pin!(client.simple_query(sql));
     let answer = loop {
         tokio::select! {
             answer = &mut query => break answer,
             message = poll_fn(|context| connection.poll_message(context)) => {
                 if !matches!(message, Some(Ok(_))) {
-                    return Err(Failure { reason: "the connection was closed".to_owned(), kind: Kind::Unreachable });
+                    return Err(AttemptFailure { reason: "the connection was closed".to_owned(), kind: FailureKind::Unreachable });
                 }
             }
         }
     };
-    let failed = |error: tokio_postgres::Error| Failure { reason: error.to_string(), kind: Kind::Unfit };
+    let failed = |error: tokio_postgres::Error| AttemptFailure { reason: error.to_string(), kind: FailureKind::Unfit };
     let rows = answer.map_err(failed)?;
     let value = rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0),

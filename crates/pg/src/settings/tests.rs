@@ -1,16 +1,16 @@
 use proptest::prelude::*;
 
 use super::keyword::KEYWORDS;
-use super::{Settings, SettingsError, conninfo};
+use super::{ConnectionSettings, SettingsError, conninfo};
 
-type Resolved = Result<Settings, SettingsError>;
+type Resolved = Result<ConnectionSettings, SettingsError>;
 
 fn variables<'a>(list: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
     |name| list.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
 }
 
 fn resolve(conninfo: &str, list: &[(&str, &str)]) -> Resolved {
-    Settings::resolve(conninfo, variables(list))
+    ConnectionSettings::resolve(conninfo, variables(list))
 }
 
 #[test]
@@ -36,12 +36,12 @@ fn a_target_takes_from_the_environment_only_what_holds_for_the_process() {
         ("PGSSLMODE", "require"),
         ("PGCONNECT_TIMEOUT", "7"),
     ];
-    let target = Settings::resolve_target("host=h user=me dbname=d", variables(&list)).expect("it parses");
+    let target = ConnectionSettings::resolve_target("host=h user=me dbname=d", variables(&list)).expect("it parses");
     assert_eq!(target.conninfo(), "host=h port=5432 user=me dbname=d connect_timeout=7 sslmode=require");
 }
 
 #[test]
-fn what_the_sql_engine_writes_down_is_read() {
+fn the_connection_strings_of_the_sql_engine_are_read() {
     let written = "host=h dbname=d application_name=pgasync/1/2/3 connect_timeout=3 keepalives=1 keepalives_idle=30 \
         keepalives_interval=10 keepalives_count=3 options='-c client_connection_check_interval=5s'";
     assert_eq!(resolve(written, &[("PGUSER", "u")]).expect("it parses").describe(), "d on h:5432 as u");
@@ -64,7 +64,7 @@ fn the_connection_string_survives_a_round_trip() {
 }
 
 #[test]
-fn what_cannot_be_honoured_is_refused_by_name() {
+fn an_option_that_cannot_be_honoured_is_refused_by_name() {
     for (conninfo, list, named) in [
         ("host=h", &[("PGSSLMODE", "sometimes")][..], "sslmode=sometimes cannot be used (from PGSSLMODE)"),
         ("host=h", &[("PGPORT", "five")], "port=five cannot be used (from PGPORT)"),
@@ -97,21 +97,21 @@ fn what_cannot_be_honoured_is_refused_by_name() {
 }
 
 #[test]
-fn what_asks_for_nothing_is_taken() {
+fn a_value_without_effect_is_accepted() {
     let text = "gssencmode=prefer krbsrvname=postgres sslcompression=0 replication=off client_encoding=UTF8 \
         require_auth='' max_protocol_version=latest keepalives_idle=-1 connect_timeout=-1 ssl_min_protocol_version=TLSv1";
     resolve(text, &[]).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
-fn nothing_shows_a_password() {
+fn no_output_contains_the_password() {
     let settings = resolve("host=h password=secret", &[]).expect("it parses");
     assert!(!format!("{settings:?} {}", settings.describe()).contains("secret"));
     assert!(settings.conninfo().contains("secret"), "it was there");
 }
 
 #[test]
-fn what_the_connection_string_says_wins_over_what_a_long_session_wants() {
+fn the_connection_string_wins_over_the_defaults_of_a_long_session() {
     let long = |text: &str| resolve(text, &[]).expect("it parses").for_long().tcp;
     assert_eq!(long("keepalives_idle=60").idle.map(|idle| idle.as_secs()), Some(60));
     assert_eq!(long("keepalives_idle=0").idle, None);
@@ -122,7 +122,7 @@ fn what_the_connection_string_says_wins_over_what_a_long_session_wants() {
 }
 
 #[test]
-fn somebody_else_takes_no_password_along() {
+fn a_password_does_not_reach_another_user() {
     let server = resolve("host=h user=a password=secret options='-c x=1'", &[]).expect("it parses");
     let other = server.as_user_of("user=b host=elsewhere").expect("it parses").conninfo();
     assert!(other.contains("host=h") && other.contains("user=b") && !other.contains("secret"), "{other}");
@@ -151,9 +151,9 @@ proptest! {
             "HOME" | "PGSYSCONFDIR" => Some("/no/such/home".to_owned()),
             _ => (keyword.variable == Some(name)).then(|| variable.clone()),
         };
-        let _ = Settings::resolve("user=u", elsewhere);
-        if let Ok(settings) = Settings::resolve(&text, |name| (name == "HOME").then(|| "/no/such/home".to_owned())) {
-            let again = Settings::resolve(&settings.conninfo(), |_| None).expect("what was written down is read");
+        let _ = ConnectionSettings::resolve("user=u", elsewhere);
+        if let Ok(settings) = ConnectionSettings::resolve(&text, |name| (name == "HOME").then(|| "/no/such/home".to_owned())) {
+            let again = ConnectionSettings::resolve(&settings.conninfo(), |_| None).expect("what was written down is read");
             prop_assert_eq!(again.conninfo(), settings.conninfo());
         }
     }

@@ -5,25 +5,25 @@ use std::path::{Path, PathBuf};
 
 const DEFAULT_PORT: u16 = 5432;
 
-/// One place to try.
+/// One host to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     pub(crate) port: u16,
 }
 
-/// Where it is.
+/// The name or address of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// A name, or an address written as one; `address` saves looking it up.
+pub(crate) enum Location {
+    /// A name, or an address in its place. `address` replaces the name lookup.
     Name { name: String, address: Option<IpAddr> },
-    /// An address, and no name that a certificate could bear.
+    /// An address without a name that a certificate could have.
     Address(IpAddr),
-    /// The folder of a Unix socket; one that begins with @ is in the abstract namespace.
+    /// The directory of a Unix socket; `@` at the beginning means the abstract namespace.
     Socket(PathBuf),
 }
 
-/// Puts the lists together: as many hosts as there are addresses, else names; one port for all, or one for each.
+/// Combines the lists. There are as many hosts as addresses or, without those, as names; one port for all, or one each.
 pub(super) fn combine(
     host: Option<&str>,
     hostaddr: Option<&str>,
@@ -49,12 +49,12 @@ pub(super) fn combine(
             let name = names.get(at).map(String::as_str).unwrap_or_default();
             let address = addresses.get(at).map(String::as_str).unwrap_or_default();
             let port = ports.get(at).or(ports.first()).map(String::as_str).unwrap_or_default();
-            Ok(Host { place: Place::new(name, address)?, port: read_port(port)? })
+            Ok(Host { place: Location::new(name, address)?, port: read_port(port)? })
         })
         .collect()
 }
 
-impl Place {
+impl Location {
     fn new(name: &str, address: &str) -> Result<Self, (&'static str, String)> {
         let address = match address {
             "" => None,
@@ -68,7 +68,7 @@ impl Place {
         })
     }
 
-    /// As `host` and `hostaddr` have it.
+    /// The entries of the lists `host` and `hostaddr`.
     pub(super) fn entries(&self) -> (String, String) {
         match self {
             Self::Name { name, address } => {
@@ -79,7 +79,7 @@ impl Place {
         }
     }
 
-    /// The name under which a password file has it.
+    /// The host as a password file has it.
     pub(crate) fn in_passfile(&self) -> String {
         match self {
             Self::Name { name, .. } => name.clone(),
@@ -93,9 +93,9 @@ impl Place {
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.place {
-            Place::Name { name, .. } => write!(f, "{name}:{}", self.port),
-            Place::Address(address) => write!(f, "{address}:{}", self.port),
-            Place::Socket(folder) => write!(f, "{}:{}", folder.display(), self.port),
+            Location::Name { name, .. } => write!(f, "{name}:{}", self.port),
+            Location::Address(address) => write!(f, "{address}:{}", self.port),
+            Location::Socket(folder) => write!(f, "{}:{}", folder.display(), self.port),
         }
     }
 }
@@ -108,7 +108,7 @@ fn read_port(text: &str) -> Result<u16, (&'static str, String)> {
     port.ok_or_else(|| ("port", "each entry is a number from 1 to 65535, or empty".to_owned()))
 }
 
-/// Debian's libpq looks in the first, the project's own in the second.
+/// The libpq of Debian uses the first, that of the Postgres project the second.
 fn default_socket_folder() -> &'static Path {
     let debian = Path::new("/var/run/postgresql");
     if debian.is_dir() { debian } else { Path::new("/tmp") }
@@ -116,7 +116,7 @@ fn default_socket_folder() -> &'static Path {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, combine};
+    use super::{Location, combine};
 
     fn shown(host: &str, hostaddr: &str, port: &str) -> Result<String, &'static str> {
         let hosts = combine(Some(host), Some(hostaddr), Some(port)).map_err(|(key, _)| key)?;
@@ -153,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_means_the_local_socket() {
+    fn the_default_is_the_local_socket() {
         let hosts = combine(None, None, None).expect("it is fine");
-        assert!(matches!(&hosts[..], [host] if matches!(host.place, Place::Socket(_)) && host.port == 5432));
+        assert!(matches!(&hosts[..], [host] if matches!(host.place, Location::Socket(_)) && host.port == 5432));
     }
 }

@@ -18,31 +18,31 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::socket::Wire;
+use super::socket::Socket;
 use super::verify::{Chain, Verifier};
-use crate::settings::{File, Roots, SslMode, TlsSettings};
+use crate::settings::{NamedFile, Roots, SslMode, TlsSettings};
 
-pub(super) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Wire>>::Stream;
+pub(super) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
-/// Certificates that the operating system trusts from now on are seen after this time.
+/// A change of the certificates that the operating system trusts takes effect after this time.
 const SYSTEM_ROOTS_KEPT: Duration = Duration::from_secs(300);
 
-/// Does the handshake for the driver, and remembers how it went.
+/// Does the handshake for the driver, and keeps its result, which the driver does not pass on.
 pub(super) struct Handshake {
-    /// Nothing where TLS is not to be used.
+    /// `None` without TLS.
     pub(super) with: Option<(MakeRustlsConnect, String)>,
     pub(super) done: Arc<OnceLock<Result<(), String>>>,
 }
 
-impl TlsConnect<Wire> for Handshake {
+impl TlsConnect<Socket> for Handshake {
     type Stream = TlsStream;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<TlsStream>> + Send>>;
 
-    fn connect(self, stream: Wire) -> Self::Future {
+    fn connect(self, stream: Socket) -> Self::Future {
         Box::pin(async move {
             let Some((mut maker, name)) = self.with else { return Err(io::Error::other("TLS is off")) };
-            let Ok(connect) = MakeTlsConnect::<Wire>::make_tls_connect(&mut maker, &name);
+            let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut maker, &name);
             let made = connect.connect(stream).await;
             let went = made.as_ref().map(|_| ()).map_err(|error| error.to_string());
             // It is set once: a handshake is not repeated.
@@ -52,7 +52,7 @@ impl TlsConnect<Wire> for Handshake {
     }
 }
 
-/// Reads the files, and puts together what the connection string asks for.
+/// Reads the files, and builds the TLS configuration of the settings.
 pub(super) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(ring::default_provider());
     let [tls12, tls13] = settings.versions;
@@ -80,7 +80,7 @@ pub(super) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, Str
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// As libpq, certificates are verified in every mode when there are roots.
+/// Like libpq, verifies certificates in every mode when there are roots.
 fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Option<Chain>, String> {
     let roots = match &settings.roots {
         Roots::System => system_roots()?,
@@ -89,7 +89,7 @@ fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Optio
             let path = file.path.display();
             return Err(format!(
                 "the root certificate file {path} does not exist: name another with sslrootcert, or use \
-                 sslrootcert=system for whom the operating system trusts"
+                 sslrootcert=system for the authorities that the operating system trusts"
             ));
         }
         Roots::Unknown if settings.mode.verifies() => {
@@ -110,7 +110,7 @@ fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Optio
     Ok(Some(Chain { webpki, roots }))
 }
 
-/// Reading them takes some milliseconds of processor time, too much for each connection of many.
+/// Keeps the certificates, since reading them takes milliseconds of CPU time, too much for each connection.
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
     static KEPT: Mutex<Option<(Instant, Vec<CertificateDer<'static>>)>> = Mutex::new(None);
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,10 +154,10 @@ fn revoked(settings: &TlsSettings) -> Result<Vec<CertificateRevocationListDer<'s
     Ok(lists)
 }
 
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+type ClientCertificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// The client's certificate and key. A key that others can read is refused, as libpq does.
-fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
+/// The certificate of the client and its key. Like libpq, refuses a key that other users can read.
+fn identity(settings: &TlsSettings) -> Result<Option<ClientCertificate>, String> {
     let Some((certificate, key)) = &settings.identity else { return Ok(None) };
     if !is_there(certificate, "client certificate")? {
         return Ok(None);
@@ -165,7 +165,7 @@ fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
     let shown = key.path.display();
     let metadata = fs::metadata(&key.path)
         .map_err(|error| format!("there is a client certificate, but its key {shown} cannot be read: {error}"))?;
-    // A key of root's may be readable for a group.
+    // A key owned by root may be readable for a group.
     let others = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if !metadata.is_file() || metadata.permissions().mode() & others != 0 {
         return Err(format!("the private key {shown} must be a plain file that only its owner can read: chmod 0600"));
@@ -186,8 +186,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     if read.is_empty() { Err(format!("there is no certificate in {}", path.display())) } else { Ok(read) }
 }
 
-/// Whether a file is there; one that was named must be.
-fn is_there(file: &File, what: &str) -> Result<bool, String> {
+/// Whether a file exists. A named file that does not is an error.
+fn is_there(file: &NamedFile, what: &str) -> Result<bool, String> {
     match fs::metadata(&file.path) {
         Ok(_) => Ok(true),
         Err(error) if !file.named && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

@@ -1,12 +1,12 @@
-//! The same server in another way.
+//! Variants of settings: another database, another name, timeouts.
 
 use std::time::Duration;
 
-use super::keyword::Reach;
+use super::keyword::VariableScope;
 use super::options::Options;
-use super::{Settings, SettingsError, join};
+use super::{ConnectionSettings, SettingsError, join};
 
-impl Settings {
+impl ConnectionSettings {
     /// The same server and user, another database.
     #[must_use]
     pub fn with_database(&self, name: &str) -> Self {
@@ -19,7 +19,7 @@ impl Settings {
         Self { application_name: Some(name.to_owned()), ..self.clone() }
     }
 
-    /// For a session that lives long: the other side's death is noticed, unless the connection string says how.
+    /// For a session that lives long: keepalives and a TCP timeout find a dead peer. Settings of the connection string win.
     #[must_use]
     pub fn for_long(&self) -> Self {
         let mut other = self.clone();
@@ -31,32 +31,31 @@ impl Settings {
         other
     }
 
-    /// Gives up connecting to an address after this time, unless the connection string says otherwise.
+    /// Limits the time to connect to an address, unless the connection string has a limit.
     #[must_use]
     pub fn with_connect_timeout(&self, time: Duration) -> Self {
         Self { connect_timeout: self.connect_timeout.or(Some(time)), ..self.clone() }
     }
 
-    /// Sends one more option at the start of a session, `-c name=value`. The connection string's own come after it,
-    /// and win.
+    /// Adds a command-line option of the session, `-c name=value`. The connection string's own options follow it, and
+    /// win.
     #[must_use]
     pub fn with_option(&self, option: &str) -> Self {
         let options = join(Some(option), self.options.as_deref().unwrap_or_default());
         Self { options: Some(options), ..self.clone() }
     }
 
-    /// As the user that a connection string names, and with the `options` and the password that it gives; the server
-    /// stays where this has it.
+    /// The same server, with the user, the password and the `options` of a connection string.
     ///
     /// # Errors
     /// When the connection string cannot be used.
     pub fn as_user_of(&self, conninfo: &str) -> Result<Self, SettingsError> {
-        let options = Options::collect(conninfo, Reach::Process, &|_| None)?;
+        let options = Options::collect(conninfo, VariableScope::Process, &|_| None)?;
         let named = Self::read(&options)?;
         let mut ours = self.clone();
         if options.get("user").is_some_and(|user| user != ours.user) {
             ours.user = named.user;
-            // Another's password is no use, and none of their business.
+            // The password of one user must not reach another.
             ours.password = None;
         }
         ours.password = named.password.or(ours.password);
