@@ -13,7 +13,7 @@ fn the_documented_errors_are_those_that_the_sources_raise() {
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md");
     let document = std::fs::read_to_string(document).expect("docs/errors.md");
     let documented: BTreeSet<_> =
-        document.lines().filter(|line| line.starts_with('|')).flat_map(|line| codes(line, '`')).collect();
+        document.lines().filter(|line| line.starts_with("- ")).flat_map(|line| codes(line, '`')).collect();
     let mut raised = codes(&pgasync_sql::all(), '\'');
     // Written into a task's error rather than raised.
     raised.extend(
