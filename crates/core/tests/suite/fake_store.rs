@@ -55,6 +55,8 @@ pub(crate) struct FakeStore {
     /// The numbers that callers of `wait_for_latch` wait for, and since when.
     pub(crate) latches: BTreeMap<i64, MonotonicTime>,
     pub(crate) last_latch: i64,
+    /// Polls name the lanes with queued tasks. Otherwise the test delivers them itself.
+    pub(crate) polls_name_lanes: bool,
 }
 
 impl StoredTask {
@@ -219,7 +221,7 @@ impl FakeStore {
         let stands = |id: &TaskId| self.tasks.get(id).is_some_and(StoredTask::is_offered);
         let mut answers = self.reread(offered.into_iter().filter(|id| !stands(id)).collect());
         answers.push(Input::Polled {
-            lanes: self.lanes(),
+            lanes: if self.polls_name_lanes { self.lanes() } else { Vec::new() },
             requests: !self.requests.is_empty(),
             latch: self.last_latch,
             asleep: (sleep == Sleep::FallAsleep).then_some(self.open_pushes == 0),

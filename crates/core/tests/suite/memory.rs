@@ -54,7 +54,7 @@ fn run_wave(harness: &mut Harness, wave: i64) {
         harness.insert(task, pulls.clone(), TaskOptions { client_pulled: true, ..TaskOptions::default() });
     }
     harness.deliver(Input::Waiting(vec![runs.clone(), pulls.clone()]));
-    wait_and_end_queries(harness, Span::seconds(300));
+    wait_and_end_queries(harness, Span::seconds(250));
     let offered = (wave * 100 + 50..wave * 100 + 54).map(TaskId);
     let deleted: Vec<TaskId> = harness.core.resting().chain(offered).collect();
     harness.store.tasks.clear();
@@ -64,7 +64,7 @@ fn run_wave(harness: &mut Harness, wave: i64) {
     for task in deleted {
         harness.deliver(Input::Changed { task, row: None });
     }
-    wait_and_end_queries(harness, Span::seconds(100));
+    wait_and_end_queries(harness, Span::seconds(150));
     harness.commands.clear();
 }
 

@@ -146,8 +146,6 @@ impl System {
             }
             Command::Sweep { .. } => return self.sweep(command),
             Command::RotateMarks { launched } => self.check_rotation(launched),
-            // A push or a restart is delivered at once.
-            Command::Poll { .. } => return without_lanes(self.store.answer(command, self.now)),
             Command::Launch { task, run, session } => {
                 self.launch(*task, Query { session: *session, run: *run, lost: false });
                 return Vec::new();
@@ -298,13 +296,4 @@ impl System {
             }
         }
     }
-}
-
-fn without_lanes(mut answers: Vec<Input>) -> Vec<Input> {
-    for answer in &mut answers {
-        if let Input::Polled { lanes, .. } = answer {
-            lanes.clear();
-        }
-    }
-    answers
 }

@@ -103,7 +103,7 @@ pub(super) struct FaultyOrchestrator {
     forged: BTreeSet<(TaskId, Run)>,
     /// Marks that are not answered.
     marks: BTreeSet<(TaskId, Run)>,
-    /// What each session was told to run last.
+    /// The last launch on each session.
     launched: BTreeMap<SessionId, (TaskId, Run)>,
     /// A cancel that has yet to reach another query.
     cancel: Option<TaskId>,

@@ -91,7 +91,7 @@ impl World {
             random,
             ledger: Ledger::new(&settings),
             settings,
-            store: FakeStore::default(),
+            store: FakeStore { polls_name_lanes: true, ..FakeStore::default() },
             targets,
             leaders: BTreeMap::new(),
             healing: false,
