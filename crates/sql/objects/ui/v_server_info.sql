@@ -1,4 +1,5 @@
--- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure them.
+-- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure
+-- them.
 create or replace view async.v_server_info as
 select
   case when s.leads then s.pid end as server_pid,

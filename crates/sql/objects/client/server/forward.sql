@@ -1,8 +1,10 @@
--- Purpose: run one query of ours, which returns a text column, on the server. It commits there on its own.
---          Not for clients, who call what calls it: in_query must be built with format and %L alone.
+-- Purpose: run one query of ours, which returns a text column, on the server. It commits there on
+--   its own. Not for clients, who call what calls it: in_query must be built with format and %L
+--   alone.
 -- Returns: the column.
--- Raises:  PA002 no server set, PA003 server not reached; what the query raises there is raised here.
--- Locks:   none here.
+-- Raises: PA002 no server set, PA003 server not reached; what the query raises there is raised
+--   here.
+-- Locks: none here.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
 set search_path = pg_catalog, async, public, pg_temp

@@ -1,5 +1,5 @@
--- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is null. quiet is how
--- long ago the leader last committed: an idle one still looks every idle_sleep.
+-- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is
+-- null. quiet is how long ago the leader last committed: an idle one still looks every idle_sleep.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,

@@ -1,6 +1,7 @@
--- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error, when it is met
--- again, and until when waiting tasks have patience); fencing (sessions of a lost orchestrator are being ended);
--- retired (takes no new tasks); unknown (nobody leads, so nobody looks).
+-- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error,
+-- when it is met again, and until when waiting tasks have patience); fencing (sessions of a lost
+-- orchestrator are being ended); retired (takes no new tasks); unknown (nobody leads, so nobody
+-- looks).
 create or replace view async.v_target_state as
 select
   t.target,

@@ -1,6 +1,7 @@
--- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in plain English for
--- the lane's first task. kind: query, pull (no query; to be offered), offered (a client may take them), deferred.
--- waiting is counted up to 10000, more says that there are more. The cost grows with the lanes, not with the tasks.
+-- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in
+-- plain English for the lane's first task. kind: query, pull (no query; to be offered), offered (a
+-- client may take them), deferred. waiting is counted up to 10000, more says that there are more.
+-- The cost grows with the lanes, not with the tasks.
 create or replace view async.v_why_waiting as
 select
   n.concurrency_pool,

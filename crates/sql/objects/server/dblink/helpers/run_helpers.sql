@@ -1,6 +1,7 @@
--- Purpose: everything that may block for long, through sessions to this server itself, asynchronously: takes in
---   what they found, gives up those that are stuck, and hands out what is due. One is kept for cancels, one for
---   targets never seen failing; the others do whatever is due. One that is stuck counts until its pid is gone.
+-- Purpose: everything that may block for long, through sessions to this server itself,
+--   asynchronously: takes in what they found, gives up those that are stuck, and hands out what is
+--   due. One is kept for cancels, one for targets never seen failing; the others do whatever is
+--   due. One that is stuck counts until its pid is gone.
 -- Returns: how many results came in.
 -- Raises: nothing of a single helper's.
 -- Locks: none.
@@ -35,7 +36,8 @@ begin
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
-    -- An error, or a row, may be here before the end of the query is: it is taken now, since nobody says it twice.
+    -- An error, or a row, may be here before the end of the query is: it is taken now, since nobody
+    -- says it twice.
     continue when not (v_read.ended or v_helper.state = 'busy' and (v_read.code is not null or v_read.value is not null));
     v_came := v_came + 1;
     if v_helper.state = 'busy' then

@@ -1,5 +1,5 @@
--- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with their
---   health, limits of pools.
+-- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with
+--   their health, limits of pools.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -70,7 +70,8 @@ begin
   update pg_temp.leader_target o set configured = false
   where o.configured and not exists (select from async.target t where t.target = o.target);
 
-  -- A target that was not used for a minute is met through a helper before the leader connects to it again.
+  -- A target that was not used for a minute is met through a helper before the leader connects to
+  -- it again.
   update pg_temp.leader_target o set health = 'unknown'
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
     and not exists (select from pg_temp.leader_worker s where s.target = o.target);

@@ -1,5 +1,5 @@
--- Purpose: the session that leads this database, as Postgres sees it. host is where its client is, 'local' behind a
---   Unix socket; quiet is how long ago it last committed.
+-- Purpose: the session that leads this database, as Postgres sees it. host is where its client is,
+--   'local' behind a Unix socket; quiet is how long ago it last committed.
 -- Returns: one row, none when nobody leads.
 -- Raises: nothing.
 -- Locks: none.
