@@ -382,7 +382,7 @@ $function$;
 
 -- server/forward
 -- Purpose: run one query of ours, which returns a text column, on the server. It commits there on
---   its own. Not for clients, who call what calls it: in_query must be built with format and %L
+--   its own. Not granted to clients, whose calls use it: in_query must be built with format and %L
 --   alone.
 -- Returns: the column.
 -- Raises: PA002 no server set, PA003 server not reached; what the query raises there is raised
@@ -403,16 +403,17 @@ exception
     raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
   when sqlstate '2F003' then
-    -- dblink lets nobody but a superuser use the rights of the operating system's user.
+    -- dblink lets only a superuser use the rights of the operating system's user.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
       using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
 end
 $function$;
 
 -- server/masked_server
--- Purpose: where the server is, for those who may not read client_control.connection_string.
+-- Purpose: where the server is, for roles without the right to read
+--   client_control.connection_string.
 -- Returns: the connection string without its password.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.masked_server() returns text
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -421,7 +422,7 @@ as $function$
 $function$;
 
 -- server/set_server
--- Purpose: what async.server(text) becomes for those who may set the server.
+-- Purpose: sets the server; async.server(text) calls it. For administrators.
 -- Returns: nothing.
 -- Raises:  PA001 when the string cannot be read or its password is a mask.
 -- Locks:   the row of client_control, until the end of the transaction.

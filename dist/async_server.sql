@@ -573,7 +573,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '24a77e7f6dab5d9b'::text
+  select '1897f4af012f816d'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -871,7 +871,7 @@ $function$;
 --   the index task_ready.
 -- Returns: bool.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So a role that runs a
 --   statement with it needs the right to execute it.)
 create or replace function async.waits_for_launch(t async.task)
 returns bool language sql immutable as $function$
@@ -884,7 +884,7 @@ $function$;
 --   offered. The predicate of the index task_pullable.
 -- Returns: bool.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So a role that runs a
 --   statement with it needs the right to execute it.)
 create or replace function async.waits_for_offer(t async.task)
 returns bool language sql immutable as $function$
@@ -1352,7 +1352,7 @@ as $function$
 $function$;
 
 -- decide/sessions/identity_query
--- Purpose: the query by which a session says who it is, and what its server is. What a role may not
+-- Purpose: the query by which a session identifies itself and its server. What a role may not
 --   read is null: the functions that it may not call stand in a text that is run only where it may.
 -- Returns: text.
 -- Raises: nothing.
@@ -2273,7 +2273,7 @@ begin
   if v_events <> '{}' then
     perform async.note_touched(array(select e.task_id from unnest(v_events) e));
     -- Rows that a client holds at the moment get a request, like rows that run. Constraints are not
-    -- checked here: the caller, a trigger or a routine, may not be done with what they are about.
+    -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
     select w.task_id, e.status, e.message, e.duration
     from async.write_all(null, null, null, null, null, null, null, v_events, false) w
@@ -3852,7 +3852,7 @@ $function$;
 --   their target has now. 'fence' terminates and looks until they are gone, for up to five seconds;
 --   sessions that may be another server's are only looked for.
 -- Returns: for a fence what became of each, as a JSON array of {id, state, error}; state is gone,
---   waiting (left alone), failed, or unreached (nobody answered, or not the server that the session
+--   waiting (left alone), failed, or unreached (no server answered, or not the one that the session
 --   was opened at). Otherwise '[]'.
 -- Raises: for a cancel and a termination the connection's error.
 -- Locks: none.
@@ -4180,7 +4180,7 @@ $function$;
 
 -- dblink/reap/note_query_error
 -- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart
---   an end that the target reported from a connection that went, after which nobody knows what
+--   an end that the target reported from a connection that went, after which it is unknown what
 --   became of the query.
 -- Returns: 'error' or 'lost'.
 -- Raises: nothing.
@@ -4207,9 +4207,9 @@ end
 $function$;
 
 -- dblink/reap/reap_sessions
--- Purpose: looks at every session that owes an answer and takes in what came: queries that ended
---   (ok, error, or lost with the connection), resets that are done, new sessions that said who they
---   are. Nothing here waits.
+-- Purpose: polls every session whose answer is outstanding and processes the answers: queries that
+--   ended (ok, error, or lost with the connection), resets that are done, new sessions that
+--   identified what they are. Nothing here waits.
 -- Returns: how many sessions moved on.
 -- Raises: nothing of a single session's.
 -- Locks: none.
@@ -4415,9 +4415,9 @@ $function$;
 
 -- dblink/reap/settle_reset
 -- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer,
---   which settles how the text ended: it left its transaction open (25001); nobody knows, since the
---   connection went and the text may have left one open; or it ended well. After anything but a
---   plain answer the session is not used again.
+--   which settles how the text ended: it left its transaction open (25001); its end is unknown,
+--   since the connection went and the text may have left one open; or it ended well. After anything
+--   but a plain answer the session is not used again.
 -- Returns: whether it is settled.
 -- Raises: nothing.
 -- Locks: none.
@@ -4582,8 +4582,8 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 begin
   return (
-    -- The first look may only find the last words of a backend that was ended, the second that it
-    -- hung up.
+    -- The first call may find only the last message of a terminated backend, the second that it
+    -- closed the connection.
     select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
       and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
 end
@@ -4591,8 +4591,8 @@ $function$;
 
 -- dblink/sessions/await_work
 -- Purpose: nothing was done: sleeps, twice as long as the last work is past. While queries run it
---   looks at their sessions every millisecond and comes back when one has something to say, after
---   busy_sleep at the latest; when nothing runs it sleeps up to idle_sleep.
+--   polls their sessions every millisecond and returns when one has an answer, after busy_sleep at
+--   the latest; when nothing runs it sleeps up to idle_sleep.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4650,8 +4650,8 @@ begin
     select s.worker, s.target, s.since,
       case
         when s.state = 'idle' then
-          -- The first look may only find the last words of a backend that was ended, the second
-          -- that it hung up.
+          -- The first call may find only the last message of a terminated backend, the second that
+          -- it closed the connection.
           case when public.dblink_is_busy(s.conn) + public.dblink_is_busy(s.conn) > 0
               or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
             then 'dead' else 'idle' end
@@ -4741,8 +4741,8 @@ begin
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
-    -- An error, or a row, may be here before the end of the query is: it is taken now, since nobody
-    -- says it twice.
+    -- An error, or a row, may be here before the end of the query is: it is taken now, since it
+    -- does not come twice.
     continue when not (v_read.ended or v_helper.state = 'busy' and (v_read.code is not null or v_read.value is not null));
     v_came := v_came + 1;
     if v_helper.state = 'busy' then
@@ -5162,8 +5162,8 @@ as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
 begin
-  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without
-  -- harm.
+  -- Cancels at a target that is not ok are left to the general lane, where they can be stuck
+  -- without harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
   into op, target, ids
   from pg_temp.leader_worker s
@@ -5591,7 +5591,7 @@ begin
   delete from pg_temp.leader_helper h
   where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
 
-  -- Targets. A changed address is met anew, and idle sessions at the old one are dropped.
+  -- Targets. A changed address is probed, and idle sessions at the old one are dropped.
   for v_worker in
     select s.worker
     from pg_temp.leader_worker s
@@ -5622,8 +5622,7 @@ begin
   update pg_temp.leader_target o set configured = false
   where o.configured and not exists (select from async.target t where t.target = o.target);
 
-  -- A target that was not used for a minute is met through a helper before the leader connects to
-  -- it again.
+  -- A helper probes a target that was not used for a minute before the leader connects to it again.
   update pg_temp.leader_target o set health = 'unknown'
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
     and not exists (select from pg_temp.leader_worker s where s.target = o.target);
@@ -7768,9 +7767,9 @@ $function$;
 -- external_leader/lead_sweep
 -- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which
 --   no query runs.
--- Returns: the lanes that were joined, the overdue tasks, and when to look again: null when nothing
---   is to come, in_now when there was more than one step's worth; and the tasks that could not be
---   written, with the reasons. Those of in_skip were among them a moment ago.
+-- Returns: the lanes that were joined, the overdue tasks, and when to sweep again: null when
+--   nothing is to come, in_now when there was more than one step's worth; and the tasks that could
+--   not be written, with the reasons. Those of in_skip were among them a moment ago.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
 --   would inherit it.)
@@ -8056,7 +8055,7 @@ $function$;
 -- views/helpers/leader_session
 -- Purpose: the session that leads this database, as Postgres sees it. host is where its client is,
 --   'local' behind a Unix socket; quiet is how long ago it last committed.
--- Returns: one row, none when nobody leads.
+-- Returns: one row, none while no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_session(
@@ -8268,8 +8267,9 @@ order by c.priority, c.entered, c.task_id
 limit (select greatest(g.workers - async.active_workers(), 0) from async.control g);
 
 -- views/v_leader
--- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is
--- null. quiet is how long ago the leader last committed: an idle one still looks every idle_sleep.
+-- The leader, one row. While no orchestrator leads, engine and epoch are the last leader's, and the
+-- rest is null. quiet is how long ago the leader last committed: an idle one still looks every
+-- idle_sleep.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,
@@ -8284,16 +8284,16 @@ select
   c.paused,
   l.goodbye,
   l.server_id
--- That these are one row each is not in the statistics of tables which nobody ever analyzes.
+-- The planner does not know that these tables have one row each, since they are never analyzed.
 from (select r.* from async.control r limit 1) c
 left join (select r.* from async.leader r limit 1) l on true
 left join (select r.* from async.leader_session() r limit 1) s on true;
 
 -- views/v_target_state
 -- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error,
--- when it is met again, and until when waiting tasks have patience); fencing (sessions of a lost
--- orchestrator are being ended); retired (takes no new tasks); unknown (nobody leads, so nobody
--- looks).
+-- when the next attempt is, and until when waiting tasks have patience); fencing (sessions of a
+-- lost orchestrator are being ended); retired (takes no new tasks); unknown (no orchestrator
+-- leads).
 create or replace view async.v_target_state as
 select
   t.target,
@@ -8311,7 +8311,7 @@ select
   coalesce(w.running, 0) as running,
   t.retired
 from async.target t
--- That it is one row is not in the statistics of a table which nobody ever analyzes.
+-- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
 cross join (select async.someone_leads() as leads) s
 left join async.target_outage o on o.target = t.target
@@ -8388,7 +8388,7 @@ from (
 cross join (
   select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
   from async.control c
-  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  -- The planner does not know that the table has one row, since it is never analyzed.
   limit 1
 ) s
 left join async.v_target_state t on t.target = n.target
@@ -8998,7 +8998,7 @@ end
 $finish$;
 
 -- install/keep_plans
--- The statements of the hot path keep one plan for good (a setting that Postgres 11 does not have
+-- The statements of the hot path keep one generic plan (a setting that Postgres 11 does not have
 -- yet): planning them anew costs more than running them, and their functions already rule out every
 -- plan that could turn bad.
 do $finish$

@@ -89,7 +89,7 @@ select
   d.finished as tasks_finished_1m,
   d.failed as tasks_failed_1m
 from (
-  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  -- The planner does not know that the table has one row, since it is never analyzed.
   select c.*, async.someone_leads() as leads from async.control c limit 1
 ) s
 left join (

@@ -56,7 +56,7 @@ begin
   if v_events <> '{}' then
     perform async.note_touched(array(select e.task_id from unnest(v_events) e));
     -- Rows that a client holds at the moment get a request, like rows that run. Constraints are not
-    -- checked here: the caller, a trigger or a routine, may not be done with what they are about.
+    -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
     select w.task_id, e.status, e.message, e.duration
     from async.write_all(null, null, null, null, null, null, null, v_events, false) w

@@ -60,7 +60,7 @@ from (
 cross join (
   select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
   from async.control c
-  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  -- The planner does not know that the table has one row, since it is never analyzed.
   limit 1
 ) s
 left join async.v_target_state t on t.target = n.target

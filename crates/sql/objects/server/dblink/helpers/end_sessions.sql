@@ -3,7 +3,7 @@
 --   their target has now. 'fence' terminates and looks until they are gone, for up to five seconds;
 --   sessions that may be another server's are only looked for.
 -- Returns: for a fence what became of each, as a JSON array of {id, state, error}; state is gone,
---   waiting (left alone), failed, or unreached (nobody answered, or not the server that the session
+--   waiting (left alone), failed, or unreached (no server answered, or not the one that the session
 --   was opened at). Otherwise '[]'.
 -- Raises: for a cancel and a termination the connection's error.
 -- Locks: none.

@@ -36,8 +36,8 @@ begin
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
-    -- An error, or a row, may be here before the end of the query is: it is taken now, since nobody
-    -- says it twice.
+    -- An error, or a row, may be here before the end of the query is: it is taken now, since it
+    -- does not come twice.
     continue when not (v_read.ended or v_helper.state = 'busy' and (v_read.code is not null or v_read.value is not null));
     v_came := v_came + 1;
     if v_helper.state = 'busy' then

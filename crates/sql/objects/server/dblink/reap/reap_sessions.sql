@@ -1,6 +1,6 @@
--- Purpose: looks at every session that owes an answer and takes in what came: queries that ended
---   (ok, error, or lost with the connection), resets that are done, new sessions that said who they
---   are. Nothing here waits.
+-- Purpose: polls every session whose answer is outstanding and processes the answers: queries that
+--   ended (ok, error, or lost with the connection), resets that are done, new sessions that
+--   identified what they are. Nothing here waits.
 -- Returns: how many sessions moved on.
 -- Raises: nothing of a single session's.
 -- Locks: none.

@@ -22,8 +22,8 @@ begin
     select s.worker, s.target, s.since,
       case
         when s.state = 'idle' then
-          -- The first look may only find the last words of a backend that was ended, the second
-          -- that it hung up.
+          -- The first call may find only the last message of a terminated backend, the second that
+          -- it closed the connection.
           case when public.dblink_is_busy(s.conn) + public.dblink_is_busy(s.conn) > 0
               or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
             then 'dead' else 'idle' end

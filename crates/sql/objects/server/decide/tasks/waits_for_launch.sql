@@ -2,7 +2,7 @@
 --   the index task_ready.
 -- Returns: bool.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So a role that runs a
 --   statement with it needs the right to execute it.)
 create or replace function async.waits_for_launch(t async.task)
 returns bool language sql immutable as $function$

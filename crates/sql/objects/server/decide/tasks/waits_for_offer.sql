@@ -2,7 +2,7 @@
 --   offered. The predicate of the index task_pullable.
 -- Returns: bool.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So a role that runs a
 --   statement with it needs the right to execute it.)
 create or replace function async.waits_for_offer(t async.task)
 returns bool language sql immutable as $function$

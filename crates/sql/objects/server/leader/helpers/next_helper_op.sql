@@ -14,8 +14,8 @@ as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
 begin
-  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without
-  -- harm.
+  -- Cancels at a target that is not ok are left to the general lane, where they can be stuck
+  -- without harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
   into op, target, ids
   from pg_temp.leader_worker s
