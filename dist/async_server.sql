@@ -573,7 +573,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '1897f4af012f816d'::text
+  select '7a786bd2bf5a8908'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -608,6 +608,7 @@ $function$;
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
 --   copying what they compute into every column.)
+-- (Longer than a screen: one expression, which the planner inlines.)
 create or replace function async.step_task(
   t async.task,
   in_event text,
@@ -960,6 +961,7 @@ $function$;
 -- Returns: the tasks to take, in order.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: one query and the loop over it.)
 create or replace function async.plan_claims(
   in_lanes async.lane_t[],
   in_workers int,
@@ -1045,6 +1047,7 @@ $function$;
 --   COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: one scanner, whose states share their variables.)
 create or replace function async.scan_statements(in_query text)
 returns table (
   place int, statement text, first_word text, main_word text, has_into bool, has_returning bool,
@@ -1616,6 +1619,7 @@ $function$;
 --   asked changed what the event alone would have made of the row.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
+-- (Longer than a screen: one statement.)
 create or replace function async.next_row(
   in_event async.event_t,
   out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
@@ -1779,6 +1783,7 @@ $function$;
 -- Raises: lock_not_available when another transaction holds one of the rows, and whatever a
 --   constraint of the user's raises: write_batch falls back.
 -- Locks: the rows of async.task, as long as lock_timeout.
+-- (Longer than a screen: one statement for each kind of event.)
 create or replace function async.write_at_once(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
@@ -1858,6 +1863,7 @@ $function$;
 --   of users raise.
 -- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without
 --   waiting.
+-- (Longer than a screen: one statement.)
 create or replace function async.write_events_at_once(in_events async.event_t[])
 returns async.event_t[]
 language plpgsql
@@ -2076,6 +2082,7 @@ $function$;
 -- Raises: nothing of a single row's.
 -- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
 --   it. Nothing in here depends on the caller's path.)
+-- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
@@ -2385,6 +2392,7 @@ $function$;
 -- Returns: nothing.
 -- Raises: PA060.
 -- Locks: none.
+-- (Longer than a screen: a list of kinds of settings.)
 create or replace function async.check_setting(in_path text, in_kind text, in_value jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2857,6 +2865,7 @@ $function$;
 -- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
 --   query, PA015 a query for a target without a connection string, PA016 an impossible timeout.
 -- Locks: none.
+-- (Longer than a screen: one statement, which decides about all elements at once.)
 create or replace function async.prepare_push(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)
@@ -3071,6 +3080,7 @@ $function$;
 -- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
 -- Locks: offers and tasks, until the end of the transaction; skips those that another transaction
 --   holds.
+-- (Longer than a screen: one loop that waits and takes.)
 create or replace function async.take_offers(
   in_target text, in_limit int, in_until timestamptz, in_skip bigint[]
 )
@@ -3577,6 +3587,7 @@ $function$;
 -- Returns: null, or why it failed.
 -- Raises: nothing but a cancel that the watchdog did not send.
 -- Locks: the watchdog's advisory lock while it connects.
+-- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
 language plpgsql
@@ -4213,6 +4224,7 @@ $function$;
 -- Returns: how many sessions moved on.
 -- Raises: nothing of a single session's.
 -- Locks: none.
+-- (Longer than a screen: one loop over the states of a session.)
 create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
 returns int
 language plpgsql
@@ -4702,25 +4714,18 @@ begin
 end
 $function$;
 
--- dblink/helpers/run_helpers
--- Purpose: everything that may block for long, through sessions to this server itself,
---   asynchronously: takes in what they found, gives up those that are stuck, and hands out what is
---   due. One is kept for cancels, one for targets never seen failing; the others do whatever is
---   due. One that is stuck counts until its pid is gone.
--- Returns: how many results came in.
+-- dblink/helpers/close_lost_helpers
+-- Purpose: closes in memory the helpers whose connection is gone.
+-- Returns: nothing.
 -- Raises: nothing of a single helper's.
 -- Locks: none.
-create or replace function async.run_helpers()
-returns int
+create or replace function async.close_lost_helpers()
+returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  c_helper_seconds_max constant interval := '8 seconds';
   v_helper record;
-  v_read record;
-  v_op record;
-  v_came int := 0;
 begin
   -- Connections are not undone with a transaction: a row may outlive the connection that it names.
   for v_helper in
@@ -4734,7 +4739,25 @@ begin
     update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null
     where h.helper = v_helper.helper;
   end loop;
+end
+$function$;
 
+-- dblink/helpers/read_helper_results
+-- Purpose: processes the answers of helpers.
+--   One whose answer came before the end of its query is stuck until that end.
+-- Returns: how many answers came in.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.read_helper_results()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_helper record;
+  v_read record;
+  v_came int := 0;
+begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where case when h.state in ('busy', 'stuck') then dblink_is_busy(h.conn) = 0 else false end
@@ -4761,6 +4784,25 @@ begin
     end if;
   end loop;
 
+  return v_came;
+end
+$function$;
+
+-- dblink/helpers/give_up_late_helpers
+-- Purpose: gives up helpers that are late: cancels the query first, terminates the backend later, and
+--   closes the helper once the backend is gone.
+-- Returns: nothing.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.give_up_late_helpers()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_helper_seconds_max constant interval := '8 seconds';
+  v_helper record;
+begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where h.state = 'busy' and h.since < clock_timestamp()
@@ -4785,9 +4827,25 @@ begin
       update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
     end if;
   end loop;
+end
+$function$;
 
+-- dblink/helpers/send_helper_ops
+-- Purpose: gives free helpers what is due.
+-- Returns: nothing.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.send_helper_ops()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_helper record;
+  v_op record;
+begin
   if not async.helpers_are_due() then
-    return v_came;
+    return;
   end if;
   for v_helper in
     select h.* from pg_temp.leader_helper h where h.state in ('idle', 'closed') order by h.helper
@@ -4809,6 +4867,29 @@ begin
     where h.helper = v_helper.helper;
     perform async.note_helper_op(v_op.op, v_op.target, v_op.ids);
   end loop;
+end
+$function$;
+
+-- dblink/helpers/run_helpers
+-- Purpose: everything that may block for long, through sessions to this server itself,
+--   asynchronously: processes what they found, gives up those that are stuck, and hands out what is
+--   due. One is kept for cancels, one for targets never seen failing; the others do whatever is due.
+--   One that is stuck counts until its backend is gone.
+-- Returns: how many results came in.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.run_helpers()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_came int;
+begin
+  perform async.close_lost_helpers();
+  v_came := async.read_helper_results();
+  perform async.give_up_late_helpers();
+  perform async.send_helper_ops();
   return v_came;
 end
 $function$;
@@ -4918,6 +4999,7 @@ $function$;
 -- Returns: nothing.
 -- Raises: insufficient_privilege where the role may not create temporary tables.
 -- Locks: none.
+-- (Longer than a screen: a list of tables.)
 create or replace function async.create_leader_state()
 returns void
 language plpgsql
@@ -5153,6 +5235,7 @@ $function$;
 --   ids.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: a list of what may be due, in order.)
 create or replace function async.next_helper_op(
   in_lane text, out op text, out target text, out ids bigint[]
 )
@@ -5555,6 +5638,7 @@ $function$;
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: a list of what follows the configuration.)
 create or replace function async.refresh_configuration()
 returns void
 language plpgsql
@@ -6196,6 +6280,7 @@ $function$;
 -- Returns: how many were claimed or offered.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
+-- (Longer than a screen: one pass over lanes and heads, which share their arrays.)
 create or replace function async.claim_tasks(in_now timestamptz)
 returns int
 language plpgsql
@@ -6730,6 +6815,7 @@ $function$;
 -- Returns: how much was done, and whether a cancel came.
 -- Raises: nothing, unless what follows a failed stage fails, too.
 -- Locks: async.leader as hold_epoch; the rows of async.task that it changes; never waits for one.
+-- (Longer than a screen: a list of the stages.)
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
@@ -6833,6 +6919,7 @@ $function$;
 -- Returns: when something was done last.
 -- Raises: PA207 in a session that does not lead; nothing else.
 -- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+-- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
   inout _show_message bool default null
@@ -7224,6 +7311,7 @@ $function$;
 --   orchestrator took the lead (PA212), or when the schema was replaced by another version (PA213).
 -- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and
 --   commit.)
+-- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
   _manual_mode bool default false

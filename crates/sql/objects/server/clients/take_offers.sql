@@ -5,6 +5,7 @@
 -- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
 -- Locks: offers and tasks, until the end of the transaction; skips those that another transaction
 --   holds.
+-- (Longer than a screen: one loop that waits and takes.)
 create or replace function async.take_offers(
   in_target text, in_limit int, in_until timestamptz, in_skip bigint[]
 )

@@ -3,6 +3,7 @@
 -- Returns: nothing.
 -- Raises: PA060.
 -- Locks: none.
+-- (Longer than a screen: a list of kinds of settings.)
 create or replace function async.check_setting(in_path text, in_kind text, in_value jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -16,6 +16,7 @@
 -- Raises: nothing of a single row's.
 -- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
 --   it. Nothing in here depends on the caller's path.)
+-- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],

@@ -8,6 +8,7 @@
 -- Raises: lock_not_available when another transaction holds one of the rows, and whatever a
 --   constraint of the user's raises: write_batch falls back.
 -- Locks: the rows of async.task, as long as lock_timeout.
+-- (Longer than a screen: one statement for each kind of event.)
 create or replace function async.write_at_once(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],

@@ -6,6 +6,7 @@
 --   of users raise.
 -- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without
 --   waiting.
+-- (Longer than a screen: one statement.)
 create or replace function async.write_events_at_once(in_events async.event_t[])
 returns async.event_t[]
 language plpgsql

@@ -4,6 +4,7 @@
 -- Returns: how many sessions moved on.
 -- Raises: nothing of a single session's.
 -- Locks: none.
+-- (Longer than a screen: one loop over the states of a session.)
 create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
 returns int
 language plpgsql

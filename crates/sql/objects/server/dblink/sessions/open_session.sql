@@ -3,6 +3,7 @@
 -- Returns: null, or why it failed.
 -- Raises: nothing but a cancel that the watchdog did not send.
 -- Locks: the watchdog's advisory lock while it connects.
+-- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
 language plpgsql

@@ -7,6 +7,7 @@
 --   COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: one scanner, whose states share their variables.)
 create or replace function async.scan_statements(in_query text)
 returns table (
   place int, statement text, first_word text, main_word text, has_into bool, has_returning bool,

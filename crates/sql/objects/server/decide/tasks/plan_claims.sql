@@ -6,6 +6,7 @@
 -- Returns: the tasks to take, in order.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: one query and the loop over it.)
 create or replace function async.plan_claims(
   in_lanes async.lane_t[],
   in_workers int,

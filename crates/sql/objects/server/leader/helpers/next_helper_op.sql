@@ -5,6 +5,7 @@
 --   ids.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: a list of what may be due, in order.)
 create or replace function async.next_helper_op(
   in_lane text, out op text, out target text, out ids bigint[]
 )

@@ -4,6 +4,7 @@
 -- Returns: when something was done last.
 -- Raises: PA207 in a session that does not lead; nothing else.
 -- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+-- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
   inout _show_message bool default null

@@ -9,6 +9,7 @@
 --   orchestrator took the lead (PA212), or when the schema was replaced by another version (PA213).
 -- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and
 --   commit.)
+-- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
   _manual_mode bool default false

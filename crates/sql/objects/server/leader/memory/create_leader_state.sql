@@ -3,6 +3,7 @@
 -- Returns: nothing.
 -- Raises: insufficient_privilege where the role may not create temporary tables.
 -- Locks: none.
+-- (Longer than a screen: a list of tables.)
 create or replace function async.create_leader_state()
 returns void
 language plpgsql

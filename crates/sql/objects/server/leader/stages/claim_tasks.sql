@@ -3,6 +3,7 @@
 -- Returns: how many were claimed or offered.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
+-- (Longer than a screen: one pass over lanes and heads, which share their arrays.)
 create or replace function async.claim_tasks(in_now timestamptz)
 returns int
 language plpgsql

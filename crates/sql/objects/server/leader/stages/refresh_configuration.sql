@@ -3,6 +3,7 @@
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: a list of what follows the configuration.)
 create or replace function async.refresh_configuration()
 returns void
 language plpgsql
