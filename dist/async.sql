@@ -114,10 +114,10 @@ end
 $migrate$;
 
 -- common/lock_class
--- Purpose: first key of every advisory lock of ours. Second keys: 1 the leader, 2 held while a leader
---          sleeps, 3 configure.
+-- Purpose: first key of every advisory lock of ours. Second keys: 1 the leader, 2 held while a
+--   leader sleeps, 3 configure.
 -- Returns: a constant.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.lock_class() returns int
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -155,8 +155,9 @@ $function$;
 -- conninfo/decode_percent
 -- Purpose: undo the percent-encoding of a part of a connection URI.
 -- Returns: the decoded text; null for null.
--- Raises:  PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are no text.
--- Locks:   none.
+-- Raises: PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are
+--   no text.
+-- Locks: none.
 create or replace function async.decode_percent(in_text text) returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -187,8 +188,8 @@ $function$;
 -- conninfo/parse_conninfo_pairs
 -- Purpose: read a connection string of the form "key = value key = 'quoted value'", as libpq does.
 -- Returns: an object of texts; of a repeated key the last value.
--- Raises:  PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
--- Locks:   none.
+-- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Locks: none.
 create or replace function async.parse_conninfo_pairs(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -222,11 +223,12 @@ end
 $function$;
 
 -- conninfo/parse_conninfo_uri
--- Purpose: read a connection string of the form postgresql://user:password@host:port,host2/dbname?key=value, as
---          libpq does. Several hosts become comma-separated lists under host and port.
+-- Purpose: read a connection string of the form
+--   postgresql://user:password@host:port,host2/dbname?key=value, as libpq does. Several hosts
+--   become comma-separated lists under host and port.
 -- Returns: an object of texts.
--- Raises:  PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
--- Locks:   none.
+-- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Locks: none.
 create or replace function async.parse_conninfo_uri(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -320,9 +322,10 @@ as $function$
 $function$;
 
 -- conninfo/mask_connection_string
--- Purpose: a connection string (either form, also a malformed one, also inside other text) that may be shown.
+-- Purpose: a connection string (either form, also a malformed one, also inside other text) that may
+--   be shown.
 -- Returns: the text with each secret replaced by ****; rather too much is hidden than too little.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -378,11 +381,13 @@ end
 $function$;
 
 -- server/forward
--- Purpose: run one query of ours, which returns a text column, on the server. It commits there on its own.
---          Not for clients, who call what calls it: in_query must be built with format and %L alone.
+-- Purpose: run one query of ours, which returns a text column, on the server. It commits there on
+--   its own. Not granted to clients, whose calls use it: in_query must be built with format and %L
+--   alone.
 -- Returns: the column.
--- Raises:  PA002 no server set, PA003 server not reached; what the query raises there is raised here.
--- Locks:   none here.
+-- Raises: PA002 no server set, PA003 server not reached; what the query raises there is raised
+--   here.
+-- Locks: none here.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
 set search_path = pg_catalog, async, public, pg_temp
@@ -398,16 +403,17 @@ exception
     raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
   when sqlstate '2F003' then
-    -- dblink lets nobody but a superuser use the rights of the operating system's user.
+    -- dblink lets only a superuser use the rights of the operating system's user.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
       using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
 end
 $function$;
 
 -- server/masked_server
--- Purpose: where the server is, for those who may not read client_control.connection_string.
+-- Purpose: where the server is, for roles without the right to read
+--   client_control.connection_string.
 -- Returns: the connection string without its password.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.masked_server() returns text
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -416,7 +422,7 @@ as $function$
 $function$;
 
 -- server/set_server
--- Purpose: what async.server(text) becomes for those who may set the server.
+-- Purpose: sets the server; async.server(text) calls it. For administrators.
 -- Returns: nothing.
 -- Raises:  PA001 when the string cannot be read or its password is a mask.
 -- Locks:   the row of client_control, until the end of the transaction.
@@ -455,10 +461,12 @@ end
 $function$;
 
 -- server/configure
--- Purpose: change settings, targets and pools from one document; on a client the server's. All of it, or nothing.
+-- Purpose: change settings, targets and pools from one document; on a client the server's. All of
+--   it, or nothing.
 -- Returns: nothing; a running leader follows.
--- Raises:  PA060, naming the path in the document, for what cannot be; PA001 inside it for connection strings.
--- Locks:   other calls of configure wait; the rows it changes, until the end of the transaction.
+-- Raises: PA060, naming the path in the document, for what cannot be; PA001 inside it for
+--   connection strings.
+-- Locks: other calls of configure wait; the rows it changes, until the end of the transaction.
 create or replace function async.configure(_configuration jsonb) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -516,14 +524,15 @@ end
 $function$;
 
 -- push/push_tasks
--- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client the server
---          does it, and commits on its own.
+-- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client
+--   the server does it, and commits on its own.
 -- Returns: one row a task, in the order of the array; ids grow in that order too.
--- Raises:  PA010 to PA015 for an element that cannot be run; nothing is pushed then.
--- Locks:   an advisory lock, shared, until the end of the transaction. Never waits.
+-- Raises: PA010 to PA015 for an element that cannot be run; nothing is pushed then.
+-- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
 --
--- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here may depend on
--- the caller's: every name, of types too, carries its schema, and so would every operator.
+-- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here
+-- may depend on the caller's: every name, of types too, carries its schema, and so would every
+-- operator.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
@@ -591,14 +600,14 @@ end
 $function$;
 
 -- requests/finish
--- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The leader does it
---          once the caller has committed; in the leader's own session it is done at once.
+-- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The
+--   leader does it once the caller has committed; in the leader's own session it is done at once.
 -- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
--- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
--- Locks:   none that others wait for.
+-- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
+-- Locks: none that others wait for.
 --
--- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So nothing in
--- here may depend on the caller's: see push_tasks.
+-- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So
+-- nothing in here may depend on the caller's: see push_tasks.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -665,14 +674,14 @@ as $function$
 $function$;
 
 -- requests/restart_task
--- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it. The run number
---          stays, so that a late result of an earlier run changes nothing.
+-- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it.
+--   The run number stays, so that a late result of an earlier run changes nothing.
 -- Returns: nothing.
--- Raises:  PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
--- Locks:   the task's row, until the end of the transaction.
+-- Raises: PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
+-- Locks: the task's row, until the end of the transaction.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may depend on the
--- caller's: see push_tasks.
+-- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
+-- depend on the caller's: see push_tasks.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security definer
 as $function$
@@ -714,14 +723,17 @@ end
 $function$;
 
 -- pull/get_tasks
--- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers for a target.
--- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none was offered
---          within _timeout (at most a minute: a waiting call holds a snapshot). Above READ COMMITTED it looks once.
--- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks:   the rows it takes, until the end of the transaction; others skip them. Never hands one to two.
+-- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers
+--   for a target.
+-- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none
+--   was offered within _timeout (at most a minute: a waiting call holds a snapshot). Above READ
+--   COMMITTED it looks once.
+-- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
+-- Locks: the rows it takes, until the end of the transaction; others skip them. Never hands one to
+--   two.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may depend on the
--- caller's: see push_tasks.
+-- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
+-- depend on the caller's: see push_tasks.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -747,12 +759,12 @@ end
 $function$;
 
 -- pull/wait_for_latch
--- Purpose: wait until the leader has passed through one whole cycle that began after the call: what was committed
---          before has been seen.
+-- Purpose: wait until the leader has passed through one whole cycle that began after the call: what
+--   was committed before has been seen.
 -- Returns: nothing; in the leader's own session at once.
--- Raises:  PA050 when no orchestrator leads (also while waiting), PA051 above READ COMMITTED, where the answer could not
---          be seen.
--- Locks:   none; a waiting call holds a snapshot.
+-- Raises: PA050 when no orchestrator leads (also while waiting), PA051 above READ COMMITTED, where
+--   the answer could not be seen.
+-- Locks: none; a waiting call holds a snapshot.
 create or replace function async.wait_for_latch() returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -767,12 +779,12 @@ end
 $function$;
 
 -- permissions/change_privileges
--- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is installed here.
---          Installing anew gives it to the roles that had it (async.restore_privileges), so an upgrade's new
---          functions reach them too.
+-- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is
+--   installed here. Installing anew gives it to the roles that had it (async.restore_privileges),
+--   so an upgrade's new functions reach them too.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   the catalog rows of what it grants.
+-- Raises: PA080 when there is no such role.
+-- Locks: the catalog rows of what it grants.
 create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -828,11 +840,11 @@ end
 $function$;
 
 -- permissions/grant_client
--- Purpose: let a role push tasks, read them (without connection strings), finish, cancel, defer, restart and pull
---          them. For the owner of the schema.
+-- Purpose: let a role push tasks, read them (without connection strings), finish, cancel, defer,
+--   restart and pull them. For the owner of the schema.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges.
+-- Raises: PA080 when there is no such role.
+-- Locks: as async.change_privileges.
 create or replace function async.grant_client(role name) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -853,11 +865,12 @@ as $function$
 $function$;
 
 -- permissions/grant_admin
--- Purpose: let a role do what a client may, and configure, set the server, pause (update async.control), register
---          routines, log, read the log and the views. Connection strings stay unreadable. For the owner of the schema.
+-- Purpose: let a role do what a client may, and configure, set the server, pause (update
+--   async.control), register routines, log, read the log and the views. Connection strings stay
+--   unreadable. For the owner of the schema.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges.
+-- Raises: PA080 when there is no such role.
+-- Locks: as async.change_privileges.
 create or replace function async.grant_admin(role name) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -878,11 +891,11 @@ as $function$
 $function$;
 
 -- install/bind_dblink
--- Purpose: points every function of ours that calls dblink at the schema that the extension is in. Each part ends
---          its installation with it, since replacing a function resets its path.
+-- Purpose: points every function of ours that calls dblink at the schema that the extension is in.
+--   Each part ends its installation with it, since replacing a function resets its path.
 -- Returns: nothing.
--- Raises:  nothing of ours.
--- Locks:   the catalog rows that it changes.
+-- Raises: nothing of ours.
+-- Locks: the catalog rows that it changes.
 create or replace function async.bind_dblink() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -902,13 +915,15 @@ begin
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
       and p.prosrc ~ '\mdblink'
-      -- What must not set a path (users' triggers would inherit it) calls dblink through those that do.
+      -- What must not set a path (users' triggers would inherit it) calls dblink through those that
+      -- do.
       and exists (select from unnest(p.proconfig) c where c like 'search_path=%')
     order by p.oid
   loop
     execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
   end loop;
-  -- What runs in every cycle of the orchestrator names the schema instead, since a path costs time at every call.
+  -- What runs in every cycle of the orchestrator names the schema instead, since a path costs time
+  -- at every call.
   for v_function in
     select p.oid::regprocedure
     from pg_proc p
@@ -925,11 +940,11 @@ end
 $function$;
 
 -- install/restore_privileges
--- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were clients or
---          administrators are so for what is new, too.
+-- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were
+--   clients or administrators are so for what is new, too.
 -- Returns: nothing.
--- Raises:  nothing of ours.
--- Locks:   the catalog rows of what it grants and revokes.
+-- Raises: nothing of ours.
+-- Locks: the catalog rows of what it grants and revokes.
 create or replace function async.restore_privileges() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

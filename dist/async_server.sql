@@ -429,11 +429,11 @@ end
 $migrate$;
 
 -- log/log_quiet
--- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
---          connection strings are masked. While the log is locked lines are dropped.
+-- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set.
+--   Passwords in connection strings are masked. While the log is locked lines are dropped.
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   none that others wait for.
+-- Raises: nothing.
+-- Locks: none that others wait for.
 create or replace function async.log_quiet(in_level text, in_message text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -450,12 +450,12 @@ end
 $function$;
 
 -- log/log
--- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO, DEBUG (only
---          while control.debug_log is set), ERROR. An error is written over a connection of its own, so that it
---          stays although the caller's transaction is rolled back, and then raised.
+-- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO,
+--   DEBUG (only while control.debug_log is set), ERROR. An error is written over a connection of
+--   its own, so that it stays although the caller's transaction is rolled back, and then raised.
 -- Returns: nothing.
--- Raises:  PA070 for ERROR, PA071 for a level that is none of these.
--- Locks:   none that others wait for.
+-- Raises: PA070 for ERROR, PA071 for a level that is none of these.
+-- Locks: none that others wait for.
 create or replace function async.log(_level text, _message text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, async, public, pg_temp
@@ -504,9 +504,10 @@ as $function$
 $function$;
 
 -- log/tail_once
--- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines that hold it.
+-- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines
+--   that hold it.
 -- Returns: at most _limit lines, oldest first.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.tail_once(
   _server_log_id bigint default null,
   _grep text default null,
@@ -537,9 +538,9 @@ $function$;
 -- log/tail
 -- Purpose: show the log as it grows, as notices, until cancelled.
 -- Returns: never.
--- Raises:  nothing of ours.
--- Locks:   none; it commits once a second, so it holds no snapshot. (So no search_path can be set: names carry
---          their schema.)
+-- Raises: nothing of ours.
+-- Locks: none; it commits once a second, so it holds no snapshot. (So no search_path can be set:
+--   names carry their schema.)
 create or replace procedure async.tail(_grep text default null, _limit int default 1000)
 language plpgsql
 as $procedure$
@@ -561,8 +562,9 @@ end
 $procedure$;
 
 -- install/schema_fingerprint
--- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with
---   what they were made for, and end with a sentence when the schema was replaced under them.
+-- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and
+--   binaries compare it with what they were made for, and end with a sentence when the schema was
+--   replaced under them.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -571,7 +573,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '8cf4fbcd5db6e84d'::text
+  select '7a786bd2bf5a8908'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -606,6 +608,7 @@ $function$;
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
 --   copying what they compute into every column.)
+-- (Longer than a screen: one expression, which the planner inlines.)
 create or replace function async.step_task(
   t async.task,
   in_event text,
@@ -763,8 +766,8 @@ create or replace function async.step_task(
 $function$;
 
 -- decide/tasks/pool_limit
--- Purpose: how many tasks a pool may hold at once: what it was configured with, else its target's limit when it bears
---   a target's name, else the default.
+-- Purpose: how many tasks a pool may hold at once: what it was configured with, else its target's
+--   limit when it bears a target's name, else the default.
 -- Returns: int.
 -- Raises: nothing.
 -- Locks: none.
@@ -782,8 +785,8 @@ end
 $function$;
 
 -- decide/tasks/due_tasks
--- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip, which could not be
---   written a moment ago.
+-- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip,
+--   which could not be written a moment ago.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: none.
@@ -808,8 +811,9 @@ end
 $function$;
 
 -- decide/tasks/deferred_tasks
--- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could not be written a moment
---   ago. Those that another transaction holds are among them: the writer says so, and they are tried again.
+-- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could
+--   not be written a moment ago. Those that another transaction holds are among them: the writer
+--   says so, and they are tried again.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: none.
@@ -835,8 +839,9 @@ end
 $function$;
 
 -- decide/tasks/intention_replaces
--- Purpose: which of two intentions for a running query stands: one that ends the task replaces one that does not;
---   the deadline's (TIMED_OUT without a message) gives way to whatever is asked for; otherwise the first stands.
+-- Purpose: which of two intentions for a running query stands: one that ends the task replaces one
+--   that does not; the deadline's (TIMED_OUT without a message) gives way to whatever is asked for;
+--   otherwise the first stands.
 -- Returns: true when the new one replaces the old one.
 -- Raises: nothing.
 -- Locks: none.
@@ -852,7 +857,8 @@ create or replace function async.intention_replaces(
 $function$;
 
 -- decide/tasks/request_message
--- Purpose: the message of a request: one for TIMED_OUT always has one, so that it is not taken for the deadline's.
+-- Purpose: the message of a request: one for TIMED_OUT always has one, so that it is not taken for
+--   the deadline's.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -862,11 +868,12 @@ returns text language sql immutable as $function$
 $function$;
 
 -- decide/tasks/waits_for_launch
--- Purpose: whether a task waits to be launched: READY, not deferred, with a query. The predicate of the index task_ready.
+-- Purpose: whether a task waits to be launched: READY, not deferred, with a query. The predicate of
+--   the index task_ready.
 -- Returns: bool.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a statement with it needs
---   the right to execute it.)
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So a role that runs a
+--   statement with it needs the right to execute it.)
 create or replace function async.waits_for_launch(t async.task)
 returns bool language sql immutable as $function$
   select t.consumed is null and t.processed is null and t.yielded is null
@@ -874,12 +881,12 @@ returns bool language sql immutable as $function$
 $function$;
 
 -- decide/tasks/waits_for_offer
--- Purpose: whether a task waits to be offered to clients: READY, not deferred, without a query, not offered. The predicate of the
---   index task_pullable.
+-- Purpose: whether a task waits to be offered to clients: READY, not deferred, without a query, not
+--   offered. The predicate of the index task_pullable.
 -- Returns: bool.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it, and finds the index. So whoever runs a statement with it needs
---   the right to execute it.)
+-- Locks: none. (No SET clause: the planner inlines it, and finds the index. So a role that runs a
+--   statement with it needs the right to execute it.)
 create or replace function async.waits_for_offer(t async.task)
 returns bool language sql immutable as $function$
   select t.consumed is null and t.processed is null and t.yielded is null
@@ -887,8 +894,8 @@ returns bool language sql immutable as $function$
 $function$;
 
 -- decide/tasks/discover_lanes
--- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's index: the cost
---   grows with the number of lanes, not of tasks.
+-- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's
+--   index: the cost grows with the number of lanes, not of tasks.
 -- Returns: one row a lane and kind (pullable: tasks without a query, for clients).
 -- Raises: nothing.
 -- Locks: none.
@@ -946,13 +953,15 @@ end
 $function$;
 
 -- decide/tasks/plan_claims
--- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
---   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
---   Lanes that may not run (a full pool, a target that is down) are not given, so they block no other; nor do the tasks
---   of in_skip, rows that could not be written a moment ago.
+-- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority,
+--   entered, task_id) and takes each task whose pool has a free slot and, unless a client pulls it,
+--   for which there is a free worker. Lanes that may not run (a full pool, a target that is down)
+--   are not given, so they block no other; nor do the tasks of in_skip, rows that could not be
+--   written a moment ago.
 -- Returns: the tasks to take, in order.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: one query and the loop over it.)
 create or replace function async.plan_claims(
   in_lanes async.lane_t[],
   in_workers int,
@@ -1029,14 +1038,16 @@ end
 $function$;
 
 -- decide/queries/scan_statements
--- Purpose: a small lexer: the statements of a query text and of each what decides how it may be sent. It knows
---   comments (nested), strings, escape strings, dollar quotes, quoted identifiers and parentheses, and reads the
---   first 32 KiB; complete says whether that was all.
--- Returns: one row a statement, in order: its text without the semicolon, the first word, the word that says what
---   it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand outside of parentheses (the INTO
---   of a query in parentheses in any of them), and whether it is a COPY from or to the client.
+-- Purpose: a small lexer: the statements of a query text and of each what decides how it may be
+--   sent. It knows comments (nested), strings, escape strings, dollar quotes, quoted identifiers
+--   and parentheses, and reads the first 32 KiB; complete says whether that was all.
+-- Returns: one row a statement, in order: its text without the semicolon, the first word, the word
+--   that says what it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand
+--   outside of parentheses (the INTO of a query in parentheses in any of them), and whether it is a
+--   COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: one scanner, whose states share their variables.)
 create or replace function async.scan_statements(in_query text)
 returns table (
   place int, statement text, first_word text, main_word text, has_into bool, has_returning bool,
@@ -1047,7 +1058,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
-  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in another line.
+  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in
+  -- another line.
   c_blank constant text := '[ \t\n\r\f\v]';
   c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
   c_dollar constant text := '^\$(?:' || c_name || ')?\$';
@@ -1163,8 +1175,8 @@ end
 $function$;
 
 -- decide/queries/statement_is_wrappable
--- Purpose: whether a statement may run inside a DO block, as one that the wrapper knows. SELECT INTO may not
---   (plpgsql would take the INTO for its own).
+-- Purpose: whether a statement may run inside a DO block, as one that the wrapper knows. SELECT
+--   INTO may not (plpgsql would take the INTO for its own).
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1187,11 +1199,12 @@ returns bool language sql immutable as $function$
 $function$;
 
 -- decide/queries/classify_query
--- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first word; only the
---   others are scanned.
--- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag), 'loop' (one
---   statement that returns rows, drained in a DO block), 'execute' (one plain statement, run in a DO block),
---   'script' (several statements, each drained or run in one DO block), 'refused' (COPY from or to the client).
+-- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first
+--   word; only the others are scanned.
+-- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag),
+--   'loop' (one statement that returns rows, drained in a DO block), 'execute' (one plain
+--   statement, run in a DO block), 'script' (several statements, each drained or run in one DO
+--   block), 'refused' (COPY from or to the client).
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.classify_query(in_query text)
@@ -1243,8 +1256,8 @@ end
 $function$;
 
 -- decide/queries/wrap_query
--- Purpose: the text that is sent for a query: as it is, or inside a DO block that drains its rows at the target,
---   one by one, so that neither side holds them.
+-- Purpose: the text that is sent for a query: as it is, or inside a DO block that drains its rows
+--   at the target, one by one, so that neither side holds them.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -1278,8 +1291,8 @@ end
 $function$;
 
 -- decide/queries/opens_transaction
--- Purpose: whether a text may leave a transaction open: one of its statements begins one, or chains one to another, or
---   the text is too long to be read to its end.
+-- Purpose: whether a text may leave a transaction open: one of its statements begins one, or chains
+--   one to another, or the text is too long to be read to its end.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1298,8 +1311,9 @@ end
 $function$;
 
 -- decide/sessions/backoff
--- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling from in_first
---   to in_last, less up to a quarter by in_random (0 to 1), so that not all come back at once.
+-- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling
+--   from in_first to in_last, less up to a quarter by in_random (0 to 1), so that not all come back
+--   at once.
 -- Returns: interval.
 -- Raises: nothing.
 -- Locks: none.
@@ -1310,8 +1324,8 @@ returns interval language sql immutable as $function$
 $function$;
 
 -- decide/sessions/ends_session
--- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it is unknown: lost
---   connections (08), and what a backend says when it is ended.
+-- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it
+--   is unknown: lost connections (08), and what a backend says when it is ended.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1324,7 +1338,8 @@ as $function$
 $function$;
 
 -- decide/sessions/same_server
--- Purpose: whether two connection strings lead to the same host, port and database in the same words.
+-- Purpose: whether two connection strings lead to the same host, port and database in the same
+--   words.
 -- Returns: bool.
 -- Raises: PA001 for a string that is none.
 -- Locks: none.
@@ -1340,8 +1355,8 @@ as $function$
 $function$;
 
 -- decide/sessions/identity_query
--- Purpose: the query by which a session says who it is, and what its server is. What a role may not read is null: the
---   functions that it may not call stand in a text that is run only where it may.
+-- Purpose: the query by which a session identifies itself and its server. What a role may not
+--   read is null: the functions that it may not call stand in a text that is run only where it may.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -1374,8 +1389,8 @@ $function$;
 
 -- decide/sessions/read_identity
 -- Purpose: reads the answer to the identity query.
--- Returns: pid, version, backend_start and role of the session; start, address, port, system identifier and timeline of
---   its server, and whether that takes writes.
+-- Returns: pid, version, backend_start and role of the session; start, address, port, system
+--   identifier and timeline of its server, and whether that takes writes.
 -- Raises: 08P01 when the text is no such answer.
 -- Locks: none.
 create or replace function async.read_identity(
@@ -1413,10 +1428,11 @@ end
 $function$;
 
 -- decide/sessions/is_replaced
--- Purpose: whether a registered session is gone although the server that answers is not the one with the start time that
---   was registered: the same server was started again after the session began; or, where a connection string names
---   several hosts, a server that takes writes has taken the old one's place on a later timeline. Anything else, such as
---   another server behind the same balancer, says nothing about the session.
+-- Purpose: whether a registered session is gone although the server that answers is not the one
+--   with the start time that was registered: the same server was started again after the session
+--   began; or, where a connection string names several hosts, a server that takes writes has taken
+--   the old one's place on a later timeline. Anything else, such as another server behind the same
+--   balancer, says nothing about the session.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1436,8 +1452,8 @@ as $function$
 $function$;
 
 -- decide/sessions/is_registered_server
--- Purpose: whether the server that answers is the one that a session was registered at; a session that an older version
---   registered did not say.
+-- Purpose: whether the server that answers is the one that a session was registered at; a session
+--   that an older version registered did not say.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1453,8 +1469,9 @@ as $function$
 $function$;
 
 -- decide/sessions/last_moved_epoch
--- Purpose: the last epoch that began on another server than the one before. Sessions of earlier epochs may belong to a
---   server of which this one is a copy, so they are left alone until they end.
+-- Purpose: the last epoch that began on another server than the one before. Sessions of earlier
+--   epochs may belong to a server of which this one is a copy, so they are left alone until they
+--   end.
 -- Returns: an epoch, 0 when there is none.
 -- Raises: nothing.
 -- Locks: none.
@@ -1467,8 +1484,8 @@ as $function$
 $function$;
 
 -- record/release_pools
--- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets two. In a session
---   without such memory it does nothing: a leader recounts when it starts.
+-- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets
+--   two. In a session without such memory it does nothing: a leader recounts when it starts.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -1488,8 +1505,8 @@ end
 $function$;
 
 -- record/is_leader
--- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine itself): the pid that
---   the leader published, confirmed by the lock that only a leader holds.
+-- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine
+--   itself): the pid that the leader published, confirmed by the lock that only a leader holds.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1510,12 +1527,13 @@ end
 $function$;
 
 -- record/hold_epoch
--- Purpose: the first statement of every write transaction of a leader: holds the epoch until the transaction ends. What
---   raises the epoch (async.raise_epoch) waits for such transactions, and takes stock after them; so a leader that lost
---   the lead without noticing writes nothing.
+-- Purpose: the first statement of every write transaction of a leader: holds the epoch until the
+--   transaction ends. What raises the epoch (async.raise_epoch) waits for such transactions, and
+--   takes stock after them; so a leader that lost the lead without noticing writes nothing.
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader in row exclusive mode, which no role but the owner can take; as long as lock_timeout.
+-- Locks: async.leader in row exclusive mode, which no role but the owner can take; as long as
+--   lock_timeout.
 create or replace function async.hold_epoch(in_epoch bigint)
 returns void
 language plpgsql
@@ -1532,9 +1550,9 @@ end
 $function$;
 
 -- record/has_user_triggers
--- Purpose: whether users hang row, statement or constraint triggers on async.task, or a constraint of theirs is checked
---   at the end of the transaction: then a completion is written row by row and in two steps, and what became of each row
---   is read back.
+-- Purpose: whether users hang row, statement or constraint triggers on async.task, or a constraint
+--   of theirs is checked at the end of the transaction: then a completion is written row by row and
+--   in two steps, and what became of each row is read back.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1551,9 +1569,9 @@ end
 $function$;
 
 -- record/defer_constraints
--- Purpose: what puts the constraints that are checked at the end of the transaction back to that, after
---   `set constraints all immediate` has checked them. Constraints that share their name with one that cannot be deferred
---   cannot be named, and stay immediate until the transaction ends.
+-- Purpose: what puts the constraints that are checked at the end of the transaction back to that,
+--   after `set constraints all immediate` has checked them. Constraints that share their name with
+--   one that cannot be deferred cannot be named, and stay immediate until the transaction ends.
 -- Returns: a statement; null when the database has no such constraint.
 -- Raises: nothing.
 -- Locks: none.
@@ -1575,8 +1593,8 @@ end
 $function$;
 
 -- record/check_constraints
--- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a block of its own,
---   finds the error and not the commit.
+-- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a
+--   block of its own, finds the error and not the commit.
 -- Returns: nothing.
 -- Raises: what deferred constraints and constraint triggers raise.
 -- Locks: what they lock. (No SET clause: the triggers would inherit it.)
@@ -1593,13 +1611,15 @@ end
 $function$;
 
 -- record/next_row
--- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger asked of the
---   same task a moment ago; what ends an offer takes the offer first.
--- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row or its offer), 'gone',
---   'rejected' (with the reason). settles: whether the slot is released by a second statement, after triggers have seen
---   the completion. diverged: whether the requests in asked changed what the event alone would have made of the row.
+-- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger
+--   asked of the same task a moment ago; what ends an offer takes the offer first.
+-- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row
+--   or its offer), 'gone', 'rejected' (with the reason). settles: whether the slot is released by a
+--   second statement, after triggers have seen the completion. diverged: whether the requests in
+--   asked changed what the event alone would have made of the row.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
+-- (Longer than a screen: one statement.)
 create or replace function async.next_row(
   in_event async.event_t,
   out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
@@ -1677,10 +1697,10 @@ end
 $function$;
 
 -- record/after_row
--- Purpose: what goes with a row that was written, or was not: its offer, the requests that the event settles, the slot
---   that is given back.
--- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something else of the row, 'gone',
---   or in_outcome; and the row as it is now.
+-- Purpose: what goes with a row that was written, or was not: its offer, the requests that the
+--   event settles, the slot that is given back.
+-- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something
+--   else of the row, 'gone', or in_outcome; and the row as it is now.
 -- Raises: nothing that has to do with single tasks.
 -- Locks: the rows of async.offer and async.request that it changes; the former are locked already.
 create or replace function async.after_row(
@@ -1753,14 +1773,17 @@ end
 $function$;
 
 -- record/write_at_once
--- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so write_batch
---   may set what the planner does, and the completion and the release of the slot are one write. Claims and plain ends are
---   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
---   says for all (a third less work a row).
--- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile. write_row tells.
--- Raises: lock_not_available when another transaction holds one of the rows, and whatever a constraint of the user's
---   raises: write_batch falls back.
+-- Purpose: applies events to their tasks in one statement for each kind. Only where users have no
+--   triggers, so write_batch may set what the planner does, and the completion and the release of
+--   the slot are one write. Claims and plain ends are nearly all of what a busy leader writes, so
+--   they have statements of their own, which say for these two what step_task says for all (a third
+--   less work a row).
+-- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile.
+--   write_row tells.
+-- Raises: lock_not_available when another transaction holds one of the rows, and whatever a
+--   constraint of the user's raises: write_batch falls back.
 -- Locks: the rows of async.task, as long as lock_timeout.
+-- (Longer than a screen: one statement for each kind of event.)
 create or replace function async.write_at_once(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
@@ -1832,12 +1855,15 @@ end
 $function$;
 
 -- record/write_events_at_once
--- Purpose: applies events of any kind to their tasks in one statement, as step_task says, keeps the offers, and deletes
---   the settled requests. An event whose offer another transaction holds is left over. Only where users have no
---   triggers.
+-- Purpose: applies events of any kind to their tasks in one statement, as step_task says, keeps the
+--   offers, and deletes the settled requests. An event whose offer another transaction holds is
+--   left over. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
--- Raises: lock_not_available when another transaction holds one of the rows, and what constraints of users raise.
--- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without waiting.
+-- Raises: lock_not_available when another transaction holds one of the rows, and what constraints
+--   of users raise.
+-- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without
+--   waiting.
+-- (Longer than a screen: one statement.)
 create or replace function async.write_events_at_once(in_events async.event_t[])
 returns async.event_t[]
 language plpgsql
@@ -1931,9 +1957,10 @@ end
 $function$;
 
 -- record/write_batch
--- Purpose: applies events where users have no triggers: all at once; where another transaction holds some of the rows,
---   those that can be locked at once.
--- Returns: the events that are left for write_row; and whether the whole table is locked, when no row can be written now.
+-- Purpose: applies events where users have no triggers: all at once; where another transaction
+--   holds some of the rows, those that can be locked at once.
+-- Returns: the events that are left for write_row; and whether the whole table is locked, when no
+--   row can be written now.
 -- Raises: nothing.
 -- Locks: the rows of async.task; never waits for one.
 create or replace function async.write_batch(
@@ -1990,14 +2017,15 @@ end
 $function$;
 
 -- record/write_row
--- Purpose: applies one event to its task, where users have triggers: the completion is written while tracked is
---   still true, a second statement releases the slot, and the row is read back, since triggers may have rewritten it.
---   With in_defer (see defer_constraints) deferred constraints are checked at once.
--- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked', 'gone'; and the row as it
---   is now.
+-- Purpose: applies one event to its task, where users have triggers: the completion is written
+--   while tracked is still true, a second statement releases the slot, and the row is read back,
+--   since triggers may have rewritten it. With in_defer (see defer_constraints) deferred
+--   constraints are checked at once.
+-- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
+--   'gone'; and the row as it is now.
 -- Raises: what triggers and constraints raise.
--- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in here depends on the
---   caller's path.)
+-- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in
+--   here depends on the caller's path.)
 create or replace function async.write_row(
   in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )
@@ -2036,21 +2064,25 @@ end
 $function$;
 
 -- record/write_all
--- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before the claim) and plain
---   ends (END_OK without a status), comes as arrays. Applies each event to its task, all in one statement where it can, row by
---   row where users have triggers or where the one statement failed, so that one odd row holds up no other. A task
---   is named at most once in a call. Keeps the offers, deletes the requests that are settled, and gives slots that
---   become free back to their pools in the memory of the SQL engine. With in_check deferred constraints are checked in
---   each row's own block, so that they do not fail the commit.
--- Returns: only tasks that are not what step_task predicts of the event: outcome is 'rejected' (the event does not fit,
---   the row is as it was; error says why), 'locked' (another transaction holds the row: try later), 'failed' (a trigger
---   or constraint raised; error says what), 'gone' (there is no such row), 'rewritten' (a trigger or a request made
---   something else of the row). What follows is the row as it is now, null when there is none or it cannot be read.
---   With in_touched (a leader in another process), where users have triggers, besides what touched_rows says: a row
---   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers' and no task.
+-- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before
+--   the claim) and plain ends (END_OK without a status), comes as arrays. Applies each event to its
+--   task, all in one statement where it can, row by row where users have triggers or where the one
+--   statement failed, so that one odd row holds up no other. A task is named at most once in a
+--   call. Keeps the offers, deletes the requests that are settled, and gives slots that become free
+--   back to their pools in the memory of the SQL engine. With in_check deferred constraints are
+--   checked in each row's own block, so that they do not fail the commit.
+-- Returns: only tasks that are not what step_task predicts of the event: outcome is 'rejected' (the
+--   event does not fit, the row is as it was; error says why), 'locked' (another transaction holds
+--   the row: try later), 'failed' (a trigger or constraint raised; error says what), 'gone' (there
+--   is no such row), 'rewritten' (a trigger or a request made something else of the row). What
+--   follows is the row as it is now, null when there is none or it cannot be read. With in_touched
+--   (a leader in another process), where users have triggers, besides what touched_rows says: a row
+--   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers'
+--   and no task.
 -- Raises: nothing of a single row's.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
---   depends on the caller's path.)
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
+--   it. Nothing in here depends on the caller's path.)
+-- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
@@ -2142,7 +2174,8 @@ $function$;
 -- Purpose: write_all without the arrays for claims and plain ends.
 -- Returns: what write_all returns.
 -- Raises: nothing of a single row's.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it.)
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
+--   it.)
 create or replace function async.write_events(in_events async.event_t[])
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
@@ -2158,12 +2191,12 @@ end
 $function$;
 
 -- record/write_now
--- Purpose: the writer for a client's own transaction (restart_task): what users' triggers and constraints raise
---   fails the call, and deferred constraints are the client's commit's.
+-- Purpose: the writer for a client's own transaction (restart_task): what users' triggers and
+--   constraints raise fails the call, and deferred constraints are the client's commit's.
 -- Returns: the tasks that did not take their events: outcome and error as write_events says.
 -- Raises: what triggers and constraints raise.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
---   depends on the caller's path.)
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
+--   it. Nothing in here depends on the caller's path.)
 create or replace function async.write_now(in_events async.event_t[])
 returns table (task_id bigint, outcome text, error text)
 language plpgsql
@@ -2189,15 +2222,16 @@ end
 $function$;
 
 -- record/finish_internal
--- Purpose: what finish becomes in the leader's session; for routines and for triggers on async.task, also while the
---   leader records another completion. A task whose query runs gets a request, which the leader turns into an
---   intention in the same transaction; any other unfinished task changes at once; a finished one stays as it is.
---   A null status in a trigger means what the end of its query would mean: FINISHED, or YIELDED for a task that
---   finishes asynchronously.
+-- Purpose: what finish becomes in the leader's session; for routines and for triggers on
+--   async.task, also while the leader records another completion. A task whose query runs gets a
+--   request, which the leader turns into an intention in the same transaction; any other unfinished
+--   task changes at once; a finished one stays as it is. A null status in a trigger means what the
+--   end of its query would mean: FINISHED, or YIELDED for a task that finishes asynchronously.
 -- Returns: nothing.
--- Raises: PA201 outside of the leader's session; PA202 for a null status outside of a trigger; PA203 for a deferral
---   without a duration.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+-- Raises: PA201 outside of the leader's session; PA202 for a null status outside of a trigger;
+--   PA203 for a deferral without a duration.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+--   would inherit it.)
 create or replace function async.finish_internal(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -2245,8 +2279,8 @@ begin
     order by t.task_id);
   if v_events <> '{}' then
     perform async.note_touched(array(select e.task_id from unnest(v_events) e));
-    -- Rows that a client holds at the moment get a request, like rows that run. Constraints are not checked here: the
-    -- caller, a trigger or a routine, may not be done with what they are about.
+    -- Rows that a client holds at the moment get a request, like rows that run. Constraints are not
+    -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
     select w.task_id, e.status, e.message, e.duration
     from async.write_all(null, null, null, null, null, null, null, v_events, false) w
@@ -2256,7 +2290,8 @@ begin
 end
 $function$;
 
--- Purpose: finish_internal without a duration, which routines written for the original library call.
+-- Purpose: finish_internal without a duration, which routines written for the original library
+--   call.
 -- Returns: nothing.
 -- Raises: what finish_internal with a duration raises.
 -- Locks: what finish_internal with a duration locks.
@@ -2272,9 +2307,10 @@ as $function$
 $function$;
 
 -- configure/configuration_keys
--- Purpose: every key that configure knows: each column of the three tables, and max_workers for a target.
+-- Purpose: every key that configure knows: each column of the three tables, and max_workers for a
+--   target.
 -- Returns: section, key and kind (see async.check_setting).
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.configuration_keys()
 returns table (out_section text, out_key text, out_kind text)
 language sql immutable
@@ -2351,10 +2387,12 @@ end
 $function$;
 
 -- configure/check_setting
--- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always allowed.
+-- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always
+--   allowed.
 -- Returns: nothing.
--- Raises:  PA060.
--- Locks:   none.
+-- Raises: PA060.
+-- Locks: none.
+-- (Longer than a screen: a list of kinds of settings.)
 create or replace function async.check_setting(in_path text, in_kind text, in_value jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2459,10 +2497,11 @@ end
 $function$;
 
 -- configure/check_entries
--- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a name twice.
+-- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a
+--   name twice.
 -- Returns: nothing.
--- Raises:  PA060.
--- Locks:   none.
+-- Raises: PA060.
+-- Locks: none.
 create or replace function async.check_entries(in_path text, in_section text, in_list jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2514,11 +2553,11 @@ end
 $function$;
 
 -- configure/check_targets
--- Purpose: refuse targets whose settings contradict each other, and new ones without a connection string. In the
---          entry of the self target size and connection string are those of control.
+-- Purpose: refuse targets whose settings contradict each other, and new ones without a connection
+--   string. In the entry of the self target size and connection string are those of control.
 -- Returns: in_control with what the self target's entry says about them.
--- Raises:  PA060.
--- Locks:   none.
+-- Raises: PA060.
+-- Locks: none.
 create or replace function async.check_targets(in_targets jsonb, in_control jsonb, in_self text) returns jsonb
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2563,11 +2602,11 @@ end
 $function$;
 
 -- configure/apply_control
--- Purpose: write the settings of control that are given, and let the self target follow. A new self target is a
---          new row; the old one is retired, since tasks name it.
+-- Purpose: write the settings of control that are given, and let the self target follow. A new self
+--   target is a new row; the old one is retired, since tasks name it.
 -- Returns: nothing.
--- Raises:  PA060 when the new name of the self target is another target's.
--- Locks:   the rows it changes, until the end of the transaction.
+-- Raises: PA060 when the new name of the self target is another target's.
+-- Locks: the rows it changes, until the end of the transaction.
 create or replace function async.apply_control(in_control jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2620,10 +2659,11 @@ end
 $function$;
 
 -- configure/apply_targets
--- Purpose: the given targets are the targets, besides the self target: change, add, revive, and retire the others.
+-- Purpose: the given targets are the targets, besides the self target: change, add, revive, and
+--   retire the others.
 -- Returns: nothing.
--- Raises:  nothing: the document was checked.
--- Locks:   the rows it changes, until the end of the transaction.
+-- Raises: nothing: the document was checked.
+-- Locks: the rows it changes, until the end of the transaction.
 create or replace function async.apply_targets(in_targets jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2699,11 +2739,12 @@ end
 $function$;
 
 -- configure/apply_configuration
--- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or null changes
---          nothing.
+-- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or
+--   null changes nothing.
 -- Returns: nothing; the leader is woken.
--- Raises:  PA060.
--- Locks:   an advisory lock against other calls, and the rows it changes, until the end of the transaction.
+-- Raises: PA060.
+-- Locks: an advisory lock against other calls, and the rows it changes, until the end of the
+--   transaction.
 create or replace function async.apply_configuration(in_configuration jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2756,11 +2797,12 @@ end
 $function$;
 
 -- clients/wake_leader
--- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a lock; having it
---          shared until the commit keeps it from falling asleep before it could see what was written here.
+-- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a
+--   lock; having it shared until the commit keeps it from falling asleep before it could see what
+--   was written here.
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   an advisory lock, shared, until the end of the transaction. Never waits.
+-- Raises: nothing.
+-- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
 create or replace function async.wake_leader() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2791,8 +2833,9 @@ $function$;
 
 -- clients/is_usable_duration
 -- Purpose: whether a time that long from now can be written down.
--- Returns: false for negative ones and those that reach beyond what a timestamp holds; null for null.
--- Raises:  nothing. Locks: none.
+-- Returns: false for negative ones and those that reach beyond what a timestamp holds; null for
+--   null.
+-- Raises: nothing. Locks: none.
 create or replace function async.is_usable_duration(in_duration interval) returns bool
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -2801,10 +2844,10 @@ as $function$
 $function$;
 
 -- clients/resolve_target
--- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a target is
---          named just so.
+-- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a
+--   target is named just so.
 -- Returns: the name.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.resolve_target(in_target text) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -2816,12 +2859,13 @@ as $function$
 $function$;
 
 -- clients/prepare_push
--- Purpose: check what is pushed, and say which rows it makes. In the leader's own session (triggers, routines)
---          elements without a target are skipped with a warning.
+-- Purpose: check what is pushed, and say which rows it makes. In the leader's own session
+--   (triggers, routines) elements without a target are skipped with a warning.
 -- Returns: one row an element, at its position in the array.
--- Raises:  PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no query,
---          PA015 a query for a target without a connection string, PA016 an impossible timeout.
--- Locks:   none.
+-- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
+--   query, PA015 a query for a target without a connection string, PA016 an impossible timeout.
+-- Locks: none.
+-- (Longer than a screen: one statement, which decides about all elements at once.)
 create or replace function async.prepare_push(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)
@@ -2851,8 +2895,8 @@ declare
   v_target_given text;
   v_pool_given text;
 begin
-  -- A loop, and not one join: planning that anew for every array costs more than the pushes. Neighbours mostly name
-  -- the same target and pool, which are then looked up once.
+  -- A loop, and not one join: planning that anew for every array costs more than the pushes.
+  -- Neighbours mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
   if not v_runs then
@@ -2926,10 +2970,12 @@ end
 $function$;
 
 -- clients/request_finish
--- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller has committed.
+-- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller
+--   has committed.
 -- Returns: a warning that names the ids that do not exist or are finished, or null.
--- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless duration.
--- Locks:   none that others wait for.
+-- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless
+--   duration.
+-- Locks: none that others wait for.
 create or replace function async.request_finish(
   in_task_ids bigint[],
   in_status async.finish_status_t,
@@ -2979,8 +3025,9 @@ $function$;
 -- clients/prepare_restart
 -- Purpose: hold a finished task that is to be restarted, and forget what was asked of it before.
 -- Returns: nothing.
--- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run.
--- Locks:   the task's row, until the end of the transaction.
+-- Raises: PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has
+--   nothing to run.
+-- Locks: the task's row, until the end of the transaction.
 create or replace function async.prepare_restart(in_task_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3010,10 +3057,10 @@ $function$;
 -- clients/restart_now
 -- Purpose: restart_task on a server.
 -- Returns: nothing.
--- Raises:  PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has nothing to run; what
---          users' triggers raise.
--- Locks:   the task's row, until the end of the transaction. (No SET clause: users' triggers would inherit it. Nothing in
---          here depends on the caller's path.)
+-- Raises: PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has
+--   nothing to run; what users' triggers raise.
+-- Locks: the task's row, until the end of the transaction. (No SET clause: users' triggers would
+--   inherit it. Nothing in here depends on the caller's path.)
 create or replace function async.restart_now(in_task_id bigint) returns void
 language plpgsql
 as $function$
@@ -3026,11 +3073,14 @@ end
 $function$;
 
 -- clients/take_offers
--- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until in_until. The caller then
---          takes the tasks, in the same transaction. Above READ COMMITTED it looks once: it could not see what comes later.
+-- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until
+--   in_until. The caller then takes the tasks, in the same transaction. Above READ COMMITTED it
+--   looks once: it could not see what comes later.
 -- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
--- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks:   offers and tasks, until the end of the transaction; skips those that another transaction holds.
+-- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
+-- Locks: offers and tasks, until the end of the transaction; skips those that another transaction
+--   holds.
+-- (Longer than a screen: one loop that waits and takes.)
 create or replace function async.take_offers(
   in_target text, in_limit int, in_until timestamptz, in_skip bigint[]
 )
@@ -3101,12 +3151,13 @@ end
 $function$;
 
 -- clients/pull_tasks
--- Purpose: get_tasks on a server. A task whose row cannot be written is left for others, and those behind it are taken.
+-- Purpose: get_tasks on a server. A task whose row cannot be written is left for others, and those
+--   behind it are taken.
 -- Returns: the tasks that were taken and run now, in order.
--- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1. A warning for each row that cannot be
---          written.
--- Locks:   the offers and rows it takes, until the end of the transaction. (No SET clause: users' triggers would inherit
---          it. Nothing in here depends on the caller's path.)
+-- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1. A warning for each
+--   row that cannot be written.
+-- Locks: the offers and rows it takes, until the end of the transaction. (No SET clause: users'
+--   triggers would inherit it. Nothing in here depends on the caller's path.)
 create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql
@@ -3147,13 +3198,14 @@ end
 $function$;
 
 -- clients/write_pulls
--- Purpose: the writer for get_tasks: one statement for all rows, and row by row where users have triggers or that
---   statement raises. Deferred constraints of async.task are checked here: at the client's commit they would fail the
---   call for all tasks, each time.
+-- Purpose: the writer for get_tasks: one statement for all rows, and row by row where users have
+--   triggers or that statement raises. Deferred constraints of async.task are checked here: at the
+--   client's commit they would fail the call for all tasks, each time.
 -- Returns: the tasks whose rows raised.
--- Raises: serialization failures and deadlocks, which are the caller's. A warning for each row that raised.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
---   depends on the caller's path.)
+-- Raises: serialization failures and deadlocks, which are the caller's. A warning for each row that
+--   raised.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
+--   it. Nothing in here depends on the caller's path.)
 create or replace function async.write_pulls(in_events async.event_t[])
 returns bigint[]
 language plpgsql
@@ -3193,7 +3245,8 @@ end
 $function$;
 
 -- clients/constraints_of_tasks
--- Purpose: sets when those constraints of async.task are checked that are checked at the end of the transaction.
+-- Purpose: sets when those constraints of async.task are checked that are checked at the end of the
+--   transaction.
 -- Returns: a statement; null when there is no such constraint.
 -- Raises: nothing.
 -- Locks: none.
@@ -3239,11 +3292,11 @@ end
 $function$;
 
 -- clients/await_latch
--- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it. Sequences are
---          seen by everybody at once, so nothing has to be committed for it.
+-- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it.
+--   Sequences are seen by everybody at once, so nothing has to be committed for it.
 -- Returns: nothing.
--- Raises:  PA050 when no orchestrator leads, PA051 above READ COMMITTED.
--- Locks:   none that others wait for.
+-- Raises: PA050 when no orchestrator leads, PA051 above READ COMMITTED.
+-- Locks: none that others wait for.
 create or replace function async.await_latch() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3283,10 +3336,11 @@ as $function$
 $function$;
 
 -- clients/push_routine
--- Purpose: register what the leader calls when it starts, or once a cycle; a second time changes nothing.
+-- Purpose: register what the leader calls when it starts, or once a cycle; a second time changes
+--   nothing.
 -- Returns: nothing.
--- Raises:  PA090 for no text.
--- Locks:   the row of control, until the end of the transaction.
+-- Raises: PA090 for no text.
+-- Locks: the row of control, until the end of the transaction.
 create or replace function async.push_routine(_routine_type async.routine_type_t, _routine text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -3307,10 +3361,11 @@ end
 $function$;
 
 -- clients/set_concurrency_pool_tracker
--- Purpose: publish pools that have no row yet. The leader does so by itself; kept for scripts that call it.
+-- Purpose: publish pools that have no row yet. The leader does so by itself; kept for scripts that
+--   call it.
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   the rows it inserts.
+-- Raises: nothing.
+-- Locks: the rows it inserts.
 create or replace function async.set_concurrency_pool_tracker(_pools text[]) returns void
 language sql security definer
 set search_path = pg_catalog, pg_temp
@@ -3356,9 +3411,10 @@ as $function$
 $function$;
 
 -- clients/interval_pretty
--- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less than 0.1 s.
+-- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less
+--   than 0.1 s.
 -- Returns: it; null for null.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.interval_pretty(i interval) returns text
 language sql immutable strict
 set search_path = pg_catalog, pg_temp
@@ -3406,8 +3462,8 @@ end
 $function$;
 
 -- dblink/results/valid_text
--- Purpose: a text that came over dblink, with each byte replaced that is no character here: a query may have changed
---   its client_encoding, and what is stored must be readable.
+-- Purpose: a text that came over dblink, with each byte replaced that is no character here: a query
+--   may have changed its client_encoding, and what is stored must be readable.
 -- Returns: text; null for null.
 -- Raises: nothing.
 -- Locks: none.
@@ -3427,8 +3483,9 @@ end
 $function$;
 
 -- dblink/results/describe_error
--- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then detail, hint and
---   context of the target, without the frames that running it over dblink adds, cut at 64 KiB.
+-- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then
+--   detail, hint and context of the target, without the frames that running it over dblink adds,
+--   cut at 64 KiB.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -3460,9 +3517,10 @@ end
 $function$;
 
 -- dblink/results/read_results
--- Purpose: reads what a session has to say about its query without ever waiting: each result only after
---   dblink_is_busy said that it is there, until the empty one that ends the query.
--- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the first results.
+-- Purpose: reads what a session has to say about its query without ever waiting: each result only
+--   after dblink_is_busy said that it is there, until the empty one that ends the query.
+-- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the
+--   first results.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.read_results(
@@ -3508,8 +3566,8 @@ begin
       get stacked diagnostics
         v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
         v_hint = pg_exception_hint, v_context = pg_exception_context;
-      -- The codes that "others" leaves out are a query's as often as anybody's; this session's own cancel does not
-      -- name the connection.
+      -- The codes that "others" leaves out are a query's as often as anybody's; this session's own
+      -- cancel does not name the connection.
       if v_code = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
         raise;
       end if;
@@ -3524,11 +3582,12 @@ end
 $function$;
 
 -- dblink/sessions/open_session
--- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a watchdog session
---   that cancels this one when the connection takes too long.
+-- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a
+--   watchdog session that cancels this one when the connection takes too long.
 -- Returns: null, or why it failed.
 -- Raises: nothing but a cancel that the watchdog did not send.
 -- Locks: the watchdog's advisory lock while it connects.
+-- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
 language plpgsql
@@ -3594,8 +3653,8 @@ end
 $function$;
 
 -- dblink/sessions/watch_leader
--- Purpose: runs in the watchdog's session: waits until the leader has made its connection, which it shows by giving
---   up an advisory lock, and cancels it when that takes too long.
+-- Purpose: runs in the watchdog's session: waits until the leader has made its connection, which it
+--   shows by giving up an advisory lock, and cancels it when that takes too long.
 -- Returns: 'made' or 'cancelled'.
 -- Raises: nothing.
 -- Locks: the watchdog's advisory lock, for a moment.
@@ -3635,7 +3694,8 @@ end
 $function$;
 
 -- dblink/sessions/drop_session
--- Purpose: drops the session of a worker whose query, if it had one, is known to have ended. The worker is empty then.
+-- Purpose: drops the session of a worker whose query, if it had one, is known to have ended. The
+--   worker is empty then.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.
@@ -3658,8 +3718,8 @@ end
 $function$;
 
 -- dblink/sessions/self_conninfo
--- Purpose: the connection string to this server itself, completed with its port, the database and the user where it
---   names none.
+-- Purpose: the connection string to this server itself, completed with its port, the database and
+--   the user where it names none.
 -- Returns: text.
 -- Raises: PA001 for a string that is none.
 -- Locks: none.
@@ -3693,8 +3753,8 @@ as $function$
 $function$;
 
 -- dblink/sessions/target_conninfo
--- Purpose: the connection string that is really used for a target: the configured one (that of the server itself
---   completed) with the session's name, keepalives and a bounded connect_timeout.
+-- Purpose: the connection string that is really used for a target: the configured one (that of the
+--   server itself completed) with the session's name, keepalives and a bounded connect_timeout.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string.
 -- Locks: none.
@@ -3731,9 +3791,10 @@ end
 $function$;
 
 -- dblink/sessions/refuse_unknown_sessions
--- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear this server's id and
---   belong to the same role, but to no election of this server's. They are those of a physical copy of this server, or
---   this server is the copy: nothing is launched or ended at that target as long as they live.
+-- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear
+--   this server's id and belong to the same role, but to no election of this server's. They are
+--   those of a physical copy of this server, or this server is the copy: nothing is launched or
+--   ended at that target as long as they live.
 -- Returns: nothing.
 -- Raises: PA210 when there are such sessions.
 -- Locks: none.
@@ -3769,7 +3830,8 @@ end
 $function$;
 
 -- dblink/helpers/probe_target
--- Purpose: runs in a helper's session: first contact with a target, which may block for as long as it likes.
+-- Purpose: runs in a helper's session: first contact with a target, which may block for as long as
+--   it likes.
 -- Returns: the target's server_version_num.
 -- Raises: the connection's error.
 -- Locks: none.
@@ -3796,11 +3858,13 @@ end
 $function$;
 
 -- dblink/helpers/end_sessions
--- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second connection, each by
---   pid and start: at the recorded address or, with in_present, at the one that their target has now. 'fence' terminates
---   and looks until they are gone, for up to five seconds; sessions that may be another server's are only looked for.
--- Returns: for a fence what became of each, as a JSON array of {id, state, error}; state is gone, waiting (left alone),
---   failed, or unreached (nobody answered, or not the server that the session was opened at). Otherwise '[]'.
+-- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second
+--   connection, each by pid and start: at the recorded address or, with in_present, at the one that
+--   their target has now. 'fence' terminates and looks until they are gone, for up to five seconds;
+--   sessions that may be another server's are only looked for.
+-- Returns: for a fence what became of each, as a JSON array of {id, state, error}; state is gone,
+--   waiting (left alone), failed, or unreached (no server answered, or not the one that the session
+--   was opened at). Otherwise '[]'.
 -- Raises: for a cancel and a termination the connection's error.
 -- Locks: none.
 create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool)
@@ -3850,8 +3914,9 @@ end
 $function$;
 
 -- dblink/helpers/fence_conninfo
--- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or, with in_present, as
---   its target is reached now. Where the recorded string names no user, the role that was there is meant.
+-- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or,
+--   with in_present, as its target is reached now. Where the recorded string names no user, the
+--   role that was there is meant.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string any more.
 -- Locks: none.
@@ -3867,7 +3932,8 @@ begin
   return async.extend_conninfo(in_session.connection_string,
     jsonb_build_object('user', coalesce(async.parse_conninfo(in_session.connection_string) ->> 'user', in_session.role),
       'connect_timeout', in_connect_seconds::text,
-      -- Under the recorded name this session would itself look like one of the leader that it is to end.
+      -- Under the recorded name this session would itself look like one of the leader that it is to
+      -- end.
       'application_name', async.session_name('fence')));
 end
 $function$;
@@ -3875,8 +3941,8 @@ $function$;
 -- dblink/helpers/fence_sessions
 -- Purpose: a fence over an open connection.
 -- Returns: what became of each session, see async.end_sessions.
--- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody knows whether it is the
---   one; what the target says.
+-- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody
+--   knows whether it is the one; what the target says.
 -- Locks: none.
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb
@@ -3930,8 +3996,8 @@ end
 $function$;
 
 -- dblink/helpers/signal_backends
--- Purpose: signals, over a connection to their server, those backends of registered sessions that are there; sessions of
---   epochs before in_spared are looked for, and left alone.
+-- Purpose: signals, over a connection to their server, those backends of registered sessions that
+--   are there; sessions of epochs before in_spared are looked for, and left alone.
 -- Returns: the ids of the sessions that are there.
 -- Raises: 42501 when one is hidden from this role; what the target says.
 -- Locks: none.
@@ -3970,8 +4036,9 @@ end
 $function$;
 
 -- dblink/sessions/register_session
--- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named by a launch
---   mark. A session that could not identify itself is dropped, and counts as a failure of its target.
+-- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named
+--   by a launch mark. A session that could not identify itself is dropped, and counts as a failure
+--   of its target.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4013,7 +4080,8 @@ end
 $function$;
 
 -- dblink/sessions/note_target_failure
--- Purpose: notes that a target failed: its tasks wait, and a helper probes it again, after a longer backoff with every failure.
+-- Purpose: notes that a target failed: its tasks wait, and a helper probes it again, after a longer
+--   backoff with every failure.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4031,7 +4099,8 @@ begin
   set health = 'down', fresh = false, failures = t.failures + 1, last_error = in_error, wanted = 0,
       down_since = coalesce(t.down_since, clock_timestamp()),
       retry_at = clock_timestamp() + async.backoff(t.failures + 1, c_first, c_last, random())
-  -- What fails while it is down already (a fence, another session) is no further attempt to reach it.
+  -- What fails while it is down already (a fence, another session) is no further attempt to reach
+  -- it.
   where t.target = in_target and not (t.health = 'down' and t.retry_at > clock_timestamp())
   returning t.failures into v_failures;
   if v_failures = 1 then
@@ -4041,8 +4110,8 @@ end
 $function$;
 
 -- dblink/sessions/lose_session
--- Purpose: the session of a worker was lost while its query ran: the worker stays taken until a second connection has seen
---   that the session is gone.
+-- Purpose: the session of a worker was lost while its query ran: the worker stays taken until a
+--   second connection has seen that the session is gone.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4067,11 +4136,12 @@ end
 $function$;
 
 -- dblink/reap/take_plain_results
--- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query that ended well (its
---   reset goes out at once) and a reset that is done. An error shows in dblink_error_message before its result is
---   read, so it is left alone here, with its SQLSTATE and context.
--- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean again, and workers that
---   have more to say and must be looked at one by one.
+-- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query
+--   that ended well (its reset goes out at once) and a reset that is done. An error shows in
+--   dblink_error_message before its result is read, so it is left alone here, with its SQLSTATE and
+--   context.
+-- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean
+--   again, and workers that have more to say and must be looked at one by one.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.take_plain_results(
@@ -4120,8 +4190,9 @@ end
 $function$;
 
 -- dblink/reap/note_query_error
--- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart an end that the target
---   reported from a connection that went, after which nobody knows what became of the query.
+-- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart
+--   an end that the target reported from a connection that went, after which it is unknown what
+--   became of the query.
 -- Returns: 'error' or 'lost'.
 -- Raises: nothing.
 -- Locks: none.
@@ -4147,11 +4218,13 @@ end
 $function$;
 
 -- dblink/reap/reap_sessions
--- Purpose: looks at every session that owes an answer and takes in what came: queries that ended (ok, error, or lost
---   with the connection), resets that are done, new sessions that said who they are. Nothing here waits.
+-- Purpose: polls every session whose answer is outstanding and processes the answers: queries that
+--   ended (ok, error, or lost with the connection), resets that are done, new sessions that
+--   identified what they are. Nothing here waits.
 -- Returns: how many sessions moved on.
 -- Raises: nothing of a single session's.
 -- Locks: none.
+-- (Longer than a screen: one loop over the states of a session.)
 create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
 returns int
 language plpgsql
@@ -4191,8 +4264,8 @@ begin
     if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
       v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
-    -- What a new session says of itself, and what a reset complains of, may be here before its end is, and is not
-    -- said again.
+    -- What a new session says of itself, and what a reset complains of, may be here before its end
+    -- is, and is not said again.
     continue when not v_read.ended
       and (v_worker.state = 'running' or v_read.code is null)
       and (v_worker.state <> 'identifying' or v_read.value is null);
@@ -4215,8 +4288,8 @@ begin
       where s.worker = v_worker.worker;
       perform async.lose_session(v_worker.worker);
     elsif v_worker.outcome is null then
-      -- Sent as it was: that a reset is accepted now proves that the text has no further result. What the reset says
-      -- settles how the text ended.
+      -- Sent as it was: that a reset is accepted now proves that the text has no further result.
+      -- What the reset says settles how the text ended.
       if public.dblink_send_query(v_worker.conn, 'discard all') = 1 then
         update pg_temp.leader_worker s set cleaning = true where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
@@ -4235,8 +4308,8 @@ end
 $function$;
 
 -- dblink/reap/find_broken_sessions
--- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever because it broke
---   between an error and the end of the query: the error message tells.
+-- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever
+--   because it broke between an error and the end of the query: the error message tells.
 -- Returns: how many.
 -- Raises: nothing.
 -- Locks: none.
@@ -4272,9 +4345,9 @@ end
 $function$;
 
 -- dblink/reap/recover_interrupted_stage
--- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in memory is undone, what
---   it read from sessions is lost. The end of a running query becomes uncertain, since its answer may have been read
---   and lost. Other sessions are opened anew.
+-- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in
+--   memory is undone, what it read from sessions is lost. The end of a running query becomes
+--   uncertain, since its answer may have been read and lost. Other sessions are opened anew.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4298,7 +4371,8 @@ end
 $function$;
 
 -- dblink/reap/recover_interrupted_cycle
--- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read from sessions may be lost.
+-- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read
+--   from sessions may be lost.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
@@ -4319,8 +4393,8 @@ end
 $function$;
 
 -- dblink/reap/recover_interrupted_launches
--- Purpose: finds out from the sessions which of the claimed tasks were sent before the sending was interrupted. The others
---   stay claimed.
+-- Purpose: finds out from the sessions which of the claimed tasks were sent before the sending was
+--   interrupted. The others stay claimed.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4352,9 +4426,10 @@ end
 $function$;
 
 -- dblink/reap/settle_reset
--- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer, which settles how the
---   text ended: it left its transaction open (25001); nobody knows, since the connection went and the text may have left
---   one open; or it ended well. After anything but a plain answer the session is not used again.
+-- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer,
+--   which settles how the text ended: it left its transaction open (25001); its end is unknown,
+--   since the connection went and the text may have left one open; or it ended well. After anything
+--   but a plain answer the session is not used again.
 -- Returns: whether it is settled.
 -- Raises: nothing.
 -- Locks: none.
@@ -4388,7 +4463,8 @@ end
 $function$;
 
 -- dblink/sessions/send_launches
--- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that its mark names.
+-- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that
+--   its mark names.
 -- Returns: how many were sent.
 -- Raises: nothing of a single session's.
 -- Locks: none.
@@ -4438,8 +4514,9 @@ end
 $function$;
 
 -- dblink/sessions/open_wanted_sessions
--- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that running queries are
---   not left alone for long: for empty workers first, then in place of the longest idle session of another target.
+-- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that
+--   running queries are not left alone for long: for empty workers first, then in place of the
+--   longest idle session of another target.
 -- Returns: how many were opened.
 -- Raises: nothing of a single target's.
 -- Locks: none.
@@ -4505,8 +4582,8 @@ end
 $function$;
 
 -- dblink/sessions/session_is_alive
--- Purpose: whether a kept connection is still there, without a round trip: a close by the other side has arrived
---   here by itself.
+-- Purpose: whether a kept connection is still there, without a round trip: a close by the other
+--   side has arrived here by itself.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -4517,16 +4594,17 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 begin
   return (
-    -- The first look may only find the last words of a backend that was ended, the second that it hung up.
+    -- The first call may find only the last message of a terminated backend, the second that it
+    -- closed the connection.
     select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
       and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
 end
 $function$;
 
 -- dblink/sessions/await_work
--- Purpose: nothing was done: sleeps, twice as long as the last work is past. While queries run it looks at their
---   sessions every millisecond and comes back when one has something to say, after busy_sleep at the latest; when
---   nothing runs it sleeps up to idle_sleep.
+-- Purpose: nothing was done: sleeps, twice as long as the last work is past. While queries run it
+--   polls their sessions every millisecond and returns when one has an answer, after busy_sleep at
+--   the latest; when nothing runs it sleeps up to idle_sleep.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4560,9 +4638,10 @@ end
 $function$;
 
 -- dblink/sessions/find_idle_sessions
--- Purpose: the sessions at the given targets that can take a query now: those that were idle, and those whose reset is
---   done by now (it went out when their result came in). One whose connection died meanwhile is dropped: a close by
---   the other side has arrived here by itself, so no round trip is needed to notice.
+-- Purpose: the sessions at the given targets that can take a query now: those that were idle, and
+--   those whose reset is done by now (it went out when their result came in). One whose connection
+--   died meanwhile is dropped: a close by the other side has arrived here by itself, so no round
+--   trip is needed to notice.
 -- Returns: parallel arrays of workers and their targets, the last used first.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -4583,7 +4662,8 @@ begin
     select s.worker, s.target, s.since,
       case
         when s.state = 'idle' then
-          -- The first look may only find the last words of a backend that was ended, the second that it hung up.
+          -- The first call may find only the last message of a terminated backend, the second that
+          -- it closed the connection.
           case when public.dblink_is_busy(s.conn) + public.dblink_is_busy(s.conn) > 0
               or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
             then 'dead' else 'idle' end
@@ -4634,24 +4714,18 @@ begin
 end
 $function$;
 
--- dblink/helpers/run_helpers
--- Purpose: everything that may block for long, through sessions to this server itself, asynchronously: takes in
---   what they found, gives up those that are stuck, and hands out what is due. One is kept for cancels, one for
---   targets never seen failing; the others do whatever is due. One that is stuck counts until its pid is gone.
--- Returns: how many results came in.
+-- dblink/helpers/close_lost_helpers
+-- Purpose: closes in memory the helpers whose connection is gone.
+-- Returns: nothing.
 -- Raises: nothing of a single helper's.
 -- Locks: none.
-create or replace function async.run_helpers()
-returns int
+create or replace function async.close_lost_helpers()
+returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  c_helper_seconds_max constant interval := '8 seconds';
   v_helper record;
-  v_read record;
-  v_op record;
-  v_came int := 0;
 begin
   -- Connections are not undone with a transaction: a row may outlive the connection that it names.
   for v_helper in
@@ -4665,14 +4739,33 @@ begin
     update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null
     where h.helper = v_helper.helper;
   end loop;
+end
+$function$;
 
+-- dblink/helpers/read_helper_results
+-- Purpose: processes the answers of helpers.
+--   One whose answer came before the end of its query is stuck until that end.
+-- Returns: how many answers came in.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.read_helper_results()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_helper record;
+  v_read record;
+  v_came int := 0;
+begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where case when h.state in ('busy', 'stuck') then dblink_is_busy(h.conn) = 0 else false end
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
-    -- An error, or a row, may be here before the end of the query is: it is taken now, since nobody says it twice.
+    -- An error, or a row, may be here before the end of the query is: it is taken now, since it
+    -- does not come twice.
     continue when not (v_read.ended or v_helper.state = 'busy' and (v_read.code is not null or v_read.value is not null));
     v_came := v_came + 1;
     if v_helper.state = 'busy' then
@@ -4691,6 +4784,25 @@ begin
     end if;
   end loop;
 
+  return v_came;
+end
+$function$;
+
+-- dblink/helpers/give_up_late_helpers
+-- Purpose: gives up helpers that are late: cancels the query first, terminates the backend later, and
+--   closes the helper once the backend is gone.
+-- Returns: nothing.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.give_up_late_helpers()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_helper_seconds_max constant interval := '8 seconds';
+  v_helper record;
+begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where h.state = 'busy' and h.since < clock_timestamp()
@@ -4715,9 +4827,25 @@ begin
       update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
     end if;
   end loop;
+end
+$function$;
 
+-- dblink/helpers/send_helper_ops
+-- Purpose: gives free helpers what is due.
+-- Returns: nothing.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.send_helper_ops()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_helper record;
+  v_op record;
+begin
   if not async.helpers_are_due() then
-    return v_came;
+    return;
   end if;
   for v_helper in
     select h.* from pg_temp.leader_helper h where h.state in ('idle', 'closed') order by h.helper
@@ -4739,13 +4867,36 @@ begin
     where h.helper = v_helper.helper;
     perform async.note_helper_op(v_op.op, v_op.target, v_op.ids);
   end loop;
+end
+$function$;
+
+-- dblink/helpers/run_helpers
+-- Purpose: everything that may block for long, through sessions to this server itself,
+--   asynchronously: processes what they found, gives up those that are stuck, and hands out what is
+--   due. One is kept for cancels, one for targets never seen failing; the others do whatever is due.
+--   One that is stuck counts until its backend is gone.
+-- Returns: how many results came in.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.run_helpers()
+returns int
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_came int;
+begin
+  perform async.close_lost_helpers();
+  v_came := async.read_helper_results();
+  perform async.give_up_late_helpers();
+  perform async.send_helper_ops();
   return v_came;
 end
 $function$;
 
 -- dblink/sessions/open_self_sessions
--- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and on Postgres 16 and
---   later the watchdog.
+-- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and
+--   on Postgres 16 and later the watchdog.
 -- Returns: null, or why it cannot be reached.
 -- Raises: nothing.
 -- Locks: none.
@@ -4797,8 +4948,9 @@ end
 $function$;
 
 -- dblink/helpers/start_vacuum
--- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself, without waiting;
---   not again before the last one has ended and a share of the table was written anew.
+-- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself,
+--   without waiting; not again before the last one has ended and a share of the table was written
+--   anew.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none here; plain VACUUM's in that session.
@@ -4842,11 +4994,12 @@ end
 $function$;
 
 -- leader/memory/create_leader_state
--- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls back did to
---   them is undone with it, they write no WAL, and they are gone with the session.
+-- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls
+--   back did to them is undone with it, they write no WAL, and they are gone with the session.
 -- Returns: nothing.
 -- Raises: insufficient_privilege where the role may not create temporary tables.
 -- Locks: none.
+-- (Longer than a screen: a list of tables.)
 create or replace function async.create_leader_state()
 returns void
 language plpgsql
@@ -4871,7 +5024,8 @@ begin
     -- Another orchestrator leads: nothing may be written.
     deposed bool not null default false,
     marks int not null default 0,
-    -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
+    -- Rows of async.task written since it was last vacuumed, which the statistics collector does
+    -- not see.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
     -- Where the running heavy maintenance has come to; null when none runs.
@@ -4990,7 +5144,8 @@ begin
     constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );
 
-  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a query ran.
+  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a
+  -- query ran.
   create temp table leader_fence (
     session_id bigint primary key,
     target text not null,
@@ -5023,9 +5178,10 @@ end
 $function$;
 
 -- leader/memory/is_due
--- Purpose: whether something that is done now and then is due, and if so notes that it is done now. Kept in settings of
---   the session: a row of a temporary table would give each idle cycle a transaction id, and with it a record in the
---   WAL. As seconds since 1970, which reads the same under any datestyle.
+-- Purpose: whether something that is done now and then is due, and if so notes that it is done now.
+--   Kept in settings of the session: a row of a temporary table would give each idle cycle a
+--   transaction id, and with it a record in the WAL. As seconds since 1970, which reads the same
+--   under any datestyle.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -5072,11 +5228,14 @@ end
 $function$;
 
 -- leader/helpers/next_helper_op
--- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with targets never
---   seen failing, the latest first; then, in the general lane, fences and targets that failed before.
--- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session ids.
+-- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with
+--   targets never seen failing, the latest first; then, in the general lane, fences and targets
+--   that failed before.
+-- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session
+--   ids.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: a list of what may be due, in order.)
 create or replace function async.next_helper_op(
   in_lane text, out op text, out target text, out ids bigint[]
 )
@@ -5086,7 +5245,8 @@ as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
 begin
-  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
+  -- Cancels at a target that is not ok are left to the general lane, where they can be stuck
+  -- without harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
   into op, target, ids
   from pg_temp.leader_worker s
@@ -5192,8 +5352,9 @@ end
 $function$;
 
 -- leader/memory/free_workers
--- Purpose: ends the task of each worker in memory. The session is kept after success (or when nothing was sent), and
---   dropped after anything else, and once a cancel went out to it: a late one must never hit the next query.
+-- Purpose: ends the task of each worker in memory. The session is kept after success (or when
+--   nothing was sent), and dropped after anything else, and once a cancel went out to it: a late
+--   one must never hit the next query.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.
@@ -5217,8 +5378,8 @@ end
 $function$;
 
 -- leader/memory/settle_lost_sessions
--- Purpose: lets the tasks of lost sessions be recorded, now that the sessions are known to be gone. A task that was recorded
---   before, because its deadline came first, releases its pool slot.
+-- Purpose: lets the tasks of lost sessions be recorded, now that the sessions are known to be gone.
+--   A task that was recorded before, because its deadline came first, releases its pool slot.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5268,7 +5429,8 @@ begin
   end if;
   if in_error is not null then
     perform async.note_target_failure(in_target, v_error);
-    -- A session that cannot be reached for a cancel any more is fenced, which is retried for as long as it takes.
+    -- A session that cannot be reached for a cancel any more is fenced, which is retried for as
+    -- long as it takes.
     for v_worker in
       select s.worker from pg_temp.leader_worker s
       where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1
@@ -5280,8 +5442,9 @@ end
 $function$;
 
 -- leader/fences/take_fence_result
--- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is freed; the others are tried
---   again, shown in async.v_lost_session and logged, the first time and each time that it has taken twice as many tries.
+-- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is
+--   freed; the others are tried again, shown in async.v_lost_session and logged, the first time and
+--   each time that it has taken twice as many tries.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -5374,8 +5537,8 @@ as $function$
 $function$;
 
 -- leader/fences/forget_sessions
--- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry, and frees what they
---   held.
+-- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry,
+--   and frees what they held.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session; the rows of async.task that it changes.
@@ -5415,8 +5578,9 @@ end
 $function$;
 
 -- leader/election/check_lead
--- Purpose: whether this session may still lead: stops it when the schema was replaced by another version, and takes the
---   locks again that a routine may have given up (pg_advisory_unlock_all()), unless another orchestrator has them.
+-- Purpose: whether this session may still lead: stops it when the schema was replaced by another
+--   version, and takes the locks again that a routine may have given up (pg_advisory_unlock_all()),
+--   unless another orchestrator has them.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the leader's advisory locks, where they were lost.
@@ -5469,11 +5633,12 @@ end
 $function$;
 
 -- leader/stages/refresh_configuration
--- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with their
---   health, limits of pools.
+-- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with
+--   their health, limits of pools.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: a list of what follows the configuration.)
 create or replace function async.refresh_configuration()
 returns void
 language plpgsql
@@ -5510,7 +5675,7 @@ begin
   delete from pg_temp.leader_helper h
   where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
 
-  -- Targets. A changed address is met anew, and idle sessions at the old one are dropped.
+  -- Targets. A changed address is probed, and idle sessions at the old one are dropped.
   for v_worker in
     select s.worker
     from pg_temp.leader_worker s
@@ -5541,7 +5706,7 @@ begin
   update pg_temp.leader_target o set configured = false
   where o.configured and not exists (select from async.target t where t.target = o.target);
 
-  -- A target that was not used for a minute is met through a helper before the leader connects to it again.
+  -- A helper probes a target that was not used for a minute before the leader connects to it again.
   update pg_temp.leader_target o set health = 'unknown'
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
     and not exists (select from pg_temp.leader_worker s where s.target = o.target);
@@ -5554,8 +5719,8 @@ end
 $function$;
 
 -- leader/memory/recount_pools
--- Purpose: counts from the tasks what each pool holds: at the start of a leader, and now and then since users may
---   change tasks by hand.
+-- Purpose: counts from the tasks what each pool holds: at the start of a leader, and now and then
+--   since users may change tasks by hand.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5598,8 +5763,9 @@ end
 $function$;
 
 -- leader/memory/back_off_task
--- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client holds the row, or a trigger
---   raises), and logs what was raised. A row that is merely held is tried again at least twice a second.
+-- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client
+--   holds the row, or a trigger raises), and logs what was raised. A row that is merely held is
+--   tried again at least twice a second.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5641,11 +5807,13 @@ end
 $function$;
 
 -- leader/stages/leader_write
--- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be written, and forgets that
---   others were backed off.
--- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed off.
+-- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be
+--   written, and forgets that others were backed off.
+-- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed
+--   off.
 -- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+--   would inherit it.)
 create or replace function async.leader_write(
   in_now timestamptz,
   in_claims bigint[], in_claim_runs int[], in_claim_timeouts interval[],
@@ -5691,8 +5859,9 @@ end
 $function$;
 
 -- leader/memory/set_intention
--- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause go out at once; finish and defer let the
---   query end within a grace period first (mostly it has committed and its result is on the way).
+-- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause go out at once;
+--   finish and defer let the query end within a grace period first (mostly it has committed and its
+--   result is on the way).
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5712,8 +5881,9 @@ end
 $function$;
 
 -- leader/stages/apply_requests
--- Purpose: applies what clients asked for: a running query gets an intention, which is recorded when it ends; any other
---   task changes at once. Run after results were seen and before they are recorded.
+-- Purpose: applies what clients asked for: a running query gets an intention, which is recorded
+--   when it ends; any other task changes at once. Run after results were seen and before they are
+--   recorded.
 -- Returns: how many requests were dealt with.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -5733,7 +5903,8 @@ begin
     return 0;
   end if;
 
-  -- Those of queries in flight: kept until the outcome is recorded, so that they survive this leader.
+  -- Those of queries in flight: kept until the outcome is recorded, so that they survive this
+  -- leader.
   for v_request in
     select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
     from pg_temp.leader_worker s
@@ -5777,8 +5948,8 @@ end
 $function$;
 
 -- leader/stages/enforce_deadlines
--- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be reached the task is
---   TIMED_OUT and its slot stays taken; any other task ends at once.
+-- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be
+--   reached the task is TIMED_OUT and its slot stays taken; any other task ends at once.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -5841,8 +6012,8 @@ end
 $function$;
 
 -- leader/stages/record_results
--- Purpose: records how queries ended, all at once; a row that cannot be written keeps its worker and is tried
---   again, later each time.
+-- Purpose: records how queries ended, all at once; a row that cannot be written keeps its worker
+--   and is tried again, later each time.
 -- Returns: how many were recorded.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -5892,7 +6063,8 @@ begin
       where p.task_id = s.task_id and s.worker = v_workers[v_at];
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
-      -- A row that did not take the event (it was finished or deleted by hand) frees its worker all the same.
+      -- A row that did not take the event (it was finished or deleted by hand) frees its worker all
+      -- the same.
       v_strays := v_strays || v_pools[v_at];
     end if;
   end loop;
@@ -5929,9 +6101,10 @@ end
 $function$;
 
 -- leader/stages/resolve_orphans
--- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once. Launched ones wait until every
---   session that the registry knew at their target is gone: their outcome is unknown, so they fail, saying so, unless
---   another end was asked for. Those that timed out before that give their slots back then.
+-- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once.
+--   Launched ones wait until every session that the registry knew at their target is gone: their
+--   outcome is unknown, so they fail, saying so, unless another end was asked for. Those that timed
+--   out before that give their slots back then.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -6023,9 +6196,9 @@ end
 $function$;
 
 -- leader/stages/refresh_lanes
--- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How often depends on
---   what it cost the last time (with dead rows that a held snapshot keeps, the way to a lane's head is long), so
---   that it never takes more than a small share of the time.
+-- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How
+--   often depends on what it cost the last time (with dead rows that a held snapshot keeps, the way
+--   to a lane's head is long), so that it never takes more than a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -6052,9 +6225,9 @@ end
 $function$;
 
 -- leader/stages/write_claims
--- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold them, the pools'
---   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
---   before. Nothing is sent before this is committed.
+-- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold
+--   them, the pools' occupancy, how far each lane was taken. The arrays are parallel, in the order
+--   of the plan; in_runs are the runs before. Nothing is sent before this is committed.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -6102,11 +6275,12 @@ end
 $function$;
 
 -- leader/stages/claim_tasks
--- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets want more
---   sessions, and writes the claims down. What a client pulls is offered instead.
+-- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets
+--   want more sessions, and writes the claims down. What a client pulls is offered instead.
 -- Returns: how many were claimed or offered.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
+-- (Longer than a screen: one pass over lanes and heads, which share their arrays.)
 create or replace function async.claim_tasks(in_now timestamptz)
 returns int
 language plpgsql
@@ -6132,8 +6306,8 @@ begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
     - (select count(*)::int from pg_temp.leader_worker s where s.task_id is not null and not s.unreachable)
-    -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
-    -- no worker.
+    -- What a lost leader launched may still run, as far as its targets are concerned; a host that
+    -- does not answer keeps no worker.
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
@@ -6208,8 +6382,8 @@ end
 $function$;
 
 -- leader/stages/write_offers
--- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it is taken and
---   finished, or withdrawn.
+-- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it
+--   is taken and finished, or withdrawn.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -6242,8 +6416,8 @@ end
 $function$;
 
 -- leader/stages/yield_offers
--- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older than a second are
---   withdrawn, and the pool offers nothing for a while.
+-- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older
+--   than a second are withdrawn, and the pool offers nothing for a while.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.offer and async.task that it changes; never waits for one.
@@ -6278,10 +6452,12 @@ end
 $function$;
 
 -- leader/stages/rotate_marks
--- Purpose: starts the launch marks anew with those of every task that is launched now (see lead_rotate_marks).
+-- Purpose: starts the launch marks anew with those of every task that is launched now (see
+--   lead_rotate_marks).
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after 100 ms.
+-- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after
+--   100 ms.
 create or replace function async.rotate_marks()
 returns void
 language plpgsql
@@ -6323,8 +6499,9 @@ end
 $function$;
 
 -- leader/election/take_stock
--- Purpose: what the last leader left: claims that were never sent go back to the queue at once; launched ones wait as
---   orphans until their target is fenced; every session of an older epoch is to be ended; the pools are counted.
+-- Purpose: what the last leader left: claims that were never sent go back to the queue at once;
+--   launched ones wait as orphans until their target is fenced; every session of an older epoch is
+--   to be ended; the pools are counted.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -6352,8 +6529,8 @@ end
 $function$;
 
 -- leader/election/begin_lead
--- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch, publishes the pid,
---   and takes stock of what the last leader left.
+-- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch,
+--   publishes the pid, and takes stock of what the last leader left.
 -- Returns: nothing.
 -- Raises: PA206 when this server cannot reach itself.
 -- Locks: the rows of async.control and async.leader.
@@ -6389,8 +6566,8 @@ end
 $function$;
 
 -- leader/stages/publish
--- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds, which targets are lost. Only
---   what changed is written, so that an idle leader writes nothing.
+-- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds,
+--   which targets are lost. Only what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
@@ -6412,8 +6589,8 @@ end
 $function$;
 
 -- leader/stages/run_routines
--- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same error once a minute) and
---   skipped. They cannot commit.
+-- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same
+--   error once a minute) and skipped. They cannot commit.
 -- Returns: how many ran.
 -- Raises: nothing.
 -- Locks: whatever the routines lock. (No SET clause: the routines would inherit it.)
@@ -6451,8 +6628,8 @@ end
 $function$;
 
 -- leader/stages/expire_target_patience
--- Purpose: tasks that waited for a target that was down for longer than target_patience fail with the connection's
---   error; so do tasks of targets that were deleted.
+-- Purpose: tasks that waited for a target that was down for longer than target_patience fail with
+--   the connection's error; so do tasks of targets that were deleted.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -6495,7 +6672,8 @@ end
 $function$;
 
 -- leader/stages/waiting_tasks
--- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue first.
+-- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue
+--   first.
 -- Returns: their ids, at most 1000, null when there are none.
 -- Raises: nothing.
 -- Locks: none.
@@ -6522,8 +6700,8 @@ end
 $function$;
 
 -- leader/stages/maintain
--- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never returns reports
---   no statistics, so autovacuum does not see what the leader writes.
+-- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never
+--   returns reports no statistics, so autovacuum does not see what the leader writes.
 -- Returns: nothing.
 -- Raises: nothing that has to do with single tasks.
 -- Locks: the rows that it deletes.
@@ -6555,9 +6733,10 @@ end
 $function$;
 
 -- both_engines/delete_history
--- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
--- Returns: the position that it came to; null at the end.
---   Rows that cannot be deleted, because a user's foreign key, trigger or deferred constraint forbids it, are left.
+-- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by
+--   task_id.
+-- Returns: the position that it came to; null at the end. Rows that cannot be deleted, because a
+--   user's foreign key, trigger or deferred constraint forbids it, are left.
 -- Raises: nothing of a single task's.
 -- Locks: the rows that it deletes.
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
@@ -6600,8 +6779,9 @@ end
 $function$;
 
 -- leader/loop/due_stages
--- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests that were committed
---   before the results were seen; what need not be looked at some hundred times a second is looked at less often.
+-- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests
+--   that were committed before the results were seen; what need not be looked at some hundred times
+--   a second is looked at less often.
 -- Returns: their names.
 -- Raises: nothing.
 -- Locks: none.
@@ -6629,11 +6809,13 @@ end
 $function$;
 
 -- leader/loop/run_stages
--- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests and deadlines,
---   records, and claims what runs next. Each stage is on its own: one that raises is logged, and the next goes on.
+-- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests
+--   and deadlines, records, and claims what runs next. Each stage is on its own: one that raises is
+--   logged, and the next goes on.
 -- Returns: how much was done, and whether a cancel came.
 -- Raises: nothing, unless what follows a failed stage fails, too.
 -- Locks: async.leader as hold_epoch; the rows of async.task that it changes; never waits for one.
+-- (Longer than a screen: a list of the stages.)
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
@@ -6731,12 +6913,13 @@ end
 $function$;
 
 -- leader/loop/cycle
--- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode a test or a person
---   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
---   while queries run, up to idle_sleep when none does.
+-- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode
+--   a test or a person calls it; main() calls it for ever. With a time given it also sleeps when
+--   there was nothing to do: a little while queries run, up to idle_sleep when none does.
 -- Returns: when something was done last.
 -- Raises: PA207 in a session that does not lead; nothing else.
 -- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+-- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
   inout _show_message bool default null
@@ -6754,7 +6937,8 @@ begin
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
   end if;
-  -- Whatever raises between two commits is caught: main() must not end because a table was locked for a moment.
+  -- Whatever raises between two commits is caught: main() must not end because a table was locked
+  -- for a moment.
   begin
     v_latch := async.latch_number();
     select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;
@@ -6830,7 +7014,8 @@ end
 $procedure$;
 
 -- leader/election/take_locks
--- Purpose: tries to take both locks of a leader: the fixed one, and the one that advisory_mutex_id names. Never waits.
+-- Purpose: tries to take both locks of a leader: the fixed one, and the one that advisory_mutex_id
+--   names. Never waits.
 -- Returns: true when this session holds both.
 -- Raises: nothing.
 -- Locks: the two advisory locks, for the session.
@@ -6856,8 +7041,8 @@ end
 $function$;
 
 -- leader/election/release_locks
--- Purpose: gives up the leader's locks, however often this session holds them and whatever advisory_mutex_id was when
---   it took them.
+-- Purpose: gives up the leader's locks, however often this session holds them and whatever
+--   advisory_mutex_id was when it took them.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: releases the two advisory locks.
@@ -6922,8 +7107,8 @@ end
 $function$;
 
 -- leader/election/check_main
--- Purpose: refuses to lead where it could not work: in the session of a role that does not own the schema; warns of settings
---   that would end it.
+-- Purpose: refuses to lead where it could not work: in the session of a role that does not own the
+--   schema; warns of settings that would end it.
 -- Returns: nothing.
 -- Raises: PA209 to a role that does not own the schema.
 -- Locks: none.
@@ -6961,9 +7146,9 @@ as $function$
 $function$;
 
 -- leader/election/prepare_session
--- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no long waits for locks,
---   fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim that a crash of the server forgot would
---   run twice.
+-- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no
+--   long waits for locks, fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim
+--   that a crash of the server forgot would run twice.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -6986,8 +7171,9 @@ end
 $function$;
 
 -- leader/election/grace_ends
--- Purpose: until when an unforced successor leaves the lead to a lost leader of another process, whose connection may
---   come back; one that said goodbye, or that lived in a backend, does not come back.
+-- Purpose: until when an unforced successor leaves the lead to a lost leader of another process,
+--   whose connection may come back; one that said goodbye, or that lived in a backend, does not
+--   come back.
 -- Returns: timestamptz.
 -- Raises: nothing.
 -- Locks: none.
@@ -7002,8 +7188,8 @@ as $function$
 $function$;
 
 -- leader/election/take_over
--- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign, waits, then
---   terminates it.
+-- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign,
+--   waits, then terminates it.
 -- Returns: when this session holds the locks.
 -- Raises: PA208 when it cannot be removed.
 -- Locks: the leader's advisory locks in the end.
@@ -7060,9 +7246,9 @@ end
 $procedure$;
 
 -- leader/election/end_lead
--- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
---   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
---   nothing.
+-- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that
+--   still run a query stay in the registry, for the next leader to fence; without any the goodbye
+--   is complete. One that lost the lead writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.
@@ -7096,8 +7282,8 @@ end
 $function$;
 
 -- leader/election/stop_launched
--- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is confirmed, waits in
---   the queue for the next leader.
+-- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is
+--   confirmed, waits in the queue for the next leader.
 -- Returns: how many queries still run.
 -- Raises: nothing.
 -- Locks: none.
@@ -7114,14 +7300,18 @@ end
 $function$;
 
 -- leader/loop/main
--- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed. With _force it takes over
---   from the one that leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
---   and returns; async.cycle() then runs one round.
--- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is false.
--- Raises: PA206 when this server cannot reach itself; PA208 when the one that leads cannot be removed; PA209 to a role that
---   does not own the schema. With a warning it ends when another orchestrator took the lead (PA212), or when the schema
---   was replaced by another version (PA213).
--- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and commit.)
+-- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed.
+--   With _force it takes over from the one that leads in this database: asks first, terminates when
+--   that does not help. With _manual_mode it prepares and returns; async.cycle() then runs one
+--   round.
+-- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is
+--   false.
+-- Raises: PA206 when this server cannot reach itself; PA208 when the one that leads cannot be
+--   removed; PA209 to a role that does not own the schema. With a warning it ends when another
+--   orchestrator took the lead (PA212), or when the schema was replaced by another version (PA213).
+-- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and
+--   commit.)
+-- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
   _manual_mode bool default false
@@ -7143,7 +7333,8 @@ begin
     raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
     return;
   end if;
-  -- A lost leader whose connection comes back soon goes on with what it runs; the SQL engine is its connection.
+  -- A lost leader whose connection comes back soon goes on with what it runs; the SQL engine is its
+  -- connection.
   v_until := async.grace_ends();
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);
@@ -7216,8 +7407,8 @@ end
 $procedure$;
 
 -- leader/loop/reinitialize_workers
--- Purpose: applies a changed number of workers at once in the leader's session; elsewhere the leader notices by
---   itself within a moment.
+-- Purpose: applies a changed number of workers at once in the leader's session; elsewhere the
+--   leader notices by itself within a moment.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7236,9 +7427,10 @@ end
 $function$;
 
 -- leader/fences/adopt
--- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a server of its own. It
---   gets a new id and forgets the sessions in its registry, which are the original's; what was running in the
---   original when the copy was made will fail here, its outcome unknown.
+-- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a
+--   server of its own. It gets a new id and forgets the sessions in its registry, which are the
+--   original's; what was running in the original when the copy was made will fail here, its outcome
+--   unknown.
 -- Returns: the new id.
 -- Raises: PA211 while an orchestrator leads.
 -- Locks: the row of async.leader.
@@ -7263,8 +7455,9 @@ end
 $function$;
 
 -- leader/fences/write_off_session
--- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to wait for it any more:
---   from then on it counts as gone, and the tasks that wait for it end. For the owner and administrators.
+-- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to
+--   wait for it any more: from then on it counts as gone, and the tasks that wait for it end. For
+--   the owner and administrators.
 -- Returns: nothing.
 -- Raises: PA214 when async.v_lost_session has no such session.
 -- Locks: the session's row of async.session.
@@ -7290,10 +7483,10 @@ end
 $function$;
 
 -- election/record_election
--- Purpose: writes an election down: its nonce, and the server that it took place on. By the address (where both are known,
---   and are not this host's alone), the port and the timeline it is the same server as at the election before, or another:
---   a copy, or the successor of a primary that failed. A server that was merely restarted, or is reached in another way,
---   is the same.
+-- Purpose: writes an election down: its nonce, and the server that it took place on. By the address
+--   (where both are known, and are not this host's alone), the port and the timeline it is the same
+--   server as at the election before, or another: a copy, or the successor of a primary that
+--   failed. A server that was merely restarted, or is reached in another way, is the same.
 -- Returns: the nonce.
 -- Raises: nothing.
 -- Locks: none.
@@ -7329,7 +7522,8 @@ end
 $function$;
 
 -- election/is_local_address
--- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a host's loopback.
+-- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a
+--   host's loopback.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -7342,12 +7536,13 @@ as $function$
 $function$;
 
 -- election/raise_epoch
--- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the server's id, raises
---   the epoch, draws the election's nonce, publishes the pid.
+-- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the
+--   server's id, raises the epoch, draws the election's nonce, publishes the pid.
 -- Returns: the epoch, the server's id, whether the leader before said goodbye, and the nonce.
--- Raises: lock_not_available when transactions of a leader that lost the lead do not end within 10 seconds.
--- Locks: async.leader in share row exclusive mode, which waits for the write transactions of other leaders (hold_epoch)
---   and keeps new ones out; the rows of async.control and async.leader.
+-- Raises: lock_not_available when transactions of a leader that lost the lead do not end within 10
+--   seconds.
+-- Locks: async.leader in share row exclusive mode, which waits for the write transactions of other
+--   leaders (hold_epoch) and keeps new ones out; the rows of async.control and async.leader.
 create or replace function async.raise_epoch(
   in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool, out out_nonce text
 )
@@ -7366,7 +7561,8 @@ begin
   end;
   insert into async.leader (server_id, system_identifier, database_oid)
   select '', '', 0 where not exists (select from async.leader);
-  -- A dump that was restored elsewhere is another server: sessions of the old one are none of its business.
+  -- A dump that was restored elsewhere is another server: sessions of the old one are none of its
+  -- business.
   update async.leader l
   set server_id = left(md5(random()::text || clock_timestamp()::text), 12), system_identifier = v_system,
       database_oid = (select d.oid from pg_database d where d.datname = current_database())
@@ -7385,13 +7581,15 @@ end
 $function$;
 
 -- election/resume_epoch
--- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost: waits until no write
---   transaction of that epoch is under way, ends the backend that led before, and says whether it is gone. While it is
---   there, a statement that it received earlier may begin yet.
--- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks were lost (Postgres
---   restarted after a crash).
+-- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost:
+--   waits until no write transaction of that epoch is under way, ends the backend that led before,
+--   and says whether it is gone. While it is there, a statement that it received earlier may begin
+--   yet.
+-- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks
+--   were lost (Postgres restarted after a crash).
 -- Raises: lock_not_available while a write transaction is under way.
--- Locks: async.leader, against writes of a leader, until the transaction ends; the row of async.control.
+-- Locks: async.leader, against writes of a leader, until the transaction ends; the row of
+--   async.control.
 create or replace function async.resume_epoch(
   in_epoch bigint, in_pid int, in_backend_start timestamptz,
   out out_stands bool, out out_gone bool, out out_marks_lost bool
@@ -7449,8 +7647,9 @@ end
 $function$;
 
 -- both_engines/lead_stock
--- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a slot, and of those
---   that run, whether they were launched. Without the marks' sentinel every claimed task counts as launched.
+-- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a
+--   slot, and of those that run, whether they were launched. Without the marks' sentinel every
+--   claimed task counts as launched.
 -- Returns: the tasks' ids and whether they were launched.
 -- Raises: nothing.
 -- Locks: none.
@@ -7472,8 +7671,8 @@ begin
   from async.running_rows() t;
   return query
   select k.task_id, false from async.resting_tasks() k;
-  -- Finished, and the session that ran the query was not known to be gone. The row says so, not the marks: these do not
-  -- survive a crash.
+  -- Finished, and the session that ran the query was not known to be gone. The row says so, not the
+  -- marks: these do not survive a crash.
   return query
   select t.task_id, true from async.task t where t.processed is not null and t.tracked;
 end
@@ -7502,7 +7701,8 @@ end
 $function$;
 
 -- both_engines/running_rows
--- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it was.
+-- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it
+--   was.
 -- Returns: the rows.
 -- Raises: nothing.
 -- Locks: none.
@@ -7522,11 +7722,13 @@ end
 $function$;
 
 -- both_engines/lead_rotate_marks
--- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a sentinel of a new
---   generation and marks of exactly the given tasks and runs, all in one transaction.
+-- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a
+--   sentinel of a new generation and marks of exactly the given tasks and runs, all in one
+--   transaction.
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after 100 ms.
+-- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after
+--   100 ms.
 create or replace function async.lead_rotate_marks(in_epoch bigint, in_ids bigint[], in_runs int[])
 returns void
 language plpgsql
@@ -7562,8 +7764,9 @@ end
 $function$;
 
 -- both_engines/write_marks
--- Purpose: notes which claimed tasks are about to be sent, and on which session: in an unlogged, append-only table whose
---   sentinel says whether Postgres crashed since. Committed before anything is sent.
+-- Purpose: notes which claimed tasks are about to be sent, and on which session: in an unlogged,
+--   append-only table whose sentinel says whether Postgres crashed since. Committed before anything
+--   is sent.
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
@@ -7581,7 +7784,8 @@ $function$;
 
 -- external_leader/lead_mark
 -- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
--- Returns: the texts of those that are on the run that is marked; null where a user took the query away.
+-- Returns: the texts of those that are on the run that is marked; null where a user took the query
+--   away.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
@@ -7604,8 +7808,8 @@ end
 $function$;
 
 -- external_leader/lead_heads
--- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel
---   arrays.
+-- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as
+--   parallel arrays.
 -- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
 -- Raises: nothing.
 -- Locks: none.
@@ -7649,12 +7853,14 @@ end
 $function$;
 
 -- external_leader/lead_sweep
--- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which no query runs.
--- Returns: the lanes that were joined, the overdue tasks, and when to look again: null when nothing is to come,
---   in_now when there was more than one step's worth; and the tasks that could not be written, with the reasons.
---   Those of in_skip were among them a moment ago.
+-- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which
+--   no query runs.
+-- Returns: the lanes that were joined, the overdue tasks, and when to sweep again: null when
+--   nothing is to come, in_now when there was more than one step's worth; and the tasks that could
+--   not be written, with the reasons. Those of in_skip were among them a moment ago.
 -- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+--   would inherit it.)
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
@@ -7684,7 +7890,8 @@ end
 $function$;
 
 -- external_leader/due_resting_tasks
--- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back from a deferral.
+-- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back
+--   from a deferral.
 -- Returns: their ids, and that time.
 -- Raises: nothing.
 -- Locks: none.
@@ -7720,9 +7927,9 @@ end
 $function$;
 
 -- both_engines/publish_state
--- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name is made here), what
---   each pool holds, which targets are lost (errors are masked here). Writes only what changed, so that an idle leader
---   writes nothing. Null is an empty array.
+-- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name
+--   is made here), what each pool holds, which targets are lost (errors are masked here). Writes
+--   only what changed, so that an idle leader writes nothing. Null is an empty array.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
@@ -7765,8 +7972,8 @@ end
 $function$;
 
 -- external_leader/lead_publish
--- Purpose: publish_state for a leader in another process, which gives the workers that run a task and the number of
---   workers.
+-- Purpose: publish_state for a leader in another process, which gives the workers that run a task
+--   and the number of workers.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
@@ -7794,10 +8001,10 @@ end
 $function$;
 
 -- both_engines/lead_maintain
--- Purpose: one bounded step of keeping history and log short, for a leader of either engine. in_writes says how many
---   rows of async.task were written since it was last vacuumed.
--- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
---   time to vacuum.
+-- Purpose: one bounded step of keeping history and log short, for a leader of either engine.
+--   in_writes says how many rows of async.task were written since it was last vacuumed.
+-- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone,
+--   and whether it is time to vacuum.
 -- Raises: nothing that has to do with single tasks.
 -- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
 create or replace function async.lead_maintain(
@@ -7838,8 +8045,9 @@ end
 $function$;
 
 -- both_engines/lead_goodbye
--- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
---   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
+-- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions
+--   that may still run a query stay in the registry, for the next leader to fence; without any the
+--   goodbye is complete.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.control and async.leader.
@@ -7857,8 +8065,8 @@ end
 $function$;
 
 -- record/note_touched
--- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a trigger changed.
---   The SQL engine reads them by itself.
+-- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a
+--   trigger changed. The SQL engine reads them by itself.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7899,8 +8107,9 @@ end
 $function$;
 
 -- record/touched_rows
--- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks that were noted, as
---   they are now, and that there are triggers. In the SQL engine's session, and without triggers, nothing.
+-- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks
+--   that were noted, as they are now, and that there are triggers. In the SQL engine's session, and
+--   without triggers, nothing.
 -- Returns: rows as those of write_events.
 -- Raises: nothing.
 -- Locks: none.
@@ -7932,9 +8141,9 @@ end
 $function$;
 
 -- views/helpers/leader_session
--- Purpose: the session that leads this database, as Postgres sees it. host is where its client is, 'local' behind a
---   Unix socket; quiet is how long ago it last committed.
--- Returns: one row, none when nobody leads.
+-- Purpose: the session that leads this database, as Postgres sees it. host is where its client is,
+--   'local' behind a Unix socket; quiet is how long ago it last committed.
+-- Returns: one row, none while no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_session(
@@ -7956,8 +8165,9 @@ as $function$
 $function$;
 
 -- views/helpers/lane_backlog
--- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task comes first; when
---   the oldest came, looked for among the lane's most urgent priorities. The cost does not grow with the backlog.
+-- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task
+--   comes first; when the oldest came, looked for among the lane's most urgent priorities. The cost
+--   does not grow with the backlog.
 -- Returns: one row.
 -- Raises: nothing.
 -- Locks: none.
@@ -8039,8 +8249,9 @@ from async.target t
 order by t.target;
 
 -- views/v_unfinished_task
--- Every task that has not finished. Each branch is one that a partial index answers (the same predicates as
--- there), so that the cost does not grow with the history; together they miss none and give none twice.
+-- Every task that has not finished. Each branch is one that a partial index answers (the same
+-- predicates as there), so that the cost does not grow with the history; together they miss none
+-- and give none twice.
 create or replace view async.v_unfinished_task as
   select t.*
   from async.task t
@@ -8111,8 +8322,8 @@ left join async.concurrency_pool_tracker p on p.concurrency_pool = t.target
 order by t.target;
 
 -- views/v_candidate_task
--- What would run next: the heads of the queue that fit into their pools and into the free workers, as far as the
--- published occupancy (at most a second old) tells. n is the place within the pool.
+-- What would run next: the heads of the queue that fit into their pools and into the free workers,
+-- as far as the published occupancy (at most a second old) tells. n is the place within the pool.
 create or replace view async.v_candidate_task as
 select c.*
 from (
@@ -8144,8 +8355,9 @@ order by c.priority, c.entered, c.task_id
 limit (select greatest(g.workers - async.active_workers(), 0) from async.control g);
 
 -- views/v_leader
--- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is null. quiet is how
--- long ago the leader last committed: an idle one still looks every idle_sleep.
+-- The leader, one row. While no orchestrator leads, engine and epoch are the last leader's, and the
+-- rest is null. quiet is how long ago the leader last committed: an idle one still looks every
+-- idle_sleep.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,
@@ -8160,15 +8372,16 @@ select
   c.paused,
   l.goodbye,
   l.server_id
--- That these are one row each is not in the statistics of tables which nobody ever analyzes.
+-- The planner does not know that these tables have one row each, since they are never analyzed.
 from (select r.* from async.control r limit 1) c
 left join (select r.* from async.leader r limit 1) l on true
 left join (select r.* from async.leader_session() r limit 1) s on true;
 
 -- views/v_target_state
--- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error, when it is met
--- again, and until when waiting tasks have patience); fencing (sessions of a lost orchestrator are being ended);
--- retired (takes no new tasks); unknown (nobody leads, so nobody looks).
+-- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error,
+-- when the next attempt is, and until when waiting tasks have patience); fencing (sessions of a
+-- lost orchestrator are being ended); retired (takes no new tasks); unknown (no orchestrator
+-- leads).
 create or replace view async.v_target_state as
 select
   t.target,
@@ -8186,7 +8399,7 @@ select
   coalesce(w.running, 0) as running,
   t.retired
 from async.target t
--- That it is one row is not in the statistics of a table which nobody ever analyzes.
+-- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
 cross join (select async.someone_leads() as leads) s
 left join async.target_outage o on o.target = t.target
@@ -8201,9 +8414,10 @@ left join (
 order by t.target;
 
 -- views/v_why_waiting
--- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in plain English for
--- the lane's first task. kind: query, pull (no query; to be offered), offered (a client may take them), deferred.
--- waiting is counted up to 10000, more says that there are more. The cost grows with the lanes, not with the tasks.
+-- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in
+-- plain English for the lane's first task. kind: query, pull (no query; to be offered), offered (a
+-- client may take them), deferred. waiting is counted up to 10000, more says that there are more.
+-- The cost grows with the lanes, not with the tasks.
 create or replace view async.v_why_waiting as
 select
   n.concurrency_pool,
@@ -8262,7 +8476,7 @@ from (
 cross join (
   select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
   from async.control c
-  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  -- The planner does not know that the table has one row, since it is never analyzed.
   limit 1
 ) s
 left join async.v_target_state t on t.target = n.target
@@ -8282,8 +8496,9 @@ left join lateral (
 order by n.concurrency_pool, n.target, n.kind;
 
 -- views/v_pool
--- Every pool that is configured (each target has one), in use or waited for: how many run in it, how many it may hold,
--- how many wait (of each target up to 10000 are counted; more says that there are more) and how old the oldest is.
+-- Every pool that is configured (each target has one), in use or waited for: how many run in it,
+-- how many it may hold, how many wait (of each target up to 10000 are counted; more says that there
+-- are more) and how old the oldest is.
 create or replace view async.v_pool as
 select
   n.concurrency_pool,
@@ -8318,8 +8533,8 @@ left join (
 order by n.concurrency_pool;
 
 -- views/v_running_task
--- Every task that runs, the longest first: since when, how long, until when it may, and in which worker's slot (as
--- published, at most a second old; none for a task that a client pulled).
+-- Every task that runs, the longest first: since when, how long, until when it may, and in which
+-- worker's slot (as published, at most a second old; none for a task that a client pulled).
 create or replace view async.v_running_task as
 select
   t.task_id,
@@ -8341,8 +8556,9 @@ where (t.times_up is not null or t.yielded is not null) and t.processed is null
 order by t.consumed, t.task_id;
 
 -- views/v_throughput
--- What came and what ended in the last minute and in the last hour. failed counts every end but FINISHED; canceled
--- and timed_out are among them. It reads the rows of that hour, whatever the history holds.
+-- What came and what ended in the last minute and in the last hour. failed counts every end but
+-- FINISHED; canceled and timed_out are among them. It reads the rows of that hour, whatever the
+-- history holds.
 create or replace view async.v_throughput as
 select
   p.period,
@@ -8375,8 +8591,9 @@ cross join (
 order by p.period;
 
 -- views/v_lost_session
--- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended: since when, and what
--- the last attempt said. async.write_off_session(session_id) is for those that are known to be gone.
+-- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended:
+-- since when, and what the last attempt said. async.write_off_session(session_id) is for those that
+-- are known to be gone.
 create or replace view async.v_lost_session as
 select s.session_id, s.target, s.pid, s.epoch, s.lost_since as since, s.lost_error as error
 from async.session s
@@ -8384,8 +8601,8 @@ where s.lost_since is not null and not s.written_off
 order by s.session_id;
 
 -- views/v_task
--- Every task with its phase, how long it waited for its last start, and how long it has run or ran. A filter on phase
--- reads all tasks; one on task_id, or on the predicate of an index, does not.
+-- Every task with its phase, how long it waited for its last start, and how long it has run or ran.
+-- A filter on phase reads all tasks; one on task_id, or on the predicate of an index, does not.
 create or replace view async.v_task as
 select
   t.task_id,
@@ -8693,7 +8910,8 @@ comment on function async.leader_session() is
   'the time since its last commit. No row while none leads.';
 
 -- comments/views
--- What the views of the server part show. Columns of a table keep their comments in its views (below).
+-- What the views of the server part show. Columns of a table keep their comments in its views
+-- (below).
 comment on view async.v_task is 'Every task, with its phase and how long it waited and took.';
 comment on column async.v_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
 comment on column async.v_task.waited is
@@ -8868,8 +9086,9 @@ end
 $finish$;
 
 -- install/keep_plans
--- The statements of the hot path keep one plan for good (a setting that Postgres 11 does not have yet): planning
--- them anew costs more than running them, and their functions already rule out every plan that could turn bad.
+-- The statements of the hot path keep one generic plan (a setting that Postgres 11 does not have
+-- yet): planning them anew costs more than running them, and their functions already rule out every
+-- plan that could turn bad.
 do $finish$
 declare
   v_function regprocedure;

@@ -19,8 +19,8 @@ left join async.task t on t.task_id = w.task_id
 order by w.slot;
 
 -- v_concurrency_pool_info
--- Every pool that is configured (each target has one) or in use, and what runs in it: one row a running task, or
--- one without.
+-- Every pool that is configured (each target has one) or in use, and what runs in it: one row a
+-- running task, or one without.
 create or replace view async.v_concurrency_pool_info as
 select
   p.concurrency_pool,
@@ -45,7 +45,8 @@ left join (
 order by lower(p.concurrency_pool), p.concurrency_pool, t.task_id;
 
 -- v_server_info
--- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure them.
+-- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure
+-- them.
 create or replace view async.v_server_info as
 select
   case when s.leads then s.pid end as server_pid,
@@ -88,7 +89,7 @@ select
   d.finished as tasks_finished_1m,
   d.failed as tasks_failed_1m
 from (
-  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  -- The planner does not know that the table has one row, since it is never analyzed.
   select c.*, async.someone_leads() as leads from async.control c limit 1
 ) s
 left join (

@@ -1,4 +1,5 @@
--- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure them.
+-- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure
+-- them.
 create or replace view async.v_server_info as
 select
   case when s.leads then s.pid end as server_pid,
@@ -41,7 +42,7 @@ select
   d.finished as tasks_finished_1m,
   d.failed as tasks_failed_1m
 from (
-  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  -- The planner does not know that the table has one row, since it is never analyzed.
   select c.*, async.someone_leads() as leads from async.control c limit 1
 ) s
 left join (

@@ -1,7 +1,8 @@
 -- Purpose: undo the percent-encoding of a part of a connection URI.
 -- Returns: the decoded text; null for null.
--- Raises:  PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are no text.
--- Locks:   none.
+-- Raises: PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are
+--   no text.
+-- Locks: none.
 create or replace function async.decode_percent(in_text text) returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,7 @@
--- Purpose: a connection string (either form, also a malformed one, also inside other text) that may be shown.
+-- Purpose: a connection string (either form, also a malformed one, also inside other text) that may
+--   be shown.
 -- Returns: the text with each secret replaced by ****; rather too much is hidden than too little.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,7 @@
 -- Purpose: read a connection string of the form "key = value key = 'quoted value'", as libpq does.
 -- Returns: an object of texts; of a repeated key the last value.
--- Raises:  PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
--- Locks:   none.
+-- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Locks: none.
 create or replace function async.parse_conninfo_pairs(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp

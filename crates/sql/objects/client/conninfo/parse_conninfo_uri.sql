@@ -1,8 +1,9 @@
--- Purpose: read a connection string of the form postgresql://user:password@host:port,host2/dbname?key=value, as
---          libpq does. Several hosts become comma-separated lists under host and port.
+-- Purpose: read a connection string of the form
+--   postgresql://user:password@host:port,host2/dbname?key=value, as libpq does. Several hosts
+--   become comma-separated lists under host and port.
 -- Returns: an object of texts.
--- Raises:  PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
--- Locks:   none.
+-- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Locks: none.
 create or replace function async.parse_conninfo_uri(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
--- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were clients or
---          administrators are so for what is new, too.
+-- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were
+--   clients or administrators are so for what is new, too.
 -- Returns: nothing.
--- Raises:  nothing of ours.
--- Locks:   the catalog rows of what it grants and revokes.
+-- Raises: nothing of ours.
+-- Locks: the catalog rows of what it grants and revokes.
 create or replace function async.restore_privileges() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

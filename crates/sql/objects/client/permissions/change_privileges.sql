@@ -1,9 +1,9 @@
--- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is installed here.
---          Installing anew gives it to the roles that had it (async.restore_privileges), so an upgrade's new
---          functions reach them too.
+-- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is
+--   installed here. Installing anew gives it to the roles that had it (async.restore_privileges),
+--   so an upgrade's new functions reach them too.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   the catalog rows of what it grants.
+-- Raises: PA080 when there is no such role.
+-- Locks: the catalog rows of what it grants.
 create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

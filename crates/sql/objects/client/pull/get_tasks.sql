@@ -1,11 +1,14 @@
--- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers for a target.
--- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none was offered
---          within _timeout (at most a minute: a waiting call holds a snapshot). Above READ COMMITTED it looks once.
--- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks:   the rows it takes, until the end of the transaction; others skip them. Never hands one to two.
+-- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers
+--   for a target.
+-- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none
+--   was offered within _timeout (at most a minute: a waiting call holds a snapshot). Above READ
+--   COMMITTED it looks once.
+-- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
+-- Locks: the rows it takes, until the end of the transaction; others skip them. Never hands one to
+--   two.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may depend on the
--- caller's: see push_tasks.
+-- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
+-- depend on the caller's: see push_tasks.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,

@@ -1,11 +1,11 @@
--- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The leader does it
---          once the caller has committed; in the leader's own session it is done at once.
+-- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The
+--   leader does it once the caller has committed; in the leader's own session it is done at once.
 -- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
--- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
--- Locks:   none that others wait for.
+-- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
+-- Locks: none that others wait for.
 --
--- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So nothing in
--- here may depend on the caller's: see push_tasks.
+-- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So
+-- nothing in here may depend on the caller's: see push_tasks.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,

@@ -1,11 +1,11 @@
--- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it. The run number
---          stays, so that a late result of an earlier run changes nothing.
+-- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it.
+--   The run number stays, so that a late result of an earlier run changes nothing.
 -- Returns: nothing.
--- Raises:  PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
--- Locks:   the task's row, until the end of the transaction.
+-- Raises: PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
+-- Locks: the task's row, until the end of the transaction.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may depend on the
--- caller's: see push_tasks.
+-- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
+-- depend on the caller's: see push_tasks.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security definer
 as $function$

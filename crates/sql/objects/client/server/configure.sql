@@ -1,7 +1,9 @@
--- Purpose: change settings, targets and pools from one document; on a client the server's. All of it, or nothing.
+-- Purpose: change settings, targets and pools from one document; on a client the server's. All of
+--   it, or nothing.
 -- Returns: nothing; a running leader follows.
--- Raises:  PA060, naming the path in the document, for what cannot be; PA001 inside it for connection strings.
--- Locks:   other calls of configure wait; the rows it changes, until the end of the transaction.
+-- Raises: PA060, naming the path in the document, for what cannot be; PA001 inside it for
+--   connection strings.
+-- Locks: other calls of configure wait; the rows it changes, until the end of the transaction.
 create or replace function async.configure(_configuration jsonb) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,7 @@
--- Purpose: where the server is, for those who may not read client_control.connection_string.
+-- Purpose: where the server is, for roles without the right to read
+--   client_control.connection_string.
 -- Returns: the connection string without its password.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.masked_server() returns text
 language sql stable security definer
 set search_path = pg_catalog, pg_temp

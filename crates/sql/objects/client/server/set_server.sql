@@ -1,4 +1,4 @@
--- Purpose: what async.server(text) becomes for those who may set the server.
+-- Purpose: sets the server; async.server(text) calls it. For administrators.
 -- Returns: nothing.
 -- Raises:  PA001 when the string cannot be read or its password is a mask.
 -- Locks:   the row of client_control, until the end of the transaction.

@@ -1,6 +1,7 @@
--- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by task_id.
--- Returns: the position that it came to; null at the end.
---   Rows that cannot be deleted, because a user's foreign key, trigger or deferred constraint forbids it, are left.
+-- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by
+--   task_id.
+-- Returns: the position that it came to; null at the end. Rows that cannot be deleted, because a
+--   user's foreign key, trigger or deferred constraint forbids it, are left.
 -- Raises: nothing of a single task's.
 -- Locks: the rows that it deletes.
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)

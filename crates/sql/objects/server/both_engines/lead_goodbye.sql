@@ -1,5 +1,6 @@
--- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions that may still run
---   a query stay in the registry, for the next leader to fence; without any the goodbye is complete.
+-- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions
+--   that may still run a query stay in the registry, for the next leader to fence; without any the
+--   goodbye is complete.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.control and async.leader.

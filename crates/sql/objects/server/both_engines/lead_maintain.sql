@@ -1,7 +1,7 @@
--- Purpose: one bounded step of keeping history and log short, for a leader of either engine. in_writes says how many
---   rows of async.task were written since it was last vacuumed.
--- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone, and whether it is
---   time to vacuum.
+-- Purpose: one bounded step of keeping history and log short, for a leader of either engine.
+--   in_writes says how many rows of async.task were written since it was last vacuumed.
+-- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone,
+--   and whether it is time to vacuum.
 -- Raises: nothing that has to do with single tasks.
 -- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
 create or replace function async.lead_maintain(

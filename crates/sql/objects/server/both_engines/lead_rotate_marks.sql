@@ -1,8 +1,10 @@
--- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a sentinel of a new
---   generation and marks of exactly the given tasks and runs, all in one transaction.
+-- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a
+--   sentinel of a new generation and marks of exactly the given tasks and runs, all in one
+--   transaction.
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after 100 ms.
+-- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after
+--   100 ms.
 create or replace function async.lead_rotate_marks(in_epoch bigint, in_ids bigint[], in_runs int[])
 returns void
 language plpgsql

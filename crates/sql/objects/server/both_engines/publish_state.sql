@@ -1,6 +1,6 @@
--- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name is made here), what
---   each pool holds, which targets are lost (errors are masked here). Writes only what changed, so that an idle leader
---   writes nothing. Null is an empty array.
+-- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name
+--   is made here), what each pool holds, which targets are lost (errors are masked here). Writes
+--   only what changed, so that an idle leader writes nothing. Null is an empty array.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.

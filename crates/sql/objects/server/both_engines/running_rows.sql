@@ -1,4 +1,5 @@
--- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it was.
+-- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it
+--   was.
 -- Returns: the rows.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,6 @@
--- Purpose: notes which claimed tasks are about to be sent, and on which session: in an unlogged, append-only table whose
---   sentinel says whether Postgres crashed since. Committed before anything is sent.
+-- Purpose: notes which claimed tasks are about to be sent, and on which session: in an unlogged,
+--   append-only table whose sentinel says whether Postgres crashed since. Committed before anything
+--   is sent.
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.

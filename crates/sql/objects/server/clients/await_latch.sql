@@ -1,8 +1,8 @@
--- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it. Sequences are
---          seen by everybody at once, so nothing has to be committed for it.
+-- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it.
+--   Sequences are seen by everybody at once, so nothing has to be committed for it.
 -- Returns: nothing.
--- Raises:  PA050 when no orchestrator leads, PA051 above READ COMMITTED.
--- Locks:   none that others wait for.
+-- Raises: PA050 when no orchestrator leads, PA051 above READ COMMITTED.
+-- Locks: none that others wait for.
 create or replace function async.await_latch() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,7 @@
--- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less than 0.1 s.
+-- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less
+--   than 0.1 s.
 -- Returns: it; null for null.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.interval_pretty(i interval) returns text
 language sql immutable strict
 set search_path = pg_catalog, pg_temp

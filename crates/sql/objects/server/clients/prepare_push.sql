@@ -1,9 +1,10 @@
--- Purpose: check what is pushed, and say which rows it makes. In the leader's own session (triggers, routines)
---          elements without a target are skipped with a warning.
+-- Purpose: check what is pushed, and say which rows it makes. In the leader's own session
+--   (triggers, routines) elements without a target are skipped with a warning.
 -- Returns: one row an element, at its position in the array.
--- Raises:  PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no query,
---          PA015 a query for a target without a connection string, PA016 an impossible timeout.
--- Locks:   none.
+-- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
+--   query, PA015 a query for a target without a connection string, PA016 an impossible timeout.
+-- Locks: none.
+-- (Longer than a screen: one statement, which decides about all elements at once.)
 create or replace function async.prepare_push(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)
@@ -33,8 +34,8 @@ declare
   v_target_given text;
   v_pool_given text;
 begin
-  -- A loop, and not one join: planning that anew for every array costs more than the pushes. Neighbours mostly name
-  -- the same target and pool, which are then looked up once.
+  -- A loop, and not one join: planning that anew for every array costs more than the pushes.
+  -- Neighbours mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
   if not v_runs then

@@ -1,7 +1,9 @@
--- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller has committed.
+-- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller
+--   has committed.
 -- Returns: a warning that names the ids that do not exist or are finished, or null.
--- Raises:  PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless duration.
--- Locks:   none that others wait for.
+-- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless
+--   duration.
+-- Locks: none that others wait for.
 create or replace function async.request_finish(
   in_task_ids bigint[],
   in_status async.finish_status_t,

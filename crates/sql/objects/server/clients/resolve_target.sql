@@ -1,7 +1,7 @@
--- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a target is
---          named just so.
+-- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a
+--   target is named just so.
 -- Returns: the name.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.resolve_target(in_target text) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp

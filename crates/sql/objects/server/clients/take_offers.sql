@@ -1,8 +1,11 @@
--- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until in_until. The caller then
---          takes the tasks, in the same transaction. Above READ COMMITTED it looks once: it could not see what comes later.
+-- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until
+--   in_until. The caller then takes the tasks, in the same transaction. Above READ COMMITTED it
+--   looks once: it could not see what comes later.
 -- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
--- Raises:  PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks:   offers and tasks, until the end of the transaction; skips those that another transaction holds.
+-- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
+-- Locks: offers and tasks, until the end of the transaction; skips those that another transaction
+--   holds.
+-- (Longer than a screen: one loop that waits and takes.)
 create or replace function async.take_offers(
   in_target text, in_limit int, in_until timestamptz, in_skip bigint[]
 )

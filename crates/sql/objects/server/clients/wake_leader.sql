@@ -1,8 +1,9 @@
--- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a lock; having it
---          shared until the commit keeps it from falling asleep before it could see what was written here.
+-- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a
+--   lock; having it shared until the commit keeps it from falling asleep before it could see what
+--   was written here.
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   an advisory lock, shared, until the end of the transaction. Never waits.
+-- Raises: nothing.
+-- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
 create or replace function async.wake_leader() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

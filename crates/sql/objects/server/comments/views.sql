@@ -1,4 +1,5 @@
--- What the views of the server part show. Columns of a table keep their comments in its views (below).
+-- What the views of the server part show. Columns of a table keep their comments in its views
+-- (below).
 comment on view async.v_task is 'Every task, with its phase and how long it waited and took.';
 comment on column async.v_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
 comment on column async.v_task.waited is

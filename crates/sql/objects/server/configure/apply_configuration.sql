@@ -1,8 +1,9 @@
--- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or null changes
---          nothing.
+-- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or
+--   null changes nothing.
 -- Returns: nothing; the leader is woken.
--- Raises:  PA060.
--- Locks:   an advisory lock against other calls, and the rows it changes, until the end of the transaction.
+-- Raises: PA060.
+-- Locks: an advisory lock against other calls, and the rows it changes, until the end of the
+--   transaction.
 create or replace function async.apply_configuration(in_configuration jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,8 @@
--- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a name twice.
+-- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a
+--   name twice.
 -- Returns: nothing.
--- Raises:  PA060.
--- Locks:   none.
+-- Raises: PA060.
+-- Locks: none.
 create or replace function async.check_entries(in_path text, in_section text, in_list jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,9 @@
--- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always allowed.
+-- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always
+--   allowed.
 -- Returns: nothing.
--- Raises:  PA060.
--- Locks:   none.
+-- Raises: PA060.
+-- Locks: none.
+-- (Longer than a screen: a list of kinds of settings.)
 create or replace function async.check_setting(in_path text, in_kind text, in_value jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
--- Purpose: refuse targets whose settings contradict each other, and new ones without a connection string. In the
---          entry of the self target size and connection string are those of control.
+-- Purpose: refuse targets whose settings contradict each other, and new ones without a connection
+--   string. In the entry of the self target size and connection string are those of control.
 -- Returns: in_control with what the self target's entry says about them.
--- Raises:  PA060.
--- Locks:   none.
+-- Raises: PA060.
+-- Locks: none.
 create or replace function async.check_targets(in_targets jsonb, in_control jsonb, in_self text) returns jsonb
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,7 @@
--- Purpose: every key that configure knows: each column of the three tables, and max_workers for a target.
+-- Purpose: every key that configure knows: each column of the three tables, and max_workers for a
+--   target.
 -- Returns: section, key and kind (see async.check_setting).
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.configuration_keys()
 returns table (out_section text, out_key text, out_kind text)
 language sql immutable

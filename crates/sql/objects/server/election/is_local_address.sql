@@ -1,4 +1,5 @@
--- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a host's loopback.
+-- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a
+--   host's loopback.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,10 +1,12 @@
--- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost: waits until no write
---   transaction of that epoch is under way, ends the backend that led before, and says whether it is gone. While it is
---   there, a statement that it received earlier may begin yet.
--- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks were lost (Postgres
---   restarted after a crash).
+-- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost:
+--   waits until no write transaction of that epoch is under way, ends the backend that led before,
+--   and says whether it is gone. While it is there, a statement that it received earlier may begin
+--   yet.
+-- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks
+--   were lost (Postgres restarted after a crash).
 -- Raises: lock_not_available while a write transaction is under way.
--- Locks: async.leader, against writes of a leader, until the transaction ends; the row of async.control.
+-- Locks: async.leader, against writes of a leader, until the transaction ends; the row of
+--   async.control.
 create or replace function async.resume_epoch(
   in_epoch bigint, in_pid int, in_backend_start timestamptz,
   out out_stands bool, out out_gone bool, out out_marks_lost bool

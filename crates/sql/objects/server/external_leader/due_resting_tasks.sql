@@ -1,4 +1,5 @@
--- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back from a deferral.
+-- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back
+--   from a deferral.
 -- Returns: their ids, and that time.
 -- Raises: nothing.
 -- Locks: none.

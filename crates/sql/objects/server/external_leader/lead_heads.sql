@@ -1,5 +1,5 @@
--- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as parallel
---   arrays.
+-- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as
+--   parallel arrays.
 -- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
 -- Raises: nothing.
 -- Locks: none.

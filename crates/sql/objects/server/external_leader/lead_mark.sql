@@ -1,5 +1,6 @@
 -- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
--- Returns: the texts of those that are on the run that is marked; null where a user took the query away.
+-- Returns: the texts of those that are on the run that is marked; null where a user took the query
+--   away.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])

@@ -1,5 +1,5 @@
--- Purpose: publish_state for a leader in another process, which gives the workers that run a task and the number of
---   workers.
+-- Purpose: publish_state for a leader in another process, which gives the workers that run a task
+--   and the number of workers.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.

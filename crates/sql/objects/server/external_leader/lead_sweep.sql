@@ -1,9 +1,11 @@
--- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which no query runs.
--- Returns: the lanes that were joined, the overdue tasks, and when to look again: null when nothing is to come,
---   in_now when there was more than one step's worth; and the tasks that could not be written, with the reasons.
---   Those of in_skip were among them a moment ago.
+-- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which
+--   no query runs.
+-- Returns: the lanes that were joined, the overdue tasks, and when to sweep again: null when
+--   nothing is to come, in_now when there was more than one step's worth; and the tasks that could
+--   not be written, with the reasons. Those of in_skip were among them a moment ago.
 -- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+--   would inherit it.)
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],

@@ -1,5 +1,6 @@
--- The statements of the hot path keep one plan for good (a setting that Postgres 11 does not have yet): planning
--- them anew costs more than running them, and their functions already rule out every plan that could turn bad.
+-- The statements of the hot path keep one generic plan (a setting that Postgres 11 does not have
+-- yet): planning them anew costs more than running them, and their functions already rule out every
+-- plan that could turn bad.
 do $finish$
 declare
   v_function regprocedure;

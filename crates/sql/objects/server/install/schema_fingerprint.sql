@@ -1,5 +1,6 @@
--- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with
---   what they were made for, and end with a sentence when the schema was replaced under them.
+-- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and
+--   binaries compare it with what they were made for, and end with a sentence when the schema was
+--   replaced under them.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,9 +1,9 @@
--- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO, DEBUG (only
---          while control.debug_log is set), ERROR. An error is written over a connection of its own, so that it
---          stays although the caller's transaction is rolled back, and then raised.
+-- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO,
+--   DEBUG (only while control.debug_log is set), ERROR. An error is written over a connection of
+--   its own, so that it stays although the caller's transaction is rolled back, and then raised.
 -- Returns: nothing.
--- Raises:  PA070 for ERROR, PA071 for a level that is none of these.
--- Locks:   none that others wait for.
+-- Raises: PA070 for ERROR, PA071 for a level that is none of these.
+-- Locks: none that others wait for.
 create or replace function async.log(_level text, _message text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, async, public, pg_temp

@@ -1,8 +1,8 @@
--- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set. Passwords in
---          connection strings are masked. While the log is locked lines are dropped.
+-- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set.
+--   Passwords in connection strings are masked. While the log is locked lines are dropped.
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   none that others wait for.
+-- Raises: nothing.
+-- Locks: none that others wait for.
 create or replace function async.log_quiet(in_level text, in_message text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

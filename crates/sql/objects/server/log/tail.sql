@@ -1,8 +1,8 @@
 -- Purpose: show the log as it grows, as notices, until cancelled.
 -- Returns: never.
--- Raises:  nothing of ours.
--- Locks:   none; it commits once a second, so it holds no snapshot. (So no search_path can be set: names carry
---          their schema.)
+-- Raises: nothing of ours.
+-- Locks: none; it commits once a second, so it holds no snapshot. (So no search_path can be set:
+--   names carry their schema.)
 create or replace procedure async.tail(_grep text default null, _limit int default 1000)
 language plpgsql
 as $procedure$

@@ -1,6 +1,7 @@
--- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines that hold it.
+-- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines
+--   that hold it.
 -- Returns: at most _limit lines, oldest first.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.tail_once(
   _server_log_id bigint default null,
   _grep text default null,

@@ -1,7 +1,7 @@
--- Purpose: what goes with a row that was written, or was not: its offer, the requests that the event settles, the slot
---   that is given back.
--- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something else of the row, 'gone',
---   or in_outcome; and the row as it is now.
+-- Purpose: what goes with a row that was written, or was not: its offer, the requests that the
+--   event settles, the slot that is given back.
+-- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something
+--   else of the row, 'gone', or in_outcome; and the row as it is now.
 -- Raises: nothing that has to do with single tasks.
 -- Locks: the rows of async.offer and async.request that it changes; the former are locked already.
 create or replace function async.after_row(

@@ -1,5 +1,5 @@
--- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a block of its own,
---   finds the error and not the commit.
+-- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a
+--   block of its own, finds the error and not the commit.
 -- Returns: nothing.
 -- Raises: what deferred constraints and constraint triggers raise.
 -- Locks: what they lock. (No SET clause: the triggers would inherit it.)

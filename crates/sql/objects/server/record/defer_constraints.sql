@@ -1,6 +1,6 @@
--- Purpose: what puts the constraints that are checked at the end of the transaction back to that, after
---   `set constraints all immediate` has checked them. Constraints that share their name with one that cannot be deferred
---   cannot be named, and stay immediate until the transaction ends.
+-- Purpose: what puts the constraints that are checked at the end of the transaction back to that,
+--   after `set constraints all immediate` has checked them. Constraints that share their name with
+--   one that cannot be deferred cannot be named, and stay immediate until the transaction ends.
 -- Returns: a statement; null when the database has no such constraint.
 -- Raises: nothing.
 -- Locks: none.

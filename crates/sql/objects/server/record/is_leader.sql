@@ -1,5 +1,5 @@
--- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine itself): the pid that
---   the leader published, confirmed by the lock that only a leader holds.
+-- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine
+--   itself): the pid that the leader published, confirmed by the lock that only a leader holds.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

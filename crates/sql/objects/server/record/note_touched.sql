@@ -1,5 +1,5 @@
--- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a trigger changed.
---   The SQL engine reads them by itself.
+-- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a
+--   trigger changed. The SQL engine reads them by itself.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets two. In a session
---   without such memory it does nothing: a leader recounts when it starts.
+-- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets
+--   two. In a session without such memory it does nothing: a leader recounts when it starts.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

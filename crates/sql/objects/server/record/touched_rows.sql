@@ -1,5 +1,6 @@
--- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks that were noted, as
---   they are now, and that there are triggers. In the SQL engine's session, and without triggers, nothing.
+-- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks
+--   that were noted, as they are now, and that there are triggers. In the SQL engine's session, and
+--   without triggers, nothing.
 -- Returns: rows as those of write_events.
 -- Raises: nothing.
 -- Locks: none.

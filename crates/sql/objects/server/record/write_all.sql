@@ -1,18 +1,22 @@
--- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before the claim) and plain
---   ends (END_OK without a status), comes as arrays. Applies each event to its task, all in one statement where it can, row by
---   row where users have triggers or where the one statement failed, so that one odd row holds up no other. A task
---   is named at most once in a call. Keeps the offers, deletes the requests that are settled, and gives slots that
---   become free back to their pools in the memory of the SQL engine. With in_check deferred constraints are checked in
---   each row's own block, so that they do not fail the commit.
--- Returns: only tasks that are not what step_task predicts of the event: outcome is 'rejected' (the event does not fit,
---   the row is as it was; error says why), 'locked' (another transaction holds the row: try later), 'failed' (a trigger
---   or constraint raised; error says what), 'gone' (there is no such row), 'rewritten' (a trigger or a request made
---   something else of the row). What follows is the row as it is now, null when there is none or it cannot be read.
---   With in_touched (a leader in another process), where users have triggers, besides what touched_rows says: a row
---   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers' and no task.
+-- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before
+--   the claim) and plain ends (END_OK without a status), comes as arrays. Applies each event to its
+--   task, all in one statement where it can, row by row where users have triggers or where the one
+--   statement failed, so that one odd row holds up no other. A task is named at most once in a
+--   call. Keeps the offers, deletes the requests that are settled, and gives slots that become free
+--   back to their pools in the memory of the SQL engine. With in_check deferred constraints are
+--   checked in each row's own block, so that they do not fail the commit.
+-- Returns: only tasks that are not what step_task predicts of the event: outcome is 'rejected' (the
+--   event does not fit, the row is as it was; error says why), 'locked' (another transaction holds
+--   the row: try later), 'failed' (a trigger or constraint raised; error says what), 'gone' (there
+--   is no such row), 'rewritten' (a trigger or a request made something else of the row). What
+--   follows is the row as it is now, null when there is none or it cannot be read. With in_touched
+--   (a leader in another process), where users have triggers, besides what touched_rows says: a row
+--   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers'
+--   and no task.
 -- Raises: nothing of a single row's.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit it. Nothing in here
---   depends on the caller's path.)
+-- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
+--   it. Nothing in here depends on the caller's path.)
+-- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],

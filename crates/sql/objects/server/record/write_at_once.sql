@@ -1,11 +1,14 @@
--- Purpose: applies events to their tasks in one statement for each kind. Only where users have no triggers, so write_batch
---   may set what the planner does, and the completion and the release of the slot are one write. Claims and plain ends are
---   nearly all of what a busy leader writes, so they have statements of their own, which say for these two what step_task
---   says for all (a third less work a row).
--- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile. write_row tells.
--- Raises: lock_not_available when another transaction holds one of the rows, and whatever a constraint of the user's
---   raises: write_batch falls back.
+-- Purpose: applies events to their tasks in one statement for each kind. Only where users have no
+--   triggers, so write_batch may set what the planner does, and the completion and the release of
+--   the slot are one write. Claims and plain ends are nearly all of what a busy leader writes, so
+--   they have statements of their own, which say for these two what step_task says for all (a third
+--   less work a row).
+-- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile.
+--   write_row tells.
+-- Raises: lock_not_available when another transaction holds one of the rows, and whatever a
+--   constraint of the user's raises: write_batch falls back.
 -- Locks: the rows of async.task, as long as lock_timeout.
+-- (Longer than a screen: one statement for each kind of event.)
 create or replace function async.write_at_once(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],

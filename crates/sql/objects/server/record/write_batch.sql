@@ -1,6 +1,7 @@
--- Purpose: applies events where users have no triggers: all at once; where another transaction holds some of the rows,
---   those that can be locked at once.
--- Returns: the events that are left for write_row; and whether the whole table is locked, when no row can be written now.
+-- Purpose: applies events where users have no triggers: all at once; where another transaction
+--   holds some of the rows, those that can be locked at once.
+-- Returns: the events that are left for write_row; and whether the whole table is locked, when no
+--   row can be written now.
 -- Raises: nothing.
 -- Locks: the rows of async.task; never waits for one.
 create or replace function async.write_batch(

@@ -1,9 +1,12 @@
--- Purpose: applies events of any kind to their tasks in one statement, as step_task says, keeps the offers, and deletes
---   the settled requests. An event whose offer another transaction holds is left over. Only where users have no
---   triggers.
+-- Purpose: applies events of any kind to their tasks in one statement, as step_task says, keeps the
+--   offers, and deletes the settled requests. An event whose offer another transaction holds is
+--   left over. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
--- Raises: lock_not_available when another transaction holds one of the rows, and what constraints of users raise.
--- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without waiting.
+-- Raises: lock_not_available when another transaction holds one of the rows, and what constraints
+--   of users raise.
+-- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without
+--   waiting.
+-- (Longer than a screen: one statement.)
 create or replace function async.write_events_at_once(in_events async.event_t[])
 returns async.event_t[]
 language plpgsql

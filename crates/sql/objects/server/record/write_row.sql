@@ -1,11 +1,12 @@
--- Purpose: applies one event to its task, where users have triggers: the completion is written while tracked is
---   still true, a second statement releases the slot, and the row is read back, since triggers may have rewritten it.
---   With in_defer (see defer_constraints) deferred constraints are checked at once.
--- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked', 'gone'; and the row as it
---   is now.
+-- Purpose: applies one event to its task, where users have triggers: the completion is written
+--   while tracked is still true, a second statement releases the slot, and the row is read back,
+--   since triggers may have rewritten it. With in_defer (see defer_constraints) deferred
+--   constraints are checked at once.
+-- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
+--   'gone'; and the row as it is now.
 -- Raises: what triggers and constraints raise.
--- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in here depends on the
---   caller's path.)
+-- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in
+--   here depends on the caller's path.)
 create or replace function async.write_row(
   in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )

@@ -1,5 +1,6 @@
--- Who leads, one row. While nobody does, engine and epoch are the last leader's, and the rest is null. quiet is how
--- long ago the leader last committed: an idle one still looks every idle_sleep.
+-- The leader, one row. While no orchestrator leads, engine and epoch are the last leader's, and the
+-- rest is null. quiet is how long ago the leader last committed: an idle one still looks every
+-- idle_sleep.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,
@@ -14,7 +15,7 @@ select
   c.paused,
   l.goodbye,
   l.server_id
--- That these are one row each is not in the statistics of tables which nobody ever analyzes.
+-- The planner does not know that these tables have one row each, since they are never analyzed.
 from (select r.* from async.control r limit 1) c
 left join (select r.* from async.leader r limit 1) l on true
 left join (select r.* from async.leader_session() r limit 1) s on true;

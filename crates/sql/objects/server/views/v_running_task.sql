@@ -1,5 +1,5 @@
--- Every task that runs, the longest first: since when, how long, until when it may, and in which worker's slot (as
--- published, at most a second old; none for a task that a client pulled).
+-- Every task that runs, the longest first: since when, how long, until when it may, and in which
+-- worker's slot (as published, at most a second old; none for a task that a client pulled).
 create or replace view async.v_running_task as
 select
   t.task_id,

@@ -1,6 +1,7 @@
--- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error, when it is met
--- again, and until when waiting tasks have patience); fencing (sessions of a lost orchestrator are being ended);
--- retired (takes no new tasks); unknown (nobody leads, so nobody looks).
+-- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error,
+-- when the next attempt is, and until when waiting tasks have patience); fencing (sessions of a
+-- lost orchestrator are being ended); retired (takes no new tasks); unknown (no orchestrator
+-- leads).
 create or replace view async.v_target_state as
 select
   t.target,
@@ -18,7 +19,7 @@ select
   coalesce(w.running, 0) as running,
   t.retired
 from async.target t
--- That it is one row is not in the statistics of a table which nobody ever analyzes.
+-- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
 cross join (select async.someone_leads() as leads) s
 left join async.target_outage o on o.target = t.target

@@ -1,5 +1,5 @@
--- Every task with its phase, how long it waited for its last start, and how long it has run or ran. A filter on phase
--- reads all tasks; one on task_id, or on the predicate of an index, does not.
+-- Every task with its phase, how long it waited for its last start, and how long it has run or ran.
+-- A filter on phase reads all tasks; one on task_id, or on the predicate of an index, does not.
 create or replace view async.v_task as
 select
   t.task_id,

@@ -1,5 +1,6 @@
--- What came and what ended in the last minute and in the last hour. failed counts every end but FINISHED; canceled
--- and timed_out are among them. It reads the rows of that hour, whatever the history holds.
+-- What came and what ended in the last minute and in the last hour. failed counts every end but
+-- FINISHED; canceled and timed_out are among them. It reads the rows of that hour, whatever the
+-- history holds.
 create or replace view async.v_throughput as
 select
   p.period,

@@ -1,5 +1,6 @@
--- Every task that has not finished. Each branch is one that a partial index answers (the same predicates as
--- there), so that the cost does not grow with the history; together they miss none and give none twice.
+-- Every task that has not finished. Each branch is one that a partial index answers (the same
+-- predicates as there), so that the cost does not grow with the history; together they miss none
+-- and give none twice.
 create or replace view async.v_unfinished_task as
   select t.*
   from async.task t

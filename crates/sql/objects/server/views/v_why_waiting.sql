@@ -1,6 +1,7 @@
--- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in plain English for
--- the lane's first task. kind: query, pull (no query; to be offered), offered (a client may take them), deferred.
--- waiting is counted up to 10000, more says that there are more. The cost grows with the lanes, not with the tasks.
+-- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in
+-- plain English for the lane's first task. kind: query, pull (no query; to be offered), offered (a
+-- client may take them), deferred. waiting is counted up to 10000, more says that there are more.
+-- The cost grows with the lanes, not with the tasks.
 create or replace view async.v_why_waiting as
 select
   n.concurrency_pool,
@@ -59,7 +60,7 @@ from (
 cross join (
   select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
   from async.control c
-  -- That it is one row is not in the statistics of a table which nobody ever analyzes.
+  -- The planner does not know that the table has one row, since it is never analyzed.
   limit 1
 ) s
 left join async.v_target_state t on t.target = n.target

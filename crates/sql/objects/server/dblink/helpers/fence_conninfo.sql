@@ -1,5 +1,6 @@
--- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or, with in_present, as
---   its target is reached now. Where the recorded string names no user, the role that was there is meant.
+-- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or,
+--   with in_present, as its target is reached now. Where the recorded string names no user, the
+--   role that was there is meant.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string any more.
 -- Locks: none.
@@ -15,7 +16,8 @@ begin
   return async.extend_conninfo(in_session.connection_string,
     jsonb_build_object('user', coalesce(async.parse_conninfo(in_session.connection_string) ->> 'user', in_session.role),
       'connect_timeout', in_connect_seconds::text,
-      -- Under the recorded name this session would itself look like one of the leader that it is to end.
+      -- Under the recorded name this session would itself look like one of the leader that it is to
+      -- end.
       'application_name', async.session_name('fence')));
 end
 $function$;

@@ -1,7 +1,7 @@
 -- Purpose: a fence over an open connection.
 -- Returns: what became of each session, see async.end_sessions.
--- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody knows whether it is the
---   one; what the target says.
+-- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody
+--   knows whether it is the one; what the target says.
 -- Locks: none.
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb

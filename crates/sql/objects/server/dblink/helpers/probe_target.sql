@@ -1,4 +1,5 @@
--- Purpose: runs in a helper's session: first contact with a target, which may block for as long as it likes.
+-- Purpose: runs in a helper's session: first contact with a target, which may block for as long as
+--   it likes.
 -- Returns: the target's server_version_num.
 -- Raises: the connection's error.
 -- Locks: none.

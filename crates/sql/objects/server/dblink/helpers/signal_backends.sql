@@ -1,5 +1,5 @@
--- Purpose: signals, over a connection to their server, those backends of registered sessions that are there; sessions of
---   epochs before in_spared are looked for, and left alone.
+-- Purpose: signals, over a connection to their server, those backends of registered sessions that
+--   are there; sessions of epochs before in_spared are looked for, and left alone.
 -- Returns: the ids of the sessions that are there.
 -- Raises: 42501 when one is hidden from this role; what the target says.
 -- Locks: none.

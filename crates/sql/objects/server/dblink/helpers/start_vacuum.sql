@@ -1,5 +1,6 @@
--- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself, without waiting;
---   not again before the last one has ended and a share of the table was written anew.
+-- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself,
+--   without waiting; not again before the last one has ended and a share of the table was written
+--   anew.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none here; plain VACUUM's in that session.

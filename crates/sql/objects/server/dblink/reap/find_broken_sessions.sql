@@ -1,5 +1,5 @@
--- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever because it broke
---   between an error and the end of the query: the error message tells.
+-- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever
+--   because it broke between an error and the end of the query: the error message tells.
 -- Returns: how many.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,6 @@
--- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart an end that the target
---   reported from a connection that went, after which nobody knows what became of the query.
+-- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart
+--   an end that the target reported from a connection that went, after which it is unknown what
+--   became of the query.
 -- Returns: 'error' or 'lost'.
 -- Raises: nothing.
 -- Locks: none.

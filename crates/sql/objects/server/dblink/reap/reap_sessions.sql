@@ -1,8 +1,10 @@
--- Purpose: looks at every session that owes an answer and takes in what came: queries that ended (ok, error, or lost
---   with the connection), resets that are done, new sessions that said who they are. Nothing here waits.
+-- Purpose: polls every session whose answer is outstanding and processes the answers: queries that
+--   ended (ok, error, or lost with the connection), resets that are done, new sessions that
+--   identified what they are. Nothing here waits.
 -- Returns: how many sessions moved on.
 -- Raises: nothing of a single session's.
 -- Locks: none.
+-- (Longer than a screen: one loop over the states of a session.)
 create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
 returns int
 language plpgsql
@@ -42,8 +44,8 @@ begin
     if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
       v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
-    -- What a new session says of itself, and what a reset complains of, may be here before its end is, and is not
-    -- said again.
+    -- What a new session says of itself, and what a reset complains of, may be here before its end
+    -- is, and is not said again.
     continue when not v_read.ended
       and (v_worker.state = 'running' or v_read.code is null)
       and (v_worker.state <> 'identifying' or v_read.value is null);
@@ -66,8 +68,8 @@ begin
       where s.worker = v_worker.worker;
       perform async.lose_session(v_worker.worker);
     elsif v_worker.outcome is null then
-      -- Sent as it was: that a reset is accepted now proves that the text has no further result. What the reset says
-      -- settles how the text ended.
+      -- Sent as it was: that a reset is accepted now proves that the text has no further result.
+      -- What the reset says settles how the text ended.
       if public.dblink_send_query(v_worker.conn, 'discard all') = 1 then
         update pg_temp.leader_worker s set cleaning = true where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then

@@ -1,4 +1,5 @@
--- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read from sessions may be lost.
+-- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read
+--   from sessions may be lost.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.

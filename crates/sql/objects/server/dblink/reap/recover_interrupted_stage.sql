@@ -1,6 +1,6 @@
--- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in memory is undone, what
---   it read from sessions is lost. The end of a running query becomes uncertain, since its answer may have been read
---   and lost. Other sessions are opened anew.
+-- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in
+--   memory is undone, what it read from sessions is lost. The end of a running query becomes
+--   uncertain, since its answer may have been read and lost. Other sessions are opened anew.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

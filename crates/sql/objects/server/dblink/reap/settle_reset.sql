@@ -1,6 +1,7 @@
--- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer, which settles how the
---   text ended: it left its transaction open (25001); nobody knows, since the connection went and the text may have left
---   one open; or it ended well. After anything but a plain answer the session is not used again.
+-- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer,
+--   which settles how the text ended: it left its transaction open (25001); its end is unknown,
+--   since the connection went and the text may have left one open; or it ended well. After anything
+--   but a plain answer the session is not used again.
 -- Returns: whether it is settled.
 -- Raises: nothing.
 -- Locks: none.

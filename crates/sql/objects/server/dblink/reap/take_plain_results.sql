@@ -1,8 +1,9 @@
--- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query that ended well (its
---   reset goes out at once) and a reset that is done. An error shows in dblink_error_message before its result is
---   read, so it is left alone here, with its SQLSTATE and context.
--- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean again, and workers that
---   have more to say and must be looked at one by one.
+-- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query
+--   that ended well (its reset goes out at once) and a reset that is done. An error shows in
+--   dblink_error_message before its result is read, so it is left alone here, with its SQLSTATE and
+--   context.
+-- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean
+--   again, and workers that have more to say and must be looked at one by one.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.take_plain_results(

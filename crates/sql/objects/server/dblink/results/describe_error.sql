@@ -1,5 +1,6 @@
--- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then detail, hint and
---   context of the target, without the frames that running it over dblink adds, cut at 64 KiB.
+-- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then
+--   detail, hint and context of the target, without the frames that running it over dblink adds,
+--   cut at 64 KiB.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,7 @@
--- Purpose: reads what a session has to say about its query without ever waiting: each result only after
---   dblink_is_busy said that it is there, until the empty one that ends the query.
--- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the first results.
+-- Purpose: reads what a session has to say about its query without ever waiting: each result only
+--   after dblink_is_busy said that it is there, until the empty one that ends the query.
+-- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the
+--   first results.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.read_results(
@@ -46,8 +47,8 @@ begin
       get stacked diagnostics
         v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
         v_hint = pg_exception_hint, v_context = pg_exception_context;
-      -- The codes that "others" leaves out are a query's as often as anybody's; this session's own cancel does not
-      -- name the connection.
+      -- The codes that "others" leaves out are a query's as often as anybody's; this session's own
+      -- cancel does not name the connection.
       if v_code = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
         raise;
       end if;

@@ -1,6 +1,7 @@
--- Purpose: the sessions at the given targets that can take a query now: those that were idle, and those whose reset is
---   done by now (it went out when their result came in). One whose connection died meanwhile is dropped: a close by
---   the other side has arrived here by itself, so no round trip is needed to notice.
+-- Purpose: the sessions at the given targets that can take a query now: those that were idle, and
+--   those whose reset is done by now (it went out when their result came in). One whose connection
+--   died meanwhile is dropped: a close by the other side has arrived here by itself, so no round
+--   trip is needed to notice.
 -- Returns: parallel arrays of workers and their targets, the last used first.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -21,7 +22,8 @@ begin
     select s.worker, s.target, s.since,
       case
         when s.state = 'idle' then
-          -- The first look may only find the last words of a backend that was ended, the second that it hung up.
+          -- The first call may find only the last message of a terminated backend, the second that
+          -- it closed the connection.
           case when public.dblink_is_busy(s.conn) + public.dblink_is_busy(s.conn) > 0
               or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
             then 'dead' else 'idle' end

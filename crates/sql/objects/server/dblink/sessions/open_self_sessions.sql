@@ -1,5 +1,5 @@
--- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and on Postgres 16 and
---   later the watchdog.
+-- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and
+--   on Postgres 16 and later the watchdog.
 -- Returns: null, or why it cannot be reached.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,8 +1,9 @@
--- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a watchdog session
---   that cancels this one when the connection takes too long.
+-- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a
+--   watchdog session that cancels this one when the connection takes too long.
 -- Returns: null, or why it failed.
 -- Raises: nothing but a cancel that the watchdog did not send.
 -- Locks: the watchdog's advisory lock while it connects.
+-- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
 language plpgsql

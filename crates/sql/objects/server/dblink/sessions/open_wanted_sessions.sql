@@ -1,5 +1,6 @@
--- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that running queries are
---   not left alone for long: for empty workers first, then in place of the longest idle session of another target.
+-- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that
+--   running queries are not left alone for long: for empty workers first, then in place of the
+--   longest idle session of another target.
 -- Returns: how many were opened.
 -- Raises: nothing of a single target's.
 -- Locks: none.

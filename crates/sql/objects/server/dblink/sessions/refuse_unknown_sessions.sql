@@ -1,6 +1,7 @@
--- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear this server's id and
---   belong to the same role, but to no election of this server's. They are those of a physical copy of this server, or
---   this server is the copy: nothing is launched or ended at that target as long as they live.
+-- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear
+--   this server's id and belong to the same role, but to no election of this server's. They are
+--   those of a physical copy of this server, or this server is the copy: nothing is launched or
+--   ended at that target as long as they live.
 -- Returns: nothing.
 -- Raises: PA210 when there are such sessions.
 -- Locks: none.

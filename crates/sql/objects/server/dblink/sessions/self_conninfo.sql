@@ -1,5 +1,5 @@
--- Purpose: the connection string to this server itself, completed with its port, the database and the user where it
---   names none.
+-- Purpose: the connection string to this server itself, completed with its port, the database and
+--   the user where it names none.
 -- Returns: text.
 -- Raises: PA001 for a string that is none.
 -- Locks: none.

@@ -1,4 +1,5 @@
--- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that its mark names.
+-- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that
+--   its mark names.
 -- Returns: how many were sent.
 -- Raises: nothing of a single session's.
 -- Locks: none.

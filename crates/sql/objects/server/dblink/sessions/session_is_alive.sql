@@ -1,5 +1,5 @@
--- Purpose: whether a kept connection is still there, without a round trip: a close by the other side has arrived
---   here by itself.
+-- Purpose: whether a kept connection is still there, without a round trip: a close by the other
+--   side has arrived here by itself.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -10,7 +10,8 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 begin
   return (
-    -- The first look may only find the last words of a backend that was ended, the second that it hung up.
+    -- The first call may find only the last message of a terminated backend, the second that it
+    -- closed the connection.
     select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
       and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
 end

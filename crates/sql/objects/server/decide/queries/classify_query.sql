@@ -1,8 +1,9 @@
--- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first word; only the
---   others are scanned.
--- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag), 'loop' (one
---   statement that returns rows, drained in a DO block), 'execute' (one plain statement, run in a DO block),
---   'script' (several statements, each drained or run in one DO block), 'refused' (COPY from or to the client).
+-- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first
+--   word; only the others are scanned.
+-- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag),
+--   'loop' (one statement that returns rows, drained in a DO block), 'execute' (one plain
+--   statement, run in a DO block), 'script' (several statements, each drained or run in one DO
+--   block), 'refused' (COPY from or to the client).
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.classify_query(in_query text)

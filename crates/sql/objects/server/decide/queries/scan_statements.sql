@@ -1,11 +1,13 @@
--- Purpose: a small lexer: the statements of a query text and of each what decides how it may be sent. It knows
---   comments (nested), strings, escape strings, dollar quotes, quoted identifiers and parentheses, and reads the
---   first 32 KiB; complete says whether that was all.
--- Returns: one row a statement, in order: its text without the semicolon, the first word, the word that says what
---   it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand outside of parentheses (the INTO
---   of a query in parentheses in any of them), and whether it is a COPY from or to the client.
+-- Purpose: a small lexer: the statements of a query text and of each what decides how it may be
+--   sent. It knows comments (nested), strings, escape strings, dollar quotes, quoted identifiers
+--   and parentheses, and reads the first 32 KiB; complete says whether that was all.
+-- Returns: one row a statement, in order: its text without the semicolon, the first word, the word
+--   that says what it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand
+--   outside of parentheses (the INTO of a query in parentheses in any of them), and whether it is a
+--   COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: one scanner, whose states share their variables.)
 create or replace function async.scan_statements(in_query text)
 returns table (
   place int, statement text, first_word text, main_word text, has_into bool, has_returning bool,
@@ -16,7 +18,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
-  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in another line.
+  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in
+  -- another line.
   c_blank constant text := '[ \t\n\r\f\v]';
   c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
   c_dollar constant text := '^\$(?:' || c_name || ')?\$';

@@ -1,5 +1,6 @@
--- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling from in_first
---   to in_last, less up to a quarter by in_random (0 to 1), so that not all come back at once.
+-- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling
+--   from in_first to in_last, less up to a quarter by in_random (0 to 1), so that not all come back
+--   at once.
 -- Returns: interval.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: the query by which a session says who it is, and what its server is. What a role may not read is null: the
---   functions that it may not call stand in a text that is run only where it may.
+-- Purpose: the query by which a session identifies itself and its server. What a role may not
+--   read is null: the functions that it may not call stand in a text that is run only where it may.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,7 +1,8 @@
--- Purpose: whether a registered session is gone although the server that answers is not the one with the start time that
---   was registered: the same server was started again after the session began; or, where a connection string names
---   several hosts, a server that takes writes has taken the old one's place on a later timeline. Anything else, such as
---   another server behind the same balancer, says nothing about the session.
+-- Purpose: whether a registered session is gone although the server that answers is not the one
+--   with the start time that was registered: the same server was started again after the session
+--   began; or, where a connection string names several hosts, a server that takes writes has taken
+--   the old one's place on a later timeline. Anything else, such as another server behind the same
+--   balancer, says nothing about the session.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,6 @@
--- Purpose: the last epoch that began on another server than the one before. Sessions of earlier epochs may belong to a
---   server of which this one is a copy, so they are left alone until they end.
+-- Purpose: the last epoch that began on another server than the one before. Sessions of earlier
+--   epochs may belong to a server of which this one is a copy, so they are left alone until they
+--   end.
 -- Returns: an epoch, 0 when there is none.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,6 @@
 -- Purpose: reads the answer to the identity query.
--- Returns: pid, version, backend_start and role of the session; start, address, port, system identifier and timeline of
---   its server, and whether that takes writes.
+-- Returns: pid, version, backend_start and role of the session; start, address, port, system
+--   identifier and timeline of its server, and whether that takes writes.
 -- Raises: 08P01 when the text is no such answer.
 -- Locks: none.
 create or replace function async.read_identity(

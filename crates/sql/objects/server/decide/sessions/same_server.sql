@@ -1,4 +1,5 @@
--- Purpose: whether two connection strings lead to the same host, port and database in the same words.
+-- Purpose: whether two connection strings lead to the same host, port and database in the same
+--   words.
 -- Returns: bool.
 -- Raises: PA001 for a string that is none.
 -- Locks: none.

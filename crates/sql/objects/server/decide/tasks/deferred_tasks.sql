@@ -1,5 +1,6 @@
--- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could not be written a moment
---   ago. Those that another transaction holds are among them: the writer says so, and they are tried again.
+-- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could
+--   not be written a moment ago. Those that another transaction holds are among them: the writer
+--   says so, and they are tried again.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: none.

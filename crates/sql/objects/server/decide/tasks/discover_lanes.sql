@@ -1,5 +1,5 @@
--- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's index: the cost
---   grows with the number of lanes, not of tasks.
+-- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's
+--   index: the cost grows with the number of lanes, not of tasks.
 -- Returns: one row a lane and kind (pullable: tasks without a query, for clients).
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip, which could not be
---   written a moment ago.
+-- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip,
+--   which could not be written a moment ago.
 -- Returns: their ids, null when there are none.
 -- Raises: nothing.
 -- Locks: none.

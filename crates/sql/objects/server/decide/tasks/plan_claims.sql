@@ -1,10 +1,12 @@
--- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority, entered, task_id) and
---   takes each task whose pool has a free slot and, unless a client pulls it, for which there is a free worker.
---   Lanes that may not run (a full pool, a target that is down) are not given, so they block no other; nor do the tasks
---   of in_skip, rows that could not be written a moment ago.
+-- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority,
+--   entered, task_id) and takes each task whose pool has a free slot and, unless a client pulls it,
+--   for which there is a free worker. Lanes that may not run (a full pool, a target that is down)
+--   are not given, so they block no other; nor do the tasks of in_skip, rows that could not be
+--   written a moment ago.
 -- Returns: the tasks to take, in order.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: one query and the loop over it.)
 create or replace function async.plan_claims(
   in_lanes async.lane_t[],
   in_workers int,

@@ -29,6 +29,7 @@
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
 --   copying what they compute into every column.)
+-- (Longer than a screen: one expression, which the planner inlines.)
 create or replace function async.step_task(
   t async.task,
   in_event text,

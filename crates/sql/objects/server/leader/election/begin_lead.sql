@@ -1,5 +1,5 @@
--- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch, publishes the pid,
---   and takes stock of what the last leader left.
+-- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch,
+--   publishes the pid, and takes stock of what the last leader left.
 -- Returns: nothing.
 -- Raises: PA206 when this server cannot reach itself.
 -- Locks: the rows of async.control and async.leader.

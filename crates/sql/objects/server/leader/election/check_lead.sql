@@ -1,5 +1,6 @@
--- Purpose: whether this session may still lead: stops it when the schema was replaced by another version, and takes the
---   locks again that a routine may have given up (pg_advisory_unlock_all()), unless another orchestrator has them.
+-- Purpose: whether this session may still lead: stops it when the schema was replaced by another
+--   version, and takes the locks again that a routine may have given up (pg_advisory_unlock_all()),
+--   unless another orchestrator has them.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the leader's advisory locks, where they were lost.

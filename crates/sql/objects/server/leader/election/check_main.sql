@@ -1,5 +1,5 @@
--- Purpose: refuses to lead where it could not work: in the session of a role that does not own the schema; warns of settings
---   that would end it.
+-- Purpose: refuses to lead where it could not work: in the session of a role that does not own the
+--   schema; warns of settings that would end it.
 -- Returns: nothing.
 -- Raises: PA209 to a role that does not own the schema.
 -- Locks: none.

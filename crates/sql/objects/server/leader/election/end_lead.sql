@@ -1,6 +1,6 @@
--- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that still run a query stay
---   in the registry, for the next leader to fence; without any the goodbye is complete. One that lost the lead writes
---   nothing.
+-- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that
+--   still run a query stay in the registry, for the next leader to fence; without any the goodbye
+--   is complete. One that lost the lead writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.

@@ -1,5 +1,6 @@
--- Purpose: until when an unforced successor leaves the lead to a lost leader of another process, whose connection may
---   come back; one that said goodbye, or that lived in a backend, does not come back.
+-- Purpose: until when an unforced successor leaves the lead to a lost leader of another process,
+--   whose connection may come back; one that said goodbye, or that lived in a backend, does not
+--   come back.
 -- Returns: timestamptz.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,6 @@
--- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no long waits for locks,
---   fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim that a crash of the server forgot would
---   run twice.
+-- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no
+--   long waits for locks, fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim
+--   that a crash of the server forgot would run twice.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

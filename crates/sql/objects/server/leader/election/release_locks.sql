@@ -1,5 +1,5 @@
--- Purpose: gives up the leader's locks, however often this session holds them and whatever advisory_mutex_id was when
---   it took them.
+-- Purpose: gives up the leader's locks, however often this session holds them and whatever
+--   advisory_mutex_id was when it took them.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: releases the two advisory locks.

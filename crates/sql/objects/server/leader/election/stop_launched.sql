@@ -1,5 +1,5 @@
--- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is confirmed, waits in
---   the queue for the next leader.
+-- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is
+--   confirmed, waits in the queue for the next leader.
 -- Returns: how many queries still run.
 -- Raises: nothing.
 -- Locks: none.

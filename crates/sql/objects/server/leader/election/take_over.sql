@@ -1,5 +1,5 @@
--- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign, waits, then
---   terminates it.
+-- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign,
+--   waits, then terminates it.
 -- Returns: when this session holds the locks.
 -- Raises: PA208 when it cannot be removed.
 -- Locks: the leader's advisory locks in the end.

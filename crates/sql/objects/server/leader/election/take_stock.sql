@@ -1,5 +1,6 @@
--- Purpose: what the last leader left: claims that were never sent go back to the queue at once; launched ones wait as
---   orphans until their target is fenced; every session of an older epoch is to be ended; the pools are counted.
+-- Purpose: what the last leader left: claims that were never sent go back to the queue at once;
+--   launched ones wait as orphans until their target is fenced; every session of an older epoch is
+--   to be ended; the pools are counted.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.

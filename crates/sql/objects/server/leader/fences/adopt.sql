@@ -1,6 +1,7 @@
--- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a server of its own. It
---   gets a new id and forgets the sessions in its registry, which are the original's; what was running in the
---   original when the copy was made will fail here, its outcome unknown.
+-- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a
+--   server of its own. It gets a new id and forgets the sessions in its registry, which are the
+--   original's; what was running in the original when the copy was made will fail here, its outcome
+--   unknown.
 -- Returns: the new id.
 -- Raises: PA211 while an orchestrator leads.
 -- Locks: the row of async.leader.

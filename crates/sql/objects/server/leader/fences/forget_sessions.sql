@@ -1,5 +1,5 @@
--- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry, and frees what they
---   held.
+-- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry,
+--   and frees what they held.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session; the rows of async.task that it changes.

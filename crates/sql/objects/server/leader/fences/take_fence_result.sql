@@ -1,5 +1,6 @@
--- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is freed; the others are tried
---   again, shown in async.v_lost_session and logged, the first time and each time that it has taken twice as many tries.
+-- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is
+--   freed; the others are tried again, shown in async.v_lost_session and logged, the first time and
+--   each time that it has taken twice as many tries.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.

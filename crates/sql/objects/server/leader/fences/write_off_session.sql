@@ -1,5 +1,6 @@
--- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to wait for it any more:
---   from then on it counts as gone, and the tasks that wait for it end. For the owner and administrators.
+-- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to
+--   wait for it any more: from then on it counts as gone, and the tasks that wait for it end. For
+--   the owner and administrators.
 -- Returns: nothing.
 -- Raises: PA214 when async.v_lost_session has no such session.
 -- Locks: the session's row of async.session.

@@ -1,8 +1,11 @@
--- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with targets never
---   seen failing, the latest first; then, in the general lane, fences and targets that failed before.
--- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session ids.
+-- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with
+--   targets never seen failing, the latest first; then, in the general lane, fences and targets
+--   that failed before.
+-- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session
+--   ids.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: a list of what may be due, in order.)
 create or replace function async.next_helper_op(
   in_lane text, out op text, out target text, out ids bigint[]
 )
@@ -12,7 +15,8 @@ as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
 begin
-  -- Cancels at a target in trouble are left to the general lane, where they can be stuck without harm.
+  -- Cancels at a target that is not ok are left to the general lane, where they can be stuck
+  -- without harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
   into op, target, ids
   from pg_temp.leader_worker s

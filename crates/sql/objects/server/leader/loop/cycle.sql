@@ -1,9 +1,10 @@
--- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode a test or a person
---   calls it; main() calls it for ever. With a time given it also sleeps when there was nothing to do: a little
---   while queries run, up to idle_sleep when none does.
+-- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode
+--   a test or a person calls it; main() calls it for ever. With a time given it also sleeps when
+--   there was nothing to do: a little while queries run, up to idle_sleep when none does.
 -- Returns: when something was done last.
 -- Raises: PA207 in a session that does not lead; nothing else.
 -- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+-- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
   inout _show_message bool default null
@@ -21,7 +22,8 @@ begin
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
   end if;
-  -- Whatever raises between two commits is caught: main() must not end because a table was locked for a moment.
+  -- Whatever raises between two commits is caught: main() must not end because a table was locked
+  -- for a moment.
   begin
     v_latch := async.latch_number();
     select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;

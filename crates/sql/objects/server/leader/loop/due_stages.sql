@@ -1,5 +1,6 @@
--- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests that were committed
---   before the results were seen; what need not be looked at some hundred times a second is looked at less often.
+-- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests
+--   that were committed before the results were seen; what need not be looked at some hundred times
+--   a second is looked at less often.
 -- Returns: their names.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,11 +1,15 @@
--- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed. With _force it takes over
---   from the one that leads in this database: asks first, terminates when that does not help. With _manual_mode it prepares
---   and returns; async.cycle() then runs one round.
--- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is false.
--- Raises: PA206 when this server cannot reach itself; PA208 when the one that leads cannot be removed; PA209 to a role that
---   does not own the schema. With a warning it ends when another orchestrator took the lead (PA212), or when the schema
---   was replaced by another version (PA213).
--- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and commit.)
+-- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed.
+--   With _force it takes over from the one that leads in this database: asks first, terminates when
+--   that does not help. With _manual_mode it prepares and returns; async.cycle() then runs one
+--   round.
+-- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is
+--   false.
+-- Raises: PA206 when this server cannot reach itself; PA208 when the one that leads cannot be
+--   removed; PA209 to a role that does not own the schema. With a warning it ends when another
+--   orchestrator took the lead (PA212), or when the schema was replaced by another version (PA213).
+-- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and
+--   commit.)
+-- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
   _manual_mode bool default false
@@ -27,7 +31,8 @@ begin
     raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
     return;
   end if;
-  -- A lost leader whose connection comes back soon goes on with what it runs; the SQL engine is its connection.
+  -- A lost leader whose connection comes back soon goes on with what it runs; the SQL engine is its
+  -- connection.
   v_until := async.grace_ends();
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);

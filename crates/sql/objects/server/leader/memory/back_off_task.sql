@@ -1,5 +1,6 @@
--- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client holds the row, or a trigger
---   raises), and logs what was raised. A row that is merely held is tried again at least twice a second.
+-- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client
+--   holds the row, or a trigger raises), and logs what was raised. A row that is merely held is
+--   tried again at least twice a second.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,8 +1,9 @@
--- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls back did to
---   them is undone with it, they write no WAL, and they are gone with the session.
+-- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls
+--   back did to them is undone with it, they write no WAL, and they are gone with the session.
 -- Returns: nothing.
 -- Raises: insufficient_privilege where the role may not create temporary tables.
 -- Locks: none.
+-- (Longer than a screen: a list of tables.)
 create or replace function async.create_leader_state()
 returns void
 language plpgsql
@@ -27,7 +28,8 @@ begin
     -- Another orchestrator leads: nothing may be written.
     deposed bool not null default false,
     marks int not null default 0,
-    -- Rows of async.task written since it was last vacuumed, which the statistics collector does not see.
+    -- Rows of async.task written since it was last vacuumed, which the statistics collector does
+    -- not see.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
     -- Where the running heavy maintenance has come to; null when none runs.
@@ -146,7 +148,8 @@ begin
     constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );
 
-  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a query ran.
+  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a
+  -- query ran.
   create temp table leader_fence (
     session_id bigint primary key,
     target text not null,

@@ -1,5 +1,6 @@
--- Purpose: ends the task of each worker in memory. The session is kept after success (or when nothing was sent), and
---   dropped after anything else, and once a cancel went out to it: a late one must never hit the next query.
+-- Purpose: ends the task of each worker in memory. The session is kept after success (or when
+--   nothing was sent), and dropped after anything else, and once a cancel went out to it: a late
+--   one must never hit the next query.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.

@@ -1,5 +1,6 @@
--- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause go out at once; finish and defer let the
---   query end within a grace period first (mostly it has committed and its result is on the way).
+-- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause go out at once;
+--   finish and defer let the query end within a grace period first (mostly it has committed and its
+--   result is on the way).
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,6 @@
--- Purpose: applies what clients asked for: a running query gets an intention, which is recorded when it ends; any other
---   task changes at once. Run after results were seen and before they are recorded.
+-- Purpose: applies what clients asked for: a running query gets an intention, which is recorded
+--   when it ends; any other task changes at once. Run after results were seen and before they are
+--   recorded.
 -- Returns: how many requests were dealt with.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -19,7 +20,8 @@ begin
     return 0;
   end if;
 
-  -- Those of queries in flight: kept until the outcome is recorded, so that they survive this leader.
+  -- Those of queries in flight: kept until the outcome is recorded, so that they survive this
+  -- leader.
   for v_request in
     select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
     from pg_temp.leader_worker s

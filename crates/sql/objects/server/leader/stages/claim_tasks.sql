@@ -1,8 +1,9 @@
--- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets want more
---   sessions, and writes the claims down. What a client pulls is offered instead.
+-- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets
+--   want more sessions, and writes the claims down. What a client pulls is offered instead.
 -- Returns: how many were claimed or offered.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
+-- (Longer than a screen: one pass over lanes and heads, which share their arrays.)
 create or replace function async.claim_tasks(in_now timestamptz)
 returns int
 language plpgsql
@@ -28,8 +29,8 @@ begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
     - (select count(*)::int from pg_temp.leader_worker s where s.task_id is not null and not s.unreachable)
-    -- What a lost leader launched may still run, as far as its targets are concerned; a host that does not answer keeps
-    -- no worker.
+    -- What a lost leader launched may still run, as far as its targets are concerned; a host that
+    -- does not answer keeps no worker.
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);

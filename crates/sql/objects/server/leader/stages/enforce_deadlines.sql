@@ -1,5 +1,5 @@
--- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be reached the task is
---   TIMED_OUT and its slot stays taken; any other task ends at once.
+-- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be
+--   reached the task is TIMED_OUT and its slot stays taken; any other task ends at once.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.

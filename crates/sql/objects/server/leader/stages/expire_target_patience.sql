@@ -1,5 +1,5 @@
--- Purpose: tasks that waited for a target that was down for longer than target_patience fail with the connection's
---   error; so do tasks of targets that were deleted.
+-- Purpose: tasks that waited for a target that was down for longer than target_patience fail with
+--   the connection's error; so do tasks of targets that were deleted.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.

@@ -1,5 +1,5 @@
--- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never returns reports
---   no statistics, so autovacuum does not see what the leader writes.
+-- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never
+--   returns reports no statistics, so autovacuum does not see what the leader writes.
 -- Returns: nothing.
 -- Raises: nothing that has to do with single tasks.
 -- Locks: the rows that it deletes.

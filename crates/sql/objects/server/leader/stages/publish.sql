@@ -1,5 +1,5 @@
--- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds, which targets are lost. Only
---   what changed is written, so that an idle leader writes nothing.
+-- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds,
+--   which targets are lost. Only what changed is written, so that an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.

@@ -1,8 +1,9 @@
--- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with their
---   health, limits of pools.
+-- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with
+--   their health, limits of pools.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
+-- (Longer than a screen: a list of what follows the configuration.)
 create or replace function async.refresh_configuration()
 returns void
 language plpgsql
@@ -39,7 +40,7 @@ begin
   delete from pg_temp.leader_helper h
   where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
 
-  -- Targets. A changed address is met anew, and idle sessions at the old one are dropped.
+  -- Targets. A changed address is probed, and idle sessions at the old one are dropped.
   for v_worker in
     select s.worker
     from pg_temp.leader_worker s
@@ -70,7 +71,7 @@ begin
   update pg_temp.leader_target o set configured = false
   where o.configured and not exists (select from async.target t where t.target = o.target);
 
-  -- A target that was not used for a minute is met through a helper before the leader connects to it again.
+  -- A helper probes a target that was not used for a minute before the leader connects to it again.
   update pg_temp.leader_target o set health = 'unknown'
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
     and not exists (select from pg_temp.leader_worker s where s.target = o.target);

@@ -1,6 +1,6 @@
--- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How often depends on
---   what it cost the last time (with dead rows that a held snapshot keeps, the way to a lane's head is long), so
---   that it never takes more than a small share of the time.
+-- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How
+--   often depends on what it cost the last time (with dead rows that a held snapshot keeps, the way
+--   to a lane's head is long), so that it never takes more than a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,7 @@
--- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once. Launched ones wait until every
---   session that the registry knew at their target is gone: their outcome is unknown, so they fail, saying so, unless
---   another end was asked for. Those that timed out before that give their slots back then.
+-- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once.
+--   Launched ones wait until every session that the registry knew at their target is gone: their
+--   outcome is unknown, so they fail, saying so, unless another end was asked for. Those that timed
+--   out before that give their slots back then.
 -- Returns: how many.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.

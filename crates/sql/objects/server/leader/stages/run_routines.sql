@@ -1,5 +1,5 @@
--- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same error once a minute) and
---   skipped. They cannot commit.
+-- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same
+--   error once a minute) and skipped. They cannot commit.
 -- Returns: how many ran.
 -- Raises: nothing.
 -- Locks: whatever the routines lock. (No SET clause: the routines would inherit it.)

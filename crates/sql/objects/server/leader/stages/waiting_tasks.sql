@@ -1,4 +1,5 @@
--- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue first.
+-- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue
+--   first.
 -- Returns: their ids, at most 1000, null when there are none.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,6 @@
--- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold them, the pools'
---   occupancy, how far each lane was taken. The arrays are parallel, in the order of the plan; in_runs are the runs
---   before. Nothing is sent before this is committed.
+-- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold
+--   them, the pools' occupancy, how far each lane was taken. The arrays are parallel, in the order
+--   of the plan; in_runs are the runs before. Nothing is sent before this is committed.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.

@@ -1,5 +1,5 @@
--- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it is taken and
---   finished, or withdrawn.
+-- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it
+--   is taken and finished, or withdrawn.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.

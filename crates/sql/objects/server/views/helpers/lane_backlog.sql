@@ -1,5 +1,6 @@
--- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task comes first; when
---   the oldest came, looked for among the lane's most urgent priorities. The cost does not grow with the backlog.
+-- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task
+--   comes first; when the oldest came, looked for among the lane's most urgent priorities. The cost
+--   does not grow with the backlog.
 -- Returns: one row.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,0 +1,26 @@
+-- Purpose: closes in memory the helpers whose connection is gone.
+-- Returns: nothing.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.close_lost_helpers()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_helper record;
+begin
+  -- Connections are not undone with a transaction: a row may outlive the connection that it names.
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state <> 'closed' and h.conn <> all (coalesce((select dblink_get_connections()), '{}'))
+    order by h.helper
+  loop
+    if v_helper.state = 'busy' then
+      perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null, 'the helper session is gone');
+    end if;
+    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null
+    where h.helper = v_helper.helper;
+  end loop;
+end
+$function$;

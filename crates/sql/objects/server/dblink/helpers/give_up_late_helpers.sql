@@ -1,0 +1,40 @@
+-- Purpose: gives up helpers that are late: cancels the query first, terminates the backend later, and
+--   closes the helper once the backend is gone.
+-- Returns: nothing.
+-- Raises: nothing of a single helper's.
+-- Locks: none.
+create or replace function async.give_up_late_helpers()
+returns void
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  c_helper_seconds_max constant interval := '8 seconds';
+  v_helper record;
+begin
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state = 'busy' and h.since < clock_timestamp()
+      - case when h.op = 'probe' then interval '2500 milliseconds' else c_helper_seconds_max end
+  loop
+    perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null,
+      'no answer within the time that a connection may take');
+    -- From 16 on this ends a blocked connect at once; before, only its connect_timeout does.
+    perform pg_cancel_backend(v_helper.pid);
+    update pg_temp.leader_helper h set state = 'stuck' where h.helper = v_helper.helper;
+  end loop;
+
+  -- One that not even the cancel freed is terminated, and given up once it is gone.
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state = 'stuck' and h.since < clock_timestamp() - 2 * c_helper_seconds_max
+  loop
+    if exists (select from pg_stat_get_activity(v_helper.pid) a where a.pid = v_helper.pid) then
+      perform pg_terminate_backend(v_helper.pid);
+    else
+      perform async.close_session(v_helper.conn);
+      update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
+    end if;
+  end loop;
+end
+$function$;
