@@ -76,8 +76,7 @@ impl Orchestrator {
         }
         write.ahead = ahead;
         let stage = Stage::Writing(write);
-        let mut tracked =
-            Tracked::new(head.position, lane, head.task(), stage, self.cx.tuning(), self.cx.now());
+        let mut tracked = Tracked::new(head.position, lane, head.task(), stage, self.cx.tuning(), self.cx.now());
         tracked.text_bytes = head.text_bytes;
         self.track(tracked);
         self.send_write(head.position.task);
@@ -163,12 +162,8 @@ impl Orchestrator {
         }
         let is_ahead =
             |tracked: &Tracked| matches!(tracked.stage(), Stage::ClaimedAhead { .. }) && tracked.lane.pool == *pool;
-        let mut positions: Vec<QueuePosition> = self
-            .tracked
-            .iter()
-            .filter(|(_, tracked)| is_ahead(tracked))
-            .map(|(_, tracked)| tracked.position)
-            .collect();
+        let mut positions: Vec<QueuePosition> =
+            self.tracked.iter().filter(|(_, tracked)| is_ahead(tracked)).map(|(_, tracked)| tracked.position).collect();
         positions.sort_unstable();
         let surplus = usize::try_from(claims - claims_max).unwrap_or(usize::MAX);
         for position in positions.into_iter().rev().take(surplus) {

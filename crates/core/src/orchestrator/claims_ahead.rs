@@ -128,14 +128,7 @@ impl ClaimsAhead {
     }
 
     /// A query of the pool ended; `slots` are taken.
-    pub(super) fn query_ended(
-        &mut self,
-        pool: &PoolName,
-        took: Span,
-        slots: u32,
-        now: MonotonicTime,
-        tuning: &Tuning,
-    ) {
+    pub(super) fn query_ended(&mut self, pool: &PoolName, took: Span, slots: u32, now: MonotonicTime, tuning: &Tuning) {
         self.pools.entry(pool.clone()).or_default().query_ended(took, slots, now, tuning);
         self.reviews.insert(pool.clone());
     }

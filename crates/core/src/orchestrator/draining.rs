@@ -22,9 +22,8 @@ impl Orchestrator {
     /// The time in which queries may end by themselves is over: what still runs is stopped, and
     /// waits again.
     pub(super) fn drain(&mut self) {
-        let runs = |tracked: &Tracked| {
-            matches!(tracked.stage(), Stage::Launched { cancel: CancelState::NotRequested, .. })
-        };
+        let runs =
+            |tracked: &Tracked| matches!(tracked.stage(), Stage::Launched { cancel: CancelState::NotRequested, .. });
         let pause = Event::Request(Request::finish(FinishStatus::Paused));
         let now = self.cx.now();
         for task in self.tracked.filter(runs) {

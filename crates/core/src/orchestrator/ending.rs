@@ -1,8 +1,8 @@
 //! From the end of a query to the event that is written.
 
 use super::Orchestrator;
-use super::input::{RequestId, TaskSnapshot};
 use super::command::Command;
+use super::input::{RequestId, TaskSnapshot};
 use super::sessions::SessionState;
 use super::tracked::{Stage, Tracked};
 use crate::names::{Run, SessionId, TaskId};
@@ -104,8 +104,7 @@ impl Orchestrator {
             return;
         };
         let stage = Stage::Writing(write);
-        let mut tracked =
-            Tracked::new(about.position, about.lane, about.task, stage, self.cx.tuning(), self.cx.now());
+        let mut tracked = Tracked::new(about.position, about.lane, about.task, stage, self.cx.tuning(), self.cx.now());
         tracked.settles.extend(request);
         self.track(tracked);
         self.send_write(task);

@@ -324,8 +324,7 @@ impl Orchestrator {
     /// When something is due, if nothing happens before.
     fn next_due(&self) -> Option<MonotonicTime> {
         // Without the store only the retries are due.
-        let timer =
-            if self.leadership.is_disconnected() { self.retries.at() } else { self.cx.timers.first() };
+        let timer = if self.leadership.is_disconnected() { self.retries.at() } else { self.cx.timers.first() };
         timer.into_iter().chain(self.cycle_due()).min()
     }
 

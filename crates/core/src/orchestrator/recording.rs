@@ -1,8 +1,8 @@
 //! Recording events in rows, and what follows from the answers: the row counts, not what was meant.
 
-use super::input::WriteAnswer;
 use super::Orchestrator;
 use super::command::Command;
+use super::input::WriteAnswer;
 use super::tracked::{Stage, Tracked, Write, WriteState};
 use crate::names::{Run, TaskId};
 use crate::task::Task;
@@ -37,7 +37,15 @@ impl Orchestrator {
     pub(super) fn write_of(&self, task: &Task, event: Event) -> Option<Write> {
         let at = self.event_time(task, &event);
         let next = Box::new(task.step(&event, at).ok()?);
-        Some(Write { event, at, decided: self.cx.now(), next, ahead: false, keeps_slot: false, state: WriteState::Sent })
+        Some(Write {
+            event,
+            at,
+            decided: self.cx.now(),
+            next,
+            ahead: false,
+            keeps_slot: false,
+            state: WriteState::Sent,
+        })
     }
 
     /// Starts a write about a tracked task.
@@ -208,7 +216,8 @@ impl Orchestrator {
             // A row of one's own run that is RUNNING is never let go of.
             WriteAnswer::Row(row) if self.is_running_ours(task, row) => self.write_later(task),
             WriteAnswer::Row(row) => {
-                let found = self.tracked.get(task).map(|tracked| row.task(tracked.task().options, LaunchState::Claimed));
+                let found =
+                    self.tracked.get(task).map(|tracked| row.task(tracked.task().options, LaunchState::Claimed));
                 match found {
                     Some(Ok(found)) => self.recorded(task, found),
                     Some(Err(_)) | None => self.done_with(task),
@@ -219,8 +228,7 @@ impl Orchestrator {
 
     /// The row says that a query of the run in hand is claimed.
     pub(super) fn is_running_ours(&self, task: TaskId, row: &Row) -> bool {
-        let ours =
-            |tracked: &Tracked| tracked.task().run.0 == row.run && !tracked.task().options.client_pulled;
+        let ours = |tracked: &Tracked| tracked.task().run.0 == row.run && !tracked.task().options.client_pulled;
         row.state() == RowState::Running && self.tracked.get(task).is_some_and(ours)
     }
 

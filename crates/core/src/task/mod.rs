@@ -27,7 +27,7 @@ mod twin;
 
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
-use phase::{End, Past, Phase};
+use phase::{Completion, Phase, TaskTimes};
 use status::FinalStatus;
 
 /// What was agreed about a task when it was pushed; it does not change while the task lives.
@@ -80,8 +80,8 @@ impl Task {
     /// A task pushed EMPTY (`FINISHED`) or dead on arrival (`DOA`): it ends as it begins.
     #[must_use]
     pub const fn born_finished(options: TaskOptions, status: FinalStatus, now: Timestamp) -> Self {
-        let end = End { status, processed: now, error: None, tracked: None };
-        let past = Past { consumed: Some(now), ..Past::NOTHING };
+        let end = Completion { status, processed: now, error: None, tracked: None };
+        let past = TaskTimes { consumed: Some(now), ..TaskTimes::NONE };
         Self { options, run: Run::NONE, phase: Phase::Finished { end, past } }
     }
 

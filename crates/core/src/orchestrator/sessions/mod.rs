@@ -320,8 +320,9 @@ impl Sessions {
     /// Forgets the targets that are not used and for which no task waits.
     pub(super) fn forget_unused(&mut self, plan: &mut Plan) {
         let connected: BTreeSet<&TargetName> = self.sessions.values().map(|session| &session.target).collect();
-        let unused =
-            |name: &TargetName, state: &Target| state.is_unused() && !connected.contains(name) && !plan.has_lane_to(name);
+        let unused = |name: &TargetName, state: &Target| {
+            state.is_unused() && !connected.contains(name) && !plan.has_lane_to(name)
+        };
         let unused: Vec<TargetName> =
             self.targets.iter().filter(|(name, state)| unused(name, state)).map(|(name, _)| name.clone()).collect();
         for name in unused {

@@ -1,7 +1,7 @@
 //! Targets that cannot be reached, or take no further session.
 
-use super::target::Outage;
 use super::Sessions;
+use super::target::Outage;
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::orchestrator::backoff::Backoff;
 use crate::orchestrator::context::Context;

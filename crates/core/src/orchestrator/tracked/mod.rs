@@ -205,11 +205,7 @@ mod tests {
     fn tracked(task: i64, stage: Stage, cx: &Context) -> Tracked {
         let target = TargetName::new("t").unwrap();
         let lane = Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run };
-        let position = QueuePosition {
-            priority: Priority(0),
-            entered: Timestamp::from_micros(0),
-            task: TaskId(task),
-        };
+        let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) };
         Tracked::new(position, lane, Task::pushed(TaskOptions::default()), stage, cx.tuning(), cx.now())
     }
 

@@ -187,7 +187,10 @@ impl Tracked {
     /// Replaces the task. A deadline that stays the same keeps its place on the monotonic clock,
     /// although the server's clock may have stepped meanwhile.
     pub(crate) fn set_task(&mut self, task: Task, now: Now) {
-        debug_assert_eq!(self.task.options.track_yielded, task.options.track_yielded, "the load depends on this option");
+        debug_assert_eq!(
+            self.task.options.track_yielded, task.options.track_yielded,
+            "the load depends on this option"
+        );
         let (before, after) = (self.task.phase.times_up(), task.phase.times_up());
         if before != after {
             self.deadline = after.map(|at| now.monotonic_at(at));
