@@ -36,7 +36,7 @@ use status::FinalStatus;
 pub struct TaskOptions {
     /// The task has no query: a client takes it and says when it is done.
     pub client_pulled: bool,
-    /// The query's end is not the task's: somebody calls back.
+    /// The end of the query is not the end of the task: a request ends it.
     pub asynchronous_finish: bool,
     /// A yielded task keeps its pool slot.
     pub track_yielded: bool,

@@ -57,7 +57,7 @@ pub enum Phase {
         /// Not after this time.
         times_up: Option<Timestamp>,
     },
-    /// YIELDED: its query is over, and somebody will say how the task ends.
+    /// YIELDED: its query is over, and a request decides how the task ends.
     Yielded {
         /// When it was claimed, if it was.
         consumed: Option<Timestamp>,
@@ -87,12 +87,12 @@ pub struct Completion {
     pub processed: Timestamp,
     /// Why.
     pub error: Option<String>,
-    /// `Some(true)` while a session that nobody can reach still holds the slot, `None` for a task
-    /// that never had one.
+    /// `Some(true)` while a session that cannot be reached still holds the slot, `None` for a task
+    /// that never had a slot.
     pub tracked: Option<bool>,
 }
 
-/// The columns that an end leaves as they were.
+/// The times in the row, which the end of a task leaves as they were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskTimes {

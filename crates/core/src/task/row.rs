@@ -66,7 +66,7 @@ pub enum LaunchState {
     Launched(Option<Intention>),
 }
 
-/// A row that no task's life leads to; somebody wrote it by hand.
+/// A row that no task's life leads to: it was changed by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MalformedRow {

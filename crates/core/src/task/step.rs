@@ -148,7 +148,7 @@ impl Task {
             Event::Request(request) => intend(Intention::of(request)?),
             Event::Deadline => {
                 passed(times_up, now)?;
-                // What somebody asked for stands; the query is told to end all the same.
+                // A client's request stands, and the query is cancelled all the same.
                 if intention.is_some() {
                     return Err(Rejected::Superseded);
                 }
@@ -174,7 +174,7 @@ impl Task {
         }
     }
 
-    /// Pulled and yielded: no query runs, and somebody else says how it goes on.
+    /// Pulled and yielded: no query runs, and a request decides how the task goes on.
     fn step_idle(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match event {
             Event::Request(request) => self.granted(request, now),
