@@ -170,7 +170,7 @@ impl Host {
     /// Whether its process runs, or is paused.
     ///
     /// # Panics
-    /// When the Docker engine does not say.
+    /// When the Docker engine does not answer.
     pub async fn is_up(&self) -> bool {
         self.container.is_running().await.expect("the Docker engine knows")
     }
@@ -191,7 +191,7 @@ impl Host {
     /// What it has written to its standard error.
     ///
     /// # Panics
-    /// When the Docker engine does not say.
+    /// When the Docker engine does not answer.
     pub async fn said(&self) -> String {
         String::from_utf8_lossy(&self.container.stderr_to_vec().await.expect("it has a log")).into_owned()
     }

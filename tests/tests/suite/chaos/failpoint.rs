@@ -75,12 +75,12 @@ impl Point {
         database.run(&format!("insert into chaos.armed values ('{self:?}')")).await;
         let begin = Instant::now();
         while database.number(passed).await == before {
-            assert!(begin.elapsed() < PATIENCE, "{self:?} is never reached\n{}", database.report().await);
+            assert!(begin.elapsed() < PATIENCE, "{self:?} is never reached\n{}", database.dump().await);
             sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Lets whoever waits here go on, and others pass.
+    /// Releases the waiting session, and lets others pass.
     pub(super) async fn release(database: &Database) {
         database.run("delete from chaos.armed").await;
     }

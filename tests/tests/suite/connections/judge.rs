@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use pgasync_store::Settings;
 use tokio::process::Command;
 
-/// What a session says of itself.
+/// The properties of a session, as the server reports them.
 const WHO: &str = "select concat_ws(' ', 'port', current_setting('port'), 'as', session_user, 'in', current_database(),
         case when s.ssl then s.version end, to_jsonb(s) ->> 'client_dn',
         'from', host(inet_client_addr()), 'called', nullif(nullif(current_setting('application_name'), 'psql'), 'pgasync'),

@@ -95,7 +95,7 @@ impl Summary {
     }
 }
 
-/// A sample of the cases, or what `PGASYNC_CUTS` says: `all`, or a part of their names.
+/// A sample of the cases. `PGASYNC_CUTS` selects others: `all`, or a part of their names.
 pub(super) fn choose<T>(mut cases: Vec<T>, sample: usize, name: impl Fn(&T) -> String) -> Vec<T> {
     match env::var("PGASYNC_CUTS") {
         Ok(all) if all == "all" => cases,

@@ -83,7 +83,7 @@ impl TaskKind {
     }
 }
 
-/// A target database for all cases of a test: its ledger tells them apart by their flows.
+/// A target database for all cases of a test: its ledger distinguishes the cases by their flows.
 pub(super) async fn prepare(target: &Target) {
     target.session().batch_execute(PROCEDURES).await.expect("a target takes procedures");
 }

@@ -2,7 +2,7 @@
 //! recorded soon after it is free.
 //!
 //! [`statement`] lists the writes of the leader and [`disturbance`] what is done to a row that is about to be written.
-//! A case is a pair of both, on a [`stage`] of its own with tasks that run all the time: their rate with the disturbance
+//! A case is a pair of both, on a [`fixture`] of its own with tasks that run all the time: their rate with the disturbance
 //! is compared with their rate before it. The length of the tasks and the size of their pool set the rate, and no
 //! absolute time is asserted but the backoff that the documentation names.
 
@@ -25,8 +25,8 @@ macro_rules! on_both_engines {
 }
 
 mod disturbance;
+mod fixture;
 mod judge;
 mod rows;
-mod stage;
 mod statement;
 mod tables;

@@ -9,11 +9,11 @@ use pgasync_core::{
 use pgasync_tests::Database;
 use serde_json::{Value, json};
 
-use super::{ask, bench};
+use super::{ask, prepared_database};
 use crate::seed::Seed;
 
 const QUEUES: usize = 150;
-const TARGETS: [&str; 4] = ["a", "b", "c", "of nobody"];
+const TARGETS: [&str; 4] = ["a", "b", "c", "not configured"];
 const POOLS: [Option<&str>; 5] = [None, None, Some("p"), Some("q"), Some("b")];
 const WINDOW: usize = 4;
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
@@ -119,7 +119,7 @@ impl Queue {
         eligible.map(|task| (task.position, &task.lane)).collect()
     }
 
-    /// Where somebody waits, also such as may not run yet.
+    /// The lanes with waiting tasks, eligible or not.
     fn lanes(&self) -> BTreeSet<(&str, &str, bool)> {
         let waiting = self.tasks.iter().filter(|task| {
             let Row { eligible_when, tracked, .. } = task.row;
@@ -220,9 +220,9 @@ pub(super) async fn disagreement(database: &Database, mut seed: Seed, queues: us
         database.run("rollback").await;
         let lanes = json!(queue.lanes());
         if sorted != planned || asked != json!({"launches": sorted, "lanes": lanes}) {
-            let told =
+            let disagreement =
                 format!("{question}\n  lanes  {lanes}\n  sorted {sorted:?}\n  core   {planned:?}\n  sql    {asked}");
-            return (Some(told), chosen);
+            return (Some(disagreement), chosen);
         }
         chosen += sorted.len();
     }
@@ -231,9 +231,9 @@ pub(super) async fn disagreement(database: &Database, mut seed: Seed, queues: us
 
 #[tokio::test]
 async fn the_same_tables_give_the_same_launches_in_the_same_order() {
-    let database = bench().await;
-    let (told, chosen) = disagreement(&database, Seed::of_this_run(), QUEUES).await;
-    assert!(told.is_none(), "{}", told.unwrap_or_default());
+    let database = prepared_database().await;
+    let (disagreement, chosen) = disagreement(&database, Seed::of_this_run(), QUEUES).await;
+    assert!(disagreement.is_none(), "{}", disagreement.unwrap_or_default());
     println!("{QUEUES} queues, {chosen} tasks chosen");
     assert!(chosen > QUEUES * 4, "only {chosen} were chosen");
 }
