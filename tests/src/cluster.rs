@@ -4,7 +4,7 @@ use std::env;
 
 use pgasync_store::{Session, Settings};
 
-/// A cluster that runs, with a superuser who needs no password.
+/// A running cluster with a superuser without a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     pub(crate) host: String,

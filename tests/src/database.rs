@@ -76,8 +76,8 @@ impl Database {
         self.session.query(sql, parameters).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)))
     }
 
-    /// A checksum of the tasks and of the records of leaders, without the sessions of the present leader. It is constant
-    /// while no process writes.
+    /// A checksum of the tasks and of the records of leaders, without the sessions of the present
+    /// leader. It is constant while no process writes.
     ///
     /// # Panics
     /// When the tables cannot be read.

@@ -27,7 +27,7 @@ impl PrivateCluster {
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
         let major = env::var("PGASYNC_PG").unwrap_or_else(|_| "15".into());
-        // Below /tmp, where the unprivileged user who runs the server can reach it, and socket names stay short.
+        // Below /tmp, which the server's unprivileged user can reach, and where socket names stay short.
         let folder = PathBuf::from(format!("/tmp/pgasync-test.{}.{:08x}", std::process::id(), random()));
         let cluster = start(&major, &folder, settings);
         Self { cluster, major, folder }

@@ -91,9 +91,9 @@ impl SqlEngine {
 }
 
 impl SqlEngine {
-    /// Cancels the call while it sleeps inside a block that catches the cancel. A cancel during a commit ends `main()` with
-    /// an error (docs/operating.md), so tests must not depend on the moment of its arrival. After
-    /// [`CANCELS_WITHIN`] the cancel is sent in any case.
+    /// Cancels the call while it sleeps inside a block that catches the cancel. A cancel during a
+    /// commit ends `main()` with an error (docs/operating.md), so tests must not depend on the
+    /// moment of its arrival. After [`CANCELS_WITHIN`] the cancel is sent in any case.
     async fn cancel_while_it_waits(&self) {
         let administrator = self.administrator().await;
         let waits = "select coalesce(wait_event = 'PgSleep', false) from pg_stat_activity where pid = $1";

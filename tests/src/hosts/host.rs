@@ -109,7 +109,7 @@ impl Host {
         &self.cluster.host
     }
 
-    /// Freezes every process on it. Its kernel goes on: connections stay, and new ones are taken, without an answer.
+    /// Freezes every process on it. Its kernel still accepts connections; no process answers.
     ///
     /// # Panics
     /// When the Docker engine refuses.
@@ -125,7 +125,7 @@ impl Host {
         self.container.unpause().await.expect("a paused host wakes up");
     }
 
-    /// Takes it off the network: what is sent to it gets no answer.
+    /// Disconnects it from the network: nothing that is sent to it is answered.
     pub async fn cut_off(&self) {
         self.network.disconnect(self.container.id()).await;
     }
@@ -175,7 +175,7 @@ impl Host {
         self.container.is_running().await.expect("the Docker engine knows")
     }
 
-    /// With what its process has ended, once it has.
+    /// The exit status of its process, or `None` while it runs.
     ///
     /// # Panics
     /// When it does not.

@@ -42,7 +42,7 @@ impl Frame {
     }
 }
 
-/// Cuts what arrives into frames.
+/// Splits received bytes into frames.
 #[derive(Debug)]
 pub(super) struct Frames<R> {
     reader: R,
@@ -96,7 +96,7 @@ pub enum Sent {
     Other,
 }
 
-/// A unit of what a client sends.
+/// The bytes of one [`Sent`].
 #[derive(Debug)]
 pub(super) struct Unit {
     pub(super) sent: Sent,

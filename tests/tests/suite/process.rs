@@ -245,7 +245,7 @@ async fn a_server_that_does_not_answer_is_given_up_and_found_again() {
     assert_eq!(database.number("select epoch from async.leader").await, epoch, "the lead was proved, not taken anew");
 }
 
-/// A port that leads to the server, and keeps what it takes while it is paused.
+/// A port that relays to the server, and keeps the data while it is paused.
 async fn pausable_way_to(database: &Database) -> (u16, watch::Sender<bool>) {
     let server = database.text("select current_setting('port')").await.expect("it has one");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");

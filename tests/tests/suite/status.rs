@@ -1,11 +1,11 @@
-//! `pgasync status` as an operator and a monitor meet it.
+//! The program `pgasync status`: exit codes and output.
 
 use std::process::Command;
 
 use pgasync_tests::{Cluster, Database, Engine, RustEngine, Scratch};
 use serde_json::{Value, json};
 
-/// The exit code, and what it said on both streams.
+/// The exit code, stdout and stderr.
 fn status(conninfo: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     let ran = Command::new("pgasync").args(["status", "--server", conninfo]).args(arguments).output();
     let ran = ran.expect("./dev puts pgasync on PATH");

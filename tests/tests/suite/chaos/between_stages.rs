@@ -1,4 +1,4 @@
-//! Kills between claim, mark, send, result and record: the leader is held there first.
+//! Kills between claim, mark, send, result and record, at a point where the leader is held.
 
 use pgasync_tests::Engine;
 
@@ -11,7 +11,7 @@ async fn a_leader_killed_between_stages_runs_no_task_twice<E: Engine>() {
     kill_between_stages::<E>(Kill::Leader).await;
 }
 
-/// Here the launch marks outlive the leader: what was claimed and not marked goes back to the queue.
+/// The launch marks outlive the leader: claimed tasks without a mark return to the queue.
 async fn a_leader_terminated_between_stages_runs_no_task_twice<E: Engine>() {
     let fixture = kill_between_stages::<E>(Kill::Session).await;
     if !E::OUTLIVES_ITS_SESSION {

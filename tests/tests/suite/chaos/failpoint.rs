@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pgasync_tests::{Database, Engine, PATIENCE};
 use tokio::time::sleep;
 
-/// A place, named by what has been done there, and what comes next.
+/// A place, named by the last step and the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Point {
     /// Claims are written, not committed.

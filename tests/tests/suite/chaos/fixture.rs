@@ -1,4 +1,5 @@
-//! The fixture of the chaos tests: a server on one cluster, two targets on another, an engine, a client and an observer.
+//! The fixture of the chaos tests: a server on one cluster, two targets on another, an engine, a
+//! client and an observer.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,8 @@ use super::observer::{Observer, SAMPLE_INTERVAL};
 use super::seed::Seed;
 use super::workload::{self, IN_FLIGHT_MIN, POOLS, WORKERS};
 
-/// Tasks that have not ended when no task has ended for so long never end: none of them takes four seconds, and no fence
-/// or backoff takes longer. The judge lists them.
+/// Tasks that have not ended when no task has ended for so long never end: none of them takes four
+/// seconds, and no fence or backoff takes longer. The judge lists them.
 const STALLED_AFTER: Duration = Duration::from_secs(35);
 
 /// How many tasks take some seconds, where it does not matter.
@@ -75,8 +76,8 @@ impl<E: Engine> ChaosFixture<E> {
         Self::open_with("", LONG_PERCENT).await
     }
 
-    /// The same with an engine that `changes`, statements run after installing, made another one, and as many percent of
-    /// long tasks.
+    /// The same with an engine that `changes`, statements run after installing, made another one,
+    /// and as many percent of long tasks.
     pub(super) async fn open_with(changes: &str, long_percent: u64) -> Self {
         let mut seed = Seed::of_this_run();
         let small = ["shared_buffers=32MB", "max_connections=200", "autovacuum=off"];
@@ -140,7 +141,7 @@ impl<E: Engine> ChaosFixture<E> {
         }
     }
 
-    /// Kills; what was killed is up again afterwards, except for the engine.
+    /// Kills, and waits until servers are up again. An engine stays down.
     pub(super) async fn kill(&mut self, what: Kill) {
         self.led_by = self.database.number("select coalesce(async.leader_pid(), 0)").await;
         let begin = losses::now();

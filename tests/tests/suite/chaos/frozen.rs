@@ -1,9 +1,9 @@
-//! Leaders that are frozen at each point and anywhere, and go on after another has taken the lead.
+//! Leaders that are frozen at each point and anywhere, and continue after another has taken the lead.
 //!
-//! The process of the Rust engine is stopped while its statement waits, the statement goes on, and another takes the
-//! lead. When that one has launched it is held, and the first goes on: by the ledgers it launches nothing, by a
-//! checksum of the tables it writes nothing. The SQL engine is its backend and has the lock as long as that lives, so it
-//! goes on first, to its end.
+//! The process of the Rust engine is stopped while its statement waits, the statement goes on, and
+//! another takes the lead. When that one has launched it is held, and the first goes on: by the
+//! ledgers it launches nothing, by a checksum of the tables it writes nothing. The SQL engine is
+//! its backend and has the lock as long as that lives, so it goes on first, to its end.
 
 use std::time::{Duration, Instant};
 

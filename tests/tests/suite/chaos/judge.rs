@@ -1,4 +1,4 @@
-//! Which promises were broken, once everything has settled.
+//! The broken promises after all tasks have finished.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::workload::{POOLS, TaskKind, WORKERS};
 pub(super) enum Allowed {
     /// No task is launched twice.
     OneLaunch,
-    /// A leader that stopped in order has paused what ran: such a task runs again, once for each of its claims.
+    /// A leader that shut down gracefully has paused running tasks: they run again, once for each claim.
     Pauses,
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn judge(
     broken.in_words()
 }
 
-/// Complaints by what they are about.
+/// Broken promises, by promise.
 #[derive(Debug, Default)]
 struct Complaints(BTreeMap<&'static str, Vec<String>>);
 
@@ -89,7 +89,7 @@ impl Complaints {
     }
 }
 
-/// Each task's end fits what it did.
+/// The status of each task agrees with the ledger.
 fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, log: &ClientLog, allowed: Allowed, broken: &mut Complaints) {
     let nothing = Trace::default();
     for row in rows {

@@ -1,4 +1,4 @@
-//! Proves the tests: engines that break a promise on purpose are caught.
+//! Engines that break a promise on purpose: the judge must report them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Leaders that are replaced, stopped, frozen or switched off while many tasks run.
+//! Leaders that are replaced, stopped, frozen or disabled while many tasks run.
 
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ async fn a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker<E: Engine>
         let mut frozen = fixture.observer.pids();
         frozen.retain(|&pid| fixture.elsewhere.freeze_backend(pid));
         fixture.kill_and_recover(victim).await;
-        // Long enough that the next leader launches what it may.
+        // Long enough for the launches of the next leader.
         sleep(Duration::from_secs(4)).await;
         for pid in frozen {
             assert!(fixture.elsewhere.signal_backend(Signal::Continue, pid), "a frozen backend does not end");

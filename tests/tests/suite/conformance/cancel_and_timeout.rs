@@ -58,7 +58,7 @@ async fn cancel_waits_for_nothing<E: Engine>() {
 
 async fn other_tasks_run_while_queries_are_canceled<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
-    // Does not let itself be cancelled.
+    // It ignores a cancel.
     let stubborn = fixture
         .push(
             "do $$ begin loop begin perform pg_sleep(25); exit; exception when query_canceled then null; end; end loop;

@@ -1,4 +1,4 @@
-//! A database with the client's part only forwards what it is asked to its server.
+//! A database with the client part forwards all calls to its server.
 
 use pgasync_store::{Part, install};
 use pgasync_tests::{Database, Engine, Scratch};

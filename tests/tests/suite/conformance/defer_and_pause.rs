@@ -1,4 +1,4 @@
-//! Tasks that come back: deferred, paused.
+//! Deferred and paused tasks.
 
 use pgasync_tests::Engine;
 use serde_json::json;
@@ -182,7 +182,7 @@ async fn a_paused_orchestrator_launches_nothing_and_keeps_the_rest_going<E: Engi
     fixture.run("update async.control set paused = true").await;
     fixture.run("select async.wait_for_latch()").await;
     let waiting = fixture.push("insert into ledger (mark) values ('later')").await;
-    // What runs goes on, requests are heeded.
+    // Running queries continue, and requests are applied.
     fixture.end_of(running).await.succeeded();
     fixture.run(&format!("select async.cancel(array[{doomed}])")).await;
     fixture.end_within(doomed, SOON).await.is("CANCELED");

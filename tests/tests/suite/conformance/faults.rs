@@ -276,7 +276,7 @@ conformance!(
     a_leader_ends_with_a_sentence_when_another_version_is_installed
 );
 
-/// The SQL engine is its session: what that keeps, it keeps.
+/// The SQL engine runs in the session of its caller, so locks and connections could outlive it there.
 #[tokio::test]
 async fn a_main_that_raises_keeps_no_lock_and_no_connection() {
     let fixture = Fixture::<SqlEngine>::prepared().await;

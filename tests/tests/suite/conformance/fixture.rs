@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 /// A slow query. Everything that an orchestrator does meanwhile takes much less time.
 pub(super) const SLOW: &str = "select pg_sleep(25)";
 
-/// Well below [`SLOW`], and well above what a loaded machine needs.
+/// Well below [`SLOW`], and well above the need of a loaded machine.
 pub(super) const SOON: Duration = Duration::from_secs(12);
 
 /// A server database, a target database configured as `there` with a pool of four, and an engine attached.

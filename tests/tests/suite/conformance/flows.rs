@@ -6,9 +6,10 @@ use super::fixture::Fixture;
 
 /// A framework of flows of steps that depend on each other, in the spirit of those that were built on the original.
 ///
-/// A task of it carries `flow_id` and `step`. A parent (`parent: true`) is pushed EMPTY and turned YIELDED by a BEFORE
-/// trigger; an AFTER trigger finishes it when its last step has ended and pushes what depends on a step that succeeded;
-/// what depends on one that failed is pushed DOA. A LOOP routine starts flows.
+/// A task of it carries `flow_id` and `step`. A parent (`parent: true`) is pushed EMPTY and turned
+/// YIELDED by a BEFORE trigger; an AFTER trigger finishes it when its last step has ended and
+/// pushes the dependents of a step that succeeded; the dependents of a failed step are pushed DOA.
+/// A LOOP routine starts flows.
 const FRAMEWORK: &str = r#"
     create schema flow;
 

@@ -1,4 +1,4 @@
-//! Waiting until the leader has passed through a cycle.
+//! `wait_for_latch`: it returns after a whole cycle of the leader.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! One leads; another takes over; what the one before left is resolved, and nothing runs twice.
+//! Leadership: one leader at a time, takeovers, and graceful shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -168,7 +168,7 @@ async fn a_target_that_cannot_be_fenced_delays_no_other_target<E: Engine>() {
     next.lead().await;
     fixture.end_within(here, SOON).await.is("FAILED");
     fixture.run_task("select 1").await.succeeded();
-    // Nobody knows what became of the other: not resolved, its slot taken.
+    // The outcome of the other task is not known: it is not resolved, and its pool slot is taken.
     fixture
         .assert_holds(&format!("select processed is null and tracked from async.task where task_id = {behind}"))
         .await;

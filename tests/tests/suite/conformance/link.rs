@@ -148,7 +148,7 @@ impl BlackHole {
         Self { port: listener.local_addr().expect("it is bound").port(), _listener: listener, _filling: Vec::new() }
     }
 
-    /// One whose queue is full: what is sent to it is dropped.
+    /// Its accept queue is full: packets are dropped.
     pub(super) async fn full() -> Self {
         let listener = listen(0, 1);
         let address = listener.local_addr().expect("it is bound");

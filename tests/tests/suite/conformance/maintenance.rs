@@ -1,4 +1,4 @@
-//! What grows is kept short, and an orchestrator with nothing to do does nothing.
+//! Tables stay small, and an idle orchestrator writes nothing.
 
 use std::time::Duration;
 

@@ -164,8 +164,8 @@ async fn a_pool_of_size_zero_keeps_its_tasks_until_it_is_raised<E: Engine>() {
     fixture.end_of(id).await.succeeded();
 }
 
-/// Runs rounds of tasks until a round reaches exactly `limit`, which shows that the engine has read its new settings. From
-/// then on no round exceeds it.
+/// Runs rounds of tasks until a round reaches exactly `limit`, which shows that the engine has read
+/// its new settings. From then on no round exceeds it.
 async fn assert_limit_becomes<E: Engine>(fixture: &Fixture<E>, limit: i64) {
     let begin = Instant::now();
     let mut reached = false;
@@ -328,8 +328,8 @@ async fn under_random_interventions_limits_hold_and_each_task_ends_once<E: Engin
             and failed = (finish_status <> 'FINISHED') and (processing_error is null) = not failed) from async.task",
         )
         .await;
-    // What committed is counted once for each that finished, and never for one that did not. A deferral that comes while
-    // a query commits has it run again.
+    // What committed is counted once for each that finished, and never for one that did not. A
+    // deferral that comes while a query commits has it run again.
     let deferred =
         fixture.text("select coalesce(string_agg(task_id::text, ','), '0') from deferred").await.unwrap_or_default();
     let finished = format!(

@@ -272,7 +272,7 @@ async fn objects_of_a_client_do_not_deceive_the_server_s_functions<E: Engine>() 
     client.drop_from(&fixture).await;
 }
 
-/// Everything as a role that is no superuser and must give its password, which is what dblink asks of such roles.
+/// Everything as a role without superuser rights, which dblink requires to authenticate with a password.
 #[tokio::test]
 async fn an_owner_that_is_no_superuser_installs_and_runs_it_with_a_password() {
     let cluster = Cluster::shared();

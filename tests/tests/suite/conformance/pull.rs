@@ -1,4 +1,4 @@
-//! Tasks that clients run themselves.
+//! Tasks that clients pull and run.
 
 use std::time::{Duration, Instant};
 
@@ -137,7 +137,7 @@ async fn an_open_pull_holds_up_neither_others_nor_the_orchestrator<E: Engine>() 
     client.batch_execute("begin; select async.get_tasks('pulled')").await.expect("it pulls");
     assert_eq!(fixture.number("select count(*) from async.get_tasks('pulled', 2)").await, 2);
     fixture.run_task("select 1").await.succeeded();
-    // A cancel of what is being pulled waits for the pull, and for nothing else.
+    // A cancel of a task in an open pull waits for the pull only.
     fixture.run("select async.cancel(array_agg(task_id)) from async.task where processed is null").await;
     fixture.wait_for("select count(*) = 4 from async.task where processed is not null").await;
     fixture.run_task("select 1").await.succeeded();

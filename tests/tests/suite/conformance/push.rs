@@ -1,4 +1,4 @@
-//! What may be pushed, and what comes of it.
+//! Pushes: accepted and refused ones, and their tasks.
 
 use pgasync_tests::Engine;
 use serde_json::json;

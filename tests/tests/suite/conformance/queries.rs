@@ -1,4 +1,4 @@
-//! What a query may be: all that the target accepts.
+//! Queries: every text that the target accepts.
 
 use pgasync_tests::Engine;
 

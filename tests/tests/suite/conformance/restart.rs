@@ -1,4 +1,4 @@
-//! Starting a finished task anew.
+//! Restarts of finished tasks.
 
 use pgasync_tests::Engine;
 use serde_json::json;

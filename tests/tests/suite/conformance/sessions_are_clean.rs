@@ -1,4 +1,4 @@
-//! A task finds its session as a new connection, whatever the task before it did there.
+//! Each task finds its session in the state of a new connection.
 
 use pgasync_tests::Engine;
 use serde_json::json;
@@ -102,7 +102,7 @@ async fn without_session_reset_a_target_s_sessions_are_kept_as_they_are<E: Engin
     for _ in 0..5 {
         fixture.run_task("insert into ledger (mark) values ('x')").await.succeeded();
     }
-    // The same session, with what the first task set.
+    // The same session, with the settings of the first task.
     fixture.run_task("select set_config('a.b', 'kept', false)").await.succeeded();
     fixture.run_task("insert into ledger (mark) select current_setting('a.b', true)").await.succeeded();
     assert_eq!(fixture.number_there("select count(distinct pid) from ledger").await, 1);

@@ -30,7 +30,7 @@ async fn push_many<E: Engine>(fixture: &Fixture<E>, count: i32, target: &str) {
         .await;
 }
 
-/// The tasks of `down` wait for the patience, then all fail with what the connection said.
+/// The tasks of `down` wait for `target_patience`, then all fail with the error of the connection.
 async fn tasks_wait_and_then_fail_saying<E: Engine>(conninfo: &str, said: &str) {
     let fixture = led_with::<E>("2 s", &[target("down", conninfo)]).await;
     push_many(&fixture, 30, "down").await;

@@ -1,4 +1,4 @@
-//! What an operator asks, and the views that answer: who leads, why a task waits, which target is lost, what ended.
+//! The views for operators: the leader, the reason why a task waits, lost targets, ended tasks.
 
 use pgasync_tests::Engine;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `pgasync run` against a server and a target that want TLS.
+//! `pgasync run` with a server and a target that require TLS.
 
 use std::process::{Child, Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! What is said when there is no session: what is wrong, where, and never a password.
+//! Connection errors: their cause, the host, and never a password.
 
 use std::path::Path;
 use std::process::Command;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::certificates::{Authority, self_signed, write};
 
-/// Of the roles that have one; with what every form of a connection string has to escape.
+/// The password of roles that have one, with characters that every form of a connection string must escape.
 pub(super) const PASSWORD: &str = "it's a: pass word";
 
 /// The authentication method of each role.

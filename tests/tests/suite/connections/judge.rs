@@ -1,4 +1,4 @@
-//! The same connection string given to libpq and to us: both refuse, or both are in the same session.
+//! Compares libpq and the Rust engine on a connection string: both refuse it, or both open an equal session.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +38,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// Connects both ways, and gives what our session said, or our error.
+/// Connects both ways. Returns the properties of our session, or our error.
 pub(super) async fn both(case: &Case, home: &Path) -> Result<String, String> {
     let (libpq, ours) = (libpq(case, home).await, ours(case, home).await);
     match (&libpq, &ours) {

@@ -1,4 +1,4 @@
-//! How the Rust engine connects: to real servers, with libpq (psql) as the judge wherever it can be one.
+//! How the Rust engine connects: to real servers, with libpq (psql) as the reference where possible.
 
 mod certificates;
 mod end_to_end;

@@ -1,4 +1,4 @@
-//! What the libpq that is the judge may be too old for.
+//! Options that the installed libpq may be too old for.
 
 use std::env;
 

@@ -1,4 +1,5 @@
-//! What the cases of a test share, and the fixture of one case: a server database, proxies, a workload and an engine.
+//! The fixture that the cases of a test share, and the fixture of one case: a server database,
+//! proxies, a workload and an engine.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -62,7 +63,7 @@ impl CutsFixture {
         Self { target, server, elsewhere, next: AtomicU32::new(1), stalls: Stalls::watch() }
     }
 
-    /// Starts a case. `allowance` is what a target allows its tasks.
+    /// Starts a case. `allowance` is the timeout of tasks at its targets.
     pub(super) async fn start_case(&self, allowance: Duration) -> CaseFixture<'_> {
         let flow = format!("c{}", self.next.fetch_add(1, Ordering::Relaxed));
         let database = Database::create_on(&self.server).await;
@@ -201,7 +202,7 @@ impl CaseFixture<'_> {
         }
     }
 
-    /// Judges what became of the workload, and drops the database of the case.
+    /// Judges the end of the workload, and drops the database of the case.
     pub(super) async fn judge(mut self, engine: RestartedEngine, allowed: Allowed, cuts: usize) -> Verdict {
         let fired = [self.to_server.fired(), self.to_target.fired()].concat();
         let at = [&fired[..], &self.losses].concat();

@@ -1,6 +1,7 @@
-//! The answer to a commit is lost: a backend that waits for a synchronous standby is terminated. Its commit stands, and
-//! its client never receives the answer. And engines in SQL, whose messages with their server cannot be cut: their backend is
-//! terminated or killed while a message of theirs is on its way to a target.
+//! The answer to a commit is lost: a backend that waits for a synchronous standby is terminated.
+//! Its commit stands, and its client never receives the answer. And engines in SQL, whose messages
+//! with their server cannot be cut: their backend is terminated or killed while a message of theirs
+//! is on its way to a target.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -144,7 +145,7 @@ enum End {
     Kill,
 }
 
-/// The message at which `main()` ends; none to record what there is.
+/// The message at which `main()` ends; `None` in a recording pass.
 #[derive(Clone, Debug, Default)]
 struct SqlCase {
     at: Option<(String, u32, End)>,

@@ -83,7 +83,8 @@ impl Case {
     fn allowed(&self, starts: u32) -> Allowed {
         let on_targets = if self.side == Side::Target { self.cuts.len() } else { 0 };
         Allowed {
-            // A process that lives on knows how its queries ended. One that ended has left the tasks that it had in hand.
+            // A process that lives on knows how its queries ended. One that ended has left the
+            // tasks that it had in hand.
             unknown: if starts > 1 { usize::MAX } else { on_targets },
             // A deadline is short there, so that a silent target can be waited for; a loaded machine is slower.
             overdue: if on_targets > 0 { usize::MAX } else { 0 },

@@ -83,7 +83,7 @@ impl<E: Engine> HoldsFixture<E> {
         self.led_by = self.lead().await;
     }
 
-    /// Why the lead is not what it was; `None` when it is.
+    /// How the lead has changed; `None` when it has not.
     pub(super) async fn lost_lead(&self) -> Option<String> {
         let now = self.lead().await;
         let leads = self.engine.is_leading().await;

@@ -1,4 +1,4 @@
-//! One case: what a disturbance of a statement did to everything else.
+//! One case: the effect of a disturbance of one statement on all other tasks.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::statement::{Statement, Victim};
 /// The others go on at this part of their rate at least, in percent: of the lower one of the rates before and after.
 const RATE_PERCENT_MIN: i64 = 50;
 
-/// What a loaded machine may take to see and to write what it is due to write.
+/// The time that a loaded machine may need to notice and to write a due row.
 pub(super) const LATE_MAX: Duration = Duration::from_secs(3);
 
 /// A promise that was broken in a case.
@@ -61,8 +61,8 @@ pub(super) async fn judge_all<E: Engine>(statement: Statement) {
     assert!(failures.is_empty(), "{} {statement:?}\n{}", E::NAME, failures.join("\n"));
 }
 
-/// The disturbances that `PGASYNC_HOLDS` names, or `all`; without it a sample, which leaves out those that take long and
-/// show what others show.
+/// The disturbances that `PGASYNC_HOLDS` names, or `all`; without it a sample, which leaves out
+/// those that take long and show what others show.
 fn chosen(statement: Statement) -> Vec<Disturbance> {
     let names = std::env::var("PGASYNC_HOLDS").unwrap_or_default();
     let is_chosen = |it: &Disturbance| match names.as_str() {

@@ -60,7 +60,7 @@ impl Statement {
         }
     }
 
-    /// A task for which everything is ready but what [`Statement::provoke`] does.
+    /// A task that is prepared up to the call of [`Statement::provoke`].
     #[allow(clippy::too_many_lines, reason = "one arm a statement")]
     pub(super) async fn prepare<E: Engine>(self, fixture: &mut HoldsFixture<E>) -> Victim {
         let database = &fixture.database;

@@ -48,8 +48,8 @@ impl Lock {
     }
 }
 
-/// The leader is in the midst of a claim nearly always, so that a lock is granted when the claim is committed, and its next
-/// statement, which marks the launch, meets the lock.
+/// The leader is in the midst of a claim nearly always, so that a lock is granted when the claim is
+/// committed, and its next statement, which marks the launch, meets the lock.
 const SLOW_CLAIMS: &str = "
 create function slow_claim() returns trigger language plpgsql as $$
 begin

@@ -1,4 +1,4 @@
-//! A target's host is paused, cut off, killed: what runs elsewhere goes on.
+//! The host of a target is paused, disconnected, killed: tasks at other targets continue.
 
 use std::time::Duration;
 

@@ -173,7 +173,7 @@ impl SentEvent {
 fn draw_events(cases: &[Case], seed: &mut Seed) -> Vec<SentEvent> {
     let mut kinds: BTreeMap<(&str, bool), Vec<&Case>> = BTreeMap::new();
     for case in cases {
-        // No task reaches this phase, and write_row, which reads back what triggers did, frees the slot.
+        // No task reaches this phase, and write_row, which reads back the effects of triggers, frees the pool slot.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if !odd {
             kinds.entry((case.row_event.name, case.expected.is_ok())).or_default().push(case);

@@ -1,4 +1,4 @@
-//! What `configure` takes and refuses, and where: the model's checks and those of SQL.
+//! Documents that `configure` accepts or refuses, and the path of a refusal: the checks of the model and of SQL.
 
 use pgasync_core::{Configuration, Document, Span};
 use serde_json::{Map, Value, json};

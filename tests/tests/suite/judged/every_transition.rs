@@ -1,6 +1,6 @@
 //! Every phase against every event: `Task::step` and `async.step_task` decide the same.
 //!
-//! What `async.step_task` is given is what [`RowEvent::of`] makes of the event, as in the engine.
+//! `async.step_task` gets the result of [`RowEvent::of`] for the event, as in the engine.
 
 use pgasync_core::{
     End, Event, FinalStatus, FinishStatus, Intention, Outcome, Past, Phase, Rejected, Request, Row, RowEvent, Run,

@@ -1,5 +1,6 @@
-//! Every phase against every event, written: what writes transitions makes of a row in the table what the model says, and
-//! leaves it alone when the model refuses, or when the event belongs to another run.
+//! Every phase against every event, written: what writes transitions makes of a row in the table
+//! what the model says, and leaves it alone when the model refuses, or when the event belongs to
+//! another run.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -55,7 +56,7 @@ fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     let mut seen = BTreeSet::new();
     let (mut groups, mut accepted) = (Vec::new(), Vec::new());
     for case in cases {
-        // No task reaches this phase, and write_row, which reads back what triggers did, gives the slot back.
+        // No task reaches this phase, and write_row, which reads back the effects of triggers, frees the pool slot.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if odd && matches!(writer, Writer::Row) {
             continue;
@@ -78,7 +79,7 @@ fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
         let run = case.task.row().run;
         let write = Write::new(case, (at % 2 == 0).then_some(run));
         if case.expected.is_err() {
-            // One by one that takes long, and what step_task decides is asked in batches as well.
+            // Single writes take long, and batches cover step_task as well.
             if !matches!(writer, Writer::Row) || at % 5 == 0 {
                 groups.push(vec![write]);
             }
@@ -101,7 +102,8 @@ fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     groups
 }
 
-/// Cases in pairs: both accepted, or an accepted and a refused one in either order. Every event is met as often as others.
+/// Cases in pairs: both accepted, or an accepted and a refused one in either order. Every event is
+/// met as often as others.
 fn pairs(cases: &[Case], seed: &mut Seed) -> Vec<Vec<Write>> {
     let mut events: Vec<&str> = cases.iter().map(|case| case.row_event.name).collect();
     events.sort_unstable();

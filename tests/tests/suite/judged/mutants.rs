@@ -40,7 +40,7 @@ const EQUIVALENT: [&str; 12] = [
     "if not v_table_locked or pg_catalog.cardinality(v_left)",
     // The events name every row of the table, so no other row is locked.
     "where t.task_id <> any (array(select e.task_id from unnest(left_over) e))",
-    // restart_task does not look at what write_now returns.
+    // restart_task ignores the result of write_now.
     "if v_row.outcome is null then",
     // Only the order of the places matters.
     "place := place + 2;",

@@ -1,4 +1,5 @@
-//! Who runs next: the model's `Plan`, `async.plan_claims`, and a reference that sorts everything, on the same tables.
+//! The next tasks to run: the model's `Plan`, `async.plan_claims`, and a reference that sorts
+//! everything, on the same tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ const POOLS: [Option<&str>; 5] = [None, None, Some("p"), Some("q"), Some("b")];
 const WINDOW: usize = 4;
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
 
-/// A table and what the leader knows besides.
+/// A table and the memory of the leader.
 struct Queue {
     tasks: Vec<Waiting>,
     settings: Settings,

@@ -130,7 +130,7 @@ pub(super) const TEXTS: &[&str] = &[
     "create function f(begin int) returns int language sql as 'select 1'; select 2",
 ];
 
-/// What may run for real in a transaction, and what it does to a table.
+/// Texts that run in a transaction, with an effect on a table.
 pub(super) const EFFECTS: &[&str] = &[
     "select 1",
     "select * from t -- all of it",

@@ -9,8 +9,8 @@ use super::texts::{ALONE, EFFECTS, generated, texts};
 use super::{GENERATED, ask};
 use crate::seed::Seed;
 
-/// Where the two sides differ about what leaves a transaction open. SQL takes a text that it did not read to the end for
-/// one that may.
+/// Where the two sides differ about texts that leave a transaction open. SQL takes a text that it
+/// did not read to the end for one that may.
 async fn transactions_that_differ(database: &Database, texts: &[String]) -> Vec<String> {
     let sql = "select jsonb_agg(jsonb_build_array(async.opens_transaction(q.it),
           (select coalesce(bool_and(s.complete), true) from async.scan_statements(q.it) s)) order by q.place)

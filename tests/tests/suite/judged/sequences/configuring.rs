@@ -107,7 +107,7 @@ impl Model {
         let control = &self.configuration.control;
         let targets = self.configuration.targets.iter().map(|(name, target)| {
             let timeout = target.default_timeout.map(Span::as_micros);
-            let answer = json!([
+            let fields = json!([
                 target.max_concurrency,
                 target.asynchronous_finish,
                 timeout,

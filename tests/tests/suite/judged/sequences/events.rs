@@ -14,7 +14,7 @@ use super::super::mutants::shuffle;
 use super::{HITS_MIN, Model, ModelTask};
 
 impl Model {
-    /// Something happens to one task or a few at once: mostly what happened least so far.
+    /// Applies events to one task or several at once, preferably the rarest so far.
     pub(super) fn happenings(&mut self) {
         let mut ids: Vec<i64> = self.tasks.keys().copied().collect();
         let mut events = Vec::new();
@@ -132,7 +132,7 @@ impl Model {
                 model_task.task = next;
             }
         }
-        // And to one that is gone.
+        // An event for a task that does not exist.
         if self.seed.chance(5) {
             let gone = self.next_id + 1_000;
             steps.push(json!({"id": gone, "name": "RESTART"}));
@@ -154,7 +154,7 @@ impl Model {
             };
             self.emit(action, answer);
         }
-        // They change no row, so that they may come last.
+        // These actions change no row, so they may come last.
         for (action, answer) in intended {
             self.emit(action, answer);
         }
@@ -199,7 +199,7 @@ fn transition(task: &Task, event: &Event, now: Timestamp) -> Option<Transition> 
     Some(Transition { from: task.phase.name(), event: event.name(), to: next.phase.name() })
 }
 
-/// How much more of it is wanted than of another: what leads to phases that are left in many ways.
+/// The weight of a transition. A transition into a phase with many ways out has a larger one.
 fn ways_on(transition: &Transition) -> usize {
     match (transition.from, transition.event, transition.to) {
         (_, EventName::Launch, _) => 7,

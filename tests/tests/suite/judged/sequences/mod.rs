@@ -1,7 +1,8 @@
 //! Long sequences of actions on many tasks, run by the model and by SQL.
 //!
-//! The model computes a batch of actions with their results, and SQL runs the batch. Each sequence is one transaction, which
-//! is rolled back. After each action the test compares every contract column of every task.
+//! The model computes a batch of actions with their results, and SQL runs the batch. Each sequence
+//! is one transaction, which is rolled back. After each action the test compares every contract
+//! column of every task.
 
 mod configuring;
 mod events;
@@ -114,8 +115,8 @@ impl Model {
         }
     }
 
-    /// Never twice the same instant, mostly moments apart, sometimes beyond a deadline, sometimes right onto one, or onto
-    /// a deferral's end: then it is true.
+    /// Never twice the same instant, mostly moments apart, sometimes beyond a deadline, sometimes
+    /// right onto one, or onto a deferral's end: then it is true.
     fn let_time_pass(&mut self) -> bool {
         let micros = 1 + if self.seed.chance(5) { self.seed.below(3_000_000) } else { self.seed.below(2_000) };
         self.now = self.now + Span::micros(i64::try_from(micros).expect("a few seconds"));
@@ -150,7 +151,7 @@ pub(super) async fn disagreement(database: &Database, seed: Seed, steps: usize) 
 
 async fn play(database: &Database, model: &mut Model, steps: usize) -> Option<String> {
     for _ in 0..steps.div_ceil(STEPS_PER_SEQUENCE) {
-        // Nothing is left of the sequence before but versions of rows, which would be walked through again and again.
+        // The previous sequence left dead row versions, which every scan would read.
         database.run("vacuum async.task").await;
         database.run("vacuum judged.seen").await;
         database.run("begin; alter sequence async.task_task_id_seq restart with 1").await;
@@ -202,7 +203,7 @@ async fn after_every_step_every_column_agrees_with_the_model() {
     let database = prepared_database().await;
     let mut model = Model::new(Seed::of_this_run());
     let mut steps = 0;
-    // An unlucky run goes on until it has seen enough of everything.
+    // A run with rare transitions continues until each was seen often enough.
     while steps < STEPS || steps < 4 * STEPS && !model.rare().is_empty() {
         let disagreement = play(&database, &mut model, STEPS_PER_SEQUENCE).await;
         assert!(disagreement.is_none(), "{}", disagreement.unwrap_or_default());
