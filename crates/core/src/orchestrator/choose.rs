@@ -1,7 +1,7 @@
 //! Choosing what runs, and claiming it.
 
 use super::tracked::{Stage, Tracked, Write};
-use super::{Bug, Command, Orchestrator};
+use super::{Command, Orchestrator};
 use crate::names::TaskId;
 use crate::plan::Choice;
 use crate::plan::lane::{Head, Lane, LaneKind};
@@ -80,18 +80,11 @@ impl Orchestrator {
             self.count_ahead(&lane.pool, true);
         }
         write.ahead = ahead;
-        let planted = write.next.clone();
         let mut tracked =
             Tracked::new(head.position, lane, head.task(), Stage::Writing(write), &self.settings.tuning, self.now);
         tracked.text_bytes = head.text_bytes;
         self.track(tracked);
         self.send_write(head.position.task);
-        if self.bug.get() == Some(Bug::LaunchBeforeClaim) && !ahead {
-            if let Some(tracked) = self.tracked.get_mut(&head.position.task) {
-                tracked.set_task(*planted, self.now);
-            }
-            self.enqueue(head.position.task);
-        }
     }
 
     /// Returns a claim that was not launched.

@@ -1,22 +1,20 @@
 //! From a query's end to what the row becomes.
 
+use super::Orchestrator;
 use super::target::SessionState;
 use super::tracked::Stage;
-use super::{Bug, Orchestrator};
 use crate::names::{Run, SessionId, TaskId};
 use crate::task::event::{Event, Outcome};
 use crate::task::phase::Phase;
 
 impl Orchestrator {
     pub(super) fn query_ended(&mut self, session: SessionId, task: TaskId, run: Run, outcome: Outcome) {
-        let (task, run) = self.planted_stale_end(session, task, run);
         let Some(Stage::Launched { session: its, pressure }) = self.stage(task, run) else { return };
         if *its != session {
             return;
         }
         // Whatever a cancel may still hit must not be the next query.
-        let clean = outcome == Outcome::Ok && !pressure.cancel_sent();
-        let reusable = clean || self.bug.get() == Some(Bug::CancelledSessionReused);
+        let reusable = outcome == Outcome::Ok && !pressure.cancel_sent();
         self.free_text(task);
         if let Some(state) = self.sessions.get_mut(&session)
             && let SessionState::Busy { .. } = state.state
@@ -36,36 +34,16 @@ impl Orchestrator {
         self.ended(task, outcome);
     }
 
-    /// With the bug planted, any end that a session reports is taken for that of what it runs.
-    fn planted_stale_end(&self, session: SessionId, task: TaskId, run: Run) -> (TaskId, Run) {
-        let runs = self.sessions.get(&session).map(|session| session.state);
-        if let Some(SessionState::Busy { task: runs }) = runs
-            && self.bug.get() == Some(Bug::StaleEndTaken)
-        {
-            return (runs, self.tracked.get(&runs).map_or(run, |tracked| tracked.task.run));
-        }
-        (task, run)
-    }
-
     /// The query is over; what was asked before its end was seen is read before it counts.
     pub(super) fn ended(&mut self, task: TaskId, outcome: Outcome) {
         let read = self.reading.next();
         self.restage(task, Stage::Ended { outcome, read });
-        if self.bug.get() == Some(Bug::ResultBeforeRequests) {
-            self.record_ended(u64::MAX);
-        } else {
-            self.reading_ends.insert(task);
-        }
+        self.reading_ends.insert(task);
     }
 
     /// The requests of this read are known: the ends that waited for it count.
     pub(super) fn record_ended(&mut self, serial: u64) {
-        let waiting: Vec<TaskId> = if self.bug.get() == Some(Bug::ResultBeforeRequests) {
-            self.tracked.keys().copied().collect()
-        } else {
-            self.reading_ends.iter().copied().collect()
-        };
-        for task in waiting {
+        for task in self.reading_ends.iter().copied().collect::<Vec<_>>() {
             let Some(tracked) = self.tracked.get(&task) else {
                 self.reading_ends.remove(&task);
                 continue;

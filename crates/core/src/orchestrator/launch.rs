@@ -3,7 +3,7 @@
 use super::target::{Session, SessionState, Target};
 use super::timers::Timer;
 use super::tracked::{Marked, Pressure, Stage};
-use super::{Bug, Command, Orchestrator};
+use super::{Command, Orchestrator};
 use crate::names::{Run, SessionId, TargetName, TaskId};
 use crate::task::event::Event;
 
@@ -54,15 +54,11 @@ impl Orchestrator {
         self.restage(task, Stage::Marking { session });
         match marked {
             Marked::Durably => self.launch(task, session),
-            Marked::Requested if self.bug.get() == Some(Bug::MarkAheadTakenForDurable) => self.launch(task, session),
             // The mark is on its way.
             Marked::Requested => {}
             Marked::No => {
                 self.take_text(task);
                 self.emit_mark(task, run, Some(session));
-                if self.bug.get() == Some(Bug::LaunchBeforeMark) {
-                    self.launch(task, session);
-                }
             }
         }
     }
@@ -70,7 +66,7 @@ impl Orchestrator {
     /// From now on the task counts as launched for a successor.
     pub(super) fn emit_mark(&mut self, task: TaskId, run: Run, session: Option<SessionId>) {
         if let Some(tracked) = self.tracked.get_mut(&task) {
-            tracked.mark_sent = self.bug.get() != Some(Bug::MarkCountsOnceAnswered);
+            tracked.mark_sent = true;
         }
         self.marks_sent += 1;
         self.emit(Command::Mark { task, run, session });

@@ -5,7 +5,7 @@ use super::settings::Settings;
 use super::target::SessionState;
 use super::timers::Timer;
 use super::tracked::{Marked, Pressure, Stage, Stray, Tracked, Write, WriteState};
-use super::{Bug, Command, Lead, Orchestrator};
+use super::{Command, Lead, Orchestrator};
 use crate::names::{Epoch, SessionId, TargetName, TaskId};
 use crate::plan::lane::Lane;
 use crate::task::event::{Event, Request};
@@ -121,7 +121,7 @@ impl Orchestrator {
     fn resolve(&mut self, target: &TargetName) {
         let leads = matches!(self.lead, Lead::Leads { .. });
         let Some(state) = self.targets.get_mut(target) else { return };
-        if !leads || (state.fencing && self.bug.get() != Some(Bug::ResolveBeforeFence)) {
+        if !leads || state.fencing {
             return;
         }
         for task in std::mem::take(&mut state.orphans) {
@@ -133,7 +133,6 @@ impl Orchestrator {
         let fresh = Self::new(self.settings.clone(), self.random);
         let old = std::mem::replace(self, fresh);
         self.now = old.now;
-        self.bug = old.bug;
         // Sessions of another epoch of this process must not be taken for this one's.
         self.last_session = old.last_session;
         // Those that are being closed are closed all the same.

@@ -14,7 +14,6 @@
 
 mod ahead;
 mod backoff;
-pub(crate) mod bug;
 mod choose;
 pub(crate) mod command;
 mod end;
@@ -44,7 +43,6 @@ use crate::plan::lane::Lane;
 use crate::time::{MonotonicTime, Now};
 use ahead::Pace;
 use backoff::Backoff;
-use bug::{Bug, Planted};
 use command::{Command, Registered};
 use input::Input;
 use occupancy::{Load, Occupancy};
@@ -132,7 +130,6 @@ pub struct Orchestrator {
     sleep_until: Option<MonotonicTime>,
     commands: VecDeque<Command>,
     random: u64,
-    bug: Planted,
 }
 
 /// Whether it leads.
@@ -199,7 +196,6 @@ impl Orchestrator {
             sleep_until: None,
             commands: VecDeque::new(),
             random: seed,
-            bug: Planted::default(),
         }
     }
 
@@ -211,11 +207,6 @@ impl Orchestrator {
         self.take_in(input);
         self.fire_timers();
         self.settle(rang);
-    }
-
-    #[cfg(test)]
-    pub(crate) const fn plant(&mut self, bug: Option<Bug>) {
-        self.bug = Planted::new(bug);
     }
 
     /// The next thing to do, until there is none.
@@ -310,7 +301,7 @@ impl Orchestrator {
     pub fn audit(&self) -> bool {
         let mut recount = Occupancy::default();
         for tracked in self.tracked.values() {
-            recount.rebook(&tracked.lane.pool, Load::NOTHING, tracked.load(self.bug.get()));
+            recount.rebook(&tracked.lane.pool, Load::NOTHING, tracked.load());
         }
         recount == self.occupancy
     }
@@ -333,7 +324,6 @@ impl Orchestrator {
                 self.store_works();
                 self.polled(&lanes, requests, latch, asleep);
             }
-            Input::Notified if self.bug.get() == Some(Bug::NotificationIgnored) => {}
             Input::Notified => self.wake.notified(self.now.monotonic, &self.settings.tuning),
             Input::Maintained { more } => self.maintained(more),
             Input::Fenced { target, sessions } => self.fenced(&target, sessions),
@@ -388,8 +378,7 @@ impl Orchestrator {
     }
 
     fn slot_free(&self, pool: &PoolName) -> bool {
-        let limit = self.settings.limit(pool) + u32::from(self.bug.get() == Some(Bug::PoolTakesOneMore));
-        self.occupancy.of(pool).slots < limit
+        self.occupancy.of(pool).slots < self.settings.limit(pool)
     }
 
     fn emit(&mut self, command: Command) {
@@ -397,7 +386,7 @@ impl Orchestrator {
     }
 
     fn track(&mut self, tracked: Tracked) {
-        let (task, pool, load) = (tracked.position.task, tracked.lane.pool.clone(), tracked.load(self.bug.get()));
+        let (task, pool, load) = (tracked.position.task, tracked.lane.pool.clone(), tracked.load());
         debug_assert!(!self.tracked.contains_key(&task), "task {task} is in hand already");
         let (target, claim) = (tracked.lane.target.clone(), tracked.wants_session());
         self.tracked.insert(task, tracked);
@@ -415,7 +404,7 @@ impl Orchestrator {
             self.reading.look_again();
         }
         self.count_claim(&tracked.lane.target, tracked.wants_session(), false);
-        self.rebook(&tracked.lane.pool, tracked.load(self.bug.get()), Load::NOTHING);
+        self.rebook(&tracked.lane.pool, tracked.load(), Load::NOTHING);
         self.forget_offer(&tracked.lane.pool, task);
         Some(tracked)
     }
@@ -427,9 +416,9 @@ impl Orchestrator {
         if tracked.write().is_some() {
             self.reading.look_again();
         }
-        let (before, claim_before) = (tracked.load(self.bug.get()), tracked.wants_session());
+        let (before, claim_before) = (tracked.load(), tracked.wants_session());
         tracked.stage = stage;
-        let (after, pool) = (tracked.load(self.bug.get()), tracked.lane.pool.clone());
+        let (after, pool) = (tracked.load(), tracked.lane.pool.clone());
         let is_offer = matches!(tracked.stage, Stage::Offered { .. });
         let claim = tracked.wants_session();
         if claim != claim_before {

@@ -5,7 +5,7 @@ use super::input::WriteAnswer;
 use super::target::SessionState;
 use super::timers::Timer;
 use super::tracked::{Marked, Stage};
-use super::{Bug, Command, Lead, Orchestrator};
+use super::{Command, Lead, Orchestrator};
 use crate::names::{Run, SessionId, TaskId};
 use crate::time::{MonotonicTime, Span};
 
@@ -43,7 +43,7 @@ impl Orchestrator {
             Lead::Not => command == Command::Resign,
             Lead::Starting { .. } | Lead::Leads { .. } => true,
         };
-        if !answers || self.bug.get() == Some(Bug::RefusedForgotten) {
+        if !answers {
             return;
         }
         match command {

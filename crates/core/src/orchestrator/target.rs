@@ -6,7 +6,7 @@ use super::backoff::Backoff;
 use super::command::Registered;
 use super::timers::Timer;
 use super::tracked::{Marked, Stage, Stray};
-use super::{Bug, Command, Lead, Orchestrator};
+use super::{Command, Lead, Orchestrator};
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::lane::QueuePosition;
 use crate::task::event::{Event, Outcome, Request};
@@ -432,14 +432,8 @@ impl Orchestrator {
     /// Whatever ran the task's query is gone for certain.
     pub(super) fn query_gone(&mut self, task: TaskId, known: &str) {
         self.set_stray(task, Stray::Gone);
-        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        let Some(tracked) = self.tracked.get(&task) else { return };
         match &tracked.stage {
-            Stage::Lost { .. } if self.bug.get() == Some(Bug::UnknownRunsAgain) => {
-                let mut claimed = tracked.task.clone();
-                claimed.phase = Phase::Claimed { consumed: self.now.server, times_up: tracked.task.phase.times_up() };
-                tracked.set_task(claimed, self.now);
-                self.give_back(task);
-            }
             Stage::Lost { .. } => self.ended(task, Outcome::Unknown(known.to_owned())),
             Stage::Abandoned if matches!(tracked.task.phase, Phase::Yielded { tracked: true, .. }) => {
                 self.restage(task, Stage::Yielded);
@@ -467,9 +461,9 @@ impl Orchestrator {
     /// Says whether a query of the task may run out of reach, keeping the books.
     pub(super) fn set_stray(&mut self, task: TaskId, stray: Stray) {
         let Some(tracked) = self.tracked.get_mut(&task) else { return };
-        let before = tracked.load(self.bug.get());
+        let before = tracked.load();
         tracked.stray = stray;
-        let (after, pool) = (tracked.load(self.bug.get()), tracked.lane.pool.clone());
+        let (after, pool) = (tracked.load(), tracked.lane.pool.clone());
         self.rebook(&pool, before, after);
     }
 }

@@ -77,7 +77,7 @@ impl Orchestrator {
         let now = self.now.monotonic;
         let tuning = self.settings.tuning;
         let Some(tracked) = self.tracked.get(&task) else { return };
-        let overdue = tracked.is_overdue(self.now, self.bug.get());
+        let overdue = tracked.is_overdue(self.now);
         match &tracked.stage {
             Stage::Ahead { since } => {
                 if overdue {
@@ -210,10 +210,8 @@ impl Orchestrator {
             self.end_unheld(sighting, &Event::Deadline, None);
         }
         self.waiting(promoted);
-        if self.bug.get() != Some(super::Bug::SweepForgotten) {
-            self.sweep_by(self.now.monotonic + self.settings.tuning.sweep_every);
-            self.sweep_at_server_time(next);
-        }
+        self.sweep_by(self.now.monotonic + self.settings.tuning.sweep_every);
+        self.sweep_at_server_time(next);
     }
 
     /// Says until when nothing has to be done, if that has changed, or if it was said and this input

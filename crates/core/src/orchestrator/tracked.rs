@@ -7,7 +7,6 @@ use crate::task::event::{Event, Outcome};
 use crate::time::{MonotonicTime, Now, Timestamp};
 
 use super::backoff::Backoff;
-use super::bug::Bug;
 use super::input::RequestId;
 use super::occupancy::Load;
 use super::settings::Tuning;
@@ -161,12 +160,11 @@ impl Pressure {
 
 impl Write {
     /// What it takes while it is under way.
-    fn load(&self, bug: Option<Bug>) -> Load {
+    fn load(&self) -> Load {
         match &self.event {
             // Claims ahead wait for a slot, they have none.
             Event::Claim { .. } if self.ahead => Load::NOTHING,
             Event::Claim { .. } => Load::BOTH,
-            Event::Withdraw if bug == Some(Bug::OfferFreedEarly) => Load::NOTHING,
             Event::Offer { .. } | Event::Withdraw => Load::RESTING,
             Event::QueryEnded { .. } | Event::Request(_) | Event::Deadline | Event::Abandon { .. }
                 if self.keeps_slot || self.next.holds_slot() =>
@@ -226,10 +224,7 @@ impl Tracked {
     }
 
     /// Its time is up.
-    pub(super) fn is_overdue(&self, now: Now, bug: Option<Bug>) -> bool {
-        if bug == Some(Bug::ServerTimeForDeadlines) {
-            return self.task.phase.times_up().is_some_and(|at| at <= now.server);
-        }
+    pub(super) fn is_overdue(&self, now: Now) -> bool {
         self.deadline.is_some_and(|at| at <= now.monotonic)
     }
 
@@ -252,22 +247,15 @@ impl Tracked {
 
     /// What it takes. A slot is taken before the claim is written and free once the target has
     /// said that the query ended, unless the task may keep it yielded.
-    pub(super) fn load(&self, bug: Option<Bug>) -> Load {
-        let ignores_strays = bug == Some(Bug::LostConnectionFreesSlot);
+    pub(super) fn load(&self) -> Load {
         match self.stray {
-            Stray::MayRun if !ignores_strays => return Load::STUCK,
-            Stray::Unreachable if bug == Some(Bug::UnreachableFreesSlot) => return Load::NOTHING,
-            Stray::Unreachable if !ignores_strays => return Load::RESTING,
-            Stray::No | Stray::MayRun | Stray::Unreachable | Stray::Gone => {}
+            Stray::MayRun => return Load::STUCK,
+            Stray::Unreachable => return Load::RESTING,
+            Stray::No | Stray::Gone => {}
         }
         match &self.stage {
-            Stage::Writing(write) => write.load(bug),
+            Stage::Writing(write) => write.load(),
             Stage::Ahead { .. } => Load::NOTHING,
-            Stage::Marking { .. } if bug == Some(Bug::WorkerCountedLate) => Load::SLOT,
-            Stage::Launched { pressure, .. } if pressure.cancel_sent() && bug == Some(Bug::CancelFreesSlot) => {
-                Load::NOTHING
-            }
-            Stage::Lost { .. } if ignores_strays => Load::NOTHING,
             Stage::Queued | Stage::Marking { .. } | Stage::Launched { .. } => Load::BOTH,
             Stage::Lost { .. } => Load::STUCK,
             Stage::Ended { .. } if self.task.options.track_yielded => Load::SLOT,

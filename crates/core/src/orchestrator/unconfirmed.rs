@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use super::input::WriteAnswer;
 use super::tracked::{Stage, Write, WriteState};
-use super::{Bug, Command, Orchestrator};
+use super::{Command, Orchestrator};
 use crate::names::TaskId;
 use crate::task::event::Event;
 use crate::task::phase::Phase;
@@ -83,18 +83,6 @@ impl Orchestrator {
         let as_before =
             |row: &Row| row.state() == before.state() && row.run == before.run && row.tracked == before.tracked;
         let answer = match row {
-            Some(_)
-                if self.bug.get() == Some(Bug::UnconfirmedClaimDropped)
-                    && matches!(write.event, Event::Claim { .. }) =>
-            {
-                return self.unclaim(task, write.ahead, false);
-            }
-            Some(_)
-                if self.bug.get() == Some(Bug::UnconfirmedRecordLetGo)
-                    && matches!(write.event, Event::QueryEnded { .. }) =>
-            {
-                return drop(self.let_go(task));
-            }
             None => WriteAnswer::Gone,
             Some(row) if *row == write.next.row() => WriteAnswer::AsPredicted,
             Some(row) if as_before(row) => {

@@ -2,8 +2,8 @@
 //! rows, and the rotation of launch marks.
 
 use super::tracked::Stage;
-use super::{Bug, Command, Lead, Orchestrator};
-use crate::names::{Run, TaskId};
+use super::{Command, Lead, Orchestrator};
+use crate::names::TaskId;
 use crate::plan::lane::Lane;
 use crate::time::MonotonicTime;
 
@@ -163,13 +163,12 @@ impl Orchestrator {
             | Stage::Abandoned => true,
             Stage::Offered { .. } | Stage::Pulled | Stage::Yielded => false,
         };
-        let launched: Vec<(TaskId, Run)> = self
+        let launched = self
             .tracked
             .iter()
             .filter(|(_, tracked)| tracked.mark_sent && counts(&tracked.stage))
             .map(|(task, tracked)| (*task, tracked.task.run))
             .collect();
-        let launched = if self.bug.get() == Some(Bug::RotationForgetsMarks) { Vec::new() } else { launched };
         self.rotating = true;
         self.emit(Command::RotateMarks { launched });
     }

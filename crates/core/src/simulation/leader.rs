@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Broken;
+use super::faulty::FaultyOrchestrator;
 use super::world::{Happening, World};
 use crate::time::{MonotonicTime, Span};
-use crate::{Command, Epoch, Event, Input, Orchestrator, Phase, Run, SessionId, TargetName, TaskEvent, TaskId};
+use crate::{Command, Epoch, Event, Input, Phase, Run, SessionId, TargetName, TaskEvent, TaskId};
 
 /// A clock may ring this much too early.
 pub(super) const EARLY: Span = Span::micros(1);
 
 pub(super) struct Leader {
-    pub(super) core: Orchestrator,
+    pub(super) core: FaultyOrchestrator,
     /// Which of its connections to the store this is.
     pub(super) connection: u64,
     pub(super) for_store: VecDeque<Command>,
@@ -53,8 +54,7 @@ impl World {
             self.store.registry.iter().filter(|((of, _), _)| *of < epoch).map(|(_, its)| its.1.clone()).collect();
         fence.sort();
         fence.dedup();
-        let mut core = Orchestrator::new(self.settings.clone(), self.random.next());
-        core.plant(self.bug);
+        let core = FaultyOrchestrator::new(&self.settings, self.random.next(), self.bug, self.both_clocks());
         let leader = Leader {
             core,
             connection: 1,

@@ -7,6 +7,7 @@
 
 mod chaos;
 mod client;
+mod faulty;
 mod leader;
 mod ledger;
 mod promptness;
@@ -17,7 +18,7 @@ mod world;
 
 use std::ops::Range;
 
-use crate::orchestrator::bug::Bug;
+use faulty::Bug;
 use world::World;
 
 /// A promise that was broken, and what was seen.

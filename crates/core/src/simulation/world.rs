@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::faulty::Bug;
 use super::leader::Leader;
 use super::ledger::Ledger;
 use super::random::Random;
@@ -9,7 +10,6 @@ use super::store::{Store, StoredTask};
 use super::target::FakeTarget;
 use super::{Broken, Stats};
 use crate::names::{Epoch, TargetName};
-use crate::orchestrator::bug::Bug;
 use crate::orchestrator::settings::{Settings, TargetSettings};
 use crate::time::{MonotonicTime, Now, Span, Timestamp};
 use crate::{Command, Input, PoolName, Run, SessionId, TaskId};

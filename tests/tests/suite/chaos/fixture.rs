@@ -148,7 +148,8 @@ impl<E: Engine> ChaosFixture<E> {
         match what {
             Kill::Leader => self.engine.crash().await,
             Kill::Session => {
-                self.database.run("select pg_terminate_backend(pid) from async.control").await;
+                // Not the pid that is published in async.control: a leader that has just taken over may be missing there.
+                self.database.run(&format!("select pg_terminate_backend({})", self.led_by)).await;
                 self.await_end_after(what).await;
                 let gone = format!("select not exists (select from pg_stat_activity where pid = {})", self.led_by);
                 self.database.wait_for(&gone).await;

@@ -145,12 +145,18 @@ async fn tasks_run_when_their_target_comes_back<E: Engine>() {
     let link = Link::to(&fixture.target).await;
     fixture.configure(&json!({ "targets": [target("linked", &link.conninfo())] })).await;
     link.close().await;
-    push_many(&fixture, 20, "linked").await;
+    fixture.run(
+        "select async.push_tasks(array_agg(async.task('insert into ledger (mark) values (''ran ##flow.TASK_ID##'')', 'linked')))
+         from generate_series(1, 20)",
+    )
+    .await;
     tokio::time::sleep(Duration::from_millis(1200)).await;
     fixture.assert_holds("select bool_and(consumed is null and processed is null) from async.task").await;
     link.open();
     fixture.wait_until_finished().await;
-    fixture.assert_holds("select bool_and(finish_status = 'FINISHED' and run = 1) from async.task").await;
+    fixture.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
+    // A claimed task that was not launched may be on its second run; the ledger shows the launches.
+    assert_eq!(fixture.target.repeated_marks().await, Vec::<String>::new());
 }
 
 async fn a_corrected_address_is_used_at_once<E: Engine>() {
