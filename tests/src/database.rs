@@ -28,8 +28,9 @@ impl Database {
 
     /// The same on another cluster.
     pub async fn create_on(cluster: &Cluster) -> Self {
-        let template = installed_template(cluster).await;
-        let scratch = Scratch::copy(cluster, &template).await;
+        let administrator = cluster.administrator().await;
+        let template = installed_template(cluster, &administrator).await;
+        let scratch = Scratch::copy(cluster, &administrator, &template).await;
         Self { session: scratch.connect().await, scratch }
     }
 
@@ -76,8 +77,8 @@ impl Database {
         self.session.query(sql, parameters).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)))
     }
 
-    /// A checksum of the tasks, and of what leaders wrote down about themselves: it stands as long as nobody does
-    /// anything. The sessions of the present leader come and go meanwhile.
+    /// A checksum of the tasks and of the records of leaders, without the sessions of the present
+    /// leader. It is constant while no process writes.
     ///
     /// # Panics
     /// When the tables cannot be read.
@@ -94,7 +95,7 @@ impl Database {
     /// The first column of the one row of a query, as text; `None` for a null.
     ///
     /// # Panics
-    /// When it fails, or gives another number of rows.
+    /// When it fails, or returns another number of rows.
     pub async fn text(&self, sql: &str) -> Option<String> {
         let rows = self.rows(&format!("select q::text from ({sql}) as r(q)"), &[]).await;
         assert_eq!(rows.len(), 1, "{sql}\nshould give one row");
@@ -126,19 +127,19 @@ pub(crate) fn in_words(error: &pgasync_pg::Error) -> String {
     format!("{}: {}{}", said.sqlstate, said.message, more.collect::<String>())
 }
 
-/// The name of a database with this version installed, made by whichever test (each is a process) comes first.
-async fn installed_template(cluster: &Cluster) -> String {
+/// The name of a database with this version installed. The first test that needs it makes it; each test is a process.
+async fn installed_template(cluster: &Cluster, administrator: &Session) -> String {
     let mut hasher = DefaultHasher::new();
     pgasync_sql::all().hash(&mut hasher);
     let name = format!("pgasync_template_{:016x}", hasher.finish());
 
-    let administrator = cluster.administrator().await;
     let exists = format!("select from pg_database where datname = '{name}'");
-    if !is_there(&administrator, &exists).await {
-        administrator.batch_execute("select pg_advisory_lock(7203, 1)").await.expect("the lock is free in the end");
-        if !is_there(&administrator, &exists).await {
-            build_template(cluster, &administrator, &name).await;
+    if !is_there(administrator, &exists).await {
+        administrator.batch_execute("select pg_advisory_lock(7203, 1)").await.expect("the lock is released in the end");
+        if !is_there(administrator, &exists).await {
+            build_template(cluster, administrator, &name).await;
         }
+        administrator.batch_execute("select pg_advisory_unlock(7203, 1)").await.expect("the lock is held");
     }
     name
 }

@@ -44,10 +44,6 @@ impl Sessions {
         Self { last_session: self.last_session, ..Self::default() }
     }
 
-    pub(super) fn get(&self, session: SessionId) -> Option<&Session> {
-        self.sessions.get(&session)
-    }
-
     pub(super) fn state(&self, session: SessionId) -> Option<SessionState> {
         self.sessions.get(&session).map(|session| session.state)
     }
