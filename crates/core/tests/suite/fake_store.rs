@@ -56,7 +56,7 @@ pub(crate) struct FakeStore {
     pub(crate) latches: BTreeMap<i64, MonotonicTime>,
     pub(crate) last_latch: i64,
     /// Polls name the lanes with queued tasks. Otherwise the test delivers them itself.
-    pub(crate) polls_name_lanes: bool,
+    polls_name_lanes: bool,
 }
 
 impl StoredTask {
@@ -91,6 +91,11 @@ impl StoredTask {
 }
 
 impl FakeStore {
+    /// A store of which the polls name the lanes with queued tasks.
+    pub(crate) fn naming_lanes() -> Self {
+        Self { polls_name_lanes: true, ..Self::default() }
+    }
+
     pub(crate) fn insert(&mut self, task: StoredTask) {
         self.tasks.insert(task.position.task, task);
     }

@@ -91,7 +91,7 @@ impl World {
             random,
             ledger: Ledger::new(&settings),
             settings,
-            store: FakeStore { polls_name_lanes: true, ..FakeStore::default() },
+            store: FakeStore::naming_lanes(),
             targets,
             leaders: BTreeMap::new(),
             healing: false,
