@@ -573,7 +573,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '62358ad80470bec7'::text
+  select '4be794e25f658ab0'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -1619,7 +1619,7 @@ $function$;
 --   asked changed what the event alone would have made of the row.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
--- (Longer than a screen: one statement.)
+-- (Longer than a screen: its checks share the row that it locked.)
 create or replace function async.next_row(
   in_event async.event_t,
   out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
@@ -2865,7 +2865,7 @@ $function$;
 -- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
 --   query, PA015 a query for a target without a connection string, PA016 an impossible timeout.
 -- Locks: none.
--- (Longer than a screen: one statement, which decides about all elements at once.)
+-- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)
@@ -8761,7 +8761,7 @@ comment on column async.request.requested is 'When the request was made.';
 
 comment on table async.offer is
   'Tasks without a query that the leader holds a pool slot for and that no client has taken yet.';
-comment on column async.offer.task_id is 'The id of the task that is offered.';
+comment on column async.offer.task_id is 'The task.';
 comment on column async.offer.target is 'The target of the task.';
 comment on column async.offer.pool is 'The pool whose slot the offer holds.';
 comment on column async.offer.priority is 'The priority of the task.';

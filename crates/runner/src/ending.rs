@@ -285,7 +285,7 @@ fn cannot_be_ended(target: &TargetName, try_number: u32, lost: &[(i64, &Wanted, 
     )
 }
 
-/// The twin of `async.left_alone`.
+/// The twin of `async.why_not_ended`.
 fn left_alone(target: &TargetName, count: usize, first: &OldSession) -> String {
     format!(
         "{count} sessions at target \"{target}\" (backend {} is the first): left alone until it ends, since address, port \

@@ -4,7 +4,7 @@
 -- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
 --   query, PA015 a query for a target without a connection string, PA016 an impossible timeout.
 -- Locks: none.
--- (Longer than a screen: one statement, which decides about all elements at once.)
+-- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)

@@ -6,7 +6,7 @@
 --   asked changed what the event alone would have made of the row.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
--- (Longer than a screen: one statement.)
+-- (Longer than a screen: its checks share the row that it locked.)
 create or replace function async.next_row(
   in_event async.event_t,
   out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
