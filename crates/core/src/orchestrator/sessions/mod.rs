@@ -16,7 +16,8 @@ use crate::plan::lane::QueuePosition;
 use target::Target;
 
 pub(super) use outage::Probe;
-pub(super) use session::{Session, SessionState};
+use session::Session;
+pub(super) use session::SessionState;
 
 /// The target sessions and the targets.
 ///
@@ -42,10 +43,6 @@ impl Sessions {
     /// epoch of this process must not be taken for one about a new session.
     pub(super) fn restarted(&self) -> Self {
         Self { last_session: self.last_session, ..Self::default() }
-    }
-
-    pub(super) fn get(&self, session: SessionId) -> Option<&Session> {
-        self.sessions.get(&session)
     }
 
     pub(super) fn state(&self, session: SessionId) -> Option<SessionState> {
