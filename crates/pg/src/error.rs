@@ -97,3 +97,65 @@ impl StdError for Error {
         self.0.source().filter(|_| self.0.as_db_error().is_none())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::{ErrorKind, ServerError};
+    use crate::ConnectionSettings;
+
+    fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).expect("a short message");
+        [&[tag][..], &length.to_be_bytes(), body].concat()
+    }
+
+    async fn read_body(stream: &mut TcpStream) {
+        let length = stream.read_u32().await.expect("a length");
+        stream.read_exact(&mut vec![0; length as usize - 4]).await.expect("a body");
+    }
+
+    /// Accepts one session, answers its first query with an error, and closes the connection at the second.
+    async fn serve(listener: TcpListener) {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        read_body(&mut stream).await;
+        let ready = message(b'Z', b"I");
+        stream.write_all(&[message(b'R', &[0; 4]), ready.clone()].concat()).await.expect("it is sent");
+        assert_eq!(stream.read_u8().await.expect("a query"), b'Q');
+        read_body(&mut stream).await;
+        let fields = b"SERROR\0VERROR\0C22012\0Mdivision by zero\0Da detail\0Ha hint\0Wa context\0\0";
+        stream.write_all(&[message(b'E', fields), ready].concat()).await.expect("it is sent");
+        assert_eq!(stream.read_u8().await.expect("a query"), b'Q');
+        read_body(&mut stream).await;
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_server_and_a_lost_connection_are_told_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
+        let port = listener.local_addr().expect("it has an address").port();
+        let server = tokio::spawn(serve(listener));
+        let conninfo = format!("host=127.0.0.1 port={port} user=u sslmode=disable");
+        let settings = ConnectionSettings::resolve(&conninfo, |_| None).expect("it parses");
+        let session = settings.connect().await.expect("it connects");
+
+        let refused = session.batch_execute("select 1/0").await.expect_err("it is refused");
+        assert_eq!((refused.kind(), refused.sqlstate()), (ErrorKind::Server, Some("22012")));
+        let said = ServerError {
+            sqlstate: "22012",
+            message: "division by zero",
+            detail: Some("a detail"),
+            hint: Some("a hint"),
+            context: Some("a context"),
+        };
+        assert_eq!(refused.server(), Some(said));
+        assert_eq!(refused.to_string(), "division by zero (22012)");
+        assert_eq!(format!("{refused:#}"), "division by zero (22012); a detail; a hint");
+
+        let lost = session.batch_execute("select 1").await.expect_err("the connection is closed");
+        assert_eq!((lost.kind(), lost.sqlstate(), lost.server()), (ErrorKind::ConnectionLost, None, None));
+        server.await.expect("the server followed the script");
+        session.ended().await;
+        assert!(session.is_closed());
+    }
+}
