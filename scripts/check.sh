@@ -1,19 +1,23 @@
 # shellcheck shell=bash
-# Tests, and all that CI runs. Sourced by ./dev.
+# Tests, and the parts of CI. Sourced by ./dev.
 
 matrix_majors=${PGASYNC_MAJORS:-11 13 15 16 17 18}
-# Where the engine that is a process is tested as well; on the default one it always is.
+# The Rust engine is tested on these majors and on the default one.
 both_majors="11 18"
-# Losing power is not among what these tests try; killing servers is, and needs no fsync.
+# These tests kill servers but never cut the power, so they need no fsync.
 test_settings="fsync=off full_page_writes=off"
 
-# Sets `runner` to nextest, or to what comes closest.
+# Sets `runner` to nextest, or to `cargo test` with similar filters where nextest is missing.
 choose_runner() { # PROFILE
     if need_nextest; then
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip holds::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip holds:: --skip judged::mutants:: --skip ::sql:: --skip every_planted_bug_is_found) ;;
+            filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip holds::) ;;
+            sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
+            sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
+            simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
             matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip cuts:: --skip holds::) ;;
             chaos | cuts | holds) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- "$1::" --test-threads=4) ;;
             hosts) runner=(cargo test "${locked[@]}" -p pgasync-tests --features hosts --test suite -- hosts:: --test-threads=2) ;;
@@ -21,7 +25,7 @@ choose_runner() { # PROFILE
     fi
 }
 
-# The binary and the tests, built before any server is started.
+# Builds the binary and the tests before any server starts.
 build_tests() {
     need_psql
     build -p pgasync
@@ -31,14 +35,20 @@ build_tests() {
     cd "$root"
 }
 
-# dev_test [FILTER...]: without a filter the examples in the documentation run too.
+# dev_test [FILTER...]: without a filter, the profile `default` and the examples in the documentation.
 dev_test() {
     build_tests
-    [ $# != 0 ] || cargo test --quiet --workspace --doc "${locked[@]}"
-    choose_runner default
+    if [ $# = 0 ]; then
+        cargo test --quiet --workspace --doc "${locked[@]}"
+        choose_runner default
+    else
+        choose_runner filtered
+    fi
     [ "${runner[1]}" = test ] || runner+=(--workspace)
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
+
+check_parts="style layers test sql-engine simulation mutants chaos cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -46,7 +56,7 @@ dev_check() {
     cd "$root"
     need_cargo
     need_linker
-    for part in "${@:-style layers test chaos cuts holds hosts matrix}"; do
+    for part in "${@:-$check_parts}"; do
         # shellcheck disable=SC2086 # the default is a list of words
         for part in $part; do
             say "check: $part"
@@ -55,12 +65,17 @@ dev_check() {
                 style) check_style ;;
                 layers) check_layers ;;
                 test) "$root/dev" test ;;
+                sql-engine) check_sql_engine ;;
+                simulation) check_simulation ;;
+                mutants) check_sql_mutants; check_core_mutants ;;
+                sql-mutants) check_sql_mutants ;;
+                core-mutants) check_core_mutants ;;
                 chaos) check_chaos ;;
                 cuts) check_cuts ;;
                 holds) check_holds ;;
                 hosts) check_hosts ;;
                 matrix) check_matrix ;;
-                *) die "no such part: $part (style layers test chaos cuts holds hosts matrix)" ;;
+                *) die "no such part: $part ($check_parts sql-mutants core-mutants)" ;;
             esac
             say "check: $part took $((SECONDS - begin)) s"
         done
@@ -85,6 +100,54 @@ check_layers() {
     ! depends pgasync-store pgasync-runner || die "layers: pgasync-store must not depend on pgasync-runner"
 }
 
+check_sql_engine() {
+    build_tests
+    choose_runner sql-engine
+    PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
+}
+
+# PGASYNC_SEEDS sets the number of seeds.
+check_simulation() {
+    build --tests -p pgasync-core
+    choose_runner simulation
+    [ "${runner[1]}" = test ] || runner+=(-p pgasync-core)
+    PGASYNC_SEEDS=${PGASYNC_SEEDS:-1000} "${runner[@]}"
+}
+
+# Changes to functions in SQL: a sample, or all with PGASYNC_MUTANTS=all.
+check_sql_mutants() {
+    build_tests
+    choose_runner sql-mutants
+    PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
+}
+
+# Changes to the core, in the lines that differ from PGASYNC_MUTANTS_SINCE (HEAD~1), or in all with PGASYNC_MUTANTS=all.
+# PGASYNC_MUTANTS_FILES="GLOB..." names files instead. Fails when the tests miss more than one change in twenty.
+check_core_mutants() {
+    need_cargo_mutants
+    need_nextest || die "core-mutants needs cargo-nextest"
+    local out status=0 caught=0 missed=0 glob
+    local run=(cargo mutants --package pgasync-core --test-tool nextest --no-shuffle --baseline skip --timeout 300)
+    out=$(mktemp -d)
+    run+=(--output "$out")
+    if [ -n "${PGASYNC_MUTANTS_FILES:-}" ]; then
+        for glob in $PGASYNC_MUTANTS_FILES; do run+=(--file "$glob"); done
+    elif [ "${PGASYNC_MUTANTS:-}" != all ]; then
+        git diff "${PGASYNC_MUTANTS_SINCE:-HEAD~1}" -- crates/core >"$out/changes.diff"
+        [ -s "$out/changes.diff" ] || { say "core-mutants: the core is unchanged"; rm -rf "$out"; return 0; }
+        run+=(--in-diff "$out/changes.diff")
+    fi
+    # Exit status 2: a change was missed. 3: a change ran into the timeout, which counts as caught.
+    "${run[@]}" -- --profile core-mutants || status=$?
+    case $status in 0 | 2 | 3) ;; *) die "cargo mutants failed: see $out" ;; esac
+    [ ! -e "$out/mutants.out/caught.txt" ] || caught=$(cat "$out"/mutants.out/{caught,timeout}.txt | wc -l)
+    [ ! -e "$out/mutants.out/missed.txt" ] || missed=$(wc -l <"$out/mutants.out/missed.txt")
+    say "core-mutants: $caught caught, $missed missed"
+    [ "$missed" = 0 ] || cat "$out/mutants.out/missed.txt"
+    [ $((missed * 20)) -le $((caught + missed)) ] || die "core-mutants: less than 95 % are caught"
+    rm -rf "$out"
+}
+
 check_chaos() {
     build_tests
     choose_runner chaos
@@ -98,14 +161,14 @@ check_holds() {
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
 
-# A sample of the cases; PGASYNC_CUTS=all takes all of them.
+# A sample of the cases, or all with PGASYNC_CUTS=all.
 check_cuts() {
     build_tests
     choose_runner cuts
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
 
-# Passes where no Docker engine can be had.
+# Passes where no Docker engine is available.
 check_hosts() {
     trap stop_dockerd EXIT
     if ! need_docker || ! need_image; then
@@ -123,7 +186,7 @@ check_hosts() {
     return "$status"
 }
 
-# Every major that is not the default one (`test` had that): install twice with psql, then the suite.
+# Every major but the default one (see `test`): installs twice with psql, then runs the suite.
 check_matrix() {
     local major install='pgasync sql all | psql -qX -v ON_ERROR_STOP=1 >/dev/null'
     build_tests

@@ -53,3 +53,9 @@ need_nextest() {
     say "cargo-nextest could not be installed: falling back to cargo test"
     return 1
 }
+
+need_cargo_mutants() {
+    have cargo-mutants && return
+    say "installing cargo-mutants (cargo install; a few minutes, once)"
+    cargo install --quiet cargo-mutants --locked </dev/null >&2 || die "cargo-mutants could not be installed"
+}

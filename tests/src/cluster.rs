@@ -4,12 +4,12 @@ use std::env;
 
 use pgasync_store::{Session, Settings};
 
-/// A cluster that runs, with a superuser who needs no password.
+/// A running cluster with a superuser without a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// It is removed as a whole when its test ends.
+    /// The cluster is removed as a whole at the end of its test.
     pub(crate) passing: bool,
 }
 
@@ -53,7 +53,7 @@ impl Cluster {
         self.settings("postgres").connect().await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Whether a backend is there, and what it does: `active`, `idle`, ...
+    /// The state of a backend (`active`, `idle`, ...), or `None` when it does not exist.
     pub async fn backend_state(&self, pid: i32) -> Option<String> {
         self.administrator()
             .await

@@ -27,8 +27,9 @@ impl Database {
 
     /// The same on another cluster.
     pub async fn create_on(cluster: &Cluster) -> Self {
-        let template = installed_template(cluster).await;
-        let scratch = Scratch::copy(cluster, &template).await;
+        let administrator = cluster.administrator().await;
+        let template = installed_template(cluster, &administrator).await;
+        let scratch = Scratch::copy(cluster, &administrator, &template).await;
         Self { session: scratch.connect().await, scratch }
     }
 
@@ -63,8 +64,8 @@ impl Database {
     /// When none does.
     pub async fn refused(&self, sql: &str) -> (String, String) {
         let error = self.session.batch_execute(sql).await.expect_err(sql);
-        let said = error.as_db_error().unwrap_or_else(|| panic!("{sql}\nnot refused by the server: {error}"));
-        (said.code().code().to_owned(), said.message().to_owned())
+        let db_error = error.as_db_error().unwrap_or_else(|| panic!("{sql}\nnot refused by the server: {error}"));
+        (db_error.code().code().to_owned(), db_error.message().to_owned())
     }
 
     /// The rows of a query that must succeed.
@@ -75,8 +76,8 @@ impl Database {
         self.session.query(sql, parameters).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)))
     }
 
-    /// A checksum of the tasks, and of what leaders wrote down about themselves: it stands as long as nobody does
-    /// anything. The sessions of the present leader come and go meanwhile.
+    /// A checksum of the tasks and of the records of leaders, without the sessions of the present
+    /// leader. It is constant while no process writes.
     ///
     /// # Panics
     /// When the tables cannot be read.
@@ -93,7 +94,7 @@ impl Database {
     /// The first column of the one row of a query, as text; `None` for a null.
     ///
     /// # Panics
-    /// When it fails, or gives another number of rows.
+    /// When it fails, or returns another number of rows.
     pub async fn text(&self, sql: &str) -> Option<String> {
         let rows = self.rows(&format!("select q::text from ({sql}) as r(q)"), &[]).await;
         assert_eq!(rows.len(), 1, "{sql}\nshould give one row");
@@ -118,26 +119,27 @@ impl Deref for Database {
     }
 }
 
-/// An error of the driver with what the server said.
+/// An error of the driver with detail, hint and context of the server.
 pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
-    let Some(said) = error.as_db_error() else { return error.to_string() };
-    let more = [said.detail(), said.hint(), said.where_()].into_iter().flatten().map(|line| format!("\n{line}"));
-    format!("{}: {}{}", said.code().code(), said.message(), more.collect::<String>())
+    let Some(db_error) = error.as_db_error() else { return error.to_string() };
+    let more =
+        [db_error.detail(), db_error.hint(), db_error.where_()].into_iter().flatten().map(|line| format!("\n{line}"));
+    format!("{}: {}{}", db_error.code().code(), db_error.message(), more.collect::<String>())
 }
 
-/// The name of a database with this version installed, made by whichever test (each is a process) comes first.
-async fn installed_template(cluster: &Cluster) -> String {
+/// The name of a database with this version installed. The first test that needs it makes it; each test is a process.
+async fn installed_template(cluster: &Cluster, administrator: &Session) -> String {
     let mut hasher = DefaultHasher::new();
     pgasync_sql::all().hash(&mut hasher);
     let name = format!("pgasync_template_{:016x}", hasher.finish());
 
-    let administrator = cluster.administrator().await;
     let exists = format!("select from pg_database where datname = '{name}'");
-    if !is_there(&administrator, &exists).await {
-        administrator.batch_execute("select pg_advisory_lock(7203, 1)").await.expect("the lock is free in the end");
-        if !is_there(&administrator, &exists).await {
-            build_template(cluster, &administrator, &name).await;
+    if !is_there(administrator, &exists).await {
+        administrator.batch_execute("select pg_advisory_lock(7203, 1)").await.expect("the lock is released in the end");
+        if !is_there(administrator, &exists).await {
+            build_template(cluster, administrator, &name).await;
         }
+        administrator.batch_execute("select pg_advisory_unlock(7203, 1)").await.expect("the lock is held");
     }
     name
 }

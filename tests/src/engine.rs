@@ -1,4 +1,4 @@
-//! What an orchestrator looks like from outside: the conformance suite is written against this.
+//! The interface of an orchestrator that the conformance suite uses.
 
 use std::future::Future;
 
@@ -9,7 +9,7 @@ use crate::database::Database;
 /// How an engine's run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// By itself, or because it was asked to.
+    /// By itself, or on request.
     Returned,
     /// With this error.
     Failed(String),
@@ -22,44 +22,44 @@ pub trait Engine: Send + Sized {
     /// Its name in messages.
     const NAME: &'static str;
 
-    /// Whether it is a process of its own, which goes on when its session or the server goes, and comes back.
+    /// Whether it is a process of its own, which survives the loss of its session and of the server.
     const OUTLIVES_ITS_SESSION: bool;
 
     /// Prepares an engine for a database; nothing runs yet.
     fn attach(database: &Database) -> Self;
 
-    /// Starts it; whether it comes to lead is another matter.
+    /// Starts it. It may or may not come to lead.
     fn start(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Starts it so that it takes the lead from the orchestrator that has it.
+    /// Starts it so that it takes the lead from the present leader.
     fn start_forced(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Asks it to end, and waits until it has.
+    /// Requests its shutdown and waits for its end.
     fn stop(&mut self) -> impl Future<Output = Outcome> + Send;
 
-    /// Ends it without a word: kill -9. The SQL engine lives in a backend, so the whole cluster restarts: only on a
+    /// Kills it (SIGKILL). The SQL engine is a backend, so its whole cluster restarts: only on a
     /// [`crate::PrivateCluster`].
     fn crash(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Freezes its process: SIGSTOP.
     fn freeze(&self);
 
-    /// Lets a frozen one go on.
+    /// Continues a frozen process: SIGCONT.
     fn thaw(&self);
 
-    /// Has an administrator end the session that leads (`pg_terminate_backend`).
+    /// Terminates the leader session (`pg_terminate_backend`).
     fn terminate(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Whether this engine leads its database now.
     fn is_leading(&self) -> impl Future<Output = bool> + Send;
 
-    /// Waits until it leads, and panics when it ends instead.
+    /// Waits until it leads. Panics when it ends instead.
     fn wait_until_leading(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Waits until it has ended by itself.
     fn wait_until_ended(&mut self) -> impl Future<Output = Outcome> + Send;
 
-    /// What it said to whoever started it, so far.
+    /// Its messages to its caller so far.
     fn notices(&self) -> Vec<Notice>;
 
     /// Starts it and waits until it leads.

@@ -15,8 +15,9 @@
 //! # }
 //! ```
 //!
-//! A test that kills servers takes a [`PrivateCluster`] instead, and belongs in a module below `chaos`. With the feature
-//! `hosts` there are `Host`s besides, containers that a test pauses, cuts off and kills, for tests below `hosts`.
+//! A test that kills servers takes a [`PrivateCluster`] instead, and belongs in a module below
+//! `chaos`. With the feature `hosts` there are `Host`s besides, containers that a test pauses, cuts
+//! off and kills, for tests below `hosts`.
 
 mod cluster;
 mod database;

@@ -1,4 +1,4 @@
-//! A cluster for one test, which may do to it what it likes.
+//! A cluster for one test, which may stop and kill it.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -27,13 +27,13 @@ impl PrivateCluster {
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
         let major = env::var("PGASYNC_PG").unwrap_or_else(|_| "15".into());
-        // Below /tmp, where the unprivileged user who runs the server can reach it, and socket names stay short.
+        // Below /tmp, which the server's unprivileged user can reach, and where socket names stay short.
         let folder = PathBuf::from(format!("/tmp/pgasync-test.{}.{:08x}", std::process::id(), random()));
         let cluster = start(&major, &folder, settings);
         Self { cluster, major, folder }
     }
 
-    /// Stops it in order; sessions are ended.
+    /// Shuts it down (mode fast), which ends all sessions.
     ///
     /// # Panics
     /// When it does not stop.
@@ -110,12 +110,12 @@ impl PrivateCluster {
         path
     }
 
-    /// Makes it a hot standby that follows nobody.
+    /// Makes it a hot standby without a primary.
     ///
     /// # Panics
     /// When it does not start as one.
     pub async fn become_standby(&self) {
-        // Up to 11 another file says so.
+        // Postgres 11 reads this from another file.
         match self.major.as_str() {
             "11" => self.write_file("recovery.conf", "standby_mode = on").await,
             _ => self.write_file("standby.signal", "").await,

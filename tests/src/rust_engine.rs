@@ -17,37 +17,37 @@ use crate::engine::{Engine, Outcome};
 use crate::signal::{Signal, send};
 use crate::wait::PATIENCE;
 
-/// What running queries get when a test stops the engine.
+/// The drain timeout when a test stops the engine.
 const DRAIN_SECONDS: &str = "3";
 
-/// Exit codes that say that it did not come to lead, or does not lead any more; see `pgasync run --help`.
+/// Exit codes of an engine that did not come to lead, or no longer leads; see `pgasync run --help`.
 const ENDED_IN_ORDER: [i32; 3] = [0, 3, 4];
 
 /// `pgasync run` in a process of its own; killed when this is dropped.
 #[derive(Debug)]
 pub struct RustEngine {
     settings: Settings,
-    /// What it is told.
+    /// Its connection string for the server.
     server: String,
-    said: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<Vec<String>>>,
     /// How many lines earlier processes wrote.
-    said_before: usize,
+    earlier_lines: usize,
     process: Option<Child>,
-    /// Ends when it has said its last.
-    listening: Option<JoinHandle<()>>,
+    /// Ends at the end of the log.
+    reading: Option<JoinHandle<()>>,
 }
 
 impl RustEngine {
-    /// One that is told another connection string, with more hosts say.
+    /// An engine with another connection string, for example with several hosts.
     #[must_use]
     pub fn attach_at(database: &Database, server: String) -> Self {
         Self {
             settings: database.settings(),
             server,
-            said: Arc::default(),
-            said_before: 0,
+            log: Arc::default(),
+            earlier_lines: 0,
             process: None,
-            listening: None,
+            reading: None,
         }
     }
 
@@ -57,7 +57,7 @@ impl RustEngine {
     /// When it runs already, or is not built.
     pub fn start_with(&mut self, arguments: &[&str]) {
         assert!(self.process.is_none(), "the engine runs already");
-        self.said_before = self.lines().len();
+        self.earlier_lines = self.lines().len();
         let mut process = Command::new(program())
             .args(["run", "--server", &self.server])
             .args(arguments)
@@ -68,21 +68,21 @@ impl RustEngine {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("pgasync does not start ({error}): build it with cargo build -p pgasync"));
-        let said = Arc::clone(&self.said);
+        let log = Arc::clone(&self.log);
         let stderr = process.stderr.take().expect("it is piped");
-        self.listening = Some(tokio::spawn(async move {
+        self.reading = Some(tokio::spawn(async move {
             let mut lines = BufReader::new(stderr).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 if env::var_os("PGASYNC_SHOW").is_some() {
                     eprintln!("{line}");
                 }
-                said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         }));
         self.process = Some(process);
     }
 
-    /// What is not given otherwise.
+    /// The default arguments that `given` does not replace.
     fn usual(given: &[&str]) -> Vec<&'static str> {
         let usual = [("--log", "debug"), ("--drain-timeout", DRAIN_SECONDS)];
         usual.into_iter().filter(|(name, _)| !given.contains(name)).flat_map(|(name, value)| [name, value]).collect()
@@ -98,30 +98,30 @@ impl RustEngine {
         i32::try_from(id).expect("process ids are small")
     }
 
-    /// What it wrote, line by line.
+    /// The lines of its log so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until it has said this.
+    /// Waits for a line that contains `part`.
     ///
     /// # Panics
-    /// When it does not.
+    /// When there is none within [`PATIENCE`].
     pub async fn wait_for_line(&self, part: &str) {
         let begin = Instant::now();
         while !self.lines().iter().any(|line| line.contains(part)) {
-            assert!(begin.elapsed() < PATIENCE, "it does not say {part:?}: {:#?}", self.lines());
+            assert!(begin.elapsed() < PATIENCE, "no line contains {part:?}: {:#?}", self.lines());
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Waits for its end; gives its exit code.
+    /// Waits for its end and returns its exit code.
     ///
     /// # Panics
     /// When it does not end, or is killed.
     pub async fn exit_code(&mut self) -> i32 {
-        self.wait_for_exit().await.code().expect("nobody killed it")
+        self.wait_for_exit().await.code().expect("the process was not killed")
     }
 
     /// Whether it has ended, or was never started.
@@ -139,18 +139,18 @@ impl RustEngine {
             .await
             .unwrap_or_else(|_| panic!("pgasync run did not end within {PATIENCE:?}: {:#?}", self.lines()))
             .expect("it can be waited for");
-        if let Some(listening) = self.listening.take() {
-            listening.await.expect("it listens to the end");
+        if let Some(reading) = self.reading.take() {
+            reading.await.expect("the log is read to its end");
         }
         status
     }
 
-    /// The backend of the session that leads, as it says.
+    /// The backend of the leader session, according to its log.
     fn backend(&self) -> Option<i32> {
         let lines = self.lines();
         let line = lines
             .iter()
-            .skip(self.said_before)
+            .skip(self.earlier_lines)
             .rev()
             .find(|line| line.contains("leading epoch=") || line.contains("the lead stands"))?;
         let (_, rest) = line.split_once("pid=")?;
@@ -197,7 +197,7 @@ impl Engine for RustEngine {
         self.wait_until_ended().await;
     }
 
-    /// Ended by an administrator its session alone would come back, and the lead with it: the process goes, too.
+    /// The process is killed too: alone, a terminated leader session would come back, and the lead with it.
     async fn terminate(&mut self) {
         send(Signal::Stop, self.pid());
         if let Some(backend) = self.backend() {
@@ -208,6 +208,7 @@ impl Engine for RustEngine {
     }
 
     async fn is_leading(&self) -> bool {
+        // The server may be down as long as the engine reports no backend.
         let Some(backend) = self.backend() else { return false };
         let sql = "select coalesce((select pid from async.control) = $1, false)";
         let published = self.administrator().await.query_one(sql, &[&backend]).await.expect("control is readable");
@@ -220,7 +221,7 @@ impl Engine for RustEngine {
             let process = self.process.as_mut().expect("the engine was started");
             let ended = process.try_wait().expect("it can be waited for");
             if ended.is_some() || begin.elapsed() > PATIENCE {
-                panic!("does not lead: {ended:?}, having said {:#?}", self.lines());
+                panic!("does not lead: {ended:?}, log {:#?}", self.lines());
             }
             sleep(Duration::from_millis(20)).await;
         }

@@ -1,4 +1,4 @@
-//! A database that goes when its test ends.
+//! A database that is dropped at the end of its test.
 
 use std::env;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,10 +8,10 @@ use pgasync_store::{Session, Settings};
 
 use crate::cluster::Cluster;
 
-/// A new database, empty or a copy of another; dropped, with every session in it, when this is, unless its cluster goes
-/// as a whole.
+/// A new database, empty or a copy of another. Dropping this value ends its sessions and drops the database, unless its
+/// cluster is removed as a whole.
 ///
-/// With `PGASYNC_KEEP` in the environment it stays, to be looked at (under `./dev pg`, whose cluster stays as long).
+/// With `PGASYNC_KEEP` in the environment the database stays for inspection (under `./dev pg`, as long as its cluster).
 #[derive(Debug)]
 pub struct Scratch {
     cluster: Cluster,
@@ -21,21 +21,19 @@ pub struct Scratch {
 impl Scratch {
     /// An empty database.
     pub async fn empty(cluster: &Cluster) -> Self {
-        Self::copy(cluster, "template0").await
+        Self::copy(cluster, &cluster.administrator().await, "template0").await
     }
 
-    pub(crate) async fn copy(cluster: &Cluster, template: &str) -> Self {
+    pub(crate) async fn copy(cluster: &Cluster, administrator: &Session, template: &str) -> Self {
         let name = unique_name();
-        cluster
-            .administrator()
-            .await
+        administrator
             .batch_execute(&format!("create database {name} template {template}"))
             .await
             .unwrap_or_else(|error| panic!("cannot create {name}: {error:?}"));
         Self { cluster: cluster.clone(), name }
     }
 
-    /// From now on it is on the cluster that has taken the place of its own.
+    /// Moves it to the cluster that has replaced its own.
     pub(crate) fn move_to(&mut self, cluster: &Cluster) {
         self.cluster = cluster.clone();
     }
@@ -100,14 +98,14 @@ async fn drop_database(cluster: &Cluster, name: &str) {
     for _ in 0..50 {
         let end = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'");
         let _ = session.batch_execute(&end).await;
-        // It waits five seconds for sessions on their way out.
+        // The statement waits up to five seconds for sessions that are ending.
         if session.batch_execute(&format!("drop database if exists {name}")).await.is_ok() {
             return;
         }
     }
 }
 
-/// The test's own name is in it (nextest and cargo name the thread so), for whoever reads the server's log.
+/// The name contains the name of the test (nextest and cargo give it to the thread), for readers of the server's log.
 fn unique_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let test = thread::current().name().unwrap_or_default().to_owned();

@@ -7,13 +7,13 @@ use std::time::Duration;
 /// A signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Ends the process without a word.
+    /// Ends the process at once.
     Kill,
     /// Freezes it.
     Stop,
-    /// Lets a frozen one go on.
+    /// Continues a frozen process.
     Continue,
-    /// Asks it to end.
+    /// Requests its end.
     Terminate,
     /// The same, from a keyboard.
     Interrupt,

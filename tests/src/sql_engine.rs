@@ -17,8 +17,8 @@ use crate::wait::PATIENCE;
 /// How long a cancel waits for the engine to sleep.
 const CANCELS_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a frozen backend is asked about: one that was frozen with a lock of the server's in its hands (one that
-/// every session needs) is not answered for.
+/// How long the server has to answer about a frozen backend. A backend that was frozen while it held a lock that every
+/// session needs blocks the answer.
 const FROZEN_AT_MOST: Duration = Duration::from_millis(200);
 
 /// `CALL async.main()` in a session of its own.
@@ -51,7 +51,7 @@ impl SqlEngine {
         self.call.as_ref().is_none_or(|call| call.ended.is_finished())
     }
 
-    /// Starts any call that leads, `call async.main(_manual_mode => true)` say.
+    /// Starts any call that leads, for example `call async.main(_manual_mode => true)`.
     ///
     /// # Panics
     /// When the database cannot be reached, or the engine runs already.
@@ -77,6 +77,13 @@ impl SqlEngine {
         self.settings.connect().await.unwrap_or_else(|error| panic!("{error}"))
     }
 
+    async fn leads(&self, administrator: &Session) -> bool {
+        let Some(call) = &self.call else { return false };
+        let sql = "select coalesce((select pid from async.control) = $1, false)";
+        let published = administrator.query_one(sql, &[&call.pid]).await.expect("control is readable");
+        published.get(0) && !call.ended.is_finished()
+    }
+
     async fn signal_backend(&self, function: &str) {
         let sql = format!("select {function}($1)");
         self.administrator().await.query(&sql, &[&self.pid()]).await.expect("a superuser may signal");
@@ -84,9 +91,9 @@ impl SqlEngine {
 }
 
 impl SqlEngine {
-    /// Cancels the call while it sleeps, which is inside of a block that catches it. A cancel during a commit
-    /// ends `main()` with an error (docs/operating.md): no test may depend on where it happens to arrive. After some
-    /// time it is sent anyway.
+    /// Cancels the call while it sleeps inside a block that catches the cancel. A cancel during a
+    /// commit ends `main()` with an error (docs/operating.md), so tests must not depend on the
+    /// moment of its arrival. After [`CANCELS_WITHIN`] the cancel is sent in any case.
     async fn cancel_while_it_waits(&self) {
         let administrator = self.administrator().await;
         let waits = "select coalesce(wait_event = 'PgSleep', false) from pg_stat_activity where pid = $1";
@@ -104,7 +111,7 @@ impl SqlEngine {
             }
             send(Signal::Continue, self.pid());
             if answer.is_err() {
-                rows.await.expect("a superuser may look");
+                rows.await.expect("a superuser may read pg_stat_activity");
             }
             sleep(Duration::from_millis(3)).await;
         }
@@ -153,19 +160,16 @@ impl Engine for SqlEngine {
     }
 
     async fn is_leading(&self) -> bool {
-        let Some(call) = &self.call else { return false };
-        let sql = "select coalesce((select pid from async.control) = $1, false)";
-        let published = self.administrator().await.query_one(sql, &[&call.pid]).await.expect("control is readable");
-        published.get(0) && !call.ended.is_finished()
+        self.call.is_some() && self.leads(&self.administrator().await).await
     }
 
     async fn wait_until_leading(&mut self) {
-        let begin = Instant::now();
-        while !self.is_leading().await {
+        let (begin, administrator) = (Instant::now(), self.administrator().await);
+        while !self.leads(&administrator).await {
             let gone = self.call.as_ref().is_none_or(|call| call.ended.is_finished());
             if gone || begin.elapsed() > PATIENCE {
                 let outcome = if gone { Some(self.wait_until_ended().await) } else { None };
-                panic!("does not lead: {outcome:?}, having said {:?}", self.notices());
+                panic!("does not lead: {outcome:?}, notices {:?}", self.notices());
             }
             sleep(Duration::from_millis(20)).await;
         }

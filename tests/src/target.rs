@@ -6,7 +6,7 @@ use crate::cluster::Cluster;
 use crate::database::Database;
 use crate::scratch::Scratch;
 
-/// A database to run tasks on. Its table `ledger` is for tasks to write down that they ran: `(mark, pid, at)`.
+/// A database to run tasks on. Tasks record their runs in its table `ledger`: `(mark, pid, at)`.
 ///
 /// Derefs to [`Scratch`], which drops it.
 #[derive(Debug)]

@@ -1,16 +1,16 @@
-//! Waiting for what should happen.
+//! Waiting for conditions.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use crate::database::Database;
 
-/// How long a test waits for what should take well under a second, on a loaded machine.
+/// The timeout for events that take well under a second on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-const REPORT_ROWS_MAX: usize = 40;
+const DUMP_ROWS_MAX: usize = 40;
 
 impl Database {
     /// Waits until `condition`, a query for one boolean, is true.
@@ -21,14 +21,14 @@ impl Database {
         self.wait_for_within(condition, PATIENCE).await;
     }
 
-    /// The same, within a time of one's own.
+    /// The same with another timeout.
     ///
     /// # Panics
-    /// As there.
+    /// After `patience`.
     pub async fn wait_for_within(&self, condition: &str, patience: Duration) {
         let begin = Instant::now();
         while !self.holds(condition).await {
-            assert!(begin.elapsed() < patience, "not within {patience:?}: {condition}\n{}", self.report().await);
+            assert!(begin.elapsed() < patience, "not within {patience:?}: {condition}\n{}", self.dump().await);
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
@@ -50,16 +50,16 @@ impl Database {
         rows.first().and_then(|row| row.get::<_, Option<bool>>(0)).unwrap_or(false)
     }
 
-    /// Asserts that `condition` is true, and shows the tables when it is not.
+    /// Asserts that `condition` is true.
     ///
     /// # Panics
-    /// When it is not.
+    /// When it is not, with the tables.
     pub async fn assert_holds(&self, condition: &str) {
-        assert!(self.holds(condition).await, "false: {condition}\n{}", self.report().await);
+        assert!(self.holds(condition).await, "false: {condition}\n{}", self.dump().await);
     }
 
-    /// The control row, the last tasks and the end of the server's log, for people.
-    pub async fn report(&self) -> String {
+    /// The control row, the last tasks and the end of the server's log, as text for the message of a failed test.
+    pub async fn dump(&self) -> String {
         let mut text = String::new();
         for (title, sql) in [
             ("control", "select c::text from async.control as c"),
@@ -71,8 +71,8 @@ impl Database {
             ("server_log", "select l::text from async.server_log as l order by l.server_log desc"),
         ] {
             let _ = writeln!(text, "-- {title}");
-            // A report must not fail: it is asked for when something else has.
-            match self.session().query(&format!("{sql} limit {REPORT_ROWS_MAX}"), &[]).await {
+            // The dump must not fail: it describes another failure.
+            match self.session().query(&format!("{sql} limit {DUMP_ROWS_MAX}"), &[]).await {
                 Ok(rows) => rows.iter().for_each(|row| {
                     let _ = writeln!(text, "{}", row.get::<_, String>(0));
                 }),

@@ -109,7 +109,7 @@ impl Host {
         &self.cluster.host
     }
 
-    /// Freezes every process on it. Its kernel goes on: connections stay, and new ones are taken, without an answer.
+    /// Freezes every process on it. Its kernel still accepts connections; no process answers.
     ///
     /// # Panics
     /// When the Docker engine refuses.
@@ -125,7 +125,7 @@ impl Host {
         self.container.unpause().await.expect("a paused host wakes up");
     }
 
-    /// Takes it off the network: what is sent to it gets no answer.
+    /// Disconnects it from the network: nothing that is sent to it is answered.
     pub async fn cut_off(&self) {
         self.network.disconnect(self.container.id()).await;
     }
@@ -170,12 +170,12 @@ impl Host {
     /// Whether its process runs, or is paused.
     ///
     /// # Panics
-    /// When the Docker engine does not say.
+    /// When the Docker engine does not answer.
     pub async fn is_up(&self) -> bool {
         self.container.is_running().await.expect("the Docker engine knows")
     }
 
-    /// With what its process has ended, once it has.
+    /// The exit status of its process, or `None` while it runs.
     ///
     /// # Panics
     /// When it does not.
@@ -191,7 +191,7 @@ impl Host {
     /// What it has written to its standard error.
     ///
     /// # Panics
-    /// When the Docker engine does not say.
+    /// When the Docker engine does not answer.
     pub async fn said(&self) -> String {
         String::from_utf8_lossy(&self.container.stderr_to_vec().await.expect("it has a log")).into_owned()
     }

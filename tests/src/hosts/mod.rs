@@ -1,4 +1,4 @@
-//! The second backend: hosts of their own, as containers.
+//! Hosts as containers.
 
 mod host;
 mod network;

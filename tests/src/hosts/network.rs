@@ -1,4 +1,4 @@
-//! A network that a test's hosts are on.
+//! The network of the hosts of a test.
 
 use std::thread;
 use std::time::Duration;

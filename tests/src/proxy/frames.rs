@@ -1,4 +1,4 @@
-//! Frames of Postgres's protocol, version 3, and what a client sends up to the answer that it expects.
+//! Frames of Postgres's protocol, version 3, and groups of a client's frames that get one answer.
 //!
 //! Postgres manual, "Frontend/Backend Protocol", "Message Formats".
 
@@ -42,7 +42,7 @@ impl Frame {
     }
 }
 
-/// Cuts what arrives into frames.
+/// Splits received bytes into frames.
 #[derive(Debug)]
 pub(super) struct Frames<R> {
     reader: R,
@@ -81,7 +81,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     }
 }
 
-/// What a client sent, up to the message after which the server says that it is ready for more.
+/// The messages of a client up to the one that the server answers with ReadyForQuery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// The first message of a session.
@@ -96,12 +96,12 @@ pub enum Sent {
     Other,
 }
 
-/// A unit of what a client sends.
+/// The bytes of one [`Sent`].
 #[derive(Debug)]
 pub(super) struct Unit {
     pub(super) sent: Sent,
     pub(super) bytes: Vec<u8>,
-    /// The server answers it, and says at the end that it is ready.
+    /// The server answers it with ReadyForQuery.
     pub(super) is_answered: bool,
 }
 

@@ -32,7 +32,7 @@ struct Relay {
     script: Arc<Script>,
 }
 
-/// Whether the connection goes on.
+/// Whether the connection continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     GoOn,

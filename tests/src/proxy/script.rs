@@ -1,4 +1,4 @@
-//! What a proxy does to the messages that pass, and what it saw.
+//! The faults of a proxy, and the messages that it has seen.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 const TASKS: i64 = 150;
 
-async fn stage() -> (Database, Target) {
+async fn fixture() -> (Database, Target) {
     let database = Database::create().await;
     let target = Target::create_on(database.cluster()).await;
     database
@@ -31,9 +31,9 @@ async fn busy(database: &Database) {
     sleep(Duration::from_millis(200)).await;
 }
 
-/// The first is asked to resign, and lets what runs end.
+/// The first engine is disabled, and lets its running queries end.
 async fn takes_over_by_force<A: Engine, B: Engine>() {
-    let (database, target) = stage().await;
+    let (database, target) = fixture().await;
     let mut first = A::attach(&database);
     first.lead().await;
     busy(&database).await;
@@ -50,9 +50,9 @@ async fn takes_over_by_force<A: Engine, B: Engine>() {
     );
 }
 
-/// The first is gone without a word: what it ran is unknown, and is not run again.
+/// The first engine is killed: the outcome of its running tasks is unknown, and they do not run again.
 async fn takes_over_from_the_lost<A: Engine, B: Engine>() {
-    let (database, target) = stage().await;
+    let (database, target) = fixture().await;
     let mut first = A::attach(&database);
     first.lead().await;
     busy(&database).await;
@@ -91,10 +91,11 @@ async fn sql_takes_over_from_a_lost_rust() {
     takes_over_from_the_lost::<RustEngine, SqlEngine>().await;
 }
 
-/// The session that leads is ended, and nobody else comes: the same process proves its lead and goes on with what runs.
+/// The leader session is terminated and no other process leads: the process proves its lead and
+/// continues with running tasks.
 #[tokio::test]
 async fn rust_comes_back_when_its_session_is_ended() {
-    let (database, target) = stage().await;
+    let (database, target) = fixture().await;
     let mut engine = RustEngine::attach(&database);
     engine.lead().await;
     for _ in 0..3 {

@@ -4,7 +4,7 @@ use pgasync_tests::{Database, Engine, Outcome, SqlEngine, Target};
 use serde_json::json;
 
 #[tokio::test]
-async fn an_engine_runs_what_is_pushed_and_stops_when_asked() {
+async fn an_engine_runs_pushed_tasks_and_stops_on_request() {
     let database = Database::create().await;
     let target = Target::create_on(database.cluster()).await;
     database.configure_targets(&[("elsewhere", &target, 4)]).await;
@@ -33,7 +33,7 @@ async fn a_second_engine_does_not_lead_unless_it_is_forced_to() {
     first.lead().await;
     second.start().await;
     assert_eq!(second.wait_until_ended().await, Outcome::Returned);
-    assert!(!second.notices().is_empty(), "it says why it does not lead");
+    assert!(!second.notices().is_empty(), "a notice explains why it does not lead");
     assert!(first.is_leading().await);
 
     second.start_forced().await;

@@ -34,7 +34,7 @@ async fn installing_again_changes_nothing_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn the_binary_prints_what_the_library_holds() {
+async fn the_binary_prints_the_library_s_scripts() {
     for (part, text) in [
         ("client", pgasync_sql::client()),
         ("server", pgasync_sql::server()),
@@ -48,7 +48,7 @@ async fn the_binary_prints_what_the_library_holds() {
 }
 
 #[tokio::test]
-async fn the_binary_installs_where_it_is_pointed() {
+async fn the_binary_installs_into_the_given_database() {
     let scratch = Scratch::empty(&Cluster::shared()).await;
     for part in ["client", "server", "ui", "all"] {
         let done = Command::new("pgasync")

@@ -1,4 +1,4 @@
-//! Everything that needs a Postgres. One binary: linking is what costs.
+//! All tests that need a Postgres, in one binary, since linking is slow.
 //!
 //! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`); so do those below `hosts`, on
 //! containers.

@@ -1,4 +1,4 @@
-//! `pgasync run` as an operator meets it: signals, exit codes, what it says; and what only it does.
+//! The program `pgasync run`: signals, exit codes, log, and what the SQL engine does not have.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-async fn stage() -> (Database, Target, RustEngine) {
+async fn fixture() -> (Database, Target, RustEngine) {
     let database = Database::create().await;
     let target = Target::create_on(database.cluster()).await;
     database
@@ -37,8 +37,8 @@ async fn wait_until_it_runs(database: &Database, target: &Target, task: i64) {
 }
 
 #[tokio::test]
-async fn the_first_signal_lets_what_runs_end_and_leaves_the_rest_waiting() {
-    let (database, target, mut engine) = stage().await;
+async fn the_first_signal_lets_running_tasks_end_and_leaves_waiting_tasks() {
+    let (database, target, mut engine) = fixture().await;
     engine.start_with(&["--drain-timeout", "60"]);
     engine.wait_until_leading().await;
     let runs = push(&database, "select pg_sleep(1.5)").await;
@@ -55,7 +55,7 @@ async fn the_first_signal_lets_what_runs_end_and_leaves_the_rest_waiting() {
 
 #[tokio::test]
 async fn each_line_is_a_document_where_json_is_wanted() {
-    let (database, _target, mut engine) = stage().await;
+    let (database, _target, mut engine) = fixture().await;
     engine.start_with(&["--log-format", "json", "--log", "debug"]);
     engine.wait_for_line("\"message\":\"leading\"").await;
     push(&database, "select 1").await;
@@ -69,8 +69,8 @@ async fn each_line_is_a_document_where_json_is_wanted() {
 }
 
 #[tokio::test]
-async fn what_outlasts_the_drain_timeout_is_stopped_and_waits_again() {
-    let (database, target, mut engine) = stage().await;
+async fn tasks_that_outlast_the_drain_timeout_are_stopped_and_wait_again() {
+    let (database, target, mut engine) = fixture().await;
     engine.start_with(&["--drain-timeout", "0"]);
     engine.wait_until_leading().await;
     let runs = push(&database, "select pg_sleep(600)").await;
@@ -83,7 +83,7 @@ async fn what_outlasts_the_drain_timeout_is_stopped_and_waits_again() {
 
 #[tokio::test]
 async fn sessions_that_a_target_ended_are_forgotten() {
-    let (database, target, mut engine) = stage().await;
+    let (database, target, mut engine) = fixture().await;
     engine.lead().await;
     for _ in 0..4 {
         push(&database, "select pg_sleep(0.5)").await;
@@ -107,7 +107,7 @@ async fn sessions_that_a_target_ended_are_forgotten() {
 
 #[tokio::test]
 async fn sessions_that_ended_while_the_server_was_away_are_forgotten_too() {
-    let (database, target, mut engine) = stage().await;
+    let (database, target, mut engine) = fixture().await;
     engine.lead().await;
     for _ in 0..4 {
         push(&database, "select pg_sleep(0.5)").await;
@@ -129,8 +129,8 @@ async fn sessions_that_ended_while_the_server_was_away_are_forgotten_too() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_it_at_once_and_its_successor_says_what_is_unknown() {
-    let (database, target, mut engine) = stage().await;
+async fn a_second_signal_ends_the_process_at_once_and_its_successor_reports_unknown_outcomes() {
+    let (database, target, mut engine) = fixture().await;
     engine.start_with(&["--drain-timeout", "600"]);
     engine.wait_until_leading().await;
     let runs = push(&database, "select pg_sleep(600)").await;
@@ -146,8 +146,8 @@ async fn a_second_signal_ends_it_at_once_and_its_successor_says_what_is_unknown(
 }
 
 #[tokio::test]
-async fn exit_codes_say_why_it_does_not_lead() {
-    let (database, target, mut engine) = stage().await;
+async fn exit_codes_show_why_a_process_does_not_lead() {
+    let (database, target, mut engine) = fixture().await;
     engine.lead().await;
     let mut second = RustEngine::attach(&database);
     second.start_with(&[]);
@@ -167,8 +167,8 @@ async fn exit_codes_say_why_it_does_not_lead() {
 }
 
 #[tokio::test]
-async fn one_that_stands_by_leads_when_the_other_has_gone() {
-    let (database, _target, mut engine) = stage().await;
+async fn a_standby_leads_when_the_leader_has_gone() {
+    let (database, _target, mut engine) = fixture().await;
     engine.lead().await;
     let mut second = RustEngine::attach(&database);
     second.start_with(&["--standby"]);
@@ -187,13 +187,11 @@ async fn one_that_stands_by_leads_when_the_other_has_gone() {
     database.wait_until_finished().await;
 }
 
-/// A process that is stopped, or whose host sleeps, keeps its connection; from 14 on the server ends it.
+/// A frozen process, or one whose host sleeps, keeps its connection. From 14 on the server ends an idle connection
+/// (`idle_session_timeout`), and a standby takes the lead; before, the frozen process keeps it.
 #[tokio::test]
-async fn one_that_sleeps_loses_the_lead_and_finds_out_when_it_wakes_up() {
-    let (database, target, mut engine) = stage().await;
-    if database.number("select current_setting('server_version_num')").await < 140_000 {
-        return;
-    }
+async fn a_frozen_process_loses_the_lead_where_the_server_ends_idle_sessions() {
+    let (database, target, mut engine) = fixture().await;
     database.configure(&json!({ "control": { "takeover_grace": "1 s" } })).await;
     engine.lead().await;
     let runs = push(&database, "select pg_sleep(600)").await;
@@ -204,6 +202,14 @@ async fn one_that_sleeps_loses_the_lead_and_finds_out_when_it_wakes_up() {
     let epoch = database.number("select epoch from async.leader").await;
     let begin = Instant::now();
     engine.freeze();
+    if database.number("select current_setting('server_version_num')").await < 140_000 {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(!second.is_leading().await, "the frozen process has lost the lead");
+        engine.thaw();
+        let task = push(&database, "select 1").await;
+        database.wait_for(&format!("select processed is not null from async.task where task_id = {task}")).await;
+        return;
+    }
     second.wait_until_leading().await;
     let took = begin.elapsed();
     assert!(took > Duration::from_secs(12) && took < Duration::from_secs(25), "{took:?}");
@@ -217,10 +223,10 @@ async fn one_that_sleeps_loses_the_lead_and_finds_out_when_it_wakes_up() {
     assert_eq!(database.checksum().await, checksum, "the old leader has written");
 }
 
-/// A host that is paused takes what is sent, and answers nothing.
+/// A paused host accepts data and does not answer.
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_given_up_and_found_again() {
-    let (database, _target, _) = stage().await;
+    let (database, _target, _) = fixture().await;
     let (port, paused) = pausable_way_to(&database).await;
     let way = format!("{} host=127.0.0.1 hostaddr='' port={port}", database.settings().conninfo());
     let mut engine = RustEngine::attach_at(&database, way);
@@ -239,7 +245,7 @@ async fn a_server_that_does_not_answer_is_given_up_and_found_again() {
     assert_eq!(database.number("select epoch from async.leader").await, epoch, "the lead was proved, not taken anew");
 }
 
-/// A port that leads to the server, and keeps what it takes while it is paused.
+/// A port that relays to the server, and keeps the data while it is paused.
 async fn pausable_way_to(database: &Database) -> (u16, watch::Sender<bool>) {
     let server = database.text("select current_setting('port')").await.expect("it has one");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
@@ -267,8 +273,8 @@ async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut paused: wa
 
 /// The orchestrator has fallen asleep while a push was open; nothing else would wake it for an hour.
 #[tokio::test]
-async fn a_push_that_was_open_while_it_fell_asleep_is_run() {
-    let (database, _target, mut engine) = stage().await;
+async fn a_push_left_open_while_the_leader_falls_asleep_is_run() {
+    let (database, _target, mut engine) = fixture().await;
     let pusher = database.settings().connect().await.expect("a second session");
     pusher.batch_execute("begin; select async.push_task(async.task('select 1', 'there'))").await.expect("it is pushed");
     engine.lead().await;
@@ -283,7 +289,7 @@ async fn a_push_that_was_open_while_it_fell_asleep_is_run() {
 #[tokio::test]
 async fn a_password_is_never_said() {
     const SECRET: &str = "open-sesame-4711";
-    let (database, target, mut engine) = stage().await;
+    let (database, target, mut engine) = fixture().await;
     let there = format!("{} password={SECRET}", target.conninfo());
     database
         .configure(&json!({ "targets": [

@@ -1,4 +1,4 @@
-//! Randomness that can be repeated, and how much of it.
+//! Repeatable random numbers, and the number of rounds.
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};
@@ -17,12 +17,12 @@ impl Seed {
         Self { state }
     }
 
-    /// The same in each run, unless `PGASYNC_SEED` says otherwise.
+    /// The same in each run, unless `PGASYNC_SEED` is set.
     pub(super) fn fixed(state: u64) -> Self {
         if env::var_os("PGASYNC_SEED").is_some() { Self::of_this_run() } else { Self { state } }
     }
 
-    /// Another source, so that two tasks do not disturb each other's sequence.
+    /// Another source, so that two tasks have independent sequences.
     pub(super) fn fork(&mut self) -> Self {
         Self { state: self.next() }
     }
@@ -51,7 +51,7 @@ impl Seed {
     }
 }
 
-/// How often a test kills: what it needs in CI, or `PGASYNC_CHAOS_ROUNDS`.
+/// The number of kills in a test: `PGASYNC_CHAOS_ROUNDS`, or the number for CI.
 pub(super) fn rounds(in_ci: u32) -> u32 {
     env::var("PGASYNC_CHAOS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(in_ci)
 }

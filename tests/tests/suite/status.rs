@@ -1,11 +1,11 @@
-//! `pgasync status` as an operator and a monitor meet it.
+//! The program `pgasync status`: exit codes and output.
 
 use std::process::Command;
 
 use pgasync_tests::{Cluster, Database, Engine, RustEngine, Scratch};
 use serde_json::{Value, json};
 
-/// The exit code, and what it said on both streams.
+/// The exit code, stdout and stderr.
 fn status(conninfo: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     let ran = Command::new("pgasync").args(["status", "--server", conninfo]).args(arguments).output();
     let ran = ran.expect("./dev puts pgasync on PATH");
@@ -19,7 +19,7 @@ fn document(conninfo: &str) -> (Option<i32>, Value) {
 }
 
 #[tokio::test]
-async fn it_is_well_while_somebody_leads_and_no_target_is_lost() {
+async fn status_is_healthy_while_a_leader_leads_and_no_target_is_lost() {
     let database = Database::create().await;
     database
         .configure(&json!({
@@ -60,7 +60,7 @@ async fn it_is_well_while_somebody_leads_and_no_target_is_lost() {
 }
 
 #[tokio::test]
-async fn it_says_what_to_do_when_there_is_nothing_to_look_at() {
+async fn status_without_a_schema_names_the_remedy() {
     let scratch = Scratch::empty(&Cluster::shared()).await;
     let (code, said, complaint) = status(&scratch.conninfo(), &[]);
     assert_eq!((code, said.as_str()), (Some(1), ""));

@@ -78,14 +78,14 @@ async fn the_pool_is_as_before_after_a_restart_of_the_server() {
     let client = client(database.settings());
     join_all((0..16).map(|_| push_one(&client, "select 0"))).await;
     cluster.stop();
-    // The sockets say so, once somebody looks.
+    // The sockets report it on the next poll.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let batch = Batch::of([NewTask::query("select 0", own())]);
     let begin = Instant::now();
     let error = client.push(&batch).await.expect_err("the server is down");
     assert!(error.may_be_tried_again(), "nothing was sent: {error}");
     assert_eq!(error.operation(), "pushing tasks");
-    assert!(begin.elapsed() < Duration::from_secs(10), "it says so at once: {error}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "the error took too long: {error}");
     cluster.restart();
     join_all((0..16).map(|_| push_one(&client, "select 0"))).await;
     database.reconnect().await;
@@ -113,7 +113,7 @@ async fn a_session_that_ends_during_a_call_leaves_open_whether_it_was_done() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_given_up_keeps_nobody_waiting() {
+async fn an_abandoned_call_delays_no_other_call() {
     let database = Database::create().await;
     database.configure(&json!({ "targets": [{ "target": "pulled", "asynchronous_finish": true }] })).await;
     let client = Client::with_sessions(database.settings(), 1, Duration::from_secs(20));
@@ -125,7 +125,7 @@ async fn a_call_that_was_given_up_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_push_that_is_refused_says_what_is_wrong_by_type() {
+async fn a_refused_push_names_the_wrong_type() {
     let database = Database::create().await;
     database
         .configure(&json!({ "targets": [{ "target": "old", "connection_string": "dbname=x" }, { "target": "pulled", "asynchronous_finish": true }] }))
@@ -162,7 +162,7 @@ async fn a_push_can_be_part_of_the_callers_transaction() {
 }
 
 #[tokio::test]
-async fn requests_and_restarts_are_heeded_or_say_why_not() {
+async fn requests_and_restarts_are_applied_or_refused_with_a_reason() {
     let database = Database::create().await;
     database.configure(&json!({ "control": { "idle_sleep": 0.1 } })).await;
     let client = client(database.settings());
@@ -190,7 +190,7 @@ async fn requests_and_restarts_are_heeded_or_say_why_not() {
     let doa = client.push(&Batch::of([NewTask::query("select 1", own())]).run_type(RunType::Doa)).await;
     let doa = doa.expect("it pushes")[0];
     client.restart(doa).await.expect("it has a query");
-    client.wait_for_latch().await.expect("somebody leads");
+    client.wait_for_latch().await.expect("an engine leads");
     database.wait_for(&format!("select finish_status = 'FINISHED' from async.task where task_id = {doa}")).await;
     assert_eq!(client.task(TaskId(999)).await.expect("it reads"), None);
     engine.stop().await;
@@ -220,7 +220,7 @@ async fn pulled_tasks_are_taken_and_finished() {
 }
 
 #[tokio::test]
-async fn a_document_is_taken_whole_or_refused_with_its_path() {
+async fn a_document_is_applied_as_a_whole_or_refused_with_a_path() {
     let database = Database::create().await;
     let client = client(database.settings());
     let target = |max_workers| TargetEntry {
@@ -315,7 +315,7 @@ async fn statistics_add_up_over_both_engines() {
 }
 
 #[tokio::test]
-async fn who_may_only_push_is_told_that_he_may_not_look() {
+async fn a_client_role_may_not_read_statistics() {
     let database = Database::create().await;
     let role = format!("{}_pusher", database.name());
     database.run(&format!("create role {role} login; select async.grant_client('{role}')")).await;
@@ -324,18 +324,18 @@ async fn who_may_only_push_is_told_that_he_may_not_look() {
     push_one(&pusher, "select 0").await;
     assert!(matches!(pusher.statistics().await, Err(ReadError::NotAllowed(_))));
     database.run(&format!("select async.grant_admin('{role}')")).await;
-    let looks = async |client: &Client| {
+    let read_all = async |client: &Client| {
         client.statistics().await.unwrap_or_else(|error| panic!("{error}"));
         client.warnings(5).await.unwrap_or_else(|error| panic!("{error}"));
         client.log(None, 5).await.unwrap_or_else(|error| panic!("{error}"));
         client.configuration().await.unwrap_or_else(|error| panic!("{error}"));
     };
-    looks(&pusher).await;
+    read_all(&pusher).await;
     database.run(&format!("drop owned by {role}; drop role {role}")).await;
 }
 
 #[tokio::test]
-async fn a_standby_answers_what_it_can() {
+async fn a_standby_serves_read_only_calls() {
     let cluster = PrivateCluster::start(&[]);
     let scratch = Scratch::empty(&cluster).await;
     let session = scratch.connect().await;
@@ -347,5 +347,5 @@ async fn a_standby_answers_what_it_can() {
     assert!(!statistics.leader.leads);
     assert_eq!(statistics.waiting.len(), 1);
     let session = scratch.connect().await;
-    session.batch_execute("select * from async.v_server_info").await.expect("it looks");
+    session.batch_execute("select * from async.v_server_info").await.expect("the view is readable");
 }

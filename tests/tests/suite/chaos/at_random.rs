@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgasync_tests::Engine;
 use tokio::time::sleep;
 
-use super::arena::{Arena, Kill};
+use super::fixture::{ChaosFixture, Kill};
 use super::judge::Allowed;
 use super::seed::rounds;
 
@@ -27,27 +27,27 @@ async fn a_killed_target_runs_no_task_twice<E: Engine>() {
 
 /// Nobody waits until everything has recovered before the next thing dies.
 async fn whatever_is_killed_next_runs_no_task_twice<E: Engine>() {
-    let mut arena = Arena::<E>::open().await;
+    let mut fixture = ChaosFixture::<E>::open().await;
     for _ in 0..rounds(5) {
-        arena.wait_for_running(10).await;
-        sleep(Duration::from_millis(arena.seed.below(600))).await;
-        let what = *arena.seed.pick(&Kill::ALL);
-        arena.kill_and_recover(what).await;
-        if arena.seed.chance(50) {
-            let what = *arena.seed.pick(&Kill::ALL);
-            arena.kill_and_recover(what).await;
+        fixture.wait_for_running(10).await;
+        sleep(Duration::from_millis(fixture.seed.below(600))).await;
+        let what = *fixture.seed.pick(&Kill::ALL);
+        fixture.kill_and_recover(what).await;
+        if fixture.seed.chance(50) {
+            let what = *fixture.seed.pick(&Kill::ALL);
+            fixture.kill_and_recover(what).await;
         }
     }
-    arena.assert_promises_kept(Allowed::OneLaunch).await;
+    fixture.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
 async fn kill_often<E: Engine>(victims: &[Kill]) {
-    let mut arena = Arena::<E>::open().await;
+    let mut fixture = ChaosFixture::<E>::open().await;
     for (_, &victim) in (0..rounds(4)).zip(victims.iter().cycle()) {
-        arena.wait_until_busy().await;
-        arena.kill_and_recover(victim).await;
+        fixture.wait_until_busy().await;
+        fixture.kill_and_recover(victim).await;
     }
-    arena.assert_promises_kept(Allowed::OneLaunch).await;
+    fixture.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
 on_both_engines!(

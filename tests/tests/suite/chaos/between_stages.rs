@@ -1,9 +1,9 @@
-//! Kills between claim, mark, send, result and record: the leader is held there first.
+//! Kills between claim, mark, send, result and record, at a point where the leader is held.
 
 use pgasync_tests::Engine;
 
-use super::arena::{Arena, Kill, LONG_PERCENT};
 use super::failpoint::Point;
+use super::fixture::{ChaosFixture, Kill, LONG_PERCENT};
 use super::judge::Allowed;
 use super::seed::rounds;
 
@@ -11,11 +11,14 @@ async fn a_leader_killed_between_stages_runs_no_task_twice<E: Engine>() {
     kill_between_stages::<E>(Kill::Leader).await;
 }
 
-/// Here the launch marks outlive the leader: what was claimed and not marked goes back to the queue.
+/// The launch marks outlive the leader: claimed tasks without a mark return to the queue.
 async fn a_leader_terminated_between_stages_runs_no_task_twice<E: Engine>() {
-    let arena = kill_between_stages::<E>(Kill::Session).await;
+    let fixture = kill_between_stages::<E>(Kill::Session).await;
     if !E::OUTLIVES_ITS_SESSION {
-        arena.database.assert_holds("select count(*) > 0 from async.server_log where message like 'gave back%'").await;
+        fixture
+            .database
+            .assert_holds("select count(*) > 0 from async.server_log where message like 'gave back%'")
+            .await;
     }
 }
 
@@ -27,18 +30,18 @@ async fn targets_killed_between_stages_run_no_task_twice<E: Engine>() {
     kill_between_stages::<E>(Kill::Targets).await;
 }
 
-async fn kill_between_stages<E: Engine>(victim: Kill) -> Arena<E> {
-    let mut arena = Arena::<E>::open_with(&Point::install(), LONG_PERCENT).await;
+async fn kill_between_stages<E: Engine>(victim: Kill) -> ChaosFixture<E> {
+    let mut fixture = ChaosFixture::<E>::open_with(&Point::install(), LONG_PERCENT).await;
     let each = u32::try_from(Point::of::<E>().len()).expect("a few");
     for (_, point) in (0..rounds(each)).zip(Point::of::<E>().iter().cycle()) {
-        arena.wait_until_busy().await;
-        point.hold(&arena.database).await;
-        arena.kill(victim).await;
-        Point::release(&arena.database).await;
-        arena.recover(victim).await;
+        fixture.wait_until_busy().await;
+        point.hold(&fixture.database).await;
+        fixture.kill(victim).await;
+        Point::release(&fixture.database).await;
+        fixture.recover(victim).await;
     }
-    arena.assert_promises_kept(Allowed::OneLaunch).await;
-    arena
+    fixture.assert_promises_kept(Allowed::OneLaunch).await;
+    fixture
 }
 
 on_both_engines!(

@@ -1,4 +1,4 @@
-//! A client that keeps the queue full whatever dies, cancels now and then, and remembers what it saw.
+//! A client that keeps the queue full whatever is killed, cancels some tasks, and logs what it observed.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -25,21 +25,21 @@ pub(super) const FROZEN_PART: &str = "md5((t.consumed, t.processed, t.yielded, t
 
 #[derive(Debug)]
 pub(super) struct Client {
-    book: Arc<Mutex<Book>>,
+    log: Arc<Mutex<ClientLog>>,
     ending: Arc<AtomicBool>,
-    /// Held during each of its turns.
+    /// Held during each of its steps.
     turns: Arc<tokio::sync::Mutex<()>>,
     working: Option<JoinHandle<()>>,
 }
 
-/// What the client was told.
+/// The answers that the client received.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct ClientLog {
     /// Tasks whose push was confirmed.
     pub(super) pushed: Vec<i64>,
     /// Those of them that take a while, so that there is time to cancel them.
     pub(super) slow: Vec<i64>,
-    /// Tasks it asked to cancel, confirmed or not.
+    /// Tasks that it cancelled, confirmed or not.
     pub(super) cancelled: HashSet<i64>,
     /// Finished tasks with [`FROZEN_PART`] of their rows as it first saw them.
     pub(super) frozen: HashMap<i64, String>,
@@ -47,27 +47,27 @@ pub(super) struct Book {
 
 impl Client {
     pub(super) fn of(settings: Settings, seed: Seed, long_percent: u64) -> Self {
-        let mut client = Self { book: Arc::default(), ending: Arc::default(), turns: Arc::default(), working: None };
-        let (book, ending, turns) = (Arc::clone(&client.book), Arc::clone(&client.ending), Arc::clone(&client.turns));
+        let mut client = Self { log: Arc::default(), ending: Arc::default(), turns: Arc::default(), working: None };
+        let (log, ending, turns) = (Arc::clone(&client.log), Arc::clone(&client.ending), Arc::clone(&client.turns));
         client.working = Some(tokio::spawn(async move {
-            let mut worker = Worker { seed, long_percent, book, turns };
+            let mut worker = Worker { seed, long_percent, log, turns };
             worker.work(&settings, &ending).await;
         }));
         client
     }
 
-    /// It does nothing as long as this is held.
+    /// The client pauses while this guard is held.
     pub(super) async fn rest(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.turns).lock_owned().await
     }
 
-    /// Ends it, and gives what it remembers.
-    pub(super) async fn end(&mut self) -> Book {
+    /// Ends it and returns its log.
+    pub(super) async fn end(&mut self) -> ClientLog {
         self.ending.store(true, Ordering::Relaxed);
         if let Some(working) = self.working.take() {
             working.await.expect("the client does not panic");
         }
-        mem::take(&mut *lock(&self.book))
+        mem::take(&mut *lock(&self.log))
     }
 }
 
@@ -77,14 +77,14 @@ impl Drop for Client {
     }
 }
 
-fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(log: &Mutex<ClientLog>) -> MutexGuard<'_, ClientLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Worker {
     seed: Seed,
     long_percent: u64,
-    book: Arc<Mutex<Book>>,
+    log: Arc<Mutex<ClientLog>>,
     turns: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -92,7 +92,7 @@ impl Worker {
     async fn work(&mut self, settings: &Settings, ending: &AtomicBool) {
         while !ending.load(Ordering::Relaxed) {
             if let Ok(session) = settings.connect().await {
-                // Until the server dies.
+                // Until the server is killed.
                 while !ending.load(Ordering::Relaxed) && self.take_step(&session).await.is_ok() {
                     sleep(PAUSE).await;
                 }
@@ -112,13 +112,13 @@ impl Worker {
             let push = workload::push(&mut self.seed, PUSHED_AT_ONCE, self.long_percent);
             let rows = session.query(&push, &[]).await?;
             let ids = rows.iter().map(|row| row.get::<_, i64>(0));
-            let mut book = lock(&self.book);
-            book.slow.extend(ids.clone());
-            book.pushed.extend(ids);
+            let mut log = lock(&self.log);
+            log.slow.extend(ids.clone());
+            log.pushed.extend(ids);
         }
         if open.get::<_, i64>(1) < QUICK_BACKLOG_MIN {
             let quick = session.query(&workload::push_quick(QUICK_AT_ONCE), &[]).await?;
-            lock(&self.book).pushed.extend(quick.iter().map(|row| row.get::<_, i64>(0)));
+            lock(&self.log).pushed.extend(quick.iter().map(|row| row.get::<_, i64>(0)));
         }
         if self.seed.chance(20)
             && let Some(id) = self.choose()
@@ -129,17 +129,17 @@ impl Worker {
             "select t.task_id, {FROZEN_PART} from async.task t where t.processed > now() - interval '3 seconds'"
         );
         for row in session.query(&sql, &[]).await? {
-            lock(&self.book).frozen.entry(row.get(0)).or_insert_with(|| row.get(1));
+            lock(&self.log).frozen.entry(row.get(0)).or_insert_with(|| row.get(1));
         }
         Ok(())
     }
 
-    /// One to cancel. It runs or waits, or it finished: it is all the same to a client.
+    /// A task to cancel: running, waiting or finished.
     fn choose(&mut self) -> Option<i64> {
-        let mut book = lock(&self.book);
-        let recent = book.slow.len().saturating_sub(400);
-        let id = book.slow.get(recent..).filter(|ids| !ids.is_empty()).map(|ids| *self.seed.pick(ids))?;
-        book.cancelled.insert(id);
+        let mut log = lock(&self.log);
+        let recent = log.slow.len().saturating_sub(400);
+        let id = log.slow.get(recent..).filter(|ids| !ids.is_empty()).map(|ids| *self.seed.pick(ids))?;
+        log.cancelled.insert(id);
         Some(id)
     }
 }

@@ -3,7 +3,7 @@
 use pgasync_tests::{PrivateCluster, Target};
 
 #[tokio::test]
-async fn a_killed_cluster_comes_back_where_it_was_with_what_was_committed() {
+async fn a_killed_cluster_restarts_at_its_address_with_all_commits() {
     let cluster = PrivateCluster::start(&["max_connections=40"]);
     let mut target = Target::create_on(&cluster).await;
     target.session().batch_execute("insert into ledger (mark) values ('kept')").await.expect("it inserts");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pgasync_tests::{Database, Engine, PATIENCE};
 use tokio::time::sleep;
 
-/// A place, named by what has been done there, and what comes next.
+/// A place, named by the last step and the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Point {
     /// Claims are written, not committed.
@@ -75,12 +75,12 @@ impl Point {
         database.run(&format!("insert into chaos.armed values ('{self:?}')")).await;
         let begin = Instant::now();
         while database.number(passed).await == before {
-            assert!(begin.elapsed() < PATIENCE, "{self:?} is never reached\n{}", database.report().await);
+            assert!(begin.elapsed() < PATIENCE, "{self:?} is never reached\n{}", database.dump().await);
             sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Lets whoever waits here go on, and others pass.
+    /// Releases the waiting session, and lets others pass.
     pub(super) async fn release(database: &Database) {
         database.run("delete from chaos.armed").await;
     }

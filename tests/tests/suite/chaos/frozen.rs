@@ -1,17 +1,17 @@
-//! Leaders that are frozen at each point and anywhere, and go on after another has taken the lead.
+//! Leaders that are frozen at each point and anywhere, and continue after another has taken the lead.
 //!
-//! The process of the Rust engine is stopped while its statement waits, the statement goes on, and another takes the
-//! lead. When that one has launched it is held, and the first goes on: by the ledgers it launches nothing, by a
-//! checksum of the tables it writes nothing. The SQL engine is its backend and has the lock as long as that lives, so it
-//! goes on first, to its end.
+//! The process of the Rust engine is stopped while its statement waits, the statement goes on, and
+//! another takes the lead. When that one has launched it is held, and the first goes on: by the
+//! ledgers it launches nothing, by a checksum of the tables it writes nothing. The SQL engine is
+//! its backend and has the lock as long as that lives, so it goes on first, to its end.
 
 use std::time::{Duration, Instant};
 
 use pgasync_tests::{Engine, Outcome, PATIENCE, RustEngine, SqlEngine};
 use tokio::time::sleep;
 
-use super::arena::Arena;
 use super::failpoint::Point;
+use super::fixture::ChaosFixture;
 use super::judge::Allowed;
 use super::losses;
 use super::seed::rounds;
@@ -38,86 +38,90 @@ fn places<E: Engine>() -> impl Iterator<Item = Option<Point>> {
 
 /// Each freezes the one that leads, and has one of the other kind take over.
 async fn freeze_at_each_point<A: Engine, B: Engine>() {
-    let mut arena = Arena::<A>::open_with(&Point::install(), 0).await;
+    let mut fixture = ChaosFixture::<A>::open_with(&Point::install(), 0).await;
     let (mut of_a, mut of_b) = (places::<A>(), places::<B>());
     // Enough for each place of either engine.
     let places = Point::of::<A>().len().max(Point::of::<B>().len()) + 1;
     let pairs = if A::NAME == B::NAME { places.div_ceil(2) } else { places };
     for round in 0..rounds(u32::try_from(pairs).expect("a few")) {
         let place = of_a.next().flatten();
-        let other: Arena<B> = freeze(arena, place, round % 2 == 0).await;
+        let other: ChaosFixture<B> = freeze(fixture, place, round % 2 == 0).await;
         let place = if A::NAME == B::NAME { of_a.next() } else { of_b.next() };
-        arena = freeze(other, place.flatten(), round % 2 == 1).await;
+        fixture = freeze(other, place.flatten(), round % 2 == 1).await;
     }
-    arena.assert_promises_kept(Allowed::OneLaunch).await;
+    fixture.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
-async fn freeze<A: Engine, B: Engine>(mut arena: Arena<A>, place: Option<Point>, force: bool) -> Arena<B> {
+async fn freeze<A: Engine, B: Engine>(
+    mut fixture: ChaosFixture<A>,
+    place: Option<Point>,
+    force: bool,
+) -> ChaosFixture<B> {
     eprintln!("{} at {place:?}, then {}", A::NAME, B::NAME);
-    arena.wait_until_busy().await;
+    fixture.wait_until_busy().await;
     if let Some(point) = place {
-        point.hold(&arena.database).await;
+        point.hold(&fixture.database).await;
     }
     let frozen = losses::now();
-    arena.engine.freeze();
-    Point::release(&arena.database).await;
-    let mut next = B::attach(&arena.database);
+    fixture.engine.freeze();
+    Point::release(&fixture.database).await;
+    let mut next = B::attach(&fixture.database);
     if !A::OUTLIVES_ITS_SESSION {
         // Nobody can lead meanwhile.
         next.start().await;
         assert_eq!(next.wait_until_ended().await, Outcome::Returned);
-        arena.database.run("select pg_terminate_backend(pid) from async.control").await;
-        arena.engine.thaw();
-        arena.engine.wait_until_ended().await;
-        arena.database.wait_for("select async.leader_pid() is null").await;
-        arena.note_loss_since(frozen);
+        fixture.database.run("select pg_terminate_backend(pid) from async.control").await;
+        fixture.engine.thaw();
+        fixture.engine.wait_until_ended().await;
+        fixture.database.wait_for("select async.leader_pid() is null").await;
+        fixture.note_loss_since(frozen);
         next.lead().await;
-        return arena.with_engine(next);
+        return fixture.with_engine(next);
     }
     if force {
         next.start_forced().await;
     } else {
-        // As the server does when it hears no more of the host.
+        // As the server does when the host no longer answers.
         let done = "select a.state = 'idle' from pg_stat_activity a, async.control c where a.pid = c.pid";
-        arena.database.wait_for(done).await;
-        arena.database.run("select pg_terminate_backend(pid) from async.control").await;
-        arena.database.wait_for("select async.leader_pid() is null").await;
+        fixture.database.wait_for(done).await;
+        fixture.database.run("select pg_terminate_backend(pid) from async.control").await;
+        fixture.database.wait_for("select async.leader_pid() is null").await;
         next.start().await;
     }
     next.wait_until_leading().await;
-    arena.note_loss_since(frozen);
-    wait_for_launches(&arena).await;
-    let resting = arena.client.rest().await;
-    hold(&arena).await;
-    let (checksum, lines) = (arena.database.checksum().await, ledgers(&arena).await);
-    arena.engine.thaw();
-    assert_eq!(arena.engine.wait_until_ended().await, Outcome::Returned);
-    assert_eq!(ledgers(&arena).await, lines, "the old leader has launched");
-    assert_eq!(arena.database.checksum().await, checksum, "the old leader has written");
-    arena.database.run("update async.control set paused = false").await;
+    fixture.note_loss_since(frozen);
+    wait_for_launches(&fixture).await;
+    let resting = fixture.client.rest().await;
+    hold(&fixture).await;
+    let (checksum, lines) = (fixture.database.checksum().await, ledgers(&fixture).await);
+    fixture.engine.thaw();
+    assert_eq!(fixture.engine.wait_until_ended().await, Outcome::Returned);
+    assert_eq!(ledgers(&fixture).await, lines, "the old leader has launched");
+    assert_eq!(fixture.database.checksum().await, checksum, "the old leader has written");
+    fixture.database.run("update async.control set paused = false").await;
     drop(resting);
-    arena.with_engine(next)
+    fixture.with_engine(next)
 }
 
 /// Waits until sessions of the present leader run something.
-async fn wait_for_launches<E: Engine>(arena: &Arena<E>) {
-    let epoch = arena.database.number("select epoch from async.leader").await;
+async fn wait_for_launches<E: Engine>(fixture: &ChaosFixture<E>) {
+    let epoch = fixture.database.number("select epoch from async.leader").await;
     let sql = format!(
         "select count(*) from pg_stat_activity
          where application_name like 'pgasync/%/{epoch}.%/%' and state = 'active' and query ~ 'pool:'"
     );
     let begin = Instant::now();
-    let session = arena.targets[0].session();
+    let session = fixture.targets[0].session();
     while session.query_one(&sql, &[]).await.expect("pg_stat_activity is readable").get::<_, i64>(0) == 0 {
-        assert!(begin.elapsed() < PATIENCE, "nothing is launched\n{}", arena.database.report().await);
+        assert!(begin.elapsed() < PATIENCE, "nothing is launched\n{}", fixture.database.dump().await);
         sleep(Duration::from_millis(10)).await;
     }
 }
 
 /// Has the leader launch nothing, and waits until nothing runs and nothing is asked for.
-async fn hold<E: Engine>(arena: &Arena<E>) {
-    arena.database.run("update async.control set paused = true").await;
-    arena
+async fn hold<E: Engine>(fixture: &ChaosFixture<E>) {
+    fixture.database.run("update async.control set paused = true").await;
+    fixture
         .database
         .wait_for(
             "select not exists (select from async.task where consumed is not null and processed is null)
@@ -128,9 +132,9 @@ async fn hold<E: Engine>(arena: &Arena<E>) {
         .await;
 }
 
-async fn ledgers<E: Engine>(arena: &Arena<E>) -> Vec<i64> {
+async fn ledgers<E: Engine>(fixture: &ChaosFixture<E>) -> Vec<i64> {
     let mut counts = Vec::new();
-    for target in &arena.targets {
+    for target in &fixture.targets {
         let row = target.session().query_one("select count(*) from ledger", &[]).await;
         counts.push(row.expect("the ledger is readable").get(0));
     }

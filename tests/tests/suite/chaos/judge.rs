@@ -1,4 +1,4 @@
-//! Which promises were broken, once everything has settled.
+//! The broken promises after all tasks have finished.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pgasync_tests::{Database, PATIENCE, Target};
 use tokio::time::sleep;
 
-use super::client::{Book, FROZEN_PART};
+use super::client::{ClientLog, FROZEN_PART};
 use super::losses::Losses;
 use super::observer::Observer;
 use super::workload::{POOLS, TaskKind, WORKERS};
@@ -16,7 +16,7 @@ use super::workload::{POOLS, TaskKind, WORKERS};
 pub(super) enum Allowed {
     /// No task is launched twice.
     OneLaunch,
-    /// A leader that stopped in order has paused what ran: such a task runs again, once for each of its claims.
+    /// A leader that shut down gracefully has paused running tasks: they run again, once for each claim.
     Pauses,
 }
 
@@ -39,7 +39,7 @@ struct Row {
     recorded: Option<f64>,
 }
 
-/// What the ledgers say about one task, in seconds.
+/// The entries of the ledgers for one task, in seconds.
 #[derive(Debug, Default)]
 struct Trace {
     starts: Vec<f64>,
@@ -50,7 +50,7 @@ struct Trace {
 pub(super) async fn judge(
     database: &Database,
     targets: &[Target],
-    book: &Book,
+    log: &ClientLog,
     observer: &Observer,
     losses: &Losses,
     allowed: Allowed,
@@ -62,8 +62,8 @@ pub(super) async fn judge(
     let mut broken = Complaints::default();
     judge_doubts(&rows, &losses, &mut broken);
     judge_crowds(targets, &mut broken).await;
-    judge_rows(&rows, &traces, book, allowed, &mut broken);
-    judge_history(&rows, book, &mut broken);
+    judge_rows(&rows, &traces, log, allowed, &mut broken);
+    judge_history(&rows, log, &mut broken);
     judge_overlaps(&rows, &traces, &mut broken);
     assert!(observer.samples() > 100, "the observer looked only {} times", observer.samples());
     observer.excesses().into_iter().for_each(|excess| broken.add("more at once than may", excess));
@@ -72,7 +72,7 @@ pub(super) async fn judge(
     broken.in_words()
 }
 
-/// Complaints by what they are about.
+/// Broken promises, by promise.
 #[derive(Debug, Default)]
 struct Complaints(BTreeMap<&'static str, Vec<String>>);
 
@@ -89,8 +89,8 @@ impl Complaints {
     }
 }
 
-/// Each task's end fits what it did.
-fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, book: &Book, allowed: Allowed, broken: &mut Complaints) {
+/// The status of each task agrees with the ledger.
+fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, log: &ClientLog, allowed: Allowed, broken: &mut Complaints) {
     let nothing = Trace::default();
     for row in rows {
         let trace = traces.get(&row.id).unwrap_or(&nothing);
@@ -124,7 +124,7 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, book: &Book, allowed: 
             // It never ran, or was stopped on the way; an effect is a single transaction, so it did not commit, unless
             // nobody knows.
             Some("CANCELED") => {
-                book.cancelled.contains(&row.id) && (trace.effects == 0 || row.error.contains("outcome unknown"))
+                log.cancelled.contains(&row.id) && (trace.effects == 0 || row.error.contains("outcome unknown"))
             }
             _ => false,
         };
@@ -173,14 +173,14 @@ async fn judge_crowds(targets: &[Target], broken: &mut Complaints) {
 }
 
 /// Nothing that was confirmed is lost, and nothing that was finished changes.
-fn judge_history(rows: &[Row], book: &Book, broken: &mut Complaints) {
+fn judge_history(rows: &[Row], log: &ClientLog, broken: &mut Complaints) {
     let by_id: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
-    for id in &book.pushed {
+    for id in &log.pushed {
         if !by_id.contains_key(id) {
             broken.add("lost a committed push", id.to_string());
         }
     }
-    for (id, frozen) in &book.frozen {
+    for (id, frozen) in &log.frozen {
         if by_id.get(id).is_none_or(|row| row.frozen != *frozen) {
             broken.add("changed after it was finished", format!("{:?}", by_id.get(id)));
         }

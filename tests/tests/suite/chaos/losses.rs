@@ -1,4 +1,4 @@
-//! When something was lost: only then may the outcome of a task be unknown.
+//! The times of losses: only then may the outcome of a task be unknown.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// moment at which it is written.
 const CLOCKS_DIFFER_BY: f64 = 0.05;
 
-/// Spans of time, in seconds since 1970, from before a kill until after what was killed was gone.
+/// Spans of time, in seconds since 1970, from before a kill until the killed process was gone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Losses(Vec<(f64, f64)>);
 

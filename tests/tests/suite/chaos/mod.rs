@@ -1,6 +1,6 @@
 //! Tests that kill servers, each on clusters of its own.
 //!
-//! A test sets up an [`arena`], kills something every few moments while a [`client`] pushes tasks and an [`observer`]
+//! A test sets up an [`fixture`], kills something every few moments while a [`client`] pushes tasks and an [`observer`]
 //! watches the targets, and lets a [`judge`] say which promises were broken. [`sabotage`] proves that it would say so.
 
 /// Makes one test of each name for each engine.
@@ -21,12 +21,12 @@ macro_rules! on_both_engines {
     };
 }
 
-mod arena;
 mod at_random;
 mod between_stages;
 mod client;
 mod cluster;
 mod failpoint;
+mod fixture;
 mod frozen;
 mod judge;
 mod losses;

@@ -1,4 +1,4 @@
-//! What the targets themselves see: how many queries of each pool run at one instant.
+//! Counts at the targets how many queries of each pool run at one instant.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

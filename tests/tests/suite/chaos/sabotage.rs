@@ -1,11 +1,11 @@
-//! Proves the tests: engines that break a promise on purpose are caught.
+//! Engines that break a promise on purpose: the judge must report them.
 
 use std::time::Duration;
 
 use pgasync_tests::{Engine, RustEngine, SqlEngine};
 use tokio::time::sleep;
 
-use super::arena::{Arena, Kill, LONG_PERCENT};
+use super::fixture::{ChaosFixture, Kill, LONG_PERCENT};
 use super::judge::Allowed;
 
 /// How many kills it may take until the damage shows.
@@ -34,7 +34,7 @@ async fn an_engine_that_sends_before_its_claim_is_committed_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_does_not_mark_what_it_launches_is_caught() {
+async fn an_engine_that_does_not_mark_its_launches_is_caught() {
     let changes = "
         create or replace function async.mark_launches() returns int language sql as 'select 0';";
     kill_until::<SqlEngine>(changes, LONG_PERCENT, Kill::Session, RUN_TWICE).await;
@@ -52,7 +52,7 @@ async fn an_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rust_engine_that_does_not_mark_what_it_launches_is_caught() {
+async fn a_rust_engine_that_does_not_mark_its_launches_is_caught() {
     let changes = "
         create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
         returns table (task_id bigint, query text) language sql as $$
@@ -100,7 +100,7 @@ async fn an_engine_that_knows_no_outcome_although_nothing_was_lost_is_caught<E: 
     catch::<E>(changes, &["in doubt without a loss"]).await;
 }
 
-/// The row is written as if it ran again, by nobody.
+/// The row is written as if it ran again, though no session runs it.
 async fn an_engine_that_forgets_a_task_is_caught<E: Engine>() {
     let changes = "
         create function chaos_forget() returns trigger language plpgsql as $$
@@ -124,25 +124,25 @@ on_both_engines!(
 
 /// Lets an engine work for a while in which nothing is killed, then asserts that the judge makes one of the complaints.
 async fn catch<E: Engine>(changes: &str, complaints: &[&str]) {
-    let mut arena = Arena::<E>::open_with(changes, LONG_PERCENT).await;
-    arena.wait_until_busy().await;
+    let mut fixture = ChaosFixture::<E>::open_with(changes, LONG_PERCENT).await;
+    fixture.wait_until_busy().await;
     sleep(2 * DAMAGE_WITHIN).await;
-    let broken = arena.settle(Allowed::OneLaunch).await;
+    let broken = fixture.settle(Allowed::OneLaunch).await;
     assert!(is_among(complaints, &broken), "not caught: {broken:?}");
 }
 
 /// Kills until the damage is done, then asserts that the judge makes one of the complaints.
 async fn kill_until<E: Engine>(changes: &str, long_percent: u64, victim: Kill, complaints: &[&str]) {
-    let mut arena = Arena::<E>::open_with(changes, long_percent).await;
+    let mut fixture = ChaosFixture::<E>::open_with(changes, long_percent).await;
     let mut kills = 0;
-    while kills < KILLS_MAX && !is_damaged(&mut arena).await {
-        arena.wait_until_busy().await;
-        arena.kill_and_recover(victim).await;
+    while kills < KILLS_MAX && !is_damaged(&mut fixture).await {
+        fixture.wait_until_busy().await;
+        fixture.kill_and_recover(victim).await;
         kills += 1;
         sleep(DAMAGE_WITHIN).await;
     }
     eprintln!("{kills} kills");
-    let broken = arena.settle(Allowed::OneLaunch).await;
+    let broken = fixture.settle(Allowed::OneLaunch).await;
     assert!(is_among(complaints, &broken), "not caught after {kills} kills: {broken:?}");
 }
 
@@ -150,11 +150,11 @@ fn is_among(complaints: &[&str], broken: &[String]) -> bool {
     broken.iter().any(|line| complaints.iter().any(|complaint| line.starts_with(complaint)))
 }
 
-async fn is_damaged<E>(arena: &mut Arena<E>) -> bool {
-    if !arena.observer.excesses().is_empty() {
+async fn is_damaged<E>(fixture: &mut ChaosFixture<E>) -> bool {
+    if !fixture.observer.excesses().is_empty() {
         return true;
     }
-    for target in &arena.targets {
+    for target in &fixture.targets {
         if !target.repeated_marks().await.is_empty() {
             return true;
         }

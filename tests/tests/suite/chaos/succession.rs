@@ -1,11 +1,11 @@
-//! Leaders that are replaced, stopped, frozen or switched off while many tasks run.
+//! Leaders that are replaced, stopped, frozen or disabled while many tasks run.
 
 use std::time::Duration;
 
 use pgasync_tests::{Engine, Outcome, RustEngine, Signal, SqlEngine, send};
 use tokio::time::sleep;
 
-use super::arena::{Arena, Kill};
+use super::fixture::{ChaosFixture, Kill};
 use super::judge::Allowed;
 use super::losses;
 use super::seed::rounds;
@@ -26,124 +26,124 @@ async fn leaders_of_both_engines_that_take_over_from_each_other_run_no_task_twic
 }
 
 async fn take_over_often<A: Engine, B: Engine>() {
-    let mut arena = Arena::<A>::open().await;
+    let mut fixture = ChaosFixture::<A>::open().await;
     for _ in 0..rounds(2) {
-        arena = take_over::<B, A>(take_over::<A, B>(arena).await).await;
+        fixture = take_over::<B, A>(take_over::<A, B>(fixture).await).await;
     }
-    arena.assert_promises_kept(Allowed::OneLaunch).await;
+    fixture.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
-async fn take_over<A: Engine, B: Engine>(mut arena: Arena<A>) -> Arena<B> {
-    arena.wait_until_busy().await;
-    let mut next = B::attach(&arena.database);
+async fn take_over<A: Engine, B: Engine>(mut fixture: ChaosFixture<A>) -> ChaosFixture<B> {
+    fixture.wait_until_busy().await;
+    let mut next = B::attach(&fixture.database);
     let begin = losses::now();
     next.start_forced().await;
-    assert_eq!(arena.engine.wait_until_ended().await, Outcome::Returned);
-    arena.note_loss_since(begin);
+    assert_eq!(fixture.engine.wait_until_ended().await, Outcome::Returned);
+    fixture.note_loss_since(begin);
     next.wait_until_leading().await;
-    arena.with_engine(next)
+    fixture.with_engine(next)
 }
 
-async fn a_stopped_leader_pauses_what_runs_and_leaves_nothing_behind<E: Engine>() {
-    let mut arena = Arena::<E>::open().await;
+async fn a_stopped_leader_pauses_running_tasks_and_leaves_no_session<E: Engine>() {
+    let mut fixture = ChaosFixture::<E>::open().await;
     let (mut in_order, mut as_if_killed) = (0, 0);
     while in_order < rounds(5) {
-        arena.wait_until_busy().await;
+        fixture.wait_until_busy().await;
         let begin = losses::now();
-        match arena.engine.stop().await {
+        match fixture.engine.stop().await {
             Outcome::Returned => in_order += 1,
             // A cancel that arrives while a procedure commits cannot be caught.
             Outcome::Failed(said) if said.contains("57014") && said.contains("async.cycle") => {
                 as_if_killed += 1;
-                arena.note_loss_since(begin);
+                fixture.note_loss_since(begin);
                 assert!(
                     as_if_killed <= rounds(5),
                     "{as_if_killed} of {} stops went wrong: {said}",
                     in_order + as_if_killed
                 );
                 let left = "select string_agg(task_id::text, ', ') from async.task where consumed is not null and processed is null";
-                let left = arena.database.text(left).await.unwrap_or_else(|| "0".to_owned());
-                arena.lead_again().await;
+                let left = fixture.database.text(left).await.unwrap_or_else(|| "0".to_owned());
+                fixture.lead_again().await;
                 let resolved =
                     "select coalesce(bool_and(processed is not null), true) from async.task where task_id in";
-                arena.database.wait_for(&format!("{resolved} (0, {left})")).await;
+                fixture.database.wait_for(&format!("{resolved} (0, {left})")).await;
                 continue;
             }
             other => panic!("{other:?}"),
         }
-        arena.database.assert_holds("select async.leader_pid() is null").await;
-        arena
+        fixture.database.assert_holds("select async.leader_pid() is null").await;
+        fixture
             .database
             .assert_holds("select not exists (select from async.task where consumed is not null and processed is null)")
             .await;
-        arena.wait_until_no_session_is_left().await;
-        arena.lead_again().await;
+        fixture.wait_until_no_session_is_left().await;
+        fixture.lead_again().await;
     }
-    arena.assert_promises_kept(Allowed::Pauses).await;
+    fixture.assert_promises_kept(Allowed::Pauses).await;
 }
 
-async fn a_disabled_leader_lets_what_runs_end<E: Engine>() {
-    let mut arena = Arena::<E>::open().await;
+async fn a_disabled_leader_lets_running_queries_end<E: Engine>() {
+    let mut fixture = ChaosFixture::<E>::open().await;
     for _ in 0..rounds(3) {
-        arena.wait_until_busy().await;
-        arena.database.run("update async.control set enabled = false").await;
-        assert_eq!(arena.engine.wait_until_ended().await, Outcome::Returned);
-        arena
+        fixture.wait_until_busy().await;
+        fixture.database.run("update async.control set enabled = false").await;
+        assert_eq!(fixture.engine.wait_until_ended().await, Outcome::Returned);
+        fixture
             .database
             .assert_holds("select not exists (select from async.task where consumed is not null and processed is null)")
             .await;
-        arena.wait_until_no_session_is_left().await;
-        arena.database.run("update async.control set enabled = true").await;
-        arena.lead_again().await;
+        fixture.wait_until_no_session_is_left().await;
+        fixture.database.run("update async.control set enabled = true").await;
+        fixture.lead_again().await;
     }
-    arena.assert_promises_kept(Allowed::OneLaunch).await;
+    fixture.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_leader_that_wakes_up_does_no_harm() {
-    let mut arena = Arena::<SqlEngine>::open().await;
+    let mut fixture = ChaosFixture::<SqlEngine>::open().await;
     for round in 0..rounds(4) {
-        arena.wait_until_busy().await;
-        let pid = arena.engine.pid();
+        fixture.wait_until_busy().await;
+        let pid = fixture.engine.pid();
         assert!(send(Signal::Stop, pid), "the leader lives");
-        sleep(Duration::from_millis(500 + arena.seed.below(1000))).await;
+        sleep(Duration::from_millis(500 + fixture.seed.below(1000))).await;
         if round % 2 == 0 {
-            // Nobody can lead meanwhile, and the frozen one does not hear that it is to end.
-            let mut second = SqlEngine::attach(&arena.database);
+            // No engine can lead meanwhile, and the frozen one cannot read the request to end.
+            let mut second = SqlEngine::attach(&fixture.database);
             second.start().await;
             assert_eq!(second.wait_until_ended().await, Outcome::Returned);
             let begin = losses::now();
-            arena.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
+            fixture.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
             assert!(send(Signal::Continue, pid), "the leader lives");
-            arena.engine.wait_until_ended().await;
-            arena.note_loss_since(begin);
-            arena.lead_again().await;
+            fixture.engine.wait_until_ended().await;
+            fixture.note_loss_since(begin);
+            fixture.lead_again().await;
         } else {
             assert!(send(Signal::Continue, pid), "the leader lives");
         }
     }
-    arena.assert_promises_kept(Allowed::OneLaunch).await;
+    fixture.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
 async fn a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker<E: Engine>() {
-    let mut arena = Arena::<E>::open().await;
+    let mut fixture = ChaosFixture::<E>::open().await;
     let victim = if E::OUTLIVES_ITS_SESSION { Kill::Leader } else { Kill::Session };
     for _ in 0..rounds(2) {
-        arena.wait_until_busy().await;
-        let mut frozen = arena.observer.pids();
-        frozen.retain(|&pid| arena.elsewhere.freeze_backend(pid));
-        arena.kill_and_recover(victim).await;
-        // Long enough that the next leader launches what it may.
+        fixture.wait_until_busy().await;
+        let mut frozen = fixture.observer.pids();
+        frozen.retain(|&pid| fixture.elsewhere.freeze_backend(pid));
+        fixture.kill_and_recover(victim).await;
+        // Long enough for the launches of the next leader.
         sleep(Duration::from_secs(4)).await;
         for pid in frozen {
-            assert!(arena.elsewhere.signal_backend(Signal::Continue, pid), "a frozen backend does not end");
+            assert!(fixture.elsewhere.signal_backend(Signal::Continue, pid), "a frozen backend does not end");
         }
     }
-    arena.assert_promises_kept(Allowed::OneLaunch).await;
+    fixture.assert_promises_kept(Allowed::OneLaunch).await;
 }
 
 on_both_engines!(
-    a_stopped_leader_pauses_what_runs_and_leaves_nothing_behind,
-    a_disabled_leader_lets_what_runs_end,
+    a_stopped_leader_pauses_running_tasks_and_leaves_no_session,
+    a_disabled_leader_lets_running_queries_end,
     a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker,
 );

@@ -1,4 +1,4 @@
-//! The tasks that run while servers die, and what each writes into its target's ledger.
+//! The tasks that run while servers are killed, and their entries in the ledgers of the targets.
 
 use std::fmt::Write;
 
@@ -23,7 +23,7 @@ pub(super) enum TaskKind {
     Run,
     /// Commits a start mark, sleeps, and raises.
     Fail,
-    /// One plain statement: its mark is there when it committed.
+    /// One plain statement: its mark exists if it has committed.
     Effect,
 }
 
@@ -45,7 +45,7 @@ impl TaskKind {
         }
     }
 
-    /// The query. `pool:NAME` in it is what the observer counts by.
+    /// The query. The observer counts by the `pool:NAME` in it.
     fn query(self, pool: &str, seconds: f64) -> String {
         match self {
             Self::Run => format!("call run(##flow.TASK_ID##, {seconds}, 'pool:{pool}')"),
@@ -125,8 +125,8 @@ pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
     sql + "]) t"
 }
 
-/// The same for tasks that are over in a few milliseconds, too soon for an [`super::observer`]: each counts at its target
-/// how many of them run.
+/// The same for tasks that are over in a few milliseconds, too soon for an [`super::observer`]:
+/// each counts at its target how many of them run.
 pub(super) fn push_quick(count: u32) -> String {
     let query = quoted("select run_quickly(##flow.TASK_ID##, 'pool:quick')");
     format!(

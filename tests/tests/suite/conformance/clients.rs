@@ -1,11 +1,11 @@
-//! A database with the client's part only forwards what it is asked to its server.
+//! A database with the client part forwards all calls to its server.
 
 use pgasync_store::{Part, install};
 use pgasync_tests::{Database, Engine, Scratch};
 
-use super::bed::{Bed, SOON};
+use super::fixture::{Fixture, SOON};
 
-/// A client of the bed's server, and a session in it.
+/// A client of the fixture's server, and a session in it.
 async fn client_of(database: &Database) -> (Scratch, pgasync_store::Session) {
     let scratch = Scratch::empty(database.cluster()).await;
     let session = scratch.connect().await;
@@ -15,13 +15,13 @@ async fn client_of(database: &Database) -> (Scratch, pgasync_store::Session) {
 }
 
 async fn every_call_is_forwarded<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let (_scratch, client) = client_of(&bed.database).await;
+    let fixture = Fixture::<E>::led().await;
+    let (_scratch, client) = client_of(&fixture.database).await;
     client
         .batch_execute(&format!(
             "select async.configure('{{\"targets\": [{{\"target\": \"there\", \"connection_string\": \"{}\"}},
                 {{\"target\": \"pulled\", \"asynchronous_finish\": true}}]}}')",
-            bed.target.conninfo()
+            fixture.target.conninfo()
         ))
         .await
         .expect("it configures");
@@ -36,33 +36,33 @@ async fn every_call_is_forwarded<E: Engine>() {
         .expect("it pushes");
     let queries: Vec<&str> = rows.iter().map(|row| row.get(1)).collect();
     assert_eq!(queries, ["select 1", "select 2", "select 3", "select 4", "select 5"]);
-    bed.wait_until_finished().await;
-    bed.assert_holds(
+    fixture.wait_until_finished().await;
+    fixture.assert_holds(
         "select bool_and(source = 'afar' and manual_timeout = '1 mon 2 days 03:04:05' and not failed) from async.task",
     )
     .await;
     let first: i64 = rows[0].get(0);
-    bed.wait_for("select bool_and(tracked is not true) from async.task").await;
+    fixture.wait_for("select bool_and(tracked is not true) from async.task").await;
     client.query("select async.restart_task($1)", &[&first]).await.expect("it restarts");
-    bed.end_of(first).await.succeeded();
+    fixture.end_of(first).await.succeeded();
 
     let one = "select async.push_task(async.task($1, 'there'))";
     let slow: i64 = client.query_one(one, &[&"select pg_sleep(25)"]).await.expect("it pushes").get(0);
     client.query("select async.defer(array[$1::bigint], '1 hour')", &[&slow]).await.expect("it defers");
-    bed.wait_for(&format!("select eligible_when is not null from async.task where task_id = {slow}")).await;
+    fixture.wait_for(&format!("select eligible_when is not null from async.task where task_id = {slow}")).await;
     client.query("select async.cancel(array[$1::bigint], 'from afar')", &[&slow]).await.expect("it cancels");
-    assert_eq!(bed.end_within(slow, SOON).await.is("CANCELED").as_deref(), Some("from afar"));
+    assert_eq!(fixture.end_within(slow, SOON).await.is("CANCELED").as_deref(), Some("from afar"));
     client.batch_execute("select async.push_task(async.task(null, 'pulled'))").await.expect("it pushes");
     let pulled: i64 =
         client.query_one("select task_id from async.get_tasks('pulled')", &[]).await.expect("it pulls").get(0);
     client.query("select async.finish(array[$1::bigint], 'FINISHED', null)", &[&pulled]).await.expect("it finishes");
     client.batch_execute("select async.wait_for_latch()").await.expect("the latch opens");
-    bed.end_of(pulled).await.succeeded();
+    fixture.end_of(pulled).await.succeeded();
 }
 
 async fn the_server_s_errors_and_warnings_come_back_as_they_are<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let (_scratch, client) = client_of(&bed.database).await;
+    let fixture = Fixture::<E>::led().await;
+    let (_scratch, client) = client_of(&fixture.database).await;
     for (sql, code) in [
         ("select async.push_task(async.task('select 1', 'nowhere'))", "PA011"),
         ("select async.configure('{\"x\": 1}')", "PA060"),
@@ -76,17 +76,17 @@ async fn the_server_s_errors_and_warnings_come_back_as_they_are<E: Engine>() {
 }
 
 async fn a_forwarded_call_commits_on_its_own<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let (_scratch, client) = client_of(&bed.database).await;
+    let fixture = Fixture::<E>::led().await;
+    let (_scratch, client) = client_of(&fixture.database).await;
     client
         .batch_execute("begin; select async.push_task(async.task('select 1', 'there')); rollback")
         .await
         .expect("it pushes");
-    bed.wait_for("select count(*) = 1 and bool_and(finish_status = 'FINISHED') from async.task").await;
+    fixture.wait_for("select count(*) = 1 and bool_and(finish_status = 'FINISHED') from async.task").await;
 }
 
 #[tokio::test]
-async fn without_a_server_it_says_what_to_do() {
+async fn without_a_server_calls_are_refused_with_a_reason() {
     let database = Database::create().await;
     let scratch = Scratch::empty(database.cluster()).await;
     let client = scratch.connect().await;

@@ -1,13 +1,13 @@
-//! One document that says how things should be.
+//! The configuration document.
 
 use pgasync_tests::Engine;
 use serde_json::{Value, json};
 
-use super::bed::Bed;
+use super::fixture::Fixture;
 
 /// All that `configure` writes, as text.
-async fn everything<E: Engine>(bed: &Bed<E>) -> String {
-    bed.text(
+async fn everything<E: Engine>(fixture: &Fixture<E>) -> String {
+    fixture.text(
         "select concat_ws(E'\\n', (select (to_jsonb(c) - '{pid,running_since,last_light_maintenance,last_heavy_maintenance}'::text[])::text from async.control c),
             (select string_agg(to_jsonb(t)::text, E'\\n' order by target) from async.target t),
             (select string_agg(to_jsonb(p)::text, E'\\n' order by concurrency_pool) from async.concurrency_pool p))",
@@ -59,9 +59,9 @@ async fn the_defaults_are_the_documented_ones() {
 }
 
 async fn a_missing_key_and_a_null_change_nothing<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    bed.configure(&json!({ "concurrency_pools": [{ "concurrency_pool": "p", "max_workers": 3 }] })).await;
-    let before = everything(&bed).await;
+    let fixture = Fixture::<E>::prepared().await;
+    fixture.configure(&json!({ "concurrency_pools": [{ "concurrency_pool": "p", "max_workers": 3 }] })).await;
+    let before = everything(&fixture).await;
     for document in [
         json!({}),
         json!({ "control": {} }),
@@ -71,78 +71,79 @@ async fn a_missing_key_and_a_null_change_nothing<E: Engine>() {
         json!({ "targets": [{ "target": "there", "max_workers": null, "connection_string": null }] }),
         json!({ "concurrency_pools": [{ "concurrency_pool": "p" }] }),
     ] {
-        bed.configure(&document).await;
-        assert_eq!(everything(&bed).await, before, "{document}");
+        fixture.configure(&document).await;
+        assert_eq!(everything(&fixture).await, before, "{document}");
     }
 }
 
 async fn control_alone_touches_neither_targets_nor_history<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let id = bed.push("select 1").await;
-    bed.end_of(id).await.succeeded();
-    bed.configure(&json!({ "control": { "workers": 5 } })).await;
-    bed.end_of(id).await.succeeded();
-    bed.assert_holds("select not retired from async.target where target = 'there'").await;
-    bed.run_task("select 1").await.succeeded();
+    let fixture = Fixture::<E>::led().await;
+    let id = fixture.push("select 1").await;
+    fixture.end_of(id).await.succeeded();
+    fixture.configure(&json!({ "control": { "workers": 5 } })).await;
+    fixture.end_of(id).await.succeeded();
+    fixture.assert_holds("select not retired from async.target where target = 'there'").await;
+    fixture.run_task("select 1").await.succeeded();
 }
 
-async fn a_target_left_out_is_retired_and_finishes_what_it_has<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let old = bed.push("select 1").await;
-    bed.end_of(old).await.succeeded();
-    let running = bed.push("select pg_sleep(1)").await;
-    bed.wait_until_it_runs(running).await;
-    let waiting = bed
+async fn a_target_that_a_document_omits_is_retired_and_finishes_its_tasks<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let old = fixture.push("select 1").await;
+    fixture.end_of(old).await.succeeded();
+    let running = fixture.push("select pg_sleep(1)").await;
+    fixture.wait_until_it_runs(running).await;
+    let waiting = fixture
         .id(
             "select max(task_id) from async.push_tasks(array_fill(async.task('select pg_sleep(0.3)', 'there'), array[8]))",
             &[],
         )
         .await;
-    bed.configure(&json!({ "targets": [] })).await;
-    assert_eq!(bed.refused("select async.push_task(async.task('select 1', 'there'))").await.0, "PA012");
-    bed.end_of(running).await.succeeded();
-    bed.end_of(waiting).await.succeeded();
-    assert_eq!(bed.number("select count(*) from async.task where target = 'there'").await, 10);
+    fixture.configure(&json!({ "targets": [] })).await;
+    assert_eq!(fixture.refused("select async.push_task(async.task('select 1', 'there'))").await.0, "PA012");
+    fixture.end_of(running).await.succeeded();
+    fixture.end_of(waiting).await.succeeded();
+    assert_eq!(fixture.number("select count(*) from async.task where target = 'there'").await, 10);
     // The server itself remains.
-    bed.end_of(bed.push_as("'select 1', 'SELF'").await).await.succeeded();
-    bed.configure(&json!({ "targets": [{ "target": "there" }] })).await;
-    bed.run_task("select 1").await.succeeded();
+    fixture.end_of(fixture.push_as("'select 1', 'SELF'").await).await.succeeded();
+    fixture.configure(&json!({ "targets": [{ "target": "there" }] })).await;
+    fixture.run_task("select 1").await.succeeded();
 }
 
-async fn a_pool_left_out_is_retired_and_finishes_what_it_has<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "concurrency_pools": [{ "concurrency_pool": "p", "max_workers": 1 }] })).await;
-    bed.run("select async.push_tasks(array_fill(async.task('select pg_sleep(0.2)', 'there', concurrency_pool => 'p'), array[4]))")
+async fn a_pool_that_a_document_omits_is_retired_and_finishes_its_tasks<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "concurrency_pools": [{ "concurrency_pool": "p", "max_workers": 1 }] })).await;
+    fixture.run("select async.push_tasks(array_fill(async.task('select pg_sleep(0.2)', 'there', concurrency_pool => 'p'), array[4]))")
         .await;
-    bed.configure(&json!({ "concurrency_pools": [] })).await;
+    fixture.configure(&json!({ "concurrency_pools": [] })).await;
     let push = "select async.push_task(async.task('select 1', 'there', concurrency_pool => 'p'))";
-    assert_eq!(bed.refused(push).await.0, "PA013");
-    bed.wait_until_finished().await;
-    bed.configure(&json!({ "concurrency_pools": [{ "concurrency_pool": "p" }] })).await;
-    bed.run(push).await;
-    bed.wait_until_finished().await;
-    bed.assert_holds("select max_workers = 1 from async.concurrency_pool where concurrency_pool = 'p'").await;
+    assert_eq!(fixture.refused(push).await.0, "PA013");
+    fixture.wait_until_finished().await;
+    fixture.configure(&json!({ "concurrency_pools": [{ "concurrency_pool": "p" }] })).await;
+    fixture.run(push).await;
+    fixture.wait_until_finished().await;
+    fixture.assert_holds("select max_workers = 1 from async.concurrency_pool where concurrency_pool = 'p'").await;
 }
 
 async fn twice_in_one_transaction_is_fine<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    bed.run(
+    let fixture = Fixture::<E>::prepared().await;
+    fixture.run(
         "begin;
          select async.configure('{\"control\": {\"workers\": 3}, \"targets\": [{\"target\": \"a\", \"connection_string\": \"\"}]}');
          select async.configure('{\"control\": {\"workers\": 4}, \"targets\": [{\"target\": \"b\", \"connection_string\": \"\"}]}');
          commit",
     )
     .await;
-    bed.assert_holds("select workers = 4 from async.control").await;
-    bed.assert_holds(
-        "select string_agg(target, ',' order by target) = 'async.self,b' from async.target where not retired",
-    )
-    .await;
+    fixture.assert_holds("select workers = 4 from async.control").await;
+    fixture
+        .assert_holds(
+            "select string_agg(target, ',' order by target) = 'async.self,b' from async.target where not retired",
+        )
+        .await;
 }
 
-async fn what_cannot_be_is_refused_with_its_path_and_changes_nothing<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    let before = everything(&bed).await;
+async fn an_invalid_document_is_refused_with_its_path_and_changes_nothing<E: Engine>() {
+    let fixture = Fixture::<E>::prepared().await;
+    let before = everything(&fixture).await;
     let fine = json!({ "target": "x", "connection_string": "" });
     for (document, path) in [
         (json!([]), "the configuration"),
@@ -188,102 +189,108 @@ async fn what_cannot_be_is_refused_with_its_path_and_changes_nothing<E: Engine>(
         if let Some(object) = document.as_object_mut() {
             object.entry("control").or_insert_with(|| json!({ "busy_sleep": 0.5 }));
         }
-        let (code, said) = bed.refused(&format!("select async.configure($pgasync${document}$pgasync$)")).await;
+        let (code, said) = fixture.refused(&format!("select async.configure($pgasync${document}$pgasync$)")).await;
         assert_eq!(code, "PA060", "{document}: {said}");
         assert!(said.starts_with(&format!("{path}: ")), "{document}: {said}");
-        assert_eq!(everything(&bed).await, before, "{document}");
+        assert_eq!(everything(&fixture).await, before, "{document}");
     }
-    assert_eq!(bed.refused("select async.configure(null)").await.0, "PA060");
+    assert_eq!(fixture.refused("select async.configure(null)").await.0, "PA060");
 }
 
 async fn every_row_may_be_put_back<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({
         "control": { "default_timeout": "7 minutes", "loop_routines": [] },
-        "targets": [bed.there(&json!({ "default_timeout": "3 minutes", "concurrency_track_yielded": true })),
+        "targets": [fixture.there(&json!({ "default_timeout": "3 minutes", "concurrency_track_yielded": true })),
             { "target": "gone", "connection_string": "" }],
         "concurrency_pools": [{ "concurrency_pool": "p", "max_workers": 3 }, { "concurrency_pool": "q", "max_workers": 0 }],
     }))
     .await;
-    bed.configure(&json!({ "targets": [{ "target": "there" }], "concurrency_pools": [{ "concurrency_pool": "p" }] }))
+    fixture
+        .configure(&json!({ "targets": [{ "target": "there" }], "concurrency_pools": [{ "concurrency_pool": "p" }] }))
         .await;
-    let before = everything(&bed).await;
-    bed.run(
-        "select async.configure(jsonb_build_object(
+    let before = everything(&fixture).await;
+    fixture
+        .run(
+            "select async.configure(jsonb_build_object(
             'control', (select to_jsonb(c) from async.control c),
             'targets', (select jsonb_agg(to_jsonb(t)) from async.target t),
             'concurrency_pools', (select jsonb_agg(to_jsonb(p)) from async.concurrency_pool p)))",
-    )
-    .await;
-    assert_eq!(everything(&bed).await, before);
-    bed.run_task("select 1").await.succeeded();
+        )
+        .await;
+    assert_eq!(everything(&fixture).await, before);
+    fixture.run_task("select 1").await.succeeded();
 }
 
 async fn both_names_of_a_target_s_size_are_taken<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
+    let fixture = Fixture::<E>::prepared().await;
     for (key, size) in [("max_workers", 3), ("max_concurrency", 5)] {
-        bed.configure(&json!({ "targets": [{ "target": "there", key: size }] })).await;
-        bed.assert_holds(&format!("select max_concurrency = {size} from async.target where target = 'there'")).await;
+        fixture.configure(&json!({ "targets": [{ "target": "there", key: size }] })).await;
+        fixture
+            .assert_holds(&format!("select max_concurrency = {size} from async.target where target = 'there'"))
+            .await;
     }
 }
 
 async fn the_server_itself_can_be_renamed_and_resized<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let old = bed.push_as("'select 1', 'async.self'").await;
-    bed.end_of(old).await.succeeded();
-    bed.configure(&json!({ "control": { "self_target": "home", "self_concurrency": 2 } })).await;
+    let fixture = Fixture::<E>::led().await;
+    let old = fixture.push_as("'select 1', 'async.self'").await;
+    fixture.end_of(old).await.succeeded();
+    fixture.configure(&json!({ "control": { "self_target": "home", "self_concurrency": 2 } })).await;
     for name in ["home", "SELF"] {
-        let id = bed.push_as(&format!("'select 1', '{name}'")).await;
-        bed.end_of(id).await.succeeded();
-        bed.assert_holds(&format!("select target = 'home' from async.task where task_id = {id}")).await;
+        let id = fixture.push_as(&format!("'select 1', '{name}'")).await;
+        fixture.end_of(id).await.succeeded();
+        fixture.assert_holds(&format!("select target = 'home' from async.task where task_id = {id}")).await;
     }
-    assert_eq!(bed.refused("select async.push_task(async.task('select 1', 'async.self'))").await.0, "PA012");
-    bed.assert_holds("select max_concurrency = 2 from async.target where target = 'home'").await;
+    assert_eq!(fixture.refused("select async.push_task(async.task('select 1', 'async.self'))").await.0, "PA012");
+    fixture.assert_holds("select max_concurrency = 2 from async.target where target = 'home'").await;
 }
 
 async fn tasks_of_new_targets_are_not_failed_before_the_leader_has_met_them<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     for n in 0..12 {
-        bed.run("begin").await;
-        bed.configure(
-            &json!({ "targets": [{ "target": format!("t{n}"), "connection_string": bed.target.conninfo() }] }),
-        )
-        .await;
-        bed.run(&format!("select async.push_task(async.task('select 1', 't{n}')); commit")).await;
+        fixture.run("begin").await;
+        fixture
+            .configure(
+                &json!({ "targets": [{ "target": format!("t{n}"), "connection_string": fixture.target.conninfo() }] }),
+            )
+            .await;
+        fixture.run(&format!("select async.push_task(async.task('select 1', 't{n}')); commit")).await;
         tokio::time::sleep(std::time::Duration::from_millis(70)).await;
     }
-    bed.wait_until_finished().await;
-    bed.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
+    fixture.wait_until_finished().await;
+    fixture.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
 }
 
 async fn a_new_target_runs_at_once<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({})),
-        { "target": "new", "connection_string": bed.target.conninfo() }] }))
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .configure(&json!({ "targets": [fixture.there(&json!({})),
+        { "target": "new", "connection_string": fixture.target.conninfo() }] }))
         .await;
-    let id = bed.push_as("'insert into ledger (mark) values (''new'')', 'new'").await;
-    bed.end_of(id).await.succeeded();
-    assert_eq!(bed.target.marks("new").await, 1);
+    let id = fixture.push_as("'insert into ledger (mark) values (''new'')', 'new'").await;
+    fixture.end_of(id).await.succeeded();
+    assert_eq!(fixture.target.marks("new").await, 1);
 }
 
 async fn a_changed_address_is_used_for_the_next_task<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run_task("select 1").await.succeeded();
-    bed.run("create table ledger (mark text)").await;
-    bed.configure(&json!({ "targets": [{ "target": "there", "connection_string": bed.conninfo() }] })).await;
+    let fixture = Fixture::<E>::led().await;
+    fixture.run_task("select 1").await.succeeded();
+    fixture.run("create table ledger (mark text)").await;
+    fixture.configure(&json!({ "targets": [{ "target": "there", "connection_string": fixture.conninfo() }] })).await;
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
-    bed.run_task("insert into ledger (mark) values ('moved')").await.succeeded();
-    assert_eq!(bed.number("select count(*) from ledger").await, 1);
-    assert_eq!(bed.target.marks("moved").await, 0);
+    fixture.run_task("insert into ledger (mark) values ('moved')").await.succeeded();
+    assert_eq!(fixture.number("select count(*) from ledger").await, 1);
+    assert_eq!(fixture.target.marks("moved").await, 0);
 }
 
 async fn every_form_of_connection_string_works<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     let (host, port): (String, String) = {
-        let row = &bed.rows("select host(inet_server_addr()), current_setting('port')", &[]).await[0];
+        let row = &fixture.rows("select host(inet_server_addr()), current_setting('port')", &[]).await[0];
         (row.get(0), row.get(1))
     };
-    let name = bed.target.name();
+    let name = fixture.target.name();
     for (n, conninfo) in [
         format!("host={host} port={port} dbname={name} user=postgres"),
         format!("host = '{host}' port='{port}'  dbname=\t'{name}' user=postgres"),
@@ -295,31 +302,33 @@ async fn every_form_of_connection_string_works<E: Engine>() {
     .into_iter()
     .enumerate()
     {
-        bed.configure(&json!({ "targets": [{ "target": format!("t{n}"), "connection_string": conninfo }] })).await;
-        let id = bed.push_as(&format!("'insert into ledger (mark) values (''{n}'')', 't{n}'")).await;
-        bed.end_of(id).await.succeeded();
-        assert_eq!(bed.target.marks(&n.to_string()).await, 1, "{conninfo}");
+        fixture.configure(&json!({ "targets": [{ "target": format!("t{n}"), "connection_string": conninfo }] })).await;
+        let id = fixture.push_as(&format!("'insert into ledger (mark) values (''{n}'')', 't{n}'")).await;
+        fixture.end_of(id).await.succeeded();
+        assert_eq!(fixture.target.marks(&n.to_string()).await, 1, "{conninfo}");
     }
 }
 
-async fn a_hundred_targets_are_no_trouble<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+async fn tasks_at_a_hundred_targets_all_run<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
     let targets: Vec<_> = (0..100)
-        .map(|n| json!({ "target": format!("t{n}"), "connection_string": bed.target.conninfo(), "max_workers": 1 }))
+        .map(|n| json!({ "target": format!("t{n}"), "connection_string": fixture.target.conninfo(), "max_workers": 1 }))
         .collect();
-    bed.configure(&json!({ "targets": targets })).await;
-    bed.run("select async.push_tasks(array_agg(async.task('select 1', 't' || n))) from generate_series(0, 99) n").await;
-    bed.wait_until_finished().await;
-    bed.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
+    fixture.configure(&json!({ "targets": targets })).await;
+    fixture
+        .run("select async.push_tasks(array_agg(async.task('select 1', 't' || n))) from generate_series(0, 99) n")
+        .await;
+    fixture.wait_until_finished().await;
+    fixture.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
 }
 
 conformance!(
     a_missing_key_and_a_null_change_nothing,
     control_alone_touches_neither_targets_nor_history,
-    a_target_left_out_is_retired_and_finishes_what_it_has,
-    a_pool_left_out_is_retired_and_finishes_what_it_has,
+    a_target_that_a_document_omits_is_retired_and_finishes_its_tasks,
+    a_pool_that_a_document_omits_is_retired_and_finishes_its_tasks,
     twice_in_one_transaction_is_fine,
-    what_cannot_be_is_refused_with_its_path_and_changes_nothing,
+    an_invalid_document_is_refused_with_its_path_and_changes_nothing,
     every_row_may_be_put_back,
     both_names_of_a_target_s_size_are_taken,
     the_server_itself_can_be_renamed_and_resized,
@@ -327,5 +336,5 @@ conformance!(
     a_new_target_runs_at_once,
     a_changed_address_is_used_for_the_next_task,
     every_form_of_connection_string_works,
-    a_hundred_targets_are_no_trouble,
+    tasks_at_a_hundred_targets_all_run,
 );

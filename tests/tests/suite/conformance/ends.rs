@@ -5,30 +5,32 @@ use std::time::Duration;
 use pgasync_tests::Engine;
 use tokio::time::sleep;
 
-use super::bed::Bed;
+use super::fixture::Fixture;
 
 async fn success_is_finished_without_an_error<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let id = bed.push("insert into ledger (mark) values ('ran')").await;
-    bed.end_of(id).await.succeeded();
-    assert_eq!(bed.target.marks("ran").await, 1);
-    bed.assert_holds(
-        "select entered <= consumed and consumed <= processed and yielded is null and times_up > consumed
+    let fixture = Fixture::<E>::led().await;
+    let id = fixture.push("insert into ledger (mark) values ('ran')").await;
+    fixture.end_of(id).await.succeeded();
+    assert_eq!(fixture.target.marks("ran").await, 1);
+    fixture
+        .assert_holds(
+            "select entered <= consumed and consumed <= processed and yielded is null and times_up > consumed
          and run = 1 from async.task",
-    )
-    .await;
-    bed.wait_for("select tracked is not true from async.task").await;
-    bed.wait_until_no_slot_is_taken().await;
+        )
+        .await;
+    fixture.wait_for("select tracked is not true from async.task").await;
+    fixture.wait_until_no_slot_is_taken().await;
 }
 
-async fn failure_says_all_that_the_target_said<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run_there(
-        "create function explode() returns void language plpgsql as $$ begin
+async fn a_failure_contains_all_fields_of_the_target_s_error<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run_there(
+            "create function explode() returns void language plpgsql as $$ begin
             raise exception 'boom %', 1 using errcode = 'XX123', detail = 'the detail', hint = 'the hint'; end $$",
-    )
-    .await;
-    let error = bed.run_task("select explode()").await.is("FAILED").expect("a failure says why");
+        )
+        .await;
+    let error = fixture.run_task("select explode()").await.is("FAILED").expect("an error message");
     for part in ["XX123", "boom 1", "the detail", "the hint", "function explode() line"] {
         assert!(error.contains(part), "{part} is missing: {error}");
     }
@@ -39,19 +41,21 @@ async fn failure_says_all_that_the_target_said<E: Engine>() {
 }
 
 async fn each_failure_carries_its_own_error_and_no_success_carries_one<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run(
-        "select async.push_tasks(array_agg(async.task(
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run(
+            "select async.push_tasks(array_agg(async.task(
             case when n % 4 = 0 then format('select %s', n)
                  when n % 4 = 1 then format('select 1/0 /* %s */', n)
                  else format('do $d$ begin raise exception ''own %s'';end $d$', n) end,
             'there', jsonb_build_object('n', n))))
          from generate_series(1, 260) as n",
-    )
-    .await;
-    bed.wait_until_finished().await;
-    bed.assert_holds(
-        "select bool_and(case when (task_data->>'n')::int % 4 = 0
+        )
+        .await;
+    fixture.wait_until_finished().await;
+    fixture
+        .assert_holds(
+            "select bool_and(case when (task_data->>'n')::int % 4 = 0
                 then finish_status = 'FINISHED' and not failed and processing_error is null
             when (task_data->>'n')::int % 4 = 1
                 then finish_status = 'FAILED' and failed and processing_error like '22012: %'
@@ -59,187 +63,197 @@ async fn each_failure_carries_its_own_error_and_no_success_carries_one<E: Engine
                 and processing_error like format('P0001: own %s%%', task_data->>'n')
                 and processing_error !~ format('own (?!%s\\y)', task_data->>'n') end)
          from async.task",
-    )
-    .await;
-    bed.wait_until_no_slot_is_taken().await;
+        )
+        .await;
+    fixture.wait_until_no_slot_is_taken().await;
 }
 
 async fn errors_are_cut_at_a_character<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let error = bed
+    let fixture = Fixture::<E>::led().await;
+    let error = fixture
         .run_task("do $$ begin raise exception '%', repeat('x', 1) || repeat('é', 200000); end $$")
         .await
         .is("FAILED")
-        .expect("a failure says why");
+        .expect("an error message");
     assert!(error.len() <= 65536 && error.len() > 65000, "{} bytes", error.len());
     assert!(error.starts_with("P0001: xéé") && !error.contains('\u{fffd}'));
     // The leader is none the worse.
-    bed.run_task("select 1").await.succeeded();
+    fixture.run_task("select 1").await.succeeded();
 }
 
 async fn an_error_in_another_encoding_is_recorded<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let error = bed
+    let fixture = Fixture::<E>::led().await;
+    let error = fixture
         .run_task("do $$ begin set client_encoding = 'latin1'; raise exception 'größer'; end $$")
         .await
         .is("FAILED")
-        .expect("a failure says why");
+        .expect("an error message");
     assert!(error.starts_with("P0001: gr"), "{error}");
-    bed.run_task("select 1").await.succeeded();
+    fixture.run_task("select 1").await.succeeded();
 }
 
 async fn a_finished_task_is_overwritten_by_nothing_but_restart<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let ids = [bed.push("select 1").await, bed.push("select 1/0").await];
-    bed.wait_until_finished().await;
-    bed.wait_for("select bool_and(tracked is not true) from async.task").await;
+    let fixture = Fixture::<E>::led().await;
+    let ids = [fixture.push("select 1").await, fixture.push("select 1/0").await];
+    fixture.wait_until_finished().await;
+    fixture.wait_for("select bool_and(tracked is not true) from async.task").await;
     let rows = "select string_agg(t::text, ';' order by task_id) from async.task t";
-    let before = bed.text(rows).await;
+    let before = fixture.text(rows).await;
     for id in ids {
-        bed.run(&format!(
-            "select async.cancel(array[{id}]); select async.finish(array[{id}], 'FAILED', 'late');
+        fixture
+            .run(&format!(
+                "select async.cancel(array[{id}]); select async.finish(array[{id}], 'FAILED', 'late');
              select async.finish(array[{id}], 'PAUSED', 'late'); select async.defer(array[{id}], '1 s')"
-        ))
-        .await;
+            ))
+            .await;
     }
-    bed.run("select async.wait_for_latch()").await;
-    bed.run("select async.wait_for_latch()").await;
-    assert_eq!(bed.text(rows).await, before);
-    assert_eq!(bed.number("select count(*) from async.request").await, 0);
+    fixture.run("select async.wait_for_latch()").await;
+    fixture.run("select async.wait_for_latch()").await;
+    assert_eq!(fixture.text(rows).await, before);
+    assert_eq!(fixture.number("select count(*) from async.request").await, 0);
 }
 
 async fn a_task_that_is_finished_by_hand_stays_as_it_is<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let id = bed.push("insert into ledger (mark) values ('x') returning pg_sleep(1)").await;
-    bed.wait_until_it_runs(id).await;
-    bed.run(&format!(
-        "update async.task set processed = now(), finish_status = 'FAILED', failed = true,
+    let fixture = Fixture::<E>::led().await;
+    let id = fixture.push("insert into ledger (mark) values ('x') returning pg_sleep(1)").await;
+    fixture.wait_until_it_runs(id).await;
+    fixture
+        .run(&format!(
+            "update async.task set processed = now(), finish_status = 'FAILED', failed = true,
          processing_error = 'by hand' where task_id = {id}"
-    ))
-    .await;
+        ))
+        .await;
     // Its session is at work until the query ends; then the slot is free.
-    let next = bed.push("select 1").await;
-    bed.end_of(next).await.succeeded();
-    bed.wait_for(&format!(
-        "select not exists (select from pg_stat_activity where datname = '{}' and state = 'active'
+    let next = fixture.push("select 1").await;
+    fixture.end_of(next).await.succeeded();
+    fixture
+        .wait_for(&format!(
+            "select not exists (select from pg_stat_activity where datname = '{}' and state = 'active'
          and query like '%ledger%' and pid <> pg_backend_pid())",
-        bed.target.name()
-    ))
-    .await;
-    bed.wait_until_no_slot_is_taken().await;
-    assert_eq!(bed.end_of(id).await.is("FAILED").as_deref(), Some("by hand"));
+            fixture.target.name()
+        ))
+        .await;
+    fixture.wait_until_no_slot_is_taken().await;
+    assert_eq!(fixture.end_of(id).await.is("FAILED").as_deref(), Some("by hand"));
 }
 
 async fn a_task_that_is_deleted_by_hand_frees_its_slot<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let running = bed.push("select pg_sleep(1)").await;
-    bed.wait_until_it_runs(running).await;
-    bed.run("delete from async.task").await;
-    bed.wait_until_no_slot_is_taken().await;
+    let fixture = Fixture::<E>::led().await;
+    let running = fixture.push("select pg_sleep(1)").await;
+    fixture.wait_until_it_runs(running).await;
+    fixture.run("delete from async.task").await;
+    fixture.wait_until_no_slot_is_taken().await;
     for _ in 0..6 {
-        bed.run_task("select 1").await.succeeded();
+        fixture.run_task("select 1").await.succeeded();
     }
 }
 
-async fn rows_changed_and_deleted_while_waiting_hold_up_nobody<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    bed.run(
-        "select async.push_tasks(array_agg(async.task(format('insert into ledger (mark) values (''%s'')', n),
+async fn rows_changed_and_deleted_while_waiting_delay_no_other_row<E: Engine>() {
+    let fixture = Fixture::<E>::prepared().await;
+    fixture
+        .run(
+            "select async.push_tasks(array_agg(async.task(format('insert into ledger (mark) values (''%s'')', n),
             'there'))) from generate_series(1, 30) as n",
-    )
-    .await;
-    bed.run(
-        "delete from async.task where task_id % 3 = 0;
+        )
+        .await;
+    fixture
+        .run(
+            "delete from async.task where task_id % 3 = 0;
          update async.task set query = 'insert into ledger (mark) values (''changed '  || task_id || ''')'
          where task_id % 3 = 1;",
-    )
-    .await;
-    let mut bed = bed;
-    bed.engine.lead().await;
-    bed.wait_until_finished().await;
-    assert_eq!(bed.number_there("select count(*) from ledger").await, 20);
-    assert_eq!(bed.number_there("select count(*) from ledger where mark like 'changed%'").await, 10);
+        )
+        .await;
+    let mut fixture = fixture;
+    fixture.engine.lead().await;
+    fixture.wait_until_finished().await;
+    assert_eq!(fixture.number_there("select count(*) from ledger").await, 20);
+    assert_eq!(fixture.number_there("select count(*) from ledger where mark like 'changed%'").await, 10);
 }
 
-async fn a_row_that_a_client_holds_holds_up_nobody_else<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let held = bed.push("select pg_sleep(0.5)").await;
-    bed.wait_until_it_runs(held).await;
-    let client = bed.connect().await;
+async fn a_locked_row_delays_no_other_row<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let held = fixture.push("select pg_sleep(0.5)").await;
+    fixture.wait_until_it_runs(held).await;
+    let client = fixture.connect().await;
     client
         .batch_execute(&format!("begin; select from async.task where task_id = {held} for update"))
         .await
         .expect("it locks");
     for _ in 0..12 {
-        bed.run_task("select 1").await.succeeded();
+        fixture.run_task("select 1").await.succeeded();
     }
-    bed.assert_holds(&format!("select processed is null from async.task where task_id = {held}")).await;
+    fixture.assert_holds(&format!("select processed is null from async.task where task_id = {held}")).await;
     client.batch_execute("commit").await.expect("it commits");
-    bed.end_of(held).await.succeeded();
-    bed.wait_until_no_slot_is_taken().await;
+    fixture.end_of(held).await.succeeded();
+    fixture.wait_until_no_slot_is_taken().await;
 }
 
 async fn a_query_whose_backend_was_ended_fails_with_an_unknown_outcome<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let id = bed.push("insert into ledger (mark) values ('once') returning pg_sleep(25)").await;
-    bed.wait_until_it_runs(id).await;
-    bed.run(&format!(
-        "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}' and query like '%once%'
+    let fixture = Fixture::<E>::led().await;
+    let id = fixture.push("insert into ledger (mark) values ('once') returning pg_sleep(25)").await;
+    fixture.wait_until_it_runs(id).await;
+    fixture
+        .run(&format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}' and query like '%once%'
          and pid <> pg_backend_pid() and application_name like 'pgasync/%'",
-        bed.target.name()
-    ))
-    .await;
-    let error = bed.end_of(id).await.is("FAILED").expect("a failure says why");
+            fixture.target.name()
+        ))
+        .await;
+    let error = fixture.end_of(id).await.is("FAILED").expect("an error message");
     assert!(error.contains("outcome unknown"), "{error}");
     // Not run again, and the session is replaced.
-    bed.run_task("select 1").await.succeeded();
-    assert_eq!(bed.target.marks("once").await, 0);
-    assert_eq!(bed.number("select max(run) from async.task").await, 1);
-    bed.wait_until_no_slot_is_taken().await;
+    fixture.run_task("select 1").await.succeeded();
+    assert_eq!(fixture.target.marks("once").await, 0);
+    assert_eq!(fixture.number("select max(run) from async.task").await, 1);
+    fixture.wait_until_no_slot_is_taken().await;
 }
 
 async fn a_kept_session_that_died_is_replaced_before_it_is_used<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run_task("select 1").await.succeeded();
+    let fixture = Fixture::<E>::led().await;
+    fixture.run_task("select 1").await.succeeded();
     for _ in 0..5 {
-        bed.run(&format!(
-            "select pg_terminate_backend(pid) from pg_stat_activity
+        fixture
+            .run(&format!(
+                "select pg_terminate_backend(pid) from pg_stat_activity
              where datname = '{}' and application_name like 'pgasync/%'",
-            bed.target.name()
-        ))
-        .await;
-        bed.wait_for(&format!(
-            "select not exists (select from pg_stat_activity
+                fixture.target.name()
+            ))
+            .await;
+        fixture
+            .wait_for(&format!(
+                "select not exists (select from pg_stat_activity
              where datname = '{}' and application_name like 'pgasync/%')",
-            bed.target.name()
-        ))
-        .await;
+                fixture.target.name()
+            ))
+            .await;
         // A backend leaves the view before its process ends and its socket is closed.
         sleep(Duration::from_millis(300)).await;
-        bed.run_task("select 1").await.succeeded();
+        fixture.run_task("select 1").await.succeeded();
     }
 }
 
 async fn a_task_may_end_its_own_backend<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let error = bed.run_task("select pg_terminate_backend(pg_backend_pid())").await.is("FAILED").expect("says why");
+    let fixture = Fixture::<E>::led().await;
+    let error =
+        fixture.run_task("select pg_terminate_backend(pg_backend_pid())").await.is("FAILED").expect("an error message");
     assert!(error.contains("outcome unknown"), "{error}");
-    let error = bed.run_task("select pg_cancel_backend(pg_backend_pid())").await.is("FAILED").expect("says why");
+    let error =
+        fixture.run_task("select pg_cancel_backend(pg_backend_pid())").await.is("FAILED").expect("an error message");
     assert!(error.starts_with("57014"), "{error}");
-    bed.run_task("select 1").await.succeeded();
+    fixture.run_task("select 1").await.succeeded();
 }
 
 conformance!(
     success_is_finished_without_an_error,
-    failure_says_all_that_the_target_said,
+    a_failure_contains_all_fields_of_the_target_s_error,
     each_failure_carries_its_own_error_and_no_success_carries_one,
     errors_are_cut_at_a_character,
     an_error_in_another_encoding_is_recorded,
     a_finished_task_is_overwritten_by_nothing_but_restart,
     a_task_that_is_finished_by_hand_stays_as_it_is,
     a_task_that_is_deleted_by_hand_frees_its_slot,
-    rows_changed_and_deleted_while_waiting_hold_up_nobody,
-    a_row_that_a_client_holds_holds_up_nobody_else,
+    rows_changed_and_deleted_while_waiting_delay_no_other_row,
+    a_locked_row_delays_no_other_row,
     a_query_whose_backend_was_ended_fails_with_an_unknown_outcome,
     a_kept_session_that_died_is_replaced_before_it_is_used,
     a_task_may_end_its_own_backend,

@@ -1,4 +1,4 @@
-//! Our errors are a list in one document.
+//! The list of errors in the docs is complete.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,28 +1,28 @@
-//! Waiting until the leader has passed through a cycle.
+//! `wait_for_latch`: it returns after a whole cycle of the leader.
 
 use std::time::Instant;
 
 use pgasync_tests::Engine;
 use serde_json::json;
 
-use super::bed::{Bed, SLOW, SOON};
+use super::fixture::{Fixture, SLOW, SOON};
 
-async fn what_was_asked_before_the_latch_is_done_behind_it<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run("update async.control set paused = true; select async.wait_for_latch()").await;
+async fn requests_before_the_latch_are_applied_after_it<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture.run("update async.control set paused = true; select async.wait_for_latch()").await;
     for _ in 0..20 {
-        let id = bed.push("select 1").await;
-        bed.run(&format!("select async.cancel(array[{id}])")).await;
-        bed.run("select async.wait_for_latch()").await;
-        bed.assert_holds(&format!("select finish_status = 'CANCELED' from async.task where task_id = {id}")).await;
+        let id = fixture.push("select 1").await;
+        fixture.run(&format!("select async.cancel(array[{id}])")).await;
+        fixture.run("select async.wait_for_latch()").await;
+        fixture.assert_holds(&format!("select finish_status = 'CANCELED' from async.task where task_id = {id}")).await;
     }
 }
 
 async fn several_may_wait_at_once<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     let mut clients = Vec::new();
     for _ in 0..5 {
-        clients.push(bed.connect().await);
+        clients.push(fixture.connect().await);
     }
     let waiting: Vec<_> = clients
         .into_iter()
@@ -34,46 +34,46 @@ async fn several_may_wait_at_once<E: Engine>() {
 }
 
 async fn a_latch_does_not_wait_for_queries<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let id = bed.push(SLOW).await;
-    bed.wait_until_it_runs(id).await;
+    let fixture = Fixture::<E>::led().await;
+    let id = fixture.push(SLOW).await;
+    fixture.wait_until_it_runs(id).await;
     let begin = Instant::now();
-    bed.run("select async.wait_for_latch()").await;
+    fixture.run("select async.wait_for_latch()").await;
     assert!(begin.elapsed() < SOON / 2, "{:?}", begin.elapsed());
 }
 
 async fn a_latch_does_not_wait_for_an_idle_orchestrator_to_wake_by_itself<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "control": { "idle_sleep": 0.5 } })).await;
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "control": { "idle_sleep": 0.5 } })).await;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let begin = Instant::now();
-    bed.run("select async.wait_for_latch()").await;
+    fixture.run("select async.wait_for_latch()").await;
     assert!(begin.elapsed() < SOON / 2, "{:?}", begin.elapsed());
 }
 
-async fn without_a_leader_it_is_refused_and_does_not_hang<E: Engine>() {
-    let mut bed = Bed::<E>::prepared().await;
-    assert_eq!(bed.refused("select async.wait_for_latch()").await.0, "PA050");
-    bed.engine.lead().await;
-    bed.run("select async.wait_for_latch()").await;
-    bed.engine.stop().await;
-    assert_eq!(bed.refused("select async.wait_for_latch()").await.0, "PA050");
+async fn without_a_leader_the_latch_is_refused_at_once<E: Engine>() {
+    let mut fixture = Fixture::<E>::prepared().await;
+    assert_eq!(fixture.refused("select async.wait_for_latch()").await.0, "PA050");
+    fixture.engine.lead().await;
+    fixture.run("select async.wait_for_latch()").await;
+    fixture.engine.stop().await;
+    assert_eq!(fixture.refused("select async.wait_for_latch()").await.0, "PA050");
 }
 
-async fn above_read_committed_it_is_refused<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+async fn above_read_committed_the_latch_is_refused<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
     for level in ["repeatable read", "serializable"] {
-        let (code, _) = bed.refused(&format!("begin isolation level {level}; select async.wait_for_latch()")).await;
+        let (code, _) = fixture.refused(&format!("begin isolation level {level}; select async.wait_for_latch()")).await;
         assert_eq!(code, "PA051");
-        bed.run("rollback").await;
+        fixture.run("rollback").await;
     }
 }
 
 conformance!(
-    what_was_asked_before_the_latch_is_done_behind_it,
+    requests_before_the_latch_are_applied_after_it,
     several_may_wait_at_once,
     a_latch_does_not_wait_for_queries,
     a_latch_does_not_wait_for_an_idle_orchestrator_to_wake_by_itself,
-    without_a_leader_it_is_refused_and_does_not_hang,
-    above_read_committed_it_is_refused,
+    without_a_leader_the_latch_is_refused_at_once,
+    above_read_committed_the_latch_is_refused,
 );

@@ -1,4 +1,4 @@
-//! Ways to a target that a test can close, freeze and open again. Nothing here leaves the machine.
+//! Links to a target that a test can close, freeze and open again, all on loopback.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// What a way does with what comes.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Open,
-    /// Takes connections as the kernel does, and moves nothing on.
+    /// The kernel accepts connections, and no data passes.
     Frozen,
-    /// Refuses connections, and has closed those that it had.
+    /// New connections are refused, and the old ones are closed.
     Closed,
 }
 
@@ -58,7 +58,7 @@ impl Link {
         self.way.send_replace(Way::Frozen);
     }
 
-    /// Returns when it refuses.
+    /// Closes it, and returns when it refuses connections.
     pub(crate) async fn close(&self) {
         self.way.send_replace(Way::Closed);
         while TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
@@ -142,13 +142,13 @@ pub(super) struct BlackHole {
 }
 
 impl BlackHole {
-    /// One that takes connections, as its kernel does, and says nothing.
+    /// The kernel accepts connections, and no data is sent.
     pub(super) fn silent() -> Self {
         let listener = listen(0, 1024);
         Self { port: listener.local_addr().expect("it is bound").port(), _listener: listener, _filling: Vec::new() }
     }
 
-    /// One whose queue is full: what is sent to it is dropped.
+    /// Its accept queue is full: packets are dropped.
     pub(super) async fn full() -> Self {
         let listener = listen(0, 1);
         let address = listener.local_addr().expect("it is bound");
@@ -165,7 +165,7 @@ impl BlackHole {
     }
 }
 
-/// A port on loopback on which nobody listens.
+/// A port on loopback without a listener.
 pub(super) fn refused_conninfo() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();

@@ -1,90 +1,97 @@
-//! What grows is kept short, and an orchestrator with nothing to do does nothing.
+//! Tables stay small, and an idle orchestrator writes nothing.
 
 use std::time::Duration;
 
 use pgasync_tests::Engine;
 use serde_json::json;
 
-use super::bed::Bed;
+use super::fixture::Fixture;
 
 async fn old_tasks_are_deleted_and_unfinished_ones_stay<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    bed.run(
-        "select count(*) from (select async.push_tasks(array_agg(async.task('select 1', 'there')), 'EMPTY')
+    let fixture = Fixture::<E>::prepared().await;
+    fixture
+        .run(
+            "select count(*) from (select async.push_tasks(array_agg(async.task('select 1', 'there')), 'EMPTY')
             from generate_series(1, 12000)) p;
          update async.task set processed = now() - interval '3 days', entered = now() - interval '3 days'
          where task_id <= 11990;
          select async.defer(array[async.push_task(async.task('select 1', 'there'))], '1 hour');
          update async.task set entered = now() - interval '9 days' where processed is null",
-    )
-    .await;
-    bed.configure(&json!({ "control": { "task_keep_duration": "2 days", "heavy_maintenance_sleep": "0.5 s" } })).await;
-    let mut bed = bed;
-    bed.engine.lead().await;
-    bed.wait_for("select count(*) = 11 from async.task").await;
-    bed.assert_holds("select count(*) = 1 from async.task where processed is null").await;
-    bed.assert_holds("select last_heavy_maintenance is not null from async.control").await;
-    bed.run_task("select 1").await.succeeded();
+        )
+        .await;
+    fixture
+        .configure(&json!({ "control": { "task_keep_duration": "2 days", "heavy_maintenance_sleep": "0.5 s" } }))
+        .await;
+    let mut fixture = fixture;
+    fixture.engine.lead().await;
+    fixture.wait_for("select count(*) = 11 from async.task").await;
+    fixture.assert_holds("select count(*) = 1 from async.task where processed is null").await;
+    fixture.assert_holds("select last_heavy_maintenance is not null from async.control").await;
+    fixture.run_task("select 1").await.succeeded();
 }
 
-async fn what_clients_hang_on_old_tasks_goes_with_them<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    bed.run(
-        "create table notes (task_id bigint references async.task (task_id) on delete cascade);
+async fn rows_that_refer_to_old_tasks_are_deleted_with_them<E: Engine>() {
+    let fixture = Fixture::<E>::prepared().await;
+    fixture
+        .run(
+            "create table notes (task_id bigint references async.task (task_id) on delete cascade);
          create table holds (task_id bigint references async.task (task_id));
          select async.push_tasks(array_fill(async.task('select 1', 'there'), array[10]), 'EMPTY');
          update async.task set processed = now() - interval '3 days';
          insert into notes select task_id from async.task",
-    )
-    .await;
-    bed.configure(&json!({ "control": { "task_keep_duration": "2 days", "heavy_maintenance_sleep": "0.3 s" } })).await;
-    let mut bed = bed;
-    bed.engine.lead().await;
-    bed.wait_for("select count(*) = 0 from notes").await;
+        )
+        .await;
+    fixture
+        .configure(&json!({ "control": { "task_keep_duration": "2 days", "heavy_maintenance_sleep": "0.3 s" } }))
+        .await;
+    let mut fixture = fixture;
+    fixture.engine.lead().await;
+    fixture.wait_for("select count(*) = 0 from notes").await;
     // A row that cannot be deleted is no reason to stop anything else.
-    bed.run(
+    fixture.run(
         "with pushed as (select * from async.push_tasks(array_fill(async.task('select 1', 'there'), array[3]), 'EMPTY'))
          insert into holds select min(task_id) from pushed;
          update async.task set processed = now() - interval '3 days'",
     )
     .await;
     // Nor to leave others.
-    bed.wait_for("select count(*) = 1 from async.task where processed < now() - interval '2 days'").await;
-    bed.assert_holds("select count(*) = 1 from async.task t, holds h where t.task_id = h.task_id").await;
+    fixture.wait_for("select count(*) = 1 from async.task where processed < now() - interval '2 days'").await;
+    fixture.assert_holds("select count(*) = 1 from async.task t, holds h where t.task_id = h.task_id").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    bed.run_task("select 1").await.succeeded();
-    assert!(bed.engine.is_leading().await);
+    fixture.run_task("select 1").await.succeeded();
+    assert!(fixture.engine.is_leading().await);
 }
 
 async fn the_log_is_pruned_by_age<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    bed.run(
-        "insert into async.server_log (happened, level, message)
+    let fixture = Fixture::<E>::prepared().await;
+    fixture
+        .run(
+            "insert into async.server_log (happened, level, message)
          select now() - interval '40 days', 'NOTICE', 'old' from generate_series(1, 50);
          select async.log('new')",
-    )
-    .await;
-    bed.configure(&json!({ "control": { "light_maintenance_sleep": "0.3 s" } })).await;
-    let mut bed = bed;
-    bed.engine.lead().await;
-    bed.wait_for("select count(*) = 0 from async.server_log where message = 'old'").await;
-    bed.assert_holds("select last_light_maintenance is not null from async.control").await;
-    bed.assert_holds("select count(*) = 1 from async.server_log where message = 'new'").await;
+        )
+        .await;
+    fixture.configure(&json!({ "control": { "light_maintenance_sleep": "0.3 s" } })).await;
+    let mut fixture = fixture;
+    fixture.engine.lead().await;
+    fixture.wait_for("select count(*) = 0 from async.server_log where message = 'old'").await;
+    fixture.assert_holds("select last_light_maintenance is not null from async.control").await;
+    fixture.assert_holds("select count(*) = 1 from async.server_log where message = 'new'").await;
 }
 
 async fn nothing_is_logged_for_each_task<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run("select async.push_tasks(array_agg(async.task(case when n % 2 = 0 then 'select 1' else 'select 1/0' end, 'there')))
+    let fixture = Fixture::<E>::led().await;
+    fixture.run("select async.push_tasks(array_agg(async.task(case when n % 2 = 0 then 'select 1' else 'select 1/0' end, 'there')))
         from generate_series(1, 200) n")
         .await;
-    bed.wait_until_finished().await;
-    bed.assert_holds("select count(*) < 10 from async.server_log").await;
+    fixture.wait_until_finished().await;
+    fixture.assert_holds("select count(*) < 10 from async.server_log").await;
 }
 
 async fn an_idle_orchestrator_writes_nothing<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run_task("select 1").await.succeeded();
-    bed.wait_until_no_slot_is_taken().await;
+    let fixture = Fixture::<E>::led().await;
+    fixture.run_task("select 1").await.succeeded();
+    fixture.wait_until_no_slot_is_taken().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     // The rows' own versions do not change.
     let versions = "select md5(string_agg(v, ',')) from (
@@ -92,53 +99,55 @@ async fn an_idle_orchestrator_writes_nothing<E: Engine>() {
         union all select ctid::text || xmin::text from async.worker
         union all select ctid::text || xmin::text from async.concurrency_pool_tracker
         union all select ctid::text || xmin::text from async.server_log) t(v)";
-    let before = bed.text(versions).await;
+    let before = fixture.text(versions).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(bed.text(versions).await, before);
+    assert_eq!(fixture.text(versions).await, before);
 }
 
 async fn an_idle_orchestrator_holds_no_snapshot<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run_task("select 1").await.succeeded();
+    let fixture = Fixture::<E>::led().await;
+    fixture.run_task("select 1").await.succeeded();
     // What pins the horizon moves on.
     let oldest = || async {
-        bed.number(
-            "select coalesce(max(age(backend_xmin)), 0) from pg_stat_activity
+        fixture
+            .number(
+                "select coalesce(max(age(backend_xmin)), 0) from pg_stat_activity
              where datname = current_database() and pid <> pg_backend_pid()",
-        )
-        .await
+            )
+            .await
     };
     for _ in 0..3 {
-        bed.run("create temp table t (n int); drop table t; select txid_current()").await;
+        fixture.run("create temp table t (n int); drop table t; select txid_current()").await;
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    bed.run("select txid_current()").await;
+    fixture.run("select txid_current()").await;
     assert!(oldest().await < 1000);
-    bed.assert_holds(
-        "select not exists (select from pg_stat_activity where datname = current_database()
+    fixture
+        .assert_holds(
+            "select not exists (select from pg_stat_activity where datname = current_database()
             and pid <> pg_backend_pid() and xact_start < now() - interval '5 seconds')",
-    )
-    .await;
+        )
+        .await;
 }
 
 async fn a_disabled_orchestrator_does_not_spin<E: Engine>() {
-    let mut bed = Bed::<E>::prepared().await;
-    bed.run("update async.control set enabled = false").await;
-    bed.engine.start().await;
-    bed.engine.wait_until_ended().await;
-    bed.assert_holds("select pid is null and not async.someone_leads() from async.control").await;
+    let mut fixture = Fixture::<E>::prepared().await;
+    fixture.run("update async.control set enabled = false").await;
+    fixture.engine.start().await;
+    fixture.engine.wait_until_ended().await;
+    fixture.assert_holds("select pid is null and not async.someone_leads() from async.control").await;
 }
 
 async fn dead_rows_of_a_busy_queue_are_vacuumed<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({ "max_workers": 6 }))] })).await;
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 6 }))] })).await;
     // More writes than the orchestrator lets go by.
-    bed.run("select count(*) from (select async.push_tasks(array_agg(async.task('select 1', 'there', concurrency_pool => 'shut')))
+    fixture.run("select count(*) from (select async.push_tasks(array_agg(async.task('select 1', 'there', concurrency_pool => 'shut')))
         from generate_series(1, 25000)) p")
         .await;
-    bed.run("select async.cancel(array_agg(task_id)) from async.task").await;
-    bed.wait_until_finished().await;
-    bed.wait_for(
+    fixture.run("select async.cancel(array_agg(task_id)) from async.task").await;
+    fixture.wait_until_finished().await;
+    fixture.wait_for(
         "select coalesce(last_vacuum, last_autovacuum) is not null from pg_stat_user_tables where relid = 'async.task'::regclass",
     )
     .await;
@@ -146,7 +155,7 @@ async fn dead_rows_of_a_busy_queue_are_vacuumed<E: Engine>() {
 
 conformance!(
     old_tasks_are_deleted_and_unfinished_ones_stay,
-    what_clients_hang_on_old_tasks_goes_with_them,
+    rows_that_refer_to_old_tasks_are_deleted_with_them,
     the_log_is_pruned_by_age,
     nothing_is_logged_for_each_task,
     an_idle_orchestrator_writes_nothing,

@@ -1,4 +1,4 @@
-//! What every engine promises to whoever uses the schema `async`: one suite, run on each of them.
+//! The promises of every engine to users of the schema `async`: one suite, run on each engine.
 //!
 //! A file is a topic, a test a promise. Each test is generic over the engine; [`conformance!`] at the end of a file
 //! names them, and makes one test of each for each engine.
@@ -27,14 +27,16 @@ macro_rules! run_on {
 
 pub(crate) use run_on;
 
-mod bed;
 mod cancel_and_timeout;
 mod clients;
 mod configure;
+mod dead_hosts;
 mod defer_and_pause;
 mod ends;
 mod errors;
 mod faults;
+mod fixture;
+mod flows;
 mod latch;
 mod leadership;
 pub(crate) mod link;
@@ -45,11 +47,13 @@ mod pull;
 mod push;
 mod queries;
 mod restart;
-mod routines_and_triggers;
+mod routines;
 mod scripts_of_the_original;
 mod sessions_are_clean;
 mod sessions_at_targets;
-mod strangers;
+mod successors;
 mod targets_down;
+mod triggers;
+mod unregistered_sessions;
 mod watching;
 mod yield_and_finish;

@@ -1,4 +1,4 @@
-//! Nothing to PUBLIC; clients push and ask, administrators configure, and nobody but the owner reads a password.
+//! Privileges: none for PUBLIC; clients push and request, administrators configure, only the owner reads passwords.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use pgasync_store::{Part, Session, Settings, install};
 use pgasync_tests::{Cluster, Engine, Scratch};
 use serde_json::json;
 
-use super::bed::Bed;
+use super::fixture::Fixture;
 
 /// A role of this test's own, dropped by [`Role::drop_from`].
 struct Role(String);
 
 impl Role {
-    async fn create<E: Engine>(bed: &Bed<E>, kind: &str) -> Self {
-        let name = format!("{}_{kind}", bed.name());
+    async fn create<E: Engine>(fixture: &Fixture<E>, kind: &str) -> Self {
+        let name = format!("{}_{kind}", fixture.name());
         let name = name[name.len().saturating_sub(60)..].to_owned();
-        bed.run(&format!("create role {name}")).await;
+        fixture.run(&format!("create role {name}")).await;
         Self(name)
     }
 
     /// A session of the database's owner that acts as this role.
-    async fn session<E: Engine>(&self, bed: &Bed<E>) -> Session {
-        let session = bed.connect().await;
+    async fn session<E: Engine>(&self, fixture: &Fixture<E>) -> Session {
+        let session = fixture.connect().await;
         session.batch_execute(&format!("set role {}", self.0)).await.expect("the superuser may");
         session
     }
 
-    async fn drop_from<E: Engine>(self, bed: &Bed<E>) {
-        bed.run(&format!("drop owned by {0}; drop role {0}", self.0)).await;
+    async fn drop_from<E: Engine>(self, fixture: &Fixture<E>) {
+        fixture.run(&format!("drop owned by {0}; drop role {0}", self.0)).await;
     }
 }
 
@@ -42,9 +42,9 @@ async fn code(session: &Session, sql: &str) -> Option<String> {
 const DENIED: Option<&str> = Some("42501");
 
 async fn nothing_is_granted_to_public<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    let stranger = Role::create(&bed, "stranger").await;
-    let session = stranger.session(&bed).await;
+    let fixture = Fixture::<E>::prepared().await;
+    let stranger = Role::create(&fixture, "stranger").await;
+    let session = stranger.session(&fixture).await;
     for sql in [
         "select async.push_task(async.task('select 1', 'there'))",
         "select * from async.task",
@@ -56,32 +56,36 @@ async fn nothing_is_granted_to_public<E: Engine>() {
     ] {
         assert_eq!(code(&session, sql).await.as_deref(), DENIED, "{sql}");
     }
-    bed.assert_holds(
-        "select not exists (
+    fixture
+        .assert_holds(
+            "select not exists (
             select from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
             where p.pronamespace = 'async'::regnamespace and a.grantee = 0
             union all
             select from pg_class c, aclexplode(c.relacl) a
             where c.relnamespace = 'async'::regnamespace and a.grantee = 0)",
-    )
-    .await;
-    stranger.drop_from(&bed).await;
+        )
+        .await;
+    stranger.drop_from(&fixture).await;
 }
 
 async fn a_client_pushes_reads_finishes_cancels_defers_restarts_and_pulls<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({})), { "target": "pulled", "asynchronous_finish": true }] }))
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .configure(
+            &json!({ "targets": [fixture.there(&json!({})), { "target": "pulled", "asynchronous_finish": true }] }),
+        )
         .await;
-    let client = Role::create(&bed, "client").await;
-    bed.run(&format!("select async.grant_client('{}')", client.0)).await;
-    let session = client.session(&bed).await;
+    let client = Role::create(&fixture, "client").await;
+    fixture.run(&format!("select async.grant_client('{}')", client.0)).await;
+    let session = client.session(&fixture).await;
     let id: i64 = session
         .query_one("select async.push_task(async.task('select 1', 'there'))", &[])
         .await
         .expect("a client pushes")
         .get(0);
-    bed.end_of(id).await.succeeded();
-    bed.wait_for("select bool_and(tracked is not true) from async.task").await;
+    fixture.end_of(id).await.succeeded();
+    fixture.wait_for("select bool_and(tracked is not true) from async.task").await;
     for sql in [
         "select async.push_tasks(array[row(null, 'there', 0, 'select 1', null, null, null)::async.task_push_t], 'EXECUTE', 'x')",
         "select * from async.task",
@@ -122,16 +126,16 @@ async fn a_client_pushes_reads_finishes_cancels_defers_restarts_and_pulls<E: Eng
         let refused = code(&session, sql).await;
         assert!(refused.as_deref() == DENIED || refused.as_deref() == Some("PA004"), "{sql}: {refused:?}");
     }
-    bed.run(&format!("select async.revoke_client('{}')", client.0)).await;
+    fixture.run(&format!("select async.revoke_client('{}')", client.0)).await;
     assert_eq!(code(&session, "select * from async.task").await.as_deref(), DENIED);
-    client.drop_from(&bed).await;
+    client.drop_from(&fixture).await;
 }
 
-async fn an_administrator_configures_pauses_and_looks_and_reads_no_password<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let admin = Role::create(&bed, "admin").await;
-    bed.run(&format!("select async.grant_admin('{}')", admin.0)).await;
-    let session = admin.session(&bed).await;
+async fn an_administrator_configures_pauses_and_watches_without_reading_a_password<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let admin = Role::create(&fixture, "admin").await;
+    fixture.run(&format!("select async.grant_admin('{}')", admin.0)).await;
+    let session = admin.session(&fixture).await;
     for sql in [
         "select async.push_task(async.task('select 1', 'there'))",
         "select async.configure('{\"control\": {\"workers\": 5}}')",
@@ -162,12 +166,12 @@ async fn an_administrator_configures_pauses_and_looks_and_reads_no_password<E: E
         assert_eq!(code(&session, sql).await.as_deref(), DENIED, "{sql}");
     }
     assert_eq!(code(&session, "select async.write_off_session(4711)").await.as_deref(), Some("PA214"));
-    admin.drop_from(&bed).await;
+    admin.drop_from(&fixture).await;
 }
 
 async fn passwords_are_shown_nowhere<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({
         "control": { "target_patience": "0.5 s", "debug_log": true },
         "targets": [
             { "target": "pairs", "connection_string": "host=127.0.0.1 port=1 user=u password='se''cret'".replace("''", "\\'") },
@@ -175,12 +179,12 @@ async fn passwords_are_shown_nowhere<E: Engine>() {
         ],
     }))
     .await;
-    let ids = [bed.push_as("'select 1', 'pairs'").await, bed.push_as("'select 1', 'uri'").await];
+    let ids = [fixture.push_as("'select 1', 'pairs'").await, fixture.push_as("'select 1', 'uri'").await];
     for id in ids {
-        let error = bed.end_of(id).await.is("FAILED").expect("says why");
+        let error = fixture.end_of(id).await.is("FAILED").expect("an error message");
         assert!(!error.contains("cret"), "{error}");
     }
-    bed.assert_holds("select count(*) = 2 and bool_and(connection_string like '%****%') from async.v_target where target <> 'async.self' and not retired")
+    fixture.assert_holds("select count(*) = 2 and bool_and(connection_string like '%****%') from async.v_target where target <> 'async.self' and not retired")
         .await;
     for view in [
         "v_target",
@@ -195,41 +199,43 @@ async fn passwords_are_shown_nowhere<E: Engine>() {
         "server_log",
         "task",
     ] {
-        bed.assert_holds(&format!("select coalesce(not bool_or(v::text like '%cret%'), true) from async.{view} v"))
+        fixture
+            .assert_holds(&format!("select coalesce(not bool_or(v::text like '%cret%'), true) from async.{view} v"))
             .await;
     }
-    bed.run("select async.log('host=x password=secret')").await;
-    bed.assert_holds("select not bool_or(message like '%secret%') from async.server_log").await;
+    fixture.run("select async.log('host=x password=secret')").await;
+    fixture.assert_holds("select not bool_or(message like '%secret%') from async.server_log").await;
     // A mask that is put back is refused rather than stored.
-    let (code, _) = bed
+    let (code, _) = fixture
         .refused("select async.configure(jsonb_build_object('targets', (select jsonb_agg(jsonb_build_object('target', target, 'connection_string', connection_string)) from async.v_target)))")
         .await;
     assert_eq!(code, "PA060");
 }
 
 async fn a_client_that_may_only_push_fires_triggers_and_wakes_the_leader<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run(
-        "create table pushed (by name, n bigint);
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run(
+            "create table pushed (by name, n bigint);
          create function note() returns trigger language plpgsql as $$ begin
             insert into public.pushed values (session_user, new.task_id); return null; end $$;
          create trigger note after insert on async.task for each row execute procedure note()",
-    )
-    .await;
-    let client = Role::create(&bed, "client").await;
-    bed.run(&format!("select async.grant_client('{}')", client.0)).await;
-    let session = client.session(&bed).await;
+        )
+        .await;
+    let client = Role::create(&fixture, "client").await;
+    fixture.run(&format!("select async.grant_client('{}')", client.0)).await;
+    let session = client.session(&fixture).await;
     assert_eq!(code(&session, "select async.push_task(async.task('select 1', 'there'))").await, None);
-    bed.wait_until_finished().await;
-    assert_eq!(bed.number("select count(*) from pushed").await, 1);
-    client.drop_from(&bed).await;
+    fixture.wait_until_finished().await;
+    assert_eq!(fixture.number("select count(*) from pushed").await, 1);
+    client.drop_from(&fixture).await;
 }
 
 async fn objects_of_a_client_do_not_deceive_the_server_s_functions<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let client = Role::create(&bed, "client").await;
-    bed.run(&format!("select async.grant_client('{0}'); create schema {0} authorization {0}", client.0)).await;
-    let session = client.session(&bed).await;
+    let fixture = Fixture::<E>::led().await;
+    let client = Role::create(&fixture, "client").await;
+    fixture.run(&format!("select async.grant_client('{0}'); create schema {0} authorization {0}", client.0)).await;
+    let session = client.session(&fixture).await;
     // Names that a careless function would find here first: it would run them as the owner.
     session
         .batch_execute(&format!(
@@ -258,15 +264,15 @@ async fn objects_of_a_client_do_not_deceive_the_server_s_functions<E: Engine>() 
     ] {
         session.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
-    bed.wait_until_finished().await;
+    fixture.wait_until_finished().await;
     let sql = "select async.restart_task(1)";
-    bed.wait_for("select bool_and(tracked is not true) from async.task").await;
+    fixture.wait_for("select bool_and(tracked is not true) from async.task").await;
     session.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    bed.run(&format!("drop schema {} cascade", client.0)).await;
-    client.drop_from(&bed).await;
+    fixture.run(&format!("drop schema {} cascade", client.0)).await;
+    client.drop_from(&fixture).await;
 }
 
-/// Everything as a role that is no superuser and must give its password, which is what dblink asks of such roles.
+/// Everything as a role without superuser rights, which dblink requires to authenticate with a password.
 #[tokio::test]
 async fn an_owner_that_is_no_superuser_installs_and_runs_it_with_a_password() {
     let cluster = Cluster::shared();
@@ -290,7 +296,7 @@ async fn an_owner_that_is_no_superuser_installs_and_runs_it_with_a_password() {
     install(&session, Part::All).await.unwrap_or_else(|error| panic!("{error}"));
     install(&session, Part::All).await.unwrap_or_else(|error| panic!("{error}"));
 
-    // Without a password the server cannot reach itself, and says so.
+    // Without a password the server cannot connect to itself, and the error explains it.
     assert_eq!(code(&session, "call async.main(_manual_mode => true)").await.as_deref(), Some("PA206"));
     let document = json!({
         "control": { "self_connection_string": "host=localhost password='it\\'s secret'" },
@@ -328,7 +334,7 @@ async fn an_owner_that_is_no_superuser_installs_and_runs_it_with_a_password() {
 conformance!(
     nothing_is_granted_to_public,
     a_client_pushes_reads_finishes_cancels_defers_restarts_and_pulls,
-    an_administrator_configures_pauses_and_looks_and_reads_no_password,
+    an_administrator_configures_pauses_and_watches_without_reading_a_password,
     passwords_are_shown_nowhere,
     a_client_that_may_only_push_fires_triggers_and_wakes_the_leader,
     objects_of_a_client_do_not_deceive_the_server_s_functions,

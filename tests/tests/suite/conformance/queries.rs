@@ -1,21 +1,21 @@
-//! What a query may be: all that the target accepts.
+//! Queries: every text that the target accepts.
 
 use pgasync_tests::Engine;
 
-use super::bed::{Bed, SOON};
+use super::fixture::{Fixture, SOON};
 
 /// Runs queries that must all end well.
-async fn all_succeed<E: Engine>(bed: &Bed<E>, queries: &[&str]) {
+async fn all_succeed<E: Engine>(fixture: &Fixture<E>, queries: &[&str]) {
     for query in queries {
-        let end = bed.run_task(query).await;
+        let end = fixture.run_task(query).await;
         assert_eq!((end.status.as_str(), end.error.as_deref()), ("FINISHED", None), "{query}");
     }
 }
 
-async fn what_returns_rows_of_any_shape_finishes<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+async fn queries_that_return_rows_of_any_shape_finish<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
     all_succeed(
-        &bed,
+        &fixture,
         &[
             "select 1",
             "select",
@@ -43,9 +43,9 @@ async fn what_returns_rows_of_any_shape_finishes<E: Engine>() {
 }
 
 async fn plain_commands_finish<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     all_succeed(
-        &bed,
+        &fixture,
         &[
             "create table made (n int)",
             "insert into made select generate_series(1, 10)",
@@ -72,13 +72,13 @@ async fn plain_commands_finish<E: Engine>() {
         ],
     )
     .await;
-    assert_eq!(bed.number_there("select count(*) from made").await, 10);
+    assert_eq!(fixture.number_there("select count(*) from made").await, 10);
 }
 
-async fn what_cannot_run_in_a_block_runs<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+async fn statements_that_cannot_run_in_a_block_run<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
     all_succeed(
-        &bed,
+        &fixture,
         &[
             "vacuum",
             "vacuum (analyze) ledger",
@@ -92,24 +92,25 @@ async fn what_cannot_run_in_a_block_runs<E: Engine>() {
         ],
     )
     .await;
-    let name = format!("{}_made", bed.target.name());
-    all_succeed(&bed, &[&format!("create database {name}"), &format!("drop database {name}")]).await;
+    let name = format!("{}_made", fixture.target.name());
+    all_succeed(&fixture, &[&format!("create database {name}"), &format!("drop database {name}")]).await;
 }
 
-async fn calls_finish_whatever_they_give_back<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run_there(
-        "create procedure commits() language plpgsql as $$ begin
+async fn calls_finish_whatever_they_return<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run_there(
+            "create procedure commits() language plpgsql as $$ begin
             insert into ledger (mark) values ('one'); commit; insert into ledger (mark) values ('two'); rollback;
             insert into ledger (mark) values ('three'); end $$;
          create procedure one(inout a int) language plpgsql as $$ begin insert into ledger (mark) values ('inout 1');
             commit; end $$;
          create procedure two(inout a int, inout b text) language plpgsql as $$ begin
             insert into ledger (mark) values ('inout 2'); commit; end $$;",
-    )
-    .await;
+        )
+        .await;
     all_succeed(
-        &bed,
+        &fixture,
         &[
             "call commits()",
             "/* c */ call commits()",
@@ -120,79 +121,80 @@ async fn calls_finish_whatever_they_give_back<E: Engine>() {
         ],
     )
     .await;
-    assert_eq!(bed.target.marks("one").await, 3);
-    assert_eq!(bed.target.marks("two").await, 0);
-    assert_eq!(bed.target.marks("three").await, 3);
-    assert_eq!(bed.target.marks("inout 1").await, 1);
-    assert_eq!(bed.target.marks("inout 2").await, 2);
+    assert_eq!(fixture.target.marks("one").await, 3);
+    assert_eq!(fixture.target.marks("two").await, 0);
+    assert_eq!(fixture.target.marks("three").await, 3);
+    assert_eq!(fixture.target.marks("inout 1").await, 1);
+    assert_eq!(fixture.target.marks("inout 2").await, 2);
 }
 
 async fn a_call_that_fails_after_a_commit_fails_and_keeps_what_it_committed<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run_there(
-        "create procedure half(inout a int, inout b int) language plpgsql as $$ begin
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run_there(
+            "create procedure half(inout a int, inout b int) language plpgsql as $$ begin
             insert into ledger (mark) values ('kept'); commit; a := 1 / 0; end $$",
-    )
-    .await;
-    let error = bed.run_task("call half(1, 2)").await.is("FAILED").expect("says why");
+        )
+        .await;
+    let error = fixture.run_task("call half(1, 2)").await.is("FAILED").expect("an error message");
     assert!(error.starts_with("22012"), "{error}");
-    assert_eq!(bed.target.marks("kept").await, 1);
+    assert_eq!(fixture.target.marks("kept").await, 1);
 }
 
 async fn several_statements_are_one_transaction_and_end_with_the_last<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let id = bed
+    let fixture = Fixture::<E>::led().await;
+    let id = fixture
         .push(
             "select 1; insert into ledger (mark) values ('a'); select pg_sleep(0.4);
              insert into ledger (mark) values ('b');",
         )
         .await;
-    bed.end_of(id).await.succeeded();
+    fixture.end_of(id).await.succeeded();
     // Not recorded before its commit.
-    assert_eq!(bed.number_there("select count(*) from ledger").await, 2);
-    let error = bed.run_task("insert into ledger (mark) values ('c'); select 1/0; select 2").await.is("FAILED");
-    assert!(error.expect("says why").starts_with("22012"));
-    assert_eq!(bed.target.marks("c").await, 0);
+    assert_eq!(fixture.number_there("select count(*) from ledger").await, 2);
+    let error = fixture.run_task("insert into ledger (mark) values ('c'); select 1/0; select 2").await.is("FAILED");
+    assert!(error.expect("an error message").starts_with("22012"));
+    assert_eq!(fixture.target.marks("c").await, 0);
 }
 
 async fn the_result_waits_for_the_last_of_many_results<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     for query in [
         "select 1; select pg_sleep(0.5); select 2; insert into ledger (mark) values ('##flow.TASK_ID##')",
         "create temp table t (n int); select pg_sleep(0.3); insert into ledger (mark) values ('##flow.TASK_ID##')",
         "begin; insert into ledger (mark) values ('##flow.TASK_ID##'); select pg_sleep(0.3); commit",
         "set work_mem = '5MB'; select 1; vacuum ledger",
     ] {
-        let id = bed.push(query).await;
-        let end = bed.end_of(id).await;
+        let id = fixture.push(query).await;
+        let end = fixture.end_of(id).await;
         if query.contains("vacuum") {
             // Not within several statements: Postgres' own rule.
-            assert!(end.is("FAILED").expect("says why").starts_with("25001"));
+            assert!(end.is("FAILED").expect("an error message").starts_with("25001"));
         } else {
             assert_eq!((end.status.as_str(), end.error), ("FINISHED", None), "{query}");
-            assert_eq!(bed.target.marks(&id.to_string()).await, 1, "{query}");
+            assert_eq!(fixture.target.marks(&id.to_string()).await, 1, "{query}");
         }
     }
 }
 
 async fn an_error_behind_results_is_the_query_s_error<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     for query in [
         "select 1; select 2; select 1/0",
         "begin; select 1; commit; select 1/0",
         "values (1), (2); do $$ begin perform 1/0; end $$",
         "select 1/n from generate_series(-3, 3) n",
     ] {
-        let error = bed.run_task(query).await.is("FAILED").expect("says why");
+        let error = fixture.run_task(query).await.is("FAILED").expect("an error message");
         assert!(error.starts_with("22012"), "{query}: {error}");
     }
-    all_succeed(&bed, &["select 1"]).await;
+    all_succeed(&fixture, &["select 1"]).await;
 }
 
 async fn transaction_control_of_its_own_is_left_to_the_query<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     all_succeed(
-        &bed,
+        &fixture,
         &[
             "begin; insert into ledger (mark) values ('yes'); commit",
             "begin; insert into ledger (mark) values ('no'); rollback",
@@ -200,26 +202,27 @@ async fn transaction_control_of_its_own_is_left_to_the_query<E: Engine>() {
         ],
     )
     .await;
-    assert_eq!(bed.number_there("select count(*) from ledger where mark = 'no'").await, 0);
-    assert_eq!(bed.number_there("select count(*) from ledger").await, 3);
-    let error = bed.run_task("insert into ledger (mark) values ('kept'); commit; select 1/0").await.is("FAILED");
-    assert!(error.expect("says why").starts_with("22012"));
-    assert_eq!(bed.target.marks("kept").await, 1);
-    // One that is left open is not committed, and hurts nobody.
-    bed.run_task("begin; insert into ledger (mark) values ('open')").await;
-    all_succeed(&bed, &["select 1", "select 2"]).await;
-    bed.wait_for(&format!(
-        "select count(*) = 0 from pg_stat_activity where datname = '{}' and state like 'idle in transaction%'",
-        bed.target.name()
-    ))
-    .await;
-    assert_eq!(bed.target.marks("open").await, 0);
+    assert_eq!(fixture.number_there("select count(*) from ledger where mark = 'no'").await, 0);
+    assert_eq!(fixture.number_there("select count(*) from ledger").await, 3);
+    let error = fixture.run_task("insert into ledger (mark) values ('kept'); commit; select 1/0").await.is("FAILED");
+    assert!(error.expect("an error message").starts_with("22012"));
+    assert_eq!(fixture.target.marks("kept").await, 1);
+    // A transaction that is left open is rolled back, without an effect on other tasks.
+    fixture.run_task("begin; insert into ledger (mark) values ('open')").await;
+    all_succeed(&fixture, &["select 1", "select 2"]).await;
+    fixture
+        .wait_for(&format!(
+            "select count(*) = 0 from pg_stat_activity where datname = '{}' and state like 'idle in transaction%'",
+            fixture.target.name()
+        ))
+        .await;
+    assert_eq!(fixture.target.marks("open").await, 0);
 }
 
 async fn any_quoting_is_fine<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     all_succeed(
-        &bed,
+        &fixture,
         &[
             "insert into ledger (mark) values ('$def$')",
             "insert into ledger (mark) select $def$ $q$ $def$",
@@ -227,9 +230,9 @@ async fn any_quoting_is_fine<E: Engine>() {
         ],
     )
     .await;
-    assert_eq!(bed.number_there("select count(*) from ledger").await, 3);
+    assert_eq!(fixture.number_there("select count(*) from ledger").await, 3);
     all_succeed(
-        &bed,
+        &fixture,
         &[
             "do $a$ begin execute 'insert into ledger (mark) values (''$$ || $pgasync$'')'; end $a$",
             "select '\\', E'\\\\', 'é', '日本', U&'\\0041'",
@@ -242,23 +245,23 @@ async fn any_quoting_is_fine<E: Engine>() {
 }
 
 async fn nothing_at_all_is_a_query_too<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    all_succeed(&bed, &["", " \n ", ";", ";;", "-- nothing", "/* nothing */;"]).await;
+    let fixture = Fixture::<E>::led().await;
+    all_succeed(&fixture, &["", " \n ", ";", ";;", "-- nothing", "/* nothing */;"]).await;
 }
 
-async fn what_does_not_parse_fails_with_postgres_own_words<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+async fn a_query_that_does_not_parse_fails_with_the_error_of_postgres<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
     for query in ["selec 1", "select 'open", "select $x$ open", "/* open", "select (1", "call", "select 1; nonsense"] {
-        let error = bed.run_task(query).await.is("FAILED").expect("says why");
+        let error = fixture.run_task(query).await.is("FAILED").expect("an error message");
         assert!(error.starts_with("42601"), "{query}: {error}");
     }
-    let error = bed.run_task("select * from nowhere").await.is("FAILED").expect("says why");
+    let error = fixture.run_task("select * from nowhere").await.is("FAILED").expect("an error message");
     assert!(error.starts_with("42P01"), "{error}");
-    all_succeed(&bed, &["select 1"]).await;
+    all_succeed(&fixture, &["select 1"]).await;
 }
 
 async fn copy_from_and_to_the_client_is_refused<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     for query in [
         "copy ledger from stdin",
         "copy ledger to stdout",
@@ -266,27 +269,27 @@ async fn copy_from_and_to_the_client_is_refused<E: Engine>() {
         "copy (select 1) to stdout",
         "select 1; copy ledger from stdin; select 2",
     ] {
-        let id = bed.push(query).await;
-        let error = bed.end_within(id, SOON).await.is("FAILED").expect("says why");
+        let id = fixture.push(query).await;
+        let error = fixture.end_within(id, SOON).await.is("FAILED").expect("an error message");
         assert!(error.to_lowercase().contains("copy"), "{query}: {error}");
     }
-    all_succeed(&bed, &["select 1"]).await;
-    bed.wait_until_no_slot_is_taken().await;
+    all_succeed(&fixture, &["select 1"]).await;
+    fixture.wait_until_no_slot_is_taken().await;
 }
 
 async fn many_rows_are_drained_without_being_kept<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     // 200 MB on the wire would take its time in the leader, while others wait.
-    let big = bed.push("select repeat('x', 10000), n from generate_series(1, 20000) n").await;
-    let small = bed.push("select 1").await;
-    bed.end_of(small).await.succeeded();
-    bed.end_of(big).await.succeeded();
+    let big = fixture.push("select repeat('x', 10000), n from generate_series(1, 20000) n").await;
+    let small = fixture.push("select 1").await;
+    fixture.end_of(small).await.succeeded();
+    fixture.end_of(big).await.succeeded();
 }
 
-async fn notices_of_a_query_disturb_nobody<E: Engine>() {
-    let bed = Bed::<E>::led().await;
+async fn notices_of_a_query_have_no_effect<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
     all_succeed(
-        &bed,
+        &fixture,
         &[
             "do $$ begin for i in 1..300 loop raise notice 'notice %', i; end loop; end $$",
             "do $$ begin raise warning 'w'; raise info 'i'; raise debug 'd'; end $$",
@@ -297,10 +300,10 @@ async fn notices_of_a_query_disturb_nobody<E: Engine>() {
 }
 
 conformance!(
-    what_returns_rows_of_any_shape_finishes,
+    queries_that_return_rows_of_any_shape_finish,
     plain_commands_finish,
-    what_cannot_run_in_a_block_runs,
-    calls_finish_whatever_they_give_back,
+    statements_that_cannot_run_in_a_block_run,
+    calls_finish_whatever_they_return,
     a_call_that_fails_after_a_commit_fails_and_keeps_what_it_committed,
     several_statements_are_one_transaction_and_end_with_the_last,
     the_result_waits_for_the_last_of_many_results,
@@ -308,8 +311,8 @@ conformance!(
     transaction_control_of_its_own_is_left_to_the_query,
     any_quoting_is_fine,
     nothing_at_all_is_a_query_too,
-    what_does_not_parse_fails_with_postgres_own_words,
+    a_query_that_does_not_parse_fails_with_the_error_of_postgres,
     copy_from_and_to_the_client_is_refused,
     many_rows_are_drained_without_being_kept,
-    notices_of_a_query_disturb_nobody,
+    notices_of_a_query_have_no_effect,
 );

@@ -1,52 +1,57 @@
 //! Scripts as they were written for the original library, unchanged: the documentation's examples, calls by argument
-//! name, and what reads columns, types and views.
+//! name, and reads of columns, types and views.
 
 use pgasync_tests::{Database, Engine};
 use serde_json::json;
 
-use super::bed::Bed;
+use super::fixture::Fixture;
 
 async fn the_documentation_s_examples_run<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run("SELECT async.push_tasks(array[async.task('select 0', 'SELF')]);").await;
-    bed.run(
-        "SELECT async.push_tasks(array_agg(t))
+    let fixture = Fixture::<E>::led().await;
+    fixture.run("SELECT async.push_tasks(array[async.task('select 0', 'SELF')]);").await;
+    fixture
+        .run(
+            "SELECT async.push_tasks(array_agg(t))
          FROM
          (
          SELECT async.task('select 0', 'SELF') AS t
          FROM generate_series(1,1000)
          ) q;",
-    )
-    .await;
-    bed.wait_until_finished().await;
-    bed.assert_holds("select count(*) = 1001 and bool_and(finish_status = 'FINISHED' and not failed) from async.task")
+        )
+        .await;
+    fixture.wait_until_finished().await;
+    fixture
+        .assert_holds("select count(*) = 1001 and bool_and(finish_status = 'FINISHED' and not failed) from async.task")
         .await;
 }
 
 async fn the_documented_configuration_is_taken<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({
         "control": {
             "workers": 20, "idle_sleep": 1.0, "heavy_maintenance_sleep": "24 hours", "task_keep_duration": "30 days",
             "default_timeout": "1 hour", "advisory_mutex_id": 0, "self_target": "async.self",
             "self_connection_string": "host=localhost", "self_concurrency": 4
         },
         "targets": [
-            { "target": "plain", "connection_string": bed.target.conninfo() },
-            { "target": "full", "connection_string": bed.target.conninfo(), "max_workers": 8, "asynchronous_finish": true }
+            { "target": "plain", "connection_string": fixture.target.conninfo() },
+            { "target": "full", "connection_string": fixture.target.conninfo(), "max_workers": 8, "asynchronous_finish": true }
         ],
         "concurrency_pools": [{ "concurrency_pool": "shared", "max_workers": 2 }]
     }))
     .await;
-    let id = bed.push_as("'select 1', 'plain', concurrency_pool => 'shared'").await;
-    bed.end_of(id).await.succeeded();
+    let id = fixture.push_as("'select 1', 'plain', concurrency_pool => 'shared'").await;
+    fixture.end_of(id).await.succeeded();
 }
 
 async fn calls_by_argument_name_work<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({})), { "target": "pulled", "asynchronous_finish": true }] }))
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .configure(
+            &json!({ "targets": [fixture.there(&json!({})), { "target": "pulled", "asynchronous_finish": true }] }),
+        )
         .await;
-    bed.run(
+    fixture.run(
         "select async.push_tasks(
             _tasks => array[async.task(
                 _query => 'select 1', target => 'there', task_data => '{}'::jsonb, priority => 1,
@@ -56,31 +61,32 @@ async fn calls_by_argument_name_work<E: Engine>() {
          select async.push_task(async.task(null, 'pulled'))",
     )
     .await;
-    bed.wait_for("select count(*) = 2 from async.task where finish_status = 'FINISHED'").await;
+    fixture.wait_for("select count(*) = 2 from async.task where finish_status = 'FINISHED'").await;
     let pulled = "select task_id from async.get_tasks(_target => 'pulled', _limit => 1, _timeout => '10 seconds')";
-    let id = bed.number(pulled).await;
-    bed.run(&format!(
-        "set client_min_messages = error;
+    let id = fixture.number(pulled).await;
+    fixture
+        .run(&format!(
+            "set client_min_messages = error;
          select async.finish(_task_ids => array[{id}], _status => 'FAILED', _error_message => 'x', _duration => null);
          select async.finish(_task_ids => array[{id}], _status => 'FAILED', _error_message => 'x');
          select async.cancel(_task_ids => array[{id}], _error_message => 'x');
          select async.defer(_task_ids => array[{id}], _duration => '1 s')"
-    ))
-    .await;
-    assert_eq!(bed.end_of(id).await.is("FAILED").as_deref(), Some("x"));
-    bed.wait_for("select bool_and(tracked is not true) from async.task").await;
-    bed.run(&format!("select async.restart_task(_task_id => {id})")).await;
-    bed.run("select async.configure(_configuration => '{}'); select async.wait_for_latch()").await;
-    bed.run("select async.push_routine(_routine_type => 'LOOP', _routine => 'x()')").await;
-    bed.run("select async.set_concurrency_pool_tracker(_pools => array['x', 'y'])").await;
-    bed.run("select async.server(_new_connection_string => null)").await;
-    bed.run("select async.log(_level => 'NOTICE', _message => 'x'); select async.log(_message => 'x')").await;
+        ))
+        .await;
+    assert_eq!(fixture.end_of(id).await.is("FAILED").as_deref(), Some("x"));
+    fixture.wait_for("select bool_and(tracked is not true) from async.task").await;
+    fixture.run(&format!("select async.restart_task(_task_id => {id})")).await;
+    fixture.run("select async.configure(_configuration => '{}'); select async.wait_for_latch()").await;
+    fixture.run("select async.push_routine(_routine_type => 'LOOP', _routine => 'x()')").await;
+    fixture.run("select async.set_concurrency_pool_tracker(_pools => array['x', 'y'])").await;
+    fixture.run("select async.server(_new_connection_string => null)").await;
+    fixture.run("select async.log(_level => 'NOTICE', _message => 'x'); select async.log(_message => 'x')").await;
 }
 
 async fn main_takes_its_arguments_by_name<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run("call async.main(_force => false, _manual_mode => false)").await;
-    assert!(bed.engine.is_leading().await);
+    let fixture = Fixture::<E>::led().await;
+    fixture.run("call async.main(_force => false, _manual_mode => false)").await;
+    assert!(fixture.engine.is_leading().await);
 }
 
 #[tokio::test]
@@ -201,59 +207,68 @@ async fn arguments_have_their_names_and_order() {
 }
 
 async fn the_log_can_be_followed<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run("select async.log('first'); select async.log('warning', 'second'); select async.log('DEBUG', 'unheard')")
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run("select async.log('first'); select async.log('warning', 'second'); select async.log('DEBUG', 'unheard')")
         .await;
-    bed.assert_holds(
-        "select count(*) filter (where message = 'first' and level = 'NOTICE') = 1
+    fixture
+        .assert_holds(
+            "select count(*) filter (where message = 'first' and level = 'NOTICE') = 1
             and count(*) filter (where message = 'second' and level = 'WARNING') = 1
             and count(*) filter (where message = 'unheard') = 0 from async.server_log",
-    )
-    .await;
-    assert_eq!(bed.number("select count(*) from async.tail_once(_grep => 'second')").await, 1);
-    assert_eq!(bed.number("select count(*) from async.tail_once(_limit => 1)").await, 1);
+        )
+        .await;
+    assert_eq!(fixture.number("select count(*) from async.tail_once(_grep => 'second')").await, 1);
+    assert_eq!(fixture.number("select count(*) from async.tail_once(_limit => 1)").await, 1);
     // An error is raised, and stays although the transaction does not.
-    let (code, said) = bed.refused("begin; select async.log('ERROR', 'third')").await;
-    bed.run("rollback").await;
+    let (code, said) = fixture.refused("begin; select async.log('ERROR', 'third')").await;
+    fixture.run("rollback").await;
     assert_eq!((code.as_str(), said.as_str()), ("PA070", "third"));
-    bed.assert_holds("select count(*) = 1 from async.server_log where message = 'third' and level = 'ERROR'").await;
-    assert_eq!(bed.refused("select async.log('LOUD', 'x')").await.0, "PA071");
-    let said =
-        bed.said("set statement_timeout = '1 s'; do $$ begin perform 1; end $$; select async.log('heard')").await;
+    fixture.assert_holds("select count(*) = 1 from async.server_log where message = 'third' and level = 'ERROR'").await;
+    assert_eq!(fixture.refused("select async.log('LOUD', 'x')").await.0, "PA071");
+    let said = fixture
+        .messages_of("set statement_timeout = '1 s'; do $$ begin perform 1; end $$; select async.log('heard')")
+        .await;
     assert_eq!(said, ["heard"]);
 }
 
 async fn views_agree_with_the_tables<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({ "max_workers": 2 }))] })).await;
-    bed.run(
-        "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there'))) from generate_series(1, 5)",
-    )
-    .await;
-    bed.wait_for("select count(*) = 2 from async.task where consumed is not null").await;
-    bed.wait_for("select count(*) = 2 from async.v_worker_info where task_id is not null and query like '%pg_sleep%'")
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 2 }))] })).await;
+    fixture
+        .run(
+            "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there'))) from generate_series(1, 5)",
+        )
         .await;
-    bed.wait_for(
-        "select tasks_pending = 3 and tasks_running = 2 and tasks_yielded = 0 and tasks_entered_1m = 5
+    fixture.wait_for("select count(*) = 2 from async.task where consumed is not null").await;
+    fixture
+        .wait_for("select count(*) = 2 from async.v_worker_info where task_id is not null and query like '%pg_sleep%'")
+        .await;
+    fixture
+        .wait_for(
+            "select tasks_pending = 3 and tasks_running = 2 and tasks_yielded = 0 and tasks_entered_1m = 5
             and concurency_assigned_workers = 2 and concurency_max_workers = 2
          from async.v_target_status where target = 'there'",
-    )
-    .await;
-    bed.assert_holds("select active_workers = 2 from async.v_target where target = 'there'").await;
-    bed.assert_holds("select count(*) = 2 from async.v_concurrency_pool_info where concurrency_pool = 'there'").await;
-    bed.assert_holds("select pending_tasks = 3 and running_tasks = 2 and running_workers = 2 from async.v_server_info")
+        )
         .await;
-    bed.assert_holds("select count(*) = 0 from async.v_candidate_task").await;
-    bed.assert_holds(
+    fixture.assert_holds("select active_workers = 2 from async.v_target where target = 'there'").await;
+    fixture
+        .assert_holds("select count(*) = 2 from async.v_concurrency_pool_info where concurrency_pool = 'there'")
+        .await;
+    fixture
+        .assert_holds("select pending_tasks = 3 and running_tasks = 2 and running_workers = 2 from async.v_server_info")
+        .await;
+    fixture.assert_holds("select count(*) = 0 from async.v_candidate_task").await;
+    fixture.assert_holds(
         "select string_agg(async.task_execution_state(t)::text, ' ' order by task_id) = 'RUNNING RUNNING READY READY READY'
          from async.task t",
     )
     .await;
-    bed.assert_holds("select async.interval_pretty('1 day 2:03:04') = '1d 2h 3m 4s'").await;
-    bed.run("update async.control set paused = true; select async.wait_for_latch()").await;
-    bed.run("select async.push_tasks(array[async.task('select 1', 'SELF'), async.task('select 2', 'SELF', priority => -1)])")
+    fixture.assert_holds("select async.interval_pretty('1 day 2:03:04') = '1d 2h 3m 4s'").await;
+    fixture.run("update async.control set paused = true; select async.wait_for_latch()").await;
+    fixture.run("select async.push_tasks(array[async.task('select 1', 'SELF'), async.task('select 2', 'SELF', priority => -1)])")
         .await;
-    bed.assert_holds("select array_agg(query) = '{select 2,select 1}' from async.v_candidate_task").await;
+    fixture.assert_holds("select array_agg(query) = '{select 2,select 1}' from async.v_candidate_task").await;
 }
 
 conformance!(

@@ -1,20 +1,20 @@
-//! A task finds its session as a new connection, whatever the task before it did there.
+//! Each task finds its session in the state of a new connection.
 
 use pgasync_tests::Engine;
 use serde_json::json;
 
-use super::bed::Bed;
+use super::fixture::Fixture;
 
 /// Runs `first`, then asks in the same session, as far as the engine keeps it, whether `finds` is what a new
 /// connection would find.
 async fn leaves_nothing<E: Engine>(first: &str, finds: &str) {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({ "max_workers": 1 }))] })).await;
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;
     for round in 0..3 {
-        bed.run_task(first).await.succeeded();
-        let id = bed.push(&format!("insert into ledger (mark) select coalesce(({finds})::text, 'null')")).await;
-        bed.end_of(id).await.succeeded();
-        assert_eq!(bed.target.marks("true").await, round + 1, "after {first}\n{}", bed.report().await);
+        fixture.run_task(first).await.succeeded();
+        let id = fixture.push(&format!("insert into ledger (mark) select coalesce(({finds})::text, 'null')")).await;
+        fixture.end_of(id).await.succeeded();
+        assert_eq!(fixture.target.marks("true").await, round + 1, "after {first}\n{}", fixture.dump().await);
     }
 }
 
@@ -67,61 +67,66 @@ async fn cursors_are_gone<E: Engine>() {
 }
 
 async fn sequences_are_forgotten<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({ "max_workers": 1 }))] })).await;
-    bed.run_there("create sequence s").await;
-    bed.run_task("select nextval('s')").await.succeeded();
-    let error = bed.run_task("select currval('s')").await.is("FAILED").expect("says why");
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;
+    fixture.run_there("create sequence s").await;
+    fixture.run_task("select nextval('s')").await.succeeded();
+    let error = fixture.run_task("select currval('s')").await.is("FAILED").expect("an error message");
     assert!(error.starts_with("55000"), "{error}");
 }
 
 async fn a_failed_task_leaves_nothing_either<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({ "max_workers": 1 }))] })).await;
-    bed.run_task("set work_mem = '7777kB'; commit; select pg_advisory_lock(42); commit; select 1/0").await.is("FAILED");
-    let id = bed
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;
+    fixture
+        .run_task("set work_mem = '7777kB'; commit; select pg_advisory_lock(42); commit; select 1/0")
+        .await
+        .is("FAILED");
+    let id = fixture
         .push(
             "insert into ledger (mark) select (current_setting('work_mem') <> '7777kB' and not exists (
                 select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()))::text",
         )
         .await;
-    bed.end_of(id).await.succeeded();
-    assert_eq!(bed.target.marks("true").await, 1);
+    fixture.end_of(id).await.succeeded();
+    assert_eq!(fixture.target.marks("true").await, 1);
 }
 
 async fn without_session_reset_a_target_s_sessions_are_kept_as_they_are<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({ "max_workers": 1, "session_reset": false }))] })).await;
-    let mut bed = bed;
-    bed.engine.lead().await;
+    let fixture = Fixture::<E>::prepared().await;
+    fixture
+        .configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1, "session_reset": false }))] }))
+        .await;
+    let mut fixture = fixture;
+    fixture.engine.lead().await;
     for _ in 0..5 {
-        bed.run_task("insert into ledger (mark) values ('x')").await.succeeded();
+        fixture.run_task("insert into ledger (mark) values ('x')").await.succeeded();
     }
-    // The same session, with what the first task set.
-    bed.run_task("select set_config('a.b', 'kept', false)").await.succeeded();
-    bed.run_task("insert into ledger (mark) select current_setting('a.b', true)").await.succeeded();
-    assert_eq!(bed.number_there("select count(distinct pid) from ledger").await, 1);
-    assert_eq!(bed.target.marks("kept").await, 1);
+    // The same session, with the settings of the first task.
+    fixture.run_task("select set_config('a.b', 'kept', false)").await.succeeded();
+    fixture.run_task("insert into ledger (mark) select current_setting('a.b', true)").await.succeeded();
+    assert_eq!(fixture.number_there("select count(distinct pid) from ledger").await, 1);
+    assert_eq!(fixture.target.marks("kept").await, 1);
 }
 
 async fn sessions_are_kept_and_reused<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({ "max_workers": 1 }))] })).await;
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;
     for _ in 0..8 {
-        bed.run_task("insert into ledger (mark) values ('x')").await.succeeded();
+        fixture.run_task("insert into ledger (mark) values ('x')").await.succeeded();
     }
-    assert_eq!(bed.number_there("select count(distinct pid) from ledger").await, 1);
+    assert_eq!(fixture.number_there("select count(distinct pid) from ledger").await, 1);
 }
 
-async fn targets_see_who_is_there<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let id = bed.push("insert into ledger (mark) select current_setting('application_name')").await;
-    bed.end_of(id).await.succeeded();
+async fn targets_see_the_name_of_each_session<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let id = fixture.push("insert into ledger (mark) select current_setting('application_name')").await;
+    fixture.end_of(id).await.succeeded();
     let name = "select mark from ledger";
-    let name: String = bed.target.session().query_one(name, &[]).await.expect("a ledger").get(0);
+    let name: String = fixture.target.session().query_one(name, &[]).await.expect("a ledger").get(0);
     let parts: Vec<_> = name.split('/').collect();
-    let server = bed.text("select server_id from async.leader").await;
-    let election = bed.text("select epoch || '.' || nonce from async.election").await;
+    let server = fixture.text("select server_id from async.leader").await;
+    let election = fixture.text("select epoch || '.' || nonce from async.election").await;
     assert_eq!(parts.len(), 4, "{name}");
     assert_eq!((parts[0], Some(parts[1]), Some(parts[2])), ("pgasync", server.as_deref(), election.as_deref()));
 }
@@ -140,5 +145,5 @@ conformance!(
     a_failed_task_leaves_nothing_either,
     without_session_reset_a_target_s_sessions_are_kept_as_they_are,
     sessions_are_kept_and_reused,
-    targets_see_who_is_there,
+    targets_see_the_name_of_each_session,
 );

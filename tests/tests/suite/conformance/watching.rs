@@ -1,149 +1,160 @@
-//! What an operator asks, and the views that answer: who leads, why a task waits, which target is lost, what ended.
+//! The views for operators: the leader, the reason why a task waits, lost targets, ended tasks.
 
 use pgasync_tests::Engine;
 use serde_json::json;
 
-use super::bed::Bed;
+use super::fixture::Fixture;
 use super::link::{Link, refused_conninfo};
 
 /// Waits until the lane's reason is like this.
-async fn wait_for_reason<E: Engine>(bed: &Bed<E>, pool: &str, reason: &str) {
-    bed.wait_for(&format!(
-        "select bool_or(reason like '{reason}') from async.v_why_waiting where concurrency_pool = '{pool}'"
-    ))
-    .await;
+async fn wait_for_reason<E: Engine>(fixture: &Fixture<E>, pool: &str, reason: &str) {
+    fixture
+        .wait_for(&format!(
+            "select bool_or(reason like '{reason}') from async.v_why_waiting where concurrency_pool = '{pool}'"
+        ))
+        .await;
 }
 
-async fn every_lane_says_why_it_waits<E: Engine>() {
-    let mut bed = Bed::<E>::prepared().await;
-    bed.configure(&json!({
+async fn every_lane_shows_why_it_waits<E: Engine>() {
+    let mut fixture = Fixture::<E>::prepared().await;
+    fixture.configure(&json!({
         "control": { "workers": 3 },
         "targets": [
-            bed.there(&json!({ "max_workers": 1 })),
+            fixture.there(&json!({ "max_workers": 1 })),
             { "target": "down", "connection_string": refused_conninfo() },
             { "target": "pulled", "asynchronous_finish": true },
         ],
         "concurrency_pools": [{ "concurrency_pool": "shut", "max_workers": 0 }, { "concurrency_pool": "wide", "max_workers": 9 }],
     }))
     .await;
-    bed.run(
+    fixture.run(
         "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there', priority => -i))) from generate_series(1, 3) i;
          select async.push_task(async.task('select 1', 'there', concurrency_pool => 'shut'));
          select async.push_task(async.task('select 1', 'down'));
          select async.push_task(async.task(null, 'pulled'))",
     )
     .await;
-    bed.assert_holds(
-        "select count(*) = 4 and bool_and(reason like 'no orchestrator leads: %') from async.v_why_waiting",
-    )
-    .await;
-    bed.engine.lead().await;
-    wait_for_reason(&bed, "there", "its pool is full: 1 of 1").await;
-    bed.assert_holds(
-        "select waiting = 2 and not more and target = 'there' and waiting_for > '0' and oldest is not null
+    fixture
+        .assert_holds(
+            "select count(*) = 4 and bool_and(reason like 'no orchestrator leads: %') from async.v_why_waiting",
+        )
+        .await;
+    fixture.engine.lead().await;
+    wait_for_reason(&fixture, "there", "its pool is full: 1 of 1").await;
+    fixture
+        .assert_holds(
+            "select waiting = 2 and not more and target = 'there' and waiting_for > '0' and oldest is not null
             and first_task_id = (select task_id from async.task where priority = -2)
          from async.v_why_waiting where concurrency_pool = 'there'",
-    )
-    .await;
-    wait_for_reason(&bed, "shut", "its pool may hold no task%").await;
-    wait_for_reason(&bed, "down", "the target is lost since %fail").await;
-    wait_for_reason(&bed, "pulled", "offered: %async.get_tasks(''pulled'')").await;
+        )
+        .await;
+    wait_for_reason(&fixture, "shut", "its pool may hold no task%").await;
+    wait_for_reason(&fixture, "down", "the target is lost since %fail").await;
+    wait_for_reason(&fixture, "pulled", "offered: %async.get_tasks(''pulled'')").await;
 
-    bed.run(
+    fixture.run(
         "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there', concurrency_pool => 'wide'))) from generate_series(1, 5)",
     )
     .await;
-    wait_for_reason(&bed, "wide", "all 3 workers are busy").await;
-    bed.run("select async.defer(array_agg(task_id), '1 hour') from async.task where concurrency_pool = 'wide'").await;
-    wait_for_reason(&bed, "wide", "deferred: %").await;
-    bed.run("update async.control set paused = true").await;
-    wait_for_reason(&bed, "shut", "no new starts: async.control.paused is true").await;
-    bed.run("update async.control set enabled = false").await;
-    bed.wait_for("select not leads from async.v_leader").await;
-    wait_for_reason(&bed, "shut", "no orchestrator leads, and async.control.enabled is false").await;
+    wait_for_reason(&fixture, "wide", "all 3 workers are busy").await;
+    fixture
+        .run("select async.defer(array_agg(task_id), '1 hour') from async.task where concurrency_pool = 'wide'")
+        .await;
+    wait_for_reason(&fixture, "wide", "deferred: %").await;
+    fixture.run("update async.control set paused = true").await;
+    wait_for_reason(&fixture, "shut", "no new starts: async.control.paused is true").await;
+    fixture.run("update async.control set enabled = false").await;
+    fixture.wait_for("select not leads from async.v_leader").await;
+    wait_for_reason(&fixture, "shut", "no orchestrator leads, and async.control.enabled is false").await;
 }
 
-async fn a_task_that_cannot_be_claimed_says_so<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.run(
+async fn a_task_that_cannot_be_claimed_is_logged<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture.run(
         "create function refuse() returns trigger language plpgsql as $$ begin raise 'not this one'; end $$;
          create trigger refuse before update on async.task for each row when (old.task_data is not null) execute procedure refuse()",
     )
     .await;
-    bed.push_as("'select 1', 'there', '{}'").await;
-    wait_for_reason(&bed, "there", "task % cannot be %").await;
-    // It holds up nobody else.
-    bed.run_task("select 1").await.succeeded();
+    fixture.push_as("'select 1', 'there', '{}'").await;
+    wait_for_reason(&fixture, "there", "task % cannot be %").await;
+    // It delays no other task.
+    fixture.run_task("select 1").await.succeeded();
 }
 
 async fn a_target_is_lost_until_it_is_back<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    let link = Link::to(&bed.target).await;
-    bed.configure(&json!({ "targets": [{ "target": "linked", "connection_string": link.conninfo() }] })).await;
-    bed.assert_holds("select state = 'ok' from async.v_target_state where target = 'linked'").await;
+    let fixture = Fixture::<E>::led().await;
+    let link = Link::to(&fixture.target).await;
+    fixture.configure(&json!({ "targets": [{ "target": "linked", "connection_string": link.conninfo() }] })).await;
+    fixture.assert_holds("select state = 'ok' from async.v_target_state where target = 'linked'").await;
     link.close().await;
-    let id = bed.push_as("'select 1', 'linked'").await;
-    bed.wait_for(
-        "select state = 'lost' and since > now() - interval '1 minute' and error is not null and running = 0
+    let id = fixture.push_as("'select 1', 'linked'").await;
+    fixture
+        .wait_for(
+            "select state = 'lost' and since > now() - interval '1 minute' and error is not null and running = 0
             and patience_ends = since + interval '1 minute'
          from async.v_target_state where target = 'linked'",
-    )
-    .await;
-    bed.assert_holds("select lost_targets = 1 from async.v_server_info").await;
+        )
+        .await;
+    fixture.assert_holds("select lost_targets = 1 from async.v_server_info").await;
     link.open();
-    bed.end_of(id).await.succeeded();
-    bed.wait_for(
-        "select state = 'ok' and since is null and error is null from async.v_target_state where target = 'linked'",
-    )
-    .await;
-    bed.assert_holds("select state = 'retired' from async.v_target_state where target = 'there'").await;
+    fixture.end_of(id).await.succeeded();
+    fixture
+        .wait_for(
+            "select state = 'ok' and since is null and error is null from async.v_target_state where target = 'linked'",
+        )
+        .await;
+    fixture.assert_holds("select state = 'retired' from async.v_target_state where target = 'there'").await;
 }
 
-async fn who_leads_is_seen_and_for_how_long<E: Engine>() {
-    let mut bed = Bed::<E>::prepared().await;
-    bed.assert_holds("select not leads and pid is null and since is null from async.v_leader").await;
-    bed.engine.lead().await;
-    bed.wait_for(&format!(
-        "select leads and engine = '{}' and epoch = 1 and pid is not null and host is not null
+async fn the_leader_and_the_time_since_its_election_are_shown<E: Engine>() {
+    let mut fixture = Fixture::<E>::prepared().await;
+    fixture.assert_holds("select not leads and pid is null and since is null from async.v_leader").await;
+    fixture.engine.lead().await;
+    fixture
+        .wait_for(&format!(
+            "select leads and engine = '{}' and epoch = 1 and pid is not null and host is not null
             and since > now() - interval '1 minute' and quiet between '-1 second' and '20 seconds'
          from async.v_leader",
-        E::NAME
-    ))
-    .await;
-    bed.assert_holds(
-        "select server_pid = (select pid from async.v_leader) and engine is not null from async.v_server_info",
-    )
-    .await;
-    bed.engine.stop().await;
-    bed.assert_holds("select not leads and pid is null and epoch = 1 from async.v_leader").await;
+            E::NAME
+        ))
+        .await;
+    fixture
+        .assert_holds(
+            "select server_pid = (select pid from async.v_leader) and engine is not null from async.v_server_info",
+        )
+        .await;
+    fixture.engine.stop().await;
+    fixture.assert_holds("select not leads and pid is null and epoch = 1 from async.v_leader").await;
 }
 
-async fn what_runs_and_what_ended_is_counted<E: Engine>() {
-    let bed = Bed::<E>::led().await;
-    bed.configure(&json!({ "targets": [bed.there(&json!({ "max_workers": 2 }))] })).await;
-    let runs = bed.push("select pg_sleep(25)").await;
-    bed.wait_until_it_runs(runs).await;
+async fn running_and_ended_tasks_are_counted<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 2 }))] })).await;
+    let runs = fixture.push("select pg_sleep(25)").await;
+    fixture.wait_until_it_runs(runs).await;
     for query in ["select 1", "select 2", "select 1/0"] {
-        bed.run_task(query).await;
+        fixture.run_task(query).await;
     }
-    bed.assert_holds(
+    fixture.assert_holds(
         "select bool_and(entered = 4 and ended = 3 and finished = 2 and failed = 1 and canceled = 0) and count(*) = 2
          from async.v_throughput",
     )
     .await;
     // What ended before is in neither.
-    bed.run("update async.task set processed = processed - interval '2 hours' where failed").await;
-    bed.assert_holds("select bool_and(ended = 2 and failed = 0) from async.v_throughput").await;
-    bed.wait_for(&format!(
-        "select count(*) = 1 and bool_and(task_id = {runs} and target = 'there' and slot is not null and not pulled
+    fixture.run("update async.task set processed = processed - interval '2 hours' where failed").await;
+    fixture.assert_holds("select bool_and(ended = 2 and failed = 0) from async.v_throughput").await;
+    fixture
+        .wait_for(&format!(
+            "select count(*) = 1 and bool_and(task_id = {runs} and target = 'there' and slot is not null and not pulled
             and running_for between '0' and '1 minute') from async.v_running_task"
-    ))
-    .await;
-    bed.run(
-        "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there'))) from generate_series(1, 4)",
-    )
-    .await;
-    bed.wait_for(
+        ))
+        .await;
+    fixture
+        .run(
+            "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there'))) from generate_series(1, 4)",
+        )
+        .await;
+    fixture.wait_for(
         "select running = 2 and max_workers = 2 and waiting = 3 and not more and is_full and waiting_for is not null
          from async.v_pool where concurrency_pool = 'there'",
     )
@@ -151,27 +162,29 @@ async fn what_runs_and_what_ended_is_counted<E: Engine>() {
 }
 
 async fn the_oldest_is_found_among_priorities_and_counts_are_bounded<E: Engine>() {
-    let bed = Bed::<E>::prepared().await;
-    bed.run(
-        "insert into async.task (target, query, priority, entered)
+    let fixture = Fixture::<E>::prepared().await;
+    fixture
+        .run(
+            "insert into async.task (target, query, priority, entered)
          select 'there', 'select 1', i % 50, now() - case when i = 9949 then interval '3 days' else interval '1 day' end
          from generate_series(1, 12000) i",
-    )
-    .await;
-    bed.assert_holds(
-        "select waiting = 10000 and more and waiting_for > '71 hours' and first_task_id = 50
+        )
+        .await;
+    fixture
+        .assert_holds(
+            "select waiting = 10000 and more and waiting_for > '71 hours' and first_task_id = 50
          from async.v_why_waiting where concurrency_pool = 'there'",
-    )
-    .await;
-    bed.assert_holds("select waiting = 10000 and more and waiting_for > '71 hours' from async.v_pool where concurrency_pool = 'there'")
+        )
+        .await;
+    fixture.assert_holds("select waiting = 10000 and more and waiting_for > '71 hours' from async.v_pool where concurrency_pool = 'there'")
         .await;
 }
 
 conformance!(
-    every_lane_says_why_it_waits,
-    a_task_that_cannot_be_claimed_says_so,
+    every_lane_shows_why_it_waits,
+    a_task_that_cannot_be_claimed_is_logged,
     a_target_is_lost_until_it_is_back,
-    who_leads_is_seen_and_for_how_long,
-    what_runs_and_what_ended_is_counted,
+    the_leader_and_the_time_since_its_election_are_shown,
+    running_and_ended_tasks_are_counted,
     the_oldest_is_found_among_priorities_and_counts_are_bounded,
 );

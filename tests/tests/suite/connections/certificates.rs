@@ -1,4 +1,4 @@
-//! Certificates of a test's own.
+//! Certificates for a test.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

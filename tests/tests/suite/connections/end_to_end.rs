@@ -1,12 +1,12 @@
-//! `pgasync run` against a server and a target that want TLS.
+//! `pgasync run` with a server and a target that require TLS.
 
 use std::process::{Child, Command, Stdio};
 
 use pgasync_tests::{Cluster, Database, Engine, RustEngine, Scratch, Signal, send};
 use serde_json::json;
 
-use super::bed::{Bed, PASSWORD};
 use super::certificates::write;
+use super::fixture::{ConnectionFixture, PASSWORD};
 
 /// Ended with the test.
 struct Process(Child);
@@ -22,9 +22,9 @@ impl Drop for Process {
 /// The server is named by PG* variables and a password file alone; the target by its connection string.
 #[tokio::test]
 async fn server_and_target_are_reached_as_they_want() {
-    let bed = Bed::start().await;
-    let database = Database::create_on(&bed.cluster).await;
-    let target = Scratch::empty(&bed.cluster).await;
+    let fixture = ConnectionFixture::start().await;
+    let database = Database::create_on(&fixture.cluster).await;
+    let target = Scratch::empty(&fixture.cluster).await;
     target
         .connect()
         .await
@@ -35,11 +35,11 @@ async fn server_and_target_are_reached_as_they_want() {
     let target_string = format!(
         "host=right.test hostaddr=127.0.0.1 port={} dbname={} user=certified sslmode=verify-full sslrootcert={} \
          sslcert={} sslkey={} options='-c geqo=off -c search_path=a,\\\\ public'",
-        bed.port,
+        fixture.port,
         target.name(),
-        bed.file("ca.crt").display(),
-        bed.file("client.crt").display(),
-        bed.file("client.key").display(),
+        fixture.file("ca.crt").display(),
+        fixture.file("client.crt").display(),
+        fixture.file("client.key").display(),
     );
     database
         .configure(&json!({
@@ -47,15 +47,15 @@ async fn server_and_target_are_reached_as_they_want() {
             "targets": [{ "target": "there", "connection_string": target_string, "max_workers": 1 }],
         }))
         .await;
-    write(&bed.file(".pgpass"), &format!("localhost:*:*:with_password:{}\n", PASSWORD.replace(':', "\\:")), 0o600);
+    write(&fixture.file(".pgpass"), &format!("localhost:*:*:with_password:{}\n", PASSWORD.replace(':', "\\:")), 0o600);
     let run = Command::new("pgasync")
         .arg("run")
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", bed.home.path())
-        .envs([("PGHOST", "localhost"), ("PGPORT", &bed.port.to_string()), ("PGDATABASE", database.name())])
+        .env("HOME", fixture.home.path())
+        .envs([("PGHOST", "localhost"), ("PGPORT", &fixture.port.to_string()), ("PGDATABASE", database.name())])
         .envs([("PGUSER", "with_password"), ("PGSSLMODE", "verify-ca"), ("PGCHANNELBINDING", "prefer")])
-        .env("PGSSLROOTCERT", bed.file("ca.crt"))
+        .env("PGSSLROOTCERT", fixture.file("ca.crt"))
         .env("PGOPTIONS", "-c geqo=off")
         .stderr(Stdio::inherit())
         .spawn()
@@ -87,7 +87,7 @@ async fn server_and_target_are_reached_as_they_want() {
 }
 
 #[tokio::test]
-async fn a_target_that_asks_for_what_cannot_be_honoured_fails_its_tasks_by_name() {
+async fn a_target_with_an_unsupported_option_fails_its_tasks_with_the_name_of_the_option() {
     let database = Database::create().await;
     let string = format!("{} require_auth=scram-sha-256 password=secret", database.conninfo());
     database

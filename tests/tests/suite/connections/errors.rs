@@ -1,12 +1,12 @@
-//! What is said when there is no session: what is wrong, where, and never a password.
+//! Connection errors: their cause, the host, and never a password.
 
 use std::path::Path;
 use std::process::Command;
 
 use pgasync_store::Settings;
 
-use super::bed::{Bed, PASSWORD};
 use super::certificates::write;
+use super::fixture::{ConnectionFixture, PASSWORD};
 
 async fn refused(text: &str, home: &Path) -> String {
     let variable = |name: &str| (name == "HOME").then(|| home.display().to_string());
@@ -19,14 +19,16 @@ async fn refused(text: &str, home: &Path) -> String {
 }
 
 #[tokio::test]
-async fn an_error_names_what_is_wrong() {
-    let bed = Bed::start().await;
-    let home = bed.home.path();
+async fn an_error_names_its_cause() {
+    let fixture = ConnectionFixture::start().await;
+    let home = fixture.home.path();
     write(&home.join(".pgpass"), "*:*:*:*:secret\n", 0o640);
     let file = |name: &str| home.join(name).display().to_string();
-    let tls =
-        format!("host=right.test hostaddr=127.0.0.1 port={} user=trusted dbname=postgres password=secret", bed.port);
-    let plain = format!("host=127.0.0.1 port={} dbname=postgres", bed.port);
+    let tls = format!(
+        "host=right.test hostaddr=127.0.0.1 port={} user=trusted dbname=postgres password=secret",
+        fixture.port
+    );
+    let plain = format!("host=127.0.0.1 port={} dbname=postgres", fixture.port);
     for (text, named) in [
         (format!("{tls} sslmode=verify-ca sslrootcert={}", file("other_ca.crt")), vec!["TLS failed", "UnknownIssuer"]),
         (format!("{tls} sslmode=verify-full sslrootcert={}", file("none")), vec!["/none", "root certificate"]),
@@ -44,7 +46,7 @@ async fn an_error_names_what_is_wrong() {
         (format!("{plain} user=with_password"), vec!["asks for a password", ".pgpass was not read", "chmod 0600"]),
         (format!("{plain} user=with_password password=secret"), vec!["28P01", "with_password"]),
         (format!("{plain} user=tls_only sslmode=disable password=secret"), vec!["28000", "pg_hba.conf"]),
-        (format!("host=127.0.0.1 port={} user=trusted dbname=none password=secret", bed.port), vec!["3D000"]),
+        (format!("host=127.0.0.1 port={} user=trusted dbname=none password=secret", fixture.port), vec!["3D000"]),
         ("host=127.0.0.1 port=1 user=u password=secret".to_owned(), vec!["u on 127.0.0.1:1 as u", "refused"]),
         ("host=/no/such user=u password=secret".to_owned(), vec!["/no/such:5432", "No such file"]),
         ("host=h user=u password=my secret".to_owned(), vec!["single quotes", "character 27"]),
@@ -52,24 +54,26 @@ async fn an_error_names_what_is_wrong() {
         let said = refused(&text, home).await;
         assert!(!said.contains("secret"), "{said}");
         for part in named {
-            assert!(said.contains(part), "{text}\n{said}\ndoes not say {part:?}");
+            assert!(said.contains(part), "{text}\n{said}\ndoes not contain {part:?}");
         }
     }
-    bed.set(&[("ssl", "off")]).await;
+    fixture.set(&[("ssl", "off")]).await;
     let said = refused(&format!("{tls} sslmode=require"), home).await;
     assert!(said.contains("server does not support TLS"), "{said}");
 }
 
-/// With `system` the machine's own roots are asked, which do not know the authority of a test, unless told to.
+/// `system` uses the roots of the machine, which do not include the authority of a test unless configured.
 #[tokio::test]
 async fn the_operating_system_may_be_the_judge_of_certificates() {
-    let bed = Bed::start().await;
-    let text =
-        format!("host=right.test hostaddr=127.0.0.1 port={} user=trusted dbname=postgres sslrootcert=system", bed.port);
+    let fixture = ConnectionFixture::start().await;
+    let text = format!(
+        "host=right.test hostaddr=127.0.0.1 port={} user=trusted dbname=postgres sslrootcert=system",
+        fixture.port
+    );
     let init = |roots: &str| {
         let done = Command::new("pgasync")
             .args(["init", "--server", &text, "client"])
-            .env("SSL_CERT_FILE", bed.file(roots))
+            .env("SSL_CERT_FILE", fixture.file(roots))
             .env_remove("SSL_CERT_DIR")
             .output()
             .expect("./dev puts pgasync on PATH");

@@ -1,4 +1,4 @@
-//! The same connection string given to libpq and to us: both refuse, or both are in the same session.
+//! Compares libpq and the Rust engine on a connection string: both refuse it, or both open an equal session.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use pgasync_store::Settings;
 use tokio::process::Command;
 
-/// What a session says of itself.
+/// The properties of a session, as the server reports them.
 const WHO: &str = "select concat_ws(' ', 'port', current_setting('port'), 'as', session_user, 'in', current_database(),
         case when s.ssl then s.version end, to_jsonb(s) ->> 'client_dn',
         'from', host(inet_client_addr()), 'called', nullif(nullif(current_setting('application_name'), 'psql'), 'pgasync'),
@@ -38,7 +38,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// Connects both ways, and gives what our session said, or our error.
+/// Connects both ways. Returns the properties of our session, or our error.
 pub(super) async fn both(case: &Case, home: &Path) -> Result<String, String> {
     let (libpq, ours) = (libpq(case, home).await, ours(case, home).await);
     match (&libpq, &ours) {

@@ -1,7 +1,7 @@
 //! Tables of connection strings, each given to libpq and to us.
 
-use super::bed::{Bed, PASSWORD};
 use super::certificates::write;
+use super::fixture::{ConnectionFixture, PASSWORD};
 use super::judge::{self, Case};
 use super::table::TABLE;
 
@@ -10,8 +10,8 @@ const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", 
 /// Every mode against every kind of certificate, with the right roots, others and none; and without TLS.
 #[tokio::test]
 async fn every_sslmode_means_what_it_means_to_libpq() {
-    let bed = Bed::start().await;
-    let home = bed.home.path();
+    let fixture = ConnectionFixture::start().await;
+    let home = fixture.home.path();
     let table = |hosts: &[&str], roots: &[&str]| -> Vec<Case> {
         let mut cases = Vec::new();
         for mode in MODES {
@@ -20,9 +20,9 @@ async fn every_sslmode_means_what_it_means_to_libpq() {
                     let root = if root.is_empty() {
                         String::new()
                     } else {
-                        format!("sslrootcert={}", bed.file(root).display())
+                        format!("sslrootcert={}", fixture.file(root).display())
                     };
-                    let port = bed.port;
+                    let port = fixture.port;
                     let text = format!(
                         "host={host} hostaddr=127.0.0.1 port={port} user=trusted dbname=postgres sslmode={mode} {root}"
                     );
@@ -37,37 +37,37 @@ async fn every_sslmode_means_what_it_means_to_libpq() {
     // Without roots the verifying modes fail; with others whatever must not be without TLS fails, and what may, is.
     assert_eq!(judge::count(&table(&hosts, &["", "ca.crt", "other_ca.crt"]), home).await, (50, 22));
 
-    bed.set(&[("ssl_cert_file", "alone.crt"), ("ssl_key_file", "alone.key")]).await;
+    fixture.set(&[("ssl_cert_file", "alone.crt"), ("ssl_key_file", "alone.key")]).await;
     assert_eq!(judge::count(&table(&["named.test", "wrong.test"], &["", "alone.crt", "ca.crt"]), home).await, (25, 11));
 
-    bed.set(&[("ssl", "off")]).await;
+    fixture.set(&[("ssl", "off")]).await;
     assert_eq!(judge::count(&table(&["right.test"], &["", "ca.crt"]), home).await, (6, 6));
 }
 
 #[tokio::test]
 async fn everything_else_means_what_it_means_to_libpq() {
-    let bed = Bed::start().await;
-    let home = bed.home.path();
+    let fixture = ConnectionFixture::start().await;
+    let home = fixture.home.path();
     write(
         &home.join(".pgpass"),
-        &format!("#\n*:{}:postgres:with_password:{}\n", bed.port, PASSWORD.replace(':', "\\:")),
+        &format!("#\n*:{}:postgres:with_password:{}\n", fixture.port, PASSWORD.replace(':', "\\:")),
         0o600,
     );
     write(&home.join("open_pass"), &format!("*:*:*:*:{}\n", PASSWORD.replace(':', "\\:")), 0o644);
     write(&home.join("wrong_pass"), "*:*:*:*:wrong\n", 0o600);
     write(
         &home.join("services"),
-        &format!("[here]\nhost=127.0.0.1\nport={}\nuser=trusted\n[broken]\nhots=a\n", bed.port),
+        &format!("[here]\nhost=127.0.0.1\nport={}\nuser=trusted\n[broken]\nhots=a\n", fixture.port),
         0o644,
     );
     let me = me();
-    let session = bed.cluster.administrator().await;
+    let session = fixture.cluster.administrator().await;
     if me != "postgres" {
         session.batch_execute(&format!("create role \"{me}\" login")).await.expect("a role");
         session.batch_execute(&format!("create database \"{me}\"")).await.expect("a database");
     }
 
-    let cases: Vec<Case> = TABLE.iter().map(|(text, variables, _)| case(&bed, text, variables)).collect();
+    let cases: Vec<Case> = TABLE.iter().map(|(text, variables, _)| case(&fixture, text, variables)).collect();
     let results = judge::each(&cases, home).await;
     let wrong: Vec<_> = results
         .iter()
@@ -78,11 +78,11 @@ async fn everything_else_means_what_it_means_to_libpq() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn case(bed: &Bed, text: &str, variables: &[(&str, &str)]) -> Case {
+fn case(fixture: &ConnectionFixture, text: &str, variables: &[(&str, &str)]) -> Case {
     let fill = |text: &str| {
-        text.replace("{P}", &bed.port.to_string())
-            .replace("{S}", &bed.cluster.socket_folder().display().to_string())
-            .replace("{H}", &bed.home.path().display().to_string())
+        text.replace("{P}", &fixture.port.to_string())
+            .replace("{S}", &fixture.cluster.socket_folder().display().to_string())
+            .replace("{H}", &fixture.home.path().display().to_string())
     };
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, fill(value))).collect();
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();

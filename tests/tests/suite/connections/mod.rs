@@ -1,9 +1,9 @@
-//! How the Rust engine connects: to real servers, with libpq (psql) as the judge wherever it can be one.
+//! How the Rust engine connects: to real servers, with libpq (psql) as the reference where possible.
 
-mod bed;
 mod certificates;
 mod end_to_end;
 mod errors;
+mod fixture;
 mod hosts;
 mod judge;
 mod judged_by_libpq;

@@ -1,10 +1,10 @@
-//! What the libpq that is the judge may be too old for.
+//! Options that the installed libpq may be too old for.
 
 use std::env;
 
 use pgasync_store::Settings;
 
-use super::bed::Bed;
+use super::fixture::ConnectionFixture;
 use pgasync_tests::PrivateCluster;
 
 async fn line(text: &str, sql: &str) -> Result<String, String> {
@@ -16,12 +16,12 @@ async fn line(text: &str, sql: &str) -> Result<String, String> {
 /// Servers before 17 take the handshake for a startup packet, and hang up.
 #[tokio::test]
 async fn tls_may_begin_at_once() {
-    let bed = Bed::start().await;
+    let fixture = ConnectionFixture::start().await;
     let text = format!(
         "host=right.test hostaddr=127.0.0.1 port={} user=tls_only dbname=postgres sslmode=verify-full sslrootcert={} \
          sslnegotiation=direct",
-        bed.port,
-        bed.file("ca.crt").display()
+        fixture.port,
+        fixture.file("ca.crt").display()
     );
     let version = line(&text, "select s.version from pg_stat_ssl s where s.pid = pg_backend_pid()").await;
     let major: u32 = env::var("PGASYNC_PG").ok().and_then(|major| major.parse().ok()).unwrap_or(15);

@@ -1,4 +1,4 @@
-//! Connection strings, each for what libpq and we make of it. P is the port, S the socket's folder, H the home.
+//! Connection strings for the comparison with libpq. P is the port, S the socket's folder, H the home.
 
 /// A string, an environment, and whether there is a session.
 pub(super) type Row = (&'static str, &'static [(&'static str, &'static str)], bool);
@@ -51,7 +51,7 @@ pub(super) const TABLE: &[Row] = &[
     ("host={S} port={P} user=trusted dbname=postgres requirepeer=postgres", &[], true),
     ("host={S} port={P} user=trusted dbname=postgres requirepeer=nobody", &[], false),
     ("host=/no/such/folder port={P} user=trusted dbname=postgres", &[], false),
-    // Who, and what is left out.
+    // Roles, and omitted parameters.
     ("host=127.0.0.1 port={P} user='' dbname=''", &[("PGUSER", "trusted"), ("PGDATABASE", "postgres")], true),
     ("host=127.0.0.1 port={P}", &[], true),
     ("host=127.0.0.1 port={P} user=nobody dbname=postgres", &[], false),

@@ -1,4 +1,4 @@
-//! Which promises a case broke, from the task table and the ledger.
+//! The promises that a case broke, from the task table and the ledger.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,14 +9,14 @@ use tokio_postgres::Error;
 use super::outcome::LATE;
 use super::workload::{Client, POOLS, TaskKind, WORKERS};
 
-/// What may happen to tasks in a case besides what they are made for.
+/// The irregular ends that a case allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
     /// So many tasks may have an unknown outcome.
     pub(super) unknown: usize,
     /// So many tasks may reach their deadlines although their queries end in time.
     pub(super) overdue: usize,
-    /// Cancel, termination, loss: what comes after a deadline, and the time without a leader.
+    /// The time after a deadline for cancel, termination and loss, and for an interval without a leader.
     pub(super) after_deadline: Duration,
 }
 
@@ -113,7 +113,7 @@ fn is_overdue(row: &Row) -> bool {
     row.status.as_deref() == Some("TIMED_OUT") && row.kind != TaskKind::Timeout
 }
 
-/// What is wrong with how a task ended, given what it did.
+/// The contradiction between the end of a task and its entries in the ledger.
 fn wrong_end(row: &Row, trace: &Trace) -> Option<&'static str> {
     let unknown = row.error.contains(UNKNOWN);
     let committed = match row.kind {
@@ -159,7 +159,7 @@ fn judge_unknown(rows: &[Row], fired: &[SystemTime], allowed: Allowed, broken: &
     }
 }
 
-/// Each start counted what ran with it.
+/// Each start has recorded the number of tasks that ran with it.
 async fn judge_limits(ledger: &Session, flow: &str, broken: &mut Vec<String>) -> Result<(), Error> {
     let sql = "select pool, max(in_pool), max(coalesce(in_all, 0)) from marks where flow = $1 and pool is not null
         group by pool";

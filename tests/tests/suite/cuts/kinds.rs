@@ -1,4 +1,4 @@
-//! The kinds of messages that are cut, by what their texts say.
+//! The kinds of messages that are cut, found by their texts.
 
 use pgasync_tests::Sent;
 

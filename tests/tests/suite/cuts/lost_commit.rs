@@ -1,16 +1,17 @@
-//! The answer to a commit is lost: a backend that waits for a synchronous standby is terminated. Its commit stands, and
-//! its client never hears of it. And engines in SQL, whose messages with their server cannot be cut: their backend is
-//! terminated or killed while a message of theirs is on its way to a target.
+//! The answer to a commit is lost: a backend that waits for a synchronous standby is terminated.
+//! Its commit stands, and its client never receives the answer. And engines in SQL, whose messages
+//! with their server cannot be cut: their backend is terminated or killed while a message of theirs
+//! is on its way to a target.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use pgasync_tests::{Cut, Fault, Signal};
 use tokio::time::sleep;
 
-use super::bench::{AFTER_DEADLINE, Bench, LONG_ALLOWANCE, Stage};
+use super::fixture::{AFTER_DEADLINE, CaseFixture, CutsFixture, LONG_ALLOWANCE};
 use super::judge::Allowed;
 use super::outcome::{Summary, Verdict, choose, try_case};
-use super::supervised::Supervised;
+use super::restarted_engine::RestartedEngine;
 
 /// How long a leader may take to commit something.
 const COMMITS_WITHIN: Duration = Duration::from_secs(10);
@@ -27,11 +28,11 @@ const LEADER: &str = "select a.pid, coalesce(a.wait_event = 'SyncRep', false), a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_without_an_answer_loses_no_task() {
-    let bench = Bench::apart().await;
+    let fixture = CutsFixture::apart().await;
     let mut summary = Summary::default();
     for when in [Moment::Claims, Moment::Records] {
         let name = format!("rust: the answer to a commit of {when:?}");
-        let verdict = try_case(&name, async || lose_commit(&bench, when).await).await;
+        let verdict = try_case(&name, async || lose_commit(&fixture, when).await).await;
         summary.take_in(&name, &verdict);
     }
     summary.assert_passed();
@@ -39,9 +40,9 @@ async fn a_commit_without_an_answer_loses_no_task() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn main_that_ends_at_any_message_to_a_target_breaks_no_promise() {
-    let bench = Bench::apart().await;
+    let fixture = CutsFixture::apart().await;
     let mut summary = Summary::default();
-    let recorded = try_case("sql:", async || SqlCase::default().run(&bench).await).await;
+    let recorded = try_case("sql:", async || SqlCase::default().run(&fixture).await).await;
     summary.take_in("sql:", &recorded);
     let mut cases = Vec::new();
     for (kind, count) in &recorded.seen[1] {
@@ -53,7 +54,7 @@ async fn main_that_ends_at_any_message_to_a_target_breaks_no_promise() {
     }
     eprintln!("{} kinds of messages, {} cases", recorded.seen[1].len(), cases.len());
     for case in choose(cases, 6, SqlCase::name) {
-        let verdict = try_case(&case.name(), async || case.run(&bench).await).await;
+        let verdict = try_case(&case.name(), async || case.run(&fixture).await).await;
         summary.take_in(&case.name(), &verdict);
     }
     summary.assert_passed();
@@ -66,38 +67,43 @@ enum Moment {
     Records,
 }
 
-async fn lose_commit(bench: &Bench, when: Moment) -> Verdict {
-    let mut stage = bench.stage(LONG_ALLOWANCE).await;
-    let mut engine = Supervised::rust(&stage.database, &stage.to_server);
-    stage.client.session.batch_execute("set synchronous_commit = local").await.expect("a session takes a setting");
+async fn lose_commit(fixture: &CutsFixture, when: Moment) -> Verdict {
+    let mut case_fixture = fixture.start_case(LONG_ALLOWANCE).await;
+    let mut engine = RestartedEngine::rust(&case_fixture.database, &case_fixture.to_server);
+    case_fixture
+        .client
+        .session
+        .batch_execute("set synchronous_commit = local")
+        .await
+        .expect("a session takes a setting");
     let begin = Instant::now();
-    while begin.elapsed() < IDLE_AFTER || stage.database.rows(LEADER, &[]).await.is_empty() {
-        stage.take_step(&mut engine).await;
+    while begin.elapsed() < IDLE_AFTER || case_fixture.database.rows(LEADER, &[]).await.is_empty() {
+        case_fixture.take_step(&mut engine).await;
     }
-    stage.client.push_few().await.expect("the server is up");
-    while stage.take_step(&mut engine).await {}
+    case_fixture.client.push_few().await.expect("the server is up");
+    while case_fixture.take_step(&mut engine).await {}
     sleep(IDLE_AFTER).await;
     if when == Moment::Records {
-        stage.push().await;
+        case_fixture.push().await;
         let running = "select count(*) > 3 from async.task where consumed is not null and processed is null";
-        while !stage.database.holds(running).await {
-            stage.take_step(&mut engine).await;
+        while !case_fixture.database.holds(running).await {
+            case_fixture.take_step(&mut engine).await;
         }
     }
-    want_standby(&stage, true).await;
+    want_standby(&case_fixture, true).await;
     if when == Moment::Claims {
-        stage.push().await;
+        case_fixture.push().await;
     }
-    let reached = terminate_in_sync_rep(&mut stage).await;
-    stage.attend(&mut engine).await;
+    let reached = terminate_in_sync_rep(&mut case_fixture).await;
+    case_fixture.attend(&mut engine).await;
     let allowed = Allowed { unknown: 0, overdue: 0, after_deadline: AFTER_DEADLINE };
-    let verdict = stage.judge(engine, allowed, 0).await;
+    let verdict = case_fixture.judge(engine, allowed, 0).await;
     Verdict { reached, ..verdict }
 }
 
 /// Has commits of the server wait for a standby that does not exist.
-async fn want_standby(stage: &Stage<'_>, wanted: bool) {
-    let session = stage.database.connect().await;
+async fn want_standby(case_fixture: &CaseFixture<'_>, wanted: bool) {
+    let session = case_fixture.database.connect().await;
     let name = if wanted { "ghost" } else { "" };
     for sql in [&*format!("alter system set synchronous_standby_names = '{name}'"), "select pg_reload_conf()"] {
         session.batch_execute(sql).await.expect("a superuser may");
@@ -106,27 +112,27 @@ async fn want_standby(stage: &Stage<'_>, wanted: bool) {
 
 /// Waits until the leader's backend waits for the standby, terminates it there, and wants no standby any more. A commit
 /// of something else is let through.
-async fn terminate_in_sync_rep(stage: &mut Stage<'_>) -> bool {
+async fn terminate_in_sync_rep(case_fixture: &mut CaseFixture<'_>) -> bool {
     let begin = Instant::now();
     let mut terminated = false;
     while !terminated && begin.elapsed() < COMMITS_WITHIN {
-        let leader = stage.database.rows(LEADER, &[]).await;
+        let leader = case_fixture.database.rows(LEADER, &[]).await;
         let Some(row) = leader.first().filter(|row| row.get(1)) else {
             sleep(Duration::from_millis(5)).await;
             continue;
         };
         let pid: i32 = row.get(0);
         if row.get(2) {
-            stage.losses.push(SystemTime::now());
-            stage.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
+            case_fixture.losses.push(SystemTime::now());
+            case_fixture.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
             terminated = true;
         } else {
-            want_standby(stage, false).await;
+            want_standby(case_fixture, false).await;
             sleep(Duration::from_millis(30)).await;
-            want_standby(stage, true).await;
+            want_standby(case_fixture, true).await;
         }
     }
-    want_standby(stage, false).await;
+    want_standby(case_fixture, false).await;
     terminated
 }
 
@@ -139,7 +145,7 @@ enum End {
     Kill,
 }
 
-/// The message at which `main()` ends; none to record what there is.
+/// The message at which `main()` ends; `None` in a recording pass.
 #[derive(Clone, Debug, Default)]
 struct SqlCase {
     at: Option<(String, u32, End)>,
@@ -153,61 +159,67 @@ impl SqlCase {
         }
     }
 
-    async fn run(&self, bench: &Bench) -> Verdict {
-        let mut stage = bench.stage(LONG_ALLOWANCE).await;
-        stage.client.session.batch_execute("set synchronous_commit = local").await.expect("a session takes a setting");
+    async fn run(&self, fixture: &CutsFixture) -> Verdict {
+        let mut case_fixture = fixture.start_case(LONG_ALLOWANCE).await;
+        case_fixture
+            .client
+            .session
+            .batch_execute("set synchronous_commit = local")
+            .await
+            .expect("a session takes a setting");
         let cut = |(kind, occurrence, _): &(String, u32, End)| Cut {
             kind: kind.clone(),
             occurrence: *occurrence,
             fault: Fault::Hold,
         };
-        stage.to_target.plan(self.at.iter().map(cut).collect());
-        stage.push().await;
-        let mut engine = Supervised::sql(&stage.database);
+        case_fixture.to_target.plan(self.at.iter().map(cut).collect());
+        case_fixture.push().await;
+        let mut engine = RestartedEngine::sql(&case_fixture.database);
         let mut reached = true;
         if let Some((_, _, end)) = &self.at {
-            reached = wait_for_message(&mut stage, &mut engine).await && end_leader(bench, &mut stage, *end).await;
+            reached = wait_for_message(&mut case_fixture, &mut engine).await
+                && end_leader(fixture, &mut case_fixture, *end).await;
         }
-        stage.to_target.release();
-        stage.attend(&mut engine).await;
+        case_fixture.to_target.release();
+        case_fixture.attend(&mut engine).await;
         let allowed = Allowed { unknown: usize::MAX, overdue: 0, after_deadline: AFTER_DEADLINE };
-        let verdict = stage.judge(engine, allowed, self.at.iter().len()).await;
+        let verdict = case_fixture.judge(engine, allowed, self.at.iter().len()).await;
         Verdict { reached: reached && verdict.reached, ..verdict }
     }
 }
 
-async fn wait_for_message(stage: &mut Stage<'_>, engine: &mut Supervised) -> bool {
+async fn wait_for_message(case_fixture: &mut CaseFixture<'_>, engine: &mut RestartedEngine) -> bool {
     let begin = Instant::now();
     let mut pushes = 1;
-    while stage.to_target.fired().is_empty() && begin.elapsed() < FIRES_WITHIN {
-        let goes_on = stage.take_step(engine).await;
+    while case_fixture.to_target.fired().is_empty() && begin.elapsed() < FIRES_WITHIN {
+        let goes_on = case_fixture.take_step(engine).await;
         if pushes == 1 && !goes_on {
-            stage.push().await;
+            case_fixture.push().await;
             pushes = 2;
         } else if !goes_on {
             return false;
         }
     }
-    !stage.to_target.fired().is_empty()
+    !case_fixture.to_target.fired().is_empty()
 }
 
-async fn end_leader(bench: &Bench, stage: &mut Stage<'_>, end: End) -> bool {
+async fn end_leader(fixture: &CutsFixture, case_fixture: &mut CaseFixture<'_>, end: End) -> bool {
     if end == End::TerminateInSyncRep {
-        want_standby(stage, true).await;
-        stage.to_target.release();
-        return terminate_in_sync_rep(stage).await;
+        want_standby(case_fixture, true).await;
+        case_fixture.to_target.release();
+        return terminate_in_sync_rep(case_fixture).await;
     }
-    let leader = stage.database.rows(LEADER, &[]).await;
+    let leader = case_fixture.database.rows(LEADER, &[]).await;
     let Some(pid) = leader.first().map(|row| row.get::<_, i32>(0)) else { return false };
-    stage.losses.push(SystemTime::now());
+    case_fixture.losses.push(SystemTime::now());
     match end {
         End::Kill => {
-            let killed = bench.server.signal_backend(Signal::Kill, pid);
-            stage.reconnect().await;
+            let killed = fixture.server.signal_backend(Signal::Kill, pid);
+            case_fixture.reconnect().await;
             killed
         }
         End::Terminate | End::TerminateInSyncRep => {
-            stage.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
+            case_fixture.database.rows("select pg_terminate_backend($1)", &[&pid]).await;
             true
         }
     }

@@ -7,10 +7,10 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use pgasync_tests::{Cut, Fault};
 
-use super::bench::{AFTER_DEADLINE, Bench, LONG_ALLOWANCE, SHORT_ALLOWANCE};
+use super::fixture::{AFTER_DEADLINE, CutsFixture, LONG_ALLOWANCE, SHORT_ALLOWANCE};
 use super::judge::Allowed;
 use super::outcome::{Summary, Verdict, choose, try_case};
-use super::supervised::Supervised;
+use super::restarted_engine::RestartedEngine;
 
 /// Longer than the silence after which a leader's session is lost, and than the graces of a target's session together.
 const BEYOND: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ struct Case {
 }
 
 impl Case {
-    /// `server: write_all 2 CutAfter`, say.
+    /// For example `server: write_all 2 CutAfter`.
     fn name(&self) -> String {
         let cuts: Vec<_> =
             self.cuts.iter().map(|cut| format!("{} {} {:?}", cut.kind, cut.occurrence, cut.fault)).collect();
@@ -65,25 +65,26 @@ impl Case {
         format!("{side}: {}", cuts.join(", "))
     }
 
-    async fn run(&self, bench: &Bench) -> Verdict {
+    async fn run(&self, fixture: &CutsFixture) -> Verdict {
         let allowance = if self.side == Side::Server { LONG_ALLOWANCE } else { SHORT_ALLOWANCE };
-        let mut stage = bench.stage(allowance).await;
+        let mut case_fixture = fixture.start_case(allowance).await;
         match self.side {
-            Side::Server => stage.to_server.plan(self.cuts.clone()),
-            Side::Target => stage.to_target.plan(self.cuts.clone()),
+            Side::Server => case_fixture.to_server.plan(self.cuts.clone()),
+            Side::Target => case_fixture.to_target.plan(self.cuts.clone()),
         }
-        stage.push().await;
-        let mut engine = Supervised::rust(&stage.database, &stage.to_server);
-        stage.attend(&mut engine).await;
+        case_fixture.push().await;
+        let mut engine = RestartedEngine::rust(&case_fixture.database, &case_fixture.to_server);
+        case_fixture.attend(&mut engine).await;
         let allowed = self.allowed(engine.starts);
-        stage.judge(engine, allowed, self.cuts.len()).await
+        case_fixture.judge(engine, allowed, self.cuts.len()).await
     }
 
     /// What the faults excuse.
     fn allowed(&self, starts: u32) -> Allowed {
         let on_targets = if self.side == Side::Target { self.cuts.len() } else { 0 };
         Allowed {
-            // A process that lives on knows how its queries ended. One that ended has left the tasks that it had in hand.
+            // A process that lives on knows how its queries ended. One that ended has left the
+            // tasks that it had in hand.
             unknown: if starts > 1 { usize::MAX } else { on_targets },
             // A deadline is short there, so that a silent target can be waited for; a loaded machine is slower.
             overdue: if on_targets > 0 { usize::MAX } else { 0 },
@@ -98,13 +99,13 @@ fn cut(kind: &str, occurrence: u32, fault: Fault) -> Cut {
 
 /// Records which messages there are, without a fault and after each of the losses, then loses each of them.
 async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
-    let bench = Bench::together().await;
+    let fixture = CutsFixture::together().await;
     let mut summary = Summary::default();
     let mut cases: Vec<Case> = Vec::new();
     let mut recorded = BTreeSet::new();
     for loss in [None].into_iter().chain(losses.iter().map(Some)) {
         let prelude = Case { side, cuts: loss.into_iter().cloned().collect() };
-        let verdict = try_case(&prelude.name(), async || prelude.run(&bench).await).await;
+        let verdict = try_case(&prelude.name(), async || prelude.run(&fixture).await).await;
         for (kind, count) in &verdict.seen[side as usize] {
             if recorded.insert(kind.clone()) {
                 cases.extend(cases_of(&prelude, kind, *count));
@@ -114,11 +115,11 @@ async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
     }
     eprintln!("{} kinds of messages, {} cases", recorded.len(), cases.len());
     let begin = Instant::now();
-    let bench = &bench;
+    let fixture = &fixture;
     let mut verdicts = stream::iter(choose(cases, sample, Case::name))
         .map(|case| async move {
             let name = case.name();
-            let verdict = try_case(&name, async || case.run(bench).await).await;
+            let verdict = try_case(&name, async || case.run(fixture).await).await;
             (name, verdict)
         })
         .buffer_unordered(AT_ONCE);

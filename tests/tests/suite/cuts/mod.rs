@@ -1,14 +1,14 @@
 //! Every message that an engine exchanges with its server and its targets is lost, delayed or swallowed, one in each
 //! case, while a small workload of every kind of task runs. See docs/testing.md, "Cuts".
 
-mod bench;
+mod fixture;
 mod judge;
 mod kinds;
 mod lost_commit;
 mod messages;
 mod outcome;
+mod restarted_engine;
 mod stalls;
-mod supervised;
 mod workload;
 
 use crate::seed;

@@ -1,4 +1,4 @@
-//! What became of the cases of a test.
+//! The verdicts about the cases of a test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::kinds;
 use super::seed::Seed;
 
-/// As many lines of what an engine said are shown of a case that failed.
+/// The number of lines of an engine's log that a failed case shows.
 const SAID_MAX: usize = 12;
 
 /// How complaints begin that a machine without time to spare explains as well.
@@ -95,7 +95,7 @@ impl Summary {
     }
 }
 
-/// A sample of the cases, or what `PGASYNC_CUTS` says: `all`, or a part of their names.
+/// A sample of the cases. `PGASYNC_CUTS` selects others: `all`, or a part of their names.
 pub(super) fn choose<T>(mut cases: Vec<T>, sample: usize, name: impl Fn(&T) -> String) -> Vec<T> {
     match env::var("PGASYNC_CUTS") {
         Ok(all) if all == "all" => cases,

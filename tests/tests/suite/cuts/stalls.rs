@@ -1,4 +1,4 @@
-//! Whether the machine gave this process time: a case that is late on a machine that stands still proves nothing.
+//! Measures how long the machine gave this process no time: lateness on a stalled machine proves nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +9,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A thread that wakes up often, and notes how much later than it wanted.
 pub(super) struct Stalls {
-    /// The sum of what was lost so far, in microseconds.
+    /// The sum of all stalls so far, in microseconds.
     lost: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
 }

@@ -1,4 +1,5 @@
-//! A small workload of every kind of task, what each of them writes into the ledger, and the client that looks after it.
+//! A small workload of every kind of task, what each of them writes into the ledger, and the client
+//! that looks after it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ const DEFERRED_BY: &str = "0.2 s";
 /// What a task does; kept in its `task_data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TaskKind {
-    /// One short statement: its mark is there when it committed. Tasks like it are claimed and marked ahead.
+    /// One short statement: its mark exists if it has committed. Tasks like it are claimed and marked ahead.
     Quick,
     /// Commits a start mark, takes 0.2 s, commits an end mark.
     Run,
@@ -83,7 +84,7 @@ impl TaskKind {
     }
 }
 
-/// A target database for all cases of a test: its ledger tells them apart by their flows.
+/// A target database for all cases of a test: its ledger distinguishes the cases by their flows.
 pub(super) async fn prepare(target: &Target) {
     target.session().batch_execute(PROCEDURES).await.expect("a target takes procedures");
 }
@@ -217,7 +218,7 @@ impl Client {
         json!({ "query": query, "target": target, "kind": kind_name, "pool": pool, "timeout": timeout })
     }
 
-    /// Does what clients do: cancels, finishes, pulls. Gives the number of unfinished tasks.
+    /// Cancels, finishes and pulls. Returns the number of unfinished tasks.
     pub(super) async fn take_step(&mut self) -> Result<i64, Error> {
         // Those that are only just pushed go on for a while.
         let cancel = "select async.cancel(array_agg(t.task_id)) from async.task t
@@ -239,7 +240,7 @@ impl Client {
     }
 }
 
-/// What is published, and what was asked for, is settled after this time.
+/// Published counts and requests are up to date after this time.
 const SETTLED_WITHIN: Duration = Duration::from_secs(8);
 
 const LEFTOVERS: [(&str, &str); 4] = [

@@ -1,4 +1,4 @@
-//! What is done to a row that the leader is about to write.
+//! Disturbances of a row that the leader is about to write.
 
 use pgasync_store::Session;
 use pgasync_tests::Database;

@@ -1,4 +1,4 @@
-//! One case: what a disturbance of a statement did to everything else.
+//! One case: the effect of a disturbance of one statement on all other tasks.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use pgasync_tests::Engine;
 use tokio::time::sleep;
 
 use super::disturbance::Disturbance;
-use super::stage::{Stage, WINDOW};
+use super::fixture::{HoldsFixture, WINDOW};
 use super::statement::{Statement, Victim};
 
 /// The others go on at this part of their rate at least, in percent: of the lower one of the rates before and after.
 const RATE_PERCENT_MIN: i64 = 50;
 
-/// What a loaded machine may take to see and to write what it is due to write.
+/// The time that a loaded machine may need to notice and to write a due row.
 pub(super) const LATE_MAX: Duration = Duration::from_secs(3);
 
 /// A promise that was broken in a case.
@@ -61,8 +61,8 @@ pub(super) async fn judge_all<E: Engine>(statement: Statement) {
     assert!(failures.is_empty(), "{} {statement:?}\n{}", E::NAME, failures.join("\n"));
 }
 
-/// The disturbances that `PGASYNC_HOLDS` names, or `all`; without it a sample, which leaves out those that take long and
-/// show what others show.
+/// The disturbances that `PGASYNC_HOLDS` names, or `all`; without it a sample, which leaves out
+/// those that take long and show what others show.
 fn chosen(statement: Statement) -> Vec<Disturbance> {
     let names = std::env::var("PGASYNC_HOLDS").unwrap_or_default();
     let is_chosen = |it: &Disturbance| match names.as_str() {
@@ -75,49 +75,49 @@ fn chosen(statement: Statement) -> Vec<Disturbance> {
 
 async fn judge<E: Engine>(statement: Statement, disturbance: Disturbance) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut stage = Stage::<E>::open(&disturbance.install()).await;
-    let before = stage.steady_completions().await;
-    let victim = statement.prepare(&mut stage).await;
-    let disturbed = disturbance.begin(&stage.database, victim.id).await;
+    let mut fixture = HoldsFixture::<E>::open(&disturbance.install()).await;
+    let before = fixture.steady_completions().await;
+    let victim = statement.prepare(&mut fixture).await;
+    let disturbed = disturbance.begin(&fixture.database, victim.id).await;
     let begin = Instant::now();
-    statement.provoke(&mut stage, victim).await;
+    statement.provoke(&mut fixture, victim).await;
     let done = statement.is_done(victim);
     if disturbance.lets_write() {
-        if !stage.comes_true(&done, statement.reaction() + LATE_MAX).await {
+        if !fixture.comes_true(&done, statement.reaction() + LATE_MAX).await {
             faults.push(Fault::Delayed);
         }
     } else {
         sleep(statement.reaction()).await;
     }
-    let during = stage.completions().await;
+    let during = fixture.completions().await;
     eprintln!("{} {statement:?} {disturbance:?}: {during} during, {before} before", E::NAME);
-    if let Some(id) = stuck(&stage, victim).await {
+    if let Some(id) = stuck(&fixture, victim).await {
         faults.push(Fault::Stuck(id));
     }
     if !disturbance.lets_write() {
-        assert!(!stage.database.holds(&done).await, "{statement:?} {disturbance:?}: written before it was disturbed");
+        assert!(!fixture.database.holds(&done).await, "{statement:?} {disturbance:?}: written before it was disturbed");
     }
     let lasted = begin.elapsed();
     disturbed.end().await;
-    if let Some(lead) = stage.lost_lead().await {
+    if let Some(lead) = fixture.lost_lead().await {
         faults.push(Fault::LostLead(lead));
         return faults;
     }
     // The backoff doubles, so the next attempt comes after at most as long again.
-    if !stage.comes_true(&done, lasted + LATE_MAX).await {
-        faults.push(Fault::Late(row(&stage, victim).await));
+    if !fixture.comes_true(&done, lasted + LATE_MAX).await {
+        faults.push(Fault::Late(row(&fixture, victim).await));
     }
-    if let Some(lead) = stage.lost_lead().await {
+    if let Some(lead) = fixture.lost_lead().await {
         faults.push(Fault::LostLead(lead));
     }
     if is_slow(during, before) {
         // Unless the machine has become slower meanwhile.
-        let after = stage.completions().await;
+        let after = fixture.completions().await;
         if is_slow(during, after) {
             faults.push(Fault::Slow(format!("{during} in {WINDOW:?}, {before} before and {after} after")));
         }
     }
-    faults.extend(damage(&stage).await);
+    faults.extend(damage(&fixture).await);
     faults
 }
 
@@ -125,22 +125,22 @@ pub(super) fn is_slow(during: i64, otherwise: i64) -> bool {
     during * 100 < otherwise * RATE_PERCENT_MIN
 }
 
-async fn stuck<E: Engine>(stage: &Stage<E>, victim: Victim) -> Option<i64> {
+async fn stuck<E: Engine>(fixture: &HoldsFixture<E>, victim: Victim) -> Option<i64> {
     let id = victim.companion?;
     let served = format!("select consumed is not null from async.task where task_id = {id}");
-    (!stage.database.holds(&served).await).then_some(id)
+    (!fixture.database.holds(&served).await).then_some(id)
 }
 
-async fn row<E: Engine>(stage: &Stage<E>, victim: Victim) -> String {
+async fn row<E: Engine>(fixture: &HoldsFixture<E>, victim: Victim) -> String {
     let row = format!("select t::text from async.task t where task_id = {}", victim.id);
-    stage.database.text(&row).await.unwrap_or_default()
+    fixture.database.text(&row).await.unwrap_or_default()
 }
 
 /// Tasks that run all the time and did not finish well at their first run. Those of a leader that was ended on purpose
 /// say so.
-pub(super) async fn damage<E: Engine>(stage: &Stage<E>) -> Option<Fault> {
+pub(super) async fn damage<E: Engine>(fixture: &HoldsFixture<E>) -> Option<Fault> {
     let odd = "select string_agg(t::text, ' ') from (select * from async.task t
         where target = 'steady' and processed is not null and (finish_status <> 'FINISHED' or run <> 1)
           and processing_error not like '%orchestrator was lost%' limit 3) t";
-    stage.database.text(odd).await.map(Fault::Damaged)
+    fixture.database.text(odd).await.map(Fault::Damaged)
 }

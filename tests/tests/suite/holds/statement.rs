@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgasync_tests::Engine;
 use tokio::time::sleep;
 
-use super::stage::Stage;
+use super::fixture::HoldsFixture;
 
 /// A statement that writes rows of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,45 +60,45 @@ impl Statement {
         }
     }
 
-    /// A task for which everything is ready but what [`Statement::provoke`] does.
+    /// A task that is prepared up to the call of [`Statement::provoke`].
     #[allow(clippy::too_many_lines, reason = "one arm a statement")]
-    pub(super) async fn prepare<E: Engine>(self, stage: &mut Stage<E>) -> Victim {
-        let database = &stage.database;
+    pub(super) async fn prepare<E: Engine>(self, fixture: &mut HoldsFixture<E>) -> Victim {
+        let database = &fixture.database;
         let mut companion = None;
         let id = match self {
             Self::Claim | Self::Request => {
-                stage.push_behind_gate("'narrow'").await;
-                let id = stage.push("'select 1', 'narrow'").await;
+                fixture.push_behind_gate("'narrow'").await;
+                let id = fixture.push("'select 1', 'narrow'").await;
                 if self == Self::Claim {
-                    companion = Some(stage.push("'select 1', 'narrow'").await);
+                    companion = Some(fixture.push("'select 1', 'narrow'").await);
                 }
                 id
             }
-            Self::PlainEnd | Self::IntendedEnd => stage.push_behind_gate("'there'").await,
+            Self::PlainEnd | Self::IntendedEnd => fixture.push_behind_gate("'there'").await,
             Self::DeadlineOfYielded => {
-                let id = stage.push("'select 1', 'calls_back', manual_timeout => '2 s'").await;
+                let id = fixture.push("'select 1', 'calls_back', manual_timeout => '2 s'").await;
                 database.wait_for(&format!("select yielded is not null from async.task where task_id = {id}")).await;
                 id
             }
             Self::DeadlineOfPulled => {
-                let id = stage.push("null, 'pulled', manual_timeout => '2 s'").await;
-                pull(stage, "pulled").await;
+                let id = fixture.push("null, 'pulled', manual_timeout => '2 s'").await;
+                pull(fixture, "pulled").await;
                 id
             }
             Self::DeadlineOfWaiting => {
-                let id = stage.push_behind_gate("'there', manual_timeout => '3 s'").await;
-                defer(stage, id, "1 hour").await;
+                let id = fixture.push_behind_gate("'there', manual_timeout => '3 s'").await;
+                defer(fixture, id, "1 hour").await;
                 id
             }
             Self::Promote => {
-                let id = stage.push_behind_gate("'there'").await;
-                defer(stage, id, "2 s").await;
+                let id = fixture.push_behind_gate("'there'").await;
+                defer(fixture, id, "2 s").await;
                 id
             }
             Self::Unreachable | Self::Release => {
-                let id = stage.push("'select pg_sleep(60)', 'linked', manual_timeout => '2 s'").await;
-                stage.wait_until_it_runs(id, "pg_sleep(60)").await;
-                stage.link.close().await;
+                let id = fixture.push("'select pg_sleep(60)', 'linked', manual_timeout => '2 s'").await;
+                fixture.wait_until_it_runs(id, "pg_sleep(60)").await;
+                fixture.link.close().await;
                 if self == Self::Release {
                     let ended = "select processed is not null and tracked from async.task where task_id =";
                     database.wait_for(&format!("{ended} {id}")).await;
@@ -106,28 +106,28 @@ impl Statement {
                 id
             }
             Self::GiveBack => {
-                stage.engine.terminate().await;
-                let id = stage.push("'select 1', 'narrow'").await;
+                fixture.engine.terminate().await;
+                let id = fixture.push("'select 1', 'narrow'").await;
                 let claim = "update async.task set consumed = clock_timestamp(), run = 1, tracked = true,
                     times_up = clock_timestamp() + interval '1 hour' where task_id =";
                 database.run(&format!("{claim} {id}")).await;
                 id
             }
             Self::Offer => {
-                stage.push("null, 'pulled_alone'").await;
-                pull(stage, "pulled_alone").await;
-                stage.push("null, 'pulled_alone'").await
+                fixture.push("null, 'pulled_alone'").await;
+                pull(fixture, "pulled_alone").await;
+                fixture.push("null, 'pulled_alone'").await
             }
             Self::Withdraw => {
-                let id = stage.push("null, 'pulled', concurrency_pool => 'mixed'").await;
-                wait_until_offered(stage, id).await;
+                let id = fixture.push("null, 'pulled', concurrency_pool => 'mixed'").await;
+                wait_until_offered(fixture, id).await;
                 id
             }
             Self::Take => {
-                let id = stage.push("null, 'pulled'").await;
-                let other = stage.push("null, 'pulled'").await;
-                wait_until_offered(stage, id).await;
-                wait_until_offered(stage, other).await;
+                let id = fixture.push("null, 'pulled'").await;
+                let other = fixture.push("null, 'pulled'").await;
+                wait_until_offered(fixture, id).await;
+                wait_until_offered(fixture, other).await;
                 companion = Some(other);
                 id
             }
@@ -136,30 +136,30 @@ impl Statement {
     }
 
     /// Has the statement run soon.
-    pub(super) async fn provoke<E: Engine>(self, stage: &mut Stage<E>, victim: Victim) {
+    pub(super) async fn provoke<E: Engine>(self, fixture: &mut HoldsFixture<E>, victim: Victim) {
         let id = victim.id;
         match self {
-            Self::Claim | Self::PlainEnd => stage.open_gate().await,
+            Self::Claim | Self::PlainEnd => fixture.open_gate().await,
             Self::IntendedEnd | Self::Request => {
-                stage.database.run(&format!("select async.cancel(array[{id}])")).await;
+                fixture.database.run(&format!("select async.cancel(array[{id}])")).await;
             }
             Self::DeadlineOfYielded | Self::DeadlineOfPulled | Self::DeadlineOfWaiting | Self::Unreachable => {
-                stage.wait_until_overdue(id).await;
+                fixture.wait_until_overdue(id).await;
             }
             Self::GiveBack => {
-                stage.database.wait_for("select async.leader_pid() is null").await;
-                stage.engine.start().await;
+                fixture.database.wait_for("select async.leader_pid() is null").await;
+                fixture.engine.start().await;
                 let leads =
                     "select async.leader_pid() is not null and async.leader_pid() = (select pid from async.control)";
-                stage.comes_true(leads, Duration::from_secs(10)).await;
-                stage.note_lead().await;
+                fixture.comes_true(leads, Duration::from_secs(10)).await;
+                fixture.note_lead().await;
                 let count = "select count(*) from async.task where processed is not null";
-                let count = stage.database.number(count).await + 20;
+                let count = fixture.database.number(count).await + 20;
                 let goes_on = format!("select count(*) > {count} from async.task where processed is not null");
-                stage.comes_true(&goes_on, Duration::from_secs(10)).await;
+                fixture.comes_true(&goes_on, Duration::from_secs(10)).await;
             }
             Self::Offer => {
-                stage
+                fixture
                     .database
                     .run(
                         "select async.finish(array_agg(task_id), 'FINISHED', null) from async.task
@@ -168,14 +168,14 @@ impl Statement {
                     .await;
             }
             Self::Withdraw => {
-                stage.push("'select 1', 'there', concurrency_pool => 'mixed'").await;
+                fixture.push("'select 1', 'there', concurrency_pool => 'mixed'").await;
             }
             Self::Promote => {
                 let over = "select eligible_when is null or eligible_when <= clock_timestamp() from async.task";
-                stage.database.wait_for(&format!("{over} where task_id = {id}")).await;
+                fixture.database.wait_for(&format!("{over} where task_id = {id}")).await;
             }
-            Self::Release => stage.link.open(),
-            Self::Take => pull_often(stage).await,
+            Self::Release => fixture.link.open(),
+            Self::Take => pull_often(fixture).await,
         }
     }
 
@@ -204,25 +204,25 @@ impl Statement {
 }
 
 /// Defers a task that runs behind the gate, and waits until it waits.
-async fn defer<E: Engine>(stage: &Stage<E>, id: i64, time: &str) {
-    stage.database.run(&format!("select async.defer(array[{id}], '{time}')")).await;
-    stage.open_gate().await;
+async fn defer<E: Engine>(fixture: &HoldsFixture<E>, id: i64, time: &str) {
+    fixture.database.run(&format!("select async.defer(array[{id}], '{time}')")).await;
+    fixture.open_gate().await;
     let deferred = "select eligible_when is not null and consumed is null from async.task where task_id =";
-    stage.database.wait_for(&format!("{deferred} {id}")).await;
+    fixture.database.wait_for(&format!("{deferred} {id}")).await;
 }
 
-async fn wait_until_offered<E: Engine>(stage: &Stage<E>, id: i64) {
-    stage.database.wait_for(&format!("select exists (select from async.offer where task_id = {id})")).await;
+async fn wait_until_offered<E: Engine>(fixture: &HoldsFixture<E>, id: i64) {
+    fixture.database.wait_for(&format!("select exists (select from async.offer where task_id = {id})")).await;
 }
 
-async fn pull<E: Engine>(stage: &Stage<E>, target: &str) {
+async fn pull<E: Engine>(fixture: &HoldsFixture<E>, target: &str) {
     let sql = format!("select count(*) = 1 from async.get_tasks('{target}', 1, '5 s')");
-    stage.database.wait_for(&sql).await;
+    fixture.database.wait_for(&sql).await;
 }
 
 /// A client pulls until the database is dropped. Its calls may fail while a trigger raises.
-async fn pull_often<E: Engine>(stage: &Stage<E>) {
-    let client = stage.database.connect().await;
+async fn pull_often<E: Engine>(fixture: &HoldsFixture<E>) {
+    let client = fixture.database.connect().await;
     tokio::spawn(async move {
         while !client.is_closed() {
             let _ = client.batch_execute("select from async.get_tasks('pulled', 2, '0')").await;

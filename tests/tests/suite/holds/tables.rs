@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use pgasync_tests::Engine;
 use tokio::time::sleep;
 
+use super::fixture::{HoldsFixture, WINDOW};
 use super::judge::{Fault, LATE_MAX, damage, is_slow};
-use super::stage::{Stage, WINDOW};
 
 /// What is done to the table, some times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,8 @@ impl Lock {
     }
 }
 
-/// The leader is in the midst of a claim nearly always, so that a lock is granted when the claim is committed, and its next
-/// statement, which marks the launch, meets the lock.
+/// The leader is in the midst of a claim nearly always, so that a lock is granted when the claim is
+/// committed, and its next statement, which marks the launch, meets the lock.
 const SLOW_CLAIMS: &str = "
 create function slow_claim() returns trigger language plpgsql as $$
 begin
@@ -76,8 +76,8 @@ async fn a_column_may_be_added_under_load<E: Engine>() {
 }
 
 async fn judge_lock<E: Engine>(lock: Lock) {
-    let stage = Stage::<E>::open(SLOW_CLAIMS).await;
-    let faults = faults_of(&stage, lock).await;
+    let fixture = HoldsFixture::<E>::open(SLOW_CLAIMS).await;
+    let faults = faults_of(&fixture, lock).await;
     let words: Vec<_> = faults.iter().map(ToString::to_string).collect();
     eprintln!("{} {lock:?}: {words:?}", E::NAME);
     assert!(
@@ -89,43 +89,43 @@ async fn judge_lock<E: Engine>(lock: Lock) {
             "
 "
         ),
-        stage.database.report().await
+        fixture.database.dump().await
     );
 }
 
-async fn faults_of<E: Engine>(stage: &Stage<E>, lock: Lock) -> Vec<Fault> {
+async fn faults_of<E: Engine>(fixture: &HoldsFixture<E>, lock: Lock) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let before = stage.steady_completions().await;
-    let client = stage.database.connect().await;
-    let begin = stage.clock().await;
+    let before = fixture.steady_completions().await;
+    let client = fixture.database.connect().await;
+    let begin = fixture.clock().await;
     for time in 0..lock.times() {
         client.batch_execute(&lock.sql(time)).await.expect("the owner may lock a table");
         // They go on, after at most as long again: the backoff doubles.
-        let count = stage.database.number("select count(*) from async.task where processed is not null").await;
+        let count = fixture.database.number("select count(*) from async.task where processed is not null").await;
         let goes_on = format!("select count(*) > {count} from async.task where processed is not null");
         let begin = Instant::now();
-        if !stage.comes_true(&goes_on, lock.duration() + LATE_MAX).await {
+        if !fixture.comes_true(&goes_on, lock.duration() + LATE_MAX).await {
             faults.push(Fault::Slow(format!("nothing was recorded for {:.1?} after the lock", begin.elapsed())));
         }
-        if let Some(lead) = stage.lost_lead().await {
+        if let Some(lead) = fixture.lost_lead().await {
             faults.push(Fault::LostLead(lead));
             return faults;
         }
         sleep(4 * lock.duration().min(Duration::from_millis(100))).await;
     }
-    let during = stage.completions_between(&begin, WINDOW).await;
-    let mut after = stage.completions().await;
+    let during = fixture.completions_between(&begin, WINDOW).await;
+    let mut after = fixture.completions().await;
     if is_slow(after, before) {
         // Unless the machine has become slower for a moment.
-        after = after.max(stage.completions().await);
+        after = after.max(fixture.completions().await);
     }
     if is_slow(after, before) || lock == Lock::Brief && is_slow(during, before.min(after)) {
         faults.push(Fault::Slow(format!("{during} in {WINDOW:?}, {before} before and {after} after")));
     }
-    if let Some(lead) = stage.lost_lead().await {
+    if let Some(lead) = fixture.lost_lead().await {
         faults.push(Fault::LostLead(lead));
     }
-    faults.extend(damage(stage).await);
+    faults.extend(damage(fixture).await);
     faults
 }
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use pgasync_tests::{Engine, Host, PATIENCE, RustEngine, SqlEngine};
 
+use super::fixture::{HostsFixture, SLOTS, lines};
 use super::servers::follow;
-use super::stage::{SLOTS, Stage, lines};
 
 /// Exit code of `pgasync run` when another orchestrator has taken the lead.
 const DEPOSED: i64 = 3;
@@ -32,49 +32,49 @@ async fn sql_takes_over_from_a_paused_sql() {
 }
 
 async fn take_over_from_a_paused_host<B: Engine>() {
-    let mut stage = Stage::<B>::prepare().await;
-    let first = Host::with_orchestrator(&stage.network, &stage.database.conninfo(), &[]).await;
-    push_some(&stage).await;
-    stage.wait_for_starts(&stage.left, SLOTS).await;
+    let mut fixture = HostsFixture::<B>::prepare().await;
+    let first = Host::with_orchestrator(&fixture.network, &fixture.database.conninfo(), &[]).await;
+    push_some(&fixture).await;
+    fixture.wait_for_starts(&fixture.left, SLOTS).await;
     first.pause().await;
 
-    stage.engine.start_forced().await;
-    stage.engine.wait_until_leading().await;
-    let held = wait_for_launches_then_hold(&stage).await;
+    fixture.engine.start_forced().await;
+    fixture.engine.wait_until_leading().await;
+    let held = wait_for_launches_then_hold(&fixture).await;
     first.wake().await;
     assert_eq!(first.wait_until_ended().await, DEPOSED, "{}", first.said().await);
-    go_on_and_judge(&stage, held).await;
+    go_on_and_judge(&fixture, held).await;
 }
 
 async fn take_over_from_a_paused_server<B: Engine>() {
-    let mut stage = Stage::<B>::prepare().await;
-    let standby = follow(&stage).await;
-    let mut first = SqlEngine::attach(&stage.database);
+    let mut fixture = HostsFixture::<B>::prepare().await;
+    let standby = follow(&fixture).await;
+    let mut first = SqlEngine::attach(&fixture.database);
     first.lead().await;
-    push_some(&stage).await;
-    stage.wait_for_starts(&stage.left, SLOTS).await;
-    stage.server.pause().await;
+    push_some(&fixture).await;
+    fixture.wait_for_starts(&fixture.left, SLOTS).await;
+    fixture.server.pause().await;
 
     standby.promote().await;
-    stage.database.move_to(&standby).await;
-    stage.engine = B::attach(&stage.database);
-    stage.engine.lead().await;
-    let held = wait_for_launches_then_hold(&stage).await;
-    stage.server.wake().await;
-    // It believes that it leads, and what it claims is never confirmed by the standby: it waits for ever.
+    fixture.database.move_to(&standby).await;
+    fixture.engine = B::attach(&fixture.database);
+    fixture.engine.lead().await;
+    let held = wait_for_launches_then_hold(&fixture).await;
+    fixture.server.wake().await;
+    // It still leads its own server, and its claims wait for ever for the confirmation of the standby.
     let at_the_commit = "select count(*) from pg_stat_activity where pid = $1 and wait_event = 'SyncRep'";
     let begin = Instant::now();
-    let session = stage.server.administrator().await;
+    let session = fixture.server.administrator().await;
     while session.query_one(at_the_commit, &[&first.pid()]).await.expect("it answers").get::<_, i64>(0) == 0 {
         assert!(begin.elapsed() < PATIENCE, "the old leader does not stand still");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    go_on_and_judge(&stage, held).await;
+    go_on_and_judge(&fixture, held).await;
 }
 
-async fn push_some<E: Engine>(stage: &Stage<E>) {
-    stage.push("left", 60, 0.3, "").await;
-    stage.push("right", 60, 0.3, "").await;
+async fn push_some<E: Engine>(fixture: &HostsFixture<E>) {
+    fixture.push("left", 60, 0.3, "").await;
+    fixture.push("right", 60, 0.3, "").await;
 }
 
 struct Held {
@@ -82,42 +82,42 @@ struct Held {
     lines: [i64; 2],
 }
 
-/// Waits until the new leader has launched, and holds it there; says what everything is then.
-async fn wait_for_launches_then_hold<E: Engine>(stage: &Stage<E>) -> Held {
-    let before = [lines(&stage.left, ALL).await, lines(&stage.right, ALL).await];
+/// Waits until the new leader has launched, and holds it there. Returns the state at that moment.
+async fn wait_for_launches_then_hold<E: Engine>(fixture: &HostsFixture<E>) -> Held {
+    let before = [lines(&fixture.left, ALL).await, lines(&fixture.right, ALL).await];
     let begin = Instant::now();
-    while lines(&stage.left, ALL).await == before[0] || lines(&stage.right, ALL).await == before[1] {
-        assert!(begin.elapsed() < PATIENCE, "the new leader launches nothing\n{}", stage.database.report().await);
+    while lines(&fixture.left, ALL).await == before[0] || lines(&fixture.right, ALL).await == before[1] {
+        assert!(begin.elapsed() < PATIENCE, "the new leader launches nothing\n{}", fixture.database.dump().await);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    stage.database.run("update async.control set paused = true").await;
+    fixture.database.run("update async.control set paused = true").await;
     // From then on the new leader knows.
-    stage.database.run("select async.wait_for_latch()").await;
-    stage
+    fixture.database.run("select async.wait_for_latch()").await;
+    fixture
         .database
         .wait_for(
             "select not exists (select from async.task where consumed is not null and processed is null)
                and exists (select from async.task where consumed is null)",
         )
         .await;
-    held(stage).await
+    held(fixture).await
 }
 
 const ALL: &str = "select count(*) from trace";
 
-async fn held<E: Engine>(stage: &Stage<E>) -> Held {
+async fn held<E: Engine>(fixture: &HostsFixture<E>) -> Held {
     Held {
-        checksum: stage.database.checksum().await,
-        lines: [lines(&stage.left, ALL).await, lines(&stage.right, ALL).await],
+        checksum: fixture.database.checksum().await,
+        lines: [lines(&fixture.left, ALL).await, lines(&fixture.right, ALL).await],
     }
 }
 
-async fn go_on_and_judge<E: Engine>(stage: &Stage<E>, before: Held) {
-    let after = held(stage).await;
+async fn go_on_and_judge<E: Engine>(fixture: &HostsFixture<E>, before: Held) {
+    let after = held(fixture).await;
     assert_eq!(before.lines, after.lines, "the old leader has launched");
     assert_eq!(before.checksum, after.checksum, "the old leader has written");
-    stage.database.run("update async.control set paused = false").await;
-    stage.settle().await;
-    let ends = stage.judge().await;
+    fixture.database.run("update async.control set paused = false").await;
+    fixture.settle().await;
+    let ends = fixture.judge().await;
     assert!(ends["FINISHED"] >= 120 - 2 * SLOTS, "{ends:?}");
 }

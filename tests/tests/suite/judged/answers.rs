@@ -1,4 +1,4 @@
-//! What the writer answers: nothing about rows that are as the core predicts, and why and what the others are.
+//! The answers of the writer: nothing about rows that the core predicts, and the outcome and content of all others.
 //!
 //! Each scene meets every kind of event: accepted, refused, of another run, and for a row that is gone.
 
@@ -9,14 +9,14 @@ use pgasync_tests::Database;
 use serde_json::{Value, json};
 
 use super::every_transition::{Case, NOW, cases};
-use super::{ask, bench};
+use super::{ask, prepared_database};
 use crate::seed::Seed;
 
 const OF_EACH_EVENT: usize = 12;
 /// 2100-01-01, which no rule of the core sets.
 const REWRITTEN: Timestamp = Timestamp::from_micros(4_102_444_800_000_000);
 
-/// What surrounds the writer.
+/// The circumstances of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scene {
     Quiet,
@@ -37,7 +37,7 @@ enum Scene {
 }
 
 /// An event for the writer, and the row that it meets.
-struct Sent {
+struct SentEvent {
     id: i64,
     question: Value,
     before: Option<Row>,
@@ -47,7 +47,7 @@ struct Sent {
     settles: bool,
 }
 
-/// What must be answered, and what must stand then.
+/// The answer and the row that the model predicts.
 struct Expected {
     answer: Option<(&'static str, Option<String>)>,
     row: Option<Row>,
@@ -65,25 +65,25 @@ impl Scene {
         Self::TableLockedAndTriggers,
     ];
 
-    /// What is done in the session of the writer before.
-    const fn set(self) -> &'static str {
+    /// Triggers that the session of the writer creates before.
+    const fn triggers(self) -> &'static str {
         match self {
             Self::Quiet | Self::Held | Self::TableLocked => "",
             Self::Triggers | Self::HeldAndTriggers | Self::TableLockedAndTriggers => {
-                "create trigger odd before update on async.task for each row execute procedure judged.look_on()"
+                "create trigger judge_before before update on async.task for each row execute procedure judged.do_nothing()"
             }
             Self::Rewriting => {
-                "create trigger odd before update on async.task for each row execute procedure judged.rewrite()"
+                "create trigger judge_before before update on async.task for each row execute procedure judged.rewrite()"
             }
             Self::Raising => {
-                "create trigger odd before update on async.task for each row execute procedure judged.refuse(1);
-                 create constraint trigger odder after update on async.task deferrable initially deferred
+                "create trigger judge_before before update on async.task for each row execute procedure judged.refuse(1);
+                 create constraint trigger judge_deferred after update on async.task deferrable initially deferred
                    for each row execute procedure judged.refuse(2)"
             }
         }
     }
 
-    /// What the other session holds meanwhile.
+    /// The locks that the other session holds meanwhile.
     const fn held(self) -> &'static str {
         match self {
             Self::Quiet | Self::Triggers | Self::Rewriting | Self::Raising => "",
@@ -96,7 +96,7 @@ impl Scene {
         }
     }
 
-    fn expected(self, sent: &Sent) -> Expected {
+    fn expected(self, sent: &SentEvent) -> Expected {
         let unchanged = |outcome, error| Expected { answer: Some((outcome, error)), row: sent.before.clone() };
         if self.holds(sent) {
             return unchanged("locked", None);
@@ -119,7 +119,7 @@ impl Scene {
         }
     }
 
-    fn holds(self, sent: &Sent) -> bool {
+    fn holds(self, sent: &SentEvent) -> bool {
         let ends_offer = matches!(sent.question["name"].as_str(), Some("WITHDRAW" | "REQUEST" | "DEADLINE" | "TAKE"));
         match self {
             Self::Quiet | Self::Triggers | Self::Rewriting | Self::Raising => false,
@@ -131,7 +131,7 @@ impl Scene {
     }
 }
 
-impl Sent {
+impl SentEvent {
     fn new(id: i64, case: &Case, seed: &mut Seed) -> Self {
         let row = case.task.row();
         let run = match seed.below(10) {
@@ -170,10 +170,10 @@ impl Sent {
 }
 
 /// Events of every kind, accepted and refused.
-fn drawn(cases: &[Case], seed: &mut Seed) -> Vec<Sent> {
+fn draw_events(cases: &[Case], seed: &mut Seed) -> Vec<SentEvent> {
     let mut kinds: BTreeMap<(&str, bool), Vec<&Case>> = BTreeMap::new();
     for case in cases {
-        // No life leads there, and write_row, which reads back what triggers did, frees the slot.
+        // No task reaches this phase, and write_row, which reads back the effects of triggers, frees the pool slot.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if !odd {
             kinds.entry((case.row_event.name, case.expected.is_ok())).or_default().push(case);
@@ -183,7 +183,7 @@ fn drawn(cases: &[Case], seed: &mut Seed) -> Vec<Sent> {
     for of_a_kind in kinds.values() {
         for _ in 0..OF_EACH_EVENT {
             let id = i64::try_from(all.len() + 1).expect("a few hundred");
-            all.push(Sent::new(id, seed.pick::<&Case>(of_a_kind), seed));
+            all.push(SentEvent::new(id, seed.pick::<&Case>(of_a_kind), seed));
         }
     }
     all
@@ -191,25 +191,27 @@ fn drawn(cases: &[Case], seed: &mut Seed) -> Vec<Sent> {
 
 /// Where the writer answers, or leaves, something else in this scene.
 async fn disagreements_in(database: &Database, scene: Scene, cases: &[Case], seed: &mut Seed) -> Vec<String> {
-    let events = drawn(cases, seed);
+    let events = draw_events(cases, seed);
     let questions: Vec<&Value> = events.iter().map(|sent| &sent.question).collect();
     database.run("truncate async.task; truncate async.offer; truncate async.request").await;
     ask(database, "select 'null'::jsonb from judged.fill($1)", &json!(questions)).await;
-    database.run(scene.set()).await;
+    database.run(scene.triggers()).await;
     let other = database.connect().await;
     other.batch_execute(&format!("begin; {}", scene.held())).await.expect("nothing else is locked");
-    // As leaders of both engines have it.
+    // Leaders of both engines have this timeout.
     database.run("set lock_timeout = '100ms'").await;
     let sql = format!("select judged.lead_write($1, judged.at({}))", NOW.as_micros());
     let answers = ask(database, &sql, &json!(questions)).await;
     other.close().await;
     database.run("reset lock_timeout").await;
-    database.run("drop trigger if exists odd on async.task; drop trigger if exists odder on async.task").await;
+    database
+        .run("drop trigger if exists judge_before on async.task; drop trigger if exists judge_deferred on async.task")
+        .await;
     let standing = ask(database, "select judged.standing() from (select $1::jsonb) as none", &Value::Null).await;
     compare(scene, &events, &answers, &standing)
 }
 
-fn compare(scene: Scene, events: &[Sent], answers: &Value, standing: &Value) -> Vec<String> {
+fn compare(scene: Scene, events: &[SentEvent], answers: &Value, standing: &Value) -> Vec<String> {
     let mut differ = Vec::new();
     let mut of_task: BTreeMap<i64, Vec<&Value>> = BTreeMap::new();
     let mut others = Vec::new();
@@ -219,7 +221,7 @@ fn compare(scene: Scene, events: &[Sent], answers: &Value, standing: &Value) -> 
             None => others.push(answer["outcome"].clone()),
         }
     }
-    let notes = if scene.set().is_empty() { vec![] } else { vec![json!("triggers")] };
+    let notes = if scene.triggers().is_empty() { vec![] } else { vec![json!("triggers")] };
     if others != notes {
         differ.push(format!("{scene:?}: besides the tasks {others:?}, expected {notes:?}"));
     }
@@ -256,7 +258,7 @@ fn compare(scene: Scene, events: &[Sent], answers: &Value, standing: &Value) -> 
     differ
 }
 
-fn agrees(scene: Scene, sent: &Sent, expected: &Expected, answered: &[&Value]) -> bool {
+fn agrees(scene: Scene, sent: &SentEvent, expected: &Expected, answered: &[&Value]) -> bool {
     let Some((outcome, error)) = &expected.answer else { return answered.is_empty() };
     let [answer] = answered else { return false };
     // A row of a locked table cannot be read.
@@ -279,8 +281,8 @@ pub(super) async fn disagreements(database: &Database, mut seed: Seed) -> Vec<St
 }
 
 #[tokio::test]
-async fn the_writer_answers_for_rows_that_differ_and_for_no_others() {
-    let differ = disagreements(&bench().await, Seed::of_this_run()).await;
+async fn the_writer_answers_exactly_for_the_rows_that_differ() {
+    let differ = disagreements(&prepared_database().await, Seed::of_this_run()).await;
     let first: Vec<String> = differ.iter().take(12).cloned().collect();
     assert!(differ.is_empty(), "{} disagreements, first:\n{}", differ.len(), first.join("\n"));
 }

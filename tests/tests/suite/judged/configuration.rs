@@ -1,9 +1,9 @@
-//! What `configure` takes and refuses, and where: the model's checks and those of SQL.
+//! Documents that `configure` accepts or refuses, and the path of a refusal: the checks of the model and of SQL.
 
 use pgasync_core::{Configuration, Document, Span};
 use serde_json::{Map, Value, json};
 
-use super::{ask, bench};
+use super::{ask, prepared_database};
 use crate::seed::Seed;
 
 const GENERATED: usize = 600;
@@ -339,7 +339,7 @@ fn tables(configuration: &Configuration) -> Value {
     })
 }
 
-/// What the model says of each document of a chain: the path at which it is refused, or the tables that it makes.
+/// The result of the model for each document of a chain: the path at which it is refused, or the tables after it.
 fn of_the_model(chain: &[Value]) -> Vec<Value> {
     let mut configuration = Configuration::default();
     let standing = Document::from_json(&standing()).expect("it may be");
@@ -353,26 +353,26 @@ fn of_the_model(chain: &[Value]) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_same_documents_are_refused_at_the_same_place_and_make_the_same_tables() {
-    let database = bench().await;
+    let database = prepared_database().await;
     ask(&database, "select to_jsonb(async.configure($1) is null)", &standing()).await;
     let mut seed = Seed::of_this_run();
     let mut chains: Vec<Vec<Value>> = documents().into_iter().map(|document| vec![document]).collect();
     chains.extend((0..GENERATED).map(|_| (0..=seed.below(3)).map(|_| generated(&mut seed)).collect()));
-    let mut told = Vec::new();
+    let mut differences = Vec::new();
     let (mut refused, mut taken) = (0, 0);
     for some in chains.chunks(500) {
         let answers = ask(&database, "select judged.configure($1)", &json!(some)).await;
         for (chain, answers) in some.iter().zip(answers.as_array().expect("answers a chain")) {
             let answers = answers.as_array().expect("an answer a document");
             for (at, (core, answer)) in of_the_model(chain).into_iter().zip(answers).enumerate() {
-                let sql = answer.as_str().map(|said| json!(said.split(": ").next().unwrap_or(said)));
+                let sql = answer.as_str().map(|error| json!(error.split(": ").next().unwrap_or(error)));
                 if sql.is_some() {
                     refused += 1;
                 } else {
                     taken += 1;
                 }
                 if core != sql.unwrap_or_else(|| answer.clone()) {
-                    told.push(format!("{}\n  core {core}\n  sql  {answer}", json!(chain[..=at])));
+                    differences.push(format!("{}\n  core {core}\n  sql  {answer}", json!(chain[..=at])));
                     break;
                 }
             }
@@ -380,11 +380,11 @@ async fn the_same_documents_are_refused_at_the_same_place_and_make_the_same_tabl
     }
     println!("{refused} documents refused, {taken} taken");
     assert!(
-        told.is_empty(),
+        differences.is_empty(),
         "{} of {}\n{}",
-        told.len(),
+        differences.len(),
         chains.len(),
-        told.into_iter().take(20).collect::<Vec<_>>().join("\n")
+        differences.into_iter().take(20).collect::<Vec<_>>().join("\n")
     );
     assert!(refused > GENERATED / 2 && taken > GENERATED / 2, "{refused} refused, {taken} taken");
 }

@@ -1,6 +1,6 @@
-//! Every phase against every event: `Task::step` and `async.step_task` say the same of each.
+//! Every phase against every event: `Task::step` and `async.step_task` decide the same.
 //!
-//! What `async.step_task` is given is what [`RowEvent::of`] makes of the event, as in the engine.
+//! `async.step_task` gets the result of [`RowEvent::of`] for the event, as in the engine.
 
 use pgasync_core::{
     End, Event, FinalStatus, FinishStatus, Intention, Outcome, Past, Phase, Rejected, Request, Row, RowEvent, Run,
@@ -9,7 +9,7 @@ use pgasync_core::{
 use pgasync_tests::Database;
 use serde_json::{Value, json};
 
-use super::{ask, bench};
+use super::{ask, prepared_database};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
 const TIMEOUT: Span = Span::seconds(5);
@@ -283,7 +283,7 @@ fn events(task: &Task) -> Vec<Event> {
 
 #[tokio::test]
 async fn every_phase_answers_every_event_as_the_core_does() {
-    let database = bench().await;
+    let database = prepared_database().await;
     let (cases, accepted) = cases();
     let differ = disagreements(&database, &cases.iter().collect::<Vec<_>>()).await;
     println!("{} cases, {accepted} accepted, {} disagreements", cases.len(), differ.len());

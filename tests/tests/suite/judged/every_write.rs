@@ -1,5 +1,6 @@
-//! Every phase against every event, written: what writes transitions makes of a row in the table what the model says, and
-//! leaves it alone when the model refuses, or when the event belongs to another run.
+//! Every phase against every event, written: what writes transitions makes of a row in the table
+//! what the model says, and leaves it alone when the model refuses, or when the event belongs to
+//! another run.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -9,7 +10,7 @@ use pgasync_tests::Database;
 use serde_json::{Value, json};
 
 use super::every_transition::{Case, NOW, cases};
-use super::{ask, bench};
+use super::{ask, prepared_database};
 use crate::seed::Seed;
 
 const GROUPS_PER_QUESTION: usize = 1_500;
@@ -51,11 +52,11 @@ impl Write {
 
 /// Each case that SQL can tell from the others, with its run or without: what is refused by itself, what is accepted
 /// together, as many at once as a busy leader writes. Some that would be accepted come with another's run.
-fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
+fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     let mut seen = BTreeSet::new();
     let (mut groups, mut accepted) = (Vec::new(), Vec::new());
     for case in cases {
-        // No life leads there, and write_row, which reads back what triggers did, gives the slot back.
+        // No task reaches this phase, and write_row, which reads back the effects of triggers, frees the pool slot.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if odd && matches!(writer, Writer::Row) {
             continue;
@@ -78,7 +79,7 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
         let run = case.task.row().run;
         let write = Write::new(case, (at % 2 == 0).then_some(run));
         if case.expected.is_err() {
-            // One by one that takes long, and what step_task decides is asked in batches as well.
+            // Single writes take long, and batches cover step_task as well.
             if !matches!(writer, Writer::Row) || at % 5 == 0 {
                 groups.push(vec![write]);
             }
@@ -101,7 +102,8 @@ fn told_apart(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     groups
 }
 
-/// Cases in pairs: both accepted, or an accepted and a refused one in either order. Every event is met as often as others.
+/// Cases in pairs: both accepted, or an accepted and a refused one in either order. Every event is
+/// met as often as others.
 fn pairs(cases: &[Case], seed: &mut Seed) -> Vec<Vec<Write>> {
     let mut events: Vec<&str> = cases.iter().map(|case| case.row_event.name).collect();
     events.sort_unstable();
@@ -129,9 +131,9 @@ fn pairs(cases: &[Case], seed: &mut Seed) -> Vec<Vec<Write>> {
     pairs
 }
 
-/// Where what stands afterwards is not what the model says.
+/// The differences between the rows after the write and the prediction of the model.
 async fn disagreements(database: &Database, writer: Writer, groups: &[&Vec<Write>]) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut differences = Vec::new();
     for some in groups.chunks(GROUPS_PER_QUESTION) {
         let questions: Vec<Vec<&Value>> =
             some.iter().map(|group| group.iter().map(|w| &w.question).collect()).collect();
@@ -146,7 +148,7 @@ async fn disagreements(database: &Database, writer: Writer, groups: &[&Vec<Write
         database.run("rollback").await;
         for (at, group) in some.iter().copied().enumerate() {
             let accepted = group.iter().all(|write| write.accepted);
-            let mut agree = answer["said"][at] == json!(accepted);
+            let mut agree = answer["answer"][at] == json!(accepted);
             for write in group {
                 let row = if accepted { &write.after } else { &write.before };
                 agree &= answer["rows"][write.question["id"].to_string()] == json!(row);
@@ -156,11 +158,15 @@ async fn disagreements(database: &Database, writer: Writer, groups: &[&Vec<Write
                     let row = &answer["rows"][write.question["id"].to_string()];
                     format!("\n  {}\n  core {}\n  sql  {row}", write.question, json!(write.after))
                 });
-                told.push(format!("accepted {accepted}, sql {}{}", answer["said"][at], rows.collect::<String>()));
+                differences.push(format!(
+                    "accepted {accepted}, sql {}{}",
+                    answer["answer"][at],
+                    rows.collect::<String>()
+                ));
             }
         }
     }
-    told
+    differences
 }
 
 /// Made once in a run: a change after the other is held to them.
@@ -172,7 +178,7 @@ fn groups(writer: Writer) -> &'static Vec<Vec<Write>> {
         let mut seed = Seed::of_this_run();
         let first = usize::try_from(seed.below(PART as u64)).expect("small");
         let cases: Vec<Case> = all.into_iter().skip(first).step_by(PART).collect();
-        let mut groups = told_apart(&cases, writer);
+        let mut groups = distinct_groups(&cases, writer);
         if matches!(writer, Writer::All) {
             groups.extend(pairs(&cases, &mut seed));
         }
@@ -183,7 +189,7 @@ fn groups(writer: Writer) -> &'static Vec<Vec<Write>> {
     })
 }
 
-/// Whether anybody would notice that the two sides differ: a part of the cases tells mostly, all of them surely.
+/// Whether the two sides differ. The cases are tried in parts, since a part usually shows a difference.
 pub(super) async fn is_noticed(database: &Database, writer: Writer) -> bool {
     const PARTS: usize = 40;
     let groups = groups(writer);
@@ -197,31 +203,31 @@ pub(super) async fn is_noticed(database: &Database, writer: Writer) -> bool {
 }
 
 async fn writes_what_the_model_says(writer: Writer) {
-    let database = bench().await;
+    let database = prepared_database().await;
     let groups = groups(writer);
     let accepted = groups.iter().flatten().filter(|write| write.accepted).count();
-    let told = disagreements(&database, writer, &groups.iter().collect::<Vec<_>>()).await;
-    eprintln!("{} groups, {accepted} events accepted, {} disagreements", groups.len(), told.len());
+    let differences = disagreements(&database, writer, &groups.iter().collect::<Vec<_>>()).await;
+    eprintln!("{} groups, {accepted} events accepted, {} disagreements", groups.len(), differences.len());
     assert!(accepted > 400 && groups.len() > 400, "{accepted} accepted in {} groups", groups.len());
     assert!(
-        told.is_empty(),
+        differences.is_empty(),
         "{} disagreements, first:\n{}",
-        told.len(),
-        told.iter().take(12).cloned().collect::<Vec<_>>().join("\n")
+        differences.len(),
+        differences.iter().take(12).cloned().collect::<Vec<_>>().join("\n")
     );
 }
 
 #[tokio::test]
-async fn all_events_or_none_are_written_as_the_model_says() {
+async fn all_events_or_none_are_written_as_the_model_predicts() {
     writes_what_the_model_says(Writer::All).await;
 }
 
 #[tokio::test]
-async fn what_fits_of_a_batch_is_written_as_the_model_says() {
+async fn the_accepted_events_of_a_batch_are_written_as_the_model_predicts() {
     writes_what_the_model_says(Writer::Batch).await;
 }
 
 #[tokio::test]
-async fn a_row_is_written_as_the_model_says() {
+async fn a_row_is_written_as_the_model_predicts() {
     writes_what_the_model_says(Writer::Row).await;
 }

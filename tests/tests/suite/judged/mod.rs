@@ -1,9 +1,9 @@
-//! The pure model (`pgasync-core`) and the deciding functions in SQL, held against each other.
+//! Differential tests: the pure model (`pgasync-core`) against the deciding and recording functions in SQL.
 //!
-//! The model is the judge: every test works out what it says, asks SQL the same, and compares.
+//! The model is the reference. Each test computes the answer of the model, asks SQL the same question, and compares.
 
-#![allow(clippy::print_stdout, reason = "each says how much it compared")]
-#![allow(clippy::too_many_lines, reason = "a table of cases is long")]
+#![allow(clippy::print_stdout, reason = "each test prints how many cases it compared")]
+#![allow(clippy::too_many_lines, reason = "tables of cases are long")]
 
 mod answers;
 mod classification;
@@ -18,15 +18,27 @@ mod small_rules;
 use pgasync_tests::Database;
 use serde_json::Value;
 
-/// A database whose SQL side can be asked.
-async fn bench() -> Database {
+/// Functions of the schema `judged`, in the order in which they are created.
+const DRIVER: [&str; 6] = [
+    include_str!("sql/values.sql"),
+    include_str!("sql/transitions.sql"),
+    include_str!("sql/sequences.sql"),
+    include_str!("sql/plan.sql"),
+    include_str!("sql/configuration.sql"),
+    include_str!("sql/answers.sql"),
+];
+
+/// A server database with the schema `judged`.
+async fn prepared_database() -> Database {
     let database = Database::create().await;
     database.run("set jit = off").await;
-    database.run(include_str!("driver.sql")).await;
+    for part in DRIVER {
+        database.run(part).await;
+    }
     database
 }
 
-/// The one JSON value of a query with one JSON parameter.
+/// The JSON value of a query with one JSON parameter.
 async fn ask(database: &Database, sql: &str, with: &Value) -> Value {
     database.rows(sql, &[with]).await[0].get(0)
 }

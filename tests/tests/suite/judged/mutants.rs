@@ -1,6 +1,7 @@
-//! Can the comparisons fail? One small change at a time to what SQL decides or records; each must make one fail.
+//! Mutation tests of the SQL side: each small change to a deciding or recording function must make a comparison fail.
 //!
-//! The seed draws some functions and a change to each; `PGASYNC_MUTANTS=all` tries all changes to all functions.
+//! By default the seed draws some functions and one change to each. `PGASYNC_MUTANTS=all` tries all changes to all
+//! functions.
 
 use std::env;
 use std::panic::AssertUnwindSafe;
@@ -12,13 +13,13 @@ use super::every_write::{self, Writer};
 use super::{answers, classification, every_transition, plan, sequences, small_rules};
 use crate::seed::Seed;
 
-/// Without `PGASYNC_MUTANTS=all`: how many functions of a hundred are tried, and with how many changes each.
+/// Without `PGASYNC_MUTANTS=all`: the percentage of functions that are tried, and the number of changes to each.
 const TRIED_PERCENT: u64 = 40;
 const SAMPLE: usize = 1;
 const QUEUES: usize = 150;
 const STEPS: usize = 500;
 
-/// What holds a function to the model.
+/// A comparison with the model.
 #[derive(Clone, Copy, Debug)]
 enum Comparison {
     Transitions,
@@ -33,32 +34,34 @@ enum Comparison {
     Transactions,
 }
 
-/// Changes that change nothing which may be seen here.
+/// Lines that may change without an effect that a comparison can observe.
 const EQUIVALENT: [&str; 12] = [
-    // The lock is asked for again, or where it is not needed: with the same outcome.
+    // The lock is requested again, or without need: the outcome is the same.
     "if not v_table_locked or pg_catalog.cardinality(v_left)",
-    // Every row of the table is named here, so that no other is locked.
+    // The events name every row of the table, so no other row is locked.
     "where t.task_id <> any (array(select e.task_id from unnest(left_over) e))",
-    // restart_task does not look at what write_now returns.
+    // restart_task ignores the result of write_now.
     "if v_row.outcome is null then",
     // Only the order of the places matters.
     "place := place + 2;",
-    // A row that runs is none of those that the statement is about.
+    // The statement does not concern a running row.
     "if in_event not in ('OFFER', 'TAKE', 'UNREACHABLE') then",
     "if in_event not in ('CLAIM', 'OFFER', 'UNREACHABLE') then",
-    // The statement for the others finds none.
+    // The statement for the other rows finds none.
     "if v_applied <= cardinality(in_ids) then",
-    // Only where a trigger made something else of an end: that is tried on a running engine.
+    // Only with a trigger that rewrites an end, which the conformance suite tries.
     "and (t.processed is not null or t.consumed is ",
     "or t.yielded is null and t.track_yielded is not true);",
     "and t.yielded is not null and t.track_yielded is not true);",
-    // The scan says the same of what the short cut does not know.
+    // The scan decides the same without the shortcut.
     "and v_word = 'select' and strpos(lower(v_body), 'into') = 0 then",
     "when v_word in (",
 ];
 
-/// What is written instead of what.
-const SWAPS: [(&str, &str); 20] = [
+/// Texts and their replacements.
+const SWAPS: [(&str, &str); 22] = [
+    ("least(", "greatest("),
+    ("greatest(", "least("),
     (" <= ", " < "),
     (" < ", " <= "),
     (" > ", " >= "),
@@ -88,23 +91,24 @@ struct Mutant {
     definition: String,
 }
 
-/// All changes to one function: each occurrence of a swap, and each name left out of a list.
+/// All changes to one function: each occurrence of a swap, each number plus one, and each name left out of a list.
 async fn mutants(database: &Database, function: &str) -> Vec<Mutant> {
     let sql = format!("select pg_get_functiondef('async.{function}'::regproc)");
     let definition = database.text(&sql).await.expect("it is there");
     let body = definition.find("AS $function$").expect("it has a body");
     let mut changes = Vec::new();
     for (old, new) in SWAPS {
-        changes.extend(definition[body..].match_indices(old).map(|(at, _)| (body + at, old.len(), new)));
+        changes.extend(definition[body..].match_indices(old).map(|(at, _)| (body + at, old.len(), new.to_owned())));
     }
+    changes.extend(numbers(&definition, body));
     for (at, _) in definition[body..].match_indices('\'') {
         let rest = &definition[body + at + 1..];
         let name = rest.find("', ").unwrap_or(0);
         if name > 0 && rest[..name].chars().all(|letter| letter.is_ascii_alphabetic() || letter == '_') {
-            changes.push((body + at, name + "'', ".len(), ""));
+            changes.push((body + at, name + "'', ".len(), String::new()));
         }
     }
-    let mutant = |(at, length, new): (usize, usize, &str)| {
+    let mutant = |(at, length, new): (usize, usize, String)| {
         let changed = format!("{}{new}{}", &definition[..at], &definition[at + length..]);
         let start = changed[..at].rfind('\n').map_or(0, |line| line + 1);
         let end = changed[at + new.len()..].find('\n').map_or(changed.len(), |line| at + new.len() + line);
@@ -113,12 +117,32 @@ async fn mutants(database: &Database, function: &str) -> Vec<Mutant> {
     changes.into_iter().map(mutant).filter(|mutant| !mutant.change.starts_with("--")).collect()
 }
 
+/// Each whole number in the code of a function, with its successor. Digits inside names, quoted texts and fractions are
+/// not numbers of their own.
+fn numbers(definition: &str, body: usize) -> Vec<(usize, usize, String)> {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '\'' | '$');
+    let mut found = Vec::new();
+    let mut rest = body;
+    while let Some(start) = definition[rest..].find(|letter: char| letter.is_ascii_digit()).map(|at| rest + at) {
+        let end =
+            definition[start..].find(|letter: char| !letter.is_ascii_digit()).map_or(definition.len(), |at| start + at);
+        rest = end;
+        if definition[..start].ends_with(is_part) || definition[end..].starts_with(is_part) {
+            continue;
+        }
+        if let Ok(number) = definition[start..end].parse::<u64>() {
+            found.push((start, end - start, (number + 1).to_string()));
+        }
+    }
+    found
+}
+
 impl Mutant {
     async fn is_noticed(&self, database: &Database, comparisons: &[Comparison]) -> bool {
         for comparison in comparisons {
             let agrees = AssertUnwindSafe(comparison.agrees(database)).catch_unwind().await.unwrap_or(false);
             database
-                .run("rollback; drop trigger if exists odd on async.task; drop trigger if exists odder on async.task")
+                .run("rollback; drop trigger if exists judge_before on async.task; drop trigger if exists judge_deferred on async.task")
                 .await;
             if !agrees {
                 return true;
@@ -145,11 +169,11 @@ impl Comparison {
     }
 }
 
-/// Every change to one function, of those that are tried, that Postgres takes and no comparison notices.
+/// The changes to one function, among those tried, that Postgres accepts and no comparison notices.
 async fn unnoticed(function: &'static str, comparisons: &[Comparison]) -> Vec<String> {
     let all = env::var("PGASYNC_MUTANTS").is_ok_and(|which| which == "all");
     let mut seed = Seed::fixed(1);
-    // One seed for all draws another number for each function.
+    // Each function needs another sequence of random numbers.
     for letter in function.bytes() {
         seed.below(u64::from(letter));
         if letter % 2 == 0 {
@@ -160,9 +184,9 @@ async fn unnoticed(function: &'static str, comparisons: &[Comparison]) -> Vec<St
         println!("{function}: not drawn");
         return vec![];
     }
-    let database = classification::room().await;
+    let database = classification::database_with_table_t().await;
     let mut mutants = mutants(&database, function).await;
-    // That no comparison notices a change takes longest to find out.
+    // An unnoticed change takes longest: it passes all comparisons.
     mutants.retain(|mutant| !EQUIVALENT.iter().any(|same| mutant.change.starts_with(same)));
     let mut wanted = mutants.len();
     if all {
@@ -170,13 +194,13 @@ async fn unnoticed(function: &'static str, comparisons: &[Comparison]) -> Vec<St
             assert!(comparison.agrees(&database).await, "{comparison:?} disagrees without any change");
         }
     } else {
-        // That they agree without any change other tests say.
+        // Other tests check that the comparisons agree without a change.
         shuffle(&mut mutants, &mut seed);
         wanted = SAMPLE;
     }
-    // A change may make a loop endless.
+    // A change may make a loop infinite.
     database.run("set statement_timeout = '3s'").await;
-    // A comparison that fails outright does so by a panic; that is no news here.
+    // A comparison may fail with a panic, which is expected here.
     std::panic::set_hook(Box::new(|_| ()));
     let (mut tried, mut unnoticed) = (0, Vec::new());
     for mutant in mutants {
@@ -214,7 +238,7 @@ macro_rules! each_change_is_noticed {
     )+};
 }
 
-// What decides and what records, each with what holds it to the core.
+// The deciding and recording functions, each with the comparisons that cover it.
 each_change_is_noticed! {
     step_task by Transitions;
     pool_limit by Plan;

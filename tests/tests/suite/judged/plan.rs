@@ -1,4 +1,5 @@
-//! Who runs next: the model's `Plan`, `async.plan_claims`, and a reference that sorts everything, on the same tables.
+//! The next tasks to run: the model's `Plan`, `async.plan_claims`, and a reference that sorts
+//! everything, on the same tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,16 +10,16 @@ use pgasync_core::{
 use pgasync_tests::Database;
 use serde_json::{Value, json};
 
-use super::{ask, bench};
+use super::{ask, prepared_database};
 use crate::seed::Seed;
 
 const QUEUES: usize = 150;
-const TARGETS: [&str; 4] = ["a", "b", "c", "of nobody"];
+const TARGETS: [&str; 4] = ["a", "b", "c", "not configured"];
 const POOLS: [Option<&str>; 5] = [None, None, Some("p"), Some("q"), Some("b")];
 const WINDOW: usize = 4;
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
 
-/// A table and what the leader knows besides.
+/// A table and the memory of the leader.
 struct Queue {
     tasks: Vec<Waiting>,
     settings: Settings,
@@ -119,7 +120,7 @@ impl Queue {
         eligible.map(|task| (task.position, &task.lane)).collect()
     }
 
-    /// Where somebody waits, also such as may not run yet.
+    /// The lanes with waiting tasks, eligible or not.
     fn lanes(&self) -> BTreeSet<(&str, &str, bool)> {
         let waiting = self.tasks.iter().filter(|task| {
             let Row { eligible_when, tracked, .. } = task.row;
@@ -220,9 +221,9 @@ pub(super) async fn disagreement(database: &Database, mut seed: Seed, queues: us
         database.run("rollback").await;
         let lanes = json!(queue.lanes());
         if sorted != planned || asked != json!({"launches": sorted, "lanes": lanes}) {
-            let told =
+            let disagreement =
                 format!("{question}\n  lanes  {lanes}\n  sorted {sorted:?}\n  core   {planned:?}\n  sql    {asked}");
-            return (Some(told), chosen);
+            return (Some(disagreement), chosen);
         }
         chosen += sorted.len();
     }
@@ -231,9 +232,9 @@ pub(super) async fn disagreement(database: &Database, mut seed: Seed, queues: us
 
 #[tokio::test]
 async fn the_same_tables_give_the_same_launches_in_the_same_order() {
-    let database = bench().await;
-    let (told, chosen) = disagreement(&database, Seed::of_this_run(), QUEUES).await;
-    assert!(told.is_none(), "{}", told.unwrap_or_default());
+    let database = prepared_database().await;
+    let (disagreement, chosen) = disagreement(&database, Seed::of_this_run(), QUEUES).await;
+    assert!(disagreement.is_none(), "{}", disagreement.unwrap_or_default());
     println!("{QUEUES} queues, {chosen} tasks chosen");
     assert!(chosen > QUEUES * 4, "only {chosen} were chosen");
 }

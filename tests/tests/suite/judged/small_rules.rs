@@ -1,10 +1,10 @@
-//! The rules that fit in a line: intentions, lost sessions, backoff.
+//! Small rules: intentions, lost sessions, backoff.
 
 use pgasync_core::{FinishStatus, Intention, Request, Span, ends_session};
 use pgasync_tests::Database;
 use serde_json::{Value, json};
 
-use super::{ask, bench};
+use super::{ask, prepared_database};
 
 /// SQLSTATEs that end a session, their neighbours, and others that engines meet.
 const CODES: &[&str] = &[
@@ -13,7 +13,7 @@ const CODES: &[&str] = &[
     "53300", "55P03", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", "XX000",
 ];
 
-/// Where a rule of SQL is another than that of the core.
+/// Where a rule of SQL differs from that of the core.
 pub(super) async fn disagreements(database: &Database) -> Vec<String> {
     let mut differ = intentions_that_differ(database).await;
     differ.extend(messages_that_differ(database).await);
@@ -56,7 +56,7 @@ fn intention(status: FinishStatus, message: Option<&str>) -> Intention {
     Intention::of(&request).expect("it names a duration")
 }
 
-/// Where the intention of a request has another message than `async.request_message` says.
+/// Where the intention of a request has another message than `async.request_message` returns.
 async fn messages_that_differ(database: &Database) -> Vec<String> {
     // Those that keep no message are never asked for it.
     let keeps = |status: &FinishStatus| intention(*status, Some("asked")).is_terminal();
@@ -114,6 +114,6 @@ async fn backoffs_that_differ(database: &Database) -> Vec<String> {
 
 #[tokio::test]
 async fn the_small_rules_are_the_same() {
-    let differ = disagreements(&bench().await).await;
+    let differ = disagreements(&prepared_database().await).await;
     assert!(differ.is_empty(), "{}", differ.join("\n"));
 }

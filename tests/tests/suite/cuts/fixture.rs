@@ -1,4 +1,5 @@
-//! What the cases of a test share, and the stage of one case: a server database, proxies, a workload and an engine.
+//! The fixture that the cases of a test share, and the fixture of one case: a server database,
+//! proxies, a workload and an engine.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -11,8 +12,8 @@ use tokio::time::sleep;
 use super::judge::{Allowed, judge};
 use super::kinds;
 use super::outcome::{LATE, Verdict};
+use super::restarted_engine::RestartedEngine;
 use super::stalls::Stalls;
-use super::supervised::Supervised;
 use super::workload::{self, Client, POOLS, WORKERS};
 
 /// What a target allows its tasks, where messages with the server are cut: longer than any recovery.
@@ -32,20 +33,20 @@ const SECOND_PUSH_AFTER: Duration = Duration::from_millis(700);
 
 const TURN_EVERY: Duration = Duration::from_millis(40);
 
-/// A server that was killed is back within this time.
+/// A killed server restarts within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
 /// Clusters, and a target database whose ledger serves all cases.
-pub(super) struct Bench {
+pub(super) struct CutsFixture {
     target: Target,
     pub(super) server: PrivateCluster,
-    /// Where the target is, if it is not there.
+    /// The cluster of the target, if it is another one.
     elsewhere: Option<PrivateCluster>,
     next: AtomicU32,
     stalls: Stalls,
 }
 
-impl Bench {
+impl CutsFixture {
     /// Server and targets on one cluster.
     pub(super) async fn together() -> Self {
         Self::on(block_in_place(cluster), None).await
@@ -62,29 +63,29 @@ impl Bench {
         Self { target, server, elsewhere, next: AtomicU32::new(1), stalls: Stalls::watch() }
     }
 
-    /// A stage with tasks that wait; `allowance` is what a target allows its tasks.
-    pub(super) async fn stage(&self, allowance: Duration) -> Stage<'_> {
+    /// Starts a case. `allowance` is the timeout of tasks at its targets.
+    pub(super) async fn start_case(&self, allowance: Duration) -> CaseFixture<'_> {
         let flow = format!("c{}", self.next.fetch_add(1, Ordering::Relaxed));
         let database = Database::create_on(&self.server).await;
         let to_server = Proxy::before(&self.server, kinds::kind).await;
         let to_target = Proxy::before(self.elsewhere.as_ref().unwrap_or(&self.server), kinds::kind).await;
-        let stage = Stage {
+        let case_fixture = CaseFixture {
             client: Client::new(database.connect().await, &flow),
             begin: Instant::now(),
             stalled_before: self.stalls.so_far(),
             open: (0, Instant::now()),
             losses: Vec::new(),
             broken: Vec::new(),
-            bench: self,
+            fixture: self,
             database,
             to_server,
             to_target,
             flow,
             pushes: 0,
         };
-        stage.client.prepare().await;
-        stage.configure(allowance).await;
-        stage
+        case_fixture.client.prepare().await;
+        case_fixture.configure(allowance).await;
+        case_fixture
     }
 }
 
@@ -92,9 +93,9 @@ fn cluster() -> PrivateCluster {
     PrivateCluster::start(&["shared_buffers=64MB", "fsync=off", "full_page_writes=off", "autovacuum=off"])
 }
 
-/// Where one case takes place.
-pub(super) struct Stage<'a> {
-    bench: &'a Bench,
+/// The fixture of one case.
+pub(super) struct CaseFixture<'a> {
+    fixture: &'a CutsFixture,
     pub(super) database: Database,
     pub(super) to_server: Proxy,
     pub(super) to_target: Proxy,
@@ -110,10 +111,10 @@ pub(super) struct Stage<'a> {
     broken: Vec<String>,
 }
 
-impl Stage<'_> {
+impl CaseFixture<'_> {
     async fn configure(&self, allowance: Duration) {
         let limit = |name: &str| POOLS.iter().find(|(pool, _)| *pool == name).map_or(0, |(_, limit)| *limit);
-        let target = self.to_target.conninfo(self.bench.target.name());
+        let target = self.to_target.conninfo(self.fixture.target.name());
         self.database
             .configure(&json!({
                 "control": {"workers": WORKERS, "idle_sleep": 0.1, "takeover_grace": "0.1 s",
@@ -139,7 +140,7 @@ impl Stage<'_> {
     }
 
     /// Does the client's work, and starts the engine when it has ended; false when all that was pushed is finished.
-    pub(super) async fn take_step(&mut self, engine: &mut Supervised) -> bool {
+    pub(super) async fn take_step(&mut self, engine: &mut RestartedEngine) -> bool {
         engine.keep_running().await;
         let goes_on = match self.client.take_step().await {
             Ok(open) => {
@@ -158,7 +159,7 @@ impl Stage<'_> {
     }
 
     /// Runs the workload to its end.
-    pub(super) async fn attend(&mut self, engine: &mut Supervised) {
+    pub(super) async fn attend(&mut self, engine: &mut RestartedEngine) {
         let begin = Instant::now();
         loop {
             let goes_on = self.take_step(engine).await;
@@ -201,19 +202,19 @@ impl Stage<'_> {
         }
     }
 
-    /// Judges what became of the workload, and takes the stage down.
-    pub(super) async fn judge(mut self, engine: Supervised, allowed: Allowed, cuts: usize) -> Verdict {
+    /// Judges the end of the workload, and drops the database of the case.
+    pub(super) async fn judge(mut self, engine: RestartedEngine, allowed: Allowed, cuts: usize) -> Verdict {
         let fired = [self.to_server.fired(), self.to_target.fired()].concat();
         let at = [&fired[..], &self.losses].concat();
-        let judged = judge(&self.client, self.bench.target.session(), &self.flow, &at, allowed).await;
+        let judged = judge(&self.client, self.fixture.target.session(), &self.flow, &at, allowed).await;
         self.broken.extend(judged.expect("the tables are readable"));
         let seen = [self.to_server.seen(), self.to_target.seen()];
         let said = engine.lines();
-        let stalled = self.bench.stalls.so_far().saturating_sub(self.stalled_before);
+        let stalled = self.fixture.stalls.so_far().saturating_sub(self.stalled_before);
         drop((engine, self.to_server, self.to_target, self.client));
         let remove = format!("drop database {} with (force)", self.database.name());
         // One that stays costs disk space until the cluster is removed.
-        let _ = self.bench.server.administrator().await.batch_execute(&remove).await;
+        let _ = self.fixture.server.administrator().await.batch_execute(&remove).await;
         Verdict { seen, reached: fired.len() >= cuts, broken: self.broken, took: self.begin.elapsed(), stalled, said }
     }
 }

@@ -1,4 +1,4 @@
-//! An engine that is started again whenever it ends, as a service manager does.
+//! An engine that restarts whenever it ends, as under a service manager.
 
 use pgasync_tests::{Database, Engine, Outcome, Proxy, RustEngine, SqlEngine};
 
@@ -8,7 +8,7 @@ const TIMEOUTS: &str = "server_connect=1s,server_answer=2s,server_attempt=4s,ser
     terminate_grace=1s,lost_grace=1s";
 
 /// An engine of either kind, and how often it was started.
-pub(super) struct Supervised {
+pub(super) struct RestartedEngine {
     engine: AnyEngine,
     pub(super) starts: u32,
     ends: Vec<String>,
@@ -19,7 +19,7 @@ enum AnyEngine {
     Sql(Box<SqlEngine>),
 }
 
-impl Supervised {
+impl RestartedEngine {
     /// The Rust engine behind a proxy.
     pub(super) fn rust(database: &Database, proxy: &Proxy) -> Self {
         Self::of(AnyEngine::Rust(Box::new(RustEngine::attach_at(database, proxy.conninfo(database.name())))))
@@ -57,12 +57,12 @@ impl Supervised {
         self.starts += 1;
     }
 
-    /// What it said, for people.
+    /// Its log, for the message of a failed test.
     pub(super) fn lines(&self) -> Vec<String> {
-        let said = match &self.engine {
+        let lines = match &self.engine {
             AnyEngine::Rust(engine) => engine.lines(),
             AnyEngine::Sql(engine) => engine.notices().iter().map(|notice| format!("{notice:?}")).collect(),
         };
-        said.into_iter().chain(self.ends.iter().cloned()).collect()
+        lines.into_iter().chain(self.ends.iter().cloned()).collect()
     }
 }

@@ -1,4 +1,5 @@
-//! Where servers are killed: a server on one cluster, two targets on another, an engine, a client and an observer.
+//! The fixture of the chaos tests: a server on one cluster, two targets on another, an engine, a
+//! client and an observer.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,8 @@ use super::observer::{Observer, SAMPLE_INTERVAL};
 use super::seed::Seed;
 use super::workload::{self, IN_FLIGHT_MIN, POOLS, WORKERS};
 
-/// Tasks that have not ended when no task has ended for so long never end: none of them takes four seconds, and no fence
-/// or backoff takes longer. A judge says which they are.
+/// Tasks that have not ended when no task has ended for so long never end: none of them takes four
+/// seconds, and no fence or backoff takes longer. The judge lists them.
 const STALLED_AFTER: Duration = Duration::from_secs(35);
 
 /// How many tasks take some seconds, where it does not matter.
@@ -24,7 +25,7 @@ pub(super) const LONG_PERCENT: u64 = 10;
 /// How long a postmaster may take to notice that a backend died.
 const RESTART_WITHIN: Duration = Duration::from_secs(2);
 
-/// What dies.
+/// The process that a test kills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kill {
     /// The process that leads, by kill -9; where that is a backend its server starts anew.
@@ -42,19 +43,19 @@ pub(super) enum Kill {
 impl Kill {
     pub(super) const ALL: [Self; 5] = [Self::Leader, Self::Session, Self::Server, Self::TargetBackend, Self::Targets];
 
-    /// The session that leads goes.
+    /// Whether the leader session ends.
     fn ends_lead(self) -> bool {
         matches!(self, Self::Leader | Self::Session | Self::Server)
     }
 
-    /// The engine goes.
+    /// Whether the engine ends.
     pub(super) fn ends_engine<E: Engine>(self) -> bool {
         self == Self::Leader || self.ends_lead() && !E::OUTLIVES_ITS_SESSION
     }
 }
 
-/// Fields are dropped in this order: whoever uses a cluster before the cluster.
-pub(super) struct Arena<E> {
+/// Fields are dropped in this order: the users of a cluster before the cluster.
+pub(super) struct ChaosFixture<E> {
     pub(super) engine: E,
     pub(super) seed: Seed,
     pub(super) observer: Observer,
@@ -69,14 +70,14 @@ pub(super) struct Arena<E> {
     losses: Losses,
 }
 
-impl<E: Engine> Arena<E> {
+impl<E: Engine> ChaosFixture<E> {
     /// Clusters, databases, an engine that leads, and tasks that run.
     pub(super) async fn open() -> Self {
         Self::open_with("", LONG_PERCENT).await
     }
 
-    /// The same with an engine that `changes`, statements run after installing, made another one, and as many percent of
-    /// long tasks.
+    /// The same with an engine that `changes`, statements run after installing, made another one,
+    /// and as many percent of long tasks.
     pub(super) async fn open_with(changes: &str, long_percent: u64) -> Self {
         let mut seed = Seed::of_this_run();
         let small = ["shared_buffers=32MB", "max_connections=200", "autovacuum=off"];
@@ -133,14 +134,14 @@ impl<E: Engine> Arena<E> {
                 return;
             }
             if begin.elapsed() > 2 * PATIENCE {
-                let report = self.database.report().await;
+                let report = self.database.dump().await;
                 panic!("only {running} of {count} tasks run\n{:?}\n{report}", self.observer);
             }
             sleep(SAMPLE_INTERVAL).await;
         }
     }
 
-    /// Kills; what was killed is up again afterwards, except for the engine.
+    /// Kills, and waits until servers are up again. An engine stays down.
     pub(super) async fn kill(&mut self, what: Kill) {
         self.led_by = self.database.number("select coalesce(async.leader_pid(), 0)").await;
         let begin = losses::now();
@@ -174,7 +175,7 @@ impl<E: Engine> Arena<E> {
         }
         match what {
             Kill::Leader if !E::OUTLIVES_ITS_SESSION => {
-                // It was a backend: the postmaster notices a moment later, and ends everybody.
+                // The engine was a backend: the postmaster soon notices its end and ends all other backends.
                 let begin = Instant::now();
                 while !self.database.session().is_closed() && begin.elapsed() < RESTART_WITHIN {
                     sleep(Duration::from_millis(5)).await;
@@ -190,7 +191,7 @@ impl<E: Engine> Arena<E> {
         }
     }
 
-    /// Notes that a leader was lost between then and now in another way than by [`Arena::kill`].
+    /// Notes that a leader was lost between then and now in another way than by [`ChaosFixture::kill`].
     pub(super) fn note_loss_since(&mut self, begin: f64) {
         self.losses.note_since(begin);
     }
@@ -218,12 +219,12 @@ impl<E: Engine> Arena<E> {
     }
 
     /// The same with another engine that leads from now on.
-    pub(super) fn with_engine<B>(self, engine: B) -> Arena<B> {
+    pub(super) fn with_engine<B>(self, engine: B) -> ChaosFixture<B> {
         let Self { engine: _, seed, observer, client, database, targets, server, elsewhere, led_by, losses } = self;
-        Arena { engine, seed, observer, client, database, targets, server, elsewhere, led_by, losses }
+        ChaosFixture { engine, seed, observer, client, database, targets, server, elsewhere, led_by, losses }
     }
 
-    /// Starts the engine again, once nobody leads.
+    /// Starts the engine again when there is no leader.
     pub(super) async fn lead_again(&mut self) {
         self.database.wait_for("select async.leader_pid() is null").await;
         self.engine.lead().await;
@@ -254,14 +255,14 @@ impl<E: Engine> Arena<E> {
         self.database.reconnect().await;
     }
 
-    /// Ends the pushing, waits until every task is finished, and says which promises were broken.
+    /// Ends the pushing, waits until every task is finished, and returns the broken promises.
     pub(super) async fn settle(&mut self, allowed: Allowed) -> Vec<String> {
-        let book = self.client.end().await;
+        let log = self.client.end().await;
         self.wait_until_settled().await;
         for target in &mut self.targets {
             target.reconnect().await;
         }
-        judge(&self.database, &self.targets, &book, &self.observer, &self.losses, allowed).await
+        judge(&self.database, &self.targets, &log, &self.observer, &self.losses, allowed).await
     }
 
     /// Waits until every task has ended, or until none ends any more: the judge complains of those that have not.
@@ -280,7 +281,7 @@ impl<E: Engine> Arena<E> {
     /// Settles, and insists that every promise was kept.
     pub(super) async fn assert_promises_kept(&mut self, allowed: Allowed) {
         let broken = self.settle(allowed).await;
-        assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), self.database.report().await);
+        assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), self.database.dump().await);
         self.engine.stop().await;
     }
 }

@@ -1,18 +1,12 @@
-//! How a query is sent: `classify` and `async.classify_query`, and what Postgres itself says of the same text.
+//! Texts to classify: written ones, and generated ones.
 
-use pgasync_core::{Class, StatementKind, classify, opens_transaction, statements};
-use pgasync_tests::Database;
-use serde_json::{Value, json};
-
-use super::{ask, bench};
 use crate::seed::Seed;
 
-const GENERATED: usize = 1_500;
 /// How many characters of a text SQL looks at.
-const READ_MAX: usize = 32_768;
+pub(super) const READ_MAX: usize = 32_768;
 
-/// Every kind of text that somebody may push.
-const TEXTS: &[&str] = &[
+/// Every kind of text that a client may push.
+pub(super) const TEXTS: &[&str] = &[
     "",
     " ",
     ";",
@@ -136,8 +130,8 @@ const TEXTS: &[&str] = &[
     "create function f(begin int) returns int language sql as 'select 1'; select 2",
 ];
 
-/// What may run for real in a transaction, and what it does to a table.
-const EFFECTS: &[&str] = &[
+/// Texts that run in a transaction, with an effect on a table.
+pub(super) const EFFECTS: &[&str] = &[
     "select 1",
     "select * from t -- all of it",
     "(select 1) union (select 2);",
@@ -181,7 +175,7 @@ const EFFECTS: &[&str] = &[
 ];
 
 /// What a function cannot do, though it begins like something else: it is sent as it is, and then works.
-const ALONE: &[&str] = &[
+pub(super) const ALONE: &[&str] = &[
     "select n into made from t; insert into t select n + 5 from made",
     "(select 1 as n into made); insert into t select n from made",
     "((select 3 as n into made)) union select 4; insert into t select n from made",
@@ -192,7 +186,7 @@ const ALONE: &[&str] = &[
 ];
 
 /// What only the model looks into: SQL sends it as it is.
-const SCRIPTS: &[&str] = &[
+pub(super) const SCRIPTS: &[&str] = &[
     "create function begin() returns int language sql as 'select 1'; insert into t select 2; select 3",
     "create function f() returns int begin atomic select 1; select 2 as end; end; insert into t select f(); table t",
     "create function f() returns int begin atomic select case when true then 4 end; end; insert into t select f(); table t",
@@ -203,28 +197,7 @@ const SCRIPTS: &[&str] = &[
     "set session characteristics as transaction read write; select 1",
 ];
 
-/// Whether the two sides say the same. SQL wraps scripts of plain queries only, and sends an empty text wrapped, since
-/// dblink takes the answer to one for a lost connection. It does not wrap what it did not read to the end.
-fn agree(text: &str, sql: &str) -> bool {
-    let found = statements(text);
-    let plain = found.iter().any(|statement| statement.kind == StatementKind::Plain);
-    match classify(text) {
-        Class::Refused => sql == "refused",
-        Class::Wrapped => sql == "loop" || sql == "execute",
-        Class::WrappedEach if text.len() > READ_MAX => sql == "raw",
-        Class::WrappedEach => sql == "script" || plain && sql == "raw",
-        Class::Raw => sql == if found.is_empty() { "execute" } else { "raw" },
-    }
-}
-
-async fn classes(database: &Database, texts: &[String]) -> Vec<String> {
-    let sql = "select jsonb_agg(async.classify_query(q.it) order by q.place)
-        from jsonb_array_elements_text($1) with ordinality as q(it, place)";
-    let classes = ask(database, sql, &json!(texts)).await;
-    serde_json::from_value::<Vec<String>>(classes).expect("a class a text")
-}
-
-fn texts() -> Vec<String> {
+pub(super) fn texts() -> Vec<String> {
     let mut texts: Vec<String> = TEXTS.iter().map(|text| (*text).to_owned()).collect();
     // As long as SQL reads, and one longer.
     for length in [READ_MAX, READ_MAX + 1] {
@@ -233,109 +206,8 @@ fn texts() -> Vec<String> {
     texts
 }
 
-/// What Postgres makes of a text without running it.
-#[derive(Debug, PartialEq, Eq)]
-enum Parsed {
-    /// At most one statement; whether it could run is another matter.
-    One,
-    Several,
-    Not,
-}
-
-async fn parsed(database: &Database, text: &str) -> Parsed {
-    let Err(error) = database.session().prepare(text).await else { return Parsed::One };
-    let Some(said) = error.as_db_error() else { panic!("{text}: {error}") };
-    match said.code().code() {
-        "42601" if said.message().contains("multiple commands") => Parsed::Several,
-        "42601" | "22025" | "42000" => Parsed::Not,
-        _ => Parsed::One,
-    }
-}
-
-/// Where the model, SQL and Postgres differ about these texts; and how many Postgres could read.
-async fn disagreements(database: &Database, texts: &[String]) -> (Vec<String>, usize) {
-    let mut told = Vec::new();
-    let mut read = 0;
-    for (text, sql) in texts.iter().zip(classes(database, texts).await) {
-        let found = statements(text);
-        let postgres = parsed(database, text).await;
-        if postgres == Parsed::Not {
-            continue;
-        }
-        read += 1;
-        if !agree(text, &sql) {
-            told.push(format!("{text:?}: core {:?}, sql {sql}", classify(text)));
-        }
-        if (found.len() > 1) != (postgres == Parsed::Several) {
-            told.push(format!("{text:?}: core finds {} statements, Postgres {postgres:?}", found.len()));
-        }
-        for statement in found {
-            let piece = &text[statement.span];
-            if parsed(database, piece).await != Parsed::One {
-                told.push(format!("{text:?}: {piece:?} is no single statement"));
-            }
-        }
-    }
-    (told, read)
-}
-
-/// The same of every text there is, and of some generated ones.
-pub(super) async fn disagreements_of_all(database: &Database) -> Vec<String> {
-    let mut told = effects_that_differ(database).await;
-    for (text, sql) in texts().into_iter().zip(classes(database, &texts()).await) {
-        if !agree(&text, &sql) {
-            told.push(text);
-        }
-    }
-    if told.is_empty() {
-        told = disagreements(database, &generated(&mut Seed::of_this_run(), GENERATED / 5)).await.0;
-    }
-    told
-}
-
-/// Where the two sides differ about what leaves a transaction open. SQL takes a text that it did not read to the end for
-/// one that may.
-async fn transactions_that_differ(database: &Database, texts: &[String]) -> Vec<String> {
-    let sql = "select jsonb_agg(jsonb_build_array(async.opens_transaction(q.it),
-          (select coalesce(bool_and(s.complete), true) from async.scan_statements(q.it) s)) order by q.place)
-        from jsonb_array_elements_text($1) with ordinality as q(it, place)";
-    let answers = ask(database, sql, &json!(texts)).await;
-    let answers: Vec<(bool, bool)> = serde_json::from_value(answers).expect("two answers a text");
-    let differ = texts.iter().zip(answers).filter_map(|(text, (sql, complete))| {
-        let core = opens_transaction(text);
-        let agree = if complete { sql == core } else { sql };
-        (!agree).then(|| format!("{text:?}: core {core}, sql {sql}, read to the end {complete}"))
-    });
-    differ.collect()
-}
-
-/// The same of every text there is, and of some generated ones.
-pub(super) async fn disagreements_about_transactions(database: &Database) -> Vec<String> {
-    let mut all = texts();
-    let own = [
-        "begin",
-        "START transaction",
-        "commit and chain",
-        "abort AND CHAIN",
-        "end and chain",
-        "rollback and chain",
-        "end",
-        "rollback; select 'chain'",
-    ];
-    all.extend(own.map(str::to_owned));
-    all.extend(EFFECTS.iter().chain(ALONE).map(|text| (*text).to_owned()));
-    all.extend(generated(&mut Seed::of_this_run(), GENERATED / 5));
-    transactions_that_differ(database, &all).await
-}
-
-#[tokio::test]
-async fn the_same_texts_leave_transactions_open() {
-    let differ = disagreements_about_transactions(&bench().await).await;
-    assert!(differ.is_empty(), "{}", differ.join("\n"));
-}
-
 /// Texts out of pieces that mean something to a lexer.
-fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
+pub(super) fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
     const STATEMENTS: [&str; 32] = [
         "select ~ 1",
         "select ~ 'a;b' ~ as ~ \"c;d\"",
@@ -406,97 +278,4 @@ fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
             text
         })
         .collect()
-}
-
-pub(super) async fn room() -> Database {
-    let database = bench().await;
-    database.run("create table t (n int); create procedure p() language sql as 'select 1'").await;
-    database
-}
-
-#[tokio::test]
-async fn every_text_is_classed_alike_and_as_postgres_reads_it() {
-    let database = room().await;
-    let texts = texts();
-    for (text, sql) in texts.iter().zip(classes(&database, &texts).await) {
-        assert!(agree(text, &sql), "{text:?}: core {:?}, sql {sql}", classify(text));
-    }
-    let (told, _) = disagreements(&database, &texts).await;
-    assert!(told.is_empty(), "{}", told.join("\n"));
-}
-
-#[tokio::test]
-async fn any_text_is_classed_alike_and_as_postgres_reads_it() {
-    let database = room().await;
-    let texts = generated(&mut Seed::of_this_run(), GENERATED);
-    let (told, read) = disagreements(&database, &texts).await;
-    assert!(told.is_empty(), "{}", told.join("\n"));
-    println!("{GENERATED} texts, of which Postgres reads {read}");
-    assert!(read > GENERATED / 2, "Postgres reads only {read} of them");
-}
-
-/// The table after a text, or the SQLSTATE with which it failed.
-async fn effect(database: &Database, text: &str) -> Result<Value, String> {
-    database.run("begin; insert into t values (1), (2)").await;
-    let ran = database.session().batch_execute(text).await;
-    let effect = match ran {
-        Ok(()) => Ok(ask(database, "select coalesce(jsonb_agg(t.n order by t.n), $1) from t", &json!([])).await),
-        Err(error) => Err(error.code().map_or_else(String::new, |code| code.code().to_owned())),
-    };
-    database.run("rollback").await;
-    effect
-}
-
-/// A text as the model would have it wrapped; nothing where it would not.
-fn wrapped_by_the_model(text: &str) -> Option<String> {
-    match classify(text) {
-        Class::Wrapped | Class::WrappedEach => {}
-        Class::Raw | Class::Refused => return None,
-    }
-    let each = statements(text).into_iter().map(|statement| {
-        let piece = &text[statement.span.clone()];
-        if statement.returns_rows() {
-            format!("for r in execute $every${piece}$every$ loop end loop;")
-        } else {
-            format!("execute $every${piece}$every$;")
-        }
-    });
-    Some(format!("do $all$ declare r record; begin {} end $all$", each.collect::<String>()))
-}
-
-/// What a wrapped text does that it would not do by itself, or the other way round.
-async fn effects_that_differ(database: &Database) -> Vec<String> {
-    let mut told = Vec::new();
-    for text in EFFECTS {
-        let wrap = "select to_jsonb(async.wrap_query($1::jsonb #>> '{}', async.classify_query($1::jsonb #>> '{}')))";
-        let wrapped = ask(database, wrap, &json!(text)).await;
-        let wrapped = wrapped.as_str().expect("a text");
-        if wrapped == *text {
-            told.push(format!("{text} is not wrapped"));
-        } else if effect(database, wrapped).await != effect(database, text).await {
-            told.push(format!("{text}\n{wrapped}"));
-        }
-    }
-    for text in EFFECTS.iter().chain(SCRIPTS) {
-        match wrapped_by_the_model(text) {
-            None => told.push(format!("{text} is not wrapped by the model")),
-            Some(wrapped) if effect(database, &wrapped).await != effect(database, text).await => told.push(wrapped),
-            Some(_) => {}
-        }
-    }
-    let alone: Vec<String> = ALONE.iter().map(|text| (*text).to_owned()).collect();
-    for (text, sql) in ALONE.iter().zip(classes(database, &alone).await) {
-        if sql != "raw" || classify(text) != Class::Raw {
-            told.push(format!("{text}: core {:?}, sql {sql}", classify(text)));
-        } else if let Err(code) = effect(database, text).await {
-            told.push(format!("{text} fails: {code}"));
-        }
-    }
-    told
-}
-
-#[tokio::test]
-async fn what_is_wrapped_does_what_it_would_do_alone() {
-    let told = effects_that_differ(&room().await).await;
-    assert!(told.is_empty(), "{}", told.join("\n"));
 }

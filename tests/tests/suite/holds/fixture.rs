@@ -1,4 +1,4 @@
-//! A server, a target, an engine that leads, and tasks that run all the time.
+//! The fixture of the tests of locks: a server, a target, a leading engine, and a steady load of tasks.
 
 use std::time::{Duration, Instant};
 
@@ -17,16 +17,16 @@ const STEADY_SECONDS: f64 = 0.04;
 /// As many of them wait at least.
 const BACKLOG_MIN: i64 = 60;
 
-/// Fewer of them in a window say that the machine is at work with something else: a rate would mean nothing.
+/// Fewer of them in a window show that the machine is busy otherwise: the rate would be meaningless.
 const COMPLETIONS_MIN: i64 = 40;
 
-/// As many windows are counted until a machine at work is given up.
+/// The number of windows before the test gives up on a busy machine.
 const WINDOWS_MAX: usize = 20;
 
 /// How long completions are counted.
 pub(super) const WINDOW: Duration = Duration::from_millis(1500);
 
-/// Who leads.
+/// The identity of the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lead {
     epoch: i64,
@@ -37,7 +37,7 @@ pub(super) struct Lead {
 /// `narrow` with a pool of one, `calls_back` that finishes asynchronously, `linked` behind a link that can be frozen,
 /// `pulled` with a pool of four and `pulled_alone` with a pool of one, whose tasks clients pull. The pool `mixed` holds
 /// one task of any target.
-pub(super) struct Stage<E> {
+pub(super) struct HoldsFixture<E> {
     pub(super) engine: E,
     pub(super) database: Database,
     pub(super) link: Link,
@@ -47,7 +47,7 @@ pub(super) struct Stage<E> {
     pushing: JoinHandle<()>,
 }
 
-impl<E: Engine> Stage<E> {
+impl<E: Engine> HoldsFixture<E> {
     /// The engine leads a database that these statements have prepared, and the tasks run.
     pub(super) async fn open(prepare: &str) -> Self {
         let database = Database::create().await;
@@ -72,10 +72,10 @@ impl<E: Engine> Stage<E> {
         let pushing = tokio::spawn(push_steadily(database.connect().await));
         let mut engine = E::attach(&database);
         engine.lead().await;
-        let mut stage = Self { engine, database, link, target, led_by: Lead { epoch: 0, pid: 0 }, pushing };
-        stage.note_lead().await;
-        stage.database.wait_for("select count(*) > 20 from async.task where processed is not null").await;
-        stage
+        let mut fixture = Self { engine, database, link, target, led_by: Lead { epoch: 0, pid: 0 }, pushing };
+        fixture.note_lead().await;
+        fixture.database.wait_for("select count(*) > 20 from async.task where processed is not null").await;
+        fixture
     }
 
     /// From now on the lead is expected to stay as it is.
@@ -83,7 +83,7 @@ impl<E: Engine> Stage<E> {
         self.led_by = self.lead().await;
     }
 
-    /// Why the lead is not what it was; `None` when it is.
+    /// How the lead has changed; `None` when it has not.
     pub(super) async fn lost_lead(&self) -> Option<String> {
         let now = self.lead().await;
         let leads = self.engine.is_leading().await;
@@ -105,7 +105,7 @@ impl<E: Engine> Stage<E> {
     /// The same once they run about as fast as their length allows.
     ///
     /// # Panics
-    /// When the machine lets them not.
+    /// When the machine is too busy.
     pub(super) async fn steady_completions(&self) -> i64 {
         for _ in 0..WINDOWS_MAX {
             let count = self.completions().await;
@@ -113,7 +113,7 @@ impl<E: Engine> Stage<E> {
                 return count;
             }
         }
-        panic!("this machine is too busy: the tasks do not reach their rate\n{}", self.database.report().await);
+        panic!("this machine is too busy: the tasks do not reach their rate\n{}", self.database.dump().await);
     }
 
     /// The server's clock, as text.
@@ -149,7 +149,7 @@ impl<E: Engine> Stage<E> {
         self.database.number(&format!("select async.push_task(async.task({arguments}))")).await
     }
 
-    /// Pushes a query that ends when [`Stage::open_gate`] is called, and waits until it runs.
+    /// Pushes a query that ends when [`HoldsFixture::open_gate`] is called, and waits until it runs.
     pub(super) async fn push_behind_gate(&self, arguments: &str) -> i64 {
         self.at_target("select pg_advisory_lock(7, 1)").await;
         let id = self.push(&format!("'select pg_advisory_xact_lock_shared(7, 1)', {arguments}")).await;
@@ -185,7 +185,7 @@ impl<E: Engine> Stage<E> {
     }
 }
 
-impl<E> Drop for Stage<E> {
+impl<E> Drop for HoldsFixture<E> {
     fn drop(&mut self) {
         self.pushing.abort();
     }

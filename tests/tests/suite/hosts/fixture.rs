@@ -1,4 +1,4 @@
-//! A server and two targets, each on a host of its own, and what their ledgers say.
+//! The fixture of the host tests: a server and two targets, each on a host of its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ pub(super) const SLOTS: usize = 6;
 /// How long it may take until everything is finished, once every host is back.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Fields are dropped in this order: whoever uses a host before the host.
-pub(super) struct Stage<E> {
+/// Fields are dropped in this order: the users of a host before the host.
+pub(super) struct HostsFixture<E> {
     pub(super) engine: E,
     pub(super) database: Database,
     pub(super) left: Target,
@@ -26,15 +26,15 @@ pub(super) struct Stage<E> {
     pub(super) network: Arc<Network>,
 }
 
-impl<E: Engine> Stage<E> {
+impl<E: Engine> HostsFixture<E> {
     /// Hosts, databases, and an engine that leads.
     pub(super) async fn open() -> Self {
-        let mut stage = Self::prepare().await;
-        stage.engine.lead().await;
-        stage
+        let mut fixture = Self::prepare().await;
+        fixture.engine.lead().await;
+        fixture
     }
 
-    /// The same, and nobody leads yet.
+    /// The same without a leader.
     pub(super) async fn prepare() -> Self {
         let network = Arc::new(Network::create().await);
         let (server, left_host, right_host) = tokio::join!(
@@ -80,7 +80,7 @@ impl<E: Engine> Stage<E> {
         let begin = Instant::now();
         let count = i64::try_from(count).expect("a small number");
         while lines(target, "select count(*) from trace where what = 'start'").await < count {
-            assert!(begin.elapsed() < PATIENCE, "fewer than {count} begin\n{}", self.database.report().await);
+            assert!(begin.elapsed() < PATIENCE, "fewer than {count} begin\n{}", self.database.dump().await);
             sleep(Duration::from_millis(10)).await;
         }
     }
@@ -96,7 +96,7 @@ impl<E: Engine> Stage<E> {
         }
     }
 
-    /// Holds the table against the ledgers; says how many tasks ended in which way.
+    /// Compares the table with the ledgers. Returns the number of tasks with each status.
     pub(super) async fn judge(&self) -> BTreeMap<String, usize> {
         let mut traces: BTreeMap<i64, (usize, usize)> = BTreeMap::new();
         for target in [&self.left, &self.right] {
@@ -126,7 +126,7 @@ impl<E: Engine> Stage<E> {
             *ends.entry(status).or_default() += 1;
         }
         assert!(traces.is_empty(), "the ledgers have tasks that the table has not: {traces:?}");
-        assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), self.database.report().await);
+        assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), self.database.dump().await);
         eprintln!("{ends:?}");
         ends
     }
@@ -155,7 +155,7 @@ async fn target_on(host: &Host) -> Target {
     target
 }
 
-/// A number that the target says.
+/// The number that a query returns at the target.
 pub(super) async fn lines(target: &Target, sql: &str) -> i64 {
     target.session().query_one(sql, &[]).await.expect("the ledger is readable").get(0)
 }

@@ -1,4 +1,4 @@
-//! What nearly every test starts from: a server, a target named `there`, and an engine.
+//! The fixture of the conformance tests: a server, a target named `there`, and an engine.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use pgasync_tests::{Database, Engine, Target};
 use serde_json::{Value, json};
 use tokio_postgres::types::ToSql;
 
-/// How long a slow query takes. What an orchestrator does meanwhile must not take anything like it.
+/// A slow query. Everything that an orchestrator does meanwhile takes much less time.
 pub(super) const SLOW: &str = "select pg_sleep(25)";
 
-/// Well below [`SLOW`], and well above what a loaded machine needs.
+/// Well below [`SLOW`], and well above the need of a loaded machine.
 pub(super) const SOON: Duration = Duration::from_secs(12);
 
 /// A server database, a target database configured as `there` with a pool of four, and an engine attached.
 ///
 /// Derefs to the server's [`Database`].
-pub(super) struct Bed<E> {
+pub(super) struct Fixture<E> {
     pub(super) database: Database,
     pub(super) target: Target,
     pub(super) engine: E,
 }
 
-/// How a task ended.
+/// The end of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) status: String,
@@ -40,15 +40,15 @@ impl End {
         self.error
     }
 
-    /// Asserts that it finished well, with nothing to say.
+    /// Asserts that it finished successfully without a message.
     #[track_caller]
     pub(super) fn succeeded(self) {
         assert_eq!(self.is("FINISHED"), None);
     }
 }
 
-impl<E: Engine> Bed<E> {
-    /// Nothing runs yet.
+impl<E: Engine> Fixture<E> {
+    /// The engine is not started.
     pub(super) async fn prepared() -> Self {
         let database = Database::create().await;
         let target = Target::create_on(database.cluster()).await;
@@ -64,9 +64,9 @@ impl<E: Engine> Bed<E> {
 
     /// The engine leads.
     pub(super) async fn led() -> Self {
-        let mut bed = Self::prepared().await;
-        bed.engine.lead().await;
-        bed
+        let mut fixture = Self::prepared().await;
+        fixture.engine.lead().await;
+        fixture
     }
 
     /// This target as a document for `configure`, with some settings of its own.
@@ -141,9 +141,9 @@ impl<E: Engine> Bed<E> {
         self.target.session().batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
     }
 
-    /// What a client is told while it runs statements that must succeed.
-    pub(super) async fn said(&self, sql: &str) -> Vec<String> {
-        let (sender, mut said) = tokio::sync::mpsc::unbounded_channel();
+    /// The messages that a client receives while it runs statements that must succeed.
+    pub(super) async fn messages_of(&self, sql: &str) -> Vec<String> {
+        let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
         let keep = move |notice| {
             if let Notice::Message { text, .. } = notice {
                 drop(sender.send(text));
@@ -152,7 +152,7 @@ impl<E: Engine> Bed<E> {
         let session = self.settings().connect_with(keep).await.unwrap_or_else(|error| panic!("{error}"));
         session.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
         let mut messages = Vec::new();
-        while let Ok(message) = said.try_recv() {
+        while let Ok(message) = received.try_recv() {
             messages.push(message);
         }
         messages
@@ -165,7 +165,7 @@ impl<E: Engine> Bed<E> {
     }
 }
 
-impl<E> Deref for Bed<E> {
+impl<E> Deref for Fixture<E> {
     type Target = Database;
 
     fn deref(&self) -> &Database {

@@ -1,4 +1,5 @@
-//! A server that speaks TLS and asks for passwords and certificates, and a home with what a client needs for it.
+//! The fixture of the connection tests: a server with TLS, passwords and certificates, and a home folder with the
+//! files of a client.
 
 use std::path::PathBuf;
 
@@ -7,10 +8,10 @@ use tempfile::TempDir;
 
 use super::certificates::{Authority, self_signed, write};
 
-/// Of the roles that have one; with what every form of a connection string has to escape.
+/// The password of roles that have one, with characters that every form of a connection string must escape.
 pub(super) const PASSWORD: &str = "it's a: pass word";
 
-/// What the server asks of whom.
+/// The authentication method of each role.
 const HBA: &str = "
 local all with_password scram-sha-256
 local all all trust
@@ -32,18 +33,18 @@ create role with_password login;
 create role with_md5 login";
 
 /// The server, and the client's files: `ca.crt`, `other_ca.crt`, `client.crt`, `client.key`, ...
-pub(super) struct Bed {
+pub(super) struct ConnectionFixture {
     pub(super) cluster: PrivateCluster,
     pub(super) port: u16,
     pub(super) home: TempDir,
 }
 
-impl Bed {
+impl ConnectionFixture {
     /// The server has the certificate of `right.test`, from `ca.crt`.
     pub(super) async fn start() -> Self {
         let cluster = PrivateCluster::start(&[]);
         let home = tempfile::tempdir().expect("there is room");
-        let bed = Self { port: cluster.port(), cluster, home };
+        let fixture = Self { port: cluster.port(), cluster, home };
         let (authority, other) = (Authority::new("the authority"), Authority::new("another authority"));
         let server = authority.issue("in no use", &["right.test", "*.wild.test"], 7);
         let client = authority.issue("certified", &[], 8);
@@ -60,9 +61,9 @@ impl Bed {
             ("nobody.crl", &authority.revoke(&[1])),
             ("server.crl", &authority.revoke(&[7])),
         ] {
-            write(&bed.file(name), text, 0o600);
+            write(&fixture.file(name), text, 0o600);
         }
-        write(&bed.file("open.key"), &client.key, 0o644);
+        write(&fixture.file("open.key"), &client.key, 0o644);
         for (name, text) in [
             ("server.crt", &server.certificate),
             ("server.key", &server.key),
@@ -70,25 +71,27 @@ impl Bed {
             ("alone.key", &alone.key),
             ("ca.crt", &authority.certificate),
         ] {
-            bed.cluster.write_file(name, text).await;
+            fixture.cluster.write_file(name, text).await;
         }
-        bed.cluster.write_file("pg_hba.conf", HBA).await;
+        fixture.cluster.write_file("pg_hba.conf", HBA).await;
         let password = PASSWORD.replace('\'', "''");
-        bed.run(&format!(
-            "{ROLES};
+        fixture
+            .run(&format!(
+                "{ROLES};
              alter role with_password password '{password}';
              set password_encryption = 'md5';
              alter role with_md5 password '{password}'"
-        ))
-        .await;
-        bed.set(&[
-            ("ssl_cert_file", "server.crt"),
-            ("ssl_key_file", "server.key"),
-            ("ssl_ca_file", "ca.crt"),
-            ("ssl", "on"),
-        ])
-        .await;
-        bed
+            ))
+            .await;
+        fixture
+            .set(&[
+                ("ssl_cert_file", "server.crt"),
+                ("ssl_key_file", "server.key"),
+                ("ssl_ca_file", "ca.crt"),
+                ("ssl", "on"),
+            ])
+            .await;
+        fixture
     }
 
     /// A file of the client's.

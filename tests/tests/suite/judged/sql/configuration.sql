@@ -1,0 +1,55 @@
+-- Configuration documents.
+
+-- The configuration as its tables tell it.
+create function judged.tables() returns jsonb language sql as $$
+  select jsonb_build_object(
+    'control', (
+      select to_jsonb(c) - array['last_heavy_maintenance', 'last_light_maintenance', 'running_since', 'pid', 'version']
+        || jsonb_build_object(
+          'idle_sleep', round(c.idle_sleep::numeric * 1000000)::bigint,
+          'busy_sleep', round(c.busy_sleep::numeric * 1000000)::bigint,
+          'heavy_maintenance_sleep', judged.length(c.heavy_maintenance_sleep),
+          'light_maintenance_sleep', judged.length(c.light_maintenance_sleep),
+          'task_keep_duration', judged.length(c.task_keep_duration),
+          'default_timeout', judged.length(c.default_timeout),
+          'target_patience', judged.length(c.target_patience),
+          'takeover_grace', judged.length(c.takeover_grace))
+      from async.control c),
+    'targets', (
+      select jsonb_object_agg(t.target, to_jsonb(t) - 'target' || jsonb_build_object(
+        'connection_string', coalesce(t.connection_string, ''), 'default_timeout', judged.length(t.default_timeout)))
+      from async.target t),
+    'pools', (
+      select coalesce(jsonb_object_agg(p.concurrency_pool, to_jsonb(p) - 'concurrency_pool'), '{}')
+      from async.concurrency_pool p))
+$$;
+
+-- What each document of each chain is refused with, or what it makes of the tables; nothing stays of any chain.
+create function judged.configure(in_chains jsonb) returns jsonb language plpgsql as $$
+declare
+  v_chain jsonb;
+  v_document jsonb;
+  v_answer jsonb;
+  v_all jsonb[] := '{}';
+begin
+  for v_chain in select d.it from jsonb_array_elements(in_chains) with ordinality as d(it, place) order by d.place
+  loop
+    v_answer := '[]';
+    begin
+      for v_document in select d.it from jsonb_array_elements(v_chain) with ordinality as d(it, place) order by d.place
+      loop
+        begin
+          perform async.configure(v_document);
+          v_answer := v_answer || jsonb_build_array(judged.tables());
+        exception
+          when sqlstate 'PA060' then v_answer := v_answer || to_jsonb(sqlerrm);
+        end;
+      end loop;
+      raise exception 'undo' using errcode = 'PA999';
+    exception
+      when sqlstate 'PA999' then v_all := v_all || v_answer;
+    end;
+  end loop;
+  return to_jsonb(v_all);
+end
+$$;
