@@ -573,7 +573,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '4be794e25f658ab0'::text
+  select 'bc79ba9c0a41e60f'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -8761,7 +8761,7 @@ comment on column async.request.requested is 'When the request was made.';
 
 comment on table async.offer is
   'Tasks without a query that the leader holds a pool slot for and that no client has taken yet.';
-comment on column async.offer.task_id is 'The task.';
+comment on column async.offer.task_id is 'The id of the task that is offered.';
 comment on column async.offer.target is 'The target of the task.';
 comment on column async.offer.pool is 'The pool whose slot the offer holds.';
 comment on column async.offer.priority is 'The priority of the task.';
