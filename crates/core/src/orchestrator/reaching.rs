@@ -111,19 +111,7 @@ impl Orchestrator {
                 self.set_stage(task, Stage::Lost { since: self.cx.monotonic() });
                 self.set_detached(task, Detached::MayRun);
             }
-            Stage::Writing(_)
-            | Stage::ClaimedAhead { .. }
-            | Stage::Queued
-            | Stage::Marking { .. }
-            | Stage::Launched { .. }
-            | Stage::Lost { .. }
-            | Stage::Ended { .. }
-            | Stage::Offered { .. }
-            | Stage::Pulled
-            | Stage::Yielded
-            | Stage::Abandoned => {
-                debug_assert!(false, "session {session} is busy with task {task}, which is {:?}", tracked.stage());
-            }
+            stage => debug_assert!(false, "session {session} is busy with task {task}, which is {stage:?}"),
         }
     }
 
