@@ -16,8 +16,7 @@ use crate::plan::lane::QueuePosition;
 use target::Target;
 
 pub(super) use outage::Probe;
-use session::Session;
-pub(super) use session::SessionState;
+pub(super) use session::{Session, SessionState};
 
 /// The target sessions and the targets.
 ///
