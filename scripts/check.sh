@@ -3,7 +3,7 @@
 
 matrix_majors=${PGASYNC_MAJORS:-11 13 15 16 17 18}
 # The Rust engine is tested on these majors and on the default one.
-both_majors="11 18"
+both_majors=${PGASYNC_BOTH_MAJORS-11 18}
 # These tests kill servers but never cut the power, so they need no fsync.
 test_settings="fsync=off full_page_writes=off"
 
