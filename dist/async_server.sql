@@ -573,7 +573,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'bc79ba9c0a41e60f'::text
+  select '14716827eebd2c53'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -1807,6 +1807,9 @@ begin
         finish_status = null, failed = null, processing_error = null
     from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
     where t.task_id = e.task_id
+      -- Always true, and rare to the planner: so it reads the arrays first and looks each task up, even
+      -- if the table was small when the statement was planned.
+      and e.at = e.at + interval '0'
       and (e.run is null or e.run = t.run)
       and t.consumed is null and t.yielded is null and t.processed is null and t.query is not null
       and (t.eligible_when is null or t.eligible_when <= e.at)
@@ -1829,6 +1832,8 @@ begin
           tracked = false
       from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
       where t.task_id = e.task_id
+        -- As above.
+        and e.at = e.at + interval '0'
         and (e.run is null or e.run = t.run)
         and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
         and t.asynchronous_finish is not true and t.tracked
@@ -7803,7 +7808,9 @@ begin
   return query
   select t.task_id, t.query
   from unnest(in_ids, in_runs) as m(task_id, run)
-  join async.task t on t.task_id = m.task_id and t.run = m.run;
+  join async.task t on t.task_id = m.task_id and t.run = m.run
+  -- Always true, and rare to the planner: see write_at_once.
+  where m.run = m.run + 0;
 end
 $function$;
 

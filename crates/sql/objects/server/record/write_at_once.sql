@@ -32,6 +32,9 @@ begin
         finish_status = null, failed = null, processing_error = null
     from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
     where t.task_id = e.task_id
+      -- Always true, and rare to the planner: so it reads the arrays first and looks each task up, even
+      -- if the table was small when the statement was planned.
+      and e.at = e.at + interval '0'
       and (e.run is null or e.run = t.run)
       and t.consumed is null and t.yielded is null and t.processed is null and t.query is not null
       and (t.eligible_when is null or t.eligible_when <= e.at)
@@ -54,6 +57,8 @@ begin
           tracked = false
       from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
       where t.task_id = e.task_id
+        -- As above.
+        and e.at = e.at + interval '0'
         and (e.run is null or e.run = t.run)
         and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
         and t.asynchronous_finish is not true and t.tracked
