@@ -268,13 +268,16 @@ async fn a_target_whose_backends_are_ended_runs_nothing_twice<E: Engine>() {
     while !fixture.holds("select not exists (select from async.task where processed is null)").await {
         rounds += 1;
         assert!(rounds < 400, "{}", fixture.dump().await);
-        fixture
-            .run(&format!(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}' and random() < 0.5
+        // Later rounds let the rest end: where a connection takes longer, few queries outlive a round.
+        if rounds < 200 {
+            fixture
+                .run(&format!(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}' and random() < 0.5
              and application_name like 'pgasync/%'",
-                fixture.target.name()
-            ))
-            .await;
+                    fixture.target.name()
+                ))
+                .await;
+        }
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
     fixture
