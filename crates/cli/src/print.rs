@@ -16,11 +16,11 @@ pub(crate) fn script(part: PartName) -> anyhow::Result<()> {
     put(&text)
 }
 
-/// Writes to standard output for as long as somebody reads.
+/// Writes to standard output. A reader that has closed it is not an error.
 pub(crate) fn put(text: &str) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever reads has read enough (`| head`).
+        // The reader has closed the pipe, as `| head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }

@@ -50,7 +50,7 @@ pub(crate) async fn run(options: &BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What goes on, for whoever waits; standard output is for the result.
+/// Reports progress on standard error. Standard output is for the result.
 fn say(what: &str) {
     eprintln!("bench: {what}");
 }

@@ -130,7 +130,7 @@ fn table(header: &[&str], words: usize) -> Table {
     table
 }
 
-/// Commands for whoever wants to see more.
+/// Commands that show more of the demo.
 pub(super) fn how_to_look(server: &ConnectionSettings) -> String {
     let conninfo = server.conninfo();
     [
