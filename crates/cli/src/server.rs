@@ -1,4 +1,4 @@
-//! Reaching the server that `--server` and the environment name.
+//! Connecting to the server that `--server` and the environment name.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use pgasync_store::{Session, Settings};
 
 use crate::args::ServerArgs;
 
-/// How long a call waits for a session with it.
+/// The limit on waiting for a session with the server.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// For whom it cannot be reached.
-pub(crate) const HOW_TO_NAME_IT: &str = "name the server with --server, or with PGHOST, PGPORT, PGUSER and PGDATABASE";
+/// Advice for an unreachable server.
+pub(crate) const HOW_TO_NAME_SERVER: &str =
+    "name the server with --server, or with PGHOST, PGPORT, PGUSER and PGDATABASE";
 
 impl ServerArgs {
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
@@ -20,14 +21,17 @@ impl ServerArgs {
 
     pub(crate) async fn connect(&self) -> anyhow::Result<(Settings, Session)> {
         let settings = self.settings()?;
-        let session = settings.connect().await.map_err(|error| anyhow!("{error}\n  {HOW_TO_NAME_IT}"))?;
+        let session = settings.connect().await.map_err(|error| anyhow!("{error}\n  {HOW_TO_NAME_SERVER}"))?;
         Ok((settings, session))
     }
 }
 
-/// An error of the driver with all that the server said.
-pub(crate) fn in_words(error: tokio_postgres::Error) -> anyhow::Error {
-    let Some(said) = error.as_db_error() else { return error.into() };
-    let more = [said.detail(), said.hint(), said.where_()].into_iter().flatten().map(|line| format!("\n  {line}"));
-    anyhow!("{} ({}){}", said.message(), said.code().code(), more.collect::<String>())
+/// An error of the driver with the server's detail, hint and context.
+pub(crate) fn error_text(error: tokio_postgres::Error) -> anyhow::Error {
+    let Some(server_error) = error.as_db_error() else { return error.into() };
+    let more = [server_error.detail(), server_error.hint(), server_error.where_()]
+        .into_iter()
+        .flatten()
+        .map(|line| format!("\n  {line}"));
+    anyhow!("{} ({}){}", server_error.message(), server_error.code().code(), more.collect::<String>())
 }

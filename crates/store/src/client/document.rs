@@ -3,7 +3,7 @@
 use pgasync_core::{ControlEntry, Document, PoolEntry, Span, TargetEntry};
 use serde_json::{Map, Value, json};
 
-/// Only what is given: what is left out keeps its value.
+/// Writes only what the document gives: a setting that is left out keeps its value.
 pub(super) fn to_json(document: &Document) -> Value {
     let list = |entries: Vec<Value>| Value::Array(entries);
     object([
@@ -66,7 +66,7 @@ fn interval(span: Span) -> Value {
     json!(format!("{} microseconds", span.as_micros()))
 }
 
-/// Sleeps are numbers of seconds; a span is exact to the microsecond in them.
+/// Sleeps are numbers of seconds, in which a span is exact to the microsecond.
 fn seconds(span: Span) -> Value {
     json!(std::time::Duration::from_micros(span.as_micros().unsigned_abs()).as_secs_f64())
 }

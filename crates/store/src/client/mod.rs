@@ -1,4 +1,4 @@
-//! What a client of the task table calls: many short calls over a few sessions.
+//! The calls of a client of the task table: short, and over a pool of sessions.
 
 mod configure;
 mod document;
@@ -28,27 +28,27 @@ pub use self::push::{Batch, PushError, RunType};
 pub use self::read::{LogLine, ReadError, TaskStatus};
 pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::statistics::{
-    Leader, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
+    LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
 };
 pub use self::task::NewTask;
 use crate::settings::Settings;
 
-/// How many sessions a client opens at most, unless it is told.
 const SESSIONS_MAX_DEFAULT: u32 = 4;
 
-/// How long a call waits for a session, unless it is told.
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 
-/// The calls of the schema `async`, from as many tasks at once as there are: a pool of sessions serves them.
+/// The calls of the schema `async`, over a pool of sessions that any number of tokio tasks may
+/// share.
 ///
-/// A clone is another handle on the same pool. Sessions are opened when they are needed, wherever [`Settings`] lead,
-/// and anew after a server was away. Every call is a transaction of its own; to push in one with other work, see
-/// [`Batch::push_in`]. It prepares nothing on the server, so that a pooler in between may hand out one backend to many.
+/// A clone is another handle on the same pool. Sessions are opened when they are needed, and again
+/// after a server was away. Every call is a transaction of its own; [`Batch::push_in`] pushes
+/// within another transaction. Calls prepare nothing on the server, so they work through a
+/// transaction pooler.
 ///
-/// On a database that is only a client, calls are forwarded to its server; what reads tables and views (tasks, the log, the
-/// configuration, statistics) wants the server itself.
+/// A client database forwards calls to its server. Calls that read tables and views (tasks, the
+/// log, the configuration, statistics) need the server itself.
 ///
-/// A call whose future is dropped halfway may have been carried out; its session is not used again.
+/// A call whose future is dropped may have been carried out. Its session is not used again.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,8 +92,9 @@ impl Client {
         Self::with_sessions(settings, SESSIONS_MAX_DEFAULT, PATIENCE_DEFAULT)
     }
 
-    /// The same with up to `sessions_max` sessions (one at least). A call waits up to `patience` for a free one, and as long
-    /// for a server to answer, unless `settings` have a `connect_timeout`.
+    /// The same with up to `sessions_max` sessions (one at least). A call waits up to `patience`
+    /// for a free one, and as long for a server to answer, unless `settings` have a
+    /// `connect_timeout`.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -114,11 +115,11 @@ impl Client {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, CallError> {
-        Ok(self.query_and_listen(operation, sql, parameters).await?.0)
+        Ok(self.query_with_warnings(operation, sql, parameters).await?.0)
     }
 
-    /// With the warnings that the server raised meanwhile.
-    async fn query_and_listen(
+    /// The same, with the warnings that the server raised.
+    async fn query_with_warnings(
         &self,
         operation: &'static str,
         sql: &str,

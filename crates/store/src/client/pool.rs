@@ -15,8 +15,9 @@ use crate::settings::Settings;
 /// Warnings kept of one call.
 const WARNINGS_MAX: usize = 16;
 
-/// Makes places for the pool. A place costs nothing and cannot fail: whoever has one opens its session, and so learns at
-/// once why there is none. (A pool that connects by itself keeps the reason from who waits.)
+/// Makes places for the pool. A place costs nothing and cannot fail: whoever has one opens its
+/// session, and so learns at once why there is none. (A pool that connects by itself keeps the
+/// reason from who waits.)
 #[derive(Debug)]
 pub(super) struct Manager;
 
@@ -47,8 +48,8 @@ impl ManageConnection for Manager {
 }
 
 impl Place {
-    /// One statement, and the warnings that came with it. A session that is over, or in which a call of somebody who gave
-    /// up is still at work, is dropped and another one opened first.
+    /// One statement, and the warnings that came with it. A session that is over, or in which a
+    /// call of somebody who gave up is still at work, is dropped and another one opened first.
     pub(super) async fn query(
         &mut self,
         settings: &Settings,
