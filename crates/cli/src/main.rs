@@ -1,11 +1,11 @@
-//! The pgasync binary.
-#![allow(clippy::print_stdout, reason = "this crate is where the project speaks to a person")]
+//! The binary `pgasync`.
+#![allow(clippy::print_stdout, reason = "standard output is the interface of this crate")]
 
 mod args;
 mod bench;
 mod demo;
 mod init;
-mod leader;
+mod orchestrator;
 mod print;
 mod run;
 mod server;
@@ -17,8 +17,8 @@ use clap::Parser;
 
 use crate::args::{Arguments, Command};
 
-// One thread: what the orchestrator waits for are servers, and handing work from thread to thread would cost more than
-// the work.
+// One thread: the orchestrator waits for servers, and a handover between threads would cost more
+// than the work itself.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {

@@ -192,7 +192,7 @@ async fn requests_and_restarts_are_applied_or_refused_with_a_reason() {
     let database = Database::create().await;
     database.configure(&json!({ "control": { "idle_sleep": 0.1 } })).await;
     let client = client(database.settings());
-    assert!(matches!(client.wait_for_latch().await, Err(LatchError::NobodyLeads(_))));
+    assert!(matches!(client.wait_for_latch().await, Err(LatchError::NoLeader(_))));
     let mut engine = SqlEngine::attach(&database);
     engine.lead().await;
 

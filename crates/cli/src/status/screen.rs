@@ -1,18 +1,18 @@
-//! For people.
+//! The status as tables.
 
 use std::cmp::Reverse;
 use std::fmt::{Display, Formatter, Result};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use pgasync_core::Span;
-use pgasync_store::{Leader, PoolStatistics, TargetState};
+use pgasync_store::{LeaderStatistics, PoolStatistics, TargetState};
 
 use super::Status;
 use super::document::time;
 
 const WIDTH: u16 = 110;
 
-/// Rows of each table; what is left out is counted.
+/// Rows of a table. Further ones are counted.
 const ROWS_MAX: usize = 12;
 
 const RUNNING_ROWS_MAX: usize = 5;
@@ -63,7 +63,7 @@ impl Screen<'_> {
             [lane.pool.clone(), lane.target.clone(), waiting, length(lane.waiting_for), first, lane.reason.clone()]
         });
         let header = ["pool", "target", "waiting", "oldest", "first task", "why it waits"];
-        write_table(f, "What waits", header, &[2, 3, 4], rows.collect(), ROWS_MAX)
+        write_table(f, "Waiting", header, &[2, 3, 4], rows.collect(), ROWS_MAX)
     }
 
     fn write_pools(&self, f: &mut Formatter<'_>) -> Result {
@@ -82,7 +82,7 @@ impl Screen<'_> {
             [task.task.to_string(), task.target.clone(), task.pool.clone(), length(Some(task.running_for))]
         });
         let header = ["task", "target", "pool", "running for"];
-        write_table(f, "What runs longest", header, &[0, 3], running.collect(), ROWS_MAX)
+        write_table(f, "Running longest", header, &[0, 3], running.collect(), ROWS_MAX)
     }
 
     fn write_warnings(&self, f: &mut Formatter<'_>) -> Result {
@@ -98,16 +98,16 @@ impl Screen<'_> {
     }
 }
 
-fn leader(leader: &Leader) -> String {
+fn leader(leader: &LeaderStatistics) -> String {
     if !leader.leads {
         let disabled = if leader.enabled { "" } else { "; async.control.enabled is false" };
-        return format!("NOBODY LEADS{disabled}");
+        return format!("NO LEADER{disabled}");
     }
     let engine = match leader.engine.as_deref() {
         Some("rust") => "pgasync run",
         Some("sql") => "call async.main()",
         Some(other) => other,
-        None => "somebody",
+        None => "an unknown engine",
     };
     let mut words = vec![format!("{engine} leads")];
     words.extend(leader.epoch.map(|epoch| format!("epoch {epoch}")));
@@ -154,7 +154,7 @@ fn count(number: i64, more: bool) -> String {
     format!("{number}{}", if more { "+" } else { "" })
 }
 
-/// The two largest units.
+/// A length of time in its two largest units.
 fn length(span: Option<Span>) -> String {
     let Some(span) = span else { return String::new() };
     let seconds = span.as_micros() / 1_000_000;

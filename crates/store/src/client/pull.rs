@@ -8,7 +8,7 @@ use super::Client;
 use super::error::{CallError, Refusal, answers};
 use crate::wire::{Interval, Stamp};
 
-/// A task that was taken: it is the caller's, who finishes it with [`Client::finish`].
+/// A task that the caller has taken, and finishes with [`Client::finish`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TakenTask {
     /// Its id.
@@ -17,20 +17,21 @@ pub struct TakenTask {
     pub priority: Priority,
     /// When it times out; `None` for never.
     pub times_up: Option<Timestamp>,
-    /// What its pusher gave along.
+    /// The data that it was pushed with.
     pub data: Option<Value>,
 }
 
-/// Why nothing could be taken.
+/// Why no task could be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeError {
     /// Clients cannot pull from this target.
     #[error("{0}")]
     NotPullable(Refusal),
-    /// None were asked for.
+    /// The limit is not positive.
     #[error("{0}")]
     Impossible(Refusal),
-    /// Anything else. What a call took that was [`CallError::Lost`] times out in its time.
+    /// Any other error. Tasks that a call took which ended with [`CallError::Lost`] time out at
+    /// their deadline.
     #[error(transparent)]
     Failed(CallError),
 }
@@ -38,8 +39,8 @@ pub enum TakeError {
 answers!(TakeError { NotPullable, Impossible }, again_is_harmless: true);
 
 impl Client {
-    /// Takes up to `limit` tasks of a target that were pushed without a query, waiting up to `patience` (at most a
-    /// minute) for the first. It holds a session as long.
+    /// Takes up to `limit` tasks of a target that were pushed without a query, waiting up to
+    /// `patience` (at most a minute) for the first. The call holds a session meanwhile.
     ///
     /// # Errors
     /// When clients cannot pull from the target, or the server cannot be reached.
