@@ -8,11 +8,11 @@ use pgasync_runner::Timeouts;
 #[command(name = "pgasync", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// Print the SQL that installs pgasync, for psql or any deployment tool
     Sql {
         /// client: types and functions that push; server: the orchestrator, requires client; ui:

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pgasync_pg::{ConnectionSettings, Notice};
-use pgasync_runner::{Options, StopSignal, run};
+use pgasync_runner::{RunOptions, StopSignal, run};
 use pgasync_store::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -107,7 +107,7 @@ async fn call_main(server: &ConnectionSettings) -> anyhow::Result<RunningOrchest
 
 fn run_here(server: &ConnectionSettings) -> RunningOrchestrator {
     let (stop, stop_signals) = mpsc::channel(1);
-    let options = Options { drain_timeout: DRAIN_TIMEOUT, ..Options::default() };
+    let options = RunOptions { drain_timeout: DRAIN_TIMEOUT, ..RunOptions::default() };
     let server = server.clone();
     let ended = tokio::spawn(async move {
         run(server, options, stop_signals).await?;

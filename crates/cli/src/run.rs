@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pgasync_runner::{ExitReason, Options, RunError, StopSignal, run as lead};
+use pgasync_runner::{ExitReason, RunError, RunOptions, StopSignal, run as lead};
 use pgasync_store::CandidacyError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -24,7 +24,7 @@ const DRIVER: &str = "tokio_postgres";
 pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     start_log(arguments)?;
     let settings = arguments.server.settings()?;
-    let options = Options {
+    let options = RunOptions {
         force: arguments.force,
         standby: arguments.standby,
         drain_timeout: Duration::from_secs(arguments.drain_timeout),

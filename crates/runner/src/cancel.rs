@@ -8,7 +8,7 @@ use pgasync_pg::{Canceler, ConnectionSettings};
 use pgasync_store::ServerIdentity;
 use tokio::time::timeout;
 
-use crate::events::{Event, Events};
+use crate::events::{EventSender, LeaderEvent};
 use crate::fence::{BackendIdentity, CONNECT_MAX, connect, limited, terminate_backends};
 
 /// A backend that this leader has opened at a target.
@@ -36,7 +36,7 @@ pub(crate) enum BackendSignal {
 }
 
 /// Signals the backend once.
-pub(crate) async fn signal_backend(backend: TargetBackend, signal: BackendSignal, events: Events) {
+pub(crate) async fn signal_backend(backend: TargetBackend, signal: BackendSignal, events: EventSender) {
     let sent = limited(backend.attempt_max, async {
         if signal == BackendSignal::Cancel {
             let sent = timeout(CONNECT_MAX, backend.canceler.cancel()).await;
@@ -48,7 +48,7 @@ pub(crate) async fn signal_backend(backend: TargetBackend, signal: BackendSignal
         Ok(())
     });
     if let Err(error) = sent.await {
-        let _ = events.send(Event::Trouble(format!("{signal:?} of backend {} failed: {error}", backend.pid)));
+        let _ = events.send(LeaderEvent::Trouble(format!("{signal:?} of backend {} failed: {error}", backend.pid)));
     }
 }
 

@@ -9,8 +9,8 @@ use pgasync_pg::{ConnectionSettings, Notice};
 use pgasync_store::{CandidacyError, Candidate, Election, LeaderError, LeaderSession, ResumeOutcome};
 use tokio::time::{sleep, timeout};
 
-use crate::events::{Event, Events};
-use crate::run::{Options, RunError};
+use crate::events::{EventSender, LeaderEvent};
+use crate::run::{RunError, RunOptions};
 use crate::timeouts::Timeouts;
 
 const GRACE_POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -26,8 +26,8 @@ const WAKE_CHANNEL: &str = "async_wake";
 /// it deposes the present leader.
 pub(crate) async fn become_leader(
     server: &ConnectionSettings,
-    options: &Options,
-    events: &Events,
+    options: &RunOptions,
+    events: &EventSender,
     takeover_pid: &AtomicI32,
 ) -> Result<(LeaderSession, Election), RunError> {
     let timeouts = &options.timeouts;
@@ -54,7 +54,7 @@ const fn is_loss(error: &RunError) -> bool {
 
 async fn compete(
     candidate: Candidate,
-    options: &Options,
+    options: &RunOptions,
     takeover_pid: &AtomicI32,
 ) -> Result<(LeaderSession, Election), RunError> {
     let timeouts = &options.timeouts;
@@ -116,12 +116,12 @@ async fn wait_out_grace(timeouts: &Timeouts, candidate: &Candidate) -> Result<()
 async fn connect(
     server: &ConnectionSettings,
     timeouts: &Timeouts,
-    events: &Events,
+    events: &EventSender,
 ) -> Result<Candidate, CandidacyError> {
     let events = events.clone();
     let on_notice = move |notice: Notice| match notice {
         Notice::Notification { channel, .. } if channel == WAKE_CHANNEL => {
-            let _ = events.send(Event::Notified);
+            let _ = events.send(LeaderEvent::Notified);
         }
         other => tracing::debug!(?other, "notice from the server"),
     };
@@ -135,16 +135,16 @@ pub(crate) async fn prove_lead(
     server: ConnectionSettings,
     timeouts: Timeouts,
     mut session: Box<LeaderSession>,
-    events: Events,
+    events: EventSender,
 ) {
     let attempt = AssertUnwindSafe(try_to_prove(&server, &timeouts, &mut session, &events)).catch_unwind();
     let failed = match timeout(timeouts.server_attempt, attempt).await {
         Ok(Ok(Ok(ResumeOutcome::Leads { marks_lost }))) => {
-            let _ = events.send(Event::LeadProved { session, marks_lost });
+            let _ = events.send(LeaderEvent::LeadProved { session, marks_lost });
             return;
         }
         Ok(Ok(Ok(ResumeOutcome::Deposed))) => {
-            let _ = events.send(Event::Deposed);
+            let _ = events.send(LeaderEvent::Deposed);
             return;
         }
         Ok(Ok(Ok(ResumeOutcome::NotYet))) => None,
@@ -155,14 +155,14 @@ pub(crate) async fn prove_lead(
     if let Some(error) = failed {
         tracing::warn!(error, "the lead cannot be proved yet");
     }
-    let _ = events.send(Event::ProofFailed(session));
+    let _ = events.send(LeaderEvent::ProofFailed(session));
 }
 
 async fn try_to_prove(
     server: &ConnectionSettings,
     timeouts: &Timeouts,
     session: &mut LeaderSession,
-    events: &Events,
+    events: &EventSender,
 ) -> Result<ResumeOutcome, RunError> {
     let candidate = connect(server, timeouts, events).await?;
     if candidate.try_locks().await? {

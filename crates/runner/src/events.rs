@@ -1,4 +1,4 @@
-//! Events for the leader from the tokio tasks that work for it.
+//! EventSender for the leader from the tokio tasks that work for it.
 
 use pgasync_core::{Input, SessionId, TargetName};
 use pgasync_store::{LeaderSession, Operation, OperationResults, VacuumError};
@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::target_session::OpenedSession;
 
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum LeaderEvent {
     /// An input that goes to the core unchanged.
     Core(Input),
     /// The leader session has carried out `count` more operations. Some results arrive earlier,
@@ -45,4 +45,4 @@ pub(crate) enum Event {
     Trouble(String),
 }
 
-pub(crate) type Events = UnboundedSender<Event>;
+pub(crate) type EventSender = UnboundedSender<LeaderEvent>;

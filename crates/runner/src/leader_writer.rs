@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::clock::{Clock, instant};
-use crate::events::{Event, Events};
+use crate::events::{EventSender, LeaderEvent};
 use crate::timeouts::Timeouts;
 
 const BATCH_OPERATIONS_MAX: usize = 4_096;
@@ -34,7 +34,7 @@ impl LeaderWriter {
         server: ConnectionSettings,
         timeouts: Timeouts,
         clock: Arc<Mutex<Clock>>,
-        events: Events,
+        events: EventSender,
     ) -> Self {
         let (operations, received) = unbounded_channel();
         tokio::spawn(write(session, server, timeouts, clock, received, events));
@@ -56,7 +56,7 @@ async fn write(
     timeouts: Timeouts,
     clock: Arc<Mutex<Clock>>,
     mut received: UnboundedReceiver<Operation>,
-    events: Events,
+    events: EventSender,
 ) {
     let mut unwritten: Vec<Operation> = Vec::new();
     let reason = loop {
@@ -69,14 +69,14 @@ async fn write(
             // The handle was dropped. If the session does not answer, the server releases the locks
             // when it ends it.
             let _ = timeout(timeouts.server_silence, session.step_down()).await;
-            let _ = events.send(Event::SteppedDown);
+            let _ = events.send(LeaderEvent::SteppedDown);
             return;
         }
         let now = clock.lock().unwrap_or_else(PoisonError::into_inner).now().server;
         let mut on_marked = |results| {
             // If the leader has stopped, sending the results of the whole batch fails too and ends
             // this task.
-            let _ = events.send(Event::Results { count: 0, results: Box::new(results) });
+            let _ = events.send(LeaderEvent::Results { count: 0, results: Box::new(results) });
         };
         let mut timeouts = timeouts;
         if operations.iter().any(runs_routines) {
@@ -87,14 +87,14 @@ async fn write(
         match watch(session.carry_out(operations, now, &mut on_marked), &server, pid, timeouts).await {
             Ok(results) => {
                 unwritten.clear();
-                if events.send(Event::Results { count, results: Box::new(results) }).is_err() {
+                if events.send(LeaderEvent::Results { count, results: Box::new(results) }).is_err() {
                     return;
                 }
             }
             Err(Failure::Lost(reason)) => break reason,
             Err(Failure::Deposed) => {
                 session.abandon();
-                let _ = events.send(Event::Deposed);
+                let _ = events.send(LeaderEvent::Deposed);
                 return;
             }
         }
@@ -104,7 +104,7 @@ async fn write(
     while let Ok(operation) = received.try_recv() {
         unwritten.extend(Some(operation).filter(Operation::outlives_session));
     }
-    let _ = events.send(Event::LeaderSessionLost { session: Box::new(session), unwritten, reason });
+    let _ = events.send(LeaderEvent::LeaderSessionLost { session: Box::new(session), unwritten, reason });
 }
 
 /// Users' routines may take as long as they need.

@@ -1,6 +1,6 @@
 //! The Rust engine: the implementation behind `pgasync run`.
 //!
-//! It drives the core against the server and the targets. Events become inputs of
+//! It drives the core against the server and the targets. EventSender become inputs of
 //! [`pgasync_core::Orchestrator`], and its commands are carried out here, each in a tokio task of
 //! its own where another command could otherwise wait for it.
 //!
@@ -18,12 +18,12 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use pgasync_runner::{Options, run};
+//! use pgasync_runner::{RunOptions, run};
 //! use pgasync_pg::ConnectionSettings;
 //!
 //! let server = ConnectionSettings::from_env(Some("host=localhost dbname=jobs"))?;
 //! let (_stop, stop_signals) = tokio::sync::mpsc::channel(1);
-//! let reason = run(server, Options::default(), stop_signals).await?;
+//! let reason = run(server, RunOptions::default(), stop_signals).await?;
 //! println!("{reason}");
 //! # Ok(()) }
 //! ```
@@ -45,6 +45,6 @@ mod target_session;
 mod target_sessions;
 mod timeouts;
 
-pub use run::{Options, RunError, run};
+pub use run::{RunError, RunOptions, run};
 pub use shutdown::{ExitReason, StopSignal};
 pub use timeouts::{Timeouts, TimeoutsError};

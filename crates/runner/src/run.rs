@@ -20,7 +20,7 @@ const ABORT_TAKEOVER_MAX: Duration = Duration::from_secs(5);
 
 /// How to run. The default is that of the command line.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct RunOptions {
     /// Take the lead from the present leader, and enable the orchestrator.
     pub force: bool,
     /// Wait for the lead instead of returning an error when another orchestrator has it.
@@ -31,7 +31,7 @@ pub struct Options {
     pub timeouts: Timeouts,
 }
 
-impl Default for Options {
+impl Default for RunOptions {
     fn default() -> Self {
         Self { force: false, standby: false, drain_timeout: Duration::from_secs(30), timeouts: Timeouts::default() }
     }
@@ -58,7 +58,7 @@ pub enum RunError {
 /// [`RunError`] when it never becomes the leader.
 pub async fn run(
     server: ConnectionSettings,
-    options: Options,
+    options: RunOptions,
     mut stop_signals: mpsc::Receiver<StopSignal>,
 ) -> Result<ExitReason, RunError> {
     let (events, inbox) = mpsc::unbounded_channel();

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use pgasync_core::{Epoch, SessionId, TargetName, TaskId, Timestamp};
 use pgasync_pg::{ConnectionSettings, ConnectionString, conninfo_at};
 use pgasync_store::{Registration, TargetAddress};
-
 use tokio::sync::Semaphore;
 
 use crate::cancel::{BackendSignal, TargetBackend};
-use crate::events::Events;
+use crate::events::EventSender;
 use crate::fence::FenceContext;
 use crate::server_copies::ServerCopies;
 use crate::target_session::{ClientCheck, ConnectOptions, OpenedSession, Query, TargetSession};
@@ -30,7 +29,7 @@ pub(crate) struct TargetSessions {
     pub(crate) targets: BTreeMap<TargetName, TargetAddress>,
     client_checks: BTreeMap<TargetName, ClientCheck>,
     connect_permits: BTreeMap<TargetName, Arc<Semaphore>>,
-    entries: BTreeMap<SessionId, Entry>,
+    entries: BTreeMap<SessionId, SessionEntry>,
     /// Targets to which the last connection attempt failed: since when, and the last error.
     pub(crate) lost: BTreeMap<TargetName, (Timestamp, String)>,
     /// Idle sessions that are closing and have not reported it yet.
@@ -38,7 +37,7 @@ pub(crate) struct TargetSessions {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct SessionEntry {
     target: TargetName,
     /// Ends the session's name at the target, and is free again when the session is forgotten.
     session_slot: i32,
@@ -100,7 +99,7 @@ impl TargetSessions {
     }
 
     /// Begins to connect. An error says why no connection is possible.
-    pub(crate) fn open(&mut self, session: SessionId, target: &TargetName, events: Events) -> Result<(), String> {
+    pub(crate) fn open(&mut self, session: SessionId, target: &TargetName, events: EventSender) -> Result<(), String> {
         let address = self.targets.get(target).ok_or_else(|| format!("target \"{target}\" does not exist"))?;
         let string = address
             .connection_string
@@ -120,7 +119,7 @@ impl TargetSessions {
             connect_permits: permits,
         };
         let handle = TargetSession::open(session, options, events);
-        let entry = Entry {
+        let entry = SessionEntry {
             target: target.clone(),
             session_slot,
             settings,
@@ -246,7 +245,7 @@ impl TargetSessions {
 
     /// Notes that the leader signals the session.
     pub(crate) fn note_signal(&self, session: SessionId, signal: BackendSignal) {
-        if let (BackendSignal::Terminate, Some(Entry { handle: Some(handle), .. })) =
+        if let (BackendSignal::Terminate, Some(SessionEntry { handle: Some(handle), .. })) =
             (signal, self.entries.get(&session))
         {
             handle.note_termination();
@@ -275,8 +274,9 @@ impl TargetSessions {
 
     /// Session slot, target, task and start of each busy session.
     pub(crate) fn busy(&self) -> Vec<(i32, String, TaskId, Timestamp)> {
-        let busy =
-            |entry: &Entry| entry.busy.map(|(task, since)| (entry.session_slot, entry.target.to_string(), task, since));
+        let busy = |entry: &SessionEntry| {
+            entry.busy.map(|(task, since)| (entry.session_slot, entry.target.to_string(), task, since))
+        };
         self.entries.values().filter_map(busy).collect()
     }
 

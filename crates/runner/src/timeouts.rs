@@ -82,7 +82,7 @@ impl Default for Timeouts {
 pub enum TimeoutsError {
     /// An entry is not `name=value`, or its value is not a length of time.
     #[error("\"{0}\" is not a timeout: write name=2s or name=500ms")]
-    Malformed(String),
+    InvalidEntry(String),
     /// No timeout has this name.
     #[error("there is no timeout \"{0}\"")]
     Unknown(String),
@@ -94,9 +94,9 @@ impl FromStr for Timeouts {
     fn from_str(text: &str) -> Result<Self, TimeoutsError> {
         let mut timeouts = Self::default();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let malformed = || TimeoutsError::Malformed(entry.to_owned());
-            let (name, value) = entry.split_once('=').ok_or_else(malformed)?;
-            let value = length(value.trim()).ok_or_else(malformed)?;
+            let invalid = || TimeoutsError::InvalidEntry(entry.to_owned());
+            let (name, value) = entry.split_once('=').ok_or_else(invalid)?;
+            let value = length(value.trim()).ok_or_else(invalid)?;
             *timeouts.field(name.trim()).ok_or_else(|| TimeoutsError::Unknown(name.trim().to_owned()))? = value;
         }
         Ok(timeouts)
@@ -157,7 +157,7 @@ mod tests {
     fn a_misspelt_timeout_is_refused() {
         assert_eq!("idle=1s".parse::<Timeouts>(), Err(TimeoutsError::Unknown("idle".into())));
         for text in ["server_idle", "server_idle=1", "server_idle=0s", "server_idle=-1s", "server_idle=s"] {
-            assert_eq!(text.parse::<Timeouts>(), Err(TimeoutsError::Malformed(text.into())));
+            assert_eq!(text.parse::<Timeouts>(), Err(TimeoutsError::InvalidEntry(text.into())));
         }
     }
 }

@@ -4,7 +4,7 @@ use pgasync_pg::{Error, Session};
 
 /// A part of the schema, with the parts that it requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum SchemaPart {
     /// The client part: types, and functions that push and request.
     Client,
     /// The client part and the orchestrator.
@@ -28,14 +28,14 @@ pub struct InstallError {
 ///
 /// # Errors
 /// When the server refuses; the error contains its message.
-pub async fn install(session: &Session, part: Part) -> Result<(), InstallError> {
+pub async fn install(session: &Session, part: SchemaPart) -> Result<(), InstallError> {
     for (name, script) in part.scripts() {
         session.batch_execute(&script).await.map_err(|error| InstallError::new(name, &error))?;
     }
     Ok(())
 }
 
-impl Part {
+impl SchemaPart {
     fn scripts(self) -> Vec<(&'static str, String)> {
         let client = || ("client", pgasync_sql::client());
         let server = || ("server", pgasync_sql::server());

@@ -12,11 +12,11 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use pgasync_pg::ConnectionSettings;
-//! use pgasync_store::{Part, install};
+//! use pgasync_store::{SchemaPart, install};
 //!
 //! let settings = ConnectionSettings::from_env(Some("host=localhost dbname=jobs"))?; // the rest comes from PG*
 //! let session = settings.connect().await?;
-//! install(&session, Part::All).await?;
+//! install(&session, SchemaPart::All).await?;
 //! # Ok(()) }
 //! ```
 
@@ -31,7 +31,7 @@ pub use client::{
     PushError, ReadError, Refusal, RequestError, RequestReceipt, RestartError, RunType, RunningTask, Statistics,
     TakeError, TakenTask, TargetState, TargetStatistics, TaskStatus, WaitingLane,
 };
-pub use install::{InstallError, Part, install};
+pub use install::{InstallError, SchemaPart, install};
 pub use leader::{
     CandidacyError, Candidate, Election, LeaderConfiguration, LeaderError, LeaderSession, OldSession, Operation,
     OperationResults, PollResult, PublishedState, Registration, ResumeOutcome, ServerIdentity, TargetAddress,

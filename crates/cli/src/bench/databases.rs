@@ -4,7 +4,7 @@
 use anyhow::Context;
 use pgasync_core::TargetName;
 use pgasync_pg::{ConnectionSettings, Session};
-use pgasync_store::{Batch, Client, NewTask, Part, install};
+use pgasync_store::{Batch, Client, NewTask, SchemaPart, install};
 use serde_json::json;
 
 use crate::args::EngineName;
@@ -48,7 +48,7 @@ impl BenchDatabases {
             made.context("the benchmark needs a Postgres of its own: ./dev bench")?;
         }
         let session = server.connect().await?;
-        install(&session, Part::All).await?;
+        install(&session, SchemaPart::All).await?;
         let configuration = json!({
             // One more worker than the pool has slots, for the task that blocks the pool of the
             // backlog.

@@ -2,7 +2,7 @@
 
 use anyhow::{bail, ensure};
 use pgasync_pg::{ConnectionSettings, Session};
-use pgasync_store::{Client, Part, install};
+use pgasync_store::{Client, SchemaPart, install};
 use serde_json::json;
 
 use crate::server::error_text;
@@ -46,7 +46,7 @@ impl DemoDatabases {
             settings.connect().await?.batch_execute(include_str!("sql/target.sql")).await.map_err(error_text)?;
         }
         let session = self.server.connect().await?;
-        install(&session, Part::All).await?;
+        install(&session, SchemaPart::All).await?;
         let client = Client::with_sessions(self.server.clone(), 1, crate::server::PATIENCE);
         Ok(client.configure_json(&self.configuration()).await?)
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use pgasync_pg::Session;
 
 use self::databases::DemoDatabases;
-use self::report::Report;
+use self::report::DemoReport;
 use crate::args::{DemoArgs, EngineName};
 use crate::orchestrator::RunningOrchestrator;
 use crate::server::error_text;
@@ -48,7 +48,7 @@ async fn run_tasks(databases: &DemoDatabases, engine: EngineName) -> anyhow::Res
     let took = begin.elapsed();
     orchestrator.stop(&databases.server).await?;
 
-    let report = Report::read(&session, took).await?;
+    let report = DemoReport::read(&session, took).await?;
     println!("{report}");
     databases.audit(report.tasks_of_kind("transfer") / 3).await?;
     Ok(report.as_intended())

@@ -8,7 +8,7 @@ use pgasync_pg::{ConnectionSettings, Row, Session};
 
 use crate::server::error_text;
 
-pub(super) struct Report {
+pub(super) struct DemoReport {
     took: Duration,
     /// Target, pool, kind, and numbers: tasks, FINISHED, FAILED, `CANCELED`, `TIMED_OUT`, otherwise
     /// than intended.
@@ -26,7 +26,7 @@ const INTENDED: &str = "coalesce(finish_status::text = task_data->>'expected'
     and coalesce(processing_error, '') like '%' || coalesce(task_data->>'expected_error', '') || '%'
     and failed = (finish_status <> 'FINISHED'), false)";
 
-impl Report {
+impl DemoReport {
     pub(super) async fn read(session: &Session, took: Duration) -> anyhow::Result<Self> {
         let query = async |sql: String| session.query(&sql, &[]).await.map_err(error_text);
         Ok(Self {
@@ -76,7 +76,7 @@ impl Report {
     }
 }
 
-impl Display for Report {
+impl Display for DemoReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
         let mut outcomes =
             table(&["target", "pool", "tasks", "finished", "failed", "canceled", "timed out", "not intended"], 2);
@@ -106,7 +106,7 @@ impl Display for Report {
     }
 }
 
-impl Report {
+impl DemoReport {
     fn write_unintended(&self, f: &mut Formatter<'_>) -> FmtResult {
         if self.unintended.is_empty() {
             return writeln!(f, "\nEvery task ended as intended.");

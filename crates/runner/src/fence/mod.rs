@@ -17,7 +17,7 @@ use pgasync_core::TargetName;
 use pgasync_pg::{ConnectionSettings, Session};
 use tokio::time::{sleep, timeout};
 
-use crate::events::Events;
+use crate::events::EventSender;
 use crate::server_copies::ServerCopies;
 
 pub(crate) use attempt::{BackendIdentity, terminate_backends};
@@ -61,7 +61,7 @@ impl FenceContext {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Backoff {
+enum BackoffEnd {
     Elapsed,
     /// The wait ended early: no further attempt is needed, or a write-off changed what the next one
     /// has to do.
@@ -69,17 +69,21 @@ enum Backoff {
 }
 
 /// Waits for the next attempt, and asks `is_settled` now and then whether the wait is still needed.
-async fn back_off<F: Future<Output = bool>>(wait: Duration, events: &Events, is_settled: impl Fn() -> F) -> Backoff {
+async fn back_off<F: Future<Output = bool>>(
+    wait: Duration,
+    events: &EventSender,
+    is_settled: impl Fn() -> F,
+) -> BackoffEnd {
     let mut left = wait;
     while left > WRITE_OFF_POLL_INTERVAL {
         sleep(WRITE_OFF_POLL_INTERVAL).await;
         left -= WRITE_OFF_POLL_INTERVAL;
         if events.is_closed() || is_settled().await {
-            return Backoff::Cut;
+            return BackoffEnd::Cut;
         }
     }
     sleep(left).await;
-    Backoff::Elapsed
+    BackoffEnd::Elapsed
 }
 
 /// Failures are logged at attempts 1, 2, 4, 8 and so on: a fence may go on for days.

@@ -8,22 +8,22 @@ use pgasync_store::{OldSession, note_lost, old_sessions};
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::{cannot_be_ended, left_alone};
 use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect, is_logged, limited};
-use crate::events::{Event, Events};
+use crate::events::{EventSender, LeaderEvent};
 
 /// Repeats the attempt until every session of an epoch before `before` is gone or written off, and
-/// then sends [`Event::Fenced`].
-pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, events: Events) {
+/// then sends [`LeaderEvent::Fenced`].
+pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, events: EventSender) {
     let (mut wait, mut unreached_is_reported, mut left_alone_is_logged) = (BACKOFF_FIRST, false, false);
     for attempt_number in 1.. {
         let (error, left) = match limited(context.attempt_max, fence_once(&context, before)).await {
             Ok(Fenced { numbers, left }) if left.is_empty() => {
-                let _ = events.send(Event::Fenced { target: context.target, numbers });
+                let _ = events.send(LeaderEvent::Fenced { target: context.target, numbers });
                 return;
             }
             Ok(Fenced { left, .. }) => {
                 if !unreached_is_reported && left.iter().any(|(_, outcome)| outcome.is_unreached()) {
                     unreached_is_reported = true;
-                    let _ = events.send(Event::FenceFailed { target: context.target.clone() });
+                    let _ = events.send(LeaderEvent::FenceFailed { target: context.target.clone() });
                 }
                 let alone: Vec<&OldSession> = left
                     .iter()
@@ -32,7 +32,7 @@ pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, eve
                     .collect();
                 if let (Some(first), false) = (alone.first(), left_alone_is_logged) {
                     left_alone_is_logged = true;
-                    let _ = events.send(Event::Trouble(left_alone(&context.target, alone.len(), first)));
+                    let _ = events.send(LeaderEvent::Trouble(left_alone(&context.target, alone.len(), first)));
                 }
                 (failure_message(&context, attempt_number, &left), left)
             }
@@ -44,7 +44,7 @@ pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, eve
             return;
         }
         if let Some(error) = error.filter(|_| is_logged(attempt_number)) {
-            let _ = events.send(Event::Trouble(error));
+            let _ = events.send(LeaderEvent::Trouble(error));
         }
         // A write-off that is seen meanwhile only brings the next attempt forward.
         let (context, known) = (&context, left.len());

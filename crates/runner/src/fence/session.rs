@@ -9,12 +9,17 @@ use tokio::time::timeout;
 
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::cannot_be_ended;
-use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, Backoff, FenceContext, back_off, connect, is_logged};
+use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, back_off, connect, is_logged};
 use crate::cancel::TargetBackend;
-use crate::events::{Event, Events};
+use crate::events::{EventSender, LeaderEvent};
 
-/// Repeats the attempt until the session is gone or written off, and then sends [`Event::Gone`].
-pub(crate) async fn fence_session(session: SessionId, backend: TargetBackend, context: FenceContext, events: Events) {
+/// Repeats the attempt until the session is gone or written off, and then sends [`LeaderEvent::Gone`].
+pub(crate) async fn fence_session(
+    session: SessionId,
+    backend: TargetBackend,
+    context: FenceContext,
+    events: EventSender,
+) {
     let (mut wait, mut is_reported) = (BACKOFF_FIRST, false);
     let mut identity = backend.identity();
     for attempt_number in 1.. {
@@ -29,10 +34,10 @@ pub(crate) async fn fence_session(session: SessionId, backend: TargetBackend, co
         }
         if is_unreached && !is_reported {
             is_reported = true;
-            let _ = events.send(Event::Unreachable { session });
+            let _ = events.send(LeaderEvent::Unreachable { session });
         }
         // A session that is not in the registry, or was written off there, need not be waited for.
-        // An error says nothing: the next attempt asks again.
+        // An error proves neither, so the next attempt asks again.
         match register_loss(&backend, &context, error.as_ref()).await {
             Ok(None) => break,
             Ok(number) => identity.session_number = number,
@@ -40,16 +45,16 @@ pub(crate) async fn fence_session(session: SessionId, backend: TargetBackend, co
         }
         if is_logged(attempt_number) {
             let lost = [(identity.session_number.unwrap_or_default(), &identity, error.unwrap_or_default())];
-            let _ = events.send(Event::Trouble(cannot_be_ended(&context.target, attempt_number, &lost)));
+            let _ = events.send(LeaderEvent::Trouble(cannot_be_ended(&context.target, attempt_number, &lost)));
         }
         let (backend, context) = (&backend, &context);
         let is_settled = move || async move { register_loss(backend, context, None).await == Ok(None) };
-        if back_off(wait, &events, is_settled).await == Backoff::Cut {
+        if back_off(wait, &events, is_settled).await == BackoffEnd::Cut {
             break;
         }
         wait = (wait * 2).min(BACKOFF_LAST);
     }
-    let _ = events.send(Event::Gone { session });
+    let _ = events.send(LeaderEvent::Gone { session });
 }
 
 async fn fence_once(backend: &TargetBackend, identity: &BackendIdentity, context: &FenceContext) -> FenceOutcome {

@@ -17,22 +17,22 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use crate::clock::{Clock, instant, instant_of};
-use crate::events::{Event, Events};
+use crate::events::{EventSender, LeaderEvent};
 use crate::leader_writer::LeaderWriter;
 use crate::publish::Publisher;
-use crate::run::Options;
+use crate::run::RunOptions;
 use crate::shutdown::{ExitReason, StopSignal};
 use crate::target_sessions::TargetSessions;
 use resignation::Resignation;
 
-/// Events handled before commands are carried out.
+/// EventSender handled before commands are carried out.
 const EVENTS_MAX: usize = 1_024;
 
 /// Log lines kept while there is no leader session. Further ones are dropped.
 const UNWRITTEN_MAX: usize = 10_000;
 
 pub(crate) struct Leader {
-    options: Options,
+    options: RunOptions,
     server: ConnectionSettings,
     core: Orchestrator,
     clock: Arc<Mutex<Clock>>,
@@ -47,7 +47,7 @@ pub(crate) struct Leader {
     /// Query texts of marked tasks, from the mark to the launch. `None` when the row has no query
     /// any more.
     texts: HashMap<(TaskId, Run), Option<String>>,
-    events: Events,
+    events: EventSender,
     publisher: Publisher,
     /// When the core wants its next tick.
     next_tick: Option<MonotonicTime>,
@@ -62,11 +62,11 @@ pub(crate) struct Leader {
 
 impl Leader {
     pub(crate) fn new(
-        options: Options,
+        options: RunOptions,
         server: ConnectionSettings,
         session: LeaderSession,
         election: Election,
-        events: Events,
+        events: EventSender,
         seed: u64,
     ) -> Self {
         let Election { now, fence, inherited, lanes, mut configuration } = election;
@@ -114,7 +114,7 @@ impl Leader {
     /// Leads until it has resigned, is deposed, or is stopped at once.
     pub(crate) async fn run(
         mut self,
-        mut inbox: mpsc::UnboundedReceiver<Event>,
+        mut inbox: mpsc::UnboundedReceiver<LeaderEvent>,
         stop_signals: &mut mpsc::Receiver<StopSignal>,
     ) -> ExitReason {
         let mut events = Vec::new();
@@ -205,35 +205,35 @@ impl Leader {
         }
     }
 
-    fn on_event(&mut self, event: Event) -> Option<ExitReason> {
+    fn on_event(&mut self, event: LeaderEvent) -> Option<ExitReason> {
         match event {
-            Event::Core(input) => self.on_session_input(input),
-            Event::Results { count, results } => self.on_results(count, *results),
-            Event::LeaderSessionLost { session, unwritten, reason } => {
+            LeaderEvent::Core(input) => self.on_session_input(input),
+            LeaderEvent::Results { count, results } => self.on_results(count, *results),
+            LeaderEvent::LeaderSessionLost { session, unwritten, reason } => {
                 self.on_leader_session_lost(session, unwritten, &reason);
             }
-            Event::LeadProved { session, marks_lost } => self.on_lead_proved(*session, marks_lost),
-            Event::ProofFailed(session) => self.on_proof_failed(session),
-            Event::Deposed => {
+            LeaderEvent::LeadProved { session, marks_lost } => self.on_lead_proved(*session, marks_lost),
+            LeaderEvent::ProofFailed(session) => self.on_proof_failed(session),
+            LeaderEvent::Deposed => {
                 self.handle(Input::Deposed);
                 self.carry_out_commands();
                 return Some(ExitReason::Deposed);
             }
-            Event::SteppedDown => self.resignation = Some(Resignation::SteppedDown),
-            Event::Notified => self.handle(Input::Notified),
-            Event::Opened { session, result: Ok(opened) } => self.on_opened(session, *opened),
-            Event::Opened { session, result: Err(error) } => self.on_connect_failed(session, None, &error),
-            Event::Closed { session } | Event::Gone { session } => self.on_session_gone(session),
-            Event::Fenced { target, numbers } => self.on_fenced(target, numbers),
-            Event::Unreachable { session } => self.handle(Input::SessionUnreachable { session }),
-            Event::FenceFailed { target } => self.handle(Input::FenceFailed { target }),
-            Event::Vacuumed(done) => {
+            LeaderEvent::SteppedDown => self.resignation = Some(Resignation::SteppedDown),
+            LeaderEvent::Notified => self.handle(Input::Notified),
+            LeaderEvent::Opened { session, result: Ok(opened) } => self.on_opened(session, *opened),
+            LeaderEvent::Opened { session, result: Err(error) } => self.on_connect_failed(session, None, &error),
+            LeaderEvent::Closed { session } | LeaderEvent::Gone { session } => self.on_session_gone(session),
+            LeaderEvent::Fenced { target, numbers } => self.on_fenced(target, numbers),
+            LeaderEvent::Unreachable { session } => self.handle(Input::SessionUnreachable { session }),
+            LeaderEvent::FenceFailed { target } => self.handle(Input::FenceFailed { target }),
+            LeaderEvent::Vacuumed(done) => {
                 self.vacuuming = false;
                 if let Err(error) = done {
                     self.log("WARNING", error.to_string());
                 }
             }
-            Event::Trouble(message) => self.log("WARNING", message),
+            LeaderEvent::Trouble(message) => self.log("WARNING", message),
         }
         None
     }

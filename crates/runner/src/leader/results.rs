@@ -7,7 +7,7 @@ use pgasync_store::{LeaderConfiguration, OperationResults, PollResult};
 
 use super::Leader;
 use super::resignation::RESIGN_DRAIN_MAX;
-use crate::events::Event;
+use crate::events::LeaderEvent;
 
 impl Leader {
     pub(super) fn on_results(&mut self, count: usize, results: OperationResults) {
@@ -53,7 +53,7 @@ impl Leader {
         self.vacuuming = true;
         let (server, events) = (self.server.clone(), self.events.clone());
         tokio::spawn(async move {
-            let _ = events.send(Event::Vacuumed(pgasync_store::vacuum(&server).await));
+            let _ = events.send(LeaderEvent::Vacuumed(pgasync_store::vacuum(&server).await));
         });
     }
 

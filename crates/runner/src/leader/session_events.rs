@@ -1,4 +1,4 @@
-//! Events of sessions with targets.
+//! EventSender of sessions with targets.
 
 use pgasync_core::{Input, SessionId, TargetName};
 

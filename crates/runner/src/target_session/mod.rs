@@ -16,7 +16,7 @@ use pgasync_pg::{ConnectionSettings, Session};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::events::{Event, Events};
+use crate::events::{EventSender, LeaderEvent};
 use crate::server_copies::ServerCopies;
 
 pub(crate) use connect::{ClientCheck, OpenedSession};
@@ -50,7 +50,7 @@ pub(crate) struct ConnectOptions {
 
 impl TargetSession {
     /// Starts the task, which begins to connect.
-    pub(crate) fn open(session: SessionId, options: ConnectOptions, events: Events) -> Self {
+    pub(crate) fn open(session: SessionId, options: ConnectOptions, events: EventSender) -> Self {
         let (queries, received) = unbounded_channel();
         let is_terminated = Arc::new(AtomicBool::new(false));
         let task = SessionTask {
@@ -64,7 +64,7 @@ impl TargetSession {
         let (settings, check, permits) = (options.settings, options.client_check, options.connect_permits);
         tokio::spawn(async move {
             if AssertUnwindSafe(task.run(settings, check, permits, received)).catch_unwind().await.is_err() {
-                let _ = events.send(Event::Core(Input::SessionLost { session }));
+                let _ = events.send(LeaderEvent::Core(Input::SessionLost { session }));
             }
         });
         Self { queries, is_terminated }
@@ -86,7 +86,7 @@ impl TargetSession {
 struct SessionTask {
     session: SessionId,
     is_terminated: Arc<AtomicBool>,
-    events: Events,
+    events: EventSender,
     /// The last notices of the query.
     notices: Arc<Mutex<VecDeque<String>>>,
     copies: Option<ServerCopies>,
@@ -112,10 +112,10 @@ impl SessionTask {
         };
         let session = match connected {
             Ok((session, opened)) => {
-                self.emit(Event::Opened { session: self.session, result: Ok(Box::new(opened)) });
+                self.emit(LeaderEvent::Opened { session: self.session, result: Ok(Box::new(opened)) });
                 session
             }
-            Err(error) => return self.emit(Event::Opened { session: self.session, result: Err(error) }),
+            Err(error) => return self.emit(LeaderEvent::Opened { session: self.session, result: Err(error) }),
         };
         self.run_queries(session, queries).await;
     }
@@ -125,12 +125,12 @@ impl SessionTask {
             let query = tokio::select! {
                 query = queries.recv() => query,
                 () = session.ended() => {
-                    self.emit(Event::Core(Input::SessionLost { session: self.session }));
+                    self.emit(LeaderEvent::Core(Input::SessionLost { session: self.session }));
                     // The session was idle, so it is closed. But a query that was sent meanwhile
                     // counts as launched: then a fence has to prove over a second connection that
                     // the session is gone.
                     if queries.try_recv().is_err() {
-                        self.emit(Event::Closed { session: self.session });
+                        self.emit(LeaderEvent::Closed { session: self.session });
                     }
                     return;
                 }
@@ -142,17 +142,17 @@ impl SessionTask {
                 Some(QueryResult::Ended(outcome)) => self.emit_outcome(task, run, outcome),
                 Some(QueryResult::SessionSpent(outcome)) => {
                     self.emit_outcome(task, run, outcome);
-                    self.emit(Event::Core(Input::SessionLost { session: self.session }));
+                    self.emit(LeaderEvent::Core(Input::SessionLost { session: self.session }));
                     break;
                 }
                 Some(QueryResult::SessionLost(why)) => {
-                    self.emit(Event::Trouble(format!("a session was lost while task {task} ran: {why}")));
-                    return self.emit(Event::Core(Input::SessionLost { session: self.session }));
+                    self.emit(LeaderEvent::Trouble(format!("a session was lost while task {task} ran: {why}")));
+                    return self.emit(LeaderEvent::Core(Input::SessionLost { session: self.session }));
                 }
             }
         }
         let _ = tokio::time::timeout(CLOSE_MAX, session.close()).await;
-        self.emit(Event::Closed { session: self.session });
+        self.emit(LeaderEvent::Closed { session: self.session });
     }
 
     /// Runs a query to its end. Returns `None` when the leader drops its handle meanwhile.
@@ -180,10 +180,10 @@ impl SessionTask {
     }
 
     fn emit_outcome(&self, task: TaskId, run: Run, outcome: Outcome) {
-        self.emit(Event::Core(Input::QueryEnded { session: self.session, task, run, outcome }));
+        self.emit(LeaderEvent::Core(Input::QueryEnded { session: self.session, task, run, outcome }));
     }
 
-    fn emit(&self, event: Event) {
+    fn emit(&self, event: LeaderEvent) {
         // The channel is closed only after the leader has stopped.
         let _ = self.events.send(event);
     }

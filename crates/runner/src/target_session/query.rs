@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::SessionTask;
 use crate::error_text;
-use crate::events::Event;
+use crate::events::LeaderEvent;
 
 /// After an error the rest of the answer may take this time.
 const REST_OF_ANSWER_MAX: Duration = Duration::from_secs(1);
@@ -99,7 +99,7 @@ impl SessionTask {
             while session.bytes_written() < all {
                 tokio::time::sleep(SENT_POLL_INTERVAL).await;
             }
-            self.emit(Event::Core(Input::Sent { task, run }));
+            self.emit(LeaderEvent::Core(Input::Sent { task, run }));
         }
         std::future::pending().await
     }

@@ -5,7 +5,7 @@ use pgasync_pg::types::Type;
 use serde_json::Value;
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
+use super::error::{CallError, Refusal, error_methods};
 
 /// Reads everything that `configure` takes, with masked connection strings. An administrator may
 /// run it.
@@ -35,7 +35,7 @@ pub enum ConfigureError {
     Failed(CallError),
 }
 
-answers!(ConfigureError { Refused }, again_is_harmless: true);
+error_methods!(ConfigureError { Refused }, again_is_harmless: true);
 
 impl Client {
     /// Changes settings, targets and pools in one transaction. A running leader applies them at its

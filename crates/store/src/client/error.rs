@@ -129,7 +129,7 @@ fn is_passing(sqlstate: &str) -> bool {
 }
 
 /// The methods that all families of errors share.
-macro_rules! answers {
+macro_rules! error_methods {
     ($family:ident { $($refusal:ident),* $(,)? }, again_is_harmless: $harmless:expr) => {
         impl $family {
             /// The operation that failed.
@@ -162,7 +162,7 @@ macro_rules! answers {
     };
 }
 
-pub(super) use answers;
+pub(super) use error_methods;
 
 #[cfg(test)]
 mod tests {
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_why_and_what_to_do() {
-        let said = "pushing tasks was refused: task 1: there is no target 'x' (PA011); configure it";
-        assert_eq!(refused("PA011").to_string(), said);
+        let text = "pushing tasks was refused: task 1: there is no target 'x' (PA011); configure it";
+        assert_eq!(refused("PA011").to_string(), text);
     }
 }

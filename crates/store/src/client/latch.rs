@@ -1,7 +1,7 @@
 //! Waiting for the leader.
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
+use super::error::{CallError, Refusal, error_methods};
 
 /// Why waiting for the leader failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum LatchError {
     Failed(CallError),
 }
 
-answers!(LatchError { NoLeader }, again_is_harmless: true);
+error_methods!(LatchError { NoLeader }, again_is_harmless: true);
 
 impl Client {
     /// Returns once the leader has completed a cycle that began after the call, so it has seen what

@@ -134,8 +134,8 @@ impl Client {
         session.query(sql, parameters).await.map_err(|error| CallError::of(operation, &error))
     }
 
-    /// A session of the pool, as soon as one is free or opened. While one is being opened, the limit
-    /// of that attempt counts; otherwise the patience does.
+    /// A session of the pool, as soon as one is free or opened. While one is being opened, the
+    /// limit of that attempt counts; otherwise the patience does.
     async fn session(&self, operation: &'static str) -> Result<PooledConnection<'_, Manager>, CallError> {
         let mut failures = self.attempts.failures();
         let busy = || CallError::Busy { operation, patience: self.patience };

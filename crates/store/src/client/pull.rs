@@ -5,8 +5,8 @@ use pgasync_pg::types::Type;
 use serde_json::Value;
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
-use crate::wire::{Interval, Stamp};
+use super::error::{CallError, Refusal, error_methods};
+use crate::wire::{WireInterval, WireTimestamp};
 
 /// A task that the caller has taken, and finishes with [`Client::finish`].
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub enum TakeError {
     Failed(CallError),
 }
 
-answers!(TakeError { NotPullable, Impossible }, again_is_harmless: true);
+error_methods!(TakeError { NotPullable, Impossible }, again_is_harmless: true);
 
 impl Client {
     /// Takes up to `limit` tasks of a target that were pushed without a query, waiting up to
@@ -51,13 +51,16 @@ impl Client {
             .query(
                 "taking tasks",
                 sql,
-                &[(&target.as_str(), Type::TEXT), (&limit, Type::INT4), (&Interval(patience), Type::INTERVAL)],
+                &[(&target.as_str(), Type::TEXT), (&limit, Type::INT4), (&WireInterval(patience), Type::INTERVAL)],
             )
             .await?;
         let taken = rows.iter().map(|row| TakenTask {
             task: TaskId(row.get(0)),
             priority: Priority(row.get(1)),
-            times_up: row.get::<_, Option<Stamp>>(2).map(|stamp| stamp.0).filter(|time| *time != Timestamp::NEVER),
+            times_up: row
+                .get::<_, Option<WireTimestamp>>(2)
+                .map(|stamp| stamp.0)
+                .filter(|time| *time != Timestamp::NEVER),
             data: row.get(3),
         });
         Ok(taken.collect())

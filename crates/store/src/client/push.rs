@@ -5,9 +5,9 @@ use pgasync_pg::Row;
 use pgasync_pg::types::{ToSql, Type};
 use serde_json::Value;
 
-use super::error::{CallError, Refusal, answers};
+use super::error::{CallError, Refusal, error_methods};
 use super::{Client, NewTask};
-use crate::wire::Interval;
+use crate::wire::WireInterval;
 use pgasync_pg::Session;
 
 const OPERATION: &str = "pushing tasks";
@@ -65,7 +65,7 @@ pub enum PushError {
     Failed(CallError),
 }
 
-answers!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible }, again_is_harmless: false);
+error_methods!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible }, again_is_harmless: false);
 
 impl Client {
     /// Pushes the tasks of a batch in one transaction. Returns their ids in order.
@@ -145,7 +145,7 @@ struct Columns<'a> {
     priorities: Vec<i32>,
     queries: Vec<Option<&'a str>>,
     pools: Vec<Option<&'a str>>,
-    timeouts: Vec<Option<Interval>>,
+    timeouts: Vec<Option<WireInterval>>,
     track_yielded: Vec<Option<bool>>,
     run_type: &'static str,
     source: Option<&'a str>,
@@ -160,7 +160,7 @@ impl<'a> Columns<'a> {
             priorities: tasks.iter().map(|task| task.priority.0).collect(),
             queries: tasks.iter().map(|task| task.query.as_deref()).collect(),
             pools: tasks.iter().map(|task| task.pool.as_ref().map(pgasync_core::PoolName::as_str)).collect(),
-            timeouts: tasks.iter().map(|task| task.timeout.map(Interval)).collect(),
+            timeouts: tasks.iter().map(|task| task.timeout.map(WireInterval)).collect(),
             track_yielded: tasks.iter().map(|task| task.track_yielded).collect(),
             run_type: batch.run_type.label(),
             source: batch.source.as_deref(),

@@ -6,8 +6,8 @@ use pgasync_pg::types::Type;
 use serde_json::Value;
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
-use crate::wire::Stamp;
+use super::error::{CallError, Refusal, error_methods};
+use crate::wire::WireTimestamp;
 
 /// The state of a task, without its query.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +62,7 @@ pub enum ReadError {
     Failed(CallError),
 }
 
-answers!(ReadError { NotAllowed }, again_is_harmless: true);
+error_methods!(ReadError { NotAllowed }, again_is_harmless: true);
 
 impl Client {
     /// The states of tasks, by id. Tasks that do not exist are left out.
@@ -115,12 +115,12 @@ impl Client {
 }
 
 fn line(row: &Row) -> LogLine {
-    LogLine { number: row.get(0), happened: row.get::<_, Stamp>(1).0, level: row.get(2), message: row.get(3) }
+    LogLine { number: row.get(0), happened: row.get::<_, WireTimestamp>(1).0, level: row.get(2), message: row.get(3) }
 }
 
 /// `None` when a name in the row is invalid, which takes an update by hand.
 fn status(row: &Row) -> Option<TaskStatus> {
-    let time = |column| row.get::<_, Option<Stamp>>(column).map(|stamp| stamp.0);
+    let time = |column| row.get::<_, Option<WireTimestamp>>(column).map(|stamp| stamp.0);
     Some(TaskStatus {
         task: TaskId(row.get("task_id")),
         target: TargetName::new(row.get::<_, &str>("target")).ok()?,

@@ -4,8 +4,8 @@ use pgasync_core::{FinishStatus, Span, TaskId};
 use pgasync_pg::types::Type;
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
-use crate::wire::Interval;
+use super::error::{CallError, Refusal, error_methods};
+use crate::wire::WireInterval;
 
 const FINISH: &str = "select async.finish($1, $2::async.finish_status_t, $3, $4)";
 
@@ -28,7 +28,7 @@ pub enum RequestError {
     Failed(CallError),
 }
 
-answers!(RequestError { Impossible }, again_is_harmless: true);
+error_methods!(RequestError { Impossible }, again_is_harmless: true);
 
 /// Why a task was not restarted.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ pub enum RestartError {
     Failed(CallError),
 }
 
-answers!(RestartError { UnknownTask, Unfinished, SessionAlive, NothingToRun }, again_is_harmless: false);
+error_methods!(RestartError { UnknownTask, Unfinished, SessionAlive, NothingToRun }, again_is_harmless: false);
 
 impl Client {
     /// Requests that tasks end with a status. The leader applies the request.
@@ -103,7 +103,7 @@ impl Client {
         duration: Option<Span>,
     ) -> Result<RequestReceipt, RequestError> {
         let ids: Vec<i64> = tasks.iter().map(|task| task.0).collect();
-        let (status, duration) = (status.as_str(), duration.map(Interval));
+        let (status, duration) = (status.as_str(), duration.map(WireInterval));
         let (_, warnings) = self
             .query_with_warnings(
                 operation,

@@ -5,7 +5,7 @@ use pgasync_pg::Row;
 
 use super::Client;
 use super::read::ReadError;
-use crate::wire::{Interval, Stamp};
+use crate::wire::{WireInterval, WireTimestamp};
 
 /// The number of running tasks that are returned.
 const RUNNING_MAX: usize = 20;
@@ -190,7 +190,7 @@ impl Client {
     /// # Errors
     /// As [`Client::statistics`].
     pub async fn leader(&self) -> Result<LeaderStatistics, ReadError> {
-        let rows = self.query("looking who leads", "select * from async.v_leader", &[]).await?;
+        let rows = self.query("reading the leader", "select * from async.v_leader", &[]).await?;
         Ok(rows.first().map_or_else(LeaderStatistics::none, LeaderStatistics::read))
     }
 
@@ -325,9 +325,9 @@ fn running_task(row: &Row) -> RunningTask {
 }
 
 fn time(row: &Row, column: &str) -> Option<Timestamp> {
-    row.get::<_, Option<Stamp>>(column).map(|stamp| stamp.0)
+    row.get::<_, Option<WireTimestamp>>(column).map(|stamp| stamp.0)
 }
 
 fn span(row: &Row, column: &str) -> Option<Span> {
-    row.get::<_, Option<Interval>>(column).map(|interval| interval.0)
+    row.get::<_, Option<WireInterval>>(column).map(|interval| interval.0)
 }

@@ -9,7 +9,7 @@ use pgasync_pg::{ConnectionSettings, Error, Notice, Session};
 use super::rows::{StoredTask, lane};
 use super::statements::Statements;
 use super::{CandidacyError, LeaderConfiguration, LeaderError, LeaderSession};
-use crate::wire::Stamp;
+use crate::wire::WireTimestamp;
 
 /// A session that tries to take the lead.
 #[derive(Debug)]
@@ -224,7 +224,7 @@ impl Candidate {
             history_after: None,
             rows_written: 0,
         };
-        let election = leader.take_stock().await?;
+        let election = leader.read_initial_state().await?;
         Ok((leader, election))
     }
 
@@ -281,10 +281,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the query fails.
 pub async fn is_active(server: &ConnectionSettings, pid: i32) -> Result<bool, CandidacyError> {
-    let session = server.with_application_name("pgasync look").with_connect_timeout(CONNECT_MAX).connect().await?;
+    let session = server.with_application_name("pgasync check").with_connect_timeout(CONNECT_MAX).connect().await?;
     let sql = "select coalesce((select a.state = 'active' from pg_stat_get_activity($1) a), false)";
-    let seen = session.query_one(sql, &[&pid]).await.map_err(|error| CandidacyError::of(&error))?;
-    Ok(seen.get(0))
+    let row = session.query_one(sql, &[&pid]).await.map_err(|error| CandidacyError::of(&error))?;
+    Ok(row.get(0))
 }
 
 /// Terminates the backend of a candidate that this process has given up, unless the backend leads.
@@ -292,7 +292,7 @@ pub async fn is_active(server: &ConnectionSettings, pid: i32) -> Result<bool, Ca
 /// # Errors
 /// When the query fails.
 pub async fn end_backend(server: &ConnectionSettings, pid: i32) -> Result<(), CandidacyError> {
-    let session = server.with_application_name("pgasync look").with_connect_timeout(CONNECT_MAX).connect().await?;
+    let session = server.with_application_name("pgasync check").with_connect_timeout(CONNECT_MAX).connect().await?;
     // The pid may belong to another backend by now. The name proves that it is a candidate.
     let sql = "select pg_terminate_backend(a.pid) from pg_stat_get_activity($1) a
         where a.application_name = 'pgasync run' and a.pid is distinct from async.leader_pid()";
@@ -301,8 +301,8 @@ pub async fn end_backend(server: &ConnectionSettings, pid: i32) -> Result<(), Ca
 }
 
 impl LeaderSession {
-    async fn take_stock(&mut self) -> Result<Election, LeaderError> {
-        let failed = |error: Error| LeaderError::of("taking stock", &error);
+    async fn read_initial_state(&mut self) -> Result<Election, LeaderError> {
+        let failed = |error: Error| LeaderError::of("reading the state of older leaders", &error);
         let stock = self.session.query("select * from async.lead_stock()", &[]).await.map_err(failed)?;
         let launched: BTreeMap<TaskId, bool> =
             stock.iter().map(|row| (TaskId(row.get("task_id")), row.get("launched"))).collect();
@@ -316,14 +316,14 @@ impl LeaderSession {
             .collect();
         let (ids, runs): (Vec<i64>, Vec<i32>) = marked.iter().map(|(task, run)| (task.0, run.0)).unzip();
         let all: [&(dyn pgasync_pg::types::ToSql + Sync); 3] = [&self.epoch.0, &ids, &runs];
-        self.query("writing the launch marks anew", &self.statements.rotate_marks, &all).await?;
+        self.query("rotating the launch marks", &self.statements.rotate_marks, &all).await?;
         let inherited: Vec<TaskSnapshot> =
             stored.iter().filter_map(|stored| stored.snapshot(is_launched(stored))).collect();
         let fence = self.session.query("select distinct target from async.session", &[]).await.map_err(failed)?;
         let lanes = self.query("reading the lanes", &self.statements.lanes, &[]).await?;
         let now = self.session.query_one("select clock_timestamp()", &[]).await.map_err(failed)?;
         Ok(Election {
-            now: now.get::<_, Stamp>(0).0,
+            now: now.get::<_, WireTimestamp>(0).0,
             fence: fence.iter().filter_map(|row| TargetName::new(row.get::<_, &str>(0)).ok()).collect(),
             inherited,
             lanes: lanes

@@ -6,6 +6,7 @@
 //! their rows into inputs for the core.
 
 mod batch;
+mod batch_results;
 mod candidate;
 mod configuration;
 mod error;

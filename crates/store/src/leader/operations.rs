@@ -59,11 +59,11 @@ impl OperationBatch {
 pub(super) struct WriteArguments {
     pub(super) claims: Vec<i64>,
     pub(super) claim_runs: Vec<i32>,
-    pub(super) claims_at: Vec<crate::wire::Stamp>,
-    pub(super) claim_timeouts: Vec<Option<crate::wire::Interval>>,
+    pub(super) claims_at: Vec<crate::wire::WireTimestamp>,
+    pub(super) claim_timeouts: Vec<Option<crate::wire::WireInterval>>,
     pub(super) ends: Vec<i64>,
     pub(super) end_runs: Vec<i32>,
-    pub(super) ends_at: Vec<crate::wire::Stamp>,
+    pub(super) ends_at: Vec<crate::wire::WireTimestamp>,
     pub(super) events: Vec<WireEvent>,
 }
 
@@ -75,12 +75,12 @@ impl WriteArguments {
             let event = RowEvent::of(&written.event, written.launch.as_ref());
             debug_assert!(event.is_some(), "{:?} changes no row", written.event);
             let Some(event) = event else { continue };
-            let at = crate::wire::Stamp(written.at);
+            let at = crate::wire::WireTimestamp(written.at);
             if event.name == "CLAIM" {
                 arguments.claims.push(written.task.0);
                 arguments.claim_runs.push(written.run.0);
                 arguments.claims_at.push(at);
-                arguments.claim_timeouts.push(event.timeout.map(crate::wire::Interval));
+                arguments.claim_timeouts.push(event.timeout.map(crate::wire::WireInterval));
             } else if event.is_plain_end() && written.settles.is_empty() {
                 arguments.ends.push(written.task.0);
                 arguments.end_runs.push(written.run.0);

@@ -5,11 +5,11 @@ use pgasync_core::{Input, Sleep, TaskId, Timestamp};
 use pgasync_pg::types::ToSql;
 use pgasync_pg::{Error, Row, Statement};
 
-use super::batch::changed;
+use super::batch_results::changed;
 use super::configuration::LeaderConfiguration;
 use super::rows::{StoredTask, lane};
 use super::{LeaderError, LeaderSession, OperationResults};
-use crate::wire::Stamp;
+use crate::wire::WireTimestamp;
 
 /// What a poll found that does not concern the core.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl LeaderSession {
         &mut self,
         sleep: Sleep,
         offered: &[TaskId],
-        answers: &mut OperationResults,
+        results: &mut OperationResults,
     ) -> Result<(), LeaderError> {
         let failed = |error: Error| LeaderError::of("polling", &error);
         let statements = &self.statements;
@@ -56,22 +56,22 @@ impl LeaderSession {
         };
         let asleep = slept.first().filter(|_| sleep == Sleep::FallAsleep).map(|row| row.get(0));
         let lanes = lanes.iter().filter_map(|row| lane(row.get("pool"), row.get("target"), row.get("pullable")));
-        let (lanes, requests, latch) = (lanes.collect(), state.get("asked"), state.get("latch"));
+        let (lanes, requests, latch) = (lanes.collect(), state.get("has_requests"), state.get("latch"));
         let left: Vec<TaskId> = left.iter().map(|row| TaskId(row.get(0))).collect();
         let version: String = state.get("configured");
         let mut configuration = None;
         if self.configuration_version.as_ref() != Some(&version) {
             let read = LeaderConfiguration::read(&self.session).await.map_err(failed)?;
-            answers.inputs.push(Input::Configured(Box::new(read.settings.clone())));
+            results.inputs.push(Input::Configured(Box::new(read.settings.clone())));
             configuration = Some(Box::new(read));
             self.configuration_version = Some(version);
         }
-        self.reread(&left, answers).await?;
-        answers.inputs.push(Input::Polled { lanes, requests, latch, asleep });
-        answers.polled = Some(PollResult {
+        self.reread(&left, results).await?;
+        results.inputs.push(Input::Polled { lanes, requests, latch, asleep });
+        results.polled = Some(PollResult {
             enabled: state.get("enabled"),
             resign: state.get::<_, Option<i64>>("resign_epoch").is_some_and(|epoch| epoch >= self.epoch.0),
-            now: state.get::<_, Stamp>("now").0,
+            now: state.get::<_, WireTimestamp>("now").0,
             schema_replaced: state.get::<_, &str>("fingerprint") != *pgasync_sql::FINGERPRINT,
             configuration,
         });
@@ -79,9 +79,9 @@ impl LeaderSession {
     }
 
     /// Reads tasks that something other than the leader has changed.
-    pub(super) async fn reread(&self, tasks: &[TaskId], answers: &mut OperationResults) -> Result<(), LeaderError> {
+    pub(super) async fn reread(&self, tasks: &[TaskId], results: &mut OperationResults) -> Result<(), LeaderError> {
         if !tasks.is_empty() {
-            changed(self.rows(tasks).await?, tasks, answers);
+            changed(self.rows(tasks).await?, tasks, results);
         }
         Ok(())
     }

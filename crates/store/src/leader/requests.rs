@@ -21,12 +21,12 @@ impl LeaderSession {
         &mut self,
         serial: u64,
         mut rows: Vec<Row>,
-        answers: &mut OperationResults,
+        results: &mut OperationResults,
     ) -> Result<(), LeaderError> {
         loop {
             let last = i64::try_from(rows.len()).is_ok_and(|read| read < REQUESTS_MAX);
-            let asked = self.stored_requests(&rows, answers).await?;
-            answers.inputs.push(Input::Requests { serial, asked, last });
+            let requests = self.stored_requests(&rows, results).await?;
+            results.inputs.push(Input::Requests { serial, asked: requests, last });
             let Some(after) = rows.last().map(|row| row.get::<_, i64>("request_id")).filter(|_| !last) else {
                 return Ok(());
             };
@@ -37,7 +37,7 @@ impl LeaderSession {
     async fn stored_requests(
         &mut self,
         rows: &[Row],
-        answers: &mut OperationResults,
+        results: &mut OperationResults,
     ) -> Result<Vec<StoredRequest>, LeaderError> {
         let mut tasks: Vec<TaskId> = rows.iter().map(|row| TaskId(row.get("task_id"))).collect();
         tasks.sort_unstable();
@@ -48,10 +48,10 @@ impl LeaderSession {
         // core has to know of the first before it handles the second.
         for stored in stored.values().filter(|stored| stored.options.client_pulled) {
             if stored.row.state() == RowState::Running {
-                answers.inputs.push(Input::Taken { task: stored.id(), row: stored.row.clone() });
+                results.inputs.push(Input::Taken { task: stored.id(), row: stored.row.clone() });
             }
         }
-        let mut asked = Vec::new();
+        let mut requests = Vec::new();
         let mut orphaned = Vec::new();
         for row in rows {
             let id: i64 = row.get("request_id");
@@ -59,7 +59,7 @@ impl LeaderSession {
             match (about, status(row.get("status"))) {
                 (Some(about), Some(status)) => {
                     let request = Request { status, error: row.get("error_message"), duration: span(row, "duration") };
-                    asked.push(StoredRequest { id: RequestId(id), request, about });
+                    requests.push(StoredRequest { id: RequestId(id), request, about });
                 }
                 _ => orphaned.push(id),
             }
@@ -67,6 +67,6 @@ impl LeaderSession {
         if !orphaned.is_empty() {
             self.query("deleting requests for deleted tasks", &self.statements.dismiss, &[&orphaned]).await?;
         }
-        Ok(asked)
+        Ok(requests)
     }
 }

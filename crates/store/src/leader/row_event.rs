@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 use pgasync_core::{FinishStatus, RowEvent, TaskEvent, Timestamp};
 use pgasync_pg::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
-use crate::wire::{Interval, Stamp};
+use crate::wire::{WireInterval, WireTimestamp};
 
 /// One event for `async.write_events`.
 #[derive(Debug)]
@@ -30,13 +30,13 @@ impl WireEvent {
             "task_id" => self.task.to_sql(ty, out),
             "run" => self.run.to_sql(ty, out),
             "event" => event.name.to_sql(ty, out),
-            "at" => Stamp(self.at).to_sql(ty, out),
+            "at" => WireTimestamp(self.at).to_sql(ty, out),
             // The binary format of an enum is its label.
             "status" => event.status.map(FinishStatus::as_str).to_sql(&Type::TEXT, out),
             "message" => storable(event.message.as_deref()).to_sql(ty, out),
             "known" => storable(event.known.as_deref()).to_sql(ty, out),
-            "duration" => event.duration.map(Interval).to_sql(ty, out),
-            "timeout" => event.timeout.map(Interval).to_sql(ty, out),
+            "duration" => event.duration.map(WireInterval).to_sql(ty, out),
+            "timeout" => event.timeout.map(WireInterval).to_sql(ty, out),
             "requests" => self.requests.to_sql(ty, out),
             other => Err(format!("async.event_t has an unknown field {other}").into()),
         }

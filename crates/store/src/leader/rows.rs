@@ -6,7 +6,7 @@ use pgasync_core::{
 };
 use pgasync_pg::Row;
 
-use crate::wire::{Interval, Stamp};
+use crate::wire::{WireInterval, WireTimestamp};
 
 /// A task as the table has it, without its query.
 #[derive(Clone, Debug)]
@@ -85,11 +85,11 @@ pub(super) fn lane(pool: &str, target: &str, pullable: bool) -> Option<Lane> {
 }
 
 pub(super) fn time(row: &Row, column: &str) -> Option<Timestamp> {
-    row.get::<_, Option<Stamp>>(column).map(|stamp| stamp.0)
+    row.get::<_, Option<WireTimestamp>>(column).map(|stamp| stamp.0)
 }
 
 pub(super) fn span(row: &Row, column: &str) -> Option<Span> {
-    row.get::<_, Option<Interval>>(column).map(|interval| interval.0)
+    row.get::<_, Option<WireInterval>>(column).map(|interval| interval.0)
 }
 
 pub(super) fn status(label: &str) -> Option<FinishStatus> {

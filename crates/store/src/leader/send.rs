@@ -14,7 +14,7 @@ type Call<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'a
 
 /// What a statement of a batch does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum StatementKind {
+pub(super) enum BatchStatement {
     /// Begin, `async.hold_epoch` or commit.
     Transaction,
     Register,
@@ -24,9 +24,9 @@ pub(super) enum StatementKind {
     Heads,
 }
 
-pub(super) type StatementResults = Vec<(StatementKind, Result<Vec<Row>, Error>)>;
+pub(super) type StatementResults = Vec<(BatchStatement, Result<Vec<Row>, Error>)>;
 
-impl StatementKind {
+impl BatchStatement {
     /// The kinds within a transaction, and then the heads, in the order in which they are sent.
     pub(super) const ALL: [Self; 5] = [Self::Register, Self::Unregister, Self::Dismiss, Self::Write, Self::Heads];
 
@@ -45,21 +45,21 @@ impl StatementKind {
 impl LeaderSession {
     /// Sends the writes in one transaction, then the reads of the queue; or only the statements of
     /// one kind.
-    pub(super) async fn send(&self, batch: &OperationBatch, only: Option<StatementKind>) -> StatementResults {
-        let mut calls: Vec<(StatementKind, Call<'_>)> = Vec::new();
+    pub(super) async fn send(&self, batch: &OperationBatch, only: Option<BatchStatement>) -> StatementResults {
+        let mut calls: Vec<(BatchStatement, Call<'_>)> = Vec::new();
         self.add_sessions(batch, &mut calls);
         self.add_writes(batch, &mut calls);
         calls.retain(|(kind, _)| only.is_none_or(|only| only == *kind));
         if !calls.is_empty() {
             calls.insert(
                 0,
-                (StatementKind::Transaction, self.call(&self.statements.hold_epoch, vec![Box::new(self.epoch.0)])),
+                (BatchStatement::Transaction, self.call(&self.statements.hold_epoch, vec![Box::new(self.epoch.0)])),
             );
-            calls.insert(0, (StatementKind::Transaction, self.call(&self.statements.begin, vec![])));
-            calls.push((StatementKind::Transaction, self.call(&self.statements.commit, vec![])));
+            calls.insert(0, (BatchStatement::Transaction, self.call(&self.statements.begin, vec![])));
+            calls.push((BatchStatement::Transaction, self.call(&self.statements.commit, vec![])));
         }
-        if !batch.refills.is_empty() && only.is_none_or(|only| only == StatementKind::Heads) {
-            calls.push((StatementKind::Heads, self.read_heads(batch)));
+        if !batch.refills.is_empty() && only.is_none_or(|only| only == BatchStatement::Heads) {
+            calls.push((BatchStatement::Heads, self.read_heads(batch)));
         }
         let (kinds, calls): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
         kinds.into_iter().zip(join_all(calls).await).collect()
@@ -85,7 +85,7 @@ impl LeaderSession {
         statement: &Statement,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, LeaderError> {
-        let (begun, held, written, committed) = futures_util::future::join4(
+        let (begun, epoch_held, written, committed) = futures_util::future::join4(
             self.session.query(&self.statements.begin, &[]),
             self.session.query(&self.statements.hold_epoch, &[&self.epoch.0]),
             self.session.query(statement, parameters),
@@ -94,7 +94,7 @@ impl LeaderSession {
         .await;
         let failed = |error: Error| LeaderError::of(operation, &error);
         begun.map_err(failed)?;
-        held.map_err(failed)?;
+        epoch_held.map_err(failed)?;
         let rows = written.map_err(failed)?;
         committed.map_err(failed)?;
         Ok(rows)
@@ -107,7 +107,7 @@ impl LeaderSession {
         })
     }
 
-    fn add_sessions<'a>(&'a self, batch: &OperationBatch, calls: &mut Vec<(StatementKind, Call<'a>)>) {
+    fn add_sessions<'a>(&'a self, batch: &OperationBatch, calls: &mut Vec<(BatchStatement, Call<'a>)>) {
         let statements = &self.statements;
         if !batch.registrations.is_empty() {
             let all = || batch.registrations.iter().map(|(_, registration)| registration);
@@ -136,7 +136,7 @@ impl LeaderSession {
                 Box::new(systems),
                 Box::new(timelines),
             ];
-            calls.push((StatementKind::Register, self.call(&statements.register, parameters)));
+            calls.push((BatchStatement::Register, self.call(&statements.register, parameters)));
         }
         let number = |session: &Registered| match session {
             Registered::Own(session) => self.registered.get(session).copied(),
@@ -144,15 +144,15 @@ impl LeaderSession {
         };
         if !batch.unregistrations.is_empty() {
             let numbers: Vec<i64> = batch.unregistrations.iter().flatten().filter_map(number).collect();
-            calls.push((StatementKind::Unregister, self.call(&statements.forget, vec![Box::new(numbers)])));
+            calls.push((BatchStatement::Unregister, self.call(&statements.unregister, vec![Box::new(numbers)])));
         }
         if !batch.dismissals.is_empty() {
             let ids: Vec<i64> = batch.dismissals.iter().map(|(request, _)| request.0).collect();
-            calls.push((StatementKind::Dismiss, self.call(&statements.dismiss, vec![Box::new(ids)])));
+            calls.push((BatchStatement::Dismiss, self.call(&statements.dismiss, vec![Box::new(ids)])));
         }
     }
 
-    fn add_writes<'a>(&'a self, batch: &OperationBatch, calls: &mut Vec<(StatementKind, Call<'a>)>) {
+    fn add_writes<'a>(&'a self, batch: &OperationBatch, calls: &mut Vec<(BatchStatement, Call<'a>)>) {
         if batch.writes.is_empty() {
             return;
         }
@@ -167,7 +167,7 @@ impl LeaderSession {
             Box::new(a.ends_at),
             Box::new(a.events),
         ];
-        calls.push((StatementKind::Write, self.call(&self.statements.write, parameters)));
+        calls.push((BatchStatement::Write, self.call(&self.statements.write, parameters)));
     }
 
     fn read_heads(&self, batch: &OperationBatch) -> Call<'_> {

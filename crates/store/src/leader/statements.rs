@@ -50,11 +50,11 @@ statements! {
           where not exists (select from there t where t.target = g.target and t.pid = g.pid)
           returning pid, target, session_id)
         select * from there union all select * from added",
-    forget: "delete from async.session where session_id = any ($1)",
+    unregister: "delete from async.session where session_id = any ($1)",
     lanes: "select * from async.discover_lanes()",
     touched: "select async.take_touched()",
     poll: "select c.enabled, l.resign_epoch, async.latch_number() as latch,
-          exists (select from async.request) as asked, clock_timestamp() as now, async.schema_fingerprint() as fingerprint,
+          exists (select from async.request) as has_requests, clock_timestamp() as now, async.schema_fingerprint() as fingerprint,
           concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured
         from async.control c
         cross join async.leader l
