@@ -6,7 +6,7 @@ use std::ops::Deref;
 use pgasync_pg::Row;
 use pgasync_pg::Session;
 use pgasync_pg::types::ToSql;
-use pgasync_store::{Part, install};
+use pgasync_store::{SchemaPart, install};
 
 use crate::cluster::Cluster;
 use crate::scratch::Scratch;
@@ -156,7 +156,7 @@ async fn build_template(cluster: &Cluster, administrator: &Session, name: &str) 
         administrator.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)));
     }
     let session = cluster.settings(&building).connect().await.unwrap_or_else(|error| panic!("{error}"));
-    install(&session, Part::All).await.unwrap_or_else(|error| panic!("{error}"));
+    install(&session, SchemaPart::All).await.unwrap_or_else(|error| panic!("{error}"));
     session.close().await;
     let rename = format!("alter database {building} rename to {name}");
     for _ in 0..50 {

@@ -152,7 +152,7 @@ impl RustEngine {
             .iter()
             .skip(self.earlier_lines)
             .rev()
-            .find(|line| line.contains("leading epoch=") || line.contains("the lead stands"))?;
+            .find(|line| line.contains("leading epoch=") || line.contains("lead proved"))?;
         let (_, rest) = line.split_once("pid=")?;
         rest.split_whitespace().next()?.parse().ok()
     }

@@ -8,18 +8,19 @@ use pgasync_runner::Timeouts;
 #[command(name = "pgasync", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// Print the SQL that installs pgasync, for psql or any deployment tool
     Sql {
-        /// client: types and calls that push; server: the orchestrator, on top of client; ui: views for people
+        /// client: types and functions that push; server: the orchestrator, requires client; ui:
+        /// views for administrators
         #[arg(value_enum)]
         part: PartName,
     },
-    /// Install pgasync in a database, or upgrade what is there
+    /// Install pgasync in a database, or upgrade it
     Init {
         #[command(flatten)]
         server: ServerArgs,
@@ -27,30 +28,33 @@ pub(crate) enum Command {
         #[arg(value_enum, default_value = "all")]
         part: PartName,
     },
-    /// Run the orchestrator: lead the server, and run its tasks at their targets
+    /// Run the orchestrator: become the leader of a server, and run its tasks on their targets
     ///
-    /// Ends with 0 when it was asked to end (a signal, async.control.enabled, a forced takeover) and left nothing
-    /// behind; 1 on an error; 3 when another orchestrator leads, or has taken the lead; 4 when the orchestrator is
-    /// disabled; 5 when it ended at once (a second signal) and left what ran to the next one.
+    /// Exit codes: 0 after a graceful shutdown (a signal, async.control.enabled, a forced
+    /// takeover); 1 on an error; 3 when another orchestrator leads or has taken the lead; 4 when
+    /// the orchestrator is disabled; 5 when a second signal stopped it at once and left running
+    /// tasks to the next leader.
     Run(Box<RunArgs>),
-    /// Show how a server does: who leads, what runs, what waits and why, which targets are lost
+    /// Show the status of a server: its leader, running tasks, waiting tasks and the reasons, lost
+    /// targets
     ///
-    /// Ends with 0 when an orchestrator leads and no target is lost, and with 1 otherwise, or on an error. For the owner of
-    /// the schema and for roles that were given async.grant_admin; it only reads.
+    /// Exit codes: 0 when an orchestrator leads and no target is lost; 1 otherwise, or on an error.
+    /// The command only reads. It is for the owner of the schema and for roles with
+    /// async.grant_admin.
     Status(StatusArgs),
-    /// Fill an empty Postgres with databases, push some thousand tasks, and show what becomes of them
+    /// Create databases in an empty Postgres, push some thousand tasks, and show their outcomes
     Demo(DemoArgs),
-    /// Measure throughput beside pgbench's, idle CPU and latency, on a Postgres of its own
+    /// Measure throughput beside that of pgbench, idle CPU and latency, on a Postgres of its own
     #[command(hide = true)]
     Bench(BenchArgs),
 }
 
-/// The server to talk to.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServerArgs {
-    /// The database with the schema async: its name, "host=... dbname=..." or postgres://user@host/db, as psql takes
-    /// it. What it leaves out comes from PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD and their like, from the
-    /// service that PGSERVICE names, and from ~/.pgpass; docs/connecting.md lists every key
+    /// The database with the schema async: a name, "host=... dbname=..." or
+    /// postgres://user@host/db, as in psql. Missing values come from PGHOST, PGPORT, PGUSER,
+    /// PGDATABASE, PGPASSWORD and the other PG* variables, from the service that PGSERVICE names,
+    /// and from ~/.pgpass. docs/connecting.md lists every key
     #[arg(long, short = 'd', visible_alias = "dbname", value_name = "CONNINFO")]
     pub(crate) server: Option<String>,
 }
@@ -59,32 +63,35 @@ pub(crate) struct ServerArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// Take the lead from the orchestrator that has it: ask first, terminate when that does not help. Also enables the orchestrator
+    /// Take the lead from another orchestrator: ask it to resign, then terminate it. Also enables
+    /// the orchestrator
     #[arg(long)]
     pub(crate) force: bool,
-    /// Wait for the lead while another orchestrator has it, instead of ending with 3
+    /// Wait while another orchestrator leads, instead of exiting with 3
     #[arg(long, conflicts_with = "force")]
     pub(crate) standby: bool,
-    /// How many seconds running queries may go on after SIGTERM or SIGINT; then they are cancelled and wait again.
-    /// A second signal ends at once
+    /// Seconds that running queries may go on after SIGTERM or SIGINT; then they are cancelled and
+    /// return to the queue. A second signal stops at once
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_timeout: u64,
-    /// How long to wait for what does not answer, for tests: server_silence=2s,target_answer=500ms
+    /// Limits on waiting for a server or target that does not answer, for tests:
+    /// server_silence=2s,target_answer=500ms
     #[arg(long, value_name = "NAME=TIME,...", default_value = "", hide = true)]
     pub(crate) timeouts: Timeouts,
-    /// What to say: error, warn, info, debug (a line for each task), or directives of tracing
+    /// Log level: error, warn, info, debug (a line for each task), or directives of
+    /// tracing-subscriber
     #[arg(long, value_name = "LEVEL", env = "PGASYNC_LOG", default_value = "info")]
     pub(crate) log: String,
-    /// How to say it
+    /// Format of the log
     #[arg(long, value_enum, default_value = "human")]
     pub(crate) log_format: LogFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// Lines for people
+    /// Plain lines
     Human,
-    /// One JSON document a line
+    /// One JSON document per line
     Json,
 }
 
@@ -101,10 +108,10 @@ pub(crate) struct StatusArgs {
 pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// Which orchestrator runs the tasks
+    /// The engine that runs the tasks
     #[arg(long, value_enum, default_value = "rust")]
     pub(crate) engine: EngineName,
-    /// Leave the demo's databases in place
+    /// Keep the databases of the demo
     #[arg(long)]
     pub(crate) keep: bool,
 }
@@ -113,13 +120,13 @@ pub(crate) struct DemoArgs {
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// Which orchestrator is measured
+    /// The engine that is measured
     #[arg(long, value_enum, default_value = "rust")]
     pub(crate) engine: EngineName,
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Only runs with this pool size
+    /// Measure only this pool size
     #[arg(long)]
     pub(crate) pool: Option<u32>,
     /// Tasks in each throughput run

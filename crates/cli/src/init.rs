@@ -1,6 +1,6 @@
 //! `pgasync init`: installs the schema.
 
-use pgasync_store::{Part, install};
+use pgasync_store::{SchemaPart, install};
 
 use crate::args::{PartName, ServerArgs};
 
@@ -11,7 +11,7 @@ pub(crate) async fn run(server: &ServerArgs, part: PartName) -> anyhow::Result<(
     Ok(())
 }
 
-impl From<PartName> for Part {
+impl From<PartName> for SchemaPart {
     fn from(name: PartName) -> Self {
         match name {
             PartName::Client => Self::Client,

@@ -1,11 +1,11 @@
-//! The pgasync binary.
-#![allow(clippy::print_stdout, reason = "this crate is where the project speaks to a person")]
+//! The binary `pgasync`.
+#![allow(clippy::print_stdout, reason = "standard output is the interface of this crate")]
 
 mod args;
 mod bench;
 mod demo;
 mod init;
-mod leader;
+mod orchestrator;
 mod print;
 mod run;
 mod server;
@@ -15,19 +15,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, CliCommand};
 
-// One thread: what the orchestrator waits for are servers, and handing work from thread to thread would cost more than
-// the work.
+// One thread: the orchestrator waits for servers, and a handover between threads would cost more
+// than the work itself.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Sql { part } => print::script(part).map(|()| ExitCode::SUCCESS),
-        Command::Init { server, part } => init::run(&server, part).await.map(|()| ExitCode::SUCCESS),
-        Command::Run(options) => run::run(&options).await,
-        Command::Status(options) => status::run(&options).await,
-        Command::Demo(options) => demo::run(&options).await,
-        Command::Bench(options) => bench::run(&options).await.map(|()| ExitCode::SUCCESS),
+        CliCommand::Sql { part } => print::script(part).map(|()| ExitCode::SUCCESS),
+        CliCommand::Init { server, part } => init::run(&server, part).await.map(|()| ExitCode::SUCCESS),
+        CliCommand::Run(options) => run::run(&options).await,
+        CliCommand::Status(options) => status::run(&options).await,
+        CliCommand::Demo(options) => demo::run(&options).await,
+        CliCommand::Bench(options) => bench::run(&options).await.map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("pgasync: {error:#}");

@@ -1,4 +1,4 @@
-//! Standard output, and `pgasync sql`: the scripts.
+//! Standard output, and `pgasync sql`.
 
 use std::io::{ErrorKind, Write, stdout};
 
@@ -13,14 +13,14 @@ pub(crate) fn script(part: PartName) -> anyhow::Result<()> {
         PartName::Ui => pgasync_sql::ui(),
         PartName::All => pgasync_sql::all(),
     };
-    put(&text)
+    write(&text)
 }
 
-/// Writes to standard output. A reader that has closed it is not an error.
-pub(crate) fn put(text: &str) -> anyhow::Result<()> {
+/// Writes to standard output. A closed pipe is not an error.
+pub(crate) fn write(text: &str) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // The reader has closed the pipe, as `| head` does.
+        // The reader has read enough (`| head`).
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }

@@ -1,10 +1,10 @@
-//! `pgasync run`: the orchestrator in a process of its own.
+//! `pgasync run`: the Rust engine, with signals, a log and an exit code.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pgasync_runner::{Ending, Options, RunError, Stop, run as lead};
+use pgasync_runner::{ExitReason, RunError, RunOptions, StopSignal, run as lead};
 use pgasync_store::CandidacyError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -18,28 +18,28 @@ const DISABLED: u8 = 4;
 
 const AT_ONCE: u8 = 5;
 
-/// The target of its lines in the log.
+/// The log target of the Postgres driver.
 const DRIVER: &str = "tokio_postgres";
 
 pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
-    speak(arguments)?;
+    start_log(arguments)?;
     let settings = arguments.server.settings()?;
-    let options = Options {
+    let options = RunOptions {
         force: arguments.force,
         standby: arguments.standby,
         drain_timeout: Duration::from_secs(arguments.drain_timeout),
         timeouts: arguments.timeouts,
     };
     Ok(match lead(settings, options, listen_for_signals()?).await {
-        Ok(ending) => {
+        Ok(reason) => {
             match arguments.log_format {
-                LogFormat::Human => eprintln!("pgasync: {ending}"),
-                LogFormat::Json => tracing::info!("{ending}"),
+                LogFormat::Human => eprintln!("pgasync: {reason}"),
+                LogFormat::Json => tracing::info!("{reason}"),
             }
-            match ending {
-                Ending::Resigned(_) => ExitCode::SUCCESS,
-                Ending::AtOnce => ExitCode::from(AT_ONCE),
-                Ending::Deposed => ExitCode::from(ANOTHER_LEADS),
+            match reason {
+                ExitReason::Resigned(_) => ExitCode::SUCCESS,
+                ExitReason::AtOnce => ExitCode::from(AT_ONCE),
+                ExitReason::Deposed => ExitCode::from(ANOTHER_LEADS),
             }
         }
         Err(RunError::Stopped) => ExitCode::SUCCESS,
@@ -57,14 +57,15 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn speak(arguments: &RunArgs) -> anyhow::Result<()> {
-    // The driver would show parameters, connection strings among them, whoever asks for it.
+fn start_log(arguments: &RunArgs) -> anyhow::Result<()> {
+    // At finer levels the driver logs parameters, and connection strings with passwords are among
+    // them.
     let asked: Vec<&str> = arguments.log.split(',').filter(|part| !part.trim().starts_with(DRIVER)).collect();
     let filter = EnvFilter::try_new(asked.join(","))?.add_directive(format!("{DRIVER}=warn").parse()?);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // Colours are for people: a journal would keep their codes.
+        // A journal would keep the escape codes of colours.
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()))
         .with_target(false);
     match arguments.log_format {
@@ -74,22 +75,22 @@ fn speak(arguments: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first SIGTERM or SIGINT drains, a second one ends at once.
-fn listen_for_signals() -> anyhow::Result<mpsc::Receiver<Stop>> {
-    let (tell, stops) = mpsc::channel(2);
+/// The first SIGTERM or SIGINT drains; the second one stops at once.
+fn listen_for_signals() -> anyhow::Result<mpsc::Receiver<StopSignal>> {
+    let (sender, stop_signals) = mpsc::channel(2);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        for stop in [Stop::Drain, Stop::Now] {
+        for signal in [StopSignal::Drain, StopSignal::Now] {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if tell.send(stop).await.is_err() {
+            if sender.send(signal).await.is_err() {
                 return;
             }
         }
         std::future::pending::<()>().await;
     });
-    Ok(stops)
+    Ok(stop_signals)
 }

@@ -1,12 +1,13 @@
-//! The one clock: this machine's monotonic clock, and the server's time as seen from here.
+//! The only clock of this crate: the monotonic clock of this machine, and the server's time derived
+//! from it.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use pgasync_core::{MonotonicTime, Now, Span, Timestamp};
 
-/// The server's time, read once in a while and carried on by the monotonic clock. It follows the
-/// server's clock when that steps; timers do not.
+/// The server's time at the last poll, advanced by the monotonic clock. It follows a step of the
+/// server's clock; timers use the monotonic clock and do not.
 #[derive(Debug)]
 pub(crate) struct Clock {
     server: Timestamp,
@@ -14,38 +15,36 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// It is `now` at the server.
+    /// A clock that shows `now` as the server's time.
     pub(crate) fn set(now: Timestamp) -> Self {
         Self { server: now, at: instant() }
     }
 
-    /// This moment on both clocks.
     pub(crate) fn now(&self) -> Now {
         let now = instant();
         let server = self.server + span(now.saturating_duration_since(self.at));
         Now { monotonic: MonotonicTime::from_micros(span(now.saturating_duration_since(start())).as_micros()), server }
     }
 
-    /// The server said that it is this time now.
+    /// Sets the server's time to `now`.
     pub(crate) fn correct(&mut self, now: Timestamp) {
         *self = Self::set(now);
     }
 }
 
-/// When a time of the monotonic clock comes.
+/// The instant of a monotonic time, at most a day ahead.
 pub(crate) fn instant_of(time: MonotonicTime) -> Instant {
-    // A day ahead is far enough: a driver that waits looks again then.
+    // The sum could overflow for a time that never comes. A tick each day does no harm.
     let ahead = Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(0));
     let most = instant() + Duration::from_secs(86_400);
     start().checked_add(ahead).map_or(most, |at| at.min(most))
 }
 
-/// This machine's monotonic clock.
 pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
-/// The beginning of the monotonic times of this process.
+/// The instant of monotonic time zero.
 fn start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
     *START.get_or_init(instant)

@@ -1,47 +1,48 @@
-//! What the engine's tasks tell it.
+//! EventSender for the leader from the tokio tasks that work for it.
 
 use pgasync_core::{Input, SessionId, TargetName};
-use pgasync_store::{Answers, Lead, Op, VacuumError};
+use pgasync_store::{LeaderSession, Operation, OperationResults, VacuumError};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::line::Opened;
+use crate::target_session::OpenedSession;
 
-/// Something happened.
 #[derive(Debug)]
-pub(crate) enum Event {
-    /// For the core as it is.
+pub(crate) enum LeaderEvent {
+    /// An input that goes to the core unchanged.
     Core(Input),
-    /// The leader's session carried out so many operations.
-    Answered { count: usize, answers: Box<Answers> },
-    /// The leader's session is gone, and with it what was ordered and may not have been done.
-    LeadLost { lead: Box<Lead>, untold: Vec<Op>, reason: String },
-    /// It is back, and the lead stands; whether Postgres crashed and lost the launch marks.
-    LeadBack { lead: Box<Lead>, marks_lost: bool },
+    /// The leader session has carried out `count` more operations. Some results arrive earlier,
+    /// with a count of 0.
+    Results { count: usize, results: Box<OperationResults> },
+    /// The leader session is lost. Operations under way may have been carried out. `unwritten` are
+    /// those that the core does not repeat.
+    LeaderSessionLost { session: Box<LeaderSession>, unwritten: Vec<Operation>, reason: String },
+    /// A new leader session has proved the lead. `marks_lost`: Postgres crashed, and the launch
+    /// marks are lost.
+    LeadProved { session: Box<LeaderSession>, marks_lost: bool },
     /// The lead cannot be proved yet.
-    ProofFailed(Box<Lead>),
-    /// The locks are given up.
+    ProofFailed(Box<LeaderSession>),
+    /// The locks are released.
     SteppedDown,
     /// Another orchestrator leads.
     Deposed,
-    /// A push or a request was committed while the leader slept.
+    /// A push or a request was committed while the leader was asleep.
     Notified,
-    /// A session with a target is open, or is not.
-    Opened { session: SessionId, result: Result<Box<Opened>, String> },
-    /// A session with a target was closed and runs nothing.
+    /// A session with a target is open, or could not be opened.
+    Opened { session: SessionId, result: Result<Box<OpenedSession>, String> },
+    /// A session with a target was closed while it was idle.
     Closed { session: SessionId },
-    /// Sessions of older leaders are gone.
+    /// The sessions of older leaders at a target are gone.
     Fenced { target: TargetName, numbers: Vec<i64> },
-    /// A session of this leader that was lost is gone.
+    /// A lost session of this leader is gone.
     Gone { session: SessionId },
     /// The host of a lost session of this leader does not answer.
     Unreachable { session: SessionId },
     /// Hosts of sessions of older leaders at a target do not answer.
     FenceFailed { target: TargetName },
-    /// The queue was vacuumed, or was not.
+    /// The vacuum of the queue has ended.
     Vacuumed(Result<(), VacuumError>),
-    /// Something an operator may want to know.
+    /// A warning for the log.
     Trouble(String),
 }
 
-/// Where they tell it.
-pub(crate) type Events = UnboundedSender<Event>;
+pub(crate) type EventSender = UnboundedSender<LeaderEvent>;

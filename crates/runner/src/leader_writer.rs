@@ -1,4 +1,5 @@
-//! The task that has the leader's session: it carries out whatever has come in meanwhile, in one batch.
+//! The tokio task that owns the leader session. It carries out all operations that have arrived in
+//! one batch, so batches grow with the load.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -8,135 +9,142 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use pgasync_core::Command;
 use pgasync_pg::ConnectionSettings;
-use pgasync_store::{Answers, Lead, LeadError, Op, is_at_work};
+use pgasync_store::{LeaderError, LeaderSession, Operation, OperationResults, is_active};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::clock::{Clock, instant};
-use crate::events::{Event, Events};
+use crate::events::{EventSender, LeaderEvent};
 use crate::timeouts::Timeouts;
 
-/// Operations taken in at once.
-const OPS_MAX: usize = 4_096;
+const BATCH_OPERATIONS_MAX: usize = 4_096;
 
-/// The engine's end.
+/// The leader's handle. When it is dropped, the task finishes its operations and releases the
+/// locks.
 #[derive(Debug)]
 pub(crate) struct LeaderWriter {
-    ops: UnboundedSender<Op>,
-    /// Operations that were not answered yet.
-    pub(crate) open: usize,
+    operations: UnboundedSender<Operation>,
+    /// How many operations have no result yet.
+    pub(crate) pending: usize,
 }
 
 impl LeaderWriter {
     pub(crate) fn start(
-        lead: Lead,
+        session: LeaderSession,
         server: ConnectionSettings,
         timeouts: Timeouts,
         clock: Arc<Mutex<Clock>>,
-        events: Events,
+        events: EventSender,
     ) -> Self {
-        let (ops, received) = unbounded_channel();
-        tokio::spawn(write(lead, server, timeouts, clock, received, events));
-        Self { ops, open: 0 }
+        let (operations, received) = unbounded_channel();
+        tokio::spawn(write(session, server, timeouts, clock, received, events));
+        Self { operations, pending: 0 }
     }
 
-    /// Gives the operation back when the session is lost; the event that says so is on its way.
-    pub(crate) fn send(&mut self, op: Op) -> Option<Op> {
-        let refused = self.ops.send(op).err();
-        self.open += usize::from(refused.is_none());
+    /// Returns the operation when the session is lost. The event that says so has been sent, or
+    /// will be.
+    pub(crate) fn send(&mut self, operation: Operation) -> Option<Operation> {
+        let refused = self.operations.send(operation).err();
+        self.pending += usize::from(refused.is_none());
         refused.map(|refused| refused.0)
     }
 }
 
 async fn write(
-    mut lead: Lead,
+    mut session: LeaderSession,
     server: ConnectionSettings,
     timeouts: Timeouts,
     clock: Arc<Mutex<Clock>>,
-    mut received: UnboundedReceiver<Op>,
-    events: Events,
+    mut received: UnboundedReceiver<Operation>,
+    events: EventSender,
 ) {
-    let mut untold: Vec<Op> = Vec::new();
+    let mut unwritten: Vec<Operation> = Vec::new();
     let reason = loop {
-        let mut ops = Vec::new();
+        let mut operations = Vec::new();
         let count = tokio::select! {
-            count = received.recv_many(&mut ops, OPS_MAX) => count,
-            () = lead.ended() => break "the connection is closed".to_owned(),
+            count = received.recv_many(&mut operations, BATCH_OPERATIONS_MAX) => count,
+            () = session.ended() => break "the connection is closed".to_owned(),
         };
         if count == 0 {
-            // The engine is done. A session that does not answer is given up with its locks.
-            let _ = timeout(timeouts.server_silence, lead.step_down()).await;
-            let _ = events.send(Event::SteppedDown);
+            // The handle was dropped. If the session does not answer, the server releases the locks
+            // when it ends it.
+            let _ = timeout(timeouts.server_silence, session.step_down()).await;
+            let _ = events.send(LeaderEvent::SteppedDown);
             return;
         }
         let now = clock.lock().unwrap_or_else(PoisonError::into_inner).now().server;
-        let mut early = |answers| {
-            // Without an engine the next answers cannot be sent either.
-            let _ = events.send(Event::Answered { count: 0, answers: Box::new(answers) });
+        let mut on_marked = |results| {
+            // If the leader has stopped, sending the results of the whole batch fails too and ends
+            // this task.
+            let _ = events.send(LeaderEvent::Results { count: 0, results: Box::new(results) });
         };
-        let routines = ops.iter().any(|op| matches!(op, Op::Core(Command::RunRoutines | Command::RunStartup)));
         let mut timeouts = timeouts;
-        if routines {
+        if operations.iter().any(runs_routines) {
             timeouts.server_work = Duration::MAX;
         }
-        let pid = lead.pid();
-        untold = ops.iter().filter(|op| op.is_told_once()).cloned().collect();
-        match attend(lead.carry_out(ops, now, &mut early), &server, pid, timeouts).await {
-            Ok(answers) => {
-                untold.clear();
-                if events.send(Event::Answered { count, answers: Box::new(answers) }).is_err() {
+        let pid = session.pid();
+        unwritten = operations.iter().filter(|operation| operation.outlives_session()).cloned().collect();
+        match watch(session.carry_out(operations, now, &mut on_marked), &server, pid, timeouts).await {
+            Ok(results) => {
+                unwritten.clear();
+                if events.send(LeaderEvent::Results { count, results: Box::new(results) }).is_err() {
                     return;
                 }
             }
             Err(Failure::Lost(reason)) => break reason,
             Err(Failure::Deposed) => {
-                lead.abandon();
-                let _ = events.send(Event::Deposed);
+                session.abandon();
+                let _ = events.send(LeaderEvent::Deposed);
                 return;
             }
         }
     };
-    lead.abandon();
+    session.abandon();
     received.close();
-    while let Ok(op) = received.try_recv() {
-        untold.extend(Some(op).filter(Op::is_told_once));
+    while let Ok(operation) = received.try_recv() {
+        unwritten.extend(Some(operation).filter(Operation::outlives_session));
     }
-    let _ = events.send(Event::LeadLost { lead: Box::new(lead), untold, reason });
+    let _ = events.send(LeaderEvent::LeaderSessionLost { session: Box::new(session), unwritten, reason });
 }
 
-/// Why operations were not carried out.
+/// Users' routines may take as long as they need.
+const fn runs_routines(operation: &Operation) -> bool {
+    matches!(operation, Operation::Core(Command::RunRoutines | Command::RunStartup))
+}
+
+/// Why a batch was not carried out.
 enum Failure {
-    /// The session is gone, or as good as gone.
+    /// The session is lost, or does not answer.
     Lost(String),
     /// Another orchestrator has taken the lead.
     Deposed,
 }
 
-/// Waits for the leader's session as long as it works. A host that is paused, or a backend that is stopped, closes no
-/// connection and answers nothing.
-async fn attend(
-    work: impl Future<Output = Result<Answers, LeadError>>,
+/// Waits for a batch. A paused host or a stopped backend closes no connection and answers nothing,
+/// so after each `server_silence` a second session asks the server whether the backend is active.
+async fn watch(
+    work: impl Future<Output = Result<OperationResults, LeaderError>>,
     server: &ConnectionSettings,
     pid: i32,
     timeouts: Timeouts,
-) -> Result<Answers, Failure> {
+) -> Result<OperationResults, Failure> {
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     let begin: Instant = instant();
     loop {
         match timeout(timeouts.server_silence, &mut work).await {
-            Ok(Ok(Err(LeadError::Deposed { .. }))) => return Err(Failure::Deposed),
+            Ok(Ok(Err(LeaderError::Deposed { .. }))) => return Err(Failure::Deposed),
             Ok(Ok(done)) => return done.map_err(|error| Failure::Lost(error.to_string())),
-            Ok(Err(_)) => return Err(Failure::Lost("a bug: what carries out operations panicked".to_owned())),
+            Ok(Err(_)) => return Err(Failure::Lost("a bug: an operation panicked".to_owned())),
             Err(_) if begin.elapsed() < timeouts.server_work => {
-                let seen = timeout(timeouts.server_connect, is_at_work(server, pid)).await;
-                if !matches!(seen, Ok(Ok(true))) {
+                let is_active = timeout(timeouts.server_connect, is_active(server, pid)).await;
+                if !matches!(is_active, Ok(Ok(true))) {
                     let seconds = timeouts.server_silence.as_secs_f64();
                     return Err(Failure::Lost(format!("it has not answered for {seconds} seconds")));
                 }
             }
             Err(_) => {
                 let seconds = timeouts.server_work.as_secs_f64();
-                return Err(Failure::Lost(format!("it has been at work for {seconds} seconds")));
+                return Err(Failure::Lost(format!("it has been active for {seconds} seconds")));
             }
         }
     }

@@ -1,37 +1,50 @@
-//! `pgasync run`: drives the core against the store and the targets.
+//! The Rust engine: the implementation behind `pgasync run`.
 //!
-//! It holds no rule of its own about what may run: events go into [`pgasync_core::Orchestrator`], its commands are
-//! carried out here, each where nothing else waits for it. Sessions with targets live in tasks of their own, and so do
-//! cancels and fences; everything that is written goes through [`pgasync_store::Lead`].
+//! It drives the core against the server and the targets. EventSender become inputs of
+//! [`pgasync_core::Orchestrator`], and its commands are carried out here, each in a tokio task of
+//! its own where another command could otherwise wait for it.
+//!
+//! This crate holds no rule about what may run, and it never changes a task row itself: every write
+//! of the leader goes through [`pgasync_store::LeaderSession`]. The only clock is in `clock`.
+//!
+//! | to read about | see |
+//! | --- | --- |
+//! | starting, becoming the leader, proving the lead after a lost connection | `run`, `election` |
+//! | the loop of the leader: events in, commands out, and its resignation | `leader` |
+//! | the leader session, and what the views show | `leader_writer`, `publish` |
+//! | one session with a target, and the set of them | `target_session`, `target_sessions` |
+//! | cancel requests and terminations | `cancel` |
+//! | proving that a session is gone | `fence`, `server_copies`, `session_identity` |
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use pgasync_runner::{Options, run};
+//! use pgasync_runner::{RunOptions, run};
 //! use pgasync_pg::ConnectionSettings;
 //!
 //! let server = ConnectionSettings::from_env(Some("host=localhost dbname=jobs"))?;
-//! let (_stop, stops) = tokio::sync::mpsc::channel(1);
-//! let ending = run(server, Options::default(), stops).await?;
-//! println!("{ending}");
+//! let (_stop, stop_signals) = tokio::sync::mpsc::channel(1);
+//! let reason = run(server, RunOptions::default(), stop_signals).await?;
+//! println!("{reason}");
 //! # Ok(()) }
 //! ```
 
-mod campaign;
+mod cancel;
 mod clock;
-mod copies;
-mod ending;
-mod ends;
-mod engine;
+mod election;
+mod error_text;
 mod events;
 mod fence;
-mod identity;
+mod leader;
 mod leader_writer;
-mod line;
 mod publish;
-mod report;
-mod sessions;
+mod run;
+mod server_copies;
+mod session_identity;
+mod shutdown;
+mod target_session;
+mod target_sessions;
 mod timeouts;
 
-pub use campaign::{Options, RunError, run};
-pub use ends::{Ending, Stop};
+pub use run::{RunError, RunOptions, run};
+pub use shutdown::{ExitReason, StopSignal};
 pub use timeouts::{Timeouts, TimeoutsError};

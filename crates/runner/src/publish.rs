@@ -1,45 +1,46 @@
-//! What is shown to the views, about once a second, and only when it changed.
+//! The state that the views show. It is written twice a second at most, and only when it has
+//! changed.
 
 use std::time::{Duration, Instant};
 
 use pgasync_core::Orchestrator;
-use pgasync_store::Published;
+use pgasync_store::PublishedState;
 
-use crate::sessions::Sessions;
+use crate::target_sessions::TargetSessions;
 
-const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct Publisher {
     next: Instant,
-    shown: Option<Published>,
+    last: Option<PublishedState>,
 }
 
 impl Publisher {
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { next: now, shown: None }
+        Self { next: now, last: None }
     }
 
     pub(crate) const fn next(&self) -> Instant {
         self.next
     }
 
-    /// What to publish, if it is time to and there is anything new.
+    /// The state to publish, if it is time and the state has changed.
     pub(crate) fn publish(
         &mut self,
         now: Instant,
         core: &Orchestrator,
         workers: u32,
-        sessions: &Sessions,
-    ) -> Option<Published> {
+        sessions: &TargetSessions,
+    ) -> Option<PublishedState> {
         if now < self.next {
             return None;
         }
-        self.next = now + PUBLISH_EVERY;
+        self.next = now + PUBLISH_INTERVAL;
         let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         let mut busy = sessions.busy();
         busy.sort_unstable();
-        let current = Published {
+        let current = PublishedState {
             workers: count(workers),
             busy,
             pools: core.occupancy().map(|(pool, taken)| (pool.to_string(), count(taken))).collect(),
@@ -49,10 +50,10 @@ impl Publisher {
                 .map(|(target, (since, error))| (target.to_string(), *since, error.clone()))
                 .collect(),
         };
-        if self.shown.as_ref() == Some(&current) {
+        if self.last.as_ref() == Some(&current) {
             return None;
         }
-        self.shown = Some(current.clone());
+        self.last = Some(current.clone());
         Some(current)
     }
 }

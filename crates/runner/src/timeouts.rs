@@ -1,13 +1,15 @@
-//! How long to wait for a server or a target that does not answer.
+//! Limits on waiting for a server or a target that does not answer.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use pgasync_core::{Settings, Span, Tuning};
 
-/// The limits on waiting. The defaults suit production; tests that wait for one of them set it lower.
+/// The limits on waiting. The defaults suit production; tests that wait for one of them set it
+/// lower.
 ///
-/// As a text: `server_silence=2s,target_answer=500ms`. What is left out keeps its default.
+/// As a text: `server_silence=2s,target_answer=500ms`. A timeout that is left out keeps its
+/// default.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,19 +26,22 @@ pub struct Timeouts {
     pub server_connect: Duration,
     /// An answer to a candidate for the lead. 10 s.
     pub server_answer: Duration,
-    /// The connection of a candidate, its last step to the lead, or one attempt to prove the lead. 20 s.
+    /// The connection of a candidate, its last step to the lead, or one attempt to prove the lead.
+    /// 20 s.
     pub server_attempt: Duration,
-    /// A leader's session without an answer is lost after this time, unless another session sees it at work. 20 s.
+    /// A leader session that does not answer for this time is lost, unless a second session finds
+    /// it active. 20 s.
     pub server_silence: Duration,
-    /// A leader's session that is still at work after this time is lost. Routines are exempt. 600 s.
+    /// A leader session that is still active after this time is lost. Routines are exempt. 600 s.
     pub server_work: Duration,
-    /// The server ends a leader's session that has sent nothing for this time (`idle_session_timeout`,
-    /// `idle_in_transaction_session_timeout`) or acknowledged nothing (`tcp_user_timeout`). 15 s; more than the second
-    /// between two statements of an idle leader.
+    /// The server ends a leader session that has sent nothing for this time
+    /// (`idle_session_timeout`, `idle_in_transaction_session_timeout`) or acknowledged nothing
+    /// (`tcp_user_timeout`). 15 s. It must exceed the second between two statements of an idle
+    /// leader.
     pub server_idle: Duration,
     /// One connection attempt to a target. 5 s.
     pub target_connect: Duration,
-    /// An answer of a target that has accepted a connection, before it has work. 10 s.
+    /// An answer of a target that has accepted a connection and runs no query yet. 10 s.
     pub target_answer: Duration,
     /// One attempt to cancel or terminate a query, or to fence a session. 25 s.
     pub target_signal: Duration,
@@ -72,12 +77,12 @@ impl Default for Timeouts {
     }
 }
 
-/// Why a text is no [`Timeouts`].
+/// Why a text is not a list of timeouts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeoutsError {
-    /// An entry is not `name=value`, or its value is no length of time.
-    #[error("\"{0}\" is no timeout: write name=2s or name=500ms")]
-    MalformedRow(String),
+    /// An entry is not `name=value`, or its value is not a length of time.
+    #[error("\"{0}\" is not a timeout: write name=2s or name=500ms")]
+    InvalidEntry(String),
     /// No timeout has this name.
     #[error("there is no timeout \"{0}\"")]
     Unknown(String),
@@ -89,9 +94,9 @@ impl FromStr for Timeouts {
     fn from_str(text: &str) -> Result<Self, TimeoutsError> {
         let mut timeouts = Self::default();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            let malformed = || TimeoutsError::MalformedRow(entry.to_owned());
-            let (name, value) = entry.split_once('=').ok_or_else(malformed)?;
-            let value = length(value.trim()).ok_or_else(malformed)?;
+            let invalid = || TimeoutsError::InvalidEntry(entry.to_owned());
+            let (name, value) = entry.split_once('=').ok_or_else(invalid)?;
+            let value = length(value.trim()).ok_or_else(invalid)?;
             *timeouts.field(name.trim()).ok_or_else(|| TimeoutsError::Unknown(name.trim().to_owned()))? = value;
         }
         Ok(timeouts)
@@ -99,7 +104,7 @@ impl FromStr for Timeouts {
 }
 
 impl Timeouts {
-    /// Sets the graces of the core.
+    /// Sets the grace periods in the settings of the core.
     pub(crate) fn tune(&self, settings: &mut Settings) {
         let span = |length: Duration| Span::micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
         settings.tuning.finish_grace = span(self.finish_grace);
@@ -128,7 +133,7 @@ impl Timeouts {
     }
 }
 
-/// Whole seconds or milliseconds, more than none.
+/// Reads whole seconds or milliseconds. Zero is refused: nothing would ever answer in time.
 fn length(text: &str) -> Option<Duration> {
     let length = match text.strip_suffix("ms") {
         Some(number) => Duration::from_millis(number.parse().ok()?),
@@ -152,7 +157,7 @@ mod tests {
     fn a_misspelt_timeout_is_refused() {
         assert_eq!("idle=1s".parse::<Timeouts>(), Err(TimeoutsError::Unknown("idle".into())));
         for text in ["server_idle", "server_idle=1", "server_idle=0s", "server_idle=-1s", "server_idle=s"] {
-            assert_eq!(text.parse::<Timeouts>(), Err(TimeoutsError::MalformedRow(text.into())));
+            assert_eq!(text.parse::<Timeouts>(), Err(TimeoutsError::InvalidEntry(text.into())));
         }
     }
 }

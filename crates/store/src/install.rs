@@ -1,17 +1,17 @@
-//! Putting the schema `async` on a server.
+//! Installing the schema `async`.
 
 use pgasync_pg::{Error, Session};
 
-/// A part of the schema, with what it needs.
+/// A part of the schema, with the parts that it requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// What a client needs: types, and the calls that push and ask.
+pub enum SchemaPart {
+    /// The client part: types, and functions that push and request.
     Client,
-    /// A server: the client's part and the orchestrator.
+    /// The client part and the orchestrator.
     Server,
-    /// The administrator's views, on a server.
+    /// The views for administrators, on top of the server part.
     Ui,
-    /// All of it.
+    /// All parts.
     All,
 }
 
@@ -24,18 +24,18 @@ pub struct InstallError {
     advice: String,
 }
 
-/// Installs `part`, or upgrades it when it is there: nothing is lost, and nothing is changed when it fails midway.
+/// Installs or upgrades `part`. An upgrade keeps all data, and a failed one changes nothing.
 ///
 /// # Errors
-/// With the server's own sentence.
-pub async fn install(session: &Session, part: Part) -> Result<(), InstallError> {
+/// When the server refuses; the error contains its message.
+pub async fn install(session: &Session, part: SchemaPart) -> Result<(), InstallError> {
     for (name, script) in part.scripts() {
         session.batch_execute(&script).await.map_err(|error| InstallError::new(name, &error))?;
     }
     Ok(())
 }
 
-impl Part {
+impl SchemaPart {
     fn scripts(self) -> Vec<(&'static str, String)> {
         let client = || ("client", pgasync_sql::client());
         let server = || ("server", pgasync_sql::server());

@@ -13,13 +13,13 @@ const DAY: i64 = 86_400_000_000;
 
 /// A `timestamptz`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stamp(pub(crate) Timestamp);
+pub(crate) struct WireTimestamp(pub(crate) Timestamp);
 
 /// An `interval`; months count 30 days, as `extract(epoch ...)` has it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Interval(pub(crate) Span);
+pub(crate) struct WireInterval(pub(crate) Span);
 
-impl<'a> FromSql<'a> for Stamp {
+impl<'a> FromSql<'a> for WireTimestamp {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         let micros = i64::from_be_bytes(raw.try_into()?);
         Ok(Self(if micros == i64::MAX {
@@ -32,7 +32,7 @@ impl<'a> FromSql<'a> for Stamp {
     accepts!(TIMESTAMPTZ);
 }
 
-impl ToSql for Stamp {
+impl ToSql for WireTimestamp {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         let micros = self.0.as_micros();
         out.put_i64(if self.0 == Timestamp::NEVER { i64::MAX } else { micros.saturating_sub(POSTGRES_EPOCH) });
@@ -43,7 +43,7 @@ impl ToSql for Stamp {
     to_sql_checked!();
 }
 
-impl<'a> FromSql<'a> for Interval {
+impl<'a> FromSql<'a> for WireInterval {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         let (micros, rest) = raw.split_first_chunk().ok_or("an interval has 16 bytes")?;
         let (days, months) = rest.split_first_chunk().ok_or("an interval has 16 bytes")?;
@@ -56,7 +56,7 @@ impl<'a> FromSql<'a> for Interval {
     accepts!(INTERVAL);
 }
 
-impl ToSql for Interval {
+impl ToSql for WireInterval {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         out.put_i64(self.0.as_micros());
         out.put_i64(0);
@@ -75,11 +75,11 @@ mod tests {
     fn times_survive_the_wire() {
         for time in [Timestamp::NEVER, Timestamp::from_micros(0), Timestamp::from_micros(1_700_000_000_123_456)] {
             let mut bytes = BytesMut::new();
-            Stamp(time).to_sql(&Type::TIMESTAMPTZ, &mut bytes).expect("it is written");
-            assert_eq!(Stamp::from_sql(&Type::TIMESTAMPTZ, &bytes).expect("it is read").0, time);
+            WireTimestamp(time).to_sql(&Type::TIMESTAMPTZ, &mut bytes).expect("it is written");
+            assert_eq!(WireTimestamp::from_sql(&Type::TIMESTAMPTZ, &bytes).expect("it is read").0, time);
         }
         let mut bytes = BytesMut::new();
-        Interval(Span::seconds(90)).to_sql(&Type::INTERVAL, &mut bytes).expect("it is written");
-        assert_eq!(Interval::from_sql(&Type::INTERVAL, &bytes).expect("it is read").0, Span::seconds(90));
+        WireInterval(Span::seconds(90)).to_sql(&Type::INTERVAL, &mut bytes).expect("it is written");
+        assert_eq!(WireInterval::from_sql(&Type::INTERVAL, &bytes).expect("it is read").0, Span::seconds(90));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use pgasync_store::{Part, install};
+use pgasync_store::{SchemaPart, install};
 use pgasync_tests::{Cluster, Database, Scratch};
 
 #[tokio::test]
@@ -22,10 +22,10 @@ async fn installing_again_changes_nothing_and_loses_nothing() {
             where c.relnamespace = 'async'::regnamespace and a.attnum > 0 and not a.attisdropped
         ) as catalog(line)";
 
-    install(&session, Part::All).await.expect("it installs");
+    install(&session, SchemaPart::All).await.expect("it installs");
     session.batch_execute("select async.push_tasks(array[async.task('select 0', 'SELF')])").await.expect("it pushes");
     let before: String = session.query_one(catalog, &[]).await.expect("a catalog").get(0);
-    install(&session, Part::All).await.expect("it installs again");
+    install(&session, SchemaPart::All).await.expect("it installs again");
     let after: String = session.query_one(catalog, &[]).await.expect("a catalog").get(0);
 
     assert_eq!(before, after);
@@ -38,7 +38,7 @@ async fn installing_again_changes_nothing_and_loses_nothing() {
 async fn everything_that_users_see_has_a_comment() {
     let scratch = Scratch::empty(&Cluster::shared()).await;
     let session = scratch.connect().await;
-    install(&session, Part::All).await.expect("it installs");
+    install(&session, SchemaPart::All).await.expect("it installs");
     let role = format!("{}_admin", scratch.name());
     session.batch_execute(&format!("create role {role}; select async.grant_admin('{role}')")).await.expect("a role");
     let using = include_str!("../../../docs/using.md");

@@ -124,7 +124,7 @@ async fn sessions_that_ended_while_the_server_was_away_are_forgotten_too() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     database.assert_holds("select count(*) > 1 from async.session").await;
     target.session().batch_execute(&admit(true)).await.expect("a superuser may");
-    engine.wait_for_line("the lead stands").await;
+    engine.wait_for_line("lead proved").await;
     database.wait_for("select count(*) = 0 from async.session").await;
 }
 
@@ -180,7 +180,7 @@ async fn a_standby_leads_when_the_leader_has_gone() {
              where application_name = 'pgasync run' and datname = current_database() and pid <> async.leader_pid()",
         )
         .await;
-    second.wait_for_line("standing by anew").await;
+    second.wait_for_line("standby reconnects").await;
     engine.stop().await;
     second.wait_until_leading().await;
     push(&database, "select 1").await;
@@ -234,7 +234,7 @@ async fn a_server_that_does_not_answer_is_given_up_and_found_again() {
     let epoch = database.number("select epoch from async.leader").await;
     let begin = Instant::now();
     paused.send_replace(true);
-    while !engine.lines().iter().any(|line| line.contains("the session that leads is lost")) {
+    while !engine.lines().iter().any(|line| line.contains("the leader session is lost")) {
         assert!(begin.elapsed() < Duration::from_secs(60), "{:#?}", engine.lines());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -31,7 +31,7 @@ async fn status_is_healthy_while_a_leader_leads_and_no_target_is_lost() {
     let conninfo = database.conninfo();
     let (code, screen, _) = status(&conninfo, &[]);
     assert_eq!(code, Some(1));
-    assert!(screen.contains("NOBODY LEADS") && screen.contains("async.self"), "{screen}");
+    assert!(screen.contains("NO LEADER") && screen.contains("async.self"), "{screen}");
     assert_eq!(document(&conninfo).1["ok"], json!(false));
 
     let mut engine = RustEngine::attach(&database);
@@ -39,7 +39,7 @@ async fn status_is_healthy_while_a_leader_leads_and_no_target_is_lost() {
     database.wait_for("select count(*) = 1 from async.v_running_task where slot is not null").await;
     let (code, screen, _) = status(&conninfo, &[]);
     assert_eq!(code, Some(0), "{screen}");
-    for word in ["pgasync run leads, epoch 1", "1 of 20 workers busy", "What runs longest"] {
+    for word in ["pgasync run leads, epoch 1", "1 of 20 workers busy", "Running longest"] {
         assert!(screen.contains(word), "{word}: {screen}");
     }
     let (code, document_of_well) = document(&conninfo);

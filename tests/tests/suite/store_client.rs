@@ -9,8 +9,8 @@ use pgasync_core::{
 };
 use pgasync_pg::ConnectionSettings;
 use pgasync_store::{
-    Batch, Client, ConfigureError, LatchError, NewTask, Part, PushError, ReadError, RequestError, RestartError,
-    RunType, TakeError, TargetState, install,
+    Batch, Client, ConfigureError, LatchError, NewTask, PushError, ReadError, RequestError, RestartError, RunType,
+    SchemaPart, TakeError, TargetState, install,
 };
 use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, RustEngine, Scratch, SqlEngine};
 use serde_json::json;
@@ -192,7 +192,7 @@ async fn requests_and_restarts_are_applied_or_refused_with_a_reason() {
     let database = Database::create().await;
     database.configure(&json!({ "control": { "idle_sleep": 0.1 } })).await;
     let client = client(database.settings());
-    assert!(matches!(client.wait_for_latch().await, Err(LatchError::NobodyLeads(_))));
+    assert!(matches!(client.wait_for_latch().await, Err(LatchError::NoLeader(_))));
     let mut engine = SqlEngine::attach(&database);
     engine.lead().await;
 
@@ -366,7 +366,7 @@ async fn a_standby_serves_read_only_calls() {
     let cluster = PrivateCluster::start(&[]);
     let scratch = Scratch::empty(&cluster).await;
     let session = scratch.connect().await;
-    install(&session, Part::All).await.expect("it installs");
+    install(&session, SchemaPart::All).await.expect("it installs");
     session.batch_execute("select async.push_task(async.task('select 0', 'SELF'))").await.expect("it pushes");
     session.close().await;
     cluster.become_standby().await;

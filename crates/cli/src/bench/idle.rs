@@ -1,37 +1,39 @@
-//! What an orchestrator with nothing to do costs.
+//! The CPU time of an idle orchestrator.
 
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use super::arena::Arena;
+use super::databases::BenchDatabases;
 use crate::args::EngineName;
 
 const SETTLE: Duration = Duration::from_secs(3);
 
 const SPAN: Duration = Duration::from_secs(10);
 
-/// The share of one core that the leader's backend uses, in percent; `None` where its process cannot be seen.
-pub(super) async fn measure(arena: &mut Arena) -> anyhow::Result<Option<f64>> {
+/// The share of one core in percent; `None` when the process of the leader's backend is not on this
+/// machine.
+pub(super) async fn measure(databases: &mut BenchDatabases) -> anyhow::Result<Option<f64>> {
     tokio::time::sleep(SETTLE).await;
-    let before = cpu_seconds(arena);
+    let before = cpu_seconds(databases);
     tokio::time::sleep(SPAN).await;
-    let after = cpu_seconds(arena);
-    arena.leader.check().await?;
+    let after = cpu_seconds(databases);
+    databases.orchestrator.check().await?;
     Ok(before.zip(after).map(|(before, after)| 100.0 * (after - before) / SPAN.as_secs_f64()))
 }
 
-/// What the orchestrator has used: its backend, and this process too when it runs in here.
-fn cpu_seconds(arena: &Arena) -> Option<f64> {
-    let backend = seconds_of(&arena.leader.pid().to_string(), "(postgres")?;
-    let here = match arena.engine {
+/// The CPU time of the leader's backend, and of this process if it runs the engine.
+fn cpu_seconds(databases: &BenchDatabases) -> Option<f64> {
+    let backend = seconds_of(&databases.orchestrator.pid().to_string(), "(postgres")?;
+    let here = match databases.engine {
         EngineName::Sql => 0.0,
         EngineName::Rust => seconds_of("self", "(")?,
     };
     Some(backend + here)
 }
 
-/// User and system time of a process, from `/proc/PID/stat`: fields 14 and 15, counted after the name in brackets.
+/// User and system time of a process, from `/proc/PID/stat`: fields 14 and 15, counted after the
+/// name in brackets.
 fn seconds_of(pid: &str, called: &str) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (name, fields) = stat.rsplit_once(')')?;

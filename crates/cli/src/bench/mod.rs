@@ -1,56 +1,61 @@
-//! `pgasync bench`: what an orchestrator makes of a machine, beside what pgbench makes of it in the same minutes.
+//! `pgasync bench`: the rate of an orchestrator beside the rate of pgbench, on the same machine in
+//! the same minutes.
 
-mod arena;
+mod databases;
 mod idle;
 mod latency;
-mod outcome;
 mod pgbench;
+mod report;
 mod throughput;
 
-use self::arena::{Arena, Shape};
-use self::outcome::Outcome;
+use self::databases::{BenchDatabases, BenchVariant};
+use self::report::BenchReport;
 use crate::args::BenchArgs;
 
-/// Pool sizes, and clients of pgbench, that are measured.
+/// The pool sizes, and numbers of pgbench clients, that are measured.
 const SIZES: [u32; 2] = [8, 32];
 
 pub(crate) async fn run(options: &BenchArgs) -> anyhow::Result<()> {
     let cluster = options.server.settings()?;
-    let mut outcome = Outcome::of(options.engine);
+    let mut report = BenchReport::of(options.engine);
     for size in SIZES.into_iter().filter(|size| options.pool.is_none_or(|only| only == *size)) {
-        say(&format!("pgbench, {size} clients"));
-        let yardstick = pgbench::rate(&cluster, size).await?;
-        outcome.yardsticks.push((size, yardstick));
+        print_progress(&format!("pgbench, {size} clients"));
+        let baseline = pgbench::rate(&cluster, size).await?;
+        report.baselines.push((size, baseline));
         for (backlog, session_reset) in [(0, true), (0, false), (options.backlog, true), (options.backlog, false)] {
-            say(&format!("{} tasks, pool of {size}, session_reset {session_reset}, {backlog} waiting", options.tasks));
-            let shape = Shape { engine: options.engine, size, session_reset };
-            let mut arena = Arena::build(&cluster, shape).await?;
-            let rate = throughput::measure(&mut arena, options.tasks, backlog).await;
-            arena.clear().await?;
-            outcome.runs.push(outcome::Run { shape, backlog, rate: rate?, yardstick });
+            print_progress(&format!(
+                "{} tasks, pool of {size}, session_reset {session_reset}, {backlog} waiting",
+                options.tasks
+            ));
+            let variant = BenchVariant { engine: options.engine, size, session_reset };
+            let mut databases = BenchDatabases::set_up(&cluster, variant).await?;
+            let rate = throughput::measure(&mut databases, options.tasks, backlog).await;
+            databases.drop_all().await?;
+            report.runs.push(report::ThroughputRun { variant, backlog, rate: rate?, baseline });
         }
     }
-    say("idle, then one task at a time");
-    let mut arena = Arena::build(&cluster, Shape { engine: options.engine, size: 8, session_reset: true }).await?;
+    print_progress("idle, then one task at a time");
+    let mut databases =
+        BenchDatabases::set_up(&cluster, BenchVariant { engine: options.engine, size: 8, session_reset: true }).await?;
     let quiet = async {
-        let idle = idle::measure(&mut arena).await?;
-        let latency = latency::measure(&mut arena).await?;
+        let idle = idle::measure(&mut databases).await?;
+        let latency = latency::measure(&mut databases).await?;
         anyhow::Ok((idle, latency))
     }
     .await;
-    arena.clear().await?;
+    databases.drop_all().await?;
     let (idle, latency) = quiet?;
-    outcome.idle = idle;
-    outcome.latency = Some(latency);
+    report.idle = idle;
+    report.latency = Some(latency);
     if options.json {
-        println!("{:#}", outcome.to_json());
+        println!("{:#}", report.to_json());
     } else {
-        println!("{outcome}");
+        println!("{report}");
     }
     Ok(())
 }
 
-/// Reports progress on standard error. Standard output is for the result.
-fn say(what: &str) {
-    eprintln!("bench: {what}");
+/// Progress goes to standard error; standard output is for the result.
+fn print_progress(step: &str) {
+    eprintln!("bench: {step}");
 }

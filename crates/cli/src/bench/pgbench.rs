@@ -1,4 +1,4 @@
-//! The yardstick: pgbench with the smallest query there is.
+//! The baseline: pgbench with the smallest query.
 
 use std::env;
 
@@ -8,7 +8,8 @@ use tokio::process::Command;
 
 const SECONDS: u32 = 5;
 
-/// Transactions a second of `pgbench -n -f 'select 0;'`; `PGBENCH` names the program if it is not on the path.
+/// Transactions a second of `pgbench -n -f 'select 0;'`. `PGBENCH` names the program if it is not
+/// on the path.
 pub(super) async fn rate(cluster: &ConnectionSettings, clients: u32) -> anyhow::Result<f64> {
     let script = env::temp_dir().join(format!("pgasync-bench-{}.sql", std::process::id()));
     std::fs::write(&script, "select 0;\n").context("cannot write pgbench's script")?;
@@ -19,7 +20,7 @@ pub(super) async fn rate(cluster: &ConnectionSettings, clients: u32) -> anyhow::
         .arg(cluster.conninfo())
         .output()
         .await;
-    // A file left in the folder for such files harms nobody.
+    // The system clears the folder for temporary files.
     let _ = std::fs::remove_file(&script);
     let ran = ran.with_context(|| format!("cannot run {program}: ./dev bench brings one"))?;
     if !ran.status.success() {

@@ -1,8 +1,8 @@
-//! `pgasync demo`: the main job on databases of its own, from push to outcome, in about a minute.
+//! `pgasync demo`: tasks from push to outcome, on databases of their own, in about a minute.
 
+mod databases;
 mod progress;
 mod report;
-mod stage;
 mod watch;
 
 use std::process::ExitCode;
@@ -10,52 +10,52 @@ use std::time::Instant;
 
 use pgasync_pg::Session;
 
-use self::report::Report;
-use self::stage::Stage;
+use self::databases::DemoDatabases;
+use self::report::DemoReport;
 use crate::args::{DemoArgs, EngineName};
-use crate::leader::Leader;
-use crate::server::in_words;
+use crate::orchestrator::RunningOrchestrator;
+use crate::server::error_text;
 
-/// Succeeds only if every task ended as it was meant to.
+/// The exit code is a success only if every task ended as intended.
 pub(crate) async fn run(options: &DemoArgs) -> anyhow::Result<ExitCode> {
     let cluster = options.server.settings()?;
-    println!("Setting up a server and {} target databases at {}", stage::TARGETS.len(), cluster.describe());
-    let stage = Stage::build(&cluster).await?;
-    let played = play(&stage, options.engine).await;
+    println!("Setting up a server and {} target databases at {}", databases::TARGETS.len(), cluster.describe());
+    let databases = DemoDatabases::set_up(&cluster).await?;
+    let succeeded = run_tasks(&databases, options.engine).await;
     if options.keep {
-        println!("Kept. Look further with:\n{}", report::how_to_look(&stage.server));
+        println!("The databases stay. Further queries:\n{}", report::further_queries(&databases.server));
     } else {
-        stage.strike().await?;
-        println!("The databases are gone again; with --keep they stay to be looked at.");
+        databases.drop_all().await?;
+        println!("The databases are dropped; --keep leaves them in place.");
     }
-    Ok(if played? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if succeeded? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether every outcome was the one intended.
-async fn play(stage: &Stage, engine: EngineName) -> anyhow::Result<bool> {
-    let session = stage.server.connect().await?;
+/// Returns whether every task ended as intended.
+async fn run_tasks(databases: &DemoDatabases, engine: EngineName) -> anyhow::Result<bool> {
+    let session = databases.server.connect().await?;
     let tasks = push(&session).await?;
     println!(
         "Pushed {tasks} tasks with async.push_tasks; starting the orchestrator: {}",
         match engine {
             EngineName::Sql => "call async.main()",
-            EngineName::Rust => "as pgasync run does",
+            EngineName::Rust => "pgasync run",
         }
     );
     let begin = Instant::now();
-    let mut leader = Leader::start(&stage.server, engine).await?;
-    watch::until_finished(&session, &mut leader).await?;
+    let mut orchestrator = RunningOrchestrator::start(&databases.server, engine).await?;
+    watch::until_finished(&session, &mut orchestrator).await?;
     let took = begin.elapsed();
-    leader.stop(&stage.server).await?;
+    orchestrator.stop(&databases.server).await?;
 
-    let report = Report::read(&session, took).await?;
+    let report = DemoReport::read(&session, took).await?;
     println!("{report}");
-    stage.audit(report.tasks_of_kind("transfer") / 3).await?;
+    databases.audit(report.tasks_of_kind("transfer") / 3).await?;
     Ok(report.as_intended())
 }
 
 async fn push(session: &Session) -> anyhow::Result<i64> {
-    session.batch_execute(include_str!("sql/push.sql")).await.map_err(in_words)?;
-    let row = session.query_one("select count(*) from async.task", &[]).await.map_err(in_words)?;
+    session.batch_execute(include_str!("sql/push.sql")).await.map_err(error_text)?;
+    let row = session.query_one("select count(*) from async.task", &[]).await.map_err(error_text)?;
     Ok(row.try_get(0)?)
 }

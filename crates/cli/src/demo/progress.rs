@@ -1,4 +1,4 @@
-//! Live progress: bars on a terminal, plain lines elsewhere.
+//! Live progress: bars on a terminal, lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr};
@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 const PLAIN_LINE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How far the tasks of a target are.
+/// The progress of a target's tasks.
 pub(super) struct TargetCount {
     pub(super) target: String,
     pub(super) tasks: i64,
@@ -48,7 +48,7 @@ impl Progress {
         }
     }
 
-    /// Leaves the bars where they are.
+    /// Leaves the bars on the screen.
     pub(super) fn end(self) {
         match self {
             Self::Bars { by_target, .. } => by_target.into_values().for_each(|bar| bar.abandon()),

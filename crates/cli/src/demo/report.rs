@@ -1,4 +1,4 @@
-//! What became of the tasks, in tables.
+//! The outcomes of the tasks, in tables.
 
 use std::fmt::{Display, Formatter, Result as FmtResult};
 use std::time::Duration;
@@ -6,28 +6,29 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use pgasync_pg::{ConnectionSettings, Row, Session};
 
-use crate::server::in_words;
+use crate::server::error_text;
 
-pub(super) struct Report {
+pub(super) struct DemoReport {
     took: Duration,
-    /// Target, pool, kind, and numbers: tasks, FINISHED, FAILED, `CANCELED`, `TIMED_OUT`, otherwise than intended.
+    /// Target, pool, kind, and numbers: tasks, FINISHED, FAILED, `CANCELED`, `TIMED_OUT`, otherwise
+    /// than intended.
     outcomes: Vec<Row>,
     /// Target, status, times, first line of the error.
     errors: Vec<Row>,
     /// Task, kind, intended and actual status, error.
-    surprises: Vec<Row>,
+    unintended: Vec<Row>,
     /// Kind, priority, tasks, median wait and run in milliseconds.
     kinds: Vec<Row>,
 }
 
-/// As a task says in `task_data`; everything that is null somewhere is a surprise too.
+/// Whether a task ended as its `task_data` says. A null counts as not intended.
 const INTENDED: &str = "coalesce(finish_status::text = task_data->>'expected'
     and coalesce(processing_error, '') like '%' || coalesce(task_data->>'expected_error', '') || '%'
     and failed = (finish_status <> 'FINISHED'), false)";
 
-impl Report {
+impl DemoReport {
     pub(super) async fn read(session: &Session, took: Duration) -> anyhow::Result<Self> {
-        let query = async |sql: String| session.query(&sql, &[]).await.map_err(in_words);
+        let query = async |sql: String| session.query(&sql, &[]).await.map_err(error_text);
         Ok(Self {
             took,
             outcomes: query(format!(
@@ -44,7 +45,7 @@ impl Report {
                     .into(),
             )
             .await?,
-            surprises: query(format!(
+            unintended: query(format!(
                 "select task_id, target, task_data->>'kind', task_data->>'expected',
                     coalesce(finish_status::text, 'none'), coalesce(processing_error, '')
                 from async.task where not {INTENDED} order by task_id limit 20"
@@ -61,9 +62,9 @@ impl Report {
         })
     }
 
-    /// Whether every task ended as its pusher said it should.
+    /// Whether every task ended as intended.
     pub(super) fn as_intended(&self) -> bool {
-        self.surprises.is_empty()
+        self.unintended.is_empty()
     }
 
     pub(super) fn tasks_of_kind(&self, kind: &str) -> i64 {
@@ -75,7 +76,7 @@ impl Report {
     }
 }
 
-impl Display for Report {
+impl Display for DemoReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
         let mut outcomes =
             table(&["target", "pool", "tasks", "finished", "failed", "canceled", "timed out", "not intended"], 2);
@@ -96,26 +97,26 @@ impl Display for Report {
         }
         errors.column_mut(2).into_iter().for_each(|column| column.set_cell_alignment(CellAlignment::Left));
 
-        writeln!(f, "\nWhat became of the tasks, by target and pool:\n{outcomes}")?;
+        writeln!(f, "\nOutcomes by target and pool:\n{outcomes}")?;
         writeln!(f, "\nBy kind; a lower priority runs first:\n{kinds}")?;
         writeln!(f, "\nErrors (async.task.processing_error):\n{errors}")?;
-        self.write_surprises(f)?;
+        self.write_unintended(f)?;
         let rate = self.tasks() as f64 / self.took.as_secs_f64();
         write!(f, "\n{} tasks in {:.1} s: {rate:.0} a second.", self.tasks(), self.took.as_secs_f64())
     }
 }
 
-impl Report {
-    fn write_surprises(&self, f: &mut Formatter<'_>) -> FmtResult {
-        if self.surprises.is_empty() {
+impl DemoReport {
+    fn write_unintended(&self, f: &mut Formatter<'_>) -> FmtResult {
+        if self.unintended.is_empty() {
             return writeln!(f, "\nEvery task ended as intended.");
         }
-        let mut surprises = table(&["task", "target", "kind", "intended", "became", "error"], 6);
-        for row in &self.surprises {
+        let mut unintended = table(&["task", "target", "kind", "intended", "became", "error"], 6);
+        for row in &self.unintended {
             let words = (1..6).map(|column| row.get::<_, Option<String>>(column).unwrap_or_default());
-            surprises.add_row(std::iter::once(row.get::<_, i64>(0).to_string()).chain(words));
+            unintended.add_row(std::iter::once(row.get::<_, i64>(0).to_string()).chain(words));
         }
-        writeln!(f, "\nNOT AS INTENDED (the first 20):\n{surprises}")
+        writeln!(f, "\nNOT AS INTENDED (the first 20):\n{unintended}")
     }
 }
 
@@ -130,8 +131,8 @@ fn table(header: &[&str], words: usize) -> Table {
     table
 }
 
-/// Commands that show more of the demo.
-pub(super) fn how_to_look(server: &ConnectionSettings) -> String {
+/// Commands for a closer look at the databases.
+pub(super) fn further_queries(server: &ConnectionSettings) -> String {
     let conninfo = server.conninfo();
     [
         "select * from async.v_target_status",

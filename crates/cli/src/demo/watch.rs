@@ -1,4 +1,4 @@
-//! Waiting for the tasks, and cancelling the one that is to be cancelled.
+//! Waiting for the tasks, and cancelling the one that the demo cancels.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use anyhow::bail;
 use pgasync_pg::{Row, Session};
 
 use super::progress::{Progress, TargetCount};
-use crate::leader::Leader;
-use crate::server::in_words;
+use crate::orchestrator::RunningOrchestrator;
+use crate::server::error_text;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The demo takes some ten seconds; this long it waits on a machine that is slow or busy.
+/// The demo takes about ten seconds. A slow or busy machine gets this time.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-pub(super) async fn until_finished(session: &Session, leader: &mut Leader) -> anyhow::Result<()> {
+pub(super) async fn until_finished(session: &Session, orchestrator: &mut RunningOrchestrator) -> anyhow::Result<()> {
     let begin = Instant::now();
     let mut progress = Progress::new();
     loop {
@@ -27,8 +27,8 @@ pub(super) async fn until_finished(session: &Session, leader: &mut Leader) -> an
         if begin.elapsed() > PATIENCE {
             bail!("not all tasks ended within {} s: see async.task and async.server_log", PATIENCE.as_secs());
         }
-        leader.check().await?;
-        cancel_the_unwanted(session).await?;
+        orchestrator.check().await?;
+        cancel_unwanted_task(session).await?;
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
@@ -38,7 +38,7 @@ async fn counts(session: &Session) -> anyhow::Result<Vec<TargetCount>> {
             count(*) filter (where consumed is not null and processed is null),
             count(*) filter (where failed)
         from async.task group by target order by target";
-    let rows = session.query(sql, &[]).await.map_err(in_words)?;
+    let rows = session.query(sql, &[]).await.map_err(error_text)?;
     let count = |row: &Row| TargetCount {
         target: row.get(0),
         tasks: row.get(1),
@@ -49,11 +49,11 @@ async fn counts(session: &Session) -> anyhow::Result<Vec<TargetCount>> {
     Ok(rows.iter().map(count).collect())
 }
 
-/// Once it has run for a second; asking again while it ends does no harm.
-async fn cancel_the_unwanted(session: &Session) -> anyhow::Result<()> {
+/// Cancels the task once it has run for a second. Repeated requests do no harm.
+async fn cancel_unwanted_task(session: &Session) -> anyhow::Result<()> {
     let sql = "select async.cancel(array_agg(task_id), 'cancelled by the demo') from async.task
         where task_data->>'kind' = 'unwanted' and processed is null and consumed < clock_timestamp() - interval '1 second'
         having count(*) > 0";
-    session.query(sql, &[]).await.map_err(in_words)?;
+    session.query(sql, &[]).await.map_err(error_text)?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! For machines. Names are those of the views; lengths of time are seconds, points in time as RFC 3339 has them.
+//! The status as JSON. Names are those of the views. Lengths of time are in seconds, points in time
+//! in RFC 3339.
 
 use pgasync_core::{Span, Timestamp};
 use pgasync_store::{Period, Statistics};
@@ -10,7 +11,7 @@ pub(super) fn json(status: &Status) -> Value {
     let Statistics { leader, workers, workers_busy, last_minute, last_hour, pools, targets, waiting, running } =
         &status.statistics;
     json!({
-        "ok": status.is_well(),
+        "ok": status.is_healthy(),
         "server": status.server,
         "leader": {
             "leads": leader.leads, "engine": leader.engine, "epoch": leader.epoch.map(|epoch| epoch.0),
@@ -57,7 +58,7 @@ fn seconds(span: Option<Span>) -> Option<f64> {
     span.map(|span| span.as_micros() as f64 / 1e6)
 }
 
-/// `None` too for a time that jiff does not reach: `infinity`.
+/// A time beyond the range of jiff is `None` too: `infinity`.
 pub(super) fn time(time: Option<Timestamp>) -> Option<String> {
     let time = jiff::Timestamp::from_microsecond(time?.as_micros()).ok()?;
     Some(format!("{time:.0}"))

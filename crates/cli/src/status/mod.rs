@@ -1,4 +1,4 @@
-//! `pgasync status`: how a server does, on one screen.
+//! `pgasync status`: the state of a server, on one screen or as JSON.
 
 mod document;
 mod screen;
@@ -12,14 +12,14 @@ use crate::args::StatusArgs;
 
 const WARNINGS_MAX: u32 = 5;
 
-/// What both forms of the answer tell.
+/// The contents of both forms.
 struct Status {
     server: String,
     statistics: Statistics,
     warnings: Vec<LogLine>,
 }
 
-/// Fails when nobody leads, or a target is lost.
+/// The exit code is a failure when no orchestrator leads, or a target is lost.
 pub(crate) async fn run(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let settings = arguments.server.settings()?;
     let server = settings.describe();
@@ -29,27 +29,27 @@ pub(crate) async fn run(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
         statistics: client.statistics().await.map_err(explain)?,
         warnings: client.warnings(WARNINGS_MAX).await.map_err(explain)?,
     };
-    crate::print::put(&if arguments.json {
+    crate::print::write(&if arguments.json {
         format!("{:#}\n", document::json(&status))
     } else {
         format!("{}\n", screen::Screen(&status))
     })?;
-    Ok(if status.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Status {
-    fn is_well(&self) -> bool {
+    fn is_healthy(&self) -> bool {
         self.statistics.leader.leads && self.statistics.targets.iter().all(|target| target.state != TargetState::Lost)
     }
 }
 
 fn explain(error: ReadError) -> anyhow::Error {
     let advice = match (&error, error.sqlstate()) {
-        (ReadError::Failed(CallError::Unreachable { .. }), _) => crate::server::HOW_TO_NAME_IT,
+        (ReadError::Failed(CallError::Unreachable { .. }), _) => crate::server::HOW_TO_NAME_SERVER,
         (_, Some("42P01" | "42703" | "3F000" | "42883")) => {
-            "the schema async is not there, or older than this program: pgasync init installs or upgrades it"
+            "the schema async is missing, or older than this program: pgasync init installs or upgrades it"
         }
-        (ReadError::NotAllowed(_), _) => "the owner lets a role look: select async.grant_admin('role')",
+        (ReadError::NotAllowed(_), _) => "the owner of the schema allows it with: select async.grant_admin('role')",
         _ => return error.into(),
     };
     anyhow!("{error}\n  {advice}")

@@ -1,18 +1,18 @@
-//! For people.
+//! The status as tables.
 
 use std::cmp::Reverse;
-use std::fmt::{Display, Formatter, Result};
+use std::fmt::{Display, Formatter, Result as FmtResult};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use pgasync_core::Span;
-use pgasync_store::{Leader, PoolStatistics, TargetState};
+use pgasync_store::{LeaderStatistics, PoolStatistics, TargetState};
 
 use super::Status;
 use super::document::time;
 
 const WIDTH: u16 = 110;
 
-/// Rows of each table; what is left out is counted.
+/// Rows of a table. Further ones are counted.
 const ROWS_MAX: usize = 12;
 
 const RUNNING_ROWS_MAX: usize = 5;
@@ -20,7 +20,7 @@ const RUNNING_ROWS_MAX: usize = 5;
 pub(super) struct Screen<'a>(pub(super) &'a Status);
 
 impl Display for Screen<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
         let statistics = &self.0.statistics;
         writeln!(f, "{}: {}", self.0.server, leader(&statistics.leader))?;
         let (minute, hour) = (&statistics.last_minute, &statistics.last_hour);
@@ -44,7 +44,7 @@ impl Display for Screen<'_> {
 }
 
 impl Screen<'_> {
-    fn write_trouble(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_trouble(&self, f: &mut Formatter<'_>) -> FmtResult {
         let is_trouble = |state| matches!(state, TargetState::Lost | TargetState::Fencing);
         let rows = self.0.statistics.targets.iter().filter(|target| is_trouble(target.state)).map(|target| {
             let since = time(target.since).unwrap_or_default();
@@ -54,7 +54,7 @@ impl Screen<'_> {
         write_table(f, "Targets in trouble", ["target", "state", "since", "error"], &[], rows.collect(), ROWS_MAX)
     }
 
-    fn write_waiting(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_waiting(&self, f: &mut Formatter<'_>) -> FmtResult {
         let mut lanes: Vec<_> = self.0.statistics.waiting.iter().collect();
         lanes.sort_by_key(|lane| Reverse(lane.waiting_for));
         let rows = lanes.into_iter().map(|lane| {
@@ -63,10 +63,10 @@ impl Screen<'_> {
             [lane.pool.clone(), lane.target.clone(), waiting, length(lane.waiting_for), first, lane.reason.clone()]
         });
         let header = ["pool", "target", "waiting", "oldest", "first task", "why it waits"];
-        write_table(f, "What waits", header, &[2, 3, 4], rows.collect(), ROWS_MAX)
+        write_table(f, "Waiting", header, &[2, 3, 4], rows.collect(), ROWS_MAX)
     }
 
-    fn write_pools(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_pools(&self, f: &mut Formatter<'_>) -> FmtResult {
         let is_used = |pool: &&PoolStatistics| pool.running > 0 || pool.waiting > 0;
         let mut pools: Vec<_> = self.0.statistics.pools.iter().filter(is_used).collect();
         pools.sort_by_key(|pool| Reverse((pool.waiting, pool.running)));
@@ -77,15 +77,15 @@ impl Screen<'_> {
         write_table(f, "Pools in use", ["pool", "running", "waiting", "oldest"], &[1, 2, 3], rows.collect(), ROWS_MAX)
     }
 
-    fn write_running(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_running(&self, f: &mut Formatter<'_>) -> FmtResult {
         let running = self.0.statistics.running.iter().take(RUNNING_ROWS_MAX).map(|task| {
             [task.task.to_string(), task.target.clone(), task.pool.clone(), length(Some(task.running_for))]
         });
         let header = ["task", "target", "pool", "running for"];
-        write_table(f, "What runs longest", header, &[0, 3], running.collect(), ROWS_MAX)
+        write_table(f, "Running longest", header, &[0, 3], running.collect(), ROWS_MAX)
     }
 
-    fn write_warnings(&self, f: &mut Formatter<'_>) -> Result {
+    fn write_warnings(&self, f: &mut Formatter<'_>) -> FmtResult {
         if self.0.warnings.is_empty() {
             return write!(f, "\nNo warnings within a day.");
         }
@@ -98,16 +98,16 @@ impl Screen<'_> {
     }
 }
 
-fn leader(leader: &Leader) -> String {
+fn leader(leader: &LeaderStatistics) -> String {
     if !leader.leads {
         let disabled = if leader.enabled { "" } else { "; async.control.enabled is false" };
-        return format!("NOBODY LEADS{disabled}");
+        return format!("NO LEADER{disabled}");
     }
     let engine = match leader.engine.as_deref() {
         Some("rust") => "pgasync run",
         Some("sql") => "call async.main()",
         Some(other) => other,
-        None => "somebody",
+        None => "an unknown engine",
     };
     let mut words = vec![format!("{engine} leads")];
     words.extend(leader.epoch.map(|epoch| format!("epoch {epoch}")));
@@ -129,7 +129,7 @@ fn write_table<const N: usize>(
     numbers: &[usize],
     rows: Vec<[String; N]>,
     rows_max: usize,
-) -> Result {
+) -> FmtResult {
     if rows.is_empty() {
         return Ok(());
     }
@@ -154,7 +154,7 @@ fn count(number: i64, more: bool) -> String {
     format!("{number}{}", if more { "+" } else { "" })
 }
 
-/// The two largest units.
+/// A length of time in its two largest units.
 fn length(span: Option<Span>) -> String {
     let Some(span) = span else { return String::new() };
     let seconds = span.as_micros() / 1_000_000;

@@ -5,9 +5,10 @@ use pgasync_pg::types::Type;
 use serde_json::Value;
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
+use super::error::{CallError, Refusal, error_methods};
 
-/// Everything that `configure` takes, as it stands; connection strings masked. The owner's own role is not needed.
+/// Reads everything that `configure` takes, with masked connection strings. An administrator may
+/// run it.
 const READ: &str = "select jsonb_build_object(
     'control', (select to_jsonb(c) - 'self_connection_string' from (
         select enabled, paused, workers, idle_sleep, busy_sleep, heavy_maintenance_sleep::text,
@@ -25,18 +26,20 @@ const READ: &str = "select jsonb_build_object(
 /// Why the configuration was not changed, or not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigureError {
-    /// The document was refused, and nothing was changed; the sentence begins with the path in it.
+    /// The server refused the document and changed nothing. The message begins with a path in the
+    /// document.
     #[error("{0}")]
     Refused(Refusal),
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Failed(CallError),
 }
 
-answers!(ConfigureError { Refused }, again_is_harmless: true);
+error_methods!(ConfigureError { Refused }, again_is_harmless: true);
 
 impl Client {
-    /// Changes settings, targets and pools: all that the document says, or nothing. A running leader follows.
+    /// Changes settings, targets and pools in one transaction. A running leader applies them at its
+    /// next poll.
     ///
     /// # Errors
     /// When the document is refused, or the server cannot be reached.
@@ -53,11 +56,11 @@ impl Client {
         Ok(())
     }
 
-    /// The configuration as it stands, in the form that [`Client::configure_json`] takes; but passwords are masked, and
-    /// where the server itself is is left out. For administrators.
+    /// The present configuration, in the form that [`Client::configure_json`] takes. Passwords are
+    /// masked, and the connection string of the server itself is left out. For administrators.
     ///
     /// # Errors
-    /// When it may not be read, or the server cannot be reached.
+    /// When the role may not read it, or the server cannot be reached.
     pub async fn configuration(&self) -> Result<Value, ConfigureError> {
         let rows = self.query("reading the configuration", READ, &[]).await?;
         Ok(rows.first().map_or(Value::Null, |row| row.get(0)))

@@ -1,4 +1,4 @@
-//! What can go wrong with a call, whichever it is.
+//! Errors that every call may return.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use pgasync_pg::{ConnectError, Error, ErrorKind, ServerError};
 
 use crate::loss::is_loss;
 
-/// The server refused what was asked, and nothing of it was done.
+/// The server refused the call, which changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was being done.
+    /// The operation.
     pub operation: &'static str,
     /// The SQLSTATE; those of the schema `async` begin with `PA` (`docs/errors.md`).
     pub sqlstate: String,
-    /// The server's own sentence.
+    /// The message of the server.
     pub sentence: String,
-    /// What the server says to do about it, or more of what is wrong.
+    /// The hint of the server, or the detail of its message.
     pub hint: Option<String>,
 }
 
@@ -27,33 +27,33 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Why a call was not carried out, or why nobody knows whether it was.
+/// Why a call was not carried out, or why that is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There is no session with the server; nothing was done.
+    /// The server cannot be reached. The call changed nothing.
     #[error("{operation}: {reason}")]
     Unreachable {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
-        /// Why.
+        /// The reason.
         reason: ConnectError,
     },
-    /// No session became free in time; nothing was done.
+    /// No session became free in time. The call changed nothing.
     #[error("{operation}: no session was free within {patience:?}; allow more sessions, or more time")]
     Busy {
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
         /// How long the call waited.
         patience: Duration,
     },
-    /// The session went during the call: nobody knows whether it was carried out.
+    /// The session was lost during the call, which may have been carried out.
     #[error("{operation}: the session is lost, and it is not known whether that was done: {reason}")]
     Lost {
-        /// What was being done.
+        /// The operation.
         operation: &'static str,
-        /// The SQLSTATE, when the server still said something.
+        /// The SQLSTATE, if the server sent one.
         sqlstate: Option<String>,
-        /// What was said.
+        /// The error.
         reason: String,
     },
     /// The server refused.
@@ -82,7 +82,7 @@ impl CallError {
         Self::Refused(Refusal { operation, sqlstate, sentence: message, hint })
     }
 
-    /// What was being done.
+    /// The operation.
     #[must_use]
     pub const fn operation(&self) -> &'static str {
         match self {
@@ -93,7 +93,7 @@ impl CallError {
         }
     }
 
-    /// The server's SQLSTATE, when it said one.
+    /// The SQLSTATE, if the server sent one.
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
@@ -103,8 +103,9 @@ impl CallError {
         }
     }
 
-    /// Whether the same call may go through later. One that is lost may have been carried out: only a call that does no
-    /// harm when it is done twice (`again_is_harmless`) may then be tried again.
+    /// Whether the same call may succeed later. A call whose session was lost may have been carried
+    /// out, so it may only be tried again when a second execution does no harm
+    /// (`again_is_harmless`).
     pub(super) fn may_be_tried_again(&self, again_is_harmless: bool) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Busy { .. } => true,
@@ -113,7 +114,7 @@ impl CallError {
         }
     }
 
-    /// The refusal, if it bears one of these codes.
+    /// The refusal, if it has one of these SQLSTATEs.
     pub(super) fn refused_with(self, codes: &[&str]) -> Result<Refusal, Self> {
         match self {
             Self::Refused(refusal) if codes.contains(&refusal.sqlstate.as_str()) => Ok(refusal),
@@ -122,16 +123,16 @@ impl CallError {
     }
 }
 
-/// Serialization failures and deadlocks, too few resources, a lock that was not to be had, a cancel by a timeout.
+/// Serialization failures and deadlocks, too few resources, a lock timeout, a statement timeout.
 fn is_passing(sqlstate: &str) -> bool {
     sqlstate.starts_with("40") || sqlstate.starts_with("53") || ["55P03", "57014", "PA003"].contains(&sqlstate)
 }
 
-/// What every family of errors answers: which operation, which SQLSTATE, whether to try again.
-macro_rules! answers {
+/// The methods that all families of errors share.
+macro_rules! error_methods {
     ($family:ident { $($refusal:ident),* $(,)? }, again_is_harmless: $harmless:expr) => {
         impl $family {
-            /// Which operation failed.
+            /// The operation that failed.
             #[must_use]
             pub const fn operation(&self) -> &'static str {
                 match self {
@@ -140,7 +141,7 @@ macro_rules! answers {
                 }
             }
 
-            /// The server's SQLSTATE, when it said one.
+            /// The SQLSTATE, if the server sent one.
             #[must_use]
             pub fn sqlstate(&self) -> Option<&str> {
                 match self {
@@ -149,7 +150,7 @@ macro_rules! answers {
                 }
             }
 
-            /// Whether the same call may go through when it is made again.
+            /// Whether the same call may succeed when it is tried again.
             #[must_use]
             pub fn may_be_tried_again(&self) -> bool {
                 match self {
@@ -161,7 +162,7 @@ macro_rules! answers {
     };
 }
 
-pub(super) use answers;
+pub(super) use error_methods;
 
 #[cfg(test)]
 mod tests {
@@ -188,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_why_and_what_to_do() {
-        let said = "pushing tasks was refused: task 1: there is no target 'x' (PA011); configure it";
-        assert_eq!(refused("PA011").to_string(), said);
+        let text = "pushing tasks was refused: task 1: there is no target 'x' (PA011); configure it";
+        assert_eq!(refused("PA011").to_string(), text);
     }
 }

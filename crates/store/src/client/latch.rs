@@ -1,27 +1,27 @@
 //! Waiting for the leader.
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
+use super::error::{CallError, Refusal, error_methods};
 
-/// Why nobody knows whether the leader came round.
+/// Why waiting for the leader failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LatchError {
     /// No orchestrator leads.
     #[error("{0}")]
-    NobodyLeads(Refusal),
-    /// Anything else.
+    NoLeader(Refusal),
+    /// Any other error.
     #[error(transparent)]
     Failed(CallError),
 }
 
-answers!(LatchError { NobodyLeads }, again_is_harmless: true);
+error_methods!(LatchError { NoLeader }, again_is_harmless: true);
 
 impl Client {
-    /// Returns once the leader has passed through one whole cycle that began after the call: it has seen what was
-    /// committed before. It holds a session meanwhile.
+    /// Returns once the leader has completed a cycle that began after the call, so it has seen what
+    /// was committed before. The call holds a session meanwhile.
     ///
     /// # Errors
-    /// When nobody leads, or the server cannot be reached.
+    /// When no orchestrator leads, or the server cannot be reached.
     pub async fn wait_for_latch(&self) -> Result<(), LatchError> {
         self.query("waiting for the latch", "select async.wait_for_latch()", &[]).await?;
         Ok(())
@@ -30,6 +30,6 @@ impl Client {
 
 impl From<CallError> for LatchError {
     fn from(error: CallError) -> Self {
-        error.refused_with(&["PA050"]).map_or_else(Self::Failed, Self::NobodyLeads)
+        error.refused_with(&["PA050"]).map_or_else(Self::Failed, Self::NoLeader)
     }
 }

@@ -1,4 +1,4 @@
-//! What a client of the task table calls: many short calls over a few sessions.
+//! The calls of a client of the task table: short, and over a pool of sessions.
 
 mod configure;
 mod error;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bb8::{Pool, PooledConnection};
-use pgasync_pg::Row;
 use pgasync_pg::types::{ToSql, Type};
+use pgasync_pg::{ConnectionSettings, Row};
 
 pub use self::configure::ConfigureError;
 pub use self::error::{CallError, Refusal};
@@ -27,30 +27,30 @@ pub use self::push::{Batch, PushError, RunType};
 pub use self::read::{LogLine, ReadError, TaskStatus};
 pub use self::request::{RequestError, RequestReceipt, RestartError};
 pub use self::statistics::{
-    Leader, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
+    LeaderStatistics, Period, PoolStatistics, RunningTask, Statistics, TargetState, TargetStatistics, WaitingLane,
 };
 pub use self::task::NewTask;
-use pgasync_pg::ConnectionSettings;
 
-/// The default number of sessions that a client opens at most.
 const SESSIONS_MAX_DEFAULT: u32 = 4;
 
-/// The default time for which a call waits for a session.
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 
 /// The limit of the pool itself, which must not end a wait before [`Client::session`] does.
 const POOL_WAIT_MAX: Duration = Duration::from_secs(86_400);
 
-/// The calls of the schema `async`, from as many tasks at once as there are: a pool of sessions serves them.
+/// The calls of the schema `async`, over a pool of sessions that any number of tokio tasks may
+/// share.
 ///
-/// A clone is another handle on the same pool, which opens sessions when they are needed and replaces those that are lost.
-/// A call that cannot get a session fails at once with the reason, unless it can wait for another call's. Every call is a transaction of its own; to push in one with other work, see
-/// [`Batch::push_in`]. It prepares nothing on the server, so that a pooler in between may hand out one backend to many.
+/// A clone is another handle on the same pool, which opens sessions when they are needed and
+/// replaces those that are lost. A call that cannot get a session fails at once with the reason,
+/// unless another call's session may become free. Every call is a transaction of its own;
+/// [`Batch::push_in`] pushes within another transaction. Calls prepare nothing on the server, so
+/// they work through a transaction pooler.
 ///
-/// On a database that is only a client, calls are forwarded to its server; what reads tables and views (tasks, the log, the
-/// configuration, statistics) wants the server itself.
+/// A client database forwards calls to its server. Calls that read tables and views (tasks, the
+/// log, the configuration, statistics) need the server itself.
 ///
-/// A call whose future is dropped halfway may have been carried out; its session is not used again.
+/// A call whose future is dropped may have been carried out. Its session is not used again.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -95,8 +95,9 @@ impl Client {
         Self::with_sessions(settings, SESSIONS_MAX_DEFAULT, PATIENCE_DEFAULT)
     }
 
-    /// The same with up to `sessions_max` sessions (one at least). A call waits up to `patience` for a free one, and as long
-    /// for a server to answer, unless `settings` have a `connect_timeout`.
+    /// The same with up to `sessions_max` sessions (one at least). A call waits up to `patience`
+    /// for a free one, and as long for a server to answer, unless `settings` have a
+    /// `connect_timeout`.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -119,11 +120,11 @@ impl Client {
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, CallError> {
-        Ok(self.query_and_listen(operation, sql, parameters).await?.0)
+        Ok(self.query_with_warnings(operation, sql, parameters).await?.0)
     }
 
-    /// With the warnings that the server raised meanwhile.
-    async fn query_and_listen(
+    /// The same, with the warnings that the server raised.
+    async fn query_with_warnings(
         &self,
         operation: &'static str,
         sql: &str,
@@ -133,8 +134,8 @@ impl Client {
         session.query(sql, parameters).await.map_err(|error| CallError::of(operation, &error))
     }
 
-    /// A session of the pool, as soon as one is free or opened. While one is being opened, the limit of that attempt
-    /// counts; otherwise the patience does.
+    /// A session of the pool, as soon as one is free or opened. While one is being opened, the
+    /// limit of that attempt counts; otherwise the patience does.
     async fn session(&self, operation: &'static str) -> Result<PooledConnection<'_, Manager>, CallError> {
         let mut failures = self.attempts.failures();
         let busy = || CallError::Busy { operation, patience: self.patience };

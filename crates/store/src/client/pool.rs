@@ -20,8 +20,8 @@ pub(super) struct Manager {
     attempts: Arc<Attempts>,
 }
 
-/// The attempts to open sessions. The pool connects in tasks of its own and does not pass on why an attempt failed, so the
-/// calls that wait learn it here.
+/// The attempts to open sessions. The pool connects in tokio tasks of its own and does not pass on
+/// why an attempt failed, so waiting calls read the reason here.
 #[derive(Debug)]
 pub(super) struct Attempts {
     under_way: AtomicUsize,
@@ -37,7 +37,7 @@ pub(super) struct PooledSession {
     is_spent: bool,
 }
 
-/// Why a session of the pool cannot be had.
+/// Why the pool has no session.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PoolError {
     #[error(transparent)]
@@ -71,7 +71,8 @@ impl ManageConnection for Manager {
         }
     }
 
-    /// Without a round trip, which would cost as much as a call: a session that is lost unnoticed is the call's to find.
+    /// Makes no round trip, which would cost as much as a call: the call itself detects a session
+    /// whose loss was not noticed.
     async fn is_valid(&self, pooled: &mut PooledSession) -> Result<(), PoolError> {
         if pooled.session.is_closed() { Err(PoolError::Ended) } else { Ok(()) }
     }

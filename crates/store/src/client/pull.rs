@@ -5,10 +5,10 @@ use pgasync_pg::types::Type;
 use serde_json::Value;
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
-use crate::wire::{Interval, Stamp};
+use super::error::{CallError, Refusal, error_methods};
+use crate::wire::{WireInterval, WireTimestamp};
 
-/// A task that was taken: it is the caller's, who finishes it with [`Client::finish`].
+/// A task that the caller has taken, and finishes with [`Client::finish`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TakenTask {
     /// Its id.
@@ -17,29 +17,30 @@ pub struct TakenTask {
     pub priority: Priority,
     /// When it times out; `None` for never.
     pub times_up: Option<Timestamp>,
-    /// What its pusher gave along.
+    /// The data that it was pushed with.
     pub data: Option<Value>,
 }
 
-/// Why nothing could be taken.
+/// Why no task could be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeError {
     /// Clients cannot pull from this target.
     #[error("{0}")]
     NotPullable(Refusal),
-    /// None were asked for.
+    /// The limit is not positive.
     #[error("{0}")]
     Impossible(Refusal),
-    /// Anything else. What a call took that was [`CallError::Lost`] times out in its time.
+    /// Any other error. Tasks that a call took which ended with [`CallError::Lost`] time out at
+    /// their deadline.
     #[error(transparent)]
     Failed(CallError),
 }
 
-answers!(TakeError { NotPullable, Impossible }, again_is_harmless: true);
+error_methods!(TakeError { NotPullable, Impossible }, again_is_harmless: true);
 
 impl Client {
-    /// Takes up to `limit` tasks of a target that were pushed without a query, waiting up to `patience` (at most a
-    /// minute) for the first. It holds a session as long.
+    /// Takes up to `limit` tasks of a target that were pushed without a query, waiting up to
+    /// `patience` (at most a minute) for the first. The call holds a session meanwhile.
     ///
     /// # Errors
     /// When clients cannot pull from the target, or the server cannot be reached.
@@ -50,13 +51,16 @@ impl Client {
             .query(
                 "taking tasks",
                 sql,
-                &[(&target.as_str(), Type::TEXT), (&limit, Type::INT4), (&Interval(patience), Type::INTERVAL)],
+                &[(&target.as_str(), Type::TEXT), (&limit, Type::INT4), (&WireInterval(patience), Type::INTERVAL)],
             )
             .await?;
         let taken = rows.iter().map(|row| TakenTask {
             task: TaskId(row.get(0)),
             priority: Priority(row.get(1)),
-            times_up: row.get::<_, Option<Stamp>>(2).map(|stamp| stamp.0).filter(|time| *time != Timestamp::NEVER),
+            times_up: row
+                .get::<_, Option<WireTimestamp>>(2)
+                .map(|stamp| stamp.0)
+                .filter(|time| *time != Timestamp::NEVER),
             data: row.get(3),
         });
         Ok(taken.collect())

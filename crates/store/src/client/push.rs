@@ -5,9 +5,9 @@ use pgasync_pg::Row;
 use pgasync_pg::types::{ToSql, Type};
 use serde_json::Value;
 
-use super::error::{CallError, Refusal, answers};
+use super::error::{CallError, Refusal, error_methods};
 use super::{Client, NewTask};
-use crate::wire::Interval;
+use crate::wire::WireInterval;
 use pgasync_pg::Session;
 
 const OPERATION: &str = "pushing tasks";
@@ -20,21 +20,22 @@ const PUSH: &str = "select t.task_id
            with ordinality as u(data, target, priority, query, pool, timeout, track, n)),
         $8::async.task_run_type_t, $9) t";
 
-/// What is to become of pushed tasks.
+/// What to do with pushed tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunType {
-    /// Run, at the target.
+    /// Run them at the target.
     #[default]
     Execute,
-    /// The same, and finished when the query is, whatever the target says.
+    /// The same, and the task is finished with its query even if the target finishes tasks
+    /// asynchronously.
     ExecuteNoAsync,
-    /// Never run; counts as success.
+    /// Do not run them; they count as successful.
     Empty,
-    /// Never run; counts as failed.
+    /// Do not run them; they count as failed.
     Doa,
 }
 
-/// Tasks that are pushed together: all of them, or none.
+/// Tasks that are pushed in one transaction: all of them, or none.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use = "it waits nowhere until it is pushed"]
 pub struct Batch {
@@ -58,18 +59,19 @@ pub enum PushError {
     /// An element cannot be run: no query, no connection string, an impossible timeout.
     #[error("{0}")]
     Impossible(Refusal),
-    /// Anything else. A push that was [`CallError::Lost`] may have been made: look before you push again.
+    /// Any other error. A push that ended with [`CallError::Lost`] may have been committed: check
+    /// before you push again.
     #[error(transparent)]
     Failed(CallError),
 }
 
-answers!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible }, again_is_harmless: false);
+error_methods!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible }, again_is_harmless: false);
 
 impl Client {
-    /// Pushes the tasks of a batch in one transaction; gives their ids, in order.
+    /// Pushes the tasks of a batch in one transaction. Returns their ids in order.
     ///
     /// # Errors
-    /// When one of them is refused, and then none is pushed; or when the server cannot be reached.
+    /// When the server refuses a task, in which case none is pushed; or when it cannot be reached.
     pub async fn push(&self, batch: &Batch) -> Result<Vec<TaskId>, PushError> {
         if batch.tasks.is_empty() {
             return Ok(Vec::new());
@@ -80,25 +82,24 @@ impl Client {
 }
 
 impl Batch {
-    /// These tasks, to be run.
+    /// A batch of tasks to run.
     pub fn of(tasks: impl IntoIterator<Item = NewTask>) -> Self {
         Self { tasks: tasks.into_iter().collect(), ..Self::default() }
     }
 
-    /// What is to become of them.
+    /// What to do with the tasks.
     pub const fn run_type(mut self, run_type: RunType) -> Self {
         self.run_type = run_type;
         self
     }
 
-    /// Who pushes, for whoever reads the table.
+    /// A name for the origin of the tasks, which the table keeps.
     pub fn source(mut self, source: impl Into<String>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Pushes them in a session of the caller's, within the transaction that is open there: what is rolled back was
-    /// never pushed.
+    /// Pushes the batch in a session of the caller, as part of the transaction that is open there.
     ///
     /// # Errors
     /// As [`Client::push`].
@@ -144,7 +145,7 @@ struct Columns<'a> {
     priorities: Vec<i32>,
     queries: Vec<Option<&'a str>>,
     pools: Vec<Option<&'a str>>,
-    timeouts: Vec<Option<Interval>>,
+    timeouts: Vec<Option<WireInterval>>,
     track_yielded: Vec<Option<bool>>,
     run_type: &'static str,
     source: Option<&'a str>,
@@ -159,7 +160,7 @@ impl<'a> Columns<'a> {
             priorities: tasks.iter().map(|task| task.priority.0).collect(),
             queries: tasks.iter().map(|task| task.query.as_deref()).collect(),
             pools: tasks.iter().map(|task| task.pool.as_ref().map(pgasync_core::PoolName::as_str)).collect(),
-            timeouts: tasks.iter().map(|task| task.timeout.map(Interval)).collect(),
+            timeouts: tasks.iter().map(|task| task.timeout.map(WireInterval)).collect(),
             track_yielded: tasks.iter().map(|task| task.track_yielded).collect(),
             run_type: batch.run_type.label(),
             source: batch.source.as_deref(),

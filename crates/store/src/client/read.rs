@@ -6,27 +6,27 @@ use pgasync_pg::types::Type;
 use serde_json::Value;
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
-use crate::wire::Stamp;
+use super::error::{CallError, Refusal, error_methods};
+use crate::wire::WireTimestamp;
 
-/// A task as it stands, without its text.
+/// The state of a task, without its query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskStatus {
     /// Its id.
     pub task: TaskId,
-    /// Where it runs.
+    /// Its target.
     pub target: TargetName,
-    /// The pool it counts against.
+    /// The pool that it counts against.
     pub pool: PoolName,
-    /// Lower runs first.
+    /// Lower values run first.
     pub priority: Priority,
     /// Its phase, derived from the row.
     pub phase: RowState,
-    /// How it ended, or what became of it last.
+    /// How it ended, or the last status that it had.
     pub status: Option<FinishStatus>,
     /// Whether it failed, once it has ended.
     pub failed: Option<bool>,
-    /// Why, for people.
+    /// The error or message, as text.
     pub error: Option<String>,
     /// When it was pushed.
     pub entered: Timestamp,
@@ -34,7 +34,7 @@ pub struct TaskStatus {
     pub started: Option<Timestamp>,
     /// When it ended.
     pub ended: Option<Timestamp>,
-    /// What its pusher gave along.
+    /// The data that it was pushed with.
     pub data: Option<Value>,
 }
 
@@ -43,29 +43,29 @@ pub struct TaskStatus {
 pub struct LogLine {
     /// Its number; later lines have higher ones.
     pub number: i64,
-    /// When.
+    /// When it was written.
     pub happened: Timestamp,
     /// `NOTICE`, `WARNING`, `ERROR`, ...
     pub level: String,
-    /// The text, passwords masked.
+    /// The text, with masked passwords.
     pub message: String,
 }
 
-/// Why something could not be read.
+/// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The role may not read it: see `async.grant_client` and `async.grant_admin`.
     #[error("{0}")]
     NotAllowed(Refusal),
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Failed(CallError),
 }
 
-answers!(ReadError { NotAllowed }, again_is_harmless: true);
+error_methods!(ReadError { NotAllowed }, again_is_harmless: true);
 
 impl Client {
-    /// What became of tasks; those that do not exist (any more) are left out. By id.
+    /// The states of tasks, by id. Tasks that do not exist are left out.
     ///
     /// # Errors
     /// When the server cannot be reached, or the role may not read them.
@@ -79,7 +79,7 @@ impl Client {
         Ok(rows.iter().filter_map(status).collect())
     }
 
-    /// What became of a task; `None` when there is none (any more).
+    /// The state of a task; `None` when it does not exist.
     ///
     /// # Errors
     /// As [`Client::tasks`].
@@ -87,8 +87,8 @@ impl Client {
         Ok(self.tasks(&[task]).await?.pop())
     }
 
-    /// The lines of the log after number `after`, at most `limit` of them; without one the newest, at most 100. Oldest
-    /// first. For administrators.
+    /// At most `limit` lines of the log after number `after`, oldest first. Without a number, the
+    /// newest lines, at most 100. For administrators.
     ///
     /// # Errors
     /// As [`Client::tasks`].
@@ -99,7 +99,8 @@ impl Client {
         Ok(rows.iter().map(line).collect())
     }
 
-    /// The last warnings and errors in the log, at most `limit` of them and a day old. Oldest first. For administrators.
+    /// The last warnings and errors of the last day, at most `limit`, oldest first. For
+    /// administrators.
     ///
     /// # Errors
     /// As [`Client::tasks`].
@@ -114,12 +115,12 @@ impl Client {
 }
 
 fn line(row: &Row) -> LogLine {
-    LogLine { number: row.get(0), happened: row.get::<_, Stamp>(1).0, level: row.get(2), message: row.get(3) }
+    LogLine { number: row.get(0), happened: row.get::<_, WireTimestamp>(1).0, level: row.get(2), message: row.get(3) }
 }
 
-/// `None` for a row that only a hand could have written: a name in it is none.
+/// `None` when a name in the row is invalid, which takes an update by hand.
 fn status(row: &Row) -> Option<TaskStatus> {
-    let time = |column| row.get::<_, Option<Stamp>>(column).map(|stamp| stamp.0);
+    let time = |column| row.get::<_, Option<WireTimestamp>>(column).map(|stamp| stamp.0);
     Some(TaskStatus {
         task: TaskId(row.get("task_id")),
         target: TargetName::new(row.get::<_, &str>("target")).ok()?,

@@ -1,98 +1,100 @@
-//! Asking that tasks end, wait or start anew.
+//! Requests: finish, cancel, defer and restart tasks.
 
 use pgasync_core::{FinishStatus, Span, TaskId};
 use pgasync_pg::types::Type;
 
 use super::Client;
-use super::error::{CallError, Refusal, answers};
-use crate::wire::Interval;
+use super::error::{CallError, Refusal, error_methods};
+use crate::wire::WireInterval;
 
 const FINISH: &str = "select async.finish($1, $2::async.finish_status_t, $3, $4)";
 
-/// What the server said to a request.
+/// The answer to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestReceipt {
-    /// Its sentence that names ids which do not exist or are finished; the others go their way.
+    /// A warning that names ids which do not exist or are finished. The request holds for the other
+    /// ids.
     pub warning: Option<String>,
 }
 
-/// Why a request was not written down.
+/// Why a request was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// It asks for what cannot be: DEFERRED without a duration, a negative one.
+    /// The request is invalid: DEFERRED without a duration, or a negative duration.
     #[error("{0}")]
     Impossible(Refusal),
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Failed(CallError),
 }
 
-answers!(RequestError { Impossible }, again_is_harmless: true);
+error_methods!(RequestError { Impossible }, again_is_harmless: true);
 
 /// Why a task was not restarted.
 #[derive(Debug, thiserror::Error)]
 pub enum RestartError {
-    /// There is no such task, any more.
+    /// The task does not exist.
     #[error("{0}")]
     UnknownTask(Refusal),
     /// It has not finished.
     #[error("{0}")]
     Unfinished(Refusal),
-    /// Its session at the target is not known to be gone.
+    /// Its session with the target may still be alive.
     #[error("{0}")]
     SessionAlive(Refusal),
-    /// It was never to run.
+    /// The task was not pushed to run.
     #[error("{0}")]
     NothingToRun(Refusal),
-    /// Anything else. A restart that was [`CallError::Lost`] may have been made, and the task may have run.
+    /// Any other error. A restart that ended with [`CallError::Lost`] may have been committed, and
+    /// the task may have run.
     #[error(transparent)]
     Failed(CallError),
 }
 
-answers!(RestartError { UnknownTask, Unfinished, SessionAlive, NothingToRun }, again_is_harmless: false);
+error_methods!(RestartError { UnknownTask, Unfinished, SessionAlive, NothingToRun }, again_is_harmless: false);
 
 impl Client {
-    /// Asks that tasks end with a status; the leader does it.
+    /// Requests that tasks end with a status. The leader applies the request.
     ///
     /// # Errors
-    /// When it cannot be asked, or the server cannot be reached.
+    /// When the request is invalid, or the server cannot be reached.
     pub async fn finish(
         &self,
         tasks: &[TaskId],
         status: FinishStatus,
         message: Option<&str>,
     ) -> Result<RequestReceipt, RequestError> {
-        self.ask("finishing tasks", tasks, status, message, None).await
+        self.request("finishing tasks", tasks, status, message, None).await
     }
 
-    /// Asks that tasks be cancelled; a query that committed first is FINISHED.
+    /// Requests that tasks are cancelled. A task whose query commits first is FINISHED.
     ///
     /// # Errors
     /// As [`Client::finish`].
     pub async fn cancel(&self, tasks: &[TaskId], message: Option<&str>) -> Result<RequestReceipt, RequestError> {
         let message = message.or(Some("manual cancel"));
-        self.ask("cancelling tasks", tasks, FinishStatus::Canceled, message, None).await
+        self.request("cancelling tasks", tasks, FinishStatus::Canceled, message, None).await
     }
 
-    /// Asks that tasks go back to the queue, not to be run before `duration` has passed.
+    /// Requests that tasks return to the queue and become eligible after `duration`.
     ///
     /// # Errors
     /// As [`Client::finish`].
     pub async fn defer(&self, tasks: &[TaskId], duration: Span) -> Result<RequestReceipt, RequestError> {
-        self.ask("deferring tasks", tasks, FinishStatus::Deferred, None, Some(duration)).await
+        self.request("deferring tasks", tasks, FinishStatus::Deferred, None, Some(duration)).await
     }
 
-    /// Sends a finished task back to the queue with a clean slate, at once.
+    /// Returns a finished task to the queue at once, with its outcome cleared.
     ///
     /// # Errors
-    /// When it is none that could run again, or the server cannot be reached.
+    /// When the task cannot run again, or the server cannot be reached.
     pub async fn restart(&self, task: TaskId) -> Result<(), RestartError> {
         let sql = "select async.restart_task($1)";
         self.query("restarting a task", sql, &[(&task.0, Type::INT8)]).await?;
         Ok(())
     }
 
-    async fn ask(
+    async fn request(
         &self,
         operation: &'static str,
         tasks: &[TaskId],
@@ -101,9 +103,9 @@ impl Client {
         duration: Option<Span>,
     ) -> Result<RequestReceipt, RequestError> {
         let ids: Vec<i64> = tasks.iter().map(|task| task.0).collect();
-        let (status, duration) = (status.as_str(), duration.map(Interval));
+        let (status, duration) = (status.as_str(), duration.map(WireInterval));
         let (_, warnings) = self
-            .query_and_listen(
+            .query_with_warnings(
                 operation,
                 FINISH,
                 &[(&ids, Type::INT8_ARRAY), (&status, Type::TEXT), (&message, Type::TEXT), (&duration, Type::INTERVAL)],

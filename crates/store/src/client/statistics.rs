@@ -1,60 +1,60 @@
-//! How it goes: what the views tell an operator.
+//! Statistics from the views for operators.
 
 use pgasync_core::{Epoch, Span, TaskId, Timestamp};
 use pgasync_pg::Row;
 
 use super::Client;
 use super::read::ReadError;
-use crate::wire::{Interval, Stamp};
+use crate::wire::{WireInterval, WireTimestamp};
 
-/// The longest running tasks that are given.
+/// The number of running tasks that are returned.
 const RUNNING_MAX: usize = 20;
 
 const OPERATION: &str = "reading statistics";
 
 const PERIODS: &str = "select entered, ended, finished, failed, canceled, timed_out, ended_per_second from async.v_throughput order by period";
 
-/// How a server does. What the leader publishes in it is at most a second old.
+/// The state of a server. What the leader publishes is about a second old at most.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
-    /// Who leads.
-    pub leader: Leader,
-    /// How many queries may run at once.
+    /// The leader.
+    pub leader: LeaderStatistics,
+    /// The number of workers.
     pub workers: i32,
-    /// How many do.
+    /// The number of busy workers.
     pub workers_busy: i64,
-    /// What came and ended in the last minute.
+    /// Tasks of the last minute.
     pub last_minute: Period,
-    /// What came and ended in the last hour.
+    /// Tasks of the last hour.
     pub last_hour: Period,
-    /// Every pool that is configured, in use or waited for.
+    /// Every pool that is configured, in use, or has waiting tasks.
     pub pools: Vec<PoolStatistics>,
     /// Every target.
     pub targets: Vec<TargetStatistics>,
-    /// Where tasks wait, and why.
+    /// The lanes with waiting tasks, and the reasons.
     pub waiting: Vec<WaitingLane>,
-    /// What runs longest, at most 20 tasks.
+    /// The tasks that have run longest, at most 20.
     pub running: Vec<RunningTask>,
 }
 
-/// Who leads, or led last.
+/// The leader, or the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leader {
-    /// Somebody leads. What else is said of a session is `None` while nobody does.
+pub struct LeaderStatistics {
+    /// Whether a leader exists. Without one, the fields about its session are `None`.
     pub leads: bool,
-    /// `sql` or `rust`; the last leader's while nobody leads.
+    /// `sql` or `rust`; without a leader, that of the last one.
     pub engine: Option<String>,
-    /// Its number; the last leader's while nobody leads.
+    /// Its epoch; without a leader, that of the last one.
     pub epoch: Option<Epoch>,
-    /// Its backend.
+    /// The pid of its backend.
     pub pid: Option<i32>,
-    /// Where the session comes from; `local` for a Unix socket.
+    /// The address of its client; `local` for a Unix socket.
     pub host: Option<String>,
-    /// What the session calls itself.
+    /// The `application_name` of its session.
     pub application: Option<String>,
     /// Since when it leads.
     pub since: Option<Timestamp>,
-    /// How long ago it last committed.
+    /// The time since its last commit.
     pub quiet: Option<Span>,
     /// `async.control.enabled`.
     pub enabled: bool,
@@ -62,22 +62,22 @@ pub struct Leader {
     pub paused: bool,
 }
 
-/// What came and ended within a time.
+/// The tasks of a period.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Period {
     /// Pushed.
     pub entered: i64,
-    /// Ended, one way or another.
+    /// Ended with any status.
     pub ended: i64,
     /// FINISHED.
     pub finished: i64,
-    /// All other ends.
+    /// Ended with another status.
     pub failed: i64,
     /// Of those, CANCELED.
     pub canceled: i64,
     /// Of those, `TIMED_OUT`.
     pub timed_out: i64,
-    /// Ends a second, on the average.
+    /// Average of ended tasks a second.
     pub ended_per_second: f64,
 }
 
@@ -88,30 +88,30 @@ pub struct PoolStatistics {
     pub pool: String,
     /// Tasks that hold a slot of it.
     pub running: i32,
-    /// How many may.
+    /// The size of the pool.
     pub max_workers: i32,
-    /// Tasks that wait for one; of each target at most 10,000 are counted.
+    /// Tasks that wait for a slot. At most 10,000 are counted for each target.
     pub waiting: i64,
-    /// There are more than that.
+    /// Whether there are more.
     pub more: bool,
-    /// How long the oldest has waited.
+    /// The time that the oldest has waited.
     pub waiting_for: Option<Span>,
-    /// The last configuration left it out.
+    /// Whether the last configuration left the pool out.
     pub retired: bool,
 }
 
-/// How it stands with a target.
+/// The state of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetState {
-    /// Nothing speaks against it.
+    /// Tasks may run there.
     Ok,
     /// It cannot be reached.
     Lost,
-    /// Sessions of a lost orchestrator are being ended there.
+    /// Sessions of an older leader are being ended there.
     Fencing,
     /// It takes no new tasks.
     Retired,
-    /// Nobody leads, so nobody looks.
+    /// No leader exists that would know.
     Unknown,
 }
 
@@ -120,21 +120,21 @@ pub enum TargetState {
 pub struct TargetStatistics {
     /// Its name.
     pub target: String,
-    /// How it stands with it.
+    /// Its state.
     pub state: TargetState,
     /// Since when it is lost.
     pub since: Option<Timestamp>,
-    /// What the last attempt to reach it said.
+    /// The error of the last connection attempt.
     pub error: Option<String>,
-    /// When it is met again, where the engine says so.
+    /// When the leader reconnects, if its engine publishes that.
     pub retry_at: Option<Timestamp>,
-    /// When tasks that have waited since it was lost begin to fail.
+    /// When tasks that wait since the loss begin to fail.
     pub patience_ends: Option<Timestamp>,
-    /// Queries that run there.
+    /// The number of running queries.
     pub running: i64,
 }
 
-/// Tasks of one pool and target that wait for the same thing.
+/// Tasks of one pool and target that wait for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingLane {
     /// The pool.
@@ -143,15 +143,15 @@ pub struct WaitingLane {
     pub target: String,
     /// `query`, `pull`, `offered` or `deferred`.
     pub kind: String,
-    /// How many, counted up to 10,000.
+    /// The number of tasks, counted up to 10,000.
     pub waiting: i64,
-    /// There are more than that.
+    /// Whether there are more.
     pub more: bool,
-    /// How long the oldest has waited.
+    /// The time that the oldest has waited.
     pub waiting_for: Option<Span>,
-    /// Which comes first.
+    /// The first of them.
     pub first: Option<TaskId>,
-    /// Why that one waits, for people.
+    /// The reason why the first one waits, as text.
     pub reason: String,
 }
 
@@ -160,13 +160,13 @@ pub struct WaitingLane {
 pub struct RunningTask {
     /// Its id.
     pub task: TaskId,
-    /// Where.
+    /// Its target.
     pub target: String,
     /// The pool that it counts against.
     pub pool: String,
-    /// For how long.
+    /// The time since its start.
     pub running_for: Span,
-    /// The worker's slot; `None` for one that a client took.
+    /// The session slot of the leader; `None` for a task that a client has taken.
     pub slot: Option<i32>,
 }
 
@@ -185,17 +185,18 @@ impl TargetState {
 }
 
 impl Client {
-    /// Who leads. For administrators.
+    /// The leader. For administrators.
     ///
     /// # Errors
     /// As [`Client::statistics`].
-    pub async fn leader(&self) -> Result<Leader, ReadError> {
-        let rows = self.query("looking who leads", "select * from async.v_leader", &[]).await?;
-        Ok(rows.first().map_or_else(Leader::nobody, Leader::read))
+    pub async fn leader(&self) -> Result<LeaderStatistics, ReadError> {
+        let rows = self.query("reading the leader", "select * from async.v_leader", &[]).await?;
+        Ok(rows.first().map_or_else(LeaderStatistics::none, LeaderStatistics::read))
     }
 
-    /// How the server does: who leads, what runs, what waits and why. Its cost grows with pools, targets and what ended
-    /// in the last hour, not with what waits. For administrators.
+    /// The state of the server: its leader, running tasks, waiting tasks and the reasons. The cost
+    /// grows with the number of pools, targets, and tasks that ended in the last hour, and not with
+    /// the backlog. For administrators.
     ///
     /// # Errors
     /// When the server cannot be reached, or the role may not read the views.
@@ -213,7 +214,7 @@ impl Client {
         let sql = format!("select * from async.v_running_task limit {RUNNING_MAX}");
         let running = read(&sql).await?;
         Ok(Statistics {
-            leader: rows.first().map_or_else(Leader::nobody, Leader::read),
+            leader: rows.first().map_or_else(LeaderStatistics::none, LeaderStatistics::read),
             workers: rows.first().map_or(0, |row| row.get("workers")),
             workers_busy: rows.first().map_or(0, |row| row.get("busy")),
             last_minute: periods.first().copied().unwrap_or_default(),
@@ -226,8 +227,8 @@ impl Client {
     }
 }
 
-impl Leader {
-    const fn nobody() -> Self {
+impl LeaderStatistics {
+    const fn none() -> Self {
         Self {
             leads: false,
             engine: None,
@@ -324,9 +325,9 @@ fn running_task(row: &Row) -> RunningTask {
 }
 
 fn time(row: &Row, column: &str) -> Option<Timestamp> {
-    row.get::<_, Option<Stamp>>(column).map(|stamp| stamp.0)
+    row.get::<_, Option<WireTimestamp>>(column).map(|stamp| stamp.0)
 }
 
 fn span(row: &Row, column: &str) -> Option<Span> {
-    row.get::<_, Option<Interval>>(column).map(|interval| interval.0)
+    row.get::<_, Option<WireInterval>>(column).map(|interval| interval.0)
 }

@@ -1,4 +1,4 @@
-//! A task that is to be pushed.
+//! A task to push.
 
 use pgasync_core::{PoolName, Priority, Span, TargetName};
 use serde_json::Value;
@@ -40,31 +40,32 @@ impl NewTask {
         Self { query: None, target, data: None, priority: Priority(0), pool: None, timeout: None, track_yielded: None }
     }
 
-    /// Data of yours, carried along.
+    /// Data for the application, which pgasync does not read.
     pub fn data(mut self, data: Value) -> Self {
         self.data = Some(data);
         self
     }
 
-    /// Lower runs first; 0 unless given.
+    /// Lower values run first. The default is 0.
     pub const fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// The pool that limits it; the target's own unless given.
+    /// The pool that limits it. The default is the pool of the target.
     pub fn pool(mut self, pool: PoolName) -> Self {
         self.pool = Some(pool);
         self
     }
 
-    /// How long it may take from its first start; the target's own unless given.
+    /// The limit from its first start to its end. The default is that of the target.
     pub const fn timeout(mut self, timeout: Span) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Whether it keeps its pool's slot while it waits to be finished; as the target has it unless given.
+    /// Whether it keeps its pool slot while it waits to be finished. The default is that of the
+    /// target.
     pub const fn track_yielded(mut self, track: bool) -> Self {
         self.track_yielded = Some(track);
         self

@@ -1,6 +1,6 @@
 //! A database with the client part forwards all calls to its server.
 
-use pgasync_store::{Part, install};
+use pgasync_store::{SchemaPart, install};
 use pgasync_tests::{Database, Engine, Scratch};
 
 use super::fixture::{Fixture, SOON};
@@ -9,7 +9,7 @@ use super::fixture::{Fixture, SOON};
 async fn client_of(database: &Database) -> (Scratch, pgasync_pg::Session) {
     let scratch = Scratch::empty(database.cluster()).await;
     let session = scratch.connect().await;
-    install(&session, Part::Client).await.expect("it installs");
+    install(&session, SchemaPart::Client).await.expect("it installs");
     session.query("select async.server($1)", &[&database.conninfo()]).await.expect("an administrator sets it");
     (scratch, session)
 }
@@ -90,7 +90,7 @@ async fn without_a_server_calls_are_refused_with_a_reason() {
     let database = Database::create().await;
     let scratch = Scratch::empty(database.cluster()).await;
     let client = scratch.connect().await;
-    install(&client, Part::Client).await.expect("it installs");
+    install(&client, SchemaPart::Client).await.expect("it installs");
     let push = "select async.push_task(async.task('select 1', 'SELF'))";
     let code = async |sql: &str| {
         let error = client.batch_execute(sql).await.expect_err(sql);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use pgasync_store::{Part, install};
+use pgasync_store::{SchemaPart, install};
 use pgasync_tests::{Database, Engine, Outcome, Scratch, SqlEngine};
 use serde_json::json;
 
@@ -243,7 +243,7 @@ async fn a_client_role_finishes_cancels_and_defers_from_afar<E: Engine>() {
     fixture.run(&format!("create role {role}; select async.grant_client('{role}')")).await;
     let scratch = Scratch::empty(fixture.cluster()).await;
     let client = scratch.connect().await;
-    install(&client, Part::Client).await.expect("it installs");
+    install(&client, SchemaPart::Client).await.expect("it installs");
     let server = format!("{} options='-c role={role}'", fixture.conninfo());
     client.query("select async.server($1)", &[&server]).await.expect("an administrator sets it");
 

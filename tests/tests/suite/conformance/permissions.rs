@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pgasync_pg::{ConnectionSettings, Session};
-use pgasync_store::{Part, install};
+use pgasync_store::{SchemaPart, install};
 use pgasync_tests::{Cluster, Engine, Scratch};
 use serde_json::json;
 
@@ -295,8 +295,8 @@ async fn an_owner_that_is_no_superuser_installs_and_runs_it_with_a_password() {
     let conninfo = scratch.conninfo().replace("user=postgres", &format!("user={owner} password='it\\'s secret'"));
     let session =
         ConnectionSettings::resolve(&conninfo, |_| None).expect("it parses").connect().await.expect("it connects");
-    install(&session, Part::All).await.unwrap_or_else(|error| panic!("{error}"));
-    install(&session, Part::All).await.unwrap_or_else(|error| panic!("{error}"));
+    install(&session, SchemaPart::All).await.unwrap_or_else(|error| panic!("{error}"));
+    install(&session, SchemaPart::All).await.unwrap_or_else(|error| panic!("{error}"));
 
     // Without a password the server cannot connect to itself, and the error explains it.
     assert_eq!(code(&session, "call async.main(_manual_mode => true)").await.as_deref(), Some("PA206"));

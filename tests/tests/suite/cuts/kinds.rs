@@ -10,7 +10,7 @@ const TEXTS: [(&str, &str); 17] = [
     ("async.grace_ends()", "grace"),
     ("pg_terminate_backend(a.pid) from pg_stat_activity", "end_lost_backend"),
     ("pg_terminate_backend(a.pid) from pg_stat_get_activity", "end_backend"),
-    ("pg_stat_get_activity($1)", "is_at_work"),
+    ("pg_stat_get_activity($1)", "is_active"),
     ("'pgasync.mutex'", "remember_mutex"),
     ("async.election", "read_elections"),
     ("insert into async.session", "register"),
@@ -28,7 +28,7 @@ const AT_TARGETS: [(&str, &str); 6] = [
     ("pg_cancel_backend", "cancel"),
     ("pg_terminate_backend", "terminate"),
     ("s.backend_start at time zone", "identity"),
-    ("application_name", "strangers"),
+    ("application_name", "unknown_sessions"),
     ("discard all", "discard_all"),
     ("current_setting('server_version_num')", "server_version"),
 ];
@@ -37,8 +37,8 @@ const AT_TARGETS: [(&str, &str); 6] = [
 /// its text above when it names no function of the schema.
 const KNOWN: &str = "
     startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
-    end_backend is_at_work remember_mutex register forget dismiss poll fall_asleep wake_up
-    registered_sessions left_offers cancel terminate identity strangers discard_all server_version
+    end_backend is_active remember_mutex register forget dismiss poll fall_asleep wake_up
+    registered_sessions left_offers cancel terminate identity unknown_sessions discard_all server_version
     begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch resume_epoch hold_epoch schema_fingerprint
     lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_sweep discover_lanes take_touched run_routines serve_latch lead_publish
     lead_maintain log_quiet lead_goodbye read_requests read_offers read_sessions read_configuration server_time

@@ -1,5 +1,5 @@
--- The demo's tasks. Each says in task_data of which kind it is and how it is expected to end; every other word here
--- is what an application would write.
+-- The tasks of the demo. The task_data of each contains its kind and its expected status; everything
+-- else is what an application would write.
 
 -- Bulk work with a low priority (a higher number): money moves between accounts.
 select async.push_tasks(array_agg(async.task(
@@ -10,13 +10,14 @@ select async.push_tasks(array_agg(async.task(
     t, jsonb_build_object('kind', 'transfer', 'expected', 'FINISHED'), 10) order by n, t), _source => 'pgasync demo')
 from generate_series(1, 500) as n, unnest(array['north', 'south', 'west']) as t;
 
--- Reads, lower still.
+-- Reads, with an even lower priority.
 select async.push_tasks(array_agg(async.task(
     format('select abalance from pgbench_accounts where aid = %s', n * 11),
     t, jsonb_build_object('kind', 'look-up', 'expected', 'FINISHED'), 20) order by n, t), _source => 'pgasync demo')
 from generate_series(1, 500) as n, unnest(array['north', 'south', 'west']) as t;
 
--- Roll-ups. Those of north and south share the pool "reporting": three at once between the two of them.
+-- Roll-ups. Those of north and south share the pool "reporting", so at most three run at once at the
+-- two targets.
 select async.push_tasks(array_agg(async.task(
     format('insert into account_rollup (bid, bucket, accounts, balance)
             select bid, %2$s, count(*), sum(abalance) from pgbench_accounts
@@ -38,13 +39,13 @@ from unnest(array['north', 'south', 'west']) as t, unnest(array[
     'vacuum (analyze) pgbench_tellers',
     'vacuum (analyze) pgbench_history']) with ordinality as q(query, n);
 
--- Procedures that commit as they go.
+-- Procedures that commit several times.
 select async.push_tasks(array_agg(async.task(
     format('call settle(%s)', b), t, jsonb_build_object('kind', 'procedure', 'expected', 'FINISHED'), 5)
     order by b, t), _source => 'pgasync demo')
 from generate_series(1, 10) as b, unnest(array['north', 'south', 'west']) as t;
 
--- Some take their time.
+-- Long queries.
 select async.push_tasks(array_agg(async.task(
     format('select pg_sleep(%s)', 0.2 * n), t, jsonb_build_object('kind', 'slow', 'expected', 'FINISHED'), 5)
     order by n, t), _source => 'pgasync demo')
@@ -71,7 +72,7 @@ select async.push_tasks(array_agg(async.task(
     order by n), _source => 'pgasync demo')
 from generate_series(1, 10) as n;
 
--- Pushed last and run first: nothing has a lower number.
+-- Pushed last and run first: its priority number is the lowest.
 select async.push_tasks(array_agg(async.task(
     'select count(*) from pgbench_tellers', t, jsonb_build_object('kind', 'urgent', 'expected', 'FINISHED'), 1)
     order by n, t), _source => 'pgasync demo')

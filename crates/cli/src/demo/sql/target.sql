@@ -1,4 +1,5 @@
--- A target database: pgbench's tables at a small scale, a roll-up to fill, and a procedure that commits as it goes.
+-- A target database: the tables of pgbench at a small scale, a roll-up to fill, and a procedure that
+-- commits several times.
 create table pgbench_branches (bid int primary key, bbalance bigint not null default 0);
 create table pgbench_tellers (tid int primary key, bid int not null, tbalance bigint not null default 0);
 create table pgbench_accounts (aid int primary key, bid int not null, abalance bigint not null default 0, filler text);

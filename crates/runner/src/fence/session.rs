@@ -1,0 +1,91 @@
+//! Fencing one lost session of this leader.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use pgasync_core::SessionId;
+use pgasync_store::{note_lost, registered_session};
+use tokio::time::timeout;
+
+use super::attempt::{FenceAttempt, FenceOutcome};
+use super::messages::cannot_be_ended;
+use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, back_off, connect, is_logged};
+use crate::cancel::TargetBackend;
+use crate::events::{EventSender, LeaderEvent};
+
+/// Repeats the attempt until the session is gone or written off, and then sends [`LeaderEvent::Gone`].
+pub(crate) async fn fence_session(
+    session: SessionId,
+    backend: TargetBackend,
+    context: FenceContext,
+    events: EventSender,
+) {
+    let (mut wait, mut is_reported) = (BACKOFF_FIRST, false);
+    let mut identity = backend.identity();
+    for attempt_number in 1.. {
+        let (is_unreached, error) = match fence_once(&backend, &identity, &context).await {
+            FenceOutcome::Gone => break,
+            FenceOutcome::LeftAlone => (false, None),
+            FenceOutcome::Refused(error) => (false, Some(error)),
+            FenceOutcome::Unreached(error) => (true, Some(error)),
+        };
+        if events.is_closed() {
+            return;
+        }
+        if is_unreached && !is_reported {
+            is_reported = true;
+            let _ = events.send(LeaderEvent::Unreachable { session });
+        }
+        // A session that is not in the registry, or was written off there, need not be waited for.
+        // An error proves neither, so the next attempt asks again.
+        match register_loss(&backend, &context, error.as_ref()).await {
+            Ok(None) => break,
+            Ok(number) => identity.session_number = number,
+            Err(_) => {}
+        }
+        if is_logged(attempt_number) {
+            let lost = [(identity.session_number.unwrap_or_default(), &identity, error.unwrap_or_default())];
+            let _ = events.send(LeaderEvent::Trouble(cannot_be_ended(&context.target, attempt_number, &lost)));
+        }
+        let (backend, context) = (&backend, &context);
+        let is_settled = move || async move { register_loss(backend, context, None).await == Ok(None) };
+        if back_off(wait, &events, is_settled).await == BackoffEnd::Cut {
+            break;
+        }
+        wait = (wait * 2).min(BACKOFF_LAST);
+    }
+    let _ = events.send(LeaderEvent::Gone { session });
+}
+
+async fn fence_once(backend: &TargetBackend, identity: &BackendIdentity, context: &FenceContext) -> FenceOutcome {
+    let addresses = context.addresses(&backend.settings);
+    let attempt = FenceAttempt { context, addresses: &addresses };
+    let ended = AssertUnwindSafe(attempt.end(std::slice::from_ref(identity))).catch_unwind();
+    match timeout(backend.attempt_max, ended).await {
+        Ok(Ok(mut outcomes)) => {
+            debug_assert_eq!(outcomes.len(), 1, "one outcome for each backend");
+            outcomes.pop().unwrap_or(FenceOutcome::Gone)
+        }
+        // The host may have answered: only a missing answer counts as unreached.
+        Ok(Err(_)) => FenceOutcome::Refused("a bug: it panicked".to_owned()),
+        Err(_) => FenceOutcome::Unreached("no answer".to_owned()),
+    }
+}
+
+/// Records why the session cannot be ended yet. Returns its number in the registry; `None` when it
+/// is no longer there, or was written off.
+async fn register_loss(
+    backend: &TargetBackend,
+    context: &FenceContext,
+    error: Option<&String>,
+) -> Result<Option<i64>, String> {
+    let server = connect(&context.server).await?;
+    let TargetBackend { epoch, target, pid, backend_start, .. } = backend;
+    let found = registered_session(&server, *epoch, target, *pid, backend_start).await;
+    let found = found.map_err(|error| error.to_string())?.filter(|found| !found.written_off);
+    if let (Some(found), Some(error)) = (&found, error) {
+        note_lost(&server, &[(found.number, Some(error.clone()))]).await.map_err(|error| error.to_string())?;
+    }
+    server.close().await;
+    Ok(found.map(|found| found.number))
+}

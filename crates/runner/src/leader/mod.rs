@@ -1,0 +1,247 @@
+//! The loop of the leader: events become inputs of the core, and its commands are carried out.
+
+mod commands;
+mod reconnect;
+mod resignation;
+mod results;
+mod session_events;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use pgasync_core::{Input, MonotonicTime, Now, Orchestrator, Run, TaskId};
+use pgasync_pg::ConnectionSettings;
+use pgasync_store::{Election, LeaderSession, Operation};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+
+use crate::clock::{Clock, instant, instant_of};
+use crate::events::{EventSender, LeaderEvent};
+use crate::leader_writer::LeaderWriter;
+use crate::publish::Publisher;
+use crate::run::RunOptions;
+use crate::shutdown::{ExitReason, StopSignal};
+use crate::target_sessions::TargetSessions;
+use resignation::Resignation;
+
+/// EventSender handled before commands are carried out.
+const EVENTS_MAX: usize = 1_024;
+
+/// Log lines kept while there is no leader session. Further ones are dropped.
+const UNWRITTEN_MAX: usize = 10_000;
+
+pub(crate) struct Leader {
+    options: RunOptions,
+    server: ConnectionSettings,
+    core: Orchestrator,
+    clock: Arc<Mutex<Clock>>,
+    workers: u32,
+    /// `None` while the leader session is lost, and at the end of a resignation.
+    writer: Option<LeaderWriter>,
+    /// The lost leader session, between two attempts to prove the lead.
+    lost_session: Option<Box<LeaderSession>>,
+    /// Log lines to write once the lead is proved.
+    unwritten: Vec<Operation>,
+    sessions: TargetSessions,
+    /// Query texts of marked tasks, from the mark to the launch. `None` when the row has no query
+    /// any more.
+    texts: HashMap<(TaskId, Run), Option<String>>,
+    events: EventSender,
+    publisher: Publisher,
+    /// When the core wants its next tick.
+    next_tick: Option<MonotonicTime>,
+    vacuuming: bool,
+    /// Why the leader is draining, once it is.
+    draining: Option<String>,
+    /// When the leader exits even if it has not drained.
+    drain_deadline: Option<Instant>,
+    /// The steps after the core has resigned.
+    resignation: Option<Resignation>,
+}
+
+impl Leader {
+    pub(crate) fn new(
+        options: RunOptions,
+        server: ConnectionSettings,
+        session: LeaderSession,
+        election: Election,
+        events: EventSender,
+        seed: u64,
+    ) -> Self {
+        let Election { now, fence, inherited, lanes, mut configuration } = election;
+        options.timeouts.tune(&mut configuration.settings);
+        let clock = Clock::set(now);
+        let epoch = session.epoch();
+        let message = format!("leading: Rust engine, epoch {epoch}, pid {}", session.pid());
+        let timeouts = options.timeouts;
+        let mut sessions = TargetSessions::new(
+            server.clone(),
+            session.server_id().to_owned(),
+            epoch,
+            session.election_name(),
+            timeouts,
+        );
+        sessions.targets = configuration.targets;
+        let workers = configuration.settings.workers;
+        let mut core = Orchestrator::new(configuration.settings, seed);
+        core.handle(Input::Elected { epoch, fence, inherited, lanes }, clock.now());
+        let clock = Arc::new(Mutex::new(clock));
+        let writer = LeaderWriter::start(session, server.clone(), timeouts, Arc::clone(&clock), events.clone());
+        let mut leader = Self {
+            options,
+            server,
+            core,
+            clock,
+            workers,
+            writer: Some(writer),
+            lost_session: None,
+            unwritten: Vec::new(),
+            sessions,
+            texts: HashMap::new(),
+            events,
+            publisher: Publisher::new(instant()),
+            next_tick: None,
+            vacuuming: false,
+            draining: None,
+            drain_deadline: None,
+            resignation: None,
+        };
+        leader.send(Operation::Log { level: "NOTICE", message });
+        leader
+    }
+
+    /// Leads until it has resigned, is deposed, or is stopped at once.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<LeaderEvent>,
+        stop_signals: &mut mpsc::Receiver<StopSignal>,
+    ) -> ExitReason {
+        let mut events = Vec::new();
+        let mut signals_open = true;
+        loop {
+            // Commands may make a timer due, and a timer may cause commands.
+            self.carry_out_commands();
+            self.run_timers();
+            self.carry_out_commands();
+            if let Some(reason) = self.advance_resignation() {
+                return reason;
+            }
+            tokio::select! {
+                biased;
+                signal = stop_signals.recv(), if signals_open => match signal {
+                    Some(StopSignal::Drain) if self.draining.is_none() => {
+                        self.drain("asked to by a signal".to_owned(), self.options.drain_timeout);
+                    }
+                    Some(StopSignal::Drain | StopSignal::Now) => return ExitReason::AtOnce,
+                    None => signals_open = false,
+                },
+                _ = inbox.recv_many(&mut events, EVENTS_MAX) => {
+                    for event in events.drain(..) {
+                        if let Some(reason) = self.on_event(event) {
+                            return reason;
+                        }
+                    }
+                }
+                () = sleep_until_or_forever(self.next_timer()) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).now()
+    }
+
+    fn handle(&mut self, mut input: Input) {
+        if let Input::Configured(settings) = &mut input {
+            self.options.timeouts.tune(settings);
+        }
+        let now = self.now();
+        self.core.handle(input, now);
+    }
+
+    /// Hands an operation to the leader session. Without one, log lines are kept and everything
+    /// else is dropped: the core repeats its own commands once the lead is proved.
+    fn send(&mut self, operation: Operation) {
+        let refused = match &mut self.writer {
+            Some(writer) => writer.send(operation),
+            None => Some(operation),
+        };
+        let kept = refused.filter(|operation| operation.outlives_session() && self.unwritten.len() < UNWRITTEN_MAX);
+        self.unwritten.extend(kept);
+    }
+
+    fn log(&mut self, level: &'static str, message: String) {
+        match level {
+            "ERROR" => tracing::error!("{message}"),
+            "WARNING" => tracing::warn!("{message}"),
+            _ => tracing::info!("{message}"),
+        }
+        self.send(Operation::Log { level, message });
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let closing = match self.resignation {
+            Some(Resignation::Closing { until }) => Some(until),
+            _ => None,
+        };
+        // Without a writer nothing is published, and a timer that is due and does nothing would
+        // spin.
+        let publishes = (self.writer.is_some() && self.resignation.is_none()).then(|| self.publisher.next());
+        [self.next_tick.map(instant_of), closing, self.drain_deadline, publishes].into_iter().flatten().min()
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.now();
+        if self.next_tick.is_some_and(|time| time <= now.monotonic) {
+            self.next_tick = None;
+            self.core.handle(Input::Tick, now);
+        }
+        if self.writer.is_none() || self.resignation.is_some() {
+            return;
+        }
+        if let Some(published) = self.publisher.publish(instant(), &self.core, self.workers, &self.sessions) {
+            self.send(Operation::Publish(published));
+        }
+    }
+
+    fn on_event(&mut self, event: LeaderEvent) -> Option<ExitReason> {
+        match event {
+            LeaderEvent::Core(input) => self.on_session_input(input),
+            LeaderEvent::Results { count, results } => self.on_results(count, *results),
+            LeaderEvent::LeaderSessionLost { session, unwritten, reason } => {
+                self.on_leader_session_lost(session, unwritten, &reason);
+            }
+            LeaderEvent::LeadProved { session, marks_lost } => self.on_lead_proved(*session, marks_lost),
+            LeaderEvent::ProofFailed(session) => self.on_proof_failed(session),
+            LeaderEvent::Deposed => {
+                self.handle(Input::Deposed);
+                self.carry_out_commands();
+                return Some(ExitReason::Deposed);
+            }
+            LeaderEvent::SteppedDown => self.resignation = Some(Resignation::SteppedDown),
+            LeaderEvent::Notified => self.handle(Input::Notified),
+            LeaderEvent::Opened { session, result: Ok(opened) } => self.on_opened(session, *opened),
+            LeaderEvent::Opened { session, result: Err(error) } => self.on_connect_failed(session, None, &error),
+            LeaderEvent::Closed { session } | LeaderEvent::Gone { session } => self.on_session_gone(session),
+            LeaderEvent::Fenced { target, numbers } => self.on_fenced(target, numbers),
+            LeaderEvent::Unreachable { session } => self.handle(Input::SessionUnreachable { session }),
+            LeaderEvent::FenceFailed { target } => self.handle(Input::FenceFailed { target }),
+            LeaderEvent::Vacuumed(done) => {
+                self.vacuuming = false;
+                if let Err(error) = done {
+                    self.log("WARNING", error.to_string());
+                }
+            }
+            LeaderEvent::Trouble(message) => self.log("WARNING", message),
+        }
+        None
+    }
+}
+
+async fn sleep_until_or_forever(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,33 @@
+//! Signals that stop the leader, and the reason why it stopped.
+
+use std::fmt;
+
+/// A signal to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopSignal {
+    /// Let running queries end within the drain timeout.
+    Drain,
+    /// Exit at once.
+    Now,
+}
+
+/// Why a leader stopped leading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    /// A signal or the server asked it to stop. No task is left behind; the text says who asked.
+    Resigned(String),
+    /// It stopped without waiting for running queries.
+    AtOnce,
+    /// Another orchestrator has taken the lead.
+    Deposed,
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resigned(why) => write!(f, "stopped leading: {why}"),
+            Self::AtOnce => f.write_str("stopped at once: running tasks are left to the next orchestrator"),
+            Self::Deposed => f.write_str("another orchestrator has taken the lead"),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Turning the rows that the statements of a batch return into inputs for the core.
+
+use std::collections::BTreeMap;
+
+use pgasync_core::{Command, Input, Lane, LaunchState, RowState, TaskId, WriteAnswer};
+use pgasync_pg::Row;
+
+use super::operations::OperationBatch;
+use super::rows::{StoredTask, head, row_of};
+use super::send::{BatchStatement, StatementResults};
+use super::{LeaderError, LeaderSession, OperationResults};
+
+impl LeaderSession {
+    /// Turns the answers to the statements of a batch into inputs.
+    ///
+    /// # Errors
+    /// When the session is lost, or another orchestrator leads.
+    pub(super) fn read_results(
+        &mut self,
+        batch: &OperationBatch,
+        statement_results: StatementResults,
+        results: &mut OperationResults,
+    ) -> Result<(), LeaderError> {
+        let mut rows_by_kind: BTreeMap<BatchStatement, Vec<Row>> = BTreeMap::new();
+        let mut refused: BTreeMap<BatchStatement, String> = BTreeMap::new();
+        for (kind, result) in statement_results {
+            match result.map_err(|error| LeaderError::of(kind.name(), &error)) {
+                Ok(rows) => rows_by_kind.entry(kind).or_default().extend(rows),
+                Err(LeaderError::Refused { operation, reason }) => {
+                    results.troubles.push(format!("{operation} failed: {reason}"));
+                    refused.insert(kind, reason);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        debug_assert!(!refused.contains_key(&BatchStatement::Transaction), "attributed to the statement in it");
+        for (kind, reason) in &refused {
+            rows_by_kind.remove(kind);
+            results.refuse(batch.commands_of(*kind), reason);
+        }
+        let rows = |kind: BatchStatement| rows_by_kind.get(&kind).map(Vec::as_slice);
+        if let Some(rows) = rows(BatchStatement::Register) {
+            self.registered(batch, rows, results);
+        }
+        if rows(BatchStatement::Unregister).is_some() {
+            for sessions in &batch.unregistrations {
+                results.inputs.push(Input::Unregistered { sessions: sessions.clone() });
+            }
+        }
+        if let Some(rows) = rows(BatchStatement::Write) {
+            self.rows_written += i64::try_from(batch.writes.len()).unwrap_or(i64::MAX);
+            written(batch, rows, results);
+        }
+        if let Some(rows) = rows(BatchStatement::Heads) {
+            refilled(batch, rows, results);
+        }
+        Ok(())
+    }
+
+    fn registered(&mut self, batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
+        for (session, registration) in &batch.registrations {
+            let its = |row: &&Row| {
+                row.get::<_, i32>("pid") == registration.pid
+                    && row.get::<_, &str>("target") == registration.target.as_str()
+            };
+            let row = rows.iter().find(its);
+            debug_assert!(row.is_some(), "the statement returns a row for each registration");
+            if let Some(row) = row {
+                self.registered.insert(*session, row.get("session_id"));
+                results.inputs.push(Input::Registered { session: *session });
+            }
+        }
+    }
+}
+
+impl OperationBatch {
+    /// The commands that statements of a kind carry out.
+    fn commands_of(&self, kind: BatchStatement) -> Vec<Command> {
+        match kind {
+            BatchStatement::Transaction => vec![],
+            BatchStatement::Register => {
+                self.registrations.iter().map(|(session, _)| Command::Register { session: *session }).collect()
+            }
+            BatchStatement::Unregister => {
+                let command = |sessions: &Vec<_>| Command::Unregister { sessions: sessions.clone() };
+                self.unregistrations.iter().map(command).collect()
+            }
+            BatchStatement::Dismiss => self.dismissals.iter().map(|(_, command)| command.clone()).collect(),
+            BatchStatement::Write => self.writes.iter().cloned().map(Command::Write).collect(),
+            BatchStatement::Heads => {
+                let command =
+                    |(lane, heads_max): &(Lane, usize)| Command::Refill { lane: lane.clone(), heads_max: *heads_max };
+                self.refills.iter().map(command).collect()
+            }
+        }
+    }
+}
+
+impl OperationResults {
+    /// Reports that these commands were refused.
+    pub(super) fn refuse(&mut self, commands: impl IntoIterator<Item = Command>, reason: &str) {
+        let refused = |command| Input::Refused { command: Box::new(command), reason: reason.to_owned() };
+        self.inputs.extend(commands.into_iter().map(refused));
+    }
+}
+
+/// Reports marked tasks, with the texts to launch.
+pub(super) fn launchable(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
+    let texts: BTreeMap<TaskId, Option<&str>> =
+        rows.iter().map(|row| (TaskId(row.get("task_id")), row.get("query"))).collect();
+    for (task, run, session) in &batch.marks {
+        // A task may be marked twice in a batch, when its session was lost before the first mark
+        // was written.
+        results.texts.push((*task, *run, texts.get(task).copied().flatten().map(ToOwned::to_owned)));
+        results.inputs.push(Input::Marked { task: *task, run: *run, session: *session });
+    }
+}
+
+/// The writer returns only the rows that differ from what the core predicts.
+fn written(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
+    let mut triggered = false;
+    let mut differing: BTreeMap<TaskId, &Row> = BTreeMap::new();
+    let mut touched = Vec::new();
+    for row in rows {
+        match (row.get::<_, Option<i64>>("task_id"), row.get::<_, &str>("outcome")) {
+            (None, _) => triggered = true,
+            (Some(task), "touched") => touched.push((TaskId(task), row)),
+            (Some(task), _) => drop(differing.insert(TaskId(task), row)),
+        }
+    }
+    for event in &batch.writes {
+        let answer = differing.get(&event.task).map_or(WriteAnswer::AsPredicted, |row| write_answer(row));
+        if let WriteAnswer::Failed(error) = &answer {
+            results.failures.push((event.task, error.clone()));
+        }
+        results.inputs.push(Input::Written { task: event.task, run: event.run, answer });
+    }
+    for (task, row) in touched {
+        let row = row_of(row);
+        let pulled = row.state() == RowState::Running;
+        results.inputs.push(if pulled { Input::Taken { task, row } } else { Input::Changed { task, row: Some(row) } });
+    }
+    if triggered {
+        results.inputs.push(Input::Triggered);
+    }
+}
+
+fn write_answer(row: &Row) -> WriteAnswer {
+    match row.get::<_, &str>("outcome") {
+        "gone" => WriteAnswer::Gone,
+        "locked" => WriteAnswer::Locked,
+        "failed" => WriteAnswer::Failed(row.get::<_, Option<String>>("error").unwrap_or_default()),
+        _ => WriteAnswer::Row(row_of(row)),
+    }
+}
+
+fn refilled(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
+    for (place, (lane, heads_max)) in batch.refills.iter().enumerate() {
+        let number = i64::try_from(place + 1).unwrap_or(i64::MAX);
+        let mut heads: Vec<_> = rows
+            .iter()
+            .filter(|row| row.get::<_, i64>("lane") == number)
+            .filter_map(|row| head(row, lane.kind))
+            .collect();
+        heads.sort_by_key(|head| head.position);
+        let more = heads.len() > *heads_max;
+        heads.truncate(*heads_max);
+        results.inputs.push(Input::Refilled { lane: lane.clone(), heads, more });
+    }
+}
+
+/// Turns tasks that were read again into inputs. A task of `tasks` that is missing was deleted.
+pub(super) fn changed(stored: Vec<StoredTask>, tasks: &[TaskId], results: &mut OperationResults) {
+    let mut gone: Vec<TaskId> = tasks.to_vec();
+    for stored in stored {
+        let task = stored.id();
+        gone.retain(|other| *other != task);
+        if stored.row.state() == RowState::Ready {
+            results.inputs.push(Input::Waiting(vec![stored.lane.clone()]));
+        }
+        let pulled = stored.row.state() == RowState::Running && stored.options.client_pulled;
+        debug_assert!(stored.row.task(stored.options, LaunchState::Claimed).is_ok() || !pulled);
+        results.inputs.push(if pulled {
+            Input::Taken { task, row: stored.row }
+        } else {
+            Input::Changed { task, row: Some(stored.row) }
+        });
+    }
+    results.inputs.extend(gone.into_iter().map(|task| Input::Changed { task, row: None }));
+}

@@ -1,0 +1,188 @@
+//! The leader session: the one connection that holds the locks, and through which the leader
+//! writes.
+//!
+//! Functions of the schema, which the SQL engine calls too, decide what an event makes of a row.
+//! This module gathers the commands of the core into few statements, sends them at once, and turns
+//! their rows into inputs for the core.
+
+mod batch;
+mod batch_results;
+mod candidate;
+mod configuration;
+mod error;
+mod operations;
+mod poll;
+mod registry;
+mod requests;
+mod row_event;
+mod rows;
+mod send;
+mod statements;
+mod upkeep;
+mod vacuum;
+
+use std::collections::BTreeMap;
+
+use pgasync_core::{Command, Epoch, Input, Run, SessionId, TargetName, TaskId, Timestamp};
+use pgasync_pg::{ConnectionString, Session};
+
+use statements::Statements;
+
+pub use candidate::{Candidate, Election, ResumeOutcome, end_backend, is_active};
+pub use configuration::{LeaderConfiguration, TargetAddress};
+pub use error::{CandidacyError, LeaderError};
+pub use poll::PollResult;
+pub use registry::{
+    OldSession, ServerIdentity, note_lost, old_sessions, registered_session, replaced_sessions, unknown_elections,
+};
+pub use vacuum::{VacuumError, vacuum};
+
+/// The session of a leader. It remembers nothing about tasks: a command carries what its statement
+/// needs.
+#[derive(Debug)]
+pub struct LeaderSession {
+    session: Session,
+    statements: Statements,
+    epoch: Epoch,
+    nonce: String,
+    server_id: String,
+    pid: i32,
+    backend_start: String,
+    /// Numbers of this leader's sessions in the registry.
+    registered: BTreeMap<SessionId, i64>,
+    /// The version of the configuration at the last poll.
+    configuration_version: Option<String>,
+    /// The last task that the present pass of maintenance has looked at.
+    history_after: Option<i64>,
+    /// Rows of the queue written since the last vacuum.
+    rows_written: i64,
+}
+
+/// Something to do through the leader session.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// Carry out a command of the core.
+    Core(Command),
+    /// Record where a session with a target is.
+    Register(SessionId, Registration),
+    /// Write the state that the views show.
+    Publish(PublishedState),
+    /// Write a line to `async.server_log`.
+    Log {
+        /// `NOTICE`, `WARNING`, `ERROR` or `DEBUG`.
+        level: &'static str,
+        /// The text. The server masks passwords in it.
+        message: String,
+    },
+    /// Record that the leader resigns, so that the next one need not wait. The last operation of a
+    /// leader.
+    Goodbye {
+        /// Why the leader resigns.
+        why: String,
+    },
+}
+
+impl Operation {
+    /// Whether the operation has to be kept when the leader session is lost: the core does not
+    /// repeat it.
+    #[must_use]
+    pub const fn outlives_session(&self) -> bool {
+        matches!(self, Self::Log { .. })
+    }
+}
+
+/// What the registry records about a session with a target.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The number at the end of its name at the target. No other session of the leader has it at
+    /// the same time.
+    pub session_slot: i32,
+    /// The target.
+    pub target: TargetName,
+    /// The address for a second connection to the same server.
+    pub connection_string: ConnectionString,
+    /// The role of the session.
+    pub role: String,
+    /// The pid of its backend.
+    pub pid: i32,
+    /// When the backend started, as the target prints it.
+    pub backend_start: String,
+    /// The server at which the backend runs.
+    pub server: ServerIdentity,
+}
+
+/// The state of a leader that the views show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublishedState {
+    /// The number of workers.
+    pub workers: i32,
+    /// Session slot, target, task and start of each busy session.
+    pub busy: Vec<(i32, String, TaskId, Timestamp)>,
+    /// The pools in use, and how many of their slots are taken.
+    pub pools: Vec<(String, i32)>,
+    /// The targets that cannot be reached, since when, and the last error.
+    pub lost: Vec<(String, Timestamp, String)>,
+}
+
+/// The results of a batch of [`Operation`]s.
+#[derive(Debug, Default)]
+pub struct OperationResults {
+    /// Inputs for the core, in order.
+    pub inputs: Vec<Input>,
+    /// Query texts of the marked tasks; `None` when the row has none any more.
+    pub texts: Vec<(TaskId, Run, Option<String>)>,
+    /// What a poll found that does not concern the core.
+    pub polled: Option<PollResult>,
+    /// Tasks whose rows could not be written, and the error that a trigger or a constraint raised.
+    pub failures: Vec<(TaskId, String)>,
+    /// Warnings for the log.
+    pub troubles: Vec<String>,
+    /// Whether it is time for [`vacuum`].
+    pub vacuum: bool,
+}
+
+impl LeaderSession {
+    /// The epoch of this leader.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// `epoch.nonce` of its election, as in the names of its sessions.
+    #[must_use]
+    pub fn election_name(&self) -> String {
+        format!("{}.{}", self.epoch, self.nonce)
+    }
+
+    /// The id of the server in the names of its sessions.
+    #[must_use]
+    pub fn server_id(&self) -> &str {
+        &self.server_id
+    }
+
+    /// The pid of the backend.
+    #[must_use]
+    pub const fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Returns when the session has ended.
+    pub async fn ended(&mut self) {
+        self.session.ended().await;
+    }
+
+    /// Drops the connection without waiting for operations under way.
+    pub fn abandon(&mut self) {
+        self.session.abandon();
+    }
+
+    /// Releases the locks and closes the session.
+    ///
+    /// # Errors
+    /// When the session was lost before.
+    pub async fn step_down(self) -> Result<(), LeaderError> {
+        let released = self.session.batch_execute("select async.release_locks()").await;
+        self.session.close().await;
+        released.map_err(|error| LeaderError::of("releasing the lead", &error))
+    }
+}

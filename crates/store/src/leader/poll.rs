@@ -1,0 +1,103 @@
+//! Polling for new work and changed settings.
+
+use futures_util::future::join_all;
+use pgasync_core::{Input, Sleep, TaskId, Timestamp};
+use pgasync_pg::types::ToSql;
+use pgasync_pg::{Error, Row, Statement};
+
+use super::batch_results::changed;
+use super::configuration::LeaderConfiguration;
+use super::rows::{StoredTask, lane};
+use super::{LeaderError, LeaderSession, OperationResults};
+use crate::wire::WireTimestamp;
+
+/// What a poll found that does not concern the core.
+#[derive(Debug)]
+pub struct PollResult {
+    /// `async.control.enabled`: the leader may go on.
+    pub enabled: bool,
+    /// A forced successor asks the leader to resign.
+    pub resign: bool,
+    /// The server's time.
+    pub now: Timestamp,
+    /// The schema is no longer the one that this program installs.
+    pub schema_replaced: bool,
+    /// The configuration, if it has changed since the last poll.
+    pub configuration: Option<Box<LeaderConfiguration>>,
+}
+
+impl LeaderSession {
+    pub(super) async fn poll(
+        &mut self,
+        sleep: Sleep,
+        offered: &[TaskId],
+        results: &mut OperationResults,
+    ) -> Result<(), LeaderError> {
+        let failed = |error: Error| LeaderError::of("polling", &error);
+        let statements = &self.statements;
+        let offered: Vec<i64> = offered.iter().map(|task| task.0).collect();
+        let offered: &[&(dyn ToSql + Sync)] = &[&offered];
+        // The leader falls asleep before it reads: a push that commits after the reads then wakes
+        // it.
+        let mut calls: Vec<(&Statement, &[&(dyn ToSql + Sync)])> = match sleep {
+            Sleep::Keep => vec![],
+            Sleep::FallAsleep => vec![(&statements.fall_asleep, &[])],
+            Sleep::WakeUp => vec![(&statements.wake_up, &[])],
+        };
+        calls.extend([(&statements.poll, &[][..]), (&statements.lanes, &[]), (&statements.left_offers, offered)]);
+        let session = &self.session;
+        let read = join_all(calls.iter().map(|(statement, parameters)| session.query(*statement, parameters))).await;
+        let mut read = read.into_iter();
+        let mut next = || read.next().transpose().map_err(failed).map(Option::unwrap_or_default);
+        let slept: Vec<Row> = if sleep == Sleep::Keep { vec![] } else { next()? };
+        let (states, lanes, left) = (next()?, next()?, next()?);
+        let Some(state) = states.first() else {
+            return Err(LeaderError::Refused { operation: "polling", reason: "async.leader is empty".into() });
+        };
+        let asleep = slept.first().filter(|_| sleep == Sleep::FallAsleep).map(|row| row.get(0));
+        let lanes = lanes.iter().filter_map(|row| lane(row.get("pool"), row.get("target"), row.get("pullable")));
+        let (lanes, requests, latch) = (lanes.collect(), state.get("has_requests"), state.get("latch"));
+        let left: Vec<TaskId> = left.iter().map(|row| TaskId(row.get(0))).collect();
+        let version: String = state.get("configured");
+        let mut configuration = None;
+        if self.configuration_version.as_ref() != Some(&version) {
+            let read = LeaderConfiguration::read(&self.session).await.map_err(failed)?;
+            results.inputs.push(Input::Configured(Box::new(read.settings.clone())));
+            configuration = Some(Box::new(read));
+            self.configuration_version = Some(version);
+        }
+        self.reread(&left, results).await?;
+        results.inputs.push(Input::Polled { lanes, requests, latch, asleep });
+        results.polled = Some(PollResult {
+            enabled: state.get("enabled"),
+            resign: state.get::<_, Option<i64>>("resign_epoch").is_some_and(|epoch| epoch >= self.epoch.0),
+            now: state.get::<_, WireTimestamp>("now").0,
+            schema_replaced: state.get::<_, &str>("fingerprint") != *pgasync_sql::FINGERPRINT,
+            configuration,
+        });
+        Ok(())
+    }
+
+    /// Reads tasks that something other than the leader has changed.
+    pub(super) async fn reread(&self, tasks: &[TaskId], results: &mut OperationResults) -> Result<(), LeaderError> {
+        if !tasks.is_empty() {
+            changed(self.rows(tasks).await?, tasks, results);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn rows(&self, tasks: &[TaskId]) -> Result<Vec<StoredTask>, LeaderError> {
+        let ids: Vec<i64> = tasks.iter().map(|task| task.0).collect();
+        let rows = self.query("reading tasks", &self.statements.rows, &[&ids]).await?;
+        Ok(rows.iter().filter_map(StoredTask::read).collect())
+    }
+
+    pub(super) async fn query(
+        &self,
+        operation: &'static str,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, LeaderError> {
+        self.session.query(statement, parameters).await.map_err(|error| LeaderError::of(operation, &error))
+    }
+}

@@ -1,0 +1,192 @@
+//! The statements of a batch. All are sent before the first answer is awaited.
+
+use std::pin::Pin;
+
+use futures_util::future::join_all;
+use pgasync_core::{LaneKind, Registered, SessionId};
+use pgasync_pg::types::ToSql;
+use pgasync_pg::{Error, Row, Statement};
+
+use super::operations::{OperationBatch, WriteArguments};
+use super::{LeaderError, LeaderSession};
+
+type Call<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'a>>;
+
+/// What a statement of a batch does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum BatchStatement {
+    /// Begin, `async.hold_epoch` or commit.
+    Transaction,
+    Register,
+    Unregister,
+    Dismiss,
+    Write,
+    Heads,
+}
+
+pub(super) type StatementResults = Vec<(BatchStatement, Result<Vec<Row>, Error>)>;
+
+impl BatchStatement {
+    /// The kinds within a transaction, and then the heads, in the order in which they are sent.
+    pub(super) const ALL: [Self; 5] = [Self::Register, Self::Unregister, Self::Dismiss, Self::Write, Self::Heads];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "a transaction",
+            Self::Register => "registering sessions",
+            Self::Unregister => "unregistering sessions",
+            Self::Dismiss => "dismissing requests",
+            Self::Write => "writing tasks",
+            Self::Heads => "reading the heads",
+        }
+    }
+}
+
+impl LeaderSession {
+    /// Sends the writes in one transaction, then the reads of the queue; or only the statements of
+    /// one kind.
+    pub(super) async fn send(&self, batch: &OperationBatch, only: Option<BatchStatement>) -> StatementResults {
+        use BatchStatement::{Heads, Transaction, Write};
+        let mut calls: Vec<(BatchStatement, Call<'_>)> = Vec::new();
+        let is_wanted = |kind: BatchStatement| only.is_none_or(|only| only == kind);
+        self.add_sessions(batch, &mut calls);
+        calls.retain(|(kind, _)| is_wanted(*kind));
+        let writes = !batch.writes.is_empty() && is_wanted(Write);
+        if writes && calls.is_empty() {
+            // A busy leader sends mostly such batches: one statement instead of four.
+            calls.push((Write, self.write_tasks(batch, true)));
+        } else if writes || !calls.is_empty() {
+            calls.extend(writes.then(|| (Write, self.write_tasks(batch, false))));
+            calls.insert(0, (Transaction, self.call(&self.statements.hold_epoch, vec![Box::new(self.epoch.0)])));
+            calls.insert(0, (Transaction, self.call(&self.statements.begin, vec![])));
+            calls.push((Transaction, self.call(&self.statements.commit, vec![])));
+        }
+        if !batch.refills.is_empty() && is_wanted(Heads) {
+            calls.push((Heads, self.read_heads(batch)));
+        }
+        let (kinds, calls): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
+        kinds.into_iter().zip(join_all(calls).await).collect()
+    }
+
+    /// Marks launches, and returns the query texts of the marked tasks. Marks are in an unlogged
+    /// table, so the server does not flush them.
+    pub(super) async fn mark(&self, batch: &OperationBatch) -> Result<Vec<Row>, Error> {
+        let ids: Vec<i64> = batch.marks.iter().map(|(task, ..)| task.0).collect();
+        let runs: Vec<i32> = batch.marks.iter().map(|(_, run, _)| run.0).collect();
+        // 0 stands for any session with the target of the task.
+        let number = |session: &Option<SessionId>| {
+            session.and_then(|session| self.registered.get(&session).copied()).unwrap_or(0)
+        };
+        let sessions: Vec<i64> = batch.marks.iter().map(|(.., session)| number(session)).collect();
+        self.session.query(&self.statements.mark, &[&self.epoch.0, &ids, &runs, &sessions]).await
+    }
+
+    /// Sends a write in a transaction of its own.
+    pub(super) async fn write_alone(
+        &self,
+        operation: &'static str,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, LeaderError> {
+        let (begun, epoch_held, written, committed) = futures_util::future::join4(
+            self.session.query(&self.statements.begin, &[]),
+            self.session.query(&self.statements.hold_epoch, &[&self.epoch.0]),
+            self.session.query(statement, parameters),
+            self.session.query(&self.statements.commit, &[]),
+        )
+        .await;
+        let failed = |error: Error| LeaderError::of(operation, &error);
+        begun.map_err(failed)?;
+        epoch_held.map_err(failed)?;
+        let rows = written.map_err(failed)?;
+        committed.map_err(failed)?;
+        Ok(rows)
+    }
+
+    fn call<'a>(&'a self, statement: &'a Statement, parameters: Vec<Box<dyn ToSql + Sync + Send>>) -> Call<'a> {
+        Box::pin(async move {
+            let all: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|one| &**one as &(dyn ToSql + Sync)).collect();
+            self.session.query(statement, &all).await
+        })
+    }
+
+    fn add_sessions<'a>(&'a self, batch: &OperationBatch, calls: &mut Vec<(BatchStatement, Call<'a>)>) {
+        let statements = &self.statements;
+        if !batch.registrations.is_empty() {
+            let all = || batch.registrations.iter().map(|(_, registration)| registration);
+            let slots: Vec<i32> = all().map(|r| r.session_slot).collect();
+            let targets: Vec<String> = all().map(|r| r.target.to_string()).collect();
+            let strings: Vec<String> = all().map(|r| r.connection_string.to_string()).collect();
+            let roles: Vec<String> = all().map(|r| r.role.clone()).collect();
+            let pids: Vec<i32> = all().map(|r| r.pid).collect();
+            let starts: Vec<String> = all().map(|r| r.backend_start.clone()).collect();
+            let started: Vec<Option<String>> = all().map(|r| r.server.started.clone()).collect();
+            let addresses: Vec<Option<String>> = all().map(|r| r.server.address.clone()).collect();
+            let ports: Vec<Option<i32>> = all().map(|r| r.server.port).collect();
+            let systems: Vec<Option<String>> = all().map(|r| r.server.system_identifier.clone()).collect();
+            let timelines: Vec<Option<i32>> = all().map(|r| r.server.timeline).collect();
+            let parameters: Vec<Box<dyn ToSql + Sync + Send>> = vec![
+                Box::new(self.epoch.0),
+                Box::new(slots),
+                Box::new(targets),
+                Box::new(strings),
+                Box::new(roles),
+                Box::new(pids),
+                Box::new(starts),
+                Box::new(started),
+                Box::new(addresses),
+                Box::new(ports),
+                Box::new(systems),
+                Box::new(timelines),
+            ];
+            calls.push((BatchStatement::Register, self.call(&statements.register, parameters)));
+        }
+        let number = |session: &Registered| match session {
+            Registered::Own(session) => self.registered.get(session).copied(),
+            Registered::Older(number) => Some(*number),
+        };
+        if !batch.unregistrations.is_empty() {
+            let numbers: Vec<i64> = batch.unregistrations.iter().flatten().filter_map(number).collect();
+            calls.push((BatchStatement::Unregister, self.call(&statements.unregister, vec![Box::new(numbers)])));
+        }
+        if !batch.dismissals.is_empty() {
+            let ids: Vec<i64> = batch.dismissals.iter().map(|(request, _)| request.0).collect();
+            calls.push((BatchStatement::Dismiss, self.call(&statements.dismiss, vec![Box::new(ids)])));
+        }
+    }
+
+    /// Writes the tasks of a batch within a transaction that holds the epoch. `alone`: the statement
+    /// is that transaction.
+    fn write_tasks<'a>(&'a self, batch: &OperationBatch, alone: bool) -> Call<'a> {
+        let a = WriteArguments::of(&batch.writes);
+        let mut parameters: Vec<Box<dyn ToSql + Sync + Send>> = vec![
+            Box::new(a.claims),
+            Box::new(a.claim_runs),
+            Box::new(a.claims_at),
+            Box::new(a.claim_timeouts),
+            Box::new(a.ends),
+            Box::new(a.end_runs),
+            Box::new(a.ends_at),
+            Box::new(a.events),
+        ];
+        if alone {
+            parameters.push(Box::new(self.epoch.0));
+            self.call(&self.statements.write_alone, parameters)
+        } else {
+            self.call(&self.statements.write, parameters)
+        }
+    }
+
+    fn read_heads(&self, batch: &OperationBatch) -> Call<'_> {
+        let lanes = || batch.refills.iter().map(|(lane, _)| lane);
+        let pools: Vec<String> = lanes().map(|lane| lane.pool.to_string()).collect();
+        let targets: Vec<String> = lanes().map(|lane| lane.target.to_string()).collect();
+        let pullable: Vec<bool> = lanes().map(|lane| lane.kind == LaneKind::Pull).collect();
+        // One head more than wanted shows whether the lane has more.
+        let limits: Vec<i32> =
+            batch.refills.iter().map(|(_, heads)| i32::try_from(*heads).unwrap_or(i32::MAX - 1) + 1).collect();
+        let parameters: Vec<Box<dyn ToSql + Sync + Send>> =
+            vec![Box::new(pools), Box::new(targets), Box::new(pullable), Box::new(limits)];
+        self.call(&self.statements.heads, parameters)
+    }
+}

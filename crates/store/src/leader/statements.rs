@@ -1,0 +1,75 @@
+//! The statements of the leader session, prepared once.
+
+use pgasync_pg::{Error, Session, Statement};
+
+macro_rules! statements {
+    ($($name:ident: $sql:expr),+ $(,)?) => {
+        #[derive(Debug)]
+        pub(super) struct Statements {
+            $(pub(super) $name: Statement,)+
+        }
+
+        impl Statements {
+            pub(super) async fn prepare(session: &Session) -> Result<Self, Error> {
+                Ok(Self { $($name: session.prepare($sql).await?,)+ })
+            }
+        }
+    };
+}
+
+statements! {
+    begin: "begin",
+    commit: "commit",
+    // The first statement of each transaction that writes. It fails when the epoch has passed.
+    hold_epoch: "select from async.hold_epoch($1)",
+    write: "select * from async.write_all($1, $2, $3, $4, $5, $6, $7, $8, true, true)",
+    // The same in a transaction of its own, which holds the epoch itself.
+    write_alone: "select * from async.write_all($1, $2, $3, $4, $5, $6, $7, $8, true, true, $9)",
+    mark: "select * from async.lead_mark($1, $2, $3, $4)",
+    rotate_marks: "select from async.lead_rotate_marks($1, $2, $3)",
+    heads: "select * from async.lead_heads($1, $2, $3, $4)",
+    rows: "select * from async.lead_rows($1)",
+    requests: "select request_id, task_id, status::text, error_message, duration
+        from async.request where request_id > $1 order by request_id limit $2",
+    dismiss: "delete from async.request where request_id = any ($1)",
+    sweep: "select * from async.lead_sweep($1, $2, $3)",
+    // The statement may run twice for a session, when the answer to the first run was lost.
+    register: "with given as (
+          select s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz as backend_start,
+            s.server_started::timestamptz, s.server_address, s.server_port, s.system_identifier, s.timeline
+          from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
+              $8::text[], $9::text[], $10::int[], $11::text[], $12::int[])
+            as s(slot, target, connection_string, role, pid, backend_start,
+              server_started, server_address, server_port, system_identifier, timeline)),
+        there as (
+          select s.pid, s.target, s.session_id from async.session s
+          join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
+          where s.epoch = $1),
+        added as (
+          insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
+            server_started, server_address, server_port, system_identifier, timeline)
+          select $1, g.* from given g
+          where not exists (select from there t where t.target = g.target and t.pid = g.pid)
+          returning pid, target, session_id)
+        select * from there union all select * from added",
+    unregister: "delete from async.session where session_id = any ($1)",
+    lanes: "select * from async.discover_lanes()",
+    touched: "select async.take_touched()",
+    poll: "select c.enabled, l.resign_epoch, async.latch_number() as latch,
+          exists (select from async.request) as has_requests, clock_timestamp() as now, async.schema_fingerprint() as fingerprint,
+          concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured
+        from async.control c
+        cross join async.leader l
+        cross join (select count(*) as n, sum(i.xmin::text::numeric) as x from async.target i) t
+        cross join (select count(*) as n, sum(i.xmin::text::numeric) as x from async.concurrency_pool i) p",
+    fall_asleep: "select pg_try_advisory_lock(async.lock_class(), 2)",
+    wake_up: "select pg_advisory_unlock(async.lock_class(), 2)",
+    left_offers: "select o.task_id from unnest($1::bigint[]) as o(task_id)
+        where not exists (select from async.offer f where f.task_id = o.task_id)",
+    routines: "select async.run_routines($1::text::async.routine_type_t)",
+    serve_latch: "select from async.serve_latch($1)",
+    publish: "select from async.lead_publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    maintain: "select * from async.lead_maintain($1, $2, $3)",
+    log: "select from async.log_quiet($1, $2)",
+    goodbye: "select from async.lead_goodbye($1)",
+}
