@@ -151,7 +151,7 @@ pub use task::diagram::{Transition, state_diagram, transitions};
 pub use task::diagram::{specimens, stimuli};
 pub use task::event::{Event, EventName, Outcome, Request};
 pub use task::intention::Intention;
-pub use task::phase::{End, Past, Phase, PhaseName};
+pub use task::phase::{Completion, Phase, PhaseName, TaskTimes};
 pub use task::rejected::Rejected;
 pub use task::row::{LaunchState, MalformedRow, Row, RowState};
 pub use task::row_event::{RowEvent, TaskEvent};

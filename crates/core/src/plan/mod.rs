@@ -1,9 +1,9 @@
-//! Who runs next, exactly, at a cost that does not grow with who waits.
+//! Which task runs next, exactly, at a cost that does not grow with the backlog.
 //!
-//! The store holds all that waits. The plan sees a *window* of heads for each lane, in order, and
-//! asks for more when a window runs low. Every change costs the logarithm of the number of lanes;
-//! a lane that may not run (its pool is full, its target is down) is taken out of the order and
-//! costs nothing while it is out.
+//! The store holds every waiting task. The plan sees a *window* of heads for each lane, in order, and
+//! asks for more when a window runs low. Every change costs the logarithm of the number of lanes. A
+//! lane that may not run (its pool is full, its target is down) is taken out of the order and costs
+//! nothing while it is out.
 //!
 //! ```
 //! use pgasync_core::*;
@@ -16,7 +16,7 @@
 //! let mut plan = Plan::new();
 //! plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);
 //! plan.set_pool(&lane.pool, true, 16);
-//! let Choice::Take { head, .. } = plan.next(true) else { panic!("somebody waits") };
+//! let Choice::Take { head, .. } = plan.next(true) else { panic!("two tasks wait") };
 //! assert_eq!(head.position.task, TaskId(2));
 //! ```
 
@@ -34,7 +34,7 @@ pub const WINDOW_HEADS_DEFAULT: usize = 16;
 
 type Number = usize;
 
-/// The order of all that waits and may run.
+/// The order of the waiting tasks that may run.
 ///
 /// ```
 /// use pgasync_core::*;
@@ -50,7 +50,7 @@ type Number = usize;
 /// let mut plan = Plan::new();
 /// plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);
 /// plan.set_pool(&lane.pool, true, 16);
-/// let Choice::Take { head, .. } = plan.next(true) else { panic!("somebody waits") };
+/// let Choice::Take { head, .. } = plan.next(true) else { panic!("two tasks wait") };
 /// assert_eq!(head.position.task, TaskId(2));
 /// # Ok::<(), BadName>(())
 /// ```
@@ -114,7 +114,7 @@ struct Target {
 /// What the plan says should happen next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice<'a> {
-    /// This one; [`Plan::remove`] it when it was taken.
+    /// This task; call [`Plan::remove`] when it is taken.
     Take {
         /// Its lane.
         lane: &'a Lane,
@@ -123,20 +123,20 @@ pub enum Choice<'a> {
         /// It was claimed before its turn came.
         ahead: bool,
     },
-    /// It may be somebody of this lane, whose window is being refilled; wait for that.
+    /// It may be a task of this lane, whose window is being refilled; wait for that.
     Await(&'a Lane),
-    /// Nobody may run.
+    /// No task is eligible.
     Nobody,
 }
 
 impl Plan {
-    /// A plan in which nobody waits.
+    /// A plan without waiting tasks.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Who runs next; `worker_free` says whether a query may run at all.
+    /// The task that runs next; `worker_free` says whether a query may run at all.
     #[must_use]
     pub fn next(&self, worker_free: bool) -> Choice<'_> {
         let pull = self.order.pull.first();
@@ -154,8 +154,8 @@ impl Plan {
         }
     }
 
-    /// Says that a task of this lane which was taken out comes back to the store: nobody behind it
-    /// in its lane is chosen before the window was read anew.
+    /// Says that a task of this lane which was taken out comes back to the store: no task behind it in
+    /// its lane is chosen before the window is read anew.
     pub fn recall(&mut self, lane: &Lane, position: QueuePosition) {
         let number = self.number(lane);
         if let Some(window) = self.lanes.get_mut(&number) {
@@ -305,12 +305,12 @@ impl Plan {
             .flat_map(|window| window.heads().map(|head| (&window.lane, head)))
     }
 
-    /// Somebody waits for the pool, or may.
+    /// A task waits for the pool, or may.
     pub(crate) fn has_pool(&self, pool: &PoolName) -> bool {
         self.pools.contains_key(pool)
     }
 
-    /// Somebody waits for the target, or may.
+    /// A task waits for the target, or may.
     pub(crate) fn has_lane_to(&self, target: &TargetName) -> bool {
         self.targets.get(target).is_some_and(|state| !state.lanes.is_empty())
     }
@@ -320,14 +320,14 @@ impl Plan {
         self.numbers.len() + self.pools.len() + self.targets.len()
     }
 
-    /// Forgets that the target was shut, if nobody waits for it.
+    /// Forgets that the target was shut, if no task waits for it.
     pub(crate) fn forget_target(&mut self, target: &TargetName) {
         if self.targets.get(target).is_some_and(|state| state.lanes.is_empty()) {
             self.targets.remove(target);
         }
     }
 
-    /// The pools that somebody waits for.
+    /// The pools that tasks wait for.
     pub(crate) fn pools(&self) -> Vec<PoolName> {
         self.pools.keys().cloned().collect()
     }
@@ -338,7 +338,7 @@ impl Plan {
         self.lanes.values().map(|window| window.heads().count()).sum()
     }
 
-    /// The lanes that are known to have somebody waiting, or may have.
+    /// The lanes that have a waiting task, or may have one.
     pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
         self.numbers.keys()
     }
@@ -357,7 +357,7 @@ impl Plan {
         number
     }
 
-    /// Puts a lane where its window says it belongs, or forgets it when nobody waits in it.
+    /// Puts a lane where its window says it belongs, or forgets it when no task waits in it.
     fn settle(&mut self, number: Number) {
         let Some(window) = self.lanes.get_mut(&number) else { return };
         if window.wants_more() {

@@ -55,7 +55,7 @@ pub enum Event {
     },
     /// A client asks for something.
     Request(Request),
-    /// A look at the clock: the deadline may have passed.
+    /// The time is compared with the deadline, which may have passed.
     Deadline,
     /// The deadline has passed and the target cannot be reached, so nothing can end the query.
     Abandon {
@@ -76,7 +76,7 @@ pub enum Outcome {
     Ok,
     /// The target reported this error, and nothing was committed since.
     Error(String),
-    /// Its session is known to be gone, and nobody heard how it ended; the text says what is known.
+    /// Its session is known to be gone, and the outcome is unknown; the text says what is known.
     Unknown(String),
 }
 

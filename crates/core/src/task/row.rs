@@ -1,7 +1,7 @@
 //! The columns of `async.task` that the model owns, and the way to and from a [`Task`].
 
 use super::intention::Intention;
-use super::phase::{End, Past, Phase};
+use super::phase::{Completion, Phase, TaskTimes};
 use super::status::{FinalStatus, FinishStatus};
 use super::{Task, TaskOptions};
 use crate::names::Run;
@@ -66,7 +66,7 @@ pub enum LaunchState {
     Launched(Option<Intention>),
 }
 
-/// A row that no task's life leads to; somebody wrote it by hand.
+/// A row that no task's life leads to: it was changed by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MalformedRow {
@@ -109,8 +109,8 @@ impl Row {
 
     fn finished(&self) -> Result<Phase, MalformedRow> {
         let status = self.finish_status.and_then(FinishStatus::terminal).ok_or(MalformedRow::NoFinalStatus)?;
-        let past = Past { consumed: self.consumed, yielded: self.yielded, times_up: self.times_up };
-        let end = End {
+        let past = TaskTimes { consumed: self.consumed, yielded: self.yielded, times_up: self.times_up };
+        let end = Completion {
             status,
             processed: self.processed.unwrap_or(Timestamp::NEVER),
             error: self.processing_error.clone(),
@@ -145,7 +145,7 @@ impl Task {
     /// The row that says where this task stands.
     #[must_use]
     pub fn row(&self) -> Row {
-        let Past { consumed, yielded, times_up } = self.phase.past();
+        let TaskTimes { consumed, yielded, times_up } = self.phase.past();
         let base = Row { consumed, yielded, times_up, run: self.run.0, ..Row::default() };
         match &self.phase {
             Phase::Ready { eligible_when, .. } => Row { eligible_when: *eligible_when, ..base },
@@ -160,7 +160,7 @@ impl Task {
     }
 }
 
-fn finished(base: Row, end: &End) -> Row {
+fn finished(base: Row, end: &Completion) -> Row {
     let status: FinalStatus = end.status;
     Row {
         processed: Some(end.processed),

@@ -3,7 +3,7 @@
 use super::Task;
 use super::event::{Event, Outcome, Request};
 use super::intention::Intention;
-use super::phase::{End, Past, Phase};
+use super::phase::{Completion, Phase, TaskTimes};
 use super::rejected::Rejected;
 use super::status::{FinalStatus, FinishStatus};
 use crate::names::Run;
@@ -148,7 +148,7 @@ impl Task {
             Event::Request(request) => intend(Intention::of(request)?),
             Event::Deadline => {
                 passed(times_up, now)?;
-                // What somebody asked for stands; the query is told to end all the same.
+                // A client's request stands, and the query is cancelled all the same.
                 if intention.is_some() {
                     return Err(Rejected::Superseded);
                 }
@@ -174,7 +174,7 @@ impl Task {
         }
     }
 
-    /// Pulled and yielded: no query runs, and somebody else says how it goes on.
+    /// Pulled and yielded: no query runs, and a request decides how the task goes on.
     fn step_idle(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match event {
             Event::Request(request) => self.granted(request, now),
@@ -193,7 +193,7 @@ impl Task {
         }
     }
 
-    fn step_finished(&self, end: &End, event: &Event) -> Result<Self, Rejected> {
+    fn step_finished(&self, end: &Completion, event: &Event) -> Result<Self, Rejected> {
         match event {
             Event::Restart => Ok(self.at(Phase::Ready { eligible_when: None, times_up: None })),
             Event::Release => self.released(),
@@ -292,7 +292,7 @@ impl Task {
 
     fn finished(&self, status: FinalStatus, error: Option<String>, now: Timestamp) -> Self {
         let tracked = self.holds_slot().then_some(false);
-        let end = End { status, processed: now, error, tracked };
+        let end = Completion { status, processed: now, error, tracked };
         self.at(Phase::Finished { end, past: self.phase.past() })
     }
 
@@ -309,7 +309,7 @@ impl Task {
         if end.tracked != Some(true) {
             return Err(Rejected::NoSlot);
         }
-        Ok(self.at(Phase::Finished { end: End { tracked: Some(false), ..end.clone() }, past: *past }))
+        Ok(self.at(Phase::Finished { end: Completion { tracked: Some(false), ..end.clone() }, past: *past }))
     }
 
     /// Yielding twice changes nothing; a slot is kept, never taken, by it.
@@ -317,7 +317,7 @@ impl Task {
         if matches!(self.phase, Phase::Yielded { .. }) {
             return self.clone();
         }
-        let Past { consumed, times_up, .. } = self.phase.past();
+        let TaskTimes { consumed, times_up, .. } = self.phase.past();
         let tracked = self.options.track_yielded && self.holds_slot();
         self.at(Phase::Yielded { consumed, yielded: now, times_up, tracked })
     }

@@ -1,8 +1,9 @@
-//! Writes about tasks, and what comes of them: the row counts, not what was meant.
+//! Recording events in rows, and what follows from the answers: the row counts, not what was meant.
 
+use super::Orchestrator;
+use super::command::Command;
 use super::input::WriteAnswer;
-use super::tracked::{Stage, Write, WriteState};
-use super::{Command, Lead, Orchestrator};
+use super::tracked::{Stage, Tracked, Write, WriteState};
 use crate::names::{Run, TaskId};
 use crate::task::Task;
 use crate::task::event::Event;
@@ -15,7 +16,7 @@ impl Orchestrator {
     /// When an event happens, by the server's clock. A deadline is kept by the clock that never steps,
     /// so the server's may say that it lies ahead: then it is that time.
     pub(super) fn event_time(&self, task: &Task, event: &Event) -> Timestamp {
-        let now = self.now.server;
+        let now = self.cx.now().server;
         match event {
             Event::Deadline | Event::Abandon { .. } => task.phase.times_up().map_or(now, |at| at.max(now)),
             Event::Promote
@@ -36,48 +37,58 @@ impl Orchestrator {
     pub(super) fn write_of(&self, task: &Task, event: Event) -> Option<Write> {
         let at = self.event_time(task, &event);
         let next = Box::new(task.step(&event, at).ok()?);
-        Some(Write { event, at, decided: self.now, next, ahead: false, keeps_slot: false, state: WriteState::Sent })
+        Some(Write {
+            event,
+            at,
+            decided: self.cx.now(),
+            next,
+            ahead: false,
+            keeps_slot: false,
+            state: WriteState::Sent,
+        })
     }
 
-    /// Sends a write about a task in hand.
+    /// Starts a write about a tracked task.
     pub(super) fn begin_write(&mut self, task: TaskId, write: Write) {
-        self.restage(task, Stage::Writing(write));
+        debug_assert!(
+            self.tracked.get(task).is_some_and(|tracked| tracked.write().is_none()),
+            "one write at a time is under way about task {task}"
+        );
+        self.set_stage(task, Stage::Writing(write));
         self.send_write(task);
     }
 
-    /// Sends the write that is due about a task.
+    /// Sends the write of a task.
     pub(super) fn send_write(&mut self, task: TaskId) {
-        let blind = matches!(self.lead, Lead::Blind { .. });
-        let Some(tracked) = self.tracked.get_mut(&task) else { return };
-        let launch = tracked.task.launch_state();
-        let (run, settles) = (tracked.task.run, tracked.settles.clone());
-        let Stage::Writing(write) = &mut tracked.stage else { return };
-        if blind {
-            // Its row is read when the store is back, and then it is sent.
-            write.state = WriteState::Unconfirmed;
-            return self.schedule(task);
+        let Some(tracked) = self.tracked.known_mut(task) else { return };
+        let Some(Write { event, at, .. }) = tracked.write().cloned() else {
+            debug_assert!(false, "nothing is to be written about task {task}");
+            return;
+        };
+        // Without the store the row is read when the store is back, and then the write is sent.
+        let connected = !self.leadership.is_disconnected();
+        tracked.set_write_state(if connected { WriteState::Sent } else { WriteState::Unconfirmed });
+        let (run, launch, settles) = (tracked.task().run, tracked.task().launch_state(), tracked.settles.clone());
+        self.tracked.schedule(task, &mut self.cx);
+        if connected {
+            self.cx.emit(Command::Write(TaskEvent { task, run, event, launch, at, settles }));
         }
-        write.state = WriteState::Sent;
-        let (event, at) = (write.event.clone(), write.at);
-        self.schedule(task);
-        self.emit(Command::Write(TaskEvent { task, run, event, launch, at, settles }));
     }
 
     /// Nothing came of the write: it is sent again, later each time.
     fn write_later(&mut self, task: TaskId) {
-        let (now, random) = (self.now.monotonic, self.random());
-        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        let (now, random) = (self.cx.monotonic(), self.cx.random());
+        let Some(tracked) = self.tracked.known_mut(task) else { return };
         let at = now + tracked.backoff.next(random);
-        let Stage::Writing(write) = &mut tracked.stage else { return };
-        write.state = WriteState::Due { at };
-        self.schedule(task);
+        tracked.set_write_state(WriteState::Due { at });
+        self.tracked.schedule(task, &mut self.cx);
     }
 
     /// A write is answered.
     pub(super) fn written(&mut self, task: TaskId, run: Run, answer: &WriteAnswer) {
-        let Some(tracked) = self.tracked.get(&task).filter(|tracked| tracked.task.run == run) else { return };
+        let Some(tracked) = self.tracked.get(task).filter(|tracked| tracked.task().run == run) else { return };
         let Some(write) = tracked.write().filter(|write| write.state == WriteState::Sent) else { return };
-        self.stirred = true;
+        self.upkeep.changed();
         let write = write.clone();
         match &write.event {
             Event::Claim { .. } => self.claim_answered(task, write, answer),
@@ -108,48 +119,48 @@ impl Orchestrator {
             return self.unclaim(task, write.ahead, skips);
         };
         // The deadline runs from the claim, also if the server's clock was set meanwhile.
-        if let Some(tracked) = self.tracked.get_mut(&task) {
+        if let Some(tracked) = self.tracked.get_mut(task) {
             tracked.set_task(claimed, write.decided);
         }
         if write.ahead {
-            self.go_ahead(task);
+            self.claimed_ahead(task);
         } else {
             self.enqueue(task);
         }
-        self.unskip(task);
+        self.skipped.forget(task, &mut self.cx);
     }
 
     /// The claim was not written: the task is not this leader's.
     pub(super) fn unclaim(&mut self, task: TaskId, ahead: bool, skips: bool) {
-        let Some(tracked) = self.let_go(task) else { return };
+        let Some(tracked) = self.untrack(task) else { return };
         self.plan.remove(&tracked.lane, task);
         if ahead {
-            self.count_ahead(&tracked.lane.pool, false);
+            self.claims_ahead.unclaim(&tracked.lane.pool);
         }
         if skips {
-            self.leave_alone(task, tracked.lane);
+            self.skip(task, tracked.lane);
         } else {
             // It may wait yet, and then nothing behind it goes first.
             self.plan.recall(&tracked.lane, tracked.position);
-            self.look_at_lane(&tracked.lane);
+            self.refresh_lane(&tracked.lane);
         }
     }
 
     fn offer_answered(&mut self, task: TaskId, write: &Write, answer: &WriteAnswer) {
         match answer {
             WriteAnswer::AsPredicted => {
-                let (now, next) = (self.now, (*write.next).clone());
-                if let Some(tracked) = self.tracked.get_mut(&task) {
+                let (now, next) = (self.cx.now(), (*write.next).clone());
+                if let Some(tracked) = self.tracked.get_mut(task) {
                     tracked.set_task(next, now);
                 }
-                self.restage(task, Stage::Offered { since: now.monotonic });
-                self.unskip(task);
+                self.set_stage(task, Stage::Offered { since: now.monotonic });
+                self.skipped.forget(task, &mut self.cx);
             }
             WriteAnswer::Row(row) => self.follow_row(task, Some(row)),
             WriteAnswer::Gone => self.follow_row(task, None),
             WriteAnswer::Locked | WriteAnswer::Failed(_) => {
-                if let Some(tracked) = self.let_go(task) {
-                    self.leave_alone(task, tracked.lane);
+                if let Some(tracked) = self.untrack(task) {
+                    self.skip(task, tracked.lane);
                 }
             }
         }
@@ -160,11 +171,11 @@ impl Orchestrator {
             WriteAnswer::Locked | WriteAnswer::Failed(_) => self.write_later(task),
             WriteAnswer::Row(row) if self.is_running_ours(task, row) => self.write_later(task),
             WriteAnswer::AsPredicted | WriteAnswer::Row(_) | WriteAnswer::Gone => {
-                let Some(write) = self.tracked.get(&task).and_then(super::tracked::Tracked::write) else { return };
+                let Some(write) = self.tracked.get(task).and_then(Tracked::write) else { return };
                 let times_up = write.next.phase.times_up();
-                if let Some(tracked) = self.let_go(task) {
-                    self.look_at_lane(&tracked.lane);
-                    self.sweep_at_server_time(times_up);
+                if let Some(tracked) = self.untrack(task) {
+                    self.refresh_lane(&tracked.lane);
+                    self.sweep_by_server_time(times_up);
                 }
             }
         }
@@ -173,8 +184,8 @@ impl Orchestrator {
     fn withdraw_answered(&mut self, task: TaskId, answer: &WriteAnswer) {
         match answer {
             WriteAnswer::AsPredicted => {
-                if let Some(tracked) = self.let_go(task) {
-                    self.look_at_lane(&tracked.lane);
+                if let Some(tracked) = self.untrack(task) {
+                    self.refresh_lane(&tracked.lane);
                 }
             }
             WriteAnswer::Locked | WriteAnswer::Failed(_) => self.write_later(task),
@@ -187,10 +198,10 @@ impl Orchestrator {
         if matches!(answer, WriteAnswer::Locked | WriteAnswer::Failed(_)) {
             return self.write_later(task);
         }
-        if let Some(tracked) = self.let_go(task) {
+        if let Some(tracked) = self.untrack(task) {
             // It may be restarted from now on, or have been deleted.
-            self.look_at_lane(&tracked.lane);
-            self.sweep_by(self.now.monotonic);
+            self.refresh_lane(&tracked.lane);
+            self.sweep_by(self.cx.monotonic());
         }
     }
 
@@ -205,7 +216,8 @@ impl Orchestrator {
             // A row of one's own run that is RUNNING is never let go of.
             WriteAnswer::Row(row) if self.is_running_ours(task, row) => self.write_later(task),
             WriteAnswer::Row(row) => {
-                let found = self.tracked.get(&task).map(|tracked| row.task(tracked.task.options, LaunchState::Claimed));
+                let found =
+                    self.tracked.get(task).map(|tracked| row.task(tracked.task().options, LaunchState::Claimed));
                 match found {
                     Some(Ok(found)) => self.recorded(task, found),
                     Some(Err(_)) | None => self.done_with(task),
@@ -216,43 +228,43 @@ impl Orchestrator {
 
     /// The row says that a query of the run in hand is claimed.
     pub(super) fn is_running_ours(&self, task: TaskId, row: &Row) -> bool {
-        let ours =
-            |tracked: &super::tracked::Tracked| tracked.task.run.0 == row.run && !tracked.task.options.client_pulled;
-        row.state() == RowState::Running && self.tracked.get(&task).is_some_and(ours)
+        let ours = |tracked: &Tracked| tracked.task().run.0 == row.run && !tracked.task().options.client_pulled;
+        row.state() == RowState::Running && self.tracked.get(task).is_some_and(ours)
     }
 
     /// Nothing more is to be done for the task; while its query may run, it is kept for that.
     pub(super) fn done_with(&mut self, task: TaskId) {
-        if self.tracked.get(&task).is_some_and(|tracked| tracked.stray.may_run()) {
-            self.restage(task, Stage::Abandoned);
+        if self.tracked.get(task).is_some_and(|tracked| tracked.may_run_detached()) {
+            self.set_stage(task, Stage::Abandoned);
         } else {
-            self.let_go(task);
+            self.untrack(task);
         }
     }
 
     /// What happened is written, and this is the task now.
     pub(super) fn recorded(&mut self, task: TaskId, found: Task) {
-        let now = self.now;
-        let Some(tracked) = self.tracked.get_mut(&task) else { return };
+        let now = self.cx.now();
+        let Some(tracked) = self.tracked.get_mut(task) else { return };
         tracked.settles.clear();
         tracked.backoff.reset();
         tracked.set_task(found, now);
-        let (stray, lane, pulls) = (tracked.stray, tracked.lane.clone(), tracked.task.options.client_pulled);
-        match &tracked.task.phase {
-            _ if stray.may_run() => self.restage(task, Stage::Abandoned),
+        let (detached, lane, pulls) =
+            (tracked.may_run_detached(), tracked.lane.clone(), tracked.task().options.client_pulled);
+        match &tracked.task().phase {
+            _ if detached => self.set_stage(task, Stage::Abandoned),
             // The session that kept the slot is gone, or the task was finished by hand while its query
             // ran, which has ended.
             Phase::Finished { end, .. } if end.tracked == Some(true) => self.release(task),
-            Phase::Finished { .. } => drop(self.let_go(task)),
-            Phase::Yielded { tracked: true, .. } => self.restage(task, Stage::Yielded),
-            Phase::Pulled { .. } if pulls => self.restage(task, Stage::Pulled),
+            Phase::Finished { .. } => drop(self.untrack(task)),
+            Phase::Yielded { tracked: true, .. } => self.set_stage(task, Stage::Yielded),
+            Phase::Pulled { .. } if pulls => self.set_stage(task, Stage::Pulled),
             Phase::Ready { eligible_when, times_up } => {
                 let (eligible_when, times_up) = (*eligible_when, *times_up);
-                self.let_go(task);
-                self.sweep_at_server_time(eligible_when);
-                self.sweep_at_server_time(times_up);
+                self.untrack(task);
+                self.sweep_by_server_time(eligible_when);
+                self.sweep_by_server_time(times_up);
                 if eligible_when.is_none() {
-                    self.look_at_lane(&lane);
+                    self.refresh_lane(&lane);
                 }
             }
             Phase::Yielded { times_up, .. }
@@ -261,18 +273,18 @@ impl Orchestrator {
             | Phase::Launched { times_up, .. }
             | Phase::Pulled { times_up, .. } => {
                 let times_up = *times_up;
-                self.let_go(task);
-                self.sweep_at_server_time(times_up);
+                self.untrack(task);
+                self.sweep_by_server_time(times_up);
             }
         }
     }
 
     /// Writes that the slot of a finished task is free.
     pub(super) fn release(&mut self, task: TaskId) {
-        let Some(tracked) = self.tracked.get(&task) else { return };
-        match self.write_of(&tracked.task, Event::Release) {
+        let Some(tracked) = self.tracked.get(task) else { return };
+        match self.write_of(tracked.task(), Event::Release) {
             Some(write) => self.begin_write(task, write),
-            None => drop(self.let_go(task)),
+            None => drop(self.untrack(task)),
         }
     }
 }
