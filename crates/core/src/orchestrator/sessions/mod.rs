@@ -16,7 +16,8 @@ use crate::plan::lane::QueuePosition;
 use target::Target;
 
 pub(super) use outage::Probe;
-pub(super) use session::{Session, SessionState};
+use session::Session;
+pub(super) use session::SessionState;
 
 /// The target sessions and the targets.
 ///
