@@ -209,16 +209,15 @@ impl Orchestrator {
     /// Sends the refused commands again, as far as they are still wanted.
     pub(super) fn send_refused_again(&mut self) {
         for command in self.retries.take_due(self.cx.monotonic()) {
-            match command {
-                Command::Mark { task, run, session } => {
-                    if self.awaits_mark(task, run, session) {
-                        self.emit_mark(task, run, session);
-                    }
+            if let Command::Mark { task, run, session } = command {
+                if self.awaits_mark(task, run, session) {
+                    self.emit_mark(task, run, session);
                 }
+            } else if let Command::RotateMarks { .. } = command {
                 // The next rotation carries over what is launched then.
-                Command::RotateMarks { .. } => self.marks.not_rotated(),
-                Command::Register { session } if !self.sessions.is_registering(session) => {}
-                command => self.cx.emit(command),
+                self.marks.not_rotated();
+            } else if !matches!(command, Command::Register { session } if !self.sessions.is_registering(session)) {
+                self.cx.emit(command);
             }
         }
     }

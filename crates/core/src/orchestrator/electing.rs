@@ -51,13 +51,14 @@ impl Orchestrator {
     fn inherit(&mut self, snapshot: TaskSnapshot) {
         let TaskSnapshot { position, lane, task } = snapshot;
         let (target, since) = (lane.target.clone(), self.cx.monotonic());
-        let Some(stage) = (match &task.phase {
-            Phase::Launched { .. } => Some(Stage::Lost { since }),
-            Phase::Claimed { .. } => Some(Stage::Queued),
-            phase => Stage::of_row(phase, since),
-        }) else {
-            return;
+        let stage = if let Phase::Launched { .. } = &task.phase {
+            Some(Stage::Lost { since })
+        } else if let Phase::Claimed { .. } = &task.phase {
+            Some(Stage::Queued)
+        } else {
+            Stage::of_row(&task.phase, since)
         };
+        let Some(stage) = stage else { return };
         let orphan = matches!(stage, Stage::Lost { .. } | Stage::Abandoned);
         let mut tracked = Tracked::new(position, lane, task, stage, self.cx.tuning(), self.cx.now());
         tracked.mark_sent = orphan;

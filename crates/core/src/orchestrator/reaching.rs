@@ -111,7 +111,19 @@ impl Orchestrator {
                 self.set_stage(task, Stage::Lost { since: self.cx.monotonic() });
                 self.set_detached(task, Detached::MayRun);
             }
-            stage => debug_assert!(false, "session {session} is busy with task {task}, which is {stage:?}"),
+            Stage::Writing(_)
+            | Stage::ClaimedAhead { .. }
+            | Stage::Queued
+            | Stage::Marking { .. }
+            | Stage::Launched { .. }
+            | Stage::Lost { .. }
+            | Stage::Ended { .. }
+            | Stage::Offered { .. }
+            | Stage::Pulled
+            | Stage::Yielded
+            | Stage::Abandoned => {
+                debug_assert!(false, "session {session} is busy with task {task}, which is {:?}", tracked.stage());
+            }
         }
     }
 

@@ -81,13 +81,11 @@ impl Orchestrator {
         }
         match before.step(&Event::Request(request.clone()), now.server) {
             Ok(next) => {
-                let waits = match &next.phase {
-                    Phase::Launched { intention: Some(intention), .. } => intention.waits_for_the_end(),
-                    phase => {
-                        debug_assert!(false, "a request leaves task {task} in {phase:?}");
-                        return;
-                    }
+                let Phase::Launched { intention: Some(intention), .. } = &next.phase else {
+                    debug_assert!(false, "a request leaves task {task} in {:?}", next.phase);
+                    return;
                 };
+                let waits = intention.waits_for_the_end();
                 tracked.set_task(next, now);
                 tracked.settles.push(id);
                 let grace = self.cx.tuning().finish_grace;
