@@ -48,12 +48,9 @@ impl Orchestrator {
         })
     }
 
-    /// Starts a write about a tracked task.
+    /// Starts a write about a tracked task: the first one, or one that follows from the answer to the one
+    /// before.
     pub(super) fn begin_write(&mut self, task: TaskId, write: Write) {
-        debug_assert!(
-            self.tracked.get(task).is_some_and(|tracked| tracked.write().is_none()),
-            "one write at a time is under way about task {task}"
-        );
         self.set_stage(task, Stage::Writing(write));
         self.send_write(task);
     }
