@@ -1,10 +1,9 @@
-//! Claims ahead: tasks of pools that are full of short tasks are claimed, and their launches marked,
-//! before a slot is free, so that the slot does not wait for the store.
+//! Claims ahead: tasks of pools that are full of short tasks are claimed, and their launches
+//! marked, before a slot is free, so that the slot does not wait for the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::settings::Tuning;
-use super::tracked::Marked;
 use crate::names::PoolName;
 use crate::plan::lane::QueuePosition;
 use crate::time::{MonotonicTime, Span};
@@ -17,6 +16,19 @@ pub(super) struct ClaimsAhead {
     pools: BTreeMap<PoolName, PoolAhead>,
     /// Pools whose number of claims ahead may have to change.
     reviews: BTreeSet<PoolName>,
+}
+
+/// Whether a task is claimed ahead of its turn, and how far that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// It is not.
+    No,
+    /// The claim is being written.
+    Claiming,
+    /// It is claimed, and its launch is not marked.
+    Unmarked,
+    /// Its launch is marked, or about to be.
+    Marked,
 }
 
 /// One pool.
@@ -72,53 +84,34 @@ impl ClaimsAhead {
         self.pools.get(pool).map_or(0, |state| state.claims)
     }
 
-    /// A task is about to be claimed ahead.
-    pub(super) fn claim(&mut self, pool: &PoolName) {
-        self.pools.entry(pool.clone()).or_default().claims += 1;
-        self.reviews.insert(pool.clone());
-    }
-
-    /// The turn of a claimed task has come, or its claim is gone.
-    pub(super) fn unclaim(&mut self, pool: &PoolName) {
+    /// A task of the pool was claimed ahead so far, and is so far from now on. A pool whose number
+    /// of claims or of unmarked tasks changes is reviewed.
+    pub(super) fn replace(&mut self, pool: &PoolName, position: QueuePosition, (before, after): (Ahead, Ahead)) {
+        if before == after {
+            return;
+        }
         let state = self.pools.entry(pool.clone()).or_default();
-        debug_assert!(state.claims > 0, "a claim ahead of {pool} ends that was not counted");
-        state.claims = state.claims.saturating_sub(1);
-        self.reviews.insert(pool.clone());
-    }
-
-    /// The claim is written, and the launch is not marked.
-    pub(super) fn insert_unmarked(&mut self, pool: &PoolName, position: QueuePosition) {
-        let state = self.pools.entry(pool.clone()).or_default();
-        state.unmarked.insert(position);
+        debug_assert!(before == Ahead::No || state.claims > 0, "a claim ahead of {pool} ends that was not counted");
+        debug_assert!(before != Ahead::Marked || state.marks > 0, "a mark ahead of {pool} ends that was not counted");
+        state.claims = (state.claims + u32::from(after != Ahead::No)).saturating_sub(u32::from(before != Ahead::No));
+        state.marks =
+            (state.marks + u32::from(after == Ahead::Marked)).saturating_sub(u32::from(before == Ahead::Marked));
+        if before == Ahead::Unmarked {
+            state.unmarked.remove(&position);
+        }
+        if after == Ahead::Unmarked {
+            state.unmarked.insert(position);
+        }
         debug_assert!(state.is_consistent(), "more tasks of {pool} are ahead than are claimed");
-        self.reviews.insert(pool.clone());
+        if after != Ahead::Marked {
+            self.reviews.insert(pool.clone());
+        }
     }
 
     /// The first task whose launch may be marked, if fewer than so many are.
     pub(super) fn first_unmarked(&self, pool: &PoolName, marks_max: u32) -> Option<QueuePosition> {
         let state = self.pools.get(pool).filter(|state| state.marks < marks_max)?;
         state.unmarked.first().copied()
-    }
-
-    /// The launch is about to be marked.
-    pub(super) fn mark(&mut self, pool: &PoolName, position: QueuePosition) {
-        if let Some(state) = self.pools.get_mut(pool) {
-            let was_unmarked = state.unmarked.remove(&position);
-            debug_assert!(was_unmarked, "a launch of {pool} is marked ahead twice");
-            state.marks += 1;
-        }
-    }
-
-    /// The task is no longer ahead of its turn, or its mark is lost.
-    pub(super) fn remove(&mut self, pool: &PoolName, position: QueuePosition, marked: Marked) {
-        if let Some(state) = self.pools.get_mut(pool) {
-            match marked {
-                Marked::No => {
-                    state.unmarked.remove(&position);
-                }
-                Marked::Requested | Marked::Durably => state.marks = state.marks.saturating_sub(1),
-            }
-        }
     }
 
     /// A claim ahead grew too old: the tasks of the pool are not as short as they were.
@@ -146,16 +139,18 @@ impl ClaimsAhead {
 
 impl PoolAhead {
     fn is_consistent(&self) -> bool {
-        usize::try_from(self.claims).is_ok_and(|claims| self.unmarked.len() <= claims) && self.marks <= self.claims
+        let marks = usize::try_from(self.marks).unwrap_or(usize::MAX);
+        usize::try_from(self.claims).is_ok_and(|claims| marks + self.unmarked.len() <= claims)
     }
 
     fn query_ended(&mut self, took: Span, slots: u32, now: MonotonicTime, tuning: &Tuning) {
-        // The last query has an eighth of the weight, so one slow query does not end the claims ahead
-        // and a pool that becomes slow is known after some ten queries.
+        // The last query has an eighth of the weight, so one slow query does not end the claims
+        // ahead and a pool that becomes slow is known after some ten queries.
         let old = self.query_average.unwrap_or(took);
         self.query_average = Some(Span::micros((old.as_micros() / 8) * 7 + took.as_micros() / 8));
-        // Ends come in bunches, because results are recorded in groups: a time between two ends says
-        // little, so ends are counted over a window. A pool that stood still meanwhile has no pace.
+        // Ends come in bunches, because results are recorded in groups: a time between two ends
+        // says little, so ends are counted over a window. A pool that stood still meanwhile has no
+        // pace.
         let window = Span::micros(tuning.ahead_age_max.as_micros() / 2);
         let began = *self.window_began.get_or_insert(now);
         let elapsed = now - began;
@@ -189,15 +184,15 @@ mod tests {
     fn only_claimed_tasks_are_marked_and_the_first_one_first() {
         let (mut ahead, pool) = (ClaimsAhead::default(), pool());
         for task in [2, 1] {
-            ahead.claim(&pool);
-            ahead.insert_unmarked(&pool, position(task));
+            ahead.replace(&pool, position(task), (Ahead::No, Ahead::Claiming));
+            assert_eq!(ahead.first_unmarked(&pool, 1).is_some(), task == 1, "the claim is being written");
+            ahead.replace(&pool, position(task), (Ahead::Claiming, Ahead::Unmarked));
         }
         assert_eq!(ahead.first_unmarked(&pool, 0), None);
         assert_eq!(ahead.first_unmarked(&pool, 1), Some(position(1)));
-        ahead.mark(&pool, position(1));
+        ahead.replace(&pool, position(1), (Ahead::Unmarked, Ahead::Marked));
         assert_eq!(ahead.first_unmarked(&pool, 1), None, "one is marked");
-        ahead.remove(&pool, position(1), Marked::Durably);
-        ahead.unclaim(&pool);
+        ahead.replace(&pool, position(1), (Ahead::Marked, Ahead::No));
         assert_eq!((ahead.claims(&pool), ahead.first_unmarked(&pool, 1)), (1, Some(position(2))));
         ahead.forget(|_| false);
         assert_eq!(ahead.claims(&pool), 1, "a pool with claims ahead is known");

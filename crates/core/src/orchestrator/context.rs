@@ -31,7 +31,8 @@ impl Context {
         }
     }
 
-    /// A context for a new epoch: settings, time and random numbers go on, timers and commands do not.
+    /// A context for a new epoch: settings, time and random numbers go on, timers and commands do
+    /// not.
     pub(super) fn restarted(&self) -> Self {
         Self { now: self.now, ..Self::new(self.settings.clone(), self.random) }
     }
@@ -79,7 +80,7 @@ impl Context {
         self.timers.insert(when, timer);
     }
 
-    /// Emits the time until which nothing is due, if the driver has to hear of it.
+    /// Emits the time until which nothing is due, if the driver does not have it yet.
     pub(super) fn sleep(&mut self, next: Option<MonotonicTime>, ticked: bool) {
         if let Some(next) = self.timers.sleep_until(next, ticked, self.now.monotonic) {
             self.emit(Command::SleepUntil(next));

@@ -1,7 +1,10 @@
 //! The leadership: whether this orchestrator leads, how it proves that, and how it leaves.
 
 use super::backoff::Backoff;
+use super::command::Command;
+use super::context::Context;
 use super::settings::Tuning;
+use super::timers::Timer;
 use crate::names::Epoch;
 use crate::time::{MonotonicTime, Span};
 
@@ -21,7 +24,7 @@ enum Role {
 
 /// The role, the attempts to prove it, and the shutdown.
 ///
-/// Invariant: only a leader, in whatever state, drains.
+/// Invariant: a standby does not drain.
 #[derive(Debug)]
 pub(super) struct Leadership {
     role: Role,
@@ -105,30 +108,42 @@ impl Leadership {
         Some(started)
     }
 
-    pub(super) const fn proved(&mut self, now: MonotonicTime) {
-        self.proved_at = Some(now);
-    }
-
-    /// The lead was lost soon after it was proved: then what the leader does may be the reason, and
-    /// the next proof waits. A loss after a calm time is proved at once.
-    pub(super) fn lost_again(&mut self, now: MonotonicTime, tuning: &Tuning) -> bool {
-        if self.proved_at.is_none_or(|at| at + tuning.losses_apart <= now) {
-            self.proof.reset();
-            return false;
+    /// Another session leads in the same epoch; returns whether the store was lost.
+    pub(super) const fn proved(&mut self, now: MonotonicTime) -> bool {
+        let was_lost = self.is_disconnected();
+        if was_lost {
+            self.proved_at = Some(now);
         }
-        true
+        was_lost
     }
 
-    /// The wait before the next attempt to prove the lead.
-    pub(super) fn next_proof(&mut self, random: u64) -> Span {
-        self.proof.next(random)
+    /// The store is lost, and the lead has to be proved: at once after a calm time. If the store
+    /// was lost soon after the last proof, what the leader does may be the reason, and the proof
+    /// waits.
+    pub(super) fn prove(&mut self, cx: &mut Context) {
+        if self.proved_at.is_none_or(|at| at + cx.tuning().losses_apart <= cx.monotonic()) {
+            self.proof.reset();
+            cx.emit(Command::ProveLead { after: Span::ZERO });
+        } else {
+            self.prove_later(cx);
+        }
+    }
+
+    /// The lead could not be proved: it is tried again, later each time.
+    pub(super) fn prove_later(&mut self, cx: &mut Context) {
+        if self.is_disconnected() {
+            let after = self.proof.next(cx.random());
+            cx.emit(Command::ProveLead { after });
+        }
     }
 
     /// Starts to drain; returns whether this orchestrator leads.
-    pub(super) fn drain(&mut self, until: MonotonicTime) -> bool {
+    pub(super) fn drain(&mut self, until: MonotonicTime, cx: &mut Context) -> bool {
         let leads = self.role != Role::Standby;
         if leads {
             self.drain_until = Some(until);
+            cx.at(until, Timer::Drain);
+            cx.at(until + cx.tuning().drain_record_grace, Timer::Drain);
         }
         leads
     }
@@ -149,7 +164,9 @@ impl Leadership {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Settings;
     use super::*;
+    use crate::time::Now;
 
     const NOW: MonotonicTime = MonotonicTime::from_micros(0);
 
@@ -167,22 +184,35 @@ mod tests {
         assert_eq!(leadership.epoch(), Some(Epoch(3)));
     }
 
+    /// How long the next proof waits.
+    fn wait(leadership: &mut Leadership, cx: &mut Context) -> Span {
+        leadership.prove(cx);
+        let command = cx.poll_command().expect("the lead is proved");
+        if let Command::ProveLead { after } = command { after } else { panic!("{command:?}") }
+    }
+
     #[test]
     fn only_a_second_loss_soon_after_a_proof_waits() {
-        let tuning = Tuning::default();
-        let mut leadership = Leadership::new(&tuning);
-        assert!(!leadership.lost_again(NOW, &tuning), "it was never proved");
-        leadership.proved(NOW);
-        assert!(leadership.lost_again(NOW, &tuning));
-        assert!(!leadership.lost_again(NOW + tuning.losses_apart, &tuning));
+        let mut cx = Context::new(Settings::default(), 1);
+        cx.advance(Now::from_micros(0));
+        let mut leadership = Leadership::new(cx.tuning());
+        leadership.elect(Epoch(1));
+        leadership.disconnect();
+        assert_eq!(wait(&mut leadership, &mut cx), Span::ZERO, "it was never proved");
+        assert!(leadership.proved(cx.monotonic()));
+        assert!(wait(&mut leadership, &mut cx) > Span::ZERO);
+        cx.advance(Now { monotonic: cx.monotonic() + cx.tuning().losses_apart, ..cx.now() });
+        assert_eq!(wait(&mut leadership, &mut cx), Span::ZERO);
     }
 
     #[test]
     fn a_standby_has_nothing_to_drain() {
-        let mut leadership = Leadership::new(&Tuning::default());
-        assert!(!leadership.drain(NOW) && !leadership.is_draining());
+        let mut cx = Context::new(Settings::default(), 1);
+        let mut leadership = Leadership::new(cx.tuning());
+        assert!(!leadership.drain(NOW, &mut cx) && !leadership.is_draining());
         leadership.elect(Epoch(1));
-        assert!(leadership.drain(NOW) && leadership.is_draining());
+        assert!(leadership.drain(NOW, &mut cx) && leadership.is_draining());
+        assert_eq!(cx.timers.first(), Some(NOW));
         let until = leadership.closing_until(NOW, Span::seconds(2));
         assert_eq!(leadership.closing_until(NOW + Span::seconds(1), Span::seconds(2)), until);
     }

@@ -1,11 +1,11 @@
-//! The launch marks: how many were sent since they were begun anew, and when that is due.
+//! The launch marks: how many were sent since the last rotation, and when the next one is due.
 
 /// The launch marks.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     /// Marks sent since the last rotation.
     sent: usize,
-    /// The store lost the marks, so they have to be begun anew.
+    /// The store lost the marks, so a rotation is due.
     lost: bool,
     rotating: bool,
 }

@@ -1,4 +1,4 @@
-//! The occupancy: pool slots and workers that are taken.
+//! The occupancy: pool slots, workers and memory for texts that are taken.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,20 @@ pub(super) struct Load {
     pub(super) worker: bool,
     /// The slot stays taken until something else than the end of a query frees it.
     pub(super) rests: bool,
+    /// Bytes of its text that are in memory, or on the way there.
+    pub(super) text_bytes: u64,
 }
 
 impl Load {
-    pub(super) const NOTHING: Self = Self { slot: false, worker: false, rests: false };
-    pub(super) const SLOT: Self = Self { slot: true, worker: false, rests: false };
-    pub(super) const RESTING: Self = Self { slot: true, worker: false, rests: true };
-    pub(super) const BOTH: Self = Self { slot: true, worker: true, rests: false };
+    pub(super) const NOTHING: Self = Self { slot: false, worker: false, rests: false, text_bytes: 0 };
+    pub(super) const SLOT: Self = Self { slot: true, worker: false, rests: false, text_bytes: 0 };
+    pub(super) const RESTING: Self = Self { slot: true, worker: false, rests: true, text_bytes: 0 };
+    pub(super) const BOTH: Self = Self { slot: true, worker: true, rests: false, text_bytes: 0 };
     /// The load of a query that may run on a lost session: its end may never be known.
-    pub(super) const STUCK: Self = Self { slot: true, worker: true, rests: true };
+    pub(super) const STUCK: Self = Self { slot: true, worker: true, rests: true, text_bytes: 0 };
 }
 
-/// The slots and workers that are taken.
+/// What all tasks take.
 ///
 /// Invariant: a pool has an entry exactly while at least one of its slots is taken, and at most as
 /// many of its slots rest as are taken.
@@ -32,6 +34,7 @@ impl Load {
 pub(super) struct Occupancy {
     pools: BTreeMap<PoolName, PoolOccupancy>,
     workers: u32,
+    text_bytes: u64,
 }
 
 /// What is taken of one pool.
@@ -52,6 +55,10 @@ impl Occupancy {
         self.workers
     }
 
+    pub(super) const fn text_bytes(&self) -> u64 {
+        self.text_bytes
+    }
+
     pub(super) fn pools(&self) -> impl Iterator<Item = (&PoolName, PoolOccupancy)> {
         self.pools.iter().map(|(pool, taken)| (pool, *taken))
     }
@@ -61,6 +68,8 @@ impl Occupancy {
         if before == after {
             return false;
         }
+        debug_assert!(before.text_bytes <= self.text_bytes, "the texts in memory are fewer than that of one task");
+        self.text_bytes = (self.text_bytes + after.text_bytes).saturating_sub(before.text_bytes);
         move_count(&mut self.workers, before.worker, after.worker);
         let taken = self.pools.entry(pool.clone()).or_default();
         debug_assert!(taken.slots > 0 || !before.slot, "a slot of {pool} is freed that was not taken");

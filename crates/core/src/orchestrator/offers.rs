@@ -19,18 +19,19 @@ pub(super) struct Offers {
 }
 
 impl Offers {
-    pub(super) fn insert(&mut self, pool: PoolName, task: TaskId) {
-        self.offers.entry(pool.clone()).or_default().insert(task);
-        self.reviews.insert(pool);
-    }
-
-    /// Removes the task if it is offered.
-    pub(super) fn remove(&mut self, pool: &PoolName, task: TaskId) {
-        if let Some(offers) = self.offers.get_mut(pool) {
-            offers.remove(&task);
+    /// The task is offered from now on, or no longer is. The pool of a new offer is reviewed.
+    pub(super) fn set(&mut self, pool: PoolName, task: TaskId, offered: bool) {
+        if offered {
+            self.offers.entry(pool.clone()).or_default().insert(task);
+            self.reviews.insert(pool);
+        } else if let Some(offers) = self.offers.get_mut(&pool) {
+            let was_offered = offers.remove(&task);
+            debug_assert!(was_offered, "task {task} is not among the offers of {pool}");
             if offers.is_empty() {
-                self.offers.remove(pool);
+                self.offers.remove(&pool);
             }
+        } else {
+            debug_assert!(false, "{pool} has no offers");
         }
     }
 
@@ -56,8 +57,11 @@ impl Offers {
             .collect()
     }
 
-    pub(super) fn has(&self, pool: &PoolName) -> bool {
-        self.offers.contains_key(pool)
+    /// A slot of this pool may be wanted: its offers are reviewed, if it has any.
+    pub(super) fn review_if_any(&mut self, pool: &PoolName) {
+        if self.offers.contains_key(pool) {
+            self.review(pool.clone());
+        }
     }
 
     /// Every offered task.
@@ -79,15 +83,16 @@ mod tests {
     fn only_pools_with_offers_are_reviewed_and_each_once() {
         let (with, without) = (PoolName::new("with").unwrap(), PoolName::new("without").unwrap());
         let mut offers = Offers::default();
-        offers.insert(with.clone(), TaskId(2));
-        offers.insert(with.clone(), TaskId(1));
+        offers.set(with.clone(), TaskId(2), true);
+        offers.set(with.clone(), TaskId(1), true);
         offers.review(without);
         assert_eq!(offers.take_reviews(), vec![(with.clone(), vec![TaskId(1), TaskId(2)])]);
         assert_eq!(offers.take_reviews(), vec![]);
         offers.review_all();
-        offers.remove(&with, TaskId(1));
+        offers.set(with.clone(), TaskId(1), false);
         assert_eq!(offers.take_reviews(), vec![(with.clone(), vec![TaskId(2)])]);
-        offers.remove(&with, TaskId(2));
-        assert_eq!((offers.names(), offers.has(&with)), (0, false));
+        offers.set(with.clone(), TaskId(2), false);
+        offers.review_if_any(&with);
+        assert_eq!(offers.names(), 0);
     }
 }

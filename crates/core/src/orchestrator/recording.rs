@@ -1,141 +1,189 @@
-//! Recording events in rows, and what follows from the answers: the row counts, not what was meant.
+//! From the end of a query, a deadline or a request to the row that records it.
 
 use super::Orchestrator;
 use super::command::Command;
-use super::input::WriteAnswer;
-use super::tracked::{Stage, Tracked, Write, WriteState};
-use crate::names::{Run, TaskId};
+use super::input::{RequestId, TaskSnapshot, WriteAnswer};
+use super::sessions::SessionState;
+use super::tracked::{Dropped, Due, TaskSession, Tracked, Verdict, Write, WriteState, event_time};
+use crate::names::{Run, SessionId, TaskId};
 use crate::task::Task;
-use crate::task::event::Event;
+use crate::task::event::{Event, Outcome};
 use crate::task::phase::Phase;
-use crate::task::row::{LaunchState, Row, RowState};
-use crate::task::row_event::TaskEvent;
-use crate::time::Timestamp;
 
 impl Orchestrator {
-    /// When an event happens, by the server's clock. A deadline is kept by the clock that never steps,
-    /// so the server's may say that it lies ahead: then it is that time.
-    pub(super) fn event_time(&self, task: &Task, event: &Event) -> Timestamp {
-        let now = self.cx.now().server;
-        match event {
-            Event::Deadline | Event::Abandon { .. } => task.phase.times_up().map_or(now, |at| at.max(now)),
-            Event::Promote
-            | Event::Claim { .. }
-            | Event::GiveBack { .. }
-            | Event::Launch
-            | Event::QueryEnded { .. }
-            | Event::Offer { .. }
-            | Event::Withdraw
-            | Event::Take { .. }
-            | Event::Request(_)
-            | Event::Release
-            | Event::Restart => now,
+    /// A time of a tracked task has come.
+    pub(super) fn task_due(&mut self, task: TaskId) {
+        let Some(tracked) = self.tracked.known(task) else { return };
+        let Some(due) = tracked.due(self.cx.monotonic(), self.cx.tuning()) else { return };
+        let dropped = match due {
+            Due::Deadline => return self.record(task, Event::Deadline),
+            Due::GiveBack => return self.give_back(task),
+            Due::ReviewOffer => return self.offers.review(tracked.lane.pool.clone()),
+            Due::Abandon => {
+                let known = format!("outcome unknown: target \"{}\" could not be reached", tracked.lane.target);
+                return self.record(task, Event::Abandon { known });
+            }
+            Due::Write => return self.send_write(task),
+            Due::TimeOut => self.tracked.stop_with(task, &Event::Deadline, &mut self.cx),
+            Due::Escalate => self.tracked.escalate(task, &mut self.cx),
+        };
+        if let Some(Dropped(session)) = dropped {
+            self.session_lost(session);
         }
     }
 
-    /// A write of this event, if the event happens to this task.
-    pub(super) fn write_of(&self, task: &Task, event: Event) -> Option<Write> {
-        let at = self.event_time(task, &event);
-        let next = Box::new(task.step(&event, at).ok()?);
-        Some(Write {
-            event,
-            at,
-            decided: self.cx.now(),
-            next,
-            ahead: false,
-            keeps_slot: false,
-            state: WriteState::Sent,
-        })
+    /// The target reports that a query ended. An end of an earlier run, or on another session, is
+    /// stale.
+    pub(super) fn query_ended(&mut self, session: SessionId, task: TaskId, run: Run, outcome: Outcome) {
+        let Some(tracked) = self.tracked.of_run(task, run) else { return };
+        let TaskSession::Running { session: its, cancel } = *tracked.session() else { return };
+        if its != session {
+            return;
+        }
+        // A cancel that is still on its way would hit the next query of the session.
+        let clean = outcome == Outcome::Ok && !cancel.is_sent();
+        self.update(task, Tracked::free_text);
+        if let Some(SessionState::Busy { .. }) = self.sessions.state(session) {
+            if clean {
+                self.sessions.rest(session, &mut self.cx, &mut self.plan);
+            } else {
+                self.sessions.close(session, &mut self.cx, &mut self.plan);
+            }
+        }
+        if let Some(tracked) = self.tracked.known(task)
+            && let Some(launched) = tracked.launched
+        {
+            let (now, pool) = (self.cx.monotonic(), &tracked.lane.pool);
+            let slots = self.tracked.occupancy().of(pool).slots;
+            self.claims_ahead.query_ended(pool, now - launched, slots, now, self.cx.tuning());
+        }
+        self.end_query(task, outcome);
     }
 
-    /// Starts a write about a tracked task: the first one, or one that follows from the answer to the one
-    /// before.
-    pub(super) fn begin_write(&mut self, task: TaskId, write: Write) {
-        self.set_stage(task, Stage::Writing(write));
+    /// The query ended; the requests that were committed before are read before the end counts.
+    pub(super) fn end_query(&mut self, task: TaskId, outcome: Outcome) {
+        self.requests.wait_for_read(task);
+        self.update(task, |tracked| tracked.set_session(TaskSession::Ended { outcome }));
+    }
+
+    /// Applies an event to a tracked task, and writes it.
+    pub(super) fn record(&mut self, task: TaskId, event: Event) {
+        let Some(tracked) = self.tracked.known(task) else { return };
+        debug_assert!(tracked.pending_write().is_none(), "one write at a time is under way about task {task}");
+        let Some(mut write) = Write::known(tracked.task(), event, self.cx.now()) else { return };
+        let (lane, position) = (tracked.lane.clone(), tracked.position);
+        let waits_again = matches!(write.next.phase, Phase::Ready { eligible_when: None, .. });
+        write.keeps_slot = tracked.is_with_clients();
+        if let TaskSession::Assigned { session } = *tracked.session() {
+            self.sessions.rest(session, &mut self.cx, &mut self.plan);
+        } else if let TaskSession::Later { .. } = tracked.session() {
+            self.plan.remove(&lane, task);
+        } else if let TaskSession::Wanted = tracked.session() {
+            self.sessions.dequeue(&lane.target, position);
+        }
+        self.begin_write(task, None, write);
+        if waits_again {
+            // No task behind it in its lane goes first.
+            self.plan.recall(&lane, position);
+        }
+    }
+
+    /// Applies a request or the deadline to a task that is not tracked, and writes it.
+    pub(super) fn record_untracked(&mut self, about: TaskSnapshot, event: Event, request: Option<RequestId>) {
+        let (task, now) = (about.position.task, self.cx.now());
+        if self.tracked.contains(task) {
+            return;
+        }
+        if let Err(why) = about.task.step(&event, event_time(&about.task, &event, now.server)) {
+            if let Some(request) = request {
+                self.cx.emit(Command::Dismiss { request, task, why });
+            }
+            return;
+        }
+        self.plan.remove(&about.lane, task);
+        let Some(write) = Write::known(&about.task, event, now) else { return };
+        let mut tracked = Tracked::new(about.position, about.lane, about.task, self.cx.tuning(), now)
+            .with_write(write, TaskSession::NotNeeded);
+        tracked.settles.extend(request);
+        self.track(tracked);
         self.send_write(task);
     }
 
-    /// Sends the write of a task.
-    pub(super) fn send_write(&mut self, task: TaskId) {
-        let Some(tracked) = self.tracked.known_mut(task) else { return };
-        let Some(Write { event, at, .. }) = tracked.write().cloned() else {
-            debug_assert!(false, "nothing is to be written about task {task}");
-            return;
-        };
-        // Without the store the row is read when the store is back, and then the write is sent.
-        let connected = !self.leadership.is_disconnected();
-        tracked.set_write_state(if connected { WriteState::Sent } else { WriteState::Unconfirmed });
-        let (run, launch, settles) = (tracked.task().run, tracked.task().launch_state(), tracked.settles.clone());
-        self.tracked.schedule(task, &mut self.cx);
-        if connected {
-            self.cx.emit(Command::Write(TaskEvent { task, run, event, launch, at, settles }));
+    /// Starts a write about a tracked task: the first one, or one that follows from the answer to
+    /// the one before. The row is known to have made `found` of the task meanwhile, if it has.
+    pub(super) fn begin_write(&mut self, task: TaskId, found: Option<Task>, write: Write) {
+        let now = self.cx.now();
+        let follows = self.tracked.known(task).is_some_and(|tracked| tracked.pending_write().is_some());
+        self.update(task, |tracked| {
+            if let Some(found) = found {
+                tracked.set_task(found, now);
+            }
+            tracked.begin_write(write);
+        });
+        if follows {
+            self.requests.retry_deferred();
         }
+        self.send_write(task);
     }
 
-    /// Nothing came of the write: it is sent again, later each time.
-    fn write_later(&mut self, task: TaskId) {
-        let (now, random) = (self.cx.monotonic(), self.cx.random());
-        let Some(tracked) = self.tracked.known_mut(task) else { return };
-        let at = now + tracked.backoff.next(random);
-        tracked.set_write_state(WriteState::Due { at });
-        self.tracked.schedule(task, &mut self.cx);
+    /// Sends the pending write of a task.
+    pub(super) fn send_write(&mut self, task: TaskId) {
+        self.tracked.send_write(task, !self.leadership.is_disconnected(), &mut self.cx);
     }
 
     /// A write is answered.
     pub(super) fn written(&mut self, task: TaskId, run: Run, answer: &WriteAnswer) {
-        let Some(tracked) = self.tracked.get(task).filter(|tracked| tracked.task().run == run) else { return };
-        let Some(write) = tracked.write().filter(|write| write.state == WriteState::Sent) else { return };
-        self.upkeep.changed();
-        let write = write.clone();
-        match &write.event {
-            Event::Claim { .. } => self.claim_answered(task, write, answer),
-            Event::Offer { .. } => self.offer_answered(task, &write, answer),
-            Event::GiveBack { .. } => self.give_back_answered(task, answer),
-            Event::Withdraw => self.withdraw_answered(task, answer),
-            Event::Release => self.release_answered(task, answer),
-            Event::QueryEnded { .. } | Event::Request(_) | Event::Deadline | Event::Abandon { .. } => {
-                self.record_answered(task, &write, answer);
+        let Some(tracked) = self.tracked.of_run(task, run) else { return };
+        let Some(write) = tracked.pending_write().filter(|write| write.state == WriteState::Sent) else { return };
+        let verdict = tracked.verdict(write, answer);
+        self.cycle.written();
+        self.conclude(task, verdict);
+    }
+
+    /// Does what the answer to a write means.
+    pub(super) fn conclude(&mut self, task: TaskId, verdict: Verdict) {
+        let now = self.cx.now();
+        match verdict {
+            Verdict::Claimed(claimed) => {
+                self.update(task, |tracked| tracked.end_claim(claimed, now));
+                if self.tracked.known(task).is_some_and(|tracked| *tracked.session() == TaskSession::Wanted) {
+                    self.enqueue(task);
+                }
+                self.skipped.forget(task, &mut self.cx);
             }
-            Event::Launch | Event::Promote | Event::Take { .. } | Event::Restart => {
-                debug_assert!(false, "the orchestrator writes no {:?}", write.event);
+            Verdict::NotReserved { skip } => self.not_reserved(task, skip),
+            Verdict::Offered(offered) => {
+                self.update(task, |tracked| tracked.rest(offered, now));
+                self.skipped.forget(task, &mut self.cx);
             }
+            Verdict::Follow(row) => self.follow_row(task, row.as_ref()),
+            Verdict::Returned { due } => {
+                if let Some(tracked) = self.untrack(task) {
+                    self.refresh_lane(&tracked.lane);
+                    self.sweep.by_server_time(due, &mut self.cx);
+                }
+            }
+            Verdict::Released => {
+                if let Some(tracked) = self.untrack(task) {
+                    self.refresh_lane(&tracked.lane);
+                    self.sweep.at_once(&mut self.cx);
+                }
+            }
+            Verdict::Recorded(found) => self.recorded(task, found),
+            // While a query of the task may run, it is kept for that.
+            Verdict::Vanished if self.tracked.may_run_on_lost_session(task) => self.update(task, Tracked::abandon),
+            Verdict::Vanished => drop(self.untrack(task)),
+            Verdict::Later => self.tracked.write_later(task, &mut self.cx),
+            Verdict::Again => self.send_write(task),
         }
     }
 
-    fn claim_answered(&mut self, task: TaskId, write: Write, answer: &WriteAnswer) {
-        let claimed = match answer {
-            WriteAnswer::AsPredicted => Some(*write.next),
-            // A trigger may have changed the deadline, say.
-            WriteAnswer::Row(row) if row.state() == RowState::Running && row.run == write.next.run.0 => {
-                row.task(write.next.options, LaunchState::Claimed).ok()
-            }
-            WriteAnswer::Row(_) | WriteAnswer::Gone | WriteAnswer::Locked | WriteAnswer::Failed(_) => None,
-        };
-        let Some(claimed) = claimed else {
-            let skips = matches!(answer, WriteAnswer::Locked | WriteAnswer::Failed(_));
-            return self.unclaim(task, write.ahead, skips);
-        };
-        // The deadline runs from the claim, also if the server's clock was set meanwhile.
-        if let Some(tracked) = self.tracked.get_mut(task) {
-            tracked.set_task(claimed, write.decided);
-        }
-        if write.ahead {
-            self.claimed_ahead(task);
-        } else {
-            self.enqueue(task);
-        }
-        self.skipped.forget(task, &mut self.cx);
-    }
-
-    /// The claim was not written: the task is not this leader's.
-    pub(super) fn unclaim(&mut self, task: TaskId, ahead: bool, skips: bool) {
+    /// The claim or offer was not written: the task is not this leader's.
+    fn not_reserved(&mut self, task: TaskId, skip: bool) {
         let Some(tracked) = self.untrack(task) else { return };
         self.plan.remove(&tracked.lane, task);
-        if ahead {
-            self.claims_ahead.unclaim(&tracked.lane.pool);
-        }
-        if skips {
-            self.skip(task, tracked.lane);
+        if skip {
+            self.skipped.skip(task, Some(tracked.lane), &mut self.cx);
         } else {
             // It may wait yet, and then nothing behind it goes first.
             self.plan.recall(&tracked.lane, tracked.position);
@@ -143,144 +191,48 @@ impl Orchestrator {
         }
     }
 
-    fn offer_answered(&mut self, task: TaskId, write: &Write, answer: &WriteAnswer) {
-        match answer {
-            WriteAnswer::AsPredicted => {
-                let (now, next) = (self.cx.now(), (*write.next).clone());
-                if let Some(tracked) = self.tracked.get_mut(task) {
-                    tracked.set_task(next, now);
-                }
-                self.set_stage(task, Stage::Offered { since: now.monotonic });
-                self.skipped.forget(task, &mut self.cx);
-            }
-            WriteAnswer::Row(row) => self.follow_row(task, Some(row)),
-            WriteAnswer::Gone => self.follow_row(task, None),
-            WriteAnswer::Locked | WriteAnswer::Failed(_) => {
-                if let Some(tracked) = self.untrack(task) {
-                    self.skip(task, tracked.lane);
-                }
-            }
-        }
-    }
-
-    fn give_back_answered(&mut self, task: TaskId, answer: &WriteAnswer) {
-        match answer {
-            WriteAnswer::Locked | WriteAnswer::Failed(_) => self.write_later(task),
-            WriteAnswer::Row(row) if self.is_running_ours(task, row) => self.write_later(task),
-            WriteAnswer::AsPredicted | WriteAnswer::Row(_) | WriteAnswer::Gone => {
-                let Some(write) = self.tracked.get(task).and_then(Tracked::write) else { return };
-                let times_up = write.next.phase.times_up();
-                if let Some(tracked) = self.untrack(task) {
-                    self.refresh_lane(&tracked.lane);
-                    self.sweep_by_server_time(times_up);
-                }
-            }
-        }
-    }
-
-    fn withdraw_answered(&mut self, task: TaskId, answer: &WriteAnswer) {
-        match answer {
-            WriteAnswer::AsPredicted => {
-                if let Some(tracked) = self.untrack(task) {
-                    self.refresh_lane(&tracked.lane);
-                }
-            }
-            WriteAnswer::Locked | WriteAnswer::Failed(_) => self.write_later(task),
-            WriteAnswer::Row(row) => self.follow_row(task, Some(row)),
-            WriteAnswer::Gone => self.follow_row(task, None),
-        }
-    }
-
-    fn release_answered(&mut self, task: TaskId, answer: &WriteAnswer) {
-        if matches!(answer, WriteAnswer::Locked | WriteAnswer::Failed(_)) {
-            return self.write_later(task);
-        }
-        if let Some(tracked) = self.untrack(task) {
-            // It may be restarted from now on, or have been deleted.
-            self.refresh_lane(&tracked.lane);
-            self.sweep_by(self.cx.monotonic());
-        }
-    }
-
-    fn record_answered(&mut self, task: TaskId, write: &Write, answer: &WriteAnswer) {
-        match answer {
-            WriteAnswer::Locked | WriteAnswer::Failed(_) => self.write_later(task),
-            WriteAnswer::Gone => self.done_with(task),
-            WriteAnswer::AsPredicted => {
-                let next = (*write.next).clone();
-                self.recorded(task, next);
-            }
-            // A row of one's own run that is RUNNING is never let go of.
-            WriteAnswer::Row(row) if self.is_running_ours(task, row) => self.write_later(task),
-            WriteAnswer::Row(row) => {
-                let found =
-                    self.tracked.get(task).map(|tracked| row.task(tracked.task().options, LaunchState::Claimed));
-                match found {
-                    Some(Ok(found)) => self.recorded(task, found),
-                    Some(Err(_)) | None => self.done_with(task),
-                }
-            }
-        }
-    }
-
-    /// The row says that a query of the run in hand is claimed.
-    pub(super) fn is_running_ours(&self, task: TaskId, row: &Row) -> bool {
-        let ours = |tracked: &Tracked| tracked.task().run.0 == row.run && !tracked.task().options.client_pulled;
-        row.state() == RowState::Running && self.tracked.get(task).is_some_and(ours)
-    }
-
-    /// Nothing more is to be done for the task; while its query may run, it is kept for that.
-    pub(super) fn done_with(&mut self, task: TaskId) {
-        if self.tracked.get(task).is_some_and(|tracked| tracked.may_run_detached()) {
-            self.set_stage(task, Stage::Abandoned);
-        } else {
-            self.untrack(task);
-        }
-    }
-
     /// What happened is written, and this is the task now.
-    pub(super) fn recorded(&mut self, task: TaskId, found: Task) {
+    fn recorded(&mut self, task: TaskId, found: Task) {
         let now = self.cx.now();
-        let Some(tracked) = self.tracked.get_mut(task) else { return };
+        let lost = self.tracked.may_run_on_lost_session(task);
+        let Some(tracked) = self.tracked.known_mut(task) else { return };
         tracked.settles.clear();
         tracked.backoff.reset();
-        tracked.set_task(found, now);
-        let (detached, lane, pulls) =
-            (tracked.may_run_detached(), tracked.lane.clone(), tracked.task().options.client_pulled);
-        match &tracked.task().phase {
-            _ if detached => self.set_stage(task, Stage::Abandoned),
-            // The session that kept the slot is gone, or the task was finished by hand while its query
-            // ran, which has ended.
-            Phase::Finished { end, .. } if end.tracked == Some(true) => self.release(task),
+        match &found.phase {
+            _ if lost => self.update(task, |tracked| tracked.rest(found, now)),
+            // The session that kept the slot is gone, or the task was finished by hand while its
+            // query ran, which has ended.
+            Phase::Finished { end, .. } if end.tracked == Some(true) => self.release(task, found),
             Phase::Finished { .. } => drop(self.untrack(task)),
-            Phase::Yielded { tracked: true, .. } => self.set_stage(task, Stage::Yielded),
-            Phase::Pulled { .. } if pulls => self.set_stage(task, Stage::Pulled),
-            Phase::Ready { eligible_when, times_up } => {
-                let (eligible_when, times_up) = (*eligible_when, *times_up);
-                self.untrack(task);
-                self.sweep_by_server_time(eligible_when);
-                self.sweep_by_server_time(times_up);
-                if eligible_when.is_none() {
-                    self.refresh_lane(&lane);
+            Phase::Yielded { tracked: true, .. } => self.update(task, |tracked| tracked.rest(found, now)),
+            Phase::Pulled { .. } if found.options.client_pulled => {
+                self.update(task, |tracked| tracked.rest(found, now));
+            }
+            Phase::Ready { eligible_when, .. } => {
+                let waits = eligible_when.is_none();
+                let untracked = self.untrack(task);
+                self.sweep.by_server_time(*eligible_when, &mut self.cx);
+                self.sweep.by_server_time(found.phase.times_up(), &mut self.cx);
+                if let Some(tracked) = untracked.filter(|_| waits) {
+                    self.refresh_lane(&tracked.lane);
                 }
             }
-            Phase::Yielded { times_up, .. }
-            | Phase::Offered { times_up }
-            | Phase::Claimed { times_up, .. }
-            | Phase::Launched { times_up, .. }
-            | Phase::Pulled { times_up, .. } => {
-                let times_up = *times_up;
+            Phase::Yielded { .. }
+            | Phase::Offered { .. }
+            | Phase::Claimed { .. }
+            | Phase::Launched { .. }
+            | Phase::Pulled { .. } => {
                 self.untrack(task);
-                self.sweep_by_server_time(times_up);
+                self.sweep.by_server_time(found.phase.times_up(), &mut self.cx);
             }
         }
     }
 
-    /// Writes that the slot of a finished task is free.
-    pub(super) fn release(&mut self, task: TaskId) {
-        let Some(tracked) = self.tracked.get(task) else { return };
-        match self.write_of(tracked.task(), Event::Release) {
-            Some(write) => self.begin_write(task, write),
+    /// Writes that the slot of a task is free, which is this now. A task without a slot is no
+    /// longer tracked.
+    pub(super) fn release(&mut self, task: TaskId, found: Task) {
+        match Write::of(&found, Event::Release, self.cx.now()) {
+            Some(write) => self.begin_write(task, Some(found), write),
             None => drop(self.untrack(task)),
         }
     }

@@ -3,8 +3,10 @@
 //! A result counts only after the requests that were committed before the query's end was seen have
 //! been read.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use super::command::Command;
+use super::context::Context;
 use crate::names::TaskId;
 
 /// Which read is under way, whether another one is wanted, and which ends wait.
@@ -20,8 +22,8 @@ pub(super) struct Requests {
     wanted: bool,
     /// A request was left unanswered because a write of its task was under way.
     deferred: bool,
-    /// Tasks whose queries ended and whose ends wait for a read.
-    ended: BTreeSet<TaskId>,
+    /// Tasks whose queries ended, and the read that each end waits for.
+    ended: BTreeMap<TaskId, u64>,
 }
 
 impl Requests {
@@ -30,42 +32,35 @@ impl Requests {
         self.wanted = true;
     }
 
-    /// The query of the task ended: returns the number of the read that has to come first, which is
-    /// the first that begins after now.
-    pub(super) fn wait_for_read(&mut self, task: TaskId) -> u64 {
+    /// The query of the task ended. The first read that begins after now has to come before the end
+    /// counts.
+    pub(super) fn wait_for_read(&mut self, task: TaskId) {
         self.wanted = true;
-        self.ended.insert(task);
-        self.asked + 1
+        let before = self.ended.insert(task, self.asked + 1);
+        debug_assert!(before.is_none(), "the query of task {task} ended twice");
     }
 
-    /// The end of the task waits no longer.
-    pub(super) fn stop_waiting(&mut self, task: TaskId) {
-        self.ended.remove(&task);
-    }
-
-    /// The tasks whose ends wait for a read.
-    pub(super) fn waiting(&self) -> Vec<TaskId> {
-        self.ended.iter().copied().collect()
-    }
-
-    /// Starts the next read, if one is wanted and none is under way; returns its number.
-    pub(super) const fn start(&mut self) -> Option<u64> {
+    /// Starts the next read, if one is wanted and none is under way.
+    pub(super) fn start_read(&mut self, cx: &mut Context) {
         debug_assert!(self.answered <= self.asked, "a read is answered that was not sent");
-        if !self.wanted || self.answered != self.asked {
-            return None;
+        if self.wanted && self.answered == self.asked {
+            self.wanted = false;
+            self.asked += 1;
+            cx.emit(Command::ReadRequests { serial: self.asked });
         }
-        self.wanted = false;
-        self.asked += 1;
-        Some(self.asked)
     }
 
-    /// The last part of a read has come; returns whether it is the one that is under way.
-    pub(super) const fn answered(&mut self, serial: u64) -> bool {
-        let current = serial == self.asked;
-        if current {
-            self.answered = serial;
+    /// The last part of a read has come: returns the tasks whose ends waited for it. The answer to
+    /// a read that is no longer under way counts for nothing.
+    pub(super) fn answered(&mut self, serial: u64) -> Vec<TaskId> {
+        if serial != self.asked {
+            return Vec::new();
         }
-        current
+        self.answered = serial;
+        let (answered, waiting) = std::mem::take(&mut self.ended).into_iter().partition(|(_, read)| *read <= serial);
+        self.ended = waiting;
+        let answered: BTreeMap<TaskId, u64> = answered;
+        answered.into_keys().collect()
     }
 
     /// The answer to the read under way will not come.
@@ -90,31 +85,39 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Settings;
     use super::*;
+
+    /// The number of the read that starts now, if one does.
+    fn start(requests: &mut Requests) -> Option<u64> {
+        let mut cx = Context::new(Settings::default(), 1);
+        requests.start_read(&mut cx);
+        let command = cx.poll_command()?;
+        if let Command::ReadRequests { serial } = command { Some(serial) } else { panic!("{command:?}") }
+    }
 
     #[test]
     fn an_end_waits_for_a_read_that_begins_after_it() {
         let mut requests = Requests::default();
         requests.want();
-        assert_eq!((requests.start(), requests.start()), (Some(1), None), "one read at a time");
-        let read = requests.wait_for_read(TaskId(7));
-        assert_eq!(read, 2, "the read under way may have begun before the request was committed");
-        assert!(requests.answered(1));
-        assert_eq!((requests.start(), requests.waiting()), (Some(read), vec![TaskId(7)]));
-        assert!(!requests.answered(1), "an answer that came late");
-        requests.stop_waiting(TaskId(7));
-        assert_eq!(requests.waiting(), vec![]);
+        assert_eq!((start(&mut requests), start(&mut requests)), (Some(1), None), "one read at a time");
+        requests.wait_for_read(TaskId(7));
+        assert_eq!(requests.answered(1), vec![], "the read may have begun before the request was committed");
+        assert_eq!(start(&mut requests), Some(2));
+        assert_eq!(requests.answered(1), vec![], "an answer that came late");
+        assert_eq!(requests.answered(2), vec![TaskId(7)]);
+        assert_eq!(requests.answered(2), vec![], "it waits no longer");
     }
 
     #[test]
     fn a_deferred_request_is_read_again_after_the_write() {
         let mut requests = Requests::default();
         requests.retry_deferred();
-        assert_eq!(requests.start(), None);
+        assert_eq!(start(&mut requests), None);
         requests.defer();
         requests.retry_deferred();
-        assert_eq!(requests.start(), Some(1));
+        assert_eq!(start(&mut requests), Some(1));
         requests.restart();
-        assert_eq!(requests.start(), Some(2), "the answer was lost with the store");
+        assert_eq!(start(&mut requests), Some(2), "the answer was lost with the store");
     }
 }

@@ -59,7 +59,7 @@ impl Retries {
         self.backoff.reset();
     }
 
-    /// The store was lost: what it refused is decided anew.
+    /// The store was lost: the refused commands are decided again.
     pub(super) fn clear(&mut self) {
         self.commands.clear();
         self.at = None;

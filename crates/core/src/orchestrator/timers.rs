@@ -28,8 +28,8 @@ pub(super) enum Timer {
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     due: BTreeSet<(MonotonicTime, Timer)>,
-    /// The time that the driver was last told to sleep until.
-    told: Option<MonotonicTime>,
+    /// The time of the last `SleepUntil`.
+    emitted: Option<MonotonicTime>,
 }
 
 impl Timers {
@@ -81,10 +81,10 @@ impl Timers {
         now: MonotonicTime,
     ) -> Option<MonotonicTime> {
         let early = ticked && next.is_some_and(|next| next > now);
-        if !early && next == self.told {
+        if !early && next == self.emitted {
             return None;
         }
-        self.told = next;
+        self.emitted = next;
         next
     }
 }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_driver_is_told_once_and_again_after_an_early_tick() {
+    fn a_time_is_emitted_once_and_again_after_an_early_tick() {
         let mut timers = Timers::default();
         assert_eq!(timers.sleep_until(Some(at(5)), false, at(0)), Some(at(5)));
         assert_eq!(timers.sleep_until(Some(at(5)), false, at(1)), None);

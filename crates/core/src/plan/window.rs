@@ -58,8 +58,8 @@ impl Window {
         }
     }
 
-    /// A task of this lane was taken and comes back: no task behind it may go before the window is read
-    /// anew.
+    /// A task of this lane was taken and comes back: no task behind it may go before the window is
+    /// read again.
     pub(super) fn recall(&mut self, position: QueuePosition) {
         self.recalled = Some(self.recalled.map_or(position, |before| before.min(position)));
         self.stale = true;
@@ -86,8 +86,8 @@ impl Window {
         self.asked = false;
     }
 
-    /// The position of the first task; of an exhausted window, the position after which the next one
-    /// comes.
+    /// The position of the first task; of an exhausted window, the position after which the next
+    /// one comes.
     pub(super) fn position(&self) -> Option<QueuePosition> {
         let bound = || self.bound.filter(|_| self.more);
         self.first().map(|entry| entry.head.position).or(self.recalled).or_else(bound)

@@ -1,4 +1,4 @@
-//! One task's life: its phases, what may happen to it, and the row that says so.
+//! The life of one task: its phases, the events, and the row.
 //!
 //! ```
 //! use pgasync_core::{Event, Outcome, Phase, Task, TaskOptions, Timestamp};
@@ -32,7 +32,7 @@ use status::FinalStatus;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskOptions {
-    /// The task has no query: a client takes it and says when it is done.
+    /// The task has no query: a client pulls it and requests its end.
     pub client_pulled: bool,
     /// The end of the query is not the end of the task: a request ends it.
     pub asynchronous_finish: bool,

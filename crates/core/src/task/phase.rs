@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// let now = Timestamp::from_micros(0);
 /// let task = Task::pushed(TaskOptions::default()).step(&Event::Claim { default_timeout: None }, now)?;
 /// assert_eq!(task.phase.name(), PhaseName::Claimed);
-/// assert_eq!(task.row().state(), RowState::Running, "the row does not tell claimed from launched");
+/// assert_eq!(task.row().state(), RowState::Running, "the row is the same when the task is launched");
 /// let task = task.step(&Event::GiveBack { default_timeout: None }, now)?;
 /// assert_eq!(task.phase, Phase::Ready { eligible_when: None, times_up: None });
 /// # Ok::<(), pgasync_core::Rejected>(())

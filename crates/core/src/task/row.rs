@@ -28,7 +28,7 @@ pub struct Row {
     pub finish_status: Option<FinishStatus>,
     /// Whether it ended in any other way than `FINISHED`; null before.
     pub failed: Option<bool>,
-    /// Why it ended so; null before, and where there is nothing to say.
+    /// The reason of its end; null before the end, and after an end without a reason.
     pub processing_error: Option<String>,
     /// Its deadline, from its first claim on; `infinity` ([`Timestamp::NEVER`]) where it has none.
     pub times_up: Option<Timestamp>,
@@ -41,7 +41,7 @@ pub struct Row {
     pub run: i32,
 }
 
-/// The state that the table knows, as `task_execution_state` tells it.
+/// The state that the table knows, the result of `task_execution_state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum RowState {
@@ -90,7 +90,7 @@ impl Row {
         }
     }
 
-    /// Reads a row: `launch` says what the leader knows of it should it be RUNNING.
+    /// Reads a row; `launch` is what the leader knows besides of a RUNNING row.
     ///
     /// # Errors
     /// [`MalformedRow`] when no task's life leads to this row.
@@ -142,7 +142,7 @@ impl Row {
 }
 
 impl Task {
-    /// The row that says where this task stands.
+    /// The row of this task.
     #[must_use]
     pub fn row(&self) -> Row {
         let TaskTimes { consumed, yielded, times_up } = self.phase.past();

@@ -9,14 +9,14 @@ use super::status::{FinalStatus, FinishStatus};
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
 
-/// What `processing_error` says of a task whose deadline passed.
+/// `processing_error` of a task whose deadline passed.
 pub const TIMED_OUT: &str = "the task did not finish in time";
 
 impl Task {
     /// The task after the event, or why the event changes nothing.
     ///
     /// # Errors
-    /// [`Rejected`] says why; the task stays as it was.
+    /// [`Rejected`] is the reason; the task stays as it was.
     pub fn step(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match &self.phase {
             Phase::Ready { eligible_when, times_up } => self.step_ready(*eligible_when, *times_up, event, now),
@@ -109,8 +109,8 @@ impl Task {
             Event::GiveBack { default_timeout } => {
                 // A deadline that an earlier claim set stays.
                 let times_up = times_up.filter(|at| *at != self.deadline(*default_timeout, consumed));
-                // The run's number is used up: a mark of it may be in the log, and would be taken for the
-                // next claim's.
+                // The run's number is used up: a mark of it may be in the log, and would be taken
+                // for the next claim's.
                 Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
             }
             Event::Launch => Ok(self.at(Phase::Launched { consumed, times_up, intention: None })),

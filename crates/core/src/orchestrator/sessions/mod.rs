@@ -223,7 +223,7 @@ impl Sessions {
         self.set_state(session, SessionState::Idle { since }, cx, plan);
         let Some(state) = self.sessions.get_mut(&session) else { return };
         let until = since + cx.tuning().session_idle_max;
-        // One timer watches a session: it is set anew when it fires, not each time a query ends.
+        // One timer watches a session. It is set again when it fires, not each time a query ends.
         let watched = state.watched.is_some();
         state.watched.get_or_insert(until);
         let target = state.target.clone();
@@ -273,6 +273,23 @@ impl Sessions {
         self.forget_contact(&target, plan);
         cx.emit(Command::Disconnect { session });
         self.wake_starved();
+    }
+
+    /// Closes the idle sessions, so that the registry is empty for the next leader; returns whether
+    /// that still takes time.
+    pub(super) fn close_idle(&mut self, cx: &mut Context, plan: &mut Plan) -> bool {
+        for session in self.filter(|state| matches!(state, SessionState::Idle { .. })) {
+            self.close(session, cx, plan);
+        }
+        let waits = |state: SessionState| state.is_open() || state == SessionState::Closing;
+        self.is_unregistering() || self.sessions.values().any(|session| waits(session.state))
+    }
+
+    /// Sends the registrations again whose answers were lost with the store.
+    pub(super) fn register_again(&self, cx: &mut Context) {
+        for session in self.filter(|state| state == SessionState::Registering) {
+            cx.emit(Command::Register { session });
+        }
     }
 
     /// The connection of a busy session is lost; returns its target.

@@ -108,7 +108,8 @@ impl Sessions {
         state.queue.iter().rev().take(state.surplus()).map(|position| position.task).collect()
     }
 
-    /// Without an open session the target has to be met anew before a task is claimed for it.
+    /// Without an open session, a connection to the target has to succeed again before a task is
+    /// claimed for it.
     pub(crate) fn forget_contact(&mut self, target: &TargetName, plan: &mut Plan) {
         let connected = self.sessions.values().any(|session| session.target == *target && session.state.is_open());
         if let Some(state) = self.targets.get_mut(target)

@@ -1,4 +1,5 @@
-//! Sessions that are gone leave the registry, and what older leaders ran is resolved after its fence.
+//! Sessions that are gone leave the registry, and what older leaders ran is resolved after its
+//! fence.
 
 use super::Sessions;
 use crate::names::{TargetName, TaskId};
@@ -28,7 +29,7 @@ impl Sessions {
         }
     }
 
-    /// The store was lost, and with it perhaps what it was told of sessions that are gone.
+    /// Sends again what may have been lost with the store: that these sessions are gone.
     pub(crate) fn unregister_again(&self, cx: &mut Context) {
         if !self.unregistering.is_empty() {
             cx.emit(Command::Unregister { sessions: self.unregistering.iter().copied().collect() });

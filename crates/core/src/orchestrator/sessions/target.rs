@@ -14,7 +14,8 @@ pub(super) struct Target {
     pub(super) queue: BTreeSet<QueuePosition>,
     /// Idle sessions; the one that was used last comes last.
     pub(super) idle: Vec<SessionId>,
-    /// A session is there, or was since the last one was lost. Nothing is claimed for a target before.
+    /// A session is there, or was since the last one was lost. Nothing is claimed for a target
+    /// before.
     pub(super) met: bool,
     /// Sessions that are connecting or registering.
     pub(super) connecting: usize,

@@ -1,32 +1,72 @@
 //! The tracked tasks, and what they take: pool slots, workers and memory for their texts.
 
+mod answer;
+mod due;
+mod session;
+mod stop;
 mod task;
 mod write;
 
 use std::collections::BTreeMap;
 
+use super::claims_ahead::Ahead;
+use super::command::Command;
 use super::context::Context;
+use super::marks::Marks;
 use super::occupancy::{Load, Occupancy};
-use crate::names::{PoolName, TargetName, TaskId};
+use crate::names::{PoolName, Run, SessionId, TargetName, TaskId};
+use crate::plan::lane::QueuePosition;
+use crate::task::row_event::TaskEvent;
 
-pub(super) use task::{CancelState, Detached, Marked, Stage, Tracked};
-pub(super) use write::{Write, WriteState};
+pub(super) use answer::Verdict;
+pub(super) use due::Due;
+pub(super) use session::{CancelState, LostHost, TaskSession};
+pub(super) use stop::Dropped;
+pub(super) use task::{Marked, Tracked, rests_in};
+pub(super) use write::{Write, WriteState, event_time};
 
-/// The tracked tasks.
+/// The tracked tasks, and the launch marks about them.
 ///
-/// Invariant: `occupancy` is the sum of the tasks' loads, `text_bytes` is the sum of their texts in
-/// memory, and the timers have exactly the times that the tasks name. So a stage changes through
-/// this table only.
+/// Invariant: `occupancy` is the sum of the tasks' loads, and the timers have exactly the times
+/// that the tasks name. So what these follow from changes through [`TrackedTasks::update`] only.
 #[derive(Debug, Default)]
 pub(super) struct TrackedTasks {
     tasks: BTreeMap<TaskId, Tracked>,
     occupancy: Occupancy,
-    text_bytes: u64,
+    pub(super) marks: Marks,
+}
+
+/// What the other parts need to know of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Footprint {
+    load: Load,
+    ahead: Ahead,
+    wants_session: bool,
+    offered: bool,
+    writing: bool,
+}
+
+impl Footprint {
+    /// The footprint of a task that is not tracked.
+    const NONE: Self =
+        Self { load: Load::NOTHING, ahead: Ahead::No, wants_session: false, offered: false, writing: false };
+
+    fn of(tracked: &Tracked) -> Self {
+        Self {
+            load: tracked.load(),
+            ahead: tracked.ahead(),
+            wants_session: *tracked.session() == TaskSession::Wanted,
+            offered: tracked.is_offered(),
+            writing: tracked.pending_write().is_some(),
+        }
+    }
 }
 
 /// What the change of one task means for the other parts.
 #[derive(Debug)]
+#[must_use]
 pub(super) struct Change {
+    pub(super) position: QueuePosition,
     pub(super) pool: PoolName,
     pub(super) target: TargetName,
     /// The number of taken slots of the pool changed.
@@ -35,10 +75,37 @@ pub(super) struct Change {
     pub(super) first_worker_freed: bool,
     /// The slot rests from now on.
     pub(super) starts_resting: bool,
+    /// Its text is no longer in memory.
+    pub(super) text_freed: bool,
     /// Whether the task wants a session from now on, if that changed.
     pub(super) wants_session: Option<bool>,
-    /// A write was under way and is no longer.
+    /// Whether it is offered from now on, or was until now; `None` for neither.
+    pub(super) offered: Option<bool>,
+    /// How far it was and is claimed ahead.
+    pub(super) ahead: (Ahead, Ahead),
+    /// A write was pending and is no longer.
     pub(super) write_ended: bool,
+}
+
+impl Change {
+    /// Accounts for the change of a task.
+    fn new(occupancy: &mut Occupancy, tracked: &Tracked, before: Footprint, after: Footprint, cx: &Context) -> Self {
+        let all_busy = occupancy.workers() >= cx.settings().workers;
+        let pool = tracked.lane.pool.clone();
+        Self {
+            position: tracked.position,
+            slots_changed: occupancy.replace(&pool, before.load, after.load),
+            pool,
+            target: tracked.lane.target.clone(),
+            first_worker_freed: before.load.worker && !after.load.worker && all_busy,
+            starts_resting: after.load.rests && !before.load.rests,
+            text_freed: after.load.text_bytes < before.load.text_bytes,
+            wants_session: (before.wants_session != after.wants_session).then_some(after.wants_session),
+            offered: (before.offered || after.offered).then_some(after.offered),
+            ahead: (before.ahead, after.ahead),
+            write_ended: before.writing && !after.writing,
+        }
+    }
 }
 
 impl TrackedTasks {
@@ -50,22 +117,28 @@ impl TrackedTasks {
         self.tasks.get(&task)
     }
 
-    pub(super) fn get_mut(&mut self, task: TaskId) -> Option<&mut Tracked> {
-        self.tasks.get_mut(&task)
+    /// The task, if it is tracked on this run.
+    pub(super) fn of_run(&self, task: TaskId, run: Run) -> Option<&Tracked> {
+        self.tasks.get(&task).filter(|tracked| tracked.task().run == run)
     }
 
-    /// A task that the caller knows to be tracked.
+    /// The task, which the caller knows to be tracked.
     pub(super) fn known(&self, task: TaskId) -> Option<&Tracked> {
         let tracked = self.tasks.get(&task);
         debug_assert!(tracked.is_some(), "task {task} is not tracked");
         tracked
     }
 
-    /// A task that the caller knows to be tracked.
+    /// The task, which the caller knows to be tracked.
     pub(super) fn known_mut(&mut self, task: TaskId) -> Option<&mut Tracked> {
         let tracked = self.tasks.get_mut(&task);
         debug_assert!(tracked.is_some(), "task {task} is not tracked");
         tracked
+    }
+
+    /// Whether a session of the task is lost and may run its query.
+    pub(super) fn may_run_on_lost_session(&self, task: TaskId) -> bool {
+        self.known(task).is_some_and(|tracked| tracked.session().lost_host().is_some())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (TaskId, &Tracked)> {
@@ -85,10 +158,30 @@ impl TrackedTasks {
         &self.occupancy
     }
 
+    pub(super) fn worker_free(&self, cx: &Context) -> bool {
+        self.occupancy.workers() < cx.settings().workers
+    }
+
+    pub(super) fn slot_free(&self, pool: &PoolName, cx: &Context) -> bool {
+        self.occupancy.of(pool).slots < cx.settings().limit(pool)
+    }
+
+    /// The last of the tasks of a pool that are claimed ahead, the very last one first.
+    pub(super) fn last_ahead(&self, pool: &PoolName, tasks: u32) -> Vec<TaskId> {
+        let is_ahead = |tracked: &&Tracked| {
+            matches!(tracked.ahead(), Ahead::Unmarked | Ahead::Marked) && tracked.lane.pool == *pool
+        };
+        let mut positions: Vec<QueuePosition> =
+            self.tasks.values().filter(is_ahead).map(|tracked| tracked.position).collect();
+        positions.sort_unstable();
+        let tasks = usize::try_from(tasks).unwrap_or(usize::MAX);
+        positions.into_iter().rev().take(tasks).map(|position| position.task).collect()
+    }
+
     pub(super) fn insert(&mut self, tracked: Tracked, cx: &mut Context) -> Change {
         let task = tracked.position.task;
-        let mut change = self.replace_load(&tracked, Load::NOTHING, tracked.load(), cx);
-        change.wants_session = tracked.wants_session().then_some(true);
+        debug_assert!(tracked.is_consistent(), "{tracked:?}");
+        let change = Change::new(&mut self.occupancy, &tracked, Footprint::NONE, Footprint::of(&tracked), cx);
         let before = self.tasks.insert(task, tracked);
         debug_assert!(before.is_none(), "task {task} is tracked already");
         self.schedule(task, cx);
@@ -99,60 +192,31 @@ impl TrackedTasks {
         let tracked = self.tasks.remove(&task);
         debug_assert!(tracked.is_some(), "task {task} is not tracked");
         let tracked = tracked?;
-        self.text_bytes -= tracked.text_in_memory;
         cx.timers.reschedule(task, tracked.timers, [None, None]);
-        let mut change = self.replace_load(&tracked, tracked.load(), Load::NOTHING, cx);
-        change.wants_session = tracked.wants_session().then_some(false);
-        change.write_ended = tracked.write().is_some();
+        let change = Change::new(&mut self.occupancy, &tracked, Footprint::of(&tracked), Footprint::NONE, cx);
         Some((tracked, change))
     }
 
-    pub(super) fn set_stage(&mut self, task: TaskId, stage: Stage, cx: &mut Context) -> Option<Change> {
-        let tracked = self.known_mut(task)?;
-        let (load, wanted, writing) = (tracked.load(), tracked.wants_session(), tracked.write().is_some());
-        tracked.stage = stage;
-        let mut change = self.changed_load(task, load, cx)?;
-        let wants = self.tasks.get(&task)?.wants_session();
-        change.wants_session = (wants != wanted).then_some(wants);
-        change.write_ended = writing;
+    /// Changes a task; returns what that means for the other parts.
+    pub(super) fn update(
+        &mut self,
+        task: TaskId,
+        change: impl FnOnce(&mut Tracked),
+        cx: &mut Context,
+    ) -> Option<Change> {
+        let tracked = self.tasks.get_mut(&task);
+        debug_assert!(tracked.is_some(), "task {task} is not tracked");
+        let tracked = tracked?;
+        let before = Footprint::of(tracked);
+        change(tracked);
+        debug_assert!(tracked.is_consistent(), "{tracked:?}");
+        let change = Change::new(&mut self.occupancy, tracked, before, Footprint::of(tracked), cx);
         self.schedule(task, cx);
         Some(change)
     }
 
-    pub(super) fn set_detached(&mut self, task: TaskId, detached: Detached, cx: &Context) -> Option<Change> {
-        let tracked = self.tasks.get_mut(&task)?;
-        let load = tracked.load();
-        tracked.detached = detached;
-        self.changed_load(task, load, cx)
-    }
-
-    fn changed_load(&mut self, task: TaskId, before: Load, cx: &Context) -> Option<Change> {
-        let tracked = self.tasks.get(&task)?;
-        let after = tracked.load();
-        let (pool, target) = (tracked.lane.pool.clone(), tracked.lane.target.clone());
-        Some(self.move_load(pool, target, before, after, cx))
-    }
-
-    fn replace_load(&mut self, tracked: &Tracked, before: Load, after: Load, cx: &Context) -> Change {
-        self.move_load(tracked.lane.pool.clone(), tracked.lane.target.clone(), before, after, cx)
-    }
-
-    fn move_load(&mut self, pool: PoolName, target: TargetName, before: Load, after: Load, cx: &Context) -> Change {
-        let all_busy = self.occupancy.workers() >= cx.settings().workers;
-        let slots_changed = self.occupancy.replace(&pool, before, after);
-        Change {
-            pool,
-            target,
-            slots_changed,
-            first_worker_freed: before.worker && !after.worker && all_busy,
-            starts_resting: after.rests && !before.rests,
-            wants_session: None,
-            write_ended: false,
-        }
-    }
-
     /// Sets the timers of a task to the times that it names.
-    pub(super) fn schedule(&mut self, task: TaskId, cx: &mut Context) {
+    fn schedule(&mut self, task: TaskId, cx: &mut Context) {
         let tuning = *cx.tuning();
         let Some(tracked) = self.known_mut(task) else { return };
         let dues = tracked.dues(&tuning);
@@ -162,103 +226,92 @@ impl TrackedTasks {
 
     /// Whether so many more bytes of texts fit into memory. A single text always does.
     pub(super) const fn fits_text(&self, bytes: u64, cx: &Context) -> bool {
-        self.text_bytes == 0 || self.text_bytes + bytes <= cx.tuning().text_bytes_max
+        let present = self.occupancy.text_bytes();
+        present == 0 || present + bytes <= cx.tuning().text_bytes_max
     }
 
-    /// The task's text comes with its mark.
-    pub(super) fn take_text(&mut self, task: TaskId) {
+    /// Marks a launch, on this session or on any, and reserves memory for the text, which comes
+    /// with the mark.
+    pub(super) fn mark(&mut self, task: TaskId, session: Option<SessionId>, cx: &mut Context) {
+        let tracked = self.tasks.get_mut(&task);
+        debug_assert!(tracked.is_some(), "task {task} is not tracked");
+        let Some(tracked) = tracked else { return };
+        let (run, before) = (tracked.task().run, tracked.load());
+        tracked.take_text();
+        // From now on, not from its answer on, the task counts as launched for a successor.
+        tracked.mark_sent = true;
+        self.occupancy.replace(&tracked.lane.pool, before, tracked.load());
+        self.marks.sent();
+        cx.emit(Command::Mark { task, run, session });
+    }
+
+    /// Sends a mark that the store refused again, if it is still wanted.
+    pub(super) fn mark_again(&mut self, task: TaskId, run: Run, session: Option<SessionId>, cx: &mut Context) {
+        if self.get(task).is_some_and(|tracked| tracked.awaits_mark(run, session)) {
+            self.mark(task, session, cx);
+        }
+    }
+
+    /// Rotates the launch marks, if that is due. The marks of tasks that may be launched, as
+    /// far as a successor can know, and that are not recorded are carried over.
+    pub(super) fn rotate_marks_if_due(&mut self, cx: &mut Context) {
+        if self.marks.start_rotation(cx.tuning().marks_max) {
+            let launched = self.tasks.iter().filter(|(_, tracked)| tracked.counts_as_launched());
+            let launched = launched.map(|(task, tracked)| (*task, tracked.task().run)).collect();
+            cx.emit(Command::RotateMarks { launched });
+        }
+    }
+
+    /// Sends the pending write of a task. Without the store the row is read when the store is back,
+    /// and then the write is sent.
+    pub(super) fn send_write(&mut self, task: TaskId, store_is_there: bool, cx: &mut Context) {
         let Some(tracked) = self.known_mut(task) else { return };
-        let bytes = tracked.text_missing();
-        tracked.text_in_memory = tracked.text_bytes;
-        self.text_bytes += bytes;
+        tracked.set_write_state(if store_is_there { WriteState::Sent } else { WriteState::Unconfirmed });
+        let Some(Write { event, at, .. }) = tracked.pending_write().cloned() else {
+            debug_assert!(false, "nothing is to be written about task {task}");
+            return;
+        };
+        let (run, launch, settles) = (tracked.task().run, tracked.task().launch_state(), tracked.settles.clone());
+        self.schedule(task, cx);
+        if store_is_there {
+            cx.emit(Command::Write(TaskEvent { task, run, event, launch, at, settles }));
+        }
     }
 
-    /// The task's text is no longer in memory; returns whether it was.
-    pub(super) fn free_text(&mut self, task: TaskId) -> bool {
-        let Some(tracked) = self.tasks.get_mut(&task) else { return false };
-        let bytes = std::mem::take(&mut tracked.text_in_memory);
-        debug_assert!(bytes <= self.text_bytes, "the texts in memory are fewer than the text of task {task}");
-        self.text_bytes -= bytes;
-        bytes > 0
+    /// Nothing came of the write: it is sent again, later each time.
+    pub(super) fn write_later(&mut self, task: TaskId, cx: &mut Context) {
+        let (now, random) = (cx.monotonic(), cx.random());
+        let Some(tracked) = self.known_mut(task) else { return };
+        let at = now + tracked.backoff.next(random);
+        tracked.set_write_state(WriteState::Due { at });
+        self.schedule(task, cx);
     }
 
-    /// Whether occupancy and text bytes are what a recount gives.
+    /// The store is lost: the answers to the writes that were sent will not come.
+    pub(super) fn doubt_writes(&mut self) {
+        for tracked in self.tasks.values_mut() {
+            if tracked.pending_write().is_some_and(|write| write.state == WriteState::Sent) {
+                tracked.set_write_state(WriteState::Unconfirmed);
+            }
+        }
+    }
+
+    /// The tasks whose rows are read when the store is back: those of unconfirmed writes, and those
+    /// that others may have changed meanwhile.
+    pub(super) fn unconfirmed(&self) -> Vec<TaskId> {
+        let in_doubt = |write: &Write| write.state == WriteState::Unconfirmed;
+        self.filter(|tracked| tracked.follows_row() || tracked.pending_write().is_some_and(in_doubt))
+    }
+
+    /// Whether the occupancy is what a recount gives.
     pub(super) fn audit(&self) -> bool {
         let mut recount = Occupancy::default();
         for tracked in self.tasks.values() {
             recount.replace(&tracked.lane.pool, Load::NOTHING, tracked.load());
         }
-        let text_bytes: u64 = self.tasks.values().map(|tracked| tracked.text_in_memory).sum();
-        recount == self.occupancy && text_bytes == self.text_bytes
+        recount == self.occupancy
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::settings::Settings;
-    use super::*;
-    use crate::names::{Priority, SessionId};
-    use crate::plan::lane::{Lane, LaneKind, QueuePosition};
-    use crate::task::{Task, TaskOptions};
-    use crate::time::{MonotonicTime, Now, Timestamp};
-
-    fn tracked(task: i64, stage: Stage, cx: &Context) -> Tracked {
-        let target = TargetName::new("t").unwrap();
-        let lane = Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run };
-        let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) };
-        Tracked::new(position, lane, Task::pushed(TaskOptions::default()), stage, cx.tuning(), cx.now())
-    }
-
-    fn context(workers: u32) -> Context {
-        let mut cx = Context::new(Settings { workers, ..Settings::default() }, 1);
-        cx.advance(Now::from_micros(0));
-        cx
-    }
-
-    #[test]
-    fn the_occupancy_follows_every_stage() {
-        let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
-        let pool = PoolName::new("t").unwrap();
-        let change = tasks.insert(tracked(1, Stage::Queued, &cx), &mut cx);
-        assert_eq!((change.slots_changed, change.wants_session), (true, Some(true)));
-        let change = tasks.set_stage(TaskId(1), Stage::Marking { session: SessionId(1) }, &mut cx).unwrap();
-        assert_eq!((change.slots_changed, change.wants_session), (false, Some(false)));
-        let change = tasks.set_stage(TaskId(1), Stage::Yielded, &mut cx).unwrap();
-        assert!(change.first_worker_freed && change.starts_resting && !change.slots_changed);
-        assert_eq!((tasks.occupancy().of(&pool).slots, tasks.occupancy().workers()), (1, 0));
-        tasks.set_detached(TaskId(1), Detached::MayRun, &cx);
-        assert_eq!(tasks.occupancy().workers(), 1, "its query may run on a lost session");
-        assert!(tasks.audit());
-        let (_, change) = tasks.remove(TaskId(1), &mut cx).unwrap();
-        assert!(change.slots_changed && tasks.audit());
-        assert_eq!(tasks.occupancy().pools().count(), 0);
-    }
-
-    #[test]
-    fn timers_come_and_go_with_the_stage() {
-        let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
-        tasks.insert(tracked(1, Stage::ClaimedAhead { since: cx.monotonic() }, &cx), &mut cx);
-        assert_eq!(cx.timers.first(), Some(MonotonicTime::from_micros(0) + cx.tuning().ahead_age_max));
-        tasks.set_stage(TaskId(1), Stage::Queued, &mut cx);
-        assert_eq!(cx.timers.len(), 0, "it has no deadline");
-    }
-
-    #[test]
-    fn texts_are_counted_once_and_one_always_fits() {
-        let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
-        let huge = cx.tuning().text_bytes_max + 1;
-        for task in [1, 2] {
-            let mut one = tracked(task, Stage::Queued, &cx);
-            one.text_bytes = huge;
-            tasks.insert(one, &mut cx);
-        }
-        assert!(tasks.fits_text(huge, &cx));
-        tasks.take_text(TaskId(1));
-        tasks.take_text(TaskId(1));
-        assert!(!tasks.fits_text(1, &cx));
-        assert!(tasks.free_text(TaskId(1)) && !tasks.free_text(TaskId(1)));
-        tasks.take_text(TaskId(2));
-        tasks.remove(TaskId(2), &mut cx);
-        assert!(tasks.fits_text(huge, &cx) && tasks.audit());
-    }
-}
+mod tests;

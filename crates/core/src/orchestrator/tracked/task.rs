@@ -1,33 +1,42 @@
 //! One tracked task.
 
+use super::session::{CancelState, LostHost, TaskSession};
 use super::write::{Write, WriteState};
-use crate::names::SessionId;
+use crate::names::{Run, SessionId};
 use crate::orchestrator::backoff::Backoff;
-use crate::orchestrator::input::RequestId;
+use crate::orchestrator::claims_ahead::Ahead;
+use crate::orchestrator::input::{RequestId, TaskSnapshot};
 use crate::orchestrator::occupancy::Load;
 use crate::orchestrator::settings::Tuning;
 use crate::plan::lane::{Lane, QueuePosition};
 use crate::task::Task;
-use crate::task::event::Outcome;
+use crate::task::event::Event;
 use crate::task::phase::Phase;
 use crate::time::{MonotonicTime, Now};
 
-/// A tracked task: only of these there is memory, and each holds a slot, or holds one soon or held
-/// one just now.
+/// A tracked task: one that holds a slot, is about to, or did a moment ago.
+///
+/// Three things say where it stands: `task` has the phase of its row, `pending_write` the event
+/// that is being written to it, and `session` what its query has of a session.
+///
+/// Invariant: [`Tracked::is_consistent`].
 #[derive(Debug)]
 pub(crate) struct Tracked {
     pub(crate) position: QueuePosition,
     pub(crate) lane: Lane,
     /// The task as its row is known to be, and what the leader knows of its query besides.
     task: Task,
-    pub(super) stage: Stage,
+    pending_write: Option<Write>,
+    session: TaskSession,
     /// The task's deadline on the monotonic clock.
     deadline: Option<MonotonicTime>,
+    /// When it was offered last.
+    offered_at: MonotonicTime,
     pub(crate) text_bytes: u64,
     /// Bytes of the text that are in memory, or on the way there.
-    pub(super) text_in_memory: u64,
-    /// Whether its launch is marked ahead of its turn.
-    pub(crate) marked: Marked,
+    text_in_memory: u64,
+    /// Whether its launch is marked ahead of its turn, and how far that has come.
+    marked: Marked,
     /// A mark of this run was sent: from then on the task counts as launched for a successor.
     pub(crate) mark_sent: bool,
     /// When its query was sent.
@@ -38,136 +47,30 @@ pub(crate) struct Tracked {
     pub(crate) backoff: Backoff,
     /// Requests that its record will settle.
     pub(crate) settles: Vec<RequestId>,
-    pub(super) detached: Detached,
-}
-
-/// Whether a query of the task may run on a session that is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detached {
-    /// No session that ran it was lost.
-    No,
-    /// It may run: slot and worker are taken, whatever the row says.
-    MayRun,
-    /// It may run at a host that an attempt could not reach: the slot is taken, the worker is not.
-    Unreachable,
-    /// The session that ran it is known to be gone.
-    Gone,
 }
 
 /// Whether a launch is marked before there is a session for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Marked {
-    /// It is not.
+    /// No mark was sent ahead.
     No,
-    /// The mark is being written.
+    /// The mark is being written, for any session.
     Requested,
     /// The mark is durable: the query may be sent on any registered session.
     Durably,
 }
 
-/// What is being done with the task.
-///
-/// The stage is no copy of the phase: one phase has several stages, and while a write is under way
-/// the phase is the one before it.
-#[derive(Debug)]
-pub(crate) enum Stage {
-    /// An event is being written.
-    Writing(Write),
-    /// Claimed before its turn has come; the plan still has it.
-    ClaimedAhead { since: MonotonicTime },
-    /// Claimed, and waiting for a session.
-    Queued,
-    /// Its launch is being marked.
-    Marking { session: SessionId },
-    /// Its query may be running.
-    Launched { session: SessionId, cancel: CancelState },
-    /// Its query may be running, and the connection to its session is lost.
-    Lost { since: MonotonicTime },
-    /// Its query ended; the end is recorded after this read of requests.
-    Ended { outcome: Outcome, read: u64 },
-    /// Offered to clients.
-    Offered { since: MonotonicTime },
-    /// A client has taken it.
-    Pulled,
-    /// It has yielded, and keeps its slot.
-    Yielded,
-    /// It is finished, or its row was changed by hand, and the session that may still run its query
-    /// keeps the slot.
-    Abandoned,
-}
-
-/// How far a running query has been stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CancelState {
-    /// It runs.
-    NotRequested,
-    /// It may end by itself until this time, at which it is cancelled.
-    Grace { until: MonotonicTime },
-    /// A cancel was sent; the session is terminated at this time.
-    Cancelled { until: MonotonicTime },
-    /// A termination was sent; the connection is dropped at this time.
-    Terminated { until: MonotonicTime },
-}
-
-impl CancelState {
-    /// A cancel may be on its way to the session.
-    pub(crate) const fn is_sent(self) -> bool {
-        matches!(self, Self::Cancelled { .. } | Self::Terminated { .. })
-    }
-
-    /// When the next step is due.
-    pub(crate) const fn until(self) -> Option<MonotonicTime> {
-        match self {
-            Self::NotRequested => None,
-            Self::Grace { until } | Self::Cancelled { until } | Self::Terminated { until } => Some(until),
-        }
-    }
-}
-
-impl Stage {
-    /// The stage of a task of which no query runs, by the phase that its row shows; `None` if it takes
-    /// no slot.
-    pub(crate) const fn of_row(phase: &Phase, since: MonotonicTime) -> Option<Self> {
-        match phase {
-            Phase::Offered { .. } => Some(Self::Offered { since }),
-            Phase::Pulled { .. } => Some(Self::Pulled),
-            Phase::Yielded { tracked: true, .. } => Some(Self::Yielded),
-            Phase::Finished { end, .. } if matches!(end.tracked, Some(true)) => Some(Self::Abandoned),
-            Phase::Ready { .. }
-            | Phase::Claimed { .. }
-            | Phase::Launched { .. }
-            | Phase::Yielded { .. }
-            | Phase::Finished { .. } => None,
-        }
-    }
-
-    /// No query of the task runs by this leader's doing, and no write is under way: the row decides.
-    pub(crate) const fn follows_row(&self) -> bool {
-        matches!(self, Self::Offered { .. } | Self::Pulled | Self::Yielded | Self::Abandoned)
-    }
-
-    /// Claimed, with no launch under way.
-    pub(crate) const fn is_unlaunched_claim(&self) -> bool {
-        matches!(self, Self::ClaimedAhead { .. } | Self::Queued)
-    }
-}
-
 impl Tracked {
-    pub(crate) fn new(
-        position: QueuePosition,
-        lane: Lane,
-        task: Task,
-        stage: Stage,
-        tuning: &Tuning,
-        now: Now,
-    ) -> Self {
+    pub(crate) fn new(position: QueuePosition, lane: Lane, task: Task, tuning: &Tuning, now: Now) -> Self {
         let deadline = task.phase.times_up().map(|at| now.monotonic_at(at));
         Self {
             position,
             lane,
             task,
-            stage,
+            pending_write: None,
+            session: TaskSession::NotNeeded,
             deadline,
+            offered_at: now.monotonic,
             text_bytes: 0,
             text_in_memory: 0,
             marked: Marked::No,
@@ -176,12 +79,45 @@ impl Tracked {
             timers: [None, None],
             backoff: Backoff::new(tuning.write_backoff_first, tuning.write_backoff_last),
             settles: Vec::new(),
-            detached: Detached::No,
         }
+    }
+
+    /// A task that the leader before tracked; `None` if it takes nothing. A session of that leader
+    /// may run its query.
+    pub(crate) fn inherited(snapshot: TaskSnapshot, tuning: &Tuning, now: Now) -> Option<Self> {
+        let TaskSnapshot { position, lane, task } = snapshot;
+        let (since, host) = (now.monotonic, LostHost::Unknown);
+        let session = match &task.phase {
+            Phase::Launched { .. } => TaskSession::Lost { since, host },
+            Phase::Claimed { .. } => TaskSession::Wanted,
+            Phase::Finished { end, .. } if end.tracked == Some(true) => TaskSession::Abandoned { host },
+            phase if rests_in(phase) => TaskSession::NotNeeded,
+            Phase::Ready { .. }
+            | Phase::Offered { .. }
+            | Phase::Pulled { .. }
+            | Phase::Yielded { .. }
+            | Phase::Finished { .. } => return None,
+        };
+        let mark_sent = session.lost_host().is_some();
+        Some(Self { session, mark_sent, ..Self::new(position, lane, task, tuning, now) })
+    }
+
+    /// The same task with a pending write.
+    pub(crate) fn with_write(self, write: Write, session: TaskSession) -> Self {
+        Self { pending_write: Some(write), session, ..self }
     }
 
     pub(crate) const fn task(&self) -> &Task {
         &self.task
+    }
+
+    pub(crate) const fn session(&self) -> &TaskSession {
+        &self.session
+    }
+
+    /// The write that is not answered yet, or is sent again later.
+    pub(crate) const fn pending_write(&self) -> Option<&Write> {
+        self.pending_write.as_ref()
     }
 
     /// Replaces the task. A deadline that stays the same keeps its place on the monotonic clock,
@@ -198,29 +134,168 @@ impl Tracked {
         self.task = task;
     }
 
-    pub(crate) const fn stage(&self) -> &Stage {
-        &self.stage
+    pub(crate) fn set_session(&mut self, session: TaskSession) {
+        self.session = session;
     }
 
-    /// The write that is under way.
-    pub(crate) const fn write(&self) -> Option<&Write> {
-        if let Stage::Writing(write) = &self.stage { Some(write) } else { None }
+    /// What is known of the host of its lost session.
+    pub(crate) const fn set_host(&mut self, known: LostHost) {
+        if let TaskSession::Lost { host, .. } | TaskSession::Abandoned { host } = &mut self.session {
+            *host = known;
+        }
+    }
+
+    /// The event is being written from now on. The query has ended or was never sent, unless a lost
+    /// session runs it.
+    pub(crate) fn begin_write(&mut self, write: Write) {
+        self.session = self.session.after_end();
+        self.free_text();
+        self.pending_write = Some(write);
+    }
+
+    /// The claim is written, and this is the task now. The deadline runs from the decision to
+    /// claim, also if the server's clock was set meanwhile.
+    pub(crate) fn end_claim(&mut self, task: Task, now: Now) {
+        let decided = self.pending_write.take().map_or(now, |write| write.decided);
+        self.set_task(task, decided);
+        if let TaskSession::Later { since } = &mut self.session {
+            *since = now.monotonic;
+        }
+    }
+
+    /// Moves the task to where its row is. No write is pending.
+    pub(crate) fn rest(&mut self, task: Task, now: Now) {
+        self.pending_write = None;
+        self.set_task(task, now);
+        self.session = match self.session.lost_host() {
+            Some(host) => TaskSession::Abandoned { host },
+            None => TaskSession::NotNeeded,
+        };
+        self.offered_at = now.monotonic;
+    }
+
+    /// The row is gone or cannot be read, and a lost session may run the query.
+    pub(crate) fn abandon(&mut self) {
+        self.pending_write = None;
+        if let Some(host) = self.session.lost_host() {
+            self.session = TaskSession::Abandoned { host };
+        }
     }
 
     /// Changes the state of the write that is under way, if one is.
     pub(crate) const fn set_write_state(&mut self, state: WriteState) {
-        if let Stage::Writing(write) = &mut self.stage {
+        if let Some(write) = &mut self.pending_write {
             write.state = state;
         }
     }
 
-    /// A query of the task may run on a session that is lost.
-    pub(crate) const fn may_run_detached(&self) -> bool {
-        matches!(self.detached, Detached::MayRun | Detached::Unreachable)
+    pub(crate) const fn marked(&self) -> Marked {
+        self.marked
     }
 
-    pub(crate) const fn detached(&self) -> Detached {
-        self.detached
+    pub(crate) const fn set_marked(&mut self, marked: Marked) {
+        self.marked = marked;
+    }
+
+    /// The mark of its launch is lost with the text that came with it.
+    pub(crate) const fn lose_mark(&mut self) {
+        self.marked = Marked::No;
+        self.free_text();
+    }
+
+    /// The event by which its ended query is recorded.
+    pub(crate) fn end_of_query(&self) -> Option<Event> {
+        let TaskSession::Ended { outcome } = &self.session else {
+            debug_assert!(false, "the query has not ended: {self:?}");
+            return None;
+        };
+        Some(Event::QueryEnded { run: self.task.run, outcome: outcome.clone() })
+    }
+
+    /// A launch is marked durably. Returns the session on which the query may go now, if the task
+    /// has one and the mark is good for it.
+    pub(crate) fn on_marked(&mut self, session: Option<SessionId>) -> Option<SessionId> {
+        self.mark_sent = true;
+        let assigned = if let TaskSession::Assigned { session } = self.session { Some(session) } else { None };
+        match session {
+            // The task may have been given back or ended meanwhile, or have another session.
+            Some(session) => assigned.filter(|its| *its == session),
+            None if self.marked != Marked::Requested => None,
+            None if assigned.is_some() => assigned,
+            None => {
+                self.marked = Marked::Durably;
+                None
+            }
+        }
+    }
+
+    /// Whether a mark of this run is still wanted, on this session or on any.
+    pub(crate) fn awaits_mark(&self, run: Run, session: Option<SessionId>) -> bool {
+        let wanted = match session {
+            Some(session) => self.session == TaskSession::Assigned { session },
+            None => self.marked == Marked::Requested,
+        };
+        wanted && self.task.run == run
+    }
+
+    /// Whether the text that comes with a mark is still wanted.
+    pub(crate) const fn awaits_text(&self) -> bool {
+        self.is_unlaunched_claim() || matches!(self.session, TaskSession::Assigned { .. })
+    }
+
+    /// Whether it is offered to clients, with no write pending.
+    pub(crate) const fn is_offered(&self) -> bool {
+        self.is_at_rest() && matches!(self.task.phase, Phase::Offered { .. })
+    }
+
+    /// Whether it is pulled or yielded, or at most a lost session runs its query. Others may change
+    /// the row of such a task.
+    pub(crate) const fn is_resting(&self) -> bool {
+        self.follows_row() && !self.is_offered()
+    }
+
+    /// Whether the row decides where the task is: no write is pending, and no query of this leader
+    /// runs on a session that it has.
+    pub(crate) const fn follows_row(&self) -> bool {
+        self.is_at_rest() || self.pending_write.is_none() && matches!(self.session, TaskSession::Abandoned { .. })
+    }
+
+    /// Whether no write is pending and no session is involved.
+    const fn is_at_rest(&self) -> bool {
+        self.pending_write.is_none() && matches!(self.session, TaskSession::NotNeeded)
+    }
+
+    /// Whether it is claimed, with no launch under way.
+    pub(crate) const fn is_unlaunched_claim(&self) -> bool {
+        self.pending_write.is_none() && self.session.is_to_come()
+    }
+
+    /// Whether a successor has to assume that its query was sent, and its end is not recorded.
+    pub(crate) const fn counts_as_launched(&self) -> bool {
+        // Whatever is being written, the task may have been launched.
+        self.mark_sent && !self.is_at_rest()
+    }
+
+    /// Whether a client may take it, or keep it, until a write about it is answered.
+    pub(crate) const fn is_with_clients(&self) -> bool {
+        self.is_at_rest() && matches!(self.task.phase, Phase::Offered { .. } | Phase::Pulled { .. })
+    }
+
+    /// Whether a leader that shuts down may leave it to the next one. `over` says that queries may
+    /// run no longer, `long_over` that the wait for rows that cannot be written is over too.
+    pub(crate) fn may_be_left(&self, over: bool, long_over: bool) -> bool {
+        match (self.pending_write(), &self.session) {
+            // The next leader does not know how the query ended, so this is waited for longest.
+            (Some(write), _) => write.due().is_some() && long_over,
+            // The next leader fences its session.
+            (None, TaskSession::Lost { .. }) => over,
+            (None, _) => self.is_resting(),
+        }
+    }
+
+    /// Whether its query runs, and no step to stop it was taken.
+    pub(crate) const fn runs_undisturbed(&self) -> bool {
+        matches!(self.session, TaskSession::Running { cancel: CancelState::NotRequested, .. })
     }
 
     /// Bytes of the text that are not in memory yet.
@@ -228,49 +303,94 @@ impl Tracked {
         self.text_bytes - self.text_in_memory
     }
 
-    /// The deadline has passed.
+    /// The text comes with the mark.
+    pub(super) const fn take_text(&mut self) {
+        self.text_in_memory = self.text_bytes;
+    }
+
+    /// The text is no longer in memory.
+    pub(crate) const fn free_text(&mut self) {
+        self.text_in_memory = 0;
+    }
+
+    /// Whether the deadline has passed.
     pub(crate) fn is_overdue(&self, now: MonotonicTime) -> bool {
         self.deadline.is_some_and(|at| at <= now)
     }
 
     /// What the task takes. A slot is taken before the claim is written, and free once the target
-    /// has said that the query ended, unless the task may keep it yielded.
+    /// has reported that the query ended, unless the task may keep it yielded.
     pub(crate) fn load(&self) -> Load {
-        match self.detached {
-            Detached::MayRun => return Load::STUCK,
-            Detached::Unreachable => return Load::RESTING,
-            Detached::No | Detached::Gone => {}
-        }
-        match &self.stage {
-            Stage::Writing(write) => write.load(),
-            Stage::ClaimedAhead { .. } => Load::NOTHING,
-            Stage::Queued | Stage::Marking { .. } | Stage::Launched { .. } => Load::BOTH,
-            Stage::Lost { .. } => Load::STUCK,
-            Stage::Ended { .. } if self.task.options.track_yielded => Load::SLOT,
-            Stage::Ended { .. } => Load::NOTHING,
-            Stage::Offered { .. } | Stage::Pulled | Stage::Yielded | Stage::Abandoned => Load::RESTING,
+        Load { text_bytes: self.text_in_memory, ..self.places() }
+    }
+
+    fn places(&self) -> Load {
+        match (&self.session, &self.pending_write) {
+            // Whatever the row says, the query may run.
+            (TaskSession::Lost { host, .. } | TaskSession::Abandoned { host }, _) => host.load(),
+            (TaskSession::Later { .. }, _) => Load::NOTHING,
+            (_, Some(write)) => write.load(),
+            (TaskSession::Wanted | TaskSession::Assigned { .. } | TaskSession::Running { .. }, None) => Load::BOTH,
+            (TaskSession::Ended { .. }, None) if self.task.options.track_yielded => Load::SLOT,
+            (TaskSession::Ended { .. }, None) => Load::NOTHING,
+            (TaskSession::NotNeeded, None) => Load::RESTING,
         }
     }
 
-    /// The task takes a slot, and waits for a session or will.
-    pub(super) const fn wants_session(&self) -> bool {
-        match self.write() {
-            Some(write) => write.wants_session(),
-            None => matches!(self.stage, Stage::Queued),
+    /// Whether it is claimed ahead of its turn, and how far that has come.
+    pub(super) const fn ahead(&self) -> Ahead {
+        match (&self.session, &self.pending_write, self.marked) {
+            (TaskSession::Later { .. }, Some(_), _) => Ahead::Claiming,
+            (TaskSession::Later { .. }, None, Marked::No) => Ahead::Unmarked,
+            (TaskSession::Later { .. }, None, Marked::Requested | Marked::Durably) => Ahead::Marked,
+            (_, _, _) => Ahead::No,
         }
     }
 
-    /// When something is due for the task: the step of its stage, and its deadline.
+    /// When something is due for the task: the step of its session or write, and its deadline.
     pub(super) fn dues(&self, tuning: &Tuning) -> [Option<MonotonicTime>; 2] {
         let deadline = self.deadline.filter(|at| *at != MonotonicTime::NEVER);
-        match &self.stage {
-            Stage::Writing(Write { state: WriteState::Due { at }, .. }) => [Some(*at), None],
-            Stage::Writing(_) | Stage::Ended { .. } | Stage::Abandoned => [None, None],
-            Stage::ClaimedAhead { since } => [Some(*since + tuning.ahead_age_max), deadline],
-            Stage::Offered { since } => [Some(*since + tuning.offer_patience), deadline],
-            Stage::Queued | Stage::Marking { .. } | Stage::Pulled | Stage::Yielded => [None, deadline],
-            Stage::Launched { cancel, .. } => [cancel.until(), deadline],
-            Stage::Lost { since } => [None, deadline.map(|at| at.max(*since + tuning.lost_grace))],
+        match (&self.session, &self.pending_write) {
+            (_, Some(write)) => [write.due(), None],
+            (TaskSession::Later { since }, None) => [Some(*since + tuning.ahead_age_max), deadline],
+            (TaskSession::NotNeeded, None) if self.is_offered() => {
+                [Some(self.offered_at + tuning.offer_patience), deadline]
+            }
+            (TaskSession::NotNeeded | TaskSession::Wanted | TaskSession::Assigned { .. }, None) => [None, deadline],
+            (TaskSession::Running { cancel, .. }, None) => [cancel.until(), deadline],
+            (TaskSession::Lost { since, .. }, None) => [None, deadline.map(|at| at.max(*since + tuning.lost_grace))],
+            (TaskSession::Abandoned { .. } | TaskSession::Ended { .. }, None) => [None, None],
         }
     }
+
+    /// Whether the offer has waited long enough to give way to any other task.
+    pub(crate) fn has_waited_as_offer(&self, now: MonotonicTime, tuning: &Tuning) -> bool {
+        self.offered_at + tuning.offer_patience <= now
+    }
+
+    /// Whether phase, write and session agree.
+    pub(super) const fn is_consistent(&self) -> bool {
+        use Phase::{Claimed, Launched, Ready};
+        match (&self.session, &self.pending_write, &self.task.phase) {
+            // The end of the task is being written, or its first reservation.
+            (TaskSession::NotNeeded | TaskSession::Lost { .. } | TaskSession::Abandoned { .. }, Some(_), _) => true,
+            (TaskSession::NotNeeded, None, phase) => rests_in(phase),
+            (TaskSession::Later { .. } | TaskSession::Wanted, Some(_), phase) => matches!(phase, Ready { .. }),
+            (TaskSession::Later { .. } | TaskSession::Wanted | TaskSession::Assigned { .. }, None, phase) => {
+                matches!(phase, Claimed { .. })
+            }
+            (TaskSession::Running { .. } | TaskSession::Ended { .. } | TaskSession::Lost { .. }, None, phase) => {
+                matches!(phase, Launched { .. })
+            }
+            (TaskSession::Abandoned { .. }, None, _) => true,
+            (TaskSession::Assigned { .. } | TaskSession::Running { .. } | TaskSession::Ended { .. }, Some(_), _) => {
+                false
+            }
+        }
+    }
+}
+
+/// Whether a task in this phase takes a pool slot without a query.
+pub(crate) const fn rests_in(phase: &Phase) -> bool {
+    matches!(phase, Phase::Offered { .. } | Phase::Pulled { .. } | Phase::Yielded { tracked: true, .. })
 }

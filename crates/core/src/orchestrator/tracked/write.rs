@@ -5,7 +5,7 @@ use crate::task::Task;
 use crate::task::event::Event;
 use crate::time::{MonotonicTime, Now, Timestamp};
 
-/// A write of an event.
+/// A write of an event. While it is pending, the task is the one before the event.
 #[derive(Debug, Clone)]
 pub(crate) struct Write {
     pub(crate) event: Event,
@@ -15,8 +15,6 @@ pub(crate) struct Write {
     pub(crate) decided: Now,
     /// The task after the event, as predicted.
     pub(crate) next: Box<Task>,
-    /// A claim that is made before its turn has come.
-    pub(crate) ahead: bool,
     /// A client may take an offer, or keep what it pulled, until this is written.
     pub(crate) keeps_slot: bool,
     pub(crate) state: WriteState,
@@ -33,12 +31,41 @@ pub(crate) enum WriteState {
     Due { at: MonotonicTime },
 }
 
+/// When an event happens, by the server's clock. A deadline is kept by the clock that never steps,
+/// so it may lie ahead by the server's clock: then the event happens at that time.
+pub(crate) fn event_time(task: &Task, event: &Event, now: Timestamp) -> Timestamp {
+    if matches!(event, Event::Deadline | Event::Abandon { .. }) {
+        task.phase.times_up().map_or(now, |at| at.max(now))
+    } else {
+        now
+    }
+}
+
 impl Write {
-    /// What the task takes while the write is under way.
+    /// A write of this event, if the event happens to this task.
+    pub(crate) fn of(task: &Task, event: Event, now: Now) -> Option<Self> {
+        let at = event_time(task, &event, now.server);
+        let next = Box::new(task.step(&event, at).ok()?);
+        Some(Self { event, at, decided: now, next, keeps_slot: false, state: WriteState::Sent })
+    }
+
+    /// The same for an event that the caller knows to happen.
+    pub(crate) fn known(task: &Task, event: Event, now: Now) -> Option<Self> {
+        let name = event.name();
+        let write = Self::of(task, event, now);
+        debug_assert!(write.is_some(), "{name:?} does not happen to {task:?}");
+        write
+    }
+
+    /// When it is sent again, if nothing came of it.
+    pub(super) const fn due(&self) -> Option<MonotonicTime> {
+        if let WriteState::Due { at } = self.state { Some(at) } else { None }
+    }
+
+    /// What the task takes while the write is pending. A claim ahead is not asked: it waits for a
+    /// slot and has none.
     pub(super) fn load(&self) -> Load {
         match &self.event {
-            // A claim ahead waits for a slot and has none.
-            Event::Claim { .. } if self.ahead => Load::NOTHING,
             Event::Claim { .. } => Load::BOTH,
             Event::Offer { .. } | Event::Withdraw => Load::RESTING,
             Event::QueryEnded { .. } | Event::Request(_) | Event::Deadline | Event::Abandon { .. }
@@ -57,10 +84,5 @@ impl Write {
             | Event::Take { .. }
             | Event::Restart => Load::NOTHING,
         }
-    }
-
-    /// A claim that takes a slot and has no session yet.
-    pub(super) const fn wants_session(&self) -> bool {
-        matches!(self.event, Event::Claim { .. }) && !self.ahead
     }
 }
