@@ -4,37 +4,38 @@
 //! A *task* waits in a table until it is its turn, runs as a query on its *target*, and ends. A
 //! *concurrency pool* limits how many run at once, *workers* limit all of them together. This crate
 //! decides all of that over plain values. It never sees a connection, a runtime, a clock or a log:
-//! time and randomness are arguments, and what should be done comes out as a value.
+//! time and randomness are arguments, and the result is a value.
 //!
 //! | to know | look at |
 //! | --- | --- |
 //! | what may happen to a task | [`Task::step`]: [`Phase`] × [`Event`] → the next task, or [`Rejected`] |
-//! | what the table says | [`Row`], with [`Task::row`] and [`Row::task`] between the two; [`state_diagram`] |
-//! | who runs next | [`Plan`]: [`Head`]s in [`Lane`]s by [`QueuePosition`], over bounded windows |
+//! | what is in the table | [`Row`], with [`Task::row`] and [`Row::task`] between the two; [`state_diagram`] |
+//! | which task runs next | [`Plan`]: [`Head`]s in [`Lane`]s by [`QueuePosition`], over bounded windows |
 //! | what to do now | [`Orchestrator`]: an [`Input`] goes in, [`Command`]s come out |
 //! | how a query has to be sent | [`classify`] |
 //! | what may be configured | [`Configuration`], [`Document`], and [`Settings`] for the orchestrator |
 //!
 //! With the feature `serde`, public values serialize and deserialize. A [`Document`] is written as
-//! what `configure` takes and read by `Document::from_json`, with all checks; a [`Configuration`] is
-//! written as the document that makes it, and is read through the same checks; its parts are written only.
+//! what `configure` takes and read by `Document::from_json`, with all checks; a [`Configuration`]
+//! is written as the document that makes it, and is read through the same checks; its parts are
+//! written only.
 //!
 //! # Driving it
 //!
-//! An [`Orchestrator`] waits for nothing and calls nobody. Whoever drives it keeps this contract:
+//! An [`Orchestrator`] does not wait, and has no callbacks. Its driver keeps this contract:
 //!
-//! - After each [`Orchestrator::handle`] it takes all commands: [`Orchestrator::poll_command`] until
-//!   there is none.
+//! - After each [`Orchestrator::handle`] it takes all commands: [`Orchestrator::poll_command`]
+//!   until there is none.
 //! - Commands for the store ([`Command::is_for_store`]) are carried out in their order, through the
 //!   one session that holds the lead; consecutive ones may share a transaction. The others may be
 //!   carried out at any time, at once best.
 //! - Each is answered with the [`Input`] that its documentation names, once it is done: after the
 //!   commit, not before. What needs no answer gets none.
-//! - [`Command::SleepUntil`] says when to come back with [`Input::Tick`]; a later one replaces it.
+//! - [`Command::SleepUntil`] is the time of the next [`Input::Tick`]; a later one replaces it.
 //!   Anything else that happens may come at any time.
-//! - The monotonic time that it is told never goes back; the server's may step either way.
+//! - The monotonic time never goes back; the server's time may step either way.
 //!
-//! A whole round with one task, in which the table is a single [`Row`] and the target says `Ok`:
+//! A whole round with one task, in which the table is a single [`Row`] and the query succeeds:
 //!
 //! ```
 //! use std::collections::VecDeque;
@@ -115,7 +116,7 @@
 //!
 //! `examples/print_farm.rs` drives all of it in under 100 lines, without a database.
 //!
-//! **Invariants.** A slot is taken before a claim is written, and free once the target has said
+//! **Invariants.** A slot is taken before a claim is written, and free once the target has reported
 //! that the query is over. A query is launched only after its claim and its mark are durable, on a
 //! session that is registered. A result counts only after the requests that were made before it was
 //! seen. What a lost leader ran is resolved only when its sessions are gone.
@@ -137,10 +138,10 @@ pub use config::document::{ControlEntry, Document, PoolEntry, TargetEntry};
 pub use config::refused::{Problem, Refused};
 pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration};
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
-pub use orchestrator::Orchestrator;
 pub use orchestrator::command::{Command, Registered, Sleep};
 pub use orchestrator::input::{Input, RequestId, StoredRequest, TaskSnapshot, WriteAnswer};
 pub use orchestrator::settings::{Settings, TargetSettings, Tuning};
+pub use orchestrator::{Memory, Orchestrator};
 pub use plan::lane::{Head, Lane, LaneKind, QueuePosition};
 pub use plan::{Choice, Plan, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};
@@ -151,7 +152,7 @@ pub use task::diagram::{Transition, state_diagram, transitions};
 pub use task::diagram::{specimens, stimuli};
 pub use task::event::{Event, EventName, Outcome, Request};
 pub use task::intention::Intention;
-pub use task::phase::{End, Past, Phase, PhaseName};
+pub use task::phase::{Completion, Phase, PhaseName, TaskTimes};
 pub use task::rejected::Rejected;
 pub use task::row::{LaunchState, MalformedRow, Row, RowState};
 pub use task::row_event::{RowEvent, TaskEvent};

@@ -1,4 +1,4 @@
-//! What the SQLSTATE of an error says about the session that it came from.
+//! The SQLSTATEs after which a session is gone.
 
 /// Whether an error ends the session that reports it, so that nothing more is heard from there.
 ///

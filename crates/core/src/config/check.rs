@@ -10,7 +10,7 @@ use crate::time::Span;
 const LONGEST: Span = Span::seconds(3_652_500 * 86_400);
 
 impl ControlEntry {
-    /// Refuses the first setting that cannot be meant, in the order of their names.
+    /// Refuses the first setting outside of its range, in the order of their names.
     pub(super) fn check(&self) -> Result<(), Refused> {
         let at = |name: &str| format!("control.{name}");
         within_a_day(self.busy_sleep, &at("busy_sleep"))?;

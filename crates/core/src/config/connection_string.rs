@@ -1,4 +1,4 @@
-//! Connection strings, as far as reading them tells that they cannot be meant.
+//! The check of connection strings: strings that no libpq reads are refused.
 //!
 //! Source of the rules: the manual's "Connection Strings", and what libpq makes of them. A string
 //! is never repeated in an error: it may hold a password.
@@ -10,7 +10,7 @@
 /// What views show instead of a password.
 const MASK: &str = "****";
 
-/// Reads a connection string of either form; says what it should be when it cannot be meant.
+/// Checks a connection string of either form; the error is the form that it should have.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
     let rest = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"));
     let password = match rest {

@@ -3,48 +3,53 @@
 use super::document::ControlEntry;
 use crate::time::Span;
 
-/// The settings of `control` that somebody sets; its other columns report and are never set.
+/// The settings of `control` that can be configured. Its other columns only report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
     /// Whether a leader works at all: one that finds `false` ends cleanly. Default: true.
     pub enabled: bool,
     /// How many queries run at once, all targets together; 1 or more. Default: 20.
     pub workers: u32,
-    /// How long a leader that has nothing to do sleeps at most before it looks again; up to a day.
+    /// The longest time between two polls of a leader without work; up to a day.
     /// Default: 1 second.
     pub idle_sleep: Span,
-    /// How long a leader that waits for queries sleeps between two looks; up to a day. Default: 10 ms.
+    /// The time between two polls of a leader that waits for queries; up to a day. Default: 10
+    /// ms.
     pub busy_sleep: Span,
     /// How long after a heavy maintenance (old tasks go) the next begins. Default: 24 hours.
     pub heavy_maintenance_sleep: Span,
-    /// How long after a light maintenance (the queue is vacuumed) the next begins. Default: 5 minutes.
+    /// How long after a light maintenance (the queue is vacuumed) the next begins. Default: 5
+    /// minutes.
     pub light_maintenance_sleep: Span,
     /// How long a finished task stays in the table. Default: 30 days.
     pub task_keep_duration: Span,
-    /// How long a task may take when neither it nor its target says so; above zero. Default: 1 hour.
+    /// The time limit of a task for which neither the task nor its target has one; above zero.
+    /// Default: 1 hour.
     pub default_timeout: Span,
     /// The key of the advisory lock that a leader holds. Default: 0.
     pub advisory_mutex_id: i32,
     /// The name of the server itself as a target. Default: `async.self`.
     pub self_target: String,
-    /// How the server reaches itself; what it leaves out is this server's. Default: `host=localhost`.
+    /// How the server reaches itself; what it leaves out is this server's. Default:
+    /// `host=localhost`.
     pub self_connection_string: String,
     /// How many sessions to itself the server holds, and the size of its own pool; 1 or more.
     /// Default: 4.
     pub self_concurrency: u32,
     /// Whether nothing new is launched; what runs goes on. Default: false.
     pub paused: bool,
-    /// How many tasks at once a pool admits that nobody configured; 0 admits none. Default: 4.
+    /// The size of a pool without a configured size; 0 admits no task. Default: 4.
     pub default_concurrency_pool_workers: u32,
     /// What a leader calls when it begins, as the text behind `CALL`. Default: none.
     pub startup_routines: Option<Vec<String>>,
     /// What a leader calls once a cycle, as the text behind `CALL`. Default: none.
     pub loop_routines: Option<Vec<String>>,
-    /// Whether the log tells of each task. Default: false.
+    /// Whether the log has a line for each task. Default: false.
     pub debug_log: bool,
     /// How long tasks wait for a target that cannot be reached before they fail. Default: 1 minute.
     pub target_patience: Span,
-    /// How long a new leader waits before it resolves what an unresponsive one ran. Default: 10 seconds.
+    /// How long a new leader waits before it resolves what an unresponsive one ran. Default: 10
+    /// seconds.
     pub takeover_grace: Span,
 }
 
@@ -111,7 +116,7 @@ impl Control {
         }
     }
 
-    /// The entry that says all of it.
+    /// The entry that sets all of it.
     pub(super) fn entry(&self) -> ControlEntry {
         ControlEntry {
             enabled: Some(self.enabled),

@@ -24,18 +24,18 @@ pub struct Document {
     pub concurrency_pools: Option<Vec<PoolEntry>>,
 }
 
-/// The object `control`: what is `None` keeps its value. [`Control`](crate::Control) says what each
-/// means.
+/// The object `control`: what is `None` keeps its value. [`Control`](crate::Control) explains what
+/// each means.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ControlEntry {
     /// Whether a leader works at all: one that finds `false` ends cleanly.
     pub enabled: Option<bool>,
     /// How many queries run at once, all targets together; 1 or more.
     pub workers: Option<i64>,
-    /// How long a leader that has nothing to do sleeps at most before it looks again; up to a day.
+    /// The longest time between two polls of a leader without work; up to a day.
     ///
     pub idle_sleep: Option<Span>,
-    /// How long a leader that waits for queries sleeps between two looks; up to a day.
+    /// The time between two polls of a leader that waits for queries; up to a day.
     pub busy_sleep: Option<Span>,
     /// How long after a heavy maintenance (old tasks go) the next begins.
     pub heavy_maintenance_sleep: Option<Span>,
@@ -43,7 +43,7 @@ pub struct ControlEntry {
     pub light_maintenance_sleep: Option<Span>,
     /// How long a finished task stays in the table.
     pub task_keep_duration: Option<Span>,
-    /// How long a task may take when neither it nor its target says so; above zero.
+    /// The time limit of a task for which neither the task nor its target has one; above zero.
     pub default_timeout: Option<Span>,
     /// The key of the advisory lock that a leader holds.
     pub advisory_mutex_id: Option<i32>,
@@ -56,13 +56,13 @@ pub struct ControlEntry {
     pub self_concurrency: Option<i64>,
     /// Whether nothing new is launched; what runs goes on.
     pub paused: Option<bool>,
-    /// How many tasks at once a pool admits that nobody configured; 0 admits none.
+    /// The size of a pool without a configured size; 0 admits no task.
     pub default_concurrency_pool_workers: Option<i64>,
     /// What a leader calls when it begins, as the text behind `CALL`.
     pub startup_routines: Option<Vec<String>>,
     /// What a leader calls once a cycle, as the text behind `CALL`.
     pub loop_routines: Option<Vec<String>>,
-    /// Whether the log tells of each task.
+    /// Whether the log has a line for each task.
     pub debug_log: Option<bool>,
     /// How long tasks wait for a target that cannot be reached before they fail.
     pub target_patience: Option<Span>,
@@ -82,10 +82,9 @@ pub struct TargetEntry {
     /// How to reach it, as libpq reads it. A new target needs one, unless it finishes
     /// asynchronously: then clients may pull its tasks.
     pub connection_string: Option<String>,
-    /// The query's end is not the task's: somebody says later how it finished. Default: false.
+    /// The end of the query does not finish the task: a request does. Default: false.
     pub asynchronous_finish: Option<bool>,
-    /// How long a task may take that does not say so itself; above zero. Default: what `control`
-    /// says.
+    /// The time limit of a task without one of its own; above zero. Default: the one in `control`.
     pub default_timeout: Option<Span>,
     /// Yielded tasks keep their slot. Default: false.
     pub concurrency_track_yielded: Option<bool>,

@@ -69,7 +69,7 @@ pub struct TargetConfiguration {
     pub connection_string: String,
     /// The query's end is not the task's.
     pub asynchronous_finish: bool,
-    /// How long a task may take that does not say so itself.
+    /// The time limit of a task without one of its own.
     pub default_timeout: Option<Span>,
     /// Yielded tasks keep their slot.
     pub concurrency_track_yielded: bool,
@@ -79,7 +79,7 @@ pub struct TargetConfiguration {
     pub retired: bool,
 }
 
-/// The size of a target's pool when it does not say.
+/// The size of a target's pool without a configured size.
 pub const TARGET_CONCURRENCY_DEFAULT: u32 = 8;
 
 /// One pool.
@@ -112,7 +112,7 @@ impl Configuration {
     /// a setting that is left out, changes nothing.
     ///
     /// # Errors
-    /// [`Refused`] names the first thing that cannot be meant.
+    /// [`Refused`] names the first value that is refused.
     pub fn apply(&mut self, document: &Document) -> Result<(), Refused> {
         let mut control = document.control.clone().unwrap_or_default();
         control.check()?;
@@ -152,7 +152,7 @@ impl Configuration {
     #[must_use]
     pub fn document(&self) -> Document {
         let target = |(name, target): (&String, &TargetConfiguration)| {
-            // Of the server itself control says the rest.
+            // `control` has the rest of the server itself.
             let is_self = *name == self.control.self_target;
             TargetEntry {
                 target: name.clone(),
@@ -202,7 +202,7 @@ impl Configuration {
     }
 
     /// Refuses an entry that contradicts itself, `control`, or what stands. What the entry of the
-    /// server itself says of its size and address goes to `control`.
+    /// server itself has of size and address goes to `control`.
     fn meet_target(
         &self,
         entry: &TargetEntry,
@@ -217,7 +217,8 @@ impl Configuration {
             return Err(refuse(field("max_workers"), Problem::Contradiction));
         }
         if entry.target != self_target {
-            // A target that finishes asynchronously may be one whose tasks clients pull, and needs none.
+            // A target that finishes asynchronously may be one whose tasks clients pull, and needs
+            // none.
             let reachable = entry.connection_string.is_some() || entry.asynchronous_finish == Some(true);
             let known = reachable || self.targets.contains_key(&entry.target);
             return if known { Ok(()) } else { Err(refuse(field("connection_string"), Problem::Missing)) };
@@ -234,7 +235,8 @@ impl Configuration {
         merge(&mut control.self_connection_string, connection_string, setting, &field("connection_string"))
     }
 
-    /// A new name of the server itself is a new target; the old one is retired, since tasks name it.
+    /// A new name of the server itself is a new target; the old one is retired, since tasks name
+    /// it.
     fn apply_control(&mut self, control: &ControlEntry) -> Result<(), Refused> {
         let old = self.control.self_target.clone();
         self.control.apply(control);
@@ -277,7 +279,7 @@ impl Configuration {
         Ok(())
     }
 
-    /// The server itself is always a target, of the size and at the address that `control` says.
+    /// The server itself is always a target, of the size and at the address in `control`.
     fn place_self(&mut self) {
         let Control { self_target, self_concurrency, self_connection_string, .. } = &self.control;
         let place = self.targets.entry(self_target.clone()).or_insert_with(TargetConfiguration::new);
@@ -288,7 +290,7 @@ impl Configuration {
 }
 
 impl TargetConfiguration {
-    /// One that nobody said anything of.
+    /// A target without any configured value.
     const fn new() -> Self {
         Self {
             max_concurrency: TARGET_CONCURRENCY_DEFAULT,

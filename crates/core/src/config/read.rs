@@ -1,4 +1,4 @@
-//! The document read from JSON, with the path of whatever does not belong.
+//! Reading the document from JSON. An error has the path of the value that is refused.
 
 use std::borrow::Cow;
 

@@ -44,7 +44,7 @@ pub enum Problem {
         /// The name.
         name: String,
     },
-    /// It is too small, too large, or of a kind that cannot be meant.
+    /// The value is too small, too large, or not of the expected form.
     #[error("this should be {expected}")]
     Impossible {
         /// What it should be.
@@ -53,7 +53,7 @@ pub enum Problem {
     /// Two names of one setting are given, and they differ.
     #[error("max_workers and max_concurrency are the same setting; give one of them")]
     Contradiction,
-    /// The entry of the server itself says something else than `control` does.
+    /// The entry of the server itself contradicts `control`.
     #[error("this differs from control.{setting}, which means the same; give one of them")]
     Differs {
         /// The setting of `control`.

@@ -1,4 +1,4 @@
-//! What the orchestrator wants done.
+//! The commands of the orchestrator.
 
 use crate::names::{Epoch, Run, SessionId, TargetName, TaskId};
 use crate::plan::lane::Lane;
@@ -8,7 +8,8 @@ use crate::time::{MonotonicTime, Span};
 
 use super::input::RequestId;
 
-/// Something to do, with the [`Input`](crate::Input) that says it was done, if one does.
+/// A command to the driver. Its documentation names the [`Input`](crate::Input) that answers it, if
+/// one does.
 ///
 /// Commands for the store ([`Command::is_for_store`]) are carried out in order, through the one
 /// session that holds the lead; consecutive ones may share a transaction.
@@ -27,7 +28,7 @@ pub enum Command {
     /// End every session at the target that is registered under an older epoch, and wait until
     /// they are gone: [`Input::Fenced`](crate::Input::Fenced).
     Fence {
-        /// Where.
+        /// The target.
         target: TargetName,
         /// Sessions of epochs before this one.
         before: Epoch,
@@ -35,16 +36,16 @@ pub enum Command {
     /// End one session of this leader's own that was lost, and wait until it is gone:
     /// [`Input::SessionGone`](crate::Input::SessionGone).
     FenceSession {
-        /// Where.
+        /// The target.
         target: TargetName,
-        /// Which.
+        /// The session.
         session: SessionId,
     },
     /// Run the STARTUP routines: [`Input::StartupDone`](crate::Input::StartupDone).
     RunStartup,
     /// Run the LOOP routines: [`Input::RoutinesDone`](crate::Input::RoutinesDone).
     RunRoutines,
-    /// Look for what is new: [`Input::Polled`](crate::Input::Polled).
+    /// Poll for new work: [`Input::Polled`](crate::Input::Polled).
     Poll {
         /// Whether pushes have to notify from now on; decided before the poll reads anything.
         sleep: Sleep,
@@ -52,41 +53,42 @@ pub enum Command {
         /// answer.
         offered: Vec<TaskId>,
     },
-    /// Say that the callers of `wait_for_latch` up to this number may go on. Nothing answers that.
+    /// Let the callers of `wait_for_latch` up to this number continue. No input answers this.
     ServeLatch {
         /// The number.
         number: i64,
     },
-    /// One step of keeping history and log short: [`Input::Maintained`](crate::Input::Maintained).
+    /// Run one step of the maintenance of history and log:
+    /// [`Input::Maintained`](crate::Input::Maintained).
     Maintain,
     /// Read these rows, which others may have changed: an
     /// [`Input::Changed`](crate::Input::Changed) or [`Input::Taken`](crate::Input::Taken) for each.
     Reread {
-        /// Which tasks.
+        /// The tasks.
         tasks: Vec<TaskId>,
     },
     /// Read the first heads of a lane: [`Input::Refilled`](crate::Input::Refilled).
     Refill {
-        /// Which lane.
+        /// The lane.
         lane: Lane,
         /// How many heads at most.
         heads_max: usize,
     },
-    /// Promote what waited for a time that has come, and find what no query runs of and whose
-    /// deadline has passed: [`Input::Swept`](crate::Input::Swept).
+    /// Promote the tasks whose time has come, and find the tasks without a query whose deadline has
+    /// passed: [`Input::Swept`](crate::Input::Swept).
     Sweep {
         /// How many tasks at most.
         tasks_max: usize,
-        /// Tasks that could not be promoted lately, and are left alone.
+        /// Tasks that could not be promoted lately: the sweep leaves them alone.
         skip: Vec<TaskId>,
     },
     /// Read the requests: [`Input::Requests`](crate::Input::Requests). What was committed before
     /// this command must be in the answer.
     ReadRequests {
-        /// Says which answer belongs to it.
+        /// The number by which the answer names this read.
         serial: u64,
     },
-    /// Write what happens to a task: [`Input::Written`](crate::Input::Written). At most one write
+    /// Write an event of a task: [`Input::Written`](crate::Input::Written). At most one write
     /// about a task is under way at any time.
     Write(TaskEvent),
     /// Connect to the target: [`Input::Connected`](crate::Input::Connected) or
@@ -94,34 +96,34 @@ pub enum Command {
     Connect {
         /// The new session's number.
         session: SessionId,
-        /// Where.
+        /// The target.
         target: TargetName,
     },
-    /// Write down durably where the session is: [`Input::Registered`](crate::Input::Registered).
+    /// Register the session durably: [`Input::Registered`](crate::Input::Registered).
     Register {
-        /// Which session.
+        /// The session.
         session: SessionId,
     },
     /// Close a session, or drop it if it does not answer. Once it runs nothing for certain:
     /// [`Input::SessionGone`](crate::Input::SessionGone).
     Disconnect {
-        /// Which session.
+        /// The session.
         session: SessionId,
     },
     /// Mark that the task is about to be launched: [`Input::Marked`](crate::Input::Marked).
     Mark {
-        /// Which task.
+        /// The task.
         task: TaskId,
         /// The run it is on.
         run: Run,
-        /// The session that will run it; `None` ahead of its turn, when that will be whichever registered session of
-        /// its target is free first.
+        /// The session that will run it; `None` ahead of its turn, when that will be whichever
+        /// registered session of its target is free first.
         session: Option<SessionId>,
     },
     /// Fetch the text and send it: [`Input::Sent`](crate::Input::Sent), then
     /// [`Input::QueryEnded`](crate::Input::QueryEnded).
     Launch {
-        /// Which task.
+        /// The task.
         task: TaskId,
         /// The run it is on.
         run: Run,
@@ -130,66 +132,67 @@ pub enum Command {
     },
     /// Ask the target to cancel what the session runs.
     Cancel {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// What it runs.
+        /// The task that the session runs.
         task: TaskId,
     },
-    /// Have the target end the session, from another one.
+    /// End the session, from another session of the target.
     Terminate {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// What it runs.
+        /// The task that the session runs.
         task: TaskId,
     },
-    /// Take sessions out of the registry, which are known to be gone:
+    /// Remove sessions from the registry that are known to be gone:
     /// [`Input::Unregistered`](crate::Input::Unregistered).
     Unregister {
-        /// Which sessions.
+        /// The sessions.
         sessions: Vec<Registered>,
     },
-    /// Begin the launch marks anew, with those of exactly these tasks:
+    /// Rotate the log of launch marks; afterwards it has the marks of exactly these tasks:
     /// [`Input::MarksRotated`](crate::Input::MarksRotated).
     RotateMarks {
         /// The tasks whose marks were sent and whose ends are not recorded, and their runs.
         launched: Vec<(TaskId, Run)>,
     },
-    /// Delete a request that changes nothing, and say why where the requester may read it.
+    /// Delete a request that changes nothing, and record the reason where the requester may read
+    /// it.
     Dismiss {
-        /// Which request.
+        /// The request.
         request: RequestId,
-        /// About which task.
+        /// The task of the request.
         task: TaskId,
-        /// Why.
+        /// The reason.
         why: Rejected,
     },
     /// After the store was lost and is back: read the rows of these tasks, once nothing that was
     /// sent before can commit any more: [`Input::Resynced`](crate::Input::Resynced).
     Resync {
-        /// Which tasks.
+        /// The tasks.
         tasks: Vec<TaskId>,
     },
-    /// The session that leads was lost: connect anew and prove the lead:
+    /// Connect to the server anew, because the leader session was lost, and prove the lead:
     /// [`Input::StoreBack`](crate::Input::StoreBack), [`Input::Deposed`](crate::Input::Deposed) or
     /// [`Input::ProofFailed`](crate::Input::ProofFailed).
     ProveLead {
         /// After this time.
         after: Span,
     },
-    /// Say goodbye: the next leader need not wait. It fences the sessions
+    /// Give up the lead, so that the next leader need not wait. The next leader fences the sessions
     /// that are still registered.
     Resign,
-    /// Nothing to do before this time, unless something happens.
+    /// Send [`Input::Tick`](crate::Input::Tick) at this time.
     SleepUntil(MonotonicTime),
 }
 
-/// What a poll does to the wake-up of this leader.
+/// What a poll changes about the notifications of pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Sleep {
-    /// Nothing.
+    /// It changes nothing.
     Keep,
-    /// From now on pushes shall notify.
+    /// Pushes notify from now on.
     FallAsleep,
     /// Pushes need not notify.
     WakeUp,
@@ -206,7 +209,7 @@ pub enum Registered {
 }
 
 impl Command {
-    /// It goes through the session that holds the lead.
+    /// Whether the command goes through the leader session.
     #[must_use]
     pub const fn is_for_store(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What the orchestrator is told.
+//! The inputs of the orchestrator.
 
 use crate::names::{Epoch, Run, SessionId, TargetName, TaskId};
 use crate::plan::lane::{Head, Lane, QueuePosition};
@@ -19,11 +19,11 @@ pub struct RequestId(pub i64);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskSnapshot {
-    /// Its place in the order, and its id.
+    /// The position in the queue, and the id.
     pub position: QueuePosition,
-    /// What it counts against, and where it runs.
+    /// The lane: the pool and the target.
     pub lane: Lane,
-    /// Where it stood.
+    /// The state at that time.
     pub task: Task,
 }
 
@@ -31,15 +31,15 @@ pub struct TaskSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StoredRequest {
-    /// Which request.
+    /// The request.
     pub id: RequestId,
-    /// What is wanted.
+    /// The content of the request.
     pub request: Request,
-    /// The task it is about, as it stood when the request was read.
+    /// The task of the request, as the store saw it with the request.
     pub about: TaskSnapshot,
 }
 
-/// What came of a write.
+/// The answer to a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum WriteAnswer {
@@ -55,25 +55,25 @@ pub enum WriteAnswer {
     Failed(String),
 }
 
-/// What the orchestrator is told.
+/// An input of the orchestrator: an answer to a command, or news.
 ///
 /// ```
 /// use pgasync_core::*;
 /// let now = Now::from_micros(0);
 /// let mut orchestrator = Orchestrator::new(Settings::default(), 42);
-/// // An orchestrator that was not elected leads nothing, whatever it is told.
+/// // An orchestrator that was not elected emits no commands.
 /// orchestrator.handle(Input::Tick, now);
 /// assert_eq!(orchestrator.poll_command(), None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {
-    /// Time has passed. If it came too early for what was said last,
-    /// [`Command::SleepUntil`](crate::Command::SleepUntil) is said again.
+    /// Time has passed. If the tick comes too early,
+    /// [`Command::SleepUntil`](crate::Command::SleepUntil) is emitted again.
     Tick,
-    /// The settings are these from now on.
+    /// The configuration changed: these are the settings from now on.
     Configured(Box<Settings>),
-    /// The lock is ours, and the epoch is raised.
+    /// This orchestrator holds the lock of the leader, and the epoch is raised.
     Elected {
         /// The new epoch.
         epoch: Epoch,
@@ -86,22 +86,22 @@ pub enum Input {
         /// The lanes that have READY tasks.
         lanes: Vec<Lane>,
     },
-    /// Another leads.
+    /// Another orchestrator leads.
     Deposed,
-    /// The session that holds the lead is lost; what became of the last writes is not known.
+    /// The leader session is lost. Whether the last writes were committed is not known.
     StoreLost,
-    /// Another session leads in the same epoch, and the lost one is known to be gone: nothing that
-    /// was sent before can commit any more.
+    /// A new leader session holds the lock in the same epoch, and the lost one is known to be gone:
+    /// nothing that was sent before can commit any more.
     StoreBack,
     /// The launch marks are lost: Postgres restarted after a crash.
     MarksLost,
     /// Answers [`Command::ProveLead`](crate::Command::ProveLead): the server cannot be reached.
     ProofFailed,
-    /// The store refused a command as a whole; nothing came of it.
+    /// The store refused a command as a whole: it changed nothing.
     Refused {
-        /// Which command.
+        /// The command.
         command: Box<Command>,
-        /// What the server said.
+        /// The error of the server.
         reason: String,
     },
     /// Answers [`Command::Resync`](crate::Command::Resync): the rows that exist.
@@ -114,7 +114,7 @@ pub enum Input {
     Polled {
         /// The lanes that have waiting tasks.
         lanes: Vec<Lane>,
-        /// There are requests.
+        /// Whether there are requests.
         requests: bool,
         /// Up to which number callers wait for a cycle that begins now.
         latch: i64,
@@ -125,12 +125,12 @@ pub enum Input {
     Notified,
     /// Answers [`Command::Maintain`](crate::Command::Maintain).
     Maintained {
-        /// There is more to do at once.
+        /// Whether another step is due at once.
         more: bool,
     },
     /// No session of an older epoch is left at the target.
     Fenced {
-        /// Where.
+        /// The target.
         target: TargetName,
         /// The numbers in the registry of those that were there.
         sessions: Vec<i64>,
@@ -138,23 +138,23 @@ pub enum Input {
     /// An attempt to end the sessions of older epochs at the target failed: its host cannot be
     /// reached.
     FenceFailed {
-        /// Where.
+        /// The target.
         target: TargetName,
     },
     /// An attempt to end a lost session failed: its host cannot be reached.
     SessionUnreachable {
-        /// Which session.
+        /// The session.
         session: SessionId,
     },
     /// Answers [`Command::Unregister`](crate::Command::Unregister), committed.
     Unregistered {
-        /// The command's.
+        /// As in the command.
         sessions: Vec<Registered>,
     },
     /// Answers [`Command::RotateMarks`](crate::Command::RotateMarks), committed.
     MarksRotated,
-    /// The orchestrator is to end: nothing new from now on, and what still runs at this time is
-    /// stopped and waits again.
+    /// Shut down: nothing new is launched from now on, and the queries that still run at this time
+    /// are stopped. Their tasks wait again.
     Shutdown {
         /// Until when queries may end by themselves.
         drain_until: MonotonicTime,
@@ -163,11 +163,11 @@ pub enum Input {
     Waiting(Vec<Lane>),
     /// Answers [`Command::Refill`](crate::Command::Refill).
     Refilled {
-        /// Which lane.
+        /// The lane.
         lane: Lane,
         /// Its first heads, in order.
         heads: Vec<Head>,
-        /// There are others after them.
+        /// Whether the lane has others after them.
         more: bool,
     },
     /// Answers [`Command::Sweep`](crate::Command::Sweep).
@@ -186,91 +186,92 @@ pub enum Input {
     Asking,
     /// Answers [`Command::ReadRequests`](crate::Command::ReadRequests), perhaps in several parts.
     Requests {
-        /// The command's.
+        /// As in the command.
         serial: u64,
-        /// What is asked, the oldest first; what was not settled or dismissed is read again.
+        /// The requests, the oldest first. A request that is not settled or dismissed is read
+        /// again.
         asked: Vec<StoredRequest>,
-        /// This is the last part.
+        /// Whether this is the last part of the answer.
         last: bool,
     },
     /// Answers [`Command::Write`](crate::Command::Write), committed.
     Written {
-        /// Which task.
+        /// The task.
         task: TaskId,
         /// The run that the event named.
         run: Run,
-        /// What came of it.
+        /// The answer.
         answer: WriteAnswer,
     },
-    /// User triggers ran with a write: they may have asked for something.
+    /// User triggers ran with a write: they may have made requests.
     Triggered,
-    /// Something else than this leader's commands changed the row of a task that no query runs of: a
-    /// routine, a trigger, an operator.
+    /// Something else than this leader's commands changed the row of a task that no query runs of:
+    /// a routine, a trigger, an operator.
     Changed {
-        /// Which task.
+        /// The task.
         task: TaskId,
-        /// What its row is now, if there is one.
+        /// The row, if it exists.
         row: Option<Row>,
     },
-    /// A client took what was offered.
+    /// A client took an offered task.
     Taken {
-        /// Which task.
+        /// The task.
         task: TaskId,
-        /// What its row became.
+        /// The row of the task.
         row: Row,
     },
     /// Answers [`Command::Mark`](crate::Command::Mark), committed.
     Marked {
-        /// Which task.
+        /// The task.
         task: TaskId,
         /// The run it is on.
         run: Run,
-        /// The command's.
+        /// As in the command.
         session: Option<SessionId>,
     },
     /// Answers [`Command::Connect`](crate::Command::Connect).
     Connected {
-        /// Which session.
+        /// The session.
         session: SessionId,
     },
     /// Answers [`Command::Connect`](crate::Command::Connect).
     ConnectFailed {
-        /// Which session.
+        /// The session.
         session: SessionId,
-        /// What the connection said.
+        /// The error of the connection.
         error: String,
     },
     /// Answers [`Command::Register`](crate::Command::Register), committed.
     Registered {
-        /// Which session.
+        /// The session.
         session: SessionId,
     },
-    /// The text is on its way, and is no longer held in memory.
+    /// The text was sent to the target, and the driver no longer holds it in memory.
     Sent {
-        /// Which task.
+        /// The task.
         task: TaskId,
         /// The run it is on.
         run: Run,
     },
-    /// The target says that a query is over.
+    /// A query ended.
     QueryEnded {
         /// The session that ran it.
         session: SessionId,
-        /// Which task.
+        /// The task.
         task: TaskId,
         /// The run it was on.
         run: Run,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
     },
-    /// The connection is gone; the session at the target may live on.
+    /// The connection to the target is lost. The session may live on at the target.
     SessionLost {
-        /// Which session.
+        /// The session.
         session: SessionId,
     },
-    /// The session at the target is known to be gone.
+    /// The session is known to be gone at the target.
     SessionGone {
-        /// Which session.
+        /// The session.
         session: SessionId,
     },
 }

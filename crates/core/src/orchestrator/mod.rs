@@ -1,4 +1,4 @@
-//! The orchestrator: what happens goes in, what to do comes out.
+//! The orchestrator: inputs go in, commands come out.
 //!
 //! ```
 //! use pgasync_core::*;
@@ -9,52 +9,71 @@
 //! ```
 //!
 //! The driver's part: carry out commands (those for the store in order, see
-//! [`Command::is_for_store`]), call [`Orchestrator::handle`] with what became of them, and call it
-//! with [`Input::Tick`] when the time of [`Command::SleepUntil`] has come. Nothing here waits.
+//! [`Command::is_for_store`]), call [`Orchestrator::handle`] with their answers, and call it with
+//! [`Input::Tick`] when the time of [`Command::SleepUntil`] has come. Nothing here waits.
+//!
+//! The state has owners. Each part has its file with its invariant and its tests: [`tracked`] (the
+//! tasks and what they take), [`sessions`] (target sessions and targets), [`offers`],
+//! [`claims_ahead`], [`skipped`], [`requests`], [`leadership`], [`cycle`] (with [`wake`],
+//! [`upkeep`] and [`latch`]), [`sweep`], [`retries`] and [`timers`]; [`context`] has what all of
+//! them need. This file and those whose names end in *-ing* take an event through the parts:
+//! [`leading`], [`choosing`], [`launching`], [`recording`], [`confirming`], [`requesting`],
+//! [`reaching`] and [`cycling`].
 
-mod ahead;
 mod backoff;
-mod choose;
+mod choosing;
+mod claims_ahead;
 pub(crate) mod command;
-mod end;
-mod forget;
+mod confirming;
+mod context;
+mod cycle;
+mod cycling;
 pub(crate) mod input;
-mod launch;
+mod latch;
+mod launching;
 mod leadership;
+mod leading;
+mod marks;
+mod observing;
 mod occupancy;
-mod offer;
-mod request;
-mod retry;
+mod offers;
+mod reaching;
+mod recording;
+mod requesting;
+mod requests;
+mod retries;
+mod sessions;
 pub(crate) mod settings;
 mod skipped;
-mod target;
+mod sweep;
 mod timers;
 mod tracked;
-mod unconfirmed;
 mod upkeep;
 mod wake;
-mod write;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-use crate::names::{Epoch, PoolName, Run, SessionId, TargetName, TaskId};
+use crate::names::PoolName;
 use crate::plan::Plan;
 use crate::plan::lane::Lane;
-use crate::time::{MonotonicTime, Now};
-use ahead::Pace;
-use backoff::Backoff;
-use command::{Command, Registered};
+use crate::time::Now;
+use claims_ahead::ClaimsAhead;
+use command::Command;
+use context::Context;
+use cycle::Cycle;
 use input::Input;
-use occupancy::{Load, Occupancy};
-use request::Reading;
-use retry::Retries;
+use leadership::Leadership;
+use offers::Offers;
+use requests::Requests;
+use retries::Retries;
+use sessions::Sessions;
 use settings::Settings;
-use skipped::Skipped;
-use target::{Session, Target};
+use skipped::{Retry, SkippedTasks};
+use sweep::Sweep;
 use timers::Timer;
-use tracked::{Stage, Tracked};
-use upkeep::Latch;
-use wake::Wake;
+use tracked::{Change, Tracked, TrackedTasks};
+
+pub use observing::Memory;
+
+use crate::names::TaskId;
 
 /// Decides for all tasks of one server, as long as it leads.
 ///
@@ -68,415 +87,253 @@ use wake::Wake;
 ///
 /// The [crate's documentation](crate#driving-it) has a whole round, and what a driver must do.
 ///
-/// Invariant: `occupancy` is what adding up the loads of `tracked` gives. `plan` never has a task
-/// that is tracked, but for those claimed ahead. At most one write about a task is under way.
+/// Invariant: `plan` has no task that is tracked, except those that are claimed ahead. At most one
+/// write about a task is under way.
 #[derive(Debug)]
 pub struct Orchestrator {
-    settings: Settings,
-    now: Now,
-    lead: Lead,
-    /// Nothing new is launched; what still runs then is stopped.
-    drain_until: Option<MonotonicTime>,
-    /// How long the closing of sessions is waited for at the end of a drain.
-    closing_until: Option<MonotonicTime>,
+    cx: Context,
+    leadership: Leadership,
     plan: Plan,
-    occupancy: Occupancy,
-    tracked: BTreeMap<TaskId, Tracked>,
-    targets: BTreeMap<TargetName, Target>,
-    sessions: BTreeMap<SessionId, Session>,
-    last_session: u64,
-    /// Sessions that are gone and may stand in the registry yet.
-    unregistering: BTreeSet<Registered>,
-    /// Targets with queued tasks that may find a session now.
-    unassigned: BTreeSet<TargetName>,
-    /// Targets whose tasks lack room for their texts, or for a session.
-    starved: BTreeSet<TargetName>,
-    /// What the sessions ran that were lost and may live on.
-    lost: BTreeMap<SessionId, TaskId>,
-    text_bytes: u64,
-    /// Offered tasks of each pool.
-    offers: BTreeMap<PoolName, BTreeSet<TaskId>>,
-    /// Tasks that could not be claimed lately.
-    skipped: BTreeMap<TaskId, Skipped>,
-    /// Pools whose offers may have to give way.
-    contested: BTreeSet<PoolName>,
-    paces: BTreeMap<PoolName, Pace>,
-    /// Pools that may claim ahead.
-    hasty: BTreeSet<PoolName>,
-    reading: Reading,
-    /// Tasks whose queries are over, and wait for a read of the requests.
-    reading_ends: BTreeSet<TaskId>,
-    timers: BTreeSet<(MonotonicTime, Timer)>,
-    sweep_at: Option<MonotonicTime>,
-    sweeping: bool,
-    wake: Wake,
-    /// Something was written or polled since the LOOP routines ran last.
-    stirred: bool,
-    routines_run: bool,
-    routines_at: MonotonicTime,
-    latch: Option<Latch>,
-    latch_served: i64,
-    maintain_at: MonotonicTime,
-    audit_at: MonotonicTime,
-    /// Marks sent since they were begun anew.
-    marks_sent: usize,
-    /// They have to be begun anew as soon as the store is back.
-    marks_lost: bool,
-    rotating: bool,
+    tracked: TrackedTasks,
+    sessions: Sessions,
+    offers: Offers,
+    claims_ahead: ClaimsAhead,
+    requests: Requests,
+    skipped: SkippedTasks,
+    sweep: Sweep,
+    cycle: Cycle,
     retries: Retries,
-    /// Of attempts to prove the lead.
-    proof: Backoff,
-    proved_at: Option<MonotonicTime>,
-    sleep_until: Option<MonotonicTime>,
-    commands: VecDeque<Command>,
-    random: u64,
-}
-
-/// Whether it leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lead {
-    /// Another does, or none.
-    Not,
-    /// It leads, and the STARTUP routines run.
-    Starting { epoch: Epoch },
-    /// It leads.
-    Leads { epoch: Epoch },
-    /// It does not reach the store, and goes on when it does; `started` says whether the STARTUP
-    /// routines had run.
-    Blind { epoch: Epoch, started: bool },
 }
 
 impl Orchestrator {
-    /// One that does not lead yet; `seed` spreads the retries of orchestrators that fail together.
+    /// An orchestrator that does not lead yet; `seed` spreads the retries of orchestrators that
+    /// fail together.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
-        let start = MonotonicTime::from_micros(i64::MIN);
-        let tuning = settings.tuning;
+        Self::with(Context::new(settings, seed), Sessions::default())
+    }
+
+    fn with(cx: Context, sessions: Sessions) -> Self {
+        let tuning = *cx.tuning();
         Self {
-            settings,
-            now: Now { monotonic: start, server: crate::Timestamp::from_micros(i64::MIN) },
-            lead: Lead::Not,
-            drain_until: None,
-            closing_until: None,
+            cx,
+            leadership: Leadership::new(&tuning),
             plan: Plan::new(),
-            occupancy: Occupancy::default(),
-            tracked: BTreeMap::new(),
-            targets: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            last_session: 0,
-            unregistering: BTreeSet::new(),
-            unassigned: BTreeSet::new(),
-            starved: BTreeSet::new(),
-            lost: BTreeMap::new(),
-            text_bytes: 0,
-            offers: BTreeMap::new(),
-            skipped: BTreeMap::new(),
-            contested: BTreeSet::new(),
-            paces: BTreeMap::new(),
-            hasty: BTreeSet::new(),
-            reading: Reading::default(),
-            reading_ends: BTreeSet::new(),
-            timers: BTreeSet::new(),
-            sweep_at: None,
-            sweeping: false,
-            wake: Wake::new(start),
-            stirred: false,
-            routines_run: false,
-            routines_at: start,
-            latch: None,
-            latch_served: 0,
-            maintain_at: MonotonicTime::NEVER,
-            audit_at: MonotonicTime::NEVER,
-            marks_sent: 0,
-            marks_lost: false,
-            rotating: false,
-            retries: Retries::new(tuning.store_backoff_first, tuning.store_backoff_last),
-            proof: Backoff::new(tuning.proof_backoff_first, tuning.proof_backoff_last),
-            proved_at: None,
-            sleep_until: None,
-            commands: VecDeque::new(),
-            random: seed,
+            tracked: TrackedTasks::default(),
+            sessions,
+            offers: Offers::default(),
+            claims_ahead: ClaimsAhead::default(),
+            requests: Requests::default(),
+            skipped: SkippedTasks::default(),
+            sweep: Sweep::default(),
+            cycle: Cycle::new(),
+            retries: Retries::new(&tuning),
         }
     }
 
-    /// Takes in what happened. The monotonic time may stand still, and never runs back; the server's
-    /// may step either way.
+    /// Takes an input in. The monotonic time may stand still, and never goes back; the server's
+    /// time may step either way.
     pub fn handle(&mut self, input: Input, now: Now) {
-        self.now = Now { monotonic: self.now.monotonic.max(now.monotonic), server: now.server };
-        let rang = matches!(input, Input::Tick);
-        self.take_in(input);
+        self.cx.advance(now);
+        let ticked = matches!(input, Input::Tick);
+        self.route(input);
         self.fire_timers();
-        self.settle(rang);
+        self.settle(ticked);
     }
 
-    /// The next thing to do, until there is none.
+    /// The next command, until there is none.
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+        self.cx.poll_command()
     }
 
-    /// How many slots of the pool are taken.
-    #[must_use]
-    pub fn slots_taken(&self, pool: &PoolName) -> u32 {
-        self.occupancy.of(pool).slots
-    }
-
-    /// Every pool of which a slot is taken, and how many are.
-    pub fn occupancy(&self) -> impl Iterator<Item = (&PoolName, u32)> {
-        self.occupancy.pools().map(|(pool, taken)| (pool, taken.slots))
-    }
-
-    /// Tasks in hand that no query runs of: pulled, yielded, or over with their sessions unknown.
-    /// Their rows may be changed by others; see [`Input::Changed`].
-    pub fn resting(&self) -> impl Iterator<Item = TaskId> {
-        let rests = |tracked: &Tracked| matches!(tracked.stage, Stage::Pulled | Stage::Yielded | Stage::Abandoned);
-        self.tracked.iter().filter(move |(_, tracked)| rests(tracked)).map(|(task, _)| *task)
-    }
-
-    /// Whether the text that comes with the mark of this launch is still wanted.
-    #[must_use]
-    pub fn awaits_text(&self, task: TaskId, run: Run) -> bool {
-        let waits = |stage: &Stage| matches!(stage, Stage::Ahead { .. } | Stage::Queued | Stage::Marking { .. });
-        self.tracked.get(&task).is_some_and(|tracked| tracked.task.run == run && waits(&tracked.stage))
-    }
-
-    /// How often in a row the task's row could not be written.
-    #[must_use]
-    pub fn write_failures(&self, task: TaskId) -> u32 {
-        let tracked = self.tracked.get(&task).map_or(0, |tracked| tracked.backoff.failures());
-        tracked.max(self.skipped_failures(task))
-    }
-
-    /// How many workers are busy.
-    #[must_use]
-    pub const fn workers_busy(&self) -> u32 {
-        self.occupancy.workers()
-    }
-
-    /// The epoch in which it leads.
-    #[must_use]
-    pub const fn epoch(&self) -> Option<Epoch> {
-        match self.lead {
-            Lead::Not => None,
-            Lead::Starting { epoch } | Lead::Leads { epoch } | Lead::Blind { epoch, .. } => Some(epoch),
-        }
-    }
-
-    /// Tasks and heads in memory: bounded by limits, whatever waits.
-    #[must_use]
-    pub fn tasks_in_memory(&self) -> usize {
-        self.tracked.len() + self.plan.heads()
-    }
-
-    /// Names of pools, targets and lanes in memory: bounded by what runs and waits, not by what once
-    /// did.
-    #[must_use]
-    pub fn names_in_memory(&self) -> usize {
-        self.paces.len()
-            + self.targets.len()
-            + self.offers.len()
-            + self.skipped.len()
-            + self.contested.len()
-            + self.hasty.len()
-            + self.unassigned.len()
-            + self.starved.len()
-            + self.lost.len()
-            + self.occupancy.pools().count()
-            + self.plan.names()
-    }
-
-    /// Sessions with targets.
-    #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.sessions.len()
-    }
-
-    /// Things to look at at some time: for each task in hand, session and target a few at most.
-    #[must_use]
-    pub fn timers(&self) -> usize {
-        self.timers.len()
-    }
-
-    /// Adds up what the tasks in hand take, and says whether the counts agree.
-    #[must_use]
-    pub fn audit(&self) -> bool {
-        let mut recount = Occupancy::default();
-        for tracked in self.tracked.values() {
-            recount.rebook(&tracked.lane.pool, Load::NOTHING, tracked.load());
-        }
-        recount == self.occupancy
-    }
-
-    fn take_in(&mut self, input: Input) {
+    fn route(&mut self, input: Input) {
         match input {
             Input::Tick => {}
             Input::Configured(settings) => self.configured(*settings),
             Input::Elected { epoch, fence, inherited, lanes } => self.elected(epoch, fence, inherited, &lanes),
             Input::Deposed => self.deposed(),
             Input::StoreLost => self.store_lost(),
-            Input::StoreBack => self.store_back(),
-            Input::MarksLost => self.marks_lost = true,
-            Input::ProofFailed => self.prove_later(),
+            Input::StoreBack => {
+                if self.leadership.proved(self.cx.monotonic()) {
+                    self.cx.emit(Command::Resync { tasks: self.tracked.unconfirmed() });
+                }
+            }
+            Input::MarksLost => self.tracked.marks.lost(),
+            Input::ProofFailed => self.leadership.prove_later(&mut self.cx),
             Input::Refused { command, .. } => self.refused(*command),
             Input::Resynced(rows) => self.resynced(rows),
             Input::StartupDone => self.startup_done(),
-            Input::RoutinesDone => self.routines_done(),
-            Input::Polled { lanes, requests, latch, asleep } => {
-                self.store_works();
-                self.polled(&lanes, requests, latch, asleep);
+            Input::RoutinesDone => self.cycle.routines_done(&self.cx),
+            Input::Polled { lanes, requests, latch, asleep } => self.polled(&lanes, requests, latch, asleep),
+            Input::Notified => self.cycle.notified(&self.cx),
+            Input::Maintained { more } => self.cycle.maintained(more, &self.cx),
+            Input::Fenced { target, sessions } => {
+                let connected = self.leadership.is_connected();
+                self.sessions.fenced(&target, sessions, connected, &mut self.cx, &mut self.plan);
+                self.resolve(&target);
             }
-            Input::Notified => self.wake.notified(self.now.monotonic, &self.settings.tuning),
-            Input::Maintained { more } => self.maintained(more),
-            Input::Fenced { target, sessions } => self.fenced(&target, sessions),
-            Input::FenceFailed { target } => self.fence_failed(&target),
-            Input::SessionUnreachable { session } => self.session_unreachable(session),
-            Input::Unregistered { sessions } => self.unregistered(&sessions),
-            Input::MarksRotated => self.marks_rotated(),
-            Input::Shutdown { drain_until } => self.shutdown(drain_until),
-            Input::Waiting(lanes) => self.waiting(&lanes),
+            Input::FenceFailed { target } => self.host_unreachable(self.sessions.orphans(&target)),
+            Input::SessionUnreachable { session } => self.host_unreachable(self.sessions.lost_task(session)),
+            Input::Unregistered { sessions } => self.sessions.unregistered(&sessions),
+            Input::MarksRotated => self.tracked.marks.rotated(),
+            Input::Shutdown { drain_until } => {
+                if self.leadership.drain(drain_until, &mut self.cx) {
+                    self.offers.review_all();
+                }
+            }
+            Input::Waiting(lanes) => self.refresh_lanes(&lanes),
             Input::Refilled { lane, heads, more } => self.refilled(&lane, heads, more),
             Input::Swept { overdue, promoted, next, failed } => self.swept(overdue, &promoted, next, &failed),
-            Input::Asking => self.reading.wanted = true,
-            Input::Triggered => self.triggered(),
-            Input::Requests { serial, asked, last } => self.requests(serial, asked, last),
+            Input::Asking => self.requests.want(),
+            Input::Triggered => {
+                // User triggers may have made requests, and pushed tasks.
+                self.requests.want();
+                self.cycle.triggered(&self.cx);
+            }
+            Input::Requests { serial, asked, last } => self.requests_read(serial, asked, last),
             Input::Written { task, run, answer } => self.written(task, run, &answer),
             Input::Changed { task, row } => self.row_changed(task, row.as_ref()),
             Input::Taken { task, row } => self.taken(task, &row),
             Input::Marked { task, run, session } => self.marked(task, run, session),
-            Input::Connected { session } => self.connected(session),
+            Input::Connected { session } => self.sessions.connected(session, &mut self.cx),
             Input::ConnectFailed { session, error } => self.connect_failed(session, &error),
-            Input::Registered { session } => self.registered(session),
-            Input::Sent { task, run } => self.sent(task, run),
+            Input::Registered { session } => self.sessions.registered(session, &mut self.cx, &mut self.plan),
+            Input::Sent { task, run } => {
+                if self.tracked.of_run(task, run).is_some() {
+                    self.update(task, Tracked::free_text);
+                }
+            }
             Input::QueryEnded { session, task, run, outcome } => self.query_ended(session, task, run, outcome),
             Input::SessionLost { session } => self.session_lost(session),
             Input::SessionGone { session } => self.session_gone(session),
         }
     }
 
-    /// Does what follows from everything taken in.
-    fn settle(&mut self, rang: bool) {
-        if matches!(self.lead, Lead::Leads { .. }) {
-            self.read_requests();
-            self.hold_back();
+    /// Does what follows from the input. The order matters: requests are read before tasks are
+    /// chosen, offers give way before queued tasks look for sessions, and heads are asked for when
+    /// the chosen ones have left their windows.
+    fn settle(&mut self, ticked: bool) {
+        if self.leadership.is_active() {
+            self.requests.start_read(&mut self.cx);
+            if !self.launches() {
+                self.give_back_all(self.tracked.filter(Tracked::is_unlaunched_claim));
+            }
             self.choose();
-            self.settle_offers();
+            self.review_offers();
             self.assign_sessions();
-            self.ask_for_heads();
-            self.sweep_if_due();
-            self.keep_up();
+            for (lane, heads_max) in self.plan.refills(self.cx.tuning().refill_lanes_max) {
+                self.cx.emit(Command::Refill { lane, heads_max });
+            }
+            self.sweep.start_if_due(|| self.skipped.skipped(), &mut self.cx);
+            let (offers, tracked) = (&self.offers, &self.tracked);
+            self.cycle.run(|| offers.tasks(), || tracked.filter(Tracked::is_resting), &mut self.cx);
+            self.tracked.rotate_marks_if_due(&mut self.cx);
             self.resign_when_drained();
         }
-        self.sleep(rang);
-        debug_assert!(self.tracked.len() > 64 || self.audit(), "the occupancy differs from a recount");
+        // Without the store only the retries are due.
+        let timer = if self.leadership.is_disconnected() { self.retries.at() } else { self.cx.timers.first() };
+        let cycle = if self.leadership.is_active() { self.cycle.due(&self.cx) } else { None };
+        self.cx.sleep(timer.into_iter().chain(cycle).min(), ticked);
+        debug_assert!(self.tracked.len() > 64 || self.audit(), "a count differs from a recount");
     }
 
-    fn launches(&self) -> bool {
-        matches!(self.lead, Lead::Leads { .. }) && !self.settings.paused && self.drain_until.is_none()
-    }
-
-    fn worker_free(&self) -> bool {
-        self.occupancy.workers() < self.settings.workers
-    }
-
-    fn slot_free(&self, pool: &PoolName) -> bool {
-        self.occupancy.of(pool).slots < self.settings.limit(pool)
-    }
-
-    fn emit(&mut self, command: Command) {
-        self.commands.push_back(command);
-    }
-
-    fn track(&mut self, tracked: Tracked) {
-        let (task, pool, load) = (tracked.position.task, tracked.lane.pool.clone(), tracked.load());
-        debug_assert!(!self.tracked.contains_key(&task), "task {task} is in hand already");
-        let (target, claim) = (tracked.lane.target.clone(), tracked.wants_session());
-        self.tracked.insert(task, tracked);
-        self.count_claim(&target, false, claim);
-        self.rebook(&pool, Load::NOTHING, load);
-        self.schedule(task);
-    }
-
-    fn let_go(&mut self, task: TaskId) -> Option<Tracked> {
-        self.free_text(task);
-        self.leave_ahead(task);
-        let tracked = self.tracked.remove(&task)?;
-        self.unschedule(task, tracked.timers);
-        if tracked.write().is_some() {
-            self.reading.look_again();
+    fn fire_timers(&mut self) {
+        if self.leadership.is_disconnected() {
+            // Only the reading of rows is tried again.
+            return self.send_refused_again();
         }
-        self.count_claim(&tracked.lane.target, tracked.wants_session(), false);
-        self.rebook(&tracked.lane.pool, tracked.load(), Load::NOTHING);
-        self.forget_offer(&tracked.lane.pool, task);
-        Some(tracked)
-    }
-
-    /// Moves a task in hand to another stage, keeping the books.
-    fn restage(&mut self, task: TaskId, stage: Stage) {
-        self.leave_ahead(task);
-        let Some(tracked) = self.tracked.get_mut(&task) else { return };
-        if tracked.write().is_some() {
-            self.reading.look_again();
-        }
-        let (before, claim_before) = (tracked.load(), tracked.wants_session());
-        tracked.stage = stage;
-        let (after, pool) = (tracked.load(), tracked.lane.pool.clone());
-        let is_offer = matches!(tracked.stage, Stage::Offered { .. });
-        let claim = tracked.wants_session();
-        if claim != claim_before {
-            let target = tracked.lane.target.clone();
-            self.count_claim(&target, claim_before, claim);
-        }
-        self.rebook(&pool, before, after);
-        if is_offer {
-            self.offers.entry(pool.clone()).or_default().insert(task);
-            self.contested.insert(pool);
-        } else {
-            self.forget_offer(&pool, task);
-        }
-        self.schedule(task);
-    }
-
-    fn rebook(&mut self, pool: &PoolName, before: Load, after: Load) {
-        if before.worker && !after.worker && !self.worker_free() {
-            // Queries may want the slots of offers again.
-            self.contested.extend(self.offers.keys().cloned());
-        }
-        if after.rests && !before.rests {
-            self.hasty.insert(pool.clone());
-        }
-        if self.occupancy.rebook(pool, before, after) {
-            self.refresh_pool(pool);
-        }
-    }
-
-    /// Tells the plan how the pool stands.
-    fn refresh_pool(&mut self, pool: &PoolName) {
-        let (open, heads) = (self.slot_free(pool), self.settings.window_heads(pool));
-        self.plan.set_pool(pool, open, heads);
-        if !open {
-            self.hasty.insert(pool.clone());
-            if self.offers.contains_key(pool) {
-                self.contested.insert(pool.clone());
+        while let Some(timer) = self.cx.timers.pop_due(self.cx.monotonic()) {
+            match timer {
+                Timer::Drain => self.tracked.pause_running(&mut self.cx),
+                Timer::Retry => self.send_refused_again(),
+                // The sweep itself follows at the end of this input.
+                Timer::Sweep => {}
+                Timer::Task(task) => self.task_due(task),
+                Timer::Session(session) => self.sessions.on_timer(session, &mut self.cx, &mut self.plan),
+                Timer::Target(target) => self.sessions.assign_later(target),
+                Timer::Rested(lane) => {
+                    self.plan.set_resting(&lane, false);
+                    self.refresh_pool(&lane.pool);
+                }
+                Timer::Skipped(task) => match self.skipped.on_timer(task, &mut self.cx) {
+                    Some(Retry::Lane(lane)) => self.refresh_lane(&lane),
+                    Some(Retry::Sweep) => self.sweep.at_once(&mut self.cx),
+                    None => {}
+                },
             }
         }
     }
 
-    fn stage(&self, task: TaskId, run: Run) -> Option<&Stage> {
-        self.tracked.get(&task).filter(|tracked| tracked.task.run == run).map(|tracked| &tracked.stage)
+    /// Queries may be claimed and sent.
+    fn launches(&self) -> bool {
+        self.leadership.is_active() && !self.cx.settings().paused && !self.leadership.is_draining()
     }
 
-    /// Looks at a lane again: the store may have something new for it.
-    fn look_at_lane(&mut self, lane: &Lane) {
+    fn track(&mut self, tracked: Tracked) {
+        let change = self.tracked.insert(tracked, &mut self.cx);
+        self.apply(change);
+    }
+
+    fn untrack(&mut self, task: TaskId) -> Option<Tracked> {
+        let (tracked, change) = self.tracked.remove(task, &mut self.cx)?;
+        self.apply(change);
+        Some(tracked)
+    }
+
+    fn update(&mut self, task: TaskId, change: impl FnOnce(&mut Tracked)) {
+        if let Some(change) = self.tracked.update(task, change, &mut self.cx) {
+            self.apply(change);
+        }
+    }
+
+    /// Passes the change of a task on to the other parts.
+    fn apply(&mut self, change: Change) {
+        if change.text_freed {
+            self.sessions.wake_starved();
+        }
+        if change.write_ended {
+            self.requests.retry_deferred();
+        }
+        if let Some(wants) = change.wants_session {
+            self.sessions.count_claim(&change.target, wants, &mut self.plan);
+        }
+        if change.first_worker_freed {
+            // Queries may want the slots of offers again.
+            self.offers.review_all();
+        }
+        self.claims_ahead.replace(&change.pool, change.position, change.ahead);
+        if change.starts_resting {
+            self.claims_ahead.review(change.pool.clone());
+        }
+        if change.slots_changed {
+            self.refresh_pool(&change.pool);
+        }
+        if let Some(offered) = change.offered {
+            self.offers.set(change.pool, change.position.task, offered);
+        }
+    }
+
+    /// Tells the plan whether the pool has a free slot.
+    fn refresh_pool(&mut self, pool: &PoolName) {
+        let (open, heads) = (self.tracked.slot_free(pool, &self.cx), self.cx.settings().window_heads(pool));
+        self.plan.set_pool(pool, open, heads);
+        if !open {
+            self.claims_ahead.review(pool.clone());
+            self.offers.review_if_any(pool);
+        }
+    }
+
+    /// The store may have something new for these lanes.
+    fn refresh_lanes(&mut self, lanes: &[Lane]) {
+        for lane in lanes {
+            self.refresh_lane(lane);
+        }
+    }
+
+    fn refresh_lane(&mut self, lane: &Lane) {
         self.plan.stale(lane);
-        self.refresh_target(&lane.target);
+        self.sessions.refresh_target(&lane.target, &mut self.plan);
         self.refresh_pool(&lane.pool);
-        self.contested.insert(lane.pool.clone());
-    }
-
-    /// A number from the seed, for spreading retries; splitmix64.
-    fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.offers.review(lane.pool.clone());
     }
 }

@@ -1,4 +1,4 @@
-//! What is taken: slots of pools, and workers.
+//! The occupancy: pool slots, workers and memory for texts that are taken.
 
 use std::collections::BTreeMap;
 
@@ -6,65 +6,76 @@ use crate::names::PoolName;
 
 /// What one task takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Load {
+pub(super) struct Load {
     /// A slot of its pool.
-    pub(crate) slot: bool,
+    pub(super) slot: bool,
     /// A worker.
-    pub(crate) worker: bool,
-    /// The slot is kept until somebody else does something: no query's end frees it.
-    pub(crate) rests: bool,
+    pub(super) worker: bool,
+    /// The slot stays taken until something else than the end of a query frees it.
+    pub(super) rests: bool,
+    /// Bytes of its text that are in memory, or on the way there.
+    pub(super) text_bytes: u64,
 }
 
 impl Load {
-    pub(crate) const NOTHING: Self = Self { slot: false, worker: false, rests: false };
-    pub(crate) const SLOT: Self = Self { slot: true, worker: false, rests: false };
-    pub(crate) const RESTING: Self = Self { slot: true, worker: false, rests: true };
-    pub(crate) const BOTH: Self = Self { slot: true, worker: true, rests: false };
-    /// What a query takes whose end may never be heard of.
-    pub(crate) const STUCK: Self = Self { slot: true, worker: true, rests: true };
+    pub(super) const NOTHING: Self = Self { slot: false, worker: false, rests: false, text_bytes: 0 };
+    pub(super) const SLOT: Self = Self { slot: true, worker: false, rests: false, text_bytes: 0 };
+    pub(super) const RESTING: Self = Self { slot: true, worker: false, rests: true, text_bytes: 0 };
+    pub(super) const BOTH: Self = Self { slot: true, worker: true, rests: false, text_bytes: 0 };
+    /// The load of a query that may run on a lost session: its end may never be known.
+    pub(super) const STUCK: Self = Self { slot: true, worker: true, rests: true, text_bytes: 0 };
 }
 
-/// How much is taken.
+/// What all tasks take.
 ///
-/// Invariant: a pool stands in it only with one slot or more.
+/// Invariant: a pool has an entry exactly while at least one of its slots is taken, and at most as
+/// many of its slots rest as are taken.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Occupancy {
-    pools: BTreeMap<PoolName, Taken>,
+pub(super) struct Occupancy {
+    pools: BTreeMap<PoolName, PoolOccupancy>,
     workers: u32,
+    text_bytes: u64,
 }
 
 /// What is taken of one pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Taken {
-    /// Slots.
-    pub(crate) slots: u32,
+pub(super) struct PoolOccupancy {
+    /// Slots that are taken.
+    pub(super) slots: u32,
     /// Those of them that no query's end frees.
-    pub(crate) resting: u32,
+    pub(super) resting: u32,
 }
 
 impl Occupancy {
-    pub(crate) fn of(&self, pool: &PoolName) -> Taken {
+    pub(super) fn of(&self, pool: &PoolName) -> PoolOccupancy {
         self.pools.get(pool).copied().unwrap_or_default()
     }
 
-    pub(crate) const fn workers(&self) -> u32 {
+    pub(super) const fn workers(&self) -> u32 {
         self.workers
     }
 
-    pub(crate) fn pools(&self) -> impl Iterator<Item = (&PoolName, Taken)> {
+    pub(super) const fn text_bytes(&self) -> u64 {
+        self.text_bytes
+    }
+
+    pub(super) fn pools(&self) -> impl Iterator<Item = (&PoolName, PoolOccupancy)> {
         self.pools.iter().map(|(pool, taken)| (pool, *taken))
     }
 
-    /// Rebooks a task from one load to another; says whether the count of the pool's slots changed.
-    pub(crate) fn rebook(&mut self, pool: &PoolName, before: Load, after: Load) -> bool {
+    /// Replaces the load of a task; returns whether the number of taken slots changed.
+    pub(super) fn replace(&mut self, pool: &PoolName, before: Load, after: Load) -> bool {
         if before == after {
             return false;
         }
+        debug_assert!(before.text_bytes <= self.text_bytes, "the texts in memory are fewer than that of one task");
+        self.text_bytes = (self.text_bytes + after.text_bytes).saturating_sub(before.text_bytes);
         move_count(&mut self.workers, before.worker, after.worker);
         let taken = self.pools.entry(pool.clone()).or_default();
-        debug_assert!(taken.slots > 0 || !before.slot, "a slot of {pool} is given back that nobody took");
+        debug_assert!(taken.slots > 0 || !before.slot, "a slot of {pool} is freed that was not taken");
         move_count(&mut taken.slots, before.slot, after.slot);
         move_count(&mut taken.resting, before.rests, after.rests);
+        debug_assert!(taken.resting <= taken.slots, "more slots of {pool} rest than are taken");
         if taken.slots == 0 {
             self.pools.remove(pool);
         }
@@ -73,5 +84,22 @@ impl Occupancy {
 }
 
 fn move_count(count: &mut u32, before: bool, after: bool) {
+    debug_assert!(*count > 0 || !before || after, "a count falls below zero");
     *count = (*count + u32::from(after)).saturating_sub(u32::from(before));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_is_forgotten_with_its_last_slot() {
+        let pool = PoolName::new("p").unwrap();
+        let mut occupancy = Occupancy::default();
+        assert!(occupancy.replace(&pool, Load::NOTHING, Load::BOTH));
+        assert!(!occupancy.replace(&pool, Load::BOTH, Load::STUCK), "the number of taken slots is the same");
+        assert_eq!((occupancy.of(&pool), occupancy.workers()), (PoolOccupancy { slots: 1, resting: 1 }, 1));
+        assert!(occupancy.replace(&pool, Load::STUCK, Load::NOTHING));
+        assert_eq!(occupancy, Occupancy::default());
+    }
 }

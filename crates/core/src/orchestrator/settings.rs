@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::names::{PoolName, TargetName};
 use crate::time::Span;
 
-/// What the orchestrator needs to know of the configuration.
+/// The part of the configuration that the orchestrator needs.
 ///
 /// ```
 /// use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings};
@@ -13,48 +13,49 @@ use crate::time::Span;
 /// let mut settings = Settings { workers: 8, ..Settings::default() };
 /// settings.targets.insert(sales.clone(), TargetSettings { max_concurrency: 3, default_timeout: None });
 /// assert_eq!(settings.limit(&PoolName::of(None, &sales)), 3);
-/// assert_eq!(settings.limit(&PoolName::new("nobody configured it")?), 4);
+/// assert_eq!(settings.limit(&PoolName::new("not configured")?), 4);
 /// assert_eq!(settings.timeout(&sales), Some(Span::seconds(3_600)));
 /// # Ok::<(), pgasync_core::BadName>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Settings {
-    /// Queries at once, over all targets.
+    /// Queries that run at the same time, over all targets.
     pub workers: u32,
-    /// Nothing new is launched.
+    /// Whether launching is paused.
     pub paused: bool,
-    /// The size of a pool that nobody configured.
+    /// The size of a pool without a configured size.
     pub default_pool_workers: u32,
-    /// How long a task may take, where neither it nor its target says so; `None` is for ever.
+    /// The time limit of a task for which neither the task nor its target has one; `None` is no
+    /// limit.
     pub default_timeout: Option<Span>,
-    /// How long tasks wait for a target that cannot be reached.
+    /// The time that tasks wait for a target that cannot be reached, before they fail.
     pub target_patience: Span,
     /// How long a leader without work sleeps between two polls.
     pub idle_sleep: Span,
-    /// LOOP routines run at most so often.
+    /// The shortest time between two runs of the LOOP routines.
     pub busy_sleep: Span,
-    /// There are LOOP routines.
+    /// Whether there are LOOP routines.
     pub has_routines: bool,
     /// The targets.
     pub targets: BTreeMap<TargetName, TargetSettings>,
     /// The pools that were given a size.
     pub pools: BTreeMap<PoolName, u32>,
-    /// What nobody configures.
+    /// Bounds and waits that no configuration sets.
     pub tuning: Tuning,
 }
 
-/// One target's.
+/// The settings of one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TargetSettings {
     /// The size of the pool that bears its name.
     pub max_concurrency: u32,
-    /// How long a task may take that does not say so itself.
+    /// The time limit of a task without one of its own.
     pub default_timeout: Option<Span>,
 }
 
-/// Patience and bounds, each with its unit.
+/// Waits and bounds that no configuration sets. The unit of a bound is in its name.
 ///
 /// ```
 /// use pgasync_core::{Settings, Tuning};
@@ -93,19 +94,20 @@ pub struct Tuning {
     pub proof_backoff_first: Span,
     /// See `proof_backoff_first`; less than what a lost leader is granted to come back.
     pub proof_backoff_last: Span,
-    /// A lead that is lost later than this after it was proved is proved anew at once.
+    /// A lead that is lost later than this after its last proof is proved again at once.
     pub losses_apart: Span,
     /// Between two polls while awake.
     pub poll_every: Span,
     /// How long a leader stays awake after it was woken.
     pub awake: Span,
-    /// Between two steps of maintenance; the server ends a leader's session that says nothing.
+    /// The time between two steps of maintenance. The server ends an idle leader session after
+    /// longer than this.
     pub maintain_every: Span,
     /// The wait before maintenance that failed is tried again.
     pub maintain_retry: Span,
-    /// Rows of tasks in hand that no query runs of are read again so often.
+    /// The time between two readings of the rows of tracked tasks of which no query runs.
     pub audit_every: Span,
-    /// Launch marks are begun anew after so many.
+    /// The log of launch marks is rotated after this many marks.
     pub marks_max: usize,
     /// How much longer than everything else a drain waits for rows that cannot be written.
     pub drain_record_grace: Span,
@@ -117,14 +119,15 @@ pub struct Tuning {
     pub ahead_task_max: Span,
     /// A claim ahead that was not launched by then is given back.
     pub ahead_age_max: Span,
-    /// Launches marked ahead for each slot of a pool whose tasks are very short, so that a slot does not wait for the
-    /// store; 0 marks nothing ahead. Who takes over from a lost leader cannot tell whether these were launched.
+    /// Launches marked ahead for each slot of a pool whose tasks are very short, so that a slot
+    /// does not wait for the store; 0 marks nothing ahead. The successor of a lost leader cannot
+    /// know whether these were launched.
     pub marked_per_slot_max: u32,
     /// A task is very short if it runs no longer than this.
     pub marked_task_max: Span,
-    /// An offer that nobody took gives way to others after this time.
+    /// An offer that no client took gives way to other tasks after this time.
     pub offer_patience: Span,
-    /// How long its lane then stands back.
+    /// The time that the lane of such an offer then gets no slot.
     pub offer_rest: Span,
     /// A session without work is closed after this time.
     pub session_idle_max: Span,
@@ -208,9 +211,9 @@ impl Default for Settings {
 }
 
 impl Tuning {
-    /// How many tasks that run so long are claimed ahead for each slot: as many as surely come to run before such a
-    /// claim is too old. A slot may take longer than its queries from one end to the next: on a slow machine it waits
-    /// for the store and for a processor.
+    /// How many tasks that run so long are claimed ahead for each slot: as many as surely come to
+    /// run before such a claim is too old. A slot may take longer than its queries from one end to
+    /// the next: on a slow machine it waits for the store and for a processor.
     pub(crate) fn ahead_per_slot(&self, average: Span, cycle: Option<Span>) -> u32 {
         if average > self.ahead_task_max {
             return 0;
@@ -238,7 +241,7 @@ impl Settings {
         target.map_or(self.default_pool_workers, |target| target.max_concurrency)
     }
 
-    /// How long a task may take at the target that does not say so itself; `None` is for ever.
+    /// The time limit at the target of a task without one of its own; `None` is no limit.
     #[must_use]
     pub fn timeout(&self, target: &TargetName) -> Option<Span> {
         self.targets.get(target).and_then(|target| target.default_timeout).or(self.default_timeout)

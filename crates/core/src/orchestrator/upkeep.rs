@@ -1,180 +1,130 @@
-//! What a leader does beside tasks: polls, routines, the latch, maintenance, the audit of resting
-//! rows, and the rotation of launch marks.
+//! The upkeep: LOOP routines, maintenance and the audit of resting rows, each at its time.
 
-use super::tracked::Stage;
-use super::{Command, Lead, Orchestrator};
-use crate::names::TaskId;
-use crate::plan::lane::Lane;
+use super::context::Context;
 use crate::time::MonotonicTime;
 
-/// Callers wait for a cycle that began after this number was asked for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Latch {
-    number: i64,
-    /// The highest number that a poll has seen since.
-    seen: i64,
-    /// What followed from the poll that saw the number is carried out before the polls after it.
-    polls_left: u32,
-    routines: RoutinesOfLatch,
+/// When the routines, the maintenance and the audit are due.
+///
+/// Invariant: at most one run of the LOOP routines is under way.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    /// Something was written or polled since the LOOP routines ran last.
+    changed: bool,
+    routines_run: bool,
+    routines_at: MonotonicTime,
+    maintain_at: MonotonicTime,
+    audit_at: MonotonicTime,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RoutinesOfLatch {
-    Wanted,
-    Running,
-    Done,
-}
-
-/// Polls that follow the one that saw a number: one answers after the heads were read, one after
-/// the claims were written.
-const POLLS_OF_LATCH: u32 = 2;
-
-impl Orchestrator {
-    /// Does what it is time for.
-    pub(super) fn keep_up(&mut self) {
-        let now = self.now.monotonic;
-        if let Some(sleep) = self.wake.poll(now, &self.settings.tuning) {
-            let offered = self.offers.values().flatten().copied().collect();
-            self.emit(Command::Poll { sleep, offered });
+impl Upkeep {
+    pub(super) const fn new() -> Self {
+        Self {
+            changed: false,
+            routines_run: false,
+            routines_at: MonotonicTime::from_micros(i64::MIN),
+            maintain_at: MonotonicTime::NEVER,
+            audit_at: MonotonicTime::NEVER,
         }
-        if self.settings.has_routines && self.stirred && self.routines_at <= now && !self.routines_run {
-            self.run_routines();
-        }
-        if self.maintain_at <= now {
-            self.maintain_at = MonotonicTime::NEVER;
-            self.emit(Command::Maintain);
-        }
-        if self.audit_at <= now {
-            self.audit_at = now + self.settings.tuning.audit_every;
-            let tasks: Vec<TaskId> = self.resting().collect();
-            if !tasks.is_empty() {
-                self.emit(Command::Reread { tasks });
-            }
-        }
-        if (self.marks_sent > self.settings.tuning.marks_max || self.marks_lost) && !self.rotating {
-            self.marks_lost = false;
-            self.rotate_marks();
-        }
-        self.serve_latch();
     }
 
-    /// When something of this has to be done, if nothing happens before.
-    pub(super) fn upkeep_at(&self) -> Option<MonotonicTime> {
-        if !matches!(self.lead, Lead::Leads { .. }) {
-            return None;
-        }
-        let routines = self.settings.has_routines && self.stirred && !self.routines_run;
-        [self.wake.next(), Some(self.maintain_at), Some(self.audit_at), routines.then_some(self.routines_at)]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Nothing of this is under way: it leads from now on, or the store is back.
-    pub(super) fn begin_upkeep(&mut self) {
-        let now = self.now.monotonic;
-        self.wake = super::wake::Wake::new(now);
-        self.latch = None;
-        // The callers that were served last may not have been.
-        self.latch_served = 0;
+    /// No step is under way: a leadership begins, or the store is back.
+    pub(super) fn begin(&mut self, cx: &Context) {
         self.routines_run = false;
-        self.rotating = false;
-        self.maintain_at = now + self.settings.tuning.maintain_every;
-        self.audit_at = now + self.settings.tuning.audit_every;
+        self.maintain_at = cx.monotonic() + cx.tuning().maintain_every;
+        self.audit_at = cx.monotonic() + cx.tuning().audit_every;
     }
 
-    pub(super) fn polled(&mut self, lanes: &[Lane], requests: bool, latch: i64, asleep: Option<bool>) {
-        let now = self.now.monotonic;
-        self.wake.polled(now, asleep, self.settings.idle_sleep, &self.settings.tuning);
-        self.stirred = true;
-        self.waiting(lanes);
-        self.reading.wanted |= requests;
-        if let Some(mut waiting) = self.latch {
-            waiting.polls_left = waiting.polls_left.saturating_sub(1);
-            waiting.seen = waiting.seen.max(latch);
-            self.latch = Some(waiting);
-        } else if latch > self.latch_served {
-            let routines = if self.settings.has_routines { RoutinesOfLatch::Wanted } else { RoutinesOfLatch::Done };
-            self.latch = Some(Latch { number: latch, seen: latch, polls_left: POLLS_OF_LATCH, routines });
-        }
-        if self.latch.is_some_and(|latch| latch.polls_left > 0) {
-            self.wake.poll_by(now);
-        }
+    /// Something was written or polled.
+    pub(super) const fn changed(&mut self) {
+        self.changed = true;
     }
 
-    fn run_routines(&mut self) {
-        self.stirred = false;
+    pub(super) const fn routines_run(&self) -> bool {
+        self.routines_run
+    }
+
+    fn want_routines(&self, cx: &Context) -> bool {
+        cx.settings().has_routines && self.changed && !self.routines_run
+    }
+
+    /// The LOOP routines are due.
+    pub(super) fn routines_due(&self, cx: &Context) -> bool {
+        self.want_routines(cx) && self.routines_at <= cx.monotonic()
+    }
+
+    pub(super) fn start_routines(&mut self, cx: &Context) {
+        debug_assert!(!self.routines_run, "the LOOP routines run already");
+        self.changed = false;
         self.routines_run = true;
-        self.routines_at = self.now.monotonic + self.settings.busy_sleep;
-        self.emit(Command::RunRoutines);
+        self.routines_at = cx.monotonic() + cx.settings().busy_sleep;
     }
 
-    pub(super) fn routines_done(&mut self) {
+    pub(super) const fn routines_done(&mut self) {
         self.routines_run = false;
-        if let Some(latch) = &mut self.latch
-            && latch.routines == RoutinesOfLatch::Running
-        {
-            latch.routines = RoutinesOfLatch::Done;
-            latch.polls_left = POLLS_OF_LATCH;
-            self.wake.poll_by(self.now.monotonic);
+    }
+
+    /// Starts a step of maintenance if one is due; returns whether it did.
+    pub(super) fn start_maintenance(&mut self, cx: &Context) -> bool {
+        let due = self.maintain_at <= cx.monotonic();
+        if due {
+            // The answer sets the next time.
+            self.maintain_at = MonotonicTime::NEVER;
         }
+        due
     }
 
-    fn serve_latch(&mut self) {
-        let Some(mut latch) = self.latch.filter(|latch| latch.polls_left == 0) else { return };
-        match latch.routines {
-            RoutinesOfLatch::Wanted if self.settings.has_routines => {
-                if !self.routines_run {
-                    latch.routines = RoutinesOfLatch::Running;
-                    self.latch = Some(latch);
-                    self.run_routines();
-                }
-            }
-            RoutinesOfLatch::Running => {}
-            RoutinesOfLatch::Wanted | RoutinesOfLatch::Done => {
-                self.latch = None;
-                self.latch_served = latch.number;
-                if latch.seen > latch.number {
-                    // Other callers have come, which wait for the next cycle.
-                    self.wake.poll_by(self.now.monotonic);
-                }
-                self.emit(Command::ServeLatch { number: latch.number });
-            }
+    /// A step of maintenance is done; `more` says whether another one is due at once.
+    pub(super) fn maintained(&mut self, more: bool, cx: &Context) {
+        let now = cx.monotonic();
+        self.maintain_at = if more { now } else { now + cx.tuning().maintain_every };
+    }
+
+    /// Nothing came of the maintenance.
+    pub(super) fn maintenance_failed(&mut self, cx: &Context) {
+        self.maintain_at = cx.monotonic() + cx.tuning().maintain_retry;
+    }
+
+    /// Starts an audit if one is due; returns whether it did.
+    pub(super) fn start_audit(&mut self, cx: &Context) -> bool {
+        let due = self.audit_at <= cx.monotonic();
+        if due {
+            self.audit_at = cx.monotonic() + cx.tuning().audit_every;
         }
+        due
     }
 
-    pub(super) fn maintained(&mut self, more: bool) {
-        let now = self.now.monotonic;
-        self.maintain_at = if more { now } else { now + self.settings.tuning.maintain_every };
+    /// When the first of these is due.
+    pub(super) fn next(&self, cx: &Context) -> MonotonicTime {
+        let next = self.maintain_at.min(self.audit_at);
+        if self.want_routines(cx) { next.min(self.routines_at) } else { next }
     }
+}
 
-    /// Begins the launch marks anew: only those of tasks that are launched, for all that a successor
-    /// may know, and not recorded are carried over.
-    fn rotate_marks(&mut self) {
-        let counts = |stage: &Stage| match stage {
-            // Whatever is being written, the task may have been launched.
-            Stage::Writing(_)
-            | Stage::Ahead { .. }
-            | Stage::Queued
-            | Stage::Marking { .. }
-            | Stage::Launched { .. }
-            | Stage::Lost { .. }
-            | Stage::Ended { .. }
-            | Stage::Abandoned => true,
-            Stage::Offered { .. } | Stage::Pulled | Stage::Yielded => false,
-        };
-        let launched = self
-            .tracked
-            .iter()
-            .filter(|(_, tracked)| tracked.mark_sent && counts(&tracked.stage))
-            .map(|(task, tracked)| (*task, tracked.task.run))
-            .collect();
-        self.rotating = true;
-        self.emit(Command::RotateMarks { launched });
-    }
+#[cfg(test)]
+mod tests {
+    use super::super::settings::Settings;
+    use super::*;
+    use crate::time::Now;
 
-    pub(super) fn marks_rotated(&mut self) {
-        self.rotating = false;
-        self.marks_sent = 0;
+    #[test]
+    fn each_step_is_due_at_its_time_and_routines_only_after_a_change() {
+        let mut cx = Context::new(Settings { has_routines: true, ..Settings::default() }, 1);
+        cx.advance(Now::from_micros(0));
+        let mut upkeep = Upkeep::new();
+        upkeep.begin(&cx);
+        assert!(!upkeep.routines_due(&cx) && !upkeep.start_maintenance(&cx) && !upkeep.start_audit(&cx));
+        upkeep.changed();
+        assert!(upkeep.routines_due(&cx));
+        upkeep.start_routines(&cx);
+        upkeep.changed();
+        assert!(!upkeep.routines_due(&cx), "they run");
+        let next = upkeep.next(&cx);
+        assert_eq!(next, cx.monotonic() + cx.tuning().maintain_every);
+        cx.advance(Now { monotonic: next, ..cx.now() });
+        assert!(upkeep.start_maintenance(&cx) && !upkeep.start_maintenance(&cx), "one step at a time");
+        upkeep.maintained(true, &cx);
+        assert!(upkeep.start_maintenance(&cx), "there is more to do");
+        upkeep.routines_done();
+        assert!(upkeep.routines_due(&cx));
     }
 }

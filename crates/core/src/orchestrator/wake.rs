@@ -1,9 +1,9 @@
-//! When to poll for what is new, and whether pushes have to say so.
+//! When to poll for new work, and whether pushes have to notify.
 //!
-//! Awake, the leader polls every few milliseconds and pushes say nothing. Asleep, pushes notify, and
-//! the leader polls rarely all the same. A leader falls asleep first and polls then, so that no push
-//! falls between the two. An open push keeps it from falling asleep: then it polls less and less
-//! often.
+//! Awake, the leader polls every few milliseconds and pushes do not notify. Asleep, pushes notify,
+//! and the leader polls rarely all the same. A leader falls asleep first and polls then, so that no
+//! push falls between the two. An open push keeps it from falling asleep: then it polls less and
+//! less often.
 
 use super::command::Sleep;
 use super::settings::Tuning;

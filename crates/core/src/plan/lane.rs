@@ -5,7 +5,8 @@ use crate::task::phase::Phase;
 use crate::task::{Task, TaskOptions};
 use crate::time::Timestamp;
 
-/// Whose turn it is: lower priority first, then what was pushed earlier, then the lower id.
+/// The position of a task in the order: lower priority first, then the earlier push, then the lower
+/// id.
 ///
 /// Source: the manual's `order by priority, entered, task_id`. The id makes it total.
 ///

@@ -1,9 +1,9 @@
-//! Who runs next, exactly, at a cost that does not grow with who waits.
+//! Which task runs next, exactly, at a cost that does not grow with the backlog.
 //!
-//! The store holds all that waits. The plan sees a *window* of heads for each lane, in order, and
-//! asks for more when a window runs low. Every change costs the logarithm of the number of lanes;
-//! a lane that may not run (its pool is full, its target is down) is taken out of the order and
-//! costs nothing while it is out.
+//! The store holds every waiting task. The plan sees a *window* of heads for each lane, in order,
+//! and asks for more when a window runs low. Every change costs the logarithm of the number of
+//! lanes. A lane that may not run (its pool is full, its target is down) is taken out of the order
+//! and costs nothing while it is out.
 //!
 //! ```
 //! use pgasync_core::*;
@@ -16,25 +16,25 @@
 //! let mut plan = Plan::new();
 //! plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);
 //! plan.set_pool(&lane.pool, true, 16);
-//! let Choice::Take { head, .. } = plan.next(true) else { panic!("somebody waits") };
+//! let Choice::Take { head, .. } = plan.next(true) else { panic!("two tasks wait") };
 //! assert_eq!(head.position.task, TaskId(2));
 //! ```
 
 pub(crate) mod lane;
+mod order;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::{PoolName, TargetName, TaskId};
 use lane::{Head, Lane, LaneKind, QueuePosition};
+use order::{Number, Order, Pool};
 use window::Window;
 
-/// Heads asked for at once for a lane whose pool says nothing else.
+/// Heads read at once for a lane whose pool has no other number.
 pub const WINDOW_HEADS_DEFAULT: usize = 16;
 
-type Number = usize;
-
-/// The order of all that waits and may run.
+/// The order of the waiting tasks that may run.
 ///
 /// ```
 /// use pgasync_core::*;
@@ -50,7 +50,7 @@ type Number = usize;
 /// let mut plan = Plan::new();
 /// plan.refill(&lane, vec![head(1, 5), head(2, 0)], false);
 /// plan.set_pool(&lane.pool, true, 16);
-/// let Choice::Take { head, .. } = plan.next(true) else { panic!("somebody waits") };
+/// let Choice::Take { head, .. } = plan.next(true) else { panic!("two tasks wait") };
 /// assert_eq!(head.position.task, TaskId(2));
 /// # Ok::<(), BadName>(())
 /// ```
@@ -63,46 +63,9 @@ pub struct Plan {
     pools: BTreeMap<PoolName, Pool>,
     /// The lanes of each target.
     targets: BTreeMap<TargetName, Target>,
-    order: Order<(QueuePosition, Number)>,
+    order: Order,
     wanting: BTreeSet<Number>,
     last_number: Number,
-}
-
-/// One set for each kind.
-#[derive(Debug)]
-struct Order<T> {
-    run: BTreeSet<T>,
-    pull: BTreeSet<T>,
-}
-
-impl<T> Default for Order<T> {
-    fn default() -> Self {
-        Self { run: BTreeSet::new(), pull: BTreeSet::new() }
-    }
-}
-
-impl<T> Order<T> {
-    const fn of(&self, kind: LaneKind) -> &BTreeSet<T> {
-        match kind {
-            LaneKind::Run => &self.run,
-            LaneKind::Pull => &self.pull,
-        }
-    }
-
-    const fn of_mut(&mut self, kind: LaneKind) -> &mut BTreeSet<T> {
-        match kind {
-            LaneKind::Run => &mut self.run,
-            LaneKind::Pull => &mut self.pull,
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Pool {
-    open: bool,
-    window_heads: usize,
-    lanes: usize,
-    order: Order<(QueuePosition, Number)>,
 }
 
 #[derive(Debug, Default)]
@@ -111,10 +74,10 @@ struct Target {
     lanes: BTreeSet<Number>,
 }
 
-/// What the plan says should happen next.
+/// The choice of the next task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice<'a> {
-    /// This one; [`Plan::remove`] it when it was taken.
+    /// This task; call [`Plan::remove`] when it is taken.
     Take {
         /// Its lane.
         lane: &'a Lane,
@@ -123,20 +86,20 @@ pub enum Choice<'a> {
         /// It was claimed before its turn came.
         ahead: bool,
     },
-    /// It may be somebody of this lane, whose window is being refilled; wait for that.
+    /// The next task may be in this lane, whose window is being refilled.
     Await(&'a Lane),
-    /// Nobody may run.
+    /// No task is eligible.
     Nobody,
 }
 
 impl Plan {
-    /// A plan in which nobody waits.
+    /// A plan without waiting tasks.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Who runs next; `worker_free` says whether a query may run at all.
+    /// The task that runs next; `worker_free` says whether a query may run at all.
     #[must_use]
     pub fn next(&self, worker_free: bool) -> Choice<'_> {
         let pull = self.order.pull.first();
@@ -154,8 +117,8 @@ impl Plan {
         }
     }
 
-    /// Says that a task of this lane which was taken out comes back to the store: nobody behind it
-    /// in its lane is chosen before the window was read anew.
+    /// A task of this lane that was taken out returns to the store: no task behind it in its lane
+    /// is chosen before the window is read again.
     pub fn recall(&mut self, lane: &Lane, position: QueuePosition) {
         let number = self.number(lane);
         if let Some(window) = self.lanes.get_mut(&number) {
@@ -165,7 +128,7 @@ impl Plan {
         self.settle(number);
     }
 
-    /// Says that the store may have something new for this lane.
+    /// The store may have new heads for this lane.
     pub fn stale(&mut self, lane: &Lane) {
         let number = self.number(lane);
         if let Some(window) = self.lanes.get_mut(&number) {
@@ -187,8 +150,8 @@ impl Plan {
         self.settle(number);
     }
 
-    /// Says that so many of the heads that were read last cannot be taken: so many more are read next
-    /// time, since the store will name those again.
+    /// So many of the heads that were read last cannot be taken: so many more are read
+    /// next time, since the store will name those again.
     pub fn skip(&mut self, lane: &Lane, heads: usize) {
         let number = self.numbers.get(lane);
         if let Some(window) = number.and_then(|number| self.lanes.get_mut(number)) {
@@ -222,19 +185,15 @@ impl Plan {
         }
     }
 
-    /// Says whether the pool has a free slot, and how many heads its lanes should see.
+    /// Sets whether the pool has a free slot, and how many heads are read for its lanes.
     pub fn set_pool(&mut self, pool: &PoolName, open: bool, window_heads: usize) {
         if let Some(state) = self.pools.get_mut(pool) {
             state.window_heads = window_heads;
-            if state.open != open {
-                Self::unlist(&mut self.order, state);
-                state.open = open;
-                Self::list(&mut self.order, state);
-            }
+            state.set_open(open, &mut self.order);
         }
     }
 
-    /// Says that queries may be sent to the target, or not.
+    /// Sets whether tasks may be claimed for the target.
     pub fn set_target(&mut self, target: &TargetName, open: bool) {
         let state = self.targets.entry(target.clone()).or_default();
         if state.shut != open {
@@ -247,7 +206,7 @@ impl Plan {
         self.drop_idle_target(target);
     }
 
-    /// Says that the lane should stand back for a while, or not any more.
+    /// Sets whether the lane is left out for a while.
     pub fn set_resting(&mut self, lane: &Lane, resting: bool) {
         if let Some(number) = self.numbers.get(lane).copied() {
             if let Some(window) = self.lanes.get_mut(&number) {
@@ -305,12 +264,12 @@ impl Plan {
             .flat_map(|window| window.heads().map(|head| (&window.lane, head)))
     }
 
-    /// Somebody waits for the pool, or may.
+    /// A task waits for the pool, or may.
     pub(crate) fn has_pool(&self, pool: &PoolName) -> bool {
         self.pools.contains_key(pool)
     }
 
-    /// Somebody waits for the target, or may.
+    /// A task waits for the target, or may.
     pub(crate) fn has_lane_to(&self, target: &TargetName) -> bool {
         self.targets.get(target).is_some_and(|state| !state.lanes.is_empty())
     }
@@ -320,14 +279,14 @@ impl Plan {
         self.numbers.len() + self.pools.len() + self.targets.len()
     }
 
-    /// Forgets that the target was shut, if nobody waits for it.
+    /// Forgets that the target was shut, if no task waits for it.
     pub(crate) fn forget_target(&mut self, target: &TargetName) {
         if self.targets.get(target).is_some_and(|state| state.lanes.is_empty()) {
             self.targets.remove(target);
         }
     }
 
-    /// The pools that somebody waits for.
+    /// The pools that tasks wait for.
     pub(crate) fn pools(&self) -> Vec<PoolName> {
         self.pools.keys().cloned().collect()
     }
@@ -338,7 +297,7 @@ impl Plan {
         self.lanes.values().map(|window| window.heads().count()).sum()
     }
 
-    /// The lanes that are known to have somebody waiting, or may have.
+    /// The lanes that have a waiting task, or may have one.
     pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
         self.numbers.keys()
     }
@@ -352,12 +311,11 @@ impl Plan {
         self.numbers.insert(lane.clone(), number);
         self.lanes.insert(number, Window::new(lane.clone()));
         self.targets.entry(lane.target.clone()).or_default().lanes.insert(number);
-        let new = Pool { open: false, window_heads: WINDOW_HEADS_DEFAULT, lanes: 0, order: Order::default() };
-        self.pools.entry(lane.pool.clone()).or_insert(new).lanes += 1;
+        self.pools.entry(lane.pool.clone()).or_insert_with(Pool::new).lanes += 1;
         number
     }
 
-    /// Puts a lane where its window says it belongs, or forgets it when nobody waits in it.
+    /// Moves a lane to the position that its window gives, or forgets it when no task waits in it.
     fn settle(&mut self, number: Number) {
         let Some(window) = self.lanes.get_mut(&number) else { return };
         if window.wants_more() {
@@ -368,33 +326,10 @@ impl Plan {
         let old = std::mem::replace(&mut window.listed, position);
         let (kind, empty) = (window.lane.kind, window.is_done());
         if let Some(pool) = self.pools.get_mut(&window.lane.pool) {
-            Self::unlist(&mut self.order, pool);
-            if let Some(old) = old {
-                pool.order.of_mut(kind).remove(&(old, number));
-            }
-            if let Some(position) = position {
-                pool.order.of_mut(kind).insert((position, number));
-            }
-            Self::list(&mut self.order, pool);
+            pool.replace(kind, number, old, position, &mut self.order);
         }
         if empty {
             self.forget(number);
-        }
-    }
-
-    fn unlist(order: &mut Order<(QueuePosition, Number)>, pool: &Pool) {
-        for kind in [LaneKind::Run, LaneKind::Pull] {
-            if let Some(first) = pool.order.of(kind).first().filter(|_| pool.open) {
-                order.of_mut(kind).remove(first);
-            }
-        }
-    }
-
-    fn list(order: &mut Order<(QueuePosition, Number)>, pool: &Pool) {
-        for kind in [LaneKind::Run, LaneKind::Pull] {
-            if let Some(first) = pool.order.of(kind).first().filter(|_| pool.open) {
-                order.of_mut(kind).insert(*first);
-            }
         }
     }
 

@@ -29,14 +29,14 @@ pub(super) struct Window {
     pub(super) asked: bool,
     /// The store may have something new anywhere.
     pub(super) stale: bool,
-    /// Who comes back, and is not among the entries yet.
+    /// The first task that comes back and is not among the entries yet.
     recalled: Option<QueuePosition>,
     /// The refill that was asked for was read too early: its answer does not count.
     void: bool,
     /// Heads of the last refill that cannot be taken.
     pub(super) skipped: usize,
     pub(super) resting: bool,
-    /// The turn under which the lane stands in its pool's order.
+    /// The position under which the lane stands in its pool's order.
     pub(super) listed: Option<QueuePosition>,
 }
 
@@ -58,8 +58,8 @@ impl Window {
         }
     }
 
-    /// Somebody of this lane was taken and comes back: nobody behind him may go before the window was
-    /// read anew.
+    /// A task of this lane was taken and comes back: no task behind it may go before the window is
+    /// read again.
     pub(super) fn recall(&mut self, position: QueuePosition) {
         self.recalled = Some(self.recalled.map_or(position, |before| before.min(position)));
         self.stale = true;
@@ -86,7 +86,8 @@ impl Window {
         self.asked = false;
     }
 
-    /// Whose turn it is; of an exhausted window, the turn after which the next one's comes.
+    /// The position of the first task; of an exhausted window, the position after which the next
+    /// one comes.
     pub(super) fn position(&self) -> Option<QueuePosition> {
         let bound = || self.bound.filter(|_| self.more);
         self.first().map(|entry| entry.head.position).or(self.recalled).or_else(bound)
@@ -131,7 +132,7 @@ impl Window {
         wanted
     }
 
-    /// Nobody waits here, and nothing is known to come.
+    /// No task waits here, and none is known to come.
     pub(super) fn is_done(&self) -> bool {
         self.entries.is_empty() && !self.more && !self.stale && !self.asked && !self.resting
     }

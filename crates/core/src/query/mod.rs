@@ -23,11 +23,11 @@ pub enum Class {
     Refused,
 }
 
-/// What the error of a refused query says.
+/// The error of a refused query.
 pub const COPY_REFUSED: &str =
     "COPY FROM STDIN and COPY TO STDOUT need a client that a task does not have; copy from or to a file or program";
 
-/// Says how a query has to be sent.
+/// How a query has to be sent.
 ///
 /// ```
 /// use pgasync_core::{Class, classify};
@@ -59,7 +59,8 @@ pub fn classify(text: &str) -> Class {
     }
 }
 
-/// Whether a text may leave a transaction open: one of its statements begins one, or chains one to another.
+/// Whether a text may leave a transaction open: one of its statements begins one, or chains one to
+/// another.
 ///
 /// ```
 /// use pgasync_core::opens_transaction;

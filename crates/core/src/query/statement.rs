@@ -203,7 +203,8 @@ fn kind_of(words: &Words) -> StatementKind {
 
 const VERBS: [&str; 9] = ["select", "values", "table", "show", "explain", "insert", "update", "delete", "merge"];
 
-/// A query in parentheses is one that selects: the INTO of its first SELECT may stand in any of them.
+/// A query in parentheses is one that selects: the INTO of its first SELECT may stand in any of
+/// them.
 fn in_parentheses(words: &Words) -> StatementKind {
     let into = (0..words.tokens.len()).any(|at| words.selects_into(at));
     if into { StatementKind::Alone } else { StatementKind::Rows }

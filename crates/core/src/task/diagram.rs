@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::event::{Event, EventName, Outcome, Request};
 use super::intention::Intention;
-use super::phase::{End, Past, Phase, PhaseName};
+use super::phase::{Completion, Phase, PhaseName, TaskTimes};
 use super::status::{FinalStatus, FinishStatus};
 use super::{Task, TaskOptions};
 use crate::names::Run;
@@ -96,8 +96,8 @@ pub fn specimens(now: Timestamp) -> Vec<Task> {
     }
     for status in FinalStatus::ALL {
         for tracked in [None, Some(false), Some(true)] {
-            let end = End { status, processed: past, error: None, tracked };
-            phases.push(Phase::Finished { end, past: Past::NOTHING });
+            let end = Completion { status, processed: past, error: None, tracked };
+            phases.push(Phase::Finished { end, past: TaskTimes::NONE });
         }
     }
     let mut tasks = Vec::new();

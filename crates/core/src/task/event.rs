@@ -34,7 +34,7 @@ pub enum Event {
     },
     /// The leader has marked the launch and sends the query.
     Launch,
-    /// The target says that the query is over, or that its session is.
+    /// The target reports that the query ended, or that its session did.
     QueryEnded {
         /// The run whose query it was.
         run: Run,
@@ -55,7 +55,7 @@ pub enum Event {
     },
     /// A client asks for something.
     Request(Request),
-    /// A look at the clock: the deadline may have passed.
+    /// The time is compared with the deadline, which may have passed.
     Deadline,
     /// The deadline has passed and the target cannot be reached, so nothing can end the query.
     Abandon {
@@ -76,7 +76,7 @@ pub enum Outcome {
     Ok,
     /// The target reported this error, and nothing was committed since.
     Error(String),
-    /// Its session is known to be gone, and nobody heard how it ended; the text says what is known.
+    /// Its session is known to be gone, and the outcome is unknown; the text is what is known.
     Unknown(String),
 }
 

@@ -12,7 +12,7 @@ use crate::time::Span;
 /// use pgasync_core::{FinalStatus, Intention, Request};
 /// let deadline = Intention::Timeout { message: None };
 /// let cancel = Intention::of(&Request::cancel("no longer wanted"))?;
-/// // The deadline gives way to what somebody asks for; what was asked for first stands.
+/// // The deadline gives way to a request; between two requests the first one stands.
 /// assert_eq!(deadline.replaced_by(cancel.clone()), Some(cancel.clone()));
 /// assert_eq!(cancel.replaced_by(Intention::Finish { status: FinalStatus::Finished, error: None }), None);
 /// # Ok::<(), pgasync_core::Rejected>(())
@@ -22,13 +22,13 @@ use crate::time::Span;
 pub enum Intention {
     /// End it; a query that committed first is FINISHED all the same.
     Cancel {
-        /// What the requester said.
+        /// The message of the request.
         message: Option<String>,
     },
     /// End it, because its time is up; a query that committed first is FINISHED all the same.
     Timeout {
-        /// What the requester said. `None` is the deadline's own, which gives way to whatever is asked for: a query
-        /// that deferred itself at the last moment is deferred.
+        /// The message of the request. `None` is the deadline's own, which gives way to whatever is
+        /// asked for: a query that deferred itself at the last moment is deferred.
         message: Option<String>,
     },
     /// Stop it and let it wait again; a query that committed first is FINISHED all the same.
@@ -56,7 +56,7 @@ impl Intention {
     /// Reads a request that reaches a running query.
     ///
     /// # Errors
-    /// [`Rejected::DurationMissing`] for a deferral that does not say how long.
+    /// [`Rejected::DurationMissing`] for a deferral without a duration.
     pub fn of(request: &Request) -> Result<Self, Rejected> {
         let Request { status, error, duration } = request;
         Ok(match status {
@@ -105,8 +105,9 @@ impl Intention {
         }
     }
 
-    /// What stands when `other` is asked for after `self`: an end replaces what is not one, anything replaces the
-    /// deadline, and otherwise the first stands. `None` when `other` changes nothing.
+    /// What stands when `other` is asked for after `self`: an end replaces what is not one,
+    /// anything replaces the deadline, and otherwise the first stands. `None` when `other` changes
+    /// nothing.
     #[must_use]
     pub fn replaced_by(&self, other: Self) -> Option<Self> {
         let by_deadline = matches!(self, Self::Timeout { message: None });

@@ -1,4 +1,4 @@
-//! One task's life: its phases, what may happen to it, and the row that says so.
+//! The life of one task: its phases, the events, and the row.
 //!
 //! ```
 //! use pgasync_core::{Event, Outcome, Phase, Task, TaskOptions, Timestamp};
@@ -25,16 +25,16 @@ pub(crate) mod step;
 
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
-use phase::{End, Past, Phase};
+use phase::{Completion, Phase, TaskTimes};
 use status::FinalStatus;
 
 /// What was agreed about a task when it was pushed; it does not change while the task lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskOptions {
-    /// The task has no query: a client takes it and says when it is done.
+    /// The task has no query: a client pulls it and requests its end.
     pub client_pulled: bool,
-    /// The query's end is not the task's: somebody calls back.
+    /// The end of the query is not the end of the task: a request ends it.
     pub asynchronous_finish: bool,
     /// A yielded task keeps its pool slot.
     pub track_yielded: bool,
@@ -78,8 +78,8 @@ impl Task {
     /// A task pushed EMPTY (`FINISHED`) or dead on arrival (`DOA`): it ends as it begins.
     #[must_use]
     pub const fn born_finished(options: TaskOptions, status: FinalStatus, now: Timestamp) -> Self {
-        let end = End { status, processed: now, error: None, tracked: None };
-        let past = Past { consumed: Some(now), ..Past::NOTHING };
+        let end = Completion { status, processed: now, error: None, tracked: None };
+        let past = TaskTimes { consumed: Some(now), ..TaskTimes::NONE };
         Self { options, run: Run::NONE, phase: Phase::Finished { end, past } }
     }
 

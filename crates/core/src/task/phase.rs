@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// let now = Timestamp::from_micros(0);
 /// let task = Task::pushed(TaskOptions::default()).step(&Event::Claim { default_timeout: None }, now)?;
 /// assert_eq!(task.phase.name(), PhaseName::Claimed);
-/// assert_eq!(task.row().state(), RowState::Running, "the row does not tell claimed from launched");
+/// assert_eq!(task.row().state(), RowState::Running, "the row is the same when the task is launched");
 /// let task = task.step(&Event::GiveBack { default_timeout: None }, now)?;
 /// assert_eq!(task.phase, Phase::Ready { eligible_when: None, times_up: None });
 /// # Ok::<(), pgasync_core::Rejected>(())
@@ -57,7 +57,7 @@ pub enum Phase {
         /// Not after this time.
         times_up: Option<Timestamp>,
     },
-    /// YIELDED: its query is over, and somebody will say how the task ends.
+    /// YIELDED: its query is over, and a request decides how the task ends.
     Yielded {
         /// When it was claimed, if it was.
         consumed: Option<Timestamp>,
@@ -71,31 +71,31 @@ pub enum Phase {
     /// Over.
     Finished {
         /// How it ended.
-        end: End,
+        end: Completion,
         /// What it had been through.
-        past: Past,
+        past: TaskTimes,
     },
 }
 
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct End {
+pub struct Completion {
     /// The status it ended with.
     pub status: FinalStatus,
     /// When it ended.
     pub processed: Timestamp,
     /// Why.
     pub error: Option<String>,
-    /// `Some(true)` while a session that nobody can reach still holds the slot, `None` for a task
-    /// that never had one.
+    /// `Some(true)` while a session that cannot be reached still holds the slot, `None` for a task
+    /// that never had a slot.
     pub tracked: Option<bool>,
 }
 
-/// The columns that an end leaves as they were.
+/// The times in the row, which the end of a task leaves as they were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Past {
+pub struct TaskTimes {
     /// When it was claimed or taken last; `None` if it never was.
     pub consumed: Option<Timestamp>,
     /// When it yielded; `None` if it did not.
@@ -104,9 +104,9 @@ pub struct Past {
     pub times_up: Option<Timestamp>,
 }
 
-impl Past {
+impl TaskTimes {
     /// It was pushed, and that was all.
-    pub const NOTHING: Self = Self { consumed: None, yielded: None, times_up: None };
+    pub const NONE: Self = Self { consumed: None, yielded: None, times_up: None };
 }
 
 /// A phase's name, without what it carries.
@@ -159,13 +159,17 @@ impl Phase {
     }
 
     /// The columns that an end would leave as they are.
-    pub(crate) const fn past(&self) -> Past {
+    pub(crate) const fn past(&self) -> TaskTimes {
         match *self {
-            Self::Ready { times_up, .. } | Self::Offered { times_up } => Past { times_up, ..Past::NOTHING },
+            Self::Ready { times_up, .. } | Self::Offered { times_up } => TaskTimes { times_up, ..TaskTimes::NONE },
             Self::Claimed { consumed, times_up, .. }
             | Self::Launched { consumed, times_up, .. }
-            | Self::Pulled { consumed, times_up } => Past { consumed: Some(consumed), times_up, ..Past::NOTHING },
-            Self::Yielded { consumed, yielded, times_up, .. } => Past { consumed, yielded: Some(yielded), times_up },
+            | Self::Pulled { consumed, times_up } => {
+                TaskTimes { consumed: Some(consumed), times_up, ..TaskTimes::NONE }
+            }
+            Self::Yielded { consumed, yielded, times_up, .. } => {
+                TaskTimes { consumed, yielded: Some(yielded), times_up }
+            }
             Self::Finished { past, .. } => past,
         }
     }

@@ -65,7 +65,7 @@ pub enum Rejected {
     /// Something else was asked before, and it stands.
     #[error("something else was asked of the running query before, and it stands")]
     Superseded,
-    /// A deferral has to say for how long.
+    /// A deferral needs a duration.
     #[error("DEFERRED needs a duration; say how long the task should wait")]
     DurationMissing,
 }

@@ -1,7 +1,7 @@
 //! The columns of `async.task` that the model owns, and the way to and from a [`Task`].
 
 use super::intention::Intention;
-use super::phase::{End, Past, Phase};
+use super::phase::{Completion, Phase, TaskTimes};
 use super::status::{FinalStatus, FinishStatus};
 use super::{Task, TaskOptions};
 use crate::names::Run;
@@ -28,7 +28,7 @@ pub struct Row {
     pub finish_status: Option<FinishStatus>,
     /// Whether it ended in any other way than `FINISHED`; null before.
     pub failed: Option<bool>,
-    /// Why it ended so; null before, and where there is nothing to say.
+    /// The reason of its end; null before the end, and after an end without a reason.
     pub processing_error: Option<String>,
     /// Its deadline, from its first claim on; `infinity` ([`Timestamp::NEVER`]) where it has none.
     pub times_up: Option<Timestamp>,
@@ -41,7 +41,7 @@ pub struct Row {
     pub run: i32,
 }
 
-/// The state that the table knows, as `task_execution_state` tells it.
+/// The state that the table knows, the result of `task_execution_state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum RowState {
@@ -66,7 +66,7 @@ pub enum LaunchState {
     Launched(Option<Intention>),
 }
 
-/// A row that no task's life leads to; somebody wrote it by hand.
+/// A row that no task's life leads to: it was changed by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MalformedRow {
@@ -90,7 +90,7 @@ impl Row {
         }
     }
 
-    /// Reads a row: `launch` says what the leader knows of it should it be RUNNING.
+    /// Reads a row; `launch` is what the leader knows besides of a RUNNING row.
     ///
     /// # Errors
     /// [`MalformedRow`] when no task's life leads to this row.
@@ -109,8 +109,8 @@ impl Row {
 
     fn finished(&self) -> Result<Phase, MalformedRow> {
         let status = self.finish_status.and_then(FinishStatus::terminal).ok_or(MalformedRow::NoFinalStatus)?;
-        let past = Past { consumed: self.consumed, yielded: self.yielded, times_up: self.times_up };
-        let end = End {
+        let past = TaskTimes { consumed: self.consumed, yielded: self.yielded, times_up: self.times_up };
+        let end = Completion {
             status,
             processed: self.processed.unwrap_or(Timestamp::NEVER),
             error: self.processing_error.clone(),
@@ -142,10 +142,10 @@ impl Row {
 }
 
 impl Task {
-    /// The row that says where this task stands.
+    /// The row of this task.
     #[must_use]
     pub fn row(&self) -> Row {
-        let Past { consumed, yielded, times_up } = self.phase.past();
+        let TaskTimes { consumed, yielded, times_up } = self.phase.past();
         let base = Row { consumed, yielded, times_up, run: self.run.0, ..Row::default() };
         match &self.phase {
             Phase::Ready { eligible_when, .. } => Row { eligible_when: *eligible_when, ..base },
@@ -160,7 +160,7 @@ impl Task {
     }
 }
 
-fn finished(base: Row, end: &End) -> Row {
+fn finished(base: Row, end: &Completion) -> Row {
     let status: FinalStatus = end.status;
     Row {
         processed: Some(end.processed),

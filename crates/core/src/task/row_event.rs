@@ -1,4 +1,4 @@
-//! Events as they travel: what the core decides about a task, and what the table hears of it.
+//! Events on their way from the core to the table.
 
 use super::event::{Event, Outcome};
 use super::intention::Intention;
@@ -60,14 +60,14 @@ impl TaskEvent {
     }
 }
 
-/// An event as the table hears of it: the arguments of `async.step_task`.
+/// An event as the table gets it: the arguments of `async.step_task`.
 ///
 /// ```
 /// use pgasync_core::{Event, FinishStatus, Intention, LaunchState, Outcome, RowEvent, Run};
 /// let cancel = Intention::Cancel { message: Some("no longer wanted".to_owned()) };
 /// let launch = LaunchState::Launched(Some(cancel));
 /// let end = Event::QueryEnded { run: Run(1), outcome: Outcome::Ok };
-/// let event = RowEvent::of(&end, Some(&launch)).expect("the table hears of ends");
+/// let event = RowEvent::of(&end, Some(&launch)).expect("the end of a query changes the row");
 /// assert_eq!((event.name, event.status), ("END_OK", Some(FinishStatus::Canceled)));
 /// assert_eq!(RowEvent::of(&Event::Launch, Some(&launch)), None, "launches are marked");
 /// ```
@@ -89,7 +89,7 @@ pub struct RowEvent {
 }
 
 impl RowEvent {
-    /// What the table hears of an event; `None` for what changes no row: a launch, and whatever is
+    /// The event for the table; `None` for an event that changes no row: a launch, and whatever is
     /// asked of a query that runs, which counts when the query ends.
     #[must_use]
     pub fn of(event: &Event, launch: Option<&LaunchState>) -> Option<Self> {
@@ -97,7 +97,7 @@ impl RowEvent {
             Some(LaunchState::Launched(intention)) => Some(intention.as_ref()),
             Some(LaunchState::Claimed) | None => None,
         };
-        // The row of a claimed task is RUNNING: the table cannot tell that nothing was sent.
+        // The row of a claimed task is RUNNING: the table does not know that nothing was sent.
         let claimed = launch.is_some() && running.is_none();
         Some(match event {
             Event::Launch => return None,

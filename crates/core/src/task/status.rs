@@ -9,9 +9,9 @@ use std::fmt;
 pub enum FinalStatus {
     /// It did what it should.
     Finished,
-    /// It ended with an error, or nobody knows how.
+    /// It ended with an error, or the outcome is unknown.
     Failed,
-    /// Somebody ended it.
+    /// A request ended it.
     Canceled,
     /// It took too long.
     TimedOut,

@@ -3,20 +3,20 @@
 use super::Task;
 use super::event::{Event, Outcome, Request};
 use super::intention::Intention;
-use super::phase::{End, Past, Phase};
+use super::phase::{Completion, Phase, TaskTimes};
 use super::rejected::Rejected;
 use super::status::{FinalStatus, FinishStatus};
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
 
-/// What `processing_error` says of a task whose deadline passed.
+/// `processing_error` of a task whose deadline passed.
 pub const TIMED_OUT: &str = "the task did not finish in time";
 
 impl Task {
     /// The task after the event, or why the event changes nothing.
     ///
     /// # Errors
-    /// [`Rejected`] says why; the task stays as it was.
+    /// [`Rejected`] is the reason; the task stays as it was.
     pub fn step(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match &self.phase {
             Phase::Ready { eligible_when, times_up } => self.step_ready(*eligible_when, *times_up, event, now),
@@ -109,8 +109,8 @@ impl Task {
             Event::GiveBack { default_timeout } => {
                 // A deadline that an earlier claim set stays.
                 let times_up = times_up.filter(|at| *at != self.deadline(*default_timeout, consumed));
-                // The run's number is used up: a mark of it may be in the log, and would be taken for the
-                // next claim's.
+                // The run's number is used up: a mark of it may be in the log, and would be taken
+                // for the next claim's.
                 Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
             }
             Event::Launch => Ok(self.at(Phase::Launched { consumed, times_up, intention: None })),
@@ -148,7 +148,7 @@ impl Task {
             Event::Request(request) => intend(Intention::of(request)?),
             Event::Deadline => {
                 passed(times_up, now)?;
-                // What somebody asked for stands; the query is told to end all the same.
+                // A client's request stands, and the query is cancelled all the same.
                 if intention.is_some() {
                     return Err(Rejected::Superseded);
                 }
@@ -174,7 +174,7 @@ impl Task {
         }
     }
 
-    /// Pulled and yielded: no query runs, and somebody else says how it goes on.
+    /// Pulled and yielded: no query runs, and a request decides how the task goes on.
     fn step_idle(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match event {
             Event::Request(request) => self.granted(request, now),
@@ -193,7 +193,7 @@ impl Task {
         }
     }
 
-    fn step_finished(&self, end: &End, event: &Event) -> Result<Self, Rejected> {
+    fn step_finished(&self, end: &Completion, event: &Event) -> Result<Self, Rejected> {
         match event {
             Event::Restart => Ok(self.at(Phase::Ready { eligible_when: None, times_up: None })),
             Event::Release => self.released(),
@@ -292,7 +292,7 @@ impl Task {
 
     fn finished(&self, status: FinalStatus, error: Option<String>, now: Timestamp) -> Self {
         let tracked = self.holds_slot().then_some(false);
-        let end = End { status, processed: now, error, tracked };
+        let end = Completion { status, processed: now, error, tracked };
         self.at(Phase::Finished { end, past: self.phase.past() })
     }
 
@@ -309,7 +309,7 @@ impl Task {
         if end.tracked != Some(true) {
             return Err(Rejected::NoSlot);
         }
-        Ok(self.at(Phase::Finished { end: End { tracked: Some(false), ..end.clone() }, past: *past }))
+        Ok(self.at(Phase::Finished { end: Completion { tracked: Some(false), ..end.clone() }, past: *past }))
     }
 
     /// Yielding twice changes nothing; a slot is kept, never taken, by it.
@@ -317,7 +317,7 @@ impl Task {
         if matches!(self.phase, Phase::Yielded { .. }) {
             return self.clone();
         }
-        let Past { consumed, times_up, .. } = self.phase.past();
+        let TaskTimes { consumed, times_up, .. } = self.phase.past();
         let tracked = self.options.track_yielded && self.holds_slot();
         self.at(Phase::Yielded { consumed, yielded: now, times_up, tracked })
     }

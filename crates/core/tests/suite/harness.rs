@@ -156,6 +156,10 @@ impl Harness {
         next < end
     }
 
+    pub(crate) fn slots_taken(&self) -> u32 {
+        self.core.occupancy().find(|(pool, _)| **pool == lane().pool).map_or(0, |(_, slots)| slots)
+    }
+
     pub(crate) fn row(&self, task: TaskId) -> &Row {
         &self.store.tasks[&task].row
     }

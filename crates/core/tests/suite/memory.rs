@@ -10,8 +10,8 @@ const TASKS: i64 = 5_000;
 
 /// Everything that the orchestrator holds.
 fn held(harness: &Harness) -> usize {
-    let core = &harness.core;
-    core.names_in_memory() + core.sessions() + core.tasks_in_memory() + core.timers()
+    let memory = harness.core.memory();
+    memory.names + memory.sessions + memory.tasks + memory.timers
 }
 
 #[test]
@@ -30,12 +30,14 @@ fn quick_tasks_leave_nothing_behind() {
     while let Some((task, _)) = harness.running.first_key_value() {
         let task = *task;
         harness.end(task, Outcome::Ok);
-        most = most.max(harness.core.timers() + harness.core.tasks_in_memory());
+        let memory = harness.core.memory();
+        most = most.max(memory.timers + memory.tasks);
         harness.commands.clear();
     }
     assert!(harness.store.tasks.values().all(|task| task.row.processed.is_some()), "all of them ran");
     assert!(most < 400, "{most} things were held in memory at once");
-    assert!(harness.core.timers() < 20, "{} timers are left", harness.core.timers());
+    let timers = harness.core.memory().timers;
+    assert!(timers < 20, "{timers} timers are left");
 }
 
 /// Runs a wave of tasks, on a target and in a pool of its own, and deletes in the end what still waits.

@@ -3,8 +3,8 @@
 //! `async.step_task` gets the result of [`RowEvent::of`] for the event, as in the engine.
 
 use pgasync_core::{
-    End, Event, FinalStatus, FinishStatus, Intention, Outcome, Past, Phase, Rejected, Request, Row, RowEvent, Run,
-    Span, Task, TaskOptions, Timestamp,
+    Completion, Event, FinalStatus, FinishStatus, Intention, Outcome, Phase, Rejected, Request, Row, RowEvent, Run,
+    Span, Task, TaskOptions, TaskTimes, Timestamp,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -200,10 +200,11 @@ fn phases() -> Vec<Phase> {
     }
     for status in FinalStatus::ALL {
         for tracked in [None, Some(false), Some(true)] {
-            for past in
-                [Past::NOTHING, Past { consumed: Some(consumed), yielded: Some(before(9)), times_up: Some(before(1)) }]
-            {
-                let end = End { status, processed: before(5), error: Some("it ended".to_owned()), tracked };
+            for past in [
+                TaskTimes::NONE,
+                TaskTimes { consumed: Some(consumed), yielded: Some(before(9)), times_up: Some(before(1)) },
+            ] {
+                let end = Completion { status, processed: before(5), error: Some("it ended".to_owned()), tracked };
                 phases.push(Phase::Finished { end, past });
             }
         }

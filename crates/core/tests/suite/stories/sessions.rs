@@ -2,7 +2,7 @@
 
 use pgasync_core::{Command, FinishStatus, Outcome, RowState, Span};
 
-use crate::harness::{Harness, lane, settings};
+use crate::harness::{Harness, settings};
 
 #[test]
 fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all() {
@@ -33,7 +33,7 @@ fn nothing_holds_a_slot_that_finds_no_session() {
         harness.push(task);
     }
     harness.wait(Span::seconds(1));
-    assert_eq!(harness.core.slots_taken(&lane().pool), 2);
+    assert_eq!(harness.slots_taken(), 2);
     let claimed = harness.store.tasks.values().filter(|task| task.row.state() == RowState::Running).count();
     assert_eq!(claimed, 2);
 }

@@ -2,7 +2,7 @@
 
 use pgasync_core::{FinishStatus, Input, Row, Span, TaskOptions, WriteAnswer};
 
-use crate::harness::{Harness, lane, records, settings};
+use crate::harness::{Harness, records, settings};
 
 /// One task is over by its deadline, and its query may run.
 fn given_up() -> Harness {
@@ -16,7 +16,7 @@ fn given_up() -> Harness {
 }
 
 fn taken(harness: &Harness) -> (u32, u32) {
-    (harness.core.slots_taken(&lane().pool), harness.core.workers_busy())
+    (harness.slots_taken(), harness.core.workers_busy())
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn an_end_whose_answer_is_lost_is_recorded_once() {
         lose_answers(&mut harness, carried_out);
         assert_eq!(harness.row(task).finish_status, Some(FinishStatus::Finished));
         assert_eq!(harness.count(records), if carried_out { 1 } else { 2 });
-        assert_eq!(harness.core.tasks_in_memory(), 0);
+        assert_eq!(harness.core.memory().tasks, 0);
     }
 }
 

@@ -1,0 +1,172 @@
+//! Choosing the tasks that run, claiming them, and offering those that clients pull.
+
+use super::Orchestrator;
+use super::timers::Timer;
+use super::tracked::{Marked, TaskSession, Tracked, Write, rests_in};
+use crate::names::{PoolName, TaskId};
+use crate::plan::Choice;
+use crate::plan::lane::{Head, Lane, LaneKind};
+use crate::task::TaskOptions;
+use crate::task::event::Event;
+use crate::task::row::{LaunchState, Row};
+
+impl Orchestrator {
+    pub(super) fn refilled(&mut self, lane: &Lane, mut heads: Vec<Head>, more: bool) {
+        // A tracked task was read before it was claimed, and a skipped one cannot be written.
+        let read = heads.len();
+        let taken = |task| self.tracked.contains(task) || self.skipped.is_skipped(task);
+        heads.retain(|head| !taken(head.position.task));
+        self.plan.skip(lane, read - heads.len());
+        self.plan.refill(lane, heads, more);
+        self.refresh_pool(&lane.pool);
+        self.offers.review(lane.pool.clone());
+        self.claims_ahead.review(lane.pool.clone());
+        self.sessions.want_target(&lane.target, &mut self.plan);
+    }
+
+    /// Takes every task whose turn has come.
+    pub(super) fn choose(&mut self) {
+        while self.launches() {
+            let worker_free = self.tracked.worker_free(&self.cx);
+            let Choice::Take { lane, head, ahead } = self.plan.next(worker_free) else { break };
+            let (lane, head, task) = (lane.clone(), head.clone(), head.position.task);
+            self.plan.remove(&lane, task);
+            if !ahead {
+                self.reserve(lane, &head, false);
+            } else if self.tracked.known(task).is_some_and(Tracked::is_unlaunched_claim) {
+                self.enqueue(task);
+            } else {
+                // The claim ahead is being written: it is an ordinary claim from now on.
+                self.update(task, |tracked| tracked.set_session(TaskSession::Wanted));
+            }
+        }
+        self.claim_and_mark_ahead();
+    }
+
+    /// Claims a task whose turn has come or will come soon, or offers it to the clients that pull.
+    fn reserve(&mut self, lane: Lane, head: &Head, ahead: bool) {
+        let (now, default_timeout) = (self.cx.now(), self.cx.settings().timeout(&lane.target));
+        let (event, session) = match lane.kind {
+            LaneKind::Pull => (Event::Offer { default_timeout }, TaskSession::NotNeeded),
+            LaneKind::Run if ahead => (Event::Claim { default_timeout }, TaskSession::Later { since: now.monotonic }),
+            LaneKind::Run => (Event::Claim { default_timeout }, TaskSession::Wanted),
+        };
+        let task = head.position.task;
+        let Some(write) = Write::of(&head.task(), event, now) else {
+            // It is overdue, and the sweep ends it.
+            self.plan.remove(&lane, task);
+            return self.sweep.at_once(&mut self.cx);
+        };
+        let mut tracked =
+            Tracked::new(head.position, lane, head.task(), self.cx.tuning(), now).with_write(write, session);
+        tracked.text_bytes = head.text_bytes;
+        self.track(tracked);
+        self.send_write(task);
+    }
+
+    /// Claims and marks ahead for pools that are full of short tasks, so that each task can be sent
+    /// as soon as a slot is free.
+    fn claim_and_mark_ahead(&mut self) {
+        for pool in self.claims_ahead.take_reviews() {
+            // Only slots in which queries run come free by themselves.
+            let taken = self.tracked.occupancy().of(&pool);
+            let slots = (taken.slots - taken.resting).min(self.cx.settings().workers);
+            let Some(limits) = self.claims_ahead.limits(&pool, slots, self.cx.tuning()) else { continue };
+            let surplus = self.claims_ahead.claims(&pool).saturating_sub(limits.claims);
+            if surplus > 0 && !self.tracked.slot_free(&pool, &self.cx) {
+                self.give_back_all(self.tracked.last_ahead(&pool, surplus));
+            }
+            if !self.launches() {
+                continue;
+            }
+            while self.claims_ahead.claims(&pool) < limits.claims
+                && let Some((lane, head)) = self.plan.claim_ahead(&pool)
+            {
+                self.reserve(lane, &head, true);
+            }
+            self.mark_ahead(&pool, limits.marks);
+        }
+    }
+
+    /// Marks the launches of the first tasks that are claimed ahead.
+    fn mark_ahead(&mut self, pool: &PoolName, marks_max: u32) {
+        while let Some(position) = self.claims_ahead.first_unmarked(pool, marks_max) {
+            let Some(tracked) = self.tracked.known(position.task) else { return };
+            if !self.tracked.fits_text(tracked.text_bytes, &self.cx) {
+                return;
+            }
+            self.update(position.task, |tracked| tracked.set_marked(Marked::Requested));
+            self.tracked.mark(position.task, None, &mut self.cx);
+        }
+    }
+
+    pub(super) fn give_back_all(&mut self, tasks: Vec<TaskId>) {
+        for task in tasks {
+            self.give_back(task);
+        }
+    }
+
+    /// Returns a claim that was not launched.
+    pub(super) fn give_back(&mut self, task: TaskId) {
+        let Some(tracked) = self.tracked.known(task) else { return };
+        let (lane, position) = (tracked.lane.clone(), tracked.position);
+        let was_ahead = matches!(tracked.session(), TaskSession::Later { .. });
+        let default_timeout = self.cx.settings().timeout(&lane.target);
+        let Some(write) = Write::known(tracked.task(), Event::GiveBack { default_timeout }, self.cx.now()) else {
+            return;
+        };
+        self.sessions.dequeue(&lane.target, position);
+        self.begin_write(task, None, write);
+        if was_ahead {
+            self.plan.remove(&lane, task);
+            self.claims_ahead.slow_down(&lane.pool, self.cx.tuning());
+        }
+        self.plan.recall(&lane, position);
+    }
+
+    /// A client took what was offered. A write under way names the run before, so it changes
+    /// nothing, and its answer shows the row.
+    pub(super) fn taken(&mut self, task: TaskId, row: &Row) {
+        let now = self.cx.now();
+        let Some(tracked) = self.tracked.get(task).filter(|tracked| tracked.follows_row()) else { return };
+        let options = TaskOptions { client_pulled: true, ..tracked.task().options };
+        match row.task(options, LaunchState::Claimed) {
+            Ok(next) if rests_in(&next.phase) => self.update(task, |tracked| tracked.rest(next, now)),
+            Ok(_) | Err(_) => self.follow_row(task, Some(row)),
+        }
+    }
+
+    /// Withdraws the offers that have to give way.
+    pub(super) fn review_offers(&mut self) {
+        for (pool, tasks) in self.offers.take_reviews() {
+            let calm = self.cx.settings().paused || self.tracked.slot_free(&pool, &self.cx);
+            if calm && !self.leadership.is_draining() {
+                continue;
+            }
+            for task in tasks {
+                self.review_offer(&pool, task);
+            }
+        }
+    }
+
+    fn review_offer(&mut self, pool: &PoolName, task: TaskId) {
+        let Some(tracked) = self.tracked.known(task) else { return };
+        debug_assert!(tracked.is_offered(), "task {task} is among the offers and is not offered");
+        let (position, lane) = (tracked.position, tracked.lane.clone());
+        let impatient = tracked.has_waited_as_offer(self.cx.monotonic(), self.cx.tuning());
+        let rival = self.plan.first_of(pool, &lane, self.tracked.worker_free(&self.cx));
+        let sibling = self.plan.first_in(&lane);
+        let outranked = rival.into_iter().chain(sibling).any(|other| other < position);
+        let outwaited = impatient && rival.is_some();
+        if !(outranked || outwaited || self.leadership.is_draining()) {
+            return;
+        }
+        let Some(write) = Write::known(tracked.task(), Event::Withdraw, self.cx.now()) else { return };
+        self.begin_write(task, None, write);
+        if outwaited && !outranked {
+            // Otherwise its lane would take the slot back at once.
+            self.plan.set_resting(&lane, true);
+            self.cx.at(self.cx.monotonic() + self.cx.tuning().offer_rest, Timer::Rested(lane));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The answers to polls and sweeps, and the commands that the store refused.
+
+use super::Orchestrator;
+use super::command::Command;
+use super::input::{TaskSnapshot, WriteAnswer};
+use crate::names::{PoolName, TaskId};
+use crate::plan::lane::Lane;
+use crate::task::event::Event;
+use crate::time::Timestamp;
+
+impl Orchestrator {
+    pub(super) fn polled(&mut self, lanes: &[Lane], requests: bool, latch: i64, asleep: Option<bool>) {
+        self.retries.succeeded();
+        self.cycle.polled(latch, asleep, &self.cx);
+        self.refresh_lanes(lanes);
+        if requests {
+            self.requests.want();
+        }
+    }
+
+    pub(super) fn swept(
+        &mut self,
+        overdue: Vec<TaskSnapshot>,
+        promoted: &[Lane],
+        next: Option<Timestamp>,
+        failed: &[TaskId],
+    ) {
+        self.sweep.finished();
+        for task in failed {
+            self.skipped.skip(*task, None, &mut self.cx);
+        }
+        // Pools and targets of which nothing runs and for which no task waits are forgotten.
+        let (plan, occupancy) = (&self.plan, self.tracked.occupancy());
+        self.claims_ahead.forget(|pool: &PoolName| plan.has_pool(pool) || occupancy.of(pool).slots > 0);
+        self.sessions.forget_unused(&mut self.plan);
+        for snapshot in overdue {
+            self.record_untracked(snapshot, Event::Deadline, None);
+        }
+        self.refresh_lanes(promoted);
+        self.sweep.by(self.cx.monotonic() + self.cx.tuning().sweep_every, &mut self.cx);
+        self.sweep.by_server_time(next, &mut self.cx);
+    }
+
+    /// The store refused a command as a whole.
+    pub(super) fn refused(&mut self, command: Command) {
+        let counts = if self.leadership.is_disconnected() {
+            // Only the reading of rows is under way.
+            matches!(command, Command::Resync { .. })
+        } else {
+            self.leadership.epoch().is_some() || command == Command::Resign
+        };
+        if !counts {
+            return;
+        }
+        match command {
+            // Writes have a backoff of their own.
+            Command::Write(event) => {
+                let reason = "the store refused the whole statement".to_owned();
+                self.written(event.task, event.run, &WriteAnswer::Failed(reason));
+            }
+            // The request is read again, and the rows are read again at the next audit.
+            Command::Dismiss { .. } | Command::Reread { .. } => {}
+            Command::ServeLatch { .. } => {
+                let at = self.retries.next(&mut self.cx);
+                self.cycle.latch_refused(at);
+            }
+            Command::Poll { .. } => {
+                let at = self.retries.next(&mut self.cx);
+                self.cycle.poll_refused(at);
+            }
+            Command::RunRoutines => self.cycle.routines_done(&self.cx),
+            Command::Maintain => self.cycle.maintenance_refused(&self.cx),
+            Command::RunStartup
+            | Command::Refill { .. }
+            | Command::Sweep { .. }
+            | Command::ReadRequests { .. }
+            | Command::Register { .. }
+            | Command::Unregister { .. }
+            | Command::RotateMarks { .. }
+            | Command::Mark { .. }
+            | Command::Resync { .. }
+            | Command::Resign => self.retries.push(command, &mut self.cx),
+            Command::Fence { .. }
+            | Command::FenceSession { .. }
+            | Command::Connect { .. }
+            | Command::Disconnect { .. }
+            | Command::Launch { .. }
+            | Command::Cancel { .. }
+            | Command::Terminate { .. }
+            | Command::ProveLead { .. }
+            | Command::SleepUntil(_) => debug_assert!(false, "the store does not carry out {command:?}"),
+        }
+    }
+
+    /// Sends the refused commands again, as far as they are still wanted.
+    pub(super) fn send_refused_again(&mut self) {
+        for command in self.retries.take_due(self.cx.monotonic()) {
+            if let Command::Mark { task, run, session } = command {
+                self.tracked.mark_again(task, run, session, &mut self.cx);
+            } else if let Command::RotateMarks { .. } = command {
+                // The next rotation carries over what is launched then.
+                self.tracked.marks.not_rotated();
+            } else if !matches!(command, Command::Register { session } if !self.sessions.is_registering(session)) {
+                self.cx.emit(command);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a driver may see of an orchestrator.
+
+use super::Orchestrator;
+use super::tracked::Tracked;
+use crate::names::{Epoch, PoolName, Run, TaskId};
+
+/// How much an orchestrator has in memory: bounded by limits and by what runs and waits, not by the
+/// backlog or by what once ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Tracked tasks, and heads of lanes.
+    pub tasks: usize,
+    /// Names of pools, targets and lanes.
+    pub names: usize,
+    /// Target sessions.
+    pub sessions: usize,
+    /// Timers: a few at most for each tracked task, session and target.
+    pub timers: usize,
+}
+
+impl Orchestrator {
+    /// Every pool of which a slot is taken, and how many are.
+    pub fn occupancy(&self) -> impl Iterator<Item = (&PoolName, u32)> {
+        self.tracked.occupancy().pools().map(|(pool, taken)| (pool, taken.slots))
+    }
+
+    /// How many workers are busy.
+    #[must_use]
+    pub const fn workers_busy(&self) -> u32 {
+        self.tracked.occupancy().workers()
+    }
+
+    /// Tracked tasks of which no query runs: pulled, yielded, or finished while a lost session may
+    /// run the query. Others may change their rows; see [`Input::Changed`](crate::Input::Changed).
+    pub fn resting(&self) -> impl Iterator<Item = TaskId> {
+        self.tracked.iter().filter(|(_, tracked)| tracked.is_resting()).map(|(task, _)| task)
+    }
+
+    /// Whether the text that comes with the mark of this launch is still wanted.
+    #[must_use]
+    pub fn awaits_text(&self, task: TaskId, run: Run) -> bool {
+        self.tracked.of_run(task, run).is_some_and(Tracked::awaits_text)
+    }
+
+    /// How often in a row the task's row could not be written.
+    #[must_use]
+    pub fn write_failures(&self, task: TaskId) -> u32 {
+        let tracked = self.tracked.get(task).map_or(0, |tracked| tracked.backoff.failures());
+        tracked.max(self.skipped.failures(task))
+    }
+
+    /// The epoch in which it leads.
+    #[must_use]
+    pub const fn epoch(&self) -> Option<Epoch> {
+        self.leadership.epoch()
+    }
+
+    /// How much it has in memory.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let pools = self.tracked.occupancy().pools().count();
+        let names = self.claims_ahead.names() + self.sessions.names() + self.offers.names() + self.plan.names();
+        Memory {
+            tasks: self.tracked.len() + self.plan.heads(),
+            names: names + self.skipped.len() + pools,
+            sessions: self.sessions.len(),
+            timers: self.cx.timers.len(),
+        }
+    }
+
+    /// Recounts what tasks take and what targets have, and returns whether the counts agree.
+    #[must_use]
+    pub fn audit(&self) -> bool {
+        self.tracked.audit() && self.sessions.audit()
+    }
+}

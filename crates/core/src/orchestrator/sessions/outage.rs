@@ -1,0 +1,124 @@
+//! Targets that cannot be reached, or take no further session.
+
+use super::Sessions;
+use super::target::Outage;
+use crate::names::{SessionId, TargetName, TaskId};
+use crate::orchestrator::backoff::Backoff;
+use crate::orchestrator::context::Context;
+use crate::orchestrator::timers::Timer;
+use crate::plan::Plan;
+use crate::time::{MonotonicTime, Span};
+
+/// What a probe of a target may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// Nothing: no probe is due.
+    No,
+    /// The target has no session, so one connection shows whether it can be reached.
+    Connect,
+    /// The target has sessions and refused another one: it is asked again if a task lacks one.
+    ConnectIfLacking,
+}
+
+impl Sessions {
+    /// A connection failed; returns its target, unless the session was not on its way.
+    pub(crate) fn connect_failed(
+        &mut self,
+        session: SessionId,
+        error: &str,
+        cx: &mut Context,
+        plan: &mut Plan,
+    ) -> Option<TargetName> {
+        let state = self.sessions.get(&session).filter(|state| state.state.is_starting())?;
+        let target = state.target.clone();
+        self.sessions.remove(&session);
+        let (now, random) = (cx.monotonic(), cx.random());
+        let fresh = (now, Backoff::new(cx.tuning().backoff_first, cx.tuning().backoff_last));
+        let known = self.targets.entry(target.clone()).or_default();
+        known.connecting -= 1;
+        let (since, mut backoff) = known.outage.as_ref().map_or(fresh, |old| (old.since, old.backoff));
+        let retry_at = now + backoff.next(random);
+        known.outage = Some(Outage { since, backoff, retry_at, error: error.to_owned() });
+        cx.at(retry_at, Timer::Target(target.clone()));
+        self.refresh_target(&target, plan);
+        Some(target)
+    }
+
+    /// A session was ready and no longer is: if it was the last one, the outage counts from now on,
+    /// because until now the target served, if on fewer sessions than it should.
+    pub(super) fn note_outage(&mut self, target: &TargetName, was_ready: bool, now: MonotonicTime, plan: &mut Plan) {
+        let Some(state) = self.targets.get_mut(target) else { return };
+        let Some(outage) = state.outage.as_mut() else { return };
+        if was_ready && state.ready == 0 {
+            outage.since = now;
+        }
+        self.refresh_target(target, plan);
+    }
+
+    /// Whether a connection to the target is due that shows whether it can be reached.
+    pub(crate) fn probe(&self, target: &TargetName, now: MonotonicTime) -> Probe {
+        let Some(state) = self.targets.get(target) else { return Probe::No };
+        let due = state.outage.as_ref().map_or(!state.met, |outage| outage.retry_at <= now);
+        if !due || state.connecting > 0 || state.fencing {
+            Probe::No
+        } else if state.ready == 0 {
+            Probe::Connect
+        } else {
+            Probe::ConnectIfLacking
+        }
+    }
+
+    /// The target has no idle session.
+    pub(crate) fn has_no_idle(&self, target: &TargetName) -> bool {
+        self.targets.get(target).is_some_and(|state| state.idle.is_empty())
+    }
+
+    /// No task needs another session of the target now. The probe comes again, because a slot may
+    /// come free without any event at the target.
+    pub(crate) fn probe_later(&mut self, target: &TargetName, cx: &mut Context) {
+        let retry_at = cx.monotonic() + cx.tuning().backoff_last;
+        if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut()) {
+            outage.retry_at = retry_at;
+            cx.at(retry_at, Timer::Target(target.clone()));
+        }
+    }
+
+    /// A session at the target has ended, which may have been the one too many.
+    pub(super) fn retry_soon(&mut self, target: &TargetName, cx: &mut Context) {
+        let soon = cx.monotonic() + cx.tuning().backoff_first;
+        if let Some(outage) = self.targets.get_mut(target).and_then(|state| state.outage.as_mut())
+            && soon < outage.retry_at
+        {
+            outage.retry_at = soon;
+            cx.at(soon, Timer::Target(target.clone()));
+        }
+    }
+
+    /// The error with which tasks that have waited long enough for the target fail: it has had no
+    /// session for so long.
+    pub(crate) fn outage_error(&self, target: &TargetName, patience: Span, now: MonotonicTime) -> Option<String> {
+        let state = self.targets.get(target).filter(|state| state.ready == 0)?;
+        let outage = state.outage.as_ref().filter(|outage| outage.since + patience <= now)?;
+        Some(outage.error.clone())
+    }
+
+    /// The queued tasks that will find no session: the last ones.
+    pub(crate) fn surplus(&self, target: &TargetName) -> Vec<TaskId> {
+        let Some(state) = self.targets.get(target) else { return Vec::new() };
+        state.queue.iter().rev().take(state.surplus()).map(|position| position.task).collect()
+    }
+
+    /// Without an open session, a connection to the target has to succeed again before a task is
+    /// claimed for it.
+    pub(crate) fn forget_contact(&mut self, target: &TargetName, plan: &mut Plan) {
+        let connected = self.sessions.values().any(|session| session.target == *target && session.state.is_open());
+        if let Some(state) = self.targets.get_mut(target)
+            && !connected
+            && state.queue.is_empty()
+        {
+            state.met = false;
+            self.refresh_target(target, plan);
+            self.unassigned.insert(target.clone());
+        }
+    }
+}

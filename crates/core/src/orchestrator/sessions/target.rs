@@ -1,0 +1,79 @@
+//! What is known of one target.
+
+use std::collections::BTreeSet;
+
+use crate::names::{SessionId, TaskId};
+use crate::orchestrator::backoff::Backoff;
+use crate::plan::lane::QueuePosition;
+use crate::time::MonotonicTime;
+
+/// A target.
+#[derive(Debug, Default)]
+pub(super) struct Target {
+    /// Claimed tasks that wait for a session.
+    pub(super) queue: BTreeSet<QueuePosition>,
+    /// Idle sessions; the one that was used last comes last.
+    pub(super) idle: Vec<SessionId>,
+    /// A session is there, or was since the last one was lost. Nothing is claimed for a target
+    /// before.
+    pub(super) met: bool,
+    /// Sessions that are connecting or registering.
+    pub(super) connecting: usize,
+    /// Sessions that queries may run on, or do.
+    pub(super) ready: usize,
+    /// Tasks that are claimed, or about to be, and have no session yet: each takes a slot.
+    pub(super) claims: usize,
+    /// Sessions of older epochs may live there.
+    pub(super) fencing: bool,
+    /// The target takes no further session. Without a ready one it cannot be reached at all.
+    pub(super) outage: Option<Outage>,
+    /// Tasks of an older epoch whose queries may still run there.
+    pub(super) orphans: Vec<TaskId>,
+}
+
+/// A failure to connect.
+#[derive(Debug)]
+pub(super) struct Outage {
+    /// Since when the target has neither taken a session nor had one.
+    pub(super) since: MonotonicTime,
+    pub(super) backoff: Backoff,
+    pub(super) retry_at: MonotonicTime,
+    pub(super) error: String,
+}
+
+impl Target {
+    /// Queries may be sent there, at least on the sessions that there are.
+    pub(super) const fn is_up(&self) -> bool {
+        !self.fencing && (self.outage.is_none() || self.ready > 0)
+    }
+
+    /// It is not known to refuse another session.
+    pub(super) const fn takes_more(&self) -> bool {
+        !self.fencing && self.outage.is_none()
+    }
+
+    /// How many of the queued tasks will find no session.
+    pub(super) fn surplus(&self) -> usize {
+        if !self.is_up() {
+            return self.queue.len();
+        }
+        if self.takes_more() { 0 } else { self.queue.len().saturating_sub(self.idle.len() + self.connecting) }
+    }
+
+    /// The orchestrator has no task and no session of it.
+    pub(super) fn is_unused(&self) -> bool {
+        let sessions = self.idle.len() + self.connecting + self.ready;
+        let tasks = self.queue.len() + self.claims + self.orphans.len();
+        sessions + tasks == 0 && !self.fencing
+    }
+
+    /// It can be reached.
+    pub(super) const fn is_met(&self) -> bool {
+        self.is_up() && self.met
+    }
+
+    /// Another task may be claimed for it: there is a session, or the target takes one.
+    pub(super) fn may_claim(&self) -> bool {
+        self.is_met() && (self.takes_more() || self.claims < self.idle.len())
+    }
+}

@@ -1,0 +1,136 @@
+//! The target sessions keep their counts, and ask for no more than there is room for.
+
+use super::*;
+use crate::names::{PoolName, Priority, Run};
+use crate::orchestrator::settings::Settings;
+use crate::plan::lane::{Head, Lane, LaneKind};
+use crate::task::TaskOptions;
+use crate::time::{MonotonicTime, Now, Timestamp};
+
+struct Fixture {
+    sessions: Sessions,
+    cx: Context,
+    plan: Plan,
+    target: TargetName,
+}
+
+fn position(task: i64) -> QueuePosition {
+    QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) }
+}
+
+impl Fixture {
+    fn new(workers: u32) -> Self {
+        let mut cx = Context::new(Settings { workers, ..Settings::default() }, 1);
+        cx.advance(Now::from_micros(0));
+        let target = TargetName::new("t").unwrap();
+        let mut plan = Plan::new();
+        let lane = Lane { pool: PoolName::of(None, &target), target: target.clone(), kind: LaneKind::Run };
+        let head = Head {
+            position: position(9),
+            run: Run::NONE,
+            options: TaskOptions::default(),
+            times_up: None,
+            text_bytes: 1,
+        };
+        plan.refill(&lane, vec![head], false);
+        plan.set_pool(&lane.pool, true, 16);
+        let mut sessions = Sessions::default();
+        sessions.want_target(&target, &mut plan);
+        Self { sessions, cx, plan, target }
+    }
+
+    /// A session that is ready.
+    fn connect(&mut self) -> SessionId {
+        self.sessions.connect(&self.target, &mut self.cx);
+        let session = SessionId(self.sessions.last_session);
+        self.sessions.connected(session, &mut self.cx);
+        self.sessions.registered(session, &mut self.cx, &mut self.plan);
+        assert!(self.sessions.audit());
+        session
+    }
+
+    fn may_claim(&self) -> bool {
+        self.plan.next(true) != crate::plan::Choice::Nobody
+    }
+}
+
+#[test]
+fn tasks_are_claimed_only_for_a_target_that_was_met() {
+    let mut f = Fixture::new(2);
+    assert!(!f.may_claim());
+    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::Connect);
+    let session = f.connect();
+    assert!(f.may_claim());
+    f.sessions.close(session, &mut f.cx, &mut f.plan);
+    assert!(!f.may_claim(), "its only session is closed");
+    assert_eq!(f.sessions.remove(session, &mut f.cx), Some((f.target.clone(), None)));
+    assert!(f.sessions.audit());
+}
+
+#[test]
+fn the_session_that_was_used_last_is_used_first() {
+    let mut f = Fixture::new(2);
+    let (_, second) = (f.connect(), f.connect());
+    f.sessions.enqueue(&f.target, position(1));
+    assert_eq!(f.sessions.next_assignment(&f.target), Some((position(1), second)));
+    f.sessions.assign(position(1), second, &f.cx, &mut f.plan);
+    assert_eq!(f.sessions.state(second), Some(SessionState::Busy { task: TaskId(1) }));
+    assert_eq!(f.sessions.next_assignment(&f.target), None);
+    assert!(f.sessions.audit());
+}
+
+#[test]
+fn there_are_as_many_connections_as_workers_and_an_idle_one_makes_room() {
+    let mut f = Fixture::new(1);
+    let first = f.connect();
+    let other = TargetName::new("other").unwrap();
+    f.sessions.enqueue(&other, position(1));
+    f.sessions.connect_missing(&other, &mut f.cx, &mut f.plan);
+    assert_eq!(f.sessions.state(first), Some(SessionState::Closing));
+    assert_eq!(f.sessions.len(), 2);
+    assert!(f.sessions.audit());
+}
+
+#[test]
+fn a_failed_target_is_probed_after_its_backoff() {
+    let mut f = Fixture::new(1);
+    f.sessions.connect(&f.target, &mut f.cx);
+    let failed = f.sessions.connect_failed(SessionId(1), "refused", &mut f.cx, &mut f.plan);
+    assert_eq!(failed, Some(f.target.clone()));
+    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::No);
+    let retry_at = f.cx.timers.first().expect("a timer");
+    assert_eq!(f.sessions.probe(&f.target, retry_at), Probe::Connect);
+    let patience = retry_at - MonotonicTime::from_micros(0);
+    assert_eq!(f.sessions.outage_error(&f.target, patience, f.cx.monotonic()), None, "not for so long");
+    assert_eq!(f.sessions.outage_error(&f.target, patience, retry_at).as_deref(), Some("refused"));
+    f.connect();
+    assert_eq!(f.sessions.outage_error(&f.target, patience, retry_at), None);
+    assert!(f.sessions.audit());
+}
+
+#[test]
+fn a_lost_session_is_remembered_with_its_task_until_it_is_gone() {
+    let mut f = Fixture::new(1);
+    let session = f.connect();
+    f.sessions.enqueue(&f.target, position(1));
+    f.sessions.assign(position(1), session, &f.cx, &mut f.plan);
+    assert_eq!(f.sessions.lose(session, &f.cx, &mut f.plan), Some(f.target.clone()));
+    f.sessions.remember_lost(session, TaskId(1));
+    assert!(f.sessions.audit());
+    assert_eq!(f.sessions.lost_task(session), Some(TaskId(1)));
+    assert_eq!(f.sessions.remove(session, &mut f.cx), Some((f.target.clone(), Some(TaskId(1)))));
+    assert_eq!((f.sessions.lost_task(session), f.sessions.len()), (None, 0));
+}
+
+#[test]
+fn orphans_are_resolved_after_the_fence() {
+    let mut f = Fixture::new(1);
+    f.sessions.fence(&f.target, &mut f.plan);
+    f.sessions.add_orphan(f.target.clone(), TaskId(1));
+    assert_eq!(f.sessions.take_resolvable(&f.target), vec![]);
+    f.sessions.fenced(&f.target, vec![7], true, &mut f.cx, &mut f.plan);
+    assert_eq!(f.sessions.take_resolvable(&f.target), vec![TaskId(1)]);
+    assert!(f.sessions.is_unregistering());
+    f.sessions.unregistered(&[Registered::Older(7)]);
+    assert!(!f.sessions.is_unregistering());
+}

@@ -1,0 +1,122 @@
+//! The order of the lanes, within a pool and over all pools.
+
+use std::collections::BTreeSet;
+
+use super::WINDOW_HEADS_DEFAULT;
+use super::lane::{LaneKind, QueuePosition};
+
+/// The number of a lane, which stands for its name where lanes are ordered.
+pub(super) type Number = usize;
+
+/// Lanes by the position of their first task, one set for each kind.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    pub(super) run: BTreeSet<(QueuePosition, Number)>,
+    pub(super) pull: BTreeSet<(QueuePosition, Number)>,
+}
+
+impl Order {
+    pub(super) const fn of(&self, kind: LaneKind) -> &BTreeSet<(QueuePosition, Number)> {
+        match kind {
+            LaneKind::Run => &self.run,
+            LaneKind::Pull => &self.pull,
+        }
+    }
+
+    const fn of_mut(&mut self, kind: LaneKind) -> &mut BTreeSet<(QueuePosition, Number)> {
+        match kind {
+            LaneKind::Run => &mut self.run,
+            LaneKind::Pull => &mut self.pull,
+        }
+    }
+}
+
+/// One pool.
+///
+/// Invariant: while it is open, the order over all pools has the first lane of each kind, and no
+/// other lane of the pool. A closed pool has none there, so it costs nothing to pass over it.
+#[derive(Debug)]
+pub(super) struct Pool {
+    open: bool,
+    pub(super) window_heads: usize,
+    /// How many lanes it has, with and without waiting tasks.
+    pub(super) lanes: usize,
+    pub(super) order: Order,
+}
+
+impl Pool {
+    pub(super) fn new() -> Self {
+        Self { open: false, window_heads: WINDOW_HEADS_DEFAULT, lanes: 0, order: Order::default() }
+    }
+
+    pub(super) fn set_open(&mut self, open: bool, all: &mut Order) {
+        if self.open != open {
+            self.leave(all);
+            self.open = open;
+            self.enter(all);
+        }
+    }
+
+    /// Moves a lane from one position to another; `None` is for a lane that may not run.
+    pub(super) fn replace(
+        &mut self,
+        kind: LaneKind,
+        lane: Number,
+        before: Option<QueuePosition>,
+        after: Option<QueuePosition>,
+        all: &mut Order,
+    ) {
+        self.leave(all);
+        if let Some(before) = before {
+            let was_listed = self.order.of_mut(kind).remove(&(before, lane));
+            debug_assert!(was_listed, "lane {lane} is not where its window says");
+        }
+        if let Some(after) = after {
+            self.order.of_mut(kind).insert((after, lane));
+        }
+        self.enter(all);
+    }
+
+    fn leave(&self, all: &mut Order) {
+        for kind in [LaneKind::Run, LaneKind::Pull] {
+            if let Some(first) = self.order.of(kind).first().filter(|_| self.open) {
+                let was_listed = all.of_mut(kind).remove(first);
+                debug_assert!(was_listed, "the first lane of an open pool is in the order");
+            }
+        }
+    }
+
+    fn enter(&self, all: &mut Order) {
+        for kind in [LaneKind::Run, LaneKind::Pull] {
+            if let Some(first) = self.order.of(kind).first().filter(|_| self.open) {
+                all.of_mut(kind).insert(*first);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::{Priority, TaskId};
+    use crate::time::Timestamp;
+
+    fn position(task: i64) -> QueuePosition {
+        QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) }
+    }
+
+    #[test]
+    fn only_the_first_lane_of_an_open_pool_is_in_the_order() {
+        let (mut pool, mut all) = (Pool::new(), Order::default());
+        pool.replace(LaneKind::Run, 1, None, Some(position(5)), &mut all);
+        assert!(all.run.is_empty(), "the pool is closed");
+        pool.set_open(true, &mut all);
+        pool.replace(LaneKind::Run, 2, None, Some(position(3)), &mut all);
+        assert_eq!(all.run, BTreeSet::from([(position(3), 2)]));
+        pool.replace(LaneKind::Run, 2, Some(position(3)), Some(position(9)), &mut all);
+        pool.replace(LaneKind::Pull, 3, None, Some(position(1)), &mut all);
+        assert_eq!((all.run.first(), all.pull.first()), (Some(&(position(5), 1)), Some(&(position(1), 3))));
+        pool.set_open(false, &mut all);
+        assert!(all.run.is_empty() && all.pull.is_empty());
+    }
+}
