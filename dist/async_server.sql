@@ -433,10 +433,41 @@ do $migrate$
 begin
   if not exists (select from async.migration where migration = '0006_write_transaction') then
     execute $ddl$
+-- A claim of the SQL engine: the task, its run before the claim, the worker that is to run it, and its place in the
+-- queue.
+create type async.claim_t as (
+  task_id bigint,
+  run int,
+  worker int,
+  pool text,
+  target text,
+  priority int,
+  entered timestamptz,
+  timeout interval
+);
+
+-- A session with a target, as a leader in another process registers it.
+create type async.registration_t as (
+  slot int,
+  target text,
+  connection_string text,
+  role text,
+  pid int,
+  -- Times as the target wrote them: UTC, with microseconds.
+  backend_start text,
+  server_started text,
+  server_address text,
+  server_port int,
+  system_identifier text,
+  timeline int
+);
+
 -- Functions whose arguments differ now.
 drop function if exists
   async.write_all(bigint[], int[], timestamptz[], interval[], bigint[], int[], timestamptz[], async.event_t[], bool,
-    bool);
+    bool),
+  async.write_claims(timestamptz, bigint[], int[], int[], text[], text[], int[], timestamptz[], interval[]),
+  async.lead_publish(int, int[], text[], bigint[], timestamptz[], text[], int[], text[], timestamptz[], text[]);
 $ddl$;
     insert into async.migration (migration) values ('0006_write_transaction');
   end if;
@@ -588,7 +619,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '8d8e2103b0259f92'::text
+  select '091ef462c558fa59'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -6255,39 +6286,39 @@ $function$;
 
 -- leader/stages/write_claims
 -- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold
---   them, the pools' occupancy, how far each lane was taken. The arrays are parallel, in the order
---   of the plan; in_runs are the runs before. Nothing is sent before this is committed.
+--   them, the pools' occupancy, how far each lane was taken. in_claims is in the order of the plan.
+--   Nothing is sent before this is committed.
 -- Returns: nothing.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
-create or replace function async.write_claims(
-  in_now timestamptz, in_ids bigint[], in_workers int[], in_runs int[], in_pools text[], in_targets text[],
-  in_priorities int[], in_entered timestamptz[], in_timeouts interval[]
-) returns void
+create or replace function async.write_claims(in_now timestamptz, in_claims async.claim_t[])
+returns void
 language plpgsql
 as $function$
 declare
   v_row record;
-  v_claimed bigint[] := in_ids;
+  v_ids constant bigint[] := array(select c.task_id from unnest(in_claims) with ordinality c order by c.ordinality);
+  v_runs constant int[] := array(select c.run from unnest(in_claims) with ordinality c order by c.ordinality);
+  v_claimed bigint[] := v_ids;
 begin
-  for v_row in select w.* from async.leader_write(in_now, in_ids, in_runs, in_timeouts, null, null, null) w loop
+  for v_row in
+    select w.* from async.leader_write(in_now, v_ids, v_runs,
+      array(select c.timeout from unnest(in_claims) with ordinality c order by c.ordinality), null, null, null) w
+  loop
     -- A trigger may have made something else of a claim; only what runs now is launched.
     if (v_row.outcome = 'rewritten' and v_row.consumed is not null and v_row.processed is null and v_row.yielded is null
-        and v_row.run = in_runs[array_position(in_ids, v_row.task_id)] + 1) is not true then
+        and v_row.run = v_runs[array_position(v_ids, v_row.task_id)] + 1) is not true then
       v_claimed := array_remove(v_claimed, v_row.task_id);
     end if;
   end loop;
 
   update pg_temp.leader_worker s
   set state = 'claimed', task_id = c.task_id, run = c.run + 1, pool = c.pool, since = in_now
-  from unnest(in_workers, in_ids, in_runs, in_pools) c(worker, task_id, run, pool)
+  from unnest(in_claims) c
   where s.worker = c.worker and c.task_id = any (v_claimed);
   update pg_temp.leader_pool p set taken = p.taken + n.claimed
   from (
-    select c.pool, count(*)::int as claimed
-    from unnest(in_ids, in_pools) c(task_id, pool)
-    where c.task_id = any (v_claimed)
-    group by c.pool
+    select c.pool, count(*)::int as claimed from unnest(in_claims) c where c.task_id = any (v_claimed) group by c.pool
   ) n
   where p.pool = n.pool;
   -- Behind the last of the plan, written or not: a row that could not be written is backed off.
@@ -6295,9 +6326,8 @@ begin
   set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
   from (
     select distinct on (c.pool, c.target) c.pool, c.target, c.priority, c.entered, c.task_id
-    from unnest(in_ids, in_pools, in_targets, in_priorities, in_entered)
-      with ordinality c(task_id, pool, target, priority, entered, place)
-    order by c.pool, c.target, c.place desc
+    from unnest(in_claims) with ordinality c
+    order by c.pool, c.target, c.ordinality desc
   ) n
   where l.pool = n.pool and l.target = n.target and not l.pullable;
 end
@@ -6309,7 +6339,7 @@ $function$;
 -- Returns: how many were claimed or offered.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
--- (Longer than a screen: one pass over lanes and heads, which share their arrays.)
+-- (Longer than a screen: one pass over lanes and heads.)
 create or replace function async.claim_tasks(in_now timestamptz)
 returns int
 language plpgsql
@@ -6321,14 +6351,7 @@ declare
   v_head record;
   v_idle record;
   v_at int;
-  v_ids bigint[] := '{}';
-  v_claimed_by int[] := '{}';
-  v_runs int[] := '{}';
-  v_pools text[] := '{}';
-  v_targets text[] := '{}';
-  v_priorities int[] := '{}';
-  v_entered timestamptz[] := '{}';
-  v_timeouts interval[] := '{}';
+  v_claims async.claim_t[] := '{}';
   v_wanted text[] := '{}';
   v_offered bigint[] := '{}';
 begin
@@ -6383,15 +6406,9 @@ begin
       continue;
     end if;
     v_idle.targets[v_at] := null;
-    v_ids := v_ids || v_head.task_id;
-    v_claimed_by := v_claimed_by || v_idle.workers[v_at];
-    v_runs := v_runs || v_head.run;
-    v_pools := v_pools || v_head.pool;
-    v_targets := v_targets || v_head.target;
-    v_priorities := v_priorities || v_head.priority;
-    v_entered := v_entered || v_head.entered;
-    v_timeouts := v_timeouts
-      || coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default);
+    v_claims := v_claims || row(v_head.task_id, v_head.run, v_idle.workers[v_at], v_head.pool, v_head.target,
+      v_head.priority, v_head.entered,
+      coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
   end loop;
 
   if v_wanted <> '{}' then
@@ -6399,14 +6416,13 @@ begin
     from (select w.target, count(*)::int as wanted from unnest(v_wanted) w(target) group by w.target) n
     where t.target = n.target;
   end if;
-  if v_ids <> '{}' then
-    perform async.write_claims(
-      in_now, v_ids, v_claimed_by, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
+  if v_claims <> '{}' then
+    perform async.write_claims(in_now, v_claims);
   end if;
   if v_offered <> '{}' then
     perform async.write_offers(in_now, v_offered);
   end if;
-  return cardinality(v_ids) + cardinality(v_offered);
+  return cardinality(v_claims) + cardinality(v_offered);
 end
 $function$;
 
@@ -8003,15 +8019,13 @@ end
 $function$;
 
 -- external_leader/lead_publish
--- Purpose: publish_state for a leader in another process, which gives the workers that run a task
---   and the number of workers.
+-- Purpose: publish_state for a leader in another process, which gives the number of workers, those
+--   that run a task, and how many slots of each pool are taken.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
 create or replace function async.lead_publish(
-  in_workers int, in_slots int[], in_targets text[], in_tasks bigint[], in_since timestamptz[],
-  in_pools text[], in_taken int[],
-  in_lost text[], in_lost_since timestamptz[], in_lost_errors text[]
+  in_workers int, in_busy async.worker[], in_pools async.concurrency_pool_tracker[], in_lost async.target_outage[]
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -8019,16 +8033,48 @@ as $function$
 begin
   perform async.publish_state(
     array(
-      select row(s.slot, '', w.target, w.task_id, w.since)::async.worker
-      from (select generate_series(1, in_workers) as slot union select unnest(in_slots)) s
-      left join unnest(in_slots, in_targets, in_tasks, in_since) w(slot, target, task_id, since) on w.slot = s.slot),
+      select row(s.slot, '', w.target, w.task_id, w.running_since)::async.worker
+      from (select generate_series(1, in_workers) as slot union select b.slot from unnest(in_busy) b) s
+      left join unnest(in_busy) w on w.slot = s.slot),
     array(
-      select row(p.pool, p.taken, async.pool_limit(p.pool))::async.concurrency_pool_tracker
-      from unnest(in_pools, in_taken) p(pool, taken)),
-    array(
-      select row(l.target, l.since, l.error, null)::async.target_outage
-      from unnest(in_lost, in_lost_since, in_lost_errors) l(target, since, error)));
+      select row(p.concurrency_pool, p.workers, async.pool_limit(p.concurrency_pool))::async.concurrency_pool_tracker
+      from unnest(in_pools) p),
+    in_lost);
 end
+$function$;
+
+-- external_leader/lead_register
+-- Purpose: registers sessions with targets for a leader in another process. A session that was
+--   registered when the leader session was lost is not registered twice.
+-- Returns: the id of each session.
+-- Raises: datetime_field_overflow or invalid_datetime_format for a time that is none.
+-- Locks: none that others wait for.
+create or replace function async.lead_register(in_epoch bigint, in_sessions async.registration_t[])
+returns table (pid int, target text, session_id bigint)
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  with given as (
+    select s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz as backend_start,
+      s.server_started::timestamptz as server_started, s.server_address, s.server_port, s.system_identifier,
+      s.timeline
+    from unnest(in_sessions) s
+  ), there as (
+    select s.pid, s.target, s.session_id
+    from async.session s
+    join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
+    where s.epoch = in_epoch
+  ), added as (
+    insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start, server_started,
+      server_address, server_port, system_identifier, timeline)
+    select in_epoch, g.*
+    from given g
+    where not exists (select from there t where t.target = g.target and t.pid = g.pid)
+    returning pid, target, session_id
+  )
+  select t.pid, t.target, t.session_id from there t
+  union all
+  select a.pid, a.target, a.session_id from added a
 $function$;
 
 -- both_engines/lead_maintain

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use pgasync_core::Orchestrator;
-use pgasync_store::PublishedState;
+use pgasync_store::{PublishedOutage, PublishedPool, PublishedState};
 
 use crate::target_sessions::TargetSessions;
 
@@ -39,15 +39,22 @@ impl Publisher {
         self.next = now + PUBLISH_INTERVAL;
         let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         let mut busy = sessions.busy();
-        busy.sort_unstable();
+        busy.sort_unstable_by_key(|session| session.session_slot);
         let current = PublishedState {
             workers: count(workers),
             busy,
-            pools: core.occupancy().map(|(pool, taken)| (pool.to_string(), count(taken))).collect(),
+            pools: core
+                .occupancy()
+                .map(|(pool, taken)| PublishedPool { pool: pool.clone(), taken: count(taken) })
+                .collect(),
             lost: sessions
                 .lost
                 .iter()
-                .map(|(target, (since, error))| (target.to_string(), *since, error.clone()))
+                .map(|(target, (since, error))| PublishedOutage {
+                    target: target.clone(),
+                    since: *since,
+                    error: error.clone(),
+                })
                 .collect(),
         };
         if self.last.as_ref() == Some(&current) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pgasync_core::{Epoch, SessionId, TargetName, TaskId, Timestamp};
 use pgasync_pg::{ConnectionSettings, ConnectionString, conninfo_at};
-use pgasync_store::{Registration, TargetAddress};
+use pgasync_store::{PublishedSession, Registration, TargetAddress};
 use tokio::sync::Semaphore;
 
 use crate::cancel::{BackendSignal, TargetBackend};
@@ -273,9 +273,10 @@ impl TargetSessions {
     }
 
     /// Session slot, target, task and start of each busy session.
-    pub(crate) fn busy(&self) -> Vec<(i32, String, TaskId, Timestamp)> {
+    pub(crate) fn busy(&self) -> Vec<PublishedSession> {
         let busy = |entry: &SessionEntry| {
-            entry.busy.map(|(task, since)| (entry.session_slot, entry.target.to_string(), task, since))
+            let (task, since) = entry.busy?;
+            Some(PublishedSession { session_slot: entry.session_slot, target: entry.target.clone(), task, since })
         };
         self.entries.values().filter_map(busy).collect()
     }

@@ -273,6 +273,7 @@ pub(crate) const SERVER: Part = Part {
         "external_leader/due_resting_tasks",
         "both_engines/publish_state",
         "external_leader/lead_publish",
+        "external_leader/lead_register",
         "both_engines/lead_maintain",
         "both_engines/lead_goodbye",
         "record/note_touched",

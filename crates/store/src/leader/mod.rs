@@ -8,10 +8,13 @@
 mod batch;
 mod batch_results;
 mod candidate;
+mod composite;
 mod configuration;
 mod error;
 mod operations;
 mod poll;
+mod published;
+mod registration;
 mod registry;
 mod requests;
 mod row_event;
@@ -23,8 +26,8 @@ mod vacuum;
 
 use std::collections::BTreeMap;
 
-use pgasync_core::{Command, Epoch, Input, Run, SessionId, TargetName, TaskId, Timestamp};
-use pgasync_pg::{ConnectionString, Session};
+use pgasync_core::{Command, Epoch, Input, Run, SessionId, TaskId};
+use pgasync_pg::Session;
 
 use statements::Statements;
 
@@ -32,6 +35,8 @@ pub use candidate::{Candidate, Election, ResumeOutcome, end_backend, is_active};
 pub use configuration::{LeaderConfiguration, TargetAddress};
 pub use error::{CandidacyError, LeaderError};
 pub use poll::PollResult;
+pub use published::{PublishedOutage, PublishedPool, PublishedSession, PublishedState};
+pub use registration::Registration;
 pub use registry::{
     OldSession, ServerIdentity, note_lost, old_sessions, registered_session, replaced_sessions, unknown_elections,
 };
@@ -89,39 +94,6 @@ impl Operation {
     pub const fn outlives_session(&self) -> bool {
         matches!(self, Self::Log { .. })
     }
-}
-
-/// What the registry records about a session with a target.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// The number at the end of its name at the target. No other session of the leader has it at
-    /// the same time.
-    pub session_slot: i32,
-    /// The target.
-    pub target: TargetName,
-    /// The address for a second connection to the same server.
-    pub connection_string: ConnectionString,
-    /// The role of the session.
-    pub role: String,
-    /// The pid of its backend.
-    pub pid: i32,
-    /// When the backend started, as the target prints it.
-    pub backend_start: String,
-    /// The server at which the backend runs.
-    pub server: ServerIdentity,
-}
-
-/// The state of a leader that the views show.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PublishedState {
-    /// The number of workers.
-    pub workers: i32,
-    /// Session slot, target, task and start of each busy session.
-    pub busy: Vec<(i32, String, TaskId, Timestamp)>,
-    /// The pools in use, and how many of their slots are taken.
-    pub pools: Vec<(String, i32)>,
-    /// The targets that cannot be reached, since when, and the last error.
-    pub lost: Vec<(String, Timestamp, String)>,
 }
 
 /// The results of a batch of [`Operation`]s.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use pgasync_core::{Command, Lane, Registered, RequestId, RowEvent, Run, SessionId, TaskEvent, TaskId};
 
+use super::composite::Composite;
 use super::row_event::WireEvent;
 use super::{Operation, Registration};
 
@@ -64,7 +65,7 @@ pub(super) struct WriteArguments {
     pub(super) ends: Vec<i64>,
     pub(super) end_runs: Vec<i32>,
     pub(super) ends_at: Vec<crate::wire::WireTimestamp>,
-    pub(super) events: Vec<WireEvent>,
+    pub(super) events: Vec<Composite<WireEvent>>,
 }
 
 impl WriteArguments {
@@ -86,7 +87,7 @@ impl WriteArguments {
                 arguments.end_runs.push(written.run.0);
                 arguments.ends_at.push(at);
             } else {
-                arguments.events.push(WireEvent::new(written, event));
+                arguments.events.push(Composite(WireEvent::new(written, event)));
             }
         }
         arguments

@@ -7,6 +7,7 @@ use pgasync_core::{LaneKind, Registered, SessionId};
 use pgasync_pg::types::ToSql;
 use pgasync_pg::{Error, Row, Statement};
 
+use super::composite::Composite;
 use super::operations::{OperationBatch, WriteArguments};
 use super::{LeaderError, LeaderSession};
 
@@ -113,32 +114,9 @@ impl LeaderSession {
     fn add_sessions<'a>(&'a self, batch: &OperationBatch, calls: &mut Vec<(BatchStatement, Call<'a>)>) {
         let statements = &self.statements;
         if !batch.registrations.is_empty() {
-            let all = || batch.registrations.iter().map(|(_, registration)| registration);
-            let slots: Vec<i32> = all().map(|r| r.session_slot).collect();
-            let targets: Vec<String> = all().map(|r| r.target.to_string()).collect();
-            let strings: Vec<String> = all().map(|r| r.connection_string.to_string()).collect();
-            let roles: Vec<String> = all().map(|r| r.role.clone()).collect();
-            let pids: Vec<i32> = all().map(|r| r.pid).collect();
-            let starts: Vec<String> = all().map(|r| r.backend_start.clone()).collect();
-            let started: Vec<Option<String>> = all().map(|r| r.server.started.clone()).collect();
-            let addresses: Vec<Option<String>> = all().map(|r| r.server.address.clone()).collect();
-            let ports: Vec<Option<i32>> = all().map(|r| r.server.port).collect();
-            let systems: Vec<Option<String>> = all().map(|r| r.server.system_identifier.clone()).collect();
-            let timelines: Vec<Option<i32>> = all().map(|r| r.server.timeline).collect();
-            let parameters: Vec<Box<dyn ToSql + Sync + Send>> = vec![
-                Box::new(self.epoch.0),
-                Box::new(slots),
-                Box::new(targets),
-                Box::new(strings),
-                Box::new(roles),
-                Box::new(pids),
-                Box::new(starts),
-                Box::new(started),
-                Box::new(addresses),
-                Box::new(ports),
-                Box::new(systems),
-                Box::new(timelines),
-            ];
+            let sessions: Vec<_> =
+                batch.registrations.iter().map(|(_, registration)| Composite(registration.clone())).collect();
+            let parameters: Vec<Box<dyn ToSql + Sync + Send>> = vec![Box::new(self.epoch.0), Box::new(sessions)];
             calls.push((BatchStatement::Register, self.call(&statements.register, parameters)));
         }
         let number = |session: &Registered| match session {

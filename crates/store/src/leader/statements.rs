@@ -34,24 +34,7 @@ statements! {
     dismiss: "delete from async.request where request_id = any ($1)",
     sweep: "select * from async.lead_sweep($1, $2, $3)",
     // The statement may run twice for a session, when the answer to the first run was lost.
-    register: "with given as (
-          select s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz as backend_start,
-            s.server_started::timestamptz, s.server_address, s.server_port, s.system_identifier, s.timeline
-          from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
-              $8::text[], $9::text[], $10::int[], $11::text[], $12::int[])
-            as s(slot, target, connection_string, role, pid, backend_start,
-              server_started, server_address, server_port, system_identifier, timeline)),
-        there as (
-          select s.pid, s.target, s.session_id from async.session s
-          join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
-          where s.epoch = $1),
-        added as (
-          insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
-            server_started, server_address, server_port, system_identifier, timeline)
-          select $1, g.* from given g
-          where not exists (select from there t where t.target = g.target and t.pid = g.pid)
-          returning pid, target, session_id)
-        select * from there union all select * from added",
+    register: "select * from async.lead_register($1, $2)",
     unregister: "delete from async.session where session_id = any ($1)",
     lanes: "select * from async.discover_lanes()",
     touched: "select async.take_touched()",
@@ -68,7 +51,7 @@ statements! {
         where not exists (select from async.offer f where f.task_id = o.task_id)",
     routines: "select async.run_routines($1::text::async.routine_type_t)",
     serve_latch: "select from async.serve_latch($1)",
-    publish: "select from async.lead_publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    publish: "select from async.lead_publish($1, $2, $3, $4)",
     maintain: "select * from async.lead_maintain($1, $2, $3)",
     log: "select from async.log_quiet($1, $2)",
     goodbye: "select from async.lead_goodbye($1)",

@@ -3,6 +3,7 @@
 
 use pgasync_core::{Input, TaskId, Timestamp};
 
+use super::composite::Composite;
 use super::rows::{lane, time};
 use super::{LeaderError, LeaderSession, OperationResults};
 use crate::wire::WireTimestamp;
@@ -55,17 +56,10 @@ impl LeaderSession {
     }
 
     pub(super) async fn publish(&self, published: &super::PublishedState) -> Result<(), LeaderError> {
-        let slots: Vec<i32> = published.busy.iter().map(|(slot, ..)| *slot).collect();
-        let targets: Vec<&str> = published.busy.iter().map(|(_, target, ..)| target.as_str()).collect();
-        let tasks: Vec<i64> = published.busy.iter().map(|(_, _, task, _)| task.0).collect();
-        let since: Vec<WireTimestamp> = published.busy.iter().map(|(.., since)| WireTimestamp(*since)).collect();
-        let pools: Vec<&str> = published.pools.iter().map(|(pool, _)| pool.as_str()).collect();
-        let taken: Vec<i32> = published.pools.iter().map(|(_, taken)| *taken).collect();
-        let lost: Vec<&str> = published.lost.iter().map(|(target, ..)| target.as_str()).collect();
-        let lost_since: Vec<WireTimestamp> = published.lost.iter().map(|(_, since, _)| WireTimestamp(*since)).collect();
-        let errors: Vec<&str> = published.lost.iter().map(|(.., error)| error.as_str()).collect();
-        let all: [&(dyn pgasync_pg::types::ToSql + Sync); 10] =
-            [&published.workers, &slots, &targets, &tasks, &since, &pools, &taken, &lost, &lost_since, &errors];
+        let busy: Vec<_> = published.busy.iter().cloned().map(Composite).collect();
+        let pools: Vec<_> = published.pools.iter().cloned().map(Composite).collect();
+        let lost: Vec<_> = published.lost.iter().cloned().map(Composite).collect();
+        let all: [&(dyn pgasync_pg::types::ToSql + Sync); 4] = [&published.workers, &busy, &pools, &lost];
         match self.write_alone("publishing", &self.statements.publish, &all).await {
             // The next state is published within a second.
             Err(LeaderError::Refused { .. }) => Ok(()),

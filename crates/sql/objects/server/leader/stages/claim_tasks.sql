@@ -3,7 +3,7 @@
 -- Returns: how many were claimed or offered.
 -- Raises: nothing of a single task's.
 -- Locks: the rows of async.task that it changes; never waits for one.
--- (Longer than a screen: one pass over lanes and heads, which share their arrays.)
+-- (Longer than a screen: one pass over lanes and heads.)
 create or replace function async.claim_tasks(in_now timestamptz)
 returns int
 language plpgsql
@@ -15,14 +15,7 @@ declare
   v_head record;
   v_idle record;
   v_at int;
-  v_ids bigint[] := '{}';
-  v_claimed_by int[] := '{}';
-  v_runs int[] := '{}';
-  v_pools text[] := '{}';
-  v_targets text[] := '{}';
-  v_priorities int[] := '{}';
-  v_entered timestamptz[] := '{}';
-  v_timeouts interval[] := '{}';
+  v_claims async.claim_t[] := '{}';
   v_wanted text[] := '{}';
   v_offered bigint[] := '{}';
 begin
@@ -77,15 +70,9 @@ begin
       continue;
     end if;
     v_idle.targets[v_at] := null;
-    v_ids := v_ids || v_head.task_id;
-    v_claimed_by := v_claimed_by || v_idle.workers[v_at];
-    v_runs := v_runs || v_head.run;
-    v_pools := v_pools || v_head.pool;
-    v_targets := v_targets || v_head.target;
-    v_priorities := v_priorities || v_head.priority;
-    v_entered := v_entered || v_head.entered;
-    v_timeouts := v_timeouts
-      || coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default);
+    v_claims := v_claims || row(v_head.task_id, v_head.run, v_idle.workers[v_at], v_head.pool, v_head.target,
+      v_head.priority, v_head.entered,
+      coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
   end loop;
 
   if v_wanted <> '{}' then
@@ -93,13 +80,12 @@ begin
     from (select w.target, count(*)::int as wanted from unnest(v_wanted) w(target) group by w.target) n
     where t.target = n.target;
   end if;
-  if v_ids <> '{}' then
-    perform async.write_claims(
-      in_now, v_ids, v_claimed_by, v_runs, v_pools, v_targets, v_priorities, v_entered, v_timeouts);
+  if v_claims <> '{}' then
+    perform async.write_claims(in_now, v_claims);
   end if;
   if v_offered <> '{}' then
     perform async.write_offers(in_now, v_offered);
   end if;
-  return cardinality(v_ids) + cardinality(v_offered);
+  return cardinality(v_claims) + cardinality(v_offered);
 end
 $function$;

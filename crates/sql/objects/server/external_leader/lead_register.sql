@@ -1,0 +1,32 @@
+-- Purpose: registers sessions with targets for a leader in another process. A session that was
+--   registered when the leader session was lost is not registered twice.
+-- Returns: the id of each session.
+-- Raises: datetime_field_overflow or invalid_datetime_format for a time that is none.
+-- Locks: none that others wait for.
+create or replace function async.lead_register(in_epoch bigint, in_sessions async.registration_t[])
+returns table (pid int, target text, session_id bigint)
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  with given as (
+    select s.slot, s.target, s.connection_string, s.role, s.pid, s.backend_start::timestamptz as backend_start,
+      s.server_started::timestamptz as server_started, s.server_address, s.server_port, s.system_identifier,
+      s.timeline
+    from unnest(in_sessions) s
+  ), there as (
+    select s.pid, s.target, s.session_id
+    from async.session s
+    join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
+    where s.epoch = in_epoch
+  ), added as (
+    insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start, server_started,
+      server_address, server_port, system_identifier, timeline)
+    select in_epoch, g.*
+    from given g
+    where not exists (select from there t where t.target = g.target and t.pid = g.pid)
+    returning pid, target, session_id
+  )
+  select t.pid, t.target, t.session_id from there t
+  union all
+  select a.pid, a.target, a.session_id from added a
+$function$;
