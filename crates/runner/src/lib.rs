@@ -1,6 +1,6 @@
 //! The Rust engine: the implementation behind `pgasync run`.
 //!
-//! It drives the core against the server and the targets. EventSender become inputs of
+//! It drives the core against the server and the targets. Events become inputs of
 //! [`pgasync_core::Orchestrator`], and its commands are carried out here, each in a tokio task of
 //! its own where another command could otherwise wait for it.
 //!

@@ -65,7 +65,7 @@ impl LeaderSession {
             }
         }
         if !orphaned.is_empty() {
-            self.query("deleting requests for deleted tasks", &self.statements.dismiss, &[&orphaned]).await?;
+            self.write_alone("deleting requests for deleted tasks", &self.statements.dismiss, &[&orphaned]).await?;
         }
         Ok(requests)
     }

@@ -13,7 +13,6 @@ const TEXTS: [(&str, &str); 17] = [
     ("pg_stat_get_activity($1)", "is_active"),
     ("'pgasync.mutex'", "remember_mutex"),
     ("async.election", "read_elections"),
-    ("insert into async.session", "register"),
     ("delete from async.session", "forget"),
     ("delete from async.request", "dismiss"),
     ("async.latch_number()", "poll"),
@@ -37,7 +36,7 @@ const AT_TARGETS: [(&str, &str); 6] = [
 /// its text above when it names no function of the schema.
 const KNOWN: &str = "
     startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
-    end_backend is_active remember_mutex register forget dismiss poll fall_asleep wake_up
+    end_backend is_active remember_mutex forget dismiss poll fall_asleep wake_up
     registered_sessions left_offers cancel terminate identity unknown_sessions discard_all server_version
     begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch resume_epoch hold_epoch schema_fingerprint
     lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_sweep lead_register discover_lanes take_touched run_routines serve_latch lead_publish
