@@ -75,17 +75,15 @@ impl Leader {
     }
 
     fn launch(&mut self, task: TaskId, run: Run, session: SessionId) {
-        let text = self.texts.remove(&(task, run)).flatten();
-        let refusal = match text.as_deref().map(classify) {
-            None => Some("the query of the task is gone".to_owned()),
-            Some(Class::Refused) => Some(format!("PA205: {}", pgasync_core::COPY_REFUSED)),
-            Some(Class::Raw | Class::Wrapped | Class::WrappedEach) => None,
+        let refuse = |error| Input::QueryEnded { session, task, run, outcome: Outcome::Error(error) };
+        let Some(text) = self.texts.remove(&(task, run)).flatten() else {
+            return self.handle(refuse("the query of the task is gone".to_owned()));
         };
-        if let Some(error) = refusal {
-            return self.handle(Input::QueryEnded { session, task, run, outcome: Outcome::Error(error) });
-        }
-        let text = text.unwrap_or_default();
-        let raw = classify(&text) == Class::Raw;
+        let raw = match classify(&text) {
+            Class::Refused => return self.handle(refuse(format!("PA205: {}", pgasync_core::COPY_REFUSED))),
+            Class::Raw => true,
+            Class::Wrapped | Class::WrappedEach => false,
+        };
         let text = if text.contains(TASK_ID_MACRO) { text.replace(TASK_ID_MACRO, &task.to_string()) } else { text };
         let reset = raw || self.sessions.needs_reset(session);
         tracing::debug!(task = task.0, session = session.0, "launched");

@@ -86,7 +86,9 @@ fn target_address(row: &Row) -> Option<(TargetName, TargetAddress)> {
     Some((TargetName::new(row.get::<_, &str>("target")).ok()?, address))
 }
 
+/// The constraints of the tables exclude negative numbers.
 fn count(number: i32) -> u32 {
+    debug_assert!(number >= 0, "a negative limit");
     u32::try_from(number).unwrap_or(0)
 }
 

@@ -20,6 +20,7 @@ impl LeaderSession {
         let skip: Vec<i64> = skip.iter().map(|task| task.0).collect();
         let all: [&(dyn pgasync_pg::types::ToSql + Sync); 3] = [&WireTimestamp(now), &limit, &skip];
         let rows = self.write_alone("sweeping due tasks", &self.statements.sweep, &all).await?;
+        debug_assert_eq!(rows.len(), 1, "the function returns one row");
         let Some(row) = rows.first() else { return Ok(()) };
         let ids = |column| row.get::<_, Option<Vec<i64>>>(column).unwrap_or_default().into_iter().map(TaskId);
         let failed: Vec<TaskId> = ids("out_failed").collect();
@@ -74,6 +75,7 @@ impl LeaderSession {
             [&WireTimestamp(now), &self.history_after, &self.rows_written];
         match self.write_alone("maintenance", &self.statements.maintain, &all).await {
             Ok(rows) => {
+                debug_assert_eq!(rows.len(), 1, "the function returns one row");
                 let Some(row) = rows.first() else { return Ok(()) };
                 self.history_after = row.get("out_after");
                 self.rows_written += i64::from(row.get::<_, i32>("out_rows"));
