@@ -428,6 +428,21 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0006_write_transaction.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0006_write_transaction') then
+    execute $ddl$
+-- Functions whose arguments differ now.
+drop function if exists
+  async.write_all(bigint[], int[], timestamptz[], interval[], bigint[], int[], timestamptz[], async.event_t[], bool,
+    bool);
+$ddl$;
+    insert into async.migration (migration) values ('0006_write_transaction');
+  end if;
+end
+$migrate$;
+
 -- log/log_quiet
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set.
 --   Passwords in connection strings are masked. While the log is locked lines are dropped.
@@ -573,7 +588,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '14716827eebd2c53'::text
+  select '8d8e2103b0259f92'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -2083,15 +2098,16 @@ $function$;
 --   follows is the row as it is now, null when there is none or it cannot be read. With in_touched
 --   (a leader in another process), where users have triggers, besides what touched_rows says: a row
 --   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers'
---   and no task.
--- Raises: nothing of a single row's.
+--   and no task. With in_epoch, the epoch is held first: the call is a whole write transaction of a
+--   leader in another process.
+-- Raises: nothing of a single row's. With in_epoch, PA212 as hold_epoch.
 -- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
 --   it. Nothing in here depends on the caller's path.)
 -- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
-  in_events async.event_t[], in_check bool, in_touched bool default false
+  in_events async.event_t[], in_check bool, in_touched bool default false, in_epoch bigint default null
 ) returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
@@ -2109,6 +2125,9 @@ declare
   v_event async.event_t;
   v_row record;
 begin
+  if in_epoch is not null then
+    perform async.hold_epoch(in_epoch);
+  end if;
   if v_triggers then
     v_left := async.as_events(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
       in_ends_at, in_events);
@@ -4184,10 +4203,15 @@ begin
     where s.state = any (in_states)
     offset 0
   ) r;
-  -- Never seen; but if it were, it would not pass for success.
+  -- Seen once, under load. libpq reports a failed write only when the result is read, so the error
+  -- may be there now: it does not pass for success in any case.
   if v_odd is not null then
     update pg_temp.leader_worker s
-    set outcome = 'lost', error = 'outcome unknown: the target answered with something else than was expected'
+    set outcome = 'lost',
+        error = coalesce(
+          format('outcome unknown: the connection to target "%s" was lost while the query ran: ', s.target)
+            || nullif(btrim(public.dblink_error_message(s.conn), E' \n'), 'OK'),
+          'outcome unknown: the target answered with something else than was expected')
     where s.worker = any (v_odd) and s.state = 'running' and s.outcome is null;
     others := others || v_odd;
   end if;

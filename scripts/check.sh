@@ -28,6 +28,7 @@ choose_runner() { # PROFILE
 # Builds the binary and the tests before any server starts.
 build_tests() {
     need_psql
+    keep_clusters_in_memory
     build -p pgasync
     build --workspace --tests
     PATH=$(target_dir)/debug:$PATH

@@ -15,7 +15,19 @@ dev_cluster() {
 new_cluster_dir() {
     local parent=/tmp
     [ "$(id -u)" = 0 ] || parent=${TMPDIR:-/tmp}
-    mktemp -d "$parent/pgasync.XXXXXX"
+    mktemp -d "${PGASYNC_CLUSTERS:-$parent}/pgasync.XXXXXX"
+}
+
+# Sets PGASYNC_CLUSTERS, where clusters for tests live, to memory if there is plenty: each test creates two databases
+# of 300 files, and on a disk that takes a quarter of the time of all tests.
+keep_clusters_in_memory() {
+    local kind free available
+    [ -z "${PGASYNC_CLUSTERS:-}" ] || return 0
+    read -r kind free < <(df --output=fstype,avail /dev/shm 2>/dev/null | tail -n 1) || return 0
+    available=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)
+    if [ "$kind" = tmpfs ] && [ "$free" -ge 4000000 ] && [ "$available" -ge 8000000 ]; then
+        export PGASYNC_CLUSTERS=/dev/shm
+    fi
 }
 
 # Sets PG* to the cluster in DIR, and nothing else that a client of Postgres would read.
@@ -81,7 +93,7 @@ leave_cluster() {
 # A test that was killed could not remove its own clusters; their folders carry its process id.
 remove_abandoned() {
     local dir pid
-    for dir in /tmp/pgasync-test.*; do
+    for dir in /tmp/pgasync-test.* /dev/shm/pgasync-test.*; do
         pid=${dir#*-test.}
         [ ! -d "$dir" ] || [ -d "/proc/${pid%%.*}" ] || cluster_remove "$dir"
     done

@@ -27,8 +27,9 @@ impl PrivateCluster {
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
         let major = env::var("PGASYNC_PG").unwrap_or_else(|_| "15".into());
-        // Below /tmp, which the server's unprivileged user can reach, and where socket names stay short.
-        let folder = PathBuf::from(format!("/tmp/pgasync-test.{}.{:08x}", std::process::id(), random()));
+        // A folder that the server's unprivileged user can reach, and where socket names stay short.
+        let parent = env::var("PGASYNC_CLUSTERS").unwrap_or_else(|_| "/tmp".into());
+        let folder = PathBuf::from(format!("{parent}/pgasync-test.{}.{:08x}", std::process::id(), random()));
         let cluster = start(&major, &folder, settings);
         Self { cluster, major, folder }
     }

@@ -23,6 +23,8 @@ statements! {
     // Each transaction that writes begins with it: nothing is written in an epoch that has passed.
     hold_epoch: "select from async.hold_epoch($1)",
     write: "select * from async.write_all($1, $2, $3, $4, $5, $6, $7, $8, true, true)",
+    // The same as a transaction of its own, which holds the epoch itself.
+    write_alone: "select * from async.write_all($1, $2, $3, $4, $5, $6, $7, $8, true, true, $9)",
     mark: "select * from async.lead_mark($1, $2, $3, $4)",
     rotate_marks: "select from async.lead_rotate_marks($1, $2, $3)",
     heads: "select * from async.lead_heads($1, $2, $3, $4)",

@@ -143,8 +143,11 @@ async fn a_flow_runs_its_steps_in_the_order_of_their_needs<E: Engine>() {
         assert_eq!(flow_ended(&fixture, flow).await, "a FINISHED, b FINISHED, c FINISHED, d FINISHED, flow FINISHED");
     }
     fixture.wait_until_finished().await;
-    assert_eq!(fixture.number_there("select count(*) from ledger").await, 15);
-    fixture.assert_holds("select bool_and(run = 1) from async.task where query is not null").await;
+    // Each once, although a claim that was made ahead of time may have been given back.
+    for mark in ["a", "b", "c"] {
+        let marks = format!("select count(*) from ledger where mark = '{mark}'");
+        assert_eq!(fixture.number_there(&marks).await, 5, "{mark}");
+    }
     fixture.wait_until_no_slot_is_taken().await;
 }
 

@@ -14,18 +14,20 @@ mod mutants;
 mod plan;
 mod sequences;
 mod small_rules;
+mod stated_rules;
 
 use pgasync_tests::Database;
 use serde_json::Value;
 
 /// Functions of the schema `judged`, in the order in which they are created.
-const DRIVER: [&str; 6] = [
+const DRIVER: [&str; 7] = [
     include_str!("sql/values.sql"),
     include_str!("sql/transitions.sql"),
     include_str!("sql/sequences.sql"),
     include_str!("sql/plan.sql"),
     include_str!("sql/configuration.sql"),
     include_str!("sql/answers.sql"),
+    include_str!("sql/stated_rules.sql"),
 ];
 
 /// A server database with the schema `judged`.

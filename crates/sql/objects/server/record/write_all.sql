@@ -12,15 +12,16 @@
 --   follows is the row as it is now, null when there is none or it cannot be read. With in_touched
 --   (a leader in another process), where users have triggers, besides what touched_rows says: a row
 --   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers'
---   and no task.
--- Raises: nothing of a single row's.
+--   and no task. With in_epoch, the epoch is held first: the call is a whole write transaction of a
+--   leader in another process.
+-- Raises: nothing of a single row's. With in_epoch, PA212 as hold_epoch.
 -- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
 --   it. Nothing in here depends on the caller's path.)
 -- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
   in_ends bigint[], in_end_runs int[], in_ends_at timestamptz[],
-  in_events async.event_t[], in_check bool, in_touched bool default false
+  in_events async.event_t[], in_check bool, in_touched bool default false, in_epoch bigint default null
 ) returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
@@ -38,6 +39,9 @@ declare
   v_event async.event_t;
   v_row record;
 begin
+  if in_epoch is not null then
+    perform async.hold_epoch(in_epoch);
+  end if;
   if v_triggers then
     v_left := async.as_events(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts, in_ends, in_end_runs,
       in_ends_at, in_events);

@@ -41,10 +41,15 @@ begin
     where s.state = any (in_states)
     offset 0
   ) r;
-  -- Never seen; but if it were, it would not pass for success.
+  -- Seen once, under load. libpq reports a failed write only when the result is read, so the error
+  -- may be there now: it does not pass for success in any case.
   if v_odd is not null then
     update pg_temp.leader_worker s
-    set outcome = 'lost', error = 'outcome unknown: the target answered with something else than was expected'
+    set outcome = 'lost',
+        error = coalesce(
+          format('outcome unknown: the connection to target "%s" was lost while the query ran: ', s.target)
+            || nullif(btrim(public.dblink_error_message(s.conn), E' \n'), 'OK'),
+          'outcome unknown: the target answered with something else than was expected')
     where s.worker = any (v_odd) and s.state = 'running' and s.outcome is null;
     others := others || v_odd;
   end if;

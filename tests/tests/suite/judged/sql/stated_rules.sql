@@ -1,0 +1,111 @@
+-- What the questions about rules that the core does not have begin with.
+
+create function judged.session(in_it jsonb) returns async.session language sql stable as $$
+  select jsonb_populate_record(null::async.session, in_it)
+$$;
+
+-- A session that began a day after its server, and named all of its server.
+create function judged.known() returns async.session language sql stable as $$
+  select judged.session('{"server_started": "2026-01-01", "backend_start": "2026-01-03", "server_address": "10.0.0.1",
+    "server_port": 5432, "system_identifier": "7", "timeline": 1}')
+$$;
+
+-- An answer to the identity query, with one of its places replaced.
+create function judged.identity(in_place int, in_value text) returns text language sql immutable as $$
+  select jsonb_set('["1", "150004", "2026-01-01", "b", "2026-01-02", "10.0.0.1", "5432", "7", "0000001A", "true"]',
+    array[in_place::text], coalesce(to_jsonb(in_value), 'null'))::text
+$$;
+
+create function judged.long_identity(in_chars int) returns text language sql immutable as $$
+  select rpad(judged.identity(0, '1'), in_chars)
+$$;
+
+-- This session leads, until the transaction ends.
+create function judged.lead() returns void language sql as $$
+  update async.control set pid = pg_backend_pid();
+  select pg_advisory_xact_lock(async.lock_class(), 1);
+$$;
+
+-- Tasks in each phase: 1 waits, 2 runs, 3 has yielded, 4 is finished, 5 was taken by a client, 6 waits and is not named
+-- by judged.finish, 7 runs and is to finish asynchronously.
+create function judged.queue() returns void language sql as $$
+  truncate async.task, async.request, async.offer;
+  insert into async.task (task_id, target, query, run, consumed, yielded, processed, finish_status, failed, tracked,
+    asynchronous_finish)
+  select i, 't', case when i <> 5 then 'select 1' end, case when i in (1, 6) then 0 else 1 end,
+    case when i in (2, 4, 5, 7) then timestamptz '2026-01-01' end, case when i = 3 then timestamptz '2026-01-01' end,
+    case when i = 4 then timestamptz '2026-01-01' end, case when i = 4 then 'FINISHED'::async.finish_status_t end,
+    case when i = 4 then false end, case when i in (2, 5, 7) then true end, i = 7
+  from generate_series(1, 7) i;
+$$;
+
+create function judged.finish(in_status async.finish_status_t, in_duration interval) returns void language sql as $$
+  select judged.lead();
+  select judged.queue();
+  select async.finish_internal('{1,2,3,4,5}', in_status, 'judged', 'why', in_duration);
+$$;
+
+create function judged.finish_all() returns trigger language plpgsql as $$
+begin
+  perform async.finish_internal('{1,2,7}', null, 'judged', 'why');
+  return null;
+end
+$$;
+
+create function judged.finish_in_trigger() returns void language plpgsql as $$
+begin
+  perform judged.lead();
+  perform judged.queue();
+  create table judged.moved (i int);
+  create trigger judge after insert on judged.moved execute procedure judged.finish_all();
+  insert into judged.moved values (1);
+end
+$$;
+
+create function judged.refuse_writes_of(in_task_id bigint) returns void language plpgsql as $$
+begin
+  execute format('create function judged.refuse_one() returns trigger language plpgsql as
+    ''begin if new.task_id = %s then raise exception ''''refused''''; end if; return new; end''', in_task_id);
+  create trigger judge_before before update on async.task for each row execute procedure judged.refuse_one();
+end
+$$;
+
+-- The statement for events of all kinds leaves all of them over, until the transaction ends.
+create function judged.plain_writes_only() returns void language plpgsql as $$
+begin
+  execute 'create or replace function async.write_events_at_once(in_events async.event_t[]) returns async.event_t[]
+    language plpgsql as ''begin return in_events; end''';
+end
+$$;
+
+-- The claims, or ends, that are left over.
+create function judged.claim(in_ids bigint[], in_runs int[]) returns text[] language sql as $$
+  select array_agg(concat_ws(' ', e.task_id, e.run, e.event) order by e.task_id)
+  from unnest(async.write_at_once(in_ids, in_runs, array_fill(now(), array[cardinality(in_ids)]),
+    array_fill('1 day'::interval, array[cardinality(in_ids)]), '{}', '{}', '{}', '{}')) e
+$$;
+
+create function judged.end(in_ids bigint[], in_runs int[]) returns text[] language sql as $$
+  select array_agg(concat_ws(' ', e.task_id, e.run, e.event) order by e.task_id)
+  from unnest(async.write_at_once('{}', '{}', '{}', '{}', in_ids, in_runs,
+    array_fill(now(), array[cardinality(in_ids)]), '{}')) e
+$$;
+
+-- What became of a task.
+create function judged.became(in_task_id bigint) returns text language sql stable as $$
+  select concat_ws(' ',
+    case
+      when r.request_id is not null then 'request'
+      when t.processed is not null then 'processed'
+      when t.eligible_when is not null then 'deferred'
+      when t.consumed is null and t.yielded is null then 'ready'
+      else 'unfinished'
+    end,
+    coalesce(r.status, t.finish_status), coalesce(r.error_message, t.processing_error), r.duration)
+  from async.task t left join async.request r on r.task_id = t.task_id
+  where t.task_id = in_task_id
+$$;
+
+-- A server that was led before.
+insert into async.leader (server_id, system_identifier, database_oid) select '', '', 0
+where not exists (select from async.leader);

@@ -1,0 +1,374 @@
+//! Rules of the SQL side that the core does not have: each stands here as a table of questions and answers.
+
+use pgasync_tests::Database;
+
+use super::prepared_database;
+
+/// A question about a function: what is done before, an expression, and its value as text. `ERROR` and an SQLSTATE
+/// stand for an error. Each question has a transaction of its own, which is rolled back.
+struct Stated {
+    before: &'static str,
+    question: &'static str,
+    answer: Option<&'static str>,
+}
+
+const fn stated(before: &'static str, question: &'static str, answer: &'static str) -> Stated {
+    Stated { before, question, answer: Some(answer) }
+}
+
+/// A question whose answer is null.
+const fn null(before: &'static str, question: &'static str) -> Stated {
+    Stated { before, question, answer: None }
+}
+
+/// Sessions with targets: which server they were registered at, and whether they are gone.
+const SESSIONS: &[Stated] = &[
+    stated("", "async.is_registered_server(judged.session('{}'), '2026-01-01', '7')", "true"),
+    stated(
+        "",
+        "async.is_registered_server(judged.session('{\"server_started\": \"2026-01-01\"}'), '2026-01-01', '7')",
+        "true",
+    ),
+    stated(
+        "",
+        "async.is_registered_server(judged.session('{\"server_started\": \"2026-01-01\"}'), '2026-01-02', null)",
+        "false",
+    ),
+    stated(
+        "",
+        "async.is_registered_server(judged.session('{\"server_started\": \"2026-01-01\"}'), null, '7')",
+        "false",
+    ),
+    stated("", "async.is_registered_server(judged.known(), '2026-01-01', '7')", "true"),
+    stated("", "async.is_registered_server(judged.known(), '2026-01-01', null)", "true"),
+    stated("", "async.is_registered_server(judged.known(), '2026-01-01', '8')", "false"),
+    stated("", "async.is_registered_server(judged.known(), '2026-01-02', '7')", "false"),
+    // The same address and identifier, started after the session began.
+    stated("", "async.is_replaced(judged.known(), '2026-01-04', '10.0.0.1', 5432, '7', 1, true, false)", "true"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-03', '10.0.0.1', 5432, '7', 1, true, false)", "false"),
+    stated("", "async.is_replaced(judged.known(), null, '10.0.0.1', 5432, '7', 1, true, false)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-04', '10.0.0.2', 5432, '7', 1, true, false)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-04', '10.0.0.1', 5433, '7', 1, true, false)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-04', '10.0.0.1', 5432, '8', 1, true, false)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-04', null, 5432, '7', 1, true, false)", "false"),
+    // Another host of the string takes writes on a later timeline.
+    stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '7', 2, true, true)", "true"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '7', 2, true, false)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '7', 1, true, true)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '7', 2, false, true)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '8', 2, true, true)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, null, 2, true, true)", "false"),
+    stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '7', null, true, true)", "false"),
+    stated("delete from async.election", "async.last_moved_epoch()", "0"),
+    stated(
+        "delete from async.election; insert into async.election (epoch, nonce, moved) values (3, 'a', false)",
+        "async.last_moved_epoch()",
+        "0",
+    ),
+    stated(
+        "delete from async.election; insert into async.election (epoch, nonce, moved)
+           values (2, 'a', true), (4, 'b', true), (5, 'c', false)",
+        "async.last_moved_epoch()",
+        "4",
+    ),
+];
+
+/// What a session says of itself, and connection strings to the same place.
+const IDENTITIES: &[Stated] = &[
+    stated(
+        "",
+        "async.read_identity(judged.identity(0, '1'))",
+        "(1,150004,\"2026-01-01 00:00:00+00\",b,\"2026-01-02 00:00:00+00\",10.0.0.1,5432,7,26,t)",
+    ),
+    null("", "(async.read_identity(judged.identity(4, null))).server_started"),
+    null("", "(async.read_identity(judged.identity(5, null))).server_address"),
+    null("", "(async.read_identity(judged.identity(6, null))).server_port"),
+    null("", "(async.read_identity(judged.identity(7, null))).system_identifier"),
+    null("", "(async.read_identity(judged.identity(8, null))).timeline"),
+    stated("", "(async.read_identity(judged.identity(8, '00000001'))).timeline", "1"),
+    stated("", "(async.read_identity(judged.identity(8, '1'))).timeline", "1"),
+    stated("", "(async.read_identity(judged.identity(8, '10000000'))).timeline", "268435456"),
+    stated("", "async.read_identity(judged.identity(0, null))", "ERROR 08P01"),
+    stated("", "async.read_identity(judged.identity(1, null))", "ERROR 08P01"),
+    stated("", "async.read_identity(judged.identity(2, null))", "ERROR 08P01"),
+    stated("", "async.read_identity(judged.identity(3, null))", "ERROR 08P01"),
+    stated("", "async.read_identity(judged.identity(0, 'x'))", "ERROR 08P01"),
+    stated("", "async.read_identity(null)", "ERROR 08P01"),
+    stated("", "async.read_identity('{')", "ERROR 08P01"),
+    stated("", "async.read_identity(judged.long_identity(2000)) is not null", "true"),
+    stated("", "async.read_identity(judged.long_identity(2001))", "ERROR 08P01"),
+    stated(
+        "",
+        "async.same_server('host=a port=1 dbname=d user=u password=p', 'password=p user=u dbname=d port=1 host=a')",
+        "true",
+    ),
+    stated("", "async.same_server('host=a', 'host=a application_name=x')", "true"),
+    stated("", "async.same_server('host=a', 'host=b')", "false"),
+    stated("", "async.same_server('host=a', 'host=a hostaddr=127.0.0.1')", "false"),
+    stated("", "async.same_server('host=a port=1', 'host=a port=2')", "false"),
+    stated("", "async.same_server('host=a dbname=d', 'host=a dbname=e')", "false"),
+    stated("", "async.same_server('host=a user=u', 'host=a user=v')", "false"),
+    stated("", "async.same_server('host=a password=p', 'host=a password=q')", "false"),
+    stated("", "async.same_server('host=a', 'host=a port=1')", "false"),
+];
+
+/// Texts that are sent inside of a block.
+const WRAPPED: &[Stated] = &[
+    stated("", "async.wrap_query('select 1', 'plain')", "select 1"),
+    stated(
+        "",
+        "async.wrap_query('select ''a''', 'loop')",
+        "do 'declare pgasync_row record; begin for pgasync_row in execute ''select ''''a'''''' loop end loop; end'",
+    ),
+    stated(
+        "",
+        "async.wrap_query('delete from t', 'execute')",
+        "do 'declare pgasync_row record; begin execute ''delete from t''; end'",
+    ),
+    stated(
+        "",
+        "async.wrap_query('delete from t; select 1', 'script')",
+        "do 'declare pgasync_row record; begin execute ''delete from t''; for pgasync_row in execute '' select 1'' loop end loop; end'",
+    ),
+];
+
+/// The epoch of the leader, and which session leads.
+const LEADERSHIP: &[Stated] = &[
+    stated("", "async.hold_epoch((select l.epoch from async.leader l))", ""),
+    stated("", "async.hold_epoch((select l.epoch + 1 from async.leader l))", "ERROR PA212"),
+    stated("", "async.hold_epoch((select l.epoch - 1 from async.leader l))", "ERROR PA212"),
+    stated("", "async.hold_epoch(null)", "ERROR PA212"),
+    stated(
+        "select async.hold_epoch((select l.epoch from async.leader l))",
+        "(select l.mode from pg_locks l where l.pid = pg_backend_pid() and l.relation = 'async.leader'::regclass
+          and l.mode <> 'AccessShareLock')",
+        "RowExclusiveLock",
+    ),
+    stated("", "async.is_leader()", "false"),
+    stated("select pg_advisory_xact_lock(async.lock_class(), 1)", "async.is_leader()", "false"),
+    stated("update async.control set pid = pg_backend_pid()", "async.is_leader()", "false"),
+    stated("select judged.lead()", "async.is_leader()", "true"),
+    stated("select judged.lead(); update async.control set pid = pid + 1", "async.is_leader()", "false"),
+    stated("select judged.lead(); update async.control set pid = null", "async.is_leader()", "false"),
+    stated(
+        "update async.control set pid = pg_backend_pid(); select pg_advisory_xact_lock(async.lock_class(), 2)",
+        "async.is_leader()",
+        "false",
+    ),
+    stated(
+        "update async.control set pid = pg_backend_pid(); select pg_advisory_xact_lock(async.lock_class() + 1, 1)",
+        "async.is_leader()",
+        "false",
+    ),
+    stated(
+        "update async.control set pid = pg_backend_pid();
+         select pg_advisory_xact_lock((async.lock_class()::bigint << 32) + 1)",
+        "async.is_leader()",
+        "false",
+    ),
+];
+
+/// Triggers and constraints of users.
+const TRIGGERS: &[Stated] = &[
+    stated("", "async.has_user_triggers()", "false"),
+    null("", "async.defer_constraints()"),
+    stated(
+        "create trigger a before update on async.task for each row execute procedure judged.do_nothing()",
+        "async.has_user_triggers()",
+        "true",
+    ),
+    stated(
+        "create trigger a before update on async.task for each row execute procedure judged.do_nothing();
+         alter table async.task disable trigger a",
+        "async.has_user_triggers()",
+        "false",
+    ),
+    stated(
+        "create trigger a before update on async.request for each row execute procedure judged.do_nothing()",
+        "async.has_user_triggers()",
+        "false",
+    ),
+    // A foreign key that refers to tasks has internal triggers, and nothing to check when a task is updated.
+    stated("create table judged.child (task_id bigint references async.task)", "async.has_user_triggers()", "false"),
+    stated(
+        "alter table async.task add constraint a unique (task_id, run) deferrable initially deferred",
+        "async.has_user_triggers()",
+        "true",
+    ),
+    stated(
+        "alter table async.task add constraint a unique (task_id, run) deferrable initially deferred",
+        "async.defer_constraints()",
+        "set constraints async.a deferred",
+    ),
+    null(
+        "alter table async.task add constraint a unique (task_id, run) deferrable initially immediate",
+        "async.defer_constraints()",
+    ),
+    stated(
+        "create table judged.\"B c\" (i int, constraint d unique (i) deferrable initially deferred);
+         create table judged.e (i int, constraint f check (i > 0))",
+        "async.defer_constraints()",
+        "set constraints judged.d deferred",
+    ),
+    // A name that a constraint which cannot be deferred has too.
+    null(
+        "create table judged.b (i int, constraint d unique (i) deferrable initially deferred);
+         create table judged.e (i int, constraint d check (i > 0))",
+        "async.defer_constraints()",
+    ),
+];
+
+/// What routines and triggers of users say to a leader in another process, and to the SQL engine.
+const ROUTINES: &[Stated] = &[
+    stated("", "async.take_touched()", "{}"),
+    stated("select async.note_touched('{}')", "async.take_touched()", "{}"),
+    stated(
+        "select async.note_touched('{3,1}'); select async.note_touched('{2,3}')",
+        "(select array_agg(i order by i) from unnest(async.take_touched()) i)",
+        "{1,2,3}",
+    ),
+    stated("select async.note_touched('{3,1}'); select async.take_touched()", "async.take_touched()", "{}"),
+    stated("select async.note_touched('{4}')", "async.take_touched()", "{4}"),
+    stated("select async.note_touched('{4}'); select async.note_touched('{}')", "async.take_touched()", "{4}"),
+    stated("create temp table leader_state (); select async.note_touched('{3,1}')", "async.take_touched()", "{}"),
+    stated("", "(select array_agg(t.outcome) from async.touched_rows() t)", "{triggers}"),
+    null("create temp table leader_state ()", "(select array_agg(t.outcome) from async.touched_rows() t)"),
+    stated(
+        "select judged.queue(); select async.note_touched('{2,9}')",
+        "(select array_agg(concat_ws(' ', t.task_id, t.outcome, t.row_run) order by t.task_id) from async.touched_rows() t)",
+        "{\"2 touched 1\",\"9 touched\",triggers}",
+    ),
+    stated("", "async.finish_internal('{1}', 'FINISHED', 'f', null)", "ERROR PA201"),
+    stated("select judged.lead()", "async.finish_internal('{1}', null, 'f', null)", "ERROR PA202"),
+    stated("select judged.lead()", "async.finish_internal('{1}', 'DEFERRED', 'f', null)", "ERROR PA203"),
+    stated("select judged.finish('CANCELED', null)", "judged.became(1)", "processed CANCELED why"),
+    stated("select judged.finish('CANCELED', null)", "judged.became(2)", "request CANCELED why"),
+    stated("select judged.finish('CANCELED', null)", "judged.became(3)", "processed CANCELED why"),
+    stated("select judged.finish('CANCELED', null)", "judged.became(4)", "processed FINISHED"),
+    stated("select judged.finish('CANCELED', null)", "judged.became(5)", "processed CANCELED why"),
+    stated("select judged.finish('CANCELED', null)", "judged.became(6)", "ready"),
+    stated("select judged.finish('CANCELED', null)", "judged.became(7)", "unfinished"),
+    stated("select judged.finish('CANCELED', null)", "(select count(*) from async.request)", "1"),
+    stated("select judged.finish('DEFERRED', '1 day')", "judged.became(2)", "request DEFERRED why 1 day"),
+    stated("select judged.finish('DEFERRED', '1 day')", "judged.became(3)", "deferred"),
+    stated(
+        "select judged.finish('CANCELED', null)",
+        "(select array_agg(i order by i) from unnest(async.take_touched()) i)",
+        "{1,3,5}",
+    ),
+    // Without a status, in a trigger: as the end of the query.
+    stated("select judged.finish_in_trigger()", "judged.became(1)", "processed FINISHED why"),
+    stated("select judged.finish_in_trigger()", "judged.became(2)", "request FINISHED why"),
+    stated("select judged.finish_in_trigger()", "judged.became(7)", "request YIELDED why"),
+    // A row that cannot be written gets a request.
+    stated(
+        "select judged.refuse_writes_of(3); select judged.finish('CANCELED', null)",
+        "judged.became(3)",
+        "request CANCELED why",
+    ),
+    stated(
+        "select judged.refuse_writes_of(3); select judged.finish('CANCELED', null)",
+        "(select count(*) from async.request)",
+        "2",
+    ),
+    // A trigger that changes a row is no reason for a request.
+    stated(
+        "create trigger judge_before before update on async.task for each row execute procedure judged.rewrite();
+         select judged.finish('CANCELED', null)",
+        "(select count(*) from async.request)",
+        "1",
+    ),
+];
+
+/// What a busy leader writes most goes through the statements that are made for it. The statement for all other events
+/// leaves all of them over here.
+const PLAIN_WRITES: &[Stated] = &[
+    null("select judged.queue(), judged.plain_writes_only()", "judged.claim('{1,6}', '{0,null}')"),
+    stated(
+        "select judged.queue(), judged.plain_writes_only(); select judged.claim('{1}', '{null}')",
+        "judged.became(1)",
+        "unfinished",
+    ),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.claim('{1,2}', '{0,1}')", "{\"2 1 CLAIM\"}"),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.claim('{1,6}', '{0,5}')", "{\"6 5 CLAIM\"}"),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.claim('{9}', '{null}')", "{\"9 CLAIM\"}"),
+    null("select judged.queue(), judged.plain_writes_only()", "judged.end('{2}', '{1}')"),
+    null("select judged.queue(), judged.plain_writes_only()", "judged.end('{2}', '{null}')"),
+    stated(
+        "select judged.queue(), judged.plain_writes_only(); select judged.end('{2}', '{1}')",
+        "judged.became(2)",
+        "processed FINISHED",
+    ),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.end('{2}', '{5}')", "{\"2 5 END_OK\"}"),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.end('{2,1}', '{1,null}')", "{\"1 END_OK\"}"),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.end('{2,3}', '{1,null}')", "{\"3 END_OK\"}"),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.end('{2,4}', '{1,null}')", "{\"4 END_OK\"}"),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.end('{2,5}', '{1,null}')", "{\"5 END_OK\"}"),
+    stated("select judged.queue(), judged.plain_writes_only()", "judged.end('{2,7}', '{1,null}')", "{\"7 END_OK\"}"),
+    stated(
+        "select judged.queue(), judged.plain_writes_only(); update async.task set tracked = null where task_id = 2",
+        "judged.end('{2}', '{1}')",
+        "{\"2 1 END_OK\"}",
+    ),
+    // In a session without the memory of the SQL engine, nothing is given back.
+    stated("", "async.release_pools('{a}')", ""),
+    stated(
+        "create temp table leader_pool as select 'a'::text as pool, 1 as taken union all select 'b', 2",
+        "async.release_pools('{}')",
+        "",
+    ),
+    stated(
+        "create temp table leader_pool as select 'a'::text as pool, 1 as taken union all select 'b', 2;
+         select async.release_pools('{a,a,b}')",
+        "(select array_agg(p.pool || p.taken order by p.pool) from leader_pool p)",
+        "{a0,b1}",
+    ),
+];
+
+const ALL: [(&str, &[Stated]); 7] = [
+    ("sessions", SESSIONS),
+    ("identities", IDENTITIES),
+    ("wrapped", WRAPPED),
+    ("leadership", LEADERSHIP),
+    ("triggers", TRIGGERS),
+    ("routines", ROUTINES),
+    ("plain writes", PLAIN_WRITES),
+];
+
+/// Where SQL answers something else than what is stated.
+pub(super) async fn disagreements(database: &Database) -> Vec<String> {
+    let mut differ = Vec::new();
+    for (group, questions) in ALL {
+        for stated in questions {
+            let answer = stated.ask(database).await;
+            if answer.as_deref() != stated.answer {
+                let Stated { before, question, answer: expected } = stated;
+                differ.push(format!("{group}: {before}\n  {question}\n  answers {answer:?}, expected {expected:?}"));
+            }
+        }
+    }
+    differ
+}
+
+impl Stated {
+    async fn ask(&self, database: &Database) -> Option<String> {
+        let session = database.session();
+        let before = format!("begin; set local timezone = 'utc'; {}", self.before);
+        let answer = match session.batch_execute(&before).await {
+            Err(error) => Err(error),
+            Ok(()) => session.query_one(&format!("select ({})::text", self.question), &[]).await,
+        };
+        let answer = match answer {
+            Ok(row) => row.get(0),
+            Err(error) => Some(format!("ERROR {}", error.sqlstate().unwrap_or("none"))),
+        };
+        database.run("rollback").await;
+        answer
+    }
+}
+
+#[tokio::test]
+async fn the_rules_that_the_core_does_not_have_are_as_stated() {
+    let differ = disagreements(&prepared_database().await).await;
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
