@@ -40,9 +40,11 @@ pub struct Control {
     pub paused: bool,
     /// The size of a pool without a configured size; 0 admits no task. Default: 4.
     pub default_concurrency_pool_workers: u32,
-    /// What a leader calls when it begins, as the text behind `CALL`. Default: none.
+    /// The routines that a leader calls when it begins, each as the text behind `CALL`. Default:
+    /// none.
     pub startup_routines: Option<Vec<String>>,
-    /// What a leader calls once a cycle, as the text behind `CALL`. Default: none.
+    /// The routines that a leader calls once a cycle, each as the text behind `CALL`. Default:
+    /// none.
     pub loop_routines: Option<Vec<String>>,
     /// Whether the log has a line for each task. Default: false.
     pub debug_log: bool,

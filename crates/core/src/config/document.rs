@@ -58,9 +58,9 @@ pub struct ControlEntry {
     pub paused: Option<bool>,
     /// The size of a pool without a configured size; 0 admits no task.
     pub default_concurrency_pool_workers: Option<i64>,
-    /// What a leader calls when it begins, as the text behind `CALL`.
+    /// The routines that a leader calls when it begins, each as the text behind `CALL`.
     pub startup_routines: Option<Vec<String>>,
-    /// What a leader calls once a cycle, as the text behind `CALL`.
+    /// The routines that a leader calls once a cycle, each as the text behind `CALL`.
     pub loop_routines: Option<Vec<String>>,
     /// Whether the log has a line for each task.
     pub debug_log: Option<bool>,
@@ -70,7 +70,7 @@ pub struct ControlEntry {
     pub takeover_grace: Option<Span>,
 }
 
-/// One of `targets`: what is `None` keeps its value, or has its default.
+/// An element of `targets`: a field that is `None` keeps its value, or has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TargetEntry {
     /// The target's name; not blank.
@@ -90,17 +90,19 @@ pub struct TargetEntry {
     pub concurrency_track_yielded: Option<bool>,
     /// Each task finds a clean session. Default: true.
     pub session_reset: Option<bool>,
-    /// It takes nothing new, and finishes what it has. Default: false, also for one that was.
+    /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
+    /// is not given again.
     pub retired: Option<bool>,
 }
 
-/// One of `concurrency_pools`.
+/// An element of `concurrency_pools`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PoolEntry {
     /// The pool's name; not blank.
     pub concurrency_pool: String,
     /// How many tasks at once; 0 or more. A new pool needs one; otherwise `None` keeps the value.
     pub max_workers: Option<i64>,
-    /// It takes nothing new, and finishes what it has. Default: false, also for one that was.
+    /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
+    /// is not given again.
     pub retired: Option<bool>,
 }

@@ -75,7 +75,7 @@ pub struct TargetConfiguration {
     pub concurrency_track_yielded: bool,
     /// Each task finds a clean session.
     pub session_reset: bool,
-    /// It takes nothing new, and finishes what it has.
+    /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
 }
 
@@ -88,7 +88,7 @@ pub const TARGET_CONCURRENCY_DEFAULT: u32 = 8;
 pub struct PoolConfiguration {
     /// How many tasks at once.
     pub max_workers: u32,
-    /// It takes nothing new, and finishes what it has.
+    /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
 }
 
@@ -178,7 +178,7 @@ impl Configuration {
         }
     }
 
-    /// What the orchestrator needs of it.
+    /// The part that the orchestrator needs.
     #[must_use]
     pub fn settings(&self) -> Settings {
         let targets = self.targets.iter().filter_map(|(name, target)| {

@@ -17,7 +17,7 @@ impl Backoff {
         Self { first, last, failures: 0 }
     }
 
-    /// One more failure; gives how long to wait now. Of `random` the last eight bits count.
+    /// Counts a failure, and returns the wait after it. Of `random` the last eight bits are used.
     pub(crate) fn next(&mut self, random: u64) -> Span {
         let wait = self.first.doubled(self.failures).min(self.last);
         self.failures = self.failures.saturating_add(1);
@@ -30,7 +30,7 @@ impl Backoff {
         self.failures
     }
 
-    /// It succeeded.
+    /// Counts a success.
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }

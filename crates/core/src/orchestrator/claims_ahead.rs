@@ -21,17 +21,17 @@ pub(super) struct ClaimsAhead {
 /// Whether a task is claimed ahead of its turn, and how far that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ahead {
-    /// It is not.
+    /// The task is not claimed ahead.
     No,
     /// The claim is being written.
     Claiming,
-    /// It is claimed, and its launch is not marked.
+    /// The task is claimed, and its launch is not marked.
     Unmarked,
-    /// Its launch is marked, or about to be.
+    /// The launch is marked, or about to be.
     Marked,
 }
 
-/// One pool.
+/// The claims ahead of one pool.
 #[derive(Debug, Default)]
 struct PoolAhead {
     /// How long a query takes: a moving average; `None` before the first query.

@@ -190,7 +190,7 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Sleep {
-    /// It changes nothing.
+    /// The poll changes nothing about them.
     Keep,
     /// Pushes notify from now on.
     FallAsleep,
@@ -202,9 +202,9 @@ pub enum Sleep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Registered {
-    /// One of this leader's.
+    /// A session of this leader.
     Own(SessionId),
-    /// One of an older leader's, by its number in the registry.
+    /// A session of an older leader, by its number in the registry.
     Older(i64),
 }
 

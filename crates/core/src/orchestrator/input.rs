@@ -165,7 +165,7 @@ pub enum Input {
     Refilled {
         /// The lane.
         lane: Lane,
-        /// Its first heads, in order.
+        /// The first heads of the lane, in order.
         heads: Vec<Head>,
         /// Whether the lane has others after them.
         more: bool,

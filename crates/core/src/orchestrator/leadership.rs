@@ -13,12 +13,12 @@ use crate::time::{MonotonicTime, Span};
 enum Role {
     /// Another orchestrator leads, or none.
     Standby,
-    /// It leads, and the STARTUP routines run.
+    /// This orchestrator leads, and the STARTUP routines run.
     Starting { epoch: Epoch },
-    /// It leads.
+    /// This orchestrator leads.
     Leader { epoch: Epoch },
-    /// It has lost the store and continues when the store is back; `started` says whether the
-    /// STARTUP routines had run.
+    /// This orchestrator has lost the store, and continues when the store is back; `started` says
+    /// whether the STARTUP routines had run.
     Disconnected { epoch: Epoch, started: bool },
 }
 
@@ -48,7 +48,7 @@ impl Leadership {
         }
     }
 
-    /// The epoch in which it leads.
+    /// The epoch in which this orchestrator leads.
     pub(super) const fn epoch(&self) -> Option<Epoch> {
         match self.role {
             Role::Standby => None,
@@ -56,22 +56,22 @@ impl Leadership {
         }
     }
 
-    /// It leads and reaches the store, and the STARTUP routines have run.
+    /// Whether this orchestrator leads and reaches the store, and the STARTUP routines have run.
     pub(super) const fn is_active(&self) -> bool {
         matches!(self.role, Role::Leader { .. })
     }
 
-    /// The STARTUP routines run.
+    /// Whether the STARTUP routines run.
     pub(super) const fn is_starting(&self) -> bool {
         matches!(self.role, Role::Starting { .. })
     }
 
-    /// It led when the store was lost.
+    /// Whether this orchestrator led when the store was lost.
     pub(super) const fn is_disconnected(&self) -> bool {
         matches!(self.role, Role::Disconnected { .. })
     }
 
-    /// It leads and reaches the store.
+    /// Whether this orchestrator leads and reaches the store.
     pub(super) const fn is_connected(&self) -> bool {
         self.is_active() || self.is_starting()
     }

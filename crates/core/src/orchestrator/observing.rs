@@ -49,13 +49,13 @@ impl Orchestrator {
         tracked.max(self.skipped.failures(task))
     }
 
-    /// The epoch in which it leads.
+    /// The epoch in which this orchestrator leads.
     #[must_use]
     pub const fn epoch(&self) -> Option<Epoch> {
         self.leadership.epoch()
     }
 
-    /// How much it has in memory.
+    /// How much this orchestrator has in memory.
     #[must_use]
     pub fn memory(&self) -> Memory {
         let pools = self.tracked.occupancy().pools().count();

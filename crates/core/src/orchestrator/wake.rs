@@ -24,7 +24,7 @@ pub(super) struct Wake {
     polling: bool,
     /// Another poll is wanted at once.
     again: bool,
-    /// It fell asleep, or tried to, and has to be woken with the next poll.
+    /// The leader fell asleep, or tried to, and the next poll has to end that.
     wake_up: bool,
     /// How often in a row it could not fall asleep.
     kept_awake: u32,
@@ -42,12 +42,12 @@ impl Wake {
         }
     }
 
-    /// When [`Wake::poll`] gives something, if nothing happens before.
+    /// When the next poll is due, if nothing happens before.
     pub(super) fn next(&self) -> Option<MonotonicTime> {
         (!self.polling).then_some(if self.again { MonotonicTime::from_micros(i64::MIN) } else { self.next })
     }
 
-    /// What a poll that is due does.
+    /// Starts a poll if one is due; returns what it changes about the notifications.
     pub(super) fn poll(&mut self, now: MonotonicTime, tuning: &Tuning) -> Option<Sleep> {
         if self.polling || !self.again && now < self.next {
             return None;

@@ -317,7 +317,10 @@ impl Plan {
 
     /// Moves a lane to the position that its window gives, or forgets it when no task waits in it.
     fn settle(&mut self, number: Number) {
-        let Some(window) = self.lanes.get_mut(&number) else { return };
+        let Some(window) = self.lanes.get_mut(&number) else {
+            debug_assert!(false, "lane {number} is not known");
+            return;
+        };
         if window.wants_more() {
             self.wanting.insert(number);
         }
@@ -334,7 +337,10 @@ impl Plan {
     }
 
     fn forget(&mut self, number: Number) {
-        let Some(window) = self.lanes.remove(&number) else { return };
+        let Some(window) = self.lanes.remove(&number) else {
+            debug_assert!(false, "lane {number} is not known");
+            return;
+        };
         self.numbers.remove(&window.lane);
         self.wanting.remove(&number);
         if let Some(pool) = self.pools.get_mut(&window.lane.pool) {

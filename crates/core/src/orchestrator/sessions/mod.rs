@@ -49,6 +49,13 @@ impl Sessions {
         self.sessions.get(&session).map(|session| session.state)
     }
 
+    /// The session, which the caller knows to be there.
+    fn known_mut(&mut self, session: SessionId) -> Option<&mut Session> {
+        let known = self.sessions.get_mut(&session);
+        debug_assert!(known.is_some(), "session {session} is not known");
+        known
+    }
+
     pub(super) fn is_registering(&self, session: SessionId) -> bool {
         self.state(session) == Some(SessionState::Registering)
     }
@@ -129,10 +136,7 @@ impl Sessions {
 
     /// Gives the session to the task.
     pub(super) fn assign(&mut self, position: QueuePosition, session: SessionId, cx: &Context, plan: &mut Plan) {
-        let Some(target) = self.sessions.get(&session).map(|session| session.target.clone()) else {
-            debug_assert!(false, "session {session} is not known");
-            return;
-        };
+        let Some(target) = self.known_mut(session).map(|session| session.target.clone()) else { return };
         if let Some(state) = self.targets.get_mut(&target) {
             state.queue.remove(&position);
             let last = state.idle.pop();
@@ -221,7 +225,7 @@ impl Sessions {
     pub(super) fn rest(&mut self, session: SessionId, cx: &mut Context, plan: &mut Plan) {
         let since = cx.monotonic();
         self.set_state(session, SessionState::Idle { since }, cx, plan);
-        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let Some(state) = self.known_mut(session) else { return };
         let until = since + cx.tuning().session_idle_max;
         // One timer watches a session. It is set again when it fires, not each time a query ends.
         let watched = state.watched.is_some();
@@ -261,10 +265,7 @@ impl Sessions {
 
     /// Closes a session that runs nothing.
     pub(super) fn close(&mut self, session: SessionId, cx: &mut Context, plan: &mut Plan) {
-        let Some(target) = self.sessions.get(&session).map(|state| state.target.clone()) else {
-            debug_assert!(false, "session {session} is not known");
-            return;
-        };
+        let Some(target) = self.known_mut(session).map(|state| state.target.clone()) else { return };
         if let Some(state) = self.targets.get_mut(&target) {
             state.idle.retain(|idle| *idle != session);
         }
@@ -294,7 +295,7 @@ impl Sessions {
 
     /// The connection of a busy session is lost; returns its target.
     pub(super) fn lose(&mut self, session: SessionId, cx: &Context, plan: &mut Plan) -> Option<TargetName> {
-        let target = self.sessions.get(&session)?.target.clone();
+        let target = self.known_mut(session)?.target.clone();
         self.set_state(session, SessionState::Lost, cx, plan);
         Some(target)
     }
@@ -314,6 +315,7 @@ impl Sessions {
     /// run when it was lost.
     pub(super) fn remove(&mut self, session: SessionId, cx: &mut Context) -> Option<(TargetName, Option<TaskId>)> {
         self.unwatch(session, cx);
+        self.known_mut(session)?;
         let state = self.sessions.remove(&session)?;
         debug_assert!(!state.state.is_open(), "an open session is closed or lost first");
         self.retry_soon(&state.target, cx);
@@ -321,7 +323,7 @@ impl Sessions {
     }
 
     fn set_state(&mut self, session: SessionId, state: SessionState, cx: &Context, plan: &mut Plan) {
-        let Some(known) = self.sessions.get_mut(&session) else { return };
+        let Some(known) = self.known_mut(session) else { return };
         let (before, after) = (known.state.is_ready(), state.is_ready());
         known.state = state;
         let target = known.target.clone();

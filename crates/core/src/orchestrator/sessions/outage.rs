@@ -47,7 +47,11 @@ impl Sessions {
     /// A session was ready and no longer is: if it was the last one, the outage counts from now on,
     /// because until now the target served, if on fewer sessions than it should.
     pub(super) fn note_outage(&mut self, target: &TargetName, was_ready: bool, now: MonotonicTime, plan: &mut Plan) {
-        let Some(state) = self.targets.get_mut(target) else { return };
+        let Some(state) = self.targets.get_mut(target) else {
+            debug_assert!(false, "{target} has a session and is not known");
+            return;
+        };
+        // A target that takes sessions has no outage to date.
         let Some(outage) = state.outage.as_mut() else { return };
         if was_ready && state.ready == 0 {
             outage.since = now;

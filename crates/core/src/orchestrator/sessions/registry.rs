@@ -73,7 +73,7 @@ impl Sessions {
         self.targets.get(target).map(|state| state.orphans.clone()).unwrap_or_default()
     }
 
-    /// The same, to be resolved: none before the target's fence is complete.
+    /// Takes these tasks to resolve them: none before the target's fence is complete.
     pub(crate) fn take_resolvable(&mut self, target: &TargetName) -> Vec<TaskId> {
         let state = self.targets.get_mut(target).filter(|state| !state.fencing);
         state.map(|state| std::mem::take(&mut state.orphans)).unwrap_or_default()

@@ -8,7 +8,7 @@ use crate::time::MonotonicTime;
 pub(crate) struct Session {
     pub(crate) target: TargetName,
     pub(crate) state: SessionState,
-    /// When a timer asks whether it is still used.
+    /// The time of the timer that asks whether the session is still used.
     pub(super) watched: Option<MonotonicTime>,
 }
 
@@ -25,22 +25,22 @@ pub(crate) enum SessionState {
     Busy { task: TaskId },
     /// The connection is lost, and the session may live on at the target.
     Lost,
-    /// It runs nothing and is being closed.
+    /// The session runs nothing and is being closed.
     Closing,
 }
 
 impl SessionState {
-    /// Queries may run on it, or do.
+    /// Whether queries may run on the session, or do.
     pub(crate) const fn is_ready(self) -> bool {
         matches!(self, Self::Idle { .. } | Self::Busy { .. })
     }
 
-    /// It is on its way to be ready.
+    /// Whether the session is connecting or registering.
     pub(crate) const fn is_starting(self) -> bool {
         matches!(self, Self::Connecting | Self::Registering)
     }
 
-    /// It is a connection, or about to be one.
+    /// Whether the session is a connection, or about to be one.
     pub(crate) const fn is_open(self) -> bool {
         self.is_ready() || self.is_starting()
     }

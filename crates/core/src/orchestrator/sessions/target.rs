@@ -47,7 +47,7 @@ impl Target {
         !self.fencing && (self.outage.is_none() || self.ready > 0)
     }
 
-    /// It is not known to refuse another session.
+    /// Whether the target is not known to refuse another session.
     pub(super) const fn takes_more(&self) -> bool {
         !self.fencing && self.outage.is_none()
     }
@@ -67,7 +67,7 @@ impl Target {
         sessions + tasks == 0 && !self.fencing
     }
 
-    /// It can be reached.
+    /// Whether the target can be reached.
     pub(super) const fn is_met(&self) -> bool {
         self.is_up() && self.met
     }

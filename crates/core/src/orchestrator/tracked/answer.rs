@@ -11,19 +11,19 @@ use crate::time::Timestamp;
 /// What an answer means for its task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is claimed, and this is the task.
+    /// The task is claimed, and this is the task now.
     Claimed(Task),
-    /// It was not claimed or offered. A row that could not be written is skipped for a while.
+    /// The task was not claimed or offered. A row that could not be written is skipped for a while.
     NotReserved { skip: bool },
-    /// It is offered, and this is the task.
+    /// The task is offered, and this is the task now.
     Offered(Task),
     /// The task moves to where its row is now, if there is one.
     Follow(Option<Row>),
-    /// It is back in its lane. At this time something is due for it there.
+    /// The task is back in its lane. At this time something is due for it there.
     Returned { due: Option<Timestamp> },
-    /// Its slot is free. It may be restarted from now on, or have been deleted.
+    /// The slot is free. The task may be restarted from now on, or have been deleted.
     Released,
-    /// What happened is written, and this is the task.
+    /// The event is written, and this is the task now.
     Recorded(Task),
     /// The row is gone, or no task's life leads to it.
     Vanished,

@@ -10,17 +10,17 @@ use crate::time::MonotonicTime;
 pub(crate) enum Due {
     /// The deadline ends it: no query runs.
     Deadline,
-    /// It was claimed ahead of its turn too long ago.
+    /// The claim ahead is too old.
     GiveBack,
     /// The offer has waited long enough to give way.
     ReviewOffer,
     /// The query has run for too long, and nothing was sent to stop it.
     TimeOut,
-    /// The next step to stop its query.
+    /// The next step to stop the query.
     Escalate,
-    /// Its session has been lost for too long, and the deadline has passed.
+    /// The session has been lost for too long, and the deadline has passed.
     Abandon,
-    /// Its write is sent again.
+    /// The pending write is sent again.
     Write,
 }
 

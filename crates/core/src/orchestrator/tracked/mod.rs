@@ -75,7 +75,7 @@ pub(super) struct Change {
     pub(super) first_worker_freed: bool,
     /// The slot rests from now on.
     pub(super) starts_resting: bool,
-    /// Its text is no longer in memory.
+    /// The text of the task is no longer in memory.
     pub(super) text_freed: bool,
     /// Whether the task wants a session from now on, if that changed.
     pub(super) wants_session: Option<bool>,

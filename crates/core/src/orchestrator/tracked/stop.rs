@@ -34,8 +34,8 @@ impl TrackedTasks {
         self.cancel_at(task, now.monotonic, cx)
     }
 
-    /// The time in which queries may end by themselves before a shutdown is over: what still runs is
-    /// stopped, and its task waits again.
+    /// The time in which queries may end by themselves before a shutdown is over: what still runs
+    /// is stopped, and its task waits again.
     pub(crate) fn pause_running(&mut self, cx: &mut Context) {
         let pause = Event::Request(Request::finish(FinishStatus::Paused));
         for task in self.filter(Tracked::runs_undisturbed) {

@@ -49,7 +49,7 @@ impl Write {
         Some(Self { event, at, decided: now, next, keeps_slot: false, state: WriteState::Sent })
     }
 
-    /// The same for an event that the caller knows to happen.
+    /// A write of an event that the caller knows to happen.
     pub(crate) fn known(task: &Task, event: Event, now: Now) -> Option<Self> {
         let name = event.name();
         let write = Self::of(task, event, now);
