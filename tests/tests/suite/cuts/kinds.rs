@@ -3,7 +3,7 @@
 use pgasync_tests::Sent;
 
 /// Texts that name no function of the schema, or several: the first that fits decides.
-const TEXTS: [(&str, &str); 17] = [
+const TEXTS: [(&str, &str); 16] = [
     ("statement_timeout = 0", "prepare_session"),
     ("to_regprocedure('async.schema_fingerprint", "introduction"),
     ("select enabled from async.control", "is_enabled"),
