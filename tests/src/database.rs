@@ -127,7 +127,8 @@ pub(crate) fn in_words(error: &pgasync_pg::Error) -> String {
     format!("{}: {}{}", said.sqlstate, said.message, more.collect::<String>())
 }
 
-/// The name of a database with this version installed. The first test that needs it makes it; each test is a process.
+/// The name of a database with this version installed. The first test that needs it makes it; each
+/// test is a process.
 async fn installed_template(cluster: &Cluster, administrator: &Session) -> String {
     let mut hasher = DefaultHasher::new();
     pgasync_sql::all().hash(&mut hasher);

@@ -22,7 +22,8 @@ pub trait Engine: Send + Sized {
     /// Its name in messages.
     const NAME: &'static str;
 
-    /// Whether it is a process of its own, which survives the loss of its session and of the server.
+    /// Whether it is a process of its own, which survives the loss of its session and of the
+    /// server.
     const OUTLIVES_ITS_SESSION: bool;
 
     /// Prepares an engine for a database; nothing runs yet.

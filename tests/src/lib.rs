@@ -1,7 +1,8 @@
 //! The harness of pgasync's suites.
 //!
-//! A test gets a database of its own on the cluster that `./dev test` or `./dev pg MAJOR` started, an [`Engine`] to
-//! serve it, and helpers that wait for what should happen, and print the task table when it does not:
+//! A test gets a database of its own on the cluster that `./dev test` or `./dev pg MAJOR` started,
+//! an [`Engine`] to serve it, and helpers that wait for what should happen, and print the task
+//! table when it does not:
 //!
 //! ```no_run
 //! # async fn a_pushed_task_runs() {

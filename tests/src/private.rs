@@ -27,7 +27,8 @@ impl PrivateCluster {
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
         let major = env::var("PGASYNC_PG").unwrap_or_else(|_| "15".into());
-        // A folder that the server's unprivileged user can reach, and where socket names stay short.
+        // A folder that the server's unprivileged user can reach, and where socket names stay
+        // short.
         let parent = env::var("PGASYNC_CLUSTERS").unwrap_or_else(|_| "/tmp".into());
         let folder = PathBuf::from(format!("{parent}/pgasync-test.{}.{:08x}", std::process::id(), random()));
         let cluster = start(&major, &folder, settings);
@@ -50,7 +51,8 @@ impl PrivateCluster {
         assert!(send(Signal::Kill, self.postmaster_pid()), "the postmaster was gone already");
     }
 
-    /// Starts it again, on the same port, after [`PrivateCluster::stop`] or [`PrivateCluster::kill`].
+    /// Starts it again, on the same port, after [`PrivateCluster::stop`] or
+    /// [`PrivateCluster::kill`].
     ///
     /// # Panics
     /// When it does not start.
@@ -59,8 +61,8 @@ impl PrivateCluster {
         assert_eq!(again, self.cluster, "a restarted cluster is where it was");
     }
 
-    /// Sends a signal to one of its backends; whether there is such a backend. A process that got the number of a
-    /// backend that ended is left alone.
+    /// Sends a signal to one of its backends; whether there is such a backend. A process that got
+    /// the number of a backend that ended is left alone.
     ///
     /// # Panics
     /// When the program `ps` is missing.
@@ -96,7 +98,8 @@ impl PrivateCluster {
         &self.folder
     }
 
-    /// Writes a file that only the server's user can read, and gives its path. Lines must not hold backslashes.
+    /// Writes a file that only the server's user can read, and gives its path. Lines must not hold
+    /// backslashes.
     ///
     /// # Panics
     /// When the server refuses.

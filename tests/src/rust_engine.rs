@@ -197,7 +197,8 @@ impl Engine for RustEngine {
         self.wait_until_ended().await;
     }
 
-    /// The process is killed too: alone, a terminated leader session would come back, and the lead with it.
+    /// The process is killed too: alone, a terminated leader session would come back, and the lead
+    /// with it.
     async fn terminate(&mut self) {
         send(Signal::Stop, self.pid());
         if let Some(backend) = self.backend() {

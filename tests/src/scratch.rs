@@ -8,10 +8,11 @@ use pgasync_pg::{ConnectionSettings, Session};
 
 use crate::cluster::Cluster;
 
-/// A new database, empty or a copy of another. Dropping this value ends its sessions and drops the database, unless its
-/// cluster is removed as a whole.
+/// A new database, empty or a copy of another. Dropping this value ends its sessions and drops the
+/// database, unless its cluster is removed as a whole.
 ///
-/// With `PGASYNC_KEEP` in the environment the database stays for inspection (under `./dev pg`, as long as its cluster).
+/// With `PGASYNC_KEEP` in the environment the database stays for inspection (under `./dev pg`, as
+/// long as its cluster).
 #[derive(Debug)]
 pub struct Scratch {
     cluster: Cluster,
@@ -105,7 +106,8 @@ async fn drop_database(cluster: &Cluster, name: &str) {
     }
 }
 
-/// The name contains the name of the test (nextest and cargo give it to the thread), for readers of the server's log.
+/// The name contains the name of the test (nextest and cargo give it to the thread), for readers of
+/// the server's log.
 fn unique_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let test = thread::current().name().unwrap_or_default().to_owned();

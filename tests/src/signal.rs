@@ -35,7 +35,8 @@ pub fn send(signal: Signal, pid: i32) -> bool {
     sent.status.success()
 }
 
-/// Freezes a process; whether it is frozen: one that is about to exit takes the signal and exits nevertheless.
+/// Freezes a process; whether it is frozen: one that is about to exit takes the signal and exits
+/// nevertheless.
 ///
 /// # Panics
 /// When the programs `kill` and `ps` are missing.

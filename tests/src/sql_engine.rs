@@ -17,8 +17,8 @@ use crate::wait::PATIENCE;
 /// How long a cancel waits for the engine to sleep.
 const CANCELS_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long the server has to answer about a frozen backend. A backend that was frozen while it held a lock that every
-/// session needs blocks the answer.
+/// How long the server has to answer about a frozen backend. A backend that was frozen while it
+/// held a lock that every session needs blocks the answer.
 const FROZEN_AT_MOST: Duration = Duration::from_millis(200);
 
 /// `CALL async.main()` in a session of its own.

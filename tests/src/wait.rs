@@ -58,7 +58,8 @@ impl Database {
         assert!(self.holds(condition).await, "false: {condition}\n{}", self.dump().await);
     }
 
-    /// The control row, the last tasks and the end of the server's log, as text for the message of a failed test.
+    /// The control row, the last tasks and the end of the server's log, as text for the message of
+    /// a failed test.
     pub async fn dump(&self) -> String {
         let mut text = String::new();
         for (title, sql) in [

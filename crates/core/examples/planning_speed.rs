@@ -1,4 +1,5 @@
-//! What a task costs (chosen, its slot freed, another pushed, the window refilled) with 1, 10^4 and 10^6 waiting tasks over 1,000 pools.
+//! What a task costs (chosen, its slot freed, another pushed, the window refilled) with 1, 10^4 and
+//! 10^6 waiting tasks over 1,000 pools.
 //!
 //! `cargo run --release -p pgasync-core --example planning_speed`
 

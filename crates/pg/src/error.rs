@@ -5,8 +5,8 @@ use std::{fmt, io};
 
 /// Why a statement did not succeed. The driver's error stays inside.
 ///
-/// `{}` shows one sentence: the server's message with its SQLSTATE, or what happened to the connection. `{:#}` adds
-/// detail and hint, or the cause.
+/// `{}` shows one sentence: the server's message with its SQLSTATE, or what happened to the
+/// connection. `{:#}` adds detail and hint, or the cause.
 #[derive(Debug)]
 pub struct Error(tokio_postgres::Error);
 
@@ -17,7 +17,8 @@ pub enum ErrorKind {
     Server,
     /// The connection is lost. Whether the statement was executed is unknown.
     ConnectionLost,
-    /// The driver could not send the statement or read its result, for instance because of a parameter's type.
+    /// The driver could not send the statement or read its result, for instance because of a
+    /// parameter's type.
     Driver,
 }
 
@@ -91,8 +92,8 @@ impl fmt::Display for Error {
 }
 
 impl StdError for Error {
-    /// What the operating system or the driver says of a lost connection or a value. The server's words are part of the
-    /// error itself.
+    /// What the operating system or the driver says of a lost connection or a value. The server's
+    /// words are part of the error itself.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source().filter(|_| self.0.as_db_error().is_none())
     }
@@ -116,7 +117,8 @@ mod tests {
         stream.read_exact(&mut vec![0; length as usize - 4]).await.expect("a body");
     }
 
-    /// Accepts one session, answers its first query with an error, and closes the connection at the second.
+    /// Accepts one session, answers its first query with an error, and closes the connection at the
+    /// second.
     async fn serve(listener: TcpListener) {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         read_body(&mut stream).await;

@@ -9,8 +9,8 @@
 //! | reach the same server of several again | [`Reached`], [`conninfo_at`] |
 //! | tell errors of the server from a lost connection | [`Error`] |
 //!
-//! An option that cannot be honoured is an error; none is ignored. No message and no `Debug` output shows a password.
-//! Rows, parameters and prepared statements are tokio-postgres' own, re-exported.
+//! An option that cannot be honoured is an error; none is ignored. No message and no `Debug` output
+//! shows a password. Rows, parameters and prepared statements are tokio-postgres' own, re-exported.
 //!
 //! This crate knows nothing of tasks, targets or the schema `async`.
 //!

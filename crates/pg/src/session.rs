@@ -18,8 +18,8 @@ use crate::settings::Reached;
 
 /// An open session. It ends when this is dropped, even while a statement runs.
 ///
-/// A statement is sent when the future of its call is first polled, so calls that are joined share a round trip. The
-/// server executes them in that order.
+/// A statement is sent when the future of its call is first polled, so calls that are joined share
+/// a round trip. The server executes them in that order.
 #[derive(Debug)]
 pub struct Session {
     client: Client,
@@ -31,7 +31,8 @@ pub struct Session {
     alive: watch::Receiver<()>,
 }
 
-/// The task that moves the bytes. Left to itself it would wait for outstanding answers, so it ends with the session.
+/// The task that moves the bytes. Left to itself it would wait for outstanding answers, so it ends
+/// with the session.
 #[derive(Debug)]
 struct Driver(JoinHandle<()>);
 
@@ -110,7 +111,8 @@ impl Session {
         Ok(self.client.query_opt(statement, parameters).await?)
     }
 
-    /// Executes a statement in one round trip, without a prepared statement, so a pooler may stand in between.
+    /// Executes a statement in one round trip, without a prepared statement, so a pooler may stand
+    /// in between.
     ///
     /// # Errors
     /// As [`Session::query`].
@@ -145,7 +147,8 @@ impl Session {
         Ok(self.client.batch_execute(sql).await?)
     }
 
-    /// Executes statements separated by semicolons over the simple protocol; returns their rows as text.
+    /// Executes statements separated by semicolons over the simple protocol; returns their rows as
+    /// text.
     ///
     /// # Errors
     /// As [`Session::batch_execute`].
@@ -158,8 +161,8 @@ impl Session {
         Ok(messages.into_iter().filter_map(row).collect())
     }
 
-    /// Executes statements over the simple protocol, and drops each row as it arrives, so that a large
-    /// result takes no memory. Drops the text once it is handed to the socket.
+    /// Executes statements over the simple protocol, and drops each row as it arrives, so that a
+    /// large result takes no memory. Drops the text once it is handed to the socket.
     ///
     /// After an error the rest of the answer is read for `rest_max` at most.
     ///

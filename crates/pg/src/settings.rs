@@ -75,8 +75,8 @@ const APPLICATION_NAME: &str = "pgasync";
 const SETTING_VARIABLES: [(&str, &str); 3] = [("PGDATESTYLE", "datestyle"), ("PGTZ", "timezone"), ("PGGEQO", "geqo")];
 
 impl ConnectionSettings {
-    /// Reads `conninfo` and completes it from the PG* variables of the process. Like `psql`, takes pairs, a URI, or the
-    /// name of a database.
+    /// Reads `conninfo` and completes it from the PG* variables of the process. Like `psql`, takes
+    /// pairs, a URI, or the name of a database.
     ///
     /// # Errors
     /// When the connection string cannot be read, or has an option that cannot be honoured.
@@ -103,8 +103,9 @@ impl ConnectionSettings {
         Ok(settings)
     }
 
-    /// Reads the connection string of a target. From the environment come only the options that hold for the whole
-    /// process (how connections are secured, which files are used), never an address, a user or a password.
+    /// Reads the connection string of a target. From the environment come only the options that
+    /// hold for the whole process (how connections are secured, which files are used), never an
+    /// address, a user or a password.
     ///
     /// # Errors
     /// As [`ConnectionSettings::from_env`].

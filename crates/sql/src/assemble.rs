@@ -46,8 +46,8 @@ fn assemble(part: &Part) -> String {
     script
 }
 
-/// Runs a migration unless the database has it. The text is a dollar-quoted literal, so that a tool that splits
-/// scripts on semicolons sees one statement.
+/// Runs a migration unless the database has it. The text is a dollar-quoted literal, so that a tool
+/// that splits scripts on semicolons sees one statement.
 fn migration(name: &str, ddl: &str) -> String {
     debug_assert!(!ddl.contains("$ddl$") && !ddl.contains("$migrate$"));
     format!(

@@ -7,7 +7,8 @@ use crate::assemble::texts;
 /// What the assembled texts have where the fingerprint of themselves belongs.
 pub(crate) const PLACE: &str = "@FINGERPRINT@";
 
-/// What `async.schema_fingerprint()` returns in a database where these texts are installed: 16 hexadecimal digits.
+/// What `async.schema_fingerprint()` returns in a database where these texts are installed: 16
+/// hexadecimal digits.
 ///
 /// A binary and a schema that differ in it were not made for each other.
 pub static FINGERPRINT: LazyLock<String> = LazyLock::new(|| format!("{:016x}", fnv_1a(texts().as_bytes())));

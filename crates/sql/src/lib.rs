@@ -1,8 +1,9 @@
 //! The SQL side of pgasync: one object a file, migrations, and the files that psql installs.
 //!
-//! A database becomes a *client* with [`client`], a *server* with [`client`] and then [`server`], and gets the
-//! administrator's views with [`ui`]. Each is one self-contained text without psql's meta-commands and without
-//! transaction control, may be run again (it upgrades, and loses nothing) and works on Postgres 11 to 18.
+//! A database becomes a *client* with [`client`], a *server* with [`client`] and then [`server`],
+//! and gets the administrator's views with [`ui`]. Each is one self-contained text without psql's
+//! meta-commands and without transaction control, may be run again (it upgrades, and loses nothing)
+//! and works on Postgres 11 to 18.
 //!
 //! This crate does no IO: it only hands out texts.
 //!

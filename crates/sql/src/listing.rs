@@ -1,5 +1,5 @@
-//! The rules for files and folders below `objects/`: every file is listed, bears the name of its object, and stands in
-//! the folder for what it does.
+//! The rules for files and folders below `objects/`: every file is listed, bears the name of its
+//! object, and stands in the folder for what it does.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,8 @@ fn sql_files(folder: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What a file creates: the names of functions, procedures and views of the schema `async`, each once.
+/// What a file creates: the names of functions, procedures and views of the schema `async`, each
+/// once.
 fn created(text: &str) -> BTreeSet<&str> {
     ["function", "procedure", "view"]
         .into_iter()
@@ -86,7 +87,8 @@ fn files_outside(folder: &str, found: impl Fn(&str) -> bool) -> Vec<&'static str
 #[test]
 fn only_its_folder_touches_dblink() {
     let touches = |text: &str| text.contains("dblink_") || text.contains("dblink(");
-    // An error is logged over a connection of its own, since it rolls the transaction of the caller back.
+    // An error is logged over a connection of its own, since it rolls the transaction of the caller
+    // back.
     assert_eq!(files_outside("dblink/", touches), ["log/log", "finish"]);
 }
 

@@ -1,5 +1,5 @@
-//! The ordered lists of what each part installs. The order matters only for objects that Postgres checks when they
-//! are created: SQL-language functions, views, defaults.
+//! The ordered lists of what each part installs. The order matters only for objects that Postgres
+//! checks when they are created: SQL-language functions, views, defaults.
 
 /// One installable part.
 pub(crate) struct Part {

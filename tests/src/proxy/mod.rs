@@ -1,5 +1,5 @@
-//! A proxy between a client and a Postgres cluster that knows the frames of the protocol, and loses, delays or swallows
-//! those that a test names.
+//! A proxy between a client and a Postgres cluster that knows the frames of the protocol, and
+//! loses, delays or swallows those that a test names.
 
 mod frames;
 mod relay;
@@ -46,7 +46,8 @@ impl Proxy {
         format!("host=127.0.0.1 port={} dbname={database} user=postgres sslmode=disable", self.port)
     }
 
-    /// What is going to happen, in this order: a cut is looked for when the one before it has happened.
+    /// What is going to happen, in this order: a cut is looked for when the one before it has
+    /// happened.
     pub fn plan(&self, cuts: Vec<Cut>) {
         self.script.plan(cuts);
     }

@@ -95,7 +95,8 @@ impl Relay {
         }
     }
 
-    /// The server has closed its side. The client reads its last words before its own side is closed.
+    /// The server has closed its side. The client reads its last words before its own side is
+    /// closed.
     async fn close(mut self) -> io::Result<()> {
         self.to_client.shutdown().await?;
         let _ = timeout(CLOSING_MAX, async { while let Ok(Some(_)) = self.from_client.next().await {} }).await;
@@ -191,7 +192,8 @@ impl Relay {
         Ok(answer)
     }
 
-    /// Delivers what the client has sent meanwhile, closes its side, and keeps the server's side open.
+    /// Delivers what the client has sent meanwhile, closes its side, and keeps the server's side
+    /// open.
     async fn cut_client(&mut self) -> io::Result<()> {
         while let Ok(Ok(Some(frame))) = timeout(PIPELINED_WITHIN, self.from_client.next()).await {
             if let Some(unit) = self.units.take_in(&frame) {

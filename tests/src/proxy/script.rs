@@ -8,15 +8,16 @@ use tokio::sync::watch;
 
 use super::frames::Sent;
 
-/// What happens to a message and to its connection. Answers to earlier messages of the connection arrive first.
+/// What happens to a message and to its connection. Answers to earlier messages of the connection
+/// arrive first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The message is not delivered, and both sides are closed.
     CutBefore,
     /// The message is delivered, its answer is withheld, and both sides are closed.
     CutAfter,
-    /// The message is delivered with what the client sent behind it, and the client's side is closed. The server's side
-    /// stays open.
+    /// The message is delivered with what the client sent behind it, and the client's side is
+    /// closed. The server's side stays open.
     CutClient,
     /// The message is not delivered. From then on nothing passes, and both sides stay open.
     Silence,

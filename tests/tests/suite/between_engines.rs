@@ -1,4 +1,5 @@
-//! One engine takes over from the other, in each direction, while tasks run: none is lost, none runs twice.
+//! One engine takes over from the other, in each direction, while tasks run: none is lost, none
+//! runs twice.
 
 use std::time::Duration;
 
@@ -50,7 +51,8 @@ async fn takes_over_by_force<A: Engine, B: Engine>() {
     );
 }
 
-/// The first engine is killed: the outcome of its running tasks is unknown, and they do not run again.
+/// The first engine is killed: the outcome of its running tasks is unknown, and they do not run
+/// again.
 async fn takes_over_from_the_lost<A: Engine, B: Engine>() {
     let (database, target) = fixture().await;
     let mut first = A::attach(&database);

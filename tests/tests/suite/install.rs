@@ -33,7 +33,8 @@ async fn installing_again_changes_nothing_and_loses_nothing() {
     assert_eq!(tasks, 1);
 }
 
-/// What an administrator may use, what the documentation names, and every column of it, says in the catalog what it is.
+/// What an administrator may use, what the documentation names, and every column of it, says in the
+/// catalog what it is.
 #[tokio::test]
 async fn everything_that_users_see_has_a_comment() {
     let scratch = Scratch::empty(&Cluster::shared()).await;

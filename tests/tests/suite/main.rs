@@ -1,7 +1,7 @@
 //! All tests that need a Postgres, in one binary, since linking is slow.
 //!
-//! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`); so do those below `hosts`, on
-//! containers.
+//! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`); so do
+//! those below `hosts`, on containers.
 
 mod between_engines;
 mod chaos;

@@ -187,8 +187,9 @@ async fn a_standby_leads_when_the_leader_has_gone() {
     database.wait_until_finished().await;
 }
 
-/// A frozen process, or one whose host sleeps, keeps its connection. From 14 on the server ends an idle connection
-/// (`idle_session_timeout`), and a standby takes the lead; before, the frozen process keeps it.
+/// A frozen process, or one whose host sleeps, keeps its connection. From 14 on the server ends an
+/// idle connection (`idle_session_timeout`), and a standby takes the lead; before, the frozen
+/// process keeps it.
 #[tokio::test]
 async fn a_frozen_process_loses_the_lead_where_the_server_ends_idle_sessions() {
     let (database, target, mut engine) = fixture().await;
@@ -271,7 +272,8 @@ async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut paused: wa
     }
 }
 
-/// The orchestrator has fallen asleep while a push was open; nothing else would wake it for an hour.
+/// The orchestrator has fallen asleep while a push was open; nothing else would wake it for an
+/// hour.
 #[tokio::test]
 async fn a_push_left_open_while_the_leader_falls_asleep_is_run() {
     let (database, _target, mut engine) = fixture().await;

@@ -121,8 +121,8 @@ impl FakeStore {
         self.requests.insert(RequestId(self.last_request), (task, request, now));
     }
 
-    /// Executes a command as a store and targets do that have no faults. A launch is answered by its
-    /// dispatch alone; the caller ends the query.
+    /// Executes a command as a store and targets do that have no faults. A launch is answered by
+    /// its dispatch alone; the caller ends the query.
     pub(crate) fn answer(&mut self, command: Command, now: Now) -> Vec<Input> {
         vec![match command {
             Command::RunStartup => Input::StartupDone,

@@ -1,4 +1,5 @@
-//! An orchestrator over a store and targets that answer at once, unless a test holds an answer back.
+//! An orchestrator over a store and targets that answer at once, unless a test holds an answer
+//! back.
 
 use std::collections::{BTreeMap, BTreeSet};
 

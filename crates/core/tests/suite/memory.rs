@@ -40,7 +40,8 @@ fn quick_tasks_leave_nothing_behind() {
     assert!(timers < 20, "{timers} timers are left");
 }
 
-/// Runs a wave of tasks, on a target and in a pool of its own, and deletes in the end what still waits.
+/// Runs a wave of tasks, on a target and in a pool of its own, and deletes in the end what still
+/// waits.
 fn run_wave(harness: &mut Harness, wave: i64) {
     let target = TargetName::new(format!("target {wave}")).expect("a name");
     let pool = PoolName::new(format!("pool {wave}")).expect("a name");

@@ -37,7 +37,8 @@ pub(super) struct AttemptFailure {
 pub(super) enum FailureKind {
     /// No answer, or the connection broke. Another address may work.
     Unreachable,
-    /// The server is starting or stopping, or does not have the wanted attributes. Another host may work.
+    /// The server is starting or stopping, or does not have the wanted attributes. Another host may
+    /// work.
     Unfit,
     /// The TLS handshake failed.
     Handshake,
@@ -49,7 +50,8 @@ pub(super) enum FailureKind {
 
 impl AttemptFailure {
     pub(super) fn unreachable(error: &io::Error) -> Self {
-        // A firewall causes EPERM too, and then another host may work, so only the wrong peer is final.
+        // A firewall causes EPERM too, and then another host may work, so only the wrong peer is
+        // final.
         let kind = if socket::is_wrong_peer(error) { FailureKind::Here } else { FailureKind::Unreachable };
         Self { reason: error.to_string(), kind }
     }
@@ -183,7 +185,8 @@ fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encrypt
     (config, note)
 }
 
-/// The host name to verify. Where `sslmode` does not verify it, the address replaces a name that no certificate can have.
+/// The host name to verify. Where `sslmode` does not verify it, the address replaces a name that no
+/// certificate can have.
 fn server_name(settings: &ConnectionSettings, host: &Host, address: IpAddr) -> Result<String, AttemptFailure> {
     let full = settings.tls.mode == SslMode::VerifyFull;
     let fail = |reason: String| AttemptFailure { reason, kind: FailureKind::Here };

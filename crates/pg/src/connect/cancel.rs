@@ -8,8 +8,9 @@ use super::ConnectError;
 use super::attempt::{self, Address, Encryption};
 use crate::settings::{ConnectionSettings, Host};
 
-/// Asks a server to cancel the statement that a session runs. The request uses a connection of its own, which takes no
-/// connection slot, to the same host and address and with the same encryption as the session.
+/// Asks a server to cancel the statement that a session runs. The request uses a connection of its
+/// own, which takes no connection slot, to the same host and address and with the same encryption
+/// as the session.
 ///
 /// Source: Postgres manual, "Canceling Requests in Progress".
 #[derive(Clone)]

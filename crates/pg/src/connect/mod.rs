@@ -146,7 +146,8 @@ async fn look_up(host: &Host) -> Result<Vec<Address>, AttemptFailure> {
     }
 }
 
-/// The list in random order if `shuffle`. The seed of a hash map is random enough for balancing load.
+/// The list in random order if `shuffle`. The seed of a hash map is random enough for balancing
+/// load.
 fn shuffled<T>(list: Vec<T>, shuffle: bool) -> Vec<T> {
     if !shuffle {
         return list;

@@ -110,7 +110,8 @@ fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Optio
     Ok(Some(Chain { webpki, roots }))
 }
 
-/// Keeps the certificates, since reading them takes milliseconds of CPU time, too much for each connection.
+/// Keeps the certificates, since reading them takes milliseconds of CPU time, too much for each
+/// connection.
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
     static KEPT: Mutex<Option<(Instant, Vec<CertificateDer<'static>>)>> = Mutex::new(None);
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -50,7 +50,8 @@ impl ServerCertVerifier for Verifier {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.name || has_common_name(end_entity, server_name) => {}
-            // OpenSSL trusts a certificate that is itself among the roots, even one of an authority.
+            // OpenSSL trusts a certificate that is itself among the roots, even one of an
+            // authority.
             Err(error) if is_ca_as_server(&error) && chain.roots.iter().any(|root| root == end_entity) => {
                 if self.name && !has_common_name(end_entity, server_name) {
                     verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
@@ -89,8 +90,8 @@ fn is_ca_as_server(error: &Error) -> bool {
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// Whether the certificate has no alternative names of this kind and its common name matches the host. Certificates made
-/// by hand often have no alternative names.
+/// Whether the certificate has no alternative names of this kind and its common name matches the
+/// host. Certificates made by hand often have no alternative names.
 fn has_common_name(certificate: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
     let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else { return false };
     let certificate = certificate.tbs_certificate;

@@ -19,7 +19,8 @@ impl ConnectionSettings {
         Self { application_name: Some(name.to_owned()), ..self.clone() }
     }
 
-    /// For a session that lives long: keepalives and a TCP timeout find a dead peer. Settings of the connection string win.
+    /// For a session that lives long: keepalives and a TCP timeout find a dead peer. Settings of
+    /// the connection string win.
     #[must_use]
     pub fn for_long(&self) -> Self {
         let mut other = self.clone();
@@ -37,8 +38,8 @@ impl ConnectionSettings {
         Self { connect_timeout: self.connect_timeout.or(Some(time)), ..self.clone() }
     }
 
-    /// Adds a command-line option of the session, `-c name=value`. The connection string's own options follow it, and
-    /// win.
+    /// Adds a command-line option of the session, `-c name=value`. The connection string's own
+    /// options follow it, and win.
     #[must_use]
     pub fn with_option(&self, option: &str) -> Self {
         let options = join(Some(option), self.options.as_deref().unwrap_or_default());

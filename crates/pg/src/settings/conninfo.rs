@@ -1,4 +1,5 @@
-//! Reading and writing connection strings of the form `key = value key = 'quoted value'`; URIs are in [`uri`].
+//! Reading and writing connection strings of the form `key = value key = 'quoted value'`; URIs are
+//! in [`uri`].
 //!
 //! Source: Postgres manual, "Connection Strings" (libpq).
 

@@ -1,4 +1,5 @@
-//! Why a connection string cannot be used. No message contains a password, or text that may be a part of one.
+//! Why a connection string cannot be used. No message contains a password, or text that may be a
+//! part of one.
 
 /// Why a connection string, or the environment around it, cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -23,7 +23,8 @@ pub(crate) enum Location {
     Socket(PathBuf),
 }
 
-/// Combines the lists. There are as many hosts as addresses or, without those, as names; one port for all, or one each.
+/// Combines the lists. There are as many hosts as addresses or, without those, as names; one port
+/// for all, or one each.
 pub(super) fn combine(
     host: Option<&str>,
     hostaddr: Option<&str>,

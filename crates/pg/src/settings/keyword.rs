@@ -17,7 +17,8 @@ pub(super) struct Keyword {
     pub(super) name: &'static str,
     pub(super) variable: Option<&'static str>,
     pub(super) scope: VariableScope,
-    /// For an option that is not supported: values that have no effect, and what to do instead of others.
+    /// For an option that is not supported: values that have no effect, and what to do instead of
+    /// others.
     pub(super) refused: Option<(&'static [&'static str], &'static str)>,
 }
 

@@ -1,5 +1,5 @@
-//! All options of one connection, from the connection string, a service, the environment and the defaults, in this
-//! order.
+//! All options of one connection, from the connection string, a service, the environment and the
+//! defaults, in this order.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

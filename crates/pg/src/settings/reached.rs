@@ -1,5 +1,5 @@
-//! The one server that a session is connected to. A connection string may name several, and a second connection, which
-//! ends the first, has to reach the same server.
+//! The one server that a session is connected to. A connection string may name several, and a
+//! second connection, which ends the first, has to reach the same server.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,5 @@
-//! Reading connection strings of the form `postgresql://user:password@host:port,host2/dbname?key=value`.
+//! Reading connection strings of the form
+//! `postgresql://user:password@host:port,host2/dbname?key=value`.
 //!
 //! Source: Postgres manual, "Connection URIs" (libpq).
 
@@ -28,7 +29,8 @@ pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
         }
         None => rest,
     };
-    // A password with a slash in it ends the authority early: its beginning must not pass for a host and a port.
+    // A password with a slash in it ends the authority early: its beginning must not pass for a
+    // host and a port.
     let (hosts, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, query) = after.split_once('?').unwrap_or((after, ""));
     if hosts.contains('@') || (credentials.is_none() && path.contains('@')) {

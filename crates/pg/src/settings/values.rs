@@ -9,7 +9,8 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     i32::try_from(number).is_ok().then_some(number)
 }
 
-/// A length of time in units of `unit`. Zero and negative numbers mean the default of the operating system.
+/// A length of time in units of `unit`. Zero and negative numbers mean the default of the operating
+/// system.
 pub(super) fn length(text: &str, unit: Duration) -> Option<Duration> {
     let count = u32::try_from(integer(text)?.max(0)).ok()?;
     Some(unit * count)

@@ -13,7 +13,8 @@ use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceConte
 use crate::cancel::TargetBackend;
 use crate::events::{EventSender, LeaderEvent};
 
-/// Repeats the attempt until the session is gone or written off, and then sends [`LeaderEvent::Gone`].
+/// Repeats the attempt until the session is gone or written off, and then sends
+/// [`LeaderEvent::Gone`].
 pub(crate) async fn fence_session(
     session: SessionId,
     backend: TargetBackend,

@@ -22,7 +22,8 @@ pub(super) trait Fields: Debug {
 pub(super) struct Composite<T>(pub(super) T);
 
 impl<T: Fields> ToSql for Composite<T> {
-    /// The number of fields; then of each the oid of its type, its length (-1: null), and its bytes.
+    /// The number of fields; then of each the oid of its type, its length (-1: null), and its
+    /// bytes.
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, EncodingError> {
         let Kind::Composite(fields) = ty.kind() else { return Err(format!("{ty} is not a composite type").into()) };
         out.put_i32(i32::try_from(fields.len())?);

@@ -133,8 +133,8 @@ impl LeaderSession {
         }
     }
 
-    /// Writes the tasks of a batch within a transaction that holds the epoch. `alone`: the statement
-    /// is that transaction.
+    /// Writes the tasks of a batch within a transaction that holds the epoch. `alone`: the
+    /// statement is that transaction.
     fn write_tasks<'a>(&'a self, batch: &OperationBatch, alone: bool) -> Call<'a> {
         let a = WriteArguments::of(&batch.writes);
         let mut parameters: Vec<Box<dyn ToSql + Sync + Send>> = vec![

@@ -1,4 +1,5 @@
-//! A client that keeps the queue full whatever is killed, cancels some tasks, and logs what it observed.
+//! A client that keeps the queue full whatever is killed, cancels some tasks, and logs what it
+//! observed.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;

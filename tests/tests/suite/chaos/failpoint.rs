@@ -1,7 +1,8 @@
 //! Places between claim, mark, send, result and record where an engine can be held.
 //!
-//! The functions of an installed schema are replaced by ones that call the originals: the project's code knows nothing
-//! of it. Of the Rust engine it is the leader's session that is held so, in the midst of a transaction.
+//! The functions of an installed schema are replaced by ones that call the originals: the project's
+//! code knows nothing of it. Of the Rust engine it is the leader's session that is held so, in the
+//! midst of a transaction.
 
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,8 @@ impl Point {
         Self::Recording,
     ];
 
-    /// What the leader's session of the Rust engine passes, which records and claims in one; the rest of its life is in
-    /// its own process.
+    /// What the leader's session of the Rust engine passes, which records and claims in one; the
+    /// rest of its life is in its own process.
     const OF_STATEMENTS: [Self; 4] = [Self::Claimed, Self::Marking, Self::Ended, Self::Recording];
 
     /// Those that an engine passes.

@@ -30,7 +30,8 @@ const RESTART_WITHIN: Duration = Duration::from_secs(2);
 pub(super) enum Kill {
     /// The process that leads, by kill -9; where that is a backend its server starts anew.
     Leader,
-    /// The session that leads is terminated; the server lives on, and so does an engine that outlives its session.
+    /// The session that leads is terminated; the server lives on, and so does an engine that
+    /// outlives its session.
     Session,
     /// The server's postmaster, by kill -9.
     Server,
@@ -124,7 +125,8 @@ impl<E: Engine> ChaosFixture<E> {
         sleep(Duration::from_millis(self.seed.below(300))).await;
     }
 
-    /// Waits until as many tasks run at the targets, or a quarter of them when a loaded machine starts no more at once.
+    /// Waits until as many tasks run at the targets, or a quarter of them when a loaded machine
+    /// starts no more at once.
     pub(super) async fn wait_for_running(&self, count: usize) {
         let begin = Instant::now();
         loop {
@@ -148,7 +150,8 @@ impl<E: Engine> ChaosFixture<E> {
         match what {
             Kill::Leader => self.engine.crash().await,
             Kill::Session => {
-                // Not the pid that is published in async.control: a leader that has just taken over may be missing there.
+                // Not the pid that is published in async.control: a leader that has just taken over
+                // may be missing there.
                 self.database.run(&format!("select pg_terminate_backend({})", self.led_by)).await;
                 self.await_end_after(what).await;
                 let gone = format!("select not exists (select from pg_stat_activity where pid = {})", self.led_by);
@@ -175,7 +178,8 @@ impl<E: Engine> ChaosFixture<E> {
         }
         match what {
             Kill::Leader if !E::OUTLIVES_ITS_SESSION => {
-                // The engine was a backend: the postmaster soon notices its end and ends all other backends.
+                // The engine was a backend: the postmaster soon notices its end and ends all other
+                // backends.
                 let begin = Instant::now();
                 while !self.database.session().is_closed() && begin.elapsed() < RESTART_WITHIN {
                     sleep(Duration::from_millis(5)).await;
@@ -185,13 +189,15 @@ impl<E: Engine> ChaosFixture<E> {
             Kill::Server => self.reach_server().await,
             Kill::Leader | Kill::Session | Kill::TargetBackend | Kill::Targets => (),
         }
-        // A process that outlives its session has its connections to the targets, and knows how its queries end.
+        // A process that outlives its session has its connections to the targets, and knows how its
+        // queries end.
         if what.ends_engine::<E>() {
             self.losses.note_since(begin);
         }
     }
 
-    /// Notes that a leader was lost between then and now in another way than by [`ChaosFixture::kill`].
+    /// Notes that a leader was lost between then and now in another way than by
+    /// [`ChaosFixture::kill`].
     pub(super) fn note_loss_since(&mut self, begin: f64) {
         self.losses.note_since(begin);
     }
@@ -265,7 +271,8 @@ impl<E: Engine> ChaosFixture<E> {
         judge(&self.database, &self.targets, &log, &self.observer, &self.losses, allowed).await
     }
 
-    /// Waits until every task has ended, or until none ends any more: the judge complains of those that have not.
+    /// Waits until every task has ended, or until none ends any more: the judge complains of those
+    /// that have not.
     async fn wait_until_settled(&self) {
         let sql = "select count(*) from async.task where processed is null";
         let (mut open, mut changed) = (i64::MAX, Instant::now());

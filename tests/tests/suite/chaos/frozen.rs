@@ -1,4 +1,5 @@
-//! Leaders that are frozen at each point and anywhere, and continue after another has taken the lead.
+//! Leaders that are frozen at each point and anywhere, and continue after another has taken the
+//! lead.
 //!
 //! The process of the Rust engine is stopped while its statement waits, the statement goes on, and
 //! another takes the lead. When that one has launched it is held, and the first goes on: by the

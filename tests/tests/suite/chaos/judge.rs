@@ -16,7 +16,8 @@ use super::workload::{POOLS, TaskKind, WORKERS};
 pub(super) enum Allowed {
     /// No task is launched twice.
     OneLaunch,
-    /// A leader that shut down gracefully has paused running tasks: they run again, once for each claim.
+    /// A leader that shut down gracefully has paused running tasks: they run again, once for each
+    /// claim.
     Pauses,
 }
 
@@ -121,8 +122,8 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, log: &ClientLog, allow
                 row.error.starts_with("outcome unknown")
                     || row.kind == TaskKind::Fail && row.error.starts_with("P0001: failed as it should")
             }
-            // It never ran, or was stopped on the way; an effect is a single transaction, so it did not commit, unless
-            // nobody knows.
+            // It never ran, or was stopped on the way; an effect is a single transaction, so it did
+            // not commit, unless nobody knows.
             Some("CANCELED") => {
                 log.cancelled.contains(&row.id) && (trace.effects == 0 || row.error.contains("outcome unknown"))
             }
@@ -154,7 +155,8 @@ fn judge_doubts(rows: &[Row], losses: &Losses, broken: &mut Complaints) {
     eprintln!("claimed and not recorded at each loss, and in doubt of them: {:?}", met.values().collect::<Vec<_>>());
 }
 
-/// The limit of the pool whose tasks are too short for the observer, as the tasks themselves saw it.
+/// The limit of the pool whose tasks are too short for the observer, as the tasks themselves saw
+/// it.
 async fn judge_crowds(targets: &[Target], broken: &mut Complaints) {
     let mut most = 0;
     for target in targets {

@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Clocks of this machine, as a server and this process read them, differ by less; so do the time of an event and the
-/// moment at which it is written.
+/// Clocks of this machine, as a server and this process read them, differ by less; so do the time
+/// of an event and the moment at which it is written.
 const CLOCKS_DIFFER_BY: f64 = 0.05;
 
 /// Spans of time, in seconds since 1970, from before a kill until the killed process was gone.

@@ -1,7 +1,8 @@
 //! Tests that kill servers, each on clusters of its own.
 //!
-//! A test sets up an [`fixture`], kills something every few moments while a [`client`] pushes tasks and an [`observer`]
-//! watches the targets, and lets a [`judge`] say which promises were broken. [`sabotage`] proves that it would say so.
+//! A test sets up an [`fixture`], kills something every few moments while a [`client`] pushes tasks
+//! and an [`observer`] watches the targets, and lets a [`judge`] say which promises were broken.
+//! [`sabotage`] proves that it would say so.
 
 /// Makes one test of each name for each engine.
 macro_rules! on_both_engines {

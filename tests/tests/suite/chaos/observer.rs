@@ -116,8 +116,8 @@ async fn sample(settings: ConnectionSettings, seen: Arc<Mutex<Seen>>) {
 }
 
 impl Seen {
-    /// `pg_stat_activity` is no snapshot of one instant, so only queries that also ran in the sample before are
-    /// counted: all of those did run at once.
+    /// `pg_stat_activity` is no snapshot of one instant, so only queries that also ran in the
+    /// sample before are counted: all of those did run at once.
     fn note(&mut self, now: &HashSet<Query>, before: &HashSet<Query>) {
         self.samples += 1;
         self.pids = now.iter().map(|query| query.pid).collect();

@@ -11,7 +11,8 @@ use super::judge::Allowed;
 /// How many kills it may take until the damage shows.
 const KILLS_MAX: u32 = 20;
 
-/// What the judge says of a task that ran twice: some tasks write that they start, others what they commit.
+/// What the judge says of a task that ran twice: some tasks write that they start, others what they
+/// commit.
 const RUN_TWICE: &[&str] = &["started twice", "committed twice"];
 
 /// How long the next leader takes to do its damage.
@@ -42,7 +43,8 @@ async fn an_engine_that_does_not_mark_its_launches_is_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
-    // Nor does it mind sessions that it does not know; and some of what is left has to run until the next one launches.
+    // Nor does it mind sessions that it does not know; and some of what is left has to run until
+    // the next one launches.
     let changes = "
         create or replace function async.refuse_unknown_sessions(in_conn text) returns void language sql as 'select';
         create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool) returns text
@@ -122,7 +124,8 @@ on_both_engines!(
     an_engine_that_forgets_a_task_is_caught,
 );
 
-/// Lets an engine work for a while in which nothing is killed, then asserts that the judge makes one of the complaints.
+/// Lets an engine work for a while in which nothing is killed, then asserts that the judge makes
+/// one of the complaints.
 async fn catch<E: Engine>(changes: &str, complaints: &[&str]) {
     let mut fixture = ChaosFixture::<E>::open_with(changes, LONG_PERCENT).await;
     fixture.wait_until_busy().await;

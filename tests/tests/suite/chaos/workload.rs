@@ -6,8 +6,8 @@ use pgasync_tests::Target;
 
 use super::seed::Seed;
 
-/// Pools with their limits. `left` and `right` are targets, `shared` spans both, and the tasks of `quick` are so short
-/// that they are claimed and marked ahead.
+/// Pools with their limits. `left` and `right` are targets, `shared` spans both, and the tasks of
+/// `quick` are so short that they are claimed and marked ahead.
 pub(super) const POOLS: [(&str, u32); 4] = [("left", 28), ("right", 28), ("shared", 16), ("quick", 6)];
 
 /// Fewer than the pools together would allow, so that both limits are felt.

@@ -1,4 +1,5 @@
-//! Cancels and deadlines: no client waits for the query, and the pool slot is free when the target reports its end.
+//! Cancels and deadlines: no client waits for the query, and the pool slot is free when the target
+//! reports its end.
 
 use std::time::Instant;
 
@@ -104,7 +105,8 @@ async fn a_query_that_committed_before_the_cancel_is_finished<E: Engine>() {
 async fn a_late_cancel_never_hits_the_next_query<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;
-    // Cancels that are as likely as not to come after the end of their query; those not cancelled must finish.
+    // Cancels that are as likely as not to come after the end of their query; those not cancelled
+    // must finish.
     for round in 0..30 {
         let doomed = fixture.push("select pg_sleep(0.01)").await;
         let innocent = fixture.push("select pg_sleep(0.03)").await;

@@ -1,4 +1,5 @@
-//! Hosts that go while they run tasks: the workers are free for other targets, the pool slots are not.
+//! Hosts that go while they run tasks: the workers are free for other targets, the pool slots are
+//! not.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Interference by clients, triggers, routines and administrators: it affects its own row only, and neither other rows
-//! nor the lead nor the recorded outcomes.
+//! Interference by clients, triggers, routines and administrators: it affects its own row only, and
+//! neither other rows nor the lead nor the recorded outcomes.
 
 use std::time::{Duration, Instant};
 
@@ -228,7 +228,8 @@ async fn the_database_s_date_style_and_time_zone_do_not_matter<E: Engine>() {
         .await;
     fixture.engine.lead().await;
     fixture.run_task("select 1").await.succeeded();
-    // What a successor does with sessions of this leader is the fence's: its lists of times are still texts.
+    // What a successor does with sessions of this leader is the fence's: its lists of times are
+    // still texts.
     fixture.push_as("'select 2', 'there', manual_timeout => '1 minute'").await;
     let deferred = fixture.push("select 3").await;
     fixture.end_of(deferred).await.succeeded();
@@ -276,7 +277,8 @@ conformance!(
     a_leader_ends_with_a_sentence_when_another_version_is_installed
 );
 
-/// The SQL engine runs in the session of its caller, so locks and connections could outlive it there.
+/// The SQL engine runs in the session of its caller, so locks and connections could outlive it
+/// there.
 #[tokio::test]
 async fn a_main_that_raises_keeps_no_lock_and_no_connection() {
     let fixture = Fixture::<SqlEngine>::prepared().await;

@@ -14,7 +14,8 @@ pub(super) const SLOW: &str = "select pg_sleep(25)";
 /// Well below [`SLOW`], and well above the need of a loaded machine.
 pub(super) const SOON: Duration = Duration::from_secs(12);
 
-/// A server database, a target database configured as `there` with a pool of four, and an engine attached.
+/// A server database, a target database configured as `there` with a pool of four, and an engine
+/// attached.
 ///
 /// Derefs to the server's [`Database`].
 pub(super) struct Fixture<E> {
@@ -100,7 +101,8 @@ impl<E: Engine> Fixture<E> {
         self.wait_for(&sql).await;
     }
 
-    /// Waits until a query runs at the target: until its text shows in `pg_stat_activity` there as active.
+    /// Waits until a query runs at the target: until its text shows in `pg_stat_activity` there as
+    /// active.
     pub(super) async fn wait_until_it_runs(&self, id: i64) {
         self.wait_until(id, "RUNNING").await;
         let sql = format!(

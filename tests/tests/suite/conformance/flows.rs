@@ -4,7 +4,8 @@ use pgasync_tests::{Database, Engine};
 
 use super::fixture::Fixture;
 
-/// A framework of flows of steps that depend on each other, in the spirit of those that were built on the original.
+/// A framework of flows of steps that depend on each other, in the spirit of those that were built
+/// on the original.
 ///
 /// A task of it carries `flow_id` and `step`. A parent (`parent: true`) is pushed EMPTY and turned
 /// YIELDED by a BEFORE trigger; an AFTER trigger finishes it when its last step has ended and

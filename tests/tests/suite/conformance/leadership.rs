@@ -203,7 +203,8 @@ async fn a_leader_commits_synchronously_even_if_the_database_does_not<E: Engine>
     fixture.assert_holds("select bool_and(setting = 'local') from seen").await;
 }
 
-/// `pg_stat_activity` hides `backend_start` of sessions of roles that the reader is not a member of.
+/// `pg_stat_activity` hides `backend_start` of sessions of roles that the reader is not a member
+/// of.
 async fn a_session_that_is_hidden_is_not_taken_for_gone<E: Engine>() {
     let mut fixture = Fixture::<E>::led().await;
     fixture.engine.stop().await;

@@ -1,7 +1,7 @@
 //! The promises of every engine to users of the schema `async`: one suite, run on each engine.
 //!
-//! A file is a topic, a test a promise. Each test is generic over the engine; [`conformance!`] at the end of a file
-//! names them, and makes one test of each for each engine.
+//! A file is a topic, a test a promise. Each test is generic over the engine; [`conformance!`] at
+//! the end of a file names them, and makes one test of each for each engine.
 
 /// Makes the tests of a file out of their names.
 macro_rules! conformance {

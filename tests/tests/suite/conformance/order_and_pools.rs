@@ -276,8 +276,8 @@ async fn published_counts_agree_with_running_tasks<E: Engine>() {
     fixture.run("select async.reinitialize_workers()").await;
 }
 
-/// Many tasks with random targets, pools, priorities, ends and interventions: no limit is exceeded, no task is run
-/// twice, and each ends as it must.
+/// Many tasks with random targets, pools, priorities, ends and interventions: no limit is exceeded,
+/// no task is run twice, and each ends as it must.
 async fn under_random_interventions_limits_hold_and_each_task_ends_once<E: Engine>() {
     let seed = RandomState::new().hash_one(0) % 1_000_000;
     eprintln!("seed {seed}");

@@ -1,4 +1,5 @@
-//! Privileges: none for PUBLIC; clients push and request, administrators configure, only the owner reads passwords.
+//! Privileges: none for PUBLIC; clients push and request, administrators configure, only the owner
+//! reads passwords.
 
 use std::time::Duration;
 
@@ -273,7 +274,8 @@ async fn objects_of_a_client_do_not_deceive_the_server_s_functions<E: Engine>() 
     client.drop_from(&fixture).await;
 }
 
-/// Everything as a role without superuser rights, which dblink requires to authenticate with a password.
+/// Everything as a role without superuser rights, which dblink requires to authenticate with a
+/// password.
 #[tokio::test]
 async fn an_owner_that_is_no_superuser_installs_and_runs_it_with_a_password() {
     let cluster = Cluster::shared();

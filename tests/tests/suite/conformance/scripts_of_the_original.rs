@@ -1,5 +1,5 @@
-//! Scripts as they were written for the original library, unchanged: the documentation's examples, calls by argument
-//! name, and reads of columns, types and views.
+//! Scripts as they were written for the original library, unchanged: the documentation's examples,
+//! calls by argument name, and reads of columns, types and views.
 
 use pgasync_tests::{Database, Engine};
 use serde_json::json;

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 
-/// Runs `first`, then asks in the same session, as far as the engine keeps it, whether `finds` is what a new
-/// connection would find.
+/// Runs `first`, then asks in the same session, as far as the engine keeps it, whether `finds` is
+/// what a new connection would find.
 async fn leaves_nothing<E: Engine>(first: &str, finds: &str) {
     let fixture = Fixture::<E>::led().await;
     fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;

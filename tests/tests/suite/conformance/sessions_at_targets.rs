@@ -125,7 +125,8 @@ async fn an_older_session_is_ended_at_the_present_address_when_the_old_one_fails
     fixture.run_task("select 1").await.succeeded();
 }
 
-/// Behind a load balancer any server may answer: a session that it does not list may live on another server.
+/// Behind a load balancer any server may answer: a session that it does not list may live on
+/// another server.
 async fn a_session_that_another_server_does_not_list_is_not_gone_until_it_is_written_off<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     let elsewhere = "server_started = server_started - interval '1 day', pid = 1";

@@ -1,4 +1,5 @@
-//! Targets that refuse connections, do not answer, or come back: their tasks wait, and no other task does.
+//! Targets that refuse connections, do not answer, or come back: their tasks wait, and no other
+//! task does.
 
 use std::time::{Duration, Instant};
 
@@ -268,7 +269,8 @@ async fn a_target_whose_backends_are_ended_runs_nothing_twice<E: Engine>() {
     while !fixture.holds("select not exists (select from async.task where processed is null)").await {
         rounds += 1;
         assert!(rounds < 400, "{}", fixture.dump().await);
-        // Later rounds let the rest end: where a connection takes longer, few queries outlive a round.
+        // Later rounds let the rest end: where a connection takes longer, few queries outlive a
+        // round.
         if rounds < 200 {
             fixture
                 .run(&format!(

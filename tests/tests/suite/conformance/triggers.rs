@@ -105,8 +105,8 @@ async fn a_trigger_sees_each_end_once_and_the_release_of_the_slot_apart<E: Engin
     fixture.assert_holds("select bool_and(tracked is distinct from true) from async.task").await;
 }
 
-/// The row that a trigger makes of an end decides about the pool slot: a waiting task, or a yielded one that does not
-/// track its slot, frees it.
+/// The row that a trigger makes of an end decides about the pool slot: a waiting task, or a yielded
+/// one that does not track its slot, frees it.
 async fn a_trigger_may_make_something_else_of_an_end<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     fixture

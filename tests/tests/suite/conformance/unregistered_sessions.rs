@@ -1,5 +1,5 @@
-//! Sessions at a target with the id of this server that its leader did not register. A nonce that none of its elections
-//! drew shows a copy of the server.
+//! Sessions at a target with the id of this server that its leader did not register. A nonce that
+//! none of its elections drew shows a copy of the server.
 
 use pgasync_pg::Session;
 use pgasync_tests::{Engine, Outcome};

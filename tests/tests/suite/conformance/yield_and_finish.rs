@@ -125,7 +125,8 @@ async fn a_yielded_task_may_be_canceled_or_deferred<E: Engine>() {
 
 async fn a_task_that_finishes_itself_keeps_its_own_status<E: Engine>() {
     let fixture = with_calls_back::<E>().await;
-    // On the server itself, synchronous and asynchronous, each with a status that its query's result would not give.
+    // On the server itself, synchronous and asynchronous, each with a status that its query's
+    // result would not give.
     fixture
         .run(
             "select async.push_tasks(array_agg(async.task(

@@ -19,7 +19,8 @@ impl Drop for Process {
     }
 }
 
-/// The server is named by PG* variables and a password file alone; the target by its connection string.
+/// The server is named by PG* variables and a password file alone; the target by its connection
+/// string.
 #[tokio::test]
 async fn server_and_target_are_reached_as_they_want() {
     let fixture = ConnectionFixture::start().await;

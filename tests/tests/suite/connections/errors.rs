@@ -62,7 +62,8 @@ async fn an_error_names_its_cause() {
     assert!(said.contains("server does not support TLS"), "{said}");
 }
 
-/// `system` uses the roots of the machine, which do not include the authority of a test unless configured.
+/// `system` uses the roots of the machine, which do not include the authority of a test unless
+/// configured.
 #[tokio::test]
 async fn the_operating_system_may_be_the_judge_of_certificates() {
     let fixture = ConnectionFixture::start().await;

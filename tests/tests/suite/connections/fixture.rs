@@ -1,5 +1,5 @@
-//! The fixture of the connection tests: a server with TLS, passwords and certificates, and a home folder with the
-//! files of a client.
+//! The fixture of the connection tests: a server with TLS, passwords and certificates, and a home
+//! folder with the files of a client.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::certificates::{Authority, self_signed, write};
 
-/// The password of roles that have one, with characters that every form of a connection string must escape.
+/// The password of roles that have one, with characters that every form of a connection string must
+/// escape.
 pub(super) const PASSWORD: &str = "it's a: pass word";
 
 /// The authentication method of each role.

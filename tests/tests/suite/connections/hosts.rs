@@ -36,8 +36,8 @@ async fn the_first_host_that_will_do_is_the_one_libpq_would_take() {
     let home = tempfile::tempdir().expect("there is room");
     let (connected, refused) = judge::count(&cases, home.path()).await;
     assert_eq!(connected + refused, 72);
-    // read-write: where all are told to be read-only, and a lone standby; read-only: lone primaries; primary: a lone
-    // standby; standby: lone primaries.
+    // read-write: where all are told to be read-only, and a lone standby; read-only: lone
+    // primaries; primary: a lone standby; standby: lone primaries.
     assert_eq!(refused, 7 + 2 + 2 + 4);
 }
 

@@ -1,4 +1,5 @@
-//! Compares libpq and the Rust engine on a connection string: both refuse it, or both open an equal session.
+//! Compares libpq and the Rust engine on a connection string: both refuse it, or both open an equal
+//! session.
 
 use std::collections::BTreeMap;
 use std::fmt;

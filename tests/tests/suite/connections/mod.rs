@@ -1,4 +1,5 @@
-//! How the Rust engine connects: to real servers, with libpq (psql) as the reference where possible.
+//! How the Rust engine connects: to real servers, with libpq (psql) as the reference where
+//! possible.
 
 mod certificates;
 mod end_to_end;

@@ -1,4 +1,5 @@
-//! Connection strings for the comparison with libpq. P is the port, S the socket's folder, H the home.
+//! Connection strings for the comparison with libpq. P is the port, S the socket's folder, H the
+//! home.
 
 /// A string, an environment, and whether there is a session.
 pub(super) type Row = (&'static str, &'static [(&'static str, &'static str)], bool);

@@ -16,16 +16,20 @@ use super::restarted_engine::RestartedEngine;
 use super::stalls::Stalls;
 use super::workload::{self, Client, POOLS, WORKERS};
 
-/// What a target allows its tasks, where messages with the server are cut: longer than any recovery.
+/// What a target allows its tasks, where messages with the server are cut: longer than any
+/// recovery.
 pub(super) const LONG_ALLOWANCE: Duration = Duration::from_secs(15);
 
-/// The same where messages with targets are cut: a query that is never answered is waited for so long.
+/// The same where messages with targets are cut: a query that is never answered is waited for so
+/// long.
 pub(super) const SHORT_ALLOWANCE: Duration = Duration::from_secs(4);
 
-/// Cancel, termination and loss after a deadline, and a recovery of the lead meanwhile, on a loaded machine.
+/// Cancel, termination and loss after a deadline, and a recovery of the lead meanwhile, on a loaded
+/// machine.
 pub(super) const AFTER_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Tasks are forgotten when none of them has ended for this time: more than any deadline, recovery and grace.
+/// Tasks are forgotten when none of them has ended for this time: more than any deadline, recovery
+/// and grace.
 const PATIENCE: Duration = Duration::from_secs(35);
 
 /// The second half of the workload arrives while the first one runs or after it.
@@ -139,7 +143,8 @@ impl CaseFixture<'_> {
         self.pushes += u32::from(pushed.is_ok());
     }
 
-    /// Does the client's work, and starts the engine when it has ended; false when all that was pushed is finished.
+    /// Does the client's work, and starts the engine when it has ended; false when all that was
+    /// pushed is finished.
     pub(super) async fn take_step(&mut self, engine: &mut RestartedEngine) -> bool {
         engine.keep_running().await;
         let goes_on = match self.client.take_step().await {

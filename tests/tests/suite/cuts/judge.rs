@@ -16,7 +16,8 @@ pub(super) struct Allowed {
     pub(super) unknown: usize,
     /// So many tasks may reach their deadlines although their queries end in time.
     pub(super) overdue: usize,
-    /// The time after a deadline for cancel, termination and loss, and for an interval without a leader.
+    /// The time after a deadline for cancel, termination and loss, and for an interval without a
+    /// leader.
     pub(super) after_deadline: Duration,
 }
 

@@ -32,8 +32,8 @@ const AT_TARGETS: [(&str, &str); 6] = [
     ("current_setting('server_version_num')", "server_version"),
 ];
 
-/// What every message that an engine sends is called. A message of another kind fails the suite: add its name here, and
-/// its text above when it names no function of the schema.
+/// What every message that an engine sends is called. A message of another kind fails the suite:
+/// add its name here, and its text above when it names no function of the schema.
 const KNOWN: &str = "
     startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
     end_backend is_active remember_mutex forget dismiss poll fall_asleep wake_up

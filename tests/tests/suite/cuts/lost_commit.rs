@@ -22,7 +22,8 @@ const FIRES_WITHIN: Duration = Duration::from_secs(12);
 /// The leader is idle after this time.
 const IDLE_AFTER: Duration = Duration::from_millis(500);
 
-/// The backend that leads, whether it waits for a standby in a commit, and whether that is about tasks.
+/// The backend that leads, whether it waits for a standby in a commit, and whether that is about
+/// tasks.
 const LEADER: &str = "select a.pid, coalesce(a.wait_event = 'SyncRep', false), a.query ~ '^commit|write_all|async.main'
     from pg_stat_activity a join async.control c on c.pid = a.pid where a.datname = current_database()";
 
@@ -110,8 +111,8 @@ async fn want_standby(case_fixture: &CaseFixture<'_>, wanted: bool) {
     }
 }
 
-/// Waits until the leader's backend waits for the standby, terminates it there, and wants no standby any more. A commit
-/// of something else is let through.
+/// Waits until the leader's backend waits for the standby, terminates it there, and wants no
+/// standby any more. A commit of something else is let through.
 async fn terminate_in_sync_rep(case_fixture: &mut CaseFixture<'_>) -> bool {
     let begin = Instant::now();
     let mut terminated = false;

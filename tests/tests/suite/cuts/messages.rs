@@ -12,7 +12,8 @@ use super::judge::Allowed;
 use super::outcome::{Summary, Verdict, choose, try_case};
 use super::restarted_engine::RestartedEngine;
 
-/// Longer than the silence after which a leader's session is lost, and than the graces of a target's session together.
+/// Longer than the silence after which a leader's session is lost, and than the graces of a
+/// target's session together.
 const BEYOND: Duration = Duration::from_secs(5);
 
 const FAULTS: [Fault; 6] = [
@@ -31,7 +32,8 @@ const AT_ONCE: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_lost_message_between_leader_and_server_breaks_a_promise() {
-    // The messages of a recovery are met after a record is lost, and after the old backend keeps the lead for a while.
+    // The messages of a recovery are met after a record is lost, and after the old backend keeps
+    // the lead for a while.
     let losses = [cut("write_all", 2, Fault::CutAfter), cut("write_all", 2, Fault::CutClient)];
     cut_every_message(Side::Server, &losses, 14).await;
 }
@@ -88,7 +90,8 @@ impl Case {
             // A process that lives on knows how its queries ended. One that ended has left the
             // tasks that it had in hand.
             unknown: if starts > 1 { usize::MAX } else { on_targets },
-            // A deadline is short there, so that a silent target can be waited for; a loaded machine is slower.
+            // A deadline is short there, so that a silent target can be waited for; a loaded
+            // machine is slower.
             overdue: if on_targets > 0 { usize::MAX } else { 0 },
             after_deadline: AFTER_DEADLINE,
         }
@@ -99,7 +102,8 @@ fn cut(kind: &str, occurrence: u32, fault: Fault) -> Cut {
     Cut { kind: kind.to_owned(), occurrence, fault }
 }
 
-/// Records which messages there are, without a fault and after each of the losses, then loses each of them.
+/// Records which messages there are, without a fault and after each of the losses, then loses each
+/// of them.
 async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
     let fixture = CutsFixture::together().await;
     let mut summary = Summary::default();

@@ -1,5 +1,6 @@
-//! Every message that an engine exchanges with its server and its targets is lost, delayed or swallowed, one in each
-//! case, while a small workload of every kind of task runs. See docs/testing.md, "Cuts".
+//! Every message that an engine exchanges with its server and its targets is lost, delayed or
+//! swallowed, one in each case, while a small workload of every kind of task runs. See
+//! docs/testing.md, "Cuts".
 
 mod fixture;
 mod judge;

@@ -13,7 +13,8 @@ const SAID_MAX: usize = 12;
 /// How complaints begin that a machine without time to spare explains as well.
 pub(super) const LATE: &str = "late: ";
 
-/// A case that is late while this process was not given so much time, out of as many seconds, is tried again.
+/// A case that is late while this process was not given so much time, out of as many seconds, is
+/// tried again.
 const STALLED_PERCENT: u32 = 5;
 
 const TRIES_MAX: u32 = 3;
@@ -41,7 +42,8 @@ impl Verdict {
     }
 }
 
-/// Runs a case, again while it proves nothing. Only lateness is tried again, and the last try counts in any case.
+/// Runs a case, again while it proves nothing. Only lateness is tried again, and the last try
+/// counts in any case.
 pub(super) async fn try_case(name: &str, run: impl AsyncFn() -> Verdict) -> Verdict {
     let mut tries = 1;
     loop {

@@ -1,4 +1,5 @@
-//! Measures how long the machine gave this process no time: lateness on a stalled machine proves nothing.
+//! Measures how long the machine gave this process no time: lateness on a stalled machine proves
+//! nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -27,7 +27,8 @@ const DEFERRED_BY: &str = "0.2 s";
 /// What a task does; kept in its `task_data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TaskKind {
-    /// One short statement: its mark exists if it has committed. Tasks like it are claimed and marked ahead.
+    /// One short statement: its mark exists if it has committed. Tasks like it are claimed and
+    /// marked ahead.
     Quick,
     /// Commits a start mark, takes 0.2 s, commits an end mark.
     Run,
@@ -89,8 +90,8 @@ pub(super) async fn prepare(target: &Target) {
     target.session().batch_execute(PROCEDURES).await.expect("a target takes procedures");
 }
 
-/// `together` counts the queries that ran at the beginning and at the end of a short time, so all at once. Every excess
-/// begins with a start, so counting at each start finds it.
+/// `together` counts the queries that ran at the beginning and at the end of a short time, so all
+/// at once. Every excess begins with a start, so counting at each start finds it.
 const PROCEDURES: &str = "
     create table marks (
       flow text not null, mark text not null, task_id bigint not null, pool text, in_pool int, in_all int,

@@ -8,7 +8,8 @@ use pgasync_tests::Database;
 pub(super) enum Disturbance {
     /// A client has selected the row for update.
     Held,
-    /// A client has inserted a child row, whose foreign key holds the row for key share. This delays no write.
+    /// A client has inserted a child row, whose foreign key holds the row for key share. This
+    /// delays no write.
     Referenced,
     /// The same in a database with triggers on the table, which raise nothing.
     ReferencedBesideTriggers,

@@ -1,4 +1,5 @@
-//! The fixture of the tests of locks: a server, a target, a leading engine, and a steady load of tasks.
+//! The fixture of the tests of locks: a server, a target, a leading engine, and a steady load of
+//! tasks.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,16 @@ use tokio::time::sleep;
 
 use crate::conformance::link::Link;
 
-/// The pool of the tasks that run all the time. With [`STEADY_SECONDS`] it sets their rate, a hundred a second at most.
+/// The pool of the tasks that run all the time. With [`STEADY_SECONDS`] it sets their rate, a
+/// hundred a second at most.
 const STEADY_SLOTS: u32 = 4;
 const STEADY_SECONDS: f64 = 0.04;
 
 /// As many of them wait at least.
 const BACKLOG_MIN: i64 = 60;
 
-/// Fewer of them in a window show that the machine is busy otherwise: the rate would be meaningless.
+/// Fewer of them in a window show that the machine is busy otherwise: the rate would be
+/// meaningless.
 const COMPLETIONS_MIN: i64 = 40;
 
 /// The number of windows before the test gives up on a busy machine.
@@ -33,10 +36,10 @@ pub(super) struct Lead {
     pid: i64,
 }
 
-/// A database with these targets, all of them in one database: `steady` with the tasks that run all the time, `there`,
-/// `narrow` with a pool of one, `calls_back` that finishes asynchronously, `linked` behind a link that can be frozen,
-/// `pulled` with a pool of four and `pulled_alone` with a pool of one, whose tasks clients pull. The pool `mixed` holds
-/// one task of any target.
+/// A database with these targets, all of them in one database: `steady` with the tasks that run all
+/// the time, `there`, `narrow` with a pool of one, `calls_back` that finishes asynchronously,
+/// `linked` behind a link that can be frozen, `pulled` with a pool of four and `pulled_alone` with
+/// a pool of one, whose tasks clients pull. The pool `mixed` holds one task of any target.
 pub(super) struct HoldsFixture<E> {
     pub(super) engine: E,
     pub(super) database: Database,
@@ -149,7 +152,8 @@ impl<E: Engine> HoldsFixture<E> {
         self.database.number(&format!("select async.push_task(async.task({arguments}))")).await
     }
 
-    /// Pushes a query that ends when [`HoldsFixture::open_gate`] is called, and waits until it runs.
+    /// Pushes a query that ends when [`HoldsFixture::open_gate`] is called, and waits until it
+    /// runs.
     pub(super) async fn push_behind_gate(&self, arguments: &str) -> i64 {
         self.at_target("select pg_advisory_lock(7, 1)").await;
         let id = self.push(&format!("'select pg_advisory_xact_lock_shared(7, 1)', {arguments}")).await;

@@ -10,7 +10,8 @@ use super::disturbance::Disturbance;
 use super::fixture::{HoldsFixture, WINDOW};
 use super::statement::{Statement, Victim};
 
-/// The others go on at this part of their rate at least, in percent: of the lower one of the rates before and after.
+/// The others go on at this part of their rate at least, in percent: of the lower one of the rates
+/// before and after.
 const RATE_PERCENT_MIN: i64 = 50;
 
 /// The time that a loaded machine may need to notice and to write a due row.
@@ -136,8 +137,8 @@ async fn row<E: Engine>(fixture: &HoldsFixture<E>, victim: Victim) -> String {
     fixture.database.text(&row).await.unwrap_or_default()
 }
 
-/// Tasks that run all the time and did not finish well at their first run. Those of a leader that was ended on purpose
-/// say so.
+/// Tasks that run all the time and did not finish well at their first run. Those of a leader that
+/// was ended on purpose say so.
 pub(super) async fn damage<E: Engine>(fixture: &HoldsFixture<E>) -> Option<Fault> {
     let odd = "select string_agg(t::text, ' ') from (select * from async.task t
         where target = 'steady' and processed is not null and (finish_status <> 'FINISHED' or run <> 1)

@@ -1,5 +1,5 @@
-//! Rows that cannot be written, and a table that is locked: the other tasks go on, the lead is kept, and the row is
-//! recorded soon after it is free.
+//! Rows that cannot be written, and a table that is locked: the other tasks go on, the lead is
+//! kept, and the row is recorded soon after it is free.
 //!
 //! [`statement`] lists the writes of the leader and [`disturbance`] what is done to a row that is
 //! about to be written. A case is a pair of both, on a [`fixture`] of its own with tasks that run

@@ -1,4 +1,5 @@
-//! A row that cannot be written delays nothing else, and is recorded when it is free. One test for each statement.
+//! A row that cannot be written delays nothing else, and is recorded when it is free. One test for
+//! each statement.
 
 use pgasync_tests::Engine;
 

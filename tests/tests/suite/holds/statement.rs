@@ -44,7 +44,8 @@ pub(super) enum Statement {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Victim {
     pub(super) id: i64,
-    /// Another task, whose claim, offer or pull comes after that of the victim, and is not delayed by it.
+    /// Another task, whose claim, offer or pull comes after that of the victim, and is not delayed
+    /// by it.
     pub(super) companion: Option<i64>,
 }
 

@@ -1,4 +1,5 @@
-//! A lock on the whole table costs the time of the lock and no more: the lead is kept and nothing is lost.
+//! A lock on the whole table costs the time of the lock and no more: the lead is kept and nothing
+//! is lost.
 
 use std::time::{Duration, Instant};
 

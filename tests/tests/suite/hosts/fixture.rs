@@ -67,7 +67,8 @@ impl<E: Engine> HostsFixture<E> {
             .await;
     }
 
-    /// Pushes tasks to the right target and waits until they have run, whatever the left one does meanwhile.
+    /// Pushes tasks to the right target and waits until they have run, whatever the left one does
+    /// meanwhile.
     pub(super) async fn run_on_the_right(&self, count: usize) {
         self.push("right", count, 0.0, "").await;
         self.database

@@ -61,7 +61,8 @@ async fn take_over_from_a_paused_server<B: Engine>() {
     fixture.engine.lead().await;
     let held = wait_for_launches_then_hold(&fixture).await;
     fixture.server.wake().await;
-    // It still leads its own server, and its claims wait for ever for the confirmation of the standby.
+    // It still leads its own server, and its claims wait for ever for the confirmation of the
+    // standby.
     let at_the_commit = "select count(*) from pg_stat_activity where pid = $1 and wait_event = 'SyncRep'";
     let begin = Instant::now();
     let session = fixture.server.administrator().await;

@@ -1,6 +1,8 @@
-//! The answers of the writer: nothing about rows that the core predicts, and the outcome and content of all others.
+//! The answers of the writer: nothing about rows that the core predicts, and the outcome and
+//! content of all others.
 //!
-//! Each scene meets every kind of event: accepted, refused, of another run, and for a row that is gone.
+//! Each scene meets every kind of event: accepted, refused, of another run, and for a row that is
+//! gone.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +28,8 @@ enum Scene {
     Rewriting,
     /// A trigger raises on every third row, a deferred constraint trigger on every third.
     Raising,
-    /// A client holds every third row and every third offer, and refers to every third row by a foreign key.
+    /// A client holds every third row and every third offer, and refers to every third row by a
+    /// foreign key.
     Held,
     /// The same, and users have triggers.
     HeldAndTriggers,
@@ -173,7 +176,8 @@ impl SentEvent {
 fn draw_events(cases: &[Case], seed: &mut Seed) -> Vec<SentEvent> {
     let mut kinds: BTreeMap<(&str, bool), Vec<&Case>> = BTreeMap::new();
     for case in cases {
-        // No task reaches this phase, and write_row, which reads back the effects of triggers, frees the pool slot.
+        // No task reaches this phase, and write_row, which reads back the effects of triggers,
+        // frees the pool slot.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if !odd {
             kinds.entry((case.row_event.name, case.expected.is_ok())).or_default().push(case);

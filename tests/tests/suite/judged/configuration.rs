@@ -1,4 +1,5 @@
-//! Documents that `configure` accepts or refuses, and the path of a refusal: the checks of the model and of SQL.
+//! Documents that `configure` accepts or refuses, and the path of a refusal: the checks of the
+//! model and of SQL.
 
 use pgasync_core::{Configuration, Document, Span};
 use serde_json::{Map, Value, json};
@@ -339,7 +340,8 @@ fn tables(configuration: &Configuration) -> Value {
     })
 }
 
-/// The result of the model for each document of a chain: the path at which it is refused, or the tables after it.
+/// The result of the model for each document of a chain: the path at which it is refused, or the
+/// tables after it.
 fn of_the_model(chain: &[Value]) -> Vec<Value> {
     let mut configuration = Configuration::default();
     let standing = Document::from_json(&standing()).expect("it may be");

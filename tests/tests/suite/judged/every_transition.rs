@@ -23,11 +23,13 @@ pub(super) struct Case {
     pub(super) task: Task,
     pub(super) event: Event,
     pub(super) row_event: RowEvent,
-    /// The row that the core makes, or why the event is refused, where both sides use the same words.
+    /// The row that the core makes, or why the event is refused, where both sides use the same
+    /// words.
     pub(super) expected: Result<Row, Option<String>>,
 }
 
-/// Whether a difference between the two sides shows: mostly in a part of the cases, always in all of them.
+/// Whether a difference between the two sides shows: mostly in a part of the cases, always in all
+/// of them.
 pub(super) async fn is_noticed(database: &Database) -> bool {
     let (cases, _) = cases();
     const PARTS: usize = 20;
@@ -72,7 +74,8 @@ fn question(cases: &[&Case]) -> Value {
 }
 
 impl Case {
-    /// `None` where the core alone can refuse the event, and for events that the table does not take.
+    /// `None` where the core alone can refuse the event, and for events that the table does not
+    /// take.
     fn new(task: &Task, event: &Event) -> Option<Self> {
         let next = task.step(event, NOW);
         if next.is_err() && needs_the_launch_state(task, event) {
@@ -80,7 +83,8 @@ impl Case {
         }
         let (row_event, expected) = match RowEvent::of(event, task.launch_state().as_ref()) {
             Some(row_event) => (row_event, next.map(|next| next.row()).map_err(|rejected| words(&rejected))),
-            // An intention changes no column. Whatever writes it without knowing of the launch is refused.
+            // An intention changes no column. Whatever writes it without knowing of the launch is
+            // refused.
             None => {
                 assert!(next.is_err() || next.is_ok_and(|next| next.row() == task.row()), "{event:?} on {task:?}");
                 (RowEvent::of(event, None)?, Err(Some(A_QUERY_RUNS.to_owned())))
@@ -107,8 +111,8 @@ impl Case {
     }
 }
 
-/// Whether the table, whose row is RUNNING before the launch and after it, takes an event that happens in one of these
-/// phases alone. The engine writes no event that the core refuses.
+/// Whether the table, whose row is RUNNING before the launch and after it, takes an event that
+/// happens in one of these phases alone. The engine writes no event that the core refuses.
 pub(super) const fn needs_the_launch_state(task: &Task, event: &Event) -> bool {
     match task.phase {
         Phase::Launched { .. } => matches!(event, Event::GiveBack { .. }),
@@ -123,8 +127,8 @@ pub(super) const fn needs_the_launch_state(task: &Task, event: &Event) -> bool {
     }
 }
 
-/// The words of a refusal; `None` where each side names what it looked at: the core phase and event, SQL what the row
-/// lacks.
+/// The words of a refusal; `None` where each side names what it looked at: the core phase and
+/// event, SQL what the row lacks.
 fn words(rejected: &Rejected) -> Option<String> {
     match rejected {
         Rejected::OutOfPlace { .. } | Rejected::Superseded => None,

@@ -50,13 +50,15 @@ impl Write {
     }
 }
 
-/// Each case that SQL can tell from the others, with its run or without: what is refused by itself, what is accepted
-/// together, as many at once as a busy leader writes. Some that would be accepted come with another's run.
+/// Each case that SQL can tell from the others, with its run or without: what is refused by itself,
+/// what is accepted together, as many at once as a busy leader writes. Some that would be accepted
+/// come with another's run.
 fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     let mut seen = BTreeSet::new();
     let (mut groups, mut accepted) = (Vec::new(), Vec::new());
     for case in cases {
-        // No task reaches this phase, and write_row, which reads back the effects of triggers, frees the pool slot.
+        // No task reaches this phase, and write_row, which reads back the effects of triggers,
+        // frees the pool slot.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if odd && matches!(writer, Writer::Row) {
             continue;
@@ -189,7 +191,8 @@ fn groups(writer: Writer) -> &'static Vec<Vec<Write>> {
     })
 }
 
-/// Whether the two sides differ. The cases are tried in parts, since a part usually shows a difference.
+/// Whether the two sides differ. The cases are tried in parts, since a part usually shows a
+/// difference.
 pub(super) async fn is_noticed(database: &Database, writer: Writer) -> bool {
     const PARTS: usize = 40;
     let groups = groups(writer);

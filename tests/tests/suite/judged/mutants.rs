@@ -1,7 +1,8 @@
-//! Mutation tests of the SQL side: each small change to a deciding or recording function must make a comparison fail.
+//! Mutation tests of the SQL side: each small change to a deciding or recording function must make
+//! a comparison fail.
 //!
-//! By default the seed draws some functions and one change to each. `PGASYNC_MUTANTS=all` tries all changes to all
-//! functions.
+//! By default the seed draws some functions and one change to each. `PGASYNC_MUTANTS=all` tries all
+//! changes to all functions.
 
 use std::env;
 use std::panic::AssertUnwindSafe;
@@ -13,7 +14,8 @@ use super::every_write::{self, Writer};
 use super::{answers, classification, every_transition, plan, sequences, small_rules, stated_rules};
 use crate::seed::Seed;
 
-/// Without `PGASYNC_MUTANTS=all`: the percentage of functions that are tried, and the number of changes to each.
+/// Without `PGASYNC_MUTANTS=all`: the percentage of functions that are tried, and the number of
+/// changes to each.
 const TRIED_PERCENT: u64 = 40;
 const SAMPLE: usize = 1;
 const QUEUES: usize = 150;
@@ -39,7 +41,8 @@ enum Comparison {
 const EQUIVALENT: [&str; 35] = [
     // The lock is requested again, or without need: the outcome is the same.
     "if not v_table_locked or pg_catalog.cardinality(v_left)",
-    // Without the lock of the table, the write of the one row runs into lock_timeout: the outcome is the same.
+    // Without the lock of the table, the write of the one row runs into lock_timeout: the outcome
+    // is the same.
     "if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 1 then",
     // The bound keeps the power from overflowing. Each delay is far below it.
     "select least(in_first * power(2, least(greatest(in_failures, 1), 31)",
@@ -127,7 +130,8 @@ struct Mutant {
     definition: String,
 }
 
-/// All changes to one function: each occurrence of a swap, each number plus one, and each name left out of a list.
+/// All changes to one function: each occurrence of a swap, each number plus one, and each name left
+/// out of a list.
 async fn mutants(database: &Database, function: &str) -> Vec<Mutant> {
     // Of several functions of that name the one with most parameters: the others only call it.
     let sql = format!(
@@ -157,8 +161,8 @@ async fn mutants(database: &Database, function: &str) -> Vec<Mutant> {
     changes.into_iter().map(mutant).filter(|mutant| !mutant.change.starts_with("--")).collect()
 }
 
-/// Each whole number in the code of a function, with its successor. Digits inside names, quoted texts and fractions are
-/// not numbers of their own.
+/// Each whole number in the code of a function, with its successor. Digits inside names, quoted
+/// texts and fractions are not numbers of their own.
 fn numbers(definition: &str, body: usize) -> Vec<(usize, usize, String)> {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '\'' | '$');
     let mut found = Vec::new();

@@ -91,8 +91,8 @@ async fn codes_that_differ(database: &Database) -> Vec<String> {
         .collect()
 }
 
-/// Where `async.backoff` differs from the rule that the core keeps to itself, stated once more: doubling from the first
-/// wait to the last, less up to a quarter.
+/// Where `async.backoff` differs from the rule that the core keeps to itself, stated once more:
+/// doubling from the first wait to the last, less up to a quarter.
 async fn backoffs_that_differ(database: &Database) -> Vec<String> {
     let first = 250_000_i64;
     let last = 300_000_000_i64;

@@ -1,11 +1,13 @@
-//! Rules of the SQL side that the core does not have: each stands here as a table of questions and answers.
+//! Rules of the SQL side that the core does not have: each stands here as a table of questions and
+//! answers.
 
 use pgasync_tests::Database;
 
 use super::prepared_database;
 
-/// A question about a function: what is done before, an expression, and its value as text. `ERROR` and an SQLSTATE
-/// stand for an error. Each question has a transaction of its own, which is rolled back.
+/// A question about a function: what is done before, an expression, and its value as text. `ERROR`
+/// and an SQLSTATE stand for an error. Each question has a transaction of its own, which is rolled
+/// back.
 struct Stated {
     before: &'static str,
     question: &'static str,
@@ -188,7 +190,8 @@ const TRIGGERS: &[Stated] = &[
         "async.has_user_triggers()",
         "false",
     ),
-    // A foreign key that refers to tasks has internal triggers, and nothing to check when a task is updated.
+    // A foreign key that refers to tasks has internal triggers, and nothing to check when a task is
+    // updated.
     stated("create table judged.child (task_id bigint references async.task)", "async.has_user_triggers()", "false"),
     stated(
         "alter table async.task add constraint a unique (task_id, run) deferrable initially deferred",
@@ -280,8 +283,8 @@ const ROUTINES: &[Stated] = &[
     ),
 ];
 
-/// What a busy leader writes most goes through the statements that are made for it. The statement for all other events
-/// leaves all of them over here.
+/// What a busy leader writes most goes through the statements that are made for it. The statement
+/// for all other events leaves all of them over here.
 const PLAIN_WRITES: &[Stated] = &[
     null("select judged.queue(), judged.plain_writes_only()", "judged.claim('{1,6}', '{0,null}')"),
     stated(

@@ -44,7 +44,8 @@ pub(super) struct System {
     /// Sweeps that were delivered to the orchestrator now, and before the command that is executed.
     sweeps_delivered: u64,
     decided_after: u64,
-    /// The sweep that let a task join the queue: the orchestrator cannot know the task before the delivery.
+    /// The sweep that let a task join the queue: the orchestrator cannot know the task before the
+    /// delivery.
     promoted_by: BTreeMap<TaskId, u64>,
     /// When the queries of claims have to end.
     pub(super) deadlines: BTreeMap<TaskId, MonotonicTime>,

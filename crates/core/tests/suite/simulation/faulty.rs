@@ -93,7 +93,8 @@ pub(super) struct FaultyOrchestrator {
     orchestrator: Orchestrator,
     bug: Option<Bug>,
     now: Now,
-    /// How far the server's clock is ahead of the monotonic one, when the orchestrator was made and now.
+    /// How far the server's clock is ahead of the monotonic one, when the orchestrator was made and
+    /// now.
     server_ahead: [Span; 2],
     /// A command that the bug adds.
     added: Option<Command>,

@@ -52,7 +52,8 @@ impl Stats {
     }
 }
 
-/// Seeds of a run without `PGASYNC_SEEDS`; on average a seed takes more than two and a half hours of virtual time.
+/// Seeds of a run without `PGASYNC_SEEDS`; on average a seed takes more than two and a half hours
+/// of virtual time.
 const SEEDS: u64 = 40;
 
 fn run(seed: u64, bug: Option<Bug>) -> Result<Stats, Violation> {

@@ -6,8 +6,8 @@ use super::Violation;
 use super::world::{ScheduledEvent, World};
 
 impl World {
-    /// The store executes the next commands of a leader in one transaction, unless the leader lost its
-    /// connection meanwhile.
+    /// The store executes the next commands of a leader in one transaction, unless the leader lost
+    /// its connection meanwhile.
     pub(super) fn execute_next(&mut self, epoch: Epoch, connection: u64) -> Result<(), Violation> {
         let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
         if leader.connection != connection || leader.for_store.is_empty() {

@@ -1,4 +1,5 @@
-//! The classification of queries: `classify`, `async.classify_query`, and Postgres itself on the same text.
+//! The classification of queries: `classify`, `async.classify_query`, and Postgres itself on the
+//! same text.
 
 mod effects;
 mod texts;
@@ -16,8 +17,9 @@ use crate::seed::Seed;
 
 const GENERATED: usize = 1_500;
 
-/// Whether the two sides agree. SQL wraps scripts of plain queries only, and sends an empty text wrapped, since
-/// dblink takes the answer to one for a lost connection. It does not wrap what it did not read to the end.
+/// Whether the two sides agree. SQL wraps scripts of plain queries only, and sends an empty text
+/// wrapped, since dblink takes the answer to one for a lost connection. It does not wrap what it
+/// did not read to the end.
 fn agree(text: &str, sql: &str) -> bool {
     let found = statements(text);
     let plain = found.iter().any(|statement| statement.kind == StatementKind::Plain);

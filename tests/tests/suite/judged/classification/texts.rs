@@ -183,7 +183,8 @@ pub(super) const EFFECTS: &[&str] = &[
     "insert into t values (1e2), (.5), (5.), (1.5e1)",
 ];
 
-/// What a function cannot do, though it begins like something else: it is sent as it is, and then works.
+/// What a function cannot do, though it begins like something else: it is sent as it is, and then
+/// works.
 pub(super) const ALONE: &[&str] = &[
     "select n into made from t; insert into t select n + 5 from made",
     "(select 1 as n into made); insert into t select n from made",

@@ -94,7 +94,8 @@ impl Model {
         events
     }
 
-    /// Applies events to the model, each to another task, and emits them to SQL in as few actions as possible.
+    /// Applies events to the model, each to another task, and emits them to SQL in as few actions
+    /// as possible.
     pub(super) fn events(&mut self, events: Vec<(i64, Event)>) {
         let mut steps = Vec::new();
         let mut outcomes = BTreeMap::new();
@@ -160,8 +161,8 @@ impl Model {
         }
     }
 
-    /// Whether SQL decides the same about a request to a running query. Other tests compare deadlines and deferrals
-    /// without a duration.
+    /// Whether SQL decides the same about a request to a running query. Other tests compare
+    /// deadlines and deferrals without a duration.
     pub(super) fn intention(&self, task: &Task, event: &Event, accepted: bool) -> Option<(Value, Value)> {
         let Event::Request(request) = event else { return None };
         if request.status == FinishStatus::Deferred && request.duration.is_none() {

@@ -40,7 +40,8 @@ struct ModelTask {
 }
 
 impl ModelTask {
-    /// Every column of the contract that clients may read, and the timeout of the offer, if there is one.
+    /// Every column of the contract that clients may read, and the timeout of the offer, if there
+    /// is one.
     fn row(&self) -> Value {
         let mut row = serde_json::to_value(self.task.row()).expect("a row is plain data");
         let TaskOptions { asynchronous_finish, track_yielded, manual_timeout, .. } = self.task.options;
