@@ -619,7 +619,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '091ef462c558fa59'::text
+  select 'b9f9a5a94c7161e7'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -3621,8 +3621,8 @@ begin
       get stacked diagnostics
         v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
         v_hint = pg_exception_hint, v_context = pg_exception_context;
-      -- The codes that "others" leaves out are a query's as often as anybody's; this session's own
-      -- cancel does not name the connection.
+      -- "others" leaves out two codes, which a query may raise as well; the cancel of this session
+      -- itself does not name the connection.
       if v_code = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
         raise;
       end if;
@@ -3996,8 +3996,8 @@ $function$;
 -- dblink/helpers/fence_sessions
 -- Purpose: a fence over an open connection.
 -- Returns: what became of each session, see async.end_sessions.
--- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody
---   knows whether it is the one; what the target says.
+-- Raises: PA210; 42501 when this role may not see the start of a session with the pid of one that
+--   is registered; the errors of the target.
 -- Locks: none.
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb
@@ -4017,7 +4017,7 @@ begin
   perform async.refuse_unknown_sessions(in_conn);
   select coalesce(array_agg(s.session) filter (where s.registered_there), '{}'),
     coalesce(jsonb_agg(jsonb_build_object('id', (s.session).session_id, 'state', case when s.replaced then 'gone' else 'unreached' end,
-        'error', format('another server answers (%s, started %s): nobody knows whether the session lives on at its own',
+        'error', format('another server answers (%s, started %s): it is unknown whether the session lives on at its own server',
           coalesce(v_server.server_address, 'local'), v_server.server_started)))
       filter (where not s.registered_there), '[]')
   into v_there, v_found
@@ -7186,7 +7186,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select coalesce(
     format('another orchestrator leads: pid %s', async.leader_pid()),
-    format('advisory lock %s is held by somebody else: choose another advisory_mutex_id', c.advisory_mutex_id))
+    format('advisory lock %s is held by another session: choose another advisory_mutex_id', c.advisory_mutex_id))
   from async.control c
 $function$;
 

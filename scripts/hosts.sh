@@ -45,7 +45,7 @@ stop_dockerd() {
     dockerd_pid=
 }
 
-# Sets PGASYNC_TEST_IMAGE, unless somebody has: the stock image where it is or can be pulled, else one made here.
+# Sets PGASYNC_TEST_IMAGE, unless it is set: the stock image where it is or can be pulled, else one made here.
 need_image() {
     local image
     if [ -n "${PGASYNC_TEST_IMAGE:-}" ]; then

@@ -26,7 +26,7 @@ apt_install() {
     rm -f "$said"
 }
 
-# The server's package starts a cluster of its own when it comes to a machine; nobody asked for that one.
+# The server's package starts a cluster of its own when it is installed; it is not wanted.
 apt_install_server() {
     local folder=/etc/postgresql-common/createcluster.d
     if [ -e "$folder" ]; then apt_install "$@"; return; fi

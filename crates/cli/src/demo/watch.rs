@@ -28,7 +28,7 @@ pub(super) async fn until_finished(session: &Session, orchestrator: &mut Running
             bail!("not all tasks ended within {} s: see async.task and async.server_log", PATIENCE.as_secs());
         }
         orchestrator.check().await?;
-        cancel_unwanted_task(session).await?;
+        cancel_task(session).await?;
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
@@ -50,9 +50,9 @@ async fn counts(session: &Session) -> anyhow::Result<Vec<TargetCount>> {
 }
 
 /// Cancels the task once it has run for a second. Repeated requests do no harm.
-async fn cancel_unwanted_task(session: &Session) -> anyhow::Result<()> {
+async fn cancel_task(session: &Session) -> anyhow::Result<()> {
     let sql = "select async.cancel(array_agg(task_id), 'cancelled by the demo') from async.task
-        where task_data->>'kind' = 'unwanted' and processed is null and consumed < clock_timestamp() - interval '1 second'
+        where task_data->>'kind' = 'canceled' and processed is null and consumed < clock_timestamp() - interval '1 second'
         having count(*) > 0";
     session.query(sql, &[]).await.map_err(error_text)?;
     Ok(())

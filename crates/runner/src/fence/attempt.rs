@@ -172,7 +172,7 @@ impl FenceAttempt<'_> {
 /// The same sentence as in `async.fence_sessions`.
 fn another_server(found: &SessionIdentity) -> String {
     format!(
-        "another server answers ({}, started {}): nobody knows whether the session lives on at its own",
+        "another server answers ({}, started {}): it is unknown whether the session lives on at its own server",
         found.server.address.as_deref().unwrap_or("local"),
         found.server.started.as_deref().unwrap_or("at an unknown time")
     )

@@ -123,7 +123,7 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, log: &ClientLog, allow
                     || row.kind == TaskKind::Fail && row.error.starts_with("P0001: failed as it should")
             }
             // It never ran, or was stopped on the way; an effect is a single transaction, so it did
-            // not commit, unless nobody knows.
+            // not commit, unless the outcome is unknown.
             Some("CANCELED") => {
                 log.cancelled.contains(&row.id) && (trace.effects == 0 || row.error.contains("outcome unknown"))
             }

@@ -45,8 +45,8 @@ const DENIED: Option<&str> = Some("42501");
 
 async fn nothing_is_granted_to_public<E: Engine>() {
     let fixture = Fixture::<E>::prepared().await;
-    let stranger = Role::create(&fixture, "stranger").await;
-    let session = stranger.session(&fixture).await;
+    let other_role = Role::create(&fixture, "other_role").await;
+    let session = other_role.session(&fixture).await;
     for sql in [
         "select async.push_task(async.task('select 1', 'there'))",
         "select * from async.task",
@@ -68,7 +68,7 @@ async fn nothing_is_granted_to_public<E: Engine>() {
             where c.relnamespace = 'async'::regnamespace and a.grantee = 0)",
         )
         .await;
-    stranger.drop_from(&fixture).await;
+    other_role.drop_from(&fixture).await;
 }
 
 async fn a_client_pushes_reads_finishes_cancels_defers_restarts_and_pulls<E: Engine>() {

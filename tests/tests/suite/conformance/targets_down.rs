@@ -324,8 +324,8 @@ async fn a_target_where_a_copy_of_this_server_runs_tasks_is_left_alone<E: Engine
     let server_id = fixture.text("select server_id from async.leader").await.expect("it has an id");
     fixture.engine.stop().await;
     let copy = fixture.target.settings().with_application_name(&format!("pgasync/{server_id}/4711/1"));
-    let stranger = copy.connect().await.expect("the target takes sessions");
-    stranger.batch_execute("select 1").await.expect("it runs");
+    let copy_session = copy.connect().await.expect("the target takes sessions");
+    copy_session.batch_execute("select 1").await.expect("it runs");
     fixture.engine.lead().await;
     let id = fixture.push("insert into ledger (mark) values ('ran')").await;
     fixture
@@ -333,7 +333,7 @@ async fn a_target_where_a_copy_of_this_server_runs_tasks_is_left_alone<E: Engine
         .await;
     fixture.assert_holds("select processed is null and run = 0 from async.task").await;
     assert_eq!(fixture.target.marks("ran").await, 0);
-    stranger.close().await;
+    copy_session.close().await;
     fixture.end_of(id).await.succeeded();
 }
 

@@ -64,7 +64,7 @@ from unnest(array['north', 'south', 'west']) as t, (values
 -- One runs out of time, and one is cancelled while it runs (by the demo, with async.cancel).
 select async.push_tasks(array[
     async.task('select pg_sleep(600)', 'south', '{"kind": "endless", "expected": "TIMED_OUT"}', manual_timeout => '2 seconds'),
-    async.task('select pg_sleep(600)', 'west', '{"kind": "unwanted", "expected": "CANCELED"}')], _source => 'pgasync demo');
+    async.task('select pg_sleep(600)', 'west', '{"kind": "canceled", "expected": "CANCELED"}')], _source => 'pgasync demo');
 
 -- The server database is a target as well.
 select async.push_tasks(array_agg(async.task(

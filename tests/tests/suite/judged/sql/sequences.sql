@@ -58,7 +58,7 @@ $$;
 
 -- What happened, and how many slots of which pools that gave back to the leader's memory.
 -- At times in the one statement that takes all events or none, of a leader that counts its slots by itself.
--- Where nobody looks on, the one statement for many must do by itself all that may happen.
+-- Without triggers of users, the one statement for many must do by itself all that may happen.
 create function judged.apply(in_action jsonb, in_now timestamptz) returns jsonb language plpgsql as $$
 declare
   v_asked record;

@@ -1,7 +1,7 @@
 -- Purpose: a fence over an open connection.
 -- Returns: what became of each session, see async.end_sessions.
--- Raises: PA210; 42501 when a session is there whose start this role may not see, so that nobody
---   knows whether it is the one; what the target says.
+-- Raises: PA210; 42501 when this role may not see the start of a session with the pid of one that
+--   is registered; the errors of the target.
 -- Locks: none.
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb
@@ -21,7 +21,7 @@ begin
   perform async.refuse_unknown_sessions(in_conn);
   select coalesce(array_agg(s.session) filter (where s.registered_there), '{}'),
     coalesce(jsonb_agg(jsonb_build_object('id', (s.session).session_id, 'state', case when s.replaced then 'gone' else 'unreached' end,
-        'error', format('another server answers (%s, started %s): nobody knows whether the session lives on at its own',
+        'error', format('another server answers (%s, started %s): it is unknown whether the session lives on at its own server',
           coalesce(v_server.server_address, 'local'), v_server.server_started)))
       filter (where not s.registered_there), '[]')
   into v_there, v_found

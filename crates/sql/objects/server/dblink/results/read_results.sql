@@ -47,8 +47,8 @@ begin
       get stacked diagnostics
         v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
         v_hint = pg_exception_hint, v_context = pg_exception_context;
-      -- The codes that "others" leaves out are a query's as often as anybody's; this session's own
-      -- cancel does not name the connection.
+      -- "others" leaves out two codes, which a query may raise as well; the cancel of this session
+      -- itself does not name the connection.
       if v_code = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
         raise;
       end if;

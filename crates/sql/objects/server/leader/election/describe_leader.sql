@@ -9,6 +9,6 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select coalesce(
     format('another orchestrator leads: pid %s', async.leader_pid()),
-    format('advisory lock %s is held by somebody else: choose another advisory_mutex_id', c.advisory_mutex_id))
+    format('advisory lock %s is held by another session: choose another advisory_mutex_id', c.advisory_mutex_id))
   from async.control c
 $function$;
