@@ -120,9 +120,10 @@ check_sql_engine() {
 
 # PGASYNC_SEEDS sets the number of seeds.
 check_simulation() {
-    build --tests -p pgasync-core
+    # The whole workspace, as elsewhere: alone, the core would be built once more, with fewer features of what it uses.
+    build --workspace --tests
     choose_runner simulation
-    [ "${runner[1]}" = test ] || runner+=(-p pgasync-core)
+    [ "${runner[1]}" = test ] || runner+=(--workspace)
     PGASYNC_SEEDS=${PGASYNC_SEEDS:-1000} "${runner[@]}"
 }
 
@@ -198,16 +199,20 @@ check_hosts() {
     return "$status"
 }
 
-# Every major but the default one (see `test`): installs twice with psql, then runs the suite.
+# Every major but the default one (see `test`): installs twice with psql, then runs the suite. With PGASYNC_SHARE=1 the
+# majors share the tests among them.
 check_matrix() {
-    local major install='pgasync sql all | psql -qX -v ON_ERROR_STOP=1 >/dev/null'
+    local major place=0 majors install='pgasync sql all | psql -qX -v ON_ERROR_STOP=1 >/dev/null'
     build_tests
+    majors=$(wc -w <<<"$matrix_majors")
     for major in $matrix_majors; do
+        place=$((place + 1))
         [ "$major" != "$(default_major)" ] || continue
         case " $both_majors " in
             *" $major "*) choose_runner matrix-both ;;
             *) choose_runner matrix ;;
         esac
+        [ -z "${PGASYNC_SHARE:-}" ] || [ "${runner[1]}" = test ] || runner+=(--partition "hash:$place/$majors")
         say "check: Postgres $major"
         PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$major" \
             bash -euo pipefail -c "$install; $install; "'exec "$@"' - "${runner[@]}"

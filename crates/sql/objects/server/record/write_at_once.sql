@@ -20,10 +20,6 @@ as $function$
 declare
   v_left async.event_t[] := '{}';
   v_rows bigint;
-  v_released text[];
-  v_applied bigint[];
-  v_offers bigint[] := '{}';
-  v_taken bigint[] := '{}';
 begin
   if in_claims <> '{}' then
     update async.task t
@@ -51,21 +47,27 @@ begin
   end if;
 
   if in_ends <> '{}' then
-    with ended as (
-      update async.task t
-      set processed = e.at, finish_status = 'FINISHED', failed = false, processing_error = null, eligible_when = null,
-          tracked = false
-      from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
-      where t.task_id = e.task_id
-        -- As above.
-        and e.at = e.at + interval '0'
-        and (e.run is null or e.run = t.run)
-        and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
-        and t.asynchronous_finish is not true and t.tracked
-      returning coalesce(t.concurrency_pool, t.target) as pool
-    )
-    select count(*), array_agg(d.pool) into v_rows, v_released from ended d;
-    perform async.release_pools(v_released);
+    update async.task t
+    set processed = e.at, finish_status = 'FINISHED', failed = false, processing_error = null, eligible_when = null,
+        tracked = false
+    from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
+    where t.task_id = e.task_id
+      -- As above.
+      and e.at = e.at + interval '0'
+      and (e.run is null or e.run = t.run)
+      and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
+      and t.asynchronous_finish is not true and t.tracked;
+    get diagnostics v_rows = row_count;
+    -- Read again only where pools are counted, in the session of the SQL engine: a RETURNING clause would cost the
+    -- other engine more than this costs here.
+    if v_rows > 0 and to_regclass('pg_temp.leader_pool') is not null then
+      perform async.release_pools(array(
+        select coalesce(t.concurrency_pool, t.target)
+        from unnest(in_ends, in_end_runs, in_ends_at) as e(task_id, run, at)
+        join async.task t on t.task_id = e.task_id
+        where e.at = e.at + interval '0'
+          and t.processed = e.at and t.finish_status = 'FINISHED' and t.run = coalesce(e.run, t.run)));
+    end if;
     if v_rows < cardinality(in_ends) then
       v_left := v_left || async.write_events_at_once(array(
         select row(e.task_id, e.run, 'END_OK', e.at, null, null, null, null, null, null)::async.event_t
