@@ -619,7 +619,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '87098097519747f5'::text
+  select 'b6a311b205a48a45'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -4207,6 +4207,7 @@ create or replace function async.take_plain_results(
 language plpgsql
 as $function$
 declare
+  v_half int[];
   v_odd int[];
 begin
   select
@@ -4214,8 +4215,9 @@ begin
     array_agg(r.worker) filter (where r.found = 'resetting'),
     array_agg(r.worker) filter (where r.found = 'clean'),
     array_agg(r.worker) filter (where r.found = 'more'),
+    array_agg(r.worker) filter (where r.found = 'half'),
     array_agg(r.worker) filter (where r.found = 'odd')
-  into ended, resetting, clean, others, v_odd
+  into ended, resetting, clean, others, v_half, v_odd
   from (
     select s.worker,
       case
@@ -4223,8 +4225,8 @@ begin
         when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
-        -- The empty result is not there yet: it is all that is left for the other way.
-        when public.dblink_is_busy(s.conn) = 1 then 'busy'
+        -- The empty result is not there yet.
+        when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
@@ -4236,8 +4238,13 @@ begin
     where s.state = any (in_states)
     offset 0
   ) r;
-  -- Seen once, under load. libpq reports a failed write only when the result is read, so the error
-  -- may be there now: it does not pass for success in any case.
+  -- The result came in one packet and its end comes in another. The next look finds the end alone,
+  -- as behind a query that was sent as it was: the reset that follows says how it ended.
+  if v_half is not null then
+    update pg_temp.leader_worker s set sent = 'raw' where s.worker = any (v_half) and s.state = 'running';
+  end if;
+  -- Never to be seen; but if it were, it would not pass for success. libpq reports a failed write
+  -- only when the result is read, so its error may be there now.
   if v_odd is not null then
     update pg_temp.leader_worker s
     set outcome = 'lost',
