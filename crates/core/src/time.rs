@@ -1,4 +1,4 @@
-//! Points in time and lengths of time, as plain numbers that someone else read off a clock.
+//! Points in time and lengths of time, as plain numbers. The caller reads the clock.
 
 use std::fmt;
 use std::ops::{Add, Sub};
