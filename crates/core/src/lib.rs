@@ -1,5 +1,5 @@
-//! What pgasync knows, free of IO: someone writing another runner, a simulator or a capacity
-//! planner depends on this crate alone.
+//! The rules of pgasync, free of IO. Another runner, a simulator or a capacity planner depends on
+//! this crate alone.
 //!
 //! A *task* waits in a table until it is its turn, runs as a query on its *target*, and ends. A
 //! *concurrency pool* limits how many run at once, *workers* limit all of them together. This crate
