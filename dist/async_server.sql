@@ -619,7 +619,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'b6a311b205a48a45'::text
+  select '7101ae2a55399ef3'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -3768,8 +3768,8 @@ begin
   perform async.close_session(v_worker.conn);
   delete from async.session s where s.session_id = v_worker.session_id;
   update pg_temp.leader_worker s
-  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, unreachable = false,
-      since = clock_timestamp()
+  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, result_read = false,
+      broken_at = null, unreachable = false, since = clock_timestamp()
   where s.worker = in_worker;
 end
 $function$;
@@ -4224,8 +4224,9 @@ begin
         when public.dblink_is_busy(s.conn) = 1 then 'busy'
         when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
-        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
-        -- The empty result is not there yet.
+        when not s.result_read
+          and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
+        -- The empty result, which ends the query, comes in another packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
         when s.state = 'cleaning' then 'clean'
@@ -4238,10 +4239,8 @@ begin
     where s.state = any (in_states)
     offset 0
   ) r;
-  -- The result came in one packet and its end comes in another. The next look finds the end alone,
-  -- as behind a query that was sent as it was: the reset that follows says how it ended.
   if v_half is not null then
-    update pg_temp.leader_worker s set sent = 'raw' where s.worker = any (v_half) and s.state = 'running';
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
   end if;
   -- Never to be seen; but if it were, it would not pass for success. libpq reports a failed write
   -- only when the result is read, so its error may be there now.
@@ -4302,6 +4301,7 @@ declare
   v_plain record;
   v_worker record;
   v_read record;
+  v_repeat text;
   v_moved int;
 begin
   v_plain := async.take_plain_results(in_states);
@@ -4311,6 +4311,7 @@ begin
     set state = case when s.state = 'cleaning' then 'idle' else 'ended' end,
         outcome = case when s.state = 'cleaning' then null else 'ok' end,
         cleaning = s.worker = any (coalesce(v_plain.resetting, '{}')),
+        result_read = false,
         since = clock_timestamp()
     where s.worker = any (v_plain.ended || v_plain.clean);
   end if;
@@ -4331,6 +4332,10 @@ begin
       continue;
     end if;
     if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
+      if v_read.code = 'PA299' then
+        -- Its own SQLSTATE is lost.
+        v_read.error := regexp_replace(v_read.error, '^PA299: ', '');
+      end if;
       v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
     -- What a new session says of itself, and what a reset complains of, may be here before its end
@@ -4346,21 +4351,17 @@ begin
       end if;
     elsif v_worker.state = 'cleaning' then
       if v_read.code is null then
-        update pg_temp.leader_worker s set state = 'idle', cleaning = false, since = clock_timestamp()
+        update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false, since = clock_timestamp()
         where s.worker = v_worker.worker;
       else
         perform async.drop_session(v_worker.worker);
       end if;
-    elsif v_worker.outcome is null and v_worker.uncertain and v_read.value is null then
-      update pg_temp.leader_worker s
-      set error = 'outcome unknown: the orchestrator was interrupted while it read the result'
-      where s.worker = v_worker.worker;
-      perform async.lose_session(v_worker.worker);
     elsif v_worker.outcome is null then
+      v_repeat := case when v_worker.uncertain and v_read.value is null then async.repeat_error(v_worker.conn) end;
       -- Sent as it was: that a reset is accepted now proves that the text has no further result.
       -- What the reset says settles how the text ended.
-      if public.dblink_send_query(v_worker.conn, 'discard all') = 1 then
-        update pg_temp.leader_worker s set cleaning = true where s.worker = v_worker.worker;
+      if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all')) = 1 then
+        update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
       else
@@ -4378,7 +4379,8 @@ $function$;
 
 -- dblink/reap/find_broken_sessions
 -- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever
---   because it broke between an error and the end of the query: the error message tells.
+--   because it broke between an error and the end of the query: the error message tells. That end
+--   has a moment to arrive.
 -- Returns: how many.
 -- Raises: nothing.
 -- Locks: none.
@@ -4388,15 +4390,22 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
+  c_end_arrives_within constant interval := '400 milliseconds';
   v_worker record;
   v_found int := 0;
 begin
   for v_worker in
-    select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning
+    select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning, s.broken_at
     from pg_temp.leader_worker s
     where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
       then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
   loop
+    if v_worker.broken_at is null then
+      update pg_temp.leader_worker s set broken_at = clock_timestamp() where s.worker = v_worker.worker;
+      continue;
+    elsif v_worker.broken_at > clock_timestamp() - c_end_arrives_within then
+      continue;
+    end if;
     v_found := v_found + 1;
     if v_worker.state <> 'running' then
       perform async.drop_session(v_worker.worker);
@@ -4415,16 +4424,19 @@ $function$;
 
 -- dblink/reap/recover_interrupted_stage
 -- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in
---   memory is undone, what it read from sessions is lost. The end of a running query becomes
---   uncertain, since its answer may have been read and lost. Other sessions are opened anew.
+--   memory is undone, what it did with connections is not. What it read from sessions is lost: how a
+--   running query ended becomes uncertain, and other sessions are opened anew. A worker whose
+--   connection it closed has none.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.recover_interrupted_stage(in_stage text)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
+set search_path = pg_catalog, async, public, pg_temp
 as $function$
+declare
+  v_open constant text[] := coalesce(dblink_get_connections(), '{}');
 begin
   if in_stage = 'reap' then
     update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
@@ -4436,6 +4448,10 @@ begin
     update pg_temp.leader_fence f set retry_at = clock_timestamp() where f.retry_at = 'infinity';
     update pg_temp.leader_target t set health = 'unknown' where t.health = 'probing';
   end if;
+  perform async.lose_session(s.worker)
+  from pg_temp.leader_worker s where s.state = 'running' and s.conn <> all (v_open);
+  perform async.drop_session(s.worker)
+  from pg_temp.leader_worker s where s.state in ('identifying', 'idle', 'cleaning') and s.conn <> all (v_open);
 end
 $function$;
 
@@ -4528,6 +4544,33 @@ begin
         then 'the query left its transaction open: what it did was rolled back' end
   where s.worker = in_worker;
   return true;
+end
+$function$;
+
+-- dblink/reap/repeat_error
+-- Purpose: the result of a query may have been read and forgotten, since the stage that read it was
+--   undone. libpq keeps the text of an error, without its SQLSTATE, until the next query is sent. So
+--   the text tells whether the query failed, and a statement that raises it again in the same
+--   session proves that the session outlived the error, and keeps the text there.
+-- Returns: that statement; null when the query did not fail.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.repeat_error(in_conn text)
+returns text
+language plpgsql
+set search_path = pg_catalog, async, public, pg_temp
+as $function$
+declare
+  v_text text := async.valid_text(dblink_error_message(in_conn));
+begin
+  if coalesce(v_text, 'OK') = 'OK' then
+    return null;
+  end if;
+  v_text := regexp_replace(btrim(v_text, E' \n'), '^[^:\n]*: +', '');
+  -- The frames that the wrapper of the query added.
+  v_text := regexp_replace(v_text, '\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\n]*', '', 'g');
+  return format('do %L', format('begin raise exception using errcode = ''PA299'', message = %L; end',
+    async.cut_text(v_text)));
 end
 $function$;
 
@@ -4719,14 +4762,16 @@ language plpgsql
 as $function$
 declare
   v_clean int[];
+  v_half int[];
   v_dead int[];
 begin
   select
     array_agg(f.worker order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.worker) filter (where f.found = 'clean'),
+    array_agg(f.worker) filter (where f.found = 'half'),
     array_agg(f.worker) filter (where f.found = 'dead')
-  into workers, targets, v_clean, v_dead
+  into workers, targets, v_clean, v_half, v_dead
   from (
     select s.worker, s.target, s.since,
       case
@@ -4737,8 +4782,10 @@ begin
               or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
             then 'dead' else 'idle' end
         when public.dblink_is_busy(s.conn) = 1 or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'wait'
-        when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
-        when public.dblink_is_busy(s.conn) = 1 then 'wait'
+        when not s.result_read
+          and (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
+        -- The empty result, which ends the reset, comes in another packet.
+        when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
         else 'clean'
       end as found
@@ -4747,7 +4794,11 @@ begin
     offset 0
   ) f;
   if v_clean is not null then
-    update pg_temp.leader_worker s set state = 'idle', cleaning = false where s.worker = any (v_clean);
+    update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false
+    where s.worker = any (v_clean);
+  end if;
+  if v_half is not null then
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;
@@ -5126,8 +5177,12 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
-    -- A cancel came while results were read: one of its own may have been read and forgotten.
+    -- The one result of what was sent has been read, and its end has not arrived yet.
+    result_read bool not null default false,
+    -- A stage that read results was undone: one of its own may have been read and forgotten.
     uncertain bool not null default false,
+    -- libpq called it busy after an error: its end is on the way, or its connection is broken.
+    broken_at timestamptz,
     outcome text,
     error text,
     -- The result was recorded while the session's end was not certain.
@@ -5441,7 +5496,7 @@ begin
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, recorded = false,
       intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
-      request_ids = '{}', uncertain = false, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
+      request_ids = '{}', result_read = false, uncertain = false, broken_at = null, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
   where s.worker = any (in_workers);
 end
 $function$;

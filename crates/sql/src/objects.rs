@@ -178,6 +178,7 @@ pub(crate) const SERVER: Part = Part {
         "dblink/reap/recover_interrupted_cycle",
         "dblink/reap/recover_interrupted_launches",
         "dblink/reap/settle_reset",
+        "dblink/reap/repeat_error",
         "dblink/sessions/send_launches",
         "dblink/sessions/open_wanted_sessions",
         "dblink/sessions/session_is_alive",

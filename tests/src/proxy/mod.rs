@@ -52,6 +52,12 @@ impl Proxy {
         self.script.plan(cuts);
     }
 
+    /// Delays the end of each answer (ReadyForQuery) by this much, so that it comes in a packet of its
+    /// own.
+    pub fn delay_ends(&self, by: Duration) {
+        self.script.end_delay.send_replace(by);
+    }
+
     /// Lets messages go on that [`Fault::Hold`] keeps.
     pub fn release(&self) {
         self.script.released.send_replace(true);

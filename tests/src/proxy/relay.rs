@@ -168,7 +168,11 @@ impl Relay {
     }
 
     async fn pass(&mut self, frame: Frame) -> io::Result<()> {
-        self.open = self.open.saturating_sub(usize::from(frame.tag == READY_FOR_QUERY));
+        if frame.tag == READY_FOR_QUERY {
+            self.open = self.open.saturating_sub(1);
+            let delay = *self.script.end_delay.borrow();
+            sleep(delay).await;
+        }
         self.to_client.write_all(&frame.bytes).await
     }
 

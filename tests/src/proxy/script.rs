@@ -47,6 +47,7 @@ pub(super) struct Script {
     state: Mutex<State>,
     pub(super) released: watch::Sender<bool>,
     pub(super) fired: watch::Sender<usize>,
+    pub(super) end_delay: watch::Sender<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +59,13 @@ struct State {
 
 impl Script {
     pub(super) fn new(name: Name) -> Self {
-        Self { name, state: Mutex::default(), released: watch::Sender::new(false), fired: watch::Sender::new(0) }
+        Self {
+            name,
+            state: Mutex::default(),
+            released: watch::Sender::new(false),
+            fired: watch::Sender::new(0),
+            end_delay: watch::Sender::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

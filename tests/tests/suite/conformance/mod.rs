@@ -27,6 +27,7 @@ macro_rules! run_on {
 
 pub(crate) use run_on;
 
+mod answers;
 mod cancel_and_timeout;
 mod clients;
 mod configure;

@@ -1,5 +1,6 @@
 -- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever
---   because it broke between an error and the end of the query: the error message tells.
+--   because it broke between an error and the end of the query: the error message tells. That end
+--   has a moment to arrive.
 -- Returns: how many.
 -- Raises: nothing.
 -- Locks: none.
@@ -9,15 +10,22 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
+  c_end_arrives_within constant interval := '400 milliseconds';
   v_worker record;
   v_found int := 0;
 begin
   for v_worker in
-    select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning
+    select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning, s.broken_at
     from pg_temp.leader_worker s
     where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
       then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
   loop
+    if v_worker.broken_at is null then
+      update pg_temp.leader_worker s set broken_at = clock_timestamp() where s.worker = v_worker.worker;
+      continue;
+    elsif v_worker.broken_at > clock_timestamp() - c_end_arrives_within then
+      continue;
+    end if;
     v_found := v_found + 1;
     if v_worker.state <> 'running' then
       perform async.drop_session(v_worker.worker);

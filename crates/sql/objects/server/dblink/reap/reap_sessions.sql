@@ -13,6 +13,7 @@ declare
   v_plain record;
   v_worker record;
   v_read record;
+  v_repeat text;
   v_moved int;
 begin
   v_plain := async.take_plain_results(in_states);
@@ -22,6 +23,7 @@ begin
     set state = case when s.state = 'cleaning' then 'idle' else 'ended' end,
         outcome = case when s.state = 'cleaning' then null else 'ok' end,
         cleaning = s.worker = any (coalesce(v_plain.resetting, '{}')),
+        result_read = false,
         since = clock_timestamp()
     where s.worker = any (v_plain.ended || v_plain.clean);
   end if;
@@ -42,6 +44,10 @@ begin
       continue;
     end if;
     if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
+      if v_read.code = 'PA299' then
+        -- Its own SQLSTATE is lost.
+        v_read.error := regexp_replace(v_read.error, '^PA299: ', '');
+      end if;
       v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
     -- What a new session says of itself, and what a reset complains of, may be here before its end
@@ -57,21 +63,17 @@ begin
       end if;
     elsif v_worker.state = 'cleaning' then
       if v_read.code is null then
-        update pg_temp.leader_worker s set state = 'idle', cleaning = false, since = clock_timestamp()
+        update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false, since = clock_timestamp()
         where s.worker = v_worker.worker;
       else
         perform async.drop_session(v_worker.worker);
       end if;
-    elsif v_worker.outcome is null and v_worker.uncertain and v_read.value is null then
-      update pg_temp.leader_worker s
-      set error = 'outcome unknown: the orchestrator was interrupted while it read the result'
-      where s.worker = v_worker.worker;
-      perform async.lose_session(v_worker.worker);
     elsif v_worker.outcome is null then
+      v_repeat := case when v_worker.uncertain and v_read.value is null then async.repeat_error(v_worker.conn) end;
       -- Sent as it was: that a reset is accepted now proves that the text has no further result.
       -- What the reset says settles how the text ended.
-      if public.dblink_send_query(v_worker.conn, 'discard all') = 1 then
-        update pg_temp.leader_worker s set cleaning = true where s.worker = v_worker.worker;
+      if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all')) = 1 then
+        update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
       else

@@ -29,8 +29,9 @@ begin
         when public.dblink_is_busy(s.conn) = 1 then 'busy'
         when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
-        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
-        -- The empty result is not there yet.
+        when not s.result_read
+          and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
+        -- The empty result, which ends the query, comes in another packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
         when s.state = 'cleaning' then 'clean'
@@ -43,10 +44,8 @@ begin
     where s.state = any (in_states)
     offset 0
   ) r;
-  -- The result came in one packet and its end comes in another. The next look finds the end alone,
-  -- as behind a query that was sent as it was: the reset that follows says how it ended.
   if v_half is not null then
-    update pg_temp.leader_worker s set sent = 'raw' where s.worker = any (v_half) and s.state = 'running';
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
   end if;
   -- Never to be seen; but if it were, it would not pass for success. libpq reports a failed write
   -- only when the result is read, so its error may be there now.

@@ -10,14 +10,16 @@ language plpgsql
 as $function$
 declare
   v_clean int[];
+  v_half int[];
   v_dead int[];
 begin
   select
     array_agg(f.worker order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.worker) filter (where f.found = 'clean'),
+    array_agg(f.worker) filter (where f.found = 'half'),
     array_agg(f.worker) filter (where f.found = 'dead')
-  into workers, targets, v_clean, v_dead
+  into workers, targets, v_clean, v_half, v_dead
   from (
     select s.worker, s.target, s.since,
       case
@@ -28,8 +30,10 @@ begin
               or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
             then 'dead' else 'idle' end
         when public.dblink_is_busy(s.conn) = 1 or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'wait'
-        when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
-        when public.dblink_is_busy(s.conn) = 1 then 'wait'
+        when not s.result_read
+          and (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
+        -- The empty result, which ends the reset, comes in another packet.
+        when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
         else 'clean'
       end as found
@@ -38,7 +42,11 @@ begin
     offset 0
   ) f;
   if v_clean is not null then
-    update pg_temp.leader_worker s set state = 'idle', cleaning = false where s.worker = any (v_clean);
+    update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false
+    where s.worker = any (v_clean);
+  end if;
+  if v_half is not null then
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;

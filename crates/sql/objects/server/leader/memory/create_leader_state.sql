@@ -61,8 +61,12 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
-    -- A cancel came while results were read: one of its own may have been read and forgotten.
+    -- The one result of what was sent has been read, and its end has not arrived yet.
+    result_read bool not null default false,
+    -- A stage that read results was undone: one of its own may have been read and forgotten.
     uncertain bool not null default false,
+    -- libpq called it busy after an error: its end is on the way, or its connection is broken.
+    broken_at timestamptz,
     outcome text,
     error text,
     -- The result was recorded while the session's end was not certain.

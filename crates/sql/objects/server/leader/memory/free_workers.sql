@@ -18,7 +18,7 @@ begin
       since = clock_timestamp(),
       task_id = null, run = null, pool = null, sent = null, outcome = null, error = null, recorded = false,
       intention = null, intention_error = null, intention_duration = null, cancel_at = null, cancels = 0,
-      request_ids = '{}', uncertain = false, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
+      request_ids = '{}', result_read = false, uncertain = false, broken_at = null, unreachable = false, spent = false, retry_at = '-infinity', tries = 0
   where s.worker = any (in_workers);
 end
 $function$;
