@@ -1,6 +1,6 @@
 //! Choosing the tasks that run, claiming them, and offering those that clients pull.
 
-use super::Orchestrator;
+use super::scheduler::Scheduler;
 use super::timers::Timer;
 use super::tracked::{Marked, TaskSession, Tracked, Write, rests_in};
 use crate::names::{PoolName, TaskId};
@@ -10,7 +10,7 @@ use crate::task::TaskOptions;
 use crate::task::event::Event;
 use crate::task::row::{LaunchState, Row};
 
-impl Orchestrator {
+impl Scheduler {
     pub(super) fn refilled(&mut self, lane: &Lane, mut heads: Vec<Head>, more: bool) {
         // A tracked task was read before it was claimed, and a skipped one cannot be written.
         let read = heads.len();

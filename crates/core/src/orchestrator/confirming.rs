@@ -12,49 +12,30 @@
 //! A RUNNING row of the task's own run stays tracked. The row is read by a session that leads after
 //! the backend of the lost one is gone, so no write can commit behind this reading.
 
-use std::collections::BTreeMap;
-
-use super::Orchestrator;
-use super::command::Command;
+use super::scheduler::Scheduler;
 use super::tracked::{TaskSession, WriteState, rests_in};
 use crate::names::TaskId;
 use crate::task::phase::Phase;
 use crate::task::row::{LaunchState, Row};
 
-impl Orchestrator {
-    /// The store is back, and the rows of unconfirmed writes are known.
-    pub(super) fn resynced(&mut self, rows: Vec<(TaskId, Row)>) {
-        let Some(started) = self.leadership.reconnect() else { return };
-        let rows: BTreeMap<TaskId, Row> = rows.into_iter().collect();
-        for task in self.tracked.filter(|_| true) {
-            self.confirm(task, rows.get(&task));
-        }
-        self.sessions.register_again(&mut self.cx);
-        self.sessions.unregister_again(&mut self.cx);
-        self.plan.forget_refills();
-        self.sweep.finished();
-        if started {
-            self.resume();
-        } else {
-            // What follows from the end of the routines is done then.
-            self.cx.emit(Command::RunStartup);
-        }
-    }
-
-    fn confirm(&mut self, task: TaskId, row: Option<&Row>) {
+impl Scheduler {
+    /// Confirms the pending write of a task with the row that was found. Returns whether one was
+    /// pending.
+    pub(super) fn confirm(&mut self, task: TaskId, row: Option<&Row>) -> bool {
         // What is done for one task may end another, for which nothing is left to confirm.
-        let Some(tracked) = self.tracked.get(task) else { return };
+        let Some(tracked) = self.tracked.get(task) else { return false };
         if let Some(write) = tracked.pending_write() {
             if write.state == WriteState::Unconfirmed {
                 let verdict = tracked.verdict_of_row(write, row);
-                self.cycle.written();
                 self.conclude(task, verdict);
+                return true;
             }
         } else if let TaskSession::Assigned { session } = *tracked.session() {
             self.tracked.mark(task, Some(session), &mut self.cx);
         } else {
             self.row_changed(task, row);
         }
+        false
     }
 
     /// Something else than this leader's commands changed the row of a task. While a query of the

@@ -11,10 +11,10 @@ use crate::time::Timestamp;
 impl Orchestrator {
     pub(super) fn polled(&mut self, lanes: &[Lane], requests: bool, latch: i64, asleep: Option<bool>) {
         self.retries.succeeded();
-        self.cycle.polled(latch, asleep, &self.cx);
-        self.refresh_lanes(lanes);
+        self.cycle.polled(latch, asleep, &self.scheduler.cx);
+        self.scheduler.refresh_lanes(lanes);
         if requests {
-            self.requests.want();
+            self.scheduler.requests.want();
         }
     }
 
@@ -25,29 +25,30 @@ impl Orchestrator {
         next: Option<Timestamp>,
         failed: &[TaskId],
     ) {
-        self.sweep.finished();
+        let scheduler = &mut self.scheduler;
+        scheduler.sweep.finished();
         for task in failed {
-            self.skipped.skip(*task, None, &mut self.cx);
+            scheduler.skipped.skip(*task, None, &mut scheduler.cx);
         }
         // Pools and targets of which nothing runs and for which no task waits are forgotten.
-        let (plan, occupancy) = (&self.plan, self.tracked.occupancy());
-        self.claims_ahead.forget(|pool: &PoolName| plan.has_pool(pool) || occupancy.of(pool).slots > 0);
-        self.sessions.forget_unused(&mut self.plan);
+        let (plan, occupancy) = (&scheduler.plan, scheduler.tracked.occupancy());
+        scheduler.claims_ahead.forget(|pool: &PoolName| plan.has_pool(pool) || occupancy.of(pool).slots > 0);
+        scheduler.sessions.forget_unused(&mut scheduler.plan);
         for snapshot in overdue {
-            self.record_untracked(snapshot, Event::Deadline, None);
+            scheduler.record_untracked(snapshot, Event::Deadline, None);
         }
-        self.refresh_lanes(promoted);
-        self.sweep.by(self.cx.monotonic() + self.cx.tuning().sweep_every, &mut self.cx);
-        self.sweep.by_server_time(next, &mut self.cx);
+        scheduler.refresh_lanes(promoted);
+        scheduler.sweep.by(scheduler.cx.monotonic() + scheduler.cx.tuning().sweep_every, &mut scheduler.cx);
+        scheduler.sweep.by_server_time(next, &mut scheduler.cx);
     }
 
     /// The store refused a command as a whole.
     pub(super) fn refused(&mut self, command: Command) {
-        let counts = if self.leadership.is_disconnected() {
+        let counts = if self.scheduler.leadership.is_disconnected() {
             // Only the reading of rows is under way.
             matches!(command, Command::Resync { .. })
         } else {
-            self.leadership.epoch().is_some() || command == Command::Resign
+            self.scheduler.leadership.epoch().is_some() || command == Command::Resign
         };
         if !counts {
             return;
@@ -56,20 +57,22 @@ impl Orchestrator {
             // Writes have a backoff of their own.
             Command::Write(event) => {
                 let reason = "the store refused the whole statement".to_owned();
-                self.written(event.task, event.run, &WriteAnswer::Failed(reason));
+                if self.scheduler.written(event.task, event.run, &WriteAnswer::Failed(reason)) {
+                    self.cycle.written();
+                }
             }
             // The request is read again, and the rows are read again at the next audit.
             Command::Dismiss { .. } | Command::Reread { .. } => {}
             Command::ServeLatch { .. } => {
-                let at = self.retries.next(&mut self.cx);
+                let at = self.retries.next(&mut self.scheduler.cx);
                 self.cycle.latch_refused(at);
             }
             Command::Poll { .. } => {
-                let at = self.retries.next(&mut self.cx);
+                let at = self.retries.next(&mut self.scheduler.cx);
                 self.cycle.poll_refused(at);
             }
-            Command::RunRoutines => self.cycle.routines_done(&self.cx),
-            Command::Maintain => self.cycle.maintenance_refused(&self.cx),
+            Command::RunRoutines => self.cycle.routines_done(&self.scheduler.cx),
+            Command::Maintain => self.cycle.maintenance_refused(&self.scheduler.cx),
             Command::RunStartup
             | Command::Refill { .. }
             | Command::Sweep { .. }
@@ -79,7 +82,7 @@ impl Orchestrator {
             | Command::RotateMarks { .. }
             | Command::Mark { .. }
             | Command::Resync { .. }
-            | Command::Resign => self.retries.push(command, &mut self.cx),
+            | Command::Resign => self.retries.push(command, &mut self.scheduler.cx),
             Command::Fence { .. }
             | Command::FenceSession { .. }
             | Command::Connect { .. }
@@ -94,14 +97,15 @@ impl Orchestrator {
 
     /// Sends the refused commands again, as far as they are still wanted.
     pub(super) fn send_refused_again(&mut self) {
-        for command in self.retries.take_due(self.cx.monotonic()) {
+        for command in self.retries.take_due(self.scheduler.cx.monotonic()) {
             if let Command::Mark { task, run, session } = command {
-                self.tracked.mark_again(task, run, session, &mut self.cx);
+                self.scheduler.tracked.mark_again(task, run, session, &mut self.scheduler.cx);
             } else if let Command::RotateMarks { .. } = command {
                 // The next rotation carries over what is launched then.
-                self.tracked.marks.not_rotated();
-            } else if !matches!(command, Command::Register { session } if !self.sessions.is_registering(session)) {
-                self.cx.emit(command);
+                self.scheduler.tracked.marks.not_rotated();
+            } else if !matches!(command, Command::Register { session } if !self.scheduler.sessions.is_registering(session))
+            {
+                self.scheduler.cx.emit(command);
             }
         }
     }

@@ -1,12 +1,13 @@
 //! From a claim to a running query: a session, a mark, the text.
 
-use super::Orchestrator;
 use super::command::Command;
+use super::scheduler::Scheduler;
 use super::tracked::{CancelState, Marked, TaskSession};
 use crate::names::{Run, SessionId, TaskId};
 use crate::task::event::Event;
+use crate::task::phase::Phase;
 
-impl Orchestrator {
+impl Scheduler {
     /// The task is claimed, and waits for a session.
     pub(super) fn enqueue(&mut self, task: TaskId) {
         self.update(task, |tracked| tracked.set_session(TaskSession::Wanted));
@@ -76,5 +77,24 @@ impl Orchestrator {
             tracked.set_session(TaskSession::Running { session, cancel: CancelState::NotRequested });
         });
         self.cx.emit(Command::Launch { task, run, session });
+    }
+
+    /// The driver has not seen the launch: the task is claimed as before.
+    pub(super) fn unlaunch(&mut self, task: TaskId, session: SessionId) {
+        let now = self.cx.now();
+        let Some(tracked) = self.tracked.known(task) else { return };
+        let Phase::Launched { consumed, times_up, .. } = tracked.task().phase else {
+            debug_assert!(false, "task {task} is to be launched and is not launched");
+            return;
+        };
+        let mut claimed = tracked.task().clone();
+        claimed.phase = Phase::Claimed { consumed, times_up };
+        self.update(task, |tracked| {
+            tracked.set_task(claimed, now);
+            tracked.lose_mark();
+            tracked.set_session(TaskSession::Wanted);
+        });
+        self.enqueue(task);
+        self.sessions.rest(session, &mut self.cx, &mut self.plan);
     }
 }

@@ -1,5 +1,7 @@
 //! Taking the lead, losing it, and losing and finding the store.
 
+use std::collections::BTreeMap;
+
 use super::Orchestrator;
 use super::command::Command;
 use super::input::TaskSnapshot;
@@ -7,21 +9,19 @@ use super::sessions::SessionState;
 use super::settings::Settings;
 use super::timers::Timer;
 use super::tracked::{Marked, TaskSession, Tracked};
-use crate::names::{Epoch, SessionId, TargetName, TaskId};
+use crate::names::{Epoch, TargetName, TaskId};
 use crate::plan::lane::Lane;
-use crate::task::phase::Phase;
-
-/// What is known of a query whose leader was lost.
-const LEADER_LOST: &str = "outcome unknown: the orchestrator was lost while the query ran";
+use crate::task::row::Row;
 
 impl Orchestrator {
     pub(super) fn configured(&mut self, settings: Settings) {
-        self.cx.configure(settings);
-        for pool in self.plan.pools() {
-            self.refresh_pool(&pool);
-            self.offers.review(pool);
+        let scheduler = &mut self.scheduler;
+        scheduler.cx.configure(settings);
+        for pool in scheduler.plan.pools() {
+            scheduler.refresh_pool(&pool);
+            scheduler.offers.review(pool);
         }
-        self.sessions.assign_all_later();
+        scheduler.sessions.assign_all_later();
     }
 
     pub(super) fn elected(
@@ -32,128 +32,127 @@ impl Orchestrator {
         lanes: &[Lane],
     ) {
         self.deposed();
+        let scheduler = &mut self.scheduler;
         for target in &fence {
-            self.sessions.fence(target, &mut self.plan);
+            scheduler.sessions.fence(target, &mut scheduler.plan);
         }
         for snapshot in inherited {
             let (task, target) = (snapshot.position.task, snapshot.lane.target.clone());
-            let Some(tracked) = Tracked::inherited(snapshot, self.cx.tuning(), self.cx.now()) else { continue };
+            let Some(tracked) = Tracked::inherited(snapshot, scheduler.cx.tuning(), scheduler.cx.now()) else {
+                continue;
+            };
             if tracked.session().lost_host().is_some() {
-                self.sessions.add_orphan(target, task);
+                scheduler.sessions.add_orphan(target, task);
             }
-            self.track(tracked);
+            scheduler.track(tracked);
         }
-        self.refresh_lanes(lanes);
-        self.leadership.elect(epoch);
+        scheduler.refresh_lanes(lanes);
+        scheduler.leadership.elect(epoch);
         for target in fence {
-            self.cx.emit(Command::Fence { target, before: epoch });
+            scheduler.cx.emit(Command::Fence { target, before: epoch });
         }
-        self.cx.emit(Command::RunStartup);
+        scheduler.cx.emit(Command::RunStartup);
     }
 
     pub(super) fn startup_done(&mut self) {
-        if !self.leadership.started() {
+        if !self.scheduler.leadership.started() {
             return;
         }
         // Queries that were not marked were not sent.
-        self.give_back_all(self.tracked.filter(Tracked::is_unlaunched_claim));
+        self.scheduler.give_back_all(self.scheduler.tracked.filter(Tracked::is_unlaunched_claim));
         self.resume();
     }
 
     /// A leadership begins, or the store is back: no step of the cycle is under way.
     pub(super) fn resume(&mut self) {
-        self.cycle.begin(&self.cx);
-        self.tracked.marks.not_rotated();
-        self.requests.restart();
-        self.sweep.at_once(&mut self.cx);
-        for target in self.sessions.targets() {
-            self.resolve(&target);
-        }
-    }
-
-    /// Resolves the tasks that the leader before ran at the target, once its sessions are gone.
-    pub(super) fn resolve(&mut self, target: &TargetName) {
-        if self.leadership.is_active() {
-            for task in self.sessions.take_resolvable(target) {
-                self.query_gone(task, LEADER_LOST.to_owned());
-            }
+        self.cycle.begin(&self.scheduler.cx);
+        self.scheduler.tracked.marks.not_rotated();
+        self.scheduler.requests.restart();
+        self.scheduler.sweep.at_once(&mut self.scheduler.cx);
+        for target in self.scheduler.sessions.targets() {
+            self.scheduler.resolve(&target);
         }
     }
 
     /// Another orchestrator leads: everything is forgotten, and every session is closed.
     pub(super) fn deposed(&mut self) {
-        let fresh = Self::with(self.cx.restarted(), self.sessions.restarted());
+        let fresh = Self::with(self.scheduler.restarted());
         let mut old = std::mem::replace(self, fresh);
-        for command in old.cx.take_commands() {
+        for command in old.scheduler.cx.take_commands() {
             if matches!(command, Command::Disconnect { .. }) {
-                self.cx.emit(command);
+                self.scheduler.cx.emit(command);
             }
         }
-        for session in old.sessions.filter(|state| state != SessionState::Closing) {
-            self.cx.emit(Command::Disconnect { session });
+        for session in old.scheduler.sessions.filter(|state| state != SessionState::Closing) {
+            self.scheduler.cx.emit(Command::Disconnect { session });
         }
     }
 
     /// The session that holds the lead is lost, and with it the texts that came with marks:
     /// launches stop at once, and have to be marked anew.
     pub(super) fn store_lost(&mut self) {
-        if !self.leadership.disconnect() {
+        let scheduler = &mut self.scheduler;
+        if !scheduler.leadership.disconnect() {
             return;
         }
         let is_marked = |tracked: &Tracked| {
             tracked.marked() != Marked::No || matches!(tracked.session(), TaskSession::Assigned { .. })
         };
-        for task in self.tracked.filter(is_marked) {
-            self.update(task, Tracked::lose_mark);
+        for task in scheduler.tracked.filter(is_marked) {
+            scheduler.update(task, Tracked::lose_mark);
         }
-        for command in self.cx.take_commands() {
+        for command in scheduler.cx.take_commands() {
             if let Command::Launch { task, session, .. } = command {
-                self.unlaunch(task, session);
+                scheduler.unlaunch(task, session);
             } else if !command.is_for_store() {
-                self.cx.emit(command);
+                scheduler.cx.emit(command);
             }
         }
-        self.tracked.doubt_writes();
+        scheduler.tracked.doubt_writes();
         self.retries.clear();
-        self.leadership.prove(&mut self.cx);
+        scheduler.leadership.prove(&mut scheduler.cx);
     }
 
-    /// The driver has not seen the launch: the task is claimed as before.
-    fn unlaunch(&mut self, task: TaskId, session: SessionId) {
-        let now = self.cx.now();
-        let Some(tracked) = self.tracked.known(task) else { return };
-        let Phase::Launched { consumed, times_up, .. } = tracked.task().phase else {
-            debug_assert!(false, "task {task} is to be launched and is not launched");
-            return;
-        };
-        let mut claimed = tracked.task().clone();
-        claimed.phase = Phase::Claimed { consumed, times_up };
-        self.update(task, |tracked| {
-            tracked.set_task(claimed, now);
-            tracked.lose_mark();
-            tracked.set_session(TaskSession::Wanted);
-        });
-        self.enqueue(task);
-        self.sessions.rest(session, &mut self.cx, &mut self.plan);
+    /// The store is back, and the rows of unconfirmed writes are known.
+    pub(super) fn resynced(&mut self, rows: Vec<(TaskId, Row)>) {
+        let scheduler = &mut self.scheduler;
+        let Some(started) = scheduler.leadership.reconnect() else { return };
+        let rows: BTreeMap<TaskId, Row> = rows.into_iter().collect();
+        for task in scheduler.tracked.filter(|_| true) {
+            if scheduler.confirm(task, rows.get(&task)) {
+                self.cycle.written();
+            }
+        }
+        scheduler.sessions.register_again(&mut scheduler.cx);
+        scheduler.sessions.unregister_again(&mut scheduler.cx);
+        scheduler.plan.forget_refills();
+        scheduler.sweep.finished();
+        if started {
+            self.resume();
+        } else {
+            // What follows from the end of the routines is done then.
+            scheduler.cx.emit(Command::RunStartup);
+        }
     }
 
     /// Gives up the lead when nothing is left that only this leader can do.
     pub(super) fn resign_when_drained(&mut self) {
-        let Some(until) = self.leadership.drain_until() else { return };
-        let (now, tuning) = (self.cx.monotonic(), *self.cx.tuning());
+        let scheduler = &mut self.scheduler;
+        let Some(until) = scheduler.leadership.drain_until() else { return };
+        let (now, tuning) = (scheduler.cx.monotonic(), *scheduler.cx.tuning());
         let over = until <= now;
         let long_over = until + tuning.drain_record_grace <= now;
-        if !self.tracked.iter().all(|(_, tracked)| tracked.may_be_left(over, long_over)) {
+        if !scheduler.tracked.iter().all(|(_, tracked)| tracked.may_be_left(over, long_over)) {
             return;
         }
-        let closing_until = self.leadership.closing_until(now, tuning.closing_grace);
+        let closing_until = scheduler.leadership.closing_until(now, tuning.closing_grace);
         if now < closing_until {
-            self.cx.at(closing_until, Timer::Drain);
-            if self.sessions.close_idle(&mut self.cx, &mut self.plan) {
+            scheduler.cx.at(closing_until, Timer::Drain);
+            if scheduler.sessions.close_idle(&mut scheduler.cx, &mut scheduler.plan) {
                 return;
             }
         }
         self.deposed();
-        self.cx.emit(Command::Resign);
+        self.scheduler.cx.emit(Command::Resign);
     }
 }

@@ -12,13 +12,16 @@
 //! [`Command::is_for_store`]), call [`Orchestrator::handle`] with their answers, and call it with
 //! [`Input::Tick`] when the time of [`Command::SleepUntil`] has come. Nothing here waits.
 //!
-//! The state has owners. Each part has its file with its invariant and its tests: [`tracked`] (the
-//! tasks and what they take), [`sessions`] (target sessions and targets), [`offers`],
-//! [`claims_ahead`], [`skipped`], [`requests`], [`leadership`], [`cycle`] (with [`wake`],
-//! [`upkeep`] and [`latch`]), [`sweep`], [`retries`] and [`timers`]; [`context`] has what all of
-//! them need. This file and those whose names end in *-ing* take an event through the parts:
-//! [`leading`], [`choosing`], [`launching`], [`recording`], [`confirming`], [`requesting`],
-//! [`reaching`] and [`cycling`].
+//! The [`Orchestrator`] routes inputs and timers. It owns the [`scheduler`], the [`cycle`] (with
+//! [`wake`], [`upkeep`] and [`latch`]) and the [`retries`] of refused commands; [`leading`],
+//! [`cycling`] and [`observing`] have the rest of its methods.
+//!
+//! The scheduler owns the parts that a task passes through. Each part has its file with its
+//! invariant and its tests: [`tracked`] (the tasks and what they take), [`sessions`] (target
+//! sessions and targets), [`offers`], [`claims_ahead`], [`skipped`], [`requests`], [`leadership`],
+//! [`sweep`], and [`context`] (settings, time, commands, [`timers`]). The files whose names end in
+//! *-ing* take an event through the parts: [`choosing`], [`launching`], [`requesting`],
+//! [`recording`], [`reaching`] and [`confirming`].
 
 mod backoff;
 mod choosing;
@@ -42,6 +45,7 @@ mod recording;
 mod requesting;
 mod requests;
 mod retries;
+mod scheduler;
 mod sessions;
 pub(crate) mod settings;
 mod skipped;
@@ -51,29 +55,20 @@ mod tracked;
 mod upkeep;
 mod wake;
 
-use crate::names::PoolName;
-use crate::plan::Plan;
-use crate::plan::lane::Lane;
 use crate::time::Now;
-use claims_ahead::ClaimsAhead;
 use command::Command;
 use context::Context;
 use cycle::Cycle;
 use input::Input;
-use leadership::Leadership;
-use offers::Offers;
-use requests::Requests;
 use retries::Retries;
+use scheduler::Scheduler;
 use sessions::Sessions;
 use settings::Settings;
-use skipped::{Retry, SkippedTasks};
-use sweep::Sweep;
+use skipped::Retry;
 use timers::Timer;
-use tracked::{Change, Tracked, TrackedTasks};
+use tracked::Tracked;
 
 pub use observing::Memory;
-
-use crate::names::TaskId;
 
 /// Decides for all tasks of one server, as long as it leads.
 ///
@@ -86,21 +81,9 @@ use crate::names::TaskId;
 /// ```
 ///
 /// The [crate's documentation](crate#driving-it) has a whole round, and what a driver must do.
-///
-/// Invariant: `plan` has no task that is tracked, except those that are claimed ahead. At most one
-/// write about a task is under way.
 #[derive(Debug)]
 pub struct Orchestrator {
-    cx: Context,
-    leadership: Leadership,
-    plan: Plan,
-    tracked: TrackedTasks,
-    sessions: Sessions,
-    offers: Offers,
-    claims_ahead: ClaimsAhead,
-    requests: Requests,
-    skipped: SkippedTasks,
-    sweep: Sweep,
+    scheduler: Scheduler,
     cycle: Cycle,
     retries: Retries,
 }
@@ -110,31 +93,17 @@ impl Orchestrator {
     /// fail together.
     #[must_use]
     pub fn new(settings: Settings, seed: u64) -> Self {
-        Self::with(Context::new(settings, seed), Sessions::default())
+        Self::with(Scheduler::new(Context::new(settings, seed), Sessions::default()))
     }
 
-    fn with(cx: Context, sessions: Sessions) -> Self {
-        let tuning = *cx.tuning();
-        Self {
-            cx,
-            leadership: Leadership::new(&tuning),
-            plan: Plan::new(),
-            tracked: TrackedTasks::default(),
-            sessions,
-            offers: Offers::default(),
-            claims_ahead: ClaimsAhead::default(),
-            requests: Requests::default(),
-            skipped: SkippedTasks::default(),
-            sweep: Sweep::default(),
-            cycle: Cycle::new(),
-            retries: Retries::new(&tuning),
-        }
+    fn with(scheduler: Scheduler) -> Self {
+        Self { cycle: Cycle::new(), retries: Retries::new(scheduler.cx.tuning()), scheduler }
     }
 
     /// Takes an input in. The monotonic time may stand still, and never goes back; the server's
     /// time may step either way.
     pub fn handle(&mut self, input: Input, now: Now) {
-        self.cx.advance(now);
+        self.scheduler.cx.advance(now);
         let ticked = matches!(input, Input::Tick);
         self.route(input);
         self.fire_timers();
@@ -143,10 +112,11 @@ impl Orchestrator {
 
     /// The next command, until there is none.
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.cx.poll_command()
+        self.scheduler.cx.poll_command()
     }
 
     fn route(&mut self, input: Input) {
+        let scheduler = &mut self.scheduler;
         match input {
             Input::Tick => {}
             Input::Configured(settings) => self.configured(*settings),
@@ -154,58 +124,64 @@ impl Orchestrator {
             Input::Deposed => self.deposed(),
             Input::StoreLost => self.store_lost(),
             Input::StoreBack => {
-                if self.leadership.proved(self.cx.monotonic()) {
-                    self.cx.emit(Command::Resync { tasks: self.tracked.unconfirmed() });
+                if scheduler.leadership.proved(scheduler.cx.monotonic()) {
+                    scheduler.cx.emit(Command::Resync { tasks: scheduler.tracked.unconfirmed() });
                 }
             }
-            Input::MarksLost => self.tracked.marks.lost(),
-            Input::ProofFailed => self.leadership.prove_later(&mut self.cx),
+            Input::MarksLost => scheduler.tracked.marks.lost(),
+            Input::ProofFailed => scheduler.leadership.prove_later(&mut scheduler.cx),
             Input::Refused { command, .. } => self.refused(*command),
             Input::Resynced(rows) => self.resynced(rows),
             Input::StartupDone => self.startup_done(),
-            Input::RoutinesDone => self.cycle.routines_done(&self.cx),
+            Input::RoutinesDone => self.cycle.routines_done(&scheduler.cx),
             Input::Polled { lanes, requests, latch, asleep } => self.polled(&lanes, requests, latch, asleep),
-            Input::Notified => self.cycle.notified(&self.cx),
-            Input::Maintained { more } => self.cycle.maintained(more, &self.cx),
+            Input::Notified => self.cycle.notified(&scheduler.cx),
+            Input::Maintained { more } => self.cycle.maintained(more, &scheduler.cx),
             Input::Fenced { target, sessions } => {
-                let connected = self.leadership.is_connected();
-                self.sessions.fenced(&target, sessions, connected, &mut self.cx, &mut self.plan);
-                self.resolve(&target);
+                let connected = scheduler.leadership.is_connected();
+                scheduler.sessions.fenced(&target, sessions, connected, &mut scheduler.cx, &mut scheduler.plan);
+                scheduler.resolve(&target);
             }
-            Input::FenceFailed { target } => self.host_unreachable(self.sessions.orphans(&target)),
-            Input::SessionUnreachable { session } => self.host_unreachable(self.sessions.lost_task(session)),
-            Input::Unregistered { sessions } => self.sessions.unregistered(&sessions),
-            Input::MarksRotated => self.tracked.marks.rotated(),
+            Input::FenceFailed { target } => scheduler.host_unreachable(scheduler.sessions.orphans(&target)),
+            Input::SessionUnreachable { session } => scheduler.host_unreachable(scheduler.sessions.lost_task(session)),
+            Input::Unregistered { sessions } => scheduler.sessions.unregistered(&sessions),
+            Input::MarksRotated => scheduler.tracked.marks.rotated(),
             Input::Shutdown { drain_until } => {
-                if self.leadership.drain(drain_until, &mut self.cx) {
-                    self.offers.review_all();
+                if scheduler.leadership.drain(drain_until, &mut scheduler.cx) {
+                    scheduler.offers.review_all();
                 }
             }
-            Input::Waiting(lanes) => self.refresh_lanes(&lanes),
-            Input::Refilled { lane, heads, more } => self.refilled(&lane, heads, more),
+            Input::Waiting(lanes) => scheduler.refresh_lanes(&lanes),
+            Input::Refilled { lane, heads, more } => scheduler.refilled(&lane, heads, more),
             Input::Swept { overdue, promoted, next, failed } => self.swept(overdue, &promoted, next, &failed),
-            Input::Asking => self.requests.want(),
+            Input::Asking => scheduler.requests.want(),
             Input::Triggered => {
                 // User triggers may have made requests, and pushed tasks.
-                self.requests.want();
-                self.cycle.triggered(&self.cx);
+                scheduler.requests.want();
+                self.cycle.triggered(&scheduler.cx);
             }
-            Input::Requests { serial, asked, last } => self.requests_read(serial, asked, last),
-            Input::Written { task, run, answer } => self.written(task, run, &answer),
-            Input::Changed { task, row } => self.row_changed(task, row.as_ref()),
-            Input::Taken { task, row } => self.taken(task, &row),
-            Input::Marked { task, run, session } => self.marked(task, run, session),
-            Input::Connected { session } => self.sessions.connected(session, &mut self.cx),
-            Input::ConnectFailed { session, error } => self.connect_failed(session, &error),
-            Input::Registered { session } => self.sessions.registered(session, &mut self.cx, &mut self.plan),
-            Input::Sent { task, run } => {
-                if self.tracked.of_run(task, run).is_some() {
-                    self.update(task, Tracked::free_text);
+            Input::Requests { serial, asked, last } => scheduler.requests_read(serial, asked, last),
+            Input::Written { task, run, answer } => {
+                if scheduler.written(task, run, &answer) {
+                    self.cycle.written();
                 }
             }
-            Input::QueryEnded { session, task, run, outcome } => self.query_ended(session, task, run, outcome),
-            Input::SessionLost { session } => self.session_lost(session),
-            Input::SessionGone { session } => self.session_gone(session),
+            Input::Changed { task, row } => scheduler.row_changed(task, row.as_ref()),
+            Input::Taken { task, row } => scheduler.taken(task, &row),
+            Input::Marked { task, run, session } => scheduler.marked(task, run, session),
+            Input::Connected { session } => scheduler.sessions.connected(session, &mut scheduler.cx),
+            Input::ConnectFailed { session, error } => scheduler.connect_failed(session, &error),
+            Input::Registered { session } => {
+                scheduler.sessions.registered(session, &mut scheduler.cx, &mut scheduler.plan)
+            }
+            Input::Sent { task, run } => {
+                if scheduler.tracked.of_run(task, run).is_some() {
+                    scheduler.update(task, Tracked::free_text);
+                }
+            }
+            Input::QueryEnded { session, task, run, outcome } => scheduler.query_ended(session, task, run, outcome),
+            Input::SessionLost { session } => scheduler.session_lost(session),
+            Input::SessionGone { session } => scheduler.session_gone(session),
         }
     }
 
@@ -213,127 +189,59 @@ impl Orchestrator {
     /// chosen, offers give way before queued tasks look for sessions, and heads are asked for when
     /// the chosen ones have left their windows.
     fn settle(&mut self, ticked: bool) {
-        if self.leadership.is_active() {
-            self.requests.start_read(&mut self.cx);
-            if !self.launches() {
-                self.give_back_all(self.tracked.filter(Tracked::is_unlaunched_claim));
+        let scheduler = &mut self.scheduler;
+        if scheduler.leadership.is_active() {
+            scheduler.requests.start_read(&mut scheduler.cx);
+            if !scheduler.launches() {
+                scheduler.give_back_all(scheduler.tracked.filter(Tracked::is_unlaunched_claim));
             }
-            self.choose();
-            self.review_offers();
-            self.assign_sessions();
-            for (lane, heads_max) in self.plan.refills(self.cx.tuning().refill_lanes_max) {
-                self.cx.emit(Command::Refill { lane, heads_max });
+            scheduler.choose();
+            scheduler.review_offers();
+            scheduler.assign_sessions();
+            for (lane, heads_max) in scheduler.plan.refills(scheduler.cx.tuning().refill_lanes_max) {
+                scheduler.cx.emit(Command::Refill { lane, heads_max });
             }
-            self.sweep.start_if_due(|| self.skipped.skipped(), &mut self.cx);
-            let (offers, tracked) = (&self.offers, &self.tracked);
-            self.cycle.run(|| offers.tasks(), || tracked.filter(Tracked::is_resting), &mut self.cx);
-            self.tracked.rotate_marks_if_due(&mut self.cx);
+            scheduler.sweep.start_if_due(|| scheduler.skipped.skipped(), &mut scheduler.cx);
+            let (offers, tracked) = (&scheduler.offers, &scheduler.tracked);
+            self.cycle.run(|| offers.tasks(), || tracked.filter(Tracked::is_resting), &mut scheduler.cx);
+            scheduler.tracked.rotate_marks_if_due(&mut scheduler.cx);
             self.resign_when_drained();
         }
+        let scheduler = &mut self.scheduler;
         // Without the store only the retries are due.
-        let timer = if self.leadership.is_disconnected() { self.retries.at() } else { self.cx.timers.first() };
-        let cycle = if self.leadership.is_active() { self.cycle.due(&self.cx) } else { None };
-        self.cx.sleep(timer.into_iter().chain(cycle).min(), ticked);
-        debug_assert!(self.tracked.len() > 64 || self.audit(), "a count differs from a recount");
+        let timer =
+            if scheduler.leadership.is_disconnected() { self.retries.at() } else { scheduler.cx.timers.first() };
+        let cycle = if scheduler.leadership.is_active() { self.cycle.due(&scheduler.cx) } else { None };
+        scheduler.cx.sleep(timer.into_iter().chain(cycle).min(), ticked);
+        debug_assert!(self.scheduler.tracked.len() > 64 || self.audit(), "a count differs from a recount");
     }
 
     fn fire_timers(&mut self) {
-        if self.leadership.is_disconnected() {
+        if self.scheduler.leadership.is_disconnected() {
             // Only the reading of rows is tried again.
             return self.send_refused_again();
         }
-        while let Some(timer) = self.cx.timers.pop_due(self.cx.monotonic()) {
+        while let Some(timer) = self.scheduler.cx.timers.pop_due(self.scheduler.cx.monotonic()) {
             match timer {
-                Timer::Drain => self.tracked.pause_running(&mut self.cx),
+                Timer::Drain => self.scheduler.tracked.pause_running(&mut self.scheduler.cx),
                 Timer::Retry => self.send_refused_again(),
                 // The sweep itself follows at the end of this input.
                 Timer::Sweep => {}
-                Timer::Task(task) => self.task_due(task),
-                Timer::Session(session) => self.sessions.on_timer(session, &mut self.cx, &mut self.plan),
-                Timer::Target(target) => self.sessions.assign_later(target),
-                Timer::Rested(lane) => {
-                    self.plan.set_resting(&lane, false);
-                    self.refresh_pool(&lane.pool);
+                Timer::Task(task) => self.scheduler.task_due(task),
+                Timer::Session(session) => {
+                    self.scheduler.sessions.on_timer(session, &mut self.scheduler.cx, &mut self.scheduler.plan)
                 }
-                Timer::Skipped(task) => match self.skipped.on_timer(task, &mut self.cx) {
-                    Some(Retry::Lane(lane)) => self.refresh_lane(&lane),
-                    Some(Retry::Sweep) => self.sweep.at_once(&mut self.cx),
+                Timer::Target(target) => self.scheduler.sessions.assign_later(target),
+                Timer::Rested(lane) => {
+                    self.scheduler.plan.set_resting(&lane, false);
+                    self.scheduler.refresh_pool(&lane.pool);
+                }
+                Timer::Skipped(task) => match self.scheduler.skipped.on_timer(task, &mut self.scheduler.cx) {
+                    Some(Retry::Lane(lane)) => self.scheduler.refresh_lane(&lane),
+                    Some(Retry::Sweep) => self.scheduler.sweep.at_once(&mut self.scheduler.cx),
                     None => {}
                 },
             }
         }
-    }
-
-    /// Queries may be claimed and sent.
-    fn launches(&self) -> bool {
-        self.leadership.is_active() && !self.cx.settings().paused && !self.leadership.is_draining()
-    }
-
-    fn track(&mut self, tracked: Tracked) {
-        let change = self.tracked.insert(tracked, &mut self.cx);
-        self.apply(change);
-    }
-
-    fn untrack(&mut self, task: TaskId) -> Option<Tracked> {
-        let (tracked, change) = self.tracked.remove(task, &mut self.cx)?;
-        self.apply(change);
-        Some(tracked)
-    }
-
-    fn update(&mut self, task: TaskId, change: impl FnOnce(&mut Tracked)) {
-        if let Some(change) = self.tracked.update(task, change, &mut self.cx) {
-            self.apply(change);
-        }
-    }
-
-    /// Passes the change of a task on to the other parts.
-    fn apply(&mut self, change: Change) {
-        if change.text_freed {
-            self.sessions.wake_starved();
-        }
-        if change.write_ended {
-            self.requests.retry_deferred();
-        }
-        if let Some(wants) = change.wants_session {
-            self.sessions.count_claim(&change.target, wants, &mut self.plan);
-        }
-        if change.first_worker_freed {
-            // Queries may want the slots of offers again.
-            self.offers.review_all();
-        }
-        self.claims_ahead.replace(&change.pool, change.position, change.ahead);
-        if change.starts_resting {
-            self.claims_ahead.review(change.pool.clone());
-        }
-        if change.slots_changed {
-            self.refresh_pool(&change.pool);
-        }
-        if let Some(offered) = change.offered {
-            self.offers.set(change.pool, change.position.task, offered);
-        }
-    }
-
-    /// Tells the plan whether the pool has a free slot.
-    fn refresh_pool(&mut self, pool: &PoolName) {
-        let (open, heads) = (self.tracked.slot_free(pool, &self.cx), self.cx.settings().window_heads(pool));
-        self.plan.set_pool(pool, open, heads);
-        if !open {
-            self.claims_ahead.review(pool.clone());
-            self.offers.review_if_any(pool);
-        }
-    }
-
-    /// The store may have something new for these lanes.
-    fn refresh_lanes(&mut self, lanes: &[Lane]) {
-        for lane in lanes {
-            self.refresh_lane(lane);
-        }
-    }
-
-    fn refresh_lane(&mut self, lane: &Lane) {
-        self.plan.stale(lane);
-        self.sessions.refresh_target(&lane.target, &mut self.plan);
-        self.refresh_pool(&lane.pool);
-        self.offers.review(lane.pool.clone());
     }
 }

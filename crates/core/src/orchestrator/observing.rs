@@ -21,56 +21,60 @@ pub struct Memory {
 impl Orchestrator {
     /// Every pool of which a slot is taken, and how many are.
     pub fn occupancy(&self) -> impl Iterator<Item = (&PoolName, u32)> {
-        self.tracked.occupancy().pools().map(|(pool, taken)| (pool, taken.slots))
+        self.scheduler.tracked.occupancy().pools().map(|(pool, taken)| (pool, taken.slots))
     }
 
     /// How many workers are busy.
     #[must_use]
     pub const fn workers_busy(&self) -> u32 {
-        self.tracked.occupancy().workers()
+        self.scheduler.tracked.occupancy().workers()
     }
 
     /// Tracked tasks of which no query runs: pulled, yielded, or finished while a lost session may
     /// run the query. Others may change their rows; see [`Input::Changed`](crate::Input::Changed).
     pub fn resting(&self) -> impl Iterator<Item = TaskId> {
-        self.tracked.iter().filter(|(_, tracked)| tracked.is_resting()).map(|(task, _)| task)
+        self.scheduler.tracked.iter().filter(|(_, tracked)| tracked.is_resting()).map(|(task, _)| task)
     }
 
     /// Whether the text that comes with the mark of this launch is still wanted.
     #[must_use]
     pub fn awaits_text(&self, task: TaskId, run: Run) -> bool {
-        self.tracked.of_run(task, run).is_some_and(Tracked::awaits_text)
+        self.scheduler.tracked.of_run(task, run).is_some_and(Tracked::awaits_text)
     }
 
     /// How often in a row the task's row could not be written.
     #[must_use]
     pub fn write_failures(&self, task: TaskId) -> u32 {
-        let tracked = self.tracked.get(task).map_or(0, |tracked| tracked.backoff.failures());
-        tracked.max(self.skipped.failures(task))
+        let tracked = self.scheduler.tracked.get(task).map_or(0, |tracked| tracked.backoff.failures());
+        tracked.max(self.scheduler.skipped.failures(task))
     }
 
     /// The epoch in which this orchestrator leads.
     #[must_use]
     pub const fn epoch(&self) -> Option<Epoch> {
-        self.leadership.epoch()
+        self.scheduler.leadership.epoch()
     }
 
     /// How much this orchestrator has in memory.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        let pools = self.tracked.occupancy().pools().count();
-        let names = self.claims_ahead.names() + self.sessions.names() + self.offers.names() + self.plan.names();
+        let scheduler = &self.scheduler;
+        let pools = scheduler.tracked.occupancy().pools().count();
+        let names = scheduler.claims_ahead.names()
+            + scheduler.sessions.names()
+            + scheduler.offers.names()
+            + scheduler.plan.names();
         Memory {
-            tasks: self.tracked.len() + self.plan.heads(),
-            names: names + self.skipped.len() + pools,
-            sessions: self.sessions.len(),
-            timers: self.cx.timers.len(),
+            tasks: scheduler.tracked.len() + scheduler.plan.heads(),
+            names: names + scheduler.skipped.len() + pools,
+            sessions: scheduler.sessions.len(),
+            timers: scheduler.cx.timers.len(),
         }
     }
 
     /// Recounts what tasks take and what targets have, and returns whether the counts agree.
     #[must_use]
     pub fn audit(&self) -> bool {
-        self.tracked.audit() && self.sessions.audit()
+        self.scheduler.tracked.audit() && self.scheduler.sessions.audit()
     }
 }

@@ -1,8 +1,8 @@
 //! Reaching targets: outages, lost sessions, and queries that are known to be gone.
 
-use super::Orchestrator;
 use super::command::{Command, Registered};
 use super::input::TaskSnapshot;
+use super::scheduler::Scheduler;
 use super::sessions::{Probe, SessionState};
 use super::tracked::{LostHost, Marked, TaskSession, Tracked};
 use crate::names::{SessionId, TargetName, TaskId};
@@ -11,7 +11,10 @@ use crate::task::event::{Event, Outcome, Request};
 use crate::task::phase::Phase;
 use crate::task::status::FinishStatus;
 
-impl Orchestrator {
+/// What is known of a query whose leader was lost.
+const LEADER_LOST: &str = "outcome unknown: the orchestrator was lost while the query ran";
+
+impl Scheduler {
     pub(super) fn connect_failed(&mut self, session: SessionId, error: &str) {
         let failed = self.sessions.connect_failed(session, error, &mut self.cx, &mut self.plan);
         let Some(target) = failed else { return };
@@ -161,5 +164,14 @@ impl Orchestrator {
         // It may have been restarted meanwhile, or given another deadline.
         self.refresh_lane(&lane);
         self.sweep.at_once(&mut self.cx);
+    }
+
+    /// Resolves the tasks that the leader before ran at the target, once its sessions are gone.
+    pub(super) fn resolve(&mut self, target: &TargetName) {
+        if self.leadership.is_active() {
+            for task in self.sessions.take_resolvable(target) {
+                self.query_gone(task, LEADER_LOST.to_owned());
+            }
+        }
     }
 }

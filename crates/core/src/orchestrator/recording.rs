@@ -1,8 +1,8 @@
 //! From the end of a query, a deadline or a request to the row that records it.
 
-use super::Orchestrator;
 use super::command::Command;
 use super::input::{RequestId, TaskSnapshot, WriteAnswer};
+use super::scheduler::Scheduler;
 use super::sessions::SessionState;
 use super::tracked::{Dropped, Due, TaskSession, Tracked, Verdict, Write, WriteState, event_time};
 use crate::names::{Run, SessionId, TaskId};
@@ -10,7 +10,7 @@ use crate::task::Task;
 use crate::task::event::{Event, Outcome};
 use crate::task::phase::Phase;
 
-impl Orchestrator {
+impl Scheduler {
     /// A time of a tracked task has come.
     pub(super) fn task_due(&mut self, task: TaskId) {
         let Some(tracked) = self.tracked.known(task) else { return };
@@ -131,13 +131,15 @@ impl Orchestrator {
         self.tracked.send_write(task, !self.leadership.is_disconnected(), &mut self.cx);
     }
 
-    /// A write is answered.
-    pub(super) fn written(&mut self, task: TaskId, run: Run, answer: &WriteAnswer) {
-        let Some(tracked) = self.tracked.of_run(task, run) else { return };
-        let Some(write) = tracked.pending_write().filter(|write| write.state == WriteState::Sent) else { return };
+    /// A write is answered. Returns whether it was pending.
+    pub(super) fn written(&mut self, task: TaskId, run: Run, answer: &WriteAnswer) -> bool {
+        let Some(tracked) = self.tracked.of_run(task, run) else { return false };
+        let Some(write) = tracked.pending_write().filter(|write| write.state == WriteState::Sent) else {
+            return false;
+        };
         let verdict = tracked.verdict(write, answer);
-        self.cycle.written();
         self.conclude(task, verdict);
+        true
     }
 
     /// Does what the answer to a write means.

@@ -1,12 +1,12 @@
 //! Applying requests: at once where no query runs, else when the query ends.
 
-use super::Orchestrator;
 use super::command::Command;
 use super::input::StoredRequest;
+use super::scheduler::Scheduler;
 use super::tracked::{Dropped, TaskSession, Tracked};
 use crate::task::event::Event;
 
-impl Orchestrator {
+impl Scheduler {
     pub(super) fn requests_read(&mut self, serial: u64, requests: Vec<StoredRequest>, last: bool) {
         for request in requests {
             self.requested(request);
