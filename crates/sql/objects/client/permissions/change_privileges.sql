@@ -1,15 +1,15 @@
--- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is
---   installed here. Installing anew gives it to the roles that had it (async.restore_privileges),
---   so an upgrade's new functions reach them too.
+-- Purpose: grants to a role, or revokes from it, the privileges of a client or an administrator on
+--   the installed objects. An installation repeats the grants (async.restore_privileges), so that
+--   they include new functions.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
--- Locks: the catalog rows of what it grants.
+-- Raises: PA080 when the role does not exist.
+-- Locks: the catalog rows of the objects whose privileges it changes.
 create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- request_finish is what finish, cancel and defer of a client database call.
+  -- On a client database, finish, cancel and defer call request_finish.
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
     restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
   c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,

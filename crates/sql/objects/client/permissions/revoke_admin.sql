@@ -1,6 +1,6 @@
--- Purpose: take back what async.grant_admin gave; a client's part too.
+-- Purpose: revokes what async.grant_admin granted, including the privileges of a client.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
+-- Raises: PA080 when the role does not exist.
 -- Locks:   as async.change_privileges.
 create or replace function async.revoke_admin(role name) returns void
 language sql

@@ -1,6 +1,6 @@
--- Purpose: take back what async.grant_client gave.
+-- Purpose: revokes what async.grant_client granted.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
+-- Raises: PA080 when the role does not exist.
 -- Locks:   as async.change_privileges.
 create or replace function async.revoke_client(role name) returns void
 language sql

@@ -1,5 +1,5 @@
--- Purpose: how many workers have a task, as the leader published it within the last second.
--- Returns: it.
+-- Purpose: the number of workers that run a task, as published within the last second.
+-- Returns: the number.
 -- Raises:  nothing. Locks: none.
 create or replace function async.active_workers() returns bigint
 language sql stable

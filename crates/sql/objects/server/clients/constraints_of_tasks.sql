@@ -1,5 +1,5 @@
--- Purpose: sets when those constraints of async.task are checked that are checked at the end of the
---   transaction.
+-- Purpose: builds the statement that sets when the initially deferred constraints of async.task are
+--   checked.
 -- Returns: a statement; null when there is no such constraint.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: publish pools that have no row yet. The leader does so by itself; kept for scripts that
---   call it.
+-- Purpose: publishes pools that have no row yet. The leader does so by itself. Scripts of the
+--   original library call this function.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows it inserts.

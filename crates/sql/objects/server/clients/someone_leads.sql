@@ -1,5 +1,5 @@
--- Purpose: whether an orchestrator of either engine leads this database at this moment.
--- Returns: it.
+-- Purpose: whether an orchestrator of either engine leads in this database now.
+-- Returns: bool.
 -- Raises:  nothing. Locks: none.
 create or replace function async.someone_leads() returns bool
 language sql security definer

@@ -1,5 +1,5 @@
 -- Purpose: the tasks of the given events that were taken.
--- Returns: those that run, in order.
+-- Returns: those that are RUNNING, in order.
 -- Raises:  nothing.
 -- Locks:   none.
 create or replace function async.taken_tasks(in_events async.event_t[])

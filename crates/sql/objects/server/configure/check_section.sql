@@ -1,4 +1,4 @@
--- Purpose: refuse an object with an unknown key or an impossible value.
+-- Purpose: checks an object. Refuses an unknown key and an invalid value.
 -- Returns: nothing.
 -- Raises:  PA060.
 -- Locks:   none.

@@ -1,5 +1,5 @@
--- Purpose: a JSON type as it stands in a sentence.
--- Returns: it, with its article.
+-- Purpose: the name of a JSON type in a sentence.
+-- Returns: the name with its article.
 -- Raises:  nothing. Locks: none.
 create or replace function async.describe_json_type(in_type text) returns text
 language sql immutable

@@ -1,5 +1,5 @@
--- Purpose: the one sentence with which configure refuses a document.
--- Returns: never.
+-- Purpose: raises the error with which async.configure refuses a document.
+-- Returns: nothing; it always raises.
 -- Raises:  PA060.
 -- Locks:   none.
 create or replace function async.refuse_configuration(in_path text, in_problem text) returns void
