@@ -1,6 +1,6 @@
 -- Purpose: the phase of a task, derived from its row.
 -- Returns: READY, RUNNING, YIELDED or FINISHED.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.task_execution_state(t async.task) returns async.task_execution_state_t
 language sql immutable parallel safe
 as $function$

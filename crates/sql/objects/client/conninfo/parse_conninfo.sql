@@ -1,7 +1,7 @@
 -- Purpose: parses a libpq connection string of either form.
 -- Returns: the settings, an object of texts; null for null.
 -- Raises: PA001 when libpq would refuse the form of the string.
--- Locks:   none.
+-- Locks: none.
 create or replace function async.parse_conninfo(in_conninfo text) returns jsonb
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -15,7 +15,7 @@ declare
   c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
     reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit,
     leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
-  -- Columns that only the owner reads.
+  -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string}';
   v_statement text;
 begin
@@ -40,7 +40,7 @@ begin
     union all
     select 'select (client_only, version) on async.client_control'
     union all
-    -- Tables and views, column by column where one holds a connection string.
+    -- Tables and views. Grants on tables name the columns, because some hold connection strings.
     select case when c.relkind = 'v' then format('select on %s', c.oid::regclass)
       else format('select (%s) on %s', string_agg(quote_ident(a.attname), ', ' order by a.attnum), c.oid::regclass) end
     from pg_class c

@@ -1,6 +1,6 @@
 -- Purpose: builds one element for async.push_tasks, with named arguments.
 -- Returns: the element.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.task(
   _query text,
   target text,

@@ -2,7 +2,7 @@
 --   has passed.
 -- Returns: nothing. It does not wait.
 -- Raises: as async.finish.
--- Locks:   none that others wait for.
+-- Locks: none that others wait for.
 create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void

@@ -35,13 +35,13 @@ $function$;
 -- Purpose: requests that unfinished tasks end with a status. See the other async.finish.
 -- Returns: nothing. It does not wait.
 -- Raises: as the other async.finish.
--- Locks:   none that others wait for.
+-- Locks: none that others wait for.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
   _error_message text) returns void
 language sql
 as $function$
-  -- No search_path is set: see the other finish.
+  -- No search_path is set: see the other async.finish.
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;

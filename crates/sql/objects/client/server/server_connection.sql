@@ -2,7 +2,7 @@
 --   contains the password.
 -- Returns: the connection string, with a limit on the time of the connection attempt.
 -- Raises: PA002 when no server is set.
--- Locks:   none.
+-- Locks: none.
 create or replace function async.server_connection() returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 -- Purpose: the number of workers that run a task, as published within the last second.
 -- Returns: the number.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.active_workers() returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 -- Purpose: builds the statement that sets when the initially deferred constraints of async.task are
 --   checked.
--- Returns: a statement; null when there is no such constraint.
+-- Returns: the statement; null when there is no such constraint.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.constraints_of_tasks(in_when text)

@@ -1,8 +1,9 @@
 -- Purpose: writes the events of async.get_tasks: in one statement, or row by row where users have
 --   triggers or that statement raises. Deferred constraints of async.task are checked here, because
 --   at the commit of the client they would fail the call for all tasks.
--- Returns: the tasks whose rows raised.
--- Raises: serialization failures and deadlocks, for the caller. A warning for each row that raised.
+-- Returns: the tasks whose rows raised an error.
+-- Raises: serialization failures and deadlocks, for the caller. A warning for each row that raised
+--   an error.
 -- Locks: the rows of async.task, which the caller holds already. (No SET clause: user triggers
 --   would inherit it. Every name is qualified.)
 create or replace function async.write_pulls(in_events async.event_t[])

@@ -146,7 +146,8 @@ comment on column async.v_lost_session.epoch is 'The epoch of the leader that op
 comment on column async.v_lost_session.since is 'Since when it cannot be ended.';
 comment on column async.v_lost_session.error is 'The error of the last attempt, without passwords.';
 
--- A column of a view without a comment of its own gets the one of the table's column of that name.
+-- A column of a view without a comment gets the comment of the column with the same name in the
+-- table.
 do $copy$
 declare
   v_column record;

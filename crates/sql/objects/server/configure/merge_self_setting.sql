@@ -1,7 +1,7 @@
 -- Purpose: adds a setting from the entry of the self target to control.
 -- Returns: in_control with the setting.
 -- Raises: PA060 when control has another value for it.
--- Locks:   none.
+-- Locks: none.
 create or replace function async.merge_self_setting(
   in_control jsonb, in_key text, in_path text, in_kind text, in_value jsonb) returns jsonb
 language plpgsql

@@ -1,7 +1,7 @@
 -- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
 -- Returns: the texts of those that have the marked run; null where a user removed the query.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; none that others wait for.
+-- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
 returns table (task_id bigint, query text)
 language plpgsql

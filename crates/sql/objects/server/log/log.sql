@@ -40,10 +40,10 @@ begin
 end
 $function$;
 
--- Purpose: log('NOTICE', _message).
+-- Purpose: async.log('NOTICE', _message).
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   none that others wait for.
+-- Raises: nothing.
+-- Locks: none that others wait for.
 create or replace function async.log(_message text) returns void
 language sql
 set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
 -- Purpose: shows new lines of the log as notices until it is canceled.
--- Returns: never.
+-- Returns: nothing; it runs until it is canceled.
 -- Raises: no error of class PA.
 -- Locks: none. It commits once a second, so it holds no snapshot. (Therefore no search_path can be
 --   set: every name is qualified.)

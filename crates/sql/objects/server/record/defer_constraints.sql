@@ -1,7 +1,7 @@
 -- Purpose: builds the statement that defers the initially deferred constraints again after `set
 --   constraints all immediate` has checked them. A constraint that shares its name with one that is
 --   not deferrable cannot be named, and stays immediate until the transaction ends.
--- Returns: a statement; null when the database has no such constraint.
+-- Returns: the statement; null when the database has no such constraint.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.defer_constraints()

@@ -2,7 +2,7 @@
 --   and constraints fail the call. Deferred constraints are checked at the commit of the client.
 -- Returns: the tasks to which their events were not applied, with outcome and error as in
 --   async.write_events.
--- Raises: what triggers and constraints raise.
+-- Raises: the errors of triggers and constraints.
 -- Locks: the rows of async.task; waits up to lock_timeout for one, unless the caller holds it
 --   already. (No SET clause: user triggers would inherit it. Every name is qualified.)
 create or replace function async.write_now(in_events async.event_t[])

@@ -3,7 +3,7 @@
 --   changed it. With in_defer (see async.defer_constraints) deferred constraints are checked now.
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
 --   'gone'; and the present row.
--- Raises: what triggers and constraints raise.
+-- Raises: the errors of triggers and constraints.
 -- Locks: the row; never waits for it. (No SET clause: user triggers would inherit it. Every name is
 --   qualified.)
 create or replace function async.write_row(

@@ -1,6 +1,6 @@
 -- Purpose: marks helpers whose connection is gone as closed in the memory of the leader.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.close_lost_helpers()
 returns void

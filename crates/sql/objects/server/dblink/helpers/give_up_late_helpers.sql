@@ -1,7 +1,7 @@
 -- Purpose: gives up helpers that are late: cancels their query, later terminates their backend, and
 --   closes the helper when the backend is gone.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.give_up_late_helpers()
 returns void

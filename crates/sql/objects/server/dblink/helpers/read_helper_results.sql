@@ -1,7 +1,7 @@
 -- Purpose: processes the answers of helpers. A helper whose answer arrived before the end of its
 --   query is stuck until that end.
 -- Returns: the number of answers.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.read_helper_results()
 returns int

@@ -3,7 +3,7 @@
 --   for cancels, one for targets that have not failed yet. The others do everything that is due. A
 --   stuck helper is not replaced before its backend is gone.
 -- Returns: the number of answers.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.run_helpers()
 returns int

@@ -1,6 +1,6 @@
 -- Purpose: sends the operations that are due to free helpers.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.send_helper_ops()
 returns void

@@ -2,7 +2,7 @@
 --   queries (ok, error, or lost with the connection), ends of resets, and the identity of new
 --   sessions. It does not wait.
 -- Returns: the number of sessions whose state changed.
--- Raises: nothing of a single session's.
+-- Raises: nothing because of a single session.
 -- Locks: the sessions' rows of async.session.
 -- (Longer than a screen: one loop over the states of a session.)
 create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')

@@ -2,7 +2,7 @@
 --   running queries are polled often enough. Empty workers get them first, then the worker with the
 --   longest idle session of another target.
 -- Returns: the number of sessions.
--- Raises: nothing of a single target's.
+-- Raises: nothing because of a single target.
 -- Locks: the rows of async.session of the sessions that it drops.
 create or replace function async.open_wanted_sessions()
 returns int

@@ -1,6 +1,6 @@
 -- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names.
 -- Returns: the number of queries that were sent.
--- Raises: nothing of a single session's.
+-- Raises: nothing because of a single session.
 -- Locks: none.
 create or replace function async.send_launches()
 returns int

@@ -116,7 +116,7 @@ begin
         and v_last_word not in ('insert', 'merge', 'as', '.');
       v_last_word := v_word;
     else
-      -- Behind a WITH list a query may stand in parentheses.
+      -- Behind a WITH list a query may be in parentheses.
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;

@@ -3,7 +3,7 @@
 --   is complete when the registry is empty. An orchestrator that lost the lead writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.
+-- Locks: async.leader as async.hold_epoch; the rows of async.control and async.leader.
 create or replace function async.end_lead()
 returns void
 language plpgsql

@@ -42,8 +42,8 @@ begin
   --   identifying  the identity query was sent        idle (registered), cleaning (registered while
   --                                                   a result is left), empty (failed)
   --   idle         a clean session                    claimed (a task was claimed), empty (dropped)
-  --   claimed      the claim is committed             running (sent), ended (refused), lost (session
-  --                                                   lost)
+  --   claimed      the claim is committed             running (sent), ended (refused), lost (the
+  --                                                   session was lost)
   --   running      the query, or the reset behind it  ended (its end is known), lost (session lost)
   --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded,
   --                                                   and dropped)
@@ -62,7 +62,8 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
-    -- The one result of what was sent has been read, and its end has not arrived yet.
+    -- The result of the text that was sent has been read, and the end of the text has not arrived
+    -- yet.
     result_read bool not null default false,
     -- A stage that read results was rolled back, so a result may have been read and lost.
     uncertain bool not null default false,
@@ -113,8 +114,8 @@ begin
   --                                                 failed)
   --   probing  a helper tries to reach it           ok (reached), down (not reached), unknown
   --                                                 (interrupted)
-  --   ok       reached                              unknown (not used for a minute), down (a session
-  --                                                 failed)
+  --   ok       reached                              unknown (not used for a minute), down (a
+  --                                                 session failed)
   --   down     not reached; its tasks wait          probing (retry_at has passed)
   create temp table leader_target (
     target text primary key,
