@@ -620,7 +620,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'cf551bf98dab041b'::text
+  select 'b5b1b9d683c5b00d'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -2344,8 +2344,8 @@ begin
     order by t.task_id);
   if v_events <> '{}' then
     perform async.note_touched(array(select e.task_id from unnest(v_events) e));
-    -- Rows that a client holds get a request, as rows that run do. Constraints are not checked
-    -- here: the caller, a trigger or a routine, may have more to change first.
+    -- Rows that a client holds get a request, like those of running queries. Constraints are not
+    -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
     select w.task_id, e.status, e.message, e.duration
     from async.write_all(null, null, null, null, null, null, null, v_events, false) w

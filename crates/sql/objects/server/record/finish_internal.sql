@@ -55,8 +55,8 @@ begin
     order by t.task_id);
   if v_events <> '{}' then
     perform async.note_touched(array(select e.task_id from unnest(v_events) e));
-    -- Rows that a client holds get a request, as rows that run do. Constraints are not checked
-    -- here: the caller, a trigger or a routine, may have more to change first.
+    -- Rows that a client holds get a request, like those of running queries. Constraints are not
+    -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
     select w.task_id, e.status, e.message, e.duration
     from async.write_all(null, null, null, null, null, null, null, v_events, false) w
