@@ -620,7 +620,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'b5b1b9d683c5b00d'::text
+  select '89d34bbf72c8c99f'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -4341,9 +4341,9 @@ begin
       continue;
     end if;
     if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
-      if v_read.code = 'PA299' then
+      if v_read.code = 'PX001' then
         -- The SQLSTATE of the query is lost.
-        v_read.error := regexp_replace(v_read.error, '^PA299: ', '');
+        v_read.error := regexp_replace(v_read.error, '^PX001: ', '');
       end if;
       v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
@@ -4578,7 +4578,7 @@ begin
   v_text := regexp_replace(btrim(v_text, E' \n'), '^[^:\n]*: +', '');
   -- The context lines of the wrapper around the query.
   v_text := regexp_replace(v_text, '\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\n]*', '', 'g');
-  return format('do %L', format('begin raise exception using errcode = ''PA299'', message = %L; end',
+  return format('do %L', format('begin raise exception using errcode = ''PX001'', message = %L; end',
     async.cut_text(v_text)));
 end
 $function$;

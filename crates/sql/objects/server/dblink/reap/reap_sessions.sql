@@ -44,9 +44,9 @@ begin
       continue;
     end if;
     if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
-      if v_read.code = 'PA299' then
+      if v_read.code = 'PX001' then
         -- The SQLSTATE of the query is lost.
-        v_read.error := regexp_replace(v_read.error, '^PA299: ', '');
+        v_read.error := regexp_replace(v_read.error, '^PX001: ', '');
       end if;
       v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;

@@ -19,7 +19,7 @@ begin
   v_text := regexp_replace(btrim(v_text, E' \n'), '^[^:\n]*: +', '');
   -- The context lines of the wrapper around the query.
   v_text := regexp_replace(v_text, '\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\n]*', '', 'g');
-  return format('do %L', format('begin raise exception using errcode = ''PA299'', message = %L; end',
+  return format('do %L', format('begin raise exception using errcode = ''PX001'', message = %L; end',
     async.cut_text(v_text)));
 end
 $function$;
