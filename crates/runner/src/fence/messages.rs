@@ -1,4 +1,4 @@
-//! Log messages about fences. The SQL engine writes the same sentences.
+//! Log messages about fences. The SQL engine writes the same texts.
 
 use pgasync_core::TargetName;
 use pgasync_store::OldSession;
