@@ -50,7 +50,7 @@
 //! let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
 //! let now = Now::from_micros(1_000_000);
 //!
-//! let mut table = Row::default(); // It waits.
+//! let mut table = Row::default(); // The task is READY.
 //! let mut round = vec![];
 //! let mut orchestrator = Orchestrator::new(settings, 42);
 //! let mut inputs = VecDeque::from([Input::Elected {
@@ -102,7 +102,7 @@
 //!                 inputs.push_back(Input::Sent { task, run });
 //!                 Some(Input::QueryEnded { session, task, run, outcome: Outcome::Ok })
 //!             }
-//!             // The clock: here nothing else happens any more.
+//!             // The clock: no other input follows.
 //!             Command::SleepUntil(_) => None,
 //!             other => unreachable!("{other:?} has no place here"),
 //!         };

@@ -12,7 +12,7 @@ use crate::time::Span;
 /// use pgasync_core::{FinalStatus, Intention, Request};
 /// let deadline = Intention::Timeout { message: None };
 /// let cancel = Intention::of(&Request::cancel("no longer wanted"))?;
-/// // The deadline gives way to a request; between two requests the first one stands.
+/// // A request replaces the deadline. Of two requests, the first one remains.
 /// assert_eq!(deadline.replaced_by(cancel.clone()), Some(cancel.clone()));
 /// assert_eq!(cancel.replaced_by(Intention::Finish { status: FinalStatus::Finished, error: None }), None);
 /// # Ok::<(), pgasync_core::Rejected>(())

@@ -21,7 +21,7 @@ const END_MAX: Duration = Duration::from_secs(5);
 /// The limit on all other statements, once a server has accepted the connection.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// What identifies a backend at its target, and the server at which it was opened.
+/// The identity of a backend at its target, and of the server at which it was opened.
 #[derive(Clone, Debug)]
 pub(crate) struct BackendIdentity {
     /// The number of its session in the registry, if it is known.
@@ -171,7 +171,7 @@ impl FenceAttempt<'_> {
     }
 }
 
-/// The same sentence as in `async.fence_sessions`.
+/// The error when another server answers. `async.fence_sessions` returns the same text.
 fn another_server(found: &SessionIdentity) -> String {
     format!(
         "another server answers ({}, started {}): it is unknown whether the session lives on at its own server",

@@ -20,7 +20,7 @@ const PUSH: &str = "select t.task_id
            with ordinality as u(data, target, priority, query, pool, timeout, track, n)),
         $8::async.task_run_type_t, $9) t";
 
-/// What to do with pushed tasks.
+/// The treatment of pushed tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunType {
     /// Run them at the target.
@@ -88,7 +88,7 @@ impl Batch {
         Self { tasks: tasks.into_iter().collect(), ..Self::default() }
     }
 
-    /// What to do with the tasks.
+    /// Sets the treatment of the tasks.
     pub const fn run_type(mut self, run_type: RunType) -> Self {
         self.run_type = run_type;
         self

@@ -31,11 +31,11 @@ enum Scene {
     /// A client locks a third of the rows and a third of the offers, and refers to a third of the
     /// rows by a foreign key.
     Held,
-    /// The same, and users have triggers.
+    /// As `Held`, and the table has user triggers.
     HeldAndTriggers,
     /// A client holds a lock on the whole table.
     TableLocked,
-    /// The same, and users have triggers.
+    /// As `TableLocked`, and the table has user triggers.
     TableLockedAndTriggers,
 }
 
