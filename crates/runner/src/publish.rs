@@ -1,5 +1,5 @@
-//! The state that the views show. It is written twice a second at most, and only when it has
-//! changed.
+//! The state that the views show. The leader publishes it at most twice a second, and only when it
+//! has changed.
 
 use std::time::{Duration, Instant};
 

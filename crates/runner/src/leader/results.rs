@@ -1,4 +1,4 @@
-//! Results of the leader session.
+//! Handling the results of the leader session.
 
 use std::sync::PoisonError;
 
@@ -16,8 +16,8 @@ impl Leader {
         }
         let OperationResults { inputs, texts, polled, failures, troubles, vacuum } = results;
         for (task, run, text) in texts {
-            // The task may have ended between its mark and this result. Its text would never be
-            // taken.
+            // The task may have ended between its mark and this result. Then no launch would take
+            // its text.
             if self.core.awaits_text(task, run) {
                 self.texts.insert((task, run), text);
             }

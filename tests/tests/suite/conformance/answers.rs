@@ -1,4 +1,4 @@
-//! Answers of targets that arrive in parts, or that the engine has read when it is interrupted: the
+//! Answers of targets that arrive in parts, or that the engine has read before an interruption. The
 //! recorded outcome is the one that the target reported.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ const QUERIES: [(&str, Option<&str>); 8] = [
     ("begin; select 1; commit; select 1/0", Some("division by zero")),
 ];
 
-/// Pushes each query so many times, and compares how the tasks ended.
+/// Pushes each query `times` times, and compares the ends of the tasks.
 async fn assert_outcomes<E: Engine>(fixture: &Fixture<E>, times: usize) {
     let mut pushed = Vec::new();
     for (query, error) in QUERIES.into_iter().cycle().take(QUERIES.len() * times) {
@@ -39,7 +39,7 @@ async fn assert_outcomes<E: Engine>(fixture: &Fixture<E>, times: usize) {
     }
 }
 
-/// As behind a proxy or a slow network: the rows of an answer and its end are packets of their own.
+/// A proxy or a slow network may send the rows of an answer and its end in separate packets.
 async fn an_end_that_arrives_in_another_packet_changes_no_outcome<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     let proxy = Proxy::before(fixture.target.cluster(), |_: &Sent| String::new()).await;
@@ -61,8 +61,8 @@ async fn an_end_that_arrives_in_another_packet_changes_no_outcome<E: Engine>() {
 
 conformance!(an_end_that_arrives_in_another_packet_changes_no_outcome);
 
-/// A stage that reads results is undone in the middle, as by a cancel: at changes of a running
-/// worker in the leader's memory that lie farther and farther apart.
+/// A trigger on the memory of the leader interrupts the stage that reads results, as a cancel
+/// would. The distance between two interruptions grows.
 async fn results_that_an_interrupted_stage_has_read_are_recorded() {
     for first in [0, 1, 2] {
         let mut fixture = Fixture::<SqlEngine>::prepared().await;
