@@ -620,7 +620,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '89d34bbf72c8c99f'::text
+  select '0c5796511e341d9d'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -2832,7 +2832,7 @@ begin
   if v_key is not null then
     perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
   end if;
-  perform pg_advisory_xact_lock(async.lock_class(), 3);
+  perform pg_advisory_xact_lock(async.lock_class(), 4);
 
   perform async.check_section('control', 'control', v_control);
   -- Keys that the leader writes are accepted and ignored, so that a row of async.control can be
@@ -3653,8 +3653,7 @@ $function$;
 --   string is the limit. From 16 on (in_watched) a watchdog session cancels this one when the
 --   attempt takes too long.
 -- Returns: null, or the error.
--- Raises: a cancel that the watchdog did not send; lock_not_available when a transaction of
---   async.configure holds the watchdog's advisory lock.
+-- Raises: a cancel that the watchdog did not send.
 -- Locks: the watchdog's advisory lock while it connects.
 -- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
@@ -4373,6 +4372,9 @@ begin
         update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
+      elsif v_repeat is not null then
+        perform async.note_query_error(v_worker.worker, '08006', public.dblink_error_message(v_worker.conn));
+        perform async.lose_session(v_worker.worker);
       else
         perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
       end if;

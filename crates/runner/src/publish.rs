@@ -10,6 +10,9 @@ use crate::target_sessions::TargetSessions;
 
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long a leader waits after a refused publication.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 pub(crate) struct Publisher {
     next: Instant,
@@ -23,6 +26,17 @@ impl Publisher {
 
     pub(crate) const fn next(&self) -> Instant {
         self.next
+    }
+
+    /// The last state may not have been published: it is published again.
+    pub(crate) fn repeat(&mut self) {
+        self.last = None;
+    }
+
+    /// The server refused the last state: it is published again later.
+    pub(crate) fn refused(&mut self, now: Instant) {
+        self.repeat();
+        self.next = now + REFUSED_INTERVAL;
     }
 
     /// The state to publish, if it is time and the state has changed.

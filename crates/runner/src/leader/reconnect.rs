@@ -50,6 +50,7 @@ impl Leader {
         for operation in std::mem::take(&mut self.unwritten) {
             self.send(operation);
         }
+        self.publisher.repeat();
         // The core learns of lost marks before it decides anything else: without marks, every
         // claimed task may have been launched.
         if marks_lost {

@@ -60,7 +60,11 @@ impl LeaderSession {
         let quiet = matches!(operation, Operation::Log { .. });
         let done = match operation {
             Operation::Core(command) => self.carry_out_command(command, now, results).await,
-            Operation::Publish(published) => self.publish(&published).await,
+            Operation::Publish(published) => {
+                let done = self.publish(&published).await;
+                results.publish_refused |= matches!(done, Err(LeaderError::Refused { .. }));
+                done
+            }
             Operation::Log { level, message } => {
                 self.query("writing the log", &self.statements.log, &[&level, &message]).await.map(drop)
             }

@@ -111,6 +111,8 @@ pub struct OperationResults {
     pub troubles: Vec<String>,
     /// Whether it is time for [`vacuum`].
     pub vacuum: bool,
+    /// Whether the server refused to publish the state.
+    pub publish_refused: bool,
 }
 
 impl LeaderSession {

@@ -61,12 +61,7 @@ impl LeaderSession {
         let pools: Vec<_> = published.pools.iter().cloned().map(Composite).collect();
         let lost: Vec<_> = published.lost.iter().cloned().map(Composite).collect();
         let all: [&(dyn pgasync_pg::types::ToSql + Sync); 4] = [&published.workers, &busy, &pools, &lost];
-        match self.write_alone("publishing", &self.statements.publish, &all).await {
-            // A refused state is not published again. The views show an older state until the next
-            // change.
-            Err(LeaderError::Refused { .. }) => Ok(()),
-            done => done.map(drop),
-        }
+        self.write_alone("publishing", &self.statements.publish, &all).await.map(drop)
     }
 
     /// Runs one step of maintenance. The core requests one each second. These statements also

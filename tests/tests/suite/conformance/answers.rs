@@ -20,6 +20,9 @@ const QUERIES: [(&str, Option<&str>); 8] = [
     ("begin; select 1; commit; select 1/0", Some("division by zero")),
 ];
 
+/// A query that ends its own session.
+const ENDS_SESSION: &str = "select pg_terminate_backend(pg_backend_pid())";
+
 /// Pushes each query `times` times, and compares the ends of the tasks.
 async fn assert_outcomes<E: Engine>(fixture: &Fixture<E>, times: usize) {
     let mut pushed = Vec::new();
@@ -83,7 +86,15 @@ async fn results_that_an_interrupted_stage_has_read_are_recorded() {
             ))
             .await;
         fixture.engine.lead().await;
+        let mut ends = Vec::new();
+        for _ in 0..6 {
+            ends.push(fixture.push(ENDS_SESSION).await);
+        }
         assert_outcomes(&fixture, 4).await;
+        for id in ends {
+            let error = fixture.end_of(id).await.is("FAILED");
+            assert!(error.as_ref().is_some_and(|text| text.starts_with("outcome unknown")), "{error:?}");
+        }
         fixture
             .assert_holds("select count(*) > 0 from async.server_log where message ~ 'interrupted on purpose'")
             .await;

@@ -140,6 +140,29 @@ async fn a_lock_on_a_table_costs_time_and_not_the_lead<E: Engine>() {
     assert_eq!(fixture.engine.stop().await, Outcome::Returned);
 }
 
+async fn a_state_that_could_not_be_published_is_published_later<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run(
+            "create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+             create trigger refuse before insert on async.worker execute procedure public.refuse()",
+        )
+        .await;
+    let id = fixture.push("select pg_sleep(60)").await;
+    fixture.wait_for("select exists (select from async.server_log where message like '%not now%')").await;
+    fixture.run("drop trigger refuse on async.worker").await;
+    fixture.wait_for(&format!("select exists (select from async.worker where task_id = {id})")).await;
+    fixture.run(&format!("select async.cancel(array[{id}])")).await;
+    fixture.end_within(id, SOON).await.is("CANCELED");
+}
+
+async fn an_open_transaction_of_configure_delays_no_session<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let client = holding(&fixture, r#"select async.configure('{"control": {"idle_sleep": 0.2}}')"#).await;
+    fixture.run_task("select 1").await.succeeded();
+    client.batch_execute("rollback").await.expect("it lets go");
+}
+
 async fn a_deferred_constraint_costs_the_row_that_breaks_it<E: Engine>() {
     let fixture = Fixture::<E>::prepared().await;
     fixture
@@ -269,6 +292,8 @@ conformance!(
     a_reference_to_a_task_delays_nothing,
     locked_rows_do_not_slow_other_rows,
     a_lock_on_a_table_costs_time_and_not_the_lead,
+    a_state_that_could_not_be_published_is_published_later,
+    an_open_transaction_of_configure_delays_no_session,
     a_deferred_constraint_costs_the_row_that_breaks_it,
     a_timeout_with_an_unknown_outcome_reports_it,
     a_leader_whose_epoch_has_passed_writes_nothing,

@@ -26,7 +26,7 @@ begin
   if v_key is not null then
     perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
   end if;
-  perform pg_advisory_xact_lock(async.lock_class(), 3);
+  perform pg_advisory_xact_lock(async.lock_class(), 4);
 
   perform async.check_section('control', 'control', v_control);
   -- Keys that the leader writes are accepted and ignored, so that a row of async.control can be

@@ -76,6 +76,9 @@ begin
         update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
+      elsif v_repeat is not null then
+        perform async.note_query_error(v_worker.worker, '08006', public.dblink_error_message(v_worker.conn));
+        perform async.lose_session(v_worker.worker);
       else
         perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
       end if;

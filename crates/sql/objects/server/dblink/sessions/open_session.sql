@@ -2,8 +2,7 @@
 --   string is the limit. From 16 on (in_watched) a watchdog session cancels this one when the
 --   attempt takes too long.
 -- Returns: null, or the error.
--- Raises: a cancel that the watchdog did not send; lock_not_available when a transaction of
---   async.configure holds the watchdog's advisory lock.
+-- Raises: a cancel that the watchdog did not send.
 -- Locks: the watchdog's advisory lock while it connects.
 -- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
