@@ -15,3 +15,18 @@
 pub fn ends_session(code: &str) -> bool {
     code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ends_session;
+
+    #[test]
+    fn terminations_and_connection_exceptions_end_a_session_and_other_errors_do_not() {
+        for code in ["08000", "08006", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"] {
+            assert!(ends_session(code), "{code}");
+        }
+        for code in ["", "57014", "57000", "25P01", "25P02", "40001", "P0001", "00000", "22008"] {
+            assert!(!ends_session(code), "{code}");
+        }
+    }
+}

@@ -202,3 +202,31 @@ impl fmt::Display for Span {
         write!(f, "{sign}{}.{:06} s", micros / 1_000_000, micros % 1_000_000)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_shown_in_seconds() {
+        for (span, shown) in [
+            (Span::ZERO, "0.000000 s"),
+            (Span::micros(1), "0.000001 s"),
+            (Span::micros(-1), "-0.000001 s"),
+            (Span::millis(-61_500), "-61.500000 s"),
+        ] {
+            assert_eq!(span.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn doubling_and_adding_saturate() {
+        let longest = Span::micros(i64::MAX);
+        assert_eq!((Span::micros(3).doubled(0), Span::micros(3).doubled(4)), (Span::micros(3), Span::micros(48)));
+        assert_eq!(
+            (Span::micros(1).doubled(62), Span::micros(1).doubled(63)),
+            (Span::micros(1 << 62), Span::micros(1 << 62))
+        );
+        assert_eq!((Span::seconds(1).doubled(62), longest + Span::micros(1)), (longest, longest));
+    }
+}

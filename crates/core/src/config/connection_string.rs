@@ -193,6 +193,7 @@ mod tests {
             "password='****'",
             "postgresql://u:****@h/",
             "postgresql://h/?password=****",
+            "postgresql://u:p:q@h/",
             "postgresql://u%:p@h/",
             "postgresql://u%00@h/",
             "postgresql://%ff@h/",

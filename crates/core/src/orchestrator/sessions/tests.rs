@@ -134,3 +134,71 @@ fn orphans_are_resolved_after_the_fence() {
     f.sessions.unregistered(&[Registered::Older(7)]);
     assert!(!f.sessions.is_unregistering());
 }
+
+#[test]
+fn a_session_on_its_way_to_a_known_target_takes_the_place_of_an_idle_one() {
+    let mut f = Fixture::new(2);
+    let idle = f.connect();
+    f.sessions.connect(&f.target, &mut f.cx);
+    assert!(f.sessions.make_room(&mut f.cx, &mut f.plan));
+    assert_eq!(f.sessions.state(idle), Some(SessionState::Closing));
+}
+
+#[test]
+fn the_first_contact_with_a_target_takes_no_place() {
+    let mut f = Fixture::new(2);
+    let idle = f.connect();
+    f.sessions.connect(&TargetName::new("new").unwrap(), &mut f.cx);
+    assert!(f.sessions.make_room(&mut f.cx, &mut f.plan));
+    assert!(matches!(f.sessions.state(idle), Some(SessionState::Idle { .. })));
+}
+
+#[test]
+fn an_outage_counts_from_the_end_of_the_last_session() {
+    let mut f = Fixture::new(2);
+    let session = f.connect();
+    assert!(!f.sessions.has_no_idle(&f.target));
+    f.sessions.enqueue(&f.target, position(1));
+    f.sessions.assign(position(1), session, &f.cx, &mut f.plan);
+    assert!(f.sessions.has_no_idle(&f.target));
+    f.sessions.connect(&f.target, &mut f.cx);
+    f.sessions.connect_failed(SessionId(2), "refused", &mut f.cx, &mut f.plan);
+    let (patience, lost_at) = (crate::time::Span::seconds(5), MonotonicTime::from_micros(60_000_000));
+    f.cx.advance(Now::from_micros(lost_at.as_micros()));
+    f.sessions.lose(session, &f.cx, &mut f.plan);
+    assert_eq!(f.sessions.outage_error(&f.target, patience, lost_at), None, "until now it served");
+    assert_eq!(f.sessions.outage_error(&f.target, patience, lost_at + patience).as_deref(), Some("refused"));
+}
+
+#[test]
+fn a_new_epoch_continues_the_numbers_of_the_sessions_and_forgets_them() {
+    let mut f = Fixture::new(2);
+    let (first, second) = (f.connect(), f.connect());
+    f.sessions = f.sessions.restarted();
+    assert_eq!((f.sessions.len(), f.sessions.names()), (0, 0));
+    let third = f.connect();
+    assert!(first < second && second < third);
+}
+
+#[test]
+fn every_name_in_memory_is_counted() {
+    let mut f = Fixture::new(1);
+    let session = f.connect();
+    f.sessions.take_unassigned();
+    assert_eq!(f.sessions.names(), 1, "the target");
+    f.sessions.assign_later(f.target.clone());
+    f.sessions.starve(f.target.clone());
+    f.sessions.remember_lost(session, TaskId(1));
+    assert_eq!(f.sessions.names(), 4);
+}
+
+#[test]
+fn a_wrong_count_is_found() {
+    let spoils: [fn(&mut Target); 3] = [|t| t.ready += 1, |t| t.connecting += 1, |t| t.idle.push(SessionId(9))];
+    for spoil in spoils {
+        let mut f = Fixture::new(1);
+        f.connect();
+        spoil(f.sessions.targets.get_mut(&f.target).unwrap());
+        assert!(!f.sessions.audit());
+    }
+}

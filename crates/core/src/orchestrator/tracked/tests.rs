@@ -1,7 +1,7 @@
 //! Occupancy, timers and texts follow every change of a task.
 
 use super::*;
-use crate::names::{Priority, SessionId};
+use crate::names::{Priority, Run, SessionId};
 use crate::orchestrator::settings::Settings;
 use crate::plan::lane::{Lane, LaneKind, QueuePosition};
 use crate::task::event::{Event, Outcome};
@@ -237,4 +237,17 @@ fn the_marks_of_launched_tasks_are_carried_over() {
     tasks.marks.lost();
     let run = tasks.get(TASK).unwrap().task().run;
     assert_eq!(rotated(&mut tasks, &mut cx), Some(Command::RotateMarks { launched: vec![(TASK, run)] }));
+}
+
+#[test]
+fn a_mark_is_awaited_for_its_run_on_its_session_or_on_any() {
+    let cx = context(1);
+    let session = SessionId(1);
+    let mut assigned = claiming(1, TaskSession::Assigned { session }, &cx);
+    let (run, other_run) = (assigned.task().run, Run(9));
+    assert!(assigned.awaits_mark(run, Some(session)));
+    assert!(!assigned.awaits_mark(run, Some(SessionId(2))) && !assigned.awaits_mark(other_run, Some(session)));
+    assert!(!assigned.awaits_mark(run, None), "no mark for any session was asked for");
+    assigned.set_marked(Marked::Requested);
+    assert!(assigned.awaits_mark(run, None) && !assigned.awaits_mark(other_run, None));
 }
