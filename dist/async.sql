@@ -1,4 +1,17 @@
 -- pgasync 0.1.0: client and common part. Generated from crates/sql; edit the objects there.
+-- The search path of the installation, so that no object of another role is found where one of
+-- pg_catalog is meant. The end of the file gives the session its own path back.
+do $begin$
+begin
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+    perform pg_catalog.set_config('pgasync.installer_path', pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_schemas',
+      pg_catalog.current_schemas(false)::pg_catalog.text, false);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+  end if;
+end
+$begin$;
+
 -- Prerequisites of the client part, each with the sentence that says what to do.
 do $guard$
 begin
@@ -8,7 +21,14 @@ begin
   end if;
   if not exists (select from pg_catalog.pg_extension where extname = 'dblink') then
     begin
-      create extension dblink;
+      -- Where the installer's own search path would have put it.
+      execute format('create extension dblink schema %I', coalesce((
+        select s.name
+        from unnest(nullif(current_setting('pgasync.installer_schemas', true), '')::text[])
+          with ordinality as s(name, position)
+        where has_schema_privilege(s.name, 'create')
+        order by s.position
+        limit 1), 'public'));
     exception
       when insufficient_privilege then
         raise exception 'pgasync needs the extension dblink in this database, and % may not create it',
@@ -143,7 +163,7 @@ $function$;
 create or replace function async.task_execution_state(t async.task) returns async.task_execution_state_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined; nothing here looks a name up.
+  -- No search_path is set, so that the function can be inlined; nothing here depends on it.
   select case
     when t.processed is not null then 'FINISHED'::async.task_execution_state_t
     when t.yielded is not null then 'YIELDED'::async.task_execution_state_t
@@ -390,13 +410,13 @@ $function$;
 -- Locks: none here.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_connection text := async.server_connection();
   v_detail text;
 begin
-  return query select r.result from dblink(v_connection, in_query) as r(result text);
+  return query select r.result from public.dblink(v_connection, in_query) as r(result text);
 exception
   when sqlclient_unable_to_establish_sqlconnection then
     get stacked diagnostics v_detail = pg_exception_detail;
@@ -494,7 +514,7 @@ create or replace function async.task(
   track_yielded bool default null) returns async.task_push_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined; nothing here looks a name up.
+  -- No search_path is set, so that the function can be inlined; nothing here depends on it.
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;
 
@@ -528,16 +548,15 @@ $function$;
 --   the server does it, and commits on its own.
 -- Returns: one row a task, in the order of the array; ids grow in that order too.
 -- Raises: PA010 to PA015 for an element that cannot be run; nothing is pushed then.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
---
--- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here
--- may depend on the caller's: every name, of types too, carries its schema, and so would every
--- operator.
+-- Locks: an advisory lock, shared, until the end of the transaction. Never waits. (On a server the
+--   search path is control.trigger_search_path, so that users' triggers inherit it: see
+--   async.bind_trigger_path. Every name and operator in here is qualified.)
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default null) returns setof async.task
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.client_only() then
@@ -567,8 +586,8 @@ create or replace function async.push_task(
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default 'manual push') returns bigint
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see push_tasks.
   select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
 $function$;
 
@@ -605,18 +624,16 @@ $function$;
 -- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
 -- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
 -- Locks: none that others wait for.
---
--- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So
--- nothing in here may depend on the caller's: see push_tasks.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
   _error_message text,
   _duration interval) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_warning pg_catalog.text;
+  v_warning text;
 begin
   if async.client_only() then
     perform async.forward_finish(_task_ids, _status, _error_message, _duration);
@@ -640,8 +657,8 @@ create or replace function async.finish(
   _status async.finish_status_t,
   _error_message text) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see the other finish.
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;
 
@@ -654,8 +671,8 @@ create or replace function async.cancel(
   _task_ids bigint[],
   _error_message text default 'manual cancel') returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see finish.
   select async.finish(_task_ids, 'CANCELED'::async.finish_status_t, _error_message, null::interval)
 $function$;
 
@@ -668,8 +685,8 @@ create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see finish.
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;
 
@@ -679,15 +696,13 @@ $function$;
 -- Returns: nothing.
 -- Raises: PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
 -- Locks: the task's row, until the end of the transaction.
---
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.client_only() then
-    perform async.forward(pg_catalog.format('select async.restart_task(%L)::text', _task_id));
+    perform async.forward(format('select async.restart_task(%L)::text', _task_id));
     return;
   end if;
   perform async.restart_now(_task_id);
@@ -731,9 +746,6 @@ $function$;
 -- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
 -- Locks: the rows it takes, until the end of the transaction; others skip them. Never hands one to
 --   two.
---
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -743,6 +755,7 @@ create or replace function async.get_tasks(
   out times_up timestamptz,
   out task_data jsonb) returns setof record
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin
@@ -891,8 +904,9 @@ as $function$
 $function$;
 
 -- install/bind_dblink
--- Purpose: points every function of ours that calls dblink at the schema that the extension is in.
---   Each part ends its installation with it, since replacing a function resets its path.
+-- Purpose: lets every function of ours that calls dblink name the schema that the extension is in.
+--   The texts here say public, as it is nearly everywhere. Each part ends its installation with
+--   this, since replacing a function brings that back.
 -- Returns: nothing.
 -- Raises: nothing of ours.
 -- Locks: the catalog rows that it changes.
@@ -914,27 +928,12 @@ begin
     where p.pronamespace = 'async'::regnamespace
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mdblink'
-      -- What must not set a path (users' triggers would inherit it) calls dblink through those that
-      -- do.
-      and exists (select from unnest(p.proconfig) c where c like 'search_path=%')
-    order by p.oid
-  loop
-    execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
-  end loop;
-  -- What runs in every cycle of the orchestrator names the schema instead, since a path costs time
-  -- at every call.
-  for v_function in
-    select p.oid::regprocedure
-    from pg_proc p
-    where p.pronamespace = 'async'::regnamespace
-      and p.prokind = 'f'
-      and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mpublic\.dblink_'
+      and p.prosrc ~ '\mpublic\.dblink(_|\()'
       and v_schema <> 'public'
     order by p.oid
   loop
-    execute replace(pg_get_functiondef(v_function), 'public.dblink_', quote_ident(v_schema) || '.dblink_');
+    execute regexp_replace(pg_get_functiondef(v_function), '\mpublic\.dblink(?=_|\()',
+      replace(quote_ident(v_schema), '\', '\\') || '.dblink', 'g');
   end loop;
 end
 $function$;
@@ -1144,5 +1143,18 @@ do $finish$
 begin
   perform async.bind_dblink();
   perform async.restore_privileges();
+  -- On a server, whose functions of the client part were replaced just now.
+  if to_regprocedure('async.bind_trigger_path(text[])') is not null then
+    perform async.bind_trigger_path('{}');
+  end if;
 end
 $finish$;
+
+-- The session's own search path.
+do $end$
+begin
+  perform set_config('search_path', p.path, false)
+  from (select nullif(current_setting('pgasync.installer_path', true), '') as path) p
+  where p.path is not null;
+end
+$end$;

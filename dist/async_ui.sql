@@ -1,4 +1,17 @@
 -- pgasync 0.1.0: administrator's views. Generated from crates/sql; edit the objects there.
+-- The search path of the installation, so that no object of another role is found where one of
+-- pg_catalog is meant. The end of the file gives the session its own path back.
+do $begin$
+begin
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+    perform pg_catalog.set_config('pgasync.installer_path', pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_schemas',
+      pg_catalog.current_schemas(false)::pg_catalog.text, false);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+  end if;
+end
+$begin$;
+
 -- Prerequisites of the administrator's views.
 do $guard$
 begin
@@ -212,3 +225,12 @@ begin
   perform async.restore_privileges();
 end
 $finish$;
+
+-- The session's own search path.
+do $end$
+begin
+  perform set_config('search_path', p.path, false)
+  from (select nullif(current_setting('pgasync.installer_path', true), '') as path) p
+  where p.path is not null;
+end
+$end$;

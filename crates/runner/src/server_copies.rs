@@ -55,10 +55,10 @@ impl ServerCopies {
         let sql = format!(
             "select a.pid, pg_catalog.split_part(a.application_name, '/', 3)
              from pg_catalog.pg_stat_activity a
-             where a.application_name like 'pgasync/{id}/%'
-               and pg_catalog.split_part(a.application_name, '/', 3) <> '{election}'
-               and pg_catalog.split_part(a.application_name, '/', 4) ~ '^[0-9]+$'
-               and a.usename = session_user
+             where a.application_name operator(pg_catalog.~~) 'pgasync/{id}/%'
+               and pg_catalog.split_part(a.application_name, '/', 3) operator(pg_catalog.<>) '{election}'
+               and pg_catalog.split_part(a.application_name, '/', 4) operator(pg_catalog.~) '^[0-9]+$'
+               and a.usename operator(pg_catalog.=) session_user
              limit {SESSIONS_MAX}",
             id = self.server_id,
             election = self.election

@@ -1,111 +1,137 @@
-//! The check of connection strings: strings that no libpq reads are refused.
+//! Reading connection strings: what libpq makes of one, and the check that refuses strings that no
+//! libpq reads.
 //!
 //! Source of the rules: the manual's "Connection Strings", and what libpq makes of them. A string
 //! is never repeated in an error: it may hold a password.
 //!
-//! `async.parse_conninfo` is the same check in SQL, and `configure` must give the same answer on
-//! both engines. So it takes what some libpq takes, unknown keys included; `pgasync-pg`, which
-//! connects, takes only what it honours, and cannot be asked here since it does IO.
+//! `async.parse_conninfo` is the same in SQL, and `configure` must give the same answer on both
+//! engines. So it takes what some libpq takes, unknown keys included; `pgasync-pg`, which connects,
+//! takes only what it honours, and cannot be asked here since it does IO.
 
-/// What views show instead of a password.
-const MASK: &str = "****";
+use std::collections::BTreeMap;
+
+/// What views show instead of a secret.
+pub(super) const MASK: &str = "****";
+
+/// The settings of a connection string; of a repeated key the last value.
+pub(super) type Settings = BTreeMap<String, String>;
+
+const URI_FORM: &str = "a connection URI: postgresql://user:password@host:port/dbname?key=value";
+const PAIRS_FORM: &str = "key=value pairs, values with spaces in single quotes";
 
 /// Checks a connection string of either form; the error is the form that it should have.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
-    let rest = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"));
-    let password = match rest {
-        Some(rest) => {
-            password_of_uri(rest).ok_or("a connection URI: postgresql://user:password@host:port/dbname?key=value")
-        }
-        None => password_of_pairs(text).ok_or("key=value pairs, values with spaces in single quotes"),
-    }?;
-    if password.is_some_and(|password| password == MASK.as_bytes()) {
+    if settings(text)?.get("password").is_some_and(|password| password == MASK) {
         return Err("a connection string with the password itself, not with the mask that stands for one");
     }
     Ok(())
 }
 
-/// Reads `key = value key = 'quoted value'`; the last password in it, if it can be read.
-#[expect(clippy::option_option, reason = "unreadable, without a password, with one")]
-fn password_of_pairs(text: &str) -> Option<Option<Vec<u8>>> {
-    let mut rest = text.as_bytes().trim_ascii_start_with_vt();
-    let mut password = None;
-    while let Some(first) = rest.first() {
-        let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
-        let key = rest.iter().position(|b| !word(b)).unwrap_or(rest.len());
+/// Reads a connection string of either form; the error is the form that it should have.
+pub(super) fn settings(text: &str) -> Result<Settings, &'static str> {
+    match without_scheme(text) {
+        Some(rest) => uri(rest).ok_or(URI_FORM),
+        None => pairs(text).ok_or(PAIRS_FORM),
+    }
+}
+
+/// What follows the scheme of a URI.
+pub(super) fn without_scheme(text: &str) -> Option<&str> {
+    text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
+}
+
+/// Reads `key = value key = 'quoted value'`.
+fn pairs(text: &str) -> Option<Settings> {
+    let mut rest = text.trim_start_matches(is_blank);
+    let mut settings = Settings::new();
+    while let Some(first) = rest.chars().next() {
+        let key = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         if key == 0 || first.is_ascii_digit() {
             return None;
         }
         let (key, after) = rest.split_at(key);
-        let after = after.trim_ascii_start_with_vt().strip_prefix(b"=")?.trim_ascii_start_with_vt();
+        let after = after.trim_start_matches(is_blank).strip_prefix('=')?.trim_start_matches(is_blank);
         let (value, after) = value(after)?;
-        if key == b"password" {
-            password = Some(value);
-        }
-        rest = after.strip_prefix(b"\\").unwrap_or(after).trim_ascii_start_with_vt();
+        settings.insert(key.to_owned(), value);
+        rest = after.strip_prefix('\\').unwrap_or(after).trim_start_matches(is_blank);
     }
-    Some(password)
+    Some(settings)
 }
 
 /// A value, quoted or up to the next blank, with what a backslash stands before; and what follows.
-fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let quoted = text.strip_prefix(b"'");
-    let mut rest = quoted.unwrap_or(text);
-    let mut value = Vec::new();
-    loop {
-        match (quoted, rest) {
-            (_, [b'\\', escaped, ..]) => {
-                value.push(*escaped);
-                rest = &rest[2..];
-            }
-            (Some(_), [b'\'', ..]) => return Some((value, &rest[1..])),
-            (Some(_), [] | [b'\\']) => return None,
-            (None, [] | [b'\\']) => return Some((value, rest)),
-            (None, [blank, ..]) if is_blank(*blank) => return Some((value, rest)),
-            (_, [other, ..]) => {
-                value.push(*other);
-                rest = &rest[1..];
-            }
+fn value(text: &str) -> Option<(String, &str)> {
+    let quoted = text.strip_prefix('\'');
+    let start = quoted.unwrap_or(text);
+    let mut value = String::new();
+    let mut chars = start.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => match (chars.next(), quoted) {
+                (Some((_, escaped)), _) => value.push(escaped),
+                (None, Some(_)) => return None,
+                (None, None) => return Some((value, &start[at..])),
+            },
+            '\'' if quoted.is_some() => return Some((value, &start[at + 1..])),
+            c if quoted.is_none() && is_blank(c) => return Some((value, &start[at..])),
+            c => value.push(c),
         }
+    }
+    if quoted.is_some() { None } else { Some((value, "")) }
+}
+
+/// Splits the account off what follows the scheme of a URI: the part up to the first @, unless a
+/// slash stands before it.
+pub(super) fn split_account(rest: &str) -> (Option<&str>, &str) {
+    match rest.split_once('@').filter(|(account, _)| !account.contains('/')) {
+        Some((account, after)) => (Some(account), after),
+        None => (None, rest),
     }
 }
 
-/// Reads what follows the scheme of a URI; the last password in it, if it can be read.
-#[expect(clippy::option_option, reason = "unreadable, without a password, with one")]
-fn password_of_uri(rest: &str) -> Option<Option<Vec<u8>>> {
-    let mut password = None;
-    let mut rest = rest;
-    // Up to the first @, unless something before it cannot belong to a user.
-    let account = rest.split_once('@').filter(|(account, _)| !account.contains('/'));
-    if let Some((account, after)) = account.filter(|(account, _)| account.matches(':').count() < 2) {
+/// Reads what follows the scheme of a URI.
+fn uri(rest: &str) -> Option<Settings> {
+    let mut settings = Settings::new();
+    let (account, rest) = split_account(rest);
+    if let Some(account) = account {
         let (user, secret) = account.split_once(':').map_or((account, None), |(user, secret)| (user, Some(secret)));
-        decoded(user)?;
-        password = secret.map(decoded).map_or(Some(None), |decoded| decoded.map(Some))?;
-        rest = after;
+        keep(&mut settings, "user", decoded(user)?);
+        if let Some(secret) = secret {
+            settings.insert("password".to_owned(), decoded(secret)?);
+        }
     }
     let (rest, parameters) = match rest.find('/') {
         Some(slash) if !rest[..slash].contains('?') => {
             let (name, parameters) = rest[slash + 1..].split_once('?').unwrap_or((&rest[slash + 1..], ""));
-            decoded(name)?;
+            keep(&mut settings, "dbname", decoded(name)?);
             (&rest[..slash], parameters)
         }
         Some(_) | None => rest.split_once('?').unwrap_or((rest, "")),
     };
     if !rest.is_empty() {
-        rest.split(',').map(host).collect::<Option<()>>()?;
+        let (hosts, ports): (Vec<String>, Vec<&str>) = rest.split(',').map(host).collect::<Option<_>>()?;
+        keep(&mut settings, "host", hosts.join(","));
+        if ports.iter().any(|port| !port.is_empty()) {
+            settings.insert("port".to_owned(), ports.join(","));
+        }
     }
     for parameter in parameters.split('&').filter(|_| !parameters.is_empty()) {
         let (key, value) = parameter.split_once('=').filter(|(key, value)| !key.is_empty() && !value.contains('='))?;
-        let (key, value) = (decoded(key)?, decoded(value)?);
-        if key == b"password" {
-            password = Some(value);
-        }
+        // JDBC's spelling, which libpq understands too.
+        let (key, value) = if parameter == "ssl=true" { ("sslmode", "require") } else { (key, value) };
+        settings.insert(decoded(key)?, decoded(value)?);
     }
-    Some(password)
+    Some(settings)
 }
 
-/// A host with or without a port, an IPv6 address in brackets.
-fn host(text: &str) -> Option<()> {
+/// Sets what an empty part of a URI leaves open.
+fn keep(settings: &mut Settings, key: &str, value: String) {
+    if !value.is_empty() {
+        settings.insert(key.to_owned(), value);
+    }
+}
+
+/// A host and its port, if it has one; an IPv6 address is in brackets.
+fn host(text: &str) -> Option<(String, &str)> {
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']').filter(|(address, _)| !address.is_empty())?;
@@ -113,13 +139,12 @@ fn host(text: &str) -> Option<()> {
         }
         None => text.split_once(':').unwrap_or((text, "")),
     };
-    decoded(name)?;
     let plain = text.starts_with('[') || !name.contains(['[', ']']);
-    (plain && port.bytes().all(|b| b.is_ascii_digit())).then_some(())
+    (plain && port.bytes().all(|b| b.is_ascii_digit())).then_some((decoded(name)?, port))
 }
 
 /// Undoes percent-encoding; nothing where that leaves no text.
-fn decoded(text: &str) -> Option<Vec<u8>> {
+fn decoded(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::new();
     while let Some(byte) = bytes.next() {
@@ -131,23 +156,12 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
         let byte = u8::try_from(16 * digit()? + digit()?).ok().filter(|byte| *byte != 0)?;
         decoded.push(byte);
     }
-    String::from_utf8(decoded).ok().map(String::into_bytes)
+    String::from_utf8(decoded).ok()
 }
 
-const fn is_blank(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0b
-}
-
-/// The manual's blanks, which `trim_ascii_start` does not all know.
-trait Trim {
-    fn trim_ascii_start_with_vt(&self) -> &Self;
-}
-
-impl Trim for [u8] {
-    fn trim_ascii_start_with_vt(&self) -> &Self {
-        let blanks = self.iter().take_while(|byte| is_blank(**byte)).count();
-        &self[blanks..]
-    }
+/// The manual's blanks.
+const fn is_blank(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0b'
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ enum ValueKind {
     Reported,
 }
 
-const CONTROL: [(&str, ValueKind); 24] = [
+const CONTROL: [(&str, ValueKind); 25] = [
     ("enabled", ValueKind::Flag),
     ("workers", ValueKind::Positive),
     ("idle_sleep", ValueKind::Seconds),
@@ -58,6 +58,7 @@ const CONTROL: [(&str, ValueKind); 24] = [
     ("running_since", ValueKind::Reported),
     ("pid", ValueKind::Reported),
     ("version", ValueKind::Reported),
+    ("trigger_search_path", ValueKind::Reported),
 ];
 
 const TARGET: [(&str, ValueKind); 9] = [

@@ -206,9 +206,11 @@ pub(crate) async fn terminate_backends(session: &Session, backends: &[BackendIde
     let alone: Vec<bool> = backends.iter().map(|backend| backend.left_alone).collect();
     let sql = "select a.pid, a.backend_start is null,
                case when a.backend_start is not null and not w.alone then pg_catalog.pg_terminate_backend(a.pid) end
-             from unnest($1::int[], $2::text[], $3::text[], $4::bool[]) as w(pid, backend_start, role, alone)
-             join pg_catalog.pg_stat_activity a on a.pid = w.pid
-               and (a.backend_start = w.backend_start::timestamptz or a.backend_start is null and a.usename = w.role)";
+             from pg_catalog.unnest($1::int[], $2::pg_catalog.text[], $3::pg_catalog.text[], $4::boolean[])
+               as w(pid, backend_start, role, alone)
+             join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) w.pid
+               and (a.backend_start operator(pg_catalog.=) w.backend_start::pg_catalog.timestamptz
+                 or a.backend_start is null and a.usename operator(pg_catalog.=) w.role::pg_catalog.name)";
     let there = session.query(sql, &[&pids, &starts, &roles, &alone]).await;
     let there = there.map_err(|error| crate::error_text::connection_error(&error))?;
     match there.iter().find(|row| row.get(1)) {

@@ -6,9 +6,6 @@
 -- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
 -- Locks: the rows it takes, until the end of the transaction; others skip them. Never hands one to
 --   two.
---
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -18,6 +15,7 @@ create or replace function async.get_tasks(
   out times_up timestamptz,
   out task_data jsonb) returns setof record
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin

@@ -2,16 +2,15 @@
 --   the server does it, and commits on its own.
 -- Returns: one row a task, in the order of the array; ids grow in that order too.
 -- Raises: PA010 to PA015 for an element that cannot be run; nothing is pushed then.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
---
--- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here
--- may depend on the caller's: every name, of types too, carries its schema, and so would every
--- operator.
+-- Locks: an advisory lock, shared, until the end of the transaction. Never waits. (On a server the
+--   search path is control.trigger_search_path, so that users' triggers inherit it: see
+--   async.bind_trigger_path. Every name and operator in here is qualified.)
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default null) returns setof async.task
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.client_only() then

@@ -3,18 +3,16 @@
 -- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
 -- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
 -- Locks: none that others wait for.
---
--- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So
--- nothing in here may depend on the caller's: see push_tasks.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
   _error_message text,
   _duration interval) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_warning pg_catalog.text;
+  v_warning text;
 begin
   if async.client_only() then
     perform async.forward_finish(_task_ids, _status, _error_message, _duration);
@@ -38,7 +36,7 @@ create or replace function async.finish(
   _status async.finish_status_t,
   _error_message text) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see the other finish.
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;

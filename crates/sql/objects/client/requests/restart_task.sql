@@ -3,15 +3,13 @@
 -- Returns: nothing.
 -- Raises: PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
 -- Locks: the task's row, until the end of the transaction.
---
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.client_only() then
-    perform async.forward(pg_catalog.format('select async.restart_task(%L)::text', _task_id));
+    perform async.forward(format('select async.restart_task(%L)::text', _task_id));
     return;
   end if;
   perform async.restart_now(_task_id);

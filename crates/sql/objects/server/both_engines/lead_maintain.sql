@@ -3,11 +3,12 @@
 -- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone,
 --   and whether it is time to vacuum.
 -- Raises: nothing that has to do with single tasks.
--- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
+-- Locks: the rows that it deletes.
 create or replace function async.lead_maintain(
   in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_rows_per_step constant int := 5000;

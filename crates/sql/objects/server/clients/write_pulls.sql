@@ -4,11 +4,11 @@
 -- Returns: the tasks whose rows raised.
 -- Raises: serialization failures and deadlocks, which are the caller's. A warning for each row that
 --   raised.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Locks: the rows of async.task; never waits for one.
 create or replace function async.write_pulls(in_events async.event_t[])
 returns bigint[]
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_check constant text := async.constraints_of_tasks('immediate');
@@ -30,13 +30,12 @@ begin
     begin
       perform async.write_row(v_event, null);
       if v_check is not null then
-        execute v_check;
-        execute v_defer;
+        perform async.check_constraints(v_defer, v_check);
       end if;
     exception
       when serialization_failure or deadlock_detected then raise;
       when assert_failure or others then
-        v_refused := pg_catalog.array_append(v_refused, v_event.task_id);
+        v_refused := array_append(v_refused, v_event.task_id);
         raise warning 'the task % cannot be taken: %', v_event.task_id, sqlerrm;
     end;
   end loop;

@@ -44,6 +44,9 @@ comment on column async.control.target_patience is
   'How long tasks wait for a target that cannot be reached before they fail.';
 comment on column async.control.takeover_grace is
   'How long a successor leaves the lead to a leader of another process whose session was lost.';
+comment on column async.control.trigger_search_path is
+  'The schemas in which triggers on async.task and routines find what they name without one. The '
+  'owner sets it with async.set_trigger_search_path.';
 
 comment on table async.target is
   'The targets: databases that run tasks. Change them with async.configure. Clients may point '

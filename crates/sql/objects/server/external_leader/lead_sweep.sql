@@ -4,14 +4,14 @@
 --   nothing is to come, in_now when there was more than one step's worth; and the tasks that could
 --   not be written, with the reasons. Those of in_skip were among them a moment ago.
 -- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
   out out_next timestamptz, out out_failed bigint[], out out_errors text[]
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[] := async.deferred_tasks(in_now, in_skip);

@@ -1,5 +1,6 @@
 -- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set.
---   Passwords in connection strings are masked. While the log is locked lines are dropped.
+--   Passwords in connection strings are masked, and what is no text is made visible. While the log
+--   is locked lines are dropped.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
@@ -12,7 +13,7 @@ begin
     return;
   end if;
   insert into async.server_log (level, message)
-  values (in_level, coalesce(async.mask_connection_string(in_message), ''));
+  values (in_level, async.visible_text(coalesce(async.mask_text(in_message), '')));
 exception when lock_not_available then
   null;
 end

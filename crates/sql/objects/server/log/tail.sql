@@ -1,16 +1,17 @@
 -- Purpose: show the log as it grows, as notices, until cancelled.
 -- Returns: never.
 -- Raises: nothing of ours.
--- Locks: none; it commits once a second, so it holds no snapshot. (So no search_path can be set:
---   names carry their schema.)
+-- Locks: none; it commits once a second, so it holds no snapshot. (A procedure cannot carry a SET
+--   clause and commit: it sets the search path for each transaction.)
 create or replace procedure async.tail(_grep text default null, _limit int default 1000)
 language plpgsql
 as $procedure$
 declare
   v_line async.server_log;
-  v_last bigint;
+  v_last pg_catalog.int8;
 begin
   loop
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     for v_line in select l.* from async.tail_once(v_last, _grep, _limit) l loop
       raise notice '% % %', v_line.happened, v_line.level, v_line.message;
       v_last := v_line.server_log;

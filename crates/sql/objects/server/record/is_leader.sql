@@ -1,5 +1,6 @@
 -- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine
---   itself): the pid that the leader published, confirmed by the lock that only a leader holds.
+--   itself): the pid that the leader published, in a session of a member of the owner, confirmed by
+--   the lock of leaders. Another role may get the pid of a leader that crashed, and may take the lock.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -10,6 +11,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if pg_backend_pid() is distinct from (select c.pid from async.control c) then
+    return false;
+  end if;
+  if not pg_has_role(session_user, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage') then
     return false;
   end if;
   return exists (

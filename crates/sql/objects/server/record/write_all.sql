@@ -15,8 +15,7 @@
 --   and no task. With in_epoch, the epoch is held first: the call is a whole write transaction of a
 --   leader in another process.
 -- Raises: nothing of a single row's. With in_epoch, PA212 as hold_epoch.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Locks: the rows of async.task; never waits for one.
 -- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
@@ -28,6 +27,7 @@ create or replace function async.write_all(
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 declare
@@ -54,7 +54,7 @@ begin
     v_left := v_batch.left_over;
     v_table_locked := v_batch.table_locked;
   end if;
-  if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 0 then
+  if not v_table_locked and cardinality(v_left) > 0 then
     -- Row by row nothing may wait for the table any more, not even to read the type of its rows.
     begin
       lock table async.task in row exclusive mode nowait;
@@ -81,18 +81,18 @@ begin
       when lock_not_available then
         outcome := 'locked';
         error := null;
-        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        select null::text as outcome, null::text as error, r as is_now into v_row
         from async.row_as_it_is(v_event.task_id) r;
       when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
-        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        select null::text as outcome, null::text as error, r as is_now into v_row
         from async.row_as_it_is(v_event.task_id) r;
     end;
     consumed := (v_row.is_now).consumed;
     processed := (v_row.is_now).processed;
     yielded := (v_row.is_now).yielded;
-    finish_status := (v_row.is_now).finish_status::pg_catalog.text;
+    finish_status := (v_row.is_now).finish_status::text;
     failed := (v_row.is_now).failed;
     processing_error := (v_row.is_now).processing_error;
     times_up := (v_row.is_now).times_up;

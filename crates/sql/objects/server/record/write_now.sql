@@ -2,11 +2,11 @@
 --   constraints raise fails the call, and deferred constraints are the client's commit's.
 -- Returns: the tasks that did not take their events: outcome and error as write_events says.
 -- Raises: what triggers and constraints raise.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Locks: the rows of async.task; never waits for one.
 create or replace function async.write_now(in_events async.event_t[])
 returns table (task_id bigint, outcome text, error text)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_left async.event_t[] := in_events;

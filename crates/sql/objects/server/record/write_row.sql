@@ -5,12 +5,14 @@
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
 --   'gone'; and the row as it is now.
 -- Raises: what triggers and constraints raise.
--- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in
---   here depends on the caller's path.)
+-- Locks: the row; never waits for it. (The search path is control.trigger_search_path, so that
+--   users' triggers inherit it: see async.bind_trigger_path. Every name and operator in here is
+--   qualified.)
 create or replace function async.write_row(
   in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_next record;

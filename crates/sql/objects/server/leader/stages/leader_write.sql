@@ -3,8 +3,7 @@
 -- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed
 --   off.
 -- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.leader_write(
   in_now timestamptz,
   in_claims bigint[], in_claim_runs int[], in_claim_timeouts interval[],

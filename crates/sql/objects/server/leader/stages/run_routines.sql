@@ -2,10 +2,11 @@
 --   error once a minute) and skipped. They cannot commit.
 -- Returns: how many ran.
 -- Raises: nothing.
--- Locks: whatever the routines lock. (No SET clause: the routines would inherit it.)
+-- Locks: whatever the routines lock.
 create or replace function async.run_routines(_routine_type async.routine_type_t)
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_routine text;
@@ -19,12 +20,11 @@ begin
   loop
     begin
       v_defer := coalesce(v_defer, async.defer_constraints(), '');
-      execute 'call ' || async.routine_call(v_routine);
-      -- What it leaves to be checked at the commit is checked here: the commit must not fail.
-      perform async.check_constraints(nullif(v_defer, ''));
+      perform async.call_routine('call ' || async.routine_call(v_routine), nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_said := async.visible_text(async.mask_text(
+        format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm)));
       perform from async.server_log l
       where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
       if not found then
