@@ -13,7 +13,7 @@ use crate::visible;
 
 const WIDTH: u16 = 110;
 
-/// Rows of a table. Further ones are counted.
+/// The number of rows of a table that are shown. Further rows are only counted.
 const ROWS_MAX: usize = 12;
 
 const RUNNING_ROWS_MAX: usize = 5;

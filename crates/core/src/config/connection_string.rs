@@ -1,25 +1,26 @@
-//! Reading connection strings: what libpq makes of one, and the check that refuses strings that no
-//! libpq reads.
+//! The parser and the check of connection strings. Strings that no version of libpq can read are
+//! refused.
 //!
-//! Source of the rules: the manual's "Connection Strings", and what libpq makes of them. A string
-//! is never repeated in an error: it may hold a password.
+//! Source of the rules: Postgres manual, "Connection Strings", and the source of libpq. No error
+//! repeats a string, because it may contain a password.
 //!
-//! `async.parse_conninfo` is the same in SQL, and `configure` must give the same answer on both
-//! engines. So it takes what some libpq takes, unknown keys included; `pgasync-pg`, which connects,
-//! takes only what it honours, and cannot be asked here since it does IO.
+//! `async.parse_conninfo` is the same parser in SQL, and `configure` must give the same answer on
+//! both engines. So the parser accepts each string that some version of libpq accepts, unknown keys
+//! included. `pgasync-pg`, which connects, accepts only options that it honours. It does IO, so the
+//! core cannot use it.
 
 use std::collections::BTreeMap;
 
-/// What views show instead of a secret.
+/// The text that views show instead of a secret.
 pub(super) const MASK: &str = "****";
 
-/// The settings of a connection string; of a repeated key the last value.
+/// The settings of a connection string. The last value of a repeated key counts.
 pub(super) type Settings = BTreeMap<String, String>;
 
 const URI_FORM: &str = "a connection URI: postgresql://user:password@host:port/dbname?key=value";
 const PAIRS_FORM: &str = "key=value pairs, values with spaces in single quotes";
 
-/// Checks a connection string of either form; the error is the form that it should have.
+/// Checks a connection string of either form. The error describes the expected form.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
     if settings(text)?.get("password").is_some_and(|password| password == MASK) {
         return Err("a connection string with the password itself, not with the mask that stands for one");
@@ -27,7 +28,7 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Reads a connection string of either form; the error is the form that it should have.
+/// Parses a connection string of either form. The error describes the expected form.
 pub(super) fn settings(text: &str) -> Result<Settings, &'static str> {
     match without_scheme(text) {
         Some(rest) => uri(rest).ok_or(URI_FORM),
@@ -35,12 +36,12 @@ pub(super) fn settings(text: &str) -> Result<Settings, &'static str> {
     }
 }
 
-/// What follows the scheme of a URI.
+/// The part of a URI after the scheme; `None` for a text without a scheme.
 pub(super) fn without_scheme(text: &str) -> Option<&str> {
     text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
 }
 
-/// Reads `key = value key = 'quoted value'`.
+/// Parses `key = value key = 'quoted value'`; `None` if the text cannot be read.
 fn pairs(text: &str) -> Option<Settings> {
     let mut rest = text.trim_start_matches(is_blank);
     let mut settings = Settings::new();
@@ -58,7 +59,8 @@ fn pairs(text: &str) -> Option<Settings> {
     Some(settings)
 }
 
-/// A value, quoted or up to the next blank, with what a backslash stands before; and what follows.
+/// Parses a value, which is quoted or ends at the next blank. A backslash escapes the next
+/// character. Returns the value and the rest of the text.
 fn value(text: &str) -> Option<(String, &str)> {
     let quoted = text.strip_prefix('\'');
     let start = quoted.unwrap_or(text);
@@ -79,21 +81,21 @@ fn value(text: &str) -> Option<(String, &str)> {
     if quoted.is_some() { None } else { Some((value, "")) }
 }
 
-/// Splits the account off what follows the scheme of a URI: the part up to the first @, unless a
-/// slash stands before it.
-pub(super) fn split_account(rest: &str) -> (Option<&str>, &str) {
-    match rest.split_once('@').filter(|(account, _)| !account.contains('/')) {
-        Some((account, after)) => (Some(account), after),
+/// Splits user and password from the part of a URI after the scheme. They end at the first `@`. A
+/// slash before it cannot be part of them.
+pub(super) fn split_user(rest: &str) -> (Option<&str>, &str) {
+    match rest.split_once('@').filter(|(user_part, _)| !user_part.contains('/')) {
+        Some((user_part, after)) => (Some(user_part), after),
         None => (None, rest),
     }
 }
 
-/// Reads what follows the scheme of a URI.
+/// Parses the part of a URI after the scheme; `None` if it cannot be read.
 fn uri(rest: &str) -> Option<Settings> {
     let mut settings = Settings::new();
-    let (account, rest) = split_account(rest);
-    if let Some(account) = account {
-        let (user, secret) = account.split_once(':').map_or((account, None), |(user, secret)| (user, Some(secret)));
+    let (user_part, rest) = split_user(rest);
+    if let Some(user_part) = user_part {
+        let (user, secret) = user_part.split_once(':').map_or((user_part, None), |(user, secret)| (user, Some(secret)));
         keep(&mut settings, "user", decoded(user)?);
         if let Some(secret) = secret {
             settings.insert("password".to_owned(), decoded(secret)?);
@@ -123,14 +125,14 @@ fn uri(rest: &str) -> Option<Settings> {
     Some(settings)
 }
 
-/// Sets what an empty part of a URI leaves open.
+/// Adds a setting, unless the part of the URI is empty.
 fn keep(settings: &mut Settings, key: &str, value: String) {
     if !value.is_empty() {
         settings.insert(key.to_owned(), value);
     }
 }
 
-/// A host and its port, if it has one; an IPv6 address is in brackets.
+/// Parses a host with or without a port. An IPv6 address is in brackets.
 fn host(text: &str) -> Option<(String, &str)> {
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -143,7 +145,7 @@ fn host(text: &str) -> Option<(String, &str)> {
     (plain && port.bytes().all(|b| b.is_ascii_digit())).then_some((decoded(name)?, port))
 }
 
-/// Undoes percent-encoding; nothing where that leaves no text.
+/// Decodes percent-encoding; `None` if the result is not UTF-8 or contains a zero byte.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::new();
@@ -159,7 +161,7 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// The manual's blanks.
+/// The characters that libpq counts as blanks. `is_ascii_whitespace` lacks the vertical tab.
 const fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\x0b'
 }

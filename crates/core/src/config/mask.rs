@@ -1,12 +1,12 @@
-//! What may be shown of a connection string.
+//! Masking of the secrets in connection strings.
 
 use std::fmt::Write;
 
-use super::connection_string::{MASK, settings, split_account, without_scheme};
+use super::connection_string::{MASK, settings, split_user, without_scheme};
 
 const SECRETS: [&str; 5] = ["oauth_client_secret", "password", "scram_client_key", "scram_server_key", "sslpassword"];
 
-/// What libpq knows besides, up to version 18.
+/// The other options of libpq, up to version 18.
 const SHOWN: [&str; 49] = [
     "application_name",
     "authtype",
@@ -59,12 +59,12 @@ const SHOWN: [&str; 49] = [
     "user",
 ];
 
-/// A connection string of either form that may be shown: as it is when it has no secret, else its
-/// settings as `key=value` pairs with each secret replaced by `****`. A string that cannot be read,
-/// or in which a part of a secret may have been read as something else (an @ behind the account, an
-/// unknown key), is `****` as a whole: rather too much is hidden than too little.
+/// Masks the secrets in a connection string of either form. Returns the unchanged string if it has no
+/// secret, else its settings as `key=value` pairs with each secret replaced by `****`.
 ///
-/// `async.mask_connection_string` is the same in SQL.
+/// A string that cannot be parsed, or in which part of a secret may have been parsed as another
+/// setting (an `@` behind the user, an unknown key), becomes `****` as a whole. In doubt, more is
+/// masked than is secret. `async.mask_connection_string` is the same function in SQL.
 ///
 /// ```
 /// use pgasync_core::mask_connection_string;
@@ -76,7 +76,7 @@ pub fn mask_connection_string(text: &str) -> String {
     let Ok(settings) = settings(text) else { return MASK.to_owned() };
     let is_secret = |key: &str| SECRETS.contains(&key);
     let hides_more = settings.keys().any(|key| !is_secret(key) && !SHOWN.contains(&key.as_str()))
-        || without_scheme(text).is_some_and(|rest| split_account(rest).1.contains('@'))
+        || without_scheme(text).is_some_and(|rest| split_user(rest).1.contains('@'))
         || settings.values().any(|value| has_account(value));
     if hides_more {
         return MASK.to_owned();
@@ -88,18 +88,18 @@ pub fn mask_connection_string(text: &str) -> String {
     for (key, value) in &settings {
         let value = if is_secret(key) && !value.is_empty() { MASK.to_owned() } else { quoted(value) };
         let separator = if shown.is_empty() { "" } else { " " };
-        // Writing to a string does not fail.
+        // A write to a string does not fail.
         let _ = write!(shown, "{separator}{key}={value}");
     }
     shown
 }
 
-/// Whether a value is a URI with an account of its own.
+/// Whether a value contains a URI with a user of its own.
 fn has_account(value: &str) -> bool {
     value.split("://").skip(1).any(|rest| rest.split('/').next().is_some_and(|authority| authority.contains('@')))
 }
 
-/// A value as libpq reads it.
+/// Quotes a value for libpq.
 fn quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:,%+*@-".contains(c);
     if !value.is_empty() && value.chars().all(is_plain) {
@@ -112,9 +112,9 @@ fn quoted(value: &str) -> String {
 mod tests {
     use super::mask_connection_string;
 
-    /// The same table judges the function in SQL.
+    /// The tests of the SQL function use the same table.
     #[test]
-    fn strings_are_masked_as_the_table_says() {
+    fn strings_are_masked_as_in_the_table() {
         let cases: Vec<(String, String)> =
             serde_json::from_str(include_str!("../../cases/masked_connection_strings.json")).expect("pairs of texts");
         assert!(cases.len() > 40, "{}", cases.len());

@@ -1,10 +1,10 @@
--- Purpose: the same connection string, for dblink, with settings added or replaced; a JSON null takes
---   one away. A string without a password has an empty one then: the libpq of the server would take
---   the password that stands in the environment of the postmaster. (Password files are still read. A
---   service may have a password of its own, so its name takes the place of one.)
--- Returns: key='value' pairs, quoted for libpq, by key; null for null.
--- Raises:  PA001 when the string cannot be read.
--- Locks:   none.
+-- Purpose: adds or replaces settings in a connection string for dblink. A JSON null removes a
+--   setting. A string without a password gets an empty one, because the libpq of the server would
+--   take PGPASSWORD from the environment of the postmaster. Password files are still read. A string
+--   with a service gets none, because the service may have a password.
+-- Returns: key='value' pairs in the order of the keys, quoted for libpq; null for null.
+-- Raises: PA001 when the string cannot be parsed.
+-- Locks: none.
 create or replace function async.extend_conninfo(in_conninfo text, in_settings jsonb) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -1,8 +1,9 @@
--- Purpose: a connection string of either form that may be shown.
--- Returns: the string as it is when it has no secret, else its settings as key=value pairs with each
---   secret replaced by ****. A string that cannot be read, or in which a part of a secret may have
---   been read as something else (an @ behind the account, an unknown key), is **** as a whole:
---   rather too much is hidden than too little. The same as mask_connection_string of pgasync-core.
+-- Purpose: masks the secrets in a connection string of either form. pgasync-core has the same
+--   function for the Rust side.
+-- Returns: the unchanged string if it has no secret, else its settings as key=value pairs with each
+--   secret replaced by ****. A string that cannot be parsed, or in which part of a secret may have
+--   been parsed as another setting (an @ behind the user, an unknown key), becomes **** as a whole.
+--   In doubt, more is masked than is secret.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text

@@ -1,8 +1,8 @@
--- Purpose: lets every function of ours that calls dblink name the schema that the extension is in.
---   The texts here say public, as it is nearly everywhere. Each part ends its installation with
---   this, since replacing a function brings that back.
+-- Purpose: adapts the functions that call dblink to the schema of the extension. Their source names
+--   the schema public. The installation of each part ends with this function, because the
+--   replacement of a function restores the source.
 -- Returns: nothing.
--- Raises: nothing of ours.
+-- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes.
 create or replace function async.bind_dblink() returns void
 language plpgsql

@@ -1,7 +1,7 @@
--- Purpose: queue one task.
--- Returns: its id.
--- Raises:  as push_tasks.
--- Locks:   as push_tasks.
+-- Purpose: pushes one task.
+-- Returns: the id of the task.
+-- Raises: as async.push_tasks.
+-- Locks: as async.push_tasks.
 create or replace function async.push_task(
   _task async.task_push_t,
   _run_type async.task_run_type_t default 'EXECUTE',

@@ -1,10 +1,10 @@
--- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client
---   the server does it, and commits on its own.
--- Returns: one row a task, in the order of the array; ids grow in that order too.
--- Raises: PA010 to PA015 for an element that cannot be run; nothing is pushed then.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits. (On a server the
---   search path is control.trigger_search_path, so that users' triggers inherit it: see
---   async.bind_trigger_path. Every name and operator in here is qualified.)
+-- Purpose: pushes tasks in the transaction of the caller, and wakes the leader if it sleeps. On a
+--   client database the server pushes the tasks and commits on its own.
+-- Returns: one row for each element, in the order of the array. The ids grow in the same order.
+-- Raises: PA010 to PA016 for an element that cannot be accepted. Then nothing is pushed.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+--   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
+--   Every name and operator is qualified.)
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',

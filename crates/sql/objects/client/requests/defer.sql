@@ -1,7 +1,8 @@
--- Purpose: ask that unfinished tasks go back to the queue, not to be run before a while has passed.
--- Returns: nothing, without waiting.
--- Raises:  as finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks return to the queue and do not start before a duration
+--   has passed.
+-- Returns: nothing. It does not wait.
+-- Raises: as async.finish.
+-- Locks: none that others wait for.
 create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void

@@ -1,9 +1,10 @@
--- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a
---   block of its own, finds the error and not the commit.
+-- Purpose: checks deferred constraints now, so that the block of the caller gets the error, and not
+--   the commit.
 -- Returns: nothing.
--- Raises: what deferred constraints and constraint triggers raise.
--- Locks: what they lock. (The search path is control.trigger_search_path, so that users' triggers
---   inherit it: see async.bind_trigger_path. Every name and operator in here is qualified.)
+-- Raises: the errors of deferred constraints and constraint triggers.
+-- Locks: the locks of these constraints and triggers. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
+--   name and operator is qualified.)
 create or replace function async.check_constraints(
   in_defer text, in_check text default 'set constraints all immediate'
 ) returns void

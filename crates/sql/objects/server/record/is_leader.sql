@@ -1,6 +1,7 @@
--- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine
---   itself): the pid that the leader published, in a session of a member of the owner, confirmed by
---   the lock of leaders. Another role may get the pid of a leader that crashed, and may take the lock.
+-- Purpose: whether the calling session is the leader session (a routine, a trigger, the engine
+--   itself): it has the pid that the leader published, its session_user is a member of the owner,
+--   and it holds the lock of the leader. The session of another role may get the pid of a leader
+--   that crashed, and may take the lock.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

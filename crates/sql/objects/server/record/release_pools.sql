@@ -1,7 +1,8 @@
--- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets
---   two. In a session without such memory it does nothing: a leader recounts when it starts. A
---   client's call comes here as the owner of the schema, so a temporary table of that name counts
---   only if it belongs to a member of the owner: the triggers of any other would run as the owner.
+-- Purpose: releases pool slots in the memory of the SQL engine, one for each mention of a pool. In
+--   a session without that memory it does nothing, because a leader counts the pools when it
+--   starts. The call of a client comes here as the owner of the schema. So a temporary table of that
+--   name counts only if a member of the owner owns it: the triggers of another would run as the
+--   owner.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

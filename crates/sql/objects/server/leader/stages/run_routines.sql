@@ -1,8 +1,8 @@
--- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same
---   error once a minute) and skipped. They cannot commit.
--- Returns: how many ran.
+-- Purpose: runs the routines of users in the leader session. The error of a routine is logged (the
+--   same error once a minute), and the next routine runs. Routines cannot commit.
+-- Returns: the number of routines that succeeded.
 -- Raises: nothing.
--- Locks: whatever the routines lock.
+-- Locks: the locks of the routines.
 create or replace function async.run_routines(_routine_type async.routine_type_t)
 returns int
 language plpgsql
