@@ -12,7 +12,7 @@ begin
 end
 $begin$;
 
--- Prerequisites of the client part, each with the sentence that says what to do.
+-- Prerequisites of the client part. Each error has a hint with the remedy.
 do $guard$
 begin
   if current_setting('server_version_num')::int < 110000 then
@@ -134,8 +134,8 @@ end
 $migrate$;
 
 -- common/lock_class
--- Purpose: first key of every advisory lock of ours. Second keys: 1 the leader, 2 held while a
---   leader sleeps, 3 configure.
+-- Purpose: the first key of all advisory locks of pgasync. Second keys: 1 is held by the leader, 2
+--   by a leader that sleeps, 3 by the watchdog of the SQL engine, 4 by async.configure.
 -- Returns: a constant.
 -- Raises: nothing. Locks: none.
 create or replace function async.lock_class() returns int
@@ -146,9 +146,9 @@ as $function$
 $function$;
 
 -- common/client_only
--- Purpose: whether this database is a client, whose calls are forwarded to its server.
--- Returns: true on a client, false on a server.
--- Raises:  nothing. Locks: none.
+-- Purpose: whether this database is a client database, whose calls are forwarded to its server.
+-- Returns: true on a client database, false on a server.
+-- Raises: nothing. Locks: none.
 create or replace function async.client_only() returns bool
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -157,13 +157,13 @@ as $function$
 $function$;
 
 -- common/task_execution_state
--- Purpose: the phase of a task, derived from its row and stored nowhere.
+-- Purpose: the phase of a task, derived from its row.
 -- Returns: READY, RUNNING, YIELDED or FINISHED.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.task_execution_state(t async.task) returns async.task_execution_state_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined; nothing here depends on it.
+  -- No search_path is set, so that the function can be inlined. It depends on no search_path.
   select case
     when t.processed is not null then 'FINISHED'::async.task_execution_state_t
     when t.yielded is not null then 'YIELDED'::async.task_execution_state_t
@@ -173,10 +173,10 @@ as $function$
 $function$;
 
 -- conninfo/decode_percent
--- Purpose: undo the percent-encoding of a part of a connection URI.
+-- Purpose: decodes the percent-encoding in a part of a connection URI.
 -- Returns: the decoded text; null for null.
--- Raises: PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are
---   no text.
+-- Raises: PA001 for a % without two hexadecimal digits after it, for %00, and for bytes that are
+--   not valid in the encoding of the database.
 -- Locks: none.
 create or replace function async.decode_percent(in_text text) returns text
 language plpgsql immutable parallel safe
@@ -206,9 +206,11 @@ end
 $function$;
 
 -- conninfo/parse_conninfo_pairs
--- Purpose: read a connection string of the form "key = value key = 'quoted value'", as libpq does.
--- Returns: an object of texts; of a repeated key the last value.
--- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Purpose: parses a connection string of the form "key = value key = 'quoted value'", as libpq
+--   does.
+-- Returns: an object of texts. The last value of a repeated key counts.
+-- Raises: PA001 when libpq would refuse the form of the string. The error does not contain the
+--   string, which may hold a password.
 -- Locks: none.
 create or replace function async.parse_conninfo_pairs(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
@@ -221,7 +223,7 @@ declare
   v_value text;
 begin
   while v_rest <> '' loop
-    -- A value is quoted, with \ before a quote or a backslash, or ends at the next space.
+    -- A value is quoted, with \ before a quote or a backslash, or it ends at the next space.
     v_pair := regexp_match(v_rest,
       '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
     if v_pair is null then
@@ -243,11 +245,12 @@ end
 $function$;
 
 -- conninfo/parse_conninfo_uri
--- Purpose: read a connection string of the form
+-- Purpose: parses a connection string of the form
 --   postgresql://user:password@host:port,host2/dbname?key=value, as libpq does. Several hosts
 --   become comma-separated lists under host and port.
 -- Returns: an object of texts.
--- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Raises: PA001 when libpq would refuse the form of the string. The error does not contain the
+--   string, which may hold a password.
 -- Locks: none.
 create or replace function async.parse_conninfo_uri(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
@@ -297,7 +300,7 @@ begin
         using errcode = 'PA001', hint = 'Write ?key=value&key=value, special characters percent-encoded.';
     end if;
     v_result := v_result || case
-      -- JDBC's spelling, which libpq understands too.
+      -- The spelling of JDBC, which libpq accepts too.
       when v_entry = 'ssl=true' then jsonb_build_object('sslmode', 'require')
       else jsonb_build_object(async.decode_percent(v_pair[1]), async.decode_percent(v_pair[2]))
     end;
@@ -307,10 +310,10 @@ end
 $function$;
 
 -- conninfo/parse_conninfo
--- Purpose: the settings in a libpq connection string of either form.
--- Returns: an object of texts; null for null.
--- Raises:  PA001 when libpq would refuse its form.
--- Locks:   none.
+-- Purpose: parses a libpq connection string of either form.
+-- Returns: the settings, an object of texts; null for null.
+-- Raises: PA001 when libpq would refuse the form of the string.
+-- Locks: none.
 create or replace function async.parse_conninfo(in_conninfo text) returns jsonb
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -322,10 +325,13 @@ as $function$
 $function$;
 
 -- conninfo/extend_conninfo
--- Purpose: the same connection string with settings added or replaced; a JSON null takes one away.
--- Returns: key='value' pairs, quoted for libpq, by key; null for null.
--- Raises:  PA001 when the string cannot be read.
--- Locks:   none.
+-- Purpose: adds or replaces settings in a connection string for dblink. A JSON null removes a
+--   setting. A string without a password gets an empty one, because the libpq of the server would
+--   take PGPASSWORD from the environment of the postmaster. Password files are still read. A string
+--   with a service gets none, because the service may have a password.
+-- Returns: key='value' pairs in the order of the keys, quoted for libpq; null for null.
+-- Raises: PA001 when the string cannot be parsed.
+-- Locks: none.
 create or replace function async.extend_conninfo(in_conninfo text, in_settings jsonb) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -334,7 +340,9 @@ as $function$
     (
       select string_agg(
         format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
-      from jsonb_each_text(async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}')) s
+      from (select async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}') as given) g
+      cross join lateral jsonb_each_text(
+        case when g.given ? 'service' then '{}' else '{"password": ""}' end || g.given) s
       where s.value is not null
     ),
     '')
@@ -342,19 +350,75 @@ as $function$
 $function$;
 
 -- conninfo/mask_connection_string
--- Purpose: a connection string (either form, also a malformed one, also inside other text) that may
---   be shown.
--- Returns: the text with each secret replaced by ****; rather too much is hidden than too little.
--- Raises: nothing. Locks: none.
+-- Purpose: masks the secrets in a connection string of either form. pgasync-core has the same
+--   function for the Rust side.
+-- Returns: the unchanged string if it has no secret, else its settings as key=value pairs with each
+--   secret replaced by ****. A string that cannot be parsed, or in which part of a secret may have
+--   been parsed as another setting (an @ behind the user, an unknown key), becomes **** as a whole.
+--   In doubt, more is masked than is secret.
+-- Raises: nothing.
+-- Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_secrets constant text[] := '{oauth_client_secret,password,scram_client_key,scram_server_key,sslpassword}';
+  -- What libpq knows besides, up to version 18.
+  c_shown constant text[] := '{
+    application_name,authtype,channel_binding,client_encoding,connect_timeout,dbname,
+    fallback_application_name,gssdelegation,gssencmode,gsslib,host,hostaddr,keepalives,
+    keepalives_count,keepalives_idle,keepalives_interval,krbsrvname,load_balance_hosts,
+    max_protocol_version,min_protocol_version,oauth_client_id,oauth_issuer,oauth_scope,options,
+    passfile,port,replication,require_auth,requirepeer,requiressl,service,servicefile,
+    ssl_max_protocol_version,ssl_min_protocol_version,sslcert,sslcertmode,sslcompression,sslcrl,
+    sslcrldir,sslkey,sslkeylogfile,sslmode,sslnegotiation,sslrootcert,sslsni,target_session_attrs,
+    tcp_user_timeout,tty,user}';
+  v_settings jsonb;
+begin
+  begin
+    v_settings := async.parse_conninfo(in_text);
+  exception when sqlstate 'PA001' then
+    return '****';
+  end;
+  if exists (
+      select from jsonb_each_text(v_settings) s
+      where s.key <> all (c_secrets || c_shown) or s.value ~ '://[^/]*@')
+    or in_text ~ '^postgres(ql)?://'
+      and position('@' in regexp_replace(in_text, '^postgres(ql)?://([^:@/]*(:[^@/]*)?@)?', '')) > 0
+  then
+    return '****';
+  end if;
+  if not v_settings ?| c_secrets then
+    return in_text;
+  end if;
+  return (
+    select string_agg(format('%s=%s', s.key,
+      case
+        when s.key = any (c_secrets) and s.value <> '' then '****'
+        when s.value ~ '^[A-Za-z0-9_./:,%+*@-]+$' then s.value
+        else '''' || regexp_replace(s.value, '([''\\])', '\\\1', 'g') || ''''
+      end), ' ' order by s.key collate "C")
+    from jsonb_each_text(v_settings) s);
+end
+$function$;
+
+-- conninfo/mask_text
+-- Purpose: a text for people, such as a message of libpq, in which connection strings may stand,
+--   whole or in part. A text that is a connection string: async.mask_connection_string.
+-- Returns: the text with what looks like a secret replaced by ****; rather too much is hidden than
+--   too little.
+-- Raises: nothing. Locks: none.
+create or replace function async.mask_text(in_text text) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $function$
   select regexp_replace(regexp_replace(regexp_replace(in_text,
-    -- user:password@ in a URI, up to its last @
-    '(postgres(?:ql)?://[^\s:@/]*):\S*@', '\1:****@', 'gi'),
-    -- parameters of a URI
-    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=)[^&\s]*', '\1****', 'gi'),
+    -- user:password@ in a URI, up to the last @
+    '(postgres(?:ql)?://[^\s:@/]*):.*@', '\1:****@', 'gi'),
+    -- parameters of a URI, the name in any encoding
+    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\s]*%[^=&\s]*)=)[^&]*',
+    '\1****', 'gi'),
     -- key = value, key = 'quoted \' value'
     '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)'
     '(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
@@ -362,10 +426,10 @@ as $function$
 $function$;
 
 -- conninfo/check_connection_string
--- Purpose: refuse a connection string before it is stored.
+-- Purpose: checks a connection string before it is stored.
 -- Returns: nothing.
--- Raises:  PA001 when it cannot be read, or when its password is the mask that our views show.
--- Locks:   none.
+-- Raises: PA001 when the string cannot be parsed, or when its password is the mask that views show.
+-- Locks: none.
 create or replace function async.check_connection_string(in_connection_string text) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -379,10 +443,11 @@ end
 $function$;
 
 -- server/server_connection
--- Purpose: how a client reaches its server. Not for clients: it holds the password.
--- Returns: the connection string, with a limit on the time to connect.
--- Raises:  PA002 when no server was set.
--- Locks:   none.
+-- Purpose: the connection string for calls to the server. Clients may not execute it, because it
+--   contains the password.
+-- Returns: the connection string, with a limit on the time of the connection attempt.
+-- Raises: PA002 when no server is set.
+-- Locks: none.
 create or replace function async.server_connection() returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -401,13 +466,12 @@ end
 $function$;
 
 -- server/forward
--- Purpose: run one query of ours, which returns a text column, on the server. It commits there on
---   its own. Not granted to clients, whose calls use it: in_query must be built with format and %L
---   alone.
--- Returns: the column.
--- Raises: PA002 no server set, PA003 server not reached; what the query raises there is raised
---   here.
--- Locks: none here.
+-- Purpose: runs a query with one text column on the server, which commits it on its own. Clients
+--   may not execute it, only the calls that use it. in_query must be built with format and %L only.
+-- Returns: the values of the column.
+-- Raises: PA002 when no server is set, PA003 when the server cannot be reached, and the errors that
+--   the query raises on the server.
+-- Locks: none on this database.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -420,17 +484,17 @@ begin
 exception
   when sqlclient_unable_to_establish_sqlconnection then
     get stacked diagnostics v_detail = pg_exception_detail;
-    raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
+    raise exception 'the pgasync server cannot be reached: %', async.mask_text(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
   when sqlstate '2F003' then
-    -- dblink lets only a superuser use the rights of the operating system's user.
+    -- dblink lets only a superuser connect without a password.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
       using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
 end
 $function$;
 
 -- server/masked_server
--- Purpose: where the server is, for roles without the right to read
+-- Purpose: the connection string of the server, for roles that may not read
 --   client_control.connection_string.
 -- Returns: the connection string without its password.
 -- Raises: nothing. Locks: none.
@@ -442,10 +506,11 @@ as $function$
 $function$;
 
 -- server/set_server
--- Purpose: sets the server; async.server(text) calls it. For administrators.
+-- Purpose: sets the connection string of the server. async.server(text) calls it. For
+--   administrators.
 -- Returns: nothing.
--- Raises:  PA001 when the string cannot be read or its password is a mask.
--- Locks:   the row of client_control, until the end of the transaction.
+-- Raises: PA001 when the string cannot be parsed or its password is a mask.
+-- Locks: the row of client_control, until the end of the transaction.
 create or replace function async.set_server(in_connection_string text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -457,10 +522,11 @@ end
 $function$;
 
 -- server/server
--- Purpose: read, or with an argument set, where the server of this client is.
--- Returns: the connection string; without its password unless the caller owns the schema.
--- Raises:  PA001 when the new string cannot be read, PA004 when the caller may not set it.
--- Locks:   the row of client_control, when it is set.
+-- Purpose: reads the connection string of the server of this client database. With an argument,
+--   sets it first.
+-- Returns: the connection string, without its password unless the caller may read the column.
+-- Raises: PA001 when the new string cannot be parsed, PA004 when the caller may not set it.
+-- Locks: the row of client_control, when it is set.
 create or replace function async.server(_new_connection_string text default null) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -481,12 +547,12 @@ end
 $function$;
 
 -- server/configure
--- Purpose: change settings, targets and pools from one document; on a client the server's. All of
---   it, or nothing.
--- Returns: nothing; a running leader follows.
--- Raises: PA060, naming the path in the document, for what cannot be; PA001 inside it for
---   connection strings.
--- Locks: other calls of configure wait; the rows it changes, until the end of the transaction.
+-- Purpose: changes settings, targets and pools as one document says, completely or not at all. On a
+--   client database it changes those of the server.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060 for an invalid value, with its path in the document.
+-- Locks: an advisory lock on which other calls of async.configure wait, and the rows that it
+--   changes, until the end of the transaction.
 create or replace function async.configure(_configuration jsonb) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -501,9 +567,9 @@ end
 $function$;
 
 -- push/task
--- Purpose: one element for push_tasks, with the arguments that matter by name.
--- Returns: it.
--- Raises:  nothing. Locks: none.
+-- Purpose: builds one element for async.push_tasks, with named arguments.
+-- Returns: the element.
+-- Raises: nothing. Locks: none.
 create or replace function async.task(
   _query text,
   target text,
@@ -514,22 +580,22 @@ create or replace function async.task(
   track_yielded bool default null) returns async.task_push_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined; nothing here depends on it.
+  -- No search_path is set, so that the function can be inlined. It depends on no search_path.
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;
 
 -- push/forward_push
--- Purpose: push_tasks on a client.
+-- Purpose: async.push_tasks on a client database.
 -- Returns: the rows that the server inserted, in the order of the array.
--- Raises:  as async.forward and the server's push_tasks.
--- Locks:   none here.
+-- Raises: the errors of async.forward and of async.push_tasks on the server.
+-- Locks: none on this database.
 create or replace function async.forward_push(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t,
   in_source text) returns setof async.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
--- The form of an interval that reads the same under any setting of the other side.
+-- This form of an interval does not depend on the settings of the server.
 set intervalstyle = 'iso_8601'
 as $function$
 begin
@@ -544,13 +610,13 @@ end
 $function$;
 
 -- push/push_tasks
--- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client
---   the server does it, and commits on its own.
--- Returns: one row a task, in the order of the array; ids grow in that order too.
--- Raises: PA010 to PA015 for an element that cannot be run; nothing is pushed then.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits. (On a server the
---   search path is control.trigger_search_path, so that users' triggers inherit it: see
---   async.bind_trigger_path. Every name and operator in here is qualified.)
+-- Purpose: pushes tasks in the transaction of the caller, and wakes the leader if it sleeps. On a
+--   client database the server pushes the tasks and commits on its own.
+-- Returns: one row for each element, in the order of the array. The ids grow in the same order.
+-- Raises: PA010 to PA016 for an element that cannot be accepted. Then nothing is pushed.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+--   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
+--   Every name and operator is qualified.)
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
@@ -577,10 +643,10 @@ end
 $function$;
 
 -- push/push_task
--- Purpose: queue one task.
--- Returns: its id.
--- Raises:  as push_tasks.
--- Locks:   as push_tasks.
+-- Purpose: pushes one task.
+-- Returns: the id of the task.
+-- Raises: as async.push_tasks.
+-- Locks: as async.push_tasks.
 create or replace function async.push_task(
   _task async.task_push_t,
   _run_type async.task_run_type_t default 'EXECUTE',
@@ -592,10 +658,10 @@ as $function$
 $function$;
 
 -- requests/forward_finish
--- Purpose: finish on a client.
--- Returns: nothing; the server's warning is raised here.
--- Raises:  as async.forward and the server's request_finish.
--- Locks:   none here.
+-- Purpose: async.finish on a client database.
+-- Returns: nothing. The warning of the server is raised here.
+-- Raises: the errors of async.forward and of async.request_finish on the server.
+-- Locks: none on this database.
 create or replace function async.forward_finish(
   in_task_ids bigint[],
   in_status async.finish_status_t,
@@ -619,10 +685,13 @@ end
 $function$;
 
 -- requests/finish
--- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The
---   leader does it once the caller has committed; in the leader's own session it is done at once.
--- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
--- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
+-- Purpose: requests that unfinished tasks end with a status, or return to the queue (DEFERRED after
+--   a duration, PAUSED). The leader applies the request after the commit of the caller. A call in
+--   the leader session takes effect in its own transaction.
+-- Returns: nothing. It does not wait. A warning (PA025) names ids that do not exist or are
+--   finished.
+-- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
+--   duration or one above 10000 years. In the leader session, as async.finish_internal.
 -- Locks: none that others wait for.
 create or replace function async.finish(
   _task_ids bigint[],
@@ -648,10 +717,10 @@ begin
 end
 $function$;
 
--- Purpose: ask that unfinished tasks end with a status. See the other finish.
--- Returns: nothing, without waiting.
--- Raises:  as the other finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks end with a status. See the other async.finish.
+-- Returns: nothing. It does not wait.
+-- Raises: as the other async.finish.
+-- Locks: none that others wait for.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -663,10 +732,10 @@ as $function$
 $function$;
 
 -- requests/cancel
--- Purpose: ask that unfinished tasks be cancelled. Any client may cancel any task.
--- Returns: nothing, without waiting.
--- Raises:  as finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks be canceled. Any client may cancel any task.
+-- Returns: nothing. It does not wait.
+-- Raises: as async.finish.
+-- Locks: none that others wait for.
 create or replace function async.cancel(
   _task_ids bigint[],
   _error_message text default 'manual cancel') returns void
@@ -677,10 +746,11 @@ as $function$
 $function$;
 
 -- requests/defer
--- Purpose: ask that unfinished tasks go back to the queue, not to be run before a while has passed.
--- Returns: nothing, without waiting.
--- Raises:  as finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks return to the queue and do not start before a duration
+--   has passed.
+-- Returns: nothing. It does not wait.
+-- Raises: as async.finish.
+-- Locks: none that others wait for.
 create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void
@@ -691,11 +761,13 @@ as $function$
 $function$;
 
 -- requests/restart_task
--- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it.
---   The run number stays, so that a late result of an earlier run changes nothing.
+-- Purpose: resets a finished task to READY and clears its results, at once: the leader does not
+--   hold a finished task. The run number stays, so that a late result of an earlier run changes
+--   nothing.
 -- Returns: nothing.
--- Raises: PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
--- Locks: the task's row, until the end of the transaction.
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run.
+-- Locks: the row of the task, until the end of the transaction.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -710,10 +782,10 @@ end
 $function$;
 
 -- pull/forward_get_tasks
--- Purpose: get_tasks on a client.
--- Returns: what the server gave, in its order.
--- Raises:  as async.forward and the server's get_tasks.
--- Locks:   none here.
+-- Purpose: async.get_tasks on a client database.
+-- Returns: the rows that the server returned, in its order.
+-- Raises: the errors of async.forward and of async.get_tasks on the server.
+-- Locks: none on this database.
 create or replace function async.forward_get_tasks(
   in_target text,
   in_limit int,
@@ -738,14 +810,14 @@ end
 $function$;
 
 -- pull/get_tasks
--- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers
---   for a target.
--- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none
---   was offered within _timeout (at most a minute: a waiting call holds a snapshot). Above READ
---   COMMITTED it looks once.
--- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks: the rows it takes, until the end of the transaction; others skip them. Never hands one to
---   two.
+-- Purpose: takes tasks without a query that the leader offers at a target. The client runs them
+--   itself.
+-- Returns: up to _limit tasks in the order of the queue. They are RUNNING until they are finished
+--   or time out. No rows when no task is offered within _timeout, which is limited to one minute
+--   because a waiting call holds a snapshot. Above READ COMMITTED the call does not wait.
+-- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1.
+-- Locks: the rows that it takes, until the end of the transaction. It skips rows that other
+--   transactions hold, so no task is returned to two callers.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -772,12 +844,12 @@ end
 $function$;
 
 -- pull/wait_for_latch
--- Purpose: wait until the leader has passed through one whole cycle that began after the call: what
---   was committed before has been seen.
--- Returns: nothing; in the leader's own session at once.
--- Raises: PA050 when no orchestrator leads (also while waiting), PA051 above READ COMMITTED, where
---   the answer could not be seen.
--- Locks: none; a waiting call holds a snapshot.
+-- Purpose: waits until the leader has completed a cycle that began after the call. The leader has
+--   then read what was committed before the call.
+-- Returns: nothing. In the leader session it returns at once.
+-- Raises: PA050 when no orchestrator leads, also during the wait; PA051 above READ COMMITTED, where
+--   the answer is not visible.
+-- Locks: none. A waiting call holds a snapshot.
 create or replace function async.wait_for_latch() returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -792,24 +864,24 @@ end
 $function$;
 
 -- permissions/change_privileges
--- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is
---   installed here. Installing anew gives it to the roles that had it (async.restore_privileges),
---   so an upgrade's new functions reach them too.
+-- Purpose: grants to a role, or revokes from it, the privileges of a client or an administrator on
+--   the installed objects. An installation repeats the grants (async.restore_privileges), so that
+--   they include new functions.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
--- Locks: the catalog rows of what it grants.
+-- Raises: PA080 when the role does not exist.
+-- Locks: the catalog rows of the objects whose privileges it changes.
 create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- request_finish is what finish, cancel and defer of a client database call.
+  -- On a client database, finish, cancel and defer call request_finish.
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
     restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
   c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
     reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit,
     leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
-  -- Columns that only the owner reads.
+  -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string}';
   v_statement text;
 begin
@@ -834,7 +906,7 @@ begin
     union all
     select 'select (client_only, version) on async.client_control'
     union all
-    -- Tables and views, column by column where one holds a connection string.
+    -- Tables and views. Grants on tables name the columns, because some hold connection strings.
     select case when c.relkind = 'v' then format('select on %s', c.oid::regclass)
       else format('select (%s) on %s', string_agg(quote_ident(a.attname), ', ' order by a.attnum), c.oid::regclass) end
     from pg_class c
@@ -853,10 +925,10 @@ end
 $function$;
 
 -- permissions/grant_client
--- Purpose: let a role push tasks, read them (without connection strings), finish, cancel, defer,
---   restart and pull them. For the owner of the schema.
+-- Purpose: lets a role push tasks, read them, and finish, cancel, defer, restart and pull them.
+--   Connection strings stay unreadable. For the owner of the schema.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
+-- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges.
 create or replace function async.grant_client(role name) returns void
 language sql
@@ -866,10 +938,10 @@ as $function$
 $function$;
 
 -- permissions/revoke_client
--- Purpose: take back what async.grant_client gave.
+-- Purpose: revokes what async.grant_client granted.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges.
 create or replace function async.revoke_client(role name) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -878,11 +950,11 @@ as $function$
 $function$;
 
 -- permissions/grant_admin
--- Purpose: let a role do what a client may, and configure, set the server, pause (update
---   async.control), register routines, log, read the log and the views. Connection strings stay
---   unreadable. For the owner of the schema.
+-- Purpose: lets a role do what a client may do, configure, set the server, pause (update
+--   async.control), register routines, write to the log, and read the log and the views. Connection
+--   strings stay unreadable. For the owner of the schema.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
+-- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges.
 create or replace function async.grant_admin(role name) returns void
 language sql
@@ -892,10 +964,10 @@ as $function$
 $function$;
 
 -- permissions/revoke_admin
--- Purpose: take back what async.grant_admin gave; a client's part too.
+-- Purpose: revokes what async.grant_admin granted, including the privileges of a client.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges.
 create or replace function async.revoke_admin(role name) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -904,11 +976,11 @@ as $function$
 $function$;
 
 -- install/bind_dblink
--- Purpose: lets every function of ours that calls dblink name the schema that the extension is in.
---   The texts here say public, as it is nearly everywhere. Each part ends its installation with
---   this, since replacing a function brings that back.
+-- Purpose: adapts the functions that call dblink to the schema of the extension. Their source names
+--   the schema public. The installation of each part ends with this function, because the
+--   replacement of a function restores the source.
 -- Returns: nothing.
--- Raises: nothing of ours.
+-- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes.
 create or replace function async.bind_dblink() returns void
 language plpgsql
@@ -938,12 +1010,88 @@ begin
 end
 $function$;
 
--- install/restore_privileges
--- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were
---   clients or administrators are so for what is new, too.
+-- install/check_secret_row
+-- Purpose: a trigger on the tables with connection strings. Postgres shows the whole row, which goes
+--   to the server's log, when a row breaks a constraint of the table; this finds it first and names
+--   the constraint alone.
+-- Returns: the row as it is.
+-- Raises: not_null_violation, check_violation.
+-- Locks: none.
+create or replace function async.check_secret_row() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_row constant jsonb := to_jsonb(new);
+  v_name text;
+  v_constraint record;
+  v_fits bool;
+begin
+  select a.attname into v_name
+  from pg_attribute a
+  where a.attrelid = tg_relid and a.attnotnull and not a.attisdropped and v_row -> a.attname = 'null'
+  order by a.attnum
+  limit 1;
+  if found then
+    raise exception '% of % must not be null', quote_ident(v_name), tg_relid::regclass
+      using errcode = 'not_null_violation', column = v_name, table = tg_table_name, schema = tg_table_schema;
+  end if;
+  for v_constraint in
+    select c.conname, pg_get_expr(c.conbin, c.conrelid) as condition
+    from pg_constraint c
+    where c.conrelid = tg_relid and c.contype = 'c'
+    order by c.conname
+  loop
+    execute format('select (%s) is not false from jsonb_populate_record(null::%s, $1) r',
+      v_constraint.condition, tg_relid::regclass)
+    into v_fits
+    using v_row;
+    if not v_fits then
+      raise exception 'a row of % violates the constraint %', tg_relid::regclass, quote_ident(v_constraint.conname)
+        using errcode = 'check_violation', constraint = v_constraint.conname, table = tg_table_name,
+          schema = tg_table_schema;
+    end if;
+  end loop;
+  return new;
+end
+$function$;
+
+-- install/guard_secret_rows
+-- Purpose: hangs async.check_secret_row on the tables with connection strings. Each part ends its
+--   installation with it.
 -- Returns: nothing.
 -- Raises: nothing of ours.
--- Locks: the catalog rows of what it grants and revokes.
+-- Locks: the tables that get the trigger.
+create or replace function async.guard_secret_rows() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_table regclass;
+begin
+  for v_table in
+    select c.oid::regclass
+    from pg_class c
+    where c.relnamespace = 'async'::regnamespace and c.relkind = 'r'
+      and exists (
+        select from pg_attribute a
+        where a.attrelid = c.oid and a.attname in ('connection_string', 'self_connection_string')
+          and not a.attisdropped)
+      and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'check_secret_row')
+    order by c.oid
+  loop
+    execute format('create trigger check_secret_row before insert or update on %s '
+      'for each row execute procedure async.check_secret_row()', v_table);
+  end loop;
+end
+$function$;
+
+-- install/restore_privileges
+-- Purpose: sets the privileges at the end of the installation of each part. PUBLIC gets none. Roles
+--   that were clients or administrators get the privileges for new objects.
+-- Returns: nothing.
+-- Raises: no error of class PA.
+-- Locks: the catalog rows of the objects whose privileges it changes.
 create or replace function async.restore_privileges() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -984,7 +1132,7 @@ end
 $function$;
 
 -- comments/schema_and_types
--- What the schema and its types are, for \dn+ and \dT+.
+-- The schema and its types, for \dn+ and \dT+.
 comment on schema async is
   'pgasync: runs SQL in the background. Tasks are pushed with async.push_tasks.';
 
@@ -992,8 +1140,9 @@ comment on type async.finish_status_t is
   'How a task ended, or what a request asks for. FINISHED, FAILED, CANCELED, TIMED_OUT and DOA '
   'are ends; YIELDED, PAUSED and DEFERRED are not.';
 comment on type async.task_run_type_t is
-  'How to run a pushed task. EXECUTE: by its target''s settings. EXECUTE_NOASYNC: finished when '
-  'its query is. EMPTY: never run, counts as finished. DOA: never run, counts as failed.';
+  'How a pushed task runs. EXECUTE: as the settings of its target say. EXECUTE_NOASYNC: it '
+  'finishes with its query. EMPTY: it never runs and counts as finished. DOA: it never runs and '
+  'counts as failed.';
 comment on type async.task_execution_state_t is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on type async.routine_type_t is
@@ -1001,7 +1150,7 @@ comment on type async.routine_type_t is
 
 comment on type async.task_push_t is
   'A task to push. Build it with async.task(...) or row(...)::async.task_push_t.';
-comment on column async.task_push_t.task_data is 'JSON of the client''s, stored with the task.';
+comment on column async.task_push_t.task_data is 'JSON data of the client, stored with the task.';
 comment on column async.task_push_t.target is
   'The name of the target that runs the query. SELF is the server database.';
 comment on column async.task_push_t.priority is 'Lower runs first. Null is 0.';
@@ -1010,52 +1159,52 @@ comment on column async.task_push_t.query is
 comment on column async.task_push_t.concurrency_pool is
   'The pool that limits the task. Null is the pool of its target.';
 comment on column async.task_push_t.manual_timeout is
-  'The deadline, counted from the first start. Null is the timeout of the target, else the '
+  'The time from the first start to the deadline. Null is the timeout of the target, else the '
   'default.';
 comment on column async.task_push_t.track_yielded is
   'Whether the task keeps its pool slot while it is YIELDED. Null is the setting of the target.';
 
 -- comments/tables
--- What the tables of the client part and their columns hold.
+-- The tables of the client part and their columns.
 comment on table async.task is
-  'The tasks: queue, state and history in one. A row becomes READY, RUNNING, YIELDED and '
-  'FINISHED (see async.task_execution_state). Only the leader changes a task that it holds; ask '
-  'for changes with async.finish, cancel, defer and restart_task.';
-comment on column async.task.task_id is 'The task''s id, given when it is pushed.';
+  'The tasks: the queue, the state and the history. async.task_execution_state derives the phase '
+  'of a row. Only the leader changes a task that it holds. Clients request changes with '
+  'async.finish, cancel, defer and restart_task.';
+comment on column async.task.task_id is 'The id of the task, assigned by the push.';
 comment on column async.task.target is 'The name of the target that runs the query.';
 comment on column async.task.priority is
-  'Lower runs first; then the earlier entered; then the lower task_id. Negative values are '
-  'reserved by convention.';
+  'The task with the lower value runs first, then the one with the earlier entered, then the one '
+  'with the lower task_id. Negative values are reserved by convention.';
 comment on column async.task.entered is 'When the task was pushed.';
 comment on column async.task.consumed is
-  'When the task was claimed for the run that is under way or was the last. Null while it waits.';
+  'When the task was claimed for its present or last run. Null while it is READY.';
 comment on column async.task.processed is 'When the task finished. Null before.';
-comment on column async.task.yielded is
-  'When the query ended while the task was to finish later. Null otherwise.';
+comment on column async.task.yielded is 'When the task became YIELDED. Null otherwise.';
 comment on column async.task.finish_status is
-  'How the task ended; YIELDED while it waits to be finished; null before.';
-comment on column async.task.source is 'Where the task came from, as the push said.';
+  'How the task ended. YIELDED while it waits for async.finish. Null before.';
+comment on column async.task.source is 'The source that the push named.';
 comment on column async.task.query is
-  'The query. ##flow.TASK_ID## in it becomes the task''s id. Null for a task that a client pulls.';
+  'The query. ##flow.TASK_ID## in it is replaced by the id of the task. Null for a task that a '
+  'client pulls.';
 comment on column async.task.failed is
   'True for an end other than FINISHED, false for FINISHED, null before the end.';
 comment on column async.task.processing_error is
-  'SQLSTATE, message, detail, hint and context of the query''s error, or the message of the '
+  'SQLSTATE, message, detail, hint and context of the error of the query, or the message of the '
   'request that ended the task. At most 64 KiB.';
 comment on column async.task.asynchronous_finish is
   'True when the end of the query makes the task YIELDED, and async.finish finishes it.';
 comment on column async.task.times_up is
-  'The deadline, set at the first claim and kept through deferrals. infinity when the task has '
-  'none.';
-comment on column async.task.task_data is 'JSON of the client''s, stored with the task.';
+  'The deadline. It is set at the first claim and stays through deferrals. infinity when the task '
+  'has no deadline.';
+comment on column async.task.task_data is 'JSON data of the client, stored with the task.';
 comment on column async.task.concurrency_pool is
   'The pool that limits the task. Null is the pool of its target.';
 comment on column async.task.manual_timeout is
   'The time from the first claim to the deadline. Null is the timeout of the target, else the '
   'default.';
 comment on column async.task.tracked is
-  'True while the task holds a pool slot, or is offered to clients; false when it has given its '
-  'slot back at the end; null otherwise.';
+  'True while the task holds a pool slot, as an offer too. False after it has released the pool '
+  'slot at its end. Null otherwise.';
 comment on column async.task.track_yielded is
   'True when the task keeps its pool slot while it is YIELDED.';
 comment on column async.task.eligible_when is
@@ -1065,83 +1214,88 @@ comment on column async.task.run is
   'a newer run.';
 
 comment on table async.client_control is
-  'One row: whether this database is a client or a server, and where its server is.';
+  'One row: whether this database is a client database or a server, and how it reaches its server.';
 comment on column async.client_control.client_only is
-  'True on a client, whose calls are forwarded to its server. False on a server.';
+  'True on a client database, whose calls are forwarded to its server. False on a server.';
 comment on column async.client_control.connection_string is
-  'How a client reaches its server. May hold a password: only the owner reads it.';
+  'The connection string of the server, on a client database. May contain a password. Only the '
+  'owner can read it.';
 comment on column async.client_control.version is 'The version of the client part.';
 
-comment on table async.migration is 'The migrations that this database has had.';
+comment on table async.migration is 'The migrations that were applied to this database.';
 comment on column async.migration.migration is 'The name of the migration.';
 comment on column async.migration.applied is 'When it was applied.';
 
 -- comments/calls
--- What the calls of the client part do. The codes of errors are listed in docs/errors.md.
+-- The calls of the client part. docs/errors.md lists the error codes.
 comment on function async.task(text, text, jsonb, int, text, interval, bool) is
   'Builds one task for async.push_tasks. Stores nothing.';
 comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
-  'Pushes tasks in the caller''s transaction, in the order of the array. Returns the new rows in '
-  'that order. Raises PA010 to PA016, naming the element, and then pushes nothing. On a client '
-  'the server pushes, and commits on its own.';
+  'Pushes tasks in the transaction of the caller, in the order of the array. Returns the new rows '
+  'in that order. Raises PA010 to PA016 with the position of the element, and then pushes nothing. '
+  'On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
-  'Asks the orchestrator to end tasks with a status, or to defer (DEFERRED, after _duration) or '
-  'pause (PAUSED) them. Does not wait. Takes effect when the caller''s transaction commits. '
+  'Asks the orchestrator to end tasks with a status, to defer them (DEFERRED, by _duration) or to '
+  'pause them (PAUSED). Does not wait. Takes effect after the commit of the caller''s transaction. '
   'Warns about unknown and finished ids. Raises PA020, PA021, PA022.';
 comment on function async.finish(bigint[], async.finish_status_t, text) is
   'async.finish without a duration.';
 comment on function async.cancel(bigint[], text) is
-  'Asks the orchestrator to cancel tasks. They end as CANCELED, except where the query committed '
-  'first. Does not wait. Warns about unknown and finished ids.';
+  'Asks the orchestrator to cancel tasks. They end as CANCELED, unless the query committed first. '
+  'Does not wait. Warns about unknown and finished ids.';
 comment on function async.defer(bigint[], interval) is
-  'Asks the orchestrator to put tasks back into the queue, not to run before the duration has '
+  'Asks the orchestrator to return tasks to the queue. They do not start before the duration has '
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
 comment on function async.restart_task(bigint) is
-  'Puts a finished task back into the queue at once, with a clean slate. Raises PA030 to PA033.';
+  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033.';
 comment on function async.get_tasks(text, int, interval) is
-  'Takes up to _limit tasks without a query at a target, and waits up to _timeout (a minute at '
-  'most) for the first. Finish each with async.finish before its times_up. Two callers never get '
-  'one task. Raises PA040, PA041.';
+  'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
+  'minute) for the first. Finish each with async.finish before its times_up. No task is returned '
+  'to two callers. Raises PA040, PA041.';
 comment on function async.wait_for_latch() is
-  'Returns when the orchestrator has gone through a whole cycle that began after the call. '
-  'Raises PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
+  'Returns when the orchestrator has completed a whole cycle that began after the call. Raises '
+  'PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
 comment on function async.server(text) is
-  'Returns where the server of this client is, without the password unless the caller owns the '
-  'schema; null on a server. With an argument, sets it first (administrators). Raises PA001, '
-  'PA004.';
+  'Returns the connection string of the server of this client database, without the password '
+  'unless the caller may read the column; null on a server. With an argument, sets it first '
+  '(administrators). Raises PA001, PA004.';
 comment on function async.masked_server() is
-  'The connection string of a client''s server, with the password masked. async.server() calls it.';
+  'The connection string of the server of a client database, with the password masked. '
+  'async.server() calls it.';
 comment on function async.set_server(text) is
-  'Sets the connection string of a client''s server. async.server(text) calls it. Raises PA001.';
+  'Sets the connection string of the server of a client database. async.server(text) calls it. '
+  'Raises PA001.';
 comment on function async.configure(jsonb) is
-  'Changes settings, targets and concurrency pools. The document has the keys control, targets '
-  'and concurrency_pools; a key that is missing or null changes nothing; a list that is given is '
-  'the whole list. Takes effect in a running orchestrator. Raises PA060, naming the path, and '
-  'then changes nothing.';
+  'Changes settings, targets and concurrency pools. The document has the keys control, targets and '
+  'concurrency_pools. A key that is missing or null changes nothing. A list that is given is the '
+  'complete list. Takes effect in a running orchestrator. Raises PA060 with the path of the '
+  'invalid value, and then changes nothing.';
 comment on function async.client_only() is
-  'True on a client, whose calls are forwarded to its server. False on a server.';
+  'True on a client database, whose calls are forwarded to its server. False on a server.';
 comment on function async.task_execution_state(async.task) is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on function async.mask_connection_string(text) is
-  'The text with each password in a connection string replaced by ****.';
+  'A connection string that may be shown: with a password its settings, the password replaced by '
+  '****. A string that cannot be read is **** as a whole.';
 comment on function async.grant_client(name) is
-  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when '
-  'there is no such role.';
+  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
+  'role does not exist.';
 comment on function async.revoke_client(name) is
-  'Takes back what async.grant_client gave. Raises PA080 when there is no such role.';
+  'Revokes what async.grant_client granted. Raises PA080 when the role does not exist.';
 comment on function async.grant_admin(name) is
-  'Lets a role do what a client may, and configure, set the server, pause, register routines, '
-  'and read the log and the views. Raises PA080 when there is no such role.';
+  'Lets a role do what a client may do, configure, set the server, pause, register routines, and '
+  'read the log and the views. Raises PA080 when the role does not exist.';
 comment on function async.revoke_admin(name) is
-  'Takes back what async.grant_admin gave. Raises PA080 when there is no such role.';
+  'Revokes what async.grant_admin granted. Raises PA080 when the role does not exist.';
 
 -- finish
--- The last of every part.
+-- The last step of every part.
 do $finish$
 begin
   perform async.bind_dblink();
+  perform async.guard_secret_rows();
   perform async.restore_privileges();
   -- On a server, whose functions of the client part were replaced just now.
   if to_regprocedure('async.bind_trigger_path(text[])') is not null then
