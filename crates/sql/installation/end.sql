@@ -1,9 +1,11 @@
 
--- The session's own search path.
+-- Restores the search path of the session.
 do $end$
 begin
-  perform set_config('search_path', p.path, false)
-  from (select nullif(current_setting('pgasync.installer_path', true), '') as path) p
-  where p.path is not null;
+  if current_setting('pgasync.installer_path', true) like '=%' then
+    perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+    pg_catalog.set_config('pgasync.installer_schemas', '', false);
 end
 $end$;

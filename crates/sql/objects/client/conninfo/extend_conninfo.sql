@@ -15,7 +15,7 @@ as $function$
         format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
       from (select async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}') as given) g
       cross join lateral jsonb_each_text(
-        case when g.given ? 'service' then '{}' else '{"password": ""}' end || g.given) s
+        case when g.given ? 'service' then '{}'::jsonb else '{"password": ""}'::jsonb end || g.given) s
       where s.value is not null
     ),
     '')
