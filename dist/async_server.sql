@@ -1,10 +1,11 @@
 -- pgasync 0.1.0: server part. Generated from crates/sql; edit the objects there.
--- The search path of the installation, so that no object of another role is found where one of
--- pg_catalog is meant. The end of the file gives the session its own path back.
+-- The search path of the installation, so that no object of another role is found in place of one of pg_catalog. The
+-- end of the file restores the search path of the session. ('=' marks a saved path, which may be empty.)
 do $begin$
 begin
   if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
-    perform pg_catalog.set_config('pgasync.installer_path', pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_path',
+      '=' operator(pg_catalog.||) pg_catalog.current_setting('search_path'), false);
     perform pg_catalog.set_config('pgasync.installer_schemas',
       pg_catalog.current_schemas(false)::pg_catalog.text, false);
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
@@ -684,7 +685,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '6288fc4164ba83a5'::text
+  select '44c7da16be658c83'::text
 $function$;
 
 -- install/untrusted_schemas
@@ -9563,11 +9564,13 @@ begin
 end
 $finish$;
 
--- The session's own search path.
+-- Restores the search path of the session.
 do $end$
 begin
-  perform set_config('search_path', p.path, false)
-  from (select nullif(current_setting('pgasync.installer_path', true), '') as path) p
-  where p.path is not null;
+  if current_setting('pgasync.installer_path', true) like '=%' then
+    perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+    pg_catalog.set_config('pgasync.installer_schemas', '', false);
 end
 $end$;
