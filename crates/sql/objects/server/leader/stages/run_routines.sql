@@ -11,7 +11,7 @@ as $function$
 declare
   v_routine text;
   v_ran int := 0;
-  v_said text;
+  v_message text;
   v_defer text;
 begin
   foreach v_routine in array coalesce((
@@ -23,12 +23,12 @@ begin
       perform async.call_routine('call ' || async.routine_call(v_routine), nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_said := async.visible_text(async.mask_text(
+      v_message := async.visible_text(async.mask_text(
         format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm)));
       perform from async.server_log l
-      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
+      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_message;
       if not found then
-        perform async.log_quiet('WARNING', v_said);
+        perform async.log_quiet('WARNING', v_message);
       end if;
     end;
   end loop;
