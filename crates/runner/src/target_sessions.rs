@@ -194,6 +194,8 @@ impl TargetSessions {
         {
             entry.busy = Some((query.task, now));
             handle.send(query);
+        } else {
+            debug_assert!(false, "task {} was launched in {session:?}, which is closed", query.task);
         }
     }
 
@@ -285,7 +287,10 @@ impl TargetSessions {
 
     fn free_session_slot(&self) -> i32 {
         let taken: BTreeSet<i32> = self.entries.values().map(|entry| entry.session_slot).collect();
-        (1..).find(|slot| !taken.contains(slot)).unwrap_or(0)
+        (1..).find(|slot| !taken.contains(slot)).unwrap_or_else(|| {
+            debug_assert!(false, "every session slot is taken");
+            0
+        })
     }
 }
 
