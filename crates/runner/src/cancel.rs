@@ -9,7 +9,7 @@ use pgasync_store::ServerIdentity;
 use tokio::time::timeout;
 
 use crate::events::{EventSender, LeaderEvent};
-use crate::fence::{BackendIdentity, CONNECT_MAX, connect, within_limit, terminate_backends};
+use crate::fence::{BackendIdentity, CONNECT_MAX, connect, terminate_backends, within_limit};
 
 /// A backend that this leader has opened at a target.
 #[derive(Clone, Debug)]

@@ -94,7 +94,10 @@ const fn is_logged(attempt_number: u32) -> bool {
 
 /// Runs `work` within the limit. A panic becomes an error, so that a fence makes another attempt
 /// after it.
-pub(crate) async fn within_limit<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub(crate) async fn within_limit<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
     match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => Err("a bug: it panicked".to_owned()),

@@ -1,6 +1,6 @@
 //! Carrying out the commands of the core.
 
-use pgasync_core::{QueryClass, Command, Input, Outcome, Run, SessionId, TaskId, classify};
+use pgasync_core::{Command, Input, Outcome, QueryClass, Run, SessionId, TaskId, classify};
 use pgasync_store::{Operation, PublishedState};
 
 use super::Leader;

@@ -120,7 +120,8 @@ async fn pump(
             closed = state.wait_for(|state| *state == LinkState::Closed) => { drop(closed); 0 }
         };
         // Data that was read is kept while the link is frozen.
-        let closed = state.wait_for(|state| *state != LinkState::Frozen).await.map_or(true, |state| *state == LinkState::Closed);
+        let closed =
+            state.wait_for(|state| *state != LinkState::Frozen).await.map_or(true, |state| *state == LinkState::Closed);
         if read == 0 || closed || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }

@@ -97,7 +97,10 @@ fn the_binary_shows_no_password() {
             let done = Command::new("pgasync").args([command, "--server", &text]).output();
             let done = done.expect("./dev puts pgasync on PATH");
             let stderr = String::from_utf8_lossy(&done.stderr);
-            assert!(!done.status.success() && stderr.contains("pgasync: ") && !stderr.contains("pass word"), "{stderr}");
+            assert!(
+                !done.status.success() && stderr.contains("pgasync: ") && !stderr.contains("pass word"),
+                "{stderr}"
+            );
         }
     }
 }

@@ -231,10 +231,22 @@ const ROUTINES: &[Stated] = &[
         "(select array_agg(i order by i) from unnest(async.take_changed_tasks()) i)",
         "{1,2,3}",
     ),
-    stated("select async.note_changed_tasks('{3,1}'); select async.take_changed_tasks()", "async.take_changed_tasks()", "{}"),
+    stated(
+        "select async.note_changed_tasks('{3,1}'); select async.take_changed_tasks()",
+        "async.take_changed_tasks()",
+        "{}",
+    ),
     stated("select async.note_changed_tasks('{4}')", "async.take_changed_tasks()", "{4}"),
-    stated("select async.note_changed_tasks('{4}'); select async.note_changed_tasks('{}')", "async.take_changed_tasks()", "{4}"),
-    stated("create temp table leader_state (); select async.note_changed_tasks('{3,1}')", "async.take_changed_tasks()", "{}"),
+    stated(
+        "select async.note_changed_tasks('{4}'); select async.note_changed_tasks('{}')",
+        "async.take_changed_tasks()",
+        "{4}",
+    ),
+    stated(
+        "create temp table leader_state (); select async.note_changed_tasks('{3,1}')",
+        "async.take_changed_tasks()",
+        "{}",
+    ),
     stated("", "(select array_agg(t.outcome) from async.changed_task_rows() t)", "{triggers}"),
     null("create temp table leader_state ()", "(select array_agg(t.outcome) from async.changed_task_rows() t)"),
     stated(
