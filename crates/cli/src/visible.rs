@@ -1,15 +1,15 @@
-//! Texts of others in the log and on the terminal. Names, messages and queries may hold line breaks
-//! and escape sequences of terminals, and could forge lines or change what a reader sees.
+//! Escapes texts of other roles for the log and the terminal. Names, messages and queries may contain
+//! line breaks and escape sequences of terminals, which could forge lines or hide text.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// A text in one line: what is no visible character stands as in an `E''` literal.
+/// Escapes a text as in an `E''` literal. The result is one line.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// A text of several lines; only its line breaks stay.
+/// Escapes a text of several lines. The line breaks stay.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c == '\n')
 }
@@ -21,7 +21,7 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     }
     let mut visible = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        // Writing to a string does not fail.
+        // A write to a string does not fail.
         let _ = match c {
             c if !hides(c) => visible.write_char(c),
             '\n' => visible.write_str("\\n"),
@@ -45,7 +45,7 @@ mod tests {
     use super::{line, lines};
 
     #[test]
-    fn what_is_no_text_becomes_visible() {
+    fn control_characters_are_escaped() {
         assert_eq!(line("a b é"), "a b é");
         assert_eq!(line("a\nb\r\t\u{1b}[2J\u{9b}\u{202e}"), "a\\nb\\r\\t\\u001b[2J\\u009b\\u202e");
         assert_eq!(lines("a\nb\u{1b}"), "a\nb\\u001b");

@@ -1,6 +1,6 @@
--- The schemas in which triggers on async.task and routines find what they name without one; set at the end of the
--- installation.
+-- The schemas in which triggers on async.task and routines find unqualified names. The end of the installation
+-- sets it.
 alter table async.control add column trigger_search_path text[];
 
--- Functions whose arguments differ now.
+-- This function has other arguments now.
 drop function if exists async.check_constraints(text);

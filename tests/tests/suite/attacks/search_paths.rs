@@ -49,6 +49,7 @@ async fn set_traps<E: Engine>(fixture: &Fixture<E>, role: &str) {
 /// What every kind of statement of ours does: of clients, administrators, the leader and its
 /// successor, the views, and the installation.
 async fn do_everything<E: Engine>(fixture: &mut Fixture<E>, client: &Session) {
+    fixture.configure(&json!({ "control": { "task_keep_duration": "1 day" } })).await;
     fixture.engine.lead().await;
     run(
         client,

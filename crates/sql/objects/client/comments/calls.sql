@@ -48,8 +48,8 @@ comment on function async.client_only() is
 comment on function async.task_execution_state(async.task) is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on function async.mask_connection_string(text) is
-  'A connection string that may be shown: with a password its settings, the password replaced by '
-  '****. A string that cannot be read is **** as a whole.';
+  'Masks the secrets in a connection string: its settings, with each secret replaced by ****. A '
+  'string that cannot be parsed becomes **** as a whole.';
 comment on function async.grant_client(name) is
   'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
   'role does not exist.';

@@ -1,7 +1,7 @@
--- Purpose: a text for people, such as a message of libpq, in which connection strings may stand,
---   whole or in part. A text that is a connection string: async.mask_connection_string.
--- Returns: the text with what looks like a secret replaced by ****; rather too much is hidden than
---   too little.
+-- Purpose: masks the secrets in a message, for example of libpq, that may contain connection strings
+--   or parts of them. For a text that is a connection string: async.mask_connection_string.
+-- Returns: the text with each part that looks like a secret replaced by ****. In doubt, more is
+--   masked than is secret.
 -- Raises: nothing. Locks: none.
 create or replace function async.mask_text(in_text text) returns text
 language sql immutable parallel safe

@@ -1,7 +1,7 @@
--- Purpose: a trigger on the tables with connection strings. Postgres shows the whole row, which goes
---   to the server's log, when a row breaks a constraint of the table; this finds it first and names
---   the constraint alone.
--- Returns: the row as it is.
+-- Purpose: a trigger on the tables with connection strings. If a row violates a constraint, Postgres
+--   writes the whole row to the log of the server. The trigger checks the constraints first, and its
+--   error names only the constraint.
+-- Returns: the unchanged row.
 -- Raises: not_null_violation, check_violation.
 -- Locks: none.
 create or replace function async.check_secret_row() returns trigger

@@ -1,7 +1,7 @@
--- Purpose: hangs async.check_secret_row on the tables with connection strings. Each part ends its
---   installation with it.
+-- Purpose: creates the trigger async.check_secret_row on the tables with connection strings. The
+--   installation of each part ends with it.
 -- Returns: nothing.
--- Raises: nothing of ours.
+-- Raises: no error of class PA.
 -- Locks: the tables that get the trigger.
 create or replace function async.guard_secret_rows() returns void
 language plpgsql

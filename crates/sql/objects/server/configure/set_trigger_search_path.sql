@@ -1,6 +1,6 @@
--- Purpose: where triggers on async.task and routines find what they name without a schema. Only for
---   the owner, as whom they run: who may create objects in one of these schemas may become the
---   owner.
+-- Purpose: sets the schemas in which triggers on async.task and routines find unqualified names.
+--   Only the owner may call it: triggers and routines run as the owner, so a role that may create
+--   objects in one of these schemas can run code as the owner.
 -- Returns: nothing. A warning names schemas in which PUBLIC or a client may create objects.
 -- Raises: PA061 for a schema that does not exist.
 -- Locks: the row of async.control, and the catalog rows of the functions.

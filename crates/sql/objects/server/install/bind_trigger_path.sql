@@ -1,10 +1,10 @@
--- Purpose: gives the functions that fire users' triggers or run routines the search path
---   control.trigger_search_path. Each part ends its installation with it, since replacing a function
---   resets its path. Without a path there so far it becomes the installer's, without the schemas in
---   which PUBLIC or a client may create objects; pg_temp comes last, so that a temporary table of
---   the caller hides nothing.
--- Returns: nothing. A warning names what was left out, and what should be.
--- Raises: nothing of ours.
+-- Purpose: sets the search path of the functions that fire user triggers or run routines to
+--   control.trigger_search_path. The installation of each part ends with it, because the replacement
+--   of a function resets its path. The first installation takes the path of the installer, without
+--   the schemas in which PUBLIC or a client may create objects. pg_temp comes last, so that a
+--   temporary table of the caller hides no other table.
+-- Returns: nothing. A warning names the schemas that were left out, or that should be.
+-- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes, the row of async.control.
 create or replace function async.bind_trigger_path(in_installer_schemas text[]) returns void
 language plpgsql

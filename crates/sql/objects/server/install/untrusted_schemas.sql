@@ -1,7 +1,7 @@
--- Purpose: which schemas must not be on the search path of what runs as the owner: those in which
---   PUBLIC or a client may create objects. A function or an operator there whose arguments match
---   better is found before one of pg_catalog.
--- Returns: their names, in the order given; an empty array when there are none.
+-- Purpose: finds the schemas that must not be on the search path of code that runs as the owner:
+--   those in which PUBLIC or a client may create objects. Postgres prefers a function or an operator
+--   there to one of pg_catalog if its argument types match better.
+-- Returns: their names, in the given order; an empty array if there are none.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.untrusted_schemas(in_schemas text[]) returns text[]
@@ -21,7 +21,7 @@ as $function$
       where p.pronamespace = 'async'::regnamespace
         and p.proname in ('push_tasks', 'configure')
         and a.grantee not in (0, p.proowner)
-        -- A member of the owner may do everything anyway.
+        -- A member of the owner has all privileges of the owner already.
         and not pg_has_role(a.grantee, p.proowner, 'usage')
         and has_schema_privilege(a.grantee, n.oid, 'create'))
 $function$;

@@ -1,7 +1,7 @@
--- Purpose: a text for the log, in one line: names, messages and queries may hold line breaks and
---   escape sequences of terminals, and could forge lines or change what a reader sees.
--- Returns: the text, with control characters, line separators and marks that change the direction
---   of writing as they are written in an E'' literal; null for null.
+-- Purpose: escapes a text for the log. Names, messages and queries may contain line breaks and
+--   escape sequences of terminals, which could forge lines or hide text.
+-- Returns: the text in one line: control characters, line separators and marks that change the
+--   direction of writing are escaped as in an E'' literal; null for null.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.visible_text(in_text text) returns text
@@ -9,7 +9,7 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- The latter are found in no other encoding.
+  -- Characters above 127 have these numbers in UTF8 only.
   c_hidden constant text := '\u0001-\u001f\u007f' || case when getdatabaseencoding() = 'UTF8'
     then '\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069' else '' end;
 begin

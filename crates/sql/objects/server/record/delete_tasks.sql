@@ -1,10 +1,9 @@
 -- Purpose: deletes finished tasks from before a time, and checks deferred constraints (see
 --   async.check_constraints).
 -- Returns: nothing.
--- Raises: what users' triggers and constraints raise.
--- Locks: the rows that it deletes. (The search path is control.trigger_search_path, so that users'
---   triggers inherit it: see async.bind_trigger_path. Every name and operator in here is
---   qualified.)
+-- Raises: the errors of user triggers and constraints.
+-- Locks: the rows that it deletes. (The search path is control.trigger_search_path, which user
+--   triggers inherit: see async.bind_trigger_path. Every name and operator is qualified.)
 create or replace function async.delete_tasks(in_ids bigint[], in_before timestamptz, in_defer text)
 returns void
 language plpgsql

@@ -1,10 +1,9 @@
--- Purpose: runs one routine of the users', and checks the constraints that it leaves to be checked
---   at the commit: the commit of the leader must not fail.
+-- Purpose: runs one routine of the user, and checks the constraints that it deferred, because the
+--   commit of the leader must not fail.
 -- Returns: nothing.
--- Raises: what the routine and the constraints raise.
--- Locks: whatever the routine locks. (The search path is control.trigger_search_path, so that the
---   routine inherits it: see async.bind_trigger_path. Every name and operator in here is
---   qualified.)
+-- Raises: the errors of the routine and of the constraints.
+-- Locks: the locks of the routine. (The search path is control.trigger_search_path, which the
+--   routine inherits: see async.bind_trigger_path. Every name and operator is qualified.)
 create or replace function async.call_routine(in_call text, in_defer text)
 returns void
 language plpgsql
