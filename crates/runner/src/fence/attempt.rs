@@ -208,7 +208,8 @@ pub(crate) async fn terminate_backends(session: &Session, backends: &[BackendIde
     let alone: Vec<bool> = backends.iter().map(|backend| backend.left_alone).collect();
     let sql = "select a.pid, a.backend_start is null,
                case when a.backend_start is not null and not w.alone then pg_catalog.pg_terminate_backend(a.pid) end
-             from pg_catalog.unnest($1::int[], $2::pg_catalog.text[], $3::pg_catalog.text[], $4::boolean[])
+             from rows from (pg_catalog.unnest($1::int[]), pg_catalog.unnest($2::pg_catalog.text[]),
+               pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::boolean[]))
                as w(pid, backend_start, role, alone)
              join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) w.pid
                and (a.backend_start operator(pg_catalog.=) w.backend_start::pg_catalog.timestamptz

@@ -3,11 +3,12 @@
 -- Returns: the unchanged string if it has no secret, else its settings as key=value pairs with each
 --   secret replaced by ****. A string that cannot be parsed, or in which part of a secret may have
 --   been parsed as another setting (an @ behind the user, an unknown key), becomes **** as a whole.
---   In doubt, more is masked than is secret.
+--   In doubt, more is masked than is secret. (SECURITY DEFINER, because views call it as their
+--   reader, who may not execute async.parse_conninfo.)
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
-language plpgsql immutable
+language plpgsql immutable security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
