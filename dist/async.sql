@@ -356,11 +356,12 @@ $function$;
 -- Returns: the unchanged string if it has no secret, else its settings as key=value pairs with each
 --   secret replaced by ****. A string that cannot be parsed, or in which part of a secret may have
 --   been parsed as another setting (an @ behind the user, an unknown key), becomes **** as a whole.
---   In doubt, more is masked than is secret.
+--   In doubt, more is masked than is secret. (SECURITY DEFINER, because views call it as their
+--   reader, who may not execute async.parse_conninfo.)
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
-language plpgsql immutable
+language plpgsql immutable security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
@@ -405,10 +406,10 @@ end
 $function$;
 
 -- conninfo/mask_text
--- Purpose: a text for people, such as a message of libpq, in which connection strings may stand,
---   whole or in part. A text that is a connection string: async.mask_connection_string.
--- Returns: the text with what looks like a secret replaced by ****; rather too much is hidden than
---   too little.
+-- Purpose: masks the secrets in a message, for example of libpq, that may contain connection strings
+--   or parts of them. For a text that is a connection string: async.mask_connection_string.
+-- Returns: the text with each part that looks like a secret replaced by ****. In doubt, more is
+--   masked than is secret.
 -- Raises: nothing. Locks: none.
 create or replace function async.mask_text(in_text text) returns text
 language sql immutable parallel safe
@@ -1012,10 +1013,10 @@ end
 $function$;
 
 -- install/check_secret_row
--- Purpose: a trigger on the tables with connection strings. Postgres shows the whole row, which goes
---   to the server's log, when a row breaks a constraint of the table; this finds it first and names
---   the constraint alone.
--- Returns: the row as it is.
+-- Purpose: a trigger on the tables with connection strings. If a row violates a constraint, Postgres
+--   writes the whole row to the log of the server. The trigger checks the constraints first, and its
+--   error names only the constraint.
+-- Returns: the unchanged row.
 -- Raises: not_null_violation, check_violation.
 -- Locks: none.
 create or replace function async.check_secret_row() returns trigger
@@ -1058,10 +1059,10 @@ end
 $function$;
 
 -- install/guard_secret_rows
--- Purpose: hangs async.check_secret_row on the tables with connection strings. Each part ends its
---   installation with it.
+-- Purpose: creates the trigger async.check_secret_row on the tables with connection strings. The
+--   installation of each part ends with it.
 -- Returns: nothing.
--- Raises: nothing of ours.
+-- Raises: no error of class PA.
 -- Locks: the tables that get the trigger.
 create or replace function async.guard_secret_rows() returns void
 language plpgsql
@@ -1278,8 +1279,8 @@ comment on function async.client_only() is
 comment on function async.task_execution_state(async.task) is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on function async.mask_connection_string(text) is
-  'A connection string that may be shown: with a password its settings, the password replaced by '
-  '****. A string that cannot be read is **** as a whole.';
+  'Masks the secrets in a connection string: its settings, with each secret replaced by ****. A '
+  'string that cannot be parsed becomes **** as a whole.';
 comment on function async.grant_client(name) is
   'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
   'role does not exist.';

@@ -524,11 +524,11 @@ do $migrate$
 begin
   if not exists (select from async.migration where migration = '0008_search_paths') then
     execute $ddl$
--- The schemas in which triggers on async.task and routines find what they name without one; set at the end of the
--- installation.
+-- The schemas in which triggers on async.task and routines find unqualified names. The end of the installation
+-- sets it.
 alter table async.control add column trigger_search_path text[];
 
--- Functions whose arguments differ now.
+-- This function has other arguments now.
 drop function if exists async.check_constraints(text);
 $ddl$;
     insert into async.migration (migration) values ('0008_search_paths');
@@ -537,10 +537,10 @@ end
 $migrate$;
 
 -- log/visible_text
--- Purpose: a text for the log, in one line: names, messages and queries may hold line breaks and
---   escape sequences of terminals, and could forge lines or change what a reader sees.
--- Returns: the text, with control characters, line separators and marks that change the direction
---   of writing as they are written in an E'' literal; null for null.
+-- Purpose: escapes a text for the log. Names, messages and queries may contain line breaks and
+--   escape sequences of terminals, which could forge lines or hide text.
+-- Returns: the text in one line: control characters, line separators and marks that change the
+--   direction of writing are escaped as in an E'' literal; null for null.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.visible_text(in_text text) returns text
@@ -548,7 +548,7 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- The latter are found in no other encoding.
+  -- Characters above 127 have these numbers in UTF8 only.
   c_hidden constant text := '\u0001-\u001f\u007f' || case when getdatabaseencoding() = 'UTF8'
     then '\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069' else '' end;
 begin
@@ -716,14 +716,14 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '1728727a155fe7ae'::text
+  select '1c03fc19c1c59530'::text
 $function$;
 
 -- install/untrusted_schemas
--- Purpose: which schemas must not be on the search path of what runs as the owner: those in which
---   PUBLIC or a client may create objects. A function or an operator there whose arguments match
---   better is found before one of pg_catalog.
--- Returns: their names, in the order given; an empty array when there are none.
+-- Purpose: finds the schemas that must not be on the search path of code that runs as the owner:
+--   those in which PUBLIC or a client may create objects. Postgres prefers a function or an operator
+--   there to one of pg_catalog if its argument types match better.
+-- Returns: their names, in the given order; an empty array if there are none.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.untrusted_schemas(in_schemas text[]) returns text[]
@@ -743,19 +743,19 @@ as $function$
       where p.pronamespace = 'async'::regnamespace
         and p.proname in ('push_tasks', 'configure')
         and a.grantee not in (0, p.proowner)
-        -- A member of the owner may do everything anyway.
+        -- A member of the owner has all privileges of the owner already.
         and not pg_has_role(a.grantee, p.proowner, 'usage')
         and has_schema_privilege(a.grantee, n.oid, 'create'))
 $function$;
 
 -- install/bind_trigger_path
--- Purpose: gives the functions that fire users' triggers or run routines the search path
---   control.trigger_search_path. Each part ends its installation with it, since replacing a function
---   resets its path. Without a path there so far it becomes the installer's, without the schemas in
---   which PUBLIC or a client may create objects; pg_temp comes last, so that a temporary table of
---   the caller hides nothing.
--- Returns: nothing. A warning names what was left out, and what should be.
--- Raises: nothing of ours.
+-- Purpose: sets the search path of the functions that fire user triggers or run routines to
+--   control.trigger_search_path. The installation of each part ends with it, because the replacement
+--   of a function resets its path. The first installation takes the path of the installer, without
+--   the schemas in which PUBLIC or a client may create objects. pg_temp comes last, so that a
+--   temporary table of the caller hides no other table.
+-- Returns: nothing. A warning names the schemas that were left out, or that should be.
+-- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes, the row of async.control.
 create or replace function async.bind_trigger_path(in_installer_schemas text[]) returns void
 language plpgsql
@@ -800,9 +800,9 @@ end
 $function$;
 
 -- configure/set_trigger_search_path
--- Purpose: where triggers on async.task and routines find what they name without a schema. Only for
---   the owner, as whom they run: who may create objects in one of these schemas may become the
---   owner.
+-- Purpose: sets the schemas in which triggers on async.task and routines find unqualified names.
+--   Only the owner may call it: triggers and routines run as the owner, so a role that may create
+--   objects in one of these schemas can run code as the owner.
 -- Returns: nothing. A warning names schemas in which PUBLIC or a client may create objects.
 -- Raises: PA061 for a schema that does not exist.
 -- Locks: the row of async.control, and the catalog rows of the functions.
@@ -1891,10 +1891,9 @@ $function$;
 -- Purpose: deletes finished tasks from before a time, and checks deferred constraints (see
 --   async.check_constraints).
 -- Returns: nothing.
--- Raises: what users' triggers and constraints raise.
--- Locks: the rows that it deletes. (The search path is control.trigger_search_path, so that users'
---   triggers inherit it: see async.bind_trigger_path. Every name and operator in here is
---   qualified.)
+-- Raises: the errors of user triggers and constraints.
+-- Locks: the rows that it deletes. (The search path is control.trigger_search_path, which user
+--   triggers inherit: see async.bind_trigger_path. Every name and operator is qualified.)
 create or replace function async.delete_tasks(in_ids bigint[], in_before timestamptz, in_defer text)
 returns void
 language plpgsql
@@ -6972,13 +6971,12 @@ end
 $function$;
 
 -- leader/stages/call_routine
--- Purpose: runs one routine of the users', and checks the constraints that it leaves to be checked
---   at the commit: the commit of the leader must not fail.
+-- Purpose: runs one routine of the user, and checks the constraints that it deferred, because the
+--   commit of the leader must not fail.
 -- Returns: nothing.
--- Raises: what the routine and the constraints raise.
--- Locks: whatever the routine locks. (The search path is control.trigger_search_path, so that the
---   routine inherits it: see async.bind_trigger_path. Every name and operator in here is
---   qualified.)
+-- Raises: the errors of the routine and of the constraints.
+-- Locks: the locks of the routine. (The search path is control.trigger_search_path, which the
+--   routine inherits: see async.bind_trigger_path. Every name and operator is qualified.)
 create or replace function async.call_routine(in_call text, in_defer text)
 returns void
 language plpgsql
