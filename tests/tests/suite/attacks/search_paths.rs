@@ -123,10 +123,9 @@ async fn objects_that_match_better_are_never_found<E: Engine>() {
     let there = fixture.target.connect().await;
     let sprung: bool = there.query_one("select is_called from public.trapped", &[]).await.expect("a sequence").get(0);
     assert!(!sprung, "at the target");
-    there.batch_execute(&format!("drop owned by {evil} cascade")).await.expect("the traps go");
-    for role in [&evil, &client] {
-        drop_role(&fixture, role).await;
-    }
+    // The other role stays in the temporary cluster: to drop its thousands of operators takes more
+    // locks than the cluster has.
+    drop_role(&fixture, &client).await;
 }
 
 /// The names of the owner's triggers are looked up in the schemas that the owner trusts.
