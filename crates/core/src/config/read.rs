@@ -288,6 +288,7 @@ impl Interval {
         let ordinal = self.ordinal();
         // The limit in terms of [`Interval::ordinal`], in which a year is 360 days.
         let span = match self.span() {
+            Some(_) if ordinal == 0 => Span::ZERO,
             Some(span) if (0..=YEARS_10000).contains(&ordinal) => span,
             Some(_) | None => Span::micros(-1),
         };
