@@ -5,15 +5,12 @@
 //! such sessions exist, no leader launches or ends anything at the target.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use pgasync_pg::{ConnectionSettings, Session};
 use pgasync_store::unknown_elections;
 
 use crate::error_text;
-
-/// One connection attempt to the server.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
+use crate::fence::connect_to_server;
 
 /// The number of sessions of other elections that one check examines.
 const SESSIONS_MAX: usize = 1_000;
@@ -35,8 +32,7 @@ impl ServerCopies {
             return Ok(());
         }
         let names: Vec<String> = others.keys().cloned().collect();
-        let server =
-            self.server.with_connect_timeout(CONNECT_MAX).connect().await.map_err(|error| error.to_string())?;
+        let server = connect_to_server(&self.server).await?;
         let unknown = unknown_elections(&server, &names).await.map_err(|error| error.to_string())?;
         server.close().await;
         let pids: Vec<&str> = unknown.iter().filter_map(|name| others.get(name)).flatten().map(|pid| &**pid).collect();

@@ -10,7 +10,7 @@ use pgasync_pg::{ConnectionSettings, Session};
 use pgasync_store::{OldSession, replaced_sessions};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{FenceContext, connect};
+use super::{FenceContext, connect, connect_to_server};
 use crate::session_identity::SessionIdentity;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -148,7 +148,7 @@ impl FenceAttempt<'_> {
         let replaced = if elsewhere.is_empty() {
             Vec::new()
         } else {
-            let server = connect(&self.context.server).await?;
+            let server = connect_to_server(&self.context.server).await?;
             let replaced = replaced_sessions(&server, &elsewhere, &found.server, address.names_several_hosts()).await;
             server.close().await;
             replaced.map_err(|error| error.to_string())?

@@ -308,7 +308,10 @@ pub async fn end_backend(server: &ConnectionSettings, pid: i32) -> Result<(), Ca
 /// Sets the search path of a session of the orchestrator with its server, as its first statement. An
 /// object of another role then cannot take the place of one of `pg_catalog`. User triggers and
 /// routines run with `control.trigger_search_path`.
-async fn pin_search_path(session: &Session) -> Result<(), CandidacyError> {
+///
+/// # Errors
+/// When the statement fails.
+pub async fn pin_search_path(session: &Session) -> Result<(), CandidacyError> {
     session.batch_execute("set search_path = pg_catalog, pg_temp").await.map_err(|error| CandidacyError::of(&error))
 }
 
