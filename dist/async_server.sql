@@ -1,4 +1,18 @@
 -- pgasync 0.1.0: server part. Generated from crates/sql; edit the objects there.
+-- The search path of the installation, so that no object of another role is found in place of one of pg_catalog. The
+-- end of the file restores the search path of the session. ('=' marks a saved path, which may be empty.)
+do $begin$
+begin
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+    perform pg_catalog.set_config('pgasync.installer_path',
+      '=' operator(pg_catalog.||) pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_schemas',
+      pg_catalog.current_schemas(false)::pg_catalog.text, false);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+  end if;
+end
+$begin$;
+
 -- Prerequisites of the server part.
 do $guard$
 begin
@@ -474,10 +488,91 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0007_renamed_functions.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0007_renamed_functions') then
+    execute $ddl$
+-- Functions that have other names now. Views call this one, so it cannot be dropped.
+do $rename$
+begin
+  if pg_catalog.to_regprocedure('async.someone_leads()') is not null then
+    alter function async.someone_leads() rename to leader_exists;
+  end if;
+end
+$rename$;
+
+drop function if exists
+  async.open_self_sessions(),
+  async.close_stale_sessions(),
+  async.expire_target_patience(timestamptz),
+  async.why_not_ended(bigint),
+  async.row_as_it_is(bigint),
+  async.resting_tasks(),
+  async.due_resting_tasks(timestamptz, int),
+  async.note_touched(bigint[]),
+  async.take_touched(),
+  async.touched_rows();
+$ddl$;
+    insert into async.migration (migration) values ('0007_renamed_functions');
+  end if;
+end
+$migrate$;
+
+-- migrations/0008_search_paths.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0008_search_paths') then
+    execute $ddl$
+-- The schemas in which triggers on async.task and routines find unqualified names. The end of the installation
+-- sets it.
+alter table async.control add column trigger_search_path text[];
+
+-- This function has other arguments now.
+drop function if exists async.check_constraints(text);
+$ddl$;
+    insert into async.migration (migration) values ('0008_search_paths');
+  end if;
+end
+$migrate$;
+
+-- log/visible_text
+-- Purpose: escapes a text for the log. Names, messages and queries may contain line breaks and
+--   escape sequences of terminals, which could forge lines or hide text.
+-- Returns: the text in one line: control characters, line separators and marks that change the
+--   direction of writing are escaped as in an E'' literal; null for null.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.visible_text(in_text text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- Characters above 127 have these numbers in UTF8 only.
+  c_hidden constant text := '\u0001-\u001f\u007f' || case when getdatabaseencoding() = 'UTF8'
+    then '\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069' else '' end;
+begin
+  if in_text is null or in_text !~ ('[' || c_hidden || ']') then
+    return in_text;
+  end if;
+  return (
+    select string_agg(
+      case
+        when m.part[1] is not null then m.part[1]
+        when m.part[2] = E'\n' then '\n'
+        when m.part[2] = E'\r' then '\r'
+        when m.part[2] = E'\t' then '\t'
+        else '\u' || lpad(to_hex(ascii(m.part[2])), 4, '0')
+      end, '' order by m.position)
+    from regexp_matches(in_text, '([^' || c_hidden || ']+)|([' || c_hidden || '])', 'g')
+      with ordinality as m(part, position));
+end
+$function$;
+
 -- log/log_quiet
 -- Purpose: writes a line to server_log and raises nothing. A DEBUG line is written only while
---   control.debug_log is set. Passwords in connection strings are masked. While the log is locked,
---   lines are dropped.
+--   control.debug_log is set. Passwords in connection strings are masked, and control characters are
+--   escaped. While the log is locked, lines are dropped.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
@@ -490,7 +585,7 @@ begin
     return;
   end if;
   insert into async.server_log (level, message)
-  values (in_level, coalesce(async.mask_connection_string(in_message), ''));
+  values (in_level, async.visible_text(coalesce(async.mask_text(in_message), '')));
 exception when lock_not_available then
   null;
 end
@@ -505,11 +600,11 @@ $function$;
 -- Locks: none that others wait for.
 create or replace function async.log(_level text, _message text) returns void
 language plpgsql security definer
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_level text := upper(_level);
-  v_message text := coalesce(async.mask_connection_string(_message), '');
+  v_message text := async.visible_text(coalesce(async.mask_text(_message), ''));
 begin
   if v_level is null or v_level not in ('NOTICE', 'WARNING', 'INFO', 'DEBUG', 'ERROR') then
     raise exception 'there is no log level %', coalesce(quote_literal(_level), 'null')
@@ -517,12 +612,12 @@ begin
   end if;
   if v_level = 'ERROR' then
     begin
-      perform dblink_exec(
+      perform public.dblink_exec(
         async.extend_conninfo(async.self_conninfo(), '{"connect_timeout": "2"}'),
         format('insert into async.server_log (level, message) values (''ERROR'', %L)', v_message));
     exception
       when others then
-        raise warning 'the following error could not be logged: %', async.mask_connection_string(sqlerrm);
+        raise warning 'the following error could not be logged: %', async.mask_text(sqlerrm);
     end;
     raise exception '%', v_message using errcode = 'PA070';
   end if;
@@ -586,16 +681,17 @@ $function$;
 -- Purpose: shows new lines of the log as notices until it is canceled.
 -- Returns: nothing; it runs until it is canceled.
 -- Raises: no error of class PA.
--- Locks: none. It commits once a second, so it holds no snapshot. (Therefore no search_path can be
---   set: every name is qualified.)
+-- Locks: none. It commits once a second, so it holds no snapshot. (A procedure with a SET clause
+--   cannot commit, so it sets the search_path in each transaction.)
 create or replace procedure async.tail(_grep text default null, _limit int default 1000)
 language plpgsql
 as $procedure$
 declare
   v_line async.server_log;
-  v_last bigint;
+  v_last pg_catalog.int8;
 begin
   loop
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     for v_line in select l.* from async.tail_once(v_last, _grep, _limit) l loop
       raise notice '% % %', v_line.happened, v_line.level, v_line.message;
       v_last := v_line.server_log;
@@ -620,7 +716,120 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '0c5796511e341d9d'::text
+  select '5719b58cb0b38165'::text
+$function$;
+
+-- install/untrusted_schemas
+-- Purpose: finds the schemas that must not be on the search path of code that runs as the owner:
+--   those in which PUBLIC or a client may create objects. Postgres prefers a function or an operator
+--   there to one of pg_catalog if its argument types match better.
+-- Returns: their names, in the given order; an empty array if there are none.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.untrusted_schemas(in_schemas text[]) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(array_agg(s.name order by s.position), '{}')
+  from unnest(in_schemas) with ordinality as s(name, position)
+  join pg_namespace n on n.nspname = s.name
+  where exists (
+      select from aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+      where a.grantee = 0 and a.privilege_type = 'CREATE')
+    or exists (
+      select
+      from pg_proc p
+      cross join lateral aclexplode(p.proacl) a
+      where p.pronamespace = 'async'::regnamespace
+        and p.proname in ('push_tasks', 'configure')
+        and a.grantee not in (0, p.proowner)
+        -- A member of the owner has all privileges of the owner already.
+        and not pg_has_role(a.grantee, p.proowner, 'usage')
+        and has_schema_privilege(a.grantee, n.oid, 'create'))
+$function$;
+
+-- install/bind_trigger_path
+-- Purpose: sets the search path of the functions that fire user triggers or run routines to
+--   control.trigger_search_path. The installation of each part ends with it, because the replacement
+--   of a function resets its path. The first installation takes the path of the installer, without
+--   the schemas in which PUBLIC or a client may create objects. pg_temp comes last, so that a
+--   temporary table of the caller hides no other table.
+-- Returns: nothing. A warning names the schemas that were left out, or that should be.
+-- Raises: no error of class PA.
+-- Locks: the catalog rows that it changes, the row of async.control.
+create or replace function async.bind_trigger_path(in_installer_schemas text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_functions constant name[] := '{push_tasks,write_row,check_constraints,delete_tasks,call_routine}';
+  v_path text[] := (select c.trigger_search_path from async.control c);
+  v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
+  v_function regprocedure;
+begin
+  if v_path is null then
+    v_path := array(
+      select s.name
+      from unnest(in_installer_schemas) with ordinality as s(name, position)
+      where s.name <> all (v_untrusted) and s.name <> all ('{pg_catalog,pg_temp}')
+      order by s.position);
+    update async.control set trigger_search_path = v_path;
+    if v_untrusted <> '{}' then
+      raise warning 'triggers on async.task and routines do not find objects of the schema % by their bare names',
+          array_to_string(v_untrusted, ', ')
+        using detail = 'Other roles may create objects there, which could run as the owner of the schema async.',
+          hint = 'Write the schema in front of such names; or revoke create on the schema from the others, '
+            'then: select async.set_trigger_search_path(...)';
+    end if;
+  elsif v_untrusted <> '{}' then
+    raise warning 'other roles may create objects in the schema %, which is on the search path of triggers and routines',
+        array_to_string(v_untrusted, ', ')
+      using detail = 'Such an object could run as the owner of the schema async.',
+        hint = 'Revoke create on the schema from them, or: select async.set_trigger_search_path(...)';
+  end if;
+  for v_function in
+    select p.oid::regprocedure from pg_proc p
+    where p.pronamespace = 'async'::regnamespace and p.proname = any (c_functions)
+    order by p.oid
+  loop
+    execute format('alter function %s set search_path = %s', v_function,
+      (select string_agg(quote_ident(s.name), ', ' order by s.position)
+        from unnest(v_path || '{pg_temp}') with ordinality as s(name, position)));
+  end loop;
+end
+$function$;
+
+-- configure/set_trigger_search_path
+-- Purpose: sets the schemas in which triggers on async.task and routines find unqualified names.
+--   Only the owner may call it: triggers and routines run as the owner, so a role that may create
+--   objects in one of these schemas can run code as the owner.
+-- Returns: nothing. A warning names schemas in which PUBLIC or a client may create objects.
+-- Raises: PA061 for a schema that does not exist.
+-- Locks: the row of async.control, and the catalog rows of the functions.
+create or replace function async.set_trigger_search_path(variadic _schemas text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_missing text;
+begin
+  select s.name into v_missing
+  from unnest(_schemas) with ordinality as s(name, position)
+  where not exists (select from pg_namespace n where n.nspname = s.name) and s.name is distinct from 'pg_temp'
+  order by s.position
+  limit 1;
+  if found then
+    raise exception 'there is no schema %', coalesce(quote_literal(v_missing), 'null')
+      using errcode = 'PA061', hint = 'Name schemas that exist: select async.set_trigger_search_path(''public'')';
+  end if;
+  update async.control
+  set trigger_search_path = array(
+    select s.name
+    from unnest(_schemas) with ordinality as s(name, position)
+    where s.name not in ('pg_catalog', 'pg_temp')
+    order by s.position);
+  perform async.bind_trigger_path('{}');
+end
 $function$;
 
 -- decide/tasks/step_task
@@ -1421,19 +1630,19 @@ as $function$
   select $query$
 select pg_catalog.json_build_array(
   s.pid, pg_catalog.current_setting('server_version_num'),
-  pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user,
-  pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'),
+  pg_catalog.to_char(pg_catalog.timezone('utc', s.backend_start), 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user,
+  pg_catalog.to_char(pg_catalog.timezone('utc', pg_catalog.pg_postmaster_start_time()), 'YYYY-MM-DD HH24:MI:SS.US+00'),
   pg_catalog.host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_port(),
   case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
     then pg_catalog.substring(pg_catalog.query_to_xml(
-      'select system_identifier as v from pg_catalog.pg_control_system()', false, false, '')::text, '<v>([0-9]+)</v>')
+      'select system_identifier as v from pg_catalog.pg_control_system()', false, false, '')::pg_catalog.text, '<v>([0-9]+)</v>')
   end,
   case when not pg_catalog.pg_is_in_recovery()
       and pg_catalog.has_function_privilege('pg_catalog.pg_current_wal_lsn()', 'execute')
       and pg_catalog.has_function_privilege('pg_catalog.pg_walfile_name(pg_catalog.pg_lsn)', 'execute')
     then pg_catalog.substring(pg_catalog.query_to_xml(
       'select pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) as v',
-      false, false, '')::text, '<v>([0-9A-F]+)</v>')
+      false, false, '')::pg_catalog.text, '<v>([0-9A-F]+)</v>')
   end,
   not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool)
 from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
@@ -1538,7 +1747,9 @@ $function$;
 -- record/release_pools
 -- Purpose: releases pool slots in the memory of the SQL engine, one for each mention of a pool. In
 --   a session without that memory it does nothing, because a leader counts the pools when it
---   starts.
+--   starts. The call of a client comes here as the owner of the schema. So a temporary table of that
+--   name counts only if a member of the owner owns it: the triggers of another would run as the
+--   owner.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -1547,7 +1758,11 @@ returns void
 language plpgsql
 as $function$
 begin
-  if cardinality(in_pools) = 0 or to_regclass('pg_temp.leader_pool') is null then
+  if coalesce(cardinality(in_pools), 0) = 0 or not exists (
+    select from pg_class c
+    where c.oid = to_regclass('pg_temp.leader_pool') and c.relkind = 'r'
+      and pg_has_role(c.relowner, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage'))
+  then
     return;
   end if;
   update pg_temp.leader_pool p
@@ -1559,7 +1774,9 @@ $function$;
 
 -- record/is_leader
 -- Purpose: whether the calling session is the leader session (a routine, a trigger, the engine
---   itself): it has the pid that the leader published, and holds the lock of the leader.
+--   itself): it has the pid that the leader published, its session_user is a member of the owner,
+--   and it holds the lock of the leader. The session of another role may get the pid of a leader
+--   that crashed, and may take the lock.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1570,6 +1787,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if pg_backend_pid() is distinct from (select c.pid from async.control c) then
+    return false;
+  end if;
+  if not pg_has_role(session_user, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage') then
     return false;
   end if;
   return exists (
@@ -1650,17 +1870,41 @@ $function$;
 --   the commit.
 -- Returns: nothing.
 -- Raises: the errors of deferred constraints and constraint triggers.
--- Locks: the locks of these constraints and triggers. (No SET clause: user triggers would inherit
---   it.)
-create or replace function async.check_constraints(in_defer text)
-returns void
+-- Locks: the locks of these constraints and triggers. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
+--   name and operator is qualified.)
+create or replace function async.check_constraints(
+  in_defer text, in_check text default 'set constraints all immediate'
+) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if in_defer is not null then
-    set constraints all immediate;
+    execute in_check;
     execute in_defer;
   end if;
+end
+$function$;
+
+-- record/delete_tasks
+-- Purpose: deletes finished tasks from before a time, and checks deferred constraints (see
+--   async.check_constraints).
+-- Returns: nothing.
+-- Raises: the errors of user triggers and constraints.
+-- Locks: the rows that it deletes. (The search path is control.trigger_search_path, which user
+--   triggers inherit: see async.bind_trigger_path. Every name and operator is qualified.)
+create or replace function async.delete_tasks(in_ids bigint[], in_before timestamptz, in_defer text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.task t
+  where t.task_id operator(pg_catalog.=) any (in_ids)
+    and t.processed operator(pg_catalog.<) in_before
+    and t.tracked is not true;
+  perform async.check_constraints(in_defer);
 end
 $function$;
 
@@ -1806,12 +2050,12 @@ begin
 end
 $function$;
 
--- record/row_as_it_is
+-- record/present_row
 -- Purpose: the present row of a task that could not be written.
 -- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.row_as_it_is(in_task_id bigint)
+create or replace function async.present_row(in_task_id bigint)
 returns async.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2085,12 +2329,13 @@ $function$;
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
 --   'gone'; and the present row.
 -- Raises: the errors of triggers and constraints.
--- Locks: the row; never waits for it. (No SET clause: user triggers would inherit it. Every name is
---   qualified.)
+-- Locks: the row; never waits for it. (The search path is control.trigger_search_path, which user
+--   triggers inherit: see async.bind_trigger_path. Every name and operator is qualified.)
 create or replace function async.write_row(
   in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_next record;
@@ -2137,12 +2382,11 @@ $function$;
 --   transaction holds the row), 'failed' (a trigger or constraint raised error), 'gone' (the row
 --   does not exist), 'rewritten' (a trigger or a request changed the row in another way). The other
 --   columns are the present row, null when there is none or it cannot be read. With in_touched (the
---   Rust engine), the rows of async.touched_rows where users have triggers: 'touched' for each task
+--   Rust engine), the rows of async.changed_task_rows where users have triggers: 'touched' for each task
 --   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
 --   the epoch is held first, and the call is a whole write transaction of the Rust engine.
 -- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
--- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
---   it. Every name is qualified.)
+-- Locks: the rows of async.task; never waits for one.
 -- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
@@ -2154,6 +2398,7 @@ create or replace function async.write_all(
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 declare
@@ -2180,7 +2425,7 @@ begin
     v_left := v_batch.left_over;
     v_table_locked := v_batch.table_locked;
   end if;
-  if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 0 then
+  if not v_table_locked and cardinality(v_left) > 0 then
     -- Row by row, nothing waits for the table, not even to read the type of its rows.
     begin
       lock table async.task in row exclusive mode nowait;
@@ -2207,18 +2452,18 @@ begin
       when lock_not_available then
         outcome := 'locked';
         error := null;
-        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
-        from async.row_as_it_is(v_event.task_id) r;
+        select null::text as outcome, null::text as error, r as is_now into v_row
+        from async.present_row(v_event.task_id) r;
       when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
-        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
-        from async.row_as_it_is(v_event.task_id) r;
+        select null::text as outcome, null::text as error, r as is_now into v_row
+        from async.present_row(v_event.task_id) r;
     end;
     consumed := (v_row.is_now).consumed;
     processed := (v_row.is_now).processed;
     yielded := (v_row.is_now).yielded;
-    finish_status := (v_row.is_now).finish_status::pg_catalog.text;
+    finish_status := (v_row.is_now).finish_status::text;
     failed := (v_row.is_now).failed;
     processing_error := (v_row.is_now).processing_error;
     times_up := (v_row.is_now).times_up;
@@ -2229,7 +2474,7 @@ begin
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
   if v_triggers and in_touched then
-    return query select * from async.touched_rows();
+    return query select * from async.changed_task_rows();
   end if;
 end
 $function$;
@@ -2238,8 +2483,7 @@ $function$;
 -- Purpose: async.write_all without the arrays for claims and plain ends.
 -- Returns: as async.write_all.
 -- Raises: nothing because of a single row.
--- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
---   it.)
+-- Locks: the rows of async.task; never waits for one.
 create or replace function async.write_events(in_events async.event_t[])
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
@@ -2247,6 +2491,7 @@ returns table (
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return query
@@ -2261,10 +2506,11 @@ $function$;
 --   async.write_events.
 -- Raises: the errors of triggers and constraints.
 -- Locks: the rows of async.task; waits up to lock_timeout for one, unless the caller holds it
---   already. (No SET clause: user triggers would inherit it. Every name is qualified.)
+--   already.
 create or replace function async.write_now(in_events async.event_t[])
 returns table (task_id bigint, outcome text, error text)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_left async.event_t[] := in_events;
@@ -2295,8 +2541,7 @@ $function$;
 -- Returns: nothing.
 -- Raises: PA201 outside of the leader session; PA202 for a null status outside of a trigger; PA203
 --   for a deferral without a duration.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.finish_internal(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -2305,6 +2550,7 @@ create or replace function async.finish_internal(
   _duration interval
 ) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_events async.event_t[];
@@ -2343,7 +2589,7 @@ begin
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
     order by t.task_id);
   if v_events <> '{}' then
-    perform async.note_touched(array(select e.task_id from unnest(v_events) e));
+    perform async.note_changed_tasks(array(select e.task_id from unnest(v_events) e));
     -- Rows that a client holds get a request, like those of running queries. Constraints are not
     -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
@@ -2366,6 +2612,7 @@ create or replace function async.finish_internal(
   _error_message text
 ) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
   select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
 $function$;
@@ -2405,6 +2652,8 @@ as $function$
     ('control', 'debug_log', 'bool'),
     ('control', 'target_patience', 'interval'),
     ('control', 'takeover_grace', 'interval'),
+    -- Only the owner may change it: async.set_trigger_search_path.
+    ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
     ('target', 'max_concurrency', 'size'),
     ('target', 'max_workers', 'size'),
@@ -2880,11 +3129,11 @@ begin
 end
 $function$;
 
--- clients/someone_leads
+-- clients/leader_exists
 -- Purpose: whether an orchestrator of either engine leads in this database now.
 -- Returns: bool.
 -- Raises: nothing. Locks: none.
-create or replace function async.someone_leads() returns bool
+create or replace function async.leader_exists() returns bool
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3125,15 +3374,15 @@ $function$;
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
 --   known to be gone, PA033 for a task with nothing to run; the errors of user triggers.
--- Locks: the row of the task, until the end of the transaction. (No SET clause: user triggers would
---   inherit it. Every name is qualified.)
+-- Locks: the row of the task, until the end of the transaction.
 create or replace function async.restart_now(in_task_id bigint) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.prepare_restart(in_task_id);
   perform from async.write_now(array[
-    row(in_task_id, null, 'RESTART', pg_catalog.clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+    row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
   perform async.wake_leader();
 end
 $function$;
@@ -3223,11 +3472,11 @@ $function$;
 -- Returns: the tasks that were taken and are RUNNING, in order.
 -- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1. A warning
 --   for each row that cannot be written.
--- Locks: the offers and rows that it takes, until the end of the transaction. (No SET clause: user
---   triggers would inherit it. Every name is qualified.)
+-- Locks: the offers and rows that it takes, until the end of the transaction.
 create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_until constant timestamptz := async.pull_until(in_timeout);
@@ -3271,11 +3520,11 @@ $function$;
 -- Returns: the tasks whose rows raised an error.
 -- Raises: serialization failures and deadlocks, for the caller. A warning for each row that raised
 --   an error.
--- Locks: the rows of async.task, which the caller holds already. (No SET clause: user triggers
---   would inherit it. Every name is qualified.)
+-- Locks: the rows of async.task, which the caller holds already.
 create or replace function async.write_pulls(in_events async.event_t[])
 returns bigint[]
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_check constant text := async.constraints_of_tasks('immediate');
@@ -3297,13 +3546,12 @@ begin
     begin
       perform async.write_row(v_event, null);
       if v_check is not null then
-        execute v_check;
-        execute v_defer;
+        perform async.check_constraints(v_defer, v_check);
       end if;
     exception
       when serialization_failure or deadlock_detected then raise;
       when assert_failure or others then
-        v_refused := pg_catalog.array_append(v_refused, v_event.task_id);
+        v_refused := array_append(v_refused, v_event.task_id);
         raise warning 'the task % cannot be taken: %', v_event.task_id, sqlerrm;
     end;
   end loop;
@@ -3381,7 +3629,7 @@ begin
   v_mine := nextval('async.latch_requested');
   perform async.wake_leader();
   while (select s.last_value from async.latch_served s) < v_mine loop
-    if not async.someone_leads() then
+    if not async.leader_exists() then
       raise exception 'no orchestrator is running'
         using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
     end if;
@@ -3594,7 +3842,7 @@ create or replace function async.read_results(
   in_conn text, out ended bool, out code text, out error text, out value text
 )
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_rows bigint;
@@ -3607,7 +3855,7 @@ declare
   v_code text;
 begin
   ended := false;
-  while dblink_is_busy(in_conn) = 0 loop
+  while public.dblink_is_busy(in_conn) = 0 loop
     begin
       -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
@@ -3616,11 +3864,11 @@ begin
       into v_rows, v_value, v_empty
       from (
         select 1 as place, f.v, true as is_row
-        from dblink_get_result(in_conn) as f(v text)
+        from public.dblink_get_result(in_conn) as f(v text)
         union all
         select 2, n.v, n.is_row is not null
-        from (select in_conn as conn where dblink_is_busy(in_conn) = 0 offset 0) g
-        left join lateral (select true as is_row, f.v from dblink_get_result(g.conn) as f(v text)) n on true
+        from (select in_conn as conn where public.dblink_is_busy(in_conn) = 0 offset 0) g
+        left join lateral (select true as is_row, f.v from public.dblink_get_result(g.conn) as f(v text)) n on true
       ) r;
       if v_rows > 0 then
         value := v_value;
@@ -3659,7 +3907,7 @@ $function$;
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_connect_ms_max constant int := 3000;
@@ -3672,19 +3920,19 @@ begin
     perform pg_advisory_lock(async.lock_class(), 3);
     -- The end of its last answer may have arrived after the answer.
     perform async.read_results('pgasync_watchdog');
-    v_watching := dblink_send_query('pgasync_watchdog',
+    v_watching := public.dblink_send_query('pgasync_watchdog'::text,
       format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
   end if;
   begin
     begin
-      perform dblink_connect(in_conn, in_conninfo);
+      perform public.dblink_connect(in_conn, in_conninfo);
     exception when others then
       get stacked diagnostics v_message = message_text, v_detail = pg_exception_detail;
-      v_message := async.mask_connection_string(concat_ws(': ', v_message, nullif(v_detail, '')));
+      v_message := async.mask_text(concat_ws(': ', v_message, nullif(v_detail, '')));
     end;
     if v_watching then
       perform pg_advisory_unlock(async.lock_class(), 3);
-      while dblink_is_busy('pgasync_watchdog') = 1 loop
+      while public.dblink_is_busy('pgasync_watchdog'::text) = 1 loop
         perform pg_sleep(0.0005);
       end loop;
       -- A cancel that was sent takes effect here at the latest.
@@ -3699,15 +3947,15 @@ begin
     where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.classid = async.lock_class()::oid
       and l.objid = 3 and l.objsubid = 2;
     for v_try in 1..2000 loop
-      exit when dblink_is_busy('pgasync_watchdog') = 0;
+      exit when public.dblink_is_busy('pgasync_watchdog'::text) = 0;
       perform pg_sleep(0.001);
     end loop;
     select r.value into v_verdict from async.read_results('pgasync_watchdog') r;
     if v_verdict is distinct from 'cancelled' then
       raise;
     end if;
-    if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
-      perform dblink_disconnect(in_conn);
+    if in_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
+      perform public.dblink_disconnect(in_conn);
     end if;
     return 'the connection was not made within 3 seconds';
   end;
@@ -3750,11 +3998,11 @@ $function$;
 create or replace function async.close_session(in_conn text)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
-    perform dblink_disconnect(in_conn);
+  if in_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
+    perform public.dblink_disconnect(in_conn);
   end if;
 exception when others then
   null;
@@ -3869,7 +4117,7 @@ $function$;
 create or replace function async.refuse_unknown_sessions(in_conn text)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 -- JIT: the planner's estimate of the answer of a target must not trigger a compilation.
 set jit = off
 as $function$
@@ -3879,11 +4127,11 @@ declare
 begin
   select string_agg(s.pid::text, ', ' order by s.pid) into v_unknown
   from async.leader l
-  cross join lateral dblink(in_conn, format(
+  cross join lateral public.dblink(in_conn, format(
     'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) '
-    'from pg_catalog.pg_stat_activity a where a.application_name like %L '
-    'and pg_catalog.split_part(a.application_name, ''/'', 4) ~ ''^[0-9]+$'' '
-    'and a.usename = session_user limit %s',
+    'from pg_catalog.pg_stat_activity a where a.application_name operator(pg_catalog.~~) %L '
+    'and pg_catalog.split_part(a.application_name, ''/'', 4) operator(pg_catalog.~) ''^[0-9]+$'' '
+    'and a.usename operator(pg_catalog.=) session_user limit %s',
     'pgasync/' || l.server_id || '/%', c_sessions_max)) as s(pid int, election text)
   where not exists (
     select from async.election e
@@ -3905,18 +4153,18 @@ $function$;
 create or replace function async.probe_target(in_conninfo_of text)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conninfo text;
   v_version text;
 begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
-  perform dblink_connect('pgasync_probe', v_conninfo);
+  perform public.dblink_connect('pgasync_probe'::text, v_conninfo);
   select r.v into v_version
-  from dblink('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')') as r(v text);
+  from public.dblink('pgasync_probe'::text, 'select pg_catalog.current_setting(''server_version_num'')'::text) as r(v text);
   perform async.refuse_unknown_sessions('pgasync_probe');
-  perform dblink_disconnect('pgasync_probe');
+  perform public.dblink_disconnect('pgasync_probe'::text);
   return v_version;
 exception when others then
   perform async.close_session('pgasync_probe');
@@ -3938,7 +4186,7 @@ $function$;
 create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set jit = off
 as $function$
 declare
@@ -3955,7 +4203,7 @@ begin
   loop
     begin
       v_step := 'unreached';
-      perform dblink_connect('pgasync_end', v_address.connection_string);
+      perform public.dblink_connect('pgasync_end'::text, v_address.connection_string);
       v_step := 'failed';
       if in_how = 'fence' then
         v_found := v_found || async.fence_sessions('pgasync_end', v_address.ids,
@@ -3965,7 +4213,7 @@ begin
           select s from async.session s where s.session_id = any (v_address.ids) order by s.session_id),
           case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
       end if;
-      perform dblink_disconnect('pgasync_end');
+      perform public.dblink_disconnect('pgasync_end'::text);
     exception when others then
       perform async.close_session('pgasync_end');
       if in_how <> 'fence' then
@@ -3973,7 +4221,7 @@ begin
       end if;
       v_found := v_found || (
         select jsonb_agg(jsonb_build_object(
-          'id', i, 'state', v_step, 'error', async.mask_connection_string(sqlstate || ': ' || sqlerrm)))
+          'id', i, 'state', v_step, 'error', async.mask_text(sqlstate || ': ' || sqlerrm)))
         from unnest(v_address.ids) i);
     end;
   end loop;
@@ -4015,10 +4263,10 @@ $function$;
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_looks_max constant int := 50;
+  c_checks_max constant int := 50;
   v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
   v_moved constant bigint := async.last_moved_epoch();
   v_server record;
@@ -4026,7 +4274,7 @@ declare
   v_here bigint[];
   v_found jsonb;
 begin
-  v_server := async.read_identity((select r.v from dblink(in_conn, async.identity_query()) as r(v text)));
+  v_server := async.read_identity((select r.v from public.dblink(in_conn, async.identity_query()) as r(v text)));
   perform async.refuse_unknown_sessions(in_conn);
   select coalesce(array_agg(s.session) filter (where s.registered_there), '{}'),
     coalesce(jsonb_agg(jsonb_build_object('id', (s.session).session_id, 'state', case when s.replaced then 'gone' else 'unreached' end,
@@ -4045,7 +4293,7 @@ begin
   if cardinality(v_there) = 0 then
     return v_found;
   end if;
-  for v_look in 1..c_looks_max loop
+  for v_check in 1..c_checks_max loop
     v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
     exit when not exists (
       select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));
@@ -4073,7 +4321,7 @@ create or replace function async.signal_backends(
   in_conn text, in_sessions async.session[], in_function text, in_spared bigint
 ) returns bigint[]
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_list text;
@@ -4081,18 +4329,19 @@ declare
   v_hidden int;
 begin
   -- This form of a time does not depend on datestyle.
-  select string_agg(format('(%s::bigint, %s, %L::timestamptz, %L, %L::bool)', s.session_id, s.pid,
+  select string_agg(format('(%s::bigint, %s::int, %L::pg_catalog.timestamptz, %L::pg_catalog.name, %L::boolean)', s.session_id, s.pid,
       to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), s.role,
       coalesce(s.epoch < in_spared, false)), ', '
     order by s.session_id)
   into v_list
   from unnest(in_sessions) s;
   select coalesce(array_agg(r.id), '{}'), min(r.pid) filter (where r.hidden) into v_here, v_hidden
-  from dblink(in_conn, format(
+  from public.dblink(in_conn, format(
     'select w.id, a.pid, a.backend_start is null, '
     'case when a.backend_start is not null and not w.spared then pg_catalog.%s(a.pid) end '
     'from (values %s) as w(id, pid, backend_start, role, spared) join pg_catalog.pg_stat_activity a '
-    'on a.pid = w.pid and (a.backend_start = w.backend_start or a.backend_start is null and a.usename = w.role)',
+    'on a.pid operator(pg_catalog.=) w.pid and (a.backend_start operator(pg_catalog.=) w.backend_start '
+    'or a.backend_start is null and a.usename operator(pg_catalog.=) w.role)',
     in_function, v_list)) as r(id bigint, pid int, hidden bool, signalled bool);
   if v_hidden is not null then
     raise exception 'backend % is hidden from this role', v_hidden
@@ -4117,14 +4366,14 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_error text := in_error;
-  v_said record;
+  v_identity record;
   v_worker record;
   v_id bigint;
 begin
   select s.target, s.conninfo into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   if v_error is null then
     begin
-      select * into v_said from async.read_identity(in_identity);
+      select * into v_identity from async.read_identity(in_identity);
     exception when others then
       v_error := sqlerrm;
     end;
@@ -4136,13 +4385,13 @@ begin
   end if;
   insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
     server_started, server_address, server_port, system_identifier, timeline)
-  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_said.role, v_said.pid, v_said.backend_start,
-    v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid, v_identity.backend_start,
+    v_identity.server_started, v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
   from pg_temp.leader_state l
   returning session_id into v_id;
   update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
   where s.worker = in_worker;
-  update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_identity.version, met_at = clock_timestamp()
   where t.target = v_worker.target;
 end
 $function$;
@@ -4216,17 +4465,17 @@ create or replace function async.take_plain_results(
 language plpgsql
 as $function$
 declare
-  v_half int[];
-  v_odd int[];
+  v_partly_read int[];
+  v_unexpected int[];
 begin
   select
     array_agg(r.worker) filter (where r.found in ('ended', 'resetting')),
     array_agg(r.worker) filter (where r.found = 'resetting'),
     array_agg(r.worker) filter (where r.found = 'clean'),
     array_agg(r.worker) filter (where r.found = 'more'),
-    array_agg(r.worker) filter (where r.found = 'half'),
-    array_agg(r.worker) filter (where r.found = 'odd')
-  into ended, resetting, clean, others, v_half, v_odd
+    array_agg(r.worker) filter (where r.found = 'partly_read'),
+    array_agg(r.worker) filter (where r.found = 'unexpected')
+  into ended, resetting, clean, others, v_partly_read, v_unexpected
   from (
     select s.worker,
       case
@@ -4234,13 +4483,13 @@ begin
         when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when not s.result_read
-          and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
+          and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'unexpected'
         -- The empty result, which ends the query, may arrive in a later packet.
-        when public.dblink_is_busy(s.conn) = 1 then 'half'
-        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
+        when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'unexpected'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
-        when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
+        when public.dblink_send_query(s.conn, 'discard all'::text) = 1 then 'resetting'
         else 'ended'
       end as found
     from pg_temp.leader_worker s
@@ -4248,20 +4497,20 @@ begin
     where s.state = any (in_states)
     offset 0
   ) r;
-  if v_half is not null then
-    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
+  if v_partly_read is not null then
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
   end if;
   -- Not expected, and not recorded as a success. libpq reports a failed write only when the result
   -- is read, so its error may be available now.
-  if v_odd is not null then
+  if v_unexpected is not null then
     update pg_temp.leader_worker s
     set outcome = 'lost',
         error = coalesce(
           format('outcome unknown: the connection to target "%s" was lost while the query ran: ', s.target)
             || nullif(btrim(public.dblink_error_message(s.conn), E' \n'), 'OK'),
           'outcome unknown: the target answered with something else than was expected')
-    where s.worker = any (v_odd) and s.state = 'running' and s.outcome is null;
-    others := others || v_odd;
+    where s.worker = any (v_unexpected) and s.state = 'running' and s.outcome is null;
+    others := others || v_unexpected;
   end if;
 end
 $function$;
@@ -4368,7 +4617,7 @@ begin
       v_repeat := case when v_worker.uncertain and v_read.value is null then async.repeat_error(v_worker.conn) end;
       -- The text was sent unchanged. If the session accepts a reset now, the text has no further
       -- result. The answer to the reset settles how the text ended.
-      if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all')) = 1 then
+      if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all'::text)) = 1 then
         update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
@@ -4398,7 +4647,7 @@ $function$;
 create or replace function async.find_broken_sessions()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_end_arrives_within constant interval := '400 milliseconds';
@@ -4408,8 +4657,8 @@ begin
   for v_worker in
     select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning, s.broken_at
     from pg_temp.leader_worker s
-    where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
-      then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
+    where case when s.state in ('identifying', 'running', 'cleaning') and public.dblink_is_busy(s.conn) = 1
+      then coalesce(public.dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
   loop
     if v_worker.broken_at is null then
       update pg_temp.leader_worker s set broken_at = clock_timestamp() where s.worker = v_worker.worker;
@@ -4421,10 +4670,10 @@ begin
     if v_worker.state <> 'running' then
       perform async.drop_session(v_worker.worker);
     elsif v_worker.cleaning then
-      perform async.settle_reset(v_worker.worker, true, '08006', dblink_error_message(v_worker.conn));
+      perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
     else
       if v_worker.outcome is null then
-        perform async.note_query_error(v_worker.worker, '08006', dblink_error_message(v_worker.conn));
+        perform async.note_query_error(v_worker.worker, '08006', public.dblink_error_message(v_worker.conn));
       end if;
       perform async.lose_session(v_worker.worker);
     end if;
@@ -4444,10 +4693,10 @@ $function$;
 create or replace function async.recover_interrupted_stage(in_stage text)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_open constant text[] := coalesce(dblink_get_connections(), '{}');
+  v_open constant text[] := coalesce(public.dblink_get_connections(), '{}');
 begin
   if in_stage = 'reap' then
     update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
@@ -4497,14 +4746,14 @@ $function$;
 create or replace function async.recover_interrupted_launches()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_worker record;
   v_read record;
 begin
   for v_worker in select s.worker, s.conn from pg_temp.leader_worker s where s.state = 'claimed' order by s.worker loop
-    if dblink_is_busy(v_worker.conn) = 1 then
+    if public.dblink_is_busy(v_worker.conn) = 1 then
       update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
       where s.worker = v_worker.worker;
       continue;
@@ -4569,10 +4818,10 @@ $function$;
 create or replace function async.repeat_error(in_conn text)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_text text := async.valid_text(dblink_error_message(in_conn));
+  v_text text := async.valid_text(public.dblink_error_message(in_conn));
 begin
   if coalesce(v_text, 'OK') = 'OK' then
     return null;
@@ -4645,7 +4894,7 @@ $function$;
 create or replace function async.open_wanted_sessions()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
@@ -4693,7 +4942,7 @@ begin
         end if;
         exit;
       end if;
-      perform dblink_send_query(v_worker.conn, async.identity_query());
+      perform public.dblink_send_query(v_worker.conn, async.identity_query());
       update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
       where s.worker = v_worker.worker;
@@ -4712,14 +4961,14 @@ $function$;
 create or replace function async.session_is_alive(in_conn text)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return (
     -- The first call may read only the last message of a terminated backend, the second one the end
     -- of the connection.
-    select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
-      and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
+    select public.dblink_is_busy(in_conn) + public.dblink_is_busy(in_conn) = 0
+      and coalesce(public.dblink_error_message(in_conn), 'OK') = 'OK');
 end
 $function$;
 
@@ -4733,7 +4982,7 @@ $function$;
 create or replace function async.await_work(in_last_did_stuff timestamptz)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_control async.control;
@@ -4754,7 +5003,7 @@ begin
   loop
     perform pg_sleep(0.001);
     exit when clock_timestamp() >= v_now + v_sleep
-      or exists (select from unnest(v_conns) c where dblink_is_busy(c) = 0);
+      or exists (select from unnest(v_conns) c where public.dblink_is_busy(c) = 0);
   end loop;
 end
 $function$;
@@ -4771,16 +5020,16 @@ language plpgsql
 as $function$
 declare
   v_clean int[];
-  v_half int[];
+  v_partly_read int[];
   v_dead int[];
 begin
   select
     array_agg(f.worker order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.worker) filter (where f.found = 'clean'),
-    array_agg(f.worker) filter (where f.found = 'half'),
+    array_agg(f.worker) filter (where f.found = 'partly_read'),
     array_agg(f.worker) filter (where f.found = 'dead')
-  into workers, targets, v_clean, v_half, v_dead
+  into workers, targets, v_clean, v_partly_read, v_dead
   from (
     select s.worker, s.target, s.since,
       case
@@ -4794,7 +5043,7 @@ begin
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
         -- The empty result, which ends the reset, may arrive in a later packet.
-        when public.dblink_is_busy(s.conn) = 1 then 'half'
+        when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
         else 'clean'
       end as found
@@ -4806,8 +5055,8 @@ begin
     update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false
     where s.worker = any (v_clean);
   end if;
-  if v_half is not null then
-    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
+  if v_partly_read is not null then
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;
@@ -4823,7 +5072,7 @@ $function$;
 create or replace function async.open_helper(in_helper int)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conn text := 'pgasync_helper_' || in_helper;
@@ -4836,7 +5085,7 @@ begin
     perform async.log_quiet('WARNING', 'no helper session to this server itself: ' || v_error);
     return false;
   end if;
-  select r.pid into v_pid from dblink(v_conn, 'select pg_catalog.pg_backend_pid()') as r(pid int);
+  select r.pid into v_pid from public.dblink(v_conn, 'select pg_catalog.pg_backend_pid()'::text) as r(pid int);
   update pg_temp.leader_helper h set state = 'idle', pid = v_pid, op = null, since = clock_timestamp()
   where h.helper = in_helper;
   return true;
@@ -4851,7 +5100,7 @@ $function$;
 create or replace function async.close_lost_helpers()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -4859,7 +5108,7 @@ begin
   -- A rollback does not undo connections, so a row may outlive its connection.
   for v_helper in
     select h.* from pg_temp.leader_helper h
-    where h.state <> 'closed' and h.conn <> all (coalesce((select dblink_get_connections()), '{}'))
+    where h.state <> 'closed' and h.conn <> all (coalesce((select public.dblink_get_connections()), '{}'))
     order by h.helper
   loop
     if v_helper.state = 'busy' then
@@ -4880,7 +5129,7 @@ $function$;
 create or replace function async.read_helper_results()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -4889,7 +5138,7 @@ declare
 begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
-    where case when h.state in ('busy', 'stuck') then dblink_is_busy(h.conn) = 0 else false end
+    where case when h.state in ('busy', 'stuck') then public.dblink_is_busy(h.conn) = 0 else false end
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
@@ -4926,7 +5175,7 @@ $function$;
 create or replace function async.give_up_late_helpers()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_helper_seconds_max constant interval := '8 seconds';
@@ -4968,7 +5217,7 @@ $function$;
 create or replace function async.send_helper_ops()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -4985,7 +5234,7 @@ begin
     if v_helper.state = 'closed' or not async.session_is_alive(v_helper.conn) then
       continue when not async.open_helper(v_helper.helper);
     end if;
-    perform dblink_send_query(v_helper.conn, case v_op.op
+    perform public.dblink_send_query(v_helper.conn, case v_op.op
       when 'probe' then format('select async.probe_target(%L)', v_op.target)
       else format('select async.end_sessions(%L, %L, %L)', v_op.ids, v_op.op,
         -- The recorded address and the present one, in turns.
@@ -5011,7 +5260,7 @@ $function$;
 create or replace function async.run_helpers()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_came int;
@@ -5024,16 +5273,16 @@ begin
 end
 $function$;
 
--- dblink/sessions/open_self_sessions
+-- dblink/sessions/open_watchdog
 -- Purpose: opens the watchdog, a session to this server itself, and checks that it reaches this
 --   server as a role that may read async.session.
 -- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.open_self_sessions()
+create or replace function async.open_watchdog()
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conninfo text := (select l.self_conninfo from pg_temp.leader_state l);
@@ -5046,7 +5295,7 @@ begin
     return v_error;
   end if;
   select r.here into v_here
-  from dblink('pgasync_watchdog', format(
+  from public.dblink('pgasync_watchdog'::text, format(
       'select s.pid is not null and pg_catalog.has_schema_privilege(''async'', ''usage'') '
       'and pg_catalog.has_table_privilege(''async.session'', ''select'') '
       'from (select 1) x left join pg_catalog.pg_stat_get_activity(%s) s on true', pg_backend_pid()))
@@ -5060,19 +5309,19 @@ exception when others then
 end
 $function$;
 
--- dblink/sessions/close_stale_sessions
+-- dblink/sessions/close_own_connections
 -- Purpose: closes all dblink connections of pgasync in this session.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.close_stale_sessions()
+create or replace function async.close_own_connections()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.close_session(n)
-  from unnest(coalesce(dblink_get_connections(), '{}')) n
+  from unnest(coalesce(public.dblink_get_connections(), '{}')) n
   where n like 'pgasync\_%';
 end
 $function$;
@@ -5087,7 +5336,7 @@ $function$;
 create or replace function async.start_vacuum()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_conn constant text := 'pgasync_vacuum';
@@ -5096,8 +5345,8 @@ declare
   v_read record;
 begin
   update pg_temp.leader_state set vacuum_at = clock_timestamp() + interval '5 seconds';
-  if c_conn = any (coalesce(dblink_get_connections(), '{}')) then
-    if dblink_is_busy(c_conn) = 1 then
+  if c_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
+    if public.dblink_is_busy(c_conn) = 1 then
       return;
     end if;
     v_read := async.read_results(c_conn);
@@ -5113,12 +5362,12 @@ begin
   if (select l.writes from pg_temp.leader_state l) < greatest(v_rows * c_share, 20000) then
     return;
   end if;
-  if c_conn <> all (coalesce(dblink_get_connections(), '{}')) then
+  if c_conn <> all (coalesce(public.dblink_get_connections(), '{}')) then
     if async.open_session(c_conn, (select l.self_conninfo from pg_temp.leader_state l), false) is not null then
       return;
     end if;
   end if;
-  perform dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer');
+  perform public.dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer'::text);
   update pg_temp.leader_state set writes = 0;
 end
 $function$;
@@ -5362,10 +5611,11 @@ $function$;
 create or replace function async.make_all_due()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,looked_at_lanes,lost_patience,published,recounted}'::text[]) w;
+  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted}'::text[]) w;
 end
 $function$;
 
@@ -5612,7 +5862,7 @@ begin
   update async.session s
   set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
   from (
-    select f.id, coalesce(f.error, async.why_not_ended(f.id)) as error
+    select f.id, coalesce(f.error, async.spared_session_reason(f.id)) as error
     from jsonb_to_recordset(in_found) f(id bigint, state text, error text) where f.state <> 'gone') n
   where s.session_id = n.id and (s.lost_since is null or s.lost_error is distinct from n.error);
 
@@ -5628,7 +5878,7 @@ begin
     perform async.log_quiet('WARNING', case
       when v_left.state = 'waiting' and v_left.failures = 1 then format(
         '%s sessions at target "%s" (backend %s is the first): %s', v_left.sessions, in_target, v_left.pid,
-        async.why_not_ended(v_left.id))
+        async.spared_session_reason(v_left.id))
       when v_left.state <> 'waiting' then format(
         '%s sessions at target "%s" (backend %s is the first) cannot be ended yet (try %s): %s. '
         'When it is known to be gone: select async.write_off_session(%s)',
@@ -5648,12 +5898,12 @@ begin
 end
 $function$;
 
--- leader/fences/why_not_ended
+-- leader/fences/spared_session_reason
 -- Purpose: the reason why a fence leaves a session alone.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.why_not_ended(in_session bigint)
+create or replace function async.spared_session_reason(in_session bigint)
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -5688,6 +5938,7 @@ $function$;
 create or replace function async.forget_sessions(in_sessions bigint[])
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
@@ -5704,6 +5955,7 @@ $function$;
 create or replace function async.take_write_offs()
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_off bigint[];
@@ -5765,6 +6017,7 @@ $function$;
 create or replace function async.note_failure(in_part text, in_error text, in_code text)
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.is_due('logged_' || in_part, '10 seconds', clock_timestamp()) then
@@ -5955,8 +6208,7 @@ $function$;
 -- Returns: the tasks that differ from the prediction, as async.write_all, and whether they are in
 --   backoff.
 -- Raises: nothing because of a single task.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.leader_write(
   in_now timestamptz,
   in_claims bigint[], in_claim_runs int[], in_claim_timeouts interval[],
@@ -6092,7 +6344,9 @@ $function$;
 
 -- leader/stages/enforce_deadlines
 -- Purpose: handles overdue tasks: a running query gets an intention; a task whose target cannot be
---   reached is TIMED_OUT and keeps its pool slot; any other task ends at once.
+--   reached is TIMED_OUT and keeps its pool slot; any other task ends at once, unless there is a
+--   request about it. The stage before has read the requests, at most 1000 at a time: one that it
+--   has left may be older than the deadline.
 -- Returns: the number of tasks that ended.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -6133,6 +6387,7 @@ begin
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
     where s.worker is null and o.task_id is null
+        and not exists (select from async.request r where r.task_id = i.task_id)
       or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
       or o.launched and not o.recorded and (t.health is distinct from 'ok'
         or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));
@@ -6174,7 +6429,7 @@ declare
   v_row record;
   v_at int;
   v_done int[];
-  v_strays text[] := '{}';
+  v_released_pools text[] := '{}';
 begin
   select
     array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
@@ -6207,10 +6462,10 @@ begin
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
       -- A row that the event did not fit (a user finished or deleted it) frees its worker as well.
-      v_strays := v_strays || v_pools[v_at];
+      v_released_pools := v_released_pools || v_pools[v_at];
     end if;
   end loop;
-  perform async.release_pools(v_strays);
+  perform async.release_pools(v_released_pools);
   if v_done <> '{}' then
     perform async.free_workers(v_done);
   end if;
@@ -6362,7 +6617,7 @@ begin
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
   -- The next time is late enough to keep that share.
-  perform async.note_done('looked_at_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
+  perform async.note_done('refreshed_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
 $function$;
 
@@ -6636,6 +6891,7 @@ $function$;
 create or replace function async.take_stock()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[];
@@ -6665,6 +6921,7 @@ $function$;
 create or replace function async.begin_lead()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_epoch bigint;
@@ -6679,9 +6936,9 @@ begin
     'application_name', async.session_name('helper'), 'connect_timeout', '3')),
     async.schema_fingerprint()
   from async.leader l;
-  perform async.close_stale_sessions();
+  perform async.close_own_connections();
   perform async.refresh_configuration();
-  v_error := async.open_self_sessions();
+  v_error := async.open_watchdog();
   if v_error is not null then
     raise exception 'the orchestrator cannot connect to its own server: %', v_error
       using errcode = 'PA206',
@@ -6716,20 +6973,39 @@ begin
 end
 $function$;
 
+-- leader/stages/call_routine
+-- Purpose: runs one routine of the user, and checks the constraints that it deferred, because the
+--   commit of the leader must not fail.
+-- Returns: nothing.
+-- Raises: the errors of the routine and of the constraints.
+-- Locks: the locks of the routine. (The search path is control.trigger_search_path, which the
+--   routine inherits: see async.bind_trigger_path. Every name and operator is qualified.)
+create or replace function async.call_routine(in_call text, in_defer text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  execute in_call;
+  perform async.check_constraints(in_defer);
+end
+$function$;
+
 -- leader/stages/run_routines
 -- Purpose: runs the routines of users in the leader session. The error of a routine is logged (the
 --   same error once a minute), and the next routine runs. Routines cannot commit.
 -- Returns: the number of routines that succeeded.
 -- Raises: nothing.
--- Locks: the locks of the routines. (No SET clause: the routines would inherit it.)
+-- Locks: the locks of the routines.
 create or replace function async.run_routines(_routine_type async.routine_type_t)
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_routine text;
   v_ran int := 0;
-  v_said text;
+  v_message text;
   v_defer text;
 begin
   foreach v_routine in array coalesce((
@@ -6738,16 +7014,15 @@ begin
   loop
     begin
       v_defer := coalesce(v_defer, async.defer_constraints(), '');
-      execute 'call ' || async.routine_call(v_routine);
-      -- Constraints that the routine deferred are checked here, because the commit must not fail.
-      perform async.check_constraints(nullif(v_defer, ''));
+      perform async.call_routine('call ' || async.routine_call(v_routine), nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_message := async.visible_text(async.mask_text(
+        format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm)));
       perform from async.server_log l
-      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
+      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_message;
       if not found then
-        perform async.log_quiet('WARNING', v_said);
+        perform async.log_quiet('WARNING', v_message);
       end if;
     end;
   end loop;
@@ -6755,15 +7030,16 @@ begin
 end
 $function$;
 
--- leader/stages/expire_target_patience
+-- leader/stages/fail_tasks_of_lost_targets
 -- Purpose: fails tasks that have waited for longer than target_patience for a target that was down
 --   so long, with the error of the connection; and tasks of targets that were deleted.
 -- Returns: the number of tasks.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
-create or replace function async.expire_target_patience(in_now timestamptz)
+create or replace function async.fail_tasks_of_lost_targets(in_now timestamptz)
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_lane record;
@@ -6836,6 +7112,7 @@ $function$;
 create or replace function async.maintain(in_now timestamptz)
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_marks_max constant int := 50000;
@@ -6870,6 +7147,7 @@ $function$;
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
 returns bigint
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[];
@@ -6884,15 +7162,11 @@ begin
   end if;
   v_defer := async.defer_constraints();
   begin
-    delete from async.task t
-    where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
-    perform async.check_constraints(v_defer);
+    perform async.delete_tasks(v_ids, in_before, v_defer);
   exception when assert_failure or others then
     foreach v_id in array v_ids loop
       begin
-        delete from async.task t
-        where t.task_id = v_id and t.processed < in_before and t.tracked is not true;
-        perform async.check_constraints(v_defer);
+        perform async.delete_tasks(array[v_id], in_before, v_defer);
       exception when assert_failure or others then
         v_left := v_left + 1;
         v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));
@@ -6920,18 +7194,18 @@ as $function$
 declare
   v_sweep constant bool := async.is_due('swept', '10 milliseconds', in_now) or in_all;
   v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
-  v_patience constant bool := v_sweep and async.is_due('lost_patience', '500 milliseconds', in_now) or in_all;
+  v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
   v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
 begin
   return
     case when v_configure then '{configure}'::text[] else '{}' end
     || '{reap,requests}'::text[]
-    || case when v_patience then '{broken}'::text[] else '{}' end
+    || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
-    || case when in_all or async.is_due('looked_at_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
+    || case when in_all or async.is_due('refreshed_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
-    || case when v_patience then '{patience}'::text[] else '{}' end
+    || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
 end
 $function$;
@@ -6995,7 +7269,7 @@ begin
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
         when 'broken' then did := did + async.find_broken_sessions();
-        when 'patience' then did := did + async.expire_target_patience(v_now) + async.take_write_offs();
+        when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);
       end case;
@@ -7048,7 +7322,8 @@ $function$;
 --   otherwise.
 -- Returns: the time of the last work.
 -- Raises: PA207 in a session that does not lead; no other error.
--- Locks: those of the stages. (A procedure with a SET clause cannot commit.)
+-- Locks: those of the stages. (A procedure with a SET clause cannot commit, so it sets the
+--   search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
@@ -7059,10 +7334,11 @@ as $procedure$
 declare
   v_latch bigint;
   v_did int;
-  v_cancelled bool := false;
-  v_marked bool := false;
+  v_cancelled boolean := false;
+  v_marked boolean := false;
   v_opened int := 0;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -7080,6 +7356,7 @@ begin
       perform async.recover_interrupted_cycle();
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
   if exists (select from pg_temp.leader_worker s where s.state = 'claimed') then
     begin
@@ -7095,6 +7372,7 @@ begin
         perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
   if v_marked then
     begin
@@ -7125,6 +7403,7 @@ begin
     return;
   end if;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     if _last_did_stuff is not null then
       perform async.await_work(_last_did_stuff);
@@ -7138,6 +7417,7 @@ begin
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
 end
 $procedure$;
@@ -7227,7 +7507,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   begin
-    perform async.close_stale_sessions();
+    perform async.close_own_connections();
   exception when query_canceled or assert_failure or others then
     null;
   end;
@@ -7284,6 +7564,7 @@ $function$;
 create or replace function async.prepare_session()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('jit', 'off', false);
@@ -7321,17 +7602,19 @@ $function$;
 --   resign, waits, then terminates its backend.
 -- Returns: when this session holds the locks.
 -- Raises: PA208 when the leader cannot be removed.
--- Locks: the advisory locks of the leader, at the end.
+-- Locks: the advisory locks of the leader, at the end. (A procedure with a SET clause cannot commit,
+--   so it sets the search_path in each transaction.)
 create or replace procedure async.take_over()
 language plpgsql
 as $procedure$
 declare
-  c_ask_seconds constant float8 := 25;
-  c_terminate_seconds constant float8 := 10;
+  c_ask_seconds constant float := 25;
+  c_terminate_seconds constant float := 10;
   v_pid int := async.leader_pid();
-  v_until timestamptz;
-  v_terminated bool;
+  v_until timestamp with time zone;
+  v_terminated boolean;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if v_pid is null then
     if async.take_locks() then
       return;
@@ -7342,12 +7625,14 @@ begin
   perform async.log_quiet('NOTICE', format('pid %s asks orchestrator pid %s to resign', pg_backend_pid(), v_pid));
   perform pg_notify('async_wake', '');
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   v_until := clock_timestamp() + c_ask_seconds * interval '1 second';
   while clock_timestamp() < v_until loop
     if async.take_locks() then
       return;
     end if;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     -- A leader in manual mode that is idle between two commands does not see the request.
     exit when exists (select from pg_stat_activity a where a.pid = v_pid and a.state = 'idle'
       and a.state_change < clock_timestamp() - interval '2 seconds');
@@ -7361,12 +7646,14 @@ begin
   end;
   perform async.log_quiet('WARNING', format('terminated orchestrator pid %s, which did not resign', v_pid));
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   v_until := clock_timestamp() + c_terminate_seconds * interval '1 second';
   while clock_timestamp() < v_until loop
     if async.take_locks() then
       return;
     end if;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     perform pg_sleep(0.1);
   end loop;
   raise exception 'orchestrator pid % was terminated but still holds its lock', v_pid
@@ -7402,7 +7689,7 @@ begin
   perform async.drop_session(s.worker)
   from pg_temp.leader_worker s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
-  perform async.close_stale_sessions();
+  perform async.close_own_connections();
   perform async.lead_goodbye(v_state.stop);
   if v_state.stop like 'PA213: %' then
     raise warning '%', substr(v_state.stop, 8) using errcode = 'PA213';
@@ -7440,7 +7727,7 @@ $function$;
 --   orchestrator took the lead (PA212), or when another version of the schema was installed
 --   (PA213).
 -- Locks: the two advisory locks of the leader, while it leads. (A procedure with a SET clause
---   cannot commit.)
+--   cannot commit, so it sets the search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
@@ -7449,15 +7736,17 @@ create or replace procedure async.main(
 language plpgsql
 as $procedure$
 declare
-  c_drain_seconds constant float8 := 10;
-  c_stop_seconds constant float8 := 10;
+  c_drain_seconds constant float := 10;
+  c_stop_seconds constant float := 10;
   c_goodbyes_max constant int := 5;
-  v_last timestamptz := clock_timestamp();
-  v_show bool := true;
-  v_until timestamptz;
+  v_last timestamp with time zone;
+  v_show boolean := true;
+  v_until timestamp with time zone;
   v_left int;
-  v_ended bool := false;
+  v_ended boolean := false;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  v_last := clock_timestamp();
   perform async.check_main();
   if not _force and not (select c.enabled from async.control c) then
     raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
@@ -7469,6 +7758,7 @@ begin
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   if not async.take_locks() then
     if not _force then
@@ -7476,6 +7766,7 @@ begin
       return;
     end if;
     call async.take_over();
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
   begin
     perform async.prepare_session();
@@ -7484,6 +7775,7 @@ begin
     raise;
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     perform async.begin_lead();
   exception when query_canceled or assert_failure or others then
@@ -7491,12 +7783,14 @@ begin
     raise;
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     perform async.run_routines('STARTUP');
   exception when query_canceled then
     update pg_temp.leader_state set stop = 'cancelled';
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if _manual_mode then
     update pg_temp.leader_state set manual = true;
     raise notice 'prepared: call async.cycle() runs one round';
@@ -7505,6 +7799,7 @@ begin
 
   loop
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when (select l.stop is not null from pg_temp.leader_state l);
   end loop;
 
@@ -7514,12 +7809,14 @@ begin
     and exists (select from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'))
   loop
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   v_until := clock_timestamp() + c_stop_seconds * interval '1 second';
   while not (select l.deposed from pg_temp.leader_state l) loop
     v_left := async.stop_launched();
     exit when v_left = 0 or clock_timestamp() > v_until;
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   for v_try in 1..c_goodbyes_max loop
     begin
@@ -7529,6 +7826,7 @@ begin
       perform async.note_failure('end', sqlerrm, sqlstate);
     end;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when v_ended;
   end loop;
   perform async.abandon_lead();
@@ -7798,7 +8096,7 @@ begin
     not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
   from async.running_rows() t;
   return query
-  select k.task_id, false from async.resting_tasks() k;
+  select k.task_id, false from async.tasks_without_query() k;
   -- Finished tasks whose session was not known to be gone. The row says so, because marks do not
   -- survive a crash.
   return query
@@ -7806,13 +8104,13 @@ begin
 end
 $function$;
 
--- both_engines/resting_tasks
+-- both_engines/tasks_without_query
 -- Purpose: unfinished tasks that hold a pool slot and run no query: YIELDED, pulled and offered
 --   tasks.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.resting_tasks()
+create or replace function async.tasks_without_query()
 returns table (task_id bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -7986,14 +8284,14 @@ $function$;
 --   is to come; in_now: there was more than one step); the tasks that could not be written, with
 --   the reasons. Tasks of in_skip, which are in backoff, are skipped.
 -- Raises: nothing because of a single task.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
   out out_next timestamptz, out out_failed bigint[], out out_errors text[]
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[] := async.deferred_tasks(in_now, in_skip);
@@ -8009,20 +8307,20 @@ begin
     into out_pools, out_targets, out_pullable
     from (select distinct r.pool, r.target, r.client_pulled from async.lead_rows(v_ids) r) l;
   end if;
-  select d.out_overdue, d.out_next into out_overdue, out_next from async.due_resting_tasks(in_now, in_limit) d;
+  select d.out_overdue, d.out_next into out_overdue, out_next from async.overdue_tasks_without_query(in_now, in_limit) d;
   if cardinality(out_overdue) >= in_limit or cardinality(v_ids) >= 5000 then
     out_next := in_now;
   end if;
 end
 $function$;
 
--- external_leader/due_resting_tasks
+-- external_leader/overdue_tasks_without_query
 -- Purpose: overdue tasks that run no query, and the time at which the next task is overdue or its
 --   deferral ends.
 -- Returns: the ids, and that time.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.due_resting_tasks(
+create or replace function async.overdue_tasks_without_query(
   in_now timestamptz, in_limit int, out out_overdue bigint[], out out_next timestamptz
 )
 language plpgsql stable
@@ -8078,7 +8376,7 @@ begin
 
   delete from async.target_outage o where not exists (select from unnest(in_lost) l where l.target = o.target);
   insert into async.target_outage as o (target, since, error, retry_at)
-  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at from unnest(in_lost) l
+  select l.target, l.since, async.mask_text(l.error), l.retry_at from unnest(in_lost) l
   on conflict (target) do update
   set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
   where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
@@ -8164,11 +8462,12 @@ $function$;
 -- Returns: the position of the next step (null: none), the highest number of rows of async.task
 --   that the step deleted, and whether async.task should be vacuumed.
 -- Raises: nothing because of a single task.
--- Locks: the rows that it deletes. (No SET clause: user triggers would inherit it.)
+-- Locks: the rows that it deletes.
 create or replace function async.lead_maintain(
   in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_rows_per_step constant int := 5000;
@@ -8222,56 +8521,56 @@ begin
 end
 $function$;
 
--- record/note_touched
+-- record/note_changed_tasks
 -- Purpose: notes, in the leader session of the Rust engine, tasks that a routine or a trigger
 --   changed. The SQL engine reads them by itself.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.note_touched(in_ids bigint[])
+create or replace function async.note_changed_tasks(in_ids bigint[])
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_seen text := current_setting('pgasync.touched', true);
+  v_seen text := current_setting('pgasync.changed_tasks', true);
 begin
   -- A setting, and not a table: a rollback undoes the note of its transaction.
   if cardinality(in_ids) > 0 and to_regclass('pg_temp.leader_state') is null then
-    perform set_config('pgasync.touched', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
+    perform set_config('pgasync.changed_tasks', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
   end if;
 end
 $function$;
 
--- record/take_touched
+-- record/take_changed_tasks
 -- Purpose: returns the noted tasks, and forgets them.
 -- Returns: the ids of the tasks.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.take_touched()
+create or replace function async.take_changed_tasks()
 returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_seen text := current_setting('pgasync.touched', true);
+  v_seen text := current_setting('pgasync.changed_tasks', true);
 begin
   if coalesce(v_seen, '') = '' then
     return '{}';
   end if;
-  perform set_config('pgasync.touched', '', false);
+  perform set_config('pgasync.changed_tasks', '', false);
   return array(select distinct i::bigint from unnest(string_to_array(v_seen, ',')) i);
 end
 $function$;
 
--- record/touched_rows
+-- record/changed_task_rows
 -- Purpose: the rows that a writer adds to its answer for the Rust engine where users have triggers:
 --   the noted tasks as they are now, and the information that there are triggers. No rows in the
 --   session of the SQL engine.
 -- Returns: rows as those of async.write_events.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.touched_rows()
+create or replace function async.changed_task_rows()
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
@@ -8287,7 +8586,7 @@ begin
   if to_regclass('pg_temp.leader_state') is not null then
     return;
   end if;
-  v_ids := async.take_touched();
+  v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
       r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run
@@ -8557,7 +8856,7 @@ select
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
-cross join (select async.someone_leads() as leads) s
+cross join (select async.leader_exists() as leads) s
 left join async.target_outage o on o.target = t.target
 left join (
   select distinct e.target
@@ -8630,7 +8929,7 @@ from (
   group by coalesce(e.concurrency_pool, e.target), e.target
 ) n
 cross join (
-  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
+  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.leader_exists() as leads
   from async.control c
   -- The planner does not know that the table has one row, since it is never analyzed.
   limit 1
@@ -8847,6 +9146,9 @@ comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
+comment on column async.control.trigger_search_path is
+  'The schemas in which triggers on async.task and routines find unqualified names. The owner sets '
+  'it with async.set_trigger_search_path.';
 
 comment on table async.target is
   'The targets: databases that run tasks. Change them with async.configure. Foreign keys of '
@@ -9058,6 +9360,9 @@ comment on function async.interval_pretty(interval) is
   'An interval in short form: 1d 2h 3m 4s, 3m 4s, 1.5s.';
 comment on function async.write_off_session(bigint) is
   'Declares that a session of async.v_lost_session is gone, so that its tasks end. Raises PA214.';
+comment on function async.set_trigger_search_path(text[]) is
+  'Sets the schemas in which triggers on async.task and routines find unqualified names. For the '
+  'owner. Raises PA061 for a schema that does not exist.';
 comment on function async.adopt() is
   'Makes a physical copy of a server (a restored backup, a promoted clone) a server of its own. '
   'Returns its new id. For the owner. Raises PA211 while an orchestrator leads.';
@@ -9067,7 +9372,7 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
   'null. Raises PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
-comment on function async.someone_leads() is 'True while an orchestrator leads.';
+comment on function async.leader_exists() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
   'True for a READY task with a query that is not deferred.';
 comment on function async.waits_for_offer(async.task) is
@@ -9263,7 +9568,10 @@ $copy$;
 do $finish$
 begin
   perform async.bind_dblink();
+  perform async.guard_secret_rows();
   perform async.restore_privileges();
+  perform async.bind_trigger_path(
+    coalesce(nullif(current_setting('pgasync.installer_schemas', true), ''), '{}')::text[]);
 end
 $finish$;
 
@@ -9287,3 +9595,14 @@ begin
   end loop;
 end
 $finish$;
+
+-- Restores the search path of the session.
+do $end$
+begin
+  if current_setting('pgasync.installer_path', true) like '=%' then
+    perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+    pg_catalog.set_config('pgasync.installer_schemas', '', false);
+end
+$end$;

@@ -134,7 +134,7 @@ check_simulation() {
 
 # Changes to the core, in the lines that differ from PGASYNC_MUTANTS_SINCE (HEAD~1), or in all with PGASYNC_MUTANTS=all.
 # PGASYNC_MUTANTS_FILES="GLOB..." names files instead. PGASYNC_MUTANTS_SHARD=K/N takes one change in N of the whole core,
-# or of these files, from the Kth on. Fails when the tests miss more than one change in twenty.
+# or of these files (K from 0 to N-1). Fails when the tests miss more than one change in twenty.
 check_core_mutants() {
     need_cargo_mutants
     need_nextest || die "core-mutants needs cargo-nextest"

@@ -24,8 +24,9 @@
 //!
 //! An [`Orchestrator`] does not wait, and has no callbacks. Its driver has to keep this contract:
 //!
-//! - After each [`Orchestrator::handle`] the driver takes all commands: it calls
-//!   [`Orchestrator::poll_command`] until there is none.
+//! - Before the driver waits for the next input, it takes all commands: it calls
+//!   [`Orchestrator::poll_command`] until there is none. Several inputs that came together may be
+//!   handled before.
 //! - Commands for the store ([`Command::is_for_store`]) are carried out in their order, through the
 //!   one session that holds the lead. Consecutive commands may share a transaction. Other commands
 //!   may be carried out in any order, and should be carried out at once.
@@ -137,6 +138,7 @@ mod time;
 
 pub use config::control::Control;
 pub use config::document::{ControlEntry, Document, PoolEntry, TargetEntry};
+pub use config::mask::mask_connection_string;
 pub use config::refused::{Problem, Refused};
 pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration};
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
@@ -147,11 +149,11 @@ pub use orchestrator::{Memory, Orchestrator};
 pub use plan::lane::{Head, Lane, LaneKind, QueuePosition};
 pub use plan::{Choice, Plan, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};
-pub use query::{COPY_REFUSED, Class, classify, opens_transaction};
+pub use query::{COPY_REFUSED, QueryClass, classify, opens_transaction};
 pub use sqlstate::ends_session;
 pub use task::diagram::{Transition, state_diagram, transitions};
 #[doc(hidden)]
-pub use task::diagram::{specimens, stimuli};
+pub use task::diagram::{example_events, example_tasks};
 pub use task::event::{Event, EventName, Outcome, Request};
 pub use task::intention::Intention;
 pub use task::phase::{Completion, Phase, PhaseName, TaskTimes};

@@ -18,14 +18,14 @@ pub fn ends_session(code: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::ends_session;
+    use super::*;
 
     #[test]
-    fn terminations_and_connection_exceptions_end_a_session_and_other_errors_do_not() {
-        for code in ["08000", "08006", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"] {
+    fn a_connection_exception_or_a_termination_ends_the_session_and_no_other_error_does() {
+        for code in ["08000", "08006", "08P01", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"] {
             assert!(ends_session(code), "{code}");
         }
-        for code in ["", "57014", "57000", "25P01", "25P02", "40001", "P0001", "00000", "22008"] {
+        for code in ["", "00000", "0A000", "25P01", "25P02", "40001", "57000", "57014", "80000", "PA210"] {
             assert!(!ends_session(code), "{code}");
         }
     }

@@ -66,6 +66,10 @@ impl Scheduler {
         }
         let now = self.cx.now();
         let Some(tracked) = self.tracked.known(task) else { return };
+        if tracked.is_overdue(now.monotonic) {
+            // The deadline ends it after the next read of the requests, and frees the session.
+            return;
+        }
         let Ok(next) = tracked.task().step(&Event::Launch, now.server) else {
             debug_assert!(false, "task {task} is launched and is not claimed");
             return;
@@ -79,8 +83,9 @@ impl Scheduler {
         self.cx.emit(Command::Launch { task, run, session });
     }
 
-    /// The driver has not seen the launch: the task is claimed as before.
-    pub(super) fn unlaunch(&mut self, task: TaskId, session: SessionId) {
+    /// The launch was taken back before the driver saw it: the task is claimed as before, and waits
+    /// for a session.
+    pub(super) fn unlaunch(&mut self, task: TaskId) {
         let now = self.cx.now();
         let Some(tracked) = self.tracked.known(task) else { return };
         let Phase::Launched { consumed, times_up, .. } = tracked.task().phase else {
@@ -95,6 +100,5 @@ impl Scheduler {
             tracked.set_session(TaskSession::Wanted);
         });
         self.enqueue(task);
-        self.sessions.rest(session, &mut self.cx, &mut self.plan);
     }
 }

@@ -1,4 +1,4 @@
-//! The configuration document: what is taken, what is refused, and where.
+//! The configuration document: the accepted values, the refused values, and the paths in refusals.
 
 use pgasync_core::{
     Configuration, ControlEntry, Document, PoolEntry, PoolName, Refused, Span, TargetEntry, TargetName,
@@ -153,8 +153,8 @@ fn every_refusal_names_its_path() {
         ),
         (json!({"concurrency_pools": [7]}), "concurrency_pools[0]: this should be an object"),
     ] {
-        let said = refused(&document);
-        assert!(said.starts_with(path), "{document}\n says: {said}\n want: {path}");
+        let message = refused(&document);
+        assert!(message.starts_with(path), "{document}\n message: {message}\n want: {path}");
     }
 }
 
@@ -232,7 +232,7 @@ fn a_new_name_of_the_server_itself_is_a_new_target() {
     let mut configuration = Configuration::default();
     apply(&mut configuration, &json!({"control": {"self_target": "me"}})).unwrap();
     assert!(configuration.targets["async.self"].retired && !configuration.targets["me"].retired);
-    // Who lists the old name wants it as a target like others.
+    // A list with the old name makes it an ordinary target.
     let mut configuration = Configuration::default();
     let document = json!({"control": {"self_target": "me"}, "targets": [{"target": "async.self"}]});
     apply(&mut configuration, &document).unwrap();
@@ -343,10 +343,42 @@ proptest! {
     }
 
     #[test]
-    fn no_document_is_taken_by_half(document in any_json()) {
+    fn a_document_applies_completely_or_not_at_all(document in any_json()) {
         let mut configuration = Configuration::default();
         if apply(&mut configuration, &document).is_err() {
             prop_assert_eq!(configuration, Configuration::default());
         }
     }
+}
+
+/// A document that a program makes has the checks of one that is read.
+#[test]
+fn a_document_made_by_a_program_is_checked() {
+    let refused = |document: &Document| {
+        let mut configuration = Configuration::default();
+        let refused = configuration.apply(document).unwrap_err();
+        assert_eq!(configuration, Configuration::default(), "a refused document changes nothing");
+        refused.to_string()
+    };
+    let control = |control| refused(&Document { control: Some(control), ..Document::default() });
+    assert!(control(ControlEntry { workers: Some(0), ..ControlEntry::default() }).contains("control.workers"));
+    let default_timeout = Some(Span::ZERO);
+    let entry = ControlEntry { default_timeout, ..ControlEntry::default() };
+    assert!(control(entry).contains("control.default_timeout"));
+    let pool = |name: &str, max_workers| PoolEntry {
+        concurrency_pool: name.to_owned(),
+        max_workers: Some(max_workers),
+        ..PoolEntry::default()
+    };
+    let pools = |pools| refused(&Document { concurrency_pools: Some(pools), ..Document::default() });
+    assert!(pools(vec![pool("a", 1), pool("b", -1)]).contains("concurrency_pools[1].max_workers"));
+    assert!(pools(vec![pool("a", 1), pool(" ", 1)]).contains("concurrency_pools[1].concurrency_pool"));
+    assert!(pools(vec![pool("a", 1), pool("a", 2)]).contains("concurrency_pools[1].concurrency_pool"));
+}
+
+/// Postgres compares intervals as if a year had 360 days, so this one is not above zero.
+#[test]
+fn an_interval_is_compared_as_postgres_compares_it() {
+    let text = refused(&json!({"control": {"default_timeout": "1 year -360 days"}}));
+    assert!(text.contains("control.default_timeout"), "{text}");
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use pgasync_core::TargetName;
 use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_store::pin_search_path;
 use tokio::time::{sleep, timeout};
 
 use crate::events::EventSender;
@@ -65,7 +66,7 @@ enum BackoffEnd {
     Elapsed,
     /// The wait ended early: no further attempt is needed, or a write-off changed the work of the
     /// next one.
-    Cut,
+    EndedEarly,
 }
 
 /// Waits for the next attempt. Every [`WRITE_OFF_POLL_INTERVAL`], `is_settled` is asked whether the
@@ -80,7 +81,7 @@ async fn back_off<F: Future<Output = bool>>(
         sleep(WRITE_OFF_POLL_INTERVAL).await;
         left -= WRITE_OFF_POLL_INTERVAL;
         if events.is_closed() || is_settled().await {
-            return BackoffEnd::Cut;
+            return BackoffEnd::EndedEarly;
         }
     }
     sleep(left).await;
@@ -94,7 +95,10 @@ const fn is_logged(attempt_number: u32) -> bool {
 
 /// Runs `work` within the limit. A panic becomes an error, so that a fence makes another attempt
 /// after it.
-pub(crate) async fn limited<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub(crate) async fn within_limit<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
     match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => Err("a bug: it panicked".to_owned()),
@@ -104,4 +108,11 @@ pub(crate) async fn limited<T>(limit: Duration, work: impl Future<Output = Resul
 
 pub(crate) async fn connect(settings: &ConnectionSettings) -> Result<Session, String> {
     settings.with_connect_timeout(CONNECT_MAX).connect().await.map_err(|error| error.to_string())
+}
+
+/// Connects to the server of the orchestrator, and sets the search path of the session.
+pub(crate) async fn connect_to_server(server: &ConnectionSettings) -> Result<Session, String> {
+    let session = connect(server).await?;
+    pin_search_path(&session).await.map_err(|error| error.to_string())?;
+    Ok(session)
 }

@@ -7,7 +7,9 @@ use pgasync_store::{OldSession, note_lost, old_sessions};
 
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::{cannot_be_ended, left_alone};
-use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect, is_logged, limited};
+use super::{
+    BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect_to_server, is_logged, within_limit,
+};
 use crate::events::{EventSender, LeaderEvent};
 
 /// Repeats the attempt until every session of an epoch before `before` is gone or written off, and
@@ -15,7 +17,7 @@ use crate::events::{EventSender, LeaderEvent};
 pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, events: EventSender) {
     let (mut wait, mut unreached_is_reported, mut left_alone_is_logged) = (BACKOFF_FIRST, false, false);
     for attempt_number in 1.. {
-        let (error, left) = match limited(context.attempt_max, fence_once(&context, before)).await {
+        let (error, left) = match within_limit(context.attempt_max, fence_once(&context, before)).await {
             Ok(Fenced { numbers, left }) if left.is_empty() => {
                 let _ = events.send(LeaderEvent::Fenced { target: context.target, numbers });
                 return;
@@ -32,7 +34,7 @@ pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, eve
                     .collect();
                 if let (Some(first), false) = (alone.first(), left_alone_is_logged) {
                     left_alone_is_logged = true;
-                    let _ = events.send(LeaderEvent::Trouble(left_alone(&context.target, alone.len(), first)));
+                    let _ = events.send(LeaderEvent::Warning(left_alone(&context.target, alone.len(), first)));
                 }
                 (failure_message(&context, attempt_number, &left), left)
             }
@@ -44,7 +46,7 @@ pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, eve
             return;
         }
         if let Some(error) = error.filter(|_| is_logged(attempt_number)) {
-            let _ = events.send(LeaderEvent::Trouble(error));
+            let _ = events.send(LeaderEvent::Warning(error));
         }
         // A write-off during the wait only starts the next attempt earlier.
         let (context, known) = (&context, left.len());
@@ -89,7 +91,7 @@ async fn fence_once(context: &FenceContext, before: Epoch) -> Result<Fenced, Str
     if !left.is_empty() {
         let lost: Vec<(i64, Option<String>)> =
             left.iter().map(|(old, outcome)| (old.number, outcome.error().map(ToOwned::to_owned))).collect();
-        let server = connect(&context.server).await?;
+        let server = connect_to_server(&context.server).await?;
         note_lost(&server, &lost).await.map_err(|error| error.to_string())?;
         server.close().await;
     }
@@ -97,7 +99,7 @@ async fn fence_once(context: &FenceContext, before: Epoch) -> Result<Fenced, Str
 }
 
 async fn registered_sessions(context: &FenceContext, before: Epoch) -> Result<Vec<OldSession>, String> {
-    let server = connect(&context.server).await?;
+    let server = connect_to_server(&context.server).await?;
     let old = old_sessions(&server, &context.target, before).await.map_err(|error| error.to_string())?;
     server.close().await;
     Ok(old)

@@ -9,7 +9,9 @@ use tokio::time::timeout;
 
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::cannot_be_ended;
-use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, back_off, connect, is_logged};
+use super::{
+    BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, back_off, connect_to_server, is_logged,
+};
 use crate::cancel::TargetBackend;
 use crate::events::{EventSender, LeaderEvent};
 
@@ -26,7 +28,10 @@ pub(crate) async fn fence_session(
     for attempt_number in 1.. {
         let (is_unreached, error) = match fence_once(&backend, &identity, &context).await {
             FenceOutcome::Gone => break,
-            FenceOutcome::LeftAlone => (false, None),
+            FenceOutcome::LeftAlone => {
+                debug_assert!(false, "only sessions of older epochs are left alone");
+                (false, None)
+            }
             FenceOutcome::Refused(error) => (false, Some(error)),
             FenceOutcome::Unreached(error) => (true, Some(error)),
         };
@@ -46,11 +51,11 @@ pub(crate) async fn fence_session(
         }
         if is_logged(attempt_number) {
             let lost = [(identity.session_number.unwrap_or_default(), &identity, error.unwrap_or_default())];
-            let _ = events.send(LeaderEvent::Trouble(cannot_be_ended(&context.target, attempt_number, &lost)));
+            let _ = events.send(LeaderEvent::Warning(cannot_be_ended(&context.target, attempt_number, &lost)));
         }
         let (backend, context) = (&backend, &context);
         let is_settled = move || async move { register_loss(backend, context, None).await == Ok(None) };
-        if back_off(wait, &events, is_settled).await == BackoffEnd::Cut {
+        if back_off(wait, &events, is_settled).await == BackoffEnd::EndedEarly {
             break;
         }
         wait = (wait * 2).min(BACKOFF_LAST);
@@ -65,7 +70,7 @@ async fn fence_once(backend: &TargetBackend, identity: &BackendIdentity, context
     match timeout(backend.attempt_max, ended).await {
         Ok(Ok(mut outcomes)) => {
             debug_assert_eq!(outcomes.len(), 1, "one outcome for each backend");
-            outcomes.pop().unwrap_or(FenceOutcome::Gone)
+            outcomes.pop().unwrap_or_else(|| FenceOutcome::Refused("a bug: the attempt has no outcome".to_owned()))
         }
         // The host may have answered before the panic. Only a missing answer counts as unreached.
         Ok(Err(_)) => FenceOutcome::Refused("a bug: it panicked".to_owned()),
@@ -80,7 +85,7 @@ async fn register_loss(
     context: &FenceContext,
     error: Option<&String>,
 ) -> Result<Option<i64>, String> {
-    let server = connect(&context.server).await?;
+    let server = connect_to_server(&context.server).await?;
     let TargetBackend { epoch, target, pid, backend_start, .. } = backend;
     let found = registered_session(&server, *epoch, target, *pid, backend_start).await;
     let found = found.map_err(|error| error.to_string())?.filter(|found| !found.written_off);

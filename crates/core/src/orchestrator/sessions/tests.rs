@@ -5,7 +5,7 @@ use crate::names::{PoolName, Priority, Run};
 use crate::orchestrator::settings::Settings;
 use crate::plan::lane::{Head, Lane, LaneKind};
 use crate::task::TaskOptions;
-use crate::time::{MonotonicTime, Now, Timestamp};
+use crate::time::{MonotonicTime, Now, Span, Timestamp};
 
 struct Fixture {
     sessions: Sessions,
@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     fn may_claim(&self) -> bool {
-        self.plan.next(true) != crate::plan::Choice::Nobody
+        self.plan.next(true) != crate::plan::Choice::NoTask
     }
 }
 
@@ -136,69 +136,70 @@ fn orphans_are_resolved_after_the_fence() {
 }
 
 #[test]
-fn a_session_on_its_way_to_a_known_target_takes_the_place_of_an_idle_one() {
-    let mut f = Fixture::new(2);
-    let idle = f.connect();
-    f.sessions.connect(&f.target, &mut f.cx);
-    assert!(f.sessions.make_room(&mut f.cx, &mut f.plan));
-    assert_eq!(f.sessions.state(idle), Some(SessionState::Closing));
-}
-
-#[test]
-fn the_first_contact_with_a_target_takes_no_place() {
-    let mut f = Fixture::new(2);
-    let idle = f.connect();
-    f.sessions.connect(&TargetName::new("new").unwrap(), &mut f.cx);
-    assert!(f.sessions.make_room(&mut f.cx, &mut f.plan));
-    assert!(matches!(f.sessions.state(idle), Some(SessionState::Idle { .. })));
-}
-
-#[test]
-fn an_outage_counts_from_the_end_of_the_last_session() {
-    let mut f = Fixture::new(2);
-    let session = f.connect();
-    assert!(!f.sessions.has_no_idle(&f.target));
-    f.sessions.enqueue(&f.target, position(1));
-    f.sessions.assign(position(1), session, &f.cx, &mut f.plan);
-    assert!(f.sessions.has_no_idle(&f.target));
-    f.sessions.connect(&f.target, &mut f.cx);
-    f.sessions.connect_failed(SessionId(2), "refused", &mut f.cx, &mut f.plan);
-    let (patience, lost_at) = (crate::time::Span::seconds(5), MonotonicTime::from_micros(60_000_000));
-    f.cx.advance(Now::from_micros(lost_at.as_micros()));
-    f.sessions.lose(session, &f.cx, &mut f.plan);
-    assert_eq!(f.sessions.outage_error(&f.target, patience, lost_at), None, "until now it served");
-    assert_eq!(f.sessions.outage_error(&f.target, patience, lost_at + patience).as_deref(), Some("refused"));
-}
-
-#[test]
-fn a_new_epoch_continues_the_numbers_of_the_sessions_and_forgets_them() {
+fn the_numbers_of_sessions_go_on_in_another_epoch() {
     let mut f = Fixture::new(2);
     let (first, second) = (f.connect(), f.connect());
     f.sessions = f.sessions.restarted();
-    assert_eq!((f.sessions.len(), f.sessions.names()), (0, 0));
+    f.sessions.want_target(&f.target, &mut f.plan);
     let third = f.connect();
     assert!(first < second && second < third);
+    assert_eq!(f.sessions.len(), 1);
 }
 
 #[test]
-fn every_name_in_memory_is_counted() {
+fn connections_to_a_target_that_was_never_met_take_no_other_session_s_place() {
     let mut f = Fixture::new(1);
-    let session = f.connect();
-    f.sessions.take_unassigned();
-    assert_eq!(f.sessions.names(), 1, "the target");
-    f.sessions.assign_later(f.target.clone());
-    f.sessions.starve(f.target.clone());
-    f.sessions.remember_lost(session, TaskId(1));
-    assert_eq!(f.sessions.names(), 4);
+    f.sessions.connect(&f.target, &mut f.cx);
+    assert!(f.sessions.make_room(&mut f.cx, &mut f.plan), "the first contact may take long");
+    let session = SessionId(1);
+    f.sessions.connected(session, &mut f.cx);
+    f.sessions.registered(session, &mut f.cx, &mut f.plan);
+    f.sessions.enqueue(&f.target, position(1));
+    f.sessions.assign(position(1), session, &f.cx, &mut f.plan);
+    assert!(!f.sessions.make_room(&mut f.cx, &mut f.plan), "a busy session does not make room");
+    f.sessions.connect(&f.target, &mut f.cx);
+    assert_eq!(f.sessions.len(), 2);
+    f.sessions.lose(session, &f.cx, &mut f.plan);
+    assert!(!f.sessions.make_room(&mut f.cx, &mut f.plan), "the target was met, so this connection counts");
 }
 
 #[test]
-fn a_wrong_count_is_found() {
-    let spoils: [fn(&mut Target); 3] = [|t| t.ready += 1, |t| t.connecting += 1, |t| t.idle.push(SessionId(9))];
-    for spoil in spoils {
-        let mut f = Fixture::new(1);
-        f.connect();
-        spoil(f.sessions.targets.get_mut(&f.target).unwrap());
-        assert!(!f.sessions.audit());
+fn a_target_that_served_until_now_has_its_outage_from_now_on() {
+    let mut f = Fixture::new(2);
+    let session = f.connect();
+    assert!(!f.sessions.has_no_idle(&f.target));
+    f.sessions.connect(&f.target, &mut f.cx);
+    f.sessions.connect_failed(SessionId(2), "too many connections", &mut f.cx, &mut f.plan);
+    f.cx.advance(Now::from_micros(5_000_000));
+    let patience = Span::seconds(1);
+    assert_eq!(f.sessions.outage_error(&f.target, patience, f.cx.monotonic()), None, "it has a session");
+    f.sessions.close(session, &mut f.cx, &mut f.plan);
+    assert!(f.sessions.has_no_idle(&f.target));
+    assert_eq!(f.sessions.outage_error(&f.target, patience, f.cx.monotonic()), None, "it was reached until now");
+    f.cx.advance(Now::from_micros(6_000_000));
+    let error = f.sessions.outage_error(&f.target, patience, f.cx.monotonic());
+    assert_eq!(error.as_deref(), Some("too many connections"));
+}
+
+#[test]
+fn names_in_memory_are_counted_and_counts_are_audited() {
+    let mut f = Fixture::new(2);
+    assert_eq!(f.sessions.names(), 2, "the target, and that its tasks wait");
+    f.sessions.starve(f.target.clone());
+    assert_eq!(f.sessions.names(), 3);
+    f.sessions.take_unassigned();
+    f.sessions.remember_lost(SessionId(9), TaskId(1));
+    assert_eq!(f.sessions.names(), 3);
+    f.connect();
+    assert!(f.sessions.audit());
+    for damage in [
+        |target: &mut Target| target.ready += 1,
+        |target: &mut Target| target.connecting += 1,
+        |target: &mut Target| target.idle.clear(),
+    ] {
+        let mut damaged = Fixture::new(2);
+        damaged.connect();
+        damage(damaged.sessions.targets.get_mut(&damaged.target).unwrap());
+        assert!(!damaged.sessions.audit());
     }
 }

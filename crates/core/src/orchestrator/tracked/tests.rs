@@ -1,7 +1,7 @@
 //! Occupancy, timers and texts follow every change of a task.
 
 use super::*;
-use crate::names::{Priority, Run, SessionId};
+use crate::names::{Priority, SessionId};
 use crate::orchestrator::settings::Settings;
 use crate::plan::lane::{Lane, LaneKind, QueuePosition};
 use crate::task::event::{Event, Outcome};
@@ -240,14 +240,19 @@ fn the_marks_of_launched_tasks_are_carried_over() {
 }
 
 #[test]
-fn a_mark_is_awaited_for_its_run_on_its_session_or_on_any() {
-    let cx = context(1);
-    let session = SessionId(1);
-    let mut assigned = claiming(1, TaskSession::Assigned { session }, &cx);
-    let (run, other_run) = (assigned.task().run, Run(9));
-    assert!(assigned.awaits_mark(run, Some(session)));
-    assert!(!assigned.awaits_mark(run, Some(SessionId(2))) && !assigned.awaits_mark(other_run, Some(session)));
-    assert!(!assigned.awaits_mark(run, None), "no mark for any session was asked for");
-    assigned.set_marked(Marked::Requested);
-    assert!(assigned.awaits_mark(run, None) && !assigned.awaits_mark(other_run, None));
+fn a_mark_is_awaited_on_the_session_of_the_task_and_for_its_run() {
+    let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
+    let _ = tasks.insert(claiming(1, TaskSession::Wanted, &cx), &mut cx);
+    let (claimed, now) = (after(&tasks, &Event::Claim { default_timeout: None }), cx.now());
+    let _ = tasks.update(TASK, |tracked| tracked.end_claim(claimed, now), &mut cx);
+    let (session, other) = (SessionId(1), SessionId(2));
+    let _ = tasks.update(TASK, |tracked| tracked.set_session(TaskSession::Assigned { session }), &mut cx);
+    let tracked = tasks.get(TASK).unwrap();
+    let run = tracked.task().run;
+    assert!(tracked.awaits_mark(run, Some(session)));
+    assert!(!tracked.awaits_mark(run, Some(other)) && !tracked.awaits_mark(run, None));
+    assert!(!tracked.awaits_mark(Run(run.0 + 1), Some(session)));
+    let _ = tasks.update(TASK, |tracked| tracked.set_marked(Marked::Requested), &mut cx);
+    let tracked = tasks.get(TASK).unwrap();
+    assert!(tracked.awaits_mark(run, None) && !tracked.awaits_mark(Run(run.0 + 1), None));
 }

@@ -26,6 +26,8 @@ pub(super) enum ScheduledEvent {
     Deliver { leader: Epoch, connection: Option<u64>, input: Input },
     /// A leader's alarm.
     Tick { leader: Epoch },
+    /// A leader's driver takes the commands that wait.
+    TakeCommands { leader: Epoch },
     /// The store executes the next commands of a leader.
     ExecuteInStore { leader: Epoch, connection: u64 },
     /// A command reaches a target.
@@ -48,14 +50,16 @@ pub(super) enum ScheduledEvent {
     Crash,
     /// A client pushes.
     Push,
-    /// A push commits, and notifies if it saw that the leader slept.
+    /// A push commits, and notifies the leader if it found it asleep.
     Commit { tasks: Vec<StoredTask>, notifies: bool },
 }
 
 pub(super) struct World {
     pub(super) now: MonotonicTime,
-    /// How far the server's clock is ahead of the one that never steps.
+    /// The lead of the server's clock over the monotonic clock.
     pub(super) server_ahead: Span,
+    /// When the server's clock was set last.
+    pub(super) clock_set: MonotonicTime,
     /// The server takes no connection until then.
     pub(super) server_down_until: MonotonicTime,
     pub(super) random: Random,
@@ -69,7 +73,7 @@ pub(super) struct World {
     pub(super) crashes_at_launch: bool,
     pub(super) stats: Stats,
     pub(super) bug: Option<Bug>,
-    /// Since when something may start, and how many had started then.
+    /// The time since which a task may start, and the number of starts before it.
     pub(super) no_start_since: Option<(MonotonicTime, usize)>,
     pub(super) last_task: i64,
     queue: BTreeMap<(MonotonicTime, u64), ScheduledEvent>,
@@ -87,6 +91,7 @@ impl World {
         let mut world = Self {
             now: START,
             server_ahead: Span::seconds(100 * 86_400),
+            clock_set: START,
             server_down_until: START,
             random,
             ledger: Ledger::new(&settings),
@@ -164,6 +169,7 @@ impl World {
         match event {
             ScheduledEvent::Deliver { leader, connection, input } => self.deliver(leader, connection, input),
             ScheduledEvent::Tick { leader } => self.tick(leader),
+            ScheduledEvent::TakeCommands { leader } => self.take_commands(leader),
             ScheduledEvent::ExecuteInStore { leader, connection } => self.execute_next(leader, connection),
             ScheduledEvent::ExecuteAtTarget { leader, command } => self.execute_at_target(leader, command),
             ScheduledEvent::QueryEnds { target, key, task, run } => self.query_ends(&target, key, task, run),
@@ -198,7 +204,7 @@ impl World {
         self.store.tasks.values().all(|task| task.row.processed.is_some() && task.row.tracked != Some(true))
     }
 
-    /// When all faults are over, and all that was waited for has happened.
+    /// Checks the promises after the end of all faults and all waits.
     fn finally(&mut self) -> Result<(), Violation> {
         for (id, task) in &self.store.tasks {
             if task.row.processed.is_none() {

@@ -1,6 +1,8 @@
-//! What must happen in one situation, step by step.
+//! Single situations, step by step.
 
 mod clock;
+mod deadlines;
+mod groups;
 mod locked;
 mod requests;
 mod returns;

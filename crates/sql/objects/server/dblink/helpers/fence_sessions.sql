@@ -6,10 +6,10 @@
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_looks_max constant int := 50;
+  c_checks_max constant int := 50;
   v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
   v_moved constant bigint := async.last_moved_epoch();
   v_server record;
@@ -17,7 +17,7 @@ declare
   v_here bigint[];
   v_found jsonb;
 begin
-  v_server := async.read_identity((select r.v from dblink(in_conn, async.identity_query()) as r(v text)));
+  v_server := async.read_identity((select r.v from public.dblink(in_conn, async.identity_query()) as r(v text)));
   perform async.refuse_unknown_sessions(in_conn);
   select coalesce(array_agg(s.session) filter (where s.registered_there), '{}'),
     coalesce(jsonb_agg(jsonb_build_object('id', (s.session).session_id, 'state', case when s.replaced then 'gone' else 'unreached' end,
@@ -36,7 +36,7 @@ begin
   if cardinality(v_there) = 0 then
     return v_found;
   end if;
-  for v_look in 1..c_looks_max loop
+  for v_check in 1..c_checks_max loop
     v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
     exit when not exists (
       select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));

@@ -5,9 +5,10 @@
 create or replace function async.make_all_due()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,looked_at_lanes,lost_patience,published,recounted}'::text[]) w;
+  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted}'::text[]) w;
 end
 $function$;

@@ -2,15 +2,16 @@
 --   same error once a minute), and the next routine runs. Routines cannot commit.
 -- Returns: the number of routines that succeeded.
 -- Raises: nothing.
--- Locks: the locks of the routines. (No SET clause: the routines would inherit it.)
+-- Locks: the locks of the routines.
 create or replace function async.run_routines(_routine_type async.routine_type_t)
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_routine text;
   v_ran int := 0;
-  v_said text;
+  v_message text;
   v_defer text;
 begin
   foreach v_routine in array coalesce((
@@ -19,16 +20,15 @@ begin
   loop
     begin
       v_defer := coalesce(v_defer, async.defer_constraints(), '');
-      execute 'call ' || async.routine_call(v_routine);
-      -- Constraints that the routine deferred are checked here, because the commit must not fail.
-      perform async.check_constraints(nullif(v_defer, ''));
+      perform async.call_routine('call ' || async.routine_call(v_routine), nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_message := async.visible_text(async.mask_text(
+        format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm)));
       perform from async.server_log l
-      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
+      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_message;
       if not found then
-        perform async.log_quiet('WARNING', v_said);
+        perform async.log_quiet('WARNING', v_message);
       end if;
     end;
   end loop;
