@@ -8,6 +8,7 @@ macro_rules! attacks {
     };
 }
 
+mod elections;
 mod raw_texts;
 mod search_paths;
 mod secrets;
