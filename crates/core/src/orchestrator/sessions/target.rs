@@ -116,7 +116,7 @@ mod tests {
             &|target| target.idle.push(SessionId(1)),
             &|target| target.connecting = 1,
             &|target| target.ready = 1,
-            &|target| drop(target.queue.insert(position)),
+            &|target| target.queue = BTreeSet::from([position]),
             &|target| target.claims = 1,
             &|target| target.orphans.push(TaskId(1)),
             &|target| target.fencing = true,
