@@ -81,6 +81,24 @@ impl PrivateCluster {
         self.is_backend(pid) && freeze(pid)
     }
 
+    /// Freezes the postmaster and all its processes. Returns the frozen processes.
+    ///
+    /// # Panics
+    /// When it does not run, or the programs `kill` and `ps` are missing.
+    #[must_use]
+    pub fn freeze_all(&self) -> Vec<i32> {
+        let postmaster = self.postmaster_pid();
+        let mut frozen = Vec::new();
+        if freeze(postmaster) {
+            frozen.push(postmaster);
+        }
+        let children =
+            Command::new("ps").args(["-o", "pid=", "--ppid", &postmaster.to_string()]).output().expect("ps is a program");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        frozen.extend(children.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(|&pid| freeze(pid)));
+        frozen
+    }
+
     fn is_backend(&self, pid: i32) -> bool {
         let parent =
             Command::new("ps").args(["-o", "ppid=", "-p", &pid.to_string()]).output().expect("ps is a program");
