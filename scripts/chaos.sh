@@ -64,7 +64,7 @@ dev_chaos() {
 chaos_run() { # ENGINE
     local said status=0
     said=$(mktemp)
-    cargo test --quiet "${locked[@]}" -p pgasync-tests --test suite -- \
+    cargo test --quiet "${locked[@]}" --workspace --test suite -- \
         --exact "chaos::long_run::$1" --nocapture --test-threads=1 2>&1 | tee "$said" || status=$?
     if [ "$status" != 0 ]; then
         status=3
