@@ -7,7 +7,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use crate::cluster::Cluster;
-use crate::signal::{Signal, freeze, send};
+use crate::signal::{Signal, freeze, send, send_to_all};
 
 /// The cluster of one test. Dropping this value removes the cluster. Derefs to [`Cluster`].
 ///
@@ -88,14 +88,15 @@ impl PrivateCluster {
     #[must_use]
     pub fn freeze_all(&self) -> Vec<i32> {
         let postmaster = self.postmaster_pid();
-        let mut frozen = Vec::new();
-        if freeze(postmaster) {
-            frozen.push(postmaster);
-        }
+        let is_frozen = freeze(postmaster);
+        assert!(is_frozen, "the postmaster does not freeze");
+        // A frozen postmaster starts no process.
         let children =
             Command::new("ps").args(["-o", "pid=", "--ppid", &postmaster.to_string()]).output().expect("ps is a program");
         let children = String::from_utf8_lossy(&children.stdout).into_owned();
-        frozen.extend(children.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(|&pid| freeze(pid)));
+        let mut frozen: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        send_to_all(Signal::Stop, &frozen);
+        frozen.push(postmaster);
         frozen
     }
 

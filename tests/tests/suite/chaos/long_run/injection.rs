@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pgasync_pg::Session;
 use pgasync_store::{SchemaPart, install};
-use pgasync_tests::{Cluster, Condition, Cut, PrivateCluster, Proxy, Sent, Signal, freeze, send};
+use pgasync_tests::{Cluster, Condition, Cut, PrivateCluster, Proxy, Sent, Signal, freeze, send, send_to_all};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
@@ -26,6 +27,9 @@ const TERMINATED_MAX: u64 = 8;
 
 /// More sessions than a server of a test allows.
 const SESSIONS_MAX: usize = 250;
+
+/// The sessions that are opened at once.
+const CONNECTED_AT_ONCE: usize = 20;
 
 /// What has to be taken back at the end of a fault.
 pub(super) enum Held {
@@ -155,9 +159,8 @@ impl Injector {
     pub(super) async fn end(&mut self, held: Held) -> Result<(), String> {
         match held {
             Held::Nothing => {}
-            Held::Frozen(pids) => pids.into_iter().for_each(|pid| {
-                send(Signal::Continue, pid);
-            }),
+            // A frozen process may have been killed.
+            Held::Frozen(pids) => drop(send_to_all(Signal::Continue, &pids)),
             Held::Sessions(sessions) => drop(sessions),
             Held::Down(place) => block_in_place(|| self.cluster(place).restart()),
             Held::ReadOnly => self.set_read_only("alter system reset default_transaction_read_only").await?,
@@ -290,11 +293,18 @@ impl Injector {
         let settings = cluster.settings("postgres");
         let mut sessions = Vec::new();
         while sessions.len() < SESSIONS_MAX {
-            match timeout(CONNECTED_WITHIN, settings.connect()).await {
-                Ok(Ok(session)) => sessions.push(session),
-                Ok(Err(error)) if error.to_string().contains("too many clients") => break,
-                Ok(Err(error)) => return Err(error.to_string()),
-                Err(_) => return Err("a connection gets no answer".to_owned()),
+            let attempts = (0..CONNECTED_AT_ONCE).map(|_| timeout(CONNECTED_WITHIN, settings.connect()));
+            let mut is_full = false;
+            for attempt in join_all(attempts).await {
+                match attempt {
+                    Ok(Ok(session)) => sessions.push(session),
+                    Ok(Err(error)) if error.to_string().contains("too many clients") => is_full = true,
+                    Ok(Err(error)) => return Err(error.to_string()),
+                    Err(_) => return Err("a connection gets no answer".to_owned()),
+                }
+            }
+            if is_full {
+                break;
             }
         }
         Ok(Held::Sessions(sessions))
