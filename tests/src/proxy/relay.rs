@@ -82,7 +82,7 @@ impl Relay {
                 frame = self.from_client.next() => {
                     let Some(frame) = frame? else { return Ok(()) };
                     self.script.pass_on().await;
-                    if let Some(unit) = self.units.take_in(&frame)
+                    if let Some(unit) = self.units.add_frame(&frame)
                         && self.send(unit).await? == Next::Close
                     {
                         return Ok(());
@@ -204,7 +204,7 @@ impl Relay {
     /// the server's side open.
     async fn cut_client(&mut self) -> io::Result<()> {
         while let Ok(Ok(Some(frame))) = timeout(PIPELINED_WITHIN, self.from_client.next()).await {
-            if let Some(unit) = self.units.take_in(&frame) {
+            if let Some(unit) = self.units.add_frame(&frame) {
                 self.to_server.write_all(&unit.bytes).await?;
             }
         }

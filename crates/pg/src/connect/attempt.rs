@@ -39,20 +39,20 @@ pub(super) enum FailureKind {
     Unreachable,
     /// The server is starting or stopping, or does not have the wanted attributes. Another host may
     /// work.
-    Unfit,
+    Unsuitable,
     /// The TLS handshake failed.
     Handshake,
     /// The server refused.
     Refused,
     /// The client cannot proceed: a file, a certificate or a password is missing or wrong.
-    Here,
+    Client,
 }
 
 impl AttemptFailure {
     pub(super) fn unreachable(error: &io::Error) -> Self {
         // A firewall causes EPERM too, and then another host may work. So the error of a wrong peer
         // is recognized by its type.
-        let kind = if socket::is_wrong_peer(error) { FailureKind::Here } else { FailureKind::Unreachable };
+        let kind = if socket::is_wrong_peer(error) { FailureKind::Client } else { FailureKind::Unreachable };
         Self { reason: error.to_string(), kind }
     }
 }
@@ -103,11 +103,11 @@ async fn try_once(
     let (config, note) = driver_config(settings, host, encryption);
     let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
     let written = wire.written();
-    let done = Arc::clone(&handshake.done);
+    let handshake_result = Arc::clone(&handshake.result);
     let made = config.connect_raw(wire, handshake).await;
     made.map(|(client, connection)| (client, connection, written, encryption)).map_err(|error| {
-        let mut failure = explain(&error, done.get());
-        if let (FailureKind::Refused | FailureKind::Here, Some(note)) = (failure.kind, note) {
+        let mut failure = explain(&error, handshake_result.get());
+        if let (FailureKind::Refused | FailureKind::Client, Some(note)) = (failure.kind, note) {
             failure.reason = format!("{} ({note})", failure.reason);
         }
         failure
@@ -124,8 +124,8 @@ pub(super) async fn cancel(
     token: &CancelToken,
 ) -> Result<(), AttemptFailure> {
     let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
-    let done = Arc::clone(&handshake.done);
-    token.cancel_query_raw(wire, handshake).await.map_err(|error| explain(&error, done.get()))
+    let handshake_result = Arc::clone(&handshake.result);
+    token.cancel_query_raw(wire, handshake).await.map_err(|error| explain(&error, handshake_result.get()))
 }
 
 /// Opens the socket, and prepares the TLS handshake.
@@ -135,12 +135,12 @@ async fn open_socket(
     address: &Address,
     encryption: Encryption,
 ) -> Result<(Socket, Handshake), AttemptFailure> {
-    let with = match (encryption, address) {
+    let connector = match (encryption, address) {
         (Encryption::IfOffered | Encryption::Always, Address::Tcp(address)) => {
             let name = server_name(settings, host, address.ip())?;
-            let connector =
-                connector(&settings.tls).map_err(|reason| AttemptFailure { reason, kind: FailureKind::Here })?;
-            Some((connector, name))
+            let made =
+                connector(&settings.tls).map_err(|reason| AttemptFailure { reason, kind: FailureKind::Client })?;
+            Some((made, name))
         }
         _ => None,
     };
@@ -149,7 +149,7 @@ async fn open_socket(
         Address::Unix(folder) => socket::open_unix(folder, host.port, settings.requirepeer.as_deref()).await,
     };
     let wire = wire.map_err(|error| AttemptFailure::unreachable(&error))?;
-    Ok((wire, Handshake { with, done: Arc::new(OnceLock::new()) }))
+    Ok((wire, Handshake { connector, result: Arc::new(OnceLock::new()) }))
 }
 
 /// The settings of the driver, and the reason if the password file was not read.
@@ -190,7 +190,7 @@ fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encrypt
 /// certificate can have.
 fn server_name(settings: &ConnectionSettings, host: &Host, address: IpAddr) -> Result<String, AttemptFailure> {
     let full = settings.tls.mode == SslMode::VerifyFull;
-    let fail = |reason: String| AttemptFailure { reason, kind: FailureKind::Here };
+    let fail = |reason: String| AttemptFailure { reason, kind: FailureKind::Client };
     match &host.place {
         Location::Name { name, .. } if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
         Location::Name { name, .. } if full => Err(fail(format!("no certificate can be made out to \"{name}\""))),
@@ -205,9 +205,9 @@ fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>
     if let Some(Err(reason)) = handshake {
         return AttemptFailure { reason: format!("TLS failed: {reason}"), kind: FailureKind::Handshake };
     }
-    if let Some(said) = error.as_db_error() {
-        let kind = if said.code().code() == "57P03" { FailureKind::Unfit } else { FailureKind::Refused };
-        return AttemptFailure { reason: format!("{said} ({})", said.code().code()), kind };
+    if let Some(refusal) = error.as_db_error() {
+        let kind = if refusal.code().code() == "57P03" { FailureKind::Unsuitable } else { FailureKind::Refused };
+        return AttemptFailure { reason: format!("{refusal} ({})", refusal.code().code()), kind };
     }
     let cause = std::error::Error::source(error);
     let reason = cause.map_or_else(|| error.to_string(), ToString::to_string);
@@ -215,11 +215,11 @@ fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>
         "password missing" => {
             let reason = "the server asks for a password, and there is none in the connection string, PGPASSWORD or \
                 the password file";
-            AttemptFailure { reason: reason.to_owned(), kind: FailureKind::Here }
+            AttemptFailure { reason: reason.to_owned(), kind: FailureKind::Client }
         }
         _ if error.is_closed() || cause.is_some_and(|cause| cause.is::<io::Error>()) => {
             AttemptFailure { reason, kind: FailureKind::Unreachable }
         }
-        _ => AttemptFailure { reason, kind: FailureKind::Here },
+        _ => AttemptFailure { reason, kind: FailureKind::Client },
     }
 }

@@ -14,9 +14,9 @@ pub(super) fn strip_scheme(text: &str) -> Option<&str> {
     text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
 }
 
-/// Reads a URI. Several hosts become comma-separated lists under `host` and `port`.
-pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
-    let rest = strip_scheme(text).unwrap_or(text);
+/// Reads a URI, whose text after the scheme is `rest`. Several hosts become comma-separated lists
+/// under `host` and `port`.
+pub(super) fn parse(text: &str, rest: &str) -> Result<Pairs, InvalidConninfo> {
     let reader = Reader { text };
     let mut pairs = Pairs::new();
     let credentials = rest.find(['@', '/']).filter(|&at| rest[at..].starts_with('@'));
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::super::conninfo::parse;
 
     #[test]
     fn uris_are_read_as_libpq_reads_them() {
@@ -162,8 +162,8 @@ mod tests {
             "postgres://u:p@[secret/d",
             "postgres://h/d?secret",
         ] {
-            let said = parse(text).expect_err(text).to_string();
-            assert!(!said.contains("secret"), "{said}");
+            let message = parse(text).expect_err(text).to_string();
+            assert!(!message.contains("secret"), "{message}");
         }
         assert!(parse("postgres://h/d?hots=x").expect_err("no such option").to_string().contains("\"hots\""));
     }

@@ -12,6 +12,7 @@ pub(super) fn cannot_be_ended(
     attempt_number: u32,
     lost: &[(i64, &BackendIdentity, String)],
 ) -> String {
+    debug_assert!(!lost.is_empty(), "the message names the first session");
     let (number, pid, error) =
         lost.first().map_or((0, 0, ""), |(number, backend, error)| (*number, backend.pid, error));
     format!(
@@ -21,7 +22,7 @@ pub(super) fn cannot_be_ended(
     )
 }
 
-/// The message about sessions that are left alone. `async.why_not_ended` returns the same text.
+/// The message about sessions that are left alone. `async.spared_session_reason` returns the same text.
 pub(super) fn left_alone(target: &TargetName, count: usize, first: &OldSession) -> String {
     format!(
         "{count} sessions at target \"{target}\" (backend {} is the first): left alone until it ends, since address, port \

@@ -88,7 +88,7 @@ async fn a_stopped_leader_releases_its_locks_and_closes_its_sessions<E: Engine>(
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
     assert!(!fixture.engine.is_leading().await);
     fixture
-        .wait_for("select not async.someone_leads() and pid is null and running_since is null from async.control")
+        .wait_for("select not async.leader_exists() and pid is null and running_since is null from async.control")
         .await;
     fixture
         .wait_for(&format!(
@@ -181,7 +181,7 @@ async fn a_target_that_cannot_be_fenced_delays_no_other_target<E: Engine>() {
 async fn the_leader_publishes_itself<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.assert_holds("select pid is not null and running_since <= now() from async.control").await;
-    fixture.assert_holds("select async.someone_leads()").await;
+    fixture.assert_holds("select async.leader_exists()").await;
     fixture.assert_holds("select server_status = 'running' and uptime is not null from async.v_server_info").await;
     fixture.run("update async.control set paused = true").await;
     fixture.assert_holds("select server_status = 'paused' from async.v_server_info").await;
@@ -212,10 +212,10 @@ async fn a_session_that_is_hidden_is_not_taken_for_gone<E: Engine>() {
     let blind = format!("blind_{}", fixture.target.name());
     fixture.run(&format!("create role {blind} login")).await;
     let session = fixture.target.settings().connect().await.expect("a second session");
-    let who = "select pg_backend_pid(), a.backend_start::text, a.usename::text
+    let backend = "select pg_backend_pid(), a.backend_start::text, a.usename::text
                from pg_stat_get_activity(pg_backend_pid()) s join pg_stat_activity a using (pid)";
-    let who = session.query_one(who, &[]).await.expect("activity");
-    let (pid, start, role): (i32, String, String) = (who.get(0), who.get(1), who.get(2));
+    let backend = session.query_one(backend, &[]).await.expect("activity");
+    let (pid, start, role): (i32, String, String) = (backend.get(0), backend.get(1), backend.get(2));
     fixture
         .run(&format!(
             "insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)
