@@ -12,8 +12,8 @@ printed). Then every task must end, and the ledgers of the targets are compared 
 Exit status: 0 when all promises are kept, 1 when one is broken, 2 after a usage error, 3 when the run could not be
 completed.
 
-Not injected, since they need separate hosts: steps of the clock, a full disk, promotion of a standby
-(./dev check hosts has them).
+Not injected, since they need separate hosts: steps of the clock, a full disk, and the promotion of a standby (which
+./dev check hosts tests).
 USAGE
 }
 

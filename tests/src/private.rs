@@ -91,8 +91,10 @@ impl PrivateCluster {
         let is_frozen = freeze(postmaster);
         assert!(is_frozen, "the postmaster does not freeze");
         // A frozen postmaster starts no process.
-        let children =
-            Command::new("ps").args(["-o", "pid=", "--ppid", &postmaster.to_string()]).output().expect("ps is a program");
+        let children = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &postmaster.to_string()])
+            .output()
+            .expect("ps is a program");
         let children = String::from_utf8_lossy(&children.stdout).into_owned();
         let mut frozen: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
         send_to_all(Signal::Stop, &frozen);

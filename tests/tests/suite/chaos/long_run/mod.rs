@@ -40,12 +40,8 @@ async fn swap() {
 
 async fn keep_promises(mode: Mode) {
     let seconds = env::var("PGASYNC_CHAOS_SECONDS").map_or(SECONDS, |text| text.parse().expect("a number of seconds"));
-    let run = LongRun {
-        mode,
-        length: Duration::from_secs(seconds),
-        changes: String::new(),
-        faults: Fault::of_mode(mode),
-    };
+    let run =
+        LongRun { mode, length: Duration::from_secs(seconds), changes: String::new(), faults: Fault::of_mode(mode) };
     let broken = run.execute(seed()).await;
     assert!(broken.is_empty(), "{} broken promises", broken.len());
 }

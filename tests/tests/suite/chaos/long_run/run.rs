@@ -69,7 +69,8 @@ impl LongRun {
             fixture.losses.note(begin, end);
         }
         let judgement = fixture.settle_and_judge(Allowed::Outages).await;
-        let logged = "select left(message, 60), count(*) from async.server_log where level = 'ERROR' group by 1 order by 2 desc";
+        let logged =
+            "select left(message, 60), count(*) from async.server_log where level = 'ERROR' group by 1 order by 2 desc";
         let logged = fixture.database.rows(logged, &[]).await;
         report.logged = logged.iter().map(|row| (row.get(0), row.get(1))).collect();
         fixture.engine.stop().await;
