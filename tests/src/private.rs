@@ -91,15 +91,34 @@ impl PrivateCluster {
         let is_frozen = freeze(postmaster);
         assert!(is_frozen, "the postmaster does not freeze");
         // A frozen postmaster starts no process.
-        let children = Command::new("ps")
-            .args(["-o", "pid=", "--ppid", &postmaster.to_string()])
-            .output()
-            .expect("ps is a program");
-        let children = String::from_utf8_lossy(&children.stdout).into_owned();
-        let mut frozen: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        let mut frozen = self.children();
         send_to_all(Signal::Stop, &frozen);
         frozen.push(postmaster);
         frozen
+    }
+
+    /// The processes of the postmaster.
+    ///
+    /// # Panics
+    /// When it does not run, or the program `ps` is missing.
+    #[must_use]
+    pub fn children(&self) -> Vec<i32> {
+        let postmaster = self.postmaster_pid().to_string();
+        let children =
+            Command::new("ps").args(["-o", "pid=", "--ppid", &postmaster]).output().expect("ps is a program");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
+    /// Kills those of these processes that have outlived their postmaster, as a service manager
+    /// does. A backend may wait for a silent target and not notice the end of the postmaster.
+    pub fn kill_survivors(&self, children: &[i32]) {
+        let data = self.data_folder();
+        let is_ours = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == data);
+        let survivors: Vec<i32> = children.iter().copied().filter(is_ours).collect();
+        if !survivors.is_empty() {
+            send_to_all(Signal::Kill, &survivors);
+        }
     }
 
     fn is_backend(&self, pid: i32) -> bool {

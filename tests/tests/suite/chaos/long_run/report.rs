@@ -56,6 +56,7 @@ impl Report {
         let complete = || self.injected.iter().filter(|entry| entry.is_complete);
         say(&format!("{} faults: {}", complete().count(), counted(complete().map(|entry| entry.fault.name()))));
         say(&format!("{} elections, {} engines ended with an error", self.seen.elections.len(), self.failures.len()));
+        say(&format!("longest time without a leader: {:.1} s", self.seen.leaderless));
         say(&format!("errors of engines: {}", counted(self.failures.iter().map(|(_, _, error)| shortened(error)))));
         let logged: Vec<_> = self.logged.iter().map(|(text, count)| format!("{count} of {text}")).collect();
         say(&format!("errors in the log: {}", logged.join("; ")));

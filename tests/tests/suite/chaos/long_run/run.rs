@@ -24,6 +24,9 @@ const TIMEOUT: &str = "20 s";
 
 const LONG_PERCENT: u64 = 15;
 
+/// The lines of the log of each candidate that a failed run shows.
+const LINES_MAX: usize = 400;
+
 /// The time between two attempts to take a fault back.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -78,6 +81,11 @@ impl LongRun {
         let broken = report.judge(judgement);
         if !broken.is_empty() {
             eprintln!("{}", fixture.database.dump().await);
+            for member in &fixture.engine.crowd().await.members {
+                let lines = member.lines();
+                let last = lines.len().saturating_sub(LINES_MAX);
+                eprintln!("-- candidate\n{}", lines[last..].join("\n"));
+            }
         }
         broken
     }

@@ -34,7 +34,11 @@ pub(super) struct Seen {
     pub(super) dead_rows: BTreeMap<String, i64>,
     /// The largest size of each table, in bytes.
     pub(super) sizes: BTreeMap<String, i64>,
+    /// The longest time in which the server answered and no engine led, in seconds.
+    pub(super) leaderless: f64,
     epoch: Option<(i64, f64)>,
+    /// The begin of the present time without a leader.
+    leaderless_since: Option<f64>,
 }
 
 impl Vitals {
@@ -68,8 +72,8 @@ impl Drop for Vitals {
 }
 
 async fn sample(session: &Session, number: u64, seen: &Mutex<Seen>) -> Result<(), Error> {
-    let row = session.query_one("select epoch from async.leader", &[]).await?;
-    let (epoch, now): (i64, f64) = (row.get(0), losses::now());
+    let row = session.query_one("select epoch, async.leader_pid() is not null from async.leader", &[]).await?;
+    let (epoch, leads, now): (i64, bool, f64) = (row.get(0), row.get(1), losses::now());
     let tables = if number.is_multiple_of(TABLES_EVERY) {
         let sql = "select relname::text, n_dead_tup, pg_relation_size(relid) from pg_stat_user_tables
              where schemaname = 'async'";
@@ -84,6 +88,12 @@ async fn sample(session: &Session, number: u64, seen: &Mutex<Seen>) -> Result<()
         seen.elections.push((at, now));
     }
     seen.epoch = Some((epoch, now));
+    if leads || number == 0 {
+        seen.leaderless_since = (!leads).then_some(now);
+    } else {
+        let since = *seen.leaderless_since.get_or_insert(now);
+        seen.leaderless = seen.leaderless.max(now - since);
+    }
     for row in tables {
         let (name, dead, size): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
         let most = seen.dead_rows.entry(name.clone()).or_default();
