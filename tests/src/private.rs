@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 use std::{env, fs};
 
 use crate::cluster::Cluster;
@@ -91,33 +93,37 @@ impl PrivateCluster {
         let is_frozen = freeze(postmaster);
         assert!(is_frozen, "the postmaster does not freeze");
         // A frozen postmaster starts no process.
-        let mut frozen = self.children();
+        let children = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &postmaster.to_string()])
+            .output()
+            .expect("ps is a program");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        let mut frozen: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
         send_to_all(Signal::Stop, &frozen);
         frozen.push(postmaster);
         frozen
     }
 
-    /// The processes of the postmaster.
+    /// Kills the processes that have outlived their postmaster, as a service manager does, and waits
+    /// until they are gone. A backend may wait for a silent target and not notice the end of the
+    /// postmaster.
     ///
     /// # Panics
-    /// When it does not run, or the program `ps` is missing.
-    #[must_use]
-    pub fn children(&self) -> Vec<i32> {
-        let postmaster = self.postmaster_pid().to_string();
-        let children =
-            Command::new("ps").args(["-o", "pid=", "--ppid", &postmaster]).output().expect("ps is a program");
-        let children = String::from_utf8_lossy(&children.stdout).into_owned();
-        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-    }
-
-    /// Kills those of these processes that have outlived their postmaster, as a service manager
-    /// does. A backend may wait for a silent target and not notice the end of the postmaster.
-    pub fn kill_survivors(&self, children: &[i32]) {
+    /// When the program `kill` is missing.
+    pub fn kill_survivors(&self) {
         let data = self.data_folder();
-        let is_ours = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == data);
-        let survivors: Vec<i32> = children.iter().copied().filter(is_ours).collect();
-        if !survivors.is_empty() {
+        let survivors = || -> Vec<i32> {
+            let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+            let ours = processes.filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == data));
+            ours.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+        };
+        loop {
+            let survivors = survivors();
+            if survivors.is_empty() {
+                return;
+            }
             send_to_all(Signal::Kill, &survivors);
+            sleep(Duration::from_millis(20));
         }
     }
 

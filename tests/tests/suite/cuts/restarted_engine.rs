@@ -25,6 +25,7 @@ pub(crate) struct RestartedEngine {
     started: Option<Instant>,
     /// Whether the end of the last run was noticed.
     is_reaped: bool,
+    timeouts: &'static str,
 }
 
 enum AnyEngine {
@@ -43,7 +44,13 @@ impl RestartedEngine {
     }
 
     fn of(engine: AnyEngine) -> Self {
-        Self { engine, starts: 0, ends: Vec::new(), started: None, is_reaped: true }
+        Self { engine, starts: 0, ends: Vec::new(), started: None, is_reaped: true, timeouts: TIMEOUTS }
+    }
+
+    /// The same engine with other timeouts.
+    pub(crate) fn with_timeouts(mut self, timeouts: &'static str) -> Self {
+        self.timeouts = timeouts;
+        self
     }
 
     /// Starts the engine if it does not run. Returns whether it has ended with an error since the
@@ -103,7 +110,7 @@ impl RestartedEngine {
         match &mut self.engine {
             AnyEngine::Rust(engine) => {
                 let how = if force { "--force" } else { "--standby" };
-                engine.start_with(&[how, "--timeouts", TIMEOUTS, "--log", "info"]);
+                engine.start_with(&[how, "--timeouts", self.timeouts, "--log", "info"]);
             }
             AnyEngine::Sql(engine) => {
                 let call = if force { "call async.main(_force => true)" } else { "call async.main()" };

@@ -23,6 +23,11 @@ pub(super) enum Mode {
     Swap,
 }
 
+/// Timeouts of the Rust engine that hold on a loaded machine, and are shorter than the usual ones.
+const TIMEOUTS: &str = "server_connect=5s,server_answer=6s,server_attempt=15s,server_silence=6s,server_work=20s,\
+    server_idle=8s,target_connect=5s,target_answer=3s,target_signal=3s,finish_grace=1s,cancel_grace=2s,\
+    terminate_grace=2s,lost_grace=2s";
+
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Two to five engines.
@@ -82,7 +87,7 @@ impl Drop for Candidates {
 /// An engine of the mode. In a swap it is the Rust engine if `is_rust`.
 pub(super) fn member(mode: Mode, is_rust: bool, database: &Database, proxy: &Proxy) -> RestartedEngine {
     if mode == Mode::Rust || mode == Mode::Swap && is_rust {
-        RestartedEngine::rust(database, proxy)
+        RestartedEngine::rust(database, proxy).with_timeouts(TIMEOUTS)
     } else {
         RestartedEngine::sql(database)
     }

@@ -36,8 +36,7 @@ pub(super) enum Held {
     Nothing,
     Frozen(Vec<i32>),
     Sessions(Vec<Session>),
-    /// The cluster is down, and had these processes.
-    Down(Place, Vec<i32>),
+    Down(Place),
     ReadOnly,
     Network(Side),
     /// A planned cut, and the number of cuts that had happened before.
@@ -118,12 +117,11 @@ impl Injector {
             }
             Fault::Stopped(place) => {
                 block_in_place(|| self.cluster(place).stop());
-                Ok(Held::Down(place, Vec::new()))
+                Ok(Held::Down(place))
             }
             Fault::Crashed(place) => {
-                let children = self.cluster(place).children();
                 self.cluster(place).kill();
-                Ok(Held::Down(place, children))
+                Ok(Held::Down(place))
             }
             Fault::Paused(place) => Ok(Held::Frozen(block_in_place(|| self.cluster(place).freeze_all()))),
             Fault::Full(place) => self.fill(place).await,
@@ -164,8 +162,8 @@ impl Injector {
             // A frozen process may have been killed.
             Held::Frozen(pids) => drop(send_to_all(Signal::Continue, &pids)),
             Held::Sessions(sessions) => drop(sessions),
-            Held::Down(place, children) => block_in_place(|| {
-                self.cluster(place).kill_survivors(&children);
+            Held::Down(place) => block_in_place(|| {
+                self.cluster(place).kill_survivors();
                 self.cluster(place).restart();
             }),
             Held::ReadOnly => self.set_read_only("alter system reset default_transaction_read_only").await?,

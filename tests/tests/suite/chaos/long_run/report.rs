@@ -11,7 +11,7 @@ use super::vitals::Seen;
 const MEMORY_MAX: [(&str, u64); 2] = [("rust", 64 * 1024), ("sql", 128 * 1024)];
 
 /// An engine may end or lose its lead for this time after a fault has ended, in seconds.
-const AFTERMATH: f64 = 20.0;
+const AFTERMATH: f64 = 30.0;
 
 /// The number of tables, errors and examples in the report.
 const EXAMPLES_MAX: usize = 6;
