@@ -1,13 +1,13 @@
 //! Injects the faults of a schedule into clusters, networks and engines, and takes them back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use pgasync_pg::Session;
 use pgasync_store::{SchemaPart, install};
 use pgasync_tests::{Cluster, Condition, Cut, PrivateCluster, Proxy, Sent, Signal, freeze, send, send_to_all};
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::super::failpoint::Point;
 use super::super::fixture::{ChaosFixture, Stage};
@@ -21,6 +21,10 @@ const REACHED_WITHIN: Duration = Duration::from_secs(3);
 
 /// The limit on a new connection.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
+
+/// A leader is disturbed when this number of tasks run, or after a time, in any case.
+const RUNNING_MIN: usize = 10;
+const BUSY_WITHIN: Duration = Duration::from_secs(4);
 
 /// The target sessions that are terminated at once, at most.
 const TERMINATED_MAX: u64 = 8;
@@ -93,6 +97,7 @@ impl Injector {
             Fault::LeaderFrozen => self.freeze_leader().await,
             Fault::LeaderFrozenAt(point) => self.freeze_leader_at(point.unwrap_or(Point::Marking)).await,
             Fault::LeaderTerminated => {
+                self.leader().await?;
                 self.on(Place::Server, "select pg_terminate_backend(pid) from async.control").await
             }
             Fault::TakenOver => self.take_over().await,
@@ -205,8 +210,20 @@ impl Injector {
         Ok(Held::Nothing)
     }
 
-    /// The process of the leader, and whether it is the Rust engine.
+    /// The process of the leader, once it runs tasks, and whether it is the Rust engine.
     async fn leader(&self) -> Result<(i32, bool), String> {
+        let begin = Instant::now();
+        loop {
+            let leader = self.find_leader().await;
+            let is_busy = self.fixture.observer.pids().len() >= RUNNING_MIN;
+            if leader.is_ok() && is_busy || begin.elapsed() > BUSY_WITHIN {
+                return leader;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn find_leader(&self) -> Result<(i32, bool), String> {
         let session = self.connect(Place::Server).await?;
         let row = session.query_one("select async.leader_pid()", &[]).await.map_err(|error| error.to_string())?;
         let backend: i32 = row.get::<_, Option<i32>>(0).ok_or("no engine leads")?;
@@ -257,7 +274,7 @@ impl Injector {
                 Ok(_) => return Ok(()),
                 Err(error) => last = error,
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
         }
         Err(format!("the points stay armed: {last}"))
     }
