@@ -109,7 +109,9 @@ fn say(text: &str) {
 }
 
 fn shortened(error: &str) -> String {
-    error.lines().next().unwrap_or_default().chars().take(120).collect()
+    // Numbers, such as pids and times, would make each message another one.
+    let words = error.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    words.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).take(160).collect()
 }
 
 fn largest(counts: &BTreeMap<String, i64>) -> String {
