@@ -3,6 +3,7 @@
 //! Tests below `chaos` run separately, each on its own clusters (`.config/nextest.toml`), and so do
 //! those below `hosts`, on containers.
 
+mod attacks;
 mod between_engines;
 mod chaos;
 mod conformance;
