@@ -55,22 +55,35 @@ dev_chaos() {
     esac
     chaos_number seconds "$seconds" 20
     chaos_number seed "$seed" 0
+    # Until the run has a verdict, each failure means that it could not be completed.
+    said=$(mktemp) child=
+    trap 'leave_chaos' EXIT
+    trap 'interrupted 130' INT
+    trap 'interrupted 143' TERM HUP
     build_tests
-    export PGASYNC_CHAOS_SECONDS=$((10#$seconds)) PGASYNC_SEED=$((10#$seed))
-    # The private cluster is not used: the command ends the run, and removes what it leaves behind, after a signal.
-    PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" chaos_run "$engine"
+    PGASYNC_PG=$(default_major)
+    PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}"
+    PGASYNC_CHAOS_SECONDS=$((10#$seconds)) PGASYNC_SEED=$((10#$seed))
+    export PGASYNC_PG PGASYNC_PG_OPTS PGASYNC_CHAOS_SECONDS PGASYNC_SEED
+    run_and_exit run_chaos "$engine"
 }
 
-chaos_run() { # ENGINE
-    local said status=0
-    said=$(mktemp)
+run_chaos() { # ENGINE
     cargo test --quiet "${locked[@]}" --workspace --test suite -- \
-        --exact "chaos::long_run::$1" --nocapture --test-threads=1 2>&1 | tee "$said" || status=$?
-    if [ "$status" != 0 ]; then
+        --exact "chaos::long_run::$1" --nocapture --test-threads=1 2>&1 | tee "$said" || return 1
+}
+
+# Removes what a run leaves behind, and exits with the status that the usage describes.
+leave_chaos() {
+    local status=$?
+    trap '' INT TERM HUP
+    # The status of a script that a signal has ended is 128 or more.
+    if [ "$status" != 0 ] && [ "$status" -lt 128 ]; then
         status=3
         ! grep -q '^chaos: broken promise: ' "$said" || status=1
+        [ "$status" = 1 ] || say "chaos: the run could not be completed"
     fi
-    [ "$status" != 3 ] || say "chaos: the run could not be completed"
     rm -f "$said"
-    return "$status"
+    remove_abandoned
+    exit "$status"
 }

@@ -11,7 +11,7 @@ use super::vitals::Seen;
 const MEMORY_MAX: [(&str, u64); 2] = [("rust", 64 * 1024), ("sql", 128 * 1024)];
 
 /// An engine may end or lose its lead for this time after a fault has ended, in seconds.
-const AFTERMATH: f64 = 30.0;
+const AFTERMATH: f64 = 20.0;
 
 /// The number of tables, errors and examples in the report.
 const EXAMPLES_MAX: usize = 6;
@@ -57,6 +57,7 @@ impl Report {
         say(&format!("{} faults: {}", complete().count(), counted(complete().map(|entry| entry.fault.name()))));
         say(&format!("{} elections, {} engines ended with an error", self.seen.elections.len(), self.failures.len()));
         say(&format!("longest time without a leader: {:.1} s", self.seen.leaderless));
+        say(&format!("latest election or end of an engine: {:.1} s after a fault", self.latest_effect()));
         say(&format!("errors of engines: {}", counted(self.failures.iter().map(|(_, _, error)| shortened(error)))));
         let logged: Vec<_> = self.logged.iter().map(|(text, count)| format!("{count} of {text}")).collect();
         say(&format!("errors in the log: {}", logged.join("; ")));
@@ -87,20 +88,32 @@ impl Report {
         for (_, at, error) in &self.failures {
             if error.contains("panicked") {
                 broken.push(format!("an engine panicked: {error}"));
-            } else if !self.has_fault_before(*at) {
+            } else if self.time_since_fault(*at).is_none_or(|after| after > AFTERMATH) {
                 broken.push(format!("an engine ended without a fault: {error}"));
             }
         }
         for (_, at) in &self.seen.elections {
             // The first engine takes the lead without a fault.
-            if !self.has_fault_before(*at) && self.injected.iter().any(|entry| entry.begin < *at) {
-                broken.push(format!("the lead changed without a fault, at {at}"));
+            if let Some(after) = self.time_since_fault(*at)
+                && after > AFTERMATH
+            {
+                broken.push(format!("the lead changed without a fault, at {at}, {after:.1} s after the last one"));
             }
         }
     }
 
-    fn has_fault_before(&self, at: f64) -> bool {
-        self.injected.iter().any(|entry| entry.begin <= at && at <= entry.end + AFTERMATH)
+    /// The longest time from the end of a fault to an election or an end with an error that no later
+    /// fault precedes.
+    fn latest_effect(&self) -> f64 {
+        let ends = self.failures.iter().map(|(_, at, _)| *at);
+        let all = ends.chain(self.seen.elections.iter().map(|(_, at)| *at));
+        all.filter_map(|at| self.time_since_fault(at)).fold(0.0, f64::max)
+    }
+
+    /// The time since the end of the last fault, which is zero during a fault.
+    fn time_since_fault(&self, at: f64) -> Option<f64> {
+        let begun = self.injected.iter().filter(|entry| entry.begin <= at);
+        begun.map(|entry| (at - entry.end).max(0.0)).min_by(f64::total_cmp)
     }
 }
 
