@@ -14,13 +14,16 @@ impl Leader {
         if let Some(writer) = &mut self.writer {
             writer.pending = writer.pending.saturating_sub(count);
         }
-        let OperationResults { inputs, texts, polled, failures, troubles, vacuum } = results;
+        let OperationResults { inputs, texts, sessions_at_self, polled, failures, troubles, vacuum } = results;
         for (task, run, text) in texts {
             // The task may have ended between its mark and this result. Its text would never be
             // taken.
             if self.core.awaits_text(task, run) {
                 self.texts.insert((task, run), text);
             }
+        }
+        for session in sessions_at_self {
+            self.sessions.note_at_self(session);
         }
         for trouble in troubles {
             self.log("WARNING", trouble);

@@ -3,12 +3,13 @@
 -- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none
 --   was offered within _timeout (at most a minute: a waiting call holds a snapshot). Above READ
 --   COMMITTED it looks once.
--- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
+-- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1, PA082 a target that
+--   the caller was not granted.
 -- Locks: the rows it takes, until the end of the transaction; others skip them. Never hands one to
 --   two.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
+-- Runs as the caller, whose role async.caller proves to pull_as. Nothing in here may depend on the
+-- caller's path.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -17,18 +18,13 @@ create or replace function async.get_tasks(
   out priority int,
   out times_up timestamptz,
   out task_data jsonb) returns setof record
-language plpgsql security definer
+language plpgsql security invoker
 as $function$
 #variable_conflict use_column
 begin
-  if async.client_only() then
-    return query
-      select f.task_id, f.priority, f.times_up, f.task_data
-      from async.forward_get_tasks(_target, _limit, _timeout) f;
-    return;
-  end if;
   return query
-    select t.out_task_id, t.out_priority, t.out_times_up, t.out_task_data
-    from async.pull_tasks(_target, _limit, _timeout) t;
+    select p.*
+    from async.caller c
+    cross join lateral async.pull_as(c.caller, c.ticket, _target, _limit, _timeout, null) p;
 end
 $function$;

@@ -1,32 +1,22 @@
 -- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client
 --   the server does it, and commits on its own.
 -- Returns: one row a task, in the order of the array; ids grow in that order too.
--- Raises: PA010 to PA015 for an element that cannot be run; nothing is pushed then.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
+-- Raises: PA010 to PA016 for an element that cannot be run, PA082 for a target that the caller was
+--   not granted; nothing is pushed then.
+-- Locks: as push_as.
 --
--- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here
--- may depend on the caller's: every name, of types too, carries its schema, and so would every
--- operator.
+-- Runs as the caller, whose role async.caller proves to push_as. Nothing in here may depend on the
+-- caller's path.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default null) returns setof async.task
-language plpgsql security definer
+language plpgsql security invoker
 as $function$
 begin
-  if async.client_only() then
-    return query select f.* from async.forward_push(_tasks, _run_type, _source) f;
-    return;
-  end if;
   return query
-    insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,
-        asynchronous_finish, task_data, concurrency_pool, manual_timeout, track_yielded)
-    select p.out_target, p.out_priority, p.out_entered, p.out_processed, p.out_processed, p.out_finish_status,
-      _source, p.out_query, p.out_failed, p.out_asynchronous_finish, p.out_task_data, p.out_concurrency_pool,
-      p.out_manual_timeout, p.out_track_yielded
-    from async.prepare_push(_tasks, _run_type) p
-    order by p.out_position
-    returning *;
-  perform async.wake_leader();
+    select p.*
+    from async.caller c
+    cross join lateral async.push_as(c.caller, c.ticket, _tasks, _run_type, _source, null) p;
 end
 $function$;

@@ -2,17 +2,15 @@
 --   it, or nothing.
 -- Returns: nothing; a running leader follows.
 -- Raises: PA060, naming the path in the document, for what cannot be; PA001 inside it for
---   connection strings.
+--   connection strings; PA084, naming the path, for a setting that only the owner may change.
 -- Locks: other calls of configure wait; the rows it changes, until the end of the transaction.
+--
+-- Runs as the caller, whose role async.caller proves to configure_as. Nothing in here may depend on
+-- the caller's path.
 create or replace function async.configure(_configuration jsonb) returns void
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
+language plpgsql security invoker
 as $function$
 begin
-  if async.client_only() then
-    perform async.forward(format('select async.configure(%L::jsonb)::text', _configuration));
-  else
-    perform async.apply_configuration(_configuration);
-  end if;
+  perform async.configure_as(c.caller, c.ticket, _configuration, true) from async.caller c;
 end
 $function$;

@@ -1,11 +1,14 @@
--- Purpose: check what is pushed, and say which rows it makes. In the leader's own session
+-- Purpose: check what a caller pushes, and say which rows it makes. In the leader's own session
 --   (triggers, routines) elements without a target are skipped with a warning.
 -- Returns: one row an element, at its position in the array.
 -- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
---   query, PA015 a query for a target without a connection string, PA016 an impossible timeout.
+--   query, PA015 a query for a target without a connection string, PA016 an impossible timeout,
+--   PA082 a target outside of the caller's scope.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
+  in_caller name,
+  in_scope async.scope_t,
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)
 returns table (
@@ -21,7 +24,9 @@ returns table (
   out_task_data jsonb,
   out_concurrency_pool text,
   out_manual_timeout interval,
-  out_track_yielded bool)
+  out_track_yielded bool,
+  out_pushed_by text,
+  out_may_reach_self bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -29,6 +34,7 @@ declare
   v_run_type async.task_run_type_t := coalesce(in_run_type, 'EXECUTE');
   v_runs bool := v_run_type in ('EXECUTE', 'EXECUTE_NOASYNC');
   v_now timestamptz := clock_timestamp();
+  v_everywhere bool := in_scope.reaches_self and '*' = any (in_scope.targets);
   v_task async.task_push_t;
   v_target async.target;
   v_target_given text;
@@ -38,6 +44,8 @@ begin
   -- Neighbours mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
+  out_pushed_by := session_user || coalesce(' as ' || nullif(in_caller, session_user), '');
+  out_may_reach_self := case when not in_scope.reaches_self then false end;
   if not v_runs then
     out_processed := v_now;
     out_failed := v_run_type = 'DOA';
@@ -67,6 +75,9 @@ begin
       elsif v_target.retired then
         raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
           using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+      end if;
+      if not v_everywhere then
+        perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
     end if;

@@ -1,9 +1,10 @@
 -- Purpose: hold a finished task that is to be restarted, and forget what was asked of it before.
 -- Returns: nothing.
 -- Raises: PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has
---   nothing to run.
+--   nothing to run, PA082 its target is outside of the caller's scope.
 -- Locks: the task's row, until the end of the transaction.
-create or replace function async.prepare_restart(in_task_id bigint) returns void
+create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -25,6 +26,7 @@ begin
     raise exception 'task % has no query to run', in_task_id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
   end if;
+  perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
   delete from async.request r where r.task_id = in_task_id;
 end
 $function$;

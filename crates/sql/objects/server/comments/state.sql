@@ -16,6 +16,14 @@ comment on column async.worker.task_id is 'The task that the worker runs. Null w
 comment on column async.worker.running_since is
   'When the worker took the task. Null when it runs none.';
 
+comment on table async.target_at_self is
+  'Targets that lead to the server database itself, as a member of the owner of the schema. Their '
+  'use needs a grant on SELF. Written by the leader when it registers a session.';
+comment on column async.target_at_self.target is 'The name of the target.';
+comment on column async.target_at_self.connection_string is
+  'The connection string under which it was seen. May hold a password: only the owner reads it.';
+comment on column async.target_at_self.noticed is 'When it was seen.';
+
 comment on table async.target_outage is
   'The targets that the leader cannot reach, at most a second old. Written by the leader.';
 comment on column async.target_outage.target is 'The name of the target.';
@@ -115,6 +123,8 @@ comment on column async.session.timeline is
   'The timeline of the server of the target. Null when the role may not read it.';
 comment on column async.session.written_off is
   'True when an operator said that the session is gone (async.write_off_session).';
+comment on column async.session.at_self is
+  'True for a session at the server database itself, of a member of the owner of the schema.';
 comment on column async.session.lost_since is
   'Since when the session cannot be ended. Null when it was not tried, or a leader uses it.';
 comment on column async.session.lost_error is

@@ -1,10 +1,11 @@
 -- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or
---   null changes nothing.
+--   null changes nothing. in_as_owner: for the owner of the schema, who alone may change some
+--   settings.
 -- Returns: nothing; the leader is woken.
--- Raises: PA060.
+-- Raises: PA060, PA084.
 -- Locks: an advisory lock against other calls, and the rows it changes, until the end of the
 --   transaction.
-create or replace function async.apply_configuration(in_configuration jsonb) returns void
+create or replace function async.apply_configuration(in_configuration jsonb, in_as_owner bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -42,6 +43,9 @@ begin
   end if;
   if v_targets is not null then
     v_control := async.check_targets(v_targets, v_control, v_self);
+  end if;
+  if not in_as_owner then
+    perform async.refuse_owner_settings(v_control);
   end if;
 
   perform async.apply_control(v_control);

@@ -3,7 +3,7 @@
 --   of its target.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: the target's row of async.target_at_self.
 create or replace function async.register_session(in_worker int, in_identity text, in_error text)
 returns void
 language plpgsql
@@ -29,9 +29,10 @@ begin
     return;
   end if;
   insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
-    server_started, server_address, server_port, system_identifier, timeline)
+    server_started, server_address, server_port, system_identifier, timeline, at_self)
   select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_said.role, v_said.pid, v_said.backend_start,
-    v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
+    v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline,
+    async.note_session_at_self(v_worker.target, v_said.pid, v_said.backend_start, v_said.server_started)
   from pg_temp.leader_state l
   returning session_id into v_id;
   update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()

@@ -1,0 +1,23 @@
+-- Purpose: whether a caller may use a target of this server. One that was seen to lead to this
+--   database, as a member of its owner, counts as the server itself besides.
+-- Returns: nothing.
+-- Raises:  PA082. in_prefix begins the message.
+-- Locks:   none.
+create or replace function async.check_target(
+  in_prefix text, in_caller name, in_scope async.scope_t, in_target text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_target = (select c.self_target from async.control c) then
+    if not in_scope.reaches_self then
+      perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
+    end if;
+  elsif in_target <> all (in_scope.targets) and '*' <> all (in_scope.targets) then
+    perform async.refuse_target(in_prefix, in_caller, in_target, '');
+  elsif not in_scope.reaches_self and async.is_target_at_self(in_target) then
+    perform async.refuse_target(in_prefix, in_caller, in_target,
+      ', which leads to the server itself as its owner, without a grant on SELF');
+  end if;
+end
+$function$;
