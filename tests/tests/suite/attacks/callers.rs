@@ -101,7 +101,10 @@ async fn a_wrapper_and_a_trigger_push_as_their_owners() {
         expect(&sql, code(&session, &sql).await.as_deref(), expected);
     }
     server
-        .assert_holds(&format!("select count(*) = 2 and bool_and(pushed_by = '{} as {}') from async.task", user.0, wrapper.0))
+        .assert_holds(&format!(
+            "select count(*) = 2 and bool_and(pushed_by = '{} as {}') from async.task",
+            user.0, wrapper.0
+        ))
         .await;
     server.run("drop schema wrapping cascade").await;
     for role in [user, wrapper] {

@@ -38,12 +38,18 @@ async fn a_client_database_checks_its_own_grants() {
     let pull = |target: &str| format!("select * from async.get_tasks('{target}', 1, '0')");
     let restart = |task: i64| format!("select async.restart_task({task})");
     let expected = [
-        ("'{there}'", vec![(push("there"), true), (push("other"), false), (restart(1), false), (pull("pulled"), false)]),
+        (
+            "'{there}'",
+            vec![(push("there"), true), (push("other"), false), (restart(1), false), (pull("pulled"), false)],
+        ),
         // The server knows other names of its own than SELF.
         ("null", vec![(push("other"), true), (push("self"), false), (push("async.self"), false), (restart(1), false)]),
         ("'{pulled}'", vec![(pull("pulled"), true), (pull("async.self"), false), (restart(2), false)]),
         ("'{there}'", vec![(restart(2), true)]),
-        ("'{SELF}'", vec![(push("async.self"), false), (push("SELF"), true), (push("there"), false), (restart(1), true)]),
+        (
+            "'{SELF}'",
+            vec![(push("async.self"), false), (push("SELF"), true), (push("there"), false), (restart(1), true)],
+        ),
     ];
     for (grant, calls) in expected {
         role.grant(&client, grant).await;

@@ -190,7 +190,10 @@ async fn an_impossible_grant_is_refused_and_changes_nothing() {
     server.assert_holds("select bool_and(targets = '{there}') from async.v_grant").await;
     let sql = format!("select async.grant_client('{}', '{{nowhere}}')", role.0);
     let warnings = messages(&server, &sql).await;
-    assert!(warnings.iter().any(|warning| warning.contains("'nowhere' is granted, but not configured")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|warning| warning.contains("'nowhere' is granted, but not configured")),
+        "{warnings:?}"
+    );
     role.drop_from(&[&server]).await;
 }
 
@@ -212,10 +215,7 @@ async fn an_administrator_is_not_the_owner() {
         (configure(json!({ "control": { "self_connection_string": "host=elsewhere" } })), "PA084"),
         (configure(json!({ "control": { "self_target": "there" } })), "PA084"),
         (configure(json!({ "control": { "self_target": "mine" } })), "PA084"),
-        (
-            configure(json!({ "targets": [{ "target": "async.self", "connection_string": "host=elsewhere" }] })),
-            "PA084",
-        ),
+        (configure(json!({ "targets": [{ "target": "async.self", "connection_string": "host=elsewhere" }] })), "PA084"),
         ("select async.grant_client('postgres', '{SELF}')".to_owned(), "42501"),
         ("insert into async.role_grant values ('postgres', 'client', '{*}', true)".to_owned(), "42501"),
         ("select secret from async.caller_key".to_owned(), "42501"),
