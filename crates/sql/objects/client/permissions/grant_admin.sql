@@ -1,10 +1,10 @@
--- Purpose: let a role do what a client may at every target but the server itself, and configure,
---   set the server, pause (update async.control), log, read the log and the views. Connection
---   strings stay unreadable; routines, SELF and how the server is reached stay the owner's. For the
---   owner of the schema.
+-- Purpose: lets a role do what a client may do at every target but the server itself, configure,
+--   set the server, pause (update async.control), write to the log, and read the log and the views.
+--   Connection strings stay unreadable. Routines, SELF and the address of the server stay with the
+--   owner. For the owner of the schema.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
--- Locks: as async.change_privileges; the role's row of async.role_grant.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges; the row of the role in async.role_grant.
 create or replace function async.grant_admin(_role text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

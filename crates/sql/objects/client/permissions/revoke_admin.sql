@@ -1,7 +1,7 @@
--- Purpose: take back what async.grant_admin gave. What async.grant_client gave stays.
+-- Purpose: revokes what async.grant_admin granted. What async.grant_client granted stays.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges; the role's rows of async.role_grant.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges; the rows of the role in async.role_grant.
 create or replace function async.revoke_admin(_role text) returns void
 language sql
 set search_path = pg_catalog, pg_temp

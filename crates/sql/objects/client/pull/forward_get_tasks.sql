@@ -1,7 +1,7 @@
--- Purpose: get_tasks on a client, within the targets of the caller.
--- Returns: what the server gave, in its order.
--- Raises:  PA082; as async.forward and the server's get_tasks.
--- Locks:   none here.
+-- Purpose: async.get_tasks on a client database, within the targets of the caller.
+-- Returns: the rows that the server returned, in its order.
+-- Raises: PA082; the errors of async.forward and of async.get_tasks on the server.
+-- Locks: none on this database.
 create or replace function async.forward_get_tasks(
   in_caller name,
   in_scope async.scope_t,

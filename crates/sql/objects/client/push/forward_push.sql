@@ -1,7 +1,7 @@
--- Purpose: push_tasks on a client, within the targets of the caller.
+-- Purpose: async.push_tasks on a client database, within the targets of the caller.
 -- Returns: the rows that the server inserted, in the order of the array.
--- Raises:  PA082; as async.forward and the server's push_tasks.
--- Locks:   none here.
+-- Raises: PA082; the errors of async.forward and of async.push_tasks on the server.
+-- Locks: none on this database.
 create or replace function async.forward_push(
   in_caller name,
   in_scope async.scope_t,
@@ -10,7 +10,7 @@ create or replace function async.forward_push(
   in_source text) returns setof async.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
--- The form of an interval that reads the same under any setting of the other side.
+-- This form of an interval does not depend on the settings of the server.
 set intervalstyle = 'iso_8601'
 as $function$
 begin

@@ -1,12 +1,14 @@
--- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it.
---   The run number stays, so that a late result of an earlier run changes nothing.
+-- Purpose: resets a finished task to READY and clears its results, at once: the leader does not
+--   hold a finished task. The run number stays, so that a late result of an earlier run changes
+--   nothing.
 -- Returns: nothing.
--- Raises: PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run;
---   PA082 when the caller was not granted the task's target.
--- Locks: the task's row, until the end of the transaction.
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target that the
+--   caller was not granted.
+-- Locks: the row of the task, until the end of the transaction.
 --
--- Runs as the caller, whose role async.caller proves to restart_as. Nothing in here may depend on
--- the caller's path.
+-- Runs as the caller, whose role async.caller proves to async.restart_as. No search_path is set,
+-- because user triggers on async.task would inherit it. Every name is qualified.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security invoker
 as $function$

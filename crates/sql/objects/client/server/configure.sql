@@ -1,12 +1,12 @@
--- Purpose: change settings, targets and pools from one document; on a client the server's. All of
---   it, or nothing.
--- Returns: nothing; a running leader follows.
--- Raises: PA060, naming the path in the document, for what cannot be; PA001 inside it for
---   connection strings; PA084, naming the path, for a setting that only the owner may change.
--- Locks: other calls of configure wait; the rows it changes, until the end of the transaction.
+-- Purpose: changes settings, targets and pools as one document says, completely or not at all. On a
+--   client database it changes those of the server.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060 for an invalid value, PA084 for a setting that only the owner may change, with its
+--   path in the document.
+-- Locks: an advisory lock on which other calls of async.configure wait, and the rows that it
+--   changes, until the end of the transaction.
 --
--- Runs as the caller, whose role async.caller proves to configure_as. Nothing in here may depend on
--- the caller's path.
+-- Runs as the caller, whose role async.caller proves to async.configure_as. Every name is qualified.
 create or replace function async.configure(_configuration jsonb) returns void
 language plpgsql security invoker
 as $function$

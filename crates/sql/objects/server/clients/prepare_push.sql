@@ -1,9 +1,9 @@
--- Purpose: check what a caller pushes, and say which rows it makes. In the leader's own session
---   (triggers, routines) elements without a target are skipped with a warning.
--- Returns: one row an element, at its position in the array.
--- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
---   query, PA015 a query for a target without a connection string, PA016 an impossible timeout,
---   PA082 a target outside of the caller's scope.
+-- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
+--   routines) an element without a target is skipped with a warning.
+-- Returns: one row for each element, with its position in the array.
+-- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
+--   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
+--   PA016 for an invalid timeout, PA082 for a target outside of the scope of the caller.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
@@ -40,8 +40,8 @@ declare
   v_target_given text;
   v_pool_given text;
 begin
-  -- A loop, and not one join: planning that anew for every array costs more than the pushes.
-  -- Neighbours mostly name the same target and pool, which are then looked up once.
+  -- A loop, because planning a join for every array costs more than the pushes. Neighboring
+  -- elements mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
   out_pushed_by := session_user || coalesce(' as ' || nullif(in_caller, session_user), '');
@@ -83,7 +83,7 @@ begin
     end if;
 
     if v_task.concurrency_pool is distinct from v_pool_given then
-      -- The name of a target is a pool, too.
+      -- The name of a target is also a pool.
       if exists (select from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool and p.retired)
         and not exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired)
       then

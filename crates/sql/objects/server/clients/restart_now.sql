@@ -1,9 +1,10 @@
--- Purpose: restart_task on a server.
+-- Purpose: async.restart_task on a server.
 -- Returns: nothing.
--- Raises: PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has
---   nothing to run, PA082 its target is outside of the caller's scope; what users' triggers raise.
--- Locks: the task's row, until the end of the transaction. (No SET clause: users' triggers would
---   inherit it. Nothing in here depends on the caller's path.)
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
+--   the scope of the caller; the errors of user triggers.
+-- Locks: the row of the task, until the end of the transaction. (No SET clause: user triggers would
+--   inherit it. Every name is qualified.)
 create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_id bigint) returns void
 language plpgsql
 as $function$

@@ -1,8 +1,8 @@
--- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
--- Returns: the texts of those that are on the run that is marked, null where a user took the query
---   away; and whether a task may start in a session at this database itself (async.session.at_self).
+-- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
+-- Returns: the texts of those that have the marked run, null where a user removed the query; and
+--   whether the task may start in a session at this database itself (async.session.at_self).
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; none that others wait for.
+-- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
 returns table (task_id bigint, query text, may_reach_self bool)
 language plpgsql
@@ -19,7 +19,7 @@ begin
   select t.task_id, t.query, t.may_reach_self is not false
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
-  -- Always true, and rare to the planner: see write_at_once.
+  -- Always true, and selective to the planner: see async.write_at_once.
   where m.run = m.run + 0;
 end
 $function$;

@@ -1,9 +1,9 @@
--- Purpose: registers sessions with targets for a leader in another process. A session that was
---   registered when the leader session was lost is not registered twice.
--- Returns: the id of each session, and whether it is a session of this database itself (see
---   note_session_at_self).
--- Raises: datetime_field_overflow or invalid_datetime_format for a time that is none.
--- Locks: the targets' rows of async.target_at_self.
+-- Purpose: registers target sessions of the Rust engine. A session that was registered before the
+--   loss of the leader session is not registered again.
+-- Returns: the id of each session, and whether it is a session at this database itself (see
+--   async.note_session_at_self).
+-- Raises: datetime_field_overflow or invalid_datetime_format for an invalid time.
+-- Locks: the rows of the targets in async.target_at_self.
 create or replace function async.lead_register(in_epoch bigint, in_sessions async.registration_t[])
 returns table (pid int, target text, session_id bigint, at_self bool)
 language sql

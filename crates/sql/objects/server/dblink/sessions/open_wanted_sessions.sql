@@ -1,9 +1,9 @@
--- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that
---   running queries are not left alone for long: for empty workers first, then in place of the
+-- Purpose: opens sessions at targets whose tasks wait for one, at most four in a cycle, so that
+--   running queries are polled often enough. Empty workers get them first, then the worker with the
 --   longest idle session of another target.
--- Returns: how many were opened.
--- Raises: nothing of a single target's.
--- Locks: none.
+-- Returns: the number of sessions.
+-- Raises: nothing because of a single target.
+-- Locks: the rows of async.session of the sessions that it drops.
 create or replace function async.open_wanted_sessions()
 returns int
 language plpgsql
@@ -30,7 +30,7 @@ begin
       exit when v_opened >= c_opens_per_cycle_max;
       select s.worker, s.conn, s.state into v_worker
       from pg_temp.leader_worker s
-      -- A lost session out of reach has a worker, and is no connection.
+      -- A worker with a lost session at an unreachable host holds no connection.
       where s.state = 'empty' and (
           select count(*) < (select c.workers from async.control c)
           from pg_temp.leader_worker o where o.state <> 'empty' and not o.unreachable)
@@ -47,7 +47,7 @@ begin
       v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
       if v_error is not null then
-        -- A proxy in between may refuse startup options; once without them is worth a try.
+        -- A proxy may refuse startup options, so the next attempt goes without them.
         if v_want.startup_options and v_want.version >= 140000 then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else

@@ -1,7 +1,6 @@
--- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that
---   its mark names.
--- Returns: how many were sent.
--- Raises: nothing of a single session's.
+-- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names.
+-- Returns: the number of queries that were sent.
+-- Raises: nothing because of a single session.
 -- Locks: none.
 create or replace function async.send_launches()
 returns int

@@ -1,5 +1,5 @@
--- Purpose: the connection string that is really used for a target: the configured one (that of the
---   server itself completed) with the session's name, keepalives and a bounded connect_timeout.
+-- Purpose: the connection string for a session at a target: the configured one (completed for the
+--   server itself) with the name of the session, keepalives and a limit on the connection attempt.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string.
 -- Locks: none.

@@ -1,10 +1,10 @@
--- Purpose: a small lexer: the statements of a query text and of each what decides how it may be
+-- Purpose: a lexer that splits a text into statements and reads from each what decides how it is
 --   sent. It knows comments (nested), strings, escape strings, dollar quotes, quoted identifiers
---   and parentheses, and reads the first 32 KiB; complete says whether that was all.
--- Returns: one row a statement, in order: its text without the semicolon, the first word, the word
---   that says what it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand
---   outside of parentheses (the INTO of a query in parentheses in any of them), and whether it is a
---   COPY from or to the client.
+--   and parentheses. It reads the first 32 KiB. complete says whether that was the whole text.
+-- Returns: one row for each statement, in order: its text without the semicolon, its first word,
+--   the word of its action (behind a WITH list), whether the INTO of a SELECT and RETURNING are
+--   outside of parentheses (in a query in parentheses, INTO counts inside them), and whether it is
+--   a COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one scanner, whose states share their variables.)
@@ -18,8 +18,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
-  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in
-  -- another line.
+  -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
+  -- continue on another line.
   c_blank constant text := '[ \t\n\r\f\v]';
   c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
   c_dollar constant text := '^\$(?:' || c_name || ')?\$';
@@ -111,12 +111,12 @@ begin
         copies_to_client := copies_to_client or first_word = 'copy'
           and (v_last_word || ' ' || v_word) in ('from stdin', 'to stdout', 'from stdout', 'to stdin');
       end if;
-      -- Behind AS and behind a dot it is a name.
+      -- Behind AS and behind a dot the word is a name.
       has_into := has_into or v_word = 'into' and (v_depth = 0 or main_word = '(')
         and v_last_word not in ('insert', 'merge', 'as', '.');
       v_last_word := v_word;
     else
-      -- Behind a WITH list a query may stand in parentheses.
+      -- Behind a WITH list a query may be in parentheses.
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;
