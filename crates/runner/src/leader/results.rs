@@ -15,7 +15,7 @@ impl Leader {
         if let Some(writer) = &mut self.writer {
             writer.pending = writer.pending.saturating_sub(count);
         }
-        let OperationResults { inputs, texts, sessions_at_self, polled, failures, troubles, vacuum, publish_refused } =
+        let OperationResults { inputs, texts, sessions_at_self, polled, failures, warnings, vacuum, publish_refused } =
             results;
         for (task, run, text) in texts {
             // The task may have ended between its mark and this result. Then no launch would take
@@ -27,8 +27,8 @@ impl Leader {
         for session in sessions_at_self {
             self.sessions.note_at_self(session);
         }
-        for trouble in troubles {
-            self.log("WARNING", trouble);
+        for warning in warnings {
+            self.log("WARNING", warning);
         }
         if let Some(polled) = &polled {
             self.clock.lock().unwrap_or_else(PoisonError::into_inner).correct(polled.now);

@@ -11,14 +11,14 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_error text := in_error;
-  v_said record;
+  v_identity record;
   v_worker record;
   v_id bigint;
 begin
   select s.target, s.conninfo into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   if v_error is null then
     begin
-      select * into v_said from async.read_identity(in_identity);
+      select * into v_identity from async.read_identity(in_identity);
     exception when others then
       v_error := sqlerrm;
     end;
@@ -30,14 +30,14 @@ begin
   end if;
   insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
     server_started, server_address, server_port, system_identifier, timeline, at_self)
-  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_said.role, v_said.pid, v_said.backend_start,
-    v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline,
-    async.note_session_at_self(v_worker.target, v_said.pid, v_said.backend_start, v_said.server_started)
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid, v_identity.backend_start,
+    v_identity.server_started, v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline,
+    async.note_session_at_self(v_worker.target, v_identity.pid, v_identity.backend_start, v_identity.server_started)
   from pg_temp.leader_state l
   returning session_id into v_id;
   update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
   where s.worker = in_worker;
-  update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_identity.version, met_at = clock_timestamp()
   where t.target = v_worker.target;
 end
 $function$;
