@@ -474,6 +474,37 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0007_renamed_functions.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0007_renamed_functions') then
+    execute $ddl$
+-- Functions that have other names now. Views call this one, so it cannot be dropped.
+do $rename$
+begin
+  if pg_catalog.to_regprocedure('async.someone_leads()') is not null then
+    alter function async.someone_leads() rename to leader_exists;
+  end if;
+end
+$rename$;
+
+drop function if exists
+  async.open_self_sessions(),
+  async.close_stale_sessions(),
+  async.expire_target_patience(timestamptz),
+  async.why_not_ended(bigint),
+  async.row_as_it_is(bigint),
+  async.resting_tasks(),
+  async.due_resting_tasks(timestamptz, int),
+  async.note_touched(bigint[]),
+  async.take_touched(),
+  async.touched_rows();
+$ddl$;
+    insert into async.migration (migration) values ('0007_renamed_functions');
+  end if;
+end
+$migrate$;
+
 -- log/log_quiet
 -- Purpose: writes a line to server_log and raises nothing. A DEBUG line is written only while
 --   control.debug_log is set. Passwords in connection strings are masked. While the log is locked,
@@ -620,7 +651,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '0c5796511e341d9d'::text
+  select '22aafc6ba33d1499'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -1806,12 +1837,12 @@ begin
 end
 $function$;
 
--- record/row_as_it_is
+-- record/present_row
 -- Purpose: the present row of a task that could not be written.
 -- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.row_as_it_is(in_task_id bigint)
+create or replace function async.present_row(in_task_id bigint)
 returns async.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2137,7 +2168,7 @@ $function$;
 --   transaction holds the row), 'failed' (a trigger or constraint raised error), 'gone' (the row
 --   does not exist), 'rewritten' (a trigger or a request changed the row in another way). The other
 --   columns are the present row, null when there is none or it cannot be read. With in_touched (the
---   Rust engine), the rows of async.touched_rows where users have triggers: 'touched' for each task
+--   Rust engine), the rows of async.changed_task_rows where users have triggers: 'touched' for each task
 --   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
 --   the epoch is held first, and the call is a whole write transaction of the Rust engine.
 -- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
@@ -2208,12 +2239,12 @@ begin
         outcome := 'locked';
         error := null;
         select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
-        from async.row_as_it_is(v_event.task_id) r;
+        from async.present_row(v_event.task_id) r;
       when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
         select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
-        from async.row_as_it_is(v_event.task_id) r;
+        from async.present_row(v_event.task_id) r;
     end;
     consumed := (v_row.is_now).consumed;
     processed := (v_row.is_now).processed;
@@ -2229,7 +2260,7 @@ begin
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
   if v_triggers and in_touched then
-    return query select * from async.touched_rows();
+    return query select * from async.changed_task_rows();
   end if;
 end
 $function$;
@@ -2343,7 +2374,7 @@ begin
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
     order by t.task_id);
   if v_events <> '{}' then
-    perform async.note_touched(array(select e.task_id from unnest(v_events) e));
+    perform async.note_changed_tasks(array(select e.task_id from unnest(v_events) e));
     -- Rows that a client holds get a request, like those of running queries. Constraints are not
     -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
@@ -2880,11 +2911,11 @@ begin
 end
 $function$;
 
--- clients/someone_leads
+-- clients/leader_exists
 -- Purpose: whether an orchestrator of either engine leads in this database now.
 -- Returns: bool.
 -- Raises: nothing. Locks: none.
-create or replace function async.someone_leads() returns bool
+create or replace function async.leader_exists() returns bool
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3381,7 +3412,7 @@ begin
   v_mine := nextval('async.latch_requested');
   perform async.wake_leader();
   while (select s.last_value from async.latch_served s) < v_mine loop
-    if not async.someone_leads() then
+    if not async.leader_exists() then
       raise exception 'no orchestrator is running'
         using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
     end if;
@@ -4018,7 +4049,7 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  c_looks_max constant int := 50;
+  c_checks_max constant int := 50;
   v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
   v_moved constant bigint := async.last_moved_epoch();
   v_server record;
@@ -4045,7 +4076,7 @@ begin
   if cardinality(v_there) = 0 then
     return v_found;
   end if;
-  for v_look in 1..c_looks_max loop
+  for v_check in 1..c_checks_max loop
     v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
     exit when not exists (
       select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));
@@ -4117,14 +4148,14 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_error text := in_error;
-  v_said record;
+  v_identity record;
   v_worker record;
   v_id bigint;
 begin
   select s.target, s.conninfo into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   if v_error is null then
     begin
-      select * into v_said from async.read_identity(in_identity);
+      select * into v_identity from async.read_identity(in_identity);
     exception when others then
       v_error := sqlerrm;
     end;
@@ -4136,13 +4167,13 @@ begin
   end if;
   insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
     server_started, server_address, server_port, system_identifier, timeline)
-  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_said.role, v_said.pid, v_said.backend_start,
-    v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid, v_identity.backend_start,
+    v_identity.server_started, v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
   from pg_temp.leader_state l
   returning session_id into v_id;
   update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
   where s.worker = in_worker;
-  update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_identity.version, met_at = clock_timestamp()
   where t.target = v_worker.target;
 end
 $function$;
@@ -4216,17 +4247,17 @@ create or replace function async.take_plain_results(
 language plpgsql
 as $function$
 declare
-  v_half int[];
-  v_odd int[];
+  v_partly_read int[];
+  v_unexpected int[];
 begin
   select
     array_agg(r.worker) filter (where r.found in ('ended', 'resetting')),
     array_agg(r.worker) filter (where r.found = 'resetting'),
     array_agg(r.worker) filter (where r.found = 'clean'),
     array_agg(r.worker) filter (where r.found = 'more'),
-    array_agg(r.worker) filter (where r.found = 'half'),
-    array_agg(r.worker) filter (where r.found = 'odd')
-  into ended, resetting, clean, others, v_half, v_odd
+    array_agg(r.worker) filter (where r.found = 'partly_read'),
+    array_agg(r.worker) filter (where r.found = 'unexpected')
+  into ended, resetting, clean, others, v_partly_read, v_unexpected
   from (
     select s.worker,
       case
@@ -4234,10 +4265,10 @@ begin
         when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when not s.result_read
-          and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
+          and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'unexpected'
         -- The empty result, which ends the query, may arrive in a later packet.
-        when public.dblink_is_busy(s.conn) = 1 then 'half'
-        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
+        when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'unexpected'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
         when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
@@ -4248,20 +4279,20 @@ begin
     where s.state = any (in_states)
     offset 0
   ) r;
-  if v_half is not null then
-    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
+  if v_partly_read is not null then
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
   end if;
   -- Not expected, and not recorded as a success. libpq reports a failed write only when the result
   -- is read, so its error may be available now.
-  if v_odd is not null then
+  if v_unexpected is not null then
     update pg_temp.leader_worker s
     set outcome = 'lost',
         error = coalesce(
           format('outcome unknown: the connection to target "%s" was lost while the query ran: ', s.target)
             || nullif(btrim(public.dblink_error_message(s.conn), E' \n'), 'OK'),
           'outcome unknown: the target answered with something else than was expected')
-    where s.worker = any (v_odd) and s.state = 'running' and s.outcome is null;
-    others := others || v_odd;
+    where s.worker = any (v_unexpected) and s.state = 'running' and s.outcome is null;
+    others := others || v_unexpected;
   end if;
 end
 $function$;
@@ -4771,16 +4802,16 @@ language plpgsql
 as $function$
 declare
   v_clean int[];
-  v_half int[];
+  v_partly_read int[];
   v_dead int[];
 begin
   select
     array_agg(f.worker order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.worker) filter (where f.found = 'clean'),
-    array_agg(f.worker) filter (where f.found = 'half'),
+    array_agg(f.worker) filter (where f.found = 'partly_read'),
     array_agg(f.worker) filter (where f.found = 'dead')
-  into workers, targets, v_clean, v_half, v_dead
+  into workers, targets, v_clean, v_partly_read, v_dead
   from (
     select s.worker, s.target, s.since,
       case
@@ -4794,7 +4825,7 @@ begin
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
         -- The empty result, which ends the reset, may arrive in a later packet.
-        when public.dblink_is_busy(s.conn) = 1 then 'half'
+        when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
         else 'clean'
       end as found
@@ -4806,8 +4837,8 @@ begin
     update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false
     where s.worker = any (v_clean);
   end if;
-  if v_half is not null then
-    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
+  if v_partly_read is not null then
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;
@@ -5024,13 +5055,13 @@ begin
 end
 $function$;
 
--- dblink/sessions/open_self_sessions
+-- dblink/sessions/open_watchdog
 -- Purpose: opens the watchdog, a session to this server itself, and checks that it reaches this
 --   server as a role that may read async.session.
 -- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.open_self_sessions()
+create or replace function async.open_watchdog()
 returns text
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
@@ -5060,12 +5091,12 @@ exception when others then
 end
 $function$;
 
--- dblink/sessions/close_stale_sessions
+-- dblink/sessions/close_own_connections
 -- Purpose: closes all dblink connections of pgasync in this session.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.close_stale_sessions()
+create or replace function async.close_own_connections()
 returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
@@ -5365,7 +5396,7 @@ language plpgsql
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,looked_at_lanes,lost_patience,published,recounted}'::text[]) w;
+  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted}'::text[]) w;
 end
 $function$;
 
@@ -5612,7 +5643,7 @@ begin
   update async.session s
   set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
   from (
-    select f.id, coalesce(f.error, async.why_not_ended(f.id)) as error
+    select f.id, coalesce(f.error, async.spared_session_reason(f.id)) as error
     from jsonb_to_recordset(in_found) f(id bigint, state text, error text) where f.state <> 'gone') n
   where s.session_id = n.id and (s.lost_since is null or s.lost_error is distinct from n.error);
 
@@ -5628,7 +5659,7 @@ begin
     perform async.log_quiet('WARNING', case
       when v_left.state = 'waiting' and v_left.failures = 1 then format(
         '%s sessions at target "%s" (backend %s is the first): %s', v_left.sessions, in_target, v_left.pid,
-        async.why_not_ended(v_left.id))
+        async.spared_session_reason(v_left.id))
       when v_left.state <> 'waiting' then format(
         '%s sessions at target "%s" (backend %s is the first) cannot be ended yet (try %s): %s. '
         'When it is known to be gone: select async.write_off_session(%s)',
@@ -5648,12 +5679,12 @@ begin
 end
 $function$;
 
--- leader/fences/why_not_ended
+-- leader/fences/spared_session_reason
 -- Purpose: the reason why a fence leaves a session alone.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.why_not_ended(in_session bigint)
+create or replace function async.spared_session_reason(in_session bigint)
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -6174,7 +6205,7 @@ declare
   v_row record;
   v_at int;
   v_done int[];
-  v_strays text[] := '{}';
+  v_released_pools text[] := '{}';
 begin
   select
     array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
@@ -6207,10 +6238,10 @@ begin
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
       -- A row that the event did not fit (a user finished or deleted it) frees its worker as well.
-      v_strays := v_strays || v_pools[v_at];
+      v_released_pools := v_released_pools || v_pools[v_at];
     end if;
   end loop;
-  perform async.release_pools(v_strays);
+  perform async.release_pools(v_released_pools);
   if v_done <> '{}' then
     perform async.free_workers(v_done);
   end if;
@@ -6362,7 +6393,7 @@ begin
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
   -- The next time is late enough to keep that share.
-  perform async.note_done('looked_at_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
+  perform async.note_done('refreshed_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
 $function$;
 
@@ -6679,9 +6710,9 @@ begin
     'application_name', async.session_name('helper'), 'connect_timeout', '3')),
     async.schema_fingerprint()
   from async.leader l;
-  perform async.close_stale_sessions();
+  perform async.close_own_connections();
   perform async.refresh_configuration();
-  v_error := async.open_self_sessions();
+  v_error := async.open_watchdog();
   if v_error is not null then
     raise exception 'the orchestrator cannot connect to its own server: %', v_error
       using errcode = 'PA206',
@@ -6729,7 +6760,7 @@ as $function$
 declare
   v_routine text;
   v_ran int := 0;
-  v_said text;
+  v_message text;
   v_defer text;
 begin
   foreach v_routine in array coalesce((
@@ -6743,11 +6774,11 @@ begin
       perform async.check_constraints(nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_message := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
       perform from async.server_log l
-      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
+      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_message;
       if not found then
-        perform async.log_quiet('WARNING', v_said);
+        perform async.log_quiet('WARNING', v_message);
       end if;
     end;
   end loop;
@@ -6755,13 +6786,13 @@ begin
 end
 $function$;
 
--- leader/stages/expire_target_patience
+-- leader/stages/fail_tasks_of_lost_targets
 -- Purpose: fails tasks that have waited for longer than target_patience for a target that was down
 --   so long, with the error of the connection; and tasks of targets that were deleted.
 -- Returns: the number of tasks.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
-create or replace function async.expire_target_patience(in_now timestamptz)
+create or replace function async.fail_tasks_of_lost_targets(in_now timestamptz)
 returns int
 language plpgsql
 as $function$
@@ -6920,18 +6951,18 @@ as $function$
 declare
   v_sweep constant bool := async.is_due('swept', '10 milliseconds', in_now) or in_all;
   v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
-  v_patience constant bool := v_sweep and async.is_due('lost_patience', '500 milliseconds', in_now) or in_all;
+  v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
   v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
 begin
   return
     case when v_configure then '{configure}'::text[] else '{}' end
     || '{reap,requests}'::text[]
-    || case when v_patience then '{broken}'::text[] else '{}' end
+    || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
-    || case when in_all or async.is_due('looked_at_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
+    || case when in_all or async.is_due('refreshed_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
-    || case when v_patience then '{patience}'::text[] else '{}' end
+    || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
 end
 $function$;
@@ -6995,7 +7026,7 @@ begin
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
         when 'broken' then did := did + async.find_broken_sessions();
-        when 'patience' then did := did + async.expire_target_patience(v_now) + async.take_write_offs();
+        when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);
       end case;
@@ -7227,7 +7258,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   begin
-    perform async.close_stale_sessions();
+    perform async.close_own_connections();
   exception when query_canceled or assert_failure or others then
     null;
   end;
@@ -7402,7 +7433,7 @@ begin
   perform async.drop_session(s.worker)
   from pg_temp.leader_worker s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
-  perform async.close_stale_sessions();
+  perform async.close_own_connections();
   perform async.lead_goodbye(v_state.stop);
   if v_state.stop like 'PA213: %' then
     raise warning '%', substr(v_state.stop, 8) using errcode = 'PA213';
@@ -7798,7 +7829,7 @@ begin
     not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
   from async.running_rows() t;
   return query
-  select k.task_id, false from async.resting_tasks() k;
+  select k.task_id, false from async.tasks_without_query() k;
   -- Finished tasks whose session was not known to be gone. The row says so, because marks do not
   -- survive a crash.
   return query
@@ -7806,13 +7837,13 @@ begin
 end
 $function$;
 
--- both_engines/resting_tasks
+-- both_engines/tasks_without_query
 -- Purpose: unfinished tasks that hold a pool slot and run no query: YIELDED, pulled and offered
 --   tasks.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.resting_tasks()
+create or replace function async.tasks_without_query()
 returns table (task_id bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -8009,20 +8040,20 @@ begin
     into out_pools, out_targets, out_pullable
     from (select distinct r.pool, r.target, r.client_pulled from async.lead_rows(v_ids) r) l;
   end if;
-  select d.out_overdue, d.out_next into out_overdue, out_next from async.due_resting_tasks(in_now, in_limit) d;
+  select d.out_overdue, d.out_next into out_overdue, out_next from async.overdue_tasks_without_query(in_now, in_limit) d;
   if cardinality(out_overdue) >= in_limit or cardinality(v_ids) >= 5000 then
     out_next := in_now;
   end if;
 end
 $function$;
 
--- external_leader/due_resting_tasks
+-- external_leader/overdue_tasks_without_query
 -- Purpose: overdue tasks that run no query, and the time at which the next task is overdue or its
 --   deferral ends.
 -- Returns: the ids, and that time.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.due_resting_tasks(
+create or replace function async.overdue_tasks_without_query(
   in_now timestamptz, in_limit int, out out_overdue bigint[], out out_next timestamptz
 )
 language plpgsql stable
@@ -8222,56 +8253,56 @@ begin
 end
 $function$;
 
--- record/note_touched
+-- record/note_changed_tasks
 -- Purpose: notes, in the leader session of the Rust engine, tasks that a routine or a trigger
 --   changed. The SQL engine reads them by itself.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.note_touched(in_ids bigint[])
+create or replace function async.note_changed_tasks(in_ids bigint[])
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_seen text := current_setting('pgasync.touched', true);
+  v_seen text := current_setting('pgasync.changed_tasks', true);
 begin
   -- A setting, and not a table: a rollback undoes the note of its transaction.
   if cardinality(in_ids) > 0 and to_regclass('pg_temp.leader_state') is null then
-    perform set_config('pgasync.touched', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
+    perform set_config('pgasync.changed_tasks', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
   end if;
 end
 $function$;
 
--- record/take_touched
+-- record/take_changed_tasks
 -- Purpose: returns the noted tasks, and forgets them.
 -- Returns: the ids of the tasks.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.take_touched()
+create or replace function async.take_changed_tasks()
 returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_seen text := current_setting('pgasync.touched', true);
+  v_seen text := current_setting('pgasync.changed_tasks', true);
 begin
   if coalesce(v_seen, '') = '' then
     return '{}';
   end if;
-  perform set_config('pgasync.touched', '', false);
+  perform set_config('pgasync.changed_tasks', '', false);
   return array(select distinct i::bigint from unnest(string_to_array(v_seen, ',')) i);
 end
 $function$;
 
--- record/touched_rows
+-- record/changed_task_rows
 -- Purpose: the rows that a writer adds to its answer for the Rust engine where users have triggers:
 --   the noted tasks as they are now, and the information that there are triggers. No rows in the
 --   session of the SQL engine.
 -- Returns: rows as those of async.write_events.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.touched_rows()
+create or replace function async.changed_task_rows()
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
@@ -8287,7 +8318,7 @@ begin
   if to_regclass('pg_temp.leader_state') is not null then
     return;
   end if;
-  v_ids := async.take_touched();
+  v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
       r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run
@@ -8557,7 +8588,7 @@ select
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
-cross join (select async.someone_leads() as leads) s
+cross join (select async.leader_exists() as leads) s
 left join async.target_outage o on o.target = t.target
 left join (
   select distinct e.target
@@ -8630,7 +8661,7 @@ from (
   group by coalesce(e.concurrency_pool, e.target), e.target
 ) n
 cross join (
-  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
+  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.leader_exists() as leads
   from async.control c
   -- The planner does not know that the table has one row, since it is never analyzed.
   limit 1
@@ -9067,7 +9098,7 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
   'null. Raises PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
-comment on function async.someone_leads() is 'True while an orchestrator leads.';
+comment on function async.leader_exists() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
   'True for a READY task with a query that is not deferred.';
 comment on function async.waits_for_offer(async.task) is

@@ -85,7 +85,7 @@ pub(crate) const SERVER: Part = Part {
     title: "server part",
     guard: include_str!("../objects/server/guard.sql"),
     migrations: files!("migrations": "0001_server", "0002_watching", "0003_events", "0004_sessions", "0005_lanes",
-        "0006_write_transaction", "0007_targets_at_self"),
+        "0006_write_transaction", "0007_renamed_functions", "0007_targets_at_self"),
     objects: files!("objects/server":
         "log/log_quiet",
         "log/log",

@@ -60,6 +60,8 @@ async fn a_target_that_leads_to_the_server_itself_counts_as_the_server_itself<E:
     // And back, by a string that was not seen before: a task that was accepted is refused when it is
     // to be launched.
     configure(&fixture, &fixture.conninfo()).await;
+    // A cycle that began before the change may still launch at the other database.
+    fixture.run("select async.wait_for_latch()").await;
     let id = session.query_one(&push(ROB, "mirror"), &[]).await.expect("it was not seen there").get(0);
     assert_refused(&fixture, id).await;
     client.drop_from(&[&fixture]).await;
