@@ -152,7 +152,6 @@ pub(crate) const SERVER: Part = Part {
         "clients/leader_exists",
         "clients/is_usable_duration",
         "clients/resolve_target",
-        "clients/is_target_at_self",
         "clients/check_target",
         "clients/check_pull",
         "clients/prepare_push",

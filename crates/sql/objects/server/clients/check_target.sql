@@ -1,8 +1,9 @@
--- Purpose: whether a caller may use a target of this server. One that was seen to lead to this
---   database, as a member of its owner, counts as the server itself besides.
+-- Purpose: checks that a caller may use a target of this server. A target that led to this database
+--   as a member of the owner of the schema, with its present connection string, counts as the server
+--   itself besides (async.note_session_at_self).
 -- Returns: nothing.
--- Raises:  PA082. in_prefix begins the message.
--- Locks:   none.
+-- Raises: PA082. in_prefix begins the message.
+-- Locks: none.
 create or replace function async.check_target(
   in_prefix text, in_caller name, in_scope async.scope_t, in_target text) returns void
 language plpgsql
@@ -15,7 +16,12 @@ begin
     end if;
   elsif in_target <> all (in_scope.targets) and '*' <> all (in_scope.targets) then
     perform async.refuse_target(in_prefix, in_caller, in_target, '');
-  elsif not in_scope.reaches_self and async.is_target_at_self(in_target) then
+  elsif not in_scope.reaches_self and exists (
+    select
+    from async.target_at_self a
+    join async.target t on t.target = a.target and t.connection_string = a.connection_string
+    where a.target = in_target)
+  then
     perform async.refuse_target(in_prefix, in_caller, in_target,
       ', which leads to the server itself as its owner, without a grant on SELF');
   end if;
