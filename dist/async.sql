@@ -1,4 +1,18 @@
 -- pgasync 0.1.0: client and common part. Generated from crates/sql; edit the objects there.
+-- The search path of the installation, so that no object of another role is found in place of one of pg_catalog. The
+-- end of the file restores the search path of the session. ('=' marks a saved path, which may be empty.)
+do $begin$
+begin
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+    perform pg_catalog.set_config('pgasync.installer_path',
+      '=' operator(pg_catalog.||) pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_schemas',
+      pg_catalog.current_schemas(false)::pg_catalog.text, false);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+  end if;
+end
+$begin$;
+
 -- Prerequisites of the client part. Each error has a hint with the remedy.
 do $guard$
 begin
@@ -8,7 +22,14 @@ begin
   end if;
   if not exists (select from pg_catalog.pg_extension where extname = 'dblink') then
     begin
-      create extension dblink;
+      -- Where the installer's own search path would have put it.
+      execute format('create extension dblink schema %I', coalesce((
+        select s.name
+        from unnest(nullif(current_setting('pgasync.installer_schemas', true), '')::text[])
+          with ordinality as s(name, position)
+        where has_schema_privilege(s.name, 'create')
+        order by s.position
+        limit 1), 'public'));
     exception
       when insufficient_privilege then
         raise exception 'pgasync needs the extension dblink in this database, and % may not create it',
@@ -113,10 +134,10 @@ $ddl$;
 end
 $migrate$;
 
--- migrations/0007_client_grants.sql
+-- migrations/0009_client_grants.sql
 do $migrate$
 begin
-  if not exists (select from async.migration where migration = '0007_client_grants') then
+  if not exists (select from async.migration where migration = '0009_client_grants') then
     execute $ddl$
 -- Who may use which targets.
 
@@ -145,12 +166,8 @@ alter table async.task
   add column pushed_by text,
   add column may_reach_self bool;
 
--- Blocks set the path, since that of the installer may hold other roles' functions.
 do $key$
-declare
-  v_path constant text := pg_catalog.current_setting('search_path');
 begin
-  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if to_regprocedure('pg_catalog.gen_random_uuid()') is not null then
     execute 'insert into async.caller_key select pg_catalog.sha256(pg_catalog.convert_to(
       pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, ''UTF8''))';
@@ -159,21 +176,20 @@ begin
     insert into async.caller_key
     select pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat_ws('/',
       random(), clock_timestamp(), pg_backend_pid(), random(), txid_current(), pg_postmaster_start_time(), random(),
-      (select string_agg(d::text, '/') from pg_stat_database d), (select string_agg(b::text, '/') from pg_stat_bgwriter b),
-      (select string_agg(s::text, '/') from pg_stat_all_tables s), (select string_agg(a::text, '/') from pg_stat_activity a),
+      (select string_agg(d::text, '/') from pg_stat_database d),
+      (select string_agg(b::text, '/') from pg_stat_bgwriter b),
+      (select string_agg(s::text, '/') from pg_stat_all_tables s),
+      (select string_agg(a::text, '/') from pg_stat_activity a),
       clock_timestamp(), random()), 'UTF8'));
   end if;
-  perform pg_catalog.set_config('search_path', v_path, true);
 end
 $key$;
 
 -- Roles that were clients or administrators keep every target but the server itself.
 do $grants$
 declare
-  v_path constant text := pg_catalog.current_setting('search_path');
   v_role record;
 begin
-  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   for v_role in
     select r.oid, r.rolname, bool_or(p.proname = 'configure') as is_admin
     from pg_catalog.pg_proc p
@@ -190,7 +206,6 @@ begin
     raise notice 'the role % can no longer push to SELF; to allow it again: select async.grant_client(%, ''{*,SELF}'')',
       quote_ident(v_role.rolname), quote_literal(v_role.rolname);
   end loop;
-  perform pg_catalog.set_config('search_path', v_path, true);
 end
 $grants$;
 
@@ -204,7 +219,7 @@ drop function if exists
   async.forward_push(async.task_push_t[], async.task_run_type_t, text),
   async.forward_get_tasks(text, int, interval);
 $ddl$;
-    insert into async.migration (migration) values ('0007_client_grants');
+    insert into async.migration (migration) values ('0009_client_grants');
   end if;
 end
 $migrate$;
@@ -242,7 +257,7 @@ $function$;
 create or replace function async.task_execution_state(t async.task) returns async.task_execution_state_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined. It looks up no name.
+  -- No search_path is set, so that the function can be inlined. It depends on no search_path.
   select case
     when t.processed is not null then 'FINISHED'::async.task_execution_state_t
     when t.yielded is not null then 'YIELDED'::async.task_execution_state_t
@@ -404,7 +419,10 @@ as $function$
 $function$;
 
 -- conninfo/extend_conninfo
--- Purpose: adds or replaces settings in a connection string. A JSON null removes a setting.
+-- Purpose: adds or replaces settings in a connection string for dblink. A JSON null removes a
+--   setting. A string without a password gets an empty one, because the libpq of the server would
+--   take PGPASSWORD from the environment of the postmaster. Password files are still read. A string
+--   with a service gets none, because the service may have a password.
 -- Returns: key='value' pairs in the order of the keys, quoted for libpq; null for null.
 -- Raises: PA001 when the string cannot be parsed.
 -- Locks: none.
@@ -416,7 +434,9 @@ as $function$
     (
       select string_agg(
         format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
-      from jsonb_each_text(async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}')) s
+      from (select async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}') as given) g
+      cross join lateral jsonb_each_text(
+        case when g.given ? 'service' then '{}'::jsonb else '{"password": ""}'::jsonb end || g.given) s
       where s.value is not null
     ),
     '')
@@ -424,19 +444,76 @@ as $function$
 $function$;
 
 -- conninfo/mask_connection_string
--- Purpose: masks the secrets in a connection string of either form, also in a malformed one and
---   inside other text.
--- Returns: the text with each secret replaced by ****. In doubt, more is masked than is secret.
--- Raises: nothing. Locks: none.
+-- Purpose: masks the secrets in a connection string of either form. pgasync-core has the same
+--   function for the Rust side.
+-- Returns: the unchanged string if it has no secret, else its settings as key=value pairs with each
+--   secret replaced by ****. A string that cannot be parsed, or in which part of a secret may have
+--   been parsed as another setting (an @ behind the user, an unknown key), becomes **** as a whole.
+--   In doubt, more is masked than is secret. (SECURITY DEFINER, because views call it as their
+--   reader, who may not execute async.parse_conninfo.)
+-- Raises: nothing.
+-- Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
+language plpgsql immutable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_secrets constant text[] := '{oauth_client_secret,password,scram_client_key,scram_server_key,sslpassword}';
+  -- What libpq knows besides, up to version 18.
+  c_shown constant text[] := '{
+    application_name,authtype,channel_binding,client_encoding,connect_timeout,dbname,
+    fallback_application_name,gssdelegation,gssencmode,gsslib,host,hostaddr,keepalives,
+    keepalives_count,keepalives_idle,keepalives_interval,krbsrvname,load_balance_hosts,
+    max_protocol_version,min_protocol_version,oauth_client_id,oauth_issuer,oauth_scope,options,
+    passfile,port,replication,require_auth,requirepeer,requiressl,service,servicefile,
+    ssl_max_protocol_version,ssl_min_protocol_version,sslcert,sslcertmode,sslcompression,sslcrl,
+    sslcrldir,sslkey,sslkeylogfile,sslmode,sslnegotiation,sslrootcert,sslsni,target_session_attrs,
+    tcp_user_timeout,tty,user}';
+  v_settings jsonb;
+begin
+  begin
+    v_settings := async.parse_conninfo(in_text);
+  exception when sqlstate 'PA001' then
+    return '****';
+  end;
+  if exists (
+      select from jsonb_each_text(v_settings) s
+      where s.key <> all (c_secrets || c_shown) or s.value ~ '://[^/]*@')
+    or in_text ~ '^postgres(ql)?://'
+      and position('@' in regexp_replace(in_text, '^postgres(ql)?://([^:@/]*(:[^@/]*)?@)?', '')) > 0
+  then
+    return '****';
+  end if;
+  if not v_settings ?| c_secrets then
+    return in_text;
+  end if;
+  return (
+    select string_agg(format('%s=%s', s.key,
+      case
+        when s.key = any (c_secrets) and s.value <> '' then '****'
+        when s.value ~ '^[A-Za-z0-9_./:,%+*@-]+$' then s.value
+        else '''' || regexp_replace(s.value, '([''\\])', '\\\1', 'g') || ''''
+      end), ' ' order by s.key collate "C")
+    from jsonb_each_text(v_settings) s);
+end
+$function$;
+
+-- conninfo/mask_text
+-- Purpose: masks the secrets in a message, for example of libpq, that may contain connection strings
+--   or parts of them. For a text that is a connection string: async.mask_connection_string.
+-- Returns: the text with each part that looks like a secret replaced by ****. In doubt, more is
+--   masked than is secret.
+-- Raises: nothing. Locks: none.
+create or replace function async.mask_text(in_text text) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $function$
   select regexp_replace(regexp_replace(regexp_replace(in_text,
-    -- user:password@ in a URI, up to its last @
-    '(postgres(?:ql)?://[^\s:@/]*):\S*@', '\1:****@', 'gi'),
-    -- parameters of a URI
-    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=)[^&\s]*', '\1****', 'gi'),
+    -- user:password@ in a URI, up to the last @
+    '(postgres(?:ql)?://[^\s:@/]*):.*@', '\1:****@', 'gi'),
+    -- parameters of a URI, the name in any encoding
+    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\s]*%[^=&\s]*)=)[^&]*',
+    '\1****', 'gi'),
     -- key = value, key = 'quoted \' value'
     '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)'
     '(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
@@ -492,17 +569,17 @@ $function$;
 -- Locks: none on this database.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_connection text := async.server_connection();
   v_detail text;
 begin
-  return query select r.result from dblink(v_connection, in_query) as r(result text);
+  return query select r.result from public.dblink(v_connection, in_query) as r(result text);
 exception
   when sqlclient_unable_to_establish_sqlconnection then
     get stacked diagnostics v_detail = pg_exception_detail;
-    raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
+    raise exception 'the pgasync server cannot be reached: %', async.mask_text(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
   when sqlstate '2F003' then
     -- dblink lets only a superuser connect without a password.
@@ -647,10 +724,10 @@ end
 $function$;
 
 -- caller/refuse_target
--- Purpose: the one sentence that says that a role may not use a target.
+-- Purpose: refuses a target to a role. in_prefix begins the message, and in_why ends it.
 -- Returns: never.
--- Raises:  PA082.
--- Locks:   none.
+-- Raises: PA082.
+-- Locks: none.
 create or replace function async.refuse_target(in_prefix text, in_caller name, in_target text, in_why text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -662,11 +739,11 @@ end
 $function$;
 
 -- caller/check_forwarded_target
--- Purpose: whether a caller of a client database may name a target. The server checks again, with
---   the same scope: only it knows which name is its own.
+-- Purpose: checks whether a caller of a client database may name a target. The server checks the
+--   target again, with the same scope, because only the server knows which name is its own.
 -- Returns: nothing.
--- Raises:  PA082. in_prefix begins the message.
--- Locks:   none.
+-- Raises: PA082. in_prefix begins the message.
+-- Locks: none.
 create or replace function async.check_forwarded_target(
   in_prefix text, in_caller name, in_scope async.scope_t, in_target text) returns void
 language plpgsql
@@ -682,11 +759,11 @@ end
 $function$;
 
 -- server/configure_as
--- Purpose: configure for the role that read in_ticket from async.caller. in_may_be_owner: whether
---   the settings of the owner may be changed if that role is the owner.
+-- Purpose: async.configure for the role that read in_ticket from async.caller. in_may_be_owner:
+--   whether the settings of the owner may be changed if that role is the owner.
 -- Returns: nothing.
--- Raises: as configure; 42501 for a ticket that is not the caller's.
--- Locks: as configure.
+-- Raises: as async.configure; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.configure.
 create or replace function async.configure_as(
   in_caller name, in_ticket bytea, in_configuration jsonb, in_may_be_owner bool) returns void
 language plpgsql security definer
@@ -708,16 +785,16 @@ $function$;
 
 -- server/configure
 -- Purpose: changes settings, targets and pools as one document says, completely or not at all. On a
---   client database it changes those of the server.
+--   client database it changes those of the server. It runs as the caller, whose role async.caller
+--   proves to async.configure_as.
 -- Returns: nothing. A running leader applies the change.
 -- Raises: PA060 for an invalid value, PA084 for a setting that only the owner may change, with its
 --   path in the document.
 -- Locks: an advisory lock on which other calls of async.configure wait, and the rows that it
 --   changes, until the end of the transaction.
---
--- Runs as the caller, whose role async.caller proves to async.configure_as. Every name is qualified.
 create or replace function async.configure(_configuration jsonb) returns void
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.configure_as(c.caller, c.ticket, _configuration, true) from async.caller c;
@@ -725,14 +802,15 @@ end
 $function$;
 
 -- server/configure_forwarded
--- Purpose: configure as a client database calls it on its server. Settings of the owner may be
---   changed if the caller owns the schema there, and the role that the client database connects as
---   owns it here.
+-- Purpose: async.configure as a client database calls it on its server. Settings of the owner may
+--   be changed if the caller owns the schema there, and the role that the client database connects
+--   as owns it here.
 -- Returns: nothing.
--- Raises:  as configure.
--- Locks:   as configure.
+-- Raises: as async.configure.
+-- Locks: as async.configure.
 create or replace function async.configure_forwarded(in_configuration jsonb, in_may_be_owner bool) returns void
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.configure_as(c.caller, c.ticket, in_configuration, in_may_be_owner) from async.caller c;
@@ -753,7 +831,7 @@ create or replace function async.task(
   track_yielded bool default null) returns async.task_push_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined. It looks up no name.
+  -- No search_path is set, so that the function can be inlined. It depends on no search_path.
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;
 
@@ -793,15 +871,13 @@ end
 $function$;
 
 -- push/push_as
--- Purpose: push_tasks for the role that read in_ticket from async.caller, at targets within
+-- Purpose: async.push_tasks for the role that read in_ticket from async.caller, at targets within
 --   in_within (null: any).
--- Returns: one row a task, in the order of the array.
--- Raises: as push_tasks; 42501 for a ticket that is not the caller's.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
---
--- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here
--- may depend on the caller's: every name, of types too, carries its schema, and so would every
--- operator.
+-- Returns: one row for each element, in the order of the array.
+-- Raises: as async.push_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+--   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
+--   Every name and operator is qualified.)
 create or replace function async.push_as(
   in_caller name,
   in_ticket bytea,
@@ -810,6 +886,7 @@ create or replace function async.push_as(
   in_source text,
   in_within async.scope_t) returns setof async.task
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
@@ -833,19 +910,18 @@ $function$;
 
 -- push/push_tasks
 -- Purpose: pushes tasks in the transaction of the caller, and wakes the leader if it sleeps. On a
---   client database the server pushes the tasks and commits on its own.
+--   client database the server pushes the tasks and commits on its own. It runs as the caller, whose
+--   role async.caller proves to async.push_as.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
 -- Raises: PA010 to PA016 for an element that cannot be accepted, PA082 for a target that the caller
 --   was not granted. Then nothing is pushed.
 -- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
---
--- Runs as the caller, whose role async.caller proves to async.push_as. No search_path is set,
--- because user triggers on async.task would inherit it. Every name is qualified.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default null) returns setof async.task
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return query
@@ -856,17 +932,19 @@ end
 $function$;
 
 -- push/push_forwarded
--- Purpose: push_tasks as a client database calls it on its server, with the targets that it granted
---   its own caller. The grants of the role that the client database connects as count too.
--- Returns: as push_tasks.
--- Raises:  as push_tasks.
--- Locks:   as push_tasks.
+-- Purpose: async.push_tasks as a client database calls it on its server, at targets within those
+--   that it granted to its own caller. The grants of the role that the client database connects as
+--   count as well.
+-- Returns: as async.push_tasks.
+-- Raises: as async.push_tasks.
+-- Locks: as async.push_tasks.
 create or replace function async.push_forwarded(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t,
   in_source text,
   in_within async.scope_t) returns setof async.task
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return query
@@ -886,13 +964,11 @@ create or replace function async.push_task(
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default 'manual push') returns bigint
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
--- No search_path is set: see async.push_tasks. Not in SQL, whose functions are planned in each call.
-declare
-  v_task_id bigint;
+-- Not in SQL, whose functions are planned in each call.
 begin
-  select t.task_id into v_task_id from async.push_tasks(array[_task], _run_type, _source) t;
-  return v_task_id;
+  return (select t.task_id from async.push_tasks(array[_task], _run_type, _source) t);
 end
 $function$;
 
@@ -932,18 +1008,16 @@ $function$;
 -- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
 --   duration or one above 10000 years. In the leader session, as async.finish_internal.
 -- Locks: none that others wait for.
---
--- No search_path is set, because user triggers on async.task would inherit it. Every name is
--- qualified, those of types and operators too.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
   _error_message text,
   _duration interval) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_warning pg_catalog.text;
+  v_warning text;
 begin
   if async.client_only() then
     perform async.forward_finish(_task_ids, _status, _error_message, _duration);
@@ -967,8 +1041,8 @@ create or replace function async.finish(
   _status async.finish_status_t,
   _error_message text) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see the other async.finish.
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;
 
@@ -981,8 +1055,8 @@ create or replace function async.cancel(
   _task_ids bigint[],
   _error_message text default 'manual cancel') returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'CANCELED'::async.finish_status_t, _error_message, null::interval)
 $function$;
 
@@ -996,29 +1070,27 @@ create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;
 
 -- requests/restart_as
--- Purpose: restart_task for the role that read in_ticket from async.caller, for a task of a target
---   within in_within (null: any).
+-- Purpose: async.restart_task for the role that read in_ticket from async.caller, for a task at a
+--   target within in_within (null: any).
 -- Returns: nothing.
--- Raises: as restart_task; 42501 for a ticket that is not the caller's.
--- Locks: the task's row, until the end of the transaction.
---
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_as.
+-- Raises: as async.restart_task; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.restart_task.
 create or replace function async.restart_as(
   in_caller name, in_ticket bytea, in_task_id bigint, in_within async.scope_t) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
 begin
   if async.client_only() then
-    perform async.forward(pg_catalog.format(
+    perform async.forward(format(
       'select async.restart_forwarded(%L, %L::async.scope_t)::text', in_task_id, v_scope));
     return;
   end if;
@@ -1029,17 +1101,15 @@ $function$;
 -- requests/restart_task
 -- Purpose: resets a finished task to READY and clears its results, at once: the leader does not
 --   hold a finished task. The run number stays, so that a late result of an earlier run changes
---   nothing.
+--   nothing. It runs as the caller, whose role async.caller proves to async.restart_as.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
 --   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target that the
 --   caller was not granted.
 -- Locks: the row of the task, until the end of the transaction.
---
--- Runs as the caller, whose role async.caller proves to async.restart_as. No search_path is set,
--- because user triggers on async.task would inherit it. Every name is qualified.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.restart_as(c.caller, c.ticket, _task_id, null) from async.caller c;
@@ -1047,12 +1117,14 @@ end
 $function$;
 
 -- requests/restart_forwarded
--- Purpose: restart_task as a client database calls it on its server: see push_forwarded.
+-- Purpose: async.restart_task as a client database calls it on its server, for a task at a target
+--   within those that it granted to its own caller.
 -- Returns: nothing.
--- Raises:  as restart_task.
--- Locks:   as restart_task.
+-- Raises: as async.restart_task.
+-- Locks: as async.restart_task.
 create or replace function async.restart_forwarded(in_task_id bigint, in_within async.scope_t) returns void
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.restart_as(c.caller, c.ticket, in_task_id, in_within) from async.caller c;
@@ -1083,7 +1155,8 @@ begin
   return query
     select t.task_id, t.priority, t.times_up, t.task_data
     from async.forward(format(
-        'select pg_catalog.to_jsonb(t)::text from async.get_tasks_forwarded(%L, %L::int, %L::interval, %L::async.scope_t) t',
+        'select pg_catalog.to_jsonb(t)::text
+         from async.get_tasks_forwarded(%L, %L::int, %L::interval, %L::async.scope_t) t',
         in_target, in_limit, in_timeout, in_scope)) as f(result),
       jsonb_to_record(f.result::jsonb)
         as t(task_id bigint, priority int, times_up timestamptz, task_data jsonb);
@@ -1091,18 +1164,16 @@ end
 $function$;
 
 -- pull/pull_as
--- Purpose: get_tasks for the role that read in_ticket from async.caller, at a target within
+-- Purpose: async.get_tasks for the role that read in_ticket from async.caller, at a target within
 --   in_within (null: any).
--- Returns: as get_tasks.
--- Raises: as get_tasks; 42501 for a ticket that is not the caller's.
--- Locks: as get_tasks.
---
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_as.
+-- Returns: as async.get_tasks.
+-- Raises: as async.get_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.get_tasks.
 create or replace function async.pull_as(
   in_caller name, in_ticket bytea, in_target text, in_limit int, in_timeout interval, in_within async.scope_t)
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
@@ -1122,7 +1193,7 @@ $function$;
 
 -- pull/get_tasks
 -- Purpose: takes tasks without a query that the leader offers at a target. The client runs them
---   itself.
+--   itself. It runs as the caller, whose role async.caller proves to async.pull_as.
 -- Returns: up to _limit tasks in the order of the queue. They are RUNNING until they are finished
 --   or time out. No rows when no task is offered within _timeout, which is limited to one minute
 --   because a waiting call holds a snapshot. Above READ COMMITTED the call does not wait.
@@ -1130,9 +1201,6 @@ $function$;
 --   target that the caller was not granted.
 -- Locks: the rows that it takes, until the end of the transaction. It skips rows that other
 --   transactions hold, so no task is returned to two callers.
---
--- Runs as the caller, whose role async.caller proves to async.pull_as. No search_path is set,
--- because user triggers on async.task would inherit it. Every name is qualified.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -1142,6 +1210,7 @@ create or replace function async.get_tasks(
   out times_up timestamptz,
   out task_data jsonb) returns setof record
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin
@@ -1153,10 +1222,11 @@ end
 $function$;
 
 -- pull/get_tasks_forwarded
--- Purpose: get_tasks as a client database calls it on its server: see push_forwarded.
--- Returns: as get_tasks.
--- Raises:  as get_tasks.
--- Locks:   as get_tasks.
+-- Purpose: async.get_tasks as a client database calls it on its server, at a target within those
+--   that it granted to its own caller.
+-- Returns: as async.get_tasks.
+-- Raises: as async.get_tasks.
+-- Locks: as async.get_tasks.
 create or replace function async.get_tasks_forwarded(
   in_target text,
   in_limit int,
@@ -1167,6 +1237,7 @@ create or replace function async.get_tasks_forwarded(
   out times_up timestamptz,
   out task_data jsonb) returns setof record
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin
@@ -1210,12 +1281,12 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- On a client database, finish, cancel and defer call request_finish.
-  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,push_task,
-    finish,request_finish,cancel,defer,restart_task,restart_as,restart_forwarded,get_tasks,pull_as,get_tasks_forwarded,
-    wait_for_latch,task_execution_state,interval_pretty}';
-  c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server,log,tail,tail_once,worker_info,active_workers,
-    reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,discover_lanes,pool_limit,
-    leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
+  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
+    push_task,finish,request_finish,cancel,defer,restart_task,restart_as,restart_forwarded,get_tasks,pull_as,
+    get_tasks_forwarded,wait_for_latch,task_execution_state,interval_pretty}';
+  c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server,log,tail,tail_once,
+    worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,
+    discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
   -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string,secret}';
   v_statement text;
@@ -1262,10 +1333,10 @@ end
 $function$;
 
 -- permissions/set_grant
--- Purpose: write down the targets of a role at a level, in place of earlier ones.
+-- Purpose: writes the targets of a role at a level, in place of earlier ones.
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   the role's row of async.role_grant.
+-- Raises: nothing.
+-- Locks: the row of the role in async.role_grant.
 create or replace function async.set_grant(in_role text, in_level text, in_scope async.scope_t) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -1321,10 +1392,10 @@ end
 $function$;
 
 -- permissions/revoke_level
--- Purpose: take one level back from a role; what the other one gives stays.
+-- Purpose: revokes one level of a role. What the other level gives stays.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges; the role's rows of async.role_grant.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges; the rows of the role in async.role_grant.
 create or replace function async.revoke_level(in_role text, in_level text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -1408,8 +1479,9 @@ from async.role_grant g
 join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) g.grantee::pg_catalog.oid;
 
 -- install/bind_dblink
--- Purpose: adapts the functions that call dblink to the schema of the extension. The installation
---   of each part ends with it, because the replacement of a function resets its search_path.
+-- Purpose: adapts the functions that call dblink to the schema of the extension. Their source names
+--   the schema public. The installation of each part ends with this function, because the
+--   replacement of a function restores the source.
 -- Returns: nothing.
 -- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes.
@@ -1431,27 +1503,88 @@ begin
     where p.pronamespace = 'async'::regnamespace
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mdblink'
-      -- A function without a search_path (user triggers would inherit it) calls dblink only through
-      -- functions that have one.
-      and exists (select from unnest(p.proconfig) c where c like 'search_path=%')
-    order by p.oid
-  loop
-    execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
-  end loop;
-  -- Functions of every cycle of the orchestrator qualify the name instead, because a SET clause
-  -- costs time at every call.
-  for v_function in
-    select p.oid::regprocedure
-    from pg_proc p
-    where p.pronamespace = 'async'::regnamespace
-      and p.prokind = 'f'
-      and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mpublic\.dblink_'
+      and p.prosrc ~ '\mpublic\.dblink(_|\()'
       and v_schema <> 'public'
     order by p.oid
   loop
-    execute replace(pg_get_functiondef(v_function), 'public.dblink_', quote_ident(v_schema) || '.dblink_');
+    execute regexp_replace(pg_get_functiondef(v_function), '\mpublic\.dblink(?=_|\()',
+      replace(quote_ident(v_schema), '\', '\\') || '.dblink', 'g');
+  end loop;
+end
+$function$;
+
+-- install/check_secret_row
+-- Purpose: a trigger on the tables with connection strings. If a row violates a constraint, Postgres
+--   writes the whole row to the log of the server. The trigger checks the constraints first, and its
+--   error names only the constraint.
+-- Returns: the unchanged row.
+-- Raises: not_null_violation, check_violation.
+-- Locks: none.
+create or replace function async.check_secret_row() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_row constant jsonb := to_jsonb(new);
+  v_name text;
+  v_constraint record;
+  v_fits bool;
+begin
+  select a.attname into v_name
+  from pg_attribute a
+  where a.attrelid = tg_relid and a.attnotnull and not a.attisdropped and v_row -> a.attname = 'null'
+  order by a.attnum
+  limit 1;
+  if found then
+    raise exception '% of % must not be null', quote_ident(v_name), tg_relid::regclass
+      using errcode = 'not_null_violation', column = v_name, table = tg_table_name, schema = tg_table_schema;
+  end if;
+  for v_constraint in
+    select c.conname, pg_get_expr(c.conbin, c.conrelid) as condition
+    from pg_constraint c
+    where c.conrelid = tg_relid and c.contype = 'c'
+    order by c.conname
+  loop
+    execute format('select (%s) is not false from jsonb_populate_record(null::%s, $1) r',
+      v_constraint.condition, tg_relid::regclass)
+    into v_fits
+    using v_row;
+    if not v_fits then
+      raise exception 'a row of % violates the constraint %', tg_relid::regclass, quote_ident(v_constraint.conname)
+        using errcode = 'check_violation', constraint = v_constraint.conname, table = tg_table_name,
+          schema = tg_table_schema;
+    end if;
+  end loop;
+  return new;
+end
+$function$;
+
+-- install/guard_secret_rows
+-- Purpose: creates the trigger async.check_secret_row on the tables with connection strings. The
+--   installation of each part ends with it.
+-- Returns: nothing.
+-- Raises: no error of class PA.
+-- Locks: the tables that get the trigger.
+create or replace function async.guard_secret_rows() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_table regclass;
+begin
+  for v_table in
+    select c.oid::regclass
+    from pg_class c
+    where c.relnamespace = 'async'::regnamespace and c.relkind = 'r'
+      and exists (
+        select from pg_attribute a
+        where a.attrelid = c.oid and a.attname in ('connection_string', 'self_connection_string')
+          and not a.attisdropped)
+      and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'check_secret_row')
+    order by c.oid
+  loop
+    execute format('create trigger check_secret_row before insert or update on %s '
+      'for each row execute procedure async.check_secret_row()', v_table);
   end loop;
 end
 $function$;
@@ -1679,7 +1812,8 @@ comment on function async.client_only() is
 comment on function async.task_execution_state(async.task) is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on function async.mask_connection_string(text) is
-  'The text with each password in a connection string replaced by ****.';
+  'Masks the secrets in a connection string: its settings, with each secret replaced by ****. A '
+  'string that cannot be parsed becomes **** as a whole.';
 comment on function async.grant_client(text, text[]) is
   'Lets a role push, restart and pull tasks at the named targets, and read, finish, cancel and '
   'defer any task. * is every target but the server itself, and the default; SELF is the server '
@@ -1715,6 +1849,22 @@ comment on function async.configure_forwarded(jsonb, bool) is
 do $finish$
 begin
   perform async.bind_dblink();
+  perform async.guard_secret_rows();
   perform async.restore_privileges();
+  -- On a server, whose functions of the client part were replaced just now.
+  if to_regprocedure('async.bind_trigger_path(text[])') is not null then
+    perform async.bind_trigger_path('{}');
+  end if;
 end
 $finish$;
+
+-- Restores the search path of the session.
+do $end$
+begin
+  if current_setting('pgasync.installer_path', true) like '=%' then
+    perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+    pg_catalog.set_config('pgasync.installer_schemas', '', false);
+end
+$end$;

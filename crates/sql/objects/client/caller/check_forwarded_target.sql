@@ -1,8 +1,8 @@
--- Purpose: whether a caller of a client database may name a target. The server checks again, with
---   the same scope: only it knows which name is its own.
+-- Purpose: checks whether a caller of a client database may name a target. The server checks the
+--   target again, with the same scope, because only the server knows which name is its own.
 -- Returns: nothing.
--- Raises:  PA082. in_prefix begins the message.
--- Locks:   none.
+-- Raises: PA082. in_prefix begins the message.
+-- Locks: none.
 create or replace function async.check_forwarded_target(
   in_prefix text, in_caller name, in_scope async.scope_t, in_target text) returns void
 language plpgsql

@@ -1,7 +1,7 @@
--- Purpose: the one sentence that says that a role may not use a target.
+-- Purpose: refuses a target to a role. in_prefix begins the message, and in_why ends it.
 -- Returns: never.
--- Raises:  PA082.
--- Locks:   none.
+-- Raises: PA082.
+-- Locks: none.
 create or replace function async.refuse_target(in_prefix text, in_caller name, in_target text, in_why text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,7 @@
--- Purpose: take one level back from a role; what the other one gives stays.
+-- Purpose: revokes one level of a role. What the other level gives stays.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges; the role's rows of async.role_grant.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges; the rows of the role in async.role_grant.
 create or replace function async.revoke_level(in_role text, in_level text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,7 @@
--- Purpose: write down the targets of a role at a level, in place of earlier ones.
+-- Purpose: writes the targets of a role at a level, in place of earlier ones.
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   the role's row of async.role_grant.
+-- Raises: nothing.
+-- Locks: the row of the role in async.role_grant.
 create or replace function async.set_grant(in_role text, in_level text, in_scope async.scope_t) returns void
 language sql
 set search_path = pg_catalog, pg_temp

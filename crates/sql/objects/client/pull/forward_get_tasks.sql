@@ -21,7 +21,8 @@ begin
   return query
     select t.task_id, t.priority, t.times_up, t.task_data
     from async.forward(format(
-        'select pg_catalog.to_jsonb(t)::text from async.get_tasks_forwarded(%L, %L::int, %L::interval, %L::async.scope_t) t',
+        'select pg_catalog.to_jsonb(t)::text
+         from async.get_tasks_forwarded(%L, %L::int, %L::interval, %L::async.scope_t) t',
         in_target, in_limit, in_timeout, in_scope)) as f(result),
       jsonb_to_record(f.result::jsonb)
         as t(task_id bigint, priority int, times_up timestamptz, task_data jsonb);

@@ -1,5 +1,5 @@
 -- Purpose: takes tasks without a query that the leader offers at a target. The client runs them
---   itself.
+--   itself. It runs as the caller, whose role async.caller proves to async.pull_as.
 -- Returns: up to _limit tasks in the order of the queue. They are RUNNING until they are finished
 --   or time out. No rows when no task is offered within _timeout, which is limited to one minute
 --   because a waiting call holds a snapshot. Above READ COMMITTED the call does not wait.
@@ -7,9 +7,6 @@
 --   target that the caller was not granted.
 -- Locks: the rows that it takes, until the end of the transaction. It skips rows that other
 --   transactions hold, so no task is returned to two callers.
---
--- Runs as the caller, whose role async.caller proves to async.pull_as. No search_path is set,
--- because user triggers on async.task would inherit it. Every name is qualified.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -19,6 +16,7 @@ create or replace function async.get_tasks(
   out times_up timestamptz,
   out task_data jsonb) returns setof record
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin

@@ -1,7 +1,8 @@
--- Purpose: get_tasks as a client database calls it on its server: see push_forwarded.
--- Returns: as get_tasks.
--- Raises:  as get_tasks.
--- Locks:   as get_tasks.
+-- Purpose: async.get_tasks as a client database calls it on its server, at a target within those
+--   that it granted to its own caller.
+-- Returns: as async.get_tasks.
+-- Raises: as async.get_tasks.
+-- Locks: as async.get_tasks.
 create or replace function async.get_tasks_forwarded(
   in_target text,
   in_limit int,
@@ -12,6 +13,7 @@ create or replace function async.get_tasks_forwarded(
   out times_up timestamptz,
   out task_data jsonb) returns setof record
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin

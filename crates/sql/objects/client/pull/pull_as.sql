@@ -1,15 +1,13 @@
--- Purpose: get_tasks for the role that read in_ticket from async.caller, at a target within
+-- Purpose: async.get_tasks for the role that read in_ticket from async.caller, at a target within
 --   in_within (null: any).
--- Returns: as get_tasks.
--- Raises: as get_tasks; 42501 for a ticket that is not the caller's.
--- Locks: as get_tasks.
---
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_as.
+-- Returns: as async.get_tasks.
+-- Raises: as async.get_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.get_tasks.
 create or replace function async.pull_as(
   in_caller name, in_ticket bytea, in_target text, in_limit int, in_timeout interval, in_within async.scope_t)
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);

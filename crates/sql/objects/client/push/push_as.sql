@@ -1,12 +1,10 @@
--- Purpose: push_tasks for the role that read in_ticket from async.caller, at targets within
+-- Purpose: async.push_tasks for the role that read in_ticket from async.caller, at targets within
 --   in_within (null: any).
--- Returns: one row a task, in the order of the array.
--- Raises: as push_tasks; 42501 for a ticket that is not the caller's.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
---
--- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here
--- may depend on the caller's: every name, of types too, carries its schema, and so would every
--- operator.
+-- Returns: one row for each element, in the order of the array.
+-- Raises: as async.push_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+--   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
+--   Every name and operator is qualified.)
 create or replace function async.push_as(
   in_caller name,
   in_ticket bytea,
@@ -15,6 +13,7 @@ create or replace function async.push_as(
   in_source text,
   in_within async.scope_t) returns setof async.task
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);

@@ -7,12 +7,10 @@ create or replace function async.push_task(
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default 'manual push') returns bigint
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
--- No search_path is set: see async.push_tasks. Not in SQL, whose functions are planned in each call.
-declare
-  v_task_id bigint;
+-- Not in SQL, whose functions are planned in each call.
 begin
-  select t.task_id into v_task_id from async.push_tasks(array[_task], _run_type, _source) t;
-  return v_task_id;
+  return (select t.task_id from async.push_tasks(array[_task], _run_type, _source) t);
 end
 $function$;

@@ -1,17 +1,16 @@
 -- Purpose: pushes tasks in the transaction of the caller, and wakes the leader if it sleeps. On a
---   client database the server pushes the tasks and commits on its own.
+--   client database the server pushes the tasks and commits on its own. It runs as the caller, whose
+--   role async.caller proves to async.push_as.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
 -- Raises: PA010 to PA016 for an element that cannot be accepted, PA082 for a target that the caller
 --   was not granted. Then nothing is pushed.
 -- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
---
--- Runs as the caller, whose role async.caller proves to async.push_as. No search_path is set,
--- because user triggers on async.task would inherit it. Every name is qualified.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default null) returns setof async.task
 language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return query

@@ -1,20 +1,18 @@
--- Purpose: restart_task for the role that read in_ticket from async.caller, for a task of a target
---   within in_within (null: any).
+-- Purpose: async.restart_task for the role that read in_ticket from async.caller, for a task at a
+--   target within in_within (null: any).
 -- Returns: nothing.
--- Raises: as restart_task; 42501 for a ticket that is not the caller's.
--- Locks: the task's row, until the end of the transaction.
---
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_as.
+-- Raises: as async.restart_task; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.restart_task.
 create or replace function async.restart_as(
   in_caller name, in_ticket bytea, in_task_id bigint, in_within async.scope_t) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
 begin
   if async.client_only() then
-    perform async.forward(pg_catalog.format(
+    perform async.forward(format(
       'select async.restart_forwarded(%L, %L::async.scope_t)::text', in_task_id, v_scope));
     return;
   end if;

@@ -1,8 +1,8 @@
--- Purpose: configure for the role that read in_ticket from async.caller. in_may_be_owner: whether
---   the settings of the owner may be changed if that role is the owner.
+-- Purpose: async.configure for the role that read in_ticket from async.caller. in_may_be_owner:
+--   whether the settings of the owner may be changed if that role is the owner.
 -- Returns: nothing.
--- Raises: as configure; 42501 for a ticket that is not the caller's.
--- Locks: as configure.
+-- Raises: as async.configure; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.configure.
 create or replace function async.configure_as(
   in_caller name, in_ticket bytea, in_configuration jsonb, in_may_be_owner bool) returns void
 language plpgsql security definer

@@ -1,10 +1,10 @@
--- Purpose: whether a session with a target is one of this very database, of a member of the
---   schema's owner: it said that its server has this server's start, and its pid is here. Such a
---   target counts as the server itself. The next pushes to it are refused by what is noted here
---   (is_target_at_self); the self target needs no note.
--- Returns: it.
+-- Purpose: notes whether a session with a target is a session of this database itself, as a member
+--   of the owner of the schema: its server started when this server did, and its pid is known here.
+--   Such a target counts as the server itself. async.check_target refuses pushes to it by what is
+--   noted here. The self target needs no note.
+-- Returns: whether it is.
 -- Raises: nothing.
--- Locks: the target's row of async.target_at_self.
+-- Locks: the row of the target in async.target_at_self.
 create or replace function async.note_session_at_self(
   in_target text, in_pid int, in_backend_start timestamptz, in_server_started timestamptz)
 returns bool

@@ -1,9 +1,9 @@
--- Purpose: refuse to change, for a role that is not the owner, the settings by which something runs
---   as the owner: routines, and how the server itself is reached. A value that is there already
---   changes nothing, so a document that was read can be put back.
+-- Purpose: refuses changes of the settings by which something runs as the owner: routines, and how
+--   the server itself is reached. A value that is there already is accepted, so that a document that
+--   was read can be given back. For roles other than the owner.
 -- Returns: nothing.
--- Raises:  PA084.
--- Locks:   none.
+-- Raises: PA084.
+-- Locks: none.
 create or replace function async.refuse_owner_settings(in_control jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

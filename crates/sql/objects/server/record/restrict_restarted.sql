@@ -1,11 +1,13 @@
--- Purpose: notes in a task that was restarted whether the role that did so may reach the server
---   itself, since that role runs it now. Not a transition, so no event.
+-- Purpose: notes in a task that was restarted whether the role that restarted it may reach the
+--   server itself. It is not a transition, so there is no event for it.
 -- Returns: nothing.
--- Raises: what users' triggers raise.
--- Locks: the task's row, until the end of the transaction. (No SET clause: users' triggers would
---   inherit it. Nothing in here depends on the caller's path.)
+-- Raises: the errors of user triggers.
+-- Locks: the row of the task, until the end of the transaction. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
+--   name and operator is qualified.)
 create or replace function async.restrict_restarted(in_task_id bigint, in_reaches_self bool) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   update async.task t set may_reach_self = case when not in_reaches_self then false end

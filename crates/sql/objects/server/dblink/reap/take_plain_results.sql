@@ -36,7 +36,7 @@ begin
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'unexpected'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
-        when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
+        when public.dblink_send_query(s.conn, 'discard all'::text) = 1 then 'resetting'
         else 'ended'
       end as found
     from pg_temp.leader_worker s

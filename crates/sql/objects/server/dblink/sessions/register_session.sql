@@ -30,8 +30,9 @@ begin
   end if;
   insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
     server_started, server_address, server_port, system_identifier, timeline, at_self)
-  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid, v_identity.backend_start,
-    v_identity.server_started, v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline,
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid,
+    v_identity.backend_start, v_identity.server_started, v_identity.server_address, v_identity.server_port,
+    v_identity.system_identifier, v_identity.timeline,
     async.note_session_at_self(v_worker.target, v_identity.pid, v_identity.backend_start, v_identity.server_started)
   from pg_temp.leader_state l
   returning session_id into v_id;

@@ -13,10 +13,8 @@ alter table async.session add column at_self bool not null default false;
 -- Routines run as the owner.
 do $routines$
 declare
-  v_path constant text := pg_catalog.current_setting('search_path');
   v_role name;
 begin
-  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   for v_role in
     select r.rolname
     from pg_catalog.pg_proc p
@@ -28,7 +26,6 @@ begin
     raise notice 'the role % can no longer register routines, which run as the owner', quote_ident(v_role);
     execute format('revoke execute on function async.push_routine(async.routine_type_t, text) from %I', v_role);
   end loop;
-  perform pg_catalog.set_config('search_path', v_path, true);
 end
 $routines$;
 

@@ -25,12 +25,8 @@ alter table async.task
   add column pushed_by text,
   add column may_reach_self bool;
 
--- Blocks set the path, since that of the installer may hold other roles' functions.
 do $key$
-declare
-  v_path constant text := pg_catalog.current_setting('search_path');
 begin
-  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if to_regprocedure('pg_catalog.gen_random_uuid()') is not null then
     execute 'insert into async.caller_key select pg_catalog.sha256(pg_catalog.convert_to(
       pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, ''UTF8''))';
@@ -39,21 +35,20 @@ begin
     insert into async.caller_key
     select pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat_ws('/',
       random(), clock_timestamp(), pg_backend_pid(), random(), txid_current(), pg_postmaster_start_time(), random(),
-      (select string_agg(d::text, '/') from pg_stat_database d), (select string_agg(b::text, '/') from pg_stat_bgwriter b),
-      (select string_agg(s::text, '/') from pg_stat_all_tables s), (select string_agg(a::text, '/') from pg_stat_activity a),
+      (select string_agg(d::text, '/') from pg_stat_database d),
+      (select string_agg(b::text, '/') from pg_stat_bgwriter b),
+      (select string_agg(s::text, '/') from pg_stat_all_tables s),
+      (select string_agg(a::text, '/') from pg_stat_activity a),
       clock_timestamp(), random()), 'UTF8'));
   end if;
-  perform pg_catalog.set_config('search_path', v_path, true);
 end
 $key$;
 
 -- Roles that were clients or administrators keep every target but the server itself.
 do $grants$
 declare
-  v_path constant text := pg_catalog.current_setting('search_path');
   v_role record;
 begin
-  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   for v_role in
     select r.oid, r.rolname, bool_or(p.proname = 'configure') as is_admin
     from pg_catalog.pg_proc p
@@ -70,7 +65,6 @@ begin
     raise notice 'the role % can no longer push to SELF; to allow it again: select async.grant_client(%, ''{*,SELF}'')',
       quote_ident(v_role.rolname), quote_literal(v_role.rolname);
   end loop;
-  perform pg_catalog.set_config('search_path', v_path, true);
 end
 $grants$;
 
