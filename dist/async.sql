@@ -699,7 +699,7 @@ begin
   if v_is_owner then
     return coalesce(in_within, row('{*}', true)::async.scope_t);
   end if;
-  select coalesce(array_agg(distinct u.target order by u.target) filter (where u.target is not null), '{}'),
+  select coalesce(array_agg(u.target) filter (where u.target is not null), '{}'),
     coalesce(bool_or(g.reaches_self), false)
   into v_scope.targets, v_scope.reaches_self
   from async.role_grant g
@@ -966,9 +966,12 @@ create or replace function async.push_task(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
--- Not in SQL, whose functions are planned in each call.
+-- Not in SQL, whose functions are planned in each call. As async.push_tasks, without its result.
 begin
-  return (select t.task_id from async.push_tasks(array[_task], _run_type, _source) t);
+  return (
+    select t.task_id
+    from async.caller c
+    cross join lateral async.push_as(c.caller, c.ticket, array[_task], _run_type, _source, null) t);
 end
 $function$;
 

@@ -9,8 +9,11 @@ create or replace function async.push_task(
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
--- Not in SQL, whose functions are planned in each call.
+-- Not in SQL, whose functions are planned in each call. As async.push_tasks, without its result.
 begin
-  return (select t.task_id from async.push_tasks(array[_task], _run_type, _source) t);
+  return (
+    select t.task_id
+    from async.caller c
+    cross join lateral async.push_as(c.caller, c.ticket, array[_task], _run_type, _source, null) t);
 end
 $function$;

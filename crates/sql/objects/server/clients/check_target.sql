@@ -11,12 +11,12 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if in_target = (select c.self_target from async.control c) then
-    if not in_scope.reaches_self then
+    if in_scope.reaches_self is not true then
       perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
     end if;
-  elsif in_target <> all (in_scope.targets) and '*' <> all (in_scope.targets) then
+  elsif (in_target = any (in_scope.targets) or '*' = any (in_scope.targets)) is not true then
     perform async.refuse_target(in_prefix, in_caller, in_target, '');
-  elsif not in_scope.reaches_self and exists (
+  elsif in_scope.reaches_self is not true and exists (
     select
     from async.target_at_self a
     join async.target t on t.target = a.target and t.connection_string = a.connection_string
