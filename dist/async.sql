@@ -682,7 +682,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_scope async.scope_t;
+  v_scope async.scope_t := row('{}', false)::async.scope_t;
+  v_grant record;
   v_is_owner bool;
 begin
   -- The same expression as in async.caller.
@@ -699,12 +700,14 @@ begin
   if v_is_owner then
     return coalesce(in_within, row('{*}', true)::async.scope_t);
   end if;
-  select coalesce(array_agg(u.target) filter (where u.target is not null), '{}'),
-    coalesce(bool_or(g.reaches_self), false)
-  into v_scope.targets, v_scope.reaches_self
-  from async.role_grant g
-  left join lateral unnest(g.targets) as u(target) on true
-  where pg_has_role(in_caller, g.grantee::oid, 'usage');
+  for v_grant in
+    select g.targets, g.reaches_self
+    from async.role_grant g
+    where pg_has_role(in_caller, g.grantee::oid, 'usage')
+  loop
+    v_scope.targets := v_scope.targets || v_grant.targets;
+    v_scope.reaches_self := v_scope.reaches_self or v_grant.reaches_self;
+  end loop;
   if in_within is null then
     return v_scope;
   end if;

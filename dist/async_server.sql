@@ -766,7 +766,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '5bb0554d95cc7823'::text
+  select 'fe8d2e071a3fbddd'::text
 $function$;
 
 -- install/untrusted_schemas
