@@ -11,7 +11,7 @@ const BEFORE: &str = "
     drop type async.scope_t cascade;
     alter table async.task drop column pushed_by cascade, drop column may_reach_self cascade;
     alter table async.session drop column at_self cascade;
-    delete from async.migration where migration like '0007%';
+    delete from async.migration where migration like '0009%';
     drop function async.grant_client(text, text[]), async.grant_admin(text), async.revoke_client(text),
       async.revoke_admin(text);
     create function async.grant_client(role name) returns void language sql as '';
