@@ -536,6 +536,56 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0009_server_grants.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0009_server_grants') then
+    execute $ddl$
+-- Targets that lead to the server database itself.
+
+-- Written by the leader when it registers a session with a target.
+create table async.target_at_self (
+  target text primary key,
+  -- The one under which the target was seen there: another one says nothing.
+  connection_string text not null,
+  noticed timestamptz not null default clock_timestamp()
+);
+
+alter table async.session add column at_self bool not null default false;
+
+-- Routines run as the owner.
+do $routines$
+declare
+  v_role name;
+begin
+  for v_role in
+    select r.rolname
+    from pg_catalog.pg_proc p
+    cross join lateral pg_catalog.aclexplode(p.proacl) a
+    join pg_catalog.pg_roles r on r.oid = a.grantee
+    where p.pronamespace = 'async'::regnamespace and p.proname = 'push_routine' and a.grantee <> p.proowner
+    order by r.rolname
+  loop
+    raise notice 'the role % can no longer register routines, which run as the owner', quote_ident(v_role);
+    execute format('revoke execute on function async.push_routine(async.routine_type_t, text) from %I', v_role);
+  end loop;
+end
+$routines$;
+
+-- Functions whose arguments or results differ now.
+drop function if exists
+  async.prepare_push(async.task_push_t[], async.task_run_type_t),
+  async.prepare_restart(bigint),
+  async.restart_now(bigint),
+  async.apply_configuration(jsonb),
+  async.lead_mark(bigint, bigint[], int[], bigint[]),
+  async.lead_register(bigint, async.registration_t[]);
+$ddl$;
+    insert into async.migration (migration) values ('0009_server_grants');
+  end if;
+end
+$migrate$;
+
 -- log/visible_text
 -- Purpose: escapes a text for the log. Names, messages and queries may contain line breaks and
 --   escape sequences of terminals, which could forge lines or hide text.
@@ -716,7 +766,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '5719b58cb0b38165'::text
+  select 'a7954c21557a8aa0'::text
 $function$;
 
 -- install/untrusted_schemas
@@ -762,7 +812,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_functions constant name[] := '{push_tasks,write_row,check_constraints,delete_tasks,call_routine}';
+  c_functions constant name[] := '{push_as,write_row,restrict_restarted,check_constraints,delete_tasks,
+    call_routine}';
   v_path text[] := (select c.trigger_search_path from async.control c);
   v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
   v_function regprocedure;
@@ -2532,6 +2583,25 @@ begin
 end
 $function$;
 
+-- record/restrict_restarted
+-- Purpose: notes in a task that was restarted whether the role that restarted it may reach the
+--   server itself. It is not a transition, so there is no event for it.
+-- Returns: nothing.
+-- Raises: the errors of user triggers.
+-- Locks: the row of the task, until the end of the transaction. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
+--   name and operator is qualified.)
+create or replace function async.restrict_restarted(in_task_id bigint, in_reaches_self bool) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update async.task t set may_reach_self = case when not in_reaches_self then false end
+  where t.task_id operator(pg_catalog.=) in_task_id
+    and (t.may_reach_self is not false) operator(pg_catalog.<>) in_reaches_self;
+end
+$function$;
+
 -- record/finish_internal
 -- Purpose: async.finish in the leader session, for routines and for triggers on async.task, also
 --   while the leader records another completion. A task whose query runs gets a request, which the
@@ -2914,6 +2984,35 @@ begin
 end
 $function$;
 
+-- configure/refuse_owner_settings
+-- Purpose: refuses changes of the settings by which something runs as the owner: routines, and how
+--   the server itself is reached. A value that is there already is accepted, so that a document that
+--   was read can be given back. For roles other than the owner.
+-- Returns: nothing.
+-- Raises: PA084.
+-- Locks: none.
+create or replace function async.refuse_owner_settings(in_control jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_key text;
+begin
+  select n.key into v_key
+  from async.control c
+  cross join lateral jsonb_each(in_control) n
+  where n.key in ('self_target', 'self_connection_string', 'startup_routines', 'loop_routines')
+    and n.value <> 'null'
+    and n.value is distinct from to_jsonb(c) -> n.key
+  order by n.key collate "C"
+  limit 1;
+  if v_key is not null then
+    raise exception 'control.%: only the owner of the schema async may change it', v_key
+      using errcode = 'PA084', hint = 'Nothing was changed. Leave it out, or configure as the owner.';
+  end if;
+end
+$function$;
+
 -- configure/apply_control
 -- Purpose: writes the given settings of control, and applies them to the self target. A new self
 --   target is a new row. The old one is retired, because tasks refer to it.
@@ -3054,12 +3153,13 @@ $function$;
 
 -- configure/apply_configuration
 -- Purpose: async.configure on a server. It checks first, then writes. A section that is missing or
---   null changes nothing.
+--   null changes nothing. in_as_owner: true for the owner of the schema; only the owner may change
+--   some settings.
 -- Returns: nothing. It wakes the leader.
--- Raises: PA060.
+-- Raises: PA060, PA084.
 -- Locks: an advisory lock against other calls, and the rows that it changes, until the end of the
 --   transaction.
-create or replace function async.apply_configuration(in_configuration jsonb) returns void
+create or replace function async.apply_configuration(in_configuration jsonb, in_as_owner bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3098,6 +3198,9 @@ begin
   end if;
   if v_targets is not null then
     v_control := async.check_targets(v_targets, v_control, v_self);
+  end if;
+  if not in_as_owner then
+    perform async.refuse_owner_settings(v_control);
   end if;
 
   perform async.apply_control(v_control);
@@ -3172,16 +3275,64 @@ as $function$
   end
 $function$;
 
+-- clients/check_target
+-- Purpose: checks that a caller may use a target of this server. A target that led to this database
+--   as a member of the owner of the schema, with its present connection string, counts as the server
+--   itself besides (async.note_session_at_self).
+-- Returns: nothing.
+-- Raises: PA082. in_prefix begins the message.
+-- Locks: none.
+create or replace function async.check_target(
+  in_prefix text, in_caller name, in_scope async.scope_t, in_target text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_target = (select c.self_target from async.control c) then
+    if in_scope.reaches_self is not true then
+      perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
+    end if;
+  elsif (in_target = any (in_scope.targets) or '*' = any (in_scope.targets)) is not true then
+    perform async.refuse_target(in_prefix, in_caller, in_target, '');
+  elsif in_scope.reaches_self is not true and exists (
+    select
+    from async.target_at_self a
+    join async.target t on t.target = a.target and t.connection_string = a.connection_string
+    where a.target = in_target)
+  then
+    perform async.refuse_target(in_prefix, in_caller, in_target,
+      ', which leads to the server itself as its owner, without a grant on SELF');
+  end if;
+end
+$function$;
+
+-- clients/check_pull
+-- Purpose: checks whether a caller may pull from a target. async.take_offers refuses a target that
+--   does not exist.
+-- Returns: nothing.
+-- Raises: PA082.
+-- Locks: none.
+create or replace function async.check_pull(in_caller name, in_scope async.scope_t, in_target text) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select async.check_target('', in_caller, in_scope, t.target)
+  from async.target t
+  where t.target = async.resolve_target(in_target)
+$function$;
+
 -- clients/prepare_push
 -- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
 --   routines) an element without a target is skipped with a warning.
 -- Returns: one row for each element, with its position in the array.
 -- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
 --   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
---   PA016 for an invalid timeout.
+--   PA016 for an invalid timeout, PA082 for a target outside of the scope of the caller.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
+  in_caller name,
+  in_scope async.scope_t,
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)
 returns table (
@@ -3197,7 +3348,9 @@ returns table (
   out_task_data jsonb,
   out_concurrency_pool text,
   out_manual_timeout interval,
-  out_track_yielded bool)
+  out_track_yielded bool,
+  out_pushed_by text,
+  out_may_reach_self bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3205,8 +3358,10 @@ declare
   v_run_type async.task_run_type_t := coalesce(in_run_type, 'EXECUTE');
   v_runs bool := v_run_type in ('EXECUTE', 'EXECUTE_NOASYNC');
   v_now timestamptz := clock_timestamp();
+  v_has_others bool := '*' = any (in_scope.targets);
+  v_everywhere bool := in_scope.reaches_self and v_has_others;
   v_task async.task_push_t;
-  v_target async.target;
+  v_target record;
   v_target_given text;
   v_pool_given text;
 begin
@@ -3214,6 +3369,8 @@ begin
   -- elements mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
+  out_pushed_by := session_user || coalesce(' as ' || nullif(in_caller, session_user), '');
+  out_may_reach_self := case when not in_scope.reaches_self then false end;
   if not v_runs then
     out_processed := v_now;
     out_failed := v_run_type = 'DOA';
@@ -3233,9 +3390,15 @@ begin
       raise warning 'task % has no target and was not pushed', out_position using errcode = 'PA010';
       continue;
     elsif v_task.target is distinct from v_target_given then
-      select t.* into v_target from async.target t where t.target = v_task.target;
+      select t.*, c.self_target, a.target is not null as leads_to_self into v_target
+      from async.target t
+      cross join async.control c
+      left join async.target_at_self a on a.target = t.target
+      where t.target = v_task.target;
       if not found and upper(v_task.target) = 'SELF' then
-        select t.* into v_target from async.target t where t.target = (select c.self_target from async.control c);
+        select t.*, c.self_target, false as leads_to_self into v_target
+        from async.control c
+        join async.target t on t.target = c.self_target;
       end if;
       if v_target.target is null then
         raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
@@ -3243,6 +3406,13 @@ begin
       elsif v_target.retired then
         raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
           using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+      end if;
+      -- Most targets are granted plainly. The function is slow, and says what is wrong.
+      if (v_everywhere
+        or v_target.target <> v_target.self_target and not v_target.leads_to_self
+          and (v_has_others or v_target.target = any (in_scope.targets))) is not true
+      then
+        perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
     end if;
@@ -3341,9 +3511,11 @@ $function$;
 -- Purpose: locks a finished task that is to be restarted, and deletes its requests.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run.
+--   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
+--   the scope of the caller.
 -- Locks: the row of the task, until the end of the transaction.
-create or replace function async.prepare_restart(in_task_id bigint) returns void
+create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3365,6 +3537,7 @@ begin
     raise exception 'task % has no query to run', in_task_id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
   end if;
+  perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
   delete from async.request r where r.task_id = in_task_id;
 end
 $function$;
@@ -3373,16 +3546,18 @@ $function$;
 -- Purpose: async.restart_task on a server.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run; the errors of user triggers.
+--   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
+--   the scope of the caller; the errors of user triggers.
 -- Locks: the row of the task, until the end of the transaction.
-create or replace function async.restart_now(in_task_id bigint) returns void
+create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.prepare_restart(in_task_id);
+  perform async.prepare_restart(in_caller, in_scope, in_task_id);
   perform from async.write_now(array[
     row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  perform async.restrict_restarted(in_task_id, in_scope.reaches_self);
   perform async.wake_leader();
 end
 $function$;
@@ -4352,13 +4527,58 @@ begin
 end
 $function$;
 
+-- both_engines/note_session_at_self
+-- Purpose: notes whether a session with a target is a session of this database itself, as a member
+--   of the owner of the schema: its server started when this server did, and its pid is known here.
+--   Such a target counts as the server itself. async.check_target refuses pushes to it by what is
+--   noted here. The self target needs no note.
+-- Returns: whether it is.
+-- Raises: nothing.
+-- Locks: the row of the target in async.target_at_self.
+create or replace function async.note_session_at_self(
+  in_target text, in_pid int, in_backend_start timestamptz, in_server_started timestamptz)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_at_self bool := false;
+begin
+  if in_server_started = pg_postmaster_start_time() then
+    -- The statistics may be those of the beginning of the transaction.
+    perform pg_stat_clear_snapshot();
+    v_at_self := exists (
+      select
+      from pg_stat_get_activity(in_pid) a
+      cross join pg_namespace n
+      where n.nspname = 'async'
+        and a.datid = (select d.oid from pg_database d where d.datname = current_database())
+        -- Null for who may not read it.
+        and (a.backend_start = in_backend_start or a.backend_start is null)
+        and pg_has_role(a.usesysid, n.nspowner, 'member'));
+  end if;
+  if v_at_self then
+    insert into async.target_at_self as s (target, connection_string)
+    select t.target, t.connection_string
+    from async.target t
+    cross join async.control c
+    where t.target = in_target and t.target <> c.self_target and t.connection_string is not null
+    on conflict (target) do update set connection_string = excluded.connection_string, noticed = excluded.noticed
+    where s.connection_string <> excluded.connection_string;
+  else
+    delete from async.target_at_self s where s.target = in_target;
+  end if;
+  return v_at_self;
+end
+$function$;
+
 -- dblink/sessions/register_session
 -- Purpose: registers a new session with the identity that it reported. A launch mark may name it
 --   from the commit on. A session without a valid identity is dropped, and counts as a failure of
 --   its target.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: the target's row of async.target_at_self.
 create or replace function async.register_session(in_worker int, in_identity text, in_error text)
 returns void
 language plpgsql
@@ -4384,9 +4604,11 @@ begin
     return;
   end if;
   insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
-    server_started, server_address, server_port, system_identifier, timeline)
-  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid, v_identity.backend_start,
-    v_identity.server_started, v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
+    server_started, server_address, server_port, system_identifier, timeline, at_self)
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid,
+    v_identity.backend_start, v_identity.server_started, v_identity.server_address, v_identity.server_port,
+    v_identity.system_identifier, v_identity.timeline,
+    async.note_session_at_self(v_worker.target, v_identity.pid, v_identity.backend_start, v_identity.server_started)
   from pg_temp.leader_state l
   returning session_id into v_id;
   update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
@@ -4850,17 +5072,21 @@ declare
   v_kinds text[] := '{}';
 begin
   for v_launch in
-    select s.worker, s.conn, s.task_id, t.query
+    select s.worker, s.conn, s.task_id, t.query,
+      t.may_reach_self is false
+        and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as is_refused
     from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
     where s.state = 'claimed'
     order by s.worker
   loop
-    v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
+    v_kind := coalesce(case when not v_launch.is_refused then async.classify_query(v_launch.query) end, 'refused');
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
           error = case when v_launch.query is null then 'the query of the task is gone'
+            when v_launch.is_refused then 'PA082: the target leads to the server itself as its owner, and the task was '
+              'pushed without a grant on SELF'
             else 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select' end
       where s.worker = v_launch.worker;
       continue;
@@ -8210,11 +8436,12 @@ $function$;
 
 -- external_leader/lead_mark
 -- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
--- Returns: the texts of those that have the marked run; null where a user removed the query.
+-- Returns: the texts of those that have the marked run, null where a user removed the query; and
+--   whether the task may start in a session at this database itself (async.session.at_self).
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-returns table (task_id bigint, query text)
+returns table (task_id bigint, query text, may_reach_self bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -8226,7 +8453,7 @@ as $function$
 begin
   perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
-  select t.task_id, t.query
+  select t.task_id, t.query, t.may_reach_self is not false
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
   -- Always true, and selective to the planner: see async.write_at_once.
@@ -8425,11 +8652,12 @@ $function$;
 -- external_leader/lead_register
 -- Purpose: registers target sessions of the Rust engine. A session that was registered before the
 --   loss of the leader session is not registered again.
--- Returns: the id of each session.
+-- Returns: the id of each session, and whether it is a session at this database itself (see
+--   async.note_session_at_self).
 -- Raises: datetime_field_overflow or invalid_datetime_format for an invalid time.
--- Locks: none that others wait for.
+-- Locks: the rows of the targets in async.target_at_self.
 create or replace function async.lead_register(in_epoch bigint, in_sessions async.registration_t[])
-returns table (pid int, target text, session_id bigint)
+returns table (pid int, target text, session_id bigint, at_self bool)
 language sql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -8439,21 +8667,22 @@ as $function$
       s.timeline
     from unnest(in_sessions) s
   ), there as (
-    select s.pid, s.target, s.session_id
+    select s.pid, s.target, s.session_id, s.at_self
     from async.session s
     join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
     where s.epoch = in_epoch
   ), added as (
     insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start, server_started,
-      server_address, server_port, system_identifier, timeline)
-    select in_epoch, g.*
+      server_address, server_port, system_identifier, timeline, at_self)
+    select in_epoch, g.*,
+      async.note_session_at_self(g.target, g.pid, g.backend_start, g.server_started)
     from given g
     where not exists (select from there t where t.target = g.target and t.pid = g.pid)
-    returning pid, target, session_id
+    returning pid, target, session_id, at_self
   )
-  select t.pid, t.target, t.session_id from there t
+  select t.pid, t.target, t.session_id, t.at_self from there t
   union all
-  select a.pid, a.target, a.session_id from added a
+  select a.pid, a.target, a.session_id, a.at_self from added a
 $function$;
 
 -- both_engines/lead_maintain
@@ -8784,12 +9013,16 @@ create or replace view async.v_candidate_task as
 select c.*
 from (
   select
-    h.*,
+    -- Columns that are new go to the end.
+    h.task_id, h.target, h.priority, h.entered, h.consumed, h.processed, h.yielded, h.finish_status,
+    h.source, h.query, h.failed, h.processing_error, h.asynchronous_finish, h.times_up, h.task_data,
+    h.concurrency_pool, h.manual_timeout, h.tracked, h.track_yielded, h.eligible_when, h.run,
     async.mask_connection_string(g.connection_string) as connection_string,
     g.default_timeout,
     l.max_workers,
     l.workers,
-    row_number() over (partition by l.pool order by h.priority, h.entered, h.task_id) as n
+    row_number() over (partition by l.pool order by h.priority, h.entered, h.task_id) as n,
+    h.pushed_by
   from (
     select d.pool, d.target, async.pool_limit(d.pool) as max_workers, coalesce(p.workers, 0) as workers
     from async.discover_lanes() d
@@ -9085,7 +9318,8 @@ select
   t.tracked,
   t.track_yielded,
   t.eligible_when,
-  t.run
+  t.run,
+  t.pushed_by
 from async.task t;
 
 -- comments/configuration
@@ -9200,6 +9434,14 @@ comment on column async.worker.task_id is 'The task that the worker runs. Null w
 comment on column async.worker.running_since is
   'When the worker took the task. Null without a task.';
 
+comment on table async.target_at_self is
+  'Targets that lead to the server database itself, as a member of the owner of the schema. Their '
+  'use needs a grant on SELF. Written by the leader when it registers a session.';
+comment on column async.target_at_self.target is 'The name of the target.';
+comment on column async.target_at_self.connection_string is
+  'The connection string under which it was seen. May hold a password: only the owner reads it.';
+comment on column async.target_at_self.noticed is 'When it was seen.';
+
 comment on table async.target_outage is
   'The targets that the leader cannot reach, at most one second old. The leader writes it.';
 comment on column async.target_outage.target is 'The name of the target.';
@@ -9301,6 +9543,8 @@ comment on column async.session.timeline is
   'The timeline of the server of the target. Null when the role may not read it.';
 comment on column async.session.written_off is
   'True when an operator has declared that the session is gone (async.write_off_session).';
+comment on column async.session.at_self is
+  'True for a session at the server database itself, of a member of the owner of the schema.';
 comment on column async.session.lost_since is
   'Since when the session cannot be ended. Null before the first attempt, and while a leader uses '
   'the session.';
