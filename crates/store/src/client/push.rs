@@ -61,13 +61,16 @@ pub enum PushError {
     /// is invalid.
     #[error("{0}")]
     Impossible(Refusal),
+    /// The role may not use an element's target.
+    #[error("{0}")]
+    NotGranted(Refusal),
     /// Any other error. A push that ended with [`CallError::Lost`] may have been committed: check
     /// before you push again.
     #[error(transparent)]
     Failed(CallError),
 }
 
-error_methods!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible }, again_is_harmless: false);
+error_methods!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible, NotGranted }, again_is_harmless: false);
 
 impl Client {
     /// Pushes the tasks of a batch in one transaction. Returns their ids in order.
@@ -132,10 +135,11 @@ impl From<CallError> for PushError {
             "PA010" | "PA011" => Self::UnknownTarget(refusal),
             "PA012" => Self::RetiredTarget(refusal),
             "PA013" => Self::RetiredPool(refusal),
+            "PA082" => Self::NotGranted(refusal),
             _ => Self::Impossible(refusal),
         };
         error
-            .refused_with(&["PA010", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016"])
+            .refused_with(&["PA010", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016", "PA082"])
             .map_or_else(Self::Failed, sort)
     }
 }

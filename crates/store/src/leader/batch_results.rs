@@ -8,7 +8,7 @@ use pgasync_pg::Row;
 use super::operations::OperationBatch;
 use super::rows::{StoredTask, head, row_of};
 use super::send::{BatchStatement, StatementResults};
-use super::{LeaderError, LeaderSession, OperationResults};
+use super::{LaunchText, LeaderError, LeaderSession, OperationResults};
 
 impl LeaderSession {
     /// Turns the answers to the statements of a batch into inputs.
@@ -67,6 +67,7 @@ impl LeaderSession {
             debug_assert!(row.is_some(), "the statement returns a row for each registration");
             if let Some(row) = row {
                 self.registered.insert(*session, row.get("session_id"));
+                results.sessions_at_self.extend(Some(*session).filter(|_| row.get("at_self")));
                 results.inputs.push(Input::Registered { session: *session });
             }
         }
@@ -106,12 +107,15 @@ impl OperationResults {
 
 /// Reports marked tasks, with the texts to launch.
 pub(super) fn launchable(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
-    let texts: BTreeMap<TaskId, Option<&str>> =
-        rows.iter().map(|row| (TaskId(row.get("task_id")), row.get("query"))).collect();
+    let text = |row: &&Row| {
+        let query = row.get::<_, Option<String>>("query")?;
+        Some(LaunchText { query, may_reach_self: row.get("may_reach_self") })
+    };
+    let rows: BTreeMap<TaskId, &Row> = rows.iter().map(|row| (TaskId(row.get("task_id")), row)).collect();
     for (task, run, session) in &batch.marks {
         // A batch may mark a task twice: its session was lost before the first mark was written. So
         // the text is copied for each mark.
-        results.texts.push((*task, *run, texts.get(task).copied().flatten().map(ToOwned::to_owned)));
+        results.texts.push((*task, *run, rows.get(task).and_then(text)));
         results.inputs.push(Input::Marked { task: *task, run: *run, session: *session });
     }
 }

@@ -8,7 +8,13 @@ macro_rules! attacks {
     };
 }
 
+mod callers;
+mod client_databases;
 mod elections;
+mod grants;
 mod raw_texts;
+mod role;
 mod search_paths;
 mod secrets;
+mod targets_at_self;
+mod upgrade;

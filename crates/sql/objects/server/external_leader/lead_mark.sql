@@ -1,9 +1,10 @@
 -- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
--- Returns: the texts of those that have the marked run; null where a user removed the query.
+-- Returns: the texts of those that have the marked run, null where a user removed the query; and
+--   whether the task may start in a session at this database itself (async.session.at_self).
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-returns table (task_id bigint, query text)
+returns table (task_id bigint, query text, may_reach_self bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -15,7 +16,7 @@ as $function$
 begin
   perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
-  select t.task_id, t.query
+  select t.task_id, t.query, t.may_reach_self is not false
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
   -- Always true, and selective to the planner: see async.write_at_once.
