@@ -69,10 +69,10 @@ pub enum BadName {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, may_be_blank: $may_be_blank:literal) => {
         $(#[$doc])*
         ///
-        /// Invariant: not blank, and without zero bytes. Cloning is cheap.
+        /// Invariant: without zero bytes. Cloning is cheap.
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
@@ -82,10 +82,10 @@ macro_rules! name {
             /// Checks and takes a name.
             ///
             /// # Errors
-            /// [`BadName`] when it is blank or holds a zero byte.
+            /// [`BadName`] when it holds a zero byte, or is blank and must not be.
             pub fn new(name: impl AsRef<str>) -> Result<Self, BadName> {
                 let name = name.as_ref();
-                if name.chars().all(|c| c.is_ascii_whitespace() || c == '\x0b') {
+                if !$may_be_blank && name.chars().all(|c| c.is_ascii_whitespace() || c == '\x0b') {
                     return Err(BadName::Empty);
                 }
                 if name.contains('\0') {
@@ -124,12 +124,13 @@ macro_rules! name {
 }
 
 name!(
-    /// A target: a database that runs tasks.
-    TargetName
+    /// A target: a database that runs tasks. Not blank.
+    TargetName, may_be_blank: false
 );
 name!(
-    /// A concurrency pool: a limit on tasks at once, under a name.
-    PoolName
+    /// A concurrency pool: a limit on tasks at once, under a name. A task may name any, also a blank
+    /// one; only those of a configuration must not be blank.
+    PoolName, may_be_blank: true
 );
 
 impl PoolName {
@@ -157,5 +158,6 @@ mod tests {
         assert_eq!(TargetName::new(" \t"), Err(BadName::Empty));
         assert_eq!(PoolName::new("a\0b"), Err(BadName::Zero));
         assert_eq!(PoolName::new("a b").unwrap().as_str(), "a b");
+        assert_eq!(PoolName::new("").unwrap().as_str(), "");
     }
 }

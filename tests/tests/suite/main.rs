@@ -3,6 +3,7 @@
 //! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`); so do
 //! those below `hosts`, on containers.
 
+mod attacks;
 mod between_engines;
 mod chaos;
 mod conformance;

@@ -76,8 +76,10 @@ impl Leader {
 
     fn launch(&mut self, task: TaskId, run: Run, session: SessionId) {
         let refuse = |error| Input::QueryEnded { session, task, run, outcome: Outcome::Error(error) };
-        let Some(text) = self.texts.remove(&(task, run)).flatten() else {
-            return self.handle(refuse("the query of the task is gone".to_owned()));
+        let text = match self.texts.remove(&(task, run)) {
+            Some(Ok(text)) => text,
+            Some(Err(reason)) => return self.handle(refuse(reason)),
+            None => return self.handle(refuse("the query of the task is gone".to_owned())),
         };
         let raw = match classify(&text) {
             Class::Refused => return self.handle(refuse(format!("PA205: {}", pgasync_core::COPY_REFUSED))),

@@ -104,14 +104,22 @@ impl OperationResults {
     }
 }
 
+/// The error of a task whose row is gone, or on another run. `async.refuse_query` has the others.
+const QUERY_GONE: &str = "the query of the task is gone";
+
+/// The query of a row of `async.lead_mark`, or why it is not to be launched.
+fn text(row: &Row) -> Result<String, String> {
+    row.get::<_, Option<String>>("query")
+        .ok_or_else(|| row.get::<_, Option<String>>("refused").unwrap_or_else(|| QUERY_GONE.to_owned()))
+}
+
 /// Reports marked tasks, with the texts to launch.
 pub(super) fn launchable(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
-    let texts: BTreeMap<TaskId, Option<&str>> =
-        rows.iter().map(|row| (TaskId(row.get("task_id")), row.get("query"))).collect();
+    let texts: BTreeMap<TaskId, &Row> = rows.iter().map(|row| (TaskId(row.get("task_id")), row)).collect();
     for (task, run, session) in &batch.marks {
         // A task may be marked twice in a batch, when its session was lost before the first mark
         // was written.
-        results.texts.push((*task, *run, texts.get(task).copied().flatten().map(ToOwned::to_owned)));
+        results.texts.push((*task, *run, texts.get(task).map_or_else(|| Err(QUERY_GONE.to_owned()), |row| text(row))));
         results.inputs.push(Input::Marked { task: *task, run: *run, session: *session });
     }
 }

@@ -101,8 +101,8 @@ impl Operation {
 pub struct OperationResults {
     /// Inputs for the core, in order.
     pub inputs: Vec<Input>,
-    /// Query texts of the marked tasks; `None` when the row has none any more.
-    pub texts: Vec<(TaskId, Run, Option<String>)>,
+    /// Query texts of the marked tasks; an error says why the task must not be launched.
+    pub texts: Vec<(TaskId, Run, Result<String, String>)>,
     /// What a poll found that does not concern the core.
     pub polled: Option<PollResult>,
     /// Tasks whose rows could not be written, and the error that a trigger or a constraint raised.

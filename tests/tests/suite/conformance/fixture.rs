@@ -9,33 +9,33 @@ use pgasync_tests::{Database, Engine, Target};
 use serde_json::{Value, json};
 
 /// A slow query. Everything that an orchestrator does meanwhile takes much less time.
-pub(super) const SLOW: &str = "select pg_sleep(25)";
+pub(crate) const SLOW: &str = "select pg_sleep(25)";
 
 /// Well below [`SLOW`], and well above the need of a loaded machine.
-pub(super) const SOON: Duration = Duration::from_secs(12);
+pub(crate) const SOON: Duration = Duration::from_secs(12);
 
 /// A server database, a target database configured as `there` with a pool of four, and an engine
 /// attached.
 ///
 /// Derefs to the server's [`Database`].
-pub(super) struct Fixture<E> {
-    pub(super) database: Database,
-    pub(super) target: Target,
-    pub(super) engine: E,
+pub(crate) struct Fixture<E> {
+    pub(crate) database: Database,
+    pub(crate) target: Target,
+    pub(crate) engine: E,
 }
 
 /// The end of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) status: String,
-    pub(super) failed: Option<bool>,
-    pub(super) error: Option<String>,
+pub(crate) struct End {
+    pub(crate) status: String,
+    pub(crate) failed: Option<bool>,
+    pub(crate) error: Option<String>,
 }
 
 impl End {
     /// Asserts the status; gives the error.
     #[track_caller]
-    pub(super) fn is(self, status: &str) -> Option<String> {
+    pub(crate) fn is(self, status: &str) -> Option<String> {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.failed, Some(status != "FINISHED"), "{self:?}");
         self.error
@@ -43,14 +43,14 @@ impl End {
 
     /// Asserts that it finished successfully without a message.
     #[track_caller]
-    pub(super) fn succeeded(self) {
+    pub(crate) fn succeeded(self) {
         assert_eq!(self.is("FINISHED"), None);
     }
 }
 
 impl<E: Engine> Fixture<E> {
     /// The engine is not started.
-    pub(super) async fn prepared() -> Self {
+    pub(crate) async fn prepared() -> Self {
         let database = Database::create().await;
         let target = Target::create_on(database.cluster()).await;
         database
@@ -64,14 +64,14 @@ impl<E: Engine> Fixture<E> {
     }
 
     /// The engine leads.
-    pub(super) async fn led() -> Self {
+    pub(crate) async fn led() -> Self {
         let mut fixture = Self::prepared().await;
         fixture.engine.lead().await;
         fixture
     }
 
     /// This target as a document for `configure`, with some settings of its own.
-    pub(super) fn there(&self, settings: &Value) -> Value {
+    pub(crate) fn there(&self, settings: &Value) -> Value {
         let mut target = json!({ "target": "there", "connection_string": self.target.conninfo(), "max_workers": 4 });
         let (Some(target_keys), Some(given)) = (target.as_object_mut(), settings.as_object()) else {
             panic!("settings are an object")
@@ -81,29 +81,29 @@ impl<E: Engine> Fixture<E> {
     }
 
     /// Pushes a query to `there`.
-    pub(super) async fn push(&self, query: &str) -> i64 {
+    pub(crate) async fn push(&self, query: &str) -> i64 {
         self.id("select async.push_task(async.task($1, 'there'))", &[&query]).await
     }
 
     /// Pushes a task given as arguments of `async.task`.
-    pub(super) async fn push_as(&self, arguments: &str) -> i64 {
+    pub(crate) async fn push_as(&self, arguments: &str) -> i64 {
         self.id(&format!("select async.push_task(async.task({arguments}))"), &[]).await
     }
 
     /// The number that a query gives.
-    pub(super) async fn id(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> i64 {
+    pub(crate) async fn id(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> i64 {
         self.rows(sql, parameters).await[0].get(0)
     }
 
     /// Waits until a task is READY, RUNNING, YIELDED or FINISHED.
-    pub(super) async fn wait_until(&self, id: i64, state: &str) {
+    pub(crate) async fn wait_until(&self, id: i64, state: &str) {
         let sql = format!("select async.task_execution_state(t) = '{state}' from async.task as t where task_id = {id}");
         self.wait_for(&sql).await;
     }
 
     /// Waits until a query runs at the target: until its text shows in `pg_stat_activity` there as
     /// active.
-    pub(super) async fn wait_until_it_runs(&self, id: i64) {
+    pub(crate) async fn wait_until_it_runs(&self, id: i64) {
         self.wait_until(id, "RUNNING").await;
         let sql = format!(
             "select exists (select from pg_stat_activity where datname = '{}' and state = 'active'
@@ -114,12 +114,12 @@ impl<E: Engine> Fixture<E> {
     }
 
     /// Waits for the end of a task.
-    pub(super) async fn end_of(&self, id: i64) -> End {
+    pub(crate) async fn end_of(&self, id: i64) -> End {
         self.end_within(id, pgasync_tests::PATIENCE).await
     }
 
     /// The same in a time of one's own.
-    pub(super) async fn end_within(&self, id: i64, patience: Duration) -> End {
+    pub(crate) async fn end_within(&self, id: i64, patience: Duration) -> End {
         let sql = format!("select processed is not null from async.task where task_id = {id}");
         self.wait_for_within(&sql, patience).await;
         let sql = "select finish_status::text, failed, processing_error from async.task where task_id = $1";
@@ -128,23 +128,23 @@ impl<E: Engine> Fixture<E> {
     }
 
     /// Runs a query on `there` and gives how it ended.
-    pub(super) async fn run_task(&self, query: &str) -> End {
+    pub(crate) async fn run_task(&self, query: &str) -> End {
         self.end_of(self.push(query).await).await
     }
 
     /// The number that a query gives in the target database.
-    pub(super) async fn number_there(&self, sql: &str) -> i64 {
+    pub(crate) async fn number_there(&self, sql: &str) -> i64 {
         let sql = format!("select ({sql})::bigint");
         self.target.session().query_one(&sql, &[]).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}")).get(0)
     }
 
     /// Runs statements in the target database.
-    pub(super) async fn run_there(&self, sql: &str) {
+    pub(crate) async fn run_there(&self, sql: &str) {
         self.target.session().batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
     }
 
     /// The messages that a client receives while it runs statements that must succeed.
-    pub(super) async fn messages_of(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn messages_of(&self, sql: &str) -> Vec<String> {
         let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
         let keep = move |notice| {
             if let Notice::Message { text, .. } = notice {
@@ -161,7 +161,7 @@ impl<E: Engine> Fixture<E> {
     }
 
     /// Waits until every pool is empty as published, which a leaked slot would prevent.
-    pub(super) async fn wait_until_no_slot_is_taken(&self) {
+    pub(crate) async fn wait_until_no_slot_is_taken(&self) {
         self.wait_for("select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker").await;
         self.wait_for("select async.active_workers() = 0").await;
     }

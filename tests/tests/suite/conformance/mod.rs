@@ -36,7 +36,7 @@ mod defer_and_pause;
 mod ends;
 mod errors;
 mod faults;
-mod fixture;
+pub(crate) mod fixture;
 mod flows;
 mod latch;
 mod leadership;

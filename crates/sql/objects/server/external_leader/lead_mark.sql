@@ -1,10 +1,10 @@
 -- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
--- Returns: the texts of those that are on the run that is marked; null where a user took the query
---   away.
+-- Returns: the texts of those that are on the run that is marked; or, unread, why it is not to be
+--   launched.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-returns table (task_id bigint, query text)
+returns table (task_id bigint, query text, refused text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -16,9 +16,10 @@ as $function$
 begin
   perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
-  select t.task_id, t.query
+  select t.task_id, case when r.refused is null then t.query end, r.refused
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
+  cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
   -- Always true, and rare to the planner: see write_at_once.
   where m.run = m.run + 0;
 end

@@ -1,7 +1,7 @@
 -- Purpose: runs in a helper's session: first contact with a target, which may block for as long as
 --   it likes.
 -- Returns: the target's server_version_num.
--- Raises: the connection's error.
+-- Raises: the connection's error; 08P01 for an answer that is no version.
 -- Locks: none.
 create or replace function async.probe_target(in_conninfo_of text)
 returns text
@@ -13,13 +13,18 @@ declare
   v_version text;
 begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
+  perform async.close_session('pgasync_probe');
   perform dblink_connect('pgasync_probe', v_conninfo);
   select r.v into v_version
   from dblink('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')') as r(v text);
+  if (v_version ~ '^[0-9]{5,7}$') is not true then
+    raise exception 'the target did not say its version' using errcode = 'protocol_violation';
+  end if;
   perform async.refuse_unknown_sessions('pgasync_probe');
   perform dblink_disconnect('pgasync_probe');
   return v_version;
-exception when others then
+exception when query_canceled or assert_failure or others then
+  -- An answer may have any SQLSTATE, also one that "others" leaves out.
   perform async.close_session('pgasync_probe');
   raise;
 end

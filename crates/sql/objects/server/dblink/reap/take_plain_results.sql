@@ -1,5 +1,6 @@
 -- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query
---   that ended well (its reset goes out at once) and a reset that is done. An error shows in
+--   that ended well (its reset goes out at once) and a reset that is done (where the target has
+--   dblink, its connections are closed next). An error shows in
 --   dblink_error_message before its result is read, so it is left alone here, with its SQLSTATE and
 --   context.
 -- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean
@@ -13,6 +14,7 @@ language plpgsql
 as $function$
 declare
   v_half int[];
+  v_closing int[];
   v_odd int[];
 begin
   select
@@ -21,8 +23,9 @@ begin
     array_agg(r.worker) filter (where r.found = 'clean'),
     array_agg(r.worker) filter (where r.found = 'more'),
     array_agg(r.worker) filter (where r.found = 'half'),
+    array_agg(r.worker) filter (where r.found = 'closing'),
     array_agg(r.worker) filter (where r.found = 'odd')
-  into ended, resetting, clean, others, v_half, v_odd
+  into ended, resetting, clean, others, v_half, v_closing, v_odd
   from (
     select s.worker,
       case
@@ -34,6 +37,8 @@ begin
         -- The empty result, which ends the query, comes in another packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
+        when s.state = 'cleaning' and not s.links_closed and s.links_schema is not null
+          and public.dblink_send_query(s.conn, async.close_links_query(s.links_schema)) = 1 then 'closing'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
         when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
@@ -46,6 +51,9 @@ begin
   ) r;
   if v_half is not null then
     update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
+  end if;
+  if v_closing is not null then
+    update pg_temp.leader_worker s set links_closed = true, result_read = false where s.worker = any (v_closing);
   end if;
   -- Never to be seen; but if it were, it would not pass for success. libpq reports a failed write
   -- only when the result is read, so its error may be there now.

@@ -11,6 +11,7 @@ as $function$
 declare
   v_clean int[];
   v_half int[];
+  v_closing int[];
   v_dead int[];
 begin
   select
@@ -18,8 +19,9 @@ begin
     array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.worker) filter (where f.found = 'clean'),
     array_agg(f.worker) filter (where f.found = 'half'),
+    array_agg(f.worker) filter (where f.found = 'closing'),
     array_agg(f.worker) filter (where f.found = 'dead')
-  into workers, targets, v_clean, v_half, v_dead
+  into workers, targets, v_clean, v_half, v_closing, v_dead
   from (
     select s.worker, s.target, s.since,
       case
@@ -35,6 +37,8 @@ begin
         -- The empty result, which ends the reset, comes in another packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
+        when not s.links_closed and s.links_schema is not null
+          and public.dblink_send_query(s.conn, async.close_links_query(s.links_schema)) = 1 then 'closing'
         else 'clean'
       end as found
     from pg_temp.leader_worker s
@@ -47,6 +51,9 @@ begin
   end if;
   if v_half is not null then
     update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
+  end if;
+  if v_closing is not null then
+    update pg_temp.leader_worker s set links_closed = true, result_read = false where s.worker = any (v_closing);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;

@@ -10,7 +10,7 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  c_connect_ms_max constant int := 3000;
+  c_connect_ms_max constant int := 2000;
   v_message text;
   v_detail text;
   v_watching bool := false;
@@ -57,7 +57,7 @@ begin
     if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
       perform dblink_disconnect(in_conn);
     end if;
-    return 'the connection was not made within 3 seconds';
+    return 'the connection was not made within 2 seconds';
   end;
   if v_watching then
     perform async.read_results('pgasync_watchdog');

@@ -1,6 +1,7 @@
 -- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that
---   running queries are not left alone for long: for empty workers first, then in place of the
---   longest idle session of another target.
+--   running queries are not left alone for long, and none after one that took long: for empty workers
+--   first, then in place of the longest idle session of another target. A target whose last session
+--   took long waits until that is paid for (see note_hold).
 -- Returns: how many were opened.
 -- Raises: nothing of a single target's.
 -- Locks: none.
@@ -14,16 +15,23 @@ declare
   v_want record;
   v_worker record;
   v_conninfo text;
+  v_began timestamptz;
+  v_slow bool;
   v_error text;
   v_opened int := 0;
   v_watched constant bool := current_setting('server_version_num')::int >= 160000;
 begin
   for v_want in
     select t.target, t.version, t.startup_options,
-      t.wanted - (select count(*) from pg_temp.leader_worker s
+      -- The first session of a target has identified itself before others are opened: one that does
+      -- not answer takes one worker.
+      case when exists (select from pg_temp.leader_worker s where s.target = t.target and s.session_id is not null)
+        then t.wanted else 1 end
+      - (select count(*) from pg_temp.leader_worker s
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t
     where t.wanted > 0 and t.health = 'ok'
+      and (not t.connects_slowly or async.holds_are_paid(clock_timestamp()))
     order by t.met_at, t.target
   loop
     for v_session in 1..v_want.missing loop
@@ -43,15 +51,19 @@ begin
       end if;
       perform async.close_session(v_worker.conn);
       v_conninfo := async.target_conninfo(
-        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 3);
+        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 2);
+      v_began := clock_timestamp();
       v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
+      v_slow := async.note_hold(clock_timestamp() - v_began);
+      update pg_temp.leader_target t set connects_slowly = v_slow
+      where t.target = v_want.target and t.connects_slowly <> v_slow;
       if v_error is not null then
         -- A proxy in between may refuse startup options; once without them is worth a try.
-        if v_want.startup_options and v_want.version >= 140000 then
+        if v_want.startup_options and v_want.version >= 140000 and not v_slow then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else
-          perform async.note_target_failure(v_want.target, v_error);
+          perform async.note_session_failure(v_want.target, v_error);
         end if;
         exit;
       end if;
@@ -59,7 +71,9 @@ begin
       update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
       where s.worker = v_worker.worker;
+      exit when v_slow;
     end loop;
+    exit when v_slow;
   end loop;
   return v_opened;
 end

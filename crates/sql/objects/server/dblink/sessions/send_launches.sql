@@ -1,5 +1,6 @@
 -- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that
---   its mark names.
+--   its mark names. A send blocks while its target does not read, so the other tasks of a target that
+--   held up the leader are given back, and wait until that is paid for (see note_hold).
 -- Returns: how many were sent.
 -- Raises: nothing of a single session's.
 -- Locks: none.
@@ -10,39 +11,46 @@ as $function$
 declare
   v_launch record;
   v_kind text;
+  v_result text;
   v_workers int[] := '{}';
   v_kinds text[] := '{}';
+  v_slow text[] := '{}';
 begin
   for v_launch in
-    select s.worker, s.conn, s.task_id, t.query
+    select s.worker, s.conn, s.target, s.task_id, case when r.refused is null then t.query end as query, r.refused
     from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
+    cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
     where s.state = 'claimed'
     order by s.worker
   loop
+    if v_launch.target = any (v_slow) then
+      update pg_temp.leader_worker s set state = 'ended', outcome = 'unsent', sent = null, since = clock_timestamp()
+      where s.worker = v_launch.worker;
+      continue;
+    end if;
     v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
-          error = case when v_launch.query is null then 'the query of the task is gone'
-            else 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select' end
+          error = coalesce(v_launch.refused,
+            'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select')
       where s.worker = v_launch.worker;
       continue;
     end if;
-    begin
-      if public.dblink_send_query(v_launch.conn, async.wrap_query(
-          replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
-        v_workers := v_workers || v_launch.worker;
-        v_kinds := v_kinds || v_kind;
-      else
-        perform async.lose_session(v_launch.worker);
-      end if;
-    exception when others then
-      perform async.lose_session(v_launch.worker);
-    end;
+    v_result := async.send_query(v_launch.worker, v_launch.conn, v_launch.target, async.wrap_query(
+      replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind));
+    if v_result in ('sent', 'slow') then
+      v_workers := v_workers || v_launch.worker;
+      v_kinds := v_kinds || v_kind;
+    end if;
+    if v_result in ('slow', 'unread') then
+      v_slow := v_slow || v_launch.target;
+    end if;
   end loop;
   update pg_temp.leader_worker s
-  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)]
+  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)],
+      links_closed = false
   where s.worker = any (v_workers);
   return cardinality(v_workers);
 end

@@ -32,6 +32,8 @@ begin
     -- not see.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
+    -- When the time is paid back for which targets held the leader up (see note_hold).
+    holds_paid_at timestamptz not null default '-infinity',
     -- Where the running heavy maintenance has come to; null when none runs.
     history_after bigint
   );
@@ -61,6 +63,9 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
+    -- Where the target has dblink, and whether the query that closes its connections is out.
+    links_schema text,
+    links_closed bool not null default false,
     -- The one result of what was sent has been read, and its end has not arrived yet.
     result_read bool not null default false,
     -- A stage that read results was undone: one of its own may have been read and forgotten.
@@ -123,6 +128,11 @@ begin
     version int,
     startup_options bool not null default true,
     failures int not null default 0,
+    -- Of those the sessions that failed behind a probe that did not, since one was opened.
+    session_failures int not null default 0,
+    -- The last session took long to open; a query took long to send.
+    connects_slowly bool not null default false,
+    reads_slowly bool not null default false,
     down_since timestamptz,
     retry_at timestamptz not null default '-infinity',
     met_at timestamptz,

@@ -1,0 +1,16 @@
+-- Purpose: notes that a session with a target could not be opened, or was lost to its not reading,
+--   although a probe had reached the target. Until a session is opened a probe that succeeds is no
+--   proof that the target is back: its failures go on counting, and so does its backoff.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_session_failure(in_target text, in_error text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_target t set session_failures = t.session_failures + 1 where t.target = in_target;
+  perform async.note_target_failure(in_target, in_error);
+end
+$function$;

@@ -1,0 +1,307 @@
+//! A server that speaks enough of Postgres's protocol to pass for a target, and lies on demand.
+
+use std::future::pending;
+use std::io;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+const SSL_REQUEST: i32 = 80_877_103;
+const GSS_REQUEST: i32 = 80_877_104;
+const CANCEL_REQUEST: i32 = 80_877_102;
+
+/// Small, so that a server that does not read holds up its clients soon.
+const RECEIVE_BUFFER: u32 = 4_096;
+
+/// Longer messages of clients are not expected.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// One message of a client that the server has to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The `application_name` of the session.
+    pub session: String,
+    /// The text of a query; `None` when the session begins.
+    pub query: Option<String>,
+}
+
+impl Heard {
+    /// It asks the session to identify itself.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.contains("pg_postmaster_start_time")
+    }
+
+    /// A helper session of the SQL engine asks whether the target can be reached.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.session.ends_with("/probe")
+    }
+
+    /// The query contains this text.
+    #[must_use]
+    pub fn contains(&self, text: &str) -> bool {
+        self.query.as_ref().is_some_and(|query| query.contains(text))
+    }
+}
+
+/// What the server does about a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The answer of a server at which every query succeeds and changes nothing.
+    Honest,
+    /// The honest answer, after which the session reads nothing more.
+    Deafness,
+    /// To the question after its identity: the honest answer with other values, by their places in
+    /// `async.identity_query`.
+    Identity(Vec<(usize, Value)>),
+    /// Rows of texts.
+    Rows(Vec<Vec<Option<String>>>),
+    /// An error with this SQLSTATE.
+    Error(&'static str, String),
+    /// None.
+    Silence,
+    /// The session ends.
+    Close,
+}
+
+type Behavior = dyn Fn(&Heard) -> Answer + Send + Sync;
+
+/// Listens on loopback until it is dropped; then its sessions are closed.
+#[derive(Debug)]
+pub struct FakeServer {
+    port: u16,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    accepting: JoinHandle<()>,
+}
+
+struct Server {
+    behavior: Box<Behavior>,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    pids: AtomicI32,
+}
+
+impl FakeServer {
+    /// One that answers as `behavior` says.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub fn start(behavior: impl Fn(&Heard) -> Answer + Send + Sync + 'static) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(RECEIVE_BUFFER).expect("an option");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
+        let listener = socket.listen(64).expect("it listens");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        let heard = Arc::<Mutex<Vec<Heard>>>::default();
+        let server = Server { behavior: Box::new(behavior), heard: Arc::clone(&heard), pids: AtomicI32::new(1_000) };
+        Self { port, heard, accepting: tokio::spawn(accept(listener, Arc::new(server))) }
+    }
+
+    /// How to reach it.
+    #[must_use]
+    pub fn conninfo(&self) -> String {
+        format!("host=127.0.0.1 port={} dbname=nowhere user=postgres password=p sslmode=disable", self.port)
+    }
+
+    /// How many messages it has heard of which this is true.
+    pub fn count(&self, is_meant: impl Fn(&Heard) -> bool) -> usize {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|heard| is_meant(heard)).count()
+    }
+}
+
+impl Drop for FakeServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, server: Arc<Server>) {
+    let mut sessions = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        // A client that goes away ends its session.
+        let server = Arc::clone(&server);
+        sessions.spawn(async move { drop(serve(client, &server).await) });
+        while sessions.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(mut client: TcpStream, server: &Server) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let startup = loop {
+        let message = read(&mut client).await?;
+        match message.first_chunk().map(|code| i32::from_be_bytes(*code)) {
+            Some(SSL_REQUEST | GSS_REQUEST) => client.write_all(b"N").await?,
+            Some(CANCEL_REQUEST) => return Ok(()),
+            _ => break message,
+        }
+    };
+    let session = setting(&startup, "application_name");
+    let pid = server.pids.fetch_add(1, Ordering::Relaxed);
+    let mut query = None;
+    loop {
+        let heard = Heard { session: session.clone(), query };
+        server.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard.clone());
+        let answer = (server.behavior)(&heard);
+        let is_deaf = answer == Answer::Deafness;
+        match answer {
+            Answer::Silence => pending().await,
+            Answer::Close => return Ok(()),
+            answer => client.write_all(&encode(&heard, answer, pid)).await?,
+        }
+        if is_deaf {
+            pending::<()>().await;
+        }
+        query = loop {
+            match client.read_u8().await? {
+                b'Q' => break Some(text(&read(&mut client).await?)),
+                b'X' => return Ok(()),
+                // Orchestrators send their queries to targets in the simple protocol.
+                _ => drop(read(&mut client).await?),
+            }
+        };
+    }
+}
+
+/// The payload of a message whose tag has been read.
+async fn read(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(client.read_i32().await?).unwrap_or(0).saturating_sub(4);
+    if length > MESSAGE_BYTES_MAX {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut payload = vec![0; length];
+    client.read_exact(&mut payload).await?;
+    Ok(payload)
+}
+
+fn text(payload: &[u8]) -> String {
+    String::from_utf8_lossy(payload.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+/// A setting of the startup message, whose payload is a version and pairs of texts.
+fn setting(startup: &[u8], key: &str) -> String {
+    let texts: Vec<_> = startup.get(4..).unwrap_or_default().split(|byte| *byte == 0).collect();
+    let value = texts.chunks_exact(2).find_map(|pair| (pair[0] == key.as_bytes()).then(|| pair[1]));
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+}
+
+fn encode(heard: &Heard, answer: Answer, pid: i32) -> Vec<u8> {
+    let mut bytes = match answer {
+        Answer::Identity(lies) if heard.is_identity() => rows(&identity(heard, pid, lies)),
+        Answer::Rows(lies) => rows(&lies),
+        Answer::Error(sqlstate, said) => {
+            frame(b'E', format!("SERROR\0VERROR\0C{sqlstate}\0M{said}\0\0").as_bytes())
+        }
+        _ => honest(heard, pid),
+    };
+    let is_refused = heard.query.is_none() && bytes.first() == Some(&b'E');
+    if !is_refused {
+        bytes.extend(frame(b'Z', b"I"));
+    }
+    bytes
+}
+
+fn honest(heard: &Heard, pid: i32) -> Vec<u8> {
+    let Some(query) = &heard.query else {
+        let mut bytes = frame(b'R', &0_i32.to_be_bytes());
+        for (name, value) in [
+            ("server_version", "15.0"),
+            ("server_encoding", "UTF8"),
+            ("client_encoding", "UTF8"),
+            ("standard_conforming_strings", "on"),
+            ("integer_datetimes", "on"),
+        ] {
+            bytes.extend(frame(b'S', format!("{name}\0{value}\0").as_bytes()));
+        }
+        bytes.extend(frame(b'K', &[pid.to_be_bytes(), pid.to_be_bytes()].concat()));
+        return bytes;
+    };
+    if heard.is_identity() {
+        return rows(&identity(heard, pid, Vec::new()));
+    }
+    match query.trim_start().to_lowercase() {
+        query if query.contains("pg_stat_activity") => no_rows(if query.contains("backend(") { 4 } else { 2 }),
+        query if query.contains("server_version_num") => rows(&[vec![Some("150000".to_owned())]]),
+        query if query.starts_with("do ") => frame(b'C', b"DO\0"),
+        query if query.starts_with("discard") => frame(b'C', b"DISCARD ALL\0"),
+        _ => frame(b'C', b"SELECT 0\0"),
+    }
+}
+
+/// The answer to the question after the identity: of the SQL engine one JSON array, of the Rust
+/// engine a row.
+fn identity(heard: &Heard, pid: i32, lies: Vec<(usize, Value)>) -> Vec<Vec<Option<String>>> {
+    let started = "2026-01-01 00:00:00.000000+00";
+    let mut values = vec![
+        json!(pid),
+        json!("150000"),
+        json!(started),
+        json!("postgres"),
+        json!(started),
+        json!("127.0.0.1"),
+        json!(5432),
+        Value::Null,
+        Value::Null,
+        json!(true),
+        Value::Null,
+    ];
+    for (place, lie) in lies {
+        values[place] = lie;
+    }
+    if heard.contains("json_build_array") {
+        return vec![vec![Some(Value::Array(values).to_string())]];
+    }
+    let as_text = |value| match value {
+        Value::Null => None,
+        Value::Bool(value) => Some(if value { "t" } else { "f" }.to_owned()),
+        Value::String(text) => Some(text),
+        value => Some(value.to_string()),
+    };
+    vec![values.into_iter().map(as_text).collect()]
+}
+
+fn rows(rows: &[Vec<Option<String>>]) -> Vec<u8> {
+    let mut bytes = description(rows.first().map_or(0, Vec::len));
+    for row in rows {
+        let mut payload = count(row.len()).to_vec();
+        for value in row {
+            let length = value.as_ref().map_or(-1, |text| i32::try_from(text.len()).expect("a short text"));
+            payload.extend(length.to_be_bytes());
+            payload.extend(value.as_deref().unwrap_or_default().as_bytes());
+        }
+        bytes.extend(frame(b'D', &payload));
+    }
+    bytes.extend(frame(b'C', format!("SELECT {}\0", rows.len()).as_bytes()));
+    bytes
+}
+
+fn no_rows(columns: usize) -> Vec<u8> {
+    [description(columns), frame(b'C', b"SELECT 0\0")].concat()
+}
+
+/// Columns of the type `text`.
+fn description(columns: usize) -> Vec<u8> {
+    const TEXT: i32 = 25;
+    let mut payload = count(columns).to_vec();
+    for _ in 0..columns {
+        payload.extend(b"v\0");
+        payload.extend([0; 6]);
+        payload.extend(TEXT.to_be_bytes());
+        payload.extend((-1_i16).to_be_bytes());
+        payload.extend((-1_i32).to_be_bytes());
+        payload.extend([0; 2]);
+    }
+    frame(b'T', &payload)
+}
+
+fn count(number: usize) -> [u8; 2] {
+    i16::try_from(number).expect("a few columns").to_be_bytes()
+}
+
+fn frame(tag: u8, payload: &[u8]) -> Vec<u8> {
+    let length = i32::try_from(payload.len() + 4).expect("a short message");
+    [&[tag][..], &length.to_be_bytes(), payload].concat()
+}

@@ -1,0 +1,13 @@
+//! Attacks by clients, by targets and by other roles, on both engines.
+
+/// Makes the tests of a file out of their names.
+macro_rules! attacks {
+    ($($name:ident),+ $(,)?) => {
+        crate::conformance::run_on!(pgasync_tests::SqlEngine => sql: $($name),+);
+        crate::conformance::run_on!(pgasync_tests::RustEngine => rust: $($name),+);
+    };
+}
+
+mod hostile_targets;
+mod left_behind;
+mod limits;
