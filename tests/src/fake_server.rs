@@ -14,6 +14,9 @@ const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
 const CANCEL_REQUEST: i32 = 80_877_102;
 
+/// The OID of the type `text`.
+const TEXT: i32 = 25;
+
 /// Small, so that a server that does not read holds up its clients soon.
 const RECEIVE_BUFFER: u32 = 4_096;
 
@@ -159,8 +162,10 @@ async fn serve(mut client: TcpStream, server: &Server) -> io::Result<()> {
             match client.read_u8().await? {
                 b'Q' => break Some(text(&read(&mut client).await?)),
                 b'X' => return Ok(()),
-                // Orchestrators send their queries to targets in the simple protocol.
-                _ => drop(read(&mut client).await?),
+                tag => {
+                    read(&mut client).await?;
+                    client.write_all(&answer_extended(tag)).await?;
+                }
             }
         };
     }
@@ -263,8 +268,28 @@ fn identity(heard: &Heard, pid: i32, lies: Vec<(usize, Value)>) -> Vec<Vec<Optio
     vec![values.into_iter().map(as_text).collect()]
 }
 
+/// The answer to a message of the extended protocol, in which the Rust engine asks for backends to
+/// terminate: there are none.
+fn answer_extended(tag: u8) -> Vec<u8> {
+    const ARRAYS_OF_INT_TEXT_TEXT_BOOL: [i32; 4] = [1007, 1009, 1009, 1000];
+    const INT_BOOL_BOOL: [i32; 3] = [23, 16, 16];
+    match tag {
+        b'P' => frame(b'1', &[]),
+        b'D' => {
+            let mut parameters = count(4).to_vec();
+            parameters.extend(ARRAYS_OF_INT_TEXT_TEXT_BOOL.iter().flat_map(|oid| oid.to_be_bytes()));
+            [frame(b't', &parameters), description(&INT_BOOL_BOOL)].concat()
+        }
+        b'B' => frame(b'2', &[]),
+        b'E' => frame(b'C', b"SELECT 0\0"),
+        b'C' => frame(b'3', &[]),
+        b'S' => frame(b'Z', b"I"),
+        _ => Vec::new(),
+    }
+}
+
 fn rows(rows: &[Vec<Option<String>>]) -> Vec<u8> {
-    let mut bytes = description(rows.first().map_or(0, Vec::len));
+    let mut bytes = description(&vec![TEXT; rows.first().map_or(0, Vec::len)]);
     for row in rows {
         let mut payload = count(row.len()).to_vec();
         for value in row {
@@ -279,17 +304,16 @@ fn rows(rows: &[Vec<Option<String>>]) -> Vec<u8> {
 }
 
 fn no_rows(columns: usize) -> Vec<u8> {
-    [description(columns), frame(b'C', b"SELECT 0\0")].concat()
+    [description(&vec![TEXT; columns]), frame(b'C', b"SELECT 0\0")].concat()
 }
 
-/// Columns of the type `text`.
-fn description(columns: usize) -> Vec<u8> {
-    const TEXT: i32 = 25;
-    let mut payload = count(columns).to_vec();
-    for _ in 0..columns {
+/// Columns of these types, by their OIDs.
+fn description(types: &[i32]) -> Vec<u8> {
+    let mut payload = count(types.len()).to_vec();
+    for oid in types {
         payload.extend(b"v\0");
         payload.extend([0; 6]);
-        payload.extend(TEXT.to_be_bytes());
+        payload.extend(oid.to_be_bytes());
         payload.extend((-1_i16).to_be_bytes());
         payload.extend((-1_i32).to_be_bytes());
         payload.extend([0; 2]);

@@ -54,24 +54,25 @@ impl SessionIdentity {
     /// `None` when a value is not what Postgres gives: the server would refuse to register the
     /// session, and with it those of other targets.
     fn read(row: &SimpleQueryRow) -> Option<Self> {
-        let text = |column| row.get(column).filter(|text| text.len() <= TEXT_BYTES_MAX).map(ToOwned::to_owned);
-        let is_short = (0..row.len()).all(|column| row.get(column).is_none_or(|text| text.len() <= TEXT_BYTES_MAX));
+        let value = |column: usize| row.try_get(column).ok().flatten();
+        let text = |column| value(column).map(ToOwned::to_owned);
         let started = text(4);
+        let is_short = (0..row.len()).filter_map(value).all(|text| text.len() <= TEXT_BYTES_MAX);
         if !is_short || started.as_deref().is_some_and(|started| !is_time(started)) {
             return None;
         }
         Some(Self {
-            pid: row.get(0)?.parse().ok()?,
-            version: row.get(1)?.parse().ok()?,
+            pid: value(0)?.parse().ok()?,
+            version: value(1)?.parse().ok()?,
             backend_start: text(2).filter(|time| is_time(time))?,
             role: text(3)?,
             server: ServerIdentity {
                 started,
                 address: text(5),
-                port: row.get(6).and_then(|port| port.parse().ok()),
+                port: value(6).and_then(|port| port.parse().ok()),
                 system_identifier: text(7),
-                timeline: row.get(8).and_then(|hex| i32::from_str_radix(hex, 16).ok()),
-                writable: row.get(9) == Some("t"),
+                timeline: value(8).and_then(|hex| i32::from_str_radix(hex, 16).ok()),
+                writable: value(9) == Some("t"),
             },
             dblink_schema: text(10),
         })

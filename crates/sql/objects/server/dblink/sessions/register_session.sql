@@ -23,8 +23,8 @@ begin
         server_started, server_address, server_port, system_identifier, timeline)
       select l.epoch, in_worker, v_worker.target,
         -- The encoding is this session's own.
-        async.extend_conninfo(v_worker.conninfo, '{"client_encoding": null}'), v_said.role, v_said.pid, v_said.backend_start,
-        v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
+        async.extend_conninfo(v_worker.conninfo, '{"client_encoding": null}'),
+        v_said.role, v_said.pid, v_said.backend_start, v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
       from pg_temp.leader_state l
       returning session_id into v_id;
     exception when others then
@@ -36,7 +36,8 @@ begin
     perform async.note_session_failure(v_worker.target, v_error);
     return;
   end if;
-  update pg_temp.leader_worker s set state = 'idle', session_id = v_id, links_schema = v_said.links_schema, since = clock_timestamp()
+  update pg_temp.leader_worker s
+  set state = 'idle', session_id = v_id, links_schema = v_said.links_schema, since = clock_timestamp()
   where s.worker = in_worker;
   update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
   where t.target = v_worker.target;
