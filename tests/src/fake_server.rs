@@ -197,9 +197,7 @@ fn encode(heard: &Heard, answer: Answer, pid: i32) -> Vec<u8> {
     let mut bytes = match answer {
         Answer::Identity(lies) if heard.is_identity() => rows(&identity(heard, pid, lies)),
         Answer::Rows(lies) => rows(&lies),
-        Answer::Error(sqlstate, said) => {
-            frame(b'E', format!("SERROR\0VERROR\0C{sqlstate}\0M{said}\0\0").as_bytes())
-        }
+        Answer::Error(sqlstate, said) => frame(b'E', format!("SERROR\0VERROR\0C{sqlstate}\0M{said}\0\0").as_bytes()),
         _ => honest(heard, pid),
     };
     let is_refused = heard.query.is_none() && bytes.first() == Some(&b'E');

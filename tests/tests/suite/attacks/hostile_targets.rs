@@ -68,9 +68,7 @@ async fn wait_until_heard(server: &FakeServer, is_meant: impl Fn(&Heard) -> bool
 async fn liars_stop_only_themselves<E: Engine>(lies: Vec<Answer>) {
     let servers: Vec<_> = lies
         .into_iter()
-        .map(|lie| {
-            FakeServer::start(move |heard| if heard.is_identity() { lie.clone() } else { Answer::Honest })
-        })
+        .map(|lie| FakeServer::start(move |heard| if heard.is_identity() { lie.clone() } else { Answer::Honest }))
         .collect();
     let names: Vec<_> = (0..servers.len()).map(|number| format!("liar {number}")).collect();
     let named: Vec<_> = names.iter().map(String::as_str).zip(&servers).collect();
@@ -143,9 +141,7 @@ async fn errors_that_handlers_pass_on_stop_only_their_targets<E: Engine>() {
     fixture
         .run("select async.push_tasks(array_agg(async.task('select 1', target))) from async.target where target like 'new%'")
         .await;
-    fixture
-        .wait_for("select bool_and(finish_status = 'FINISHED') from async.task where target like 'new%'")
-        .await;
+    fixture.wait_for("select bool_and(finish_status = 'FINISHED') from async.task where target like 'new%'").await;
     fixture.assert_holds("select not exists (select from async.server_log where message like '%\"new %')").await;
 }
 

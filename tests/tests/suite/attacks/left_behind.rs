@@ -25,7 +25,8 @@ async fn dblink_connections_of_a_task_are_closed_before_the_next<E: Engine>() {
     ];
     for query in queries {
         fixture.run_task(&query).await.succeeded();
-        let look = "insert into ledger (mark) select coalesce(array_to_string(\"Odd \"\"one\".dblink_get_connections(), ','),
+        let look =
+            "insert into ledger (mark) select coalesce(array_to_string(\"Odd \"\"one\".dblink_get_connections(), ','),
             'none')";
         fixture.run_task(look).await.succeeded();
     }
@@ -57,7 +58,10 @@ async fn every_task_of_a_session_at_a_target_with_another_encoding_is_read_alike
     let fixture = Fixture::<E>::led().await;
     let latin = Scratch::encoded(fixture.cluster(), "LATIN1").await;
     let latin_session = latin.connect().await;
-    latin_session.batch_execute("create table ledger (mark text, pid int default pg_backend_pid())").await.expect("it is new");
+    latin_session
+        .batch_execute("create table ledger (mark text, pid int default pg_backend_pid())")
+        .await
+        .expect("it is new");
     let target = json!({ "target": "latin", "connection_string": latin.conninfo(), "max_workers": 1 });
     fixture.configure(&json!({ "targets": [target] })).await;
     for query in [

@@ -19,11 +19,16 @@ async fn assert_refused(database: &Database, push: &str, sqlstate: &str, said: &
 async fn a_push_beyond_a_limit_is_refused_and_names_it() {
     let database = Database::create().await;
     let over = QUERY_BYTES_MAX + 1;
-    let query = |bytes| format!("select async.push_tasks(array[async.task('a', 'SELF'), async.task(repeat('x', {bytes}), 'SELF')], 'DOA')");
+    let query = |bytes| {
+        format!(
+            "select async.push_tasks(array[async.task('a', 'SELF'), async.task(repeat('x', {bytes}), 'SELF')], 'DOA')"
+        )
+    };
     assert_refused(&database, &query(over), "PA017", "task 2: its query is too long (16777217 bytes)").await;
     database.run(&query(QUERY_BYTES_MAX)).await;
 
-    let data = |bytes| format!("select async.push_task(async.task('select 1', 'SELF', to_jsonb(repeat('x', {bytes}))))");
+    let data =
+        |bytes| format!("select async.push_task(async.task('select 1', 'SELF', to_jsonb(repeat('x', {bytes}))))");
     assert_refused(&database, &data(over), "PA018", "task 1: its task_data is too large").await;
     database.run(&data(QUERY_BYTES_MAX - 100)).await;
 
@@ -31,13 +36,18 @@ async fn a_push_beyond_a_limit_is_refused_and_names_it() {
     assert_refused(&database, elements, "PA019", "1000001 tasks are too many").await;
 
     for (name, code, said) in [
-        ("'SELF', concurrency_pool => repeat('é', 128)", "PA01B", "task 1: the name of its concurrency pool is too long (256"),
+        (
+            "'SELF', concurrency_pool => repeat('é', 128)",
+            "PA01B",
+            "task 1: the name of its concurrency pool is too long (256",
+        ),
         ("repeat('é', 10000000)", "PA01B", "task 1: the name of its target is too long (20000000"),
     ] {
         assert_refused(&database, &format!("select async.push_task(async.task('select 1', {name}))"), code, said).await;
     }
     database.run("select async.push_task(async.task('select 1', 'SELF', concurrency_pool => repeat('x', 255)))").await;
-    let configure = "select async.configure('{\"concurrency_pools\": [{\"concurrency_pool\": \"NAME\", \"max_workers\": 1}]}')";
+    let configure =
+        "select async.configure('{\"concurrency_pools\": [{\"concurrency_pool\": \"NAME\", \"max_workers\": 1}]}')";
     let configure = |bytes| configure.replace("NAME", &"x".repeat(bytes));
     assert_refused(&database, &configure(256), "PA060", "concurrency_pools[0].concurrency_pool").await;
     database.run(&configure(255)).await;
@@ -61,7 +71,9 @@ async fn tasks_wait_in_a_limited_number_of_pools<E: Engine>() {
     // A pool in which tasks wait already, that of a target, and a configured one are no further pools.
     fixture.run(&push(20_000, 20_000)).await;
     fixture.push("select 1").await;
-    fixture.run("delete from async.task where concurrency_pool <> 'pool 1'; update async.control set paused = false").await;
+    fixture
+        .run("delete from async.task where concurrency_pool <> 'pool 1'; update async.control set paused = false")
+        .await;
     fixture.engine.lead().await;
     fixture.run_task("select 1").await.succeeded();
     fixture.run(&push(3, 3)).await;
