@@ -1,5 +1,5 @@
 -- pgasync 0.1.0: client and common part. Generated from crates/sql; edit the objects there.
--- Prerequisites of the client part, each with the sentence that says what to do.
+-- Prerequisites of the client part. Each error has a hint with the remedy.
 do $guard$
 begin
   if current_setting('server_version_num')::int < 110000 then
@@ -114,8 +114,8 @@ end
 $migrate$;
 
 -- common/lock_class
--- Purpose: first key of every advisory lock of ours. Second keys: 1 the leader, 2 held while a
---   leader sleeps, 3 configure.
+-- Purpose: the first key of all advisory locks of pgasync. Second keys: 1 is held by the leader, 2
+--   by a leader that sleeps, 3 by the watchdog of the SQL engine, 4 by async.configure.
 -- Returns: a constant.
 -- Raises: nothing. Locks: none.
 create or replace function async.lock_class() returns int
@@ -126,9 +126,9 @@ as $function$
 $function$;
 
 -- common/client_only
--- Purpose: whether this database is a client, whose calls are forwarded to its server.
--- Returns: true on a client, false on a server.
--- Raises:  nothing. Locks: none.
+-- Purpose: whether this database is a client database, whose calls are forwarded to its server.
+-- Returns: true on a client database, false on a server.
+-- Raises: nothing. Locks: none.
 create or replace function async.client_only() returns bool
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -137,13 +137,13 @@ as $function$
 $function$;
 
 -- common/task_execution_state
--- Purpose: the phase of a task, derived from its row and stored nowhere.
+-- Purpose: the phase of a task, derived from its row.
 -- Returns: READY, RUNNING, YIELDED or FINISHED.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.task_execution_state(t async.task) returns async.task_execution_state_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined; nothing here looks a name up.
+  -- No search_path is set, so that the function can be inlined. It looks up no name.
   select case
     when t.processed is not null then 'FINISHED'::async.task_execution_state_t
     when t.yielded is not null then 'YIELDED'::async.task_execution_state_t
@@ -153,10 +153,10 @@ as $function$
 $function$;
 
 -- conninfo/decode_percent
--- Purpose: undo the percent-encoding of a part of a connection URI.
+-- Purpose: decodes the percent-encoding in a part of a connection URI.
 -- Returns: the decoded text; null for null.
--- Raises: PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are
---   no text.
+-- Raises: PA001 for a % without two hexadecimal digits after it, for %00, and for bytes that are
+--   not valid in the encoding of the database.
 -- Locks: none.
 create or replace function async.decode_percent(in_text text) returns text
 language plpgsql immutable parallel safe
@@ -186,9 +186,11 @@ end
 $function$;
 
 -- conninfo/parse_conninfo_pairs
--- Purpose: read a connection string of the form "key = value key = 'quoted value'", as libpq does.
--- Returns: an object of texts; of a repeated key the last value.
--- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Purpose: parses a connection string of the form "key = value key = 'quoted value'", as libpq
+--   does.
+-- Returns: an object of texts. The last value of a repeated key counts.
+-- Raises: PA001 when libpq would refuse the form of the string. The error does not contain the
+--   string, which may hold a password.
 -- Locks: none.
 create or replace function async.parse_conninfo_pairs(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
@@ -201,7 +203,7 @@ declare
   v_value text;
 begin
   while v_rest <> '' loop
-    -- A value is quoted, with \ before a quote or a backslash, or ends at the next space.
+    -- A value is quoted, with \ before a quote or a backslash, or it ends at the next space.
     v_pair := regexp_match(v_rest,
       '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
     if v_pair is null then
@@ -223,11 +225,12 @@ end
 $function$;
 
 -- conninfo/parse_conninfo_uri
--- Purpose: read a connection string of the form
+-- Purpose: parses a connection string of the form
 --   postgresql://user:password@host:port,host2/dbname?key=value, as libpq does. Several hosts
 --   become comma-separated lists under host and port.
 -- Returns: an object of texts.
--- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Raises: PA001 when libpq would refuse the form of the string. The error does not contain the
+--   string, which may hold a password.
 -- Locks: none.
 create or replace function async.parse_conninfo_uri(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
@@ -277,7 +280,7 @@ begin
         using errcode = 'PA001', hint = 'Write ?key=value&key=value, special characters percent-encoded.';
     end if;
     v_result := v_result || case
-      -- JDBC's spelling, which libpq understands too.
+      -- The spelling of JDBC, which libpq accepts too.
       when v_entry = 'ssl=true' then jsonb_build_object('sslmode', 'require')
       else jsonb_build_object(async.decode_percent(v_pair[1]), async.decode_percent(v_pair[2]))
     end;
@@ -287,10 +290,10 @@ end
 $function$;
 
 -- conninfo/parse_conninfo
--- Purpose: the settings in a libpq connection string of either form.
--- Returns: an object of texts; null for null.
--- Raises:  PA001 when libpq would refuse its form.
--- Locks:   none.
+-- Purpose: parses a libpq connection string of either form.
+-- Returns: the settings, an object of texts; null for null.
+-- Raises: PA001 when libpq would refuse the form of the string.
+-- Locks: none.
 create or replace function async.parse_conninfo(in_conninfo text) returns jsonb
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -302,10 +305,10 @@ as $function$
 $function$;
 
 -- conninfo/extend_conninfo
--- Purpose: the same connection string with settings added or replaced; a JSON null takes one away.
--- Returns: key='value' pairs, quoted for libpq, by key; null for null.
--- Raises:  PA001 when the string cannot be read.
--- Locks:   none.
+-- Purpose: adds or replaces settings in a connection string. A JSON null removes a setting.
+-- Returns: key='value' pairs in the order of the keys, quoted for libpq; null for null.
+-- Raises: PA001 when the string cannot be parsed.
+-- Locks: none.
 create or replace function async.extend_conninfo(in_conninfo text, in_settings jsonb) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -322,9 +325,9 @@ as $function$
 $function$;
 
 -- conninfo/mask_connection_string
--- Purpose: a connection string (either form, also a malformed one, also inside other text) that may
---   be shown.
--- Returns: the text with each secret replaced by ****; rather too much is hidden than too little.
+-- Purpose: masks the secrets in a connection string of either form, also in a malformed one and
+--   inside other text.
+-- Returns: the text with each secret replaced by ****. In doubt, more is masked than is secret.
 -- Raises: nothing. Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
 language sql immutable parallel safe
@@ -342,10 +345,10 @@ as $function$
 $function$;
 
 -- conninfo/check_connection_string
--- Purpose: refuse a connection string before it is stored.
+-- Purpose: checks a connection string before it is stored.
 -- Returns: nothing.
--- Raises:  PA001 when it cannot be read, or when its password is the mask that our views show.
--- Locks:   none.
+-- Raises: PA001 when the string cannot be parsed, or when its password is the mask that views show.
+-- Locks: none.
 create or replace function async.check_connection_string(in_connection_string text) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -359,10 +362,11 @@ end
 $function$;
 
 -- server/server_connection
--- Purpose: how a client reaches its server. Not for clients: it holds the password.
--- Returns: the connection string, with a limit on the time to connect.
--- Raises:  PA002 when no server was set.
--- Locks:   none.
+-- Purpose: the connection string for calls to the server. Clients may not execute it, because it
+--   contains the password.
+-- Returns: the connection string, with a limit on the time of the connection attempt.
+-- Raises: PA002 when no server is set.
+-- Locks: none.
 create or replace function async.server_connection() returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -381,13 +385,12 @@ end
 $function$;
 
 -- server/forward
--- Purpose: run one query of ours, which returns a text column, on the server. It commits there on
---   its own. Not granted to clients, whose calls use it: in_query must be built with format and %L
---   alone.
--- Returns: the column.
--- Raises: PA002 no server set, PA003 server not reached; what the query raises there is raised
---   here.
--- Locks: none here.
+-- Purpose: runs a query with one text column on the server, which commits it on its own. Clients
+--   may not execute it, only the calls that use it. in_query must be built with format and %L only.
+-- Returns: the values of the column.
+-- Raises: PA002 when no server is set, PA003 when the server cannot be reached, and the errors that
+--   the query raises on the server.
+-- Locks: none on this database.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
 set search_path = pg_catalog, async, public, pg_temp
@@ -403,14 +406,14 @@ exception
     raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
   when sqlstate '2F003' then
-    -- dblink lets only a superuser use the rights of the operating system's user.
+    -- dblink lets only a superuser connect without a password.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
       using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
 end
 $function$;
 
 -- server/masked_server
--- Purpose: where the server is, for roles without the right to read
+-- Purpose: the connection string of the server, for roles that may not read
 --   client_control.connection_string.
 -- Returns: the connection string without its password.
 -- Raises: nothing. Locks: none.
@@ -422,10 +425,11 @@ as $function$
 $function$;
 
 -- server/set_server
--- Purpose: sets the server; async.server(text) calls it. For administrators.
+-- Purpose: sets the connection string of the server. async.server(text) calls it. For
+--   administrators.
 -- Returns: nothing.
--- Raises:  PA001 when the string cannot be read or its password is a mask.
--- Locks:   the row of client_control, until the end of the transaction.
+-- Raises: PA001 when the string cannot be parsed or its password is a mask.
+-- Locks: the row of client_control, until the end of the transaction.
 create or replace function async.set_server(in_connection_string text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -437,10 +441,11 @@ end
 $function$;
 
 -- server/server
--- Purpose: read, or with an argument set, where the server of this client is.
--- Returns: the connection string; without its password unless the caller owns the schema.
--- Raises:  PA001 when the new string cannot be read, PA004 when the caller may not set it.
--- Locks:   the row of client_control, when it is set.
+-- Purpose: reads the connection string of the server of this client database. With an argument,
+--   sets it first.
+-- Returns: the connection string, without its password unless the caller may read the column.
+-- Raises: PA001 when the new string cannot be parsed, PA004 when the caller may not set it.
+-- Locks: the row of client_control, when it is set.
 create or replace function async.server(_new_connection_string text default null) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -461,12 +466,12 @@ end
 $function$;
 
 -- server/configure
--- Purpose: change settings, targets and pools from one document; on a client the server's. All of
---   it, or nothing.
--- Returns: nothing; a running leader follows.
--- Raises: PA060, naming the path in the document, for what cannot be; PA001 inside it for
---   connection strings.
--- Locks: other calls of configure wait; the rows it changes, until the end of the transaction.
+-- Purpose: changes settings, targets and pools as one document says, completely or not at all. On a
+--   client database it changes those of the server.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060 for an invalid value, with its path in the document.
+-- Locks: an advisory lock on which other calls of async.configure wait, and the rows that it
+--   changes, until the end of the transaction.
 create or replace function async.configure(_configuration jsonb) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -481,9 +486,9 @@ end
 $function$;
 
 -- push/task
--- Purpose: one element for push_tasks, with the arguments that matter by name.
--- Returns: it.
--- Raises:  nothing. Locks: none.
+-- Purpose: builds one element for async.push_tasks, with named arguments.
+-- Returns: the element.
+-- Raises: nothing. Locks: none.
 create or replace function async.task(
   _query text,
   target text,
@@ -494,22 +499,22 @@ create or replace function async.task(
   track_yielded bool default null) returns async.task_push_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined; nothing here looks a name up.
+  -- No search_path is set, so that the function can be inlined. It looks up no name.
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;
 
 -- push/forward_push
--- Purpose: push_tasks on a client.
+-- Purpose: async.push_tasks on a client database.
 -- Returns: the rows that the server inserted, in the order of the array.
--- Raises:  as async.forward and the server's push_tasks.
--- Locks:   none here.
+-- Raises: the errors of async.forward and of async.push_tasks on the server.
+-- Locks: none on this database.
 create or replace function async.forward_push(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t,
   in_source text) returns setof async.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
--- The form of an interval that reads the same under any setting of the other side.
+-- This form of an interval does not depend on the settings of the server.
 set intervalstyle = 'iso_8601'
 as $function$
 begin
@@ -524,15 +529,14 @@ end
 $function$;
 
 -- push/push_tasks
--- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client
---   the server does it, and commits on its own.
--- Returns: one row a task, in the order of the array; ids grow in that order too.
--- Raises: PA010 to PA015 for an element that cannot be run; nothing is pushed then.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
+-- Purpose: pushes tasks in the transaction of the caller, and wakes the leader if it sleeps. On a
+--   client database the server pushes the tasks and commits on its own.
+-- Returns: one row for each element, in the order of the array. The ids grow in the same order.
+-- Raises: PA010 to PA016 for an element that cannot be accepted. Then nothing is pushed.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
 --
--- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here
--- may depend on the caller's: every name, of types too, carries its schema, and so would every
--- operator.
+-- No search_path is set, because user triggers on async.task would inherit it. Every name is
+-- qualified, those of types and operators too.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
@@ -558,25 +562,25 @@ end
 $function$;
 
 -- push/push_task
--- Purpose: queue one task.
--- Returns: its id.
--- Raises:  as push_tasks.
--- Locks:   as push_tasks.
+-- Purpose: pushes one task.
+-- Returns: the id of the task.
+-- Raises: as async.push_tasks.
+-- Locks: as async.push_tasks.
 create or replace function async.push_task(
   _task async.task_push_t,
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default 'manual push') returns bigint
 language sql
 as $function$
-  -- No search_path is set: see push_tasks.
+  -- No search_path is set: see async.push_tasks.
   select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
 $function$;
 
 -- requests/forward_finish
--- Purpose: finish on a client.
--- Returns: nothing; the server's warning is raised here.
--- Raises:  as async.forward and the server's request_finish.
--- Locks:   none here.
+-- Purpose: async.finish on a client database.
+-- Returns: nothing. The warning of the server is raised here.
+-- Raises: the errors of async.forward and of async.request_finish on the server.
+-- Locks: none on this database.
 create or replace function async.forward_finish(
   in_task_ids bigint[],
   in_status async.finish_status_t,
@@ -600,14 +604,17 @@ end
 $function$;
 
 -- requests/finish
--- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The
---   leader does it once the caller has committed; in the leader's own session it is done at once.
--- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
--- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
+-- Purpose: requests that unfinished tasks end with a status, or return to the queue (DEFERRED after
+--   a duration, PAUSED). The leader applies the request after the commit of the caller. A call in
+--   the leader session takes effect in its own transaction.
+-- Returns: nothing. It does not wait. A warning (PA025) names ids that do not exist or are
+--   finished.
+-- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
+--   duration or one above 10000 years. In the leader session, as async.finish_internal.
 -- Locks: none that others wait for.
 --
--- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So
--- nothing in here may depend on the caller's: see push_tasks.
+-- No search_path is set, because user triggers on async.task would inherit it. Every name is
+-- qualified, those of types and operators too.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -631,57 +638,60 @@ begin
 end
 $function$;
 
--- Purpose: ask that unfinished tasks end with a status. See the other finish.
--- Returns: nothing, without waiting.
--- Raises:  as the other finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks end with a status. See the other async.finish.
+-- Returns: nothing. It does not wait.
+-- Raises: as the other async.finish.
+-- Locks: none that others wait for.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
   _error_message text) returns void
 language sql
 as $function$
-  -- No search_path is set: see the other finish.
+  -- No search_path is set: see the other async.finish.
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;
 
 -- requests/cancel
--- Purpose: ask that unfinished tasks be cancelled. Any client may cancel any task.
--- Returns: nothing, without waiting.
--- Raises:  as finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks be canceled. Any client may cancel any task.
+-- Returns: nothing. It does not wait.
+-- Raises: as async.finish.
+-- Locks: none that others wait for.
 create or replace function async.cancel(
   _task_ids bigint[],
   _error_message text default 'manual cancel') returns void
 language sql
 as $function$
-  -- No search_path is set: see finish.
+  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'CANCELED'::async.finish_status_t, _error_message, null::interval)
 $function$;
 
 -- requests/defer
--- Purpose: ask that unfinished tasks go back to the queue, not to be run before a while has passed.
--- Returns: nothing, without waiting.
--- Raises:  as finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks return to the queue and do not start before a duration
+--   has passed.
+-- Returns: nothing. It does not wait.
+-- Raises: as async.finish.
+-- Locks: none that others wait for.
 create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void
 language sql
 as $function$
-  -- No search_path is set: see finish.
+  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;
 
 -- requests/restart_task
--- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it.
---   The run number stays, so that a late result of an earlier run changes nothing.
+-- Purpose: resets a finished task to READY and clears its results, at once: the leader does not
+--   hold a finished task. The run number stays, so that a late result of an earlier run changes
+--   nothing.
 -- Returns: nothing.
--- Raises: PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
--- Locks: the task's row, until the end of the transaction.
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run.
+-- Locks: the row of the task, until the end of the transaction.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
+-- No search_path is set, because user triggers on async.task would inherit it. Every name is
+-- qualified, those of types and operators too.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security definer
 as $function$
@@ -695,10 +705,10 @@ end
 $function$;
 
 -- pull/forward_get_tasks
--- Purpose: get_tasks on a client.
--- Returns: what the server gave, in its order.
--- Raises:  as async.forward and the server's get_tasks.
--- Locks:   none here.
+-- Purpose: async.get_tasks on a client database.
+-- Returns: the rows that the server returned, in its order.
+-- Raises: the errors of async.forward and of async.get_tasks on the server.
+-- Locks: none on this database.
 create or replace function async.forward_get_tasks(
   in_target text,
   in_limit int,
@@ -723,17 +733,17 @@ end
 $function$;
 
 -- pull/get_tasks
--- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers
---   for a target.
--- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none
---   was offered within _timeout (at most a minute: a waiting call holds a snapshot). Above READ
---   COMMITTED it looks once.
--- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks: the rows it takes, until the end of the transaction; others skip them. Never hands one to
---   two.
+-- Purpose: takes tasks without a query that the leader offers at a target. The client runs them
+--   itself.
+-- Returns: up to _limit tasks in the order of the queue. They are RUNNING until they are finished
+--   or time out. No rows when no task is offered within _timeout, which is limited to one minute
+--   because a waiting call holds a snapshot. Above READ COMMITTED the call does not wait.
+-- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1.
+-- Locks: the rows that it takes, until the end of the transaction. It skips rows that other
+--   transactions hold, so no task is returned to two callers.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
+-- No search_path is set, because user triggers on async.task would inherit it. Every name is
+-- qualified, those of types and operators too.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -759,12 +769,12 @@ end
 $function$;
 
 -- pull/wait_for_latch
--- Purpose: wait until the leader has passed through one whole cycle that began after the call: what
---   was committed before has been seen.
--- Returns: nothing; in the leader's own session at once.
--- Raises: PA050 when no orchestrator leads (also while waiting), PA051 above READ COMMITTED, where
---   the answer could not be seen.
--- Locks: none; a waiting call holds a snapshot.
+-- Purpose: waits until the leader has completed a cycle that began after the call. The leader has
+--   then read what was committed before the call.
+-- Returns: nothing. In the leader session it returns at once.
+-- Raises: PA050 when no orchestrator leads, also during the wait; PA051 above READ COMMITTED, where
+--   the answer is not visible.
+-- Locks: none. A waiting call holds a snapshot.
 create or replace function async.wait_for_latch() returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -779,24 +789,24 @@ end
 $function$;
 
 -- permissions/change_privileges
--- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is
---   installed here. Installing anew gives it to the roles that had it (async.restore_privileges),
---   so an upgrade's new functions reach them too.
+-- Purpose: grants to a role, or revokes from it, the privileges of a client or an administrator on
+--   the installed objects. An installation repeats the grants (async.restore_privileges), so that
+--   they include new functions.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
--- Locks: the catalog rows of what it grants.
+-- Raises: PA080 when the role does not exist.
+-- Locks: the catalog rows of the objects whose privileges it changes.
 create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- request_finish is what finish, cancel and defer of a client database call.
+  -- On a client database, finish, cancel and defer call request_finish.
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
     restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
   c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
     reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit,
     leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
-  -- Columns that only the owner reads.
+  -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string}';
   v_statement text;
 begin
@@ -821,7 +831,7 @@ begin
     union all
     select 'select (client_only, version) on async.client_control'
     union all
-    -- Tables and views, column by column where one holds a connection string.
+    -- Tables and views. Grants on tables name the columns, because some hold connection strings.
     select case when c.relkind = 'v' then format('select on %s', c.oid::regclass)
       else format('select (%s) on %s', string_agg(quote_ident(a.attname), ', ' order by a.attnum), c.oid::regclass) end
     from pg_class c
@@ -840,10 +850,10 @@ end
 $function$;
 
 -- permissions/grant_client
--- Purpose: let a role push tasks, read them (without connection strings), finish, cancel, defer,
---   restart and pull them. For the owner of the schema.
+-- Purpose: lets a role push tasks, read them, and finish, cancel, defer, restart and pull them.
+--   Connection strings stay unreadable. For the owner of the schema.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
+-- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges.
 create or replace function async.grant_client(role name) returns void
 language sql
@@ -853,10 +863,10 @@ as $function$
 $function$;
 
 -- permissions/revoke_client
--- Purpose: take back what async.grant_client gave.
+-- Purpose: revokes what async.grant_client granted.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges.
 create or replace function async.revoke_client(role name) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -865,11 +875,11 @@ as $function$
 $function$;
 
 -- permissions/grant_admin
--- Purpose: let a role do what a client may, and configure, set the server, pause (update
---   async.control), register routines, log, read the log and the views. Connection strings stay
---   unreadable. For the owner of the schema.
+-- Purpose: lets a role do what a client may do, configure, set the server, pause (update
+--   async.control), register routines, write to the log, and read the log and the views. Connection
+--   strings stay unreadable. For the owner of the schema.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
+-- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges.
 create or replace function async.grant_admin(role name) returns void
 language sql
@@ -879,10 +889,10 @@ as $function$
 $function$;
 
 -- permissions/revoke_admin
--- Purpose: take back what async.grant_admin gave; a client's part too.
+-- Purpose: revokes what async.grant_admin granted, including the privileges of a client.
 -- Returns: nothing.
--- Raises:  PA080 when there is no such role.
--- Locks:   as async.change_privileges.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges.
 create or replace function async.revoke_admin(role name) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -891,10 +901,10 @@ as $function$
 $function$;
 
 -- install/bind_dblink
--- Purpose: points every function of ours that calls dblink at the schema that the extension is in.
---   Each part ends its installation with it, since replacing a function resets its path.
+-- Purpose: adapts the functions that call dblink to the schema of the extension. The installation
+--   of each part ends with it, because the replacement of a function resets its search_path.
 -- Returns: nothing.
--- Raises: nothing of ours.
+-- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes.
 create or replace function async.bind_dblink() returns void
 language plpgsql
@@ -915,15 +925,15 @@ begin
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
       and p.prosrc ~ '\mdblink'
-      -- What must not set a path (users' triggers would inherit it) calls dblink through those that
-      -- do.
+      -- A function without a search_path (user triggers would inherit it) calls dblink only through
+      -- functions that have one.
       and exists (select from unnest(p.proconfig) c where c like 'search_path=%')
     order by p.oid
   loop
     execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
   end loop;
-  -- What runs in every cycle of the orchestrator names the schema instead, since a path costs time
-  -- at every call.
+  -- Functions of every cycle of the orchestrator qualify the name instead, because a SET clause
+  -- costs time at every call.
   for v_function in
     select p.oid::regprocedure
     from pg_proc p
@@ -940,11 +950,11 @@ end
 $function$;
 
 -- install/restore_privileges
--- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were
---   clients or administrators are so for what is new, too.
+-- Purpose: sets the privileges at the end of the installation of each part. PUBLIC gets none. Roles
+--   that were clients or administrators get the privileges for new objects.
 -- Returns: nothing.
--- Raises: nothing of ours.
--- Locks: the catalog rows of what it grants and revokes.
+-- Raises: no error of class PA.
+-- Locks: the catalog rows of the objects whose privileges it changes.
 create or replace function async.restore_privileges() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -985,7 +995,7 @@ end
 $function$;
 
 -- comments/schema_and_types
--- What the schema and its types are, for \dn+ and \dT+.
+-- The schema and its types, for \dn+ and \dT+.
 comment on schema async is
   'pgasync: runs SQL in the background. Tasks are pushed with async.push_tasks.';
 
@@ -993,8 +1003,9 @@ comment on type async.finish_status_t is
   'How a task ended, or what a request asks for. FINISHED, FAILED, CANCELED, TIMED_OUT and DOA '
   'are ends; YIELDED, PAUSED and DEFERRED are not.';
 comment on type async.task_run_type_t is
-  'How to run a pushed task. EXECUTE: by its target''s settings. EXECUTE_NOASYNC: finished when '
-  'its query is. EMPTY: never run, counts as finished. DOA: never run, counts as failed.';
+  'How a pushed task runs. EXECUTE: as the settings of its target say. EXECUTE_NOASYNC: it '
+  'finishes with its query. EMPTY: it never runs and counts as finished. DOA: it never runs and '
+  'counts as failed.';
 comment on type async.task_execution_state_t is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on type async.routine_type_t is
@@ -1002,7 +1013,7 @@ comment on type async.routine_type_t is
 
 comment on type async.task_push_t is
   'A task to push. Build it with async.task(...) or row(...)::async.task_push_t.';
-comment on column async.task_push_t.task_data is 'JSON of the client''s, stored with the task.';
+comment on column async.task_push_t.task_data is 'JSON data of the client, stored with the task.';
 comment on column async.task_push_t.target is
   'The name of the target that runs the query. SELF is the server database.';
 comment on column async.task_push_t.priority is 'Lower runs first. Null is 0.';
@@ -1011,52 +1022,52 @@ comment on column async.task_push_t.query is
 comment on column async.task_push_t.concurrency_pool is
   'The pool that limits the task. Null is the pool of its target.';
 comment on column async.task_push_t.manual_timeout is
-  'The deadline, counted from the first start. Null is the timeout of the target, else the '
+  'The time from the first start to the deadline. Null is the timeout of the target, else the '
   'default.';
 comment on column async.task_push_t.track_yielded is
   'Whether the task keeps its pool slot while it is YIELDED. Null is the setting of the target.';
 
 -- comments/tables
--- What the tables of the client part and their columns hold.
+-- The tables of the client part and their columns.
 comment on table async.task is
-  'The tasks: queue, state and history in one. A row becomes READY, RUNNING, YIELDED and '
-  'FINISHED (see async.task_execution_state). Only the leader changes a task that it holds; ask '
-  'for changes with async.finish, cancel, defer and restart_task.';
-comment on column async.task.task_id is 'The task''s id, given when it is pushed.';
+  'The tasks: the queue, the state and the history. async.task_execution_state derives the phase '
+  'of a row. Only the leader changes a task that it holds. Clients request changes with '
+  'async.finish, cancel, defer and restart_task.';
+comment on column async.task.task_id is 'The id of the task, assigned by the push.';
 comment on column async.task.target is 'The name of the target that runs the query.';
 comment on column async.task.priority is
-  'Lower runs first; then the earlier entered; then the lower task_id. Negative values are '
-  'reserved by convention.';
+  'The task with the lower value runs first, then the one with the earlier entered, then the one '
+  'with the lower task_id. Negative values are reserved by convention.';
 comment on column async.task.entered is 'When the task was pushed.';
 comment on column async.task.consumed is
-  'When the task was claimed for the run that is under way or was the last. Null while it waits.';
+  'When the task was claimed for its present or last run. Null while it is READY.';
 comment on column async.task.processed is 'When the task finished. Null before.';
-comment on column async.task.yielded is
-  'When the query ended while the task was to finish later. Null otherwise.';
+comment on column async.task.yielded is 'When the task became YIELDED. Null otherwise.';
 comment on column async.task.finish_status is
-  'How the task ended; YIELDED while it waits to be finished; null before.';
-comment on column async.task.source is 'Where the task came from, as the push said.';
+  'How the task ended. YIELDED while it waits for async.finish. Null before.';
+comment on column async.task.source is 'The source that the push named.';
 comment on column async.task.query is
-  'The query. ##flow.TASK_ID## in it becomes the task''s id. Null for a task that a client pulls.';
+  'The query. ##flow.TASK_ID## in it is replaced by the id of the task. Null for a task that a '
+  'client pulls.';
 comment on column async.task.failed is
   'True for an end other than FINISHED, false for FINISHED, null before the end.';
 comment on column async.task.processing_error is
-  'SQLSTATE, message, detail, hint and context of the query''s error, or the message of the '
+  'SQLSTATE, message, detail, hint and context of the error of the query, or the message of the '
   'request that ended the task. At most 64 KiB.';
 comment on column async.task.asynchronous_finish is
   'True when the end of the query makes the task YIELDED, and async.finish finishes it.';
 comment on column async.task.times_up is
-  'The deadline, set at the first claim and kept through deferrals. infinity when the task has '
-  'none.';
-comment on column async.task.task_data is 'JSON of the client''s, stored with the task.';
+  'The deadline. It is set at the first claim and stays through deferrals. infinity when the task '
+  'has no deadline.';
+comment on column async.task.task_data is 'JSON data of the client, stored with the task.';
 comment on column async.task.concurrency_pool is
   'The pool that limits the task. Null is the pool of its target.';
 comment on column async.task.manual_timeout is
   'The time from the first claim to the deadline. Null is the timeout of the target, else the '
   'default.';
 comment on column async.task.tracked is
-  'True while the task holds a pool slot, or is offered to clients; false when it has given its '
-  'slot back at the end; null otherwise.';
+  'True while the task holds a pool slot, as an offer too. False after it has released the pool '
+  'slot at its end. Null otherwise.';
 comment on column async.task.track_yielded is
   'True when the task keeps its pool slot while it is YIELDED.';
 comment on column async.task.eligible_when is
@@ -1066,80 +1077,83 @@ comment on column async.task.run is
   'a newer run.';
 
 comment on table async.client_control is
-  'One row: whether this database is a client or a server, and where its server is.';
+  'One row: whether this database is a client database or a server, and how it reaches its server.';
 comment on column async.client_control.client_only is
-  'True on a client, whose calls are forwarded to its server. False on a server.';
+  'True on a client database, whose calls are forwarded to its server. False on a server.';
 comment on column async.client_control.connection_string is
-  'How a client reaches its server. May hold a password: only the owner reads it.';
+  'The connection string of the server, on a client database. May contain a password. Only the '
+  'owner can read it.';
 comment on column async.client_control.version is 'The version of the client part.';
 
-comment on table async.migration is 'The migrations that this database has had.';
+comment on table async.migration is 'The migrations that were applied to this database.';
 comment on column async.migration.migration is 'The name of the migration.';
 comment on column async.migration.applied is 'When it was applied.';
 
 -- comments/calls
--- What the calls of the client part do. The codes of errors are listed in docs/errors.md.
+-- The calls of the client part. docs/errors.md lists the error codes.
 comment on function async.task(text, text, jsonb, int, text, interval, bool) is
   'Builds one task for async.push_tasks. Stores nothing.';
 comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
-  'Pushes tasks in the caller''s transaction, in the order of the array. Returns the new rows in '
-  'that order. Raises PA010 to PA016, naming the element, and then pushes nothing. On a client '
-  'the server pushes, and commits on its own.';
+  'Pushes tasks in the transaction of the caller, in the order of the array. Returns the new rows '
+  'in that order. Raises PA010 to PA016 with the position of the element, and then pushes nothing. '
+  'On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
-  'Asks the orchestrator to end tasks with a status, or to defer (DEFERRED, after _duration) or '
-  'pause (PAUSED) them. Does not wait. Takes effect when the caller''s transaction commits. '
+  'Asks the orchestrator to end tasks with a status, to defer them (DEFERRED, by _duration) or to '
+  'pause them (PAUSED). Does not wait. Takes effect after the commit of the caller''s transaction. '
   'Warns about unknown and finished ids. Raises PA020, PA021, PA022.';
 comment on function async.finish(bigint[], async.finish_status_t, text) is
   'async.finish without a duration.';
 comment on function async.cancel(bigint[], text) is
-  'Asks the orchestrator to cancel tasks. They end as CANCELED, except where the query committed '
-  'first. Does not wait. Warns about unknown and finished ids.';
+  'Asks the orchestrator to cancel tasks. They end as CANCELED, unless the query committed first. '
+  'Does not wait. Warns about unknown and finished ids.';
 comment on function async.defer(bigint[], interval) is
-  'Asks the orchestrator to put tasks back into the queue, not to run before the duration has '
+  'Asks the orchestrator to return tasks to the queue. They do not start before the duration has '
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
 comment on function async.restart_task(bigint) is
-  'Puts a finished task back into the queue at once, with a clean slate. Raises PA030 to PA033.';
+  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033.';
 comment on function async.get_tasks(text, int, interval) is
-  'Takes up to _limit tasks without a query at a target, and waits up to _timeout (a minute at '
-  'most) for the first. Finish each with async.finish before its times_up. Two callers never get '
-  'one task. Raises PA040, PA041.';
+  'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
+  'minute) for the first. Finish each with async.finish before its times_up. No task is returned '
+  'to two callers. Raises PA040, PA041.';
 comment on function async.wait_for_latch() is
-  'Returns when the orchestrator has gone through a whole cycle that began after the call. '
-  'Raises PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
+  'Returns when the orchestrator has completed a whole cycle that began after the call. Raises '
+  'PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
 comment on function async.server(text) is
-  'Returns where the server of this client is, without the password unless the caller owns the '
-  'schema; null on a server. With an argument, sets it first (administrators). Raises PA001, '
-  'PA004.';
+  'Returns the connection string of the server of this client database, without the password '
+  'unless the caller may read the column; null on a server. With an argument, sets it first '
+  '(administrators). Raises PA001, PA004.';
 comment on function async.masked_server() is
-  'The connection string of a client''s server, with the password masked. async.server() calls it.';
+  'The connection string of the server of a client database, with the password masked. '
+  'async.server() calls it.';
 comment on function async.set_server(text) is
-  'Sets the connection string of a client''s server. async.server(text) calls it. Raises PA001.';
+  'Sets the connection string of the server of a client database. async.server(text) calls it. '
+  'Raises PA001.';
 comment on function async.configure(jsonb) is
-  'Changes settings, targets and concurrency pools. The document has the keys control, targets '
-  'and concurrency_pools; a key that is missing or null changes nothing; a list that is given is '
-  'the whole list. Takes effect in a running orchestrator. Raises PA060, naming the path, and '
-  'then changes nothing.';
+  'Changes settings, targets and concurrency pools. The document has the keys control, targets and '
+  'concurrency_pools. A key that is missing or null changes nothing. A list that is given is the '
+  'complete list. Takes effect in a running orchestrator. Raises PA060 with the path of the '
+  'invalid value, and then changes nothing.';
 comment on function async.client_only() is
-  'True on a client, whose calls are forwarded to its server. False on a server.';
+  'True on a client database, whose calls are forwarded to its server. False on a server.';
 comment on function async.task_execution_state(async.task) is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on function async.mask_connection_string(text) is
   'The text with each password in a connection string replaced by ****.';
 comment on function async.grant_client(name) is
-  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when '
-  'there is no such role.';
+  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
+  'role does not exist.';
 comment on function async.revoke_client(name) is
-  'Takes back what async.grant_client gave. Raises PA080 when there is no such role.';
+  'Revokes what async.grant_client granted. Raises PA080 when the role does not exist.';
 comment on function async.grant_admin(name) is
-  'Lets a role do what a client may, and configure, set the server, pause, register routines, '
-  'and read the log and the views. Raises PA080 when there is no such role.';
+  'Lets a role do what a client may do, configure, set the server, pause, register routines, and '
+  'read the log and the views. Raises PA080 when the role does not exist.';
 comment on function async.revoke_admin(name) is
-  'Takes back what async.grant_admin gave. Raises PA080 when there is no such role.';
+  'Revokes what async.grant_admin granted. Raises PA080 when the role does not exist.';
 
 -- finish
--- The last of every part.
+-- The last step of every part.
 do $finish$
 begin
   perform async.bind_dblink();

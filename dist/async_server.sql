@@ -475,8 +475,9 @@ end
 $migrate$;
 
 -- log/log_quiet
--- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set.
---   Passwords in connection strings are masked. While the log is locked lines are dropped.
+-- Purpose: writes a line to server_log and raises nothing. A DEBUG line is written only while
+--   control.debug_log is set. Passwords in connection strings are masked. While the log is locked,
+--   lines are dropped.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
@@ -496,11 +497,11 @@ end
 $function$;
 
 -- log/log
--- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO,
---   DEBUG (only while control.debug_log is set), ERROR. An error is written over a connection of
---   its own, so that it stays although the caller's transaction is rolled back, and then raised.
+-- Purpose: writes a line to server_log and raises it to the caller at its level: NOTICE, WARNING,
+--   INFO, DEBUG (written only while control.debug_log is set), ERROR. An error is written over a
+--   separate connection, so that it survives the rollback of the caller, and then raised.
 -- Returns: nothing.
--- Raises: PA070 for ERROR, PA071 for a level that is none of these.
+-- Raises: PA070 for ERROR, PA071 for another level.
 -- Locks: none that others wait for.
 create or replace function async.log(_level text, _message text) returns void
 language plpgsql security definer
@@ -538,10 +539,10 @@ begin
 end
 $function$;
 
--- Purpose: log('NOTICE', _message).
+-- Purpose: async.log('NOTICE', _message).
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   none that others wait for.
+-- Raises: nothing.
+-- Locks: none that others wait for.
 create or replace function async.log(_message text) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -550,9 +551,9 @@ as $function$
 $function$;
 
 -- log/tail_once
--- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines
---   that hold it.
--- Returns: at most _limit lines, oldest first.
+-- Purpose: the lines of the log after a line; without one, the newest 100. _grep keeps the lines
+--   that contain it.
+-- Returns: at most _limit lines, the oldest first.
 -- Raises: nothing. Locks: none.
 create or replace function async.tail_once(
   _server_log_id bigint default null,
@@ -582,11 +583,11 @@ as $function$
 $function$;
 
 -- log/tail
--- Purpose: show the log as it grows, as notices, until cancelled.
--- Returns: never.
--- Raises: nothing of ours.
--- Locks: none; it commits once a second, so it holds no snapshot. (So no search_path can be set:
---   names carry their schema.)
+-- Purpose: shows new lines of the log as notices until it is canceled.
+-- Returns: nothing; it runs until it is canceled.
+-- Raises: no error of class PA.
+-- Locks: none. It commits once a second, so it holds no snapshot. (Therefore no search_path can be
+--   set: every name is qualified.)
 create or replace procedure async.tail(_grep text default null, _limit int default 1000)
 language plpgsql
 as $procedure$
@@ -599,7 +600,7 @@ begin
       raise notice '% % %', v_line.happened, v_line.level, v_line.message;
       v_last := v_line.server_log;
     end loop;
-    -- An empty log: from here on everything is new.
+    -- The log is empty: every line is new from here on.
     v_last := coalesce(v_last, 0);
     commit;
     perform pg_catalog.pg_sleep(1);
@@ -608,9 +609,9 @@ end
 $procedure$;
 
 -- install/schema_fingerprint
--- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and
---   binaries compare it with what they were made for, and end with a sentence when the schema was
---   replaced under them.
+-- Purpose: the fingerprint of the texts that this schema was installed from
+--   (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with their own, and end with PA213
+--   when another version was installed.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -619,41 +620,46 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '7101ae2a55399ef3'::text
+  select '0c5796511e341d9d'::text
 $function$;
 
 -- decide/tasks/step_task
--- Purpose: the transition of one task: what the row becomes when an event (see async.event_t) happens to it. Decides,
---   writes nothing. The arguments are the event's; in_now is the event's time.
--- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
---   rejected                                               when
---   the task has ended as S; only a restart moves it       FINISHED, and neither RESTART nor RELEASE
---   the task has not finished                              RESTART or RELEASE, and not FINISHED
---   the task holds no slot                                 RELEASE, and not tracked
---   the task does not wait                                 CLAIM, OFFER, PROMOTE, and not READY (or offered)
---   the task is for clients to pull; offer it              CLAIM without a query
---   the task has a query; claim it                         OFFER with a query
---   the task is offered already                            OFFER
---   the task may not run yet                               CLAIM, OFFER, PROMOTE before eligible_when
---   the task waits for no time                             PROMOTE without eligible_when
---   the task's deadline has passed                         CLAIM, OFFER, TAKE at or after times_up
---   the task is not offered                                TAKE, WITHDRAW
---   no query of the task runs                              GIVE_BACK, END_*, UNREACHABLE, and not RUNNING with a query
---   a query of the task runs                               REQUEST, DEADLINE, and RUNNING with a query
---   the request names no status                            REQUEST
---   DEFERRED needs a duration; say how long the task should wait    REQUEST
---   the task's deadline has not come                       DEADLINE, UNREACHABLE before times_up
---   there is no such event                                 any other name
+-- Purpose: the transition of one task: the row after an event (see async.event_t). Decides and
+--   writes nothing. The arguments are those of the event; in_now is the time of the event.
+-- Returns: one row. rejected is the reason why nothing changes; otherwise the other columns are the
+--   new values of the row.
+--   rejected                                          when
+--   the task has ended as S; only a restart moves it  FINISHED; neither RESTART nor RELEASE
+--   the task has not finished                         RESTART, RELEASE; not FINISHED
+--   the task holds no slot                            RELEASE; not tracked
+--   the task does not wait                            CLAIM, OFFER, PROMOTE; not READY, or PROMOTE
+--                                                     of an offered task
+--   the task is for clients to pull; offer it         CLAIM without a query
+--   the task has a query; claim it                    OFFER with a query
+--   the task is offered already                       OFFER
+--   the task may not run yet                          CLAIM, OFFER, PROMOTE before eligible_when
+--   the task waits for no time                        PROMOTE without eligible_when
+--   the task's deadline has passed                    CLAIM, OFFER, TAKE at or after times_up
+--   the task is not offered                           TAKE, WITHDRAW
+--   no query of the task runs                         GIVE_BACK, END_*, UNREACHABLE; not RUNNING
+--                                                     with a query
+--   a query of the task runs                          REQUEST, DEADLINE; RUNNING with a query
+--   the request names no status                       REQUEST
+--   DEFERRED needs a duration; say how long the task should wait
+--                                                     REQUEST
+--   the task's deadline has not come                  DEADLINE, UNREACHABLE before times_up
+--   there is no such event                            any other name
 --   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
 --   phase     becomes
---   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER, WITHDRAW, PROMOTE, REQUEST)
---   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE; REQUEST and DEADLINE
---             where a client runs the task)
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER,
+--             WITHDRAW, PROMOTE, REQUEST)
+--   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE;
+--             REQUEST and DEADLINE of a pulled task)
 --   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
 --   FINISHED  READY (RESTART), FINISHED (RELEASE)
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
---   copying what they compute into every column.)
+-- Locks: none. (No SET clause: the planner inlines the function into the statements that use it.
+--   The offsets prevent it from copying a computed value into every column.)
 -- (Longer than a screen: one expression, which the planner inlines.)
 create or replace function async.step_task(
   t async.task,
@@ -697,7 +703,8 @@ create or replace function async.step_task(
       when in_event = 'RESTART' then null
       when in_event in ('CLAIM', 'TAKE')
         then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
-      -- The deadline of a first claim goes with it, one that a deferral brought along stays.
+      -- The deadline of a first claim is removed with the claim. A deadline that a deferral
+      -- preserved stays.
       when in_event = 'GIVE_BACK' and t.times_up = coalesce(
           t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
       else t.times_up
@@ -714,7 +721,7 @@ create or replace function async.step_task(
       when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
         then in_now + in_duration
     end,
-    -- What is given back keeps its run's number: a mark of it may be in the log already.
+    -- A task that is given back keeps its run number: the launch marks may contain the run.
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
   from (
     select
@@ -779,13 +786,13 @@ create or replace function async.step_task(
         end as phase,
         case in_event
           when 'END_OK' then case
-            -- It committed before the cancel reached it.
+            -- The query committed before the cancel reached it.
             when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
               then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
             else in_status
           end
           when 'END_ERROR' then coalesce(in_status, 'FAILED')
-          -- It may have committed: a pause does not run it again.
+          -- The query may have committed, so a pause does not run it again.
           when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
           when 'REQUEST' then in_status
           when 'DEADLINE' then 'TIMED_OUT'
@@ -798,10 +805,10 @@ create or replace function async.step_task(
             then coalesce(in_message, 'the task did not finish in time')
               || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
           when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
-          -- Nothing confirmed the cancel: it may have come too late.
+          -- The cancel is not confirmed: it may have come too late.
           when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
             then coalesce(in_message || E'\n' || in_known, in_message, in_known)
-          -- Nor the pause, and then the task fails.
+          -- A pause is not confirmed either, and the task fails.
           when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
           else in_message
         end as error
@@ -812,8 +819,8 @@ create or replace function async.step_task(
 $function$;
 
 -- decide/tasks/pool_limit
--- Purpose: how many tasks a pool may hold at once: what it was configured with, else its target's
---   limit when it bears a target's name, else the default.
+-- Purpose: the number of pool slots of a pool: the configured one, else the limit of the target
+--   with this name, else the default.
 -- Returns: int.
 -- Raises: nothing.
 -- Locks: none.
@@ -831,9 +838,9 @@ end
 $function$;
 
 -- decide/tasks/due_tasks
--- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip,
---   which could not be written a moment ago.
--- Returns: their ids, null when there are none.
+-- Purpose: unfinished tasks whose deadline has passed, the longest overdue first, without in_skip,
+--   tasks that are in backoff.
+-- Returns: at most 1000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.due_tasks(in_now timestamptz, in_skip bigint[])
@@ -857,10 +864,10 @@ end
 $function$;
 
 -- decide/tasks/deferred_tasks
--- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could
---   not be written a moment ago. Those that another transaction holds are among them: the writer
---   says so, and they are tried again.
--- Returns: their ids, null when there are none.
+-- Purpose: READY tasks whose deferral has ended, the earliest first, without in_skip, tasks that
+--   are in backoff. Rows that other transactions hold are included. The writer reports them, and
+--   they are retried.
+-- Returns: at most 5000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.deferred_tasks(in_now timestamptz, in_skip bigint[])
@@ -885,9 +892,9 @@ end
 $function$;
 
 -- decide/tasks/intention_replaces
--- Purpose: which of two intentions for a running query stands: one that ends the task replaces one
---   that does not; the deadline's (TIMED_OUT without a message) gives way to whatever is asked for;
---   otherwise the first stands.
+-- Purpose: which of two intentions for a running query counts: one that ends the task replaces one
+--   that does not; any request replaces the deadline (TIMED_OUT without a message); otherwise the
+--   first counts.
 -- Returns: true when the new one replaces the old one.
 -- Raises: nothing.
 -- Locks: none.
@@ -903,8 +910,8 @@ create or replace function async.intention_replaces(
 $function$;
 
 -- decide/tasks/request_message
--- Purpose: the message of a request: one for TIMED_OUT always has one, so that it is not taken for
---   the deadline's.
+-- Purpose: the message of a request. A request with TIMED_OUT always has one, which distinguishes
+--   it from the deadline.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -914,12 +921,12 @@ returns text language sql immutable as $function$
 $function$;
 
 -- decide/tasks/waits_for_launch
--- Purpose: whether a task waits to be launched: READY, not deferred, with a query. The predicate of
+-- Purpose: whether a task waits for its launch: READY, not deferred, with a query. The predicate of
 --   the index task_ready.
 -- Returns: bool.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it, and finds the index. So a role that runs a
---   statement with it needs the right to execute it.)
+-- Locks: none. (No SET clause: the planner inlines the function and finds the index. A role that
+--   runs a statement with it therefore needs the right to execute it.)
 create or replace function async.waits_for_launch(t async.task)
 returns bool language sql immutable as $function$
   select t.consumed is null and t.processed is null and t.yielded is null
@@ -927,12 +934,12 @@ returns bool language sql immutable as $function$
 $function$;
 
 -- decide/tasks/waits_for_offer
--- Purpose: whether a task waits to be offered to clients: READY, not deferred, without a query, not
+-- Purpose: whether a task waits for its offer to clients: READY, not deferred, without a query, not
 --   offered. The predicate of the index task_pullable.
 -- Returns: bool.
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it, and finds the index. So a role that runs a
---   statement with it needs the right to execute it.)
+-- Locks: none. (No SET clause: the planner inlines the function and finds the index. A role that
+--   runs a statement with it therefore needs the right to execute it.)
 create or replace function async.waits_for_offer(t async.task)
 returns bool language sql immutable as $function$
   select t.consumed is null and t.processed is null and t.yielded is null
@@ -940,9 +947,9 @@ returns bool language sql immutable as $function$
 $function$;
 
 -- decide/tasks/discover_lanes
--- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's
---   index: the cost grows with the number of lanes, not of tasks.
--- Returns: one row a lane and kind (pullable: tasks without a query, for clients).
+-- Purpose: the lanes (pool and target) with READY tasks, found by skipping through the index of the
+--   queue. The cost grows with the number of lanes, and not with the number of tasks.
+-- Returns: one row for each lane and kind (pullable: tasks without a query, for clients).
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.discover_lanes()
@@ -999,12 +1006,12 @@ end
 $function$;
 
 -- decide/tasks/plan_claims
--- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority,
---   entered, task_id) and takes each task whose pool has a free slot and, unless a client pulls it,
---   for which there is a free worker. Lanes that may not run (a full pool, a target that is down)
---   are not given, so they block no other; nor do the tasks of in_skip, rows that could not be
---   written a moment ago.
--- Returns: the tasks to take, in order.
+-- Purpose: chooses the tasks that run next. Reads the heads of the given lanes in the total order
+--   (priority, entered, task_id) and takes each task whose pool has a free pool slot and, unless a
+--   client pulls it, for which a worker is free. Lanes with a full pool or a target that is down
+--   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
+--   skipped.
+-- Returns: the chosen tasks, in order.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -1084,13 +1091,13 @@ end
 $function$;
 
 -- decide/queries/scan_statements
--- Purpose: a small lexer: the statements of a query text and of each what decides how it may be
+-- Purpose: a lexer that splits a text into statements and reads from each what decides how it is
 --   sent. It knows comments (nested), strings, escape strings, dollar quotes, quoted identifiers
---   and parentheses, and reads the first 32 KiB; complete says whether that was all.
--- Returns: one row a statement, in order: its text without the semicolon, the first word, the word
---   that says what it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand
---   outside of parentheses (the INTO of a query in parentheses in any of them), and whether it is a
---   COPY from or to the client.
+--   and parentheses. It reads the first 32 KiB. complete says whether that was the whole text.
+-- Returns: one row for each statement, in order: its text without the semicolon, its first word,
+--   the word of its action (behind a WITH list), whether the INTO of a SELECT and RETURNING are
+--   outside of parentheses (in a query in parentheses, INTO counts inside them), and whether it is
+--   a COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one scanner, whose states share their variables.)
@@ -1104,8 +1111,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
-  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in
-  -- another line.
+  -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
+  -- continue on another line.
   c_blank constant text := '[ \t\n\r\f\v]';
   c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
   c_dollar constant text := '^\$(?:' || c_name || ')?\$';
@@ -1197,12 +1204,12 @@ begin
         copies_to_client := copies_to_client or first_word = 'copy'
           and (v_last_word || ' ' || v_word) in ('from stdin', 'to stdout', 'from stdout', 'to stdin');
       end if;
-      -- Behind AS and behind a dot it is a name.
+      -- Behind AS and behind a dot the word is a name.
       has_into := has_into or v_word = 'into' and (v_depth = 0 or main_word = '(')
         and v_last_word not in ('insert', 'merge', 'as', '.');
       v_last_word := v_word;
     else
-      -- Behind a WITH list a query may stand in parentheses.
+      -- Behind a WITH list a query may be in parentheses.
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;
@@ -1221,8 +1228,8 @@ end
 $function$;
 
 -- decide/queries/statement_is_wrappable
--- Purpose: whether a statement may run inside a DO block, as one that the wrapper knows. SELECT
---   INTO may not (plpgsql would take the INTO for its own).
+-- Purpose: whether a statement may run inside the DO block of the wrapper. SELECT INTO may not,
+--   because plpgsql would interpret the INTO.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1245,12 +1252,12 @@ returns bool language sql immutable as $function$
 $function$;
 
 -- decide/queries/classify_query
--- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first
---   word; only the others are scanned.
--- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag),
---   'loop' (one statement that returns rows, drained in a DO block), 'execute' (one plain
---   statement, run in a DO block), 'script' (several statements, each drained or run in one DO
---   block), 'refused' (COPY from or to the client).
+-- Purpose: decides how a query is sent. The first word decides about a text that is clearly one
+--   statement. Other texts are scanned.
+-- Returns: 'raw' (sent unchanged: statements that cannot run inside a function or return only a
+--   tag), 'loop' (one statement that returns rows, read in a DO block), 'execute' (one statement
+--   without rows, run in a DO block), 'script' (several statements in one DO block), 'refused'
+--   (COPY from or to the client).
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.classify_query(in_query text)
@@ -1289,7 +1296,7 @@ begin
       and async.statement_is_wrappable(v_last.first_word, v_last.main_word, v_last.has_into);
   end loop;
   return case
-    -- Nothing but comments: dblink takes the answer to an empty query for a lost connection.
+    -- Only comments: dblink mistakes the answer to an empty query for a lost connection.
     when v_statements is null then 'execute'
     when v_refused then 'refused'
     when not v_wrappable then 'raw'
@@ -1302,8 +1309,8 @@ end
 $function$;
 
 -- decide/queries/wrap_query
--- Purpose: the text that is sent for a query: as it is, or inside a DO block that drains its rows
---   at the target, one by one, so that neither side holds them.
+-- Purpose: the text that is sent for a query: unchanged, or inside a DO block that reads its rows
+--   at the target one by one, so that neither side holds them in memory.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -1337,8 +1344,8 @@ end
 $function$;
 
 -- decide/queries/opens_transaction
--- Purpose: whether a text may leave a transaction open: one of its statements begins one, or chains
---   one to another, or the text is too long to be read to its end.
+-- Purpose: whether a text may leave a transaction open: one of its statements begins a transaction
+--   or chains one to another, or the text is too long to be scanned to its end.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1357,9 +1364,8 @@ end
 $function$;
 
 -- decide/sessions/backoff
--- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling
---   from in_first to in_last, less up to a quarter by in_random (0 to 1), so that not all come back
---   at once.
+-- Purpose: the backoff after a number of failures in a row: it doubles from in_first to in_last,
+--   and is reduced by up to a quarter by in_random (0 to 1), so that retries do not coincide.
 -- Returns: interval.
 -- Raises: nothing.
 -- Locks: none.
@@ -1370,8 +1376,8 @@ returns interval language sql immutable as $function$
 $function$;
 
 -- decide/sessions/ends_session
--- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it
---   is unknown: lost connections (08), and what a backend says when it is ended.
+-- Purpose: whether an error means that the session is gone, so that the outcome of its query is
+--   unknown: lost connections (08), and the errors of a backend that is ended.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1384,10 +1390,10 @@ as $function$
 $function$;
 
 -- decide/sessions/same_server
--- Purpose: whether two connection strings lead to the same host, port and database in the same
---   words.
+-- Purpose: whether two connection strings have the same host, port, database, user and password,
+--   literally.
 -- Returns: bool.
--- Raises: PA001 for a string that is none.
+-- Raises: PA001 when a string cannot be parsed.
 -- Locks: none.
 create or replace function async.same_server(in_one text, in_other text)
 returns bool
@@ -1401,8 +1407,9 @@ as $function$
 $function$;
 
 -- decide/sessions/identity_query
--- Purpose: the query by which a session identifies itself and its server. What a role may not
---   read is null: the functions that it may not call stand in a text that is run only where it may.
+-- Purpose: the query that returns the identity of a session and of its server. Values that the role
+--   may not read are null. Restricted functions are in a text that runs only if the role may call
+--   them.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -1434,10 +1441,10 @@ from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
 $function$;
 
 -- decide/sessions/read_identity
--- Purpose: reads the answer to the identity query.
--- Returns: pid, version, backend_start and role of the session; start, address, port, system
---   identifier and timeline of its server, and whether that takes writes.
--- Raises: 08P01 when the text is no such answer.
+-- Purpose: parses the answer to the identity query.
+-- Returns: pid, version, backend_start and role of the session; start time, address, port, system
+--   identifier and timeline of its server, and whether the server is writable.
+-- Raises: 08P01 when the text is not such an answer.
 -- Locks: none.
 create or replace function async.read_identity(
   in_answer text, out pid int, out version int, out backend_start timestamptz, out role text,
@@ -1474,11 +1481,10 @@ end
 $function$;
 
 -- decide/sessions/is_replaced
--- Purpose: whether a registered session is gone although the server that answers is not the one
---   with the start time that was registered: the same server was started again after the session
---   began; or, where a connection string names several hosts, a server that takes writes has taken
---   the old one's place on a later timeline. Anything else, such as another server behind the same
---   balancer, says nothing about the session.
+-- Purpose: whether a registered session is gone although a server with another start time answers:
+--   the same server was started after the session; or, if the connection string names several
+--   hosts, a writable server on a later timeline has replaced the old one. Any other server, such
+--   as one behind the same load balancer, proves nothing.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1498,8 +1504,8 @@ as $function$
 $function$;
 
 -- decide/sessions/is_registered_server
--- Purpose: whether the server that answers is the one that a session was registered at; a session
---   that an older version registered did not say.
+-- Purpose: whether the server that answers is the one that a session was registered at. Sessions
+--   that an older version registered have no start time, and count as registered at any server.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1515,7 +1521,7 @@ as $function$
 $function$;
 
 -- decide/sessions/last_moved_epoch
--- Purpose: the last epoch that began on another server than the one before. Sessions of earlier
+-- Purpose: the last epoch that began on another server than the epoch before. Sessions of earlier
 --   epochs may belong to a server of which this one is a copy, so they are left alone until they
 --   end.
 -- Returns: an epoch, 0 when there is none.
@@ -1530,8 +1536,9 @@ as $function$
 $function$;
 
 -- record/release_pools
--- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets
---   two. In a session without such memory it does nothing: a leader recounts when it starts.
+-- Purpose: releases pool slots in the memory of the SQL engine, one for each mention of a pool. In
+--   a session without that memory it does nothing, because a leader counts the pools when it
+--   starts.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -1551,8 +1558,8 @@ end
 $function$;
 
 -- record/is_leader
--- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine
---   itself): the pid that the leader published, confirmed by the lock that only a leader holds.
+-- Purpose: whether the calling session is the leader session (a routine, a trigger, the engine
+--   itself): it has the pid that the leader published, and holds the lock of the leader.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1574,11 +1581,11 @@ $function$;
 
 -- record/hold_epoch
 -- Purpose: the first statement of every write transaction of a leader: holds the epoch until the
---   transaction ends. What raises the epoch (async.raise_epoch) waits for such transactions, and
---   takes stock after them; so a leader that lost the lead without noticing writes nothing.
+--   transaction ends. An election (async.raise_epoch) waits for such transactions and takes stock
+--   after them, so a leader that lost the lead unnoticed writes nothing.
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader in row exclusive mode, which no role but the owner can take; as long as
+-- Locks: async.leader in row exclusive mode, which only the owner can take; waits up to
 --   lock_timeout.
 create or replace function async.hold_epoch(in_epoch bigint)
 returns void
@@ -1587,7 +1594,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   lock table async.leader in row exclusive mode;
-  -- A statement of its own, with a snapshot from after the lock was granted.
+  -- A separate statement, whose snapshot is taken after the lock was granted.
   if in_epoch is distinct from (select l.epoch from async.leader l) then
     raise exception 'another orchestrator has taken the lead'
       using errcode = 'PA212', hint = 'This one writes nothing more and ends';
@@ -1596,9 +1603,9 @@ end
 $function$;
 
 -- record/has_user_triggers
--- Purpose: whether users hang row, statement or constraint triggers on async.task, or a constraint
---   of theirs is checked at the end of the transaction: then a completion is written row by row and
---   in two steps, and what became of each row is read back.
+-- Purpose: whether users have row, statement or constraint triggers, or a deferrable unique
+--   constraint, on async.task. Then a completion is written row by row and in two steps, and each
+--   row is read back.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1615,10 +1622,10 @@ end
 $function$;
 
 -- record/defer_constraints
--- Purpose: what puts the constraints that are checked at the end of the transaction back to that,
---   after `set constraints all immediate` has checked them. Constraints that share their name with
---   one that cannot be deferred cannot be named, and stay immediate until the transaction ends.
--- Returns: a statement; null when the database has no such constraint.
+-- Purpose: builds the statement that defers the initially deferred constraints again after `set
+--   constraints all immediate` has checked them. A constraint that shares its name with one that is
+--   not deferrable cannot be named, and stays immediate until the transaction ends.
+-- Returns: the statement; null when the database has no such constraint.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.defer_constraints()
@@ -1639,11 +1646,12 @@ end
 $function$;
 
 -- record/check_constraints
--- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a
---   block of its own, finds the error and not the commit.
+-- Purpose: checks deferred constraints now, so that the block of the caller gets the error, and not
+--   the commit.
 -- Returns: nothing.
--- Raises: what deferred constraints and constraint triggers raise.
--- Locks: what they lock. (No SET clause: the triggers would inherit it.)
+-- Raises: the errors of deferred constraints and constraint triggers.
+-- Locks: the locks of these constraints and triggers. (No SET clause: user triggers would inherit
+--   it.)
 create or replace function async.check_constraints(in_defer text)
 returns void
 language plpgsql
@@ -1657,12 +1665,13 @@ end
 $function$;
 
 -- record/next_row
--- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger
---   asked of the same task a moment ago; what ends an offer takes the offer first.
--- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row
---   or its offer), 'gone', 'rejected' (with the reason). settles: whether the slot is released by a
---   second statement, after triggers have seen the completion. diverged: whether the requests in
---   asked changed what the event alone would have made of the row.
+-- Purpose: locks the task of an event and computes the new row. The end of a query includes
+--   requests that a trigger made for the same task meanwhile. An event that ends an offer locks the
+--   offer first.
+-- Returns: outcome null and the new row; or 'locked' (another transaction holds the row or its
+--   offer), 'gone', 'rejected' (with the reason). settles: whether a second statement releases the
+--   pool slot, after triggers have seen the completion. diverged: whether the requests in asked
+--   changed the result of the event.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
 -- (Longer than a screen: its checks share the row that it locked.)
@@ -1743,12 +1752,12 @@ end
 $function$;
 
 -- record/after_row
--- Purpose: what goes with a row that was written, or was not: its offer, the requests that the
---   event settles, the slot that is given back.
--- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something
---   else of the row, 'gone', or in_outcome; and the row as it is now.
--- Raises: nothing that has to do with single tasks.
--- Locks: the rows of async.offer and async.request that it changes; the former are locked already.
+-- Purpose: updates what belongs to a row that was written or not: its offer, the requests that the
+--   event settles, and the released pool slot.
+-- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request changed the row
+--   in another way, 'gone', or in_outcome; and the present row.
+-- Raises: nothing because of a single task.
+-- Locks: the rows of async.offer and async.request that it changes. The former are locked already.
 create or replace function async.after_row(
   in_event async.event_t, in_outcome text, in_becomes async.task, in_was_tracked bool, in_diverged bool,
   in_asked bigint[], out outcome text, out is_now async.task
@@ -1798,7 +1807,7 @@ end
 $function$;
 
 -- record/row_as_it_is
--- Purpose: a task that could not be written, as it stands.
+-- Purpose: the present row of a task that could not be written.
 -- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
 -- Locks: none.
@@ -1820,15 +1829,15 @@ $function$;
 
 -- record/write_at_once
 -- Purpose: applies events to their tasks in one statement for each kind. Only where users have no
---   triggers, so write_batch may set what the planner does, and the completion and the release of
---   the slot are one write. Claims and plain ends are nearly all of what a busy leader writes, so
---   they have statements of their own, which say for these two what step_task says for all (a third
---   less work a row).
--- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile.
---   write_row tells.
--- Raises: lock_not_available when another transaction holds one of the rows, and whatever a
---   constraint of the user's raises: write_batch falls back.
--- Locks: the rows of async.task, as long as lock_timeout.
+--   triggers, so async.write_batch may set planner options, and the completion and the release of
+--   the pool slot are one write. Claims and plain ends are almost all writes of a busy leader, so
+--   they have separate statements, which repeat the rules of async.step_task and take a third less
+--   work for a row.
+-- Returns: the events that did not fit their rows: they are rejected, or the row changed meanwhile.
+--   async.write_row finds the reason.
+-- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
+--   constraints of users. async.write_batch handles both.
+-- Locks: the rows of async.task; waits up to lock_timeout.
 -- (Longer than a screen: one statement for each kind of event.)
 create or replace function async.write_at_once(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
@@ -1849,8 +1858,8 @@ begin
         finish_status = null, failed = null, processing_error = null
     from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
     where t.task_id = e.task_id
-      -- Always true, and rare to the planner: so it reads the arrays first and looks each task up, even
-      -- if the table was small when the statement was planned.
+      -- Always true, and selective to the planner. So it reads the arrays first and looks up each
+      -- task, even if the table was small when the statement was planned.
       and e.at = e.at + interval '0'
       and (e.run is null or e.run = t.run)
       and t.consumed is null and t.yielded is null and t.processed is null and t.query is not null
@@ -1879,8 +1888,8 @@ begin
       and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
       and t.asynchronous_finish is not true and t.tracked;
     get diagnostics v_rows = row_count;
-    -- Read again only where pools are counted, in the session of the SQL engine: a RETURNING clause would cost the
-    -- other engine more than this costs here.
+    -- Read again only in the session of the SQL engine, which counts pools. A RETURNING clause
+    -- would cost the other engine more than this costs here.
     if v_rows > 0 and to_regclass('pg_temp.leader_pool') is not null then
       perform async.release_pools(array(
         select coalesce(t.concurrency_pool, t.target)
@@ -1908,13 +1917,13 @@ end
 $function$;
 
 -- record/write_events_at_once
--- Purpose: applies events of any kind to their tasks in one statement, as step_task says, keeps the
---   offers, and deletes the settled requests. An event whose offer another transaction holds is
---   left over. Only where users have no triggers.
+-- Purpose: applies events of any kind to their tasks in one statement, by the rules of
+--   async.step_task; maintains the offers, and deletes the settled requests. An event whose offer
+--   another transaction holds is not applied. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
--- Raises: lock_not_available when another transaction holds one of the rows, and what constraints
---   of users raise.
--- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without
+-- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
+--   constraints of users.
+-- Locks: the rows of async.task; waits up to lock_timeout. The rows of async.offer, without
 --   waiting.
 -- (Longer than a screen: one statement.)
 create or replace function async.write_events_at_once(in_events async.event_t[])
@@ -1950,7 +1959,7 @@ begin
     join async.task o on o.task_id = e.task_id
     cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout, e.at) n
     where t.task_id = e.task_id
-      -- The version that was decided about, or none.
+      -- Only the row version that the event was decided for.
       and t.ctid = o.ctid
       and (e.run is null or e.run = o.run)
       and n.rejected is null
@@ -1986,7 +1995,7 @@ end
 $function$;
 
 -- record/as_events
--- Purpose: claims and plain ends as events like all others.
+-- Purpose: converts claims and plain ends to events.
 -- Returns: them and the other events.
 -- Raises: nothing.
 -- Locks: none.
@@ -2010,10 +2019,10 @@ end
 $function$;
 
 -- record/write_batch
--- Purpose: applies events where users have no triggers: all at once; where another transaction
---   holds some of the rows, those that can be locked at once.
--- Returns: the events that are left for write_row; and whether the whole table is locked, when no
---   row can be written now.
+-- Purpose: applies events where users have no triggers: all in one statement, or, if another
+--   transaction holds some of the rows, those whose rows can be locked.
+-- Returns: the events that are left for async.write_row; and whether the whole table is locked, so
+--   that no row can be written now.
 -- Raises: nothing.
 -- Locks: the rows of async.task; never waits for one.
 create or replace function async.write_batch(
@@ -2059,7 +2068,7 @@ begin
       where t.task_id = any (array(select e.task_id from unnest(left_over) e))
       order by t.task_id
       for no key update skip locked);
-    -- The rows are held; what may wait now is the table's extension.
+    -- The rows are locked. Only the extension of the table may wait now.
     perform set_config('lock_timeout', '100ms', true);
     left_over := async.write_events_at_once(array(select e from unnest(left_over) e where e.task_id = any (v_held)))
       || array(select e from unnest(left_over) e where e.task_id <> all (v_held));
@@ -2070,15 +2079,14 @@ end
 $function$;
 
 -- record/write_row
--- Purpose: applies one event to its task, where users have triggers: the completion is written
---   while tracked is still true, a second statement releases the slot, and the row is read back,
---   since triggers may have rewritten it. With in_defer (see defer_constraints) deferred
---   constraints are checked at once.
+-- Purpose: applies one event to its task: the completion is written while tracked is still true, a
+--   second statement releases the pool slot, and the row is read back, because triggers may have
+--   changed it. With in_defer (see async.defer_constraints) deferred constraints are checked now.
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
---   'gone'; and the row as it is now.
--- Raises: what triggers and constraints raise.
--- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in
---   here depends on the caller's path.)
+--   'gone'; and the present row.
+-- Raises: the errors of triggers and constraints.
+-- Locks: the row; never waits for it. (No SET clause: user triggers would inherit it. Every name is
+--   qualified.)
 create or replace function async.write_row(
   in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )
@@ -2099,7 +2107,7 @@ begin
           else (v_next.becomes).tracked end,
         eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run
     where t.task_id operator(pg_catalog.=) in_event.task_id;
-    -- What became of it: a trigger may have yielded a completion, or finished it in another way.
+    -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then
       update async.task t
       set tracked = case when t.processed is not null then false end
@@ -2117,25 +2125,24 @@ end
 $function$;
 
 -- record/write_all
--- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before
---   the claim) and plain ends (END_OK without a status), comes as arrays. Applies each event to its
---   task, all in one statement where it can, row by row where users have triggers or where the one
---   statement failed, so that one odd row holds up no other. A task is named at most once in a
---   call. Keeps the offers, deletes the requests that are settled, and gives slots that become free
---   back to their pools in the memory of the SQL engine. With in_check deferred constraints are
---   checked in each row's own block, so that they do not fail the commit.
--- Returns: only tasks that are not what step_task predicts of the event: outcome is 'rejected' (the
---   event does not fit, the row is as it was; error says why), 'locked' (another transaction holds
---   the row: try later), 'failed' (a trigger or constraint raised; error says what), 'gone' (there
---   is no such row), 'rewritten' (a trigger or a request made something else of the row). What
---   follows is the row as it is now, null when there is none or it cannot be read. With in_touched
---   (a leader in another process), where users have triggers, besides what touched_rows says: a row
---   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers'
---   and no task. With in_epoch, the epoch is held first: the call is a whole write transaction of a
---   leader in another process.
--- Raises: nothing of a single row's. With in_epoch, PA212 as hold_epoch.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Purpose: the one writer of transitions. Claims (with the run before the claim) and plain ends
+--   (END_OK without a status), the most frequent writes of a leader, are arrays. Applies each event
+--   to its task, in one statement if possible, row by row where users have triggers or the
+--   statement failed, so that one row that cannot be written does not hold up the others. A call
+--   names a task at most once. Maintains the offers, deletes settled requests, and releases pool
+--   slots in the memory of the SQL engine. With in_check, deferred constraints are checked in the
+--   block of each row, so that they do not fail the commit.
+-- Returns: only tasks that differ from the prediction of async.step_task. outcome is 'rejected'
+--   (the event does not fit, the row is unchanged; error has the reason), 'locked' (another
+--   transaction holds the row), 'failed' (a trigger or constraint raised error), 'gone' (the row
+--   does not exist), 'rewritten' (a trigger or a request changed the row in another way). The other
+--   columns are the present row, null when there is none or it cannot be read. With in_touched (the
+--   Rust engine), the rows of async.touched_rows where users have triggers: 'touched' for each task
+--   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
+--   the epoch is held first, and the call is a whole write transaction of the Rust engine.
+-- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
+--   it. Every name is qualified.)
 -- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
@@ -2174,7 +2181,7 @@ begin
     v_table_locked := v_batch.table_locked;
   end if;
   if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 0 then
-    -- Row by row nothing may wait for the table any more, not even to read the type of its rows.
+    -- Row by row, nothing waits for the table, not even to read the type of its rows.
     begin
       lock table async.task in row exclusive mode nowait;
     exception when lock_not_available then
@@ -2220,7 +2227,7 @@ begin
     row_run := (v_row.is_now).run;
     return next;
   end loop;
-  -- Once for two functions: a busy leader asks for its triggers with every batch.
+  -- One call for two functions: a busy leader asks for its triggers with every batch.
   if v_triggers and in_touched then
     return query select * from async.touched_rows();
   end if;
@@ -2228,10 +2235,10 @@ end
 $function$;
 
 -- record/write_events
--- Purpose: write_all without the arrays for claims and plain ends.
--- Returns: what write_all returns.
--- Raises: nothing of a single row's.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
+-- Purpose: async.write_all without the arrays for claims and plain ends.
+-- Returns: as async.write_all.
+-- Raises: nothing because of a single row.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
 --   it.)
 create or replace function async.write_events(in_events async.event_t[])
 returns table (
@@ -2248,12 +2255,13 @@ end
 $function$;
 
 -- record/write_now
--- Purpose: the writer for a client's own transaction (restart_task): what users' triggers and
---   constraints raise fails the call, and deferred constraints are the client's commit's.
--- Returns: the tasks that did not take their events: outcome and error as write_events says.
--- Raises: what triggers and constraints raise.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Purpose: the writer for the transaction of a client (async.restart_task). Errors of user triggers
+--   and constraints fail the call. Deferred constraints are checked at the commit of the client.
+-- Returns: the tasks to which their events were not applied, with outcome and error as in
+--   async.write_events.
+-- Raises: the errors of triggers and constraints.
+-- Locks: the rows of async.task; waits up to lock_timeout for one, unless the caller holds it
+--   already. (No SET clause: user triggers would inherit it. Every name is qualified.)
 create or replace function async.write_now(in_events async.event_t[])
 returns table (task_id bigint, outcome text, error text)
 language plpgsql
@@ -2279,15 +2287,15 @@ end
 $function$;
 
 -- record/finish_internal
--- Purpose: what finish becomes in the leader's session; for routines and for triggers on
---   async.task, also while the leader records another completion. A task whose query runs gets a
---   request, which the leader turns into an intention in the same transaction; any other unfinished
---   task changes at once; a finished one stays as it is. A null status in a trigger means what the
---   end of its query would mean: FINISHED, or YIELDED for a task that finishes asynchronously.
+-- Purpose: async.finish in the leader session, for routines and for triggers on async.task, also
+--   while the leader records another completion. A task whose query runs gets a request, which the
+--   leader applies like that of a client. Any other unfinished task changes at once. A finished one
+--   does not change. In a trigger a null status means the status that the end of the query would
+--   give: FINISHED, or YIELDED for a task that finishes asynchronously.
 -- Returns: nothing.
--- Raises: PA201 outside of the leader's session; PA202 for a null status outside of a trigger;
---   PA203 for a deferral without a duration.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+-- Raises: PA201 outside of the leader session; PA202 for a null status outside of a trigger; PA203
+--   for a deferral without a duration.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
 --   would inherit it.)
 create or replace function async.finish_internal(
   _task_ids bigint[],
@@ -2336,7 +2344,7 @@ begin
     order by t.task_id);
   if v_events <> '{}' then
     perform async.note_touched(array(select e.task_id from unnest(v_events) e));
-    -- Rows that a client holds at the moment get a request, like rows that run. Constraints are not
+    -- Rows that a client holds get a request, like those of running queries. Constraints are not
     -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
     select w.task_id, e.status, e.message, e.duration
@@ -2347,11 +2355,10 @@ begin
 end
 $function$;
 
--- Purpose: finish_internal without a duration, which routines written for the original library
---   call.
+-- Purpose: async.finish_internal without a duration, for routines written for the original library.
 -- Returns: nothing.
--- Raises: what finish_internal with a duration raises.
--- Locks: what finish_internal with a duration locks.
+-- Raises: as async.finish_internal with a duration.
+-- Locks: as async.finish_internal with a duration.
 create or replace function async.finish_internal(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -2364,8 +2371,8 @@ as $function$
 $function$;
 
 -- configure/configuration_keys
--- Purpose: every key that configure knows: each column of the three tables, and max_workers for a
---   target.
+-- Purpose: the keys that async.configure accepts: the columns of the three tables, and max_workers
+--   for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises: nothing. Locks: none.
 create or replace function async.configuration_keys()
@@ -2413,9 +2420,9 @@ as $function$
 $function$;
 
 -- configure/describe_json_type
--- Purpose: a JSON type as it stands in a sentence.
--- Returns: it, with its article.
--- Raises:  nothing. Locks: none.
+-- Purpose: the name of a JSON type in a sentence.
+-- Returns: the name with its article.
+-- Raises: nothing. Locks: none.
 create or replace function async.describe_json_type(in_type text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -2429,10 +2436,10 @@ as $function$
 $function$;
 
 -- configure/refuse_configuration
--- Purpose: the one sentence with which configure refuses a document.
--- Returns: never.
--- Raises:  PA060.
--- Locks:   none.
+-- Purpose: raises the error with which async.configure refuses a document.
+-- Returns: nothing; it always raises.
+-- Raises: PA060.
+-- Locks: none.
 create or replace function async.refuse_configuration(in_path text, in_problem text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2444,8 +2451,7 @@ end
 $function$;
 
 -- configure/check_setting
--- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always
---   allowed.
+-- Purpose: checks the value of a setting. A null keeps the present value and is always valid.
 -- Returns: nothing.
 -- Raises: PA060.
 -- Locks: none.
@@ -2524,10 +2530,10 @@ end
 $function$;
 
 -- configure/check_section
--- Purpose: refuse an object with an unknown key or an impossible value.
+-- Purpose: checks an object. Refuses an unknown key and an invalid value.
 -- Returns: nothing.
--- Raises:  PA060.
--- Locks:   none.
+-- Raises: PA060.
+-- Locks: none.
 create or replace function async.check_section(in_path text, in_section text, in_object jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2554,8 +2560,8 @@ end
 $function$;
 
 -- configure/check_entries
--- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a
---   name twice.
+-- Purpose: checks a list of targets or pools. Refuses an invalid entry, an entry without a name,
+--   and a repeated name.
 -- Returns: nothing.
 -- Raises: PA060.
 -- Locks: none.
@@ -2588,10 +2594,10 @@ end
 $function$;
 
 -- configure/merge_self_setting
--- Purpose: a setting of control that the self target's entry gives too.
--- Returns: in_control with it.
--- Raises:  PA060 when both say something else.
--- Locks:   none.
+-- Purpose: adds a setting from the entry of the self target to control.
+-- Returns: in_control with the setting.
+-- Raises: PA060 when control has another value for it.
+-- Locks: none.
 create or replace function async.merge_self_setting(
   in_control jsonb, in_key text, in_path text, in_kind text, in_value jsonb) returns jsonb
 language plpgsql
@@ -2610,9 +2616,9 @@ end
 $function$;
 
 -- configure/check_targets
--- Purpose: refuse targets whose settings contradict each other, and new ones without a connection
---   string. In the entry of the self target size and connection string are those of control.
--- Returns: in_control with what the self target's entry says about them.
+-- Purpose: checks targets. Refuses contradictory settings, and a new target without a connection
+--   string. Size and connection string in the entry of the self target are those of control.
+-- Returns: in_control with the settings of that entry.
 -- Raises: PA060.
 -- Locks: none.
 create or replace function async.check_targets(in_targets jsonb, in_control jsonb, in_self text) returns jsonb
@@ -2650,7 +2656,8 @@ begin
       v_control := async.merge_self_setting(v_control, 'self_connection_string', v_entry.path || '.connection_string',
         'connection string', to_jsonb(v_entry.connection_string));
     elsif not v_entry.known and v_entry.connection_string is null and v_entry.asynchronous_finish is not true then
-      -- A target that finishes asynchronously may be one whose tasks clients pull, and needs none.
+      -- Clients may pull the tasks of a target that finishes asynchronously, so it needs no
+      -- connection string.
       perform async.refuse_configuration(v_entry.path || '.connection_string', 'is required for a new target');
     end if;
   end loop;
@@ -2659,11 +2666,11 @@ end
 $function$;
 
 -- configure/apply_control
--- Purpose: write the settings of control that are given, and let the self target follow. A new self
---   target is a new row; the old one is retired, since tasks name it.
+-- Purpose: writes the given settings of control, and applies them to the self target. A new self
+--   target is a new row. The old one is retired, because tasks refer to it.
 -- Returns: nothing.
--- Raises: PA060 when the new name of the self target is another target's.
--- Locks: the rows it changes, until the end of the transaction.
+-- Raises: PA060 when the new name of the self target is the name of another target.
+-- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_control(in_control jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2716,11 +2723,11 @@ end
 $function$;
 
 -- configure/apply_targets
--- Purpose: the given targets are the targets, besides the self target: change, add, revive, and
---   retire the others.
+-- Purpose: makes the given list the configured targets, besides the self target: changes, adds and
+--   revives targets, and retires the others.
 -- Returns: nothing.
--- Raises: nothing: the document was checked.
--- Locks: the rows it changes, until the end of the transaction.
+-- Raises: nothing. The document was checked.
+-- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_targets(in_targets jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2757,10 +2764,11 @@ end
 $function$;
 
 -- configure/apply_pools
--- Purpose: the given pools are the configured pools: change, add, revive, and retire the others.
+-- Purpose: makes the given list the configured pools: changes, adds and revives pools, and retires
+--   the others.
 -- Returns: nothing.
--- Raises:  PA060 for a new pool without a size.
--- Locks:   the rows it changes, until the end of the transaction.
+-- Raises: PA060 for a new pool without a size.
+-- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_pools(in_pools jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2796,11 +2804,11 @@ end
 $function$;
 
 -- configure/apply_configuration
--- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or
+-- Purpose: async.configure on a server. It checks first, then writes. A section that is missing or
 --   null changes nothing.
--- Returns: nothing; the leader is woken.
+-- Returns: nothing. It wakes the leader.
 -- Raises: PA060.
--- Locks: an advisory lock against other calls, and the rows it changes, until the end of the
+-- Locks: an advisory lock against other calls, and the rows that it changes, until the end of the
 --   transaction.
 create or replace function async.apply_configuration(in_configuration jsonb) returns void
 language plpgsql
@@ -2824,10 +2832,11 @@ begin
   if v_key is not null then
     perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
   end if;
-  perform pg_advisory_xact_lock(async.lock_class(), 3);
+  perform pg_advisory_xact_lock(async.lock_class(), 4);
 
   perform async.check_section('control', 'control', v_control);
-  -- Facts that the leader writes: accepted, so that a row can be put back, and left alone.
+  -- Keys that the leader writes are accepted and ignored, so that a row of async.control can be
+  -- given back.
   v_control := jsonb_strip_nulls(v_control)
     - array(select k.out_key from async.configuration_keys() k
             where k.out_section = 'control' and k.out_kind = 'ignored');
@@ -2854,12 +2863,12 @@ end
 $function$;
 
 -- clients/wake_leader
--- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a
---   lock; having it shared until the commit keeps it from falling asleep before it could see what
---   was written here.
+-- Purpose: wakes a sleeping leader when this transaction commits. A leader holds an advisory lock
+--   while it sleeps. The shared lock of this transaction keeps a leader from falling asleep before
+--   it can see what this transaction wrote.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
 create or replace function async.wake_leader() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2872,9 +2881,9 @@ end
 $function$;
 
 -- clients/someone_leads
--- Purpose: whether an orchestrator of either engine leads this database at this moment.
--- Returns: it.
--- Raises:  nothing. Locks: none.
+-- Purpose: whether an orchestrator of either engine leads in this database now.
+-- Returns: bool.
+-- Raises: nothing. Locks: none.
 create or replace function async.someone_leads() returns bool
 language sql security definer
 set search_path = pg_catalog, pg_temp
@@ -2889,9 +2898,8 @@ as $function$
 $function$;
 
 -- clients/is_usable_duration
--- Purpose: whether a time that long from now can be written down.
--- Returns: false for negative ones and those that reach beyond what a timestamp holds; null for
---   null.
+-- Purpose: whether a timestamp can hold the time that is this duration from now.
+-- Returns: false for a negative duration and for a finite one above 10000 years; null for null.
 -- Raises: nothing. Locks: none.
 create or replace function async.is_usable_duration(in_duration interval) returns bool
 language sql immutable
@@ -2901,9 +2909,9 @@ as $function$
 $function$;
 
 -- clients/resolve_target
--- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a
---   target is named just so.
--- Returns: the name.
+-- Purpose: the target that a name stands for. SELF, in upper or lower case, is the server itself,
+--   unless a target has exactly this name.
+-- Returns: the name of the target.
 -- Raises: nothing. Locks: none.
 create or replace function async.resolve_target(in_target text) returns text
 language sql stable
@@ -2916,11 +2924,12 @@ as $function$
 $function$;
 
 -- clients/prepare_push
--- Purpose: check what is pushed, and say which rows it makes. In the leader's own session
---   (triggers, routines) elements without a target are skipped with a warning.
--- Returns: one row an element, at its position in the array.
--- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
---   query, PA015 a query for a target without a connection string, PA016 an impossible timeout.
+-- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
+--   routines) an element without a target is skipped with a warning.
+-- Returns: one row for each element, with its position in the array.
+-- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
+--   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
+--   PA016 for an invalid timeout.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
@@ -2952,8 +2961,8 @@ declare
   v_target_given text;
   v_pool_given text;
 begin
-  -- A loop, and not one join: planning that anew for every array costs more than the pushes.
-  -- Neighbours mostly name the same target and pool, which are then looked up once.
+  -- A loop, because planning a join for every array costs more than the pushes. Neighboring
+  -- elements mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
   if not v_runs then
@@ -2990,7 +2999,7 @@ begin
     end if;
 
     if v_task.concurrency_pool is distinct from v_pool_given then
-      -- The name of a target is a pool, too.
+      -- The name of a target is also a pool.
       if exists (select from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool and p.retired)
         and not exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired)
       then
@@ -3027,11 +3036,11 @@ end
 $function$;
 
 -- clients/request_finish
--- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller
---   has committed.
--- Returns: a warning that names the ids that do not exist or are finished, or null.
--- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless
---   duration.
+-- Purpose: writes the requests of a client for unfinished tasks. The leader applies them after the
+--   commit of the caller.
+-- Returns: a warning with the ids that do not exist or are finished, or null.
+-- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
+--   duration or one above 10000 years.
 -- Locks: none that others wait for.
 create or replace function async.request_finish(
   in_task_ids bigint[],
@@ -3080,11 +3089,11 @@ end
 $function$;
 
 -- clients/prepare_restart
--- Purpose: hold a finished task that is to be restarted, and forget what was asked of it before.
+-- Purpose: locks a finished task that is to be restarted, and deletes its requests.
 -- Returns: nothing.
--- Raises: PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has
---   nothing to run.
--- Locks: the task's row, until the end of the transaction.
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run.
+-- Locks: the row of the task, until the end of the transaction.
 create or replace function async.prepare_restart(in_task_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3112,12 +3121,12 @@ end
 $function$;
 
 -- clients/restart_now
--- Purpose: restart_task on a server.
+-- Purpose: async.restart_task on a server.
 -- Returns: nothing.
--- Raises: PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has
---   nothing to run; what users' triggers raise.
--- Locks: the task's row, until the end of the transaction. (No SET clause: users' triggers would
---   inherit it. Nothing in here depends on the caller's path.)
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run; the errors of user triggers.
+-- Locks: the row of the task, until the end of the transaction. (No SET clause: user triggers would
+--   inherit it. Every name is qualified.)
 create or replace function async.restart_now(in_task_id bigint) returns void
 language plpgsql
 as $function$
@@ -3130,13 +3139,14 @@ end
 $function$;
 
 -- clients/take_offers
--- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until
---   in_until. The caller then takes the tasks, in the same transaction. Above READ COMMITTED it
---   looks once: it could not see what comes later.
--- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
--- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks: offers and tasks, until the end of the transaction; skips those that another transaction
---   holds.
+-- Purpose: locks offers of tasks that clients pull, except in_skip, and waits for the first until
+--   in_until. The caller takes the tasks in the same transaction. Above READ COMMITTED it does not
+--   wait, because later offers are not visible.
+-- Returns: an event TAKE for each locked task that is still offered, in order; null when there is
+--   none.
+-- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1.
+-- Locks: offers and tasks, until the end of the transaction. It skips those that other transactions
+--   hold.
 -- (Longer than a screen: one loop that waits and takes.)
 create or replace function async.take_offers(
   in_target text, in_limit int, in_until timestamptz, in_skip bigint[]
@@ -3152,7 +3162,7 @@ declare
   v_target async.target;
   v_offers bigint[];
   v_held bigint[];
-  -- Offers whose tasks another transaction holds: skipped until the others are through.
+  -- Offers whose tasks another transaction holds: skipped until all others were tried.
   v_skip bigint[] := in_skip;
   v_events async.event_t[];
 begin
@@ -3187,7 +3197,7 @@ begin
     cross join (select clock_timestamp() as now offset 0) n
     cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, n.now) s
     where o.task_id = any (v_held) and s.rejected is null;
-    -- Offers of tasks that no longer wait (finished or deleted by hand, overdue) go.
+    -- Deletes offers of tasks that are no longer READY (finished or deleted by hand, overdue).
     delete from async.offer o
     where o.task_id = any (v_offers)
       and (o.task_id = any (v_held) or not exists (select from async.task t where t.task_id = o.task_id))
@@ -3208,13 +3218,13 @@ end
 $function$;
 
 -- clients/pull_tasks
--- Purpose: get_tasks on a server. A task whose row cannot be written is left for others, and those
---   behind it are taken.
--- Returns: the tasks that were taken and run now, in order.
--- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1. A warning for each
---   row that cannot be written.
--- Locks: the offers and rows it takes, until the end of the transaction. (No SET clause: users'
---   triggers would inherit it. Nothing in here depends on the caller's path.)
+-- Purpose: async.get_tasks on a server. A task whose row cannot be written is skipped, and the
+--   tasks behind it are taken.
+-- Returns: the tasks that were taken and are RUNNING, in order.
+-- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1. A warning
+--   for each row that cannot be written.
+-- Locks: the offers and rows that it takes, until the end of the transaction. (No SET clause: user
+--   triggers would inherit it. Every name is qualified.)
 create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql
@@ -3240,10 +3250,10 @@ end
 $function$;
 
 -- clients/pull_until
--- Purpose: how long a call of get_tasks waits.
--- Returns: a time: in half a minute for null, and in a minute at most.
--- Raises:  nothing.
--- Locks:   none.
+-- Purpose: the time at which a call of async.get_tasks stops waiting.
+-- Returns: the end of in_timeout, which is 30 seconds for null and at most one minute.
+-- Raises: nothing.
+-- Locks: none.
 create or replace function async.pull_until(in_timeout interval)
 returns timestamptz
 language plpgsql
@@ -3255,14 +3265,14 @@ end
 $function$;
 
 -- clients/write_pulls
--- Purpose: the writer for get_tasks: one statement for all rows, and row by row where users have
---   triggers or that statement raises. Deferred constraints of async.task are checked here: at the
---   client's commit they would fail the call for all tasks, each time.
--- Returns: the tasks whose rows raised.
--- Raises: serialization failures and deadlocks, which are the caller's. A warning for each row that
---   raised.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Purpose: writes the events of async.get_tasks: in one statement, or row by row where users have
+--   triggers or that statement raises. Deferred constraints of async.task are checked here, because
+--   at the commit of the client they would fail the call for all tasks.
+-- Returns: the tasks whose rows raised an error.
+-- Raises: serialization failures and deadlocks, for the caller. A warning for each row that raised
+--   an error.
+-- Locks: the rows of async.task, which the caller holds already. (No SET clause: user triggers
+--   would inherit it. Every name is qualified.)
 create or replace function async.write_pulls(in_events async.event_t[])
 returns bigint[]
 language plpgsql
@@ -3302,9 +3312,9 @@ end
 $function$;
 
 -- clients/constraints_of_tasks
--- Purpose: sets when those constraints of async.task are checked that are checked at the end of the
---   transaction.
--- Returns: a statement; null when there is no such constraint.
+-- Purpose: builds the statement that sets when the initially deferred constraints of async.task are
+--   checked.
+-- Returns: the statement; null when there is no such constraint.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.constraints_of_tasks(in_when text)
@@ -3326,9 +3336,9 @@ $function$;
 
 -- clients/taken_tasks
 -- Purpose: the tasks of the given events that were taken.
--- Returns: those that run, in order.
--- Raises:  nothing.
--- Locks:   none.
+-- Returns: those that are RUNNING, in order.
+-- Raises: nothing.
+-- Locks: none.
 create or replace function async.taken_tasks(in_events async.event_t[])
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql stable
@@ -3349,8 +3359,8 @@ end
 $function$;
 
 -- clients/await_latch
--- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it.
---   Sequences are seen by everybody at once, so nothing has to be committed for it.
+-- Purpose: async.wait_for_latch on a server: draws the next number and waits until the leader has
+--   served it. Sequences are not transactional, so the call needs no commit.
 -- Returns: nothing.
 -- Raises: PA050 when no orchestrator leads, PA051 above READ COMMITTED.
 -- Locks: none that others wait for.
@@ -3382,9 +3392,9 @@ end
 $function$;
 
 -- clients/routine_call
--- Purpose: a routine as it follows CALL: without a CALL of its own, and without a semicolon.
--- Returns: it; null for null.
--- Raises:  nothing. Locks: none.
+-- Purpose: the text of a routine after CALL, without a CALL of its own and without a semicolon.
+-- Returns: text; null for null.
+-- Raises: nothing. Locks: none.
 create or replace function async.routine_call(in_routine text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -3393,11 +3403,11 @@ as $function$
 $function$;
 
 -- clients/push_routine
--- Purpose: register what the leader calls when it starts, or once a cycle; a second time changes
---   nothing.
+-- Purpose: registers a routine that the leader calls when it starts, or in every cycle. A second
+--   registration changes nothing.
 -- Returns: nothing.
--- Raises: PA090 for no text.
--- Locks: the row of control, until the end of the transaction.
+-- Raises: PA090 without a type or a text.
+-- Locks: the row of async.control, until the end of the transaction.
 create or replace function async.push_routine(_routine_type async.routine_type_t, _routine text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -3418,11 +3428,11 @@ end
 $function$;
 
 -- clients/set_concurrency_pool_tracker
--- Purpose: publish pools that have no row yet. The leader does so by itself; kept for scripts that
---   call it.
+-- Purpose: publishes pools that have no row yet. The leader does so by itself. Scripts of the
+--   original library call this function.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows it inserts.
+-- Locks: the rows that it inserts.
 create or replace function async.set_concurrency_pool_tracker(_pools text[]) returns void
 language sql security definer
 set search_path = pg_catalog, pg_temp
@@ -3436,9 +3446,9 @@ as $function$
 $function$;
 
 -- clients/active_workers
--- Purpose: how many workers have a task, as the leader published it within the last second.
--- Returns: it.
--- Raises:  nothing. Locks: none.
+-- Purpose: the number of workers that run a task, as published within the last second.
+-- Returns: the number.
+-- Raises: nothing. Locks: none.
 create or replace function async.active_workers() returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -3447,9 +3457,9 @@ as $function$
 $function$;
 
 -- clients/worker_info
--- Purpose: what every worker does, for a dashboard.
--- Returns: an array of objects, by slot; null without workers.
--- Raises:  nothing. Locks: none.
+-- Purpose: the state of every worker, for a dashboard.
+-- Returns: an array of objects in the order of slot; null without workers.
+-- Raises: nothing. Locks: none.
 create or replace function async.worker_info() returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -3468,9 +3478,9 @@ as $function$
 $function$;
 
 -- clients/interval_pretty
--- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less
---   than 0.1 s.
--- Returns: it; null for null.
+-- Purpose: an interval in short form: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, with more digits below
+--   0.1 s.
+-- Returns: text; null for null.
 -- Raises: nothing. Locks: none.
 create or replace function async.interval_pretty(i interval) returns text
 language sql immutable strict
@@ -3497,7 +3507,7 @@ as $function$
 $function$;
 
 -- dblink/results/cut_text
--- Purpose: cuts a text at 64 KiB, on a character boundary.
+-- Purpose: cuts a text to 64 KiB, at a character boundary.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -3519,8 +3529,8 @@ end
 $function$;
 
 -- dblink/results/valid_text
--- Purpose: a text that came over dblink, with each byte replaced that is no character here: a query
---   may have changed its client_encoding, and what is stored must be readable.
+-- Purpose: replaces the bytes of a text from dblink that are not valid in the encoding of the
+--   database. A query may have changed its client_encoding, and stored texts must be readable.
 -- Returns: text; null for null.
 -- Raises: nothing.
 -- Locks: none.
@@ -3540,9 +3550,8 @@ end
 $function$;
 
 -- dblink/results/describe_error
--- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then
---   detail, hint and context of the target, without the frames that running it over dblink adds,
---   cut at 64 KiB.
+-- Purpose: the error of a query as processing_error has it: SQLSTATE and message, then detail, hint
+--   and context of the target, without the context lines that dblink adds, cut to 64 KiB.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -3558,7 +3567,8 @@ declare
   v_line text;
 begin
   foreach v_line in array coalesce(v_lines, '{}') loop
-    -- Before 13 dblink's own line comes before the target's, later after them.
+    -- Before Postgres 13 the context line of dblink precedes those of the target. From 13 on it
+    -- follows them.
     exit when v_line like 'SQL statement "select /* results of a session */%'
       or v_line like 'PL/pgSQL function async.read_results(%';
     continue when strpos(v_line, '"' || in_conn || '"') > 0
@@ -3574,11 +3584,11 @@ end
 $function$;
 
 -- dblink/results/read_results
--- Purpose: reads what a session has to say about its query without ever waiting: each result only
---   after dblink_is_busy said that it is there, until the empty one that ends the query.
+-- Purpose: reads the results of the query of a session without waiting: each result after
+--   dblink_is_busy has reported it, until the empty result that ends the query.
 -- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the
---   first results.
--- Raises: nothing.
+--   last result with rows.
+-- Raises: query_canceled when this session itself is canceled.
 -- Locks: none.
 create or replace function async.read_results(
   in_conn text, out ended bool, out code text, out error text, out value text
@@ -3599,7 +3609,7 @@ begin
   ended := false;
   while dblink_is_busy(in_conn) = 0 loop
     begin
-      -- One result, and behind it, if it is there already, the next: mostly the empty one.
+      -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
         count(*) filter (where r.place = 1), max(r.v) filter (where r.place = 1),
         coalesce(bool_and(not r.is_row) filter (where r.place = 2), false)
@@ -3623,12 +3633,12 @@ begin
       get stacked diagnostics
         v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
         v_hint = pg_exception_hint, v_context = pg_exception_context;
-      -- "others" leaves out two codes, which a query may raise as well; the cancel of this session
-      -- itself does not name the connection.
+      -- "others" excludes two codes, which a query may raise as well. The context of a cancel of
+      -- this session itself does not name the connection.
       if v_code = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
         raise;
       end if;
-      -- A result of more than one column is refused by this side after the query ended well.
+      -- This side refuses a result of more than one column, after the query has succeeded.
       if not (v_code = '42804' and strpos(v_context, '"' || in_conn || '"') = 0) and code is null then
         code := v_code;
         error := async.describe_error(in_conn, v_code, v_message, v_detail, v_hint, v_context);
@@ -3639,10 +3649,11 @@ end
 $function$;
 
 -- dblink/sessions/open_session
--- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a
---   watchdog session that cancels this one when the connection takes too long.
--- Returns: null, or why it failed.
--- Raises: nothing but a cancel that the watchdog did not send.
+-- Purpose: opens a connection, with a limit on the time. Up to Postgres 15 connect_timeout of the
+--   string is the limit. From 16 on (in_watched) a watchdog session cancels this one when the
+--   attempt takes too long.
+-- Returns: null, or the error.
+-- Raises: a cancel that the watchdog did not send.
 -- Locks: the watchdog's advisory lock while it connects.
 -- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
@@ -3659,7 +3670,7 @@ declare
 begin
   if in_watched then
     perform pg_advisory_lock(async.lock_class(), 3);
-    -- The end of its last answer may have come behind the answer.
+    -- The end of its last answer may have arrived after the answer.
     perform async.read_results('pgasync_watchdog');
     v_watching := dblink_send_query('pgasync_watchdog',
       format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
@@ -3676,7 +3687,7 @@ begin
       while dblink_is_busy('pgasync_watchdog') = 1 loop
         perform pg_sleep(0.0005);
       end loop;
-      -- A cancel that was sent reaches this session here at the latest.
+      -- A cancel that was sent takes effect here at the latest.
       perform pg_sleep(0);
     end if;
   exception when query_canceled then
@@ -3710,8 +3721,8 @@ end
 $function$;
 
 -- dblink/sessions/watch_leader
--- Purpose: runs in the watchdog's session: waits until the leader has made its connection, which it
---   shows by giving up an advisory lock, and cancels it when that takes too long.
+-- Purpose: runs in the watchdog session: waits until the leader releases an advisory lock after its
+--   connection attempt, and cancels the attempt when that takes too long.
 -- Returns: 'made' or 'cancelled'.
 -- Raises: nothing.
 -- Locks: the watchdog's advisory lock, for a moment.
@@ -3732,7 +3743,7 @@ end
 $function$;
 
 -- dblink/sessions/close_session
--- Purpose: closes a dblink connection, whatever state it is in.
+-- Purpose: closes a dblink connection in any state.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -3751,8 +3762,8 @@ end
 $function$;
 
 -- dblink/sessions/drop_session
--- Purpose: drops the session of a worker whose query, if it had one, is known to have ended. The
---   worker is empty then.
+-- Purpose: drops the session of a worker that runs no query, or whose query is known to have ended.
+--   The worker is empty afterwards.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.
@@ -3775,10 +3786,10 @@ end
 $function$;
 
 -- dblink/sessions/self_conninfo
--- Purpose: the connection string to this server itself, completed with its port, the database and
---   the user where it names none.
+-- Purpose: the connection string to this server itself. A missing port, database or user is that of
+--   this session.
 -- Returns: text.
--- Raises: PA001 for a string that is none.
+-- Raises: PA001 when the string cannot be parsed.
 -- Locks: none.
 create or replace function async.self_conninfo()
 returns text
@@ -3795,7 +3806,7 @@ end
 $function$;
 
 -- dblink/sessions/session_name
--- Purpose: the name by which targets know a session of the present leader; at most 63 bytes.
+-- Purpose: the application_name of a session of the present leader at a target, at most 63 bytes.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -3810,8 +3821,8 @@ as $function$
 $function$;
 
 -- dblink/sessions/target_conninfo
--- Purpose: the connection string that is really used for a target: the configured one (that of the
---   server itself completed) with the session's name, keepalives and a bounded connect_timeout.
+-- Purpose: the connection string for a session at a target: the configured one (completed for the
+--   server itself) with the name of the session, keepalives and a limit on the connection attempt.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string.
 -- Locks: none.
@@ -3848,10 +3859,10 @@ end
 $function$;
 
 -- dblink/sessions/refuse_unknown_sessions
--- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear
---   this server's id and belong to the same role, but to no election of this server's. They are
---   those of a physical copy of this server, or this server is the copy: nothing is launched or
---   ended at that target as long as they live.
+-- Purpose: runs in a helper session that is connected to a target: looks for sessions of the same
+--   role that have the id of this server and belong to none of its elections. Such sessions belong
+--   to a physical copy of this server, or this server is the copy. Nothing is launched or ended at
+--   the target while they exist.
 -- Returns: nothing.
 -- Raises: PA210 when there are such sessions.
 -- Locks: none.
@@ -3859,7 +3870,7 @@ create or replace function async.refuse_unknown_sessions(in_conn text)
 returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
--- A guess at what a target answers must not make it worth compiling.
+-- JIT: the planner's estimate of the answer of a target must not trigger a compilation.
 set jit = off
 as $function$
 declare
@@ -3887,10 +3898,9 @@ end
 $function$;
 
 -- dblink/helpers/probe_target
--- Purpose: runs in a helper's session: first contact with a target, which may block for as long as
---   it likes.
--- Returns: the target's server_version_num.
--- Raises: the connection's error.
+-- Purpose: runs in a helper session: first contact with a target, which may block for long.
+-- Returns: server_version_num of the target.
+-- Raises: the error of the connection, PA204, PA210.
 -- Locks: none.
 create or replace function async.probe_target(in_conninfo_of text)
 returns text
@@ -3915,14 +3925,15 @@ end
 $function$;
 
 -- dblink/helpers/end_sessions
--- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second
---   connection, each by pid and start: at the recorded address or, with in_present, at the one that
---   their target has now. 'fence' terminates and looks until they are gone, for up to five seconds;
---   sessions that may be another server's are only looked for.
--- Returns: for a fence what became of each, as a JSON array of {id, state, error}; state is gone,
---   waiting (left alone), failed, or unreached (no server answered, or not the one that the session
---   was opened at). Otherwise '[]'.
--- Raises: for a cancel and a termination the connection's error.
+-- Purpose: runs in a helper session: cancels or terminates registered sessions over a second
+--   connection, each identified by pid and backend_start. The connection goes to the recorded
+--   address or, with in_present, to the present address of the target. 'fence' terminates the
+--   sessions and checks for up to five seconds whether they are gone. Sessions that may belong to
+--   another server are only looked up.
+-- Returns: for a fence, the result for each session: a JSON array of {id, state, error}. state is
+--   gone, waiting (left alone), failed, or unreached (no server answered, or another one than the
+--   session was opened at). Otherwise '[]'.
+-- Raises: for a cancel and a termination the error of the connection.
 -- Locks: none.
 create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool)
 returns text
@@ -3971,11 +3982,11 @@ end
 $function$;
 
 -- dblink/helpers/fence_conninfo
--- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or,
---   with in_present, as its target is reached now. Where the recorded string names no user, the
---   role that was there is meant.
+-- Purpose: the connection string to the server of a registered session, for its end: the recorded
+--   one or, with in_present, the present one of its target. If the recorded string names no user,
+--   the role of the session is used.
 -- Returns: text.
--- Raises: PA204 when the target has no connection string any more.
+-- Raises: PA204 when the target has no connection string.
 -- Locks: none.
 create or replace function async.fence_conninfo(in_session async.session, in_present bool, in_connect_seconds int)
 returns text
@@ -3989,17 +4000,17 @@ begin
   return async.extend_conninfo(in_session.connection_string,
     jsonb_build_object('user', coalesce(async.parse_conninfo(in_session.connection_string) ->> 'user', in_session.role),
       'connect_timeout', in_connect_seconds::text,
-      -- Under the recorded name this session would itself look like one of the leader that it is to
-      -- end.
+      -- With the recorded name, this session would look like a session of the leader that is to be
+      -- ended.
       'application_name', async.session_name('fence')));
 end
 $function$;
 
 -- dblink/helpers/fence_sessions
--- Purpose: a fence over an open connection.
--- Returns: what became of each session, see async.end_sessions.
--- Raises: PA210; 42501 when this role may not see the start of a session with the pid of one that
---   is registered; the errors of the target.
+-- Purpose: performs a fence over an open connection.
+-- Returns: the result for each session, as async.end_sessions.
+-- Raises: PA210; 42501 when this role may not see the start of a backend with the pid of a
+--   registered session; the errors of the target.
 -- Locks: none.
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb
@@ -4053,10 +4064,10 @@ end
 $function$;
 
 -- dblink/helpers/signal_backends
--- Purpose: signals, over a connection to their server, those backends of registered sessions that
---   are there; sessions of epochs before in_spared are looked for, and left alone.
--- Returns: the ids of the sessions that are there.
--- Raises: 42501 when one is hidden from this role; what the target says.
+-- Purpose: signals the backends of registered sessions over a connection to their server. Sessions
+--   of epochs before in_spared are looked up and not signaled.
+-- Returns: the ids of the sessions that exist.
+-- Raises: 42501 when the backend of one is hidden from this role; the errors of the target.
 -- Locks: none.
 create or replace function async.signal_backends(
   in_conn text, in_sessions async.session[], in_function text, in_spared bigint
@@ -4069,7 +4080,7 @@ declare
   v_here bigint[];
   v_hidden int;
 begin
-  -- A time travels in a form that every datestyle reads.
+  -- This form of a time does not depend on datestyle.
   select string_agg(format('(%s::bigint, %s, %L::timestamptz, %L, %L::bool)', s.session_id, s.pid,
       to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), s.role,
       coalesce(s.epoch < in_spared, false)), ', '
@@ -4093,9 +4104,9 @@ end
 $function$;
 
 -- dblink/sessions/register_session
--- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named
---   by a launch mark. A session that could not identify itself is dropped, and counts as a failure
---   of its target.
+-- Purpose: registers a new session with the identity that it reported. A launch mark may name it
+--   from the commit on. A session without a valid identity is dropped, and counts as a failure of
+--   its target.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4137,8 +4148,7 @@ end
 $function$;
 
 -- dblink/sessions/note_target_failure
--- Purpose: notes that a target failed: its tasks wait, and a helper probes it again, after a longer
---   backoff with every failure.
+-- Purpose: marks a target as down: its tasks wait, and a helper probes it again after a backoff.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4156,8 +4166,7 @@ begin
   set health = 'down', fresh = false, failures = t.failures + 1, last_error = in_error, wanted = 0,
       down_since = coalesce(t.down_since, clock_timestamp()),
       retry_at = clock_timestamp() + async.backoff(t.failures + 1, c_first, c_last, random())
-  -- What fails while it is down already (a fence, another session) is no further attempt to reach
-  -- it.
+  -- A further failure of a target that is down (a fence, another session) is not another attempt.
   where t.target = in_target and not (t.health = 'down' and t.retry_at > clock_timestamp())
   returning t.failures into v_failures;
   if v_failures = 1 then
@@ -4167,8 +4176,8 @@ end
 $function$;
 
 -- dblink/sessions/lose_session
--- Purpose: the session of a worker was lost while its query ran: the worker stays taken until a
---   second connection has seen that the session is gone.
+-- Purpose: marks the session of a worker as lost while its query ran. The worker stays taken until
+--   a second connection has seen that the session is gone.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4193,12 +4202,12 @@ end
 $function$;
 
 -- dblink/reap/take_plain_results
--- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query
---   that ended well (its reset goes out at once) and a reset that is done. An error shows in
---   dblink_error_message before its result is read, so it is left alone here, with its SQLSTATE and
---   context.
--- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean
---   again, and workers that have more to say and must be looked at one by one.
+-- Purpose: reads the plain answers of sessions in one statement: the success of a wrapped query,
+--   whose reset is sent at once, and the end of a reset. Answers with an error are left to
+--   async.read_results, which reads their SQLSTATE and context. dblink_error_message shows an error
+--   before the result is read.
+-- Returns: the workers whose query succeeded, those of them whose reset was sent, the workers whose
+--   reset has ended, and the workers whose answers must be read one by one.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.take_plain_results(
@@ -4226,7 +4235,7 @@ begin
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
-        -- The empty result, which ends the query, comes in another packet.
+        -- The empty result, which ends the query, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
         when s.state = 'cleaning' then 'clean'
@@ -4242,8 +4251,8 @@ begin
   if v_half is not null then
     update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
   end if;
-  -- Never to be seen; but if it were, it would not pass for success. libpq reports a failed write
-  -- only when the result is read, so its error may be there now.
+  -- Not expected, and not recorded as a success. libpq reports a failed write only when the result
+  -- is read, so its error may be available now.
   if v_odd is not null then
     update pg_temp.leader_worker s
     set outcome = 'lost',
@@ -4258,9 +4267,8 @@ end
 $function$;
 
 -- dblink/reap/note_query_error
--- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart
---   an end that the target reported from a connection that went, after which it is unknown what
---   became of the query.
+-- Purpose: notes the error of a running query with its worker. Distinguishes an end that the target
+--   reported from a lost connection, after which the outcome of the query is unknown.
 -- Returns: 'error' or 'lost'.
 -- Raises: nothing.
 -- Locks: none.
@@ -4286,12 +4294,12 @@ end
 $function$;
 
 -- dblink/reap/reap_sessions
--- Purpose: polls every session whose answer is outstanding and processes the answers: queries that
---   ended (ok, error, or lost with the connection), resets that are done, new sessions that
---   identified what they are. Nothing here waits.
--- Returns: how many sessions moved on.
--- Raises: nothing of a single session's.
--- Locks: none.
+-- Purpose: polls every session with an outstanding answer, and processes the answers: ends of
+--   queries (ok, error, or lost with the connection), ends of resets, and the identity of new
+--   sessions. It does not wait.
+-- Returns: the number of sessions whose state changed.
+-- Raises: nothing because of a single session.
+-- Locks: the sessions' rows of async.session.
 -- (Longer than a screen: one loop over the states of a session.)
 create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
 returns int
@@ -4332,14 +4340,14 @@ begin
       continue;
     end if;
     if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
-      if v_read.code = 'PA299' then
-        -- Its own SQLSTATE is lost.
-        v_read.error := regexp_replace(v_read.error, '^PA299: ', '');
+      if v_read.code = 'PX001' then
+        -- The SQLSTATE of the query is lost.
+        v_read.error := regexp_replace(v_read.error, '^PX001: ', '');
       end if;
       v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
-    -- What a new session says of itself, and what a reset complains of, may be here before its end
-    -- is, and is not said again.
+    -- The identity of a new session, and the error of a reset, may arrive before the end of their
+    -- query, and do not arrive twice.
     continue when not v_read.ended
       and (v_worker.state = 'running' or v_read.code is null)
       and (v_worker.state <> 'identifying' or v_read.value is null);
@@ -4358,12 +4366,15 @@ begin
       end if;
     elsif v_worker.outcome is null then
       v_repeat := case when v_worker.uncertain and v_read.value is null then async.repeat_error(v_worker.conn) end;
-      -- Sent as it was: that a reset is accepted now proves that the text has no further result.
-      -- What the reset says settles how the text ended.
+      -- The text was sent unchanged. If the session accepts a reset now, the text has no further
+      -- result. The answer to the reset settles how the text ended.
       if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all')) = 1 then
         update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
+      elsif v_repeat is not null then
+        perform async.note_query_error(v_worker.worker, '08006', public.dblink_error_message(v_worker.conn));
+        perform async.lose_session(v_worker.worker);
       else
         perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
       end if;
@@ -4378,12 +4389,12 @@ end
 $function$;
 
 -- dblink/reap/find_broken_sessions
--- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever
---   because it broke between an error and the end of the query: the error message tells. That end
---   has a moment to arrive.
--- Returns: how many.
+-- Purpose: finds broken sessions that libpq reports as busy although they have an error message:
+--   the connection broke, perhaps between an error and the end of the query. The end of the query
+--   has 400 ms to arrive.
+-- Returns: the number of broken sessions.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.find_broken_sessions()
 returns int
 language plpgsql
@@ -4423,10 +4434,10 @@ end
 $function$;
 
 -- dblink/reap/recover_interrupted_stage
--- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in
---   memory is undone, what it did with connections is not. What it read from sessions is lost: how a
---   running query ended becomes uncertain, and other sessions are opened anew. A worker whose
---   connection it closed has none.
+-- Purpose: restores the memory and the sessions after an interrupted stage. The changes of the
+--   stage to the memory are rolled back, its calls on connections are not. Results that it read are
+--   lost: the end of a running query becomes uncertain, and other sessions are opened anew. A
+--   worker whose connection the stage closed has none.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -4456,11 +4467,11 @@ end
 $function$;
 
 -- dblink/reap/recover_interrupted_cycle
--- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read
---   from sessions may be lost.
+-- Purpose: restores the memory and the sessions after a cycle that was rolled back. What its stages
+--   read from sessions may be lost.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none that others wait for.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.recover_interrupted_cycle()
 returns void
 language plpgsql
@@ -4478,8 +4489,8 @@ end
 $function$;
 
 -- dblink/reap/recover_interrupted_launches
--- Purpose: finds out from the sessions which of the claimed tasks were sent before the sending was
---   interrupted. The others stay claimed.
+-- Purpose: finds out from the sessions which claimed tasks were sent before the interruption. The
+--   others stay claimed.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4511,11 +4522,11 @@ end
 $function$;
 
 -- dblink/reap/settle_reset
--- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer,
---   which settles how the text ended: it left its transaction open (25001); its end is unknown,
---   since the connection went and the text may have left one open; or it ended well. After anything
---   but a plain answer the session is not used again.
--- Returns: whether it is settled.
+-- Purpose: settles how a text that was sent unchanged ended, by the answer to the reset behind it:
+--   it left its transaction open (25001); its outcome is unknown, because the connection was lost
+--   and the text may have left a transaction open; or it succeeded. After any answer except a plain
+--   success the session is not used again.
+-- Returns: whether the end is settled.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.settle_reset(in_worker int, in_ended bool, in_code text, in_error text)
@@ -4548,11 +4559,11 @@ end
 $function$;
 
 -- dblink/reap/repeat_error
--- Purpose: the result of a query may have been read and forgotten, since the stage that read it was
---   undone. libpq keeps the text of an error, without its SQLSTATE, until the next query is sent. So
---   the text tells whether the query failed, and a statement that raises it again in the same
---   session proves that the session outlived the error, and keeps the text there.
--- Returns: that statement; null when the query did not fail.
+-- Purpose: builds a statement that raises the error of a query again, after the stage that read the
+--   result was rolled back. libpq keeps the text of an error, without its SQLSTATE, until the next
+--   query is sent. The text shows whether the query failed. The statement proves that the session
+--   survived the error, and keeps the text.
+-- Returns: the statement; null when the query did not fail.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.repeat_error(in_conn text)
@@ -4567,18 +4578,17 @@ begin
     return null;
   end if;
   v_text := regexp_replace(btrim(v_text, E' \n'), '^[^:\n]*: +', '');
-  -- The frames that the wrapper of the query added.
+  -- The context lines of the wrapper around the query.
   v_text := regexp_replace(v_text, '\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\n]*', '', 'g');
-  return format('do %L', format('begin raise exception using errcode = ''PA299'', message = %L; end',
+  return format('do %L', format('begin raise exception using errcode = ''PX001'', message = %L; end',
     async.cut_text(v_text)));
 end
 $function$;
 
 -- dblink/sessions/send_launches
--- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that
---   its mark names.
--- Returns: how many were sent.
--- Raises: nothing of a single session's.
+-- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names.
+-- Returns: the number of queries that were sent.
+-- Raises: nothing because of a single session.
 -- Locks: none.
 create or replace function async.send_launches()
 returns int
@@ -4626,12 +4636,12 @@ end
 $function$;
 
 -- dblink/sessions/open_wanted_sessions
--- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that
---   running queries are not left alone for long: for empty workers first, then in place of the
+-- Purpose: opens sessions at targets whose tasks wait for one, at most four in a cycle, so that
+--   running queries are polled often enough. Empty workers get them first, then the worker with the
 --   longest idle session of another target.
--- Returns: how many were opened.
--- Raises: nothing of a single target's.
--- Locks: none.
+-- Returns: the number of sessions.
+-- Raises: nothing because of a single target.
+-- Locks: the rows of async.session of the sessions that it drops.
 create or replace function async.open_wanted_sessions()
 returns int
 language plpgsql
@@ -4658,7 +4668,7 @@ begin
       exit when v_opened >= c_opens_per_cycle_max;
       select s.worker, s.conn, s.state into v_worker
       from pg_temp.leader_worker s
-      -- A lost session out of reach has a worker, and is no connection.
+      -- A worker with a lost session at an unreachable host holds no connection.
       where s.state = 'empty' and (
           select count(*) < (select c.workers from async.control c)
           from pg_temp.leader_worker o where o.state <> 'empty' and not o.unreachable)
@@ -4675,7 +4685,7 @@ begin
       v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
       if v_error is not null then
-        -- A proxy in between may refuse startup options; once without them is worth a try.
+        -- A proxy may refuse startup options, so the next attempt goes without them.
         if v_want.startup_options and v_want.version >= 140000 then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else
@@ -4694,8 +4704,8 @@ end
 $function$;
 
 -- dblink/sessions/session_is_alive
--- Purpose: whether a kept connection is still there, without a round trip: a close by the other
---   side has arrived here by itself.
+-- Purpose: whether an idle connection is still open. A close by the other side arrives by itself,
+--   so the check needs no round trip.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -4706,17 +4716,17 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 begin
   return (
-    -- The first call may find only the last message of a terminated backend, the second that it
-    -- closed the connection.
+    -- The first call may read only the last message of a terminated backend, the second one the end
+    -- of the connection.
     select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
       and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
 end
 $function$;
 
 -- dblink/sessions/await_work
--- Purpose: nothing was done: sleeps, twice as long as the last work is past. While queries run it
---   polls their sessions every millisecond and returns when one has an answer, after busy_sleep at
---   the latest; when nothing runs it sleeps up to idle_sleep.
+-- Purpose: sleeps after a cycle without work, for twice the time since the last work. While queries
+--   run, it polls their sessions every millisecond and returns when one has an answer, after
+--   busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -4750,11 +4760,10 @@ end
 $function$;
 
 -- dblink/sessions/find_idle_sessions
--- Purpose: the sessions at the given targets that can take a query now: those that were idle, and
---   those whose reset is done by now (it went out when their result came in). One whose connection
---   died meanwhile is dropped: a close by the other side has arrived here by itself, so no round
---   trip is needed to notice.
--- Returns: parallel arrays of workers and their targets, the last used first.
+-- Purpose: the sessions at the given targets that can take a query now: idle ones, and those whose
+--   reset has ended meanwhile. A session whose connection was closed is dropped. A close by the
+--   other side arrives by itself, so the check needs no round trip.
+-- Returns: parallel arrays of workers and their targets, the most recently used first.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
 create or replace function async.find_idle_sessions(in_targets text[], out workers int[], out targets text[])
@@ -4776,15 +4785,15 @@ begin
     select s.worker, s.target, s.since,
       case
         when s.state = 'idle' then
-          -- The first call may find only the last message of a terminated backend, the second that
-          -- it closed the connection.
+          -- The first call may read only the last message of a terminated backend, the second one
+          -- the end of the connection.
           case when public.dblink_is_busy(s.conn) + public.dblink_is_busy(s.conn) > 0
               or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
             then 'dead' else 'idle' end
         when public.dblink_is_busy(s.conn) = 1 or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'wait'
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
-        -- The empty result, which ends the reset, comes in another packet.
+        -- The empty result, which ends the reset, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
         else 'clean'
@@ -4808,7 +4817,7 @@ $function$;
 
 -- dblink/helpers/open_helper
 -- Purpose: connects a helper to this server itself.
--- Returns: whether it is there.
+-- Returns: whether the helper is connected.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.open_helper(in_helper int)
@@ -4835,9 +4844,9 @@ end
 $function$;
 
 -- dblink/helpers/close_lost_helpers
--- Purpose: closes in memory the helpers whose connection is gone.
+-- Purpose: marks helpers whose connection is gone as closed in the memory of the leader.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.close_lost_helpers()
 returns void
@@ -4847,7 +4856,7 @@ as $function$
 declare
   v_helper record;
 begin
-  -- Connections are not undone with a transaction: a row may outlive the connection that it names.
+  -- A rollback does not undo connections, so a row may outlive its connection.
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where h.state <> 'closed' and h.conn <> all (coalesce((select dblink_get_connections()), '{}'))
@@ -4863,10 +4872,10 @@ end
 $function$;
 
 -- dblink/helpers/read_helper_results
--- Purpose: processes the answers of helpers.
---   One whose answer came before the end of its query is stuck until that end.
--- Returns: how many answers came in.
--- Raises: nothing of a single helper's.
+-- Purpose: processes the answers of helpers. A helper whose answer arrived before the end of its
+--   query is stuck until that end.
+-- Returns: the number of answers.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.read_helper_results()
 returns int
@@ -4884,8 +4893,8 @@ begin
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
-    -- An error, or a row, may be here before the end of the query is: it is taken now, since it
-    -- does not come twice.
+    -- An error or a row may arrive before the end of the query. It is processed now, because it
+    -- does not arrive twice.
     continue when not (v_read.ended or v_helper.state = 'busy' and (v_read.code is not null or v_read.value is not null));
     v_came := v_came + 1;
     if v_helper.state = 'busy' then
@@ -4909,10 +4918,10 @@ end
 $function$;
 
 -- dblink/helpers/give_up_late_helpers
--- Purpose: gives up helpers that are late: cancels the query first, terminates the backend later, and
---   closes the helper once the backend is gone.
+-- Purpose: gives up helpers that are late: cancels their query, later terminates their backend, and
+--   closes the helper when the backend is gone.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.give_up_late_helpers()
 returns void
@@ -4930,12 +4939,13 @@ begin
   loop
     perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null,
       'no answer within the time that a connection may take');
-    -- From 16 on this ends a blocked connect at once; before, only its connect_timeout does.
+    -- From Postgres 16 on the cancel ends a blocked connection attempt at once. Before, only
+    -- connect_timeout ends it.
     perform pg_cancel_backend(v_helper.pid);
     update pg_temp.leader_helper h set state = 'stuck' where h.helper = v_helper.helper;
   end loop;
 
-  -- One that not even the cancel freed is terminated, and given up once it is gone.
+  -- A helper that the cancel did not free is terminated, and closed when it is gone.
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where h.state = 'stuck' and h.since < clock_timestamp() - 2 * c_helper_seconds_max
@@ -4951,9 +4961,9 @@ end
 $function$;
 
 -- dblink/helpers/send_helper_ops
--- Purpose: gives free helpers what is due.
+-- Purpose: sends the operations that are due to free helpers.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.send_helper_ops()
 returns void
@@ -4978,7 +4988,7 @@ begin
     perform dblink_send_query(v_helper.conn, case v_op.op
       when 'probe' then format('select async.probe_target(%L)', v_op.target)
       else format('select async.end_sessions(%L, %L, %L)', v_op.ids, v_op.op,
-        -- The recorded address first, then the present one, in turns.
+        -- The recorded address and the present one, in turns.
         (select coalesce(bool_or(f.failures % 2 = 1), false) from pg_temp.leader_fence f
           where v_op.op = 'fence' and f.session_id = any (v_op.ids)))
     end);
@@ -4991,12 +5001,12 @@ end
 $function$;
 
 -- dblink/helpers/run_helpers
--- Purpose: everything that may block for long, through sessions to this server itself,
---   asynchronously: processes what they found, gives up those that are stuck, and hands out what is
---   due. One is kept for cancels, one for targets never seen failing; the others do whatever is due.
---   One that is stuck counts until its backend is gone.
--- Returns: how many results came in.
--- Raises: nothing of a single helper's.
+-- Purpose: performs the actions that may block for long in helper sessions to this server itself:
+--   processes their answers, gives up late helpers, and sends what is due. One helper is reserved
+--   for cancels, one for targets that have not failed yet. The others do everything that is due. A
+--   stuck helper is not replaced before its backend is gone.
+-- Returns: the number of answers.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.run_helpers()
 returns int
@@ -5015,9 +5025,9 @@ end
 $function$;
 
 -- dblink/sessions/open_self_sessions
--- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and
---   on Postgres 16 and later the watchdog.
--- Returns: null, or why it cannot be reached.
+-- Purpose: opens the watchdog, a session to this server itself, and checks that it reaches this
+--   server as a role that may read async.session.
+-- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.open_self_sessions()
@@ -5051,7 +5061,7 @@ end
 $function$;
 
 -- dblink/sessions/close_stale_sessions
--- Purpose: closes what an earlier CALL in the same session left open.
+-- Purpose: closes all dblink connections of pgasync in this session.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5068,12 +5078,12 @@ end
 $function$;
 
 -- dblink/helpers/start_vacuum
--- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself,
---   without waiting; not again before the last one has ended and a share of the table was written
---   anew.
+-- Purpose: starts a vacuum and analyze of the queue in a separate session to this server itself,
+--   without waiting for it. The next one starts after the previous one has ended and a tenth of the
+--   table was written again.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none here; plain VACUUM's in that session.
+-- Locks: none here. VACUUM takes its locks in its own session.
 create or replace function async.start_vacuum()
 returns void
 language plpgsql
@@ -5114,10 +5124,10 @@ end
 $function$;
 
 -- leader/memory/create_leader_state
--- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls
---   back did to them is undone with it, they write no WAL, and they are gone with the session.
+-- Purpose: creates the memory of the SQL engine: temporary tables of its session. A rollback undoes
+--   the changes to them, they write no WAL, and they end with the session.
 -- Returns: nothing.
--- Raises: insufficient_privilege where the role may not create temporary tables.
+-- Raises: insufficient_privilege when the role may not create temporary tables.
 -- Locks: none.
 -- (Longer than a screen: a list of tables.)
 create or replace function async.create_leader_state()
@@ -5136,19 +5146,18 @@ begin
     epoch bigint not null,
     server_id text not null,
     self_conninfo text not null,
-    -- That of the schema that it began with; with another one it ends.
+    -- The fingerprint of the schema at the start. The leader ends when it changes.
     fingerprint text not null,
     manual bool not null default false,
-    -- Why to stop: null (go on), 'disabled', 'cancelled', ...
+    -- The reason to stop: null (none), 'disabled', 'cancelled', ...
     stop text,
-    -- Another orchestrator leads: nothing may be written.
+    -- Another orchestrator leads, so this one may write nothing.
     deposed bool not null default false,
     marks int not null default 0,
-    -- Rows of async.task written since it was last vacuumed, which the statistics collector does
-    -- not see.
+    -- Rows of async.task written since it was last vacuumed. The statistics do not include them.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
-    -- Where the running heavy maintenance has come to; null when none runs.
+    -- The position of the running heavy maintenance; null when none runs.
     history_after bigint
   );
 
@@ -5156,14 +5165,16 @@ begin
   --
   --   state        means                              becomes
   --   empty        no session                         identifying (a session was opened)
-  --   identifying  the identity query is out          idle (registered), cleaning (registered while a result is left),
-  --                                                   empty (failed)
+  --   identifying  the identity query was sent        idle (registered), cleaning (registered while
+  --                                                   a result is left), empty (failed)
   --   idle         a clean session                    claimed (a task was claimed), empty (dropped)
-  --   claimed      the claim is committed             running (sent), ended (refused), lost (session lost)
-  --   running      the query, or the reset behind it  ended (its end is known), lost (the session was lost)
-  --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded, and dropped)
-  --   cleaning     the reset is out                   idle (clean), empty (failed)
-  --   lost         the session may still be at work   ended (known to be gone)
+  --   claimed      the claim is committed             running (sent), ended (refused), lost (the
+  --                                                   session was lost)
+  --   running      the query, or the reset behind it  ended (its end is known), lost (session lost)
+  --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded,
+  --                                                   and dropped)
+  --   cleaning     the reset was sent                 idle (clean), empty (failed)
+  --   lost         the session may still run          ended (known to be gone)
   create temp table leader_worker (
     worker int primary key,
     conn text not null,
@@ -5177,19 +5188,21 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
-    -- The one result of what was sent has been read, and its end has not arrived yet.
+    -- The result of the text that was sent has been read, and the end of the text has not arrived
+    -- yet.
     result_read bool not null default false,
-    -- A stage that read results was undone: one of its own may have been read and forgotten.
+    -- A stage that read results was rolled back, so a result may have been read and lost.
     uncertain bool not null default false,
-    -- libpq called it busy after an error: its end is on the way, or its connection is broken.
+    -- Since when libpq reports the session as busy after an error: the end of the query may still
+    -- arrive, or the connection is broken.
     broken_at timestamptz,
     outcome text,
     error text,
-    -- The result was recorded while the session's end was not certain.
+    -- The task was recorded before the session was known to be gone.
     recorded bool not null default false,
-    -- Its session was lost and its host did not answer: no worker waits for it.
+    -- The session was lost and its host did not answer, so it does not count against the workers.
     unreachable bool not null default false,
-    -- Its session must not be used again, although the query ended well.
+    -- The session must not be used again, although the query succeeded.
     spent bool not null default false,
     intention async.finish_status_t,
     intention_error text,
@@ -5207,7 +5220,7 @@ begin
     pool text primary key,
     max_workers int not null,
     taken int not null default 0,
-    -- After offers were withdrawn in favour of queries: when to offer again.
+    -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   );
 
@@ -5222,11 +5235,14 @@ begin
     primary key (pool, target, pullable)
   );
 
-  --   health   means                                  becomes
-  --   unknown  not reached yet, or not for a while     probing (a helper was sent), down (a session failed)
-  --   probing  a helper tries to reach it              ok (reached), down (not reached), unknown (interrupted)
-  --   ok       reached                                 unknown (not used for a minute), down (a session failed)
-  --   down     not reached; its tasks wait             probing (retry_at has passed)
+  --   health   means                                becomes
+  --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
+  --                                                 failed)
+  --   probing  a helper tries to reach it           ok (reached), down (not reached), unknown
+  --                                                 (interrupted)
+  --   ok       reached                              unknown (not used for a minute), down (a
+  --                                                 session failed)
+  --   down     not reached; its tasks wait          probing (retry_at has passed)
   create temp table leader_target (
     target text primary key,
     connection_string text,
@@ -5247,13 +5263,15 @@ begin
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   );
 
-  -- Sessions to this server itself that do what may block. lane: cancel, fresh (first contact), general.
+  -- Sessions to this server itself that perform actions that may block. lane: cancel, fresh (first
+  -- contact), general.
   --
   --   state   means                        becomes
   --   closed  no session                   busy (opened, and an operation was sent)
   --   idle    a session that can be used   busy (an operation was sent), closed (interrupted)
-  --   busy    an operation runs            idle (ended), stuck (late, or its answer came before its end), closed (lost)
-  --   stuck   its answer counts no more    idle (ended), closed (terminated)
+  --   busy    an operation runs            idle (ended), stuck (late, or its answer came before its
+  --                                        end), closed (lost)
+  --   stuck   its answer does not count    idle (ended), closed (terminated)
   create temp table leader_helper (
     helper int primary key,
     conn text not null,
@@ -5268,31 +5286,31 @@ begin
     constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );
 
-  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a
-  -- query ran.
+  -- Sessions at targets that must be known to be gone: those of lost leaders, and those that were
+  -- lost while a query ran.
   create temp table leader_fence (
     session_id bigint primary key,
     target text not null,
     retry_at timestamptz not null default '-infinity',
     failures int not null default 0,
-    -- Its host did not answer.
+    -- The host did not answer.
     unreachable bool not null default false,
-    -- Of a lost leader: nothing is launched at its target before it is gone.
+    -- A session of a lost leader: nothing is launched at its target before it is gone.
     older bool not null default false
   );
 
-  -- Tasks that lost leaders had in hand, until their target is fenced.
+  -- Tasks of lost leaders, until their target is fenced.
   create temp table leader_orphan (
     task_id bigint primary key,
     run int not null,
     target text not null,
     pool text not null,
-    -- False: claimed and never sent, and the row could not be given back yet.
+    -- False: claimed and not sent, and the row could not be given back yet.
     launched bool not null,
     recorded bool not null default false
   );
 
-  -- Tasks whose rows could not be written lately: when to try again.
+  -- Tasks whose rows could not be written, with the time of the next attempt.
   create temp table leader_backoff (
     task_id bigint primary key,
     until timestamptz not null,
@@ -5302,10 +5320,9 @@ end
 $function$;
 
 -- leader/memory/is_due
--- Purpose: whether something that is done now and then is due, and if so notes that it is done now.
---   Kept in settings of the session: a row of a temporary table would give each idle cycle a
---   transaction id, and with it a record in the WAL. As seconds since 1970, which reads the same
---   under any datestyle.
+-- Purpose: whether a periodic action is due. If it is, notes that it is done now. The times are
+--   settings of the session: a row of a temporary table would give each idle cycle a transaction
+--   id, and so a WAL record. They are seconds since 1970, which do not depend on datestyle.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -5323,7 +5340,8 @@ end
 $function$;
 
 -- leader/memory/note_done
--- Purpose: notes when something was done last, or, with a later time, that it is not due before.
+-- Purpose: notes when a periodic action was last done. With a time in the future the action is not
+--   due before it.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5337,7 +5355,7 @@ end
 $function$;
 
 -- leader/memory/make_all_due
--- Purpose: forgets when things were done last: a new leader does them all.
+-- Purpose: forgets when periodic actions were last done, so that a new leader does them all.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5352,9 +5370,9 @@ end
 $function$;
 
 -- leader/helpers/next_helper_op
--- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with
---   targets never seen failing, the latest first; then, in the general lane, fences and targets
---   that failed before.
+-- Purpose: the next operation of a free helper of a lane: cancels first; then first contact with
+--   targets that have not failed yet, the latest first; then, in the general lane, fences and
+--   targets that failed before.
 -- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session
 --   ids.
 -- Raises: nothing.
@@ -5369,8 +5387,7 @@ as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
 begin
-  -- Cancels at a target that is not ok are left to the general lane, where they can be stuck
-  -- without harm.
+  -- Cancels at a target that is not ok go to the general lane, where a stuck helper does no harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
   into op, target, ids
   from pg_temp.leader_worker s
@@ -5407,7 +5424,8 @@ begin
       order by i.retry_at, i.session_id
       limit 1
     ) d
-    -- Of one address at a time: one that does not answer must not keep the others from being ended.
+    -- Only sessions of one address, so that an unreachable address does not delay the end of the
+    -- others.
     join pg_temp.leader_fence f
       on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
     join async.session s
@@ -5432,7 +5450,8 @@ end
 $function$;
 
 -- leader/helpers/helpers_are_due
--- Purpose: whether anything is due that a helper does: looked at in every cycle, so it asks little.
+-- Purpose: whether an operation for a helper is due. It is called in every cycle, so it must be
+--   cheap.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -5451,7 +5470,7 @@ end
 $function$;
 
 -- leader/helpers/note_helper_op
--- Purpose: remembers that a helper was sent, so that no other is sent for the same thing meanwhile.
+-- Purpose: notes an operation that was sent to a helper, so that no other helper gets it meanwhile.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5476,12 +5495,12 @@ end
 $function$;
 
 -- leader/memory/free_workers
--- Purpose: ends the task of each worker in memory. The session is kept after success (or when
---   nothing was sent), and dropped after anything else, and once a cancel went out to it: a late
---   one must never hit the next query.
+-- Purpose: ends the task of each worker in memory. The session is kept after a success, or when
+--   nothing was sent. It is dropped otherwise, and after any cancel, because a late cancel must not
+--   reach the next query.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the session's row of async.session.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.free_workers(in_workers int[])
 returns void
 language plpgsql
@@ -5502,8 +5521,8 @@ end
 $function$;
 
 -- leader/memory/settle_lost_sessions
--- Purpose: lets the tasks of lost sessions be recorded, now that the sessions are known to be gone.
---   A task that was recorded before, because its deadline came first, releases its pool slot.
+-- Purpose: lets the tasks of lost sessions be recorded, after the sessions are known to be gone. A
+--   task that was recorded before, at its deadline, releases its pool slot.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5518,7 +5537,7 @@ end
 $function$;
 
 -- leader/helpers/take_helper_result
--- Purpose: what a helper found, taken into the leader's memory.
+-- Purpose: processes the answer of a helper.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -5553,8 +5572,8 @@ begin
   end if;
   if in_error is not null then
     perform async.note_target_failure(in_target, v_error);
-    -- A session that cannot be reached for a cancel any more is fenced, which is retried for as
-    -- long as it takes.
+    -- A session that cannot be reached for a cancel is fenced. A fence is retried until it
+    -- succeeds.
     for v_worker in
       select s.worker from pg_temp.leader_worker s
       where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1
@@ -5566,9 +5585,9 @@ end
 $function$;
 
 -- leader/fences/take_fence_result
--- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is
---   freed; the others are tried again, shown in async.v_lost_session and logged, the first time and
---   each time that it has taken twice as many tries.
+-- Purpose: processes the result of a fence: sessions that are gone are removed from the registry
+--   and their tasks are settled. The others are retried, shown in async.v_lost_session, and logged
+--   at the first, second, fourth, eighth try, and so on.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -5618,7 +5637,7 @@ begin
     where v_left.state <> 'waiting' or v_left.failures = 1;
   end loop;
 
-  -- A failure counts against the target only where the address that failed is its current one.
+  -- A failure is one of the target only if the address that failed is its present one.
   perform async.note_target_failure(in_target, n.error)
   from jsonb_to_recordset(in_found) n(id bigint, state text, error text)
   join async.session s on s.session_id = n.id
@@ -5630,7 +5649,7 @@ end
 $function$;
 
 -- leader/fences/why_not_ended
--- Purpose: the reason why a fence leaves a session alone, as a sentence.
+-- Purpose: the reason why a fence leaves a session alone.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -5646,8 +5665,8 @@ as $function$
 $function$;
 
 -- leader/fences/current_conninfo
--- Purpose: a target's current connection string.
--- Returns: text, null where there is no such target, or it has no connection string.
+-- Purpose: the present connection string of a target.
+-- Returns: text; null when the target does not exist or has no connection string.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.current_conninfo(in_target text)
@@ -5661,11 +5680,11 @@ as $function$
 $function$;
 
 -- leader/fences/forget_sessions
--- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry,
---   and frees what they held.
+-- Purpose: removes sessions that are gone, or count as gone, from the registry, and settles their
+--   tasks.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the sessions' rows of async.session; the rows of async.task that it changes.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.forget_sessions(in_sessions bigint[])
 returns void
 language plpgsql
@@ -5678,10 +5697,10 @@ end
 $function$;
 
 -- leader/fences/take_write_offs
--- Purpose: sessions that an operator wrote off, or took out of the registry by hand, count as gone.
--- Returns: how many.
+-- Purpose: treats sessions that an operator wrote off, or deleted from the registry, as gone.
+-- Returns: the number of sessions.
 -- Raises: nothing.
--- Locks: see async.forget_sessions.
+-- Locks: as async.forget_sessions.
 create or replace function async.take_write_offs()
 returns int
 language plpgsql
@@ -5702,12 +5721,12 @@ end
 $function$;
 
 -- leader/election/check_lead
--- Purpose: whether this session may still lead: stops it when the schema was replaced by another
---   version, and takes the locks again that a routine may have given up (pg_advisory_unlock_all()),
---   unless another orchestrator has them.
+-- Purpose: checks whether this session may still lead. Stops it when another version of the schema
+--   was installed. Takes the locks again if a routine released them (pg_advisory_unlock_all()),
+--   unless another orchestrator holds them.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the leader's advisory locks, where they were lost.
+-- Locks: the advisory locks of the leader, if they were lost.
 create or replace function async.check_lead()
 returns void
 language plpgsql
@@ -5724,7 +5743,7 @@ end
 $function$;
 
 -- leader/election/lose_lead
--- Purpose: another orchestrator leads: this one writes nothing more, and ends.
+-- Purpose: notes that another orchestrator leads. This one writes nothing more, and ends.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5739,7 +5758,7 @@ end
 $function$;
 
 -- leader/election/note_failure
--- Purpose: what happens when a part of a cycle raises: it is logged, every ten seconds at most.
+-- Purpose: logs the error of a part of a cycle, for each part at most once in ten seconds.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
@@ -5757,8 +5776,8 @@ end
 $function$;
 
 -- leader/stages/refresh_configuration
--- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with
---   their health, limits of pools.
+-- Purpose: applies a changed configuration to the memory of the leader: workers, targets with their
+--   health, limits of pools.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5776,7 +5795,7 @@ begin
   select c.* into v_control from async.control c;
   v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
-  -- Workers: more at once; fewer as they become free.
+  -- More workers at once; fewer as they become free.
   insert into pg_temp.leader_worker (worker, conn)
   select n, 'pgasync_slot_' || n from generate_series(1, v_workers) n
   on conflict do nothing;
@@ -5788,7 +5807,7 @@ begin
     delete from pg_temp.leader_worker s where s.worker = v_worker.worker;
   end loop;
 
-  -- Sessions that were not needed for a while.
+  -- Sessions that were idle for five minutes are closed.
   perform async.drop_session(s.worker)
   from pg_temp.leader_worker s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
 
@@ -5799,7 +5818,7 @@ begin
   delete from pg_temp.leader_helper h
   where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
 
-  -- Targets. A changed address is probed, and idle sessions at the old one are dropped.
+  -- A target with a changed address is probed, and idle sessions at the old address are dropped.
   for v_worker in
     select s.worker
     from pg_temp.leader_worker s
@@ -5843,8 +5862,8 @@ end
 $function$;
 
 -- leader/memory/recount_pools
--- Purpose: counts from the tasks what each pool holds: at the start of a leader, and now and then
---   since users may change tasks by hand.
+-- Purpose: counts the occupancy of each pool from the tasks: at the start of a leader, and
+--   periodically, because users may change tasks by hand.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5887,9 +5906,9 @@ end
 $function$;
 
 -- leader/memory/back_off_task
--- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client
---   holds the row, or a trigger raises), and logs what was raised. A row that is merely held is
---   tried again at least twice a second.
+-- Purpose: delays the next attempt to write the row of a task after a failed attempt (a client
+--   holds the row, or a trigger raised an error), and logs the error. A row that is only locked is
+--   retried at least twice a second.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -5908,7 +5927,7 @@ begin
   on conflict (task_id) do update
   set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
   returning p.failures into v_failures;
-  -- The first time, and then each time that it has taken twice as many tries.
+  -- At the first, second, fourth, eighth try, and so on.
   if in_outcome = 'failed' and v_failures & (v_failures - 1) = 0 then
     perform async.log_quiet('WARNING', format('task %s cannot be written (try %s): %s', in_id, v_failures, in_error));
   end if;
@@ -5916,7 +5935,7 @@ end
 $function$;
 
 -- leader/memory/tasks_backing_off
--- Purpose: the tasks whose rows are not to be written yet.
+-- Purpose: the tasks in backoff, whose rows are not to be written yet.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.
@@ -5931,12 +5950,12 @@ end
 $function$;
 
 -- leader/stages/leader_write
--- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be
---   written, and forgets that others were backed off.
--- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed
---   off.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+-- Purpose: writes events for the SQL engine (see async.write_all): tasks whose rows could not be
+--   written go into backoff, and the backoff of written tasks ends.
+-- Returns: the tasks that differ from the prediction, as async.write_all, and whether they are in
+--   backoff.
+-- Raises: nothing because of a single task.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
 --   would inherit it.)
 create or replace function async.leader_write(
   in_now timestamptz,
@@ -5966,7 +5985,7 @@ begin
     yielded := v_row.yielded;
     tracked := v_row.tracked;
     run := v_row.row_run;
-    -- A request that does not fit an unfinished task stands until it does.
+    -- A request that does not fit an unfinished task stays until it fits.
     backs_off := outcome in ('locked', 'failed')
       or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
     if backs_off then
@@ -5983,9 +6002,9 @@ end
 $function$;
 
 -- leader/memory/set_intention
--- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause go out at once;
---   finish and defer let the query end within a grace period first (mostly it has committed and its
---   result is on the way).
+-- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause are sent at
+--   once. With any other status the query has a grace period of 5 seconds to end by itself, because
+--   it usually has committed already.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -6005,11 +6024,11 @@ end
 $function$;
 
 -- leader/stages/apply_requests
--- Purpose: applies what clients asked for: a running query gets an intention, which is recorded
---   when it ends; any other task changes at once. Run after results were seen and before they are
---   recorded.
--- Returns: how many requests were dealt with.
--- Raises: nothing of a single task's.
+-- Purpose: applies the requests of clients: a running query gets an intention, which is recorded
+--   when the query ends; any other task changes at once. It runs after results were read and before
+--   they are recorded.
+-- Returns: the number of requests that were applied.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.apply_requests(in_now timestamptz)
 returns int
@@ -6027,7 +6046,7 @@ begin
     return 0;
   end if;
 
-  -- Those of queries in flight: kept until the outcome is recorded, so that they survive this
+  -- Requests for running queries are kept until the outcome is recorded, so that they survive this
   -- leader.
   for v_request in
     select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
@@ -6043,7 +6062,7 @@ begin
     v_dealt := v_dealt + 1;
   end loop;
 
-  -- Of the others the oldest of each task.
+  -- Of the other requests, the oldest of each task.
   v_events := array(
     select row(n.task_id, null, 'REQUEST', in_now, n.status, n.error_message, null, n.duration, null,
       array[n.request_id])::async.event_t
@@ -6072,10 +6091,10 @@ end
 $function$;
 
 -- leader/stages/enforce_deadlines
--- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be
---   reached the task is TIMED_OUT and its slot stays taken; any other task ends at once.
--- Returns: how many.
--- Raises: nothing of a single task's.
+-- Purpose: handles overdue tasks: a running query gets an intention; a task whose target cannot be
+--   reached is TIMED_OUT and keeps its pool slot; any other task ends at once.
+-- Returns: the number of tasks that ended.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.enforce_deadlines(in_now timestamptz)
 returns int
@@ -6096,7 +6115,7 @@ begin
   perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null)
   from pg_temp.leader_worker s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
-  -- What was asked for stands, but the query's time to end by itself is over.
+  -- The request stays, but the grace period of the query is over.
   update pg_temp.leader_worker s
   set cancel_at = in_now
   where s.task_id = any (v_due) and s.state = 'running' and s.cancels = 0 and s.cancel_at > in_now;
@@ -6136,10 +6155,10 @@ end
 $function$;
 
 -- leader/stages/record_results
--- Purpose: records how queries ended, all at once; a row that cannot be written keeps its worker
---   and is tried again, later each time.
--- Returns: how many were recorded.
--- Raises: nothing of a single task's.
+-- Purpose: records the outcomes of queries, all in one call. A task whose row cannot be written
+--   keeps its worker, and is retried with a backoff.
+-- Returns: the number of tasks that were recorded.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.record_results(in_now timestamptz)
 returns int
@@ -6187,8 +6206,7 @@ begin
       where p.task_id = s.task_id and s.worker = v_workers[v_at];
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
-      -- A row that did not take the event (it was finished or deleted by hand) frees its worker all
-      -- the same.
+      -- A row that the event did not fit (a user finished or deleted it) frees its worker as well.
       v_strays := v_strays || v_pools[v_at];
     end if;
   end loop;
@@ -6202,9 +6220,9 @@ end
 $function$;
 
 -- leader/stages/promote_deferred
--- Purpose: tasks whose deferral is over join the queue.
--- Returns: how many.
--- Raises: nothing of a single task's: one that cannot be written is left alone for a while.
+-- Purpose: promotes tasks whose deferral has ended, so that they join the queue.
+-- Returns: the number of tasks.
+-- Raises: nothing because of a single task. A task that cannot be written goes into backoff.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.promote_deferred(in_now timestamptz)
 returns int
@@ -6225,12 +6243,12 @@ end
 $function$;
 
 -- leader/stages/resolve_orphans
--- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once.
---   Launched ones wait until every session that the registry knew at their target is gone: their
---   outcome is unknown, so they fail, saying so, unless another end was asked for. Those that timed
---   out before that give their slots back then.
--- Returns: how many.
--- Raises: nothing of a single task's.
+-- Purpose: resolves the tasks of lost leaders. Claims that were not sent return to the queue at
+--   once. Launched tasks wait until every session of the registry at their target is gone. Then
+--   their outcome is unknown: they fail, unless a request says otherwise. Those that timed out
+--   before release their pool slots then.
+-- Returns: the number of tasks.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.resolve_orphans(in_now timestamptz)
 returns int
@@ -6280,7 +6298,7 @@ end
 $function$;
 
 -- leader/stages/orphan_event
--- Purpose: what happens to a task of a lost leader, with what was asked of it.
+-- Purpose: the event for a task of a lost leader, with the requests for it.
 -- Returns: the event.
 -- Raises: nothing.
 -- Locks: none.
@@ -6320,9 +6338,9 @@ end
 $function$;
 
 -- leader/stages/refresh_lanes
--- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How
---   often depends on what it cost the last time (with dead rows that a held snapshot keeps, the way
---   to a lane's head is long), so that it never takes more than a small share of the time.
+-- Purpose: reads which lanes have READY tasks, and resets each to its front. The interval depends
+--   on the cost of the last time (while a held snapshot keeps dead rows, the front of a lane is
+--   expensive to read), so that it takes only a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -6343,17 +6361,17 @@ begin
   select distinct l.pool, async.pool_limit(l.pool)
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
-  -- Not before the cost is a small share of the time.
+  -- The next time is late enough to keep that share.
   perform async.note_done('looked_at_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
 $function$;
 
 -- leader/stages/write_claims
--- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold
---   them, the pools' occupancy, how far each lane was taken. in_claims is in the order of the plan.
---   Nothing is sent before this is committed.
+-- Purpose: writes claims, and updates the memory with the resulting rows: the workers of the tasks,
+--   the occupancy of the pools, the positions in the lanes. in_claims is in the order of the plan.
+--   Nothing is sent before the commit.
 -- Returns: nothing.
--- Raises: nothing of a single task's.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.write_claims(in_now timestamptz, in_claims async.claim_t[])
 returns void
@@ -6369,7 +6387,7 @@ begin
     select w.* from async.leader_write(in_now, v_ids, v_runs,
       array(select c.timeout from unnest(in_claims) with ordinality c order by c.ordinality), null, null, null) w
   loop
-    -- A trigger may have made something else of a claim; only what runs now is launched.
+    -- A trigger may have changed a claim. Only a task that is RUNNING now is launched.
     if (v_row.outcome = 'rewritten' and v_row.consumed is not null and v_row.processed is null and v_row.yielded is null
         and v_row.run = v_runs[array_position(v_ids, v_row.task_id)] + 1) is not true then
       v_claimed := array_remove(v_claimed, v_row.task_id);
@@ -6385,7 +6403,8 @@ begin
     select c.pool, count(*)::int as claimed from unnest(in_claims) c where c.task_id = any (v_claimed) group by c.pool
   ) n
   where p.pool = n.pool;
-  -- Behind the last of the plan, written or not: a row that could not be written is backed off.
+  -- The position is behind the last task of the plan, written or not. A row that could not be
+  -- written is in backoff.
   update pg_temp.leader_lane l
   set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
   from (
@@ -6398,10 +6417,11 @@ end
 $function$;
 
 -- leader/stages/claim_tasks
--- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets
---   want more sessions, and writes the claims down. What a client pulls is offered instead.
--- Returns: how many were claimed or offered.
--- Raises: nothing of a single task's.
+-- Purpose: claims the tasks that run next: asks the plan, assigns idle sessions, notes how many
+--   sessions each target needs more, and writes the claims. Tasks that clients pull are offered
+--   instead.
+-- Returns: the number of tasks that were claimed or offered.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 -- (Longer than a screen: one pass over lanes and heads.)
 create or replace function async.claim_tasks(in_now timestamptz)
@@ -6422,8 +6442,8 @@ begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
     - (select count(*)::int from pg_temp.leader_worker s where s.task_id is not null and not s.unreachable)
-    -- What a lost leader launched may still run, as far as its targets are concerned; a host that
-    -- does not answer keeps no worker.
+    -- The launched tasks of a lost leader may still run at their targets. Those at a host that does
+    -- not answer do not count against the workers.
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
@@ -6432,7 +6452,7 @@ begin
   select
     array_agg(row(
       l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target that takes no further session goes on with those that it has.
+      -- A target that accepts no further session is used with the sessions that it has.
       case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
     array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
@@ -6491,10 +6511,10 @@ end
 $function$;
 
 -- leader/stages/write_offers
--- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it
---   is taken and finished, or withdrawn.
+-- Purpose: offers tasks to the clients that pull them. Each offer holds a pool slot until the task
+--   is taken and finished, or the offer is withdrawn.
 -- Returns: nothing.
--- Raises: nothing of a single task's.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.write_offers(in_now timestamptz, in_ids bigint[])
 returns void
@@ -6525,8 +6545,8 @@ end
 $function$;
 
 -- leader/stages/yield_offers
--- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older
---   than a second are withdrawn, and the pool offers nothing for a while.
+-- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
+--   than one second. The pool then makes no offers for two seconds.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.offer and async.task that it changes; never waits for one.
@@ -6561,12 +6581,11 @@ end
 $function$;
 
 -- leader/stages/rotate_marks
--- Purpose: starts the launch marks anew with those of every task that is launched now (see
---   lead_rotate_marks).
+-- Purpose: starts the launch marks anew, with marks of all tasks that are claimed or launched (see
+--   async.lead_rotate_marks).
 -- Returns: nothing.
--- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after
---   100 ms.
+-- Raises: as async.lead_rotate_marks.
+-- Locks: as async.lead_rotate_marks.
 create or replace function async.rotate_marks()
 returns void
 language plpgsql
@@ -6589,10 +6608,10 @@ end
 $function$;
 
 -- leader/stages/mark_launches
--- Purpose: marks the launches of all claimed tasks (see write_marks).
--- Returns: how many were marked.
+-- Purpose: marks the launches of all claimed tasks (see async.write_marks).
+-- Returns: the number of marks.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; none that others wait for.
+-- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.mark_launches()
 returns int
 language plpgsql
@@ -6608,11 +6627,11 @@ end
 $function$;
 
 -- leader/election/take_stock
--- Purpose: what the last leader left: claims that were never sent go back to the queue at once;
---   launched ones wait as orphans until their target is fenced; every session of an older epoch is
---   to be ended; the pools are counted.
+-- Purpose: takes over what the last leader left: claims that were not sent return to the queue at
+--   once, launched tasks are orphans until their target is fenced, sessions of older epochs are to
+--   be ended, and the pools are counted.
 -- Returns: nothing.
--- Raises: nothing of a single task's.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.take_stock()
 returns void
@@ -6629,7 +6648,7 @@ begin
   select r.task_id, r.run, r.target, r.pool, s.launched, r.processed is not null
   from unnest(v_ids, v_launched) as s(task_id, launched)
   join async.lead_rows(v_ids) r on r.task_id = s.task_id
-  -- What was yielded, pulled or offered runs no query.
+  -- YIELDED, pulled and offered tasks run no query.
   where r.processed is not null or r.consumed is not null and r.yielded is null and not r.client_pulled;
   perform async.resolve_orphans(clock_timestamp());
   perform async.rotate_marks();
@@ -6638,11 +6657,11 @@ end
 $function$;
 
 -- leader/election/begin_lead
--- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch,
---   publishes the pid, and takes stock of what the last leader left.
+-- Purpose: begins the lead of the SQL engine, after async.take_locks: raises the epoch, creates the
+--   memory, connects to this server itself, and takes stock of what the last leader left.
 -- Returns: nothing.
--- Raises: PA206 when this server cannot reach itself.
--- Locks: the rows of async.control and async.leader.
+-- Raises: PA206 when this server cannot connect to itself; the errors of async.raise_epoch.
+-- Locks: as async.raise_epoch.
 create or replace function async.begin_lead()
 returns void
 language plpgsql
@@ -6675,8 +6694,8 @@ end
 $function$;
 
 -- leader/stages/publish
--- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds,
---   which targets are lost. Only what changed is written, so that an idle leader writes nothing.
+-- Purpose: publishes the memory of the leader for the views: the task of each worker, the occupancy
+--   of each pool, and the lost targets. Writes only changed rows, so an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
@@ -6698,11 +6717,11 @@ end
 $function$;
 
 -- leader/stages/run_routines
--- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same
---   error once a minute) and skipped. They cannot commit.
--- Returns: how many ran.
+-- Purpose: runs the routines of users in the leader session. The error of a routine is logged (the
+--   same error once a minute), and the next routine runs. Routines cannot commit.
+-- Returns: the number of routines that succeeded.
 -- Raises: nothing.
--- Locks: whatever the routines lock. (No SET clause: the routines would inherit it.)
+-- Locks: the locks of the routines. (No SET clause: the routines would inherit it.)
 create or replace function async.run_routines(_routine_type async.routine_type_t)
 returns int
 language plpgsql
@@ -6720,7 +6739,7 @@ begin
     begin
       v_defer := coalesce(v_defer, async.defer_constraints(), '');
       execute 'call ' || async.routine_call(v_routine);
-      -- What it leaves to be checked at the commit is checked here: the commit must not fail.
+      -- Constraints that the routine deferred are checked here, because the commit must not fail.
       perform async.check_constraints(nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
@@ -6737,10 +6756,10 @@ end
 $function$;
 
 -- leader/stages/expire_target_patience
--- Purpose: tasks that waited for a target that was down for longer than target_patience fail with
---   the connection's error; so do tasks of targets that were deleted.
--- Returns: how many.
--- Raises: nothing of a single task's.
+-- Purpose: fails tasks that have waited for longer than target_patience for a target that was down
+--   so long, with the error of the connection; and tasks of targets that were deleted.
+-- Returns: the number of tasks.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.expire_target_patience(in_now timestamptz)
 returns int
@@ -6752,7 +6771,7 @@ declare
   v_failed int := 0;
 begin
   for v_lane in
-    -- A target that was configured a moment ago is not in the leader's memory yet.
+    -- A target that was configured a moment ago is not in the memory of the leader yet.
     select l.pool, l.target, g.target is null as unknown, t.last_error, c.target_patience
     from pg_temp.leader_lane l
     cross join async.control c
@@ -6781,9 +6800,8 @@ end
 $function$;
 
 -- leader/stages/waiting_tasks
--- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue
---   first.
--- Returns: their ids, at most 1000, null when there are none.
+-- Purpose: READY tasks of a lane that entered before a time, in the order of the queue.
+-- Returns: at most 1000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.waiting_tasks(
@@ -6809,10 +6827,11 @@ end
 $function$;
 
 -- leader/stages/maintain
--- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never
---   returns reports no statistics, so autovacuum does not see what the leader writes.
+-- Purpose: deletes old history and log lines in bounded steps, and starts the vacuum of the queue.
+--   A CALL that never returns reports no statistics, so autovacuum does not see the writes of the
+--   leader.
 -- Returns: nothing.
--- Raises: nothing that has to do with single tasks.
+-- Raises: nothing because of a single task.
 -- Locks: the rows that it deletes.
 create or replace function async.maintain(in_now timestamptz)
 returns void
@@ -6842,11 +6861,11 @@ end
 $function$;
 
 -- both_engines/delete_history
--- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by
---   task_id.
--- Returns: the position that it came to; null at the end. Rows that cannot be deleted, because a
---   user's foreign key, trigger or deferred constraint forbids it, are left.
--- Raises: nothing of a single task's.
+-- Purpose: deletes one step of the history: finished tasks from before a time, in the order of
+--   task_id, after a position.
+-- Returns: the last position of the step; null at the end. Rows that cannot be deleted, because a
+--   foreign key, trigger or deferred constraint of a user forbids it, stay.
+-- Raises: nothing because of a single task.
 -- Locks: the rows that it deletes.
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
 returns bigint
@@ -6888,10 +6907,10 @@ end
 $function$;
 
 -- leader/loop/due_stages
--- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests
---   that were committed before the results were seen; what need not be looked at some hundred times
---   a second is looked at less often.
--- Returns: their names.
+-- Purpose: the stages of this cycle, in order. Results are read before the requests, and recorded
+--   after them, so that all requests count that were committed before the result was read. Stages
+--   that need not run in every cycle run less often.
+-- Returns: the names of the stages.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.due_stages(in_all bool, in_routines bool, in_claiming bool, in_now timestamptz)
@@ -6918,12 +6937,12 @@ end
 $function$;
 
 -- leader/loop/run_stages
--- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests
---   and deadlines, records, and claims what runs next. Each stage is on its own: one that raises is
---   logged, and the next goes on.
--- Returns: how much was done, and whether a cancel came.
--- Raises: nothing, unless what follows a failed stage fails, too.
--- Locks: async.leader as hold_epoch; the rows of async.task that it changes; never waits for one.
+-- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. Each
+--   stage is a block of its own: the error of a stage is logged, and the next stage runs.
+-- Returns: the amount of work that was done, and whether a cancel arrived.
+-- Raises: nothing, unless the recovery from a failed stage fails.
+-- Locks: async.leader as async.hold_epoch; the rows of async.task that it changes; never waits for
+--   one.
 -- (Longer than a screen: a list of the stages.)
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
@@ -6993,10 +7012,11 @@ end
 $function$;
 
 -- leader/stages/latch_number
--- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
--- Returns: that number (0: none ever did).
+-- Purpose: the other half of async.wait_for_latch: the highest number that callers had drawn when
+--   the cycle began.
+-- Returns: the number; 0 when no call has drawn one.
 -- Raises: nothing.
--- Locks: none: sequences are not transactional, so a waiting caller need not commit.
+-- Locks: none. Sequences are not transactional, so a waiting caller need not commit.
 create or replace function async.latch_number()
 returns bigint
 language plpgsql
@@ -7008,7 +7028,7 @@ end
 $function$;
 
 -- leader/stages/serve_latch
--- Purpose: says that a cycle that began after the given number was asked for has ended.
+-- Purpose: publishes that a cycle has ended that began after the given number was drawn.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7022,12 +7042,13 @@ end
 $function$;
 
 -- leader/loop/cycle
--- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode
---   a test or a person calls it; main() calls it for ever. With a time given it also sleeps when
---   there was nothing to do: a little while queries run, up to idle_sleep when none does.
--- Returns: when something was done last.
--- Raises: PA207 in a session that does not lead; nothing else.
--- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+-- Purpose: one cycle of the orchestrator: decide and commit, mark and commit, send. main() calls it
+--   in a loop, and in manual mode a test or an operator calls it. With a time in _last_did_stuff it
+--   also sleeps if there was no work: up to busy_sleep while queries run, up to idle_sleep
+--   otherwise.
+-- Returns: the time of the last work.
+-- Raises: PA207 in a session that does not lead; no other error.
+-- Locks: those of the stages. (A procedure with a SET clause cannot commit.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
@@ -7046,8 +7067,7 @@ begin
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
   end if;
-  -- Whatever raises between two commits is caught: main() must not end because a table was locked
-  -- for a moment.
+  -- Every error between two commits is caught: a lock on a table for a moment must not end main().
   begin
     v_latch := async.latch_number();
     select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;
@@ -7071,7 +7091,7 @@ begin
       when sqlstate 'PA212' then
         perform async.lose_lead();
       when assert_failure or others then
-        -- They stay claimed, and are marked with the next cycle.
+        -- The tasks stay claimed, and are marked in the next cycle.
         perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
     commit;
@@ -7100,7 +7120,7 @@ begin
       perform async.note_failure('open', sqlerrm, sqlstate);
   end;
   if v_did + v_opened > 0 and _last_did_stuff is not null and not v_cancelled then
-    -- What was sent is in memory alone and is committed with the next cycle's first half.
+    -- The memory has what was sent. It is committed with the decisions of the next cycle.
     _last_did_stuff := clock_timestamp();
     return;
   end if;
@@ -7123,7 +7143,7 @@ end
 $procedure$;
 
 -- leader/election/take_locks
--- Purpose: tries to take both locks of a leader: the fixed one, and the one that advisory_mutex_id
+-- Purpose: tries to take both locks of a leader, the fixed one and the one that advisory_mutex_id
 --   names. Never waits.
 -- Returns: true when this session holds both.
 -- Raises: nothing.
@@ -7150,11 +7170,11 @@ end
 $function$;
 
 -- leader/election/release_locks
--- Purpose: gives up the leader's locks, however often this session holds them and whatever
---   advisory_mutex_id was when it took them.
+-- Purpose: releases the locks of the leader, as often as this session holds them, also after a
+--   change of advisory_mutex_id.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: releases the two advisory locks.
+-- Locks: releases the two advisory locks of the leader.
 create or replace function async.release_locks()
 returns void
 language plpgsql
@@ -7177,8 +7197,8 @@ end
 $function$;
 
 -- leader/election/leader_pid
--- Purpose: the backend that leads in this database.
--- Returns: its pid, null when no orchestrator leads.
+-- Purpose: the pid of the backend that leads in this database.
+-- Returns: the pid; null when no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_pid()
@@ -7196,10 +7216,10 @@ end
 $function$;
 
 -- leader/election/abandon_lead
--- Purpose: what a main() that ends without having led leaves: neither locks nor connections.
+-- Purpose: releases the locks and closes the connections of a main() that ends.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: releases the two advisory locks.
+-- Locks: releases the two advisory locks of the leader.
 create or replace function async.abandon_lead()
 returns void
 language plpgsql
@@ -7216,10 +7236,10 @@ end
 $function$;
 
 -- leader/election/check_main
--- Purpose: refuses to lead where it could not work: in the session of a role that does not own the
---   schema; warns of settings that would end it.
+-- Purpose: refuses to lead in the session of a role that does not own the schema, and warns of a
+--   statement_timeout.
 -- Returns: nothing.
--- Raises: PA209 to a role that does not own the schema.
+-- Raises: PA209 for a role that does not own the schema.
 -- Locks: none.
 create or replace function async.check_main()
 returns void
@@ -7239,7 +7259,7 @@ end
 $function$;
 
 -- leader/election/describe_leader
--- Purpose: which orchestrator leads, in a sentence.
+-- Purpose: a sentence that names the leader, or the advisory lock that another session holds.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -7255,9 +7275,9 @@ as $function$
 $function$;
 
 -- leader/election/prepare_session
--- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no
---   long waits for locks, fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim
---   that a crash of the server forgot would run twice.
+-- Purpose: sets the settings of the session of the SQL engine: no JIT (it leaks memory in a session
+--   that never ends), short lock waits, READ COMMITTED, no idle timeout, no notices under pg_cron,
+--   and durable commits, because the task of a claim that a crash loses would run twice.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7280,9 +7300,9 @@ end
 $function$;
 
 -- leader/election/grace_ends
--- Purpose: until when an unforced successor leaves the lead to a lost leader of another process,
---   whose connection may come back; one that said goodbye, or that lived in a backend, does not
---   come back.
+-- Purpose: the end of the grace period in which an unforced successor leaves the lead to a lost
+--   Rust engine, whose connection may return. A leader that wrote a goodbye, and an SQL engine, do
+--   not return.
 -- Returns: timestamptz.
 -- Raises: nothing.
 -- Locks: none.
@@ -7297,11 +7317,11 @@ as $function$
 $function$;
 
 -- leader/election/take_over
--- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign,
---   waits, then terminates it.
+-- Purpose: takes the lead from the leader of this database, of either engine, by force: asks it to
+--   resign, waits, then terminates its backend.
 -- Returns: when this session holds the locks.
--- Raises: PA208 when it cannot be removed.
--- Locks: the leader's advisory locks in the end.
+-- Raises: PA208 when the leader cannot be removed.
+-- Locks: the advisory locks of the leader, at the end.
 create or replace procedure async.take_over()
 language plpgsql
 as $procedure$
@@ -7328,7 +7348,7 @@ begin
       return;
     end if;
     commit;
-    -- One that sits in a console between two commands does not hear.
+    -- A leader in manual mode that is idle between two commands does not see the request.
     exit when exists (select from pg_stat_activity a where a.pid = v_pid and a.state = 'idle'
       and a.state_change < clock_timestamp() - interval '2 seconds');
     perform pg_sleep(0.1);
@@ -7355,12 +7375,12 @@ end
 $procedure$;
 
 -- leader/election/end_lead
--- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that
---   still run a query stay in the registry, for the next leader to fence; without any the goodbye
---   is complete. One that lost the lead writes nothing.
+-- Purpose: ends the lead: closes every session, and publishes that no orchestrator leads. Sessions
+--   that may still run a query stay in the registry, and the next leader fences them. The goodbye
+--   is complete when the registry is empty. An orchestrator that lost the lead writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.
+-- Locks: async.leader as async.hold_epoch; the rows of async.control and async.leader.
 create or replace function async.end_lead()
 returns void
 language plpgsql
@@ -7391,9 +7411,9 @@ end
 $function$;
 
 -- leader/election/stop_launched
--- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is
---   confirmed, waits in the queue for the next leader.
--- Returns: how many queries still run.
+-- Purpose: pauses what runs when a leader stops: each query is canceled, and its task returns to
+--   the queue when the cancel is confirmed.
+-- Returns: the number of workers that still have a task.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.stop_launched()
@@ -7409,17 +7429,18 @@ end
 $function$;
 
 -- leader/loop/main
--- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed.
---   With _force it takes over from the one that leads in this database: asks first, terminates when
---   that does not help. With _manual_mode it prepares and returns; async.cycle() then runs one
---   round.
+-- Purpose: the SQL engine: leads until it is canceled, disabled, asked to resign or deposed. _force
+--   takes the lead from the present leader of this database: asks it to resign, and terminates its
+--   backend if that does not help. _manual_mode prepares and returns; then async.cycle() runs one
+--   cycle.
 -- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is
 --   false.
--- Raises: PA206 when this server cannot reach itself; PA208 when the one that leads cannot be
---   removed; PA209 to a role that does not own the schema. With a warning it ends when another
---   orchestrator took the lead (PA212), or when the schema was replaced by another version (PA213).
--- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and
---   commit.)
+-- Raises: PA206 when this server cannot connect to itself; PA208 when the present leader cannot be
+--   removed; PA209 for a role that does not own the schema. It ends with a warning when another
+--   orchestrator took the lead (PA212), or when another version of the schema was installed
+--   (PA213).
+-- Locks: the two advisory locks of the leader, while it leads. (A procedure with a SET clause
+--   cannot commit.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
@@ -7442,8 +7463,8 @@ begin
     raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
     return;
   end if;
-  -- A lost leader whose connection comes back soon goes on with what it runs; the SQL engine is its
-  -- connection.
+  -- A lost Rust engine whose connection returns soon continues its queries. An SQL engine ends with
+  -- its connection.
   v_until := async.grace_ends();
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);
@@ -7487,7 +7508,7 @@ begin
     exit when (select l.stop is not null from pg_temp.leader_state l);
   end loop;
 
-  -- Let what runs end, unless a cancel came; then pause the rest.
+  -- Running queries may end, unless a cancel came. Then the rest is paused.
   v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
   while (select l.stop <> 'cancelled' and not l.deposed from pg_temp.leader_state l) and clock_timestamp() < v_until
     and exists (select from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'))
@@ -7516,8 +7537,8 @@ end
 $procedure$;
 
 -- leader/loop/reinitialize_workers
--- Purpose: applies a changed number of workers at once in the leader's session; elsewhere the
---   leader notices by itself within a moment.
+-- Purpose: applies a changed number of workers: at once in the leader session; elsewhere it wakes
+--   the leader, which applies the change at its next poll.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7536,13 +7557,12 @@ end
 $function$;
 
 -- leader/fences/adopt
--- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a
---   server of its own. It gets a new id and forgets the sessions in its registry, which are the
---   original's; what was running in the original when the copy was made will fail here, its outcome
---   unknown.
+-- Purpose: makes a physical copy of a server (a restored base backup, a promoted clone) a server of
+--   its own. It gets a new id and deletes its registry of sessions, which belong to the original.
+--   Tasks that were running when the copy was made fail here with an unknown outcome.
 -- Returns: the new id.
 -- Raises: PA211 while an orchestrator leads.
--- Locks: the row of async.leader.
+-- Locks: the row of async.leader, the rows of async.session and async.election.
 create or replace function async.adopt()
 returns text
 language plpgsql
@@ -7564,11 +7584,11 @@ end
 $function$;
 
 -- leader/fences/write_off_session
--- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to
---   wait for it any more: from then on it counts as gone, and the tasks that wait for it end. For
---   the owner and administrators.
+-- Purpose: declares that a session that cannot be ended is gone, or need not be waited for. It
+--   counts as gone from then on, and the tasks that wait for it end. For the owner and
+--   administrators.
 -- Returns: nothing.
--- Raises: PA214 when async.v_lost_session has no such session.
+-- Raises: PA214 when async.v_lost_session does not show the session.
 -- Locks: the session's row of async.session.
 create or replace function async.write_off_session(_session_id bigint)
 returns void
@@ -7592,10 +7612,10 @@ end
 $function$;
 
 -- election/record_election
--- Purpose: writes an election down: its nonce, and the server that it took place on. By the address
---   (where both are known, and are not this host's alone), the port and the timeline it is the same
---   server as at the election before, or another: a copy, or the successor of a primary that
---   failed. A server that was merely restarted, or is reached in another way, is the same.
+-- Purpose: records an election: its nonce, and the server that it took place on. Address (if both
+--   are known and identify a host), port and timeline decide whether the server is the same as at
+--   the previous election, or another one: a copy, or the successor of a failed primary. A server
+--   that was only restarted, or is reached over another path, is the same.
 -- Returns: the nonce.
 -- Raises: nothing.
 -- Locks: none.
@@ -7631,8 +7651,7 @@ end
 $function$;
 
 -- election/is_local_address
--- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a
---   host's loopback.
+-- Purpose: whether an address does not identify a host: a Unix socket (null) or a loopback address.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -7645,13 +7664,13 @@ as $function$
 $function$;
 
 -- election/raise_epoch
--- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the
---   server's id, raises the epoch, draws the election's nonce, publishes the pid.
--- Returns: the epoch, the server's id, whether the leader before said goodbye, and the nonce.
--- Raises: lock_not_available when transactions of a leader that lost the lead do not end within 10
+-- Purpose: makes this session, which holds the locks, the leader: binds the id of the server,
+--   raises the epoch, draws the nonce of the election, and publishes the pid.
+-- Returns: the epoch, the id of the server, whether the last leader wrote a goodbye, and the nonce.
+-- Raises: lock_not_available when write transactions of the last leader do not end within 10
 --   seconds.
 -- Locks: async.leader in share row exclusive mode, which waits for the write transactions of other
---   leaders (hold_epoch) and keeps new ones out; the rows of async.control and async.leader.
+--   leaders (async.hold_epoch) and blocks new ones; the rows of async.control and async.leader.
 create or replace function async.raise_epoch(
   in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool, out out_nonce text
 )
@@ -7670,8 +7689,8 @@ begin
   end;
   insert into async.leader (server_id, system_identifier, database_oid)
   select '', '', 0 where not exists (select from async.leader);
-  -- A dump that was restored elsewhere is another server: sessions of the old one are none of its
-  -- business.
+  -- A dump that was restored elsewhere is another server. The sessions of the original do not
+  -- belong to it.
   update async.leader l
   set server_id = left(md5(random()::text || clock_timestamp()::text), 12), system_identifier = v_system,
       database_oid = (select d.oid from pg_database d where d.datname = current_database())
@@ -7690,15 +7709,15 @@ end
 $function$;
 
 -- election/resume_epoch
--- Purpose: goes on as the leader of an epoch in another session, after the one that led was lost:
---   waits until no write transaction of that epoch is under way, ends the backend that led before,
---   and says whether it is gone. While it is there, a statement that it received earlier may begin
---   yet.
--- Returns: whether the epoch still stands; whether the backend is gone; whether the launch marks
---   were lost (Postgres restarted after a crash).
+-- Purpose: continues an epoch in another session after the loss of the leader session: waits until
+--   no write transaction of the epoch is under way, terminates the backend of the lost session, and
+--   reports whether it is gone. While it exists, a statement that it received earlier may still
+--   begin.
+-- Returns: whether the epoch is still the present one; whether the backend is gone; whether the
+--   launch marks were lost in a crash of Postgres.
 -- Raises: lock_not_available while a write transaction is under way.
--- Locks: async.leader, against writes of a leader, until the transaction ends; the row of
---   async.control.
+-- Locks: async.leader in share row exclusive mode, which blocks the writes of a leader, until the
+--   transaction ends; the row of async.control.
 create or replace function async.resume_epoch(
   in_epoch bigint, in_pid int, in_backend_start timestamptz,
   out out_stands bool, out out_gone bool, out out_marks_lost bool
@@ -7711,7 +7730,7 @@ begin
   select l.epoch = in_epoch, not exists (
     select from async.launch_mark m where m.task_id = 0 and m.run = l.generation)
   into out_stands, out_marks_lost from async.leader l;
-  -- The statistics may be those of the beginning of the transaction.
+  -- The statistics snapshot may date from the start of the transaction.
   perform pg_stat_clear_snapshot();
   out_gone := not exists (
     select from pg_stat_get_activity(in_pid) a
@@ -7726,7 +7745,7 @@ end
 $function$;
 
 -- both_engines/lead_rows
--- Purpose: tasks as a leader in another process has to know them, without their texts.
+-- Purpose: the rows of tasks as the Rust engine keeps them, without their texts.
 -- Returns: the rows that exist.
 -- Raises: nothing.
 -- Locks: none.
@@ -7756,10 +7775,10 @@ end
 $function$;
 
 -- both_engines/lead_stock
--- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a
---   slot, and of those that run, whether they were launched. Without the marks' sentinel every
---   claimed task counts as launched.
--- Returns: the tasks' ids and whether they were launched.
+-- Purpose: the tasks that the last leader left to the next one: those that run or hold a pool slot.
+--   For those that run, the launch marks say whether they were launched. Without the sentinel of
+--   the marks every claimed task counts as launched.
+-- Returns: the ids of the tasks, and whether they were launched.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_stock()
@@ -7780,15 +7799,16 @@ begin
   from async.running_rows() t;
   return query
   select k.task_id, false from async.resting_tasks() k;
-  -- Finished, and the session that ran the query was not known to be gone. The row says so, not the
-  -- marks: these do not survive a crash.
+  -- Finished tasks whose session was not known to be gone. The row says so, because marks do not
+  -- survive a crash.
   return query
   select t.task_id, true from async.task t where t.processed is not null and t.tracked;
 end
 $function$;
 
 -- both_engines/resting_tasks
--- Purpose: unfinished tasks that hold a slot and run no query: yielded, pulled, offered.
+-- Purpose: unfinished tasks that hold a pool slot and run no query: YIELDED, pulled and offered
+--   tasks.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.
@@ -7810,8 +7830,7 @@ end
 $function$;
 
 -- both_engines/running_rows
--- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it
---   was.
+-- Purpose: the RUNNING tasks with a query, of any leader.
 -- Returns: the rows.
 -- Raises: nothing.
 -- Locks: none.
@@ -7831,13 +7850,13 @@ end
 $function$;
 
 -- both_engines/lead_rotate_marks
--- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a
---   sentinel of a new generation and marks of exactly the given tasks and runs, all in one
---   transaction.
+-- Purpose: starts the launch marks anew, in one transaction: truncates the table (unless a reader
+--   holds it), writes a sentinel with a new generation, and marks exactly the given tasks and runs.
 -- Returns: nothing.
--- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after
---   100 ms.
+-- Raises: PA212 when another orchestrator has taken the lead; lock_not_available when async.leader
+--   is locked for 100 ms.
+-- Locks: async.leader as async.hold_epoch; async.launch_mark exclusively, for at most 100 ms of
+--   waiting.
 create or replace function async.lead_rotate_marks(in_epoch bigint, in_ids bigint[], in_runs int[])
 returns void
 language plpgsql
@@ -7848,7 +7867,7 @@ declare
   v_sessions bigint[];
 begin
   perform async.hold_epoch(in_epoch);
-  -- A few tasks, many marks: the marks are read once.
+  -- There are few tasks and many marks, so the marks are read once.
   v_sessions := array(
     select coalesce(m.session_id, 0)
     from unnest(in_ids, in_runs) with ordinality as i(task_id, run, place)
@@ -7873,12 +7892,12 @@ end
 $function$;
 
 -- both_engines/write_marks
--- Purpose: notes which claimed tasks are about to be sent, and on which session: in an unlogged,
---   append-only table whose sentinel says whether Postgres crashed since. Committed before anything
---   is sent.
+-- Purpose: marks claimed tasks as launched, each with its session, before their queries are sent.
+--   The table is unlogged and only appended to. Its sentinel is missing if Postgres has crashed
+--   since. The caller commits before it sends.
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; none that others wait for.
+-- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.write_marks(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
 returns void
 language plpgsql
@@ -7892,11 +7911,10 @@ end
 $function$;
 
 -- external_leader/lead_mark
--- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
--- Returns: the texts of those that are on the run that is marked; null where a user took the query
---   away.
+-- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
+-- Returns: the texts of those that have the marked run; null where a user removed the query.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; none that others wait for.
+-- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
 returns table (task_id bigint, query text)
 language plpgsql
@@ -7913,15 +7931,14 @@ begin
   select t.task_id, t.query
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
-  -- Always true, and rare to the planner: see write_at_once.
+  -- Always true, and selective to the planner: see async.write_at_once.
   where m.run = m.run + 0;
 end
 $function$;
 
 -- external_leader/lead_heads
--- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as
---   parallel arrays.
--- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
+-- Purpose: the heads of lanes, for the Rust engine. The lanes are parallel arrays.
+-- Returns: up to in_limits tasks of each lane, in order, each with the position of its lane.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_heads(
@@ -7964,13 +7981,12 @@ end
 $function$;
 
 -- external_leader/lead_sweep
--- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which
---   no query runs.
--- Returns: the lanes that were joined, the overdue tasks, and when to sweep again: null when
---   nothing is to come, in_now when there was more than one step's worth; and the tasks that could
---   not be written, with the reasons. Those of in_skip were among them a moment ago.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+-- Purpose: promotes deferred tasks whose time has come, and finds overdue tasks that run no query.
+-- Returns: the lanes of the promoted tasks; the overdue tasks; when to sweep again (null: nothing
+--   is to come; in_now: there was more than one step); the tasks that could not be written, with
+--   the reasons. Tasks of in_skip, which are in backoff, are skipped.
+-- Raises: nothing because of a single task.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
 --   would inherit it.)
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
@@ -8001,9 +8017,9 @@ end
 $function$;
 
 -- external_leader/due_resting_tasks
--- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back
---   from a deferral.
--- Returns: their ids, and that time.
+-- Purpose: overdue tasks that run no query, and the time at which the next task is overdue or its
+--   deferral ends.
+-- Returns: the ids, and that time.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.due_resting_tasks(
@@ -8038,9 +8054,10 @@ end
 $function$;
 
 -- both_engines/publish_state
--- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name
---   is made here), what each pool holds, which targets are lost (errors are masked here). Writes
---   only what changed, so that an idle leader writes nothing. Null is an empty array.
+-- Purpose: writes the state of the leader of either engine to the tables that the views read: the
+--   task of each worker, the occupancy of each pool, and the lost targets. Names workers and masks
+--   errors. Writes only changed rows, so an idle leader writes nothing. A null array counts as an
+--   empty one.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
@@ -8074,7 +8091,7 @@ begin
   update async.concurrency_pool_tracker k set workers = 0
   where k.workers <> 0
     and not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool);
-  -- Of a pool that is not configured nothing is left when it is empty.
+  -- An empty pool that is not configured has no row.
   delete from async.concurrency_pool_tracker k
   where not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool)
     and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)
@@ -8083,8 +8100,8 @@ end
 $function$;
 
 -- external_leader/lead_publish
--- Purpose: publish_state for a leader in another process, which gives the number of workers, those
---   that run a task, and how many slots of each pool are taken.
+-- Purpose: async.publish_state for the Rust engine, which gives the number of workers, those that
+--   run a task, and the occupancy of each pool.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
@@ -8108,10 +8125,10 @@ end
 $function$;
 
 -- external_leader/lead_register
--- Purpose: registers sessions with targets for a leader in another process. A session that was
---   registered when the leader session was lost is not registered twice.
+-- Purpose: registers target sessions of the Rust engine. A session that was registered before the
+--   loss of the leader session is not registered again.
 -- Returns: the id of each session.
--- Raises: datetime_field_overflow or invalid_datetime_format for a time that is none.
+-- Raises: datetime_field_overflow or invalid_datetime_format for an invalid time.
 -- Locks: none that others wait for.
 create or replace function async.lead_register(in_epoch bigint, in_sessions async.registration_t[])
 returns table (pid int, target text, session_id bigint)
@@ -8142,12 +8159,12 @@ as $function$
 $function$;
 
 -- both_engines/lead_maintain
--- Purpose: one bounded step of keeping history and log short, for a leader of either engine.
---   in_writes says how many rows of async.task were written since it was last vacuumed.
--- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone,
---   and whether it is time to vacuum.
--- Raises: nothing that has to do with single tasks.
--- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
+-- Purpose: performs one bounded step of the maintenance of history and log, for either engine.
+--   in_writes is the number of rows of async.task that were written since it was last vacuumed.
+-- Returns: the position of the next step (null: none), the highest number of rows of async.task
+--   that the step deleted, and whether async.task should be vacuumed.
+-- Raises: nothing because of a single task.
+-- Locks: the rows that it deletes. (No SET clause: user triggers would inherit it.)
 create or replace function async.lead_maintain(
   in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
 )
@@ -8186,9 +8203,9 @@ end
 $function$;
 
 -- both_engines/lead_goodbye
--- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions
---   that may still run a query stay in the registry, for the next leader to fence; without any the
---   goodbye is complete.
+-- Purpose: ends the lead of either engine: publishes that no orchestrator leads and that no worker
+--   runs a task. Sessions that may still run a query stay in the registry, and the next leader
+--   fences them. The goodbye is complete when the registry is empty.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.control and async.leader.
@@ -8206,8 +8223,8 @@ end
 $function$;
 
 -- record/note_touched
--- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a
---   trigger changed. The SQL engine reads them by itself.
+-- Purpose: notes, in the leader session of the Rust engine, tasks that a routine or a trigger
+--   changed. The SQL engine reads them by itself.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -8219,7 +8236,7 @@ as $function$
 declare
   v_seen text := current_setting('pgasync.touched', true);
 begin
-  -- A setting, and no table: what a transaction that rolls back noted is forgotten with it.
+  -- A setting, and not a table: a rollback undoes the note of its transaction.
   if cardinality(in_ids) > 0 and to_regclass('pg_temp.leader_state') is null then
     perform set_config('pgasync.touched', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
   end if;
@@ -8227,8 +8244,8 @@ end
 $function$;
 
 -- record/take_touched
--- Purpose: hands out what was noted, and forgets it.
--- Returns: the tasks' ids.
+-- Purpose: returns the noted tasks, and forgets them.
+-- Returns: the ids of the tasks.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.take_touched()
@@ -8248,10 +8265,10 @@ end
 $function$;
 
 -- record/touched_rows
--- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks
---   that were noted, as they are now, and that there are triggers. In the SQL engine's session, and
---   without triggers, nothing.
--- Returns: rows as those of write_events.
+-- Purpose: the rows that a writer adds to its answer for the Rust engine where users have triggers:
+--   the noted tasks as they are now, and the information that there are triggers. No rows in the
+--   session of the SQL engine.
+-- Returns: rows as those of async.write_events.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.touched_rows()
@@ -8282,9 +8299,9 @@ end
 $function$;
 
 -- views/helpers/leader_session
--- Purpose: the session that leads this database, as Postgres sees it. host is where its client is,
---   'local' behind a Unix socket; quiet is how long ago it last committed.
--- Returns: one row, none while no orchestrator leads.
+-- Purpose: the leader session of this database in pg_stat_activity. host is the host of its client,
+--   'local' over a Unix socket. quiet is the time since its last commit.
+-- Returns: one row; no row while no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_session(
@@ -8306,9 +8323,9 @@ as $function$
 $function$;
 
 -- views/helpers/lane_backlog
--- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task
---   comes first; when the oldest came, looked for among the lane's most urgent priorities. The cost
---   does not grow with the backlog.
+-- Purpose: the READY tasks of a lane (a pool and a target): their number, counted up to a limit;
+--   the first one; and when the oldest was pushed, among the 100 most urgent priorities of the
+--   lane. The cost does not grow with the backlog.
 -- Returns: one row.
 -- Raises: nothing.
 -- Locks: none.
@@ -8347,7 +8364,7 @@ begin
   more := waiting > c_counted_max;
   waiting := least(waiting, c_counted_max);
 
-  -- The oldest of each priority is the first in the index.
+  -- The oldest task of each priority is the first in the index.
   for v_at in 1..c_priorities_max loop
     if in_pullable then
       select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id
@@ -8374,7 +8391,7 @@ end
 $function$;
 
 -- views/v_target
--- Every target, without passwords, and how many workers it has at work.
+-- Every target, without passwords, and the number of workers that run a task there.
 create or replace view async.v_target as
 select
   t.target,
@@ -8390,9 +8407,8 @@ from async.target t
 order by t.target;
 
 -- views/v_unfinished_task
--- Every task that has not finished. Each branch is one that a partial index answers (the same
--- predicates as there), so that the cost does not grow with the history; together they miss none
--- and give none twice.
+-- Every task that has not finished. A partial index with the same predicate serves each branch, so
+-- the cost does not grow with the history. Each task is in exactly one branch.
 create or replace view async.v_unfinished_task as
   select t.*
   from async.task t
@@ -8411,7 +8427,7 @@ union all
     where l.task_id = o.task_id
       and l.consumed is null and l.processed is null and l.yielded is null
       and l.eligible_when is null and l.query is null and l.tracked
-    -- Keeps the planner from turning this into a scan of all tasks.
+    -- The offset prevents the planner from scanning all tasks.
     offset 0
   ) t
 union all
@@ -8425,7 +8441,7 @@ union all
     and t.eligible_when is null and (t.consumed is not null or t.yielded is not null);
 
 -- views/v_target_status
--- How busy each target is. The misspelt names are what scripts of old read.
+-- The load of each target. The misspelt names are those of the original library.
 create or replace view async.v_target_status as
 select
   t.target,
@@ -8463,8 +8479,8 @@ left join async.concurrency_pool_tracker p on p.concurrency_pool = t.target
 order by t.target;
 
 -- views/v_candidate_task
--- What would run next: the heads of the queue that fit into their pools and into the free workers,
--- as far as the published occupancy (at most a second old) tells. n is the place within the pool.
+-- The tasks that would run next: the heads of the lanes that fit into their pools and into the free
+-- workers, by the published occupancy (at most one second old). n is the position in the pool.
 create or replace view async.v_candidate_task as
 select c.*
 from (
@@ -8496,9 +8512,9 @@ order by c.priority, c.entered, c.task_id
 limit (select greatest(g.workers - async.active_workers(), 0) from async.control g);
 
 -- views/v_leader
--- The leader, one row. While no orchestrator leads, engine and epoch are the last leader's, and the
--- rest is null. quiet is how long ago the leader last committed: an idle one still looks every
--- idle_sleep.
+-- The leader, in one row. While no orchestrator leads, engine and epoch are those of the last
+-- leader, and pid, host, application, since and quiet are null. quiet is the time since the last
+-- commit: an idle leader commits every idle_sleep.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,
@@ -8519,10 +8535,9 @@ left join (select r.* from async.leader r limit 1) l on true
 left join (select r.* from async.leader_session() r limit 1) s on true;
 
 -- views/v_target_state
--- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error,
--- when the next attempt is, and until when waiting tasks have patience); fencing (sessions of a
--- lost orchestrator are being ended); retired (takes no new tasks); unknown (no orchestrator
--- leads).
+-- Every target and its state: ok; lost (unreachable: since when, the last error, the time of the
+-- next attempt, and the time when waiting tasks begin to fail); fencing (sessions of a lost
+-- orchestrator are being ended); retired (refuses new tasks); unknown (no orchestrator leads).
 create or replace view async.v_target_state as
 select
   t.target,
@@ -8555,10 +8570,10 @@ left join (
 order by t.target;
 
 -- views/v_why_waiting
--- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in
--- plain English for the lane's first task. kind: query, pull (no query; to be offered), offered (a
--- client may take them), deferred. waiting is counted up to 10000, more says that there are more.
--- The cost grows with the lanes, not with the tasks.
+-- The reasons for waiting: a row for each lane (a pool and a target) with waiting tasks, with the
+-- reason for its first task. kind: query, pull (no query; to be offered), offered (a client may
+-- take it), deferred. waiting is counted up to 10000; more is true if there are more. The cost
+-- grows with the number of lanes, and not with the number of tasks.
 create or replace view async.v_why_waiting as
 select
   n.concurrency_pool,
@@ -8602,7 +8617,7 @@ from (
   from async.offer o
   group by o.pool, o.target
   union all
-  -- The first that come back, however many are deferred.
+  -- The first 10000 deferred tasks whose deferral ends.
   select coalesce(e.concurrency_pool, e.target), e.target, 'deferred', count(*), sum(count(*)) over () >= 10000,
     min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when)
   from (
@@ -8637,9 +8652,9 @@ left join lateral (
 order by n.concurrency_pool, n.target, n.kind;
 
 -- views/v_pool
--- Every pool that is configured (each target has one), in use or waited for: how many run in it,
--- how many it may hold, how many wait (of each target up to 10000 are counted; more says that there
--- are more) and how old the oldest is.
+-- Every pool that is configured (each target has one), in use or with waiting tasks: its occupancy,
+-- its size, the number of waiting tasks (up to 10000 for each target; more is true if there are
+-- more), and the age of the oldest.
 create or replace view async.v_pool as
 select
   n.concurrency_pool,
@@ -8674,8 +8689,8 @@ left join (
 order by n.concurrency_pool;
 
 -- views/v_running_task
--- Every task that runs, the longest first: since when, how long, until when it may, and in which
--- worker's slot (as published, at most a second old; none for a task that a client pulled).
+-- Every RUNNING task, the longest first: its start, its running time, its deadline, and its worker
+-- (as published, at most one second old; null for a task that a client pulled).
 create or replace view async.v_running_task as
 select
   t.task_id,
@@ -8691,15 +8706,15 @@ select
   t.query
 from async.task t
 left join async.worker w on w.task_id = t.task_id
--- The predicate of the index on deadlines: every task that was claimed has one.
+-- The predicate of the index on deadlines: every claimed task has a deadline.
 where (t.times_up is not null or t.yielded is not null) and t.processed is null
   and t.consumed is not null and t.yielded is null
 order by t.consumed, t.task_id;
 
 -- views/v_throughput
--- What came and what ended in the last minute and in the last hour. failed counts every end but
--- FINISHED; canceled and timed_out are among them. It reads the rows of that hour, whatever the
--- history holds.
+-- The tasks that were pushed and that ended in the last minute and in the last hour. failed counts
+-- every end except FINISHED, so it includes canceled and timed_out. The cost grows with the tasks
+-- of that hour, and not with the history.
 create or replace view async.v_throughput as
 select
   p.period,
@@ -8733,8 +8748,8 @@ order by p.period;
 
 -- views/v_lost_session
 -- Sessions at targets that must be gone before their tasks are resolved, and that cannot be ended:
--- since when, and what the last attempt said. async.write_off_session(session_id) is for those that
--- are known to be gone.
+-- since when, and the error of the last attempt. async.write_off_session(session_id) removes those
+-- that are known to be gone.
 create or replace view async.v_lost_session as
 select s.session_id, s.target, s.pid, s.epoch, s.lost_since as since, s.lost_error as error
 from async.session s
@@ -8742,13 +8757,14 @@ where s.lost_since is not null and not s.written_off
 order by s.session_id;
 
 -- views/v_task
--- Every task with its phase, how long it waited for its last start, and how long it has run or ran.
--- A filter on phase reads all tasks; one on task_id, or on the predicate of an index, does not.
+-- Every task with its phase, the time that it waited for its last start, and the time that it ran.
+-- A filter on phase reads all tasks. A filter on task_id, or on the predicate of an index, does
+-- not.
 create or replace view async.v_task as
 select
   t.task_id,
   async.task_execution_state(t) as phase,
-  -- The clocks of a push and of a claim may differ a little.
+  -- The clocks of a push and of a claim may differ.
   greatest(coalesce(t.consumed, t.processed, clock_timestamp()) - t.entered, interval '0') as waited,
   coalesce(t.processed, clock_timestamp()) - t.consumed as took,
   t.target,
@@ -8774,166 +8790,179 @@ select
 from async.task t;
 
 -- comments/configuration
--- What the tables of the configuration hold. async.configure changes them.
+-- The tables of the configuration. async.configure changes them.
 comment on table async.control is
-  'One row: the settings of the orchestrator, and what it reports about itself. Change it with '
+  'One row: the settings of the orchestrator, and its published state. Change the settings with '
   'async.configure.';
 comment on column async.control.enabled is
-  'False asks the orchestrator to stop, after it has let running queries end.';
+  'False stops the orchestrator. Running queries have ten seconds to end; then they are canceled, '
+  'and their tasks return to the queue.';
 comment on column async.control.workers is
-  'How many queries may run at once over all targets; also the most connections for tasks.';
-comment on column async.control.idle_sleep is 'Seconds between polls, at most, while nothing runs.';
+  'The number of queries that run at the same time, over all targets. Also the limit on '
+  'connections for tasks.';
+comment on column async.control.idle_sleep is
+  'The longest time in seconds between two polls without work.';
 comment on column async.control.heavy_maintenance_sleep is
-  'How often finished tasks beyond task_keep_duration are deleted.';
+  'The time between two deletions of finished tasks that are older than task_keep_duration.';
 comment on column async.control.task_keep_duration is
-  'How long finished tasks and the log are kept.';
+  'The time that finished tasks and log lines are kept.';
 comment on column async.control.default_timeout is
-  'The deadline, from the first start, of a task when neither the task nor its target has one. '
-  'Null is none.';
+  'The time from the first start to the deadline of a task, when neither the task nor its target '
+  'has a timeout. Null is no deadline.';
 comment on column async.control.advisory_mutex_id is
-  'The advisory lock, besides the orchestrator''s own, that the leader holds. 0 is none.';
+  'The key of an advisory lock that the leader holds, besides the one of the orchestrator.';
 comment on column async.control.self_target is
   'The name of the target that is the server database itself.';
 comment on column async.control.self_connection_string is
-  'How the orchestrator reaches the server database. May hold a password: only the owner reads it.';
+  'The connection string of the server database for the orchestrator. May contain a password. Only '
+  'the owner can read it.';
 comment on column async.control.self_concurrency is
-  'The size of the pool of the self target; also bounds the sessions that probe and cancel.';
-comment on column async.control.last_heavy_maintenance is 'When history was last deleted.';
+  'The size of the pool of the self target. On the SQL engine also the number of helper sessions, '
+  '3 at least.';
+comment on column async.control.last_heavy_maintenance is
+  'When the last deletion of finished tasks began.';
 comment on column async.control.running_since is
-  'When the leader started to lead. Null when the last one ended in order.';
-comment on column async.control.paused is 'True holds back new launches; what runs goes on.';
+  'When the leader began to lead. Null after a goodbye.';
+comment on column async.control.paused is 'True prevents new launches. Running queries continue.';
 comment on column async.control.pid is
-  'The process id of the leader''s session at the server. Null when the last one ended in order.';
-comment on column async.control.busy_sleep is 'Seconds between polls, at most, while queries run.';
+  'The process id of the leader session at the server. Null after a goodbye.';
+comment on column async.control.busy_sleep is
+  'On the SQL engine the longest time in seconds between two polls while queries run. On the Rust '
+  'engine the shortest time between two runs of the LOOP routines.';
 comment on column async.control.light_maintenance_sleep is
-  'How often the log is pruned and the pools are recounted.';
-comment on column async.control.last_light_maintenance is 'When the log was last pruned.';
+  'The time between two deletions of old log lines. The SQL engine also recounts its pools at this '
+  'interval.';
+comment on column async.control.last_light_maintenance is 'When old log lines were last deleted.';
 comment on column async.control.default_concurrency_pool_workers is
-  'The size of a pool that was not configured.';
+  'The size of a pool that is not configured.';
 comment on column async.control.startup_routines is
-  'What the orchestrator calls when it starts: the text after CALL. See async.push_routine.';
+  'The routines that the orchestrator calls when it starts: the text after CALL. See '
+  'async.push_routine.';
 comment on column async.control.loop_routines is
-  'What the orchestrator calls in every cycle: the text after CALL. See async.push_routine.';
+  'The routines that the orchestrator calls in every cycle: the text after CALL. See '
+  'async.push_routine.';
 comment on column async.control.version is 'The version of the server part.';
-comment on column async.control.debug_log is 'True writes DEBUG lines to the log.';
+comment on column async.control.debug_log is 'True keeps the lines of level DEBUG.';
 comment on column async.control.target_patience is
-  'How long tasks wait for a target that cannot be reached before they fail.';
+  'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
-  'How long a successor leaves the lead to a leader of another process whose session was lost.';
+  'The time that a successor waits before it takes the lead of a lost Rust engine.';
 
 comment on table async.target is
-  'The targets: databases that run tasks. Change them with async.configure. Clients may point '
-  'foreign keys at target.';
+  'The targets: databases that run tasks. Change them with async.configure. Foreign keys of '
+  'clients may refer to target.';
 comment on column async.target.target is 'The name of the target.';
-comment on column async.target.max_concurrency is 'The size of the target''s own pool.';
+comment on column async.target.max_concurrency is 'The size of the pool of the target.';
 comment on column async.target.connection_string is
-  'How to reach the target, in either form of libpq. May hold a password: only the owner reads '
-  'it. Null where only clients pull tasks.';
+  'The connection string of the target, in either form of libpq. May contain a password. Only the '
+  'owner can read it. Null when only clients take its tasks.';
 comment on column async.target.asynchronous_finish is
-  'True when tasks become YIELDED at the end of their query, and async.finish finishes them.';
+  'True when the end of the query makes a task YIELDED, and async.finish finishes it.';
 comment on column async.target.default_timeout is
-  'The deadline, from the first start, of tasks that have none. Null is control.default_timeout.';
+  'The time from the first start to the deadline of tasks without a manual_timeout. Null is '
+  'control.default_timeout.';
 comment on column async.target.concurrency_track_yielded is
-  'True when YIELDED tasks keep their pool slots, unless the task says otherwise.';
+  'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
-  'True when each task starts in a clean session. False trades that for speed.';
+  'True when each task starts in a clean session. False omits the reset, which is faster.';
 comment on column async.target.retired is
-  'True when the last async.configure left the target out: it refuses new tasks and finishes '
-  'those it has.';
+  'True when the last async.configure left the target out: it refuses new tasks and finishes its '
+  'present tasks.';
 
 comment on table async.concurrency_pool is
   'The configured concurrency pools: limits on how many tasks run at once. Change them with '
   'async.configure.';
 comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
 comment on column async.concurrency_pool.max_workers is
-  'How many tasks may hold a slot of the pool at once.';
+  'The size of the pool: its number of pool slots.';
 comment on column async.concurrency_pool.retired is
-  'True when the last async.configure left the pool out: it refuses new tasks and finishes those '
-  'it has.';
+  'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
+  'present tasks.';
 
 -- comments/state
--- What the tables in which orchestrator and clients keep their state hold.
+-- The tables with the state of orchestrator and clients.
 comment on table async.concurrency_pool_tracker is
-  'How full the pools are, at most a second old. Written by the leader.';
+  'The occupancy of the pools, at most one second old. The leader writes it.';
 comment on column async.concurrency_pool_tracker.concurrency_pool is 'The name of the pool.';
 comment on column async.concurrency_pool_tracker.workers is
-  'How many tasks hold a slot of the pool.';
+  'The number of tasks that hold a pool slot.';
 comment on column async.concurrency_pool_tracker.max_workers is 'The size of the pool.';
 
 comment on table async.worker is
-  'The workers of the leader and what they run, at most a second old. Written by the leader.';
+  'The workers of the leader and their tasks, at most one second old. The leader writes it.';
 comment on column async.worker.slot is 'The number of the worker, from 1.';
 comment on column async.worker.name is 'The name of the worker.';
 comment on column async.worker.target is
-  'The target that the worker is connected to. Null when it is not connected.';
-comment on column async.worker.task_id is 'The task that the worker runs. Null when it runs none.';
+  'The target that the worker is connected to. Null without a connection.';
+comment on column async.worker.task_id is 'The task that the worker runs. Null without a task.';
 comment on column async.worker.running_since is
-  'When the worker took the task. Null when it runs none.';
+  'When the worker took the task. Null without a task.';
 
 comment on table async.target_outage is
-  'The targets that the leader cannot reach, at most a second old. Written by the leader.';
+  'The targets that the leader cannot reach, at most one second old. The leader writes it.';
 comment on column async.target_outage.target is 'The name of the target.';
-comment on column async.target_outage.since is 'When the target was lost.';
+comment on column async.target_outage.since is 'When the target became unreachable.';
 comment on column async.target_outage.error is
   'The error of the last attempt to connect, without passwords.';
 comment on column async.target_outage.retry_at is
-  'When the leader tries again. Null when the engine does not say.';
+  'The time of the next attempt. Null when the engine does not publish it.';
 
 comment on table async.server_log is
-  'The log. Show it with async.tail() or async.tail_once(). Pruned by age '
-  '(control.task_keep_duration).';
-comment on column async.server_log.server_log is 'The number of the line. Grows with time.';
+  'The log. async.tail() and async.tail_once() show it. Lines are kept for '
+  'control.task_keep_duration.';
+comment on column async.server_log.server_log is 'The number of the line. It grows with time.';
 comment on column async.server_log.happened is 'When the line was written.';
 comment on column async.server_log.level is 'NOTICE, WARNING, INFO, DEBUG or ERROR.';
 comment on column async.server_log.message is
   'The message. Passwords in connection strings are masked.';
 
 comment on table async.request is
-  'What clients ask of unfinished tasks and the leader has not applied yet. Written by '
-  'async.finish, cancel and defer.';
+  'The requests of clients for unfinished tasks that the leader has not applied yet. async.finish, '
+  'cancel and defer write them.';
 comment on column async.request.request_id is
-  'The number of the request. Requests are applied in this order.';
-comment on column async.request.task_id is 'The task that the request is about.';
-comment on column async.request.status is 'The status that is asked for.';
-comment on column async.request.error_message is 'The message for the task''s processing_error.';
+  'The number of the request. The requests for a task are applied in this order.';
+comment on column async.request.task_id is 'The task of the request.';
+comment on column async.request.status is 'The requested status.';
+comment on column async.request.error_message is 'The message for processing_error of the task.';
 comment on column async.request.duration is
-  'How long to wait before the task may run again. Required for DEFERRED.';
+  'The time before the task may run again. Required for DEFERRED.';
 comment on column async.request.requested is 'When the request was made.';
 
 comment on table async.offer is
-  'Tasks without a query that the leader holds a pool slot for and that no client has taken yet.';
-comment on column async.offer.task_id is 'The id of the task that is offered.';
+  'The offers: tasks without a query that hold a pool slot, and that no client has taken yet.';
+comment on column async.offer.task_id is 'The task that is offered.';
 comment on column async.offer.target is 'The target of the task.';
-comment on column async.offer.pool is 'The pool whose slot the offer holds.';
+comment on column async.offer.pool is 'The pool of the pool slot.';
 comment on column async.offer.priority is 'The priority of the task.';
 comment on column async.offer.entered is 'When the task was pushed.';
 comment on column async.offer.timeout is
-  'The time from the taking of the offer to the deadline, for a task that names none. Null is no '
-  'deadline.';
+  'The time from the taking of the offer to the deadline, for a task without a manual_timeout. '
+  'Null is no deadline.';
 comment on column async.offer.offered is 'When the offer was made.';
 
 comment on table async.leader is 'One row: the identity of this server, and its last leader.';
 comment on column async.leader.server_id is
-  'Names this server in the application_name of sessions at targets.';
+  'The id of this server in the application_name of its sessions at targets.';
 comment on column async.leader.system_identifier is
   'The system identifier of the cluster that server_id belongs to.';
 comment on column async.leader.database_oid is 'The oid of the database that server_id belongs to.';
-comment on column async.leader.epoch is 'The number of the last election. Grows with each.';
+comment on column async.leader.epoch is
+  'The number of the last election. It grows with each election.';
 comment on column async.leader.engine is 'The engine of the last leader: sql or rust.';
 comment on column async.leader.generation is
   'The number of the last rotation of async.launch_mark.';
 comment on column async.leader.goodbye is
-  'True when the last leader ended in order and left no session behind.';
+  'True when the last leader shut down gracefully and left no session behind.';
 comment on column async.leader.resign_epoch is
-  'The epoch whose leader is asked to resign by a forced takeover. Null when none is.';
+  'The epoch whose leader a forced takeover asks to resign. Null without a takeover.';
 
-comment on table async.election is
-  'The elections of leaders, and the server on which each took place.';
+comment on table async.election is 'The elections, and the server on which each took place.';
 comment on column async.election.epoch is 'The epoch that began with the election.';
 comment on column async.election.nonce is
-  'A random word that, with the epoch, names the leader''s sessions at targets.';
+  'The nonce: a random text. Epoch and nonce are part of the names of the leader''s sessions at '
+  'targets.';
 comment on column async.election.elected is 'When the election took place.';
-comment on column async.election.address is 'The address of the server. Null behind a Unix socket.';
+comment on column async.election.address is 'The address of the server. Null over a Unix socket.';
 comment on column async.election.port is 'The port of the server.';
 comment on column async.election.timeline is
   'The timeline of the server. Null when the role may not read it.';
@@ -8941,16 +8970,17 @@ comment on column async.election.system_identifier is
   'The system identifier of the server. Null when the role may not read it.';
 comment on column async.election.server_started is 'When the server was started.';
 comment on column async.election.moved is
-  'True when address, port or timeline differ from those of the election before.';
+  'True when address, port or timeline differ from those of the previous election.';
 
 comment on table async.session is
   'The sessions that leaders opened at targets and that are not known to be gone.';
 comment on column async.session.session_id is 'The number of the session.';
 comment on column async.session.epoch is 'The epoch of the leader that opened it.';
 comment on column async.session.slot is 'The number of the worker that opened it.';
-comment on column async.session.target is 'The target where it was opened.';
+comment on column async.session.target is 'The target of the session.';
 comment on column async.session.connection_string is
-  'The connection string that it was opened with. May hold a password: only the owner reads it.';
+  'The connection string that it was opened with. May contain a password. Only the owner can read '
+  'it.';
 comment on column async.session.role is 'The role of the session.';
 comment on column async.session.pid is 'The process id of its backend at the target.';
 comment on column async.session.backend_start is
@@ -8960,215 +8990,224 @@ comment on column async.session.server_started is
   'When the server of the target was started. Null when a version before 0004_sessions '
   'registered it.';
 comment on column async.session.server_address is
-  'The address of the server of the target. Null behind a Unix socket.';
+  'The address of the server of the target. Null over a Unix socket.';
 comment on column async.session.server_port is
-  'The port of the server of the target. Null behind a Unix socket.';
+  'The port of the server of the target. Null over a Unix socket.';
 comment on column async.session.system_identifier is
   'The system identifier of the server of the target. Null when the role may not read it.';
 comment on column async.session.timeline is
   'The timeline of the server of the target. Null when the role may not read it.';
 comment on column async.session.written_off is
-  'True when an operator said that the session is gone (async.write_off_session).';
+  'True when an operator has declared that the session is gone (async.write_off_session).';
 comment on column async.session.lost_since is
-  'Since when the session cannot be ended. Null when it was not tried, or a leader uses it.';
+  'Since when the session cannot be ended. Null before the first attempt, and while a leader uses '
+  'the session.';
 comment on column async.session.lost_error is
   'The error of the last attempt to end the session, without passwords.';
 
 comment on table async.launch_mark is
-  'Which claimed tasks were sent to their targets. Unlogged: it is empty after a crash, and then '
-  'every claimed task counts as launched.';
-comment on column async.launch_mark.task_id is 'The task; 0 in the sentinel.';
+  'The launch marks: the claimed tasks whose queries were sent or are about to be sent. The table '
+  'is unlogged, so it is empty after a crash, and then every claimed task counts as launched.';
+comment on column async.launch_mark.task_id is 'The task. 0 in the sentinel.';
 comment on column async.launch_mark.run is
-  'The run of the task that was launched; in the sentinel async.leader.generation.';
-comment on column async.launch_mark.session_id is 'The session that the query was sent to.';
+  'The run of the task. In the sentinel, async.leader.generation.';
+comment on column async.launch_mark.session_id is
+  'The session for the query. 0 when any registered session of the target may run it.';
 
 -- comments/calls
--- What the calls of the server part do. The codes of errors are listed in docs/errors.md.
+-- The calls of the server part. docs/errors.md lists the error codes.
 comment on procedure async.main(bool, bool) is
   'Leads: runs tasks until it is canceled, or control.enabled is set to false. Returns at once, '
-  'with a notice, while another orchestrator leads. _force takes over from it. _manual_mode '
+  'with a notice, while another orchestrator leads. _force takes the lead from it. _manual_mode '
   'prepares and returns; then async.cycle() runs one cycle. For the owner. Raises PA206, PA208, '
   'PA209.';
 comment on procedure async.cycle(timestamptz, bool) is
-  'Runs one cycle of the orchestrator in a session that async.main(_manual_mode => true) '
-  'prepared. Returns when something was done last. Raises PA207.';
+  'Runs one cycle of the orchestrator in a session that async.main(_manual_mode => true) prepared. '
+  'Returns the time of the last work. Raises PA207.';
 comment on function async.finish_internal(bigint[], async.finish_status_t, text, text, interval) is
-  'Ends, defers or pauses tasks at once. For routines, and for triggers on async.task, in the '
-  'orchestrator''s session. Raises PA201, PA202, PA203.';
+  'Ends, defers or pauses tasks: a task with a running query when the query ends, any other at '
+  'once. For routines, and for triggers on async.task, in the leader session. Raises PA201, PA202, '
+  'PA203.';
 comment on function async.finish_internal(bigint[], async.finish_status_t, text, text) is
   'async.finish_internal without a duration.';
 comment on function async.push_routine(async.routine_type_t, text) is
   'Registers a procedure that the orchestrator calls when it starts (STARTUP) or in every cycle '
   '(LOOP). _routine is the text after CALL. A second registration changes nothing. Raises PA090.';
 comment on function async.log(text, text) is
-  'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, '
-  'DEBUG or ERROR. ERROR raises PA070 after the line is stored for good. Raises PA071 for '
-  'another level.';
+  'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, DEBUG '
+  'or ERROR. ERROR raises PA070, and the line stays in the log. Raises PA071 for another level.';
 comment on function async.log(text) is 'Writes a NOTICE to the log.';
 comment on function async.tail_once(bigint, text, int) is
-  'The lines of the log after a line, oldest first; without one the newest 100. _grep keeps the '
-  'lines that contain it.';
+  'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
+  'the lines that contain it.';
 comment on procedure async.tail(text, int) is
-  'Shows the log as it grows, as notices, until it is canceled. _grep keeps the lines that '
-  'contain it.';
-comment on function async.active_workers() is 'How many workers run a task, at most a second old.';
+  'Shows new lines of the log as notices until it is canceled. _grep keeps the lines that contain '
+  'it.';
+comment on function async.active_workers() is
+  'The number of workers that run a task, at most one second old.';
 comment on function async.worker_info() is
-  'What the workers run: an array of objects with slot, target, task_id, running_since, query '
+  'The state of the workers: an array of objects with slot, target, task_id, running_since, query '
   'and priority. Null without workers.';
 comment on function async.reinitialize_workers() is
-  'Applies a changed control.workers at once. A running orchestrator notices the change by '
-  'itself within a second.';
+  'Applies a changed control.workers: at once in the leader session, otherwise at the next poll of '
+  'the orchestrator.';
 comment on function async.set_concurrency_pool_tracker(text[]) is
-  'Adds pools to async.concurrency_pool_tracker. The leader does so by itself; kept for scripts '
-  'of the original library.';
+  'Adds pools to async.concurrency_pool_tracker, for scripts of the original library. The leader '
+  'does so by itself.';
 comment on function async.interval_pretty(interval) is
-  'An interval in short: 1d 2h 3m 4s, 3m 4s, 1.5s.';
+  'An interval in short form: 1d 2h 3m 4s, 3m 4s, 1.5s.';
 comment on function async.write_off_session(bigint) is
-  'Says that a session of async.v_lost_session is gone: the tasks that wait for it end. Raises '
-  'PA214.';
+  'Declares that a session of async.v_lost_session is gone, so that its tasks end. Raises PA214.';
 comment on function async.adopt() is
   'Makes a physical copy of a server (a restored backup, a promoted clone) a server of its own. '
   'Returns its new id. For the owner. Raises PA211 while an orchestrator leads.';
 comment on function async.schema_fingerprint() is
-  'Names the texts that the schema was installed from: 16 hexadecimal digits.';
+  'The fingerprint of the texts that the schema was installed from: 16 hexadecimal digits.';
 comment on function async.request_finish(bigint[], async.finish_status_t, text, interval) is
-  'What async.finish, cancel and defer do on the server. Returns a warning, or null. Raises '
-  'PA020, PA021, PA022.';
-comment on function async.pool_limit(text) is 'How many tasks may hold a slot of a pool at once.';
+  'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
+  'null. Raises PA020, PA021, PA022.';
+comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
 comment on function async.someone_leads() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
-  'True for a task with a query that waits to be launched and is not deferred.';
+  'True for a READY task with a query that is not deferred.';
 comment on function async.waits_for_offer(async.task) is
-  'True for a task without a query that waits to be offered to clients and is not deferred.';
+  'True for a READY task without a query that is neither deferred nor offered.';
 comment on function async.discover_lanes() is
-  'The lanes, pairs of a pool and a target, in which tasks wait. pullable: the tasks have no '
-  'query, and clients pull them.';
+  'The lanes, pairs of a pool and a target, with READY tasks. pullable: the tasks have no query, '
+  'and clients pull them.';
 comment on function async.lane_backlog(text, text, bool) is
-  'What waits in a lane: how many tasks, counted up to 10000 (more: there are more), the first '
+  'The READY tasks of a lane: their number, counted up to 10000 (more: there are more), the first '
   'one, and when the oldest was pushed.';
 comment on function async.leader_session() is
-  'The session of the leader: its process id, the host it comes from, its application_name, and '
-  'the time since its last commit. No row while none leads.';
+  'The leader session: its process id, the host of its client, its application_name, and the time '
+  'since its last commit. No row while no orchestrator leads.';
 
 -- comments/views
--- What the views of the server part show. Columns of a table keep their comments in its views
--- (below).
-comment on view async.v_task is 'Every task, with its phase and how long it waited and took.';
+-- The views of the server part. A column of a table has the same comment in its views (see the end
+-- of this file).
+comment on view async.v_task is
+  'Every task, with its phase, how long it waited and how long it ran.';
 comment on column async.v_task.phase is 'READY, RUNNING, YIELDED or FINISHED.';
 comment on column async.v_task.waited is
-  'From the push to the last start; to the end, or to now, for a task that was not started.';
+  'The time from the push to the last start. For a task that was not started, to its end or to now.';
 comment on column async.v_task.took is
-  'From the last start to the end, or to now. Null for a task that was not started.';
+  'The time from the last start to the end, or to now. Null for a task that was not started.';
 
 comment on view async.v_unfinished_task is
   'Every task that has not finished. The cost does not grow with the history.';
 comment on view async.v_candidate_task is
-  'The tasks that would run next: those for which their pool has a free slot and a worker is free.';
+  'The tasks that would run next: those for which a pool slot and a worker are free.';
 comment on column async.v_candidate_task.connection_string is
   'The connection string of the target, without its password.';
 comment on column async.v_candidate_task.default_timeout is 'The timeout of the target.';
 comment on column async.v_candidate_task.max_workers is 'The size of the pool.';
-comment on column async.v_candidate_task.workers is 'How many tasks hold a slot of the pool.';
-comment on column async.v_candidate_task.n is 'The place of the task within its pool, from 1.';
+comment on column async.v_candidate_task.workers is
+  'The number of tasks that hold a pool slot of the pool.';
+comment on column async.v_candidate_task.n is 'The position of the task in its pool, from 1.';
 
 comment on view async.v_target is
-  'The targets, without passwords, and how many workers run a task at each.';
+  'The targets, without passwords, and the number of workers that run a task at each.';
 comment on column async.v_target.connection_string is
   'The connection string, without its password.';
-comment on column async.v_target.active_workers is 'How many workers run a task at the target.';
+comment on column async.v_target.active_workers is
+  'The number of workers that run a task at the target.';
 
 comment on view async.v_target_status is
-  'How many tasks each target received lately, has unfinished, and may run. (The names of the '
-  'original library, with its spelling.)';
+  'The numbers of tasks of each target: pushed lately, unfinished, and its limit. (The names, with '
+  'their spelling, are those of the original library.)';
 comment on column async.v_target_status.target is 'The name of the target.';
 comment on column async.v_target_status.tasks_entered_24h is 'Tasks pushed in the last 24 hours.';
 comment on column async.v_target_status.tasks_entered_1h is 'Tasks pushed in the last hour.';
 comment on column async.v_target_status.tasks_entered_1m is 'Tasks pushed in the last minute.';
-comment on column async.v_target_status.tasks_pending is 'Tasks that wait to be started.';
-comment on column async.v_target_status.tasks_running is 'Tasks that run.';
-comment on column async.v_target_status.tasks_yielded is 'Tasks that wait to be finished.';
+comment on column async.v_target_status.tasks_pending is 'READY tasks.';
+comment on column async.v_target_status.tasks_running is 'RUNNING tasks.';
+comment on column async.v_target_status.tasks_yielded is 'YIELDED tasks.';
 comment on column async.v_target_status.concurency_assigned_workers is
-  'How many tasks hold a slot of the target''s own pool.';
+  'The number of tasks that hold a pool slot of the target''s pool.';
 comment on column async.v_target_status.concurrency_external_pool is
-  'How many started tasks of the target count against another pool.';
+  'The number of started tasks of the target that count against another pool.';
 comment on column async.v_target_status.concurency_max_workers is
-  'The size of the target''s own pool.';
+  'The size of the pool of the target.';
 
 comment on view async.v_target_state is
   'The state of each target: ok, lost, fencing, retired or unknown.';
 comment on column async.v_target_state.target is 'The name of the target.';
 comment on column async.v_target_state.state is
-  'ok; lost: cannot be reached; fencing: sessions of a lost orchestrator are being ended; '
-  'retired: takes no new tasks; unknown: no orchestrator leads.';
-comment on column async.v_target_state.since is 'Since when the target is lost. Null otherwise.';
+  'ok; lost: unreachable; fencing: sessions of a lost orchestrator are being ended; retired: '
+  'refuses new tasks; unknown: no orchestrator leads.';
+comment on column async.v_target_state.since is
+  'Since when the target is lost. Null when it is not lost.';
 comment on column async.v_target_state.error is
   'The error of the last attempt to connect, without passwords. Null when the target is not lost.';
 comment on column async.v_target_state.retry_at is
-  'When the orchestrator tries again. Null when the target is not lost, or the engine does not '
-  'say.';
+  'The time of the next attempt. Null when the target is not lost, or the engine does not publish '
+  'it.';
 comment on column async.v_target_state.patience_ends is
   'When tasks that wait for the lost target begin to fail. Null when the target is not lost.';
-comment on column async.v_target_state.running is 'How many workers run a task at the target.';
-comment on column async.v_target_state.retired is 'True when the target takes no new tasks.';
+comment on column async.v_target_state.running is
+  'The number of workers that run a task at the target.';
+comment on column async.v_target_state.retired is 'True when the target refuses new tasks.';
 
 comment on view async.v_leader is
-  'The orchestrator that leads, one row. While none leads, engine and epoch are those of the '
-  'last one.';
+  'The leader, in one row. While no orchestrator leads, engine and epoch are those of the last '
+  'leader.';
 comment on column async.v_leader.leads is 'True while an orchestrator leads.';
 comment on column async.v_leader.engine is 'The engine: sql or rust.';
-comment on column async.v_leader.epoch is 'The number of its election.';
-comment on column async.v_leader.pid is 'The process id of its session at the server.';
+comment on column async.v_leader.epoch is 'The epoch: the number of its election.';
+comment on column async.v_leader.pid is 'The process id of the leader session at the server.';
 comment on column async.v_leader.host is
-  'The host that its session comes from; local behind a Unix socket.';
-comment on column async.v_leader.application is 'The application_name of its session.';
-comment on column async.v_leader.since is 'When it started to lead.';
+  'The host of the client of the leader session; local over a Unix socket.';
+comment on column async.v_leader.application is 'The application_name of the leader session.';
+comment on column async.v_leader.since is 'When it began to lead.';
 comment on column async.v_leader.quiet is
   'The time since its last commit. An idle leader commits every control.idle_sleep seconds.';
-comment on column async.v_leader.enabled is 'control.enabled: false asks it to stop.';
-comment on column async.v_leader.paused is 'control.paused: true holds back new launches.';
+comment on column async.v_leader.enabled is 'control.enabled: false stops the orchestrator.';
+comment on column async.v_leader.paused is 'control.paused: true prevents new launches.';
 comment on column async.v_leader.goodbye is
-  'True when the last leader ended in order and left no session behind.';
+  'True when the last leader shut down gracefully and left no session behind.';
 comment on column async.v_leader.server_id is
-  'Names this server in the application_name of sessions at targets.';
+  'The id of this server in the application_name of its sessions at targets.';
 
 comment on view async.v_why_waiting is
-  'Why tasks wait: one row for each lane (a pool and a target) in which tasks wait, with the '
-  'reason for its first task.';
+  'The reasons for waiting: one row for each lane (a pool and a target) with waiting tasks, with '
+  'the reason for its first task.';
 comment on column async.v_why_waiting.concurrency_pool is 'The pool of the lane.';
 comment on column async.v_why_waiting.target is 'The target of the lane.';
 comment on column async.v_why_waiting.kind is
-  'query; pull: without a query, to be offered; offered: a client may take it; deferred: waits '
-  'for its time.';
-comment on column async.v_why_waiting.waiting is 'How many tasks wait, counted up to 10000.';
+  'query; pull: without a query, to be offered; offered: a client may take it; deferred: its '
+  'eligible_when has not passed.';
+comment on column async.v_why_waiting.waiting is
+  'The number of waiting tasks, counted up to 10000.';
 comment on column async.v_why_waiting.more is 'True when more than 10000 tasks wait.';
 comment on column async.v_why_waiting.oldest is 'When the oldest of them was pushed.';
-comment on column async.v_why_waiting.waiting_for is 'How long the oldest has waited.';
-comment on column async.v_why_waiting.first_task_id is 'The task that comes first.';
-comment on column async.v_why_waiting.reason is 'Why the first task waits, in a sentence.';
+comment on column async.v_why_waiting.waiting_for is 'The time that the oldest has waited.';
+comment on column async.v_why_waiting.first_task_id is 'The first task in the order of the queue.';
+comment on column async.v_why_waiting.reason is 'The reason why the first task waits.';
 
 comment on view async.v_pool is
-  'Every pool that is configured, in use, or waited for: how full it is and what waits.';
+  'Every pool that is configured, in use, or has waiting tasks: its occupancy and its waiting '
+  'tasks.';
 comment on column async.v_pool.concurrency_pool is 'The name of the pool.';
-comment on column async.v_pool.running is 'How many tasks hold a slot of the pool.';
+comment on column async.v_pool.running is 'The number of tasks that hold a pool slot.';
 comment on column async.v_pool.max_workers is 'The size of the pool.';
 comment on column async.v_pool.waiting is
-  'How many tasks wait, counted up to 10000 for each target.';
-comment on column async.v_pool.more is 'True when more wait than were counted.';
+  'The number of waiting tasks, counted up to 10000 for each target.';
+comment on column async.v_pool.more is 'True when more tasks wait than were counted.';
 comment on column async.v_pool.oldest is 'When the oldest of them was pushed.';
-comment on column async.v_pool.waiting_for is 'How long the oldest has waited.';
-comment on column async.v_pool.is_full is 'True when no slot of the pool is free.';
-comment on column async.v_pool.retired is 'True when the pool takes no new tasks.';
+comment on column async.v_pool.waiting_for is 'The time that the oldest has waited.';
+comment on column async.v_pool.is_full is 'True when no pool slot is free.';
+comment on column async.v_pool.retired is 'True when the pool refuses new tasks.';
 
-comment on view async.v_running_task is 'Every task that runs, the longest first.';
-comment on column async.v_running_task.concurrency_pool is 'The pool whose slot the task holds.';
+comment on view async.v_running_task is 'Every RUNNING task, the longest first.';
+comment on column async.v_running_task.concurrency_pool is 'The pool that the task counts against.';
 comment on column async.v_running_task.since is 'When the task was claimed.';
-comment on column async.v_running_task.running_for is 'How long the task has run.';
+comment on column async.v_running_task.running_for is 'The time since the claim.';
 comment on column async.v_running_task.slot is
   'The number of the worker that runs the task. Null for a task that a client pulled.';
 comment on column async.v_running_task.pulled is 'True for a task that a client pulled.';
 
 comment on view async.v_throughput is
-  'How many tasks were pushed and how many ended in the last minute and in the last hour.';
+  'The numbers of tasks that were pushed and that ended in the last minute and in the last hour.';
 comment on column async.v_throughput.period is 'One minute or one hour, up to now.';
 comment on column async.v_throughput.entered is 'Tasks that were pushed.';
 comment on column async.v_throughput.ended is 'Tasks that ended.';
@@ -9178,20 +9217,22 @@ comment on column async.v_throughput.canceled is
   'Tasks that ended as CANCELED; also counted in failed.';
 comment on column async.v_throughput.timed_out is
   'Tasks that ended as TIMED_OUT; also counted in failed.';
-comment on column async.v_throughput.ended_per_second is 'Ended tasks a second, on average.';
+comment on column async.v_throughput.ended_per_second is
+  'The average number of tasks that ended in a second.';
 
 comment on view async.v_lost_session is
-  'Sessions at targets that must end before their tasks do, and that cannot be ended. See '
+  'The sessions at targets that must end before their tasks do, and that cannot be ended. See '
   'async.write_off_session.';
 comment on column async.v_lost_session.session_id is
   'The number of the session, for async.write_off_session.';
-comment on column async.v_lost_session.target is 'The target where it was opened.';
+comment on column async.v_lost_session.target is 'The target of the session.';
 comment on column async.v_lost_session.pid is 'The process id of its backend at the target.';
 comment on column async.v_lost_session.epoch is 'The epoch of the leader that opened it.';
 comment on column async.v_lost_session.since is 'Since when it cannot be ended.';
 comment on column async.v_lost_session.error is 'The error of the last attempt, without passwords.';
 
--- A column of a view without a comment of its own gets the one of the table's column of that name.
+-- A column of a view without a comment gets the comment of the column with the same name in the
+-- table.
 do $copy$
 declare
   v_column record;
@@ -9218,7 +9259,7 @@ end
 $copy$;
 
 -- finish
--- The last of every part.
+-- The last step of every part.
 do $finish$
 begin
   perform async.bind_dblink();
@@ -9227,9 +9268,9 @@ end
 $finish$;
 
 -- install/keep_plans
--- The statements of the hot path keep one generic plan (a setting that Postgres 11 does not have
--- yet): planning them anew costs more than running them, and their functions already rule out every
--- plan that could turn bad.
+-- The statements of the hot path keep one generic plan (the setting exists from Postgres 12 on).
+-- Planning costs more than running them, and the settings of their functions exclude every bad
+-- plan.
 do $finish$
 declare
   v_function regprocedure;

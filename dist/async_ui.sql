@@ -1,5 +1,5 @@
 -- pgasync 0.1.0: administrator's views. Generated from crates/sql; edit the objects there.
--- Prerequisites of the administrator's views.
+-- Prerequisites of the views of administrators.
 do $guard$
 begin
   if to_regclass('async.control') is null then
@@ -11,7 +11,7 @@ end
 $guard$;
 
 -- v_worker_info
--- What every worker does.
+-- The state of each worker.
 create or replace view async.v_worker_info as
 select w.slot, w.target, w.task_id, w.running_since, t.query, t.priority, t.concurrency_pool
 from async.worker w
@@ -19,8 +19,8 @@ left join async.task t on t.task_id = w.task_id
 order by w.slot;
 
 -- v_concurrency_pool_info
--- Every pool that is configured (each target has one) or in use, and what runs in it: one row a
--- running task, or one without.
+-- Every pool that is configured (each target has one) or in use, and its running tasks: one row for
+-- each running task, or one row without a task.
 create or replace view async.v_concurrency_pool_info as
 select
   p.concurrency_pool,
@@ -45,8 +45,8 @@ left join (
 order by lower(p.concurrency_pool), p.concurrency_pool, t.task_id;
 
 -- v_server_info
--- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure
--- them.
+-- One row for the head of a dashboard. The times of the parts of a cycle are null, because the
+-- engines do not measure them.
 create or replace view async.v_server_info as
 select
   case when s.leads then s.pid end as server_pid,
@@ -132,13 +132,13 @@ cross join (
 ) d;
 
 -- comments/views
--- What the administrator's views show.
-comment on view async.v_worker_info is 'What each worker runs, at most a second old.';
+-- The views of administrators.
+comment on view async.v_worker_info is 'The state of each worker, at most one second old.';
 comment on column async.v_worker_info.slot is 'The number of the worker, from 1.';
 comment on column async.v_worker_info.target is
-  'The target that the worker is connected to. Null when it is not connected.';
+  'The target that the worker is connected to. Null without a connection.';
 comment on column async.v_worker_info.task_id is
-  'The task that the worker runs. Null when it runs none.';
+  'The task that the worker runs. Null without a task.';
 comment on column async.v_worker_info.running_since is 'When the worker took the task.';
 comment on column async.v_worker_info.query is 'The query of the task.';
 comment on column async.v_worker_info.priority is 'The priority of the task.';
@@ -146,22 +146,23 @@ comment on column async.v_worker_info.concurrency_pool is
   'The pool that the task names. Null is the pool of its target.';
 
 comment on view async.v_concurrency_pool_info is
-  'Every pool that is configured or in use, and what runs in it: one row for each running task, '
-  'or one without a task.';
+  'Every pool that is configured or in use, and its running tasks: one row for each running task, '
+  'or one row without a task.';
 comment on column async.v_concurrency_pool_info.concurrency_pool is 'The name of the pool.';
 comment on column async.v_concurrency_pool_info.workers is
-  'How many tasks hold a slot of the pool.';
+  'The number of tasks that hold a pool slot.';
 comment on column async.v_concurrency_pool_info.max_workers is 'The size of the pool.';
-comment on column async.v_concurrency_pool_info.task_id is 'A task that runs. Null when none does.';
+comment on column async.v_concurrency_pool_info.task_id is
+  'A RUNNING or YIELDED task. Null without one.';
 comment on column async.v_concurrency_pool_info.query is 'The query of the task.';
 comment on column async.v_concurrency_pool_info.consumed is 'When the task was claimed.';
 
 comment on view async.v_server_info is
-  'One row for the head of a dashboard. The times of the parts of a cycle are null: the engines '
-  'do not measure them.';
+  'One row for the head of a dashboard. The times of the parts of a cycle are null, because the '
+  'engines do not measure them.';
 comment on column async.v_server_info.server_pid is
-  'The process id of the leader''s session at the server. Null while none leads.';
-comment on column async.v_server_info.uptime is 'How long the leader has led.';
+  'The process id of the leader session at the server. Null while no orchestrator leads.';
+comment on column async.v_server_info.uptime is 'The time since the leader began to lead.';
 comment on column async.v_server_info.last_message is 'The last line of the log.';
 comment on column async.v_server_info.server_status is
   'running, paused, stopping, disabled, not running or never started.';
@@ -171,41 +172,43 @@ comment on column async.v_server_info.internal_time is 'Always null.';
 comment on column async.v_server_info.run_time is 'Always null.';
 comment on column async.v_server_info.routine_time is 'Always null.';
 comment on column async.v_server_info.since_commit_time is
-  'The time since the leader''s last commit.';
-comment on column async.v_server_info.workers is 'How many workers there are.';
-comment on column async.v_server_info.running_workers is 'How many of them run a task.';
+  'The time since the last commit of the leader.';
+comment on column async.v_server_info.workers is 'The number of workers.';
+comment on column async.v_server_info.running_workers is 'The number of workers that run a task.';
 comment on column async.v_server_info.longest_running_worker is
-  'For how long the worker that has run its task the longest has done so, as text.';
-comment on column async.v_server_info.concurrency_pools is 'How many pools there are.';
-comment on column async.v_server_info.idle_pools is 'How many of them hold no task.';
-comment on column async.v_server_info.running_pools is 'How many of them hold tasks.';
-comment on column async.v_server_info.full_pools is 'How many of them have no free slot.';
+  'The time that the worker with the oldest task has run it, as text.';
+comment on column async.v_server_info.concurrency_pools is 'The number of pools.';
+comment on column async.v_server_info.idle_pools is
+  'The number of pools without a taken pool slot.';
+comment on column async.v_server_info.running_pools is
+  'The number of pools with a taken pool slot.';
+comment on column async.v_server_info.full_pools is 'The number of pools without a free pool slot.';
 comment on column async.v_server_info.tracked_running_tasks is
-  'How many unfinished tasks hold a pool slot.';
-comment on column async.v_server_info.unfinished_tasks is 'How many tasks have not finished.';
-comment on column async.v_server_info.pending_tasks is 'How many tasks wait to be started.';
-comment on column async.v_server_info.yielded_tasks is 'How many tasks wait to be finished.';
-comment on column async.v_server_info.running_tasks is 'How many tasks run.';
+  'The number of unfinished tasks that hold a pool slot.';
+comment on column async.v_server_info.unfinished_tasks is 'The number of unfinished tasks.';
+comment on column async.v_server_info.pending_tasks is 'The number of READY tasks.';
+comment on column async.v_server_info.yielded_tasks is 'The number of YIELDED tasks.';
+comment on column async.v_server_info.running_tasks is 'The number of RUNNING tasks.';
 comment on column async.v_server_info.longest_pending_task_duration is
-  'How long the oldest waiting task has waited, as text.';
+  'The time that the oldest READY task has waited, as text.';
 comment on column async.v_server_info.longest_running_task_id is
-  'The task that has run the longest.';
-comment on column async.v_server_info.longest_running_task_query is 'Its query.';
+  'The RUNNING task with the earliest claim.';
+comment on column async.v_server_info.longest_running_task_query is 'The query of that task.';
 comment on column async.v_server_info.longest_running_task_duration is
-  'How long it has run, as text.';
+  'The time since that claim, as text.';
 comment on column async.v_server_info.engine is
   'The engine of the leader, or of the last one: sql or rust.';
 comment on column async.v_server_info.epoch is 'The number of the last election.';
 comment on column async.v_server_info.server_host is
-  'The host that the leader''s session comes from; local behind a Unix socket.';
-comment on column async.v_server_info.lost_targets is 'How many targets cannot be reached.';
+  'The host of the client of the leader session; local over a Unix socket.';
+comment on column async.v_server_info.lost_targets is 'The number of lost targets.';
 comment on column async.v_server_info.tasks_finished_1m is
-  'How many tasks ended as FINISHED in the last minute.';
+  'The number of tasks that ended as FINISHED in the last minute.';
 comment on column async.v_server_info.tasks_failed_1m is
-  'How many tasks ended otherwise in the last minute.';
+  'The number of tasks that ended otherwise in the last minute.';
 
 -- finish
--- The last of every part.
+-- The last step of every part.
 do $finish$
 begin
   perform async.bind_dblink();

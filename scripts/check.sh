@@ -13,7 +13,9 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip holds:: --skip judged::mutants:: --skip ::sql:: --skip every_planted_bug_is_found) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip cuts:: --skip holds:: --skip judged:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
+            model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
+            connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip holds::) ;;
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
@@ -49,7 +51,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers test sql-engine simulation mutants chaos cuts holds hosts matrix"
+check_parts="style layers test sql-engine model connections simulation mutants chaos cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -66,10 +68,11 @@ dev_check() {
                 style) check_style ;;
                 layers) check_layers ;;
                 test) "$root/dev" test ;;
-                sql-engine) check_sql_engine ;;
+                sql-engine) check_on_cluster sql-engine ;;
+                model | connections) check_on_cluster "$part" ;;
                 simulation) check_simulation ;;
-                mutants) check_sql_mutants; check_core_mutants ;;
-                sql-mutants) check_sql_mutants ;;
+                mutants) check_on_cluster sql-mutants; check_core_mutants ;;
+                sql-mutants) check_on_cluster sql-mutants ;;
                 core-mutants) check_core_mutants ;;
                 chaos) check_chaos ;;
                 cuts) check_cuts ;;
@@ -112,9 +115,11 @@ check_layers() {
     done
 }
 
-check_sql_engine() {
+# One profile of nextest on a private cluster of the default major. Of the mutants in SQL a sample, or all with
+# PGASYNC_MUTANTS=all.
+check_on_cluster() { # PROFILE
     build_tests
-    choose_runner sql-engine
+    choose_runner "$1"
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
 
@@ -125,13 +130,6 @@ check_simulation() {
     choose_runner simulation
     [ "${runner[1]}" = test ] || runner+=(--workspace)
     PGASYNC_SEEDS=${PGASYNC_SEEDS:-1000} "${runner[@]}"
-}
-
-# Changes to functions in SQL: a sample, or all with PGASYNC_MUTANTS=all.
-check_sql_mutants() {
-    build_tests
-    choose_runner sql-mutants
-    PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
 
 # Changes to the core, in the lines that differ from PGASYNC_MUTANTS_SINCE (HEAD~1), or in all with PGASYNC_MUTANTS=all.

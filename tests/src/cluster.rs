@@ -1,4 +1,4 @@
-//! The Postgres cluster that tests run on.
+//! The Postgres cluster of the tests.
 
 use std::env;
 
@@ -9,7 +9,7 @@ use pgasync_pg::{ConnectionSettings, Session};
 pub struct Cluster {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The cluster is removed as a whole at the end of its test.
+    /// Whether the cluster is removed as a whole at the end of its test.
     pub(crate) passing: bool,
 }
 
@@ -27,14 +27,15 @@ impl Cluster {
         Self { host, port, passing: false }
     }
 
-    /// How to reach one of its databases as the superuser.
+    /// The settings of a session of the superuser in one of its databases.
     #[must_use]
     pub fn settings(&self, database: &str) -> ConnectionSettings {
         ConnectionSettings::resolve(&self.conninfo(database), |_| None)
             .expect("the harness writes connection strings that parse")
     }
 
-    /// The same as a connection string, for dblink and for programs.
+    /// The connection string of the superuser for one of its databases, for dblink and for
+    /// programs.
     #[must_use]
     pub fn conninfo(&self, database: &str) -> String {
         format!("host={} port={} dbname={database} user=postgres sslmode=disable", self.host, self.port)

@@ -11,7 +11,7 @@ use pgasync_store::{SchemaPart, install};
 use crate::cluster::Cluster;
 use crate::scratch::Scratch;
 
-/// A server database of its own for one test, and a session in it.
+/// The server database of one test, and a session in it.
 ///
 /// Derefs to [`Scratch`], which drops it.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Database {
         Self::create_on(&Cluster::shared()).await
     }
 
-    /// The same on another cluster.
+    /// A database on a cluster with all parts installed.
     pub async fn create_on(cluster: &Cluster) -> Self {
         let administrator = cluster.administrator().await;
         let template = installed_template(cluster, &administrator).await;
@@ -40,12 +40,12 @@ impl Database {
         &self.session
     }
 
-    /// Opens the helpers' session anew, after the server was down.
+    /// Opens a new session for the helpers, after the server was down.
     pub async fn reconnect(&mut self) {
         self.session = self.scratch.connect().await;
     }
 
-    /// Goes on with the standby that was promoted in place of its cluster.
+    /// Moves to `cluster`, the promoted standby of the former cluster.
     pub async fn move_to(&mut self, cluster: &Cluster) {
         self.scratch.move_to(cluster);
         self.reconnect().await;
@@ -59,10 +59,10 @@ impl Database {
         self.session.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}\n{}", in_words(&error)));
     }
 
-    /// Runs statements of which one must fail; gives its SQLSTATE and message.
+    /// Runs statements of which one must fail. Returns the SQLSTATE and the message.
     ///
     /// # Panics
-    /// When none does.
+    /// When all statements succeed.
     pub async fn refused(&self, sql: &str) -> (String, String) {
         let error = self.session.batch_execute(sql).await.expect_err(sql);
         let said = error.server().unwrap_or_else(|| panic!("{sql}\nnot refused by the server: {error}"));
@@ -102,10 +102,10 @@ impl Database {
         rows[0].get(0)
     }
 
-    /// The same as a number.
+    /// The first column of the one row of a query, as a number.
     ///
     /// # Panics
-    /// As there, and when it is not a number.
+    /// As [`Database::text`], and when the value is not a number.
     pub async fn number(&self, sql: &str) -> i64 {
         let text = self.text(sql).await.unwrap_or_else(|| panic!("{sql}\nis null"));
         text.parse().unwrap_or_else(|_| panic!("{sql}\nis no number: {text}"))
@@ -120,15 +120,16 @@ impl Deref for Database {
     }
 }
 
-/// An error of the driver with what the server said.
+/// The text of a driver's error, with the detail, hint and context of the server.
 pub(crate) fn in_words(error: &pgasync_pg::Error) -> String {
     let Some(said) = error.server() else { return error.to_string() };
     let more = [said.detail, said.hint, said.context].into_iter().flatten().map(|line| format!("\n{line}"));
     format!("{}: {}{}", said.sqlstate, said.message, more.collect::<String>())
 }
 
-/// The name of a database with this version installed. The first test that needs it makes it; each
-/// test is a process.
+/// The name of a template database with this version installed. The first test that needs the
+/// template creates it. Each test is a process, so an advisory lock of the server protects the
+/// creation.
 async fn installed_template(cluster: &Cluster, administrator: &Session) -> String {
     let mut hasher = DefaultHasher::new();
     pgasync_sql::all().hash(&mut hasher);
@@ -149,7 +150,7 @@ async fn is_there(session: &Session, sql: &str) -> bool {
     session.query_opt(sql, &[]).await.expect("the catalog is readable").is_some()
 }
 
-/// Under another name until it is complete.
+/// Creates the template under another name, and renames it when it is complete.
 async fn build_template(cluster: &Cluster, administrator: &Session, name: &str) {
     let building = format!("{name}_new");
     for sql in [format!("drop database if exists {building}"), format!("create database {building} template template0")]
@@ -161,7 +162,7 @@ async fn build_template(cluster: &Cluster, administrator: &Session, name: &str) 
     session.close().await;
     let rename = format!("alter database {building} rename to {name}");
     for _ in 0..50 {
-        // The session's backend may need a moment to be gone.
+        // The backend of the session may exist for a moment after its end.
         if administrator.batch_execute(&rename).await.is_ok() {
             return;
         }

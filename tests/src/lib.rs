@@ -1,8 +1,8 @@
 //! The harness of pgasync's suites.
 //!
-//! A test gets a database of its own on the cluster that `./dev test` or `./dev pg MAJOR` started,
-//! an [`Engine`] to serve it, and helpers that wait for what should happen, and print the task
-//! table when it does not:
+//! A test gets its own database on the cluster that `./dev test` or `./dev pg MAJOR` started, an
+//! [`Engine`] for it, and helpers that wait for conditions, and print the task table after a
+//! timeout:
 //!
 //! ```no_run
 //! # async fn a_pushed_task_runs() {
@@ -16,9 +16,9 @@
 //! # }
 //! ```
 //!
-//! A test that kills servers takes a [`PrivateCluster`] instead, and belongs in a module below
-//! `chaos`. With the feature `hosts` there are `Host`s besides, containers that a test pauses, cuts
-//! off and kills, for tests below `hosts`.
+//! A test that kills servers uses a [`PrivateCluster`], and belongs in a module below `chaos`. The
+//! feature `hosts` adds `Host`, a container that a test pauses, disconnects and kills, for the
+//! tests below `hosts`.
 
 mod cluster;
 mod database;

@@ -1,4 +1,4 @@
-//! A cluster for one test, which may stop and kill it.
+//! A cluster for one test, which may stop and kill the cluster.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -9,9 +9,9 @@ use std::{env, fs};
 use crate::cluster::Cluster;
 use crate::signal::{Signal, freeze, send};
 
-/// A cluster of its own, removed when this is dropped. Derefs to [`Cluster`].
+/// The cluster of one test. Dropping this value removes the cluster. Derefs to [`Cluster`].
 ///
-/// It is started by `./dev cluster`, as every other cluster is.
+/// `./dev cluster` starts it, like every other cluster.
 #[derive(Debug)]
 pub struct PrivateCluster {
     cluster: Cluster,
@@ -20,22 +20,23 @@ pub struct PrivateCluster {
 }
 
 impl PrivateCluster {
-    /// Starts one of the major that the tests run on, with settings such as `max_connections=50`.
+    /// Starts a cluster of the major version of this run, with settings such as
+    /// `max_connections=50`.
     ///
     /// # Panics
     /// When it does not start.
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
         let major = env::var("PGASYNC_PG").unwrap_or_else(|_| "15".into());
-        // A folder that the server's unprivileged user can reach, and where socket names stay
-        // short.
+        // The unprivileged user of the server must reach the folder, and the path of the socket
+        // must be short.
         let parent = env::var("PGASYNC_CLUSTERS").unwrap_or_else(|_| "/tmp".into());
         let folder = PathBuf::from(format!("{parent}/pgasync-test.{}.{:08x}", std::process::id(), random()));
         let cluster = start(&major, &folder, settings);
         Self { cluster, major, folder }
     }
 
-    /// Shuts it down (mode fast), which ends all sessions.
+    /// Shuts the cluster down (mode fast), which ends all sessions.
     ///
     /// # Panics
     /// When it does not stop.
@@ -43,7 +44,7 @@ impl PrivateCluster {
         dev(&["cluster", "stop", &self.folder.display().to_string()]);
     }
 
-    /// Kills the postmaster as if the machine had failed; its backends follow within moments.
+    /// Kills the postmaster, as a failure of the machine would. Its backends end within moments.
     ///
     /// # Panics
     /// When it was not running.
@@ -51,7 +52,7 @@ impl PrivateCluster {
         assert!(send(Signal::Kill, self.postmaster_pid()), "the postmaster was gone already");
     }
 
-    /// Starts it again, on the same port, after [`PrivateCluster::stop`] or
+    /// Starts the cluster again on the same port, after [`PrivateCluster::stop`] or
     /// [`PrivateCluster::kill`].
     ///
     /// # Panics
@@ -61,8 +62,8 @@ impl PrivateCluster {
         assert_eq!(again, self.cluster, "a restarted cluster is where it was");
     }
 
-    /// Sends a signal to one of its backends; whether there is such a backend. A process that got
-    /// the number of a backend that ended is left alone.
+    /// Sends a signal to a backend of the cluster. Returns whether the backend exists. The function
+    /// does not signal a process that has the pid of a former backend.
     ///
     /// # Panics
     /// When the program `ps` is missing.
@@ -71,7 +72,7 @@ impl PrivateCluster {
         self.is_backend(pid) && send(signal, pid)
     }
 
-    /// Freezes a backend of this cluster; whether it is frozen.
+    /// Freezes a backend of this cluster. Returns whether it is frozen.
     ///
     /// # Panics
     /// When the programs `kill` and `ps` are missing.
@@ -86,7 +87,7 @@ impl PrivateCluster {
         String::from_utf8_lossy(&parent.stdout).trim() == self.postmaster_pid().to_string()
     }
 
-    /// Where it keeps its data.
+    /// The data directory.
     #[must_use]
     pub fn data_folder(&self) -> PathBuf {
         self.folder.join("data")
@@ -98,8 +99,8 @@ impl PrivateCluster {
         &self.folder
     }
 
-    /// Writes a file that only the server's user can read, and gives its path. Lines must not hold
-    /// backslashes.
+    /// Writes a file that only the user of the server can read, and returns its path. Lines must
+    /// not contain backslashes.
     ///
     /// # Panics
     /// When the server refuses.
@@ -114,12 +115,12 @@ impl PrivateCluster {
         path
     }
 
-    /// Makes it a hot standby without a primary.
+    /// Makes the cluster a hot standby without a primary.
     ///
     /// # Panics
     /// When it does not start as one.
     pub async fn become_standby(&self) {
-        // Postgres 11 reads this from another file.
+        // Postgres 11 reads the setting from another file.
         match self.major.as_str() {
             "11" => self.write_file("recovery.conf", "standby_mode = on").await,
             _ => self.write_file("standby.signal", "").await,
@@ -176,7 +177,7 @@ fn dev(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
-/// Differs from call to call, as the keys of a hash map do.
+/// A random number, from the keys of a hash map.
 fn random() -> u32 {
     use std::hash::{BuildHasher, RandomState};
     let [a, b, c, d, ..] = RandomState::new().hash_one(0).to_le_bytes();

@@ -20,20 +20,21 @@ use crate::wait::PATIENCE;
 /// The drain timeout when a test stops the engine.
 const DRAIN_SECONDS: &str = "3";
 
-/// Exit codes of an engine that did not come to lead, or no longer leads; see `pgasync run --help`.
+/// Exit codes of an engine that did not become the leader, or no longer leads; see `pgasync run
+/// --help`.
 const ENDED_IN_ORDER: [i32; 3] = [0, 3, 4];
 
-/// `pgasync run` in a process of its own; killed when this is dropped.
+/// A process of `pgasync run`. Dropping this value kills it.
 #[derive(Debug)]
 pub struct RustEngine {
     settings: ConnectionSettings,
     /// Its connection string for the server.
     server: String,
     log: Arc<Mutex<Vec<String>>>,
-    /// How many lines earlier processes wrote.
+    /// The number of lines that earlier processes wrote.
     earlier_lines: usize,
     process: Option<Child>,
-    /// Ends at the end of the log.
+    /// The tokio task that reads the log. It ends with the log.
     reading: Option<JoinHandle<()>>,
 }
 
@@ -51,10 +52,10 @@ impl RustEngine {
         }
     }
 
-    /// Starts it with arguments of one's own.
+    /// Starts the engine with these arguments.
     ///
     /// # Panics
-    /// When it runs already, or is not built.
+    /// When the engine runs already, or its program is not built.
     pub fn start_with(&mut self, arguments: &[&str]) {
         assert!(self.process.is_none(), "the engine runs already");
         self.earlier_lines = self.lines().len();
@@ -98,7 +99,7 @@ impl RustEngine {
         i32::try_from(id).expect("process ids are small")
     }
 
-    /// The lines of its log so far.
+    /// The lines of the log so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -107,7 +108,7 @@ impl RustEngine {
     /// Waits for a line that contains `part`.
     ///
     /// # Panics
-    /// When there is none within [`PATIENCE`].
+    /// When no such line appears within [`PATIENCE`].
     pub async fn wait_for_line(&self, part: &str) {
         let begin = Instant::now();
         while !self.lines().iter().any(|line| line.contains(part)) {
@@ -116,7 +117,7 @@ impl RustEngine {
         }
     }
 
-    /// Waits for its end and returns its exit code.
+    /// Waits for the end of the process, and returns its exit code.
     ///
     /// # Panics
     /// When it does not end, or is killed.
@@ -124,7 +125,7 @@ impl RustEngine {
         self.wait_for_exit().await.code().expect("the process was not killed")
     }
 
-    /// Whether it has ended, or was never started.
+    /// Whether the process has ended, or was never started.
     ///
     /// # Panics
     /// When its process cannot be waited for.
@@ -197,8 +198,8 @@ impl Engine for RustEngine {
         self.wait_until_ended().await;
     }
 
-    /// The process is killed too: alone, a terminated leader session would come back, and the lead
-    /// with it.
+    /// Terminates the leader session and kills the process. A process that only loses its session
+    /// would reconnect and prove its lead.
     async fn terminate(&mut self) {
         send(Signal::Stop, self.pid());
         if let Some(backend) = self.backend() {
@@ -209,7 +210,7 @@ impl Engine for RustEngine {
     }
 
     async fn is_leading(&self) -> bool {
-        // The server may be down as long as the engine reports no backend.
+        // The server may be down while the engine has not reported a backend, so it is not asked.
         let Some(backend) = self.backend() else { return false };
         let sql = "select coalesce((select pid from async.control) = $1, false)";
         let published = self.administrator().await.query_one(sql, &[&backend]).await.expect("control is readable");
@@ -242,7 +243,7 @@ impl Engine for RustEngine {
     }
 }
 
-/// The binary that was built beside this one, unless `PGASYNC_BIN` names another.
+/// The program that was built beside this one, unless `PGASYNC_BIN` names another.
 pub(crate) fn program() -> PathBuf {
     if let Some(named) = env::var_os("PGASYNC_BIN") {
         return named.into();

@@ -43,7 +43,7 @@ impl Scratch {
         Self { cluster: cluster.clone(), name }
     }
 
-    /// Moves it to the cluster that has replaced its own.
+    /// Notes that `cluster` has replaced the cluster of the database.
     pub(crate) fn move_to(&mut self, cluster: &Cluster) {
         self.cluster = cluster.clone();
     }
@@ -60,13 +60,13 @@ impl Scratch {
         &self.name
     }
 
-    /// How to reach it as the superuser.
+    /// The settings of a session of the superuser in it.
     #[must_use]
     pub fn settings(&self) -> ConnectionSettings {
         self.cluster.settings(&self.name)
     }
 
-    /// The same as a connection string.
+    /// The connection string of the superuser.
     #[must_use]
     pub fn conninfo(&self) -> String {
         self.cluster.conninfo(&self.name)
@@ -75,7 +75,7 @@ impl Scratch {
     /// Another session in it.
     ///
     /// # Panics
-    /// When there is no reaching it.
+    /// When the database cannot be reached.
     pub async fn connect(&self) -> Session {
         self.settings().connect().await.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -91,7 +91,8 @@ impl Drop for Scratch {
             return;
         }
         let (cluster, name) = (self.cluster.clone(), self.name.clone());
-        // A thread, since a drop cannot wait inside the runtime of the test.
+        // `drop` cannot wait inside the runtime of the test, so a thread with another runtime
+        // waits.
         let dropped = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(drop_database(&cluster, &name));
@@ -100,7 +101,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Without `drop database ... with (force)`, which 11 and 12 lack.
+/// Drops a database without `drop database ... with (force)`, which Postgres 11 and 12 do not have.
 async fn drop_database(cluster: &Cluster, name: &str) {
     let Ok(session) = cluster.settings("postgres").connect().await else { return };
     let refuse = format!("alter database {name} allow_connections false");
@@ -115,8 +116,8 @@ async fn drop_database(cluster: &Cluster, name: &str) {
     }
 }
 
-/// The name contains the name of the test (nextest and cargo give it to the thread), for readers of
-/// the server's log.
+/// A unique name for a database. It contains the name of the test (which nextest and cargo give to
+/// the thread), for readers of the server's log.
 fn unique_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let test = thread::current().name().unwrap_or_default().to_owned();

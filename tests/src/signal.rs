@@ -9,17 +9,17 @@ use std::time::Duration;
 pub enum Signal {
     /// Ends the process at once.
     Kill,
-    /// Freezes it.
+    /// Freezes the process.
     Stop,
     /// Continues a frozen process.
     Continue,
     /// Requests its end.
     Terminate,
-    /// The same, from a keyboard.
+    /// Requests its end, as from a keyboard.
     Interrupt,
 }
 
-/// Sends a signal; whether there was such a process.
+/// Sends a signal. Returns whether the process exists.
 ///
 /// # Panics
 /// When the program `kill` is missing.
@@ -35,8 +35,8 @@ pub fn send(signal: Signal, pid: i32) -> bool {
     sent.status.success()
 }
 
-/// Freezes a process; whether it is frozen: one that is about to exit takes the signal and exits
-/// nevertheless.
+/// Freezes a process. Returns whether it is frozen: a process that is about to exit accepts the
+/// signal and exits nevertheless.
 ///
 /// # Panics
 /// When the programs `kill` and `ps` are missing.

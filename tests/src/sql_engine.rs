@@ -14,14 +14,14 @@ use crate::engine::{Engine, Outcome};
 use crate::signal::{Signal, send};
 use crate::wait::PATIENCE;
 
-/// How long a cancel waits for the engine to sleep.
+/// The limit on waiting for the engine to sleep before a cancel.
 const CANCELS_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long the server has to answer about a frozen backend. A backend that was frozen while it
-/// held a lock that every session needs blocks the answer.
+/// The limit on an answer of the server about a frozen backend. The answer is blocked if the frozen
+/// backend holds a lock that every session needs.
 const FROZEN_AT_MOST: Duration = Duration::from_millis(200);
 
-/// `CALL async.main()` in a session of its own.
+/// A session that runs `CALL async.main()`.
 #[derive(Debug)]
 pub struct SqlEngine {
     settings: ConnectionSettings,
@@ -45,13 +45,13 @@ impl SqlEngine {
         self.call.as_ref().expect("the engine was started").pid
     }
 
-    /// Whether it has ended, or was never started.
+    /// Whether the call has ended, or was never started.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.call.as_ref().is_none_or(|call| call.ended.is_finished())
     }
 
-    /// Starts any call that leads, for example `call async.main(_manual_mode => true)`.
+    /// Starts a call that leads, for example `call async.main(_manual_mode => true)`.
     ///
     /// # Panics
     /// When the database cannot be reached, or the engine runs already.

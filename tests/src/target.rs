@@ -19,7 +19,7 @@ impl Target {
     /// A target database on the cluster.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub async fn create_on(cluster: &Cluster) -> Self {
         let scratch = Scratch::empty(cluster).await;
         let session = scratch.connect().await;
@@ -41,12 +41,12 @@ impl Target {
         &self.session
     }
 
-    /// Opens that session anew, after the server was down.
+    /// Opens a new session, after the server was down.
     pub async fn reconnect(&mut self) {
         self.session = self.scratch.connect().await;
     }
 
-    /// How often the mark was written.
+    /// The number of entries with this mark.
     ///
     /// # Panics
     /// When the ledger cannot be read.
@@ -75,7 +75,7 @@ impl std::ops::Deref for Target {
 }
 
 impl Database {
-    /// Configures exactly these targets, each with its pool's size.
+    /// Configures exactly these targets, each with the size of its pool.
     ///
     /// # Panics
     /// When the server refuses.
@@ -90,7 +90,7 @@ impl Database {
         self.configure(&serde_json::json!({ "targets": targets })).await;
     }
 
-    /// Configures a document.
+    /// Calls `async.configure` with a document.
     ///
     /// # Panics
     /// When the server refuses it.

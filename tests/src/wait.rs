@@ -21,7 +21,7 @@ impl Database {
         self.wait_for_within(condition, PATIENCE).await;
     }
 
-    /// The same with another timeout.
+    /// Waits until `condition` is true, with another timeout.
     ///
     /// # Panics
     /// After `patience`.
@@ -36,7 +36,7 @@ impl Database {
     /// Waits until every task is finished.
     ///
     /// # Panics
-    /// After [`PATIENCE`], as above.
+    /// After [`PATIENCE`].
     pub async fn wait_until_finished(&self) {
         self.wait_for("select not exists (select from async.task where processed is null)").await;
     }
@@ -53,7 +53,7 @@ impl Database {
     /// Asserts that `condition` is true.
     ///
     /// # Panics
-    /// When it is not, with the tables.
+    /// When it is false, with the task table and the server's log.
     pub async fn assert_holds(&self, condition: &str) {
         assert!(self.holds(condition).await, "false: {condition}\n{}", self.dump().await);
     }

@@ -17,8 +17,8 @@ use clap::Parser;
 
 use crate::args::{Arguments, CliCommand};
 
-// One thread: the orchestrator waits for servers, and a handover between threads would cost more
-// than the work itself.
+// The orchestrator mostly waits for servers. With several threads, the handover between them would
+// cost more than the work itself.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {

@@ -16,8 +16,8 @@ use crate::args::EngineName;
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The demo and the benchmark have their results before they stop the orchestrator, so nothing has
-/// to drain.
+/// The demo and the benchmark have their results before they stop the orchestrator, so a short
+/// drain is enough.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct RunningOrchestrator {
@@ -31,7 +31,7 @@ pub(crate) struct RunningOrchestrator {
 enum StopMethod {
     /// `pg_cancel_backend`.
     CancelBackend,
-    /// The signal that `pgasync run` sends on SIGTERM.
+    /// The signal that `pgasync run` sends to the engine on SIGTERM.
     Signal(mpsc::Sender<StopSignal>),
 }
 
@@ -77,7 +77,8 @@ impl RunningOrchestrator {
             StopMethod::CancelBackend => {
                 server.connect().await?.execute("select pg_cancel_backend($1)", &[&self.pid]).await?;
             }
-            // The channel is closed when the orchestrator has ended already.
+            // If the orchestrator has already ended, the channel is closed and the error is
+            // dropped.
             StopMethod::Signal(signals) => drop(signals.send(StopSignal::Drain).await),
         }
         // A cancelled `async.main()` ends with an error.

@@ -20,7 +20,7 @@ pub(crate) fn script(part: PartName) -> anyhow::Result<()> {
 pub(crate) fn write(text: &str) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // The reader has read enough (`| head`).
+        // The reader has closed the pipe (`| head`).
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }

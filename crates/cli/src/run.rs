@@ -65,7 +65,7 @@ fn start_log(arguments: &RunArgs) -> anyhow::Result<()> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // A journal would keep the escape codes of colours.
+        // Colours are for a terminal only: a log file would contain their escape codes.
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()))
         .with_target(false);
     match arguments.log_format {

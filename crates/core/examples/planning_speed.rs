@@ -1,5 +1,5 @@
-//! What a task costs (chosen, its slot freed, another pushed, the window refilled) with 1, 10^4 and
-//! 10^6 waiting tasks over 1,000 pools.
+//! The cost of one task (its choice, the release of its slot, another push, a refill of the window)
+//! with 1, 10^4 and 10^6 waiting tasks in 1,000 pools.
 //!
 //! `cargo run --release -p pgasync-core --example planning_speed`
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), BadName> {
     Ok(())
 }
 
-/// Takes a task, frees its slot, and lets another come in its place, over and over.
+/// Repeatedly takes a task, frees its slot, and adds another task to its lane.
 fn measure(waiting: usize) -> Result<(), BadName> {
     let target = TargetName::new("t")?;
     let mut store: BTreeMap<Lane, VecDeque<QueuePosition>> = BTreeMap::new();

@@ -1,7 +1,7 @@
-//! The core driving something that is not Postgres: a print shop.
+//! The core as the scheduler of a print shop, without Postgres.
 //!
-//! Printers are targets, jobs are tasks, paper trays are pools. The shop's ledger is a map, its
-//! clock a number. `cargo run -p pgasync-core --example print_farm`
+//! Printers are targets, jobs are tasks, and paper trays are pools. The table is a map, and the
+//! clock is a number. `cargo run -p pgasync-core --example print_farm`
 
 #![expect(clippy::print_stdout, reason = "an example speaks to a person")]
 
@@ -13,7 +13,7 @@ use pgasync_core::{
     Timestamp, WriteAnswer,
 };
 
-/// A job: its turn, its tray and printer, and what is noted about it.
+/// A job: its position in the queue, its lane (tray and printer), and its row.
 type Job = (QueuePosition, Lane, Row);
 
 fn main() -> Result<(), BadName> {
@@ -29,7 +29,7 @@ fn main() -> Result<(), BadName> {
             (position, Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run }, Row::default()),
         );
     }
-    // A photo needs the special tray, which there is once.
+    // Photos need the special tray. There is one.
     settings.pools.insert(PoolName::new("photo tray")?, 1);
     for id in [TaskId(1), TaskId(4)] {
         if let Some((_, lane, _)) = jobs.get_mut(&id) {
@@ -56,7 +56,7 @@ fn main() -> Result<(), BadName> {
     Ok(())
 }
 
-/// What the shop does when it is told to, and when it has done it.
+/// Carries out a command. Returns its answer and the time of the answer.
 fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Option<(Now, Input)> {
     let answer = match command {
         Command::RunStartup => Input::StartupDone,

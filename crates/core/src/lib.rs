@@ -1,10 +1,10 @@
 //! The rules of pgasync, free of IO. Another runner, a simulator or a capacity planner depends on
 //! this crate alone.
 //!
-//! A *task* waits in a table until it is its turn, runs as a query on its *target*, and ends. A
-//! *concurrency pool* limits how many run at once, *workers* limit all of them together. This crate
-//! decides all of that over plain values. It never sees a connection, a runtime, a clock or a log:
-//! time and randomness are arguments, and the result is a value.
+//! A *task* waits in a table, runs as a query on its *target*, and ends. A *concurrency pool*
+//! limits how many of its tasks run at once, and the *workers* limit the queries of all pools
+//! together. This crate makes these decisions over plain values. It does not see a connection, a
+//! runtime, a clock or a log: time and randomness are arguments, and the result is a value.
 //!
 //! | to know | look at |
 //! | --- | --- |
@@ -15,27 +15,28 @@
 //! | how a query has to be sent | [`classify`] |
 //! | what may be configured | [`Configuration`], [`Document`], and [`Settings`] for the orchestrator |
 //!
-//! With the feature `serde`, public values serialize and deserialize. A [`Document`] is written as
-//! what `configure` takes and read by `Document::from_json`, with all checks; a [`Configuration`]
-//! is written as the document that makes it, and is read through the same checks; its parts are
-//! written only.
+//! With the feature `serde`, public values serialize and deserialize. A [`Document`] serializes to
+//! the JSON that `configure` takes, and deserializes with the checks of `Document::from_json`. A
+//! [`Configuration`] serializes as the document that turns a default configuration into it, and
+//! deserializes with the same checks. The parts of a configuration only serialize.
 //!
 //! # Driving it
 //!
-//! An [`Orchestrator`] does not wait, and has no callbacks. Its driver keeps this contract:
+//! An [`Orchestrator`] does not wait, and has no callbacks. Its driver has to keep this contract:
 //!
-//! - After each [`Orchestrator::handle`] it takes all commands: [`Orchestrator::poll_command`]
-//!   until there is none.
+//! - After each [`Orchestrator::handle`] the driver takes all commands: it calls
+//!   [`Orchestrator::poll_command`] until there is none.
 //! - Commands for the store ([`Command::is_for_store`]) are carried out in their order, through the
-//!   one session that holds the lead; consecutive ones may share a transaction. The others may be
-//!   carried out at any time, at once best.
-//! - Each is answered with the [`Input`] that its documentation names, once it is done: after the
-//!   commit, not before. What needs no answer gets none.
-//! - [`Command::SleepUntil`] is the time of the next [`Input::Tick`]; a later one replaces it.
-//!   Anything else that happens may come at any time.
-//! - The monotonic time never goes back; the server's time may step either way.
+//!   one session that holds the lead. Consecutive commands may share a transaction. Other commands
+//!   may be carried out in any order, and should be carried out at once.
+//! - Each command is answered with the [`Input`] that its documentation names, after it was carried
+//!   out and committed. A command whose documentation names no input needs no answer.
+//! - [`Command::SleepUntil`] has the time of the next [`Input::Tick`]. A later command of this kind
+//!   replaces an earlier one. Other inputs may come at any time.
+//! - The monotonic time never goes back. The server's time may step in either direction.
 //!
-//! A whole round with one task, in which the table is a single [`Row`] and the query succeeds:
+//! The example runs one task from the claim to the end. Its table is a single [`Row`], and its
+//! query succeeds:
 //!
 //! ```
 //! use std::collections::VecDeque;
@@ -49,7 +50,7 @@
 //! let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
 //! let now = Now::from_micros(1_000_000);
 //!
-//! let mut table = Row::default(); // It waits.
+//! let mut table = Row::default(); // The task is READY.
 //! let mut round = vec![];
 //! let mut orchestrator = Orchestrator::new(settings, 42);
 //! let mut inputs = VecDeque::from([Input::Elected {
@@ -101,7 +102,7 @@
 //!                 inputs.push_back(Input::Sent { task, run });
 //!                 Some(Input::QueryEnded { session, task, run, outcome: Outcome::Ok })
 //!             }
-//!             // The clock: here nothing else happens any more.
+//!             // The clock: no other input follows.
 //!             Command::SleepUntil(_) => None,
 //!             other => unreachable!("{other:?} has no place here"),
 //!         };
@@ -114,12 +115,13 @@
 //! # Ok::<(), BadName>(())
 //! ```
 //!
-//! `examples/print_farm.rs` drives all of it in under 100 lines, without a database.
+//! `examples/print_farm.rs` is a complete driver without a database.
 //!
-//! **Invariants.** A slot is taken before a claim is written, and free once the target has reported
-//! that the query is over. A query is launched only after its claim and its mark are durable, on a
-//! session that is registered. A result counts only after the requests that were made before it was
-//! seen. What a lost leader ran is resolved only when its sessions are gone.
+//! **Invariants.** A pool slot is taken before the claim is written, and is free after the target
+//! has reported the end of the query. A query is launched only after its claim and its mark were
+//! committed, on a session that is registered. A result is recorded only after the requests were
+//! read that had been committed before the end of the query was seen. The tasks of a lost leader
+//! are resolved only after its sessions are gone.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm)]

@@ -1,4 +1,4 @@
-//! What things are called: ids and names that are checked once, where they enter.
+//! Ids and names. A name is checked once, when it is created.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,24 +19,26 @@ macro_rules! number {
 }
 
 number!(
-    /// A task's number in the table; pushes count up.
+    /// The id of a task. A later push has a higher one.
     TaskId, i64
 );
 number!(
-    /// How soon a task runs: lower goes first. Below zero is by convention the orchestrator's own.
+    /// The priority of a task. Lower values run first. By convention, negative values belong to the
+    /// orchestrator.
     Priority, i32
 );
 number!(
-    /// Which try of a task this is: 0 when pushed, one more with each claim or take, never less.
+    /// The number of the claim of a task: 0 for a pushed task, plus one with each claim or take. It
+    /// never decreases.
     Run, i32
 );
 number!(
-    /// A session with a target, numbered by the orchestrator that asked for it; never used twice
-    /// within one epoch.
+    /// The number that the orchestrator gives to a target session. No number is used twice within
+    /// an epoch.
     SessionId, u64
 );
 number!(
-    /// A leadership's number; each new leader's is higher than all before it.
+    /// The number of an election. A later election has a higher one.
     Epoch, i64
 );
 
@@ -60,10 +62,10 @@ impl Run {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum BadName {
-    /// Nothing, or nothing but blanks.
+    /// The name is empty, or has only blanks.
     #[error("a name is empty; give it at least one character that is not a blank")]
     Empty,
-    /// Postgres text cannot hold it.
+    /// The name contains a zero byte, which a text of Postgres cannot contain.
     #[error("a name contains a zero byte; remove it")]
     Zero,
 }
@@ -72,17 +74,17 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident, may_be_blank: $may_be_blank:literal) => {
         $(#[$doc])*
         ///
-        /// Invariant: without zero bytes. Cloning is cheap.
+        /// Invariant: the name has no zero bytes. A clone shares the text.
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks and takes a name.
+            /// Checks a name.
             ///
             /// # Errors
-            /// [`BadName`] when it holds a zero byte, or is blank and must not be.
+            /// [`BadName`] when the name contains a zero byte, or is blank where that is not allowed.
             pub fn new(name: impl AsRef<str>) -> Result<Self, BadName> {
                 let name = name.as_ref();
                 if !$may_be_blank && name.chars().all(|c| c.is_ascii_whitespace() || c == '\x0b') {
@@ -124,17 +126,18 @@ macro_rules! name {
 }
 
 name!(
-    /// A target: a database that runs tasks. Not blank.
+    /// The name of a target, a database that runs tasks. Not blank.
     TargetName, may_be_blank: false
 );
 name!(
-    /// A concurrency pool: a limit on tasks at once, under a name. A task may name any, also a blank
-    /// one; only those of a configuration must not be blank.
+    /// The name of a concurrency pool, which limits how many of its tasks run at once. The pool of a
+    /// task may have a blank name; a configured pool may not.
     PoolName, may_be_blank: true
 );
 
 impl PoolName {
-    /// The pool that a task counts against: its own if it named one, else its target's.
+    /// The pool that a task counts against: the pool that the task names, otherwise the pool of its
+    /// target.
     ///
     /// ```
     /// use pgasync_core::{PoolName, TargetName};

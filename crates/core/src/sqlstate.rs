@@ -1,9 +1,9 @@
 //! The SQLSTATEs after which a session is gone.
 
-/// Whether an error ends the session that reports it, so that nothing more is heard from there.
+/// Whether an error ends the session that reports it.
 ///
-/// Connection exceptions (class 08), the ends that an administrator, a crash or a timeout brings
-/// (57P01 to 57P05, 25P03, 25P04).
+/// These are the connection exceptions (class 08) and the terminations by an administrator, a crash
+/// or a timeout (57P01 to 57P05, 25P03, 25P04).
 ///
 /// Source: the Postgres manual, appendix "PostgreSQL Error Codes".
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::{Add, Sub};
 
-/// A point in time: microseconds since the Unix epoch, Postgres' own resolution.
+/// A point in time, in microseconds since the Unix epoch. Postgres has the same resolution.
 ///
 /// ```
 /// use pgasync_core::{Span, Timestamp};
@@ -16,7 +16,7 @@ use std::ops::{Add, Sub};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Later than every other time: Postgres' `infinity`.
+    /// Later than every other time: `infinity` in Postgres.
     pub const NEVER: Self = Self(i64::MAX);
 
     /// The time this many microseconds after the Unix epoch.
@@ -53,9 +53,9 @@ impl Sub for Timestamp {
     }
 }
 
-/// A point in time on a clock that never steps: microseconds since some beginning of its own.
+/// A point in time on a clock that never steps, in microseconds since an arbitrary beginning.
 ///
-/// Timers and spans are kept by it, so that a step of the server's clock moves none of them.
+/// Timers and spans use this clock, so that a step of the server's clock does not move them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MonotonicTime(i64);
@@ -98,8 +98,8 @@ impl Sub for MonotonicTime {
     }
 }
 
-/// One moment on both clocks: timers are kept by the monotonic one, rows by the server's, which may
-/// step.
+/// One moment on both clocks. Timers use the monotonic clock. Rows use the clock of the server,
+/// which may step.
 ///
 /// ```
 /// use pgasync_core::{MonotonicTime, Now, Span, Timestamp};
@@ -123,14 +123,14 @@ impl Now {
         Self { monotonic: MonotonicTime(micros), server: Timestamp(micros) }
     }
 
-    /// When a time of the server's comes, should its clock not step.
+    /// The monotonic time of a time of the server, if the server's clock does not step.
     #[must_use]
     pub fn monotonic_at(&self, time: Timestamp) -> MonotonicTime {
         if time == Timestamp::NEVER { MonotonicTime::NEVER } else { self.monotonic + (time - self.server) }
     }
 }
 
-/// Both clocks move on.
+/// Advances both clocks.
 impl Add<Span> for Now {
     type Output = Self;
 
@@ -139,7 +139,7 @@ impl Add<Span> for Now {
     }
 }
 
-/// A length of time in microseconds; negative ones point into the past.
+/// A length of time in microseconds. It may be negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Span(i64);
@@ -172,13 +172,13 @@ impl Span {
         self.0
     }
 
-    /// This span so many times over, saturating.
+    /// This span multiplied by `factor`, saturating.
     #[must_use]
     pub const fn times(self, factor: i64) -> Self {
         Self(self.0.saturating_mul(factor))
     }
 
-    /// This span, doubled so many times, saturating.
+    /// This span, doubled `times` times, saturating.
     #[must_use]
     pub(crate) const fn doubled(self, times: u32) -> Self {
         // A longer shift would leave no bit of the factor.

@@ -5,15 +5,15 @@ use std::{fmt, io};
 
 /// Why a statement did not succeed. The driver's error stays inside.
 ///
-/// `{}` shows one sentence: the server's message with its SQLSTATE, or what happened to the
-/// connection. `{:#}` adds detail and hint, or the cause.
+/// `{}` shows the server's message with its SQLSTATE, or the driver's message. `{:#}` adds detail
+/// and hint, or the cause.
 #[derive(Debug)]
 pub struct Error(tokio_postgres::Error);
 
-/// What an [`Error`] is about.
+/// The kind of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The server refused the statement, or says that it ends the session: see [`Error::server`].
+    /// The server reported an error, which may also end the session: see [`Error::server`].
     Server,
     /// The connection is lost. Whether the statement was executed is unknown.
     ConnectionLost,
@@ -22,23 +22,23 @@ pub enum ErrorKind {
     Driver,
 }
 
-/// What the server says of an error.
+/// The fields of an error of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerError<'a> {
     /// The SQLSTATE.
     pub sqlstate: &'a str,
     /// The primary message.
     pub message: &'a str,
-    /// More about the problem.
+    /// The detail message.
     pub detail: Option<&'a str>,
-    /// What to do about it.
+    /// The hint.
     pub hint: Option<&'a str>,
-    /// Where it happened: the call stack of functions.
+    /// The context: the call stack of functions.
     pub context: Option<&'a str>,
 }
 
 impl Error {
-    /// What the error is about.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         if self.0.as_db_error().is_some() {
@@ -50,7 +50,7 @@ impl Error {
         }
     }
 
-    /// What the server says; `None` unless the kind is [`ErrorKind::Server`].
+    /// The fields of the server's error; `None` unless the kind is [`ErrorKind::Server`].
     #[must_use]
     pub fn server(&self) -> Option<ServerError<'_>> {
         let error = self.0.as_db_error()?;
@@ -92,8 +92,8 @@ impl fmt::Display for Error {
 }
 
 impl StdError for Error {
-    /// What the operating system or the driver says of a lost connection or a value. The server's
-    /// words are part of the error itself.
+    /// The cause in the operating system or the driver. An error of the server has no source,
+    /// because its message is part of the error itself.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source().filter(|_| self.0.as_db_error().is_none())
     }

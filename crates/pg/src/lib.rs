@@ -7,10 +7,11 @@
 //! | execute statements, receive notices, notice the end of the session | [`Session`] |
 //! | cancel what a session runs | [`Canceler`] |
 //! | reach the same server of several again | [`Reached`], [`conninfo_at`] |
-//! | tell errors of the server from a lost connection | [`Error`] |
+//! | distinguish errors of the server from a lost connection | [`Error`] |
 //!
-//! An option that cannot be honoured is an error; none is ignored. No message and no `Debug` output
-//! shows a password. Rows, parameters and prepared statements are tokio-postgres' own, re-exported.
+//! An option that cannot be honoured is an error; no option is ignored. No message and no `Debug`
+//! output shows a password. Rows, parameters and prepared statements are types of tokio-postgres,
+//! which this crate re-exports.
 //!
 //! This crate knows nothing of tasks, targets or the schema `async`.
 //!

@@ -16,7 +16,7 @@ use crate::connect::Canceler;
 use crate::error::Error;
 use crate::settings::Reached;
 
-/// An open session. It ends when this is dropped, even while a statement runs.
+/// An open session. The session ends when this value is dropped, even while a statement runs.
 ///
 /// A statement is sent when the future of its call is first polled, so calls that are joined share
 /// a round trip. The server executes them in that order.
@@ -27,12 +27,12 @@ pub struct Session {
     reached: Reached,
     canceler: Canceler,
     written: Arc<AtomicU64>,
-    /// Closed when the session has ended.
+    /// The driver drops the sender of this channel when the session has ended.
     alive: watch::Receiver<()>,
 }
 
-/// The task that moves the bytes. Left to itself it would wait for outstanding answers, so it ends
-/// with the session.
+/// The tokio task that reads and writes the socket. It is aborted with the session, because it
+/// would otherwise wait for outstanding answers.
 #[derive(Debug)]
 struct Driver(JoinHandle<()>);
 
@@ -111,8 +111,8 @@ impl Session {
         Ok(self.client.query_opt(statement, parameters).await?)
     }
 
-    /// Executes a statement in one round trip, without a prepared statement, so a pooler may stand
-    /// in between.
+    /// Executes a statement in one round trip, without a named prepared statement, so that it works
+    /// through a transaction pooler.
     ///
     /// # Errors
     /// As [`Session::query`].
@@ -182,19 +182,19 @@ impl Session {
         Ok(())
     }
 
-    /// The server of this session, among those that the connection string may mean.
+    /// The server of this session, among those to which the connection string may lead.
     #[must_use]
     pub const fn reached(&self) -> &Reached {
         &self.reached
     }
 
-    /// Asks the server to cancel the statement that runs.
+    /// The value that asks the server to cancel the running statement.
     #[must_use]
     pub const fn canceler(&self) -> &Canceler {
         &self.canceler
     }
 
-    /// How many bytes the operating system has taken from this session.
+    /// The number of bytes that the operating system has taken from this session.
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
@@ -208,11 +208,12 @@ impl Session {
 
     /// Returns when the session has ended, on either side.
     pub async fn ended(&self) {
-        // Nothing is ever sent. An error means that the driver has dropped its end.
+        // The driver sends no value. An error means that the driver has ended.
         let _ = self.alive.clone().changed().await;
     }
 
-    /// Drops the connection at once, even while a statement runs. The server notices by itself.
+    /// Drops the connection at once, even while a statement runs. The server detects the closed
+    /// connection later.
     pub fn abandon(&self) {
         self.driver.0.abort();
     }
@@ -236,7 +237,7 @@ where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     Driver(tokio::spawn(async move {
-        // An error ends the loop too: the call that is open returns it.
+        // An error ends the loop too. The call that is under way returns the error.
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
             if let Some(notice) = Notice::from_driver(message) {
                 on_notice(notice);

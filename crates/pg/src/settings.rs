@@ -30,7 +30,7 @@ pub(crate) use self::values::{SessionAttrs, SslMode, Tcp};
 /// Invariant: every option is honoured. An option that cannot be honoured is an error.
 #[derive(Clone, Debug)]
 pub struct ConnectionSettings {
-    /// At least one.
+    /// The hosts to try, at least one.
     pub(crate) hosts: Vec<Host>,
     pub(crate) user: String,
     pub(crate) password: Option<Password>,
@@ -41,16 +41,17 @@ pub struct ConnectionSettings {
     pub(crate) tls: TlsSettings,
     pub(crate) channel_binding: ChannelBinding,
     pub(crate) requirepeer: Option<String>,
-    /// For each address. Zero, which only a connection string gives, means no limit.
+    /// The limit for each address. Zero means no limit.
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) tcp: Tcp,
-    /// Which settings of `tcp` the connection string names.
+    /// Whether the connection string or its service names each of these settings of `tcp`: idle,
+    /// interval, count, user timeout.
     tcp_given: [bool; 4],
     pub(crate) attrs: SessionAttrs,
     pub(crate) shuffle: bool,
 }
 
-/// `Debug` hides it.
+/// A password. `Debug` hides the text.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Password(pub(crate) String);
 
@@ -88,7 +89,8 @@ impl ConnectionSettings {
         Self::resolve(&format!("dbname={}", conninfo::quote(text)), process_variable)
     }
 
-    /// Reads `conninfo`, with the environment as an argument.
+    /// Reads `conninfo` as [`ConnectionSettings::from_env`] does, with the environment as an
+    /// argument.
     ///
     /// # Errors
     /// As [`ConnectionSettings::from_env`].

@@ -34,7 +34,7 @@ impl Clock {
 
 /// The instant of a monotonic time, at most a day ahead.
 pub(crate) fn instant_of(time: MonotonicTime) -> Instant {
-    // The sum could overflow for a time that never comes. A tick each day does no harm.
+    // The sum could overflow for a time in the far future. A tick each day does no harm.
     let ahead = Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(0));
     let most = instant() + Duration::from_secs(86_400);
     start().checked_add(ahead).map_or(most, |at| at.min(most))

@@ -17,7 +17,7 @@ const GRACE_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 const STANDBY_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// No backend has this pid.
+/// The value of `takeover_pid` when no takeover is under way. No backend has this pid.
 pub(crate) const NO_BACKEND: i32 = 0;
 
 const WAKE_CHANNEL: &str = "async_wake";
@@ -47,7 +47,8 @@ pub(crate) async fn become_leader(
     }
 }
 
-/// A standby survives these: the server may come back, or another one may take its place.
+/// Errors after which a standby reconnects: the server may return, or another server may replace
+/// it.
 const fn is_loss(error: &RunError) -> bool {
     matches!(error, RunError::Candidacy(CandidacyError::Lost(_)) | RunError::Leader(LeaderError::Lost { .. }))
 }
@@ -96,8 +97,8 @@ fn no_answer() -> CandidacyError {
     CandidacyError::Lost("the server does not answer".to_owned())
 }
 
-/// Leaves the lead to a leader that lost its connection, for as long as `takeover_grace` says: its
-/// process may still run and prove its lead.
+/// Waits while the lead is reserved for a leader that lost its connection, for `takeover_grace` at
+/// most. The process of that leader may still run and prove its lead.
 async fn wait_out_grace(timeouts: &Timeouts, candidate: &Candidate) -> Result<(), CandidacyError> {
     let grace = in_time(timeouts, candidate.grace()).await?;
     if grace.is_zero() || in_time(timeouts, candidate.leader_pid()).await?.is_some() {

@@ -2,10 +2,11 @@
 
 use pgasync_pg::{Error, ServerError};
 
-/// Longer texts are cut at a character boundary.
+/// The limit on an error text. Longer texts are cut at a character boundary.
 const ERROR_TEXT_BYTES_MAX: usize = 65_536;
 
-/// SQLSTATE and message, then detail, hint and context on a line each.
+/// The text of the server's error: SQLSTATE and message, then detail, hint and context on a line
+/// each.
 pub(crate) fn query_error(error: &ServerError<'_>) -> String {
     let mut text = format!("{}: {}", error.sqlstate, error.message);
     for (name, more) in [("DETAIL", error.detail), ("HINT", error.hint), ("CONTEXT", error.context)] {

@@ -1,4 +1,4 @@
-//! EventSender for the leader from the tokio tasks that work for it.
+//! Events that the tokio tasks of the leader send to its loop.
 
 use pgasync_core::{Input, SessionId, TargetName};
 use pgasync_store::{LeaderSession, Operation, OperationResults, VacuumError};

@@ -1,5 +1,5 @@
-//! The tokio task that owns the leader session. It carries out all operations that have arrived in
-//! one batch, so batches grow with the load.
+//! The tokio task that owns the leader session. It takes all operations that have arrived and
+//! carries them out as one batch, so batches grow with the load.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -19,12 +19,12 @@ use crate::timeouts::Timeouts;
 
 const BATCH_OPERATIONS_MAX: usize = 4_096;
 
-/// The leader's handle. When it is dropped, the task finishes its operations and releases the
-/// locks.
+/// The leader's handle of the tokio task. When the handle is dropped, the tokio task finishes its
+/// operations and releases the locks.
 #[derive(Debug)]
 pub(crate) struct LeaderWriter {
     operations: UnboundedSender<Operation>,
-    /// How many operations have no result yet.
+    /// The number of operations without a result.
     pub(crate) pending: usize,
 }
 
@@ -41,7 +41,7 @@ impl LeaderWriter {
         Self { operations, pending: 0 }
     }
 
-    /// Returns the operation when the session is lost. The event that says so has been sent, or
+    /// Returns the operation when the session is lost. The event about the loss has been sent, or
     /// will be.
     pub(crate) fn send(&mut self, operation: Operation) -> Option<Operation> {
         let refused = self.operations.send(operation).err();
@@ -67,7 +67,7 @@ async fn write(
         };
         if count == 0 {
             // The handle was dropped. If the session does not answer, the server releases the locks
-            // when it ends it.
+            // when it ends the session.
             let _ = timeout(timeouts.server_silence, session.step_down()).await;
             let _ = events.send(LeaderEvent::SteppedDown);
             return;
@@ -75,7 +75,7 @@ async fn write(
         let now = clock.lock().unwrap_or_else(PoisonError::into_inner).now().server;
         let mut on_marked = |results| {
             // If the leader has stopped, sending the results of the whole batch fails too and ends
-            // this task.
+            // this tokio task.
             let _ = events.send(LeaderEvent::Results { count: 0, results: Box::new(results) });
         };
         let mut timeouts = timeouts;

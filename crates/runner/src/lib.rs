@@ -1,8 +1,8 @@
 //! The Rust engine: the implementation behind `pgasync run`.
 //!
-//! It drives the core against the server and the targets. Events become inputs of
-//! [`pgasync_core::Orchestrator`], and its commands are carried out here, each in a tokio task of
-//! its own where another command could otherwise wait for it.
+//! This crate drives the core against the server and the targets. Events become inputs of
+//! [`pgasync_core::Orchestrator`], and its commands are carried out here. A command that could
+//! delay another one runs in a tokio task of its own.
 //!
 //! This crate holds no rule about what may run, and it never changes a task row itself: every write
 //! of the leader goes through [`pgasync_store::LeaderSession`]. The only clock is in `clock`.

@@ -1,5 +1,5 @@
-//! The state that the views show. It is written twice a second at most, and only when it has
-//! changed.
+//! The state that the views show. The leader publishes it at most twice a second, and only when it
+//! has changed.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,9 @@ use pgasync_store::{PublishedOutage, PublishedPool, PublishedState};
 use crate::target_sessions::TargetSessions;
 
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long a leader waits after a refused publication.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Publisher {
@@ -23,6 +26,17 @@ impl Publisher {
 
     pub(crate) const fn next(&self) -> Instant {
         self.next
+    }
+
+    /// The last state may not have been published: it is published again.
+    pub(crate) fn repeat(&mut self) {
+        self.last = None;
+    }
+
+    /// The server refused the last state: it is published again later.
+    pub(crate) fn refused(&mut self, now: Instant) {
+        self.repeat();
+        self.next = now + REFUSED_INTERVAL;
     }
 
     /// The state to publish, if it is time and the state has changed.

@@ -15,7 +15,7 @@ use crate::leader::Leader;
 use crate::shutdown::{ExitReason, StopSignal};
 use crate::timeouts::Timeouts;
 
-/// A takeover that is no longer wanted is ended within this time, or left to end by itself.
+/// The limit on ending a takeover that is no longer wanted.
 const ABORT_TAKEOVER_MAX: Duration = Duration::from_secs(5);
 
 /// How to run. The default is that of the command line.
@@ -70,8 +70,8 @@ pub async fn run(
     let Some((session, election)) = elected else {
         let pid = takeover_pid.load(Ordering::Relaxed);
         if pid != NO_BACKEND {
-            // The backend would go on and depose the present leader for a process that is gone. If
-            // it cannot be ended, it gives up by itself.
+            // Otherwise the backend would depose the present leader for a process that is gone. If
+            // it cannot be ended here, `async.take_over` ends after its own limits.
             let _ = timeout(ABORT_TAKEOVER_MAX, end_backend(&server, pid)).await;
         }
         return Err(RunError::Stopped);

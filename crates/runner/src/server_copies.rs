@@ -15,7 +15,7 @@ use crate::error_text;
 /// One connection attempt to the server.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// At most so many sessions of other elections are examined.
+/// The number of sessions of other elections that one check examines.
 const SESSIONS_MAX: usize = 1_000;
 
 /// Finds sessions that a copy of this server has opened at a target.

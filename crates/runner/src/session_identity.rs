@@ -1,14 +1,13 @@
-//! What a session with a target reports about itself: its backend, its role, and the server at
-//! which it runs.
+//! The identity of a target session: its backend, its role, and the server of the backend.
 
 use pgasync_pg::{Session, SimpleQueryRow};
 use pgasync_store::ServerIdentity;
 
 use crate::error_text;
 
-/// The same query as in `async.identity_query`. Postgres checks the privileges of a function when a
-/// statement starts, so calls that a role may not make stand in texts that `query_to_xml` runs only
-/// where the role may make them.
+/// The query of a session's identity, the same as in `async.identity_query`. Postgres checks the
+/// privileges of all functions of a statement when the statement starts. So calls that need a
+/// privilege are texts, which `query_to_xml` executes only if the role has the privilege.
 const IDENTITY: &str = "select s.pid, pg_catalog.current_setting('server_version_num'),
       pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user,
       pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'),

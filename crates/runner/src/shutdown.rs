@@ -14,9 +14,10 @@ pub enum StopSignal {
 /// Why a leader stopped leading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExitReason {
-    /// A signal or the server asked it to stop. No task is left behind; the text says who asked.
+    /// A signal or the server asked the leader to stop, and the drain is complete. The text is the
+    /// reason.
     Resigned(String),
-    /// It stopped without waiting for running queries.
+    /// The leader stopped without waiting for running queries.
     AtOnce,
     /// Another orchestrator has taken the lead.
     Deposed,

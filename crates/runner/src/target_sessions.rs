@@ -1,4 +1,4 @@
-//! All sessions with targets that the leader has opened, and what it knows about the targets.
+//! All target sessions of the leader, and the addresses and states of the targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::server_copies::ServerCopies;
 use crate::target_session::{ClientCheck, ConnectOptions, OpenedSession, Query, TargetSession};
 use crate::timeouts::Timeouts;
 
-/// So many sessions connect to a target at once.
+/// The number of sessions that connect to a target at once.
 const CONNECTING_MAX: usize = 8;
 
 #[derive(Debug)]
@@ -30,7 +30,8 @@ pub(crate) struct TargetSessions {
     client_checks: BTreeMap<TargetName, ClientCheck>,
     connect_permits: BTreeMap<TargetName, Arc<Semaphore>>,
     entries: BTreeMap<SessionId, SessionEntry>,
-    /// Targets to which the last connection attempt failed: since when, and the last error.
+    /// Targets to which the last connection attempt failed: the time of the first failure, and the
+    /// last error.
     pub(crate) lost: BTreeMap<TargetName, (Timestamp, String)>,
     /// Idle sessions that are closing and have not reported it yet.
     pub(crate) closing: BTreeSet<SessionId>,
@@ -39,15 +40,16 @@ pub(crate) struct TargetSessions {
 #[derive(Debug)]
 struct SessionEntry {
     target: TargetName,
-    /// Ends the session's name at the target, and is free again when the session is forgotten.
+    /// The number at the end of the session's name at the target. It is free again when the session
+    /// is forgotten.
     session_slot: i32,
     settings: ConnectionSettings,
     /// `None` once the session was closed or dropped.
     handle: Option<TargetSession>,
     opened: Option<OpenedSession>,
-    /// The task that it runs, and since when.
+    /// The task whose query runs, and since when.
     busy: Option<(TaskId, Timestamp)>,
-    /// The address of the target has changed since.
+    /// The address of the target has changed since the session was opened.
     outdated: bool,
 }
 
@@ -74,8 +76,8 @@ impl TargetSessions {
         }
     }
 
-    /// Replaces the addresses of the targets. Returns the idle sessions at an old address; busy
-    /// ones are outdated, and end after their query.
+    /// Replaces the addresses of the targets. Returns the idle sessions at an old address. Busy
+    /// sessions at an old address become outdated, and end after their query.
     pub(crate) fn set_targets(&mut self, targets: BTreeMap<TargetName, TargetAddress>) -> Vec<SessionId> {
         let old = std::mem::replace(&mut self.targets, targets);
         let mut idle = Vec::new();
@@ -145,7 +147,7 @@ impl TargetSessions {
         format!("pgasync/{}/{}/{suffix}", self.server_id, self.election)
     }
 
-    /// Notes that a session is open. Returns its target if that was lost until now.
+    /// Notes that a session is open. Returns its target if the target was lost until now.
     pub(crate) fn note_opened(&mut self, session: SessionId, opened: OpenedSession) -> Option<TargetName> {
         let entry = self.entries.get_mut(&session)?;
         self.client_checks.insert(entry.target.clone(), opened.client_check);
@@ -216,7 +218,7 @@ impl TargetSessions {
         self.closing.remove(&session);
     }
 
-    /// Whether the session was open once. One that was not is in no registry.
+    /// Whether the session was ever open. A session that was never open is not in the registry.
     pub(crate) fn was_opened(&self, session: SessionId) -> bool {
         self.entries.get(&session).is_some_and(|entry| entry.opened.is_some())
     }
@@ -287,8 +289,7 @@ impl TargetSessions {
     }
 }
 
-/// A target is reached by its connection string alone; `PG*` variables and password files of this
-/// process do not count.
+/// The settings of a target. The `PG*` variables of this process give no address, user or password.
 fn target_settings(string: &str) -> Result<ConnectionSettings, String> {
     ConnectionSettings::of_target(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
 }

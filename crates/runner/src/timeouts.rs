@@ -8,7 +8,7 @@ use pgasync_core::{Settings, Span, Tuning};
 /// The limits on waiting. The defaults suit production; tests that wait for one of them set it
 /// lower.
 ///
-/// As a text: `server_silence=2s,target_answer=500ms`. A timeout that is left out keeps its
+/// The text form is `server_silence=2s,target_answer=500ms`. A timeout that is left out keeps its
 /// default.
 ///
 /// ```
@@ -45,13 +45,13 @@ pub struct Timeouts {
     pub target_answer: Duration,
     /// One attempt to cancel or terminate a query, or to fence a session. 25 s.
     pub target_signal: Duration,
-    /// A query that was asked to finish or defer may go on for this time. 5 s.
+    /// A query whose task was asked to finish or defer may continue for this time. 5 s.
     pub finish_grace: Duration,
     /// From a cancel request to the termination of the session. 5 s.
     pub cancel_grace: Duration,
     /// From the termination of a session to the end of the connection. 10 s.
     pub terminate_grace: Duration,
-    /// An overdue task of a lost session is given up after this time. 5 s.
+    /// An overdue task of a lost session is abandoned after this time. 5 s.
     pub lost_grace: Duration,
 }
 
@@ -133,7 +133,7 @@ impl Timeouts {
     }
 }
 
-/// Reads whole seconds or milliseconds. Zero is refused: nothing would ever answer in time.
+/// Reads whole seconds or milliseconds. Zero is refused, because no answer could arrive in time.
 fn length(text: &str) -> Option<Duration> {
     let length = match text.strip_suffix("ms") {
         Some(number) => Duration::from_millis(number.parse().ok()?),

@@ -3,7 +3,7 @@
 use crate::fingerprint::{FINGERPRINT, PLACE};
 use crate::objects::{CLIENT, Part, SERVER, UI};
 
-/// The client and common part, `async.sql`. Needs the extension `dblink`.
+/// The client and common part, `async.sql`. It needs the extension `dblink`.
 #[must_use]
 pub fn client() -> String {
     assemble(&CLIENT)
@@ -27,12 +27,13 @@ pub fn all() -> String {
     [client(), server(), ui()].join("\n")
 }
 
-/// What engines depend on, as it is before the fingerprint of it is known.
+/// The texts that the engines depend on, with the placeholder of the fingerprint.
 pub(crate) fn texts() -> String {
     assemble(&CLIENT) + &assemble(&SERVER)
 }
 
-/// The guard, then the migrations that the database has not seen, then every object anew.
+/// The text of a part: its guard, then the migrations, each of which runs only once in a database,
+/// then all objects.
 fn assemble(part: &Part) -> String {
     let mut script =
         format!("-- pgasync {}: {}. Generated from crates/sql; edit the objects there.\n", crate::VERSION, part.title);

@@ -1,20 +1,20 @@
-//! Names the texts that a schema was installed from.
+//! The fingerprint: a hash of the texts from which a schema was installed.
 
 use std::sync::LazyLock;
 
 use crate::assemble::texts;
 
-/// What the assembled texts have where the fingerprint of themselves belongs.
+/// The placeholder of the fingerprint in the assembled texts.
 pub(crate) const PLACE: &str = "@FINGERPRINT@";
 
 /// What `async.schema_fingerprint()` returns in a database where these texts are installed: 16
 /// hexadecimal digits.
 ///
-/// A binary and a schema that differ in it were not made for each other.
+/// A program does not lead a server whose schema has another fingerprint.
 pub static FINGERPRINT: LazyLock<String> = LazyLock::new(|| format!("{:016x}", fnv_1a(texts().as_bytes())));
 
-/// The 64-bit FNV-1a hash: the same in every build and on every machine, which `std`'s need not be.
-/// <http://www.isthe.com/chongo/tech/comp/fnv/>
+/// The 64-bit FNV-1a hash. It is the same in every build and on every machine, which `std` does not
+/// guarantee for its hashes. <http://www.isthe.com/chongo/tech/comp/fnv/>
 fn fnv_1a(bytes: &[u8]) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;

@@ -1,11 +1,11 @@
-//! The SQL side of pgasync: one object a file, migrations, and the files that psql installs.
+//! The SQL side of pgasync: objects (one per file), migrations, and the texts that psql installs.
 //!
-//! A database becomes a *client* with [`client`], a *server* with [`client`] and then [`server`],
-//! and gets the administrator's views with [`ui`]. Each is one self-contained text without psql's
-//! meta-commands and without transaction control, may be run again (it upgrades, and loses nothing)
-//! and works on Postgres 11 to 18.
+//! [`client`] makes a database a *client*. [`client`] and then [`server`] make it a *server*, and
+//! [`ui`] adds the views for administrators. Each text is self-contained, and has no meta-commands
+//! of psql and no transaction control. It may be run again, which upgrades the schema and keeps all
+//! data. It works on Postgres 11 to 18.
 //!
-//! This crate does no IO: it only hands out texts.
+//! This crate does no IO. It returns texts.
 //!
 //! ```
 //! let script = pgasync_sql::all();

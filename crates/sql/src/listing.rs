@@ -1,5 +1,5 @@
-//! The rules for files and folders below `objects/`: every file is listed, bears the name of its
-//! object, and stands in the folder for what it does.
+//! The rules for files and folders below `objects/`: every file is listed, has the name of its
+//! object, and is in the folder for its purpose.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -78,7 +78,7 @@ fn a_file_creates_the_object_that_it_is_named_after_and_no_other() {
     assert!(names.len() > 200, "{}", names.len());
 }
 
-/// The files of the server part outside of a folder in which something is found.
+/// The files of the server part outside of `folder` for which `found` holds.
 fn files_outside(folder: &str, found: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let outside = SERVER.objects.iter().filter(|(path, _)| !path.starts_with(folder));
     outside.filter(|(_, text)| found(&code(text))).map(|(path, _)| *path).collect()
@@ -87,8 +87,8 @@ fn files_outside(folder: &str, found: impl Fn(&str) -> bool) -> Vec<&'static str
 #[test]
 fn only_its_folder_touches_dblink() {
     let touches = |text: &str| text.contains("dblink_") || text.contains("dblink(");
-    // An error is logged over a connection of its own, since it rolls the transaction of the caller
-    // back.
+    // `log/log` writes an error over a separate connection, because the error rolls the transaction
+    // of the caller back.
     assert_eq!(files_outside("dblink/", touches), ["log/log", "finish"]);
 }
 

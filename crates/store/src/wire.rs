@@ -1,4 +1,5 @@
-//! The core's points and lengths of time as Postgres sends them, `infinity` included.
+//! The binary formats of `timestamptz` and `interval`, for the time types of the core. `infinity`
+//! is [`Timestamp::NEVER`].
 
 use std::error::Error;
 
@@ -6,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use pgasync_core::{Span, Timestamp};
 use pgasync_pg::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-/// Microseconds from the Unix epoch to Postgres' own, the year 2000.
+/// Microseconds from the Unix epoch to the epoch of Postgres, 2000-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 const DAY: i64 = 86_400_000_000;
@@ -15,7 +16,7 @@ const DAY: i64 = 86_400_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WireTimestamp(pub(crate) Timestamp);
 
-/// An `interval`; months count 30 days, as `extract(epoch ...)` has it.
+/// An `interval`. A month counts 30 days.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WireInterval(pub(crate) Span);
 

@@ -1,4 +1,4 @@
-//! A host that a test pauses, cuts off, kills and brings back.
+//! A host that a test pauses, disconnects, kills and restarts.
 
 use std::env;
 use std::ops::Deref;
@@ -19,7 +19,7 @@ use crate::wait::PATIENCE;
 
 const PORT: u16 = 5432;
 
-/// Makes a standby of the server whose address is its argument.
+/// The script that makes a standby of the server whose address is its argument.
 const STANDBY: &str = "set -e
     rm -rf \"$PGDATA\"
     pg_basebackup -h \"$0\" -U postgres -D \"$PGDATA\" -R -X stream -c fast
@@ -29,14 +29,14 @@ const STANDBY: &str = "set -e
 /// A container on a test's network, removed when this is dropped. Derefs to the [`Cluster`] on it.
 #[derive(Debug)]
 pub struct Host {
-    // Dropped before the network.
+    // The container is dropped before the network.
     container: ContainerAsync<GenericImage>,
     cluster: Cluster,
     network: Arc<Network>,
 }
 
 impl Host {
-    /// A host with a server, with settings such as `max_connections=50`.
+    /// A host with a server. `settings` are its settings, such as `max_connections=50`.
     ///
     /// # Panics
     /// When it does not come up.
@@ -54,7 +54,7 @@ impl Host {
         host
     }
 
-    /// A host with a standby of another one's server.
+    /// A host with a standby of the server on `primary`.
     ///
     /// # Panics
     /// When it does not come up.
@@ -68,7 +68,7 @@ impl Host {
         host
     }
 
-    /// A host on which `pgasync run` serves the database that `server` leads to.
+    /// A host with `pgasync run` for the database at the connection string `server`.
     ///
     /// # Panics
     /// When it does not come up.
@@ -94,7 +94,7 @@ impl Host {
         Self { container, cluster, network: Arc::clone(network) }
     }
 
-    /// With an address that it keeps when it is cut off or killed and comes back.
+    /// Gives the host a fixed address, which it keeps after a disconnection or a restart.
     async fn at_a_fixed_address(mut self) -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(100);
         self.cluster.host = self.network.address(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -109,7 +109,8 @@ impl Host {
         &self.cluster.host
     }
 
-    /// Freezes every process on it. Its kernel still accepts connections; no process answers.
+    /// Freezes every process on the host. The kernel still accepts connections, and no process
+    /// answers.
     ///
     /// # Panics
     /// When the Docker engine refuses.
@@ -117,7 +118,7 @@ impl Host {
         self.container.pause().await.expect("a running host can be paused");
     }
 
-    /// Lets it go on.
+    /// Continues a paused host.
     ///
     /// # Panics
     /// When it was not paused.
@@ -125,17 +126,17 @@ impl Host {
         self.container.unpause().await.expect("a paused host wakes up");
     }
 
-    /// Disconnects it from the network: nothing that is sent to it is answered.
+    /// Disconnects the host from the network. No packet to the host is answered.
     pub async fn cut_off(&self) {
         self.network.disconnect(self.container.id()).await;
     }
 
-    /// Puts it back, at the address that it had.
+    /// Reconnects the host at its former address.
     pub async fn reconnect(&self) {
         self.network.connect(self.container.id(), self.address()).await;
     }
 
-    /// Kills every process on it.
+    /// Kills every process on the host.
     ///
     /// # Panics
     /// When it was not running.
@@ -149,7 +150,7 @@ impl Host {
         }
     }
 
-    /// Starts it again, after [`Host::kill`]; its disk is as it was.
+    /// Starts the host again after [`Host::kill`]. Its disk is unchanged.
     ///
     /// # Panics
     /// When it does not come up.
@@ -158,7 +159,7 @@ impl Host {
         self.wait_until_it_answers().await;
     }
 
-    /// Makes the standby on it the primary.
+    /// Promotes the standby on the host.
     ///
     /// # Panics
     /// When it is not promoted.
@@ -167,7 +168,7 @@ impl Host {
         assert!(promoted, "the standby is not promoted");
     }
 
-    /// Whether its process runs, or is paused.
+    /// Whether the process of the host runs or is paused.
     ///
     /// # Panics
     /// When the Docker engine does not answer.
@@ -175,7 +176,7 @@ impl Host {
         self.container.is_running().await.expect("the Docker engine knows")
     }
 
-    /// The exit status of its process, or `None` while it runs.
+    /// Waits for the end of the host's process. Returns its exit status.
     ///
     /// # Panics
     /// When it does not.
@@ -188,7 +189,7 @@ impl Host {
         self.container.exit_code().await.expect("the Docker engine knows").expect("it has ended")
     }
 
-    /// What it has written to its standard error.
+    /// The standard error of the host's process so far.
     ///
     /// # Panics
     /// When the Docker engine does not answer.
@@ -209,7 +210,7 @@ impl Host {
         let settings: ConnectionSettings = self.settings("postgres").with_connect_timeout(Duration::from_secs(2));
         let begin = Instant::now();
         loop {
-            // The stock image starts a server of its own first, which listens nowhere.
+            // The stock image first starts a temporary server, which listens on no address.
             let error = match timeout(Duration::from_secs(3), settings.connect()).await {
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) => error.to_string(),
@@ -229,7 +230,7 @@ impl Deref for Host {
     }
 }
 
-/// The image that `PGASYNC_TEST_IMAGE` names, else the stock one.
+/// The image that `PGASYNC_TEST_IMAGE` names, otherwise the stock image.
 fn image() -> GenericImage {
     let named = env::var("PGASYNC_TEST_IMAGE").unwrap_or_else(|_| "postgres:15".to_owned());
     let (name, tag) = named.rsplit_once(':').unwrap_or((&named, "latest"));

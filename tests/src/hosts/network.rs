@@ -10,14 +10,16 @@ use testcontainers::bollard::models::{
 };
 use testcontainers::core::client::docker_client_instance;
 
-/// Says which process made something; `./dev check hosts` removes what such a one left behind.
+/// The label with the process that created a container or a network. `./dev check hosts` removes
+/// what an earlier process left behind.
 pub(super) const LABEL: &str = "pgasync.test";
 
 const TRIES_MAX: u32 = 20;
 
-/// A network of its own, removed when this is dropped.
+/// The network of one test. Dropping this value removes the network.
 ///
-/// Its hosts have fixed addresses, so that one that was cut off or killed comes back where it was.
+/// Its hosts have fixed addresses, so that a host has its former address after a disconnection or a
+/// restart.
 #[derive(Debug)]
 pub struct Network {
     docker: Docker,
@@ -27,10 +29,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes one.
+    /// Creates a network.
     ///
     /// # Panics
-    /// When there is no Docker engine, or no address range is free.
+    /// When no Docker engine answers, or no address range is free.
     pub async fn create() -> Self {
         let docker = docker_client_instance().await.expect("the Docker engine answers");
         let pid = std::process::id();
@@ -47,7 +49,7 @@ impl Network {
             };
             match docker.create_network(request).await {
                 Ok(_) => return Self { docker, name, prefix },
-                // Another test has the range.
+                // Another test may have the address range.
                 Err(error) => said = error.to_string(),
             }
         }
@@ -84,12 +86,13 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         let name = self.name.clone();
-        // A thread, since a drop cannot wait inside the runtime of the test.
+        // `drop` cannot wait inside the runtime of the test, so a thread with another runtime
+        // waits.
         let removed = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let Ok(docker) = Docker::connect_with_defaults() else { return };
-                // Its containers are being removed.
+                // The network cannot be removed before its containers are gone.
                 for _ in 0..50 {
                     if docker.remove_network(&name).await.is_ok() {
                         return;

@@ -1,6 +1,6 @@
-//! Frames of Postgres's protocol, version 3, and groups of a client's frames that get one answer.
+//! Frames of the Postgres protocol, version 3, and groups of a client's frames that get one answer.
 //!
-//! Postgres manual, "Frontend/Backend Protocol", "Message Formats".
+//! Source: Postgres manual, "Frontend/Backend Protocol", "Message Formats".
 
 use std::collections::HashMap;
 use std::io;
@@ -11,7 +11,7 @@ const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 const CANCEL_REQUEST: u32 = 80_877_102;
 
-/// One message with its header. Those before the end of the startup have no tag.
+/// One message with its header. Messages before the end of the startup have no tag.
 #[derive(Debug)]
 pub(super) struct Frame {
     /// 0 for a message of the startup.
@@ -19,7 +19,7 @@ pub(super) struct Frame {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What the first message of a connection asks for.
+/// The kind of the first message of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opening {
     Encryption,
@@ -47,7 +47,7 @@ impl Frame {
 pub(super) struct Frames<R> {
     reader: R,
     read: Vec<u8>,
-    /// The next message has no tag.
+    /// Whether the next message has no tag.
     pub(super) is_startup: bool,
 }
 
@@ -56,7 +56,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         Self { reader, read: Vec::new(), is_startup }
     }
 
-    /// The next frame, `None` at the end. Nothing is lost when the future is dropped.
+    /// The next frame, `None` at the end. A future that is dropped loses no bytes.
     pub(super) async fn next(&mut self) -> io::Result<Option<Frame>> {
         loop {
             if let Some(frame) = self.cut() {
@@ -88,11 +88,11 @@ pub enum Sent {
     Startup,
     /// A cancel request, on a connection of its own.
     CancelRequest,
-    /// Statements were prepared and none was run: the text of the last one.
+    /// The client prepared statements and ran none. The text is that of the last one.
     Prepare(String),
-    /// A statement was run: its text, also when the text was prepared long before.
+    /// The client ran a statement. The text is known even if the statement was prepared earlier.
     Run(String),
-    /// Something else, such as the end of a prepared statement.
+    /// Another message, such as the end of a prepared statement.
     Other,
 }
 
@@ -101,11 +101,11 @@ pub enum Sent {
 pub(super) struct Unit {
     pub(super) sent: Sent,
     pub(super) bytes: Vec<u8>,
-    /// The server answers it with ReadyForQuery.
+    /// Whether the server answers it with ReadyForQuery.
     pub(super) is_answered: bool,
 }
 
-/// Puts frames of a client together.
+/// Combines frames of a client into units.
 #[derive(Debug, Default)]
 pub(super) struct Units {
     prepared: HashMap<String, String>,
@@ -114,7 +114,7 @@ pub(super) struct Units {
 }
 
 impl Units {
-    /// Takes a frame in; gives the unit that it completes.
+    /// Adds a frame. Returns the unit that the frame completes.
     pub(super) fn take_in(&mut self, frame: &Frame) -> Option<Unit> {
         self.bytes.extend(&frame.bytes);
         let mut texts = frame.texts();

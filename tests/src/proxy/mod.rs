@@ -1,5 +1,5 @@
-//! A proxy between a client and a Postgres cluster that knows the frames of the protocol, and
-//! loses, delays or swallows those that a test names.
+//! A proxy between a client and a Postgres cluster. It reads the frames of the protocol, and loses,
+//! delays or withholds the messages that a test names.
 
 mod frames;
 mod relay;
@@ -18,7 +18,7 @@ pub use frames::Sent;
 use script::Script;
 pub use script::{Cut, Fault, Name};
 
-/// Passes connections on to a cluster until it is dropped; then it closes them.
+/// Relays connections to a cluster. Dropping this value closes them.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -27,7 +27,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// One that names the messages with `name`.
+    /// Starts a proxy for the cluster. `name` gives the kinds of messages their names.
     ///
     /// # Panics
     /// When no port is free.
@@ -40,42 +40,41 @@ impl Proxy {
         Self { port, script, accepting }
     }
 
-    /// How to reach a database through it, as the superuser.
+    /// The connection string of the superuser for a database, through the proxy.
     #[must_use]
     pub fn conninfo(&self, database: &str) -> String {
         format!("host=127.0.0.1 port={} dbname={database} user=postgres sslmode=disable", self.port)
     }
 
-    /// What is going to happen, in this order: a cut is looked for when the one before it has
+    /// Plans cuts in this order. The messages for a cut are counted after the cut before it has
     /// happened.
     pub fn plan(&self, cuts: Vec<Cut>) {
         self.script.plan(cuts);
     }
 
-    /// Delays the end of each answer (ReadyForQuery) by this much, so that it comes in a packet of its
-    /// own.
+    /// Delays the end of each answer (ReadyForQuery), so that it arrives in a separate packet.
     pub fn delay_ends(&self, by: Duration) {
         self.script.end_delay.send_replace(by);
     }
 
-    /// Lets messages go on that [`Fault::Hold`] keeps.
+    /// Delivers the messages that [`Fault::Hold`] keeps.
     pub fn release(&self) {
         self.script.released.send_replace(true);
     }
 
-    /// Waits until so many cuts have happened; whether they have in time.
+    /// Waits until `count` cuts have happened. Returns whether they happened within `patience`.
     pub async fn wait_until_fired(&self, count: usize, patience: Duration) -> bool {
         let mut fired = self.script.fired.subscribe();
         matches!(timeout(patience, fired.wait_for(|fired| *fired >= count)).await, Ok(Ok(_)))
     }
 
-    /// The messages that were sent: how many of each kind.
+    /// The number of messages of each kind that were sent.
     #[must_use]
     pub fn seen(&self) -> BTreeMap<String, u32> {
         self.script.seen()
     }
 
-    /// When cuts happened.
+    /// The times of the cuts that happened.
     #[must_use]
     pub fn fired(&self) -> Vec<SystemTime> {
         self.script.fired()
@@ -93,7 +92,7 @@ async fn accept(listener: TcpListener, server: (String, u16), script: Arc<Script
     while let Ok((client, _)) = listener.accept().await {
         let (server, script) = (server.clone(), Arc::clone(&script));
         connections.spawn(async move {
-            // An end of either side is an end of both.
+            // The end of one side ends the other side too.
             if let Ok(server) = TcpStream::connect((server.0.as_str(), server.1)).await {
                 let _ = relay::relay(client, server, script).await;
             }

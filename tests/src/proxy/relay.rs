@@ -13,10 +13,10 @@ use tokio::time::{sleep, timeout};
 use super::frames::{Frame, Frames, Opening, Sent, Unit, Units};
 use super::script::{Fault, Script};
 
-/// What a client has sent behind a message has arrived after this time.
+/// The messages that a client has sent directly after a message have arrived after this time.
 const PIPELINED_WITHIN: Duration = Duration::from_millis(10);
 
-/// A client reads the last words of a server within this time.
+/// A client reads the last messages of a server within this time.
 const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 const READY_FOR_QUERY: u8 = b'Z';
@@ -27,7 +27,7 @@ struct Relay {
     from_server: Frames<OwnedReadHalf>,
     to_server: OwnedWriteHalf,
     units: Units,
-    /// Units that were forwarded and not answered to their end.
+    /// The number of units that were forwarded and not completely answered.
     open: usize,
     script: Arc<Script>,
 }
@@ -95,8 +95,8 @@ impl Relay {
         }
     }
 
-    /// The server has closed its side. The client reads its last words before its own side is
-    /// closed.
+    /// Closes the connection after the server has closed its side. The client first reads the last
+    /// messages.
     async fn close(mut self) -> io::Result<()> {
         self.to_client.shutdown().await?;
         let _ = timeout(CLOSING_MAX, async { while let Ok(Some(_)) = self.from_client.next().await {} }).await;
@@ -158,7 +158,7 @@ impl Relay {
     }
 
     async fn wait_for_release(&self) {
-        // Fails when the proxy is gone, and this connection with it.
+        // The wait fails when the proxy is dropped, and then this connection ends too.
         let _ = self.script.released.subscribe().wait_for(|released| *released).await;
     }
 
@@ -176,7 +176,7 @@ impl Relay {
         self.to_client.write_all(&frame.bytes).await
     }
 
-    /// Passes the answers to all units but the last ones.
+    /// Relays the answers to all units except the last ones.
     async fn pass_all_but(&mut self, last: usize) -> io::Result<()> {
         while self.open > last {
             let Some(frame) = self.from_server.next().await? else { return Err(io::ErrorKind::UnexpectedEof.into()) };
@@ -185,7 +185,7 @@ impl Relay {
         Ok(())
     }
 
-    /// The whole answer to the one unit that is open.
+    /// Reads the whole answer to the one unit that is open.
     async fn answer(&mut self) -> io::Result<Vec<u8>> {
         let mut answer = Vec::new();
         while self.open > 0 {
@@ -196,8 +196,8 @@ impl Relay {
         Ok(answer)
     }
 
-    /// Delivers what the client has sent meanwhile, closes its side, and keeps the server's side
-    /// open.
+    /// Delivers the messages that the client has sent since, closes the client's side, and keeps
+    /// the server's side open.
     async fn cut_client(&mut self) -> io::Result<()> {
         while let Ok(Ok(Some(frame))) = timeout(PIPELINED_WITHIN, self.from_client.next()).await {
             if let Some(unit) = self.units.take_in(&frame) {

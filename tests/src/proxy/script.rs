@@ -16,25 +16,26 @@ pub enum Fault {
     CutBefore,
     /// The message is delivered, its answer is withheld, and both sides are closed.
     CutAfter,
-    /// The message is delivered with what the client sent behind it, and the client's side is
-    /// closed. The server's side stays open.
+    /// The message and those directly after it are delivered, and the client's side is closed. The
+    /// server's side stays open.
     CutClient,
-    /// The message is not delivered. From then on nothing passes, and both sides stay open.
+    /// The message is not delivered. From then on no message passes, and both sides stay open.
     Silence,
-    /// The answer arrives this much later.
+    /// The answer is delayed by this time.
     Late(Duration),
     /// The message is not delivered before [`super::Proxy::release`].
     Hold,
 }
 
-/// A fault and where it happens.
+/// A fault, and the message that it affects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// The kind of message, as the proxy's function names it.
     pub kind: String,
-    /// Which of them, from 1 on; counted from the start, or from the cut before this one.
+    /// The number of the message among those of its kind, from 1 on. The count begins at the start,
+    /// or at the cut before this one.
     pub occurrence: u32,
-    /// What happens.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -76,7 +77,7 @@ impl Script {
         self.state().cuts = cuts.into();
     }
 
-    /// A message is about to pass.
+    /// Counts a message that is about to pass. Returns its fault, if there is one.
     pub(super) fn on(&self, sent: &Sent) -> Option<Fault> {
         let kind = (self.name)(sent);
         let mut state = self.state();

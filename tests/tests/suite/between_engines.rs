@@ -1,5 +1,5 @@
-//! One engine takes over from the other, in each direction, while tasks run: none is lost, none
-//! runs twice.
+//! One engine takes over from the other, in each direction, while tasks run. No task is lost, and
+//! no task runs twice.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn busy(database: &Database) {
     sleep(Duration::from_millis(200)).await;
 }
 
-/// The first engine is disabled, and lets its running queries end.
+/// A forced engine takes over. The first engine drains and lets its running queries end.
 async fn takes_over_by_force<A: Engine, B: Engine>() {
     let (database, target) = fixture().await;
     let mut first = A::attach(&database);
@@ -62,7 +62,7 @@ async fn takes_over_from_the_lost<A: Engine, B: Engine>() {
     let mut second = B::attach(&database);
     second.lead().await;
     database.wait_until_finished().await;
-    // Four run; as many may have ended just before, their results unwritten.
+    // Four tasks run. Four more may have ended just before, without a record.
     database
         .assert_holds(
             "select bool_and(finish_status = 'FINISHED' or processing_error like '%outcome unknown%')

@@ -1,4 +1,4 @@
-//! The harness itself, with the SQL engine in it.
+//! Tests of the harness, with the SQL engine.
 
 use pgasync_tests::{Database, Engine, Outcome, SqlEngine, Target};
 use serde_json::json;

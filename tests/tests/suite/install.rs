@@ -1,4 +1,4 @@
-//! Installing.
+//! Installations of the schema.
 
 use std::process::Command;
 
@@ -33,8 +33,8 @@ async fn installing_again_changes_nothing_and_loses_nothing() {
     assert_eq!(tasks, 1);
 }
 
-/// What an administrator may use, what the documentation names, and every column of it, says in the
-/// catalog what it is.
+/// Every object that an administrator may use or the documentation names has a comment in the
+/// catalog, and so has each of its columns.
 #[tokio::test]
 async fn everything_that_users_see_has_a_comment() {
     let scratch = Scratch::empty(&Cluster::shared()).await;

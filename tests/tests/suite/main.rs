@@ -1,6 +1,6 @@
-//! All tests that need a Postgres, in one binary, since linking is slow.
+//! All tests that need Postgres, in one binary, because linking is slow.
 //!
-//! Modules below `chaos` run apart, each on clusters of its own (`.config/nextest.toml`); so do
+//! Tests below `chaos` run separately, each on its own clusters (`.config/nextest.toml`), and so do
 //! those below `hosts`, on containers.
 
 mod attacks;

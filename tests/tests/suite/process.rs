@@ -1,4 +1,5 @@
-//! The program `pgasync run`: signals, exit codes, log, and what the SQL engine does not have.
+//! The program `pgasync run`: signals, exit codes, the log, and properties that the SQL engine does
+//! not have.
 
 use std::time::{Duration, Instant};
 
@@ -94,7 +95,7 @@ async fn sessions_that_a_target_ended_are_forgotten() {
     let end = format!("select pg_terminate_backend(pid) {ours}");
     target.session().query(&end, &[]).await.expect("a superuser may signal");
     database.wait_for("select count(*) = 0 from async.session").await;
-    // One that ends itself takes its task with it.
+    // The task of a session that ends itself ends with it.
     push(&database, "select pg_terminate_backend(pg_backend_pid())").await;
     database.wait_until_finished().await;
     database.wait_for("select count(*) = 0 from async.session").await;
@@ -173,7 +174,7 @@ async fn a_standby_leads_when_the_leader_has_gone() {
     let mut second = RustEngine::attach(&database);
     second.start_with(&["--standby"]);
     second.wait_for_line("standing by").await;
-    // Its session does not survive; it does.
+    // The leader session ends, and the process continues.
     database
         .run(
             "select pg_terminate_backend(pid) from pg_stat_activity
@@ -187,9 +188,9 @@ async fn a_standby_leads_when_the_leader_has_gone() {
     database.wait_until_finished().await;
 }
 
-/// A frozen process, or one whose host sleeps, keeps its connection. From 14 on the server ends an
-/// idle connection (`idle_session_timeout`), and a standby takes the lead; before, the frozen
-/// process keeps it.
+/// A frozen process, or one whose host sleeps, keeps its connection. From Postgres 14 on the server
+/// ends an idle connection (`idle_session_timeout`), and a standby takes the lead. On older servers
+/// the frozen process keeps the lead.
 #[tokio::test]
 async fn a_frozen_process_loses_the_lead_where_the_server_ends_idle_sessions() {
     let (database, target, mut engine) = fixture().await;
@@ -272,15 +273,14 @@ async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut paused: wa
     }
 }
 
-/// The orchestrator has fallen asleep while a push was open; nothing else would wake it for an
-/// hour.
+/// The orchestrator falls asleep while a push is open. No other event would wake it for an hour.
 #[tokio::test]
 async fn a_push_left_open_while_the_leader_falls_asleep_is_run() {
     let (database, _target, mut engine) = fixture().await;
     let pusher = database.settings().connect().await.expect("a second session");
     pusher.batch_execute("begin; select async.push_task(async.task('select 1', 'there'))").await.expect("it is pushed");
     engine.lead().await;
-    // Another push comes and goes meanwhile: awake once more, and to sleep again, if it can.
+    // Another push wakes the orchestrator in the meantime, and then it may fall asleep again.
     let task = push(&database, "select 1").await;
     database.wait_for(&format!("select processed is not null from async.task where task_id = {task}")).await;
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -17,12 +17,12 @@ impl Seed {
         Self { state }
     }
 
-    /// The same in each run, unless `PGASYNC_SEED` is set.
+    /// A source with the same numbers in each run, unless `PGASYNC_SEED` is set.
     pub(super) fn fixed(state: u64) -> Self {
         if env::var_os("PGASYNC_SEED").is_some() { Self::of_this_run() } else { Self { state } }
     }
 
-    /// Another source, so that two tasks have independent sequences.
+    /// Another source, so that two tokio tasks have independent sequences.
     pub(super) fn fork(&mut self) -> Self {
         Self { state: self.next() }
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use pgasync_tests::{Cluster, Database, Engine, RustEngine, Scratch};
 use serde_json::{Value, json};
 
-/// The exit code, stdout and stderr.
+/// Runs `pgasync status`. Returns the exit code, standard output and standard error.
 fn status(conninfo: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     let ran = Command::new("pgasync").args(["status", "--server", conninfo]).args(arguments).output();
     let ran = ran.expect("./dev puts pgasync on PATH");

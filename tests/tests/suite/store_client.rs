@@ -1,4 +1,4 @@
-//! The client of the store: many callers, few sessions, errors with types.
+//! The client of the store: many callers on few sessions, and typed errors.
 
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,7 @@ async fn the_pool_is_as_before_after_a_restart_of_the_server() {
     let client = client(database.settings());
     join_all((0..16).map(|_| push_one(&client, "select 0"))).await;
     cluster.stop();
-    // The sockets report it on the next poll.
+    // The sockets report the end of their sessions at the next poll.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let batch = Batch::of([NewTask::query("select 0", own())]);
     let begin = Instant::now();
@@ -286,7 +286,7 @@ async fn a_document_is_applied_as_a_whole_or_refused_with_a_path() {
         .await;
 }
 
-/// Two tasks succeed, one fails, one is cancelled.
+/// Pushes tasks: two succeed, one fails, and one is cancelled.
 async fn work<E: Engine>(database: &Database, client: &Client) {
     let mut engine = E::attach(database);
     engine.lead().await;

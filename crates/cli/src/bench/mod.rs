@@ -1,5 +1,5 @@
-//! `pgasync bench`: the rate of an orchestrator beside the rate of pgbench, on the same machine in
-//! the same minutes.
+//! `pgasync bench`: the rate of an orchestrator beside the rate of pgbench, measured in one run on
+//! the same machine.
 
 mod databases;
 mod idle;
@@ -55,7 +55,7 @@ pub(crate) async fn run(options: &BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Progress goes to standard error; standard output is for the result.
+/// Prints progress to standard error, because standard output is for the result.
 fn print_progress(step: &str) {
     eprintln!("bench: {step}");
 }

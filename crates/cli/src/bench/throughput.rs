@@ -13,8 +13,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Tasks a second between the first claim and the last record, by the server's clock. The `backlog`
-/// waits in a pool whose one slot is taken.
+/// Tasks a second between the first claim and the last record, by the server's clock. The tasks of
+/// the `backlog` wait in a pool whose one slot is taken.
 pub(super) async fn measure(databases: &mut BenchDatabases, tasks: u32, backlog: u32) -> anyhow::Result<f64> {
     if backlog > 0 {
         park(databases, backlog).await?;

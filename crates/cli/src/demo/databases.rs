@@ -66,7 +66,7 @@ impl DemoDatabases {
         })
     }
 
-    /// Checks the targets: each transfer must have moved its money once.
+    /// Checks that each target executed each transfer exactly once.
     pub(super) async fn audit(&self, transfers_on_each: i64) -> anyhow::Result<()> {
         for (name, settings) in &self.targets {
             let sql = "select (select count(*) from pgbench_history),

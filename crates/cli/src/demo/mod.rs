@@ -1,4 +1,4 @@
-//! `pgasync demo`: tasks from push to outcome, on databases of their own, in about a minute.
+//! `pgasync demo`: some thousand tasks from push to outcome, on databases of their own.
 
 mod databases;
 mod progress;

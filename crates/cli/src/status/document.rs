@@ -58,7 +58,7 @@ fn seconds(span: Option<Span>) -> Option<f64> {
     span.map(|span| span.as_micros() as f64 / 1e6)
 }
 
-/// A time beyond the range of jiff is `None` too: `infinity`.
+/// A time beyond the range of jiff, such as `infinity`, becomes `None`.
 pub(super) fn time(time: Option<Timestamp>) -> Option<String> {
     let time = jiff::Timestamp::from_microsecond(time?.as_micros()).ok()?;
     Some(format!("{time:.0}"))

@@ -12,7 +12,7 @@ use crate::args::StatusArgs;
 
 const WARNINGS_MAX: u32 = 5;
 
-/// The contents of both forms.
+/// The contents of both output formats.
 struct Status {
     server: String,
     statistics: Statistics,

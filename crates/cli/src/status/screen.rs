@@ -12,7 +12,7 @@ use super::document::time;
 
 const WIDTH: u16 = 110;
 
-/// Rows of a table. Further ones are counted.
+/// The number of rows of a table that are shown. Further rows are only counted.
 const ROWS_MAX: usize = 12;
 
 const RUNNING_ROWS_MAX: usize = 5;

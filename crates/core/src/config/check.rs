@@ -1,4 +1,4 @@
-//! What a single setting may be.
+//! The checks of single settings.
 
 use super::connection_string;
 use super::document::{ControlEntry, PoolEntry, TargetEntry};
@@ -6,7 +6,8 @@ use super::refused::{Problem, Refused, refuse};
 use crate::names::TargetName;
 use crate::time::Span;
 
-/// What 10,000 years are at most; no time that far away can be written down.
+/// The longest length of time that is accepted: 10,000 years. A time that is further away cannot be
+/// stored.
 const LONGEST: Span = Span::seconds(3_652_500 * 86_400);
 
 /// The longest name of a target or a pool.

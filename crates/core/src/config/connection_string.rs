@@ -1,16 +1,17 @@
-//! The check of connection strings: strings that no libpq reads are refused.
+//! The check of connection strings. Strings that no version of libpq can read are refused.
 //!
-//! Source of the rules: the manual's "Connection Strings", and what libpq makes of them. A string
-//! is never repeated in an error: it may hold a password.
+//! Source of the rules: Postgres manual, "Connection Strings", and the source of libpq. No error
+//! repeats a string, because it may contain a password.
 //!
 //! `async.parse_conninfo` is the same check in SQL, and `configure` must give the same answer on
-//! both engines. So it takes what some libpq takes, unknown keys included; `pgasync-pg`, which
-//! connects, takes only what it honours, and cannot be asked here since it does IO.
+//! both engines. So the check accepts each string that some version of libpq accepts, unknown keys
+//! included. `pgasync-pg`, which connects, accepts only options that it honours. It does IO, so the
+//! core cannot use it.
 
-/// What views show instead of a password.
+/// The text that views show instead of a password.
 const MASK: &str = "****";
 
-/// Checks a connection string of either form; the error is the form that it should have.
+/// Checks a connection string of either form. The error describes the expected form.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
     let rest = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"));
     let password = match rest {
@@ -25,7 +26,8 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Reads `key = value key = 'quoted value'`; the last password in it, if it can be read.
+/// Reads `key = value key = 'quoted value'`. Returns the last password in the text, and `None` if
+/// the text cannot be read.
 #[expect(clippy::option_option, reason = "unreadable, without a password, with one")]
 fn password_of_pairs(text: &str) -> Option<Option<Vec<u8>>> {
     let mut rest = text.as_bytes().trim_ascii_start_with_vt();
@@ -47,7 +49,8 @@ fn password_of_pairs(text: &str) -> Option<Option<Vec<u8>>> {
     Some(password)
 }
 
-/// A value, quoted or up to the next blank, with what a backslash stands before; and what follows.
+/// Reads a value, which is quoted or ends at the next blank. A backslash escapes the next
+/// character. Returns the value and the rest of the text.
 fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let quoted = text.strip_prefix(b"'");
     let mut rest = quoted.unwrap_or(text);
@@ -70,12 +73,14 @@ fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// Reads what follows the scheme of a URI; the last password in it, if it can be read.
+/// Reads the part of a URI after the scheme. Returns the last password in the text, and `None` if
+/// the text cannot be read.
 #[expect(clippy::option_option, reason = "unreadable, without a password, with one")]
 fn password_of_uri(rest: &str) -> Option<Option<Vec<u8>>> {
     let mut password = None;
     let mut rest = rest;
-    // Up to the first @, unless something before it cannot belong to a user.
+    // The user and the password end at the first `@`. A slash or a second colon before it cannot be
+    // part of them.
     let account = rest.split_once('@').filter(|(account, _)| !account.contains('/'));
     if let Some((account, after)) = account.filter(|(account, _)| account.matches(':').count() < 2) {
         let (user, secret) = account.split_once(':').map_or((account, None), |(user, secret)| (user, Some(secret)));
@@ -104,7 +109,7 @@ fn password_of_uri(rest: &str) -> Option<Option<Vec<u8>>> {
     Some(password)
 }
 
-/// A host with or without a port, an IPv6 address in brackets.
+/// Checks a host with or without a port. An IPv6 address is in brackets.
 fn host(text: &str) -> Option<()> {
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -118,7 +123,7 @@ fn host(text: &str) -> Option<()> {
     (plain && port.bytes().all(|b| b.is_ascii_digit())).then_some(())
 }
 
-/// Undoes percent-encoding; nothing where that leaves no text.
+/// Decodes percent-encoding; `None` if the result is not UTF-8 or contains a zero byte.
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::new();
@@ -138,7 +143,7 @@ const fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 
-/// The manual's blanks, which `trim_ascii_start` does not all know.
+/// `trim_ascii_start` with the vertical tab, which libpq counts as a blank too.
 trait Trim {
     fn trim_ascii_start_with_vt(&self) -> &Self;
 }

@@ -1,57 +1,57 @@
-//! The settings that concern all of it.
+//! The settings of the whole orchestrator.
 
 use super::document::ControlEntry;
 use crate::time::Span;
 
-/// The settings of `control` that can be configured. Its other columns only report.
+/// The settings of `async.control`. The leader writes the other columns of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// Whether a leader works at all: one that finds `false` ends cleanly. Default: true.
+    /// Whether an orchestrator may lead. A leader that reads `false` drains and resigns. Default:
+    /// true.
     pub enabled: bool,
-    /// How many queries run at once, all targets together; 1 or more. Default: 20.
+    /// The number of workers: how many queries run at once over all targets; 1 or more. Default:
+    /// 20.
     pub workers: u32,
     /// The longest time between two polls of a leader without work; up to a day.
     /// Default: 1 second.
     pub idle_sleep: Span,
-    /// The time between two polls of a leader that waits for queries; up to a day. Default: 10
-    /// ms.
+    /// On the SQL engine the longest time between two polls while queries run, on the Rust engine
+    /// the shortest time between two runs of the LOOP routines; up to a day. Default: 10 ms.
     pub busy_sleep: Span,
-    /// How long after a heavy maintenance (old tasks go) the next begins. Default: 24 hours.
+    /// The time between two deletions of old tasks. Default: 24 hours.
     pub heavy_maintenance_sleep: Span,
-    /// How long after a light maintenance (the queue is vacuumed) the next begins. Default: 5
-    /// minutes.
+    /// The time between two deletions of old log lines. Default: 5 minutes.
     pub light_maintenance_sleep: Span,
-    /// How long a finished task stays in the table. Default: 30 days.
+    /// The time for which finished tasks and log lines are kept. Default: 30 days.
     pub task_keep_duration: Span,
-    /// The time limit of a task for which neither the task nor its target has one; above zero.
-    /// Default: 1 hour.
+    /// The timeout of a task if neither the task nor its target has one; above zero. Default: 1
+    /// hour.
     pub default_timeout: Span,
-    /// The key of the advisory lock that a leader holds. Default: 0.
+    /// The key of an advisory lock that the leader holds besides its own. Default: 0.
     pub advisory_mutex_id: i32,
     /// The name of the server itself as a target. Default: `async.self`.
     pub self_target: String,
-    /// How the server reaches itself; what it leaves out is this server's. Default:
-    /// `host=localhost`.
+    /// The connection string to the server itself. A missing port, database or user is that of the
+    /// server. Default: `host=localhost`.
     pub self_connection_string: String,
-    /// How many sessions to itself the server holds, and the size of its own pool; 1 or more.
-    /// Default: 4.
+    /// The size of the pool of the server as a target; 1 or more. On the SQL engine it also limits
+    /// the helper sessions. Default: 4.
     pub self_concurrency: u32,
-    /// Whether nothing new is launched; what runs goes on. Default: false.
+    /// Whether launches are suspended. Running queries continue. Default: false.
     pub paused: bool,
     /// The size of a pool without a configured size; 0 admits no task. Default: 4.
     pub default_concurrency_pool_workers: u32,
-    /// The routines that a leader calls when it begins, each as the text behind `CALL`. Default:
-    /// none.
+    /// The routines that a leader calls when it begins to lead, each as the text after `CALL`.
+    /// Default: none.
     pub startup_routines: Option<Vec<String>>,
-    /// The routines that a leader calls once a cycle, each as the text behind `CALL`. Default:
-    /// none.
+    /// The routines that a leader calls repeatedly, each as the text after `CALL`. Default: none.
     pub loop_routines: Option<Vec<String>>,
-    /// Whether the log has a line for each task. Default: false.
+    /// Whether the log keeps lines of level DEBUG. Default: false.
     pub debug_log: bool,
-    /// How long tasks wait for a target that cannot be reached before they fail. Default: 1 minute.
+    /// The time that tasks wait for an unreachable target before they fail. Default: 1 minute.
     pub target_patience: Span,
-    /// How long a new leader waits before it resolves what an unresponsive one ran. Default: 10
-    /// seconds.
+    /// The time that a successor waits before it takes the lead of a `pgasync run` that was lost.
+    /// Default: 10 seconds.
     pub takeover_grace: Span,
 }
 
@@ -83,7 +83,7 @@ impl Default for Control {
 }
 
 impl Control {
-    /// Takes in what is given; all of it was checked.
+    /// Applies the settings that the entry gives. They were checked before.
     pub(super) fn apply(&mut self, given: &ControlEntry) {
         let whole = |place: &mut u32, given: Option<i64>| {
             *place = given.and_then(|number| u32::try_from(number).ok()).unwrap_or(*place);
@@ -118,7 +118,7 @@ impl Control {
         }
     }
 
-    /// The entry that sets all of it.
+    /// The entry that sets all of these settings.
     pub(super) fn entry(&self) -> ControlEntry {
         ControlEntry {
             enabled: Some(self.enabled),

@@ -1,9 +1,9 @@
-//! What `configure` takes: the document as it was given.
+//! The document that `configure` takes.
 
 use crate::time::Span;
 
-/// The document that `configure` takes. It serializes as what `Document::from_json` reads, and
-/// deserializes through the same checks.
+/// The document that `configure` takes. It serializes to JSON that `Document::from_json` reads, and
+/// deserializes with the same checks.
 ///
 /// ```
 /// use pgasync_core::{Configuration, Document, PoolEntry};
@@ -16,79 +16,80 @@ use crate::time::Span;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Document {
-    /// Settings that concern all of it.
+    /// The settings of the whole orchestrator.
     pub control: Option<ControlEntry>,
-    /// All targets, if given: those that are left out are retired.
+    /// The list of all targets. Targets that a given list leaves out are retired.
     pub targets: Option<Vec<TargetEntry>>,
-    /// All pools with a size of their own, if given: those that are left out are retired.
+    /// The list of all configured pools. Pools that a given list leaves out are retired.
     pub concurrency_pools: Option<Vec<PoolEntry>>,
 }
 
-/// The object `control`: what is `None` keeps its value. [`Control`](crate::Control) explains what
-/// each means.
+/// The object `control`. A field that is `None` keeps its value. The fields are explained at
+/// [`Control`](crate::Control).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ControlEntry {
-    /// Whether a leader works at all: one that finds `false` ends cleanly.
+    /// Whether an orchestrator may lead.
     pub enabled: Option<bool>,
-    /// How many queries run at once, all targets together; 1 or more.
+    /// The number of workers; 1 or more.
     pub workers: Option<i64>,
     /// The longest time between two polls of a leader without work; up to a day.
-    ///
     pub idle_sleep: Option<Span>,
-    /// The time between two polls of a leader that waits for queries; up to a day.
+    /// The time between two polls, or two runs of the LOOP routines, while queries run; up to a
+    /// day.
     pub busy_sleep: Option<Span>,
-    /// How long after a heavy maintenance (old tasks go) the next begins.
+    /// The time between two deletions of old tasks.
     pub heavy_maintenance_sleep: Option<Span>,
-    /// How long after a light maintenance (the queue is vacuumed) the next begins.
+    /// The time between two deletions of old log lines.
     pub light_maintenance_sleep: Option<Span>,
-    /// How long a finished task stays in the table.
+    /// The time for which finished tasks and log lines are kept.
     pub task_keep_duration: Option<Span>,
-    /// The time limit of a task for which neither the task nor its target has one; above zero.
+    /// The timeout of a task if neither the task nor its target has one; above zero.
     pub default_timeout: Option<Span>,
-    /// The key of the advisory lock that a leader holds.
+    /// The key of an advisory lock that the leader holds besides its own.
     pub advisory_mutex_id: Option<i32>,
     /// The name of the server itself as a target.
     pub self_target: Option<String>,
-    /// How the server reaches itself; what it leaves out is this server's.
+    /// The connection string to the server itself.
     pub self_connection_string: Option<String>,
-    /// How many sessions to itself the server holds, and the size of its own pool; 1 or more.
-    ///
+    /// The size of the pool of the server as a target; 1 or more.
     pub self_concurrency: Option<i64>,
-    /// Whether nothing new is launched; what runs goes on.
+    /// Whether launches are suspended.
     pub paused: Option<bool>,
     /// The size of a pool without a configured size; 0 admits no task.
     pub default_concurrency_pool_workers: Option<i64>,
-    /// The routines that a leader calls when it begins, each as the text behind `CALL`.
+    /// The routines that a leader calls when it begins to lead, each as the text after `CALL`.
     pub startup_routines: Option<Vec<String>>,
-    /// The routines that a leader calls once a cycle, each as the text behind `CALL`.
+    /// The routines that a leader calls repeatedly, each as the text after `CALL`.
     pub loop_routines: Option<Vec<String>>,
-    /// Whether the log has a line for each task.
+    /// Whether the log keeps lines of level DEBUG.
     pub debug_log: Option<bool>,
-    /// How long tasks wait for a target that cannot be reached before they fail.
+    /// The time that tasks wait for an unreachable target before they fail.
     pub target_patience: Option<Span>,
-    /// How long a new leader waits before it resolves what an unresponsive one ran.
+    /// The time that a successor waits before it takes the lead of a `pgasync run` that was lost.
     pub takeover_grace: Option<Span>,
 }
 
-/// An element of `targets`: a field that is `None` keeps its value, or has its default.
+/// An element of `targets`. A field that is `None` keeps its value; for a new target it gets its
+/// default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TargetEntry {
     /// The target's name; not blank.
     pub target: String,
-    /// The size of its pool: how many of its tasks run at once; 0 or more. Default: 8.
+    /// The size of its pool; 0 or more. Default: 8.
     pub max_workers: Option<i64>,
-    /// The same under its column's name; where both are given they must agree.
+    /// The size of its pool, under the name of the column. If both fields are given, they must be
+    /// equal.
     pub max_concurrency: Option<i64>,
-    /// How to reach it, as libpq reads it. A new target needs one, unless it finishes
-    /// asynchronously: then clients may pull its tasks.
+    /// The connection string, in a form that libpq reads. A new target needs one, unless it
+    /// finishes asynchronously: then clients may pull its tasks.
     pub connection_string: Option<String>,
-    /// The end of the query does not finish the task: a request does. Default: false.
+    /// Tasks are finished by a request, not by the end of their query. Default: false.
     pub asynchronous_finish: Option<bool>,
-    /// The time limit of a task without one of its own; above zero. Default: the one in `control`.
+    /// The timeout of tasks that have none; above zero. Default: the one in `control`.
     pub default_timeout: Option<Span>,
-    /// Yielded tasks keep their slot. Default: false.
+    /// YIELDED tasks keep their pool slot. Default: false.
     pub concurrency_track_yielded: Option<bool>,
-    /// Each task finds a clean session. Default: true.
+    /// Each task starts in a clean session. Default: true.
     pub session_reset: Option<bool>,
     /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
     /// is not given again.
@@ -100,7 +101,7 @@ pub struct TargetEntry {
 pub struct PoolEntry {
     /// The pool's name; not blank.
     pub concurrency_pool: String,
-    /// How many tasks at once; 0 or more. A new pool needs one; otherwise `None` keeps the value.
+    /// The size of the pool; 0 or more. It is required for a new pool. `None` keeps the value.
     pub max_workers: Option<i64>,
     /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
     /// is not given again.

@@ -7,7 +7,7 @@ use crate::time::Span;
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
-/// An interval as Postgres keeps one: each part has a sign of its own.
+/// An interval as Postgres stores it. Each part has its own sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Interval {
     months: i64,
@@ -15,7 +15,7 @@ pub(super) struct Interval {
     micros: i64,
 }
 
-/// A unit, as so many of what an interval keeps.
+/// A unit of time, as a number of microseconds, days or months.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Micros(i64),
@@ -24,8 +24,8 @@ enum Unit {
 }
 
 impl Interval {
-    /// Reads an interval in the forms that Postgres prints and people write: `1 hour`, `2 days
-    /// 03:00:00`, `00:05:00.5`, `1.5 h`, `P1DT2H`; `infinity` apart.
+    /// Reads an interval in the common forms: `1 hour`, `2 days 03:00:00`, `00:05:00.5`, `1.5 h`,
+    /// `P1DT2H`. `infinity` is not read.
     pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
         if let Some(rest) = text.strip_prefix('P') {
@@ -45,7 +45,7 @@ impl Interval {
             let split = word.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(word.len());
             let (number, unit) = word.split_at(split);
             let unit = match (unit, words.peek()) {
-                // Days, with the time of the day behind them.
+                // A number before `hours:minutes` is a number of days.
                 ("", Some(next)) if next.contains(':') => "d",
                 ("", _) => words.next().unwrap_or("s"),
                 (unit, _) => unit,
@@ -57,7 +57,7 @@ impl Interval {
         (!seen.is_empty()).then(|| total.times(sign)).flatten()
     }
 
-    /// As `extract(epoch from ...)`.
+    /// The length of the interval, as `extract(epoch from ...)` computes it.
     pub(super) fn span(self) -> Option<Span> {
         let years = (self.months / 12).checked_mul(31_557_600 * SECOND)?;
         let months = (self.months % 12).checked_mul(30 * DAY)?;
@@ -65,7 +65,7 @@ impl Interval {
         Some(Span::micros(years.checked_add(months)?.checked_add(days)?.checked_add(self.micros)?))
     }
 
-    /// As intervals are compared: a month is 30 days, a year twelve of those.
+    /// The value by which Postgres compares intervals: a month is 30 days, a year is 360 days.
     pub(super) fn ordinal(self) -> i128 {
         (i128::from(self.months) * 30 + i128::from(self.days)) * i128::from(DAY) + i128::from(self.micros)
     }
@@ -79,7 +79,7 @@ impl Interval {
         })
     }
 
-    /// Adds a decimal number of units; the fraction of a unit goes to the smaller ones.
+    /// Adds a decimal number of units. The fraction of a unit is added in smaller units.
     fn add(&mut self, number: &str, unit: Unit) -> Option<()> {
         match unit {
             Unit::Micros(unit) => self.micros = self.micros.checked_add(scaled(number, unit)?.as_micros())?,
@@ -88,7 +88,8 @@ impl Interval {
                 self.days = self.days.checked_add(micros / DAY)?;
                 self.micros = self.micros.checked_add(micros % DAY)?;
             }
-            // A year has whole months, a month 30 days.
+            // The fraction of a month counts 30 days for a month. The fraction of a year is rounded
+            // to months.
             Unit::Months(1) => {
                 let micros = scaled(number, 30 * DAY)?.as_micros();
                 self.months = self.months.checked_add(micros / (30 * DAY))?;
@@ -113,7 +114,7 @@ fn mark(seen: &mut Vec<&'static str>, names: &[&'static str]) -> Option<()> {
     Some(())
 }
 
-/// What stands behind the P of ISO 8601's form with designators: `1Y2M3DT4H5M6S`.
+/// Reads the part after the `P` of an ISO 8601 duration: `1Y2M3DT4H5M6S`.
 fn iso(text: &str) -> Option<Interval> {
     let mut total = Interval::default();
     let mut seen = Vec::new();
@@ -181,7 +182,7 @@ fn clock(word: &str) -> Option<Span> {
     Some((scaled(hours, 3_600 * SECOND)? + minutes.times(60) + seconds).times(sign))
 }
 
-/// A decimal number of units, exact to the microsecond.
+/// Reads a decimal number of units, exact to the microsecond.
 fn scaled(number: &str, unit: i64) -> Option<Span> {
     let (digits, sign) = number.strip_prefix('-').map_or((number, 1), |rest| (rest, -1));
     let digits = digits.strip_prefix('+').unwrap_or(digits);
@@ -200,7 +201,7 @@ fn scaled(number: &str, unit: i64) -> Option<Span> {
     Some(Span::micros(micros * sign))
 }
 
-/// A span as a text that Postgres and [`Interval::read`] read, exactly.
+/// A span as a text from which Postgres and [`Interval::read`] read the same value.
 pub(super) struct AsInterval(pub(super) Span);
 
 impl fmt::Display for AsInterval {

@@ -1,7 +1,8 @@
-//! The configuration: what may be set, to what, and what a document would change.
+//! The configuration: its settings, their ranges, and the changes that a document makes.
 //!
-//! A [`Document`] is what `configure` takes: everything in it is optional. Applying it to a
-//! [`Configuration`] checks all of it first; nothing changes when anything is refused.
+//! A [`Document`] is the argument of `configure`. All its parts are optional.
+//! [`Configuration::apply`] checks the whole document first, and changes nothing if it refuses a
+//! part.
 
 mod check;
 mod connection_string;
@@ -25,8 +26,8 @@ use control::Control;
 use document::{ControlEntry, Document, PoolEntry, TargetEntry};
 use refused::{Problem, Refused, refuse};
 
-/// The whole configuration as it stands. It serializes as the [`Document`] that makes it out of a
-/// fresh one, and deserializes through every check of such a document.
+/// The whole configuration. It serializes as the [`Document`] that turns a default configuration
+/// into it, and deserializes with the checks of that document.
 ///
 /// ```
 /// use pgasync_core::{Configuration, ControlEntry, Document, TargetEntry};
@@ -51,11 +52,11 @@ use refused::{Problem, Refused, refuse};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
-    /// What concerns all of it.
+    /// The settings of the whole orchestrator.
     pub control: Control,
     /// The targets by name, retired ones included.
     pub targets: BTreeMap<String, TargetConfiguration>,
-    /// The pools that were given a size, by name, retired ones included.
+    /// The configured pools by name, retired ones included.
     pub pools: BTreeMap<String, PoolConfiguration>,
 }
 
@@ -65,15 +66,15 @@ pub struct Configuration {
 pub struct TargetConfiguration {
     /// The size of its pool; also `max_workers`.
     pub max_concurrency: u32,
-    /// How to reach it.
+    /// The connection string.
     pub connection_string: String,
-    /// The query's end is not the task's.
+    /// Tasks are finished by a request, not by the end of their query.
     pub asynchronous_finish: bool,
-    /// The time limit of a task without one of its own.
+    /// The timeout of tasks that have none.
     pub default_timeout: Option<Span>,
-    /// Yielded tasks keep their slot.
+    /// YIELDED tasks keep their pool slot.
     pub concurrency_track_yielded: bool,
-    /// Each task finds a clean session.
+    /// Each task starts in a clean session.
     pub session_reset: bool,
     /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
@@ -86,7 +87,7 @@ pub const TARGET_CONCURRENCY_DEFAULT: u32 = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PoolConfiguration {
-    /// How many tasks at once.
+    /// The size of the pool.
     pub max_workers: u32,
     /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
@@ -101,15 +102,15 @@ impl Default for Configuration {
 }
 
 impl Configuration {
-    /// Without any target, the server itself included.
+    /// A configuration without targets: not even the server itself is one.
     fn empty() -> Self {
         Self { control: Control::default(), targets: BTreeMap::new(), pools: BTreeMap::new() }
     }
 
-    /// Takes in a document, all of it or nothing.
+    /// Applies a document completely, or not at all.
     ///
-    /// Targets and pools that a given list leaves out are retired; a list that is not given, and
-    /// a setting that is left out, changes nothing.
+    /// Targets and pools that a given list leaves out are retired. A list or a setting that is not
+    /// given changes nothing.
     ///
     /// # Errors
     /// [`Refused`] names the first value that is refused.
@@ -137,7 +138,7 @@ impl Configuration {
         Ok(())
     }
 
-    /// The document that makes this out of a fresh configuration.
+    /// The document that turns a default configuration into this one.
     ///
     /// ```
     /// use pgasync_core::{Configuration, Document, PoolEntry};
@@ -152,7 +153,7 @@ impl Configuration {
     #[must_use]
     pub fn document(&self) -> Document {
         let target = |(name, target): (&String, &TargetConfiguration)| {
-            // `control` has the rest of the server itself.
+            // The size and the connection string of the server itself are in `control`.
             let is_self = *name == self.control.self_target;
             TargetEntry {
                 target: name.clone(),
@@ -201,8 +202,8 @@ impl Configuration {
         }
     }
 
-    /// Refuses an entry that contradicts itself, `control`, or what stands. What the entry of the
-    /// server itself has of size and address goes to `control`.
+    /// Refuses an entry that contradicts itself, `control`, or the present configuration. The size
+    /// and the connection string in the entry of the server itself are moved to `control`.
     fn meet_target(
         &self,
         entry: &TargetEntry,
@@ -217,8 +218,8 @@ impl Configuration {
             return Err(refuse(field("max_workers"), Problem::Contradiction));
         }
         if entry.target != self_target {
-            // A target that finishes asynchronously may be one whose tasks clients pull, and needs
-            // none.
+            // Clients may pull the tasks of a target that finishes asynchronously, so such a target
+            // needs no connection string.
             let reachable = entry.connection_string.is_some() || entry.asynchronous_finish == Some(true);
             let known = reachable || self.targets.contains_key(&entry.target);
             return if known { Ok(()) } else { Err(refuse(field("connection_string"), Problem::Missing)) };
@@ -235,8 +236,8 @@ impl Configuration {
         merge(&mut control.self_connection_string, connection_string, setting, &field("connection_string"))
     }
 
-    /// A new name of the server itself is a new target; the old one is retired, since tasks name
-    /// it.
+    /// Applies `control`. If the server itself gets another name, it becomes a new target, and the
+    /// old target is retired, because tasks refer to it.
     fn apply_control(&mut self, control: &ControlEntry) -> Result<(), Refused> {
         let old = self.control.self_target.clone();
         self.control.apply(control);
@@ -279,7 +280,8 @@ impl Configuration {
         Ok(())
     }
 
-    /// The server itself is always a target, of the size and at the address in `control`.
+    /// Adds or updates the server itself as a target, with the size and the connection string in
+    /// `control`.
     fn place_self(&mut self) {
         let Control { self_target, self_concurrency, self_connection_string, .. } = &self.control;
         let place = self.targets.entry(self_target.clone()).or_insert_with(TargetConfiguration::new);
@@ -290,7 +292,7 @@ impl Configuration {
 }
 
 impl TargetConfiguration {
-    /// A target without any configured value.
+    /// A target with the default values.
     const fn new() -> Self {
         Self {
             max_concurrency: TARGET_CONCURRENCY_DEFAULT,
@@ -340,7 +342,7 @@ fn once<'a>(names: &mut BTreeSet<&'a str>, name: &'a str, path: &str) -> Result<
     if names.insert(name) { Ok(()) } else { Err(refuse(path, Problem::Duplicate { name: name.to_owned() })) }
 }
 
-/// A setting of `control` that the entry of the server itself gives too.
+/// Merges a setting that both `control` and the entry of the server itself may give.
 fn merge<T: Clone + PartialEq>(
     place: &mut Option<T>,
     given: Option<&T>,
@@ -355,7 +357,7 @@ fn merge<T: Clone + PartialEq>(
     Ok(())
 }
 
-/// A size that was checked.
+/// Converts a size that was checked.
 fn size_of(number: i64) -> u32 {
     debug_assert!((0..=i64::from(i32::MAX)).contains(&number), "it was checked");
     u32::try_from(number).unwrap_or(u32::MAX)

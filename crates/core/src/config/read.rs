@@ -10,26 +10,27 @@ use super::interval::Interval;
 use super::refused::{Problem, Refused, refuse};
 use crate::time::Span;
 
-/// What a setting has to be.
+/// The type and the range of a setting.
 #[derive(Debug, Clone, Copy)]
 enum ValueKind {
     Flag,
     /// A whole number of 32 bits.
     Int,
-    /// One from 0.
+    /// A whole number from 0.
     Size,
-    /// One from 1.
+    /// A whole number from 1.
     Positive,
     /// A number of seconds, up to a day.
     Seconds,
     /// An interval, as a text.
     Interval,
-    /// One above zero.
+    /// An interval above zero, as a text.
     Timeout,
     Name,
     ConnectionString,
     Routines,
-    /// It reports and is not set: accepted, so that a row can be put back.
+    /// A column that the leader writes. The key is accepted and ignored, so that a row of the table
+    /// can be given back.
     Reported,
 }
 
@@ -76,11 +77,11 @@ const POOL: [(&str, ValueKind); 3] =
     [("concurrency_pool", ValueKind::Name), ("max_workers", ValueKind::Size), ("retired", ValueKind::Flag)];
 
 impl Document {
-    /// Reads a document from JSON, and checks each setting in it: in the order of the sections,
-    /// and in an object in that of the names.
+    /// Reads a document from JSON, and checks each setting in it: section by section, and within an
+    /// object in the order of the names.
     ///
     /// # Errors
-    /// [`Refused`] names the first key or value that does not belong.
+    /// [`Refused`] names the first key or value that is refused.
     ///
     /// ```
     /// let json = serde_json::json!({"control": {"wrokers": 3}});
@@ -157,7 +158,7 @@ fn pool(given: &Checked) -> PoolEntry {
     }
 }
 
-/// A list of objects, each with a name of its own.
+/// Reads a list of objects with different names.
 fn read_list<T>(
     list: &Value,
     path: &str,
@@ -186,7 +187,7 @@ const fn wrong_type(expected: &'static str) -> Problem {
     Problem::WrongType { expected: Cow::Borrowed(expected) }
 }
 
-/// A JSON object whose values are what they should be. A null is as good as nothing.
+/// A JSON object whose values were checked. A null counts as a missing value.
 struct Checked<'a>(&'a Map<String, Value>);
 
 impl<'a> Checked<'a> {
@@ -270,7 +271,7 @@ impl Interval {
     fn check(self, above_zero: bool, path: &str) -> Result<(), Refused> {
         const YEARS_10000: i128 = 3_600_000 * 86_400 * 1_000_000;
         let ordinal = self.ordinal();
-        // As compared in Postgres, where a year is 360 days.
+        // The limit in terms of [`Interval::ordinal`], in which a year is 360 days.
         let span = match self.span() {
             Some(span) if (0..=YEARS_10000).contains(&ordinal) => span,
             Some(_) | None => Span::micros(-1),
@@ -283,7 +284,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
-/// To the nearest microsecond; nothing of what is below zero.
+/// Rounds a number of seconds to microseconds; `None` for a negative number.
 fn seconds(number: f64) -> Option<Span> {
     let span = std::time::Duration::try_from_secs_f64(number).ok()?;
     i64::try_from((span.as_nanos() + 500) / 1_000).ok().map(Span::micros)

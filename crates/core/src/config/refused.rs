@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Why a document was refused, and where in it the reason stands.
+/// Why a document was refused, and at which part.
 ///
 /// ```
 /// use pgasync_core::{Configuration, ControlEntry, Document, Problem};
@@ -16,29 +16,29 @@ use std::borrow::Cow;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[error("{path}: {problem}")]
 pub struct Refused {
-    /// Where, as `targets[2].max_workers`.
+    /// The path of the part, such as `targets[2].max_workers`.
     pub path: String,
-    /// What is wrong there.
+    /// The reason.
     pub problem: Problem,
 }
 
-/// What is wrong with a part of a document.
+/// Why a part of a document was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Problem {
-    /// There is no such setting.
+    /// No setting has this name.
     #[error("there is no such setting; check its spelling")]
     UnknownKey,
-    /// It is of another kind than it should be.
+    /// The value has the wrong type.
     #[error("this should be {expected}")]
     WrongType {
         /// What it should be.
         expected: Cow<'static, str>,
     },
-    /// It has to be there.
+    /// A required value is missing.
     #[error("this is required")]
     Missing,
-    /// The same name was given before.
+    /// An earlier entry has the same name.
     #[error("\"{name}\" is given twice")]
     Duplicate {
         /// The name.
@@ -50,7 +50,7 @@ pub enum Problem {
         /// What it should be.
         expected: Cow<'static, str>,
     },
-    /// Two names of one setting are given, and they differ.
+    /// A setting has two names, and both are given with different values.
     #[error("max_workers and max_concurrency are the same setting; give one of them")]
     Contradiction,
     /// The entry of the server itself contradicts `control`.
@@ -62,7 +62,7 @@ pub enum Problem {
     /// The server itself cannot be retired.
     #[error("the server itself cannot be retired; leave this out")]
     RetiresSelf,
-    /// The name is one of another target, which is not retired.
+    /// Another target, which is not retired, has this name.
     #[error("\"{name}\" is another target's name; give another one, or retire that target first")]
     Taken {
         /// The name.

@@ -10,7 +10,7 @@ use super::document::{ControlEntry, Document, PoolEntry, TargetEntry};
 use super::interval::AsInterval;
 use crate::time::Span;
 
-/// An object without what is not given.
+/// A JSON object that has only the given values.
 struct Object(Map<String, Value>);
 
 impl Object {
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
-/// Reads a part of a document as the whole is read, so that no check is passed by.
+/// Reads a part of a document through [`Document::from_json`], so that no check is bypassed.
 macro_rules! as_part {
     ($($name:ident by $document:expr, $part:expr;)+) => {$(
         impl<'de> Deserialize<'de> for $name {
@@ -134,14 +134,14 @@ as_part! {
     PoolEntry by |it| serde_json::json!({"concurrency_pools": [it]}), |document| document.concurrency_pools?.pop();
 }
 
-/// As the entry that sets all of it.
+/// Serializes as the entry that sets all of these settings.
 impl Serialize for Control {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.entry().serialize(serializer)
     }
 }
 
-/// As the document that makes it.
+/// Serializes as the document that turns a default configuration into this one.
 impl Serialize for Configuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.document().serialize(serializer)

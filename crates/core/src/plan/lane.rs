@@ -1,14 +1,14 @@
-//! What waits, as the plan sees it: heads in lanes.
+//! The waiting tasks in the plan: heads in lanes.
 
 use crate::names::{PoolName, Priority, Run, TargetName, TaskId};
 use crate::task::phase::Phase;
 use crate::task::{Task, TaskOptions};
 use crate::time::Timestamp;
 
-/// The position of a task in the order: lower priority first, then the earlier push, then the lower
-/// id.
+/// The position of a task in the queue: the lower priority first, then the earlier push, then the
+/// lower id.
 ///
-/// Source: the manual's `order by priority, entered, task_id`. The id makes it total.
+/// The order is that of `order by priority, entered, task_id` in SQL. The id makes it total.
 ///
 /// ```
 /// use pgasync_core::{Priority, Span, TaskId, Timestamp, QueuePosition};
@@ -21,11 +21,11 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct QueuePosition {
-    /// Lower goes first.
+    /// The priority. Lower values run first.
     pub priority: Priority,
-    /// When it was pushed.
+    /// The time of the push.
     pub entered: Timestamp,
-    /// Which task it is.
+    /// The task.
     pub task: TaskId,
 }
 
@@ -33,13 +33,13 @@ pub struct QueuePosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LaneKind {
-    /// The orchestrator sends their queries: each needs a worker.
+    /// The orchestrator runs their queries, so each task needs a worker.
     Run,
-    /// Clients pull them: they need no worker.
+    /// Clients pull them, so they need no worker.
     Pull,
 }
 
-/// The waiting tasks that can only block each other: one pool, one target, one kind.
+/// The waiting tasks of one pool, one target and one kind. They are blocked together or not at all.
 ///
 /// ```
 /// use pgasync_core::{LaneKind, Lane, PoolName, TargetName};
@@ -52,16 +52,16 @@ pub enum LaneKind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lane {
-    /// What they count against.
+    /// The pool that the tasks count against.
     pub pool: PoolName,
-    /// Where they run.
+    /// The target.
     pub target: TargetName,
-    /// How they run.
+    /// The kind.
     pub kind: LaneKind,
 }
 
-/// A waiting task near the front of its lane: what is needed to choose and claim it, without its
-/// text.
+/// A waiting task at the front of its lane, with the values that are needed to choose and claim it,
+/// but without the text of its query.
 ///
 /// ```
 /// use pgasync_core::*;
@@ -72,20 +72,20 @@ pub struct Lane {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Head {
-    /// When it is its turn.
+    /// Its position in the queue.
     pub position: QueuePosition,
-    /// The run it was on last.
+    /// The run of its last claim.
     pub run: Run,
-    /// What was agreed about it.
+    /// Its options.
     pub options: TaskOptions,
     /// The deadline that an earlier claim set.
     pub times_up: Option<Timestamp>,
-    /// How long its text is.
+    /// The length of its query in bytes.
     pub text_bytes: u64,
 }
 
 impl Head {
-    /// The task, READY as it is.
+    /// The task in its phase, READY.
     #[must_use]
     pub const fn task(&self) -> Task {
         let phase = Phase::Ready { eligible_when: None, times_up: self.times_up };

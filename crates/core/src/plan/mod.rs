@@ -1,9 +1,9 @@
-//! Which task runs next, exactly, at a cost that does not grow with the backlog.
+//! The choice of the next task. It is exact, and its cost does not grow with the backlog.
 //!
-//! The store holds every waiting task. The plan sees a *window* of heads for each lane, in order,
-//! and asks for more when a window runs low. Every change costs the logarithm of the number of
-//! lanes. A lane that may not run (its pool is full, its target is down) is taken out of the order
-//! and costs nothing while it is out.
+//! The store has all waiting tasks. The plan has a *window* of heads of each lane, in order, and
+//! requests more heads when half of a window is used. The cost of a change grows with the logarithm
+//! of the number of lanes. A lane that may not run, because its pool is full or its target is
+//! unreachable, is not in the order, so the choice does not examine it.
 //!
 //! ```
 //! use pgasync_core::*;
@@ -31,7 +31,7 @@ use lane::{Head, Lane, LaneKind, QueuePosition};
 use order::{Number, Order, Pool};
 use window::Window;
 
-/// Heads read at once for a lane whose pool has no other number.
+/// The number of heads that are read at once for a lane, unless its pool has another number.
 pub const WINDOW_HEADS_DEFAULT: usize = 16;
 
 /// The order of the waiting tasks that may run.
@@ -55,7 +55,7 @@ pub const WINDOW_HEADS_DEFAULT: usize = 16;
 /// # Ok::<(), BadName>(())
 /// ```
 ///
-/// Invariant: `order` has, for each kind, the first lane of every open pool, and nothing else.
+/// Invariant: for each kind, `order` has the first lane of every open pool, and no other lane.
 #[derive(Debug, Default)]
 pub struct Plan {
     numbers: BTreeMap<Lane, Number>,
@@ -77,16 +77,16 @@ struct Target {
 /// The choice of the next task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice<'a> {
-    /// This task; call [`Plan::remove`] when it is taken.
+    /// The next task. The caller removes it with [`Plan::remove`] when it is claimed.
     Take {
         /// Its lane.
         lane: &'a Lane,
         /// The task.
         head: &'a Head,
-        /// It was claimed before its turn came.
+        /// Whether the task was claimed ahead.
         ahead: bool,
     },
-    /// The next task may be in this lane, whose window is being refilled.
+    /// The next task may be in this lane. Its window is being refilled.
     Await(&'a Lane),
     /// No task is eligible.
     Nobody,
@@ -99,7 +99,7 @@ impl Plan {
         Self::default()
     }
 
-    /// The task that runs next; `worker_free` says whether a query may run at all.
+    /// Chooses the next task. `worker_free` says whether a worker is free.
     #[must_use]
     pub fn next(&self, worker_free: bool) -> Choice<'_> {
         let pull = self.order.pull.first();
@@ -117,8 +117,8 @@ impl Plan {
         }
     }
 
-    /// A task of this lane that was taken out returns to the store: no task behind it in its lane
-    /// is chosen before the window is read again.
+    /// Notes that a task of this lane, which was removed, returns to the store. No task after it in
+    /// its lane is chosen before the window was read again.
     pub fn recall(&mut self, lane: &Lane, position: QueuePosition) {
         let number = self.number(lane);
         if let Some(window) = self.lanes.get_mut(&number) {
@@ -128,7 +128,7 @@ impl Plan {
         self.settle(number);
     }
 
-    /// The store may have new heads for this lane.
+    /// Notes that the store may have new heads for this lane.
     pub fn stale(&mut self, lane: &Lane) {
         let number = self.number(lane);
         if let Some(window) = self.lanes.get_mut(&number) {
@@ -137,8 +137,8 @@ impl Plan {
         }
     }
 
-    /// Replaces the window by the first heads that the store has now; `more` says whether it has
-    /// others after them. Heads that are claimed ahead stay.
+    /// Replaces the window by the first heads of the store. `more` says whether the store has
+    /// further tasks after them. Heads that are claimed ahead stay.
     pub fn refill(&mut self, lane: &Lane, heads: Vec<Head>, more: bool) {
         let number = self.number(lane);
         if let Some(window) = self.lanes.get_mut(&number) {
@@ -150,8 +150,8 @@ impl Plan {
         self.settle(number);
     }
 
-    /// So many of the heads that were read last cannot be taken: so many more are read
-    /// next time, since the store will name those again.
+    /// Notes how many of the heads that were read last cannot be claimed. The next read returns
+    /// these again, so it asks for as many more.
     pub fn skip(&mut self, lane: &Lane, heads: usize) {
         let number = self.numbers.get(lane);
         if let Some(window) = number.and_then(|number| self.lanes.get_mut(number)) {
@@ -159,8 +159,8 @@ impl Plan {
         }
     }
 
-    /// The lanes whose windows want more heads, and how many to read; each is named once until it
-    /// is refilled.
+    /// The lanes whose windows need more heads, and how many to read. A lane is not returned again
+    /// before it is refilled.
     pub fn refills(&mut self, lanes_max: usize) -> Vec<(Lane, usize)> {
         let mut asked = Vec::new();
         while asked.len() < lanes_max
@@ -176,7 +176,7 @@ impl Plan {
         asked
     }
 
-    /// Forgets the questions that [`Plan::refills`] put: their answers will not come.
+    /// Forgets the refills that [`Plan::refills`] requested, because their answers are lost.
     pub fn forget_refills(&mut self) {
         for (number, window) in &mut self.lanes {
             window.asked = false;
@@ -206,7 +206,7 @@ impl Plan {
         self.drop_idle_target(target);
     }
 
-    /// Sets whether the lane is left out for a while.
+    /// Sets whether the lane is left out of the order for a while.
     pub fn set_resting(&mut self, lane: &Lane, resting: bool) {
         if let Some(number) = self.numbers.get(lane).copied() {
             if let Some(window) = self.lanes.get_mut(&number) {
@@ -216,7 +216,7 @@ impl Plan {
         }
     }
 
-    /// Takes a task out, wherever in its lane it is.
+    /// Removes a task from its lane.
     pub fn remove(&mut self, lane: &Lane, task: TaskId) -> Option<Head> {
         let number = *self.numbers.get(lane)?;
         let removed = self.lanes.get_mut(&number).and_then(|window| window.remove(task));
@@ -226,8 +226,8 @@ impl Plan {
         removed
     }
 
-    /// The first query of the pool that is not claimed ahead yet, be the pool full or not; it is
-    /// from now on.
+    /// Marks the first task of the pool that has a query and is not claimed ahead as claimed ahead,
+    /// and returns it. The pool may be full.
     pub fn claim_ahead(&mut self, pool: &PoolName) -> Option<(Lane, Head)> {
         let numbers = self.pools.get(pool)?.order.run.iter().map(|(_, number)| *number).collect::<Vec<_>>();
         let best = numbers.into_iter().filter_map(|number| Some((self.lanes.get(&number)?.first_behind()?, number)));
@@ -237,8 +237,8 @@ impl Plan {
         Some((window.lane.clone(), head))
     }
 
-    /// The turn of the first that waits for a slot of this pool and could take it, leaving one
-    /// lane out; `worker_free` says whether a query may run at all.
+    /// The position of the first task that could take a slot of this pool, without the tasks of the
+    /// lane `but`. `worker_free` says whether a worker is free.
     #[must_use]
     pub fn first_of(&self, pool: &PoolName, but: &Lane, worker_free: bool) -> Option<QueuePosition> {
         let but = self.numbers.get(but);
@@ -248,14 +248,14 @@ impl Plan {
         run.into_iter().chain(first(LaneKind::Pull)).min().map(|(position, _)| *position)
     }
 
-    /// The first that waits in this lane.
+    /// The position of the first task in this lane.
     #[must_use]
     pub fn first_in(&self, lane: &Lane) -> Option<QueuePosition> {
         let number = self.numbers.get(lane)?;
         self.lanes.get(number)?.first().map(|entry| entry.head.position)
     }
 
-    /// The heads seen of the target's queries.
+    /// The heads in memory that have a query for the target.
     pub fn heads_of(&self, target: &TargetName) -> impl Iterator<Item = (&Lane, &Head)> {
         let lanes = self.targets.get(target).into_iter().flat_map(|target| &target.lanes);
         lanes
@@ -264,22 +264,22 @@ impl Plan {
             .flat_map(|window| window.heads().map(|head| (&window.lane, head)))
     }
 
-    /// A task waits for the pool, or may.
+    /// Whether a task may be waiting for the pool.
     pub(crate) fn has_pool(&self, pool: &PoolName) -> bool {
         self.pools.contains_key(pool)
     }
 
-    /// A task waits for the target, or may.
+    /// Whether a task may be waiting for the target.
     pub(crate) fn has_lane_to(&self, target: &TargetName) -> bool {
         self.targets.get(target).is_some_and(|state| !state.lanes.is_empty())
     }
 
-    /// How many lanes, pools and targets it knows.
+    /// The number of lanes, pools and targets in the plan.
     pub(crate) fn names(&self) -> usize {
         self.numbers.len() + self.pools.len() + self.targets.len()
     }
 
-    /// Forgets that the target was shut, if no task waits for it.
+    /// Forgets that the target was shut, if no lane has it.
     pub(crate) fn forget_target(&mut self, target: &TargetName) {
         if self.targets.get(target).is_some_and(|state| state.lanes.is_empty()) {
             self.targets.remove(target);
@@ -291,13 +291,13 @@ impl Plan {
         self.pools.keys().cloned().collect()
     }
 
-    /// How many heads are held in memory.
+    /// The number of heads in memory.
     #[must_use]
     pub fn heads(&self) -> usize {
         self.lanes.values().map(|window| window.heads().count()).sum()
     }
 
-    /// The lanes that have a waiting task, or may have one.
+    /// The lanes that may have a waiting task.
     pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
         self.numbers.keys()
     }

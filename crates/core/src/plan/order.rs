@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::WINDOW_HEADS_DEFAULT;
 use super::lane::{LaneKind, QueuePosition};
 
-/// The number of a lane, which stands for its name where lanes are ordered.
+/// The number of a lane. Sets of lanes contain the number instead of the names.
 pub(super) type Number = usize;
 
 /// Lanes by the position of their first task, one set for each kind.
@@ -31,15 +31,16 @@ impl Order {
     }
 }
 
-/// One pool.
+/// The lanes of one pool.
 ///
-/// Invariant: while it is open, the order over all pools has the first lane of each kind, and no
-/// other lane of the pool. A closed pool has none there, so it costs nothing to pass over it.
+/// Invariant: while the pool is open, the order over all pools has its first lane of each kind, and
+/// no other lane of it. That order has no lane of a closed pool, so the choice does not examine
+/// closed pools.
 #[derive(Debug)]
 pub(super) struct Pool {
     open: bool,
     pub(super) window_heads: usize,
-    /// How many lanes it has, with and without waiting tasks.
+    /// The number of its lanes, with and without waiting tasks.
     pub(super) lanes: usize,
     pub(super) order: Order,
 }
@@ -57,7 +58,8 @@ impl Pool {
         }
     }
 
-    /// Moves a lane from one position to another; `None` is for a lane that may not run.
+    /// Moves a lane from one position to another. `None` is the position of a lane that may not
+    /// run.
     pub(super) fn replace(
         &mut self,
         kind: LaneKind,

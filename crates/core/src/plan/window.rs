@@ -1,11 +1,11 @@
-//! The heads of one lane that the plan sees.
+//! The heads of one lane that are in memory.
 
 use std::collections::VecDeque;
 
 use super::lane::{Head, Lane, QueuePosition};
 use crate::names::TaskId;
 
-/// A head, and whether it was claimed before its turn came.
+/// A head, and whether it was claimed ahead.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) head: Head,
@@ -14,29 +14,31 @@ pub(super) struct Entry {
 
 /// The first heads of a lane.
 ///
-/// Invariant: `entries` are in order, and what the store has besides comes after `bound`, or was
-/// pushed since the last refill.
+/// Invariant: `entries` are in order. Each other task of the lane in the store comes after `bound`,
+/// or was pushed or returned since the last refill.
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) lane: Lane,
     entries: VecDeque<Entry>,
-    /// The store has heads after `bound`.
+    /// Whether the store has tasks after `bound`.
     more: bool,
     bound: Option<QueuePosition>,
-    /// Entries at the last refill: half of them gone is the time for the next one.
+    /// The number of entries after the last refill. The next refill is due when half of them are
+    /// gone.
     full: usize,
-    /// A refill was asked for and has not come.
+    /// Whether a refill is under way.
     pub(super) asked: bool,
-    /// The store may have something new anywhere.
+    /// Whether the store may have new tasks at any position.
     pub(super) stale: bool,
-    /// The first task that comes back and is not among the entries yet.
+    /// The position of the first task that returns to the store and is not among the entries yet.
     recalled: Option<QueuePosition>,
-    /// The refill that was asked for was read too early: its answer does not count.
+    /// Whether the refill under way may have been read before a task returned. Its answer is then
+    /// ignored.
     void: bool,
-    /// Heads of the last refill that cannot be taken.
+    /// The number of heads of the last refill that cannot be claimed.
     pub(super) skipped: usize,
     pub(super) resting: bool,
-    /// The position under which the lane stands in its pool's order.
+    /// The position of the lane in the order of its pool.
     pub(super) listed: Option<QueuePosition>,
 }
 
@@ -58,8 +60,8 @@ impl Window {
         }
     }
 
-    /// A task of this lane was taken and comes back: no task behind it may go before the window is
-    /// read again.
+    /// Notes that a removed task returns. No task after it may be chosen before the window was read
+    /// again.
     pub(super) fn recall(&mut self, position: QueuePosition) {
         self.recalled = Some(self.recalled.map_or(position, |before| before.min(position)));
         self.stale = true;
@@ -86,8 +88,8 @@ impl Window {
         self.asked = false;
     }
 
-    /// The position of the first task; of an exhausted window, the position after which the next
-    /// one comes.
+    /// The position of the first task. For an exhausted window, the position after which the next
+    /// task comes.
     pub(super) fn position(&self) -> Option<QueuePosition> {
         let bound = || self.bound.filter(|_| self.more);
         self.first().map(|entry| entry.head.position).or(self.recalled).or_else(bound)
@@ -98,7 +100,7 @@ impl Window {
         self.entries.front().filter(waits)
     }
 
-    /// The first that is not claimed ahead.
+    /// The position of the first task that is not claimed ahead.
     pub(super) fn first_behind(&self) -> Option<QueuePosition> {
         self.entries.iter().find(|entry| !entry.ahead).map(|entry| entry.head.position)
     }
@@ -122,7 +124,7 @@ impl Window {
         !self.asked && (self.stale || (self.more && self.entries.len() <= self.full / 2))
     }
 
-    /// Asks for a refill, unless none is wanted.
+    /// Notes that a refill is requested, if one is needed. Returns whether it is.
     pub(super) fn ask(&mut self) -> bool {
         let wanted = self.wants_more();
         if wanted {
@@ -132,7 +134,7 @@ impl Window {
         wanted
     }
 
-    /// No task waits here, and none is known to come.
+    /// Whether the window is empty and no refill can bring a task.
     pub(super) fn is_done(&self) -> bool {
         self.entries.is_empty() && !self.more && !self.stale && !self.asked && !self.resting
     }

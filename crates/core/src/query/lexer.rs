@@ -1,11 +1,11 @@
-//! A lexer for Postgres' SQL, as far as telling statements apart needs one.
+//! A lexer for the SQL of Postgres, as far as the separation of statements needs one.
 //!
-//! Source of the rules: the manual's chapter "Lexical Structure", and `scan.l`. Strings are read
-//! as with `standard_conforming_strings` on.
+//! Source of the rules: Postgres manual, "Lexical Structure", and `scan.l`. Strings are read as
+//! with `standard_conforming_strings` on.
 
 use std::ops::Range;
 
-/// What a token is; comments and whitespace are none.
+/// The kind of a token. Comments and whitespace are not tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenKind {
     /// A keyword or an identifier without quotes.
@@ -24,18 +24,19 @@ pub(super) enum TokenKind {
     Semicolon,
     /// `,`.
     Comma,
-    /// One character of anything else.
+    /// One other character.
     Other,
 }
 
-/// A token, and where it stands in the text, in bytes.
+/// A token, and its position in the text in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: TokenKind,
     pub(super) span: Range<usize>,
 }
 
-/// The tokens of a text; any text has some reading, and what is left open ends with the text.
+/// The tokens of a text. The lexer accepts any text. A string or comment without an end extends to
+/// the end of the text.
 pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -67,7 +68,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Block comments nest.
+    /// Skips a block comment. Block comments nest.
     fn skip_block_comment(&mut self) {
         let mut depth = 0_usize;
         loop {
@@ -122,7 +123,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Goes past the closing quote; a doubled one does not close.
+    /// Skips to the position after the closing quote. A doubled quote does not close the string.
     fn skip_quoted(&mut self, quote: u8) {
         loop {
             self.at += run_of(self.rest(), |b| b != quote);
@@ -137,8 +138,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// As [`Self::skip_quoted`], where a backslash takes the character after it along. On another
-    /// line the string may go on in quotes that need no `E`: there a backslash means the same.
+    /// Skips a string like [`Self::skip_quoted`]. A backslash escapes the next character. The
+    /// string may continue on another line in quotes without `E`. A backslash escapes there too.
     fn skip_escaped(&mut self) {
         loop {
             match (self.byte(0), self.byte(1)) {
@@ -154,8 +155,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A number without its sign. What is written right behind it is a token of its own: up to 14
-    /// Postgres reads `1into` as `1 into`, and later refuses it.
+    /// Reads a number without its sign. A word directly after the number is another token: Postgres
+    /// up to version 14 reads `1into` as `1 into`, and later versions refuse it.
     fn number(&mut self) -> TokenKind {
         let digits = |lexer: &Self| run_of(lexer.rest(), |b| b.is_ascii_digit());
         self.at += digits(self);
@@ -171,7 +172,7 @@ impl<'a> Lexer<'a> {
         TokenKind::Number
     }
 
-    /// A dollar: a quoted string with its tag, a parameter, or a stray sign.
+    /// Reads from a dollar sign on: a dollar-quoted string, a parameter, or the sign alone.
     fn dollar(&mut self) -> TokenKind {
         let tag = self.rest()[1..].iter().position(|b| *b == b'$').map(|end| &self.rest()[..end + 2]);
         if let Some(tag) = tag.filter(|tag| is_tag(&tag[1..tag.len() - 1])) {
@@ -241,8 +242,8 @@ fn run_of(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     bytes.iter().position(|b| !belongs(*b)).unwrap_or(bytes.len())
 }
 
-/// How much stands between two quoted parts of one string: blanks and line comments, with the end
-/// of a line among them (`quotecontinue` in `scan.l`).
+/// The length of the gap between two quoted parts of one string. It consists of blanks and line
+/// comments, with at least one end of a line (`quotecontinue` in `scan.l`).
 fn gap_of_continued(bytes: &[u8]) -> Option<usize> {
     let mut gap = 0;
     let mut lines = 0;
@@ -261,7 +262,8 @@ fn gap_of_continued(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Where the tag begins. The search skips from dollar to dollar, which a tag cannot contain.
+/// The position of the closing tag. The search compares only at dollar signs, so it takes linear
+/// time.
 fn find(bytes: &[u8], tag: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {

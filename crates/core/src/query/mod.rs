@@ -1,7 +1,9 @@
-//! How a query has to be sent: as it is, wrapped because it returns rows, or not at all.
+//! The classification of queries: sent unchanged, sent inside a wrapper because they return rows,
+//! or refused.
 //!
-//! A driver that can take any result sends everything raw that is not refused. One that has to
-//! know a result's shape beforehand (dblink) drains what returns rows inside a wrapper.
+//! The Rust engine can receive any result, so it sends every query unchanged that is not refused.
+//! dblink needs to know the columns of a result beforehand, so the SQL engine sends queries that
+//! return rows inside a wrapper, which drops the rows.
 
 mod lexer;
 pub(crate) mod statement;
@@ -12,14 +14,14 @@ use statement::{Statement, StatementKind, statements};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Class {
-    /// As it is.
+    /// It is sent unchanged.
     Raw,
-    /// One statement that may return rows: inside a wrapper that drains them.
+    /// One statement that may return rows. It is sent inside a wrapper that drops them.
     Wrapped,
-    /// Several statements that may all run inside a function, some of which return rows: each
-    /// inside the wrapper, in order.
+    /// Several statements that may all run inside a function, some of which return rows. Each is
+    /// sent inside the wrapper, in order.
     WrappedEach,
-    /// Not at all: it copies from or to a client, and there is none.
+    /// It is refused: it copies from or to a client, and a task has none.
     Refused,
 }
 
@@ -59,8 +61,8 @@ pub fn classify(text: &str) -> Class {
     }
 }
 
-/// Whether a text may leave a transaction open: one of its statements begins one, or chains one to
-/// another.
+/// Whether a text may leave a transaction open: one of its statements begins a transaction, or ends
+/// one with `AND CHAIN`.
 ///
 /// ```
 /// use pgasync_core::opens_transaction;
@@ -94,7 +96,7 @@ const fn runs_inside(statement: &Statement) -> bool {
 }
 
 impl Statement {
-    /// Running it returns rows.
+    /// Whether the statement returns rows.
     #[must_use]
     pub const fn returns_rows(&self) -> bool {
         match self.kind {

@@ -1,10 +1,10 @@
-//! A text cut into statements, and what each of them is.
+//! The separation of a text into statements, and the kind of each statement.
 
 use std::ops::Range;
 
 use super::lexer::{Lexer, Token, TokenKind};
 
-/// What kind of statement it is, as far as running it matters.
+/// The kind of a statement, as far as its execution depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum StatementKind {
@@ -12,7 +12,7 @@ pub enum StatementKind {
     Rows,
     /// It writes, and returns rows if it has `RETURNING`.
     Write {
-        /// It has.
+        /// Whether it has `RETURNING`.
         returning: bool,
     },
     /// It returns no rows, and may run inside a function.
@@ -27,13 +27,14 @@ pub enum StatementKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Statement {
-    /// Where it stands in the text, in bytes, without the semicolon and what surrounds it.
+    /// Its position in the text in bytes, without the semicolon and the blanks and comments around
+    /// it.
     pub span: Range<usize>,
-    /// What it is.
+    /// Its kind.
     pub kind: StatementKind,
 }
 
-/// Cuts a text into its statements; empty ones are none.
+/// Separates a text into its statements. Empty statements are left out.
 ///
 /// ```
 /// use pgasync_core::{StatementKind, statements};
@@ -66,8 +67,8 @@ fn statement(text: &str, tokens: &[Token]) -> Option<Statement> {
     Some(Statement { span: first.span.start..last.span.end, kind: kind_of(&Words::new(text, tokens)) })
 }
 
-/// Knows which semicolons are inside a statement: those in parentheses (`CREATE RULE`) and those
-/// in a routine's `BEGIN ATOMIC ... END`.
+/// Finds the semicolons that end a statement. Semicolons in parentheses (`CREATE RULE`) and in the
+/// `BEGIN ATOMIC ... END` of a routine do not.
 #[derive(Default)]
 struct Cut {
     parens: usize,
@@ -107,7 +108,7 @@ fn creates_routine(text: &str, before: &[Token]) -> bool {
     words.is(0, "create") && words.any(object, &["function", "procedure"])
 }
 
-/// A statement's tokens with their text.
+/// The tokens of a statement with their text.
 struct Words<'a> {
     text: &'a str,
     tokens: &'a [Token],
@@ -118,7 +119,7 @@ impl<'a> Words<'a> {
         Self { text, tokens }
     }
 
-    /// The token there is this word, without quotes and in any case.
+    /// Whether the token at this position is this word, without quotes and in any case.
     fn is(&self, at: usize, word: &str) -> bool {
         self.tokens.get(at).is_some_and(|token| {
             token.kind == TokenKind::Word && self.text[token.span.clone()].eq_ignore_ascii_case(word)
@@ -133,18 +134,19 @@ impl<'a> Words<'a> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
-    /// This keyword stands there as one, and is not a name: behind AS and behind a dot any word is.
+    /// Whether the token at this position is this keyword. After `AS` and after a dot any word is a
+    /// name.
     fn is_keyword(&self, at: usize, word: &str) -> bool {
         self.is(at, word) && !Self::new(self.text, &self.tokens[..at]).name_follows()
     }
 
-    /// What comes after the last token is a name, whatever it looks like.
+    /// Whether the token after the last one is a name, even if it is spelled like a keyword.
     fn name_follows(&self) -> bool {
         let dot = |token: &Token| token.kind == TokenKind::Other && &self.text[token.span.clone()] == ".";
         self.tokens.len().checked_sub(1).is_some_and(|last| self.is(last, "as")) || self.tokens.last().is_some_and(dot)
     }
 
-    /// The INTO of a SELECT stands there.
+    /// Whether the token at this position is the `INTO` of a `SELECT`.
     fn selects_into(&self, at: usize) -> bool {
         self.is_keyword(at, "into") && !at.checked_sub(1).is_some_and(|before| self.any(before, &["insert", "merge"]))
     }
@@ -171,14 +173,15 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// One of these words stands outside of all parentheses.
+    /// Whether one of these words is outside of all parentheses.
     fn top_level_has(&self, words: &[&str]) -> bool {
         self.top_level().any(|at| self.any(at, words))
     }
 }
 
-/// Words that may begin a statement which returns no rows and may run inside a function. What is
-/// not listed here or in [`kind_of`] is taken to be [`StatementKind::Alone`].
+/// Words that may begin a statement which returns no rows and may run inside a function. A
+/// statement that begins with any other word, except those in [`kind_of`], is
+/// [`StatementKind::Alone`].
 const PLAIN: [&str; 16] = [
     "alter", "analyze", "analyse", "comment", "create", "drop", "grant", "import", "listen", "lock", "notify",
     "refresh", "reset", "revoke", "set", "truncate",
@@ -203,17 +206,17 @@ fn kind_of(words: &Words) -> StatementKind {
 
 const VERBS: [&str; 9] = ["select", "values", "table", "show", "explain", "insert", "update", "delete", "merge"];
 
-/// A query in parentheses is one that selects: the INTO of its first SELECT may stand in any of
-/// them.
+/// The kind of a query in parentheses, which is a `SELECT`. The `INTO` of its first `SELECT` may be
+/// inside any of the parentheses.
 fn in_parentheses(words: &Words) -> StatementKind {
     let into = (0..words.tokens.len()).any(|at| words.selects_into(at));
     if into { StatementKind::Alone } else { StatementKind::Rows }
 }
 
-/// What the statement is when a verb of a query stands there.
+/// The kind of the statement, if the token at this position is the verb of a query.
 fn by_verb(words: &Words, at: usize) -> Option<StatementKind> {
     if words.is(at, "select") {
-        // SELECT INTO makes a table; inside a function it would mean something else.
+        // `SELECT INTO` creates a table. Inside a function it would assign variables.
         let into = words.top_level().any(|later| later > at && words.selects_into(later));
         return Some(if into { StatementKind::Alone } else { StatementKind::Rows });
     }
@@ -224,8 +227,9 @@ fn by_verb(words: &Words, at: usize) -> Option<StatementKind> {
     words.any(at, &VERBS).then_some(StatementKind::Rows)
 }
 
-/// `WITH` is what the query after its list is. The word after `WITH`, `RECURSIVE` or a comma is
-/// the name of a list entry, whatever it looks like.
+/// The kind of a statement that begins with `WITH`: the kind of the query after its list. The word
+/// after `WITH`, `RECURSIVE` or a comma is the name of a list entry, even if it is spelled like a
+/// keyword.
 fn with(words: &Words) -> StatementKind {
     let mut name_follows = true;
     for at in words.top_level().skip(1) {
@@ -254,20 +258,21 @@ fn with(words: &Words) -> StatementKind {
     in_parentheses(words)
 }
 
-/// Postgres takes both words for both directions.
+/// The kind of a `COPY`. Postgres accepts `STDIN` and `STDOUT` for both directions.
 fn copy(words: &Words) -> StatementKind {
     let with_client =
         words.top_level().any(|at| words.any(at, &["from", "to"]) && words.any(at + 1, &["stdin", "stdout"]));
     if with_client { StatementKind::CopyWithClient } else { StatementKind::Plain }
 }
 
-/// Statements that begin with a plain word, and that Postgres refuses inside a function.
+/// Whether Postgres refuses this statement inside a function, although it begins with a word in
+/// [`PLAIN`].
 fn cannot_run_inside(words: &Words) -> bool {
     let object = |at| words.any(at, &["database", "tablespace", "subscription", "system"]);
     if words.any(0, &["create", "drop", "refresh", "alter"]) && words.top_level_has(&["concurrently"]) {
         return true;
     }
-    // SET TRANSACTION has to come before the transaction's first query.
+    // `SET TRANSACTION` has to precede the first query of the transaction.
     if words.is(0, "set")
         && (words.is(1, "transaction") || words.any(1, &["local", "session"]) && words.is(2, "transaction"))
     {

@@ -1,4 +1,4 @@
-//! The transition table, found by trying every phase against every event, and its drawing.
+//! The transition table, computed by applying every event to every phase, and its diagram.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,24 +11,24 @@ use super::{Task, TaskOptions};
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
 
-/// What target or configuration allow the specimens.
+/// The timeout of the specimens by the target or the configuration.
 const DEFAULT_TIMEOUT: Span = Span::seconds(5);
-/// What the specimens allow themselves.
+/// The timeout of the specimens by themselves.
 const MANUAL_TIMEOUT: Span = Span::seconds(4);
 
-/// One line of the transition table.
+/// One row of the transition table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Transition {
-    /// Where it begins.
+    /// The phase before.
     pub from: PhaseName,
-    /// What happens.
+    /// The event.
     pub event: EventName,
-    /// Where it leads.
+    /// The phase after.
     pub to: PhaseName,
 }
 
-/// Every transition there is, in order, found by trying every phase with every event.
+/// All transitions in order, computed by applying every event to every phase.
 ///
 /// ```
 /// use pgasync_core::{EventName, PhaseName, transitions};
@@ -68,7 +68,7 @@ pub fn state_diagram() -> String {
     drawing
 }
 
-/// Tasks in every phase, with everything that a phase's answer may depend on. For tests.
+/// Tasks in every phase, with all values on which the result of an event may depend. For tests.
 #[doc(hidden)]
 #[must_use]
 pub fn specimens(now: Timestamp) -> Vec<Task> {
@@ -90,7 +90,7 @@ pub fn specimens(now: Timestamp) -> Vec<Task> {
             phases.push(Phase::Yielded { consumed, yielded: past, times_up, tracked });
         }
     }
-    // Deadlines that the claim itself set: the default, the task's own, none.
+    // The deadlines that this claim would set: the default, the task's own, none.
     for times_up in [past + DEFAULT_TIMEOUT, past + MANUAL_TIMEOUT, Timestamp::NEVER] {
         phases.push(Phase::Claimed { consumed: past, times_up: Some(times_up) });
     }
@@ -114,7 +114,7 @@ pub fn specimens(now: Timestamp) -> Vec<Task> {
     tasks
 }
 
-/// Every event, with everything that an answer may depend on. For tests.
+/// All events, with all values on which their result may depend. For tests.
 #[doc(hidden)]
 #[must_use]
 pub fn stimuli() -> Vec<Event> {

@@ -1,10 +1,10 @@
-//! What may happen to a task.
+//! The events of a task.
 
 use super::status::FinishStatus;
 use crate::names::Run;
 use crate::time::Span;
 
-/// Something that happens to one task.
+/// An event of one task.
 ///
 /// ```
 /// use pgasync_core::{Event, Request, Span, Task, TaskOptions, Timestamp};
@@ -19,52 +19,52 @@ use crate::time::Span;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Event {
-    /// A deferral is over: the task waits at the head of its lane again.
+    /// The time of a deferral has passed, and the task is in its lane again.
     Promote,
-    /// The leader takes the task, to launch it.
+    /// The leader claims the task, in order to launch it.
     Claim {
-        /// What the target, or else the configuration, allows a task that names no timeout;
-        /// `None` is for ever.
+        /// The timeout of the target, or else of the configuration, for a task without its own;
+        /// `None` is no limit.
         default_timeout: Option<Span>,
     },
-    /// The leader returns what it claimed and did not launch.
+    /// The leader returns a task that it has claimed and not launched.
     GiveBack {
-        /// As in [`Event::Claim`]: a deadline that this claim set goes with it.
+        /// As in [`Event::Claim`]. The deadline that this claim set is removed.
         default_timeout: Option<Span>,
     },
     /// The leader has marked the launch and sends the query.
     Launch,
-    /// The target reports that the query ended, or that its session did.
+    /// The query has ended, or its session is gone.
     QueryEnded {
-        /// The run whose query it was.
+        /// The run of the query.
         run: Run,
         /// How it ended.
         outcome: Outcome,
     },
-    /// The leader holds the task out to the clients that pull.
+    /// The leader offers the task to clients.
     Offer {
-        /// As in [`Event::Claim`]: what a client that takes the offer is allowed.
+        /// As in [`Event::Claim`], for the client that takes the offer.
         default_timeout: Option<Span>,
     },
-    /// The leader takes an offer back.
+    /// The leader withdraws the offer.
     Withdraw,
-    /// A client takes what was offered.
+    /// A client takes the offered task.
     Take {
         /// As in [`Event::Claim`].
         default_timeout: Option<Span>,
     },
-    /// A client asks for something.
+    /// A request of a client.
     Request(Request),
-    /// The time is compared with the deadline, which may have passed.
+    /// The deadline is checked against the time.
     Deadline,
     /// The deadline has passed and the target cannot be reached, so nothing can end the query.
     Abandon {
-        /// What is known of the query.
+        /// What is known of the query, as text.
         known: String,
     },
-    /// The session that kept the slot of a finished task is known to be gone.
+    /// The session for which a finished task kept its pool slot is gone.
     Release,
-    /// A client wants a finished task to run again.
+    /// A client restarts a finished task.
     Restart,
 }
 
@@ -72,47 +72,47 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Outcome {
-    /// It committed.
+    /// The query succeeded.
     Ok,
-    /// The target reported this error, and nothing was committed since.
+    /// The target reported this error.
     Error(String),
-    /// Its session is known to be gone, and the outcome is unknown; the text is what is known.
+    /// The session is gone, and the outcome is unknown. The text says what is known.
     Unknown(String),
 }
 
-/// What `finish`, `cancel`, `defer` and pause ask for.
+/// A request of `finish`, `cancel`, `defer`, or for a pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Request {
-    /// What the task should become.
+    /// The status that the request asks for.
     pub status: FinishStatus,
-    /// The message that goes with it; kept when the status ends the task.
+    /// The message. It is stored if the status ends the task.
     pub error: Option<String>,
-    /// How long to wait, for `PAUSED` (optional) and `DEFERRED` (required).
+    /// The time to wait, for `PAUSED` (optional) and `DEFERRED` (required).
     pub duration: Option<Span>,
 }
 
 impl Request {
-    /// Make the task this, saying nothing more.
+    /// A request for a status, without a message or a duration.
     #[must_use]
     pub const fn finish(status: FinishStatus) -> Self {
         Self { status, error: None, duration: None }
     }
 
-    /// End the task, with this message.
+    /// A request to cancel the task, with a message.
     #[must_use]
     pub fn cancel(message: impl Into<String>) -> Self {
         Self { status: FinishStatus::Canceled, error: Some(message.into()), duration: None }
     }
 
-    /// Let the task wait this long, then run it again.
+    /// A request to return the task to the queue for `duration`.
     #[must_use]
     pub const fn defer(duration: Span) -> Self {
         Self { status: FinishStatus::Deferred, error: None, duration: Some(duration) }
     }
 }
 
-/// An event's name, without what it carries.
+/// The name of an event, without its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum EventName {
@@ -145,7 +145,7 @@ pub enum EventName {
 }
 
 impl Event {
-    /// Which event this is.
+    /// The name of this event.
     #[must_use]
     pub const fn name(&self) -> EventName {
         match self {

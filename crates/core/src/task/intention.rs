@@ -1,4 +1,4 @@
-//! What was asked of a query that runs: it happens when the query ends, not before.
+//! Intentions: requests and deadlines of launched tasks. They take effect when the query ends.
 
 use super::event::Request;
 use super::rejected::Rejected;
@@ -6,13 +6,13 @@ use super::status::{FinalStatus, FinishStatus};
 use super::step::TIMED_OUT;
 use crate::time::Span;
 
-/// What becomes of a launched task when its query ends.
+/// The effect of a request or the deadline on a launched task. It takes effect when the query ends.
 ///
 /// ```
 /// use pgasync_core::{FinalStatus, Intention, Request};
 /// let deadline = Intention::Timeout { message: None };
 /// let cancel = Intention::of(&Request::cancel("no longer wanted"))?;
-/// // The deadline gives way to a request; between two requests the first one stands.
+/// // A request replaces the deadline. Of two requests, the first one remains.
 /// assert_eq!(deadline.replaced_by(cancel.clone()), Some(cancel.clone()));
 /// assert_eq!(cancel.replaced_by(Intention::Finish { status: FinalStatus::Finished, error: None }), None);
 /// # Ok::<(), pgasync_core::Rejected>(())
@@ -20,40 +20,42 @@ use crate::time::Span;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Intention {
-    /// End it; a query that committed first is FINISHED all the same.
+    /// Cancel the task. If the query succeeds first, the task is FINISHED.
     Cancel {
         /// The message of the request.
         message: Option<String>,
     },
-    /// End it, because its time is up; a query that committed first is FINISHED all the same.
+    /// Time the task out. If the query succeeds first, the task is FINISHED.
     Timeout {
-        /// The message of the request. `None` is the deadline's own, which gives way to whatever is
-        /// asked for: a query that deferred itself at the last moment is deferred.
+        /// The message of the request. `None` if the deadline caused the intention. Any request
+        /// replaces the intention of the deadline, so a task that defers itself at the last moment
+        /// is deferred.
         message: Option<String>,
     },
-    /// Stop it and let it wait again; a query that committed first is FINISHED all the same.
+    /// Stop the query and return the task to the queue. If the query succeeds first, the task is
+    /// FINISHED.
     Pause {
-        /// How long to wait, if at all.
+        /// The time to wait; `None` is no time.
         duration: Option<Span>,
     },
-    /// End it so, however its query ends.
+    /// Finish the task with a status, for any outcome of the query.
     Finish {
-        /// The status it ends with.
+        /// The status.
         status: FinalStatus,
-        /// The message it ends with.
+        /// The message.
         error: Option<String>,
     },
-    /// Let it yield, however its query ends.
+    /// Make the task YIELDED, for any outcome of the query.
     Yield,
-    /// Let it wait and run again, however its query ends.
+    /// Return the task to the queue, for any outcome of the query.
     Defer {
-        /// How long to wait, from the query's end.
+        /// The time to wait, from the end of the query.
         duration: Span,
     },
 }
 
 impl Intention {
-    /// Reads a request that reaches a running query.
+    /// The intention of a request for a launched task.
     ///
     /// # Errors
     /// [`Rejected::DurationMissing`] for a deferral without a duration.
@@ -73,7 +75,7 @@ impl Intention {
         })
     }
 
-    /// The status, the message and the duration that it stands for.
+    /// The status, the message and the duration of the intention.
     #[must_use]
     pub fn parts(&self) -> (FinishStatus, Option<String>, Option<Span>) {
         match self.clone() {
@@ -86,7 +88,7 @@ impl Intention {
         }
     }
 
-    /// It ends the task.
+    /// Whether the intention ends the task.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         match self {
@@ -95,8 +97,8 @@ impl Intention {
         }
     }
 
-    /// The query gets a grace period to end by itself before it is cancelled: mostly it has
-    /// committed already and its result is on the way.
+    /// Whether the query gets a grace period to end by itself before it is cancelled. With these
+    /// intentions the query has usually ended already, and its result has not arrived yet.
     #[must_use]
     pub const fn waits_for_the_end(&self) -> bool {
         match self {
@@ -105,9 +107,9 @@ impl Intention {
         }
     }
 
-    /// What stands when `other` is asked for after `self`: an end replaces what is not one,
-    /// anything replaces the deadline, and otherwise the first stands. `None` when `other` changes
-    /// nothing.
+    /// The intention that results from `other` after `self`: a terminal intention replaces one that
+    /// is not terminal, any intention replaces that of the deadline, and otherwise the first one
+    /// remains. `None` when `other` changes nothing.
     #[must_use]
     pub fn replaced_by(&self, other: Self) -> Option<Self> {
         let by_deadline = matches!(self, Self::Timeout { message: None });

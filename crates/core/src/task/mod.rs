@@ -1,4 +1,4 @@
-//! The life of one task: its phases, the events, and the row.
+//! One task: its phases, its events, and its row.
 //!
 //! ```
 //! use pgasync_core::{Event, Outcome, Phase, Task, TaskOptions, Timestamp};
@@ -28,21 +28,21 @@ use crate::time::{Span, Timestamp};
 use phase::{Completion, Phase, TaskTimes};
 use status::FinalStatus;
 
-/// What was agreed about a task when it was pushed; it does not change while the task lives.
+/// The options of a task. A push sets them, and no event changes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskOptions {
-    /// The task has no query: a client pulls it and requests its end.
+    /// The task has no query. A client pulls the task and requests its end.
     pub client_pulled: bool,
-    /// The end of the query is not the end of the task: a request ends it.
+    /// A request finishes the task, not the end of its query.
     pub asynchronous_finish: bool,
     /// A yielded task keeps its pool slot.
     pub track_yielded: bool,
-    /// The task's own limit on how long it may take, from its first claim.
+    /// The timeout of the task itself, from its first claim.
     pub manual_timeout: Option<Span>,
 }
 
-/// One task: what was agreed, which run it is on, and where it stands.
+/// One task: its options, its run, and its phase.
 ///
 /// ```
 /// use pgasync_core::{Event, Outcome, Task, TaskOptions, Timestamp};
@@ -59,23 +59,24 @@ pub struct TaskOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Task {
-    /// What was agreed when it was pushed.
+    /// The options.
     pub options: TaskOptions,
-    /// The run it is on.
+    /// The present run.
     pub run: Run,
-    /// Where it stands.
+    /// The phase.
     pub phase: Phase,
 }
 
 impl Task {
-    /// A task as a push leaves it.
+    /// A task as a push creates it.
     #[must_use]
     pub const fn pushed(options: TaskOptions) -> Self {
         let phase = Phase::Ready { eligible_when: None, times_up: None };
         Self { options, run: Run::NONE, phase }
     }
 
-    /// A task pushed EMPTY (`FINISHED`) or dead on arrival (`DOA`): it ends as it begins.
+    /// A task that was pushed as EMPTY (with `FINISHED`) or as DOA (with `DOA`). It is finished
+    /// from the beginning.
     #[must_use]
     pub const fn born_finished(options: TaskOptions, status: FinalStatus, now: Timestamp) -> Self {
         let end = Completion { status, processed: now, error: None, tracked: None };
@@ -83,7 +84,7 @@ impl Task {
         Self { options, run: Run::NONE, phase: Phase::Finished { end, past } }
     }
 
-    /// The task counts against its pool.
+    /// Whether the task holds a pool slot.
     #[must_use]
     pub const fn holds_slot(&self) -> bool {
         match &self.phase {
@@ -94,7 +95,7 @@ impl Task {
         }
     }
 
-    /// The task counts against the workers: it has a query that is claimed or launched.
+    /// Whether the task holds a worker: it is claimed or launched.
     #[must_use]
     pub const fn holds_worker(&self) -> bool {
         matches!(self.phase, Phase::Claimed { .. } | Phase::Launched { .. })

@@ -1,13 +1,13 @@
-//! Where a task stands.
+//! The phases of a task.
 
 use super::intention::Intention;
 use super::status::FinalStatus;
 use crate::time::Timestamp;
 
-/// Where a task stands, with what is true there and nowhere else.
+/// The phase of a task, with the values that exist only in this phase.
 ///
-/// The table knows four states, READY, RUNNING, YIELDED and finished, all derived from columns
-/// ([`Row`](crate::Row)). The finer distinctions are what the leader knows besides.
+/// The table has four states, READY, RUNNING, YIELDED and FINISHED, which follow from the columns
+/// ([`Row`](crate::Row)). The leader knows more, and divides READY and RUNNING into several phases.
 ///
 /// ```
 /// use pgasync_core::{Event, Phase, PhaseName, RowState, Task, TaskOptions, Timestamp};
@@ -22,57 +22,57 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Phase {
-    /// READY: it waits to be chosen.
+    /// READY: the task waits.
     Ready {
-        /// Not before this time.
+        /// The task is not eligible before this time.
         eligible_when: Option<Timestamp>,
-        /// Not after this time; set by an earlier claim.
+        /// The deadline, if an earlier claim set one.
         times_up: Option<Timestamp>,
     },
-    /// READY and held out to pulling clients, with a pool slot.
+    /// READY, and offered to clients. The offer holds a pool slot.
     Offered {
         /// Not after this time.
         times_up: Option<Timestamp>,
     },
-    /// RUNNING by the row; its query was not sent yet.
+    /// RUNNING, and the query was not sent yet.
     Claimed {
         /// When it was claimed.
         consumed: Timestamp,
         /// Not after this time.
         times_up: Option<Timestamp>,
     },
-    /// RUNNING, and its query may be running at the target.
+    /// RUNNING, and the query may be running at the target.
     Launched {
         /// When it was claimed.
         consumed: Timestamp,
         /// Not after this time.
         times_up: Option<Timestamp>,
-        /// What becomes of it when its query ends.
+        /// The intention that takes effect when the query ends.
         intention: Option<Intention>,
     },
-    /// RUNNING in a client's hands.
+    /// RUNNING, and taken by a client.
     Pulled {
         /// When it was taken.
         consumed: Timestamp,
         /// Not after this time.
         times_up: Option<Timestamp>,
     },
-    /// YIELDED: its query is over, and a request decides how the task ends.
+    /// YIELDED: the query has ended, and a request decides how the task ends.
     Yielded {
-        /// When it was claimed, if it was.
+        /// When it was claimed or taken, if it was.
         consumed: Option<Timestamp>,
         /// When it yielded.
         yielded: Timestamp,
         /// Not after this time.
         times_up: Option<Timestamp>,
-        /// It still counts against its pool.
+        /// Whether it still holds its pool slot.
         tracked: bool,
     },
-    /// Over.
+    /// FINISHED, with any status.
     Finished {
         /// How it ended.
         end: Completion,
-        /// What it had been through.
+        /// The times in its row.
         past: TaskTimes,
     },
 }
@@ -81,35 +81,35 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Completion {
-    /// The status it ended with.
+    /// The status.
     pub status: FinalStatus,
     /// When it ended.
     pub processed: Timestamp,
-    /// Why.
+    /// The message or the error.
     pub error: Option<String>,
-    /// `Some(true)` while a session that cannot be reached still holds the slot, `None` for a task
-    /// that never had a slot.
+    /// `Some(true)` while the task keeps its pool slot for a session that cannot be reached. `None`
+    /// if the task held no slot when it ended.
     pub tracked: Option<bool>,
 }
 
-/// The times in the row, which the end of a task leaves as they were.
+/// The times in the row that the end of a task does not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskTimes {
-    /// When it was claimed or taken last; `None` if it never was.
+    /// When it was claimed or taken last; `None` if it was not.
     pub consumed: Option<Timestamp>,
     /// When it yielded; `None` if it did not.
     pub yielded: Option<Timestamp>,
-    /// The deadline that its first claim set; `None` before that.
+    /// The deadline, which the first claim or take sets; `None` before.
     pub times_up: Option<Timestamp>,
 }
 
 impl TaskTimes {
-    /// It was pushed, and that was all.
+    /// The times of a task that was only pushed.
     pub const NONE: Self = Self { consumed: None, yielded: None, times_up: None };
 }
 
-/// A phase's name, without what it carries.
+/// The name of a phase, without its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PhaseName {
@@ -130,7 +130,7 @@ pub enum PhaseName {
 }
 
 impl Phase {
-    /// Which phase this is.
+    /// The name of this phase.
     #[must_use]
     pub const fn name(&self) -> PhaseName {
         match self {
@@ -144,7 +144,7 @@ impl Phase {
         }
     }
 
-    /// The deadline, where one is set.
+    /// The deadline, if one is set.
     #[must_use]
     pub const fn times_up(&self) -> Option<Timestamp> {
         match self {
@@ -158,7 +158,7 @@ impl Phase {
         }
     }
 
-    /// The columns that an end would leave as they are.
+    /// The times in the row that an end would not change.
     pub(crate) const fn past(&self) -> TaskTimes {
         match *self {
             Self::Ready { times_up, .. } | Self::Offered { times_up } => TaskTimes { times_up, ..TaskTimes::NONE },

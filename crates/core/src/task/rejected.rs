@@ -1,4 +1,4 @@
-//! Why an event was refused.
+//! Why an event was rejected.
 
 use super::event::EventName;
 use super::phase::PhaseName;
@@ -6,66 +6,65 @@ use super::status::FinalStatus;
 use crate::names::Run;
 use crate::time::Timestamp;
 
-/// An event that changes nothing, and why.
+/// Why an event changes nothing.
 ///
-/// The words are those of `async.step_task`, but for events out of place: the table names what its
-/// row lacks.
+/// The messages are those of `async.step_task`, except for [`Rejected::OutOfPlace`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Rejected {
-    /// The task is over; only a restart moves it.
+    /// The task is finished. Only a restart, or the release of its pool slot, changes it.
     #[error("the task has ended as {status}; only a restart moves it")]
     Finished {
         /// How it ended.
         status: FinalStatus,
     },
-    /// This does not happen in this phase.
+    /// The event does not exist in this phase.
     #[error("{event:?} does not happen to a task that is {phase:?}")]
     OutOfPlace {
-        /// Where the task stands.
+        /// The phase of the task.
         phase: PhaseName,
-        /// What was tried.
+        /// The event.
         event: EventName,
     },
     /// The task waits for a later time.
     #[error("the task may not run yet")]
     NotEligible {
-        /// The time it waits for.
+        /// The time from which it is eligible.
         until: Timestamp,
     },
-    /// There is nothing to release.
+    /// The task holds no pool slot, so there is none to release.
     #[error("the task holds no slot")]
     NoSlot,
-    /// There is nothing to promote: the task does not wait for a time.
+    /// The task was not deferred, so it cannot be promoted.
     #[error("the task waits for no time")]
     NotDeferred,
-    /// The task's deadline has passed, so it does not start any more.
+    /// The deadline of the task has passed, so it cannot start.
     #[error("the task's deadline has passed")]
     Overdue {
         /// The deadline.
         times_up: Timestamp,
     },
-    /// The task's deadline lies ahead, or there is none.
+    /// The deadline of the task has not passed, or there is none.
     #[error("the task's deadline has not come")]
     NotOverdue,
-    /// The task has no query; offer it instead of claiming it.
+    /// The task has no query. It can be offered, not claimed.
     #[error("the task is for clients to pull; offer it")]
     ClientPulled,
-    /// The task has a query; claim it instead of offering it.
+    /// The task has a query. It can be claimed, not offered.
     #[error("the task has a query; claim it")]
     HasQuery,
-    /// The event is about another run than the one the task is on.
+    /// The event names another run than the present one.
     #[error("the task is on run {current}, this is about run {stale}")]
     StaleRun {
-        /// The run the event is about.
+        /// The run that the event names.
         stale: Run,
-        /// The run the task is on.
+        /// The present run of the task.
         current: Run,
     },
-    /// Something else was asked before, and it stands.
+    /// An earlier intention remains in effect.
     #[error("something else was asked of the running query before, and it stands")]
     Superseded,
-    /// A deferral needs a duration.
+    /// A deferral has no duration.
     #[error("DEFERRED needs a duration; say how long the task should wait")]
     DurationMissing,
 }

@@ -1,4 +1,4 @@
-//! The columns of `async.task` that the model owns, and the way to and from a [`Task`].
+//! The columns of `async.task` that the core predicts, and their conversion to and from a [`Task`].
 
 use super::intention::Intention;
 use super::phase::{Completion, Phase, TaskTimes};
@@ -7,7 +7,7 @@ use super::{Task, TaskOptions};
 use crate::names::Run;
 use crate::time::Timestamp;
 
-/// The columns that the model owns, as plain values.
+/// The columns of `async.task` that the core predicts.
 ///
 /// ```
 /// use pgasync_core::{Row, RowState, Task, TaskOptions};
@@ -18,55 +18,56 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Row {
-    /// When it was claimed or taken; null while it waits.
+    /// When it was claimed or taken; null while it is READY.
     pub consumed: Option<Timestamp>,
     /// When it ended; null before.
     pub processed: Option<Timestamp>,
-    /// When it yielded; null if it did not, and again when it waits.
+    /// When it yielded; null if it did not, and while it is READY.
     pub yielded: Option<Timestamp>,
-    /// How it ended, or `YIELDED`; null otherwise.
+    /// The status with which it ended, or `YIELDED`; null otherwise.
     pub finish_status: Option<FinishStatus>,
-    /// Whether it ended in any other way than `FINISHED`; null before.
+    /// Whether it ended with another status than `FINISHED`; null before the end.
     pub failed: Option<bool>,
-    /// The reason of its end; null before the end, and after an end without a reason.
+    /// The error or message of its end; null before the end, and after an end without one.
     pub processing_error: Option<String>,
-    /// Its deadline, from its first claim on; `infinity` ([`Timestamp::NEVER`]) where it has none.
+    /// Its deadline, from its first claim on; `infinity` ([`Timestamp::NEVER`]) if it has none.
     pub times_up: Option<Timestamp>,
-    /// Whether it counts against its pool: true from the claim or offer on, false once it ended,
-    /// null where it never did or gave the slot back by yielding.
+    /// True while the task holds a pool slot. False after the end of a task that held one. Null
+    /// otherwise.
     pub tracked: Option<bool>,
-    /// Not before this time, after a deferral or a pause; null otherwise.
+    /// The time from which it is eligible, after a deferral or a pause; null otherwise.
     pub eligible_when: Option<Timestamp>,
-    /// How often it was claimed or taken ([`Run`]); 0 when pushed, and kept by a restart.
+    /// The number of its claims and takes ([`Run`]); 0 for a pushed task. A restart does not change
+    /// it.
     pub run: i32,
 }
 
-/// The state that the table knows, the result of `task_execution_state`.
+/// The state of a row, the result of `async.task_execution_state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum RowState {
-    /// READY: it waits.
+    /// READY: the task waits.
     Ready,
-    /// RUNNING: it is claimed or taken.
+    /// RUNNING: the task is claimed or taken.
     Running,
-    /// YIELDED: its query is over, the task is not.
+    /// YIELDED: the query has ended, and the task has not.
     Yielded,
-    /// FINISHED: over, however it ended.
+    /// FINISHED: the task has ended, with any status.
     Finished,
 }
 
-/// What the leader knows of a RUNNING row besides the row.
+/// What the leader knows of a RUNNING task, beyond its row.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LaunchState {
-    /// Nothing was sent.
+    /// The query was not sent.
     #[default]
     Claimed,
-    /// The query may be running, and this was asked of it.
+    /// The query may be running, with this intention.
     Launched(Option<Intention>),
 }
 
-/// A row that no task's life leads to: it was changed by hand.
+/// Why a row is the row of no task. Only an update by hand can cause that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MalformedRow {
@@ -76,7 +77,7 @@ pub enum MalformedRow {
 }
 
 impl Row {
-    /// The state that follows from the columns; it is never stored.
+    /// The state that follows from the columns. No column stores it.
     #[must_use]
     pub const fn state(&self) -> RowState {
         if self.processed.is_some() {
@@ -90,10 +91,10 @@ impl Row {
         }
     }
 
-    /// Reads a row; `launch` is what the leader knows besides of a RUNNING row.
+    /// The task of this row. `launch` is what the leader knows of a RUNNING task beyond its row.
     ///
     /// # Errors
-    /// [`MalformedRow`] when no task's life leads to this row.
+    /// [`MalformedRow`] when no task can have this row.
     pub fn task(&self, options: TaskOptions, launch: LaunchState) -> Result<Task, MalformedRow> {
         let phase = match self.state() {
             RowState::Finished => self.finished()?,

@@ -1,4 +1,4 @@
-//! Events on their way from the core to the table.
+//! Events that the core sends to the table.
 
 use super::event::{Event, Outcome};
 use super::intention::Intention;
@@ -10,31 +10,31 @@ use crate::names::{Run, TaskId};
 use crate::orchestrator::input::RequestId;
 use crate::time::{Span, Timestamp};
 
-/// An event of one task on its way to the table.
+/// An event of one task that is written to the table.
 ///
-/// The core steps the task by it to predict the row, and the table's writer steps the row by it to
-/// write, so both arrive at the same row.
+/// The core applies the event to the task to predict the row, and the SQL writer applies it to the
+/// row. Both compute the same row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskEvent {
-    /// Which task.
+    /// The task.
     pub task: TaskId,
-    /// The run that the row must be on.
+    /// The run that the row must have.
     pub run: Run,
-    /// What happens.
+    /// The event.
     pub event: Event,
-    /// What the leader knows of a RUNNING row besides the row; `None` where no query of it is
-    /// claimed.
+    /// What the leader knows of a RUNNING task beyond its row; `None` if the task is not claimed or
+    /// launched.
     pub launch: Option<LaunchState>,
-    /// When it happens, by the server's clock.
+    /// The time of the event, by the server's clock.
     pub at: Timestamp,
-    /// Requests that are settled by it.
+    /// The requests that the event settles. They are deleted with the write.
     pub settles: Vec<RequestId>,
 }
 
 impl TaskEvent {
-    /// The row that the event makes of `row`, as the table's writer computes it; `None` where it
-    /// changes nothing: the row is on another run, or its phase refuses the event.
+    /// The row after the event, as the SQL writer computes it. `None` if the event changes nothing:
+    /// the row has another run, or its phase rejects the event.
     ///
     /// ```
     /// use pgasync_core::{Event, Row, RowState, Run, TaskEvent, TaskId, TaskOptions, Timestamp};
@@ -60,7 +60,7 @@ impl TaskEvent {
     }
 }
 
-/// An event as the table gets it: the arguments of `async.step_task`.
+/// An event as the SQL writer receives it: the arguments of `async.step_task`.
 ///
 /// ```
 /// use pgasync_core::{Event, FinishStatus, Intention, LaunchState, Outcome, RowEvent, Run};
@@ -76,28 +76,29 @@ impl TaskEvent {
 pub struct RowEvent {
     /// Its name in SQL.
     pub name: &'static str,
-    /// What a request asks for, or the intention that stood when the query ended.
+    /// The status of the request, or of the intention when the query ended.
     pub status: Option<FinishStatus>,
     /// The message of that request or intention.
     pub message: Option<String>,
-    /// What is known of the query that ended, or cannot be reached.
+    /// What is known of a query that ended, or whose target cannot be reached.
     pub known: Option<String>,
-    /// How long to wait, for deferrals and pauses.
+    /// The time to wait, for deferrals and pauses.
     pub duration: Option<Span>,
-    /// What target or configuration allows a task that names no timeout.
+    /// The timeout of the target or the configuration, for a task without its own.
     pub timeout: Option<Span>,
 }
 
 impl RowEvent {
-    /// The event for the table; `None` for an event that changes no row: a launch, and whatever is
-    /// asked of a query that runs, which counts when the query ends.
+    /// The event for the SQL writer. `None` for an event that changes no row: a launch, or an
+    /// intention, which takes effect when the query ends.
     #[must_use]
     pub fn of(event: &Event, launch: Option<&LaunchState>) -> Option<Self> {
         let running = match launch {
             Some(LaunchState::Launched(intention)) => Some(intention.as_ref()),
             Some(LaunchState::Claimed) | None => None,
         };
-        // The row of a claimed task is RUNNING: the table does not know that nothing was sent.
+        // The row of a claimed task is RUNNING, and the table does not know that its query was not
+        // sent. So a request or the deadline is written as an end of the query with this intention.
         let claimed = launch.is_some() && running.is_none();
         Some(match event {
             Event::Launch => return None,
@@ -136,7 +137,7 @@ impl RowEvent {
         })
     }
 
-    /// A query that ended well, of which nothing was asked.
+    /// Whether the event is the success of a query without an intention.
     #[must_use]
     pub fn is_plain_end(&self) -> bool {
         self.name == "END_OK" && self.status.is_none()
@@ -164,7 +165,8 @@ impl RowEvent {
 }
 
 impl Task {
-    /// What the leader knows of the row besides the row; `None` where no query is claimed.
+    /// What the leader knows of the task beyond its row; `None` if the task is not claimed or
+    /// launched.
     #[must_use]
     pub fn launch_state(&self) -> Option<LaunchState> {
         match &self.phase {

@@ -1,4 +1,4 @@
-//! How a task ends, and what a client may ask it to become.
+//! The statuses with which a task ends, and those that a client may request.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use std::fmt;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
 pub enum FinalStatus {
-    /// It did what it should.
+    /// The task succeeded.
     Finished,
-    /// It ended with an error, or the outcome is unknown.
+    /// The task ended with an error, or its outcome is unknown.
     Failed,
-    /// A request ended it.
+    /// A request canceled the task.
     Canceled,
-    /// It took too long.
+    /// The deadline passed.
     TimedOut,
-    /// It was never to run.
+    /// Dead on arrival: the task was not meant to run.
     Doa,
 }
 
@@ -23,14 +23,14 @@ impl FinalStatus {
     /// Every status that ends a task.
     pub const ALL: [Self; 5] = [Self::Finished, Self::Failed, Self::Canceled, Self::TimedOut, Self::Doa];
 
-    /// The column `failed` that goes with it.
+    /// The value of the column `failed`.
     #[must_use]
     pub const fn failed(self) -> bool {
         !matches!(self, Self::Finished)
     }
 }
 
-/// A status as the column `finish_status` and the calls of clients know it.
+/// A status in the column `finish_status` and in the calls of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "SCREAMING_SNAKE_CASE"))]
@@ -41,15 +41,15 @@ pub enum FinishStatus {
     Failed,
     /// See [`FinalStatus::Canceled`].
     Canceled,
-    /// Back to waiting, at once or after a while.
+    /// The task returns to the queue, at once or after a duration.
     Paused,
     /// See [`FinalStatus::TimedOut`].
     TimedOut,
-    /// Its query is over, and the task is not.
+    /// The query has ended, and the task has not.
     Yielded,
     /// See [`FinalStatus::Doa`].
     Doa,
-    /// Back to waiting, for a while.
+    /// The task returns to the queue after a duration.
     Deferred,
 }
 
@@ -66,7 +66,7 @@ impl FinishStatus {
         Self::Deferred,
     ];
 
-    /// The final status this is, if it is one.
+    /// The final status; `None` if this status does not end a task.
     #[must_use]
     pub const fn terminal(self) -> Option<FinalStatus> {
         match self {

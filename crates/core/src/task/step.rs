@@ -1,4 +1,4 @@
-//! The transitions: every phase against every event.
+//! The transitions: the result of every event in every phase.
 
 use super::Task;
 use super::event::{Event, Outcome, Request};
@@ -16,7 +16,7 @@ impl Task {
     /// The task after the event, or why the event changes nothing.
     ///
     /// # Errors
-    /// [`Rejected`] is the reason; the task stays as it was.
+    /// [`Rejected`] is the reason. The task does not change.
     pub fn step(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match &self.phase {
             Phase::Ready { eligible_when, times_up } => self.step_ready(*eligible_when, *times_up, event, now),
@@ -109,8 +109,8 @@ impl Task {
             Event::GiveBack { default_timeout } => {
                 // A deadline that an earlier claim set stays.
                 let times_up = times_up.filter(|at| *at != self.deadline(*default_timeout, consumed));
-                // The run's number is used up: a mark of it may be in the log, and would be taken
-                // for the next claim's.
+                // The run is not used again: the launch marks may contain one of this run, and it
+                // would count as a mark of the next claim.
                 Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
             }
             Event::Launch => Ok(self.at(Phase::Launched { consumed, times_up, intention: None })),
@@ -148,7 +148,8 @@ impl Task {
             Event::Request(request) => intend(Intention::of(request)?),
             Event::Deadline => {
                 passed(times_up, now)?;
-                // A client's request stands, and the query is cancelled all the same.
+                // The request of a client remains the intention. The orchestrator cancels the
+                // overdue query nevertheless.
                 if intention.is_some() {
                     return Err(Rejected::Superseded);
                 }
@@ -174,7 +175,8 @@ impl Task {
         }
     }
 
-    /// Pulled and yielded: no query runs, and a request decides how the task goes on.
+    /// The phases Pulled and Yielded: no query runs, and a request decides what happens to the
+    /// task.
     fn step_idle(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match event {
             Event::Request(request) => self.granted(request, now),
@@ -211,13 +213,13 @@ impl Task {
         }
     }
 
-    /// What a query's end makes of the task, given what was asked of it.
+    /// The task after the end of its query with this intention.
     fn ended(&self, intention: Option<&Intention>, outcome: &Outcome, now: Timestamp) -> Self {
         match (intention, outcome) {
             (Some(Intention::Finish { status, error }), _) => self.finished(*status, error.clone(), now),
             (Some(Intention::Yield), _) => self.yielding(now),
             (Some(Intention::Defer { duration }), _) => self.waiting(Some(*duration), now),
-            // It committed before anything could reach it.
+            // The query succeeded before a cancel request reached it.
             (
                 None | Some(Intention::Cancel { .. } | Intention::Timeout { .. } | Intention::Pause { .. }),
                 Outcome::Ok,
@@ -237,7 +239,7 @@ impl Task {
             }
             (Some(Intention::Pause { duration }), Outcome::Error(_)) => self.waiting(*duration, now),
             (None, Outcome::Error(error)) => self.finished(FinalStatus::Failed, Some(error.clone()), now),
-            // It may have committed: its error says so, and it is not run again.
+            // The query may have committed. The error says so, and the task does not run again.
             (Some(Intention::Cancel { message: Some(message) }), Outcome::Unknown(known)) => {
                 self.finished(FinalStatus::Canceled, Some(format!("{message}\n{known}")), now)
             }
@@ -250,7 +252,8 @@ impl Task {
         }
     }
 
-    /// Over, as far as the table goes; the slot stays taken until the session is known to be gone.
+    /// The task is finished in the table. It keeps its pool slot until the session is known to be
+    /// gone.
     fn abandoned(&self, intention: Option<&Intention>, known: &String, now: Timestamp) -> Self {
         let message = match intention {
             Some(Intention::Timeout { message }) => message.as_ref(),
@@ -270,7 +273,7 @@ impl Task {
         task
     }
 
-    /// A request where no query runs: it happens at once.
+    /// A request for a task without a running query takes effect at once.
     fn granted(&self, request: &Request, now: Timestamp) -> Result<Self, Rejected> {
         let Request { status, error, duration } = request;
         match status {
@@ -296,14 +299,15 @@ impl Task {
         self.at(Phase::Finished { end, past: self.phase.past() })
     }
 
-    /// `known` is what is known of a query whose end nothing confirmed.
+    /// The task after its timeout. `known` says what is known of a query whose end was not
+    /// confirmed.
     fn timed_out(&self, message: Option<&String>, known: Option<&String>, now: Timestamp) -> Self {
         let message = message.map_or(TIMED_OUT, String::as_str);
         let error = known.map_or_else(|| message.to_owned(), |known| format!("{message}\n{known}"));
         self.finished(FinalStatus::TimedOut, Some(error), now)
     }
 
-    /// The slot of a finished task is free; nothing about how it ended changes.
+    /// Frees the pool slot of a finished task. Its end does not change.
     fn released(&self) -> Result<Self, Rejected> {
         let Phase::Finished { end, past } = &self.phase else { return Err(self.out_of_place(&Event::Release)) };
         if end.tracked != Some(true) {
@@ -312,7 +316,8 @@ impl Task {
         Ok(self.at(Phase::Finished { end: Completion { tracked: Some(false), ..end.clone() }, past: *past }))
     }
 
-    /// Yielding twice changes nothing; a slot is kept, never taken, by it.
+    /// The task after a yield. A second yield changes nothing. A task may keep its pool slot, and
+    /// does not take one.
     fn yielding(&self, now: Timestamp) -> Self {
         if matches!(self.phase, Phase::Yielded { .. }) {
             return self.clone();

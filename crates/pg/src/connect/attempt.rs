@@ -32,7 +32,7 @@ pub(super) struct AttemptFailure {
     pub(super) kind: FailureKind,
 }
 
-/// How far the attempt came.
+/// The kind of a failure. It decides whether another address or host is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureKind {
     /// No answer, or the connection broke. Another address may work.
@@ -50,8 +50,8 @@ pub(super) enum FailureKind {
 
 impl AttemptFailure {
     pub(super) fn unreachable(error: &io::Error) -> Self {
-        // A firewall causes EPERM too, and then another host may work, so only the wrong peer is
-        // final.
+        // A firewall causes EPERM too, and then another host may work. So the error of a wrong peer
+        // is recognized by its type.
         let kind = if socket::is_wrong_peer(error) { FailureKind::Here } else { FailureKind::Unreachable };
         Self { reason: error.to_string(), kind }
     }
@@ -114,7 +114,8 @@ async fn try_once(
     })
 }
 
-/// Sends a cancel request in the way in which the session was opened.
+/// Sends a cancel request to the address, and with the encryption, with which the session was
+/// opened.
 pub(super) async fn cancel(
     settings: &ConnectionSettings,
     host: &Host,
@@ -151,7 +152,7 @@ async fn open_socket(
     Ok((wire, Handshake { with, done: Arc::new(OnceLock::new()) }))
 }
 
-/// The settings of the driver; and why the password file was not read, if so.
+/// The settings of the driver, and the reason if the password file was not read.
 fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encryption) -> (Config, Option<String>) {
     let mut config = Config::new();
     config.user(&settings.user).dbname(settings.database()).application_name(settings.application_name());

@@ -49,7 +49,7 @@ fn reported(opened: &OpenedConnection, name: &str) -> Option<bool> {
     opened.1.parameter(name).map(|value| value == "on")
 }
 
-/// Queries one value. No task drives the connection yet, so this does.
+/// Queries one value. No tokio task polls the connection yet, so this function polls it.
 async fn ask((client, connection, ..): &mut OpenedConnection, sql: &str) -> Result<String, AttemptFailure> {
     let mut query = pin!(client.simple_query(sql));
     let answer = loop {

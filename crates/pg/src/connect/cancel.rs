@@ -34,7 +34,7 @@ impl Canceler {
     }
 }
 
-/// The key of the session is a secret.
+/// Leaves out the key of the session, which is a secret.
 impl fmt::Debug for Canceler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Canceler").field("host", &self.host).field("address", &self.address).finish_non_exhaustive()

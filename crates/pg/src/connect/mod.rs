@@ -18,7 +18,7 @@ use crate::settings::{ConnectionSettings, Host, Location, Reached, SessionAttrs}
 
 pub use self::cancel::Canceler;
 
-/// Why there is no session.
+/// Why no session was opened.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot connect to {server}: {reason}")]
 pub struct ConnectError {
@@ -69,7 +69,7 @@ impl ConnectionSettings {
             let mut note = |failure: &AttemptFailure| {
                 let reason = &failure.reason;
                 let said = if many { format!("{host}: {reason}") } else { reason.clone() };
-                // The second round of prefer-standby may fail for the same reason.
+                // The second round of `prefer-standby` may fail for the same reason as the first.
                 if !reasons.contains(&said) {
                     reasons.push(said);
                 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// What a line of the file has to match.
+/// The fields that a line of the file has to match.
 #[derive(Debug)]
 pub(super) struct PassfileKey<'a> {
     pub(super) host: &'a str,

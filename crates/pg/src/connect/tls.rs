@@ -45,7 +45,7 @@ impl TlsConnect<Socket> for Handshake {
             let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut maker, &name);
             let made = connect.connect(stream).await;
             let went = made.as_ref().map(|_| ()).map_err(|error| error.to_string());
-            // It is set once: a handshake is not repeated.
+            // A handshake is not repeated, so the cell is empty here.
             let _ = self.done.set(went);
             made
         })
@@ -80,7 +80,8 @@ pub(super) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, Str
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// Like libpq, verifies certificates in every mode when there are roots.
+/// The root certificates; `None` when certificates are not verified. Like libpq, verifies
+/// certificates in every mode if root certificates exist.
 fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Option<Chain>, String> {
     let roots = match &settings.roots {
         Roots::System => system_roots()?,
@@ -110,8 +111,8 @@ fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Optio
     Ok(Some(Chain { webpki, roots }))
 }
 
-/// Keeps the certificates, since reading them takes milliseconds of CPU time, too much for each
-/// connection.
+/// The certificates that the operating system trusts. They are cached, because reading them for
+/// each connection would take milliseconds of CPU time.
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
     static KEPT: Mutex<Option<(Instant, Vec<CertificateDer<'static>>)>> = Mutex::new(None);
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -187,7 +188,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     if read.is_empty() { Err(format!("there is no certificate in {}", path.display())) } else { Ok(read) }
 }
 
-/// Whether a file exists. A named file that does not is an error.
+/// Whether a file exists. A named file that does not exist is an error.
 fn is_there(file: &NamedFile, what: &str) -> Result<bool, String> {
     match fs::metadata(&file.path) {
         Ok(_) => Ok(true),

@@ -27,11 +27,11 @@ pub(super) struct Verifier {
     pub(super) name: bool,
 }
 
-/// The authorities that the certificate must come from.
+/// The authorities that may have issued the certificate.
 #[derive(Debug)]
 pub(super) struct Chain {
     pub(super) webpki: Arc<WebPkiServerVerifier>,
-    /// The roots as the file has them.
+    /// The root certificates as they were read.
     pub(super) roots: Vec<CertificateDer<'static>>,
 }
 
@@ -46,7 +46,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         match chain.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // The name is verified last, so everything else is valid.
+            // The name is verified last, so the certificate is valid otherwise.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.name || has_common_name(end_entity, server_name) => {}

@@ -7,20 +7,20 @@ use super::options::Options;
 use super::{ConnectionSettings, SettingsError, join};
 
 impl ConnectionSettings {
-    /// The same server and user, another database.
+    /// The same settings with another database.
     #[must_use]
     pub fn with_database(&self, name: &str) -> Self {
         Self { database: Some(name.to_owned()), ..self.clone() }
     }
 
-    /// The name shown in `pg_stat_activity`.
+    /// The same settings with this name in `pg_stat_activity`.
     #[must_use]
     pub fn with_application_name(&self, name: &str) -> Self {
         Self { application_name: Some(name.to_owned()), ..self.clone() }
     }
 
-    /// For a session that lives long: keepalives and a TCP timeout find a dead peer. Settings of
-    /// the connection string win.
+    /// The settings for a long session: keepalives and a TCP timeout detect a dead peer. Settings
+    /// of the connection string take precedence.
     #[must_use]
     pub fn for_long(&self) -> Self {
         let mut other = self.clone();
@@ -32,14 +32,15 @@ impl ConnectionSettings {
         other
     }
 
-    /// Limits the time to connect to an address, unless the connection string has a limit.
+    /// Limits the time to connect to an address, unless the settings have a `connect_timeout`. A
+    /// `connect_timeout` of zero stays: no limit.
     #[must_use]
     pub fn with_connect_timeout(&self, time: Duration) -> Self {
         Self { connect_timeout: self.connect_timeout.or(Some(time)), ..self.clone() }
     }
 
-    /// Adds a command-line option of the session, `-c name=value`. The connection string's own
-    /// options follow it, and win.
+    /// Adds a command-line option of the session, `-c name=value`. The options of the connection
+    /// string follow it, and take precedence.
     #[must_use]
     pub fn with_option(&self, option: &str) -> Self {
         let options = join(Some(option), self.options.as_deref().unwrap_or_default());

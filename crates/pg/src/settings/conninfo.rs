@@ -9,7 +9,8 @@ use super::uri;
 /// The options of a connection string in order; the last one of a name counts.
 pub(super) type Pairs = Vec<(String, String)>;
 
-/// Reads either form. No error repeats the string, which may contain a password.
+/// Reads both forms of a connection string. No error repeats the string, which may contain a
+/// password.
 pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
     if text.contains('\0') {
         return Err(InvalidConninfo::new(text, text.find('\0').unwrap_or(0), "a NUL cannot be part of it"));
@@ -43,7 +44,7 @@ fn parse_pairs(text: &str) -> Result<Pairs, InvalidConninfo> {
         let (name, after) = rest.split_at(end);
         let Some(value_text) = after.trim_start_matches(is_space).strip_prefix('=') else {
             let what = match pairs.last() {
-                // The word may be a part of it.
+                // The word may be a part of the password.
                 Some((key, _)) if super::keyword::is_secret(key) => {
                     "what follows the password is no option; put a password with spaces in single quotes"
                 }
@@ -79,7 +80,7 @@ fn read_value(text: &str) -> Option<(String, &str)> {
     (!quoted).then_some((value, ""))
 }
 
-/// As `isspace` of C.
+/// The rule of `isspace` in C.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t'..='\r')
 }
@@ -102,7 +103,7 @@ mod tests {
             ("host=a port = 1", &[("host", "a"), ("port", "1")]),
             (r"password='it\'s = \\ b'dbname=d", &[("password", r"it's = \ b"), ("dbname", "d")]),
             (r"password=a\ b\'c user=u", &[("password", "a b'c"), ("user", "u")]),
-            // An empty value takes quotes: what follows a bare one is its value.
+            // An empty value needs quotes. Without them the next word is the value.
             ("host= port=1", &[("host", "port=1")]),
             ("host='' port=1", &[("host", ""), ("port", "1")]),
             (r"user=a\", &[("user", "a")]),

@@ -14,7 +14,7 @@ pub enum SettingsError {
     Invalid {
         /// The option and its value.
         option: String,
-        /// Where the value comes from, unless from the connection string.
+        /// The origin of the value, unless that is the connection string.
         origin: String,
         /// What the option expects.
         expected: String,
@@ -24,7 +24,7 @@ pub enum SettingsError {
     Unsupported {
         /// The option and its value.
         option: String,
-        /// Where the value comes from, unless from the connection string.
+        /// The origin of the value, unless that is the connection string.
         origin: String,
         /// What to do instead.
         instead: &'static str,
@@ -39,7 +39,7 @@ pub enum SettingsError {
     },
 }
 
-/// What is wrong with a connection string, and where.
+/// The error in a connection string, and its position.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} (at character {at})")]
 pub struct InvalidConninfo {

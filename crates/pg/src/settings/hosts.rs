@@ -23,8 +23,8 @@ pub(crate) enum Location {
     Socket(PathBuf),
 }
 
-/// Combines the lists. There are as many hosts as addresses or, without those, as names; one port
-/// for all, or one each.
+/// Combines the lists. The number of hosts is the number of addresses or, without addresses, of
+/// names. One port applies to all hosts, or each host has its own.
 pub(super) fn combine(
     host: Option<&str>,
     hostaddr: Option<&str>,
@@ -109,7 +109,8 @@ fn read_port(text: &str) -> Result<u16, (&'static str, String)> {
     port.ok_or_else(|| ("port", "each entry is a number from 1 to 65535, or empty".to_owned()))
 }
 
-/// The libpq of Debian uses the first, that of the Postgres project the second.
+/// The default directory of Unix sockets: `/var/run/postgresql` in the libpq of Debian, `/tmp` in
+/// the libpq of the Postgres project.
 fn default_socket_folder() -> &'static Path {
     let debian = Path::new("/var/run/postgresql");
     if debian.is_dir() { debian } else { Path::new("/tmp") }

@@ -5,9 +5,9 @@ use super::error::SettingsError;
 /// The connections for which a variable of the environment counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum VariableScope {
-    /// Those to the server: its address, its user, its password.
+    /// The connections to the server: its address, its user, its password.
     Server,
-    /// All connections of the process: how they are secured, which files they use.
+    /// All connections of the process: how they are secured, and which files they use.
     Process,
 }
 
@@ -17,8 +17,8 @@ pub(super) struct Keyword {
     pub(super) name: &'static str,
     pub(super) variable: Option<&'static str>,
     pub(super) scope: VariableScope,
-    /// For an option that is not supported: values that have no effect, and what to do instead of
-    /// others.
+    /// For an option that is not supported: the values that have no effect, and what to use instead
+    /// of any other value.
     pub(super) refused: Option<(&'static [&'static str], &'static str)>,
 }
 
@@ -128,7 +128,7 @@ pub(super) fn shown_origin(origin: Option<&str>) -> String {
 }
 
 impl Keyword {
-    /// Refuses a value that would have to be ignored.
+    /// Refuses a value that this crate would have to ignore.
     pub(super) fn check(&self, value: &str, origin: Option<&str>) -> Result<(), SettingsError> {
         match self.refused {
             Some((harmless, instead)) if !value.is_empty() && !harmless.contains(&value) => {

@@ -8,7 +8,7 @@ use super::error::SettingsError;
 use super::keyword::{KEYWORDS, VariableScope, shown, shown_origin};
 use super::{account, conninfo, service};
 
-/// The value of an option, and where it comes from unless from the connection string.
+/// The value of an option, and its origin unless that is the connection string.
 struct GivenOption {
     value: String,
     origin: Option<String>,
@@ -43,7 +43,7 @@ impl Options {
             }
         }
         options.add_service(variable)?;
-        // The predecessor of PGSSLMODE, which libpq still reads.
+        // PGREQUIRESSL is the predecessor of PGSSLMODE. libpq still reads it.
         if variable("PGREQUIRESSL").is_some_and(|value| value.starts_with('1'))
             && !options.given.contains_key("sslmode")
             && from_variable("sslmode").is_none()
@@ -100,7 +100,8 @@ impl Options {
     /// The error of an option whose value cannot be used.
     pub(super) fn invalid(&self, name: &str, expected: String) -> SettingsError {
         let given = self.given.get(name);
-        // Where a password in a URI is not encoded, a part of it can end up among hosts or ports.
+        // If a password in a URI is not encoded, a part of it can be read as a host or a port. So
+        // their values are not shown.
         let value = given.map_or("", |given| given.value.as_str());
         let origin = given.and_then(|given| given.origin.as_deref());
         let option = if origin.is_none() && matches!(name, "host" | "port") { name.into() } else { shown(name, value) };

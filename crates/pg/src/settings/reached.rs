@@ -9,7 +9,7 @@ use super::{ConnectionSettings, Host, Location, SessionAttrs, SettingsError, con
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
     host: Host,
-    /// The connection string may lead to another server.
+    /// Whether the connection string may lead to another server.
     of_many: bool,
 }
 
@@ -24,7 +24,7 @@ impl Reached {
 }
 
 impl ConnectionSettings {
-    /// The same settings for that server alone, whatever its state is now.
+    /// The same settings for the server that was reached alone, without `target_session_attrs`.
     #[must_use]
     pub fn at(&self, reached: &Reached) -> Self {
         if !reached.of_many {
@@ -59,7 +59,7 @@ pub fn conninfo_at(conninfo: &str, settings: &ConnectionSettings, reached: &Reac
     if super::uri::strip_scheme(conninfo).is_some() {
         return settings.at(reached).conninfo();
     }
-    // The last pair of a name counts.
+    // The last pair with a name takes effect.
     let (name, address) = reached.host.place.entries();
     let pairs = [
         ("host", name),

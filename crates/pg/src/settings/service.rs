@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::error::SettingsError;
 use super::keyword;
 
-/// The directory that the libpq of Debian uses without `PGSYSCONFDIR`.
+/// The default of `PGSYSCONFDIR` in the libpq of Debian.
 const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
 /// The options of a service. A missing file counts as empty, unless it was named.
@@ -44,7 +44,7 @@ pub(super) fn read(
     })
 }
 
-/// The options of one section; the first one of a name counts.
+/// The options of one section. The first option with a name takes effect.
 fn section(text: &str, service: &str) -> Result<Option<BTreeMap<String, String>>, (usize, String)> {
     let mut options: Option<BTreeMap<String, String>> = None;
     for (at, line) in text.lines().enumerate() {

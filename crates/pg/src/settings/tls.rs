@@ -10,7 +10,8 @@ use super::values::SslMode;
 #[derive(Clone, Debug)]
 pub(crate) struct TlsSettings {
     pub(crate) mode: SslMode,
-    /// TLS from the first byte on, without asking the server: Postgres 17 and later.
+    /// TLS from the first byte on, without a request to the server first. Postgres 17 and later
+    /// accept it.
     pub(crate) direct: bool,
     pub(crate) roots: Roots,
     /// The certificate of the client and its key.
@@ -27,13 +28,13 @@ pub(crate) struct TlsSettings {
 pub(crate) enum Roots {
     /// Those that the operating system trusts.
     System,
-    /// Those in a file. It may be missing where `sslmode` does not verify.
+    /// Those in a file. The file may be missing if `sslmode` does not verify certificates.
     File(NamedFile),
-    /// None: there is no home directory.
+    /// No authorities: there is no home directory.
     Unknown,
 }
 
-/// A file, which may be missing unless it was named.
+/// A file. It may be missing, unless an option named it.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedFile {
     pub(crate) path: PathBuf,
@@ -120,7 +121,7 @@ fn read_identity(options: &Options, home: Option<&Path>) -> Result<Option<(Named
     if let (Some(_), None) = (options.get("sslcert"), &files) {
         return Err(options.invalid("sslcert", "name the key, too: sslkey=/path/to/key".to_owned()));
     }
-    // Without a home directory and a named certificate there is none.
+    // Without a home directory and a named certificate there is no client certificate.
     let nowhere = || NamedFile { path: PathBuf::new(), named: false };
     Ok(allowed.then(|| files.unwrap_or_else(|| (nowhere(), nowhere()))))
 }

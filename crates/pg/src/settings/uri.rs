@@ -29,8 +29,8 @@ pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
         }
         None => rest,
     };
-    // A password with a slash in it ends the authority early: its beginning must not pass for a
-    // host and a port.
+    // A slash in a password ends the authority early. The beginning of such a password must not be
+    // read as a host and a port.
     let (hosts, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, query) = after.split_once('?').unwrap_or((after, ""));
     if hosts.contains('@') || (credentials.is_none() && path.contains('@')) {
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
                 .filter(|(_, value)| !value.contains('='))
                 .ok_or_else(|| self.error(parameter, "a parameter is not of the form key=value"))?;
             let (name, value) = (self.decode(name)?, self.decode(value)?);
-            // The spelling of JDBC, which libpq accepts.
+            // libpq accepts this spelling of JDBC.
             if (name.as_str(), value.as_str()) == ("ssl", "true") {
                 pairs.push(("sslmode".into(), "require".into()));
             } else if keyword::is_known(&name) {
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Leaves an empty value to the defaults.
+    /// Stores a value, unless it is empty. The defaults replace an empty value.
     fn store(&self, pairs: &mut Pairs, name: &str, value: &str) -> Result<(), InvalidConninfo> {
         if !value.is_empty() {
             pairs.push((name.to_owned(), self.decode(value)?));
@@ -145,7 +145,7 @@ mod tests {
             ("postgres://h/d?application_name=", &[("host", "h"), ("dbname", "d"), ("application_name", "")]),
         ] {
             let expected: Vec<_> = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            // Lists of ports that say nothing are as good as none.
+            // A list of empty ports equals no list.
             let read: Vec<_> = parse(text).expect(text).into_iter().filter(|(_, v)| v != ",").collect();
             assert_eq!(read, expected, "{text}");
         }

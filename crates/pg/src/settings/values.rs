@@ -1,4 +1,4 @@
-//! Values of options, checked.
+//! Reading and checking the values of options.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     i32::try_from(number).is_ok().then_some(number)
 }
 
-/// A length of time in units of `unit`. Zero and negative numbers mean the default of the operating
-/// system.
+/// A length of time in units of `unit`. A negative number counts as zero, which means no limit for
+/// `connect_timeout`, and the default of the operating system for the TCP options.
 pub(super) fn length(text: &str, unit: Duration) -> Option<Duration> {
     let count = u32::try_from(integer(text)?.max(0)).ok()?;
     Some(unit * count)

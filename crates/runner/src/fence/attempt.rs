@@ -1,8 +1,8 @@
 //! One attempt to end backends, over each address at which they may be found.
 //!
 //! A backend is gone when the server at which it was opened does not list it, or when the server
-//! that answers proves that the former one is gone (`async.is_replaced`). No other answer says
-//! anything about it.
+//! that answers has replaced that server (`async.is_replaced`). Any other answer leaves its state
+//! unknown.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The time from the termination of a backend to its end.
 const END_MAX: Duration = Duration::from_secs(5);
 
-/// The time for everything else that a server is asked, once it has accepted the connection.
+/// The limit on all other statements, once a server has accepted the connection.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// What identifies a backend at its target, and the server at which it was opened.
+/// The identity of a backend at its target, and of the server at which it was opened.
 #[derive(Clone, Debug)]
 pub(crate) struct BackendIdentity {
     /// The number of its session in the registry, if it is known.
@@ -76,7 +76,8 @@ impl From<&OldSession> for BackendIdentity {
 }
 
 impl BackendIdentity {
-    /// The same rule as in `async.is_registered_server`.
+    /// Whether the backend was opened at the server that was found. The rule is that of
+    /// `async.is_registered_server`.
     fn was_opened_at(&self, found: &SessionIdentity) -> bool {
         let same = |known: &Option<String>, found: &Option<String>| {
             known.as_ref().zip(found.as_ref()).is_none_or(|(known, found)| known == found)
@@ -89,12 +90,13 @@ impl BackendIdentity {
 
 pub(super) struct FenceAttempt<'a> {
     pub(super) context: &'a FenceContext,
-    /// In the order in which they are tried.
+    /// The addresses, in the order in which they are tried.
     pub(super) addresses: &'a [ConnectionSettings],
 }
 
 impl FenceAttempt<'_> {
-    /// Ends backends that share their addresses. Returns one outcome for each, in the same order.
+    /// Ends backends that have the same addresses. Returns one outcome for each backend, in the
+    /// same order.
     pub(super) async fn end(&self, backends: &[BackendIdentity]) -> Vec<FenceOutcome> {
         let mut outcomes: Vec<FenceOutcome> =
             backends.iter().map(|_| FenceOutcome::Unreached("the target has no address".to_owned())).collect();
@@ -169,7 +171,7 @@ impl FenceAttempt<'_> {
     }
 }
 
-/// The same sentence as in `async.fence_sessions`.
+/// The error when another server answers. `async.fence_sessions` returns the same text.
 fn another_server(found: &SessionIdentity) -> String {
     format!(
         "another server answers ({}, started {}): it is unknown whether the session lives on at its own server",
@@ -196,9 +198,9 @@ async fn terminate_and_wait(session: &Session, backends: &[BackendIdentity]) -> 
 }
 
 /// Terminates the backends that exist and need not be left alone. Returns the pids of all that
-/// exist. A backend whose start is hidden from this role is an error: it cannot be told from a
-/// later one with its pid, and a role that may not see the start may not terminate the backend
-/// either.
+/// exist. A backend whose start is hidden from this role is an error: it cannot be distinguished
+/// from a later backend with the same pid, and a role that may not see the start may not terminate
+/// the backend either.
 pub(crate) async fn terminate_backends(session: &Session, backends: &[BackendIdentity]) -> Result<Vec<i32>, String> {
     let pids: Vec<i32> = backends.iter().map(|backend| backend.pid).collect();
     let starts: Vec<&str> = backends.iter().map(|backend| backend.backend_start.as_str()).collect();

@@ -1,11 +1,12 @@
-//! Log messages about fences. The SQL engine writes the same sentences.
+//! Log messages about fences. The SQL engine writes the same texts.
 
 use pgasync_core::TargetName;
 use pgasync_store::OldSession;
 
 use super::BackendIdentity;
 
-/// The same sentence as in `async.take_fence_result`.
+/// The message about sessions that cannot be ended yet. `async.take_fence_result` writes the same
+/// text.
 pub(super) fn cannot_be_ended(
     target: &TargetName,
     attempt_number: u32,
@@ -20,7 +21,7 @@ pub(super) fn cannot_be_ended(
     )
 }
 
-/// The same sentence as in `async.why_not_ended`.
+/// The message about sessions that are left alone. `async.why_not_ended` returns the same text.
 pub(super) fn left_alone(target: &TargetName, count: usize, first: &OldSession) -> String {
     format!(
         "{count} sessions at target \"{target}\" (backend {} is the first): left alone until it ends, since address, port \

@@ -1,4 +1,4 @@
-//! Fences: a fence is complete when a session that may still run a query is known to be gone.
+//! Fences. A fence makes sure that sessions which may still run a query are gone.
 //!
 //! `session` fences one lost session of this leader. `older_epochs` fences all sessions of older
 //! leaders at a target. Both repeat `attempt`, which ends backends over the addresses in
@@ -31,10 +31,10 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 
 const BACKOFF_LAST: Duration = Duration::from_secs(10);
 
-/// A fence that waits for its next attempt sees a write-off within this time.
+/// The time between two checks for a write-off while a fence waits for its next attempt.
 const WRITE_OFF_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What a fence at a target needs to know.
+/// The parameters of a fence at a target.
 #[derive(Clone, Debug)]
 pub(crate) struct FenceContext {
     /// The server that this process leads.
@@ -63,12 +63,13 @@ impl FenceContext {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BackoffEnd {
     Elapsed,
-    /// The wait ended early: no further attempt is needed, or a write-off changed what the next one
-    /// has to do.
+    /// The wait ended early: no further attempt is needed, or a write-off changed the work of the
+    /// next one.
     Cut,
 }
 
-/// Waits for the next attempt, and asks `is_settled` now and then whether the wait is still needed.
+/// Waits for the next attempt. Every [`WRITE_OFF_POLL_INTERVAL`], `is_settled` is asked whether the
+/// wait can end early.
 async fn back_off<F: Future<Output = bool>>(
     wait: Duration,
     events: &EventSender,
@@ -91,8 +92,8 @@ const fn is_logged(attempt_number: u32) -> bool {
     attempt_number.is_power_of_two()
 }
 
-/// Runs `work` within the limit. A panic is an error too, so that a fence is attempted again
-/// whatever went wrong.
+/// Runs `work` within the limit. A panic becomes an error, so that a fence makes another attempt
+/// after it.
 pub(crate) async fn limited<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(done)) => done,

@@ -46,7 +46,7 @@ pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, eve
         if let Some(error) = error.filter(|_| is_logged(attempt_number)) {
             let _ = events.send(LeaderEvent::Trouble(error));
         }
-        // A write-off that is seen meanwhile only brings the next attempt forward.
+        // A write-off during the wait only starts the next attempt earlier.
         let (context, known) = (&context, left.len());
         let is_settled = move || async move {
             let old = registered_sessions(context, before).await;

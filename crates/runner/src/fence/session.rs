@@ -37,8 +37,8 @@ pub(crate) async fn fence_session(
             is_reported = true;
             let _ = events.send(LeaderEvent::Unreachable { session });
         }
-        // A session that is not in the registry, or was written off there, need not be waited for.
-        // An error proves neither, so the next attempt asks again.
+        // The fence ends when the session is not in the registry, or was written off there. An
+        // error proves neither, so the next attempt asks again.
         match register_loss(&backend, &context, error.as_ref()).await {
             Ok(None) => break,
             Ok(number) => identity.session_number = number,
@@ -67,14 +67,14 @@ async fn fence_once(backend: &TargetBackend, identity: &BackendIdentity, context
             debug_assert_eq!(outcomes.len(), 1, "one outcome for each backend");
             outcomes.pop().unwrap_or(FenceOutcome::Gone)
         }
-        // The host may have answered: only a missing answer counts as unreached.
+        // The host may have answered before the panic. Only a missing answer counts as unreached.
         Ok(Err(_)) => FenceOutcome::Refused("a bug: it panicked".to_owned()),
         Err(_) => FenceOutcome::Unreached("no answer".to_owned()),
     }
 }
 
-/// Records why the session cannot be ended yet. Returns its number in the registry; `None` when it
-/// is no longer there, or was written off.
+/// Records why the session cannot be ended yet. Returns its number in the registry; `None` when the
+/// registry does not list it, or it was written off.
 async fn register_loss(
     backend: &TargetBackend,
     context: &FenceContext,

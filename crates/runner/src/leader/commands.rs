@@ -8,7 +8,7 @@ use crate::cancel::{BackendSignal, signal_backend};
 use crate::fence::{fence_older_epochs, fence_session};
 use crate::target_session::{Query, SENT_AT_ONCE_MAX};
 
-/// Replaced by the id of the task in its text.
+/// The placeholder for the id of the task in the text of a query.
 const TASK_ID_MACRO: &str = "##flow.TASK_ID##";
 
 impl Leader {
@@ -38,7 +38,7 @@ impl Leader {
                 Command::Resign => self.begin_resignation(),
                 command => {
                     if let Command::Write(event) = &command {
-                        // The task may end before it was launched.
+                        // The task may end without a launch. Then no launch takes the text.
                         self.texts.remove(&(event.task, event.run));
                     }
                     self.send(Operation::Core(command));
@@ -69,7 +69,7 @@ impl Leader {
                 let context = self.sessions.fence_context(&backend.target);
                 tokio::spawn(fence_session(session, backend, context, self.events.clone()));
             }
-            // It was never open, so it has no backend that could run anything.
+            // A session that was never open has no backend that could run a query.
             None => self.on_session_gone(session),
         }
     }

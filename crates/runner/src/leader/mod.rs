@@ -25,10 +25,11 @@ use crate::shutdown::{ExitReason, StopSignal};
 use crate::target_sessions::TargetSessions;
 use resignation::Resignation;
 
-/// EventSender handled before commands are carried out.
+/// The number of events that are handled before commands are carried out.
 const EVENTS_MAX: usize = 1_024;
 
-/// Log lines kept while there is no leader session. Further ones are dropped.
+/// The number of log lines that are kept while there is no leader session. Further lines are
+/// dropped.
 const UNWRITTEN_MAX: usize = 10_000;
 
 pub(crate) struct Leader {
@@ -111,7 +112,7 @@ impl Leader {
         leader
     }
 
-    /// Leads until it has resigned, is deposed, or is stopped at once.
+    /// Leads until the leader has resigned, is deposed, or is stopped at once.
     pub(crate) async fn run(
         mut self,
         mut inbox: mpsc::UnboundedReceiver<LeaderEvent>,
@@ -160,8 +161,8 @@ impl Leader {
         self.core.handle(input, now);
     }
 
-    /// Hands an operation to the leader session. Without one, log lines are kept and everything
-    /// else is dropped: the core repeats its own commands once the lead is proved.
+    /// Sends an operation to the leader session. Without a leader session, log lines are kept and
+    /// all other operations are dropped. The core repeats its own commands once the lead is proved.
     fn send(&mut self, operation: Operation) {
         let refused = match &mut self.writer {
             Some(writer) => writer.send(operation),
@@ -185,8 +186,8 @@ impl Leader {
             Some(Resignation::Closing { until }) => Some(until),
             _ => None,
         };
-        // Without a writer nothing is published, and a timer that is due and does nothing would
-        // spin.
+        // Without a writer nothing is published, so the timer of the publisher would stay due and
+        // the loop would spin.
         let publishes = (self.writer.is_some() && self.resignation.is_none()).then(|| self.publisher.next());
         [self.next_tick.map(instant_of), closing, self.drain_deadline, publishes].into_iter().flatten().min()
     }

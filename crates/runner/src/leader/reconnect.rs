@@ -1,5 +1,5 @@
-//! Losing the leader session, and proving the lead with a new one. Meanwhile queries go on, and
-//! nothing is launched.
+//! The loss of the leader session, and the proof of the lead with a new one. Between the two,
+//! running queries continue, and nothing is launched.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl Leader {
         tracing::warn!(reason, "the leader session is lost; no launches until the lead is proved");
         self.writer = None;
         self.lost_session = Some(session);
-        // They are older than the lines that `send` has kept meanwhile.
+        // The lines of the lost session are older than those that `send` has kept since.
         self.unwritten.splice(0..0, unwritten);
         // The core has forgotten the unused marks, so these texts would never be taken.
         self.texts.clear();
@@ -50,8 +50,9 @@ impl Leader {
         for operation in std::mem::take(&mut self.unwritten) {
             self.send(operation);
         }
-        // Before anything else is decided: without marks, every claimed task may have been
-        // launched.
+        self.publisher.repeat();
+        // The core learns of lost marks before it decides anything else: without marks, every
+        // claimed task may have been launched.
         if marks_lost {
             self.handle(Input::MarksLost);
         }

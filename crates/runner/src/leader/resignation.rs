@@ -1,4 +1,4 @@
-//! Draining, and the steps from there to a resignation that leaves nothing behind.
+//! The drain, and the steps of a resignation after it.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use super::Leader;
 use crate::clock::instant;
 use crate::shutdown::ExitReason;
 
-/// Sessions with targets may take this time to close before the leader resigns.
+/// The limit on closing the target sessions before the leader resigns.
 const CLOSE_SESSIONS_MAX: Duration = Duration::from_secs(2);
 
-/// After the drain timeout, the core cancels, terminates and drops what still runs. That may take
-/// this time.
+/// The time after the drain timeout in which the core cancels, terminates and drops the remaining
+/// queries.
 const STOP_QUERIES_MAX: Duration = Duration::from_secs(20);
 
 /// The drain timeout when the server asked for the resignation. A forced successor waits 25
@@ -53,7 +53,7 @@ impl Leader {
     /// one.
     pub(super) fn advance_resignation(&mut self) -> Option<ExitReason> {
         if self.draining.is_some() && self.resignation.is_none() && self.core.epoch().is_none() {
-            // The core never began to lead, so it has no command to resign.
+            // A core that does not lead emits no command to resign.
             self.begin_resignation();
         }
         let is_written = self.writer.as_ref().is_none_or(|writer| writer.pending == 0);

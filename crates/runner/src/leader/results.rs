@@ -1,4 +1,4 @@
-//! Results of the leader session.
+//! Handling the results of the leader session.
 
 use std::sync::PoisonError;
 
@@ -7,6 +7,7 @@ use pgasync_store::{LeaderConfiguration, OperationResults, PollResult};
 
 use super::Leader;
 use super::resignation::RESIGN_DRAIN_MAX;
+use crate::clock::instant;
 use crate::events::LeaderEvent;
 
 impl Leader {
@@ -14,10 +15,10 @@ impl Leader {
         if let Some(writer) = &mut self.writer {
             writer.pending = writer.pending.saturating_sub(count);
         }
-        let OperationResults { inputs, texts, polled, failures, troubles, vacuum } = results;
+        let OperationResults { inputs, texts, polled, failures, troubles, vacuum, publish_refused } = results;
         for (task, run, text) in texts {
-            // The task may have ended between its mark and this result. Its text would never be
-            // taken.
+            // The task may have ended between its mark and this result. Then no launch would take
+            // its text.
             if self.core.awaits_text(task, run) {
                 self.texts.insert((task, run), text);
             }
@@ -40,6 +41,9 @@ impl Leader {
         }
         if let Some(polled) = polled {
             self.on_polled(polled);
+        }
+        if publish_refused {
+            self.publisher.refused(instant());
         }
         if vacuum {
             self.start_vacuum();

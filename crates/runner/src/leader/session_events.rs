@@ -1,4 +1,4 @@
-//! EventSender of sessions with targets.
+//! Handling the events of target sessions.
 
 use pgasync_core::{Input, SessionId, TargetName};
 

@@ -1,4 +1,4 @@
-//! Connecting to a target, and what the leader learns about the session.
+//! Connecting to a target, and identifying the session.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -9,8 +9,8 @@ use pgasync_store::ServerIdentity;
 use super::SessionTask;
 use crate::session_identity::SessionIdentity;
 
-/// Ends queries whose client is gone. Postgres accepts it from 14 on. The option has to travel with
-/// the connection, because a reset would undo a SET.
+/// The option that makes Postgres end queries whose client is gone. Postgres accepts it from
+/// version 14 on. It is part of the connection request, because a reset would undo a SET.
 const CHECK_CLIENT: &str = "-c client_connection_check_interval=5s";
 
 const CHECK_CLIENT_SINCE: i32 = 140_000;
@@ -65,9 +65,12 @@ impl SessionTask {
         {
             return Ok((session, opened));
         }
+        // An older target refuses a connection with an unknown option. So the first session with a
+        // target connects without the option, and reports the version.
         let (session, opened, version) = self.open(settings, ClientCheck::Refused).await?;
         if check != ClientCheck::Refused && version >= CHECK_CLIENT_SINCE {
-            // The target knows the option. If a proxy refuses it, the session without it stays.
+            // The target knows the option. If a proxy refuses it, the session without the option is
+            // used.
             if let Ok((checked, opened, _)) = self.open(&checked, ClientCheck::Accepted).await {
                 session.close().await;
                 return Ok((checked, opened));
@@ -98,8 +101,8 @@ impl SessionTask {
     }
 }
 
-/// Limits an answer of the target before it has a query. The limit on connecting is part of the
-/// settings.
+/// Limits the time for an answer of the target before it runs a query. The limit on connecting is
+/// part of the settings.
 async fn in_time<T>(limit: Duration, call: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let no_answer =
         || Err(format!("it accepted the connection and has not answered for {} seconds", limit.as_secs_f64()));

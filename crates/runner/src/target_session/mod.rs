@@ -1,5 +1,5 @@
-//! One session with a target. It lives in a tokio task of its own, which connects, runs one query
-//! after the other, and sends events about both.
+//! One target session. Its tokio task connects, runs one query after the other, and sends events
+//! about both.
 
 mod connect;
 mod links;
@@ -25,18 +25,18 @@ use links::Links;
 use query::QueryResult;
 pub(crate) use query::{Query, SENT_AT_ONCE_MAX};
 
-/// A session that is closed gets this time to close its connection.
+/// The limit on closing the connection of a session.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 
-/// The leader's handle. The session closes when the handle is dropped; a query that runs is
-/// abandoned with its connection.
+/// The leader's handle of the session. The session closes when the handle is dropped. A query that
+/// runs is abandoned with its connection.
 #[derive(Debug)]
 pub(crate) struct TargetSession {
     queries: UnboundedSender<Query>,
     is_terminated: Arc<AtomicBool>,
 }
 
-/// What a session needs to connect.
+/// The parameters of a connection attempt.
 #[derive(Debug)]
 pub(crate) struct ConnectOptions {
     pub(crate) settings: ConnectionSettings,
@@ -51,7 +51,7 @@ pub(crate) struct ConnectOptions {
 }
 
 impl TargetSession {
-    /// Starts the task, which begins to connect.
+    /// Starts the tokio task, which connects.
     pub(crate) fn open(session: SessionId, options: ConnectOptions, events: EventSender) -> Self {
         let (queries, received) = unbounded_channel();
         let is_terminated = Arc::new(AtomicBool::new(false));
@@ -74,7 +74,7 @@ impl TargetSession {
     }
 
     pub(crate) fn send(&self, query: Query) {
-        // The task of a lost session has already sent the event that says so.
+        // The tokio task of a lost session has already sent the event about the loss.
         let _ = self.queries.send(query);
     }
 
@@ -112,7 +112,8 @@ impl SessionTask {
         };
         let connected = tokio::select! {
             connected = connecting => connected,
-            // No query is sent before the session is open: the leader has dropped its handle.
+            // The leader sends no query before the session is open. So a result here means that the
+            // leader has dropped its handle.
             _ = queries.recv() => return,
         };
         let session = match connected {
@@ -132,9 +133,9 @@ impl SessionTask {
                 query = queries.recv() => query,
                 () = session.ended() => {
                     self.emit(LeaderEvent::Core(Input::SessionLost { session: self.session }));
-                    // The session was idle, so it is closed. But a query that was sent meanwhile
-                    // counts as launched: then a fence has to prove over a second connection that
-                    // the session is gone.
+                    // An idle session that has ended is closed. But a query that the leader has
+                    // sent in the meantime counts as launched: then a fence has to make sure over a
+                    // second connection that the session is gone.
                     if queries.try_recv().is_err() {
                         self.emit(LeaderEvent::Closed { session: self.session });
                     }
@@ -172,7 +173,8 @@ impl SessionTask {
         let task = query.task;
         let result = tokio::select! {
             result = self.execute(session, query) => result,
-            // No second query is sent while one runs: the channel is closed.
+            // The leader sends no second query while one runs. So a result here means that the
+            // leader has dropped its handle.
             _ = queries.recv() => return None,
         };
         for notice in self.notices.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {

@@ -13,7 +13,7 @@ use super::links::names_dblink;
 use crate::error_text;
 use crate::events::LeaderEvent;
 
-/// After an error the rest of the answer may take this time.
+/// The limit on reading the rest of the answer after an error.
 const REST_OF_ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// A text up to this size counts as sent as soon as it is handed to the session.
@@ -69,8 +69,8 @@ impl SessionTask {
             }
             Ok(())
         };
-        // The limit on the reset begins when the query has ended: a reset without an answer must
-        // not keep the outcome of the query from being recorded.
+        // The limit on the reset begins when the query has ended. Without the limit, a missing
+        // answer to the reset would delay the record of the outcome.
         let no_answer = async {
             drained.notified().await;
             tokio::time::sleep(self.answer_max).await;
@@ -81,8 +81,7 @@ impl SessionTask {
                 () = no_answer => None,
             }
         };
-        // The query is polled first, so it is sent first. The reset follows at once and costs no
-        // round trip.
+        // The query is polled first, so it is sent first. The reset follows without a round trip.
         let answered = async { tokio::join!(drain, reset) };
         let (result, reset) = tokio::select! {
             answered = answered => answered,

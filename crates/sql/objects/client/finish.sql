@@ -1,4 +1,4 @@
--- The last of every part.
+-- The last step of every part.
 do $finish$
 begin
   perform async.bind_dblink();

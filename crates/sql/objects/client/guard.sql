@@ -1,4 +1,4 @@
--- Prerequisites of the client part, each with the sentence that says what to do.
+-- Prerequisites of the client part. Each error has a hint with the remedy.
 do $guard$
 begin
   if current_setting('server_version_num')::int < 110000 then

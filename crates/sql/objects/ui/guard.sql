@@ -1,4 +1,4 @@
--- Prerequisites of the administrator's views.
+-- Prerequisites of the views of administrators.
 do $guard$
 begin
   if to_regclass('async.control') is null then

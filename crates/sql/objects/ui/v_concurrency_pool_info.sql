@@ -1,5 +1,5 @@
--- Every pool that is configured (each target has one) or in use, and what runs in it: one row a
--- running task, or one without.
+-- Every pool that is configured (each target has one) or in use, and its running tasks: one row for
+-- each running task, or one row without a task.
 create or replace view async.v_concurrency_pool_info as
 select
   p.concurrency_pool,

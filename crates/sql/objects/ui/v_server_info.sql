@@ -1,5 +1,5 @@
--- One row for a dashboard's head. The times of a cycle's parts are null: the engines do not measure
--- them.
+-- One row for the head of a dashboard. The times of the parts of a cycle are null, because the
+-- engines do not measure them.
 create or replace view async.v_server_info as
 select
   case when s.leads then s.pid end as server_pid,

@@ -1,4 +1,4 @@
--- What every worker does.
+-- The state of each worker.
 create or replace view async.v_worker_info as
 select w.slot, w.target, w.task_id, w.running_since, t.query, t.priority, t.concurrency_pool
 from async.worker w

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::Client;
 use super::error::{CallError, Refusal, error_methods};
 
-/// Reads everything that `configure` takes, with masked connection strings. An administrator may
-/// run it.
+/// Reads all settings that `configure` takes, with masked connection strings. Administrators have
+/// the privileges for it.
 const READ: &str = "select jsonb_build_object(
     'control', (select to_jsonb(c) - 'self_connection_string' from (
         select enabled, paused, workers, idle_sleep, busy_sleep, heavy_maintenance_sleep::text,
@@ -47,7 +47,7 @@ impl Client {
         self.configure_json(&Value::from(document)).await
     }
 
-    /// The same with the document as JSON.
+    /// Changes the configuration as [`Client::configure`] does, with the document as JSON.
     ///
     /// # Errors
     /// As [`Client::configure`].

@@ -12,11 +12,12 @@ use crate::loss::is_loss;
 pub struct Refusal {
     /// The operation.
     pub operation: &'static str,
-    /// The SQLSTATE; those of the schema `async` begin with `PA` (`docs/errors.md`).
+    /// The SQLSTATE; those of the schema `async` begin with `PA` (`docs/errors.md`). Empty when the
+    /// driver refused a value before the server saw it.
     pub sqlstate: String,
     /// The message of the server.
     pub sentence: String,
-    /// The hint of the server, or the detail of its message.
+    /// The detail and the hint of the server, separated by `; `.
     pub hint: Option<String>,
 }
 
@@ -56,7 +57,7 @@ pub enum CallError {
         /// The error.
         reason: String,
     },
-    /// The server refused.
+    /// The server refused, or the driver could not send or read a value.
     #[error("{0}")]
     Refused(Refusal),
 }
@@ -67,7 +68,7 @@ impl CallError {
             let reason = format!("{error:#}");
             return match error.kind() {
                 ErrorKind::ConnectionLost => Self::Lost { operation, sqlstate: None, reason },
-                // A value that the driver cannot send or read has nothing to do with the session.
+                // A value that the driver cannot send or read does not affect the session.
                 ErrorKind::Driver | ErrorKind::Server => {
                     Self::Refused(Refusal { operation, sqlstate: String::new(), sentence: reason, hint: None })
                 }
@@ -123,12 +124,14 @@ impl CallError {
     }
 }
 
-/// Serialization failures and deadlocks, too few resources, a lock timeout, a statement timeout.
+/// Whether the reason for a refusal may pass: a serialization failure or a deadlock (class 40), too
+/// few resources (53), a lock timeout (55P03), a canceled statement (57014), or a client database
+/// whose server was unreachable (PA003).
 fn is_passing(sqlstate: &str) -> bool {
     sqlstate.starts_with("40") || sqlstate.starts_with("53") || ["55P03", "57014", "PA003"].contains(&sqlstate)
 }
 
-/// The methods that all families of errors share.
+/// The methods that the errors of all calls share.
 macro_rules! error_methods {
     ($family:ident { $($refusal:ident),* $(,)? }, again_is_harmless: $harmless:expr) => {
         impl $family {

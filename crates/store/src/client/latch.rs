@@ -17,8 +17,8 @@ pub enum LatchError {
 error_methods!(LatchError { NoLeader }, again_is_harmless: true);
 
 impl Client {
-    /// Returns once the leader has completed a cycle that began after the call, so it has seen what
-    /// was committed before. The call holds a session meanwhile.
+    /// Returns once the leader has completed a cycle that began after the call, so the leader has
+    /// seen all commits before the call. The call occupies a session until it returns.
     ///
     /// # Errors
     /// When no orchestrator leads, or the server cannot be reached.

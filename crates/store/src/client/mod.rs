@@ -35,7 +35,7 @@ const SESSIONS_MAX_DEFAULT: u32 = 4;
 
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 
-/// The limit of the pool itself, which must not end a wait before [`Client::session`] does.
+/// The pool's own limit on waiting. It is longer than any wait that [`Client::session`] allows.
 const POOL_WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// The calls of the schema `async`, over a pool of sessions that any number of tokio tasks may
@@ -95,8 +95,8 @@ impl Client {
         Self::with_sessions(settings, SESSIONS_MAX_DEFAULT, PATIENCE_DEFAULT)
     }
 
-    /// The same with up to `sessions_max` sessions (one at least). A call waits up to `patience`
-    /// for a free one, and as long for a server to answer, unless `settings` have a
+    /// A client with up to `sessions_max` sessions (at least one). A call waits up to `patience`
+    /// for a free session. An attempt to open one has the same limit, unless `settings` have a
     /// `connect_timeout`.
     ///
     /// # Panics
@@ -123,7 +123,7 @@ impl Client {
         Ok(self.query_with_warnings(operation, sql, parameters).await?.0)
     }
 
-    /// The same, with the warnings that the server raised.
+    /// Executes a statement; returns its rows and the warnings that the server raised.
     async fn query_with_warnings(
         &self,
         operation: &'static str,
@@ -134,15 +134,15 @@ impl Client {
         session.query(sql, parameters).await.map_err(|error| CallError::of(operation, &error))
     }
 
-    /// A session of the pool, as soon as one is free or opened. While one is being opened, the
-    /// limit of that attempt counts; otherwise the patience does.
+    /// Returns a session of the pool as soon as one is free or opened. While a session is being
+    /// opened, the limit of that attempt applies; otherwise `patience` applies.
     async fn session(&self, operation: &'static str) -> Result<PooledConnection<'_, Manager>, CallError> {
         let mut failures = self.attempts.failures();
         let busy = || CallError::Busy { operation, patience: self.patience };
         let failed = async {
             loop {
                 let reason = failures.next().await;
-                // Otherwise one of the open sessions may become free.
+                // If sessions are open, one of them may become free.
                 if self.pool.state().connections == 0 {
                     return reason;
                 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::loss::is_loss;
 
-/// Warnings kept of one call.
+/// The number of warnings that are kept for one call.
 const WARNINGS_MAX: usize = 16;
 
 /// Opens, validates and recycles the sessions of a pool.
@@ -20,8 +20,8 @@ pub(super) struct Manager {
     attempts: Arc<Attempts>,
 }
 
-/// The attempts to open sessions. The pool connects in tokio tasks of its own and does not pass on
-/// why an attempt failed, so waiting calls read the reason here.
+/// The attempts to open sessions. The pool connects in its own tokio tasks and does not report why
+/// an attempt failed, so waiting calls read the reason here.
 #[derive(Debug)]
 pub(super) struct Attempts {
     under_way: AtomicUsize,
@@ -33,7 +33,8 @@ pub(super) struct Attempts {
 pub(super) struct PooledSession {
     session: Session,
     warnings: Arc<Mutex<Vec<String>>>,
-    /// A call is open, or was dropped halfway, or lost the session: the session is not used again.
+    /// Set while a call is open, and left set when the call was dropped or lost the session. A
+    /// session with this flag is not used again.
     is_spent: bool,
 }
 
@@ -71,8 +72,8 @@ impl ManageConnection for Manager {
         }
     }
 
-    /// Makes no round trip, which would cost as much as a call: the call itself detects a session
-    /// whose loss was not noticed.
+    /// The check makes no round trip, which would cost as much as a call. The call itself detects a
+    /// lost session.
     async fn is_valid(&self, pooled: &mut PooledSession) -> Result<(), PoolError> {
         if pooled.session.is_closed() { Err(PoolError::Ended) } else { Ok(()) }
     }
@@ -91,7 +92,7 @@ impl Attempts {
         self.under_way.load(Ordering::Relaxed) > 0
     }
 
-    /// Failures from now on.
+    /// A receiver of the failures from now on.
     pub(super) fn failures(&self) -> Failures {
         Failures(self.last_failure.subscribe())
     }
@@ -101,10 +102,10 @@ impl Attempts {
 pub(super) struct Failures(watch::Receiver<Option<ConnectError>>);
 
 impl Failures {
-    /// Returns when an attempt has failed.
+    /// Waits for the next failed attempt, and returns its error.
     pub(super) async fn next(&mut self) -> ConnectError {
         loop {
-            // The sender lives as long as the client, which waits here.
+            // The client owns the sender and waits here, so the sender exists.
             if self.0.changed().await.is_err() {
                 debug_assert!(false, "the attempts are dropped while a call waits for one");
                 std::future::pending::<()>().await;
@@ -126,7 +127,7 @@ impl PooledSession {
         // A future that is dropped while it waits leaves the answer outstanding.
         self.is_spent = true;
         let done = self.session.query_typed(sql, parameters).await;
-        // The socket of a lost session may take a moment to say so.
+        // `is_closed` may still be false for a moment after the loss of a session.
         self.is_spent = done.as_ref().is_err_and(is_loss);
         let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
         Ok((done?, warnings))

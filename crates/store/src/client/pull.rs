@@ -30,8 +30,8 @@ pub enum TakeError {
     /// The limit is not positive.
     #[error("{0}")]
     Impossible(Refusal),
-    /// Any other error. Tasks that a call took which ended with [`CallError::Lost`] time out at
-    /// their deadline.
+    /// Any other error. If it is [`CallError::Lost`], the server may have given tasks to the call.
+    /// They time out at their deadline.
     #[error(transparent)]
     Failed(CallError),
 }
@@ -39,8 +39,8 @@ pub enum TakeError {
 error_methods!(TakeError { NotPullable, Impossible }, again_is_harmless: true);
 
 impl Client {
-    /// Takes up to `limit` tasks of a target that were pushed without a query, waiting up to
-    /// `patience` (at most a minute) for the first. The call holds a session meanwhile.
+    /// Takes up to `limit` tasks of a target that were pushed without a query. The call waits up to
+    /// `patience` (at most a minute) for the first task, and occupies a session until it returns.
     ///
     /// # Errors
     /// When clients cannot pull from the target, or the server cannot be reached.

@@ -20,13 +20,13 @@ const PUSH: &str = "select t.task_id
            with ordinality as u(data, target, priority, query, pool, timeout, track, n)),
         $8::async.task_run_type_t, $9) t";
 
-/// What to do with pushed tasks.
+/// The treatment of pushed tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunType {
     /// Run them at the target.
     #[default]
     Execute,
-    /// The same, and the task is finished with its query even if the target finishes tasks
+    /// Run them at the target. Each task finishes with its query, even if the target finishes tasks
     /// asynchronously.
     ExecuteNoAsync,
     /// Do not run them; they count as successful.
@@ -56,7 +56,8 @@ pub enum PushError {
     /// The last configuration left out an element's pool.
     #[error("{0}")]
     RetiredPool(Refusal),
-    /// An element cannot be run: no query, no connection string, an impossible timeout.
+    /// An element cannot run: it has no query, its target has no connection string, or its timeout
+    /// is invalid.
     #[error("{0}")]
     Impossible(Refusal),
     /// Any other error. A push that ended with [`CallError::Lost`] may have been committed: check
@@ -87,7 +88,7 @@ impl Batch {
         Self { tasks: tasks.into_iter().collect(), ..Self::default() }
     }
 
-    /// What to do with the tasks.
+    /// Sets the treatment of the tasks.
     pub const fn run_type(mut self, run_type: RunType) -> Self {
         self.run_type = run_type;
         self
@@ -138,7 +139,7 @@ impl From<CallError> for PushError {
     }
 }
 
-/// The batch, column by column.
+/// The parameters of [`PUSH`]: one array for each column of the batch.
 struct Columns<'a> {
     data: Vec<Option<&'a Value>>,
     targets: Vec<&'a str>,

@@ -54,7 +54,7 @@ pub struct LogLine {
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The role may not read it: see `async.grant_client` and `async.grant_admin`.
+    /// The role lacks a privilege: see `async.grant_client` and `async.grant_admin`.
     #[error("{0}")]
     NotAllowed(Refusal),
     /// Any other error.
@@ -118,7 +118,7 @@ fn line(row: &Row) -> LogLine {
     LogLine { number: row.get(0), happened: row.get::<_, WireTimestamp>(1).0, level: row.get(2), message: row.get(3) }
 }
 
-/// `None` when a name in the row is invalid, which takes an update by hand.
+/// `None` when a name in the row is invalid. Only an update by hand can cause that.
 fn status(row: &Row) -> Option<TaskStatus> {
     let time = |column| row.get::<_, Option<WireTimestamp>>(column).map(|stamp| stamp.0);
     Some(TaskStatus {

@@ -12,8 +12,8 @@ const FINISH: &str = "select async.finish($1, $2::async.finish_status_t, $3, $4)
 /// The answer to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestReceipt {
-    /// A warning that names ids which do not exist or are finished. The request holds for the other
-    /// ids.
+    /// A warning that names the ids of tasks that do not exist or are finished. The request is
+    /// recorded for the other ids.
     pub warning: Option<String>,
 }
 

@@ -14,7 +14,7 @@ const OPERATION: &str = "reading statistics";
 
 const PERIODS: &str = "select entered, ended, finished, failed, canceled, timed_out, ended_per_second from async.v_throughput order by period";
 
-/// The state of a server. What the leader publishes is about a second old at most.
+/// The state of a server. The values that the leader publishes are about a second old at most.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
     /// The leader.
@@ -31,7 +31,7 @@ pub struct Statistics {
     pub pools: Vec<PoolStatistics>,
     /// Every target.
     pub targets: Vec<TargetStatistics>,
-    /// The lanes with waiting tasks, and the reasons.
+    /// The lanes with waiting tasks, and why they wait.
     pub waiting: Vec<WaitingLane>,
     /// The tasks that have run longest, at most 20.
     pub running: Vec<RunningTask>,
@@ -42,9 +42,9 @@ pub struct Statistics {
 pub struct LeaderStatistics {
     /// Whether a leader exists. Without one, the fields about its session are `None`.
     pub leads: bool,
-    /// `sql` or `rust`; without a leader, that of the last one.
+    /// `sql` or `rust`; without a leader, the engine of the last one.
     pub engine: Option<String>,
-    /// Its epoch; without a leader, that of the last one.
+    /// Its epoch; without a leader, the epoch of the last one.
     pub epoch: Option<Epoch>,
     /// The pid of its backend.
     pub pid: Option<i32>,
@@ -77,7 +77,7 @@ pub struct Period {
     pub canceled: i64,
     /// Of those, `TIMED_OUT`.
     pub timed_out: i64,
-    /// Average of ended tasks a second.
+    /// The average number of ended tasks per second.
     pub ended_per_second: f64,
 }
 
@@ -111,7 +111,7 @@ pub enum TargetState {
     Fencing,
     /// It takes no new tasks.
     Retired,
-    /// No leader exists that would know.
+    /// No leader exists, so the state is unknown.
     Unknown,
 }
 
@@ -122,7 +122,7 @@ pub struct TargetStatistics {
     pub target: String,
     /// Its state.
     pub state: TargetState,
-    /// Since when it is lost.
+    /// Since when it is lost, in the state [`TargetState::Lost`].
     pub since: Option<Timestamp>,
     /// The error of the last connection attempt.
     pub error: Option<String>,

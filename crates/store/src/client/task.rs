@@ -3,7 +3,7 @@
 use pgasync_core::{PoolName, Priority, Span, TargetName};
 use serde_json::Value;
 
-/// One task, as `async.task(...)` builds it in SQL.
+/// A task to push, as `async.task(...)` builds it in SQL.
 ///
 /// ```
 /// use pgasync_core::{PoolName, Priority, Span, TargetName};
@@ -52,20 +52,21 @@ impl NewTask {
         self
     }
 
-    /// The pool that limits it. The default is the pool of the target.
+    /// The pool whose slots the task needs. The default is the pool of the target.
     pub fn pool(mut self, pool: PoolName) -> Self {
         self.pool = Some(pool);
         self
     }
 
-    /// The limit from its first start to its end. The default is that of the target.
+    /// The limit on the time from the first start of the task to its end. The default is the
+    /// target's setting.
     pub const fn timeout(mut self, timeout: Span) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Whether it keeps its pool slot while it waits to be finished. The default is that of the
-    /// target.
+    /// Whether the task keeps its pool slot while it is YIELDED. The default is the target's
+    /// setting.
     pub const fn track_yielded(mut self, track: bool) -> Self {
         self.track_yielded = Some(track);
         self

@@ -1,6 +1,6 @@
-//! Carrying out many operations at once. Marks go first and are reported at once, since targets
-//! wait for launches. All writes share a transaction. Every statement is sent before the first
-//! answer is awaited.
+//! Carrying out many operations at once. Marks are sent first, and their results are reported at
+//! once, because launches wait for them. All writes share a transaction. Every statement is sent
+//! before the first answer is awaited.
 
 use std::collections::VecDeque;
 
@@ -20,7 +20,9 @@ impl LeaderSession {
     ///
     /// # Errors
     /// [`LeaderError::Lost`] when the session is lost: operations under way may have been carried
-    /// out. [`LeaderError::Deposed`] when another orchestrator leads: nothing was written.
+    /// out. [`LeaderError::Deposed`] when another orchestrator leads: the statement that found this
+    /// wrote nothing. [`LeaderError::Refused`] when the server refuses an operation without which
+    /// the leader cannot continue. Other refusals are part of the results.
     pub async fn carry_out(
         &mut self,
         operations: Vec<Operation>,
@@ -50,13 +52,19 @@ impl LeaderSession {
             Operation::Core(command) => Some(command.clone()),
             Operation::Register(..) | Operation::Publish(_) | Operation::Log { .. } | Operation::Goodbye { .. } => None,
         };
-        // The leader cannot go on without these two, so their refusal counts as a lost session.
+        // The leader cannot continue without these two, so the caller treats their refusal like a
+        // lost session.
         let vital = matches!(operation, Operation::Goodbye { .. } | Operation::Core(Command::Resync { .. }));
-        // A warning that the log cannot be written would have to be written to the log.
+        // A failure to write to the log is not reported, because the report would be a write to the
+        // log.
         let quiet = matches!(operation, Operation::Log { .. });
         let done = match operation {
             Operation::Core(command) => self.carry_out_command(command, now, results).await,
-            Operation::Publish(published) => self.publish(&published).await,
+            Operation::Publish(published) => {
+                let done = self.publish(&published).await;
+                results.publish_refused |= matches!(done, Err(LeaderError::Refused { .. }));
+                done
+            }
             Operation::Log { level, message } => {
                 self.query("writing the log", &self.statements.log, &[&level, &message]).await.map(drop)
             }
@@ -153,13 +161,13 @@ impl LeaderSession {
             if !results.inputs.is_empty() {
                 on_marked(results);
             }
-            // An error of the requests is handled below, so that it does not take the results of
-            // the marks with it.
+            // An error of the requests is handled below, so that the results of the marks are not
+            // lost with it.
             requests
         };
         let (requests, statement_results) = join(first, self.send(batch, None)).await;
-        // The requests were read before the writes of this batch, so the core has to handle them
-        // first.
+        // The requests were read before the writes of this batch, so their inputs precede those of
+        // the writes.
         match requests {
             Ok(requests) if requests.is_empty() => {}
             Ok(requests) => {
@@ -177,9 +185,9 @@ impl LeaderSession {
         self.read_results(batch, statement_results, results)
     }
 
-    /// When a statement of the batch was refused, its transaction is rolled back. Then each kind of
-    /// statement is sent again in a transaction of its own, so that only the one that the server
-    /// refuses fails.
+    /// The refusal of a statement rolls the transaction of the batch back. This function then sends
+    /// each kind of statement again in a transaction of its own, so that only the refused kind
+    /// fails.
     async fn retry_separately(
         &self,
         batch: &OperationBatch,

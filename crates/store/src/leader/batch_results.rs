@@ -117,14 +117,15 @@ fn text(row: &Row) -> Result<String, String> {
 pub(super) fn launchable(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
     let texts: BTreeMap<TaskId, &Row> = rows.iter().map(|row| (TaskId(row.get("task_id")), row)).collect();
     for (task, run, session) in &batch.marks {
-        // A task may be marked twice in a batch, when its session was lost before the first mark
-        // was written.
+        // A batch may mark a task twice: its session was lost before the first mark was written. So
+        // the text is copied for each mark.
         results.texts.push((*task, *run, texts.get(task).map_or_else(|| Err(QUERY_GONE.to_owned()), |row| text(row))));
         results.inputs.push(Input::Marked { task: *task, run: *run, session: *session });
     }
 }
 
-/// The writer returns only the rows that differ from what the core predicts.
+/// Turns the rows of the writer into inputs. The writer returns only the rows that differ from the
+/// prediction of the core, so an event without a row was written as predicted.
 fn written(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
     let mut triggered = false;
     let mut differing: BTreeMap<TaskId, &Row> = BTreeMap::new();

@@ -49,10 +49,10 @@ pub enum ResumeOutcome {
     Deposed,
 }
 
-/// Settings of a leader session. It sends a statement each second; a session that has been silent
-/// for `idle_max` belongs to a process that is suspended or out of reach, so the server ends it and
-/// another candidate may lead. Commits are flushed even where the server's default is asynchronous:
-/// a mark that a crash could lose would allow a second launch.
+/// Settings of a leader session. A leader sends a statement each second. A session that has sent
+/// nothing for `idle_max` belongs to a process that is suspended or unreachable, so the server ends
+/// the session, and another candidate can lead. Commits are flushed even if the default of the
+/// server is asynchronous, because a claim that a crash could undo would allow a second launch.
 fn session_settings(idle_max: Duration) -> String {
     let idle_max = idle_max.as_millis();
     format!(
@@ -145,7 +145,7 @@ impl Candidate {
             .get(0))
     }
 
-    /// How much longer the lead is reserved for a leader that lost its connection.
+    /// The remaining time for which the lead is reserved for a leader that lost its connection.
     ///
     /// # Errors
     /// When the query fails.
@@ -155,7 +155,7 @@ impl Candidate {
         Ok(Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)))
     }
 
-    /// Tries to take the locks.
+    /// Tries to take the locks of the leader. Returns whether this session holds them now.
     ///
     /// # Errors
     /// When the query fails.
@@ -256,8 +256,8 @@ impl Candidate {
         Ok(ResumeOutcome::Leads { marks_lost: found.get("out_marks_lost") })
     }
 
-    /// Terminates the backend of a lost leader session if it still holds the locks. Returns whether
-    /// it does.
+    /// Terminates the backend of a lost leader session if that backend still holds the locks.
+    /// Returns whether it held them.
     ///
     /// # Errors
     /// When the query fails.
@@ -287,13 +287,15 @@ pub async fn is_active(server: &ConnectionSettings, pid: i32) -> Result<bool, Ca
     Ok(row.get(0))
 }
 
-/// Terminates the backend of a candidate that this process has given up, unless the backend leads.
+/// Terminates the backend of a candidate that this process no longer uses, unless the backend
+/// leads.
 ///
 /// # Errors
 /// When the query fails.
 pub async fn end_backend(server: &ConnectionSettings, pid: i32) -> Result<(), CandidacyError> {
     let session = server.with_application_name("pgasync check").with_connect_timeout(CONNECT_MAX).connect().await?;
-    // The pid may belong to another backend by now. The name proves that it is a candidate.
+    // The pid may belong to another backend by now. The `application_name` restricts the call to
+    // candidates.
     let sql = "select pg_terminate_backend(a.pid) from pg_stat_get_activity($1) a
         where a.application_name = 'pgasync run' and a.pid is distinct from async.leader_pid()";
     session.execute(sql, &[&pid]).await.map_err(|error| CandidacyError::of(&error))?;

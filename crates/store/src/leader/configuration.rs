@@ -7,7 +7,7 @@ use pgasync_pg::{ConnectionString, Error, Row, Session};
 
 use super::rows::span;
 
-/// LOOP routines run no more often than that, even if `busy_sleep` is shorter.
+/// The shortest time between two runs of the LOOP routines, even if `busy_sleep` is shorter.
 const ROUTINES_INTERVAL_MIN: Span = Span::millis(10);
 
 /// The part of the configuration that a leader needs.
@@ -86,7 +86,7 @@ fn target_address(row: &Row) -> Option<(TargetName, TargetAddress)> {
     Some((TargetName::new(row.get::<_, &str>("target")).ok()?, address))
 }
 
-/// The constraints of the tables exclude negative numbers.
+/// Converts a limit. The constraints of the tables exclude negative numbers.
 fn count(number: i32) -> u32 {
     debug_assert!(number >= 0, "a negative limit");
     u32::try_from(number).unwrap_or(0)

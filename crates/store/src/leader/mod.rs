@@ -1,8 +1,8 @@
 //! The leader session: the one connection that holds the locks, and through which the leader
 //! writes.
 //!
-//! Functions of the schema, which the SQL engine calls too, decide what an event makes of a row.
-//! This module gathers the commands of the core into few statements, sends them at once, and turns
+//! Functions of the schema compute the row after an event. The SQL engine calls the same functions.
+//! This module combines the commands of the core into few statements, sends them at once, and turns
 //! their rows into inputs for the core.
 
 mod batch;
@@ -63,12 +63,12 @@ pub struct LeaderSession {
     rows_written: i64,
 }
 
-/// Something to do through the leader session.
+/// An operation of the leader session.
 #[derive(Clone, Debug)]
 pub enum Operation {
     /// Carry out a command of the core.
     Core(Command),
-    /// Record where a session with a target is.
+    /// Record the backend and the server of a target session in the registry.
     Register(SessionId, Registration),
     /// Write the state that the views show.
     Publish(PublishedState),
@@ -79,8 +79,8 @@ pub enum Operation {
         /// The text. The server masks passwords in it.
         message: String,
     },
-    /// Record that the leader resigns, so that the next one need not wait. The last operation of a
-    /// leader.
+    /// Record that the leader resigns, so that the next leader does not wait for the grace period.
+    /// This is the last operation of a leader.
     Goodbye {
         /// Why the leader resigns.
         why: String,
@@ -88,8 +88,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether the operation has to be kept when the leader session is lost: the core does not
-    /// repeat it.
+    /// Whether the operation is kept when the leader session is lost. Log lines are kept. The core
+    /// repeats its own commands.
     #[must_use]
     pub const fn outlives_session(&self) -> bool {
         matches!(self, Self::Log { .. })
@@ -101,9 +101,9 @@ impl Operation {
 pub struct OperationResults {
     /// Inputs for the core, in order.
     pub inputs: Vec<Input>,
-    /// Query texts of the marked tasks; an error says why the task must not be launched.
+    /// Query texts of the marked tasks; an error is the reason why the task must not be launched.
     pub texts: Vec<(TaskId, Run, Result<String, String>)>,
-    /// What a poll found that does not concern the core.
+    /// The results of a poll that do not concern the core.
     pub polled: Option<PollResult>,
     /// Tasks whose rows could not be written, and the error that a trigger or a constraint raised.
     pub failures: Vec<(TaskId, String)>,
@@ -111,6 +111,8 @@ pub struct OperationResults {
     pub troubles: Vec<String>,
     /// Whether it is time for [`vacuum`].
     pub vacuum: bool,
+    /// Whether the server refused to publish the state.
+    pub publish_refused: bool,
 }
 
 impl LeaderSession {

@@ -11,7 +11,7 @@ use super::rows::{StoredTask, lane};
 use super::{LeaderError, LeaderSession, OperationResults};
 use crate::wire::WireTimestamp;
 
-/// What a poll found that does not concern the core.
+/// The results of a poll that do not concern the core.
 #[derive(Debug)]
 pub struct PollResult {
     /// `async.control.enabled`: the leader may go on.
@@ -37,8 +37,8 @@ impl LeaderSession {
         let statements = &self.statements;
         let offered: Vec<i64> = offered.iter().map(|task| task.0).collect();
         let offered: &[&(dyn ToSql + Sync)] = &[&offered];
-        // The leader falls asleep before it reads: a push that commits after the reads then wakes
-        // it.
+        // The leader falls asleep before it reads, so that a push that commits after the reads
+        // wakes it.
         let mut calls: Vec<(&Statement, &[&(dyn ToSql + Sync)])> = match sleep {
             Sleep::Keep => vec![],
             Sleep::FallAsleep => vec![(&statements.fall_asleep, &[])],

@@ -47,7 +47,7 @@ pub struct PublishedPool {
 pub struct PublishedOutage {
     /// The target.
     pub target: TargetName,
-    /// When the target was reached last.
+    /// When the first of the failed connection attempts ended.
     pub since: Timestamp,
     /// The last error.
     pub error: String,
@@ -59,7 +59,7 @@ impl Fields for PublishedSession {
     fn put(&self, field: &str, ty: &Type, out: &mut BytesMut) -> Result<IsNull, EncodingError> {
         match field {
             "slot" => self.session_slot.to_sql(ty, out),
-            // The server makes the name.
+            // The server computes the name.
             "name" => Ok(IsNull::Yes),
             "target" => self.target.as_str().to_sql(ty, out),
             "task_id" => self.task.0.to_sql(ty, out),
@@ -91,7 +91,7 @@ impl Fields for PublishedOutage {
             "target" => self.target.as_str().to_sql(ty, out),
             "since" => WireTimestamp(self.since).to_sql(ty, out),
             "error" => self.error.to_sql(ty, out),
-            // This engine does not say when it tries again.
+            // The Rust engine does not publish the time of its next attempt.
             "retry_at" => Ok(IsNull::Yes),
             other => Err(unknown_field::<Self>(other)),
         }

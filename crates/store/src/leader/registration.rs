@@ -1,4 +1,4 @@
-//! Sessions with targets, as the leader registers them.
+//! Target sessions, as the leader registers them.
 
 use bytes::BytesMut;
 use pgasync_core::TargetName;
@@ -8,11 +8,11 @@ use pgasync_pg::types::{IsNull, ToSql, Type};
 use super::ServerIdentity;
 use super::composite::{EncodingError, Fields, unknown_field};
 
-/// What the registry records about a session with a target.
+/// The record of a target session in the registry.
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// The number at the end of its name at the target. No other session of the leader has it at
-    /// the same time.
+    /// The number at the end of the session's name at the target. No other session of the leader
+    /// has this number at the same time.
     pub session_slot: i32,
     /// The target.
     pub target: TargetName,

@@ -1,13 +1,13 @@
-//! The registry of sessions with targets, and the elections. Fences use it over connections of
-//! their own; nothing here changes a task.
+//! The registry of target sessions, and the elections. Fences use them over their own connections.
+//! No function here changes a task.
 
 use pgasync_core::{Epoch, TargetName};
 use pgasync_pg::{ConnectionString, Session};
 
 use super::LeaderError;
 
-/// What identifies a server, so that two connections can be compared. A field that the role may not
-/// read is `None`.
+/// The identity of the server of a connection, so that two connections can be compared. A field
+/// that the role may not read is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerIdentity {
     /// When the server was started, `YYYY-MM-DD HH:MM:SS.US+00`.
@@ -122,7 +122,7 @@ fn old_session(row: &pgasync_pg::Row) -> OldSession {
     }
 }
 
-/// Returns the sessions among `numbers` whose server `server` has replaced, so that they are gone:
+/// Returns the sessions among `numbers` that are gone because `server` has replaced their server:
 /// see `async.is_replaced`.
 ///
 /// # Errors
@@ -147,7 +147,7 @@ pub async fn replaced_sessions(
 }
 
 /// Records why sessions cannot be ended, for `async.v_lost_session`. A session without an error is
-/// one that is left alone.
+/// left alone.
 ///
 /// # Errors
 /// When the statement fails.

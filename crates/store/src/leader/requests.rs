@@ -44,8 +44,8 @@ impl LeaderSession {
         tasks.dedup();
         let stored: BTreeMap<TaskId, StoredTask> =
             self.rows(&tasks).await?.into_iter().map(|stored| (stored.id(), stored)).collect();
-        // A client may take an offer and finish the task before a poll finds the offer taken. The
-        // core has to know of the first before it handles the second.
+        // A client may take an offer and finish the task before a poll finds that the offer was
+        // taken. The input about the take has to precede the request.
         for stored in stored.values().filter(|stored| stored.options.client_pulled) {
             if stored.row.state() == RowState::Running {
                 results.inputs.push(Input::Taken { task: stored.id(), row: stored.row.clone() });

@@ -1,4 +1,4 @@
-//! Reading rows that `async.lead_rows` and its relatives return.
+//! Reading rows that `async.lead_rows` and similar functions return.
 
 use pgasync_core::{
     FinishStatus, Head, Intention, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Row as TaskRow, Run,
@@ -29,7 +29,7 @@ impl StoredTask {
         Some(TaskSnapshot { position: self.position, lane: self.lane.clone(), task })
     }
 
-    /// `None` when a name in the row is invalid, which takes an update by hand.
+    /// `None` when a name in the row is invalid. Only an update by hand can cause that.
     pub(super) fn read(row: &Row) -> Option<Self> {
         let client_pulled: bool = row.get("client_pulled");
         let task = TaskId(row.get("task_id"));
@@ -78,7 +78,7 @@ pub(super) fn head(row: &Row, kind: LaneKind) -> Option<Head> {
     })
 }
 
-/// A lane by its names; `None` when one of them is invalid, which takes an update by hand.
+/// A lane by its names; `None` when one of them is invalid. Only an update by hand can cause that.
 pub(super) fn lane(pool: &str, target: &str, pullable: bool) -> Option<Lane> {
     let kind = if pullable { LaneKind::Pull } else { LaneKind::Run };
     Some(Lane { pool: PoolName::new(pool).ok()?, target: TargetName::new(target).ok()?, kind })

@@ -13,7 +13,7 @@ use super::{LeaderError, LeaderSession};
 
 type Call<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'a>>;
 
-/// What a statement of a batch does.
+/// The kind of a statement of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum BatchStatement {
     /// Begin, `async.hold_epoch` or commit.
@@ -44,8 +44,8 @@ impl BatchStatement {
 }
 
 impl LeaderSession {
-    /// Sends the writes in one transaction, then the reads of the queue; or only the statements of
-    /// one kind.
+    /// Sends the writes in one transaction, then the reads of the queue. With `only`, sends the
+    /// statements of that kind alone.
     pub(super) async fn send(&self, batch: &OperationBatch, only: Option<BatchStatement>) -> StatementResults {
         use BatchStatement::{Heads, Transaction, Write};
         let mut calls: Vec<(BatchStatement, Call<'_>)> = Vec::new();
@@ -54,7 +54,8 @@ impl LeaderSession {
         calls.retain(|(kind, _)| is_wanted(*kind));
         let writes = !batch.writes.is_empty() && is_wanted(Write);
         if writes && calls.is_empty() {
-            // A busy leader sends mostly such batches: one statement instead of four.
+            // Most batches of a busy leader contain only writes. One statement replaces four for
+            // them.
             calls.push((Write, self.write_tasks(batch, true)));
         } else if writes || !calls.is_empty() {
             calls.extend(writes.then(|| (Write, self.write_tasks(batch, false))));
@@ -74,7 +75,7 @@ impl LeaderSession {
     pub(super) async fn mark(&self, batch: &OperationBatch) -> Result<Vec<Row>, Error> {
         let ids: Vec<i64> = batch.marks.iter().map(|(task, ..)| task.0).collect();
         let runs: Vec<i32> = batch.marks.iter().map(|(_, run, _)| run.0).collect();
-        // 0 stands for any session with the target of the task.
+        // 0 stands for any session with the target of the task: the task was marked ahead.
         let number = |session: &Option<SessionId>| {
             session.and_then(|session| self.registered.get(&session).copied()).unwrap_or(0)
         };
@@ -133,8 +134,8 @@ impl LeaderSession {
         }
     }
 
-    /// Writes the tasks of a batch within a transaction that holds the epoch. `alone`: the
-    /// statement is that transaction.
+    /// Writes the tasks of a batch within a transaction that holds the epoch. With `alone` the
+    /// statement is the whole transaction, and holds the epoch itself.
     fn write_tasks<'a>(&'a self, batch: &OperationBatch, alone: bool) -> Call<'a> {
         let a = WriteArguments::of(&batch.writes);
         let mut parameters: Vec<Box<dyn ToSql + Sync + Send>> = vec![

@@ -23,7 +23,7 @@ statements! {
     // The first statement of each transaction that writes. It fails when the epoch has passed.
     hold_epoch: "select from async.hold_epoch($1)",
     write: "select * from async.write_all($1, $2, $3, $4, $5, $6, $7, $8, true, true)",
-    // The same in a transaction of its own, which holds the epoch itself.
+    // The same write as a whole transaction, which holds the epoch itself.
     write_alone: "select * from async.write_all($1, $2, $3, $4, $5, $6, $7, $8, true, true, $9)",
     mark: "select * from async.lead_mark($1, $2, $3, $4)",
     rotate_marks: "select from async.lead_rotate_marks($1, $2, $3)",

@@ -61,15 +61,11 @@ impl LeaderSession {
         let pools: Vec<_> = published.pools.iter().cloned().map(Composite).collect();
         let lost: Vec<_> = published.lost.iter().cloned().map(Composite).collect();
         let all: [&(dyn pgasync_pg::types::ToSql + Sync); 4] = [&published.workers, &busy, &pools, &lost];
-        match self.write_alone("publishing", &self.statements.publish, &all).await {
-            // The next state is published within a second.
-            Err(LeaderError::Refused { .. }) => Ok(()),
-            done => done.map(drop),
-        }
+        self.write_alone("publishing", &self.statements.publish, &all).await.map(drop)
     }
 
-    /// Runs one step of maintenance. The core asks for it each second, which also keeps the server
-    /// from ending an idle leader session.
+    /// Runs one step of maintenance. The core requests one each second. These statements also
+    /// prevent the server from ending an idle leader session.
     pub(super) async fn maintain(&mut self, now: Timestamp, results: &mut OperationResults) -> Result<(), LeaderError> {
         let all: [&(dyn pgasync_pg::types::ToSql + Sync); 3] =
             [&WireTimestamp(now), &self.history_after, &self.rows_written];

@@ -1,4 +1,4 @@
-//! Kills at random moments, with many tasks in flight.
+//! Kills at random moments, while many tasks run.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn a_killed_target_runs_no_task_twice<E: Engine>() {
     kill_often::<E>(&[Kill::TargetBackend, Kill::Targets]).await;
 }
 
-/// Nobody waits until everything has recovered before the next thing dies.
+/// The next kill does not wait until all processes have recovered from the one before.
 async fn whatever_is_killed_next_runs_no_task_twice<E: Engine>() {
     let mut fixture = ChaosFixture::<E>::open().await;
     for _ in 0..rounds(5) {

@@ -1,5 +1,5 @@
-//! A client that keeps the queue full whatever is killed, cancels some tasks, and logs what it
-//! observed.
+//! A client that keeps the queue full during the kills, cancels some tasks, and logs its
+//! observations.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -20,7 +20,7 @@ const PUSHED_AT_ONCE: u32 = 50;
 const QUICK_AT_ONCE: u32 = 40;
 const QUICK_BACKLOG_MIN: i64 = 40;
 
-/// What a row is made of that nothing may change once the task is finished.
+/// The part of a row that must not change after the task is finished.
 pub(super) const FROZEN_PART: &str = "md5((t.consumed, t.processed, t.yielded, t.finish_status, t.failed, \
      t.processing_error, t.times_up, t.run, t.target, t.query)::text)";
 
@@ -28,7 +28,7 @@ pub(super) const FROZEN_PART: &str = "md5((t.consumed, t.processed, t.yielded, t
 pub(super) struct Client {
     log: Arc<Mutex<ClientLog>>,
     ending: Arc<AtomicBool>,
-    /// Held during each of its steps.
+    /// The lock that the client holds during each of its steps.
     turns: Arc<tokio::sync::Mutex<()>>,
     working: Option<JoinHandle<()>>,
 }
@@ -38,11 +38,11 @@ pub(super) struct Client {
 pub(super) struct ClientLog {
     /// Tasks whose push was confirmed.
     pub(super) pushed: Vec<i64>,
-    /// Those of them that take a while, so that there is time to cancel them.
+    /// The pushed tasks that take long enough to be cancelled.
     pub(super) slow: Vec<i64>,
-    /// Tasks that it cancelled, confirmed or not.
+    /// Tasks whose cancel was requested, confirmed or not.
     pub(super) cancelled: HashSet<i64>,
-    /// Finished tasks with [`FROZEN_PART`] of their rows as it first saw them.
+    /// Finished tasks, with [`FROZEN_PART`] of their rows when the client first saw them.
     pub(super) frozen: HashMap<i64, String>,
 }
 
@@ -62,7 +62,7 @@ impl Client {
         Arc::clone(&self.turns).lock_owned().await
     }
 
-    /// Ends it and returns its log.
+    /// Ends the client, and returns its log.
     pub(super) async fn end(&mut self) -> ClientLog {
         self.ending.store(true, Ordering::Relaxed);
         if let Some(working) = self.working.take() {
@@ -93,7 +93,7 @@ impl Worker {
     async fn work(&mut self, settings: &ConnectionSettings, ending: &AtomicBool) {
         while !ending.load(Ordering::Relaxed) {
             if let Ok(session) = settings.connect().await {
-                // Until the server is killed.
+                // The loop ends when the server is killed.
                 while !ending.load(Ordering::Relaxed) && self.take_step(&session).await.is_ok() {
                     sleep(PAUSE).await;
                 }
@@ -135,7 +135,7 @@ impl Worker {
         Ok(())
     }
 
-    /// A task to cancel: running, waiting or finished.
+    /// Chooses a task to cancel. It may be running, waiting or finished.
     fn choose(&mut self) -> Option<i64> {
         let mut log = lock(&self.log);
         let recent = log.slow.len().saturating_sub(400);

@@ -1,4 +1,4 @@
-//! The harness itself: a cluster that is killed can be brought back.
+//! A test of the harness: a cluster that was killed can be restarted.
 
 use pgasync_tests::{PrivateCluster, Target};
 

@@ -1,15 +1,15 @@
 //! Places between claim, mark, send, result and record where an engine can be held.
 //!
-//! The functions of an installed schema are replaced by ones that call the originals: the project's
-//! code knows nothing of it. Of the Rust engine it is the leader's session that is held so, in the
-//! midst of a transaction.
+//! The test replaces functions of the installed schema by functions that may wait and then call the
+//! originals. The code of the project has no support for this. On the Rust engine, the leader
+//! session is held in this way within a transaction.
 
 use std::time::{Duration, Instant};
 
 use pgasync_tests::{Database, Engine, PATIENCE};
 use tokio::time::sleep;
 
-/// A place, named by the last step and the next one.
+/// A place in the life of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Point {
     /// Claims are written, not committed.
@@ -20,9 +20,9 @@ pub(super) enum Point {
     Marking,
     /// Marks are committed, nothing is sent.
     Marked,
-    /// Some queries are sent.
+    /// Some queries are sent, others are not.
     Sending,
-    /// All are sent.
+    /// All queries are sent.
     Sent,
     /// Results are read, not recorded.
     Ended,
@@ -42,16 +42,16 @@ impl Point {
         Self::Recording,
     ];
 
-    /// What the leader's session of the Rust engine passes, which records and claims in one; the
-    /// rest of its life is in its own process.
+    /// The points that the leader session of the Rust engine passes. It records and claims in one
+    /// statement, and the other steps happen in the process.
     const OF_STATEMENTS: [Self; 4] = [Self::Claimed, Self::Marking, Self::Ended, Self::Recording];
 
-    /// Those that an engine passes.
+    /// The points that an engine passes.
     pub(super) const fn of<E: Engine>() -> &'static [Self] {
         if E::OUTLIVES_ITS_SESSION { &Self::OF_STATEMENTS } else { &Self::ALL }
     }
 
-    /// The statements that put all of them into a schema.
+    /// The statements that install all points in a schema.
     pub(super) fn install() -> String {
         let mut sql = HOLD.to_owned();
         for (function, before, after) in [
@@ -69,7 +69,7 @@ impl Point {
         sql
     }
 
-    /// Has the leader stop here, and waits until it does.
+    /// Stops the leader at this point, and waits until it has stopped.
     pub(super) async fn hold(self, database: &Database) {
         let passed = "select last_value from chaos.reached";
         let before = database.number(passed).await;
@@ -81,7 +81,7 @@ impl Point {
         }
     }
 
-    /// Releases the waiting session, and lets others pass.
+    /// Releases the waiting session, and disarms the point.
     pub(super) async fn release(database: &Database) {
         database.run("delete from chaos.armed").await;
     }

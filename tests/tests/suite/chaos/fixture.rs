@@ -15,29 +15,29 @@ use super::observer::{Observer, SAMPLE_INTERVAL};
 use super::seed::Seed;
 use super::workload::{self, IN_FLIGHT_MIN, POOLS, WORKERS};
 
-/// Tasks that have not ended when no task has ended for so long never end: none of them takes four
-/// seconds, and no fence or backoff takes longer. The judge lists them.
+/// If no task has ended for this time, the remaining tasks are stuck: no task takes four seconds,
+/// and no fence or backoff takes longer than this time. The judge lists these tasks.
 const STALLED_AFTER: Duration = Duration::from_secs(35);
 
-/// How many tasks take some seconds, where it does not matter.
+/// The percentage of tasks that take some seconds, in tests that do not depend on it.
 pub(super) const LONG_PERCENT: u64 = 10;
 
-/// How long a postmaster may take to notice that a backend died.
+/// The limit on the time until a postmaster notices the death of a backend.
 const RESTART_WITHIN: Duration = Duration::from_secs(2);
 
 /// The process that a test kills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kill {
-    /// The process that leads, by kill -9; where that is a backend its server starts anew.
+    /// The process of the leader (SIGKILL). If that is a backend, its server restarts.
     Leader,
-    /// The session that leads is terminated; the server lives on, and so does an engine that
-    /// outlives its session.
+    /// The leader session is terminated. The server continues, and so does an engine that outlives
+    /// its session.
     Session,
-    /// The server's postmaster, by kill -9.
+    /// The postmaster of the server (SIGKILL).
     Server,
-    /// A backend that runs a task, by kill -9: the targets' server starts anew.
+    /// A backend that runs a task (SIGKILL). The server of the targets restarts.
     TargetBackend,
-    /// The targets' postmaster, by kill -9.
+    /// The postmaster of the targets (SIGKILL).
     Targets,
 }
 
@@ -67,18 +67,18 @@ pub(super) struct ChaosFixture<E> {
     pub(super) elsewhere: PrivateCluster,
     /// The backend that led before the last kill.
     led_by: i64,
-    /// Of leaders; those of the targets are the observer's.
+    /// The losses of leaders. The observer has the losses of targets.
     losses: Losses,
 }
 
 impl<E: Engine> ChaosFixture<E> {
-    /// Clusters, databases, an engine that leads, and tasks that run.
+    /// Starts clusters, databases, an engine that leads, and tasks.
     pub(super) async fn open() -> Self {
         Self::open_with("", LONG_PERCENT).await
     }
 
-    /// The same with an engine that `changes`, statements run after installing, made another one,
-    /// and as many percent of long tasks.
+    /// As [`ChaosFixture::open`]. The statements in `changes`, which run after the installation,
+    /// change the engine. `long_percent` is the percentage of long tasks.
     pub(super) async fn open_with(changes: &str, long_percent: u64) -> Self {
         let mut seed = Seed::of_this_run();
         let small = ["shared_buffers=32MB", "max_connections=200", "autovacuum=off"];
@@ -119,14 +119,14 @@ impl<E: Engine> ChaosFixture<E> {
         }
     }
 
-    /// Waits until many tasks run, and a random moment longer.
+    /// Waits until many tasks run, and then for a random time.
     pub(super) async fn wait_until_busy(&mut self) {
         self.wait_for_running(IN_FLIGHT_MIN).await;
         sleep(Duration::from_millis(self.seed.below(300))).await;
     }
 
-    /// Waits until as many tasks run at the targets, or a quarter of them when a loaded machine
-    /// starts no more at once.
+    /// Waits until `count` tasks run at the targets, or a quarter of that when a loaded machine
+    /// does not start more at once.
     pub(super) async fn wait_for_running(&self, count: usize) {
         let begin = Instant::now();
         loop {
@@ -143,15 +143,16 @@ impl<E: Engine> ChaosFixture<E> {
         }
     }
 
-    /// Kills, and waits until servers are up again. An engine stays down.
+    /// Kills a process, and waits until the servers are up again. An engine that was killed stays
+    /// down.
     pub(super) async fn kill(&mut self, what: Kill) {
         self.led_by = self.database.number("select coalesce(async.leader_pid(), 0)").await;
         let begin = losses::now();
         match what {
             Kill::Leader => self.engine.crash().await,
             Kill::Session => {
-                // Not the pid that is published in async.control: a leader that has just taken over
-                // may be missing there.
+                // The pid does not come from `async.control`, which may not show a leader that has
+                // just taken over.
                 self.database.run(&format!("select pg_terminate_backend({})", self.led_by)).await;
                 self.await_end_after(what).await;
                 let gone = format!("select not exists (select from pg_stat_activity where pid = {})", self.led_by);
@@ -165,7 +166,7 @@ impl<E: Engine> ChaosFixture<E> {
             Kill::TargetBackend => {
                 self.wait_for_running(1).await;
                 let pid = *self.seed.pick(&self.observer.pids());
-                // It may just have ended; whichever is there now will do.
+                // The backend may just have ended. Then another one is killed.
                 if !self.elsewhere.signal_backend(Signal::Kill, pid) {
                     let _ = self.observer.pids().first().map(|&pid| self.elsewhere.signal_backend(Signal::Kill, pid));
                 }
@@ -178,7 +179,7 @@ impl<E: Engine> ChaosFixture<E> {
         }
         match what {
             Kill::Leader if !E::OUTLIVES_ITS_SESSION => {
-                // The engine was a backend: the postmaster soon notices its end and ends all other
+                // The engine was a backend. The postmaster soon notices its end, and ends all other
                 // backends.
                 let begin = Instant::now();
                 while !self.database.session().is_closed() && begin.elapsed() < RESTART_WITHIN {
@@ -189,31 +190,31 @@ impl<E: Engine> ChaosFixture<E> {
             Kill::Server => self.reach_server().await,
             Kill::Leader | Kill::Session | Kill::TargetBackend | Kill::Targets => (),
         }
-        // A process that outlives its session has its connections to the targets, and knows how its
-        // queries end.
+        // A process that outlives its leader session keeps its target sessions, and learns the
+        // outcomes of its queries. So only the end of an engine is a loss.
         if what.ends_engine::<E>() {
             self.losses.note_since(begin);
         }
     }
 
-    /// Notes that a leader was lost between then and now in another way than by
+    /// Notes that a leader was lost between `begin` and now in another way than by
     /// [`ChaosFixture::kill`].
     pub(super) fn note_loss_since(&mut self, begin: f64) {
         self.losses.note_since(begin);
     }
 
-    /// Kills, and has the engine lead again.
+    /// Kills a process, and waits until an engine leads again.
     pub(super) async fn kill_and_recover(&mut self, what: Kill) {
         self.kill(what).await;
         self.recover(what).await;
     }
 
-    /// Has an engine lead again after a kill.
+    /// Waits until an engine leads again after a kill, and starts it if necessary.
     pub(super) async fn recover(&mut self, what: Kill) {
         if what.ends_engine::<E>() {
             self.lead_again().await;
         } else if what.ends_lead() {
-            // It comes back by itself.
+            // An engine that outlives its session leads again by itself.
             self.database.wait_for(&format!("select async.leader_pid() <> {}", self.led_by)).await;
         }
     }
@@ -224,13 +225,13 @@ impl<E: Engine> ChaosFixture<E> {
         }
     }
 
-    /// The same with another engine that leads from now on.
+    /// The same fixture with another engine.
     pub(super) fn with_engine<B>(self, engine: B) -> ChaosFixture<B> {
         let Self { engine: _, seed, observer, client, database, targets, server, elsewhere, led_by, losses } = self;
         ChaosFixture { engine, seed, observer, client, database, targets, server, elsewhere, led_by, losses }
     }
 
-    /// Starts the engine again when there is no leader.
+    /// Starts the engine again, once there is no leader.
     pub(super) async fn lead_again(&mut self) {
         self.database.wait_for("select async.leader_pid() is null").await;
         self.engine.lead().await;
@@ -251,7 +252,7 @@ impl<E: Engine> ChaosFixture<E> {
         }
     }
 
-    /// Opens the helpers' session anew, when the server answers again.
+    /// Opens a new session for the helpers, once the server answers again.
     async fn reach_server(&mut self) {
         let begin = Instant::now();
         while let Err(error) = self.database.settings().connect().await {
@@ -261,7 +262,7 @@ impl<E: Engine> ChaosFixture<E> {
         self.database.reconnect().await;
     }
 
-    /// Ends the pushing, waits until every task is finished, and returns the broken promises.
+    /// Ends the client, waits until every task is finished, and returns the broken promises.
     pub(super) async fn settle(&mut self, allowed: Allowed) -> Vec<String> {
         let log = self.client.end().await;
         self.wait_until_settled().await;
@@ -271,8 +272,8 @@ impl<E: Engine> ChaosFixture<E> {
         judge(&self.database, &self.targets, &log, &self.observer, &self.losses, allowed).await
     }
 
-    /// Waits until every task has ended, or until none ends any more: the judge complains of those
-    /// that have not.
+    /// Waits until every task has ended, or until no further task ends. The judge reports the
+    /// others.
     async fn wait_until_settled(&self) {
         let sql = "select count(*) from async.task where processed is null";
         let (mut open, mut changed) = (i64::MAX, Instant::now());
@@ -285,7 +286,7 @@ impl<E: Engine> ChaosFixture<E> {
         }
     }
 
-    /// Settles, and insists that every promise was kept.
+    /// Settles, and asserts that no promise was broken.
     pub(super) async fn assert_promises_kept(&mut self, allowed: Allowed) {
         let broken = self.settle(allowed).await;
         assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), self.database.dump().await);

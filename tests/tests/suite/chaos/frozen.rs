@@ -1,10 +1,11 @@
-//! Leaders that are frozen at each point and anywhere, and continue after another has taken the
-//! lead.
+//! Leaders that are frozen at each point, or at any other moment, and continue after another engine
+//! has taken the lead.
 //!
-//! The process of the Rust engine is stopped while its statement waits, the statement goes on, and
-//! another takes the lead. When that one has launched it is held, and the first goes on: by the
-//! ledgers it launches nothing, by a checksum of the tables it writes nothing. The SQL engine is
-//! its backend and has the lock as long as that lives, so it goes on first, to its end.
+//! The process of the Rust engine is frozen while its statement waits. The statement continues, and
+//! another engine takes the lead. When the other engine has launched tasks, it is paused, and the
+//! first process continues. The ledgers show that it launches nothing, and a checksum of the tables
+//! shows that it writes nothing. The SQL engine is a backend, and holds the lock while the backend
+//! lives. So it continues first and is ended, before another engine leads.
 
 use std::time::{Duration, Instant};
 
@@ -32,16 +33,16 @@ async fn leaders_of_both_engines_frozen_at_each_point_do_no_harm_when_they_wake_
     freeze_at_each_point::<SqlEngine, RustEngine>().await;
 }
 
-/// Where an engine is frozen: at each of its points, and wherever it may be.
+/// The places where an engine is frozen: each of its points, and (`None`) any other moment.
 fn places<E: Engine>() -> impl Iterator<Item = Option<Point>> {
     Point::of::<E>().iter().copied().map(Some).chain([None]).cycle()
 }
 
-/// Each freezes the one that leads, and has one of the other kind take over.
+/// In each round the leader is frozen, and an engine of the other kind takes over.
 async fn freeze_at_each_point<A: Engine, B: Engine>() {
     let mut fixture = ChaosFixture::<A>::open_with(&Point::install(), 0).await;
     let (mut of_a, mut of_b) = (places::<A>(), places::<B>());
-    // Enough for each place of either engine.
+    // The number of rounds that covers each place of both engines.
     let places = Point::of::<A>().len().max(Point::of::<B>().len()) + 1;
     let pairs = if A::NAME == B::NAME { places.div_ceil(2) } else { places };
     for round in 0..rounds(u32::try_from(pairs).expect("a few")) {
@@ -68,7 +69,7 @@ async fn freeze<A: Engine, B: Engine>(
     Point::release(&fixture.database).await;
     let mut next = B::attach(&fixture.database);
     if !A::OUTLIVES_ITS_SESSION {
-        // Nobody can lead meanwhile.
+        // No other engine can lead while the backend is frozen.
         next.start().await;
         assert_eq!(next.wait_until_ended().await, Outcome::Returned);
         fixture.database.run("select pg_terminate_backend(pid) from async.control").await;
@@ -82,7 +83,7 @@ async fn freeze<A: Engine, B: Engine>(
     if force {
         next.start_forced().await;
     } else {
-        // As the server does when the host no longer answers.
+        // The server ends the session in the same way when a host no longer answers.
         let done = "select a.state = 'idle' from pg_stat_activity a, async.control c where a.pid = c.pid";
         fixture.database.wait_for(done).await;
         fixture.database.run("select pg_terminate_backend(pid) from async.control").await;
@@ -104,7 +105,7 @@ async fn freeze<A: Engine, B: Engine>(
     fixture.with_engine(next)
 }
 
-/// Waits until sessions of the present leader run something.
+/// Waits until sessions of the present leader run queries.
 async fn wait_for_launches<E: Engine>(fixture: &ChaosFixture<E>) {
     let epoch = fixture.database.number("select epoch from async.leader").await;
     let sql = format!(
@@ -119,7 +120,7 @@ async fn wait_for_launches<E: Engine>(fixture: &ChaosFixture<E>) {
     }
 }
 
-/// Has the leader launch nothing, and waits until nothing runs and nothing is asked for.
+/// Pauses the leader, and waits until no query runs and no request is left.
 async fn hold<E: Engine>(fixture: &ChaosFixture<E>) {
     fixture.database.run("update async.control set paused = true").await;
     fixture

@@ -11,17 +11,17 @@ use super::losses::Losses;
 use super::observer::Observer;
 use super::workload::{POOLS, TaskKind, WORKERS};
 
-/// What a scenario may do to tasks.
+/// The irregular launches that a test allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allowed {
     /// No task is launched twice.
     OneLaunch,
-    /// A leader that shut down gracefully has paused running tasks: they run again, once for each
+    /// A leader that shut down gracefully paused running tasks. They run again, once for each
     /// claim.
     Pauses,
 }
 
-/// As many of a kind of complaint are spelled out.
+/// The number of examples in the message about one kind of complaint.
 const EXAMPLES_MAX: usize = 5;
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ struct Row {
     run: i32,
     error: String,
     frozen: String,
-    /// When it was claimed and recorded, in seconds.
+    /// The times of the claim and of the record, in seconds.
     claimed: Option<f64>,
     recorded: Option<f64>,
 }
@@ -90,7 +90,7 @@ impl Complaints {
     }
 }
 
-/// The status of each task agrees with the ledger.
+/// The status of each task must agree with the ledger.
 fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, log: &ClientLog, allowed: Allowed, broken: &mut Complaints) {
     let nothing = Trace::default();
     for row in rows {
@@ -122,8 +122,8 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, log: &ClientLog, allow
                 row.error.starts_with("outcome unknown")
                     || row.kind == TaskKind::Fail && row.error.starts_with("P0001: failed as it should")
             }
-            // It never ran, or was stopped on the way; an effect is a single transaction, so it did
-            // not commit, unless the outcome is unknown.
+            // The task never ran, or its query was cancelled. An effect is one transaction, so it
+            // did not commit, unless the outcome is unknown.
             Some("CANCELED") => {
                 log.cancelled.contains(&row.id) && (trace.effects == 0 || row.error.contains("outcome unknown"))
             }
@@ -135,7 +135,7 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, log: &ClientLog, allow
     }
 }
 
-/// The outcome is unknown only of tasks that were claimed and not recorded when something was lost.
+/// Only tasks that were claimed and not recorded during a loss may have an unknown outcome.
 fn judge_doubts(rows: &[Row], losses: &Losses, broken: &mut Complaints) {
     let mut met: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     for row in rows {
@@ -155,8 +155,7 @@ fn judge_doubts(rows: &[Row], losses: &Losses, broken: &mut Complaints) {
     eprintln!("claimed and not recorded at each loss, and in doubt of them: {:?}", met.values().collect::<Vec<_>>());
 }
 
-/// The limit of the pool whose tasks are too short for the observer, as the tasks themselves saw
-/// it.
+/// The limit of the pool whose tasks are too short for the observer. The tasks count themselves.
 async fn judge_crowds(targets: &[Target], broken: &mut Complaints) {
     let mut most = 0;
     for target in targets {
@@ -174,7 +173,7 @@ async fn judge_crowds(targets: &[Target], broken: &mut Complaints) {
     }
 }
 
-/// Nothing that was confirmed is lost, and nothing that was finished changes.
+/// No confirmed push is lost, and no finished task changes.
 fn judge_history(rows: &[Row], log: &ClientLog, broken: &mut Complaints) {
     let by_id: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
     for id in &log.pushed {
@@ -189,7 +188,8 @@ fn judge_history(rows: &[Row], log: &ClientLog, broken: &mut Complaints) {
     }
 }
 
-/// The ledgers give intervals in which tasks ran for certain: no more of them overlap than may.
+/// The ledgers show intervals in which tasks certainly ran. The number of overlapping intervals
+/// must not exceed a limit.
 fn judge_overlaps(rows: &[Row], traces: &HashMap<i64, Trace>, broken: &mut Complaints) {
     for (pool, limit) in POOLS.iter().copied().chain([("all", WORKERS)]) {
         let mut edges = Vec::new();
@@ -213,9 +213,9 @@ fn judge_overlaps(rows: &[Row], traces: &HashMap<i64, Trace>, broken: &mut Compl
     }
 }
 
-/// The engine itself is of the same opinion, and had no trouble.
+/// The published counts of the engine agree, and its log has no errors.
 async fn judge_occupancy(database: &Database, broken: &mut Complaints) {
-    // What is published is a second old.
+    // The published counts are up to a second old.
     let empty = "select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker";
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE && !database.holds(empty).await {

@@ -1,9 +1,9 @@
-//! The times of losses: only then may the outcome of a task be unknown.
+//! The times of losses. Only a loss excuses an unknown outcome.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Clocks of this machine, as a server and this process read them, differ by less; so do the time
-/// of an event and the moment at which it is written.
+/// The limit on the difference between the clocks of a server and of this process, and between the
+/// time of an event and the time of its record.
 const CLOCKS_DIFFER_BY: f64 = 0.05;
 
 /// Spans of time, in seconds since 1970, from before a kill until the killed process was gone.
@@ -11,7 +11,7 @@ const CLOCKS_DIFFER_BY: f64 = 0.05;
 pub(super) struct Losses(Vec<(f64, f64)>);
 
 impl Losses {
-    /// Something was lost between then and now.
+    /// Notes a loss between `begin` and now.
     pub(super) fn note_since(&mut self, begin: f64) {
         self.0.push((begin, now()));
     }
@@ -20,7 +20,7 @@ impl Losses {
         self.0.extend(&others.0);
     }
 
-    /// The losses that met a task which was claimed and recorded at these times.
+    /// The losses between the claim and the record of a task.
     pub(super) fn met(&self, claimed: f64, recorded: f64) -> impl Iterator<Item = usize> {
         let meets = move |&(_, &(begin, end)): &(usize, &(f64, f64))| {
             claimed <= end + CLOCKS_DIFFER_BY && recorded >= begin - CLOCKS_DIFFER_BY

@@ -1,8 +1,8 @@
-//! Tests that kill servers, each on clusters of its own.
+//! Tests that kill servers, each on its own clusters.
 //!
-//! A test sets up an [`fixture`], kills something every few moments while a [`client`] pushes tasks
-//! and an [`observer`] watches the targets, and lets a [`judge`] say which promises were broken.
-//! [`sabotage`] proves that it would say so.
+//! A test sets up a [`fixture`], and kills processes while a [`client`] pushes tasks and an
+//! [`observer`] samples the targets. Then a [`judge`] lists the broken promises. [`sabotage`]
+//! proves that the judge finds them.
 
 /// Makes one test of each name for each engine.
 macro_rules! on_both_engines {

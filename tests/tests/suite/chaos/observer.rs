@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::losses::{self, Losses};
 use super::workload::{POOLS, WORKERS};
 
-/// How long it waits between two looks.
+/// The time between two samples.
 pub(super) const SAMPLE_INTERVAL: Duration = Duration::from_millis(8);
 
 /// Samples `pg_stat_activity` of the targets' cluster until it is dropped.
@@ -27,13 +27,13 @@ struct Seen {
     samples: u64,
     /// The pids of the last sample.
     pids: Vec<i32>,
-    /// The most that was seen of each pool, and of all.
+    /// The highest count in one sample, for each pool and for all pools.
     most: BTreeMap<String, usize>,
-    /// When the targets' server did not answer: all of their sessions are lost then.
+    /// The times at which the server of the targets did not answer. All its sessions are lost then.
     outages: Losses,
 }
 
-/// A query that runs.
+/// A running query.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Query {
     pool: String,
@@ -48,27 +48,27 @@ impl Observer {
         Self { seen, sampling }
     }
 
-    /// Processes at the targets that run a task now.
+    /// The pids of the backends that run a task, in the last sample.
     pub(super) fn pids(&self) -> Vec<i32> {
         self.seen().pids.clone()
     }
 
-    /// How often it looked.
+    /// The number of samples.
     pub(super) fn samples(&self) -> u64 {
         self.seen().samples
     }
 
-    /// The most that was seen of each pool, and of all.
+    /// The highest count in one sample, for each pool and for all pools.
     pub(super) fn most(&self) -> BTreeMap<String, usize> {
         self.seen().most.clone()
     }
 
-    /// When the targets' server lost its sessions.
+    /// The times at which the server of the targets lost its sessions.
     pub(super) fn outages(&self) -> Losses {
         self.seen().outages.clone()
     }
 
-    /// Limits that were exceeded, in words.
+    /// A line for each limit that was exceeded.
     pub(super) fn excesses(&self) -> Vec<String> {
         let seen = self.seen();
         let limits = POOLS.iter().chain(&[("all", WORKERS)]);
@@ -95,7 +95,7 @@ async fn sample(settings: ConnectionSettings, seen: Arc<Mutex<Seen>>) {
     let mut before = HashSet::new();
     let mut answered = None;
     loop {
-        // The cluster may be down at the moment: then nothing runs there.
+        // The cluster may be down. Then no query runs there.
         let Ok(session) = settings.connect().await else {
             sleep(SAMPLE_INTERVAL).await;
             continue;
@@ -116,8 +116,8 @@ async fn sample(settings: ConnectionSettings, seen: Arc<Mutex<Seen>>) {
 }
 
 impl Seen {
-    /// `pg_stat_activity` is no snapshot of one instant, so only queries that also ran in the
-    /// sample before are counted: all of those did run at once.
+    /// Adds a sample. `pg_stat_activity` is not a snapshot of one instant, so only queries that are
+    /// also in the sample before are counted. All of these ran at the same time.
     fn note(&mut self, now: &HashSet<Query>, before: &HashSet<Query>) {
         self.samples += 1;
         self.pids = now.iter().map(|query| query.pid).collect();

@@ -8,14 +8,14 @@ use tokio::time::sleep;
 use super::fixture::{ChaosFixture, Kill, LONG_PERCENT};
 use super::judge::Allowed;
 
-/// How many kills it may take until the damage shows.
+/// The number of kills within which the damage must appear.
 const KILLS_MAX: u32 = 20;
 
-/// What the judge says of a task that ran twice: some tasks write that they start, others what they
+/// The judge's complaints about a task that ran twice. Some tasks record their start, others their
 /// commit.
 const RUN_TWICE: &[&str] = &["started twice", "committed twice"];
 
-/// How long the next leader takes to do its damage.
+/// The time that the next leader needs to do the damage.
 const DAMAGE_WITHIN: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,8 +43,8 @@ async fn an_engine_that_does_not_mark_its_launches_is_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
-    // Nor does it mind sessions that it does not know; and some of what is left has to run until
-    // the next one launches.
+    // This engine also ignores sessions that it does not know. Some queries of the lost leader have
+    // to run until the next leader launches.
     let changes = "
         create or replace function async.refuse_unknown_sessions(in_conn text) returns void language sql as 'select';
         create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool) returns text
@@ -64,7 +64,7 @@ async fn a_rust_engine_that_does_not_mark_its_launches_is_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rust_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
-    // They look like those of leaders to come.
+    // The sessions are registered for a later epoch.
     let changes = "
         create function async.misdate() returns trigger language plpgsql as $$
         begin
@@ -102,7 +102,7 @@ async fn an_engine_that_knows_no_outcome_although_nothing_was_lost_is_caught<E: 
     catch::<E>(changes, &["in doubt without a loss"]).await;
 }
 
-/// The row is written as if it ran again, though no session runs it.
+/// The row is changed as if the task ran again, although no session runs it.
 async fn an_engine_that_forgets_a_task_is_caught<E: Engine>() {
     let changes = "
         create function chaos_forget() returns trigger language plpgsql as $$
@@ -124,8 +124,8 @@ on_both_engines!(
     an_engine_that_forgets_a_task_is_caught,
 );
 
-/// Lets an engine work for a while in which nothing is killed, then asserts that the judge makes
-/// one of the complaints.
+/// Runs an engine for a while without a kill, then asserts that the judge makes one of the
+/// complaints.
 async fn catch<E: Engine>(changes: &str, complaints: &[&str]) {
     let mut fixture = ChaosFixture::<E>::open_with(changes, LONG_PERCENT).await;
     fixture.wait_until_busy().await;
@@ -134,7 +134,7 @@ async fn catch<E: Engine>(changes: &str, complaints: &[&str]) {
     assert!(is_among(complaints, &broken), "not caught: {broken:?}");
 }
 
-/// Kills until the damage is done, then asserts that the judge makes one of the complaints.
+/// Kills until the damage appears, then asserts that the judge makes one of the complaints.
 async fn kill_until<E: Engine>(changes: &str, long_percent: u64, victim: Kill, complaints: &[&str]) {
     let mut fixture = ChaosFixture::<E>::open_with(changes, long_percent).await;
     let mut kills = 0;

@@ -108,7 +108,7 @@ async fn a_frozen_leader_that_wakes_up_does_no_harm() {
         assert!(send(Signal::Stop, pid), "the leader lives");
         sleep(Duration::from_millis(500 + fixture.seed.below(1000))).await;
         if round % 2 == 0 {
-            // No engine can lead meanwhile, and the frozen one cannot read the request to end.
+            // No engine can lead now, and the frozen one cannot read the request to resign.
             let mut second = SqlEngine::attach(&fixture.database);
             second.start().await;
             assert_eq!(second.wait_until_ended().await, Outcome::Returned);
@@ -133,7 +133,7 @@ async fn a_session_that_cannot_be_ended_keeps_its_slot_and_its_worker<E: Engine>
         let mut frozen = fixture.observer.pids();
         frozen.retain(|&pid| fixture.elsewhere.freeze_backend(pid));
         fixture.kill_and_recover(victim).await;
-        // Long enough for the launches of the next leader.
+        // The next leader launches within this time.
         sleep(Duration::from_secs(4)).await;
         for pid in frozen {
             assert!(fixture.elsewhere.signal_backend(Signal::Continue, pid), "a frozen backend does not end");

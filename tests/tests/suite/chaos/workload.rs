@@ -10,20 +10,21 @@ use super::seed::Seed;
 /// `quick` are so short that they are claimed and marked ahead.
 pub(super) const POOLS: [(&str, u32); 4] = [("left", 28), ("right", 28), ("shared", 16), ("quick", 6)];
 
-/// Fewer than the pools together would allow, so that both limits are felt.
+/// Fewer than the pools together allow, so that both limits have an effect.
 pub(super) const WORKERS: u32 = 60;
 
-/// How many tasks run at least when something is killed.
+/// The least number of running tasks at a kill.
 pub(super) const IN_FLIGHT_MIN: usize = 50;
 
-/// What a task does; kept in its `task_data`.
+/// The kind of a task, stored in its `task_data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TaskKind {
-    /// Commits a start mark, sleeps, commits an end mark: its start counts whatever becomes of it.
+    /// Commits a start mark, sleeps, and commits an end mark. The start mark remains for any
+    /// outcome.
     Run,
     /// Commits a start mark, sleeps, and raises.
     Fail,
-    /// One plain statement: its mark exists if it has committed.
+    /// Commits one plain statement. Its mark exists if the statement has committed.
     Effect,
 }
 
@@ -58,7 +59,7 @@ impl TaskKind {
     }
 }
 
-/// What the tasks call on a target.
+/// Installs the procedures that the tasks call at a target.
 pub(super) async fn prepare(target: &Target) {
     target
         .session()
@@ -95,7 +96,7 @@ pub(super) async fn prepare(target: &Target) {
         .expect("a target takes procedures");
 }
 
-/// A statement that pushes some tasks, as many percent of them long ones, and gives their ids.
+/// A statement that pushes some tasks, of which `long_percent` are long, and returns their ids.
 pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
     let mut sql = String::from("select t.task_id from async.push_tasks(array[");
     for place in 0..count {
@@ -125,8 +126,8 @@ pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
     sql + "]) t"
 }
 
-/// The same for tasks that are over in a few milliseconds, too soon for an [`super::observer`]:
-/// each counts at its target how many of them run.
+/// A statement that pushes tasks of a few milliseconds, which are too short for an
+/// [`super::observer`]. Each task counts at its target how many of them run.
 pub(super) fn push_quick(count: u32) -> String {
     let query = quoted("select run_quickly(##flow.TASK_ID##, 'pool:quick')");
     format!(

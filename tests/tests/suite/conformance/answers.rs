@@ -1,4 +1,4 @@
-//! Answers of targets that arrive in parts, or that the engine has read when it is interrupted: the
+//! Answers of targets that arrive in parts, or that the engine has read before an interruption. The
 //! recorded outcome is the one that the target reported.
 
 use std::time::Duration;
@@ -20,7 +20,10 @@ const QUERIES: [(&str, Option<&str>); 8] = [
     ("begin; select 1; commit; select 1/0", Some("division by zero")),
 ];
 
-/// Pushes each query so many times, and compares how the tasks ended.
+/// A query that ends its own session.
+const ENDS_SESSION: &str = "select pg_terminate_backend(pg_backend_pid())";
+
+/// Pushes each query `times` times, and compares the ends of the tasks.
 async fn assert_outcomes<E: Engine>(fixture: &Fixture<E>, times: usize) {
     let mut pushed = Vec::new();
     for (query, error) in QUERIES.into_iter().cycle().take(QUERIES.len() * times) {
@@ -39,7 +42,7 @@ async fn assert_outcomes<E: Engine>(fixture: &Fixture<E>, times: usize) {
     }
 }
 
-/// As behind a proxy or a slow network: the rows of an answer and its end are packets of their own.
+/// A proxy or a slow network may send the rows of an answer and its end in separate packets.
 async fn an_end_that_arrives_in_another_packet_changes_no_outcome<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     let proxy = Proxy::before(fixture.target.cluster(), |_: &Sent| String::new()).await;
@@ -61,8 +64,8 @@ async fn an_end_that_arrives_in_another_packet_changes_no_outcome<E: Engine>() {
 
 conformance!(an_end_that_arrives_in_another_packet_changes_no_outcome);
 
-/// A stage that reads results is undone in the middle, as by a cancel: at changes of a running
-/// worker in the leader's memory that lie farther and farther apart.
+/// A trigger on the memory of the leader interrupts the stage that reads results, as a cancel
+/// would. The distance between two interruptions grows.
 async fn results_that_an_interrupted_stage_has_read_are_recorded() {
     for first in [0, 1, 2] {
         let mut fixture = Fixture::<SqlEngine>::prepared().await;
@@ -83,7 +86,15 @@ async fn results_that_an_interrupted_stage_has_read_are_recorded() {
             ))
             .await;
         fixture.engine.lead().await;
+        let mut ends = Vec::new();
+        for _ in 0..6 {
+            ends.push(fixture.push(ENDS_SESSION).await);
+        }
         assert_outcomes(&fixture, 4).await;
+        for id in ends {
+            let error = fixture.end_of(id).await.is("FAILED");
+            assert!(error.as_ref().is_some_and(|text| text.starts_with("outcome unknown")), "{error:?}");
+        }
         fixture
             .assert_holds("select count(*) > 0 from async.server_log where message ~ 'interrupted on purpose'")
             .await;

@@ -59,7 +59,7 @@ async fn cancel_waits_for_nothing<E: Engine>() {
 
 async fn other_tasks_run_while_queries_are_canceled<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
-    // It ignores a cancel.
+    // This query ignores cancel requests.
     let stubborn = fixture
         .push(
             "do $$ begin loop begin perform pg_sleep(25); exit; exception when query_canceled then null; end; end loop;
@@ -73,7 +73,7 @@ async fn other_tasks_run_while_queries_are_canceled<E: Engine>() {
         fixture.run_task("select 1").await.succeeded();
     }
     assert!(begin.elapsed() < SOON / 2, "{:?}", begin.elapsed());
-    // In the end its backend is terminated.
+    // After the grace period its backend is terminated.
     fixture.end_within(stubborn, SOON).await.is("CANCELED");
     fixture.wait_until_no_slot_is_taken().await;
 }
@@ -105,7 +105,7 @@ async fn a_query_that_committed_before_the_cancel_is_finished<E: Engine>() {
 async fn a_late_cancel_never_hits_the_next_query<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;
-    // Cancels that are as likely as not to come after the end of their query; those not cancelled
+    // About half of the cancels arrive after the end of their query. Tasks that are not cancelled
     // must finish.
     for round in 0..30 {
         let doomed = fixture.push("select pg_sleep(0.01)").await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::fixture::Fixture;
 
-/// All that `configure` writes, as text.
+/// All values that `configure` writes, as text.
 async fn everything<E: Engine>(fixture: &Fixture<E>) -> String {
     fixture.text(
         "select concat_ws(E'\\n', (select (to_jsonb(c) - '{pid,running_since,last_light_maintenance,last_heavy_maintenance}'::text[])::text from async.control c),
@@ -103,7 +103,7 @@ async fn a_target_that_a_document_omits_is_retired_and_finishes_its_tasks<E: Eng
     fixture.end_of(running).await.succeeded();
     fixture.end_of(waiting).await.succeeded();
     assert_eq!(fixture.number("select count(*) from async.task where target = 'there'").await, 10);
-    // The server itself remains.
+    // The server itself remains a target.
     fixture.end_of(fixture.push_as("'select 1', 'SELF'").await).await.succeeded();
     fixture.configure(&json!({ "targets": [{ "target": "there" }] })).await;
     fixture.run_task("select 1").await.succeeded();
@@ -184,7 +184,7 @@ async fn an_invalid_document_is_refused_with_its_path_and_changes_nothing<E: Eng
             "concurrency_pools[0].max_workers",
         ),
     ] {
-        // Beside something that could be.
+        // The document also has a valid setting.
         let mut document = document;
         if let Some(object) = document.as_object_mut() {
             object.entry("control").or_insert_with(|| json!({ "busy_sleep": 0.5 }));

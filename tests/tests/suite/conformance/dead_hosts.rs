@@ -1,4 +1,4 @@
-//! Hosts that go while they run tasks: the workers are free for other targets, the pool slots are
+//! Hosts that fail while they run tasks. The workers are free for other targets, the pool slots are
 //! not.
 
 use std::time::Duration;

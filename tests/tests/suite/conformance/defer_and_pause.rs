@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::fixture::{Fixture, SLOW, SOON};
 
-/// A query for the server itself that defers itself the first `times` times that it runs.
+/// A query for the server itself. It defers its task in its first `times` runs.
 fn defers_itself(times: i32) -> String {
     format!(
         "do $d$ begin
@@ -90,7 +90,7 @@ async fn a_deferred_query_that_does_not_end_is_ended<E: Engine>() {
 async fn a_deadline_survives_deferrals<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.run("create table visits (task_id bigint)").await;
-    // It would defer itself for ever.
+    // This task would defer itself for ever.
     let id = fixture
         .id("select async.push_task(async.task($1, 'SELF', manual_timeout => '1.5 s'))", &[&defers_itself(i32::MAX)])
         .await;
@@ -165,7 +165,7 @@ async fn paused_tasks_go_back_and_leak_no_slot<E: Engine>() {
         fixture.run(&format!("select async.finish(array[{id}], 'PAUSED', 'again')")).await;
     }
     fixture.wait_for_within(&format!("select run = 6 from async.task where task_id = {id}"), SOON).await;
-    // One slot is taken by it, the other is free.
+    // The task holds one slot. The other slot is free.
     fixture.run_task("select 1").await.succeeded();
     fixture.wait_for("select workers = 1 from async.concurrency_pool_tracker where concurrency_pool = 'there'").await;
     fixture.run(&format!("select async.cancel(array[{id}])")).await;
@@ -194,7 +194,7 @@ async fn a_paused_orchestrator_launches_nothing_and_keeps_the_rest_going<E: Engi
 
 async fn deferring_and_timing_out_do_not_block_each_other<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
-    // Holds its own request open, and its row's fate, over its deadline.
+    // The query keeps its own request uncommitted beyond its deadline.
     let id = fixture
         .push_as(
             "$q$ do $d$ begin perform async.defer(array[##flow.TASK_ID##], '1 hour'); perform pg_sleep(25); end $d$ $q$,

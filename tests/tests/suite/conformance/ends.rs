@@ -34,7 +34,7 @@ async fn a_failure_contains_all_fields_of_the_target_s_error<E: Engine>() {
     for part in ["XX123", "boom 1", "the detail", "the hint", "function explode() line"] {
         assert!(error.contains(part), "{part} is missing: {error}");
     }
-    // Nothing of how the orchestrator runs queries.
+    // The error does not mention how the orchestrator runs queries.
     for foreign in ["dblink", "inline_code_block", "pgasync"] {
         assert!(!error.contains(foreign), "{foreign}: {error}");
     }
@@ -77,7 +77,7 @@ async fn errors_are_cut_at_a_character<E: Engine>() {
         .expect("an error message");
     assert!(error.len() <= 65536 && error.len() > 65000, "{} bytes", error.len());
     assert!(error.starts_with("P0001: xéé") && !error.contains('\u{fffd}'));
-    // The leader is none the worse.
+    // The leader continues.
     fixture.run_task("select 1").await.succeeded();
 }
 
@@ -123,7 +123,7 @@ async fn a_task_that_is_finished_by_hand_stays_as_it_is<E: Engine>() {
          processing_error = 'by hand' where task_id = {id}"
         ))
         .await;
-    // Its session is at work until the query ends; then the slot is free.
+    // The session is busy until the query ends. Then the slot is free.
     let next = fixture.push("select 1").await;
     fixture.end_of(next).await.succeeded();
     fixture
@@ -201,7 +201,7 @@ async fn a_query_whose_backend_was_ended_fails_with_an_unknown_outcome<E: Engine
         .await;
     let error = fixture.end_of(id).await.is("FAILED").expect("an error message");
     assert!(error.contains("outcome unknown"), "{error}");
-    // Not run again, and the session is replaced.
+    // The task does not run again, and the session is replaced.
     fixture.run_task("select 1").await.succeeded();
     assert_eq!(fixture.target.marks("once").await, 0);
     assert_eq!(fixture.number("select max(run) from async.task").await, 1);

@@ -1,9 +1,9 @@
-//! The list of errors in the docs is complete.
+//! The list of errors in the documentation is complete.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The SQLSTATEs of our class in a text, each in the quotes that it is written in there.
+/// The SQLSTATEs of class PA in a text, each between two `quote` characters.
 fn codes(text: &str, quote: char) -> BTreeSet<String> {
     text.split(quote).filter(|word| word.len() == 5 && word.starts_with("PA")).map(str::to_owned).collect()
 }
@@ -15,7 +15,7 @@ fn the_documented_errors_are_those_that_the_sources_raise() {
     let documented: BTreeSet<_> =
         document.lines().filter(|line| line.starts_with("- ")).flat_map(|line| codes(line, '`')).collect();
     let mut raised = codes(&pgasync_sql::all(), '\'');
-    // Written into a task's error rather than raised.
+    // These codes are written into the error of a task rather than raised.
     raised.extend(
         pgasync_sql::all()
             .split('\'')

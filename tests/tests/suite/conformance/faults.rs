@@ -1,5 +1,5 @@
-//! Interference by clients, triggers, routines and administrators: it affects its own row only, and
-//! neither other rows nor the lead nor the recorded outcomes.
+//! Interference by clients, triggers, routines and administrators. It affects only its own row, and
+//! no other row, the lead or the recorded outcomes.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::fixture::{Fixture, SOON};
 
-/// With the target `pulled`, whose tasks clients pull.
+/// A fixture with the target `pulled`, whose tasks clients pull.
 async fn with_pulled<E: Engine>() -> Fixture<E> {
     let mut fixture = Fixture::<E>::prepared().await;
     fixture
@@ -22,7 +22,7 @@ async fn with_pulled<E: Engine>() -> Fixture<E> {
     fixture
 }
 
-/// Tasks that each write a mark into the target's ledger.
+/// Pushes tasks that each write a mark into the ledger of the target.
 async fn push_marks<E: Engine>(fixture: &Fixture<E>, count: i64) {
     let query = "insert into ledger (mark) values (''##flow.TASK_ID##'')";
     let sql = format!(
@@ -31,14 +31,15 @@ async fn push_marks<E: Engine>(fixture: &Fixture<E>, count: i64) {
     fixture.run(&sql).await;
 }
 
-/// The ledger counts runs; the run number does not, since a returned claim uses one up.
+/// Asserts that each task ran once. The ledger counts the runs. The run number does not, because a
+/// claim that is given back uses a number too.
 async fn assert_each_ran_once<E: Engine>(fixture: &Fixture<E>, count: i64) {
     fixture.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
     assert_eq!(fixture.number_there("select count(*) from ledger").await, count);
     assert_eq!(fixture.number_there("select count(distinct mark) from ledger").await, count);
 }
 
-/// A client that holds rows until it is dropped.
+/// A client that holds locks until its session is dropped.
 async fn holding(database: &Database, lock: &str) -> pgasync_pg::Session {
     let client = database.connect().await;
     client.batch_execute(&format!("begin; {lock}")).await.unwrap_or_else(|error| panic!("{lock}\n{error:?}"));
@@ -50,7 +51,8 @@ async fn an_offer_that_cannot_be_withdrawn_is_offered_again<E: Engine>() {
     let offered = fixture.push_as("null, 'pulled', concurrency_pool => 'narrow'").await;
     fixture.wait_for("select count(*) = 1 from async.offer").await;
     let client = holding(&fixture, &format!("select from async.task where task_id = {offered} for update")).await;
-    // It wants the only slot, so that the offer gives way; and it cannot while the row is held.
+    // The query needs the only slot, so the offer has to be withdrawn. That is impossible while the
+    // row is locked.
     let query = fixture.push_as("'select 1', 'there', concurrency_pool => 'narrow'").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     client.batch_execute("rollback").await.expect("it lets go");
@@ -89,7 +91,7 @@ async fn locked_rows_do_not_slow_other_rows<E: Engine>() {
         begin.elapsed()
     };
     let free = run_many().await;
-    // One that is overdue while it waits, and one that would be offered.
+    // One task becomes overdue while it waits, and another could be offered.
     let overdue = fixture.push_as("null, 'pulled', manual_timeout => '2 seconds'").await;
     fixture.wait_for("select count(*) = 1 from async.offer").await;
     fixture.run("select async.get_tasks('pulled')").await;
@@ -136,6 +138,29 @@ async fn a_lock_on_a_table_costs_time_and_not_the_lead<E: Engine>() {
     assert!(fixture.engine.is_leading().await);
     fixture.assert_holds("select epoch = 1 from async.leader").await;
     assert_eq!(fixture.engine.stop().await, Outcome::Returned);
+}
+
+async fn a_state_that_could_not_be_published_is_published_later<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run(
+            "create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+             create trigger refuse before insert on async.worker execute procedure public.refuse()",
+        )
+        .await;
+    let id = fixture.push("select pg_sleep(60)").await;
+    fixture.wait_for("select exists (select from async.server_log where message like '%not now%')").await;
+    fixture.run("drop trigger refuse on async.worker").await;
+    fixture.wait_for(&format!("select exists (select from async.worker where task_id = {id})")).await;
+    fixture.run(&format!("select async.cancel(array[{id}])")).await;
+    fixture.end_within(id, SOON).await.is("CANCELED");
+}
+
+async fn an_open_transaction_of_configure_delays_no_session<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let client = holding(&fixture, r#"select async.configure('{"control": {"idle_sleep": 0.2}}')"#).await;
+    fixture.run_task("select 1").await.succeeded();
+    client.batch_execute("rollback").await.expect("it lets go");
 }
 
 async fn a_deferred_constraint_costs_the_row_that_breaks_it<E: Engine>() {
@@ -189,7 +214,7 @@ async fn a_timeout_with_an_unknown_outcome_reports_it<E: Engine>() {
 async fn a_leader_whose_epoch_has_passed_writes_nothing<E: Engine>() {
     let mut fixture = Fixture::<E>::led().await;
     fixture.run_task("select 1").await.succeeded();
-    // As every election does: behind the transactions that are under way.
+    // Every election raises the epoch in this way, after the transactions that are under way.
     fixture.run(
         "begin; lock table async.leader in share row exclusive mode; update async.leader set epoch = epoch + 1; commit",
     )
@@ -228,8 +253,7 @@ async fn the_database_s_date_style_and_time_zone_do_not_matter<E: Engine>() {
         .await;
     fixture.engine.lead().await;
     fixture.run_task("select 1").await.succeeded();
-    // What a successor does with sessions of this leader is the fence's: its lists of times are
-    // still texts.
+    // This test does not cover the fence of a successor, which passes times as texts.
     fixture.push_as("'select 2', 'there', manual_timeout => '1 minute'").await;
     let deferred = fixture.push("select 3").await;
     fixture.end_of(deferred).await.succeeded();
@@ -268,6 +292,8 @@ conformance!(
     a_reference_to_a_task_delays_nothing,
     locked_rows_do_not_slow_other_rows,
     a_lock_on_a_table_costs_time_and_not_the_lead,
+    a_state_that_could_not_be_published_is_published_later,
+    an_open_transaction_of_configure_delays_no_session,
     a_deferred_constraint_costs_the_row_that_breaks_it,
     a_timeout_with_an_unknown_outcome_reports_it,
     a_leader_whose_epoch_has_passed_writes_nothing,
@@ -277,8 +303,7 @@ conformance!(
     a_leader_ends_with_a_sentence_when_another_version_is_installed
 );
 
-/// The SQL engine runs in the session of its caller, so locks and connections could outlive it
-/// there.
+/// The SQL engine runs in the session of its caller, so its locks and connections could outlive it.
 #[tokio::test]
 async fn a_main_that_raises_keeps_no_lock_and_no_connection() {
     let fixture = Fixture::<SqlEngine>::prepared().await;

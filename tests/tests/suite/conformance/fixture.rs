@@ -8,14 +8,14 @@ use pgasync_pg::types::ToSql;
 use pgasync_tests::{Database, Engine, Target};
 use serde_json::{Value, json};
 
-/// A slow query. Everything that an orchestrator does meanwhile takes much less time.
+/// A slow query. All steps of an orchestrator take much less time.
 pub(crate) const SLOW: &str = "select pg_sleep(25)";
 
-/// Well below [`SLOW`], and well above the need of a loaded machine.
+/// A timeout that is well below [`SLOW`], and well above the needs of a loaded machine.
 pub(crate) const SOON: Duration = Duration::from_secs(12);
 
-/// A server database, a target database configured as `there` with a pool of four, and an engine
-/// attached.
+/// A server database, a target database that is configured as `there` with a pool of four, and an
+/// engine.
 ///
 /// Derefs to the server's [`Database`].
 pub(crate) struct Fixture<E> {
@@ -33,7 +33,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// Asserts the status; gives the error.
+    /// Asserts the status. Returns the error.
     #[track_caller]
     pub(crate) fn is(self, status: &str) -> Option<String> {
         assert_eq!(self.status, status, "{self:?}");
@@ -49,7 +49,7 @@ impl End {
 }
 
 impl<E: Engine> Fixture<E> {
-    /// The engine is not started.
+    /// A fixture whose engine is not started.
     pub(crate) async fn prepared() -> Self {
         let database = Database::create().await;
         let target = Target::create_on(database.cluster()).await;
@@ -63,14 +63,14 @@ impl<E: Engine> Fixture<E> {
         Self { database, target, engine }
     }
 
-    /// The engine leads.
+    /// A fixture whose engine leads.
     pub(crate) async fn led() -> Self {
         let mut fixture = Self::prepared().await;
         fixture.engine.lead().await;
         fixture
     }
 
-    /// This target as a document for `configure`, with some settings of its own.
+    /// The target `there` as an element of `targets` for `configure`, with additional settings.
     pub(crate) fn there(&self, settings: &Value) -> Value {
         let mut target = json!({ "target": "there", "connection_string": self.target.conninfo(), "max_workers": 4 });
         let (Some(target_keys), Some(given)) = (target.as_object_mut(), settings.as_object()) else {
@@ -90,7 +90,7 @@ impl<E: Engine> Fixture<E> {
         self.id(&format!("select async.push_task(async.task({arguments}))"), &[]).await
     }
 
-    /// The number that a query gives.
+    /// The number that a query returns.
     pub(crate) async fn id(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> i64 {
         self.rows(sql, parameters).await[0].get(0)
     }
@@ -101,8 +101,8 @@ impl<E: Engine> Fixture<E> {
         self.wait_for(&sql).await;
     }
 
-    /// Waits until a query runs at the target: until its text shows in `pg_stat_activity` there as
-    /// active.
+    /// Waits until the query of a task runs at the target: until `pg_stat_activity` shows its text
+    /// as active.
     pub(crate) async fn wait_until_it_runs(&self, id: i64) {
         self.wait_until(id, "RUNNING").await;
         let sql = format!(
@@ -118,7 +118,7 @@ impl<E: Engine> Fixture<E> {
         self.end_within(id, pgasync_tests::PATIENCE).await
     }
 
-    /// The same in a time of one's own.
+    /// Waits for the end of a task, with another timeout.
     pub(crate) async fn end_within(&self, id: i64, patience: Duration) -> End {
         let sql = format!("select processed is not null from async.task where task_id = {id}");
         self.wait_for_within(&sql, patience).await;
@@ -127,12 +127,12 @@ impl<E: Engine> Fixture<E> {
         End { status: row.get(0), failed: row.get(1), error: row.get(2) }
     }
 
-    /// Runs a query on `there` and gives how it ended.
+    /// Runs a query at `there`, and returns the end of its task.
     pub(crate) async fn run_task(&self, query: &str) -> End {
         self.end_of(self.push(query).await).await
     }
 
-    /// The number that a query gives in the target database.
+    /// The number that a query returns in the target database.
     pub(crate) async fn number_there(&self, sql: &str) -> i64 {
         let sql = format!("select ({sql})::bigint");
         self.target.session().query_one(&sql, &[]).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}")).get(0)
@@ -160,7 +160,7 @@ impl<E: Engine> Fixture<E> {
         messages
     }
 
-    /// Waits until every pool is empty as published, which a leaked slot would prevent.
+    /// Waits until the published count of every pool is zero. A leaked slot would prevent that.
     pub(crate) async fn wait_until_no_slot_is_taken(&self) {
         self.wait_for("select coalesce(sum(workers), 0) = 0 from async.concurrency_pool_tracker").await;
         self.wait_for("select async.active_workers() = 0").await;

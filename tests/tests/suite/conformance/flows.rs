@@ -4,13 +4,13 @@ use pgasync_tests::{Database, Engine};
 
 use super::fixture::Fixture;
 
-/// A framework of flows of steps that depend on each other, in the spirit of those that were built
-/// on the original.
+/// A framework of flows whose steps depend on each other, like the frameworks that users built on
+/// the original library.
 ///
-/// A task of it carries `flow_id` and `step`. A parent (`parent: true`) is pushed EMPTY and turned
-/// YIELDED by a BEFORE trigger; an AFTER trigger finishes it when its last step has ended and
-/// pushes the dependents of a step that succeeded; the dependents of a failed step are pushed DOA.
-/// A LOOP routine starts flows.
+/// A task of the framework has `flow_id` and `step` in its `task_data`. A parent (`parent: true`)
+/// is pushed EMPTY and turned YIELDED by a BEFORE trigger; an AFTER trigger finishes it when its
+/// last step has ended and pushes the dependents of a step that succeeded; the dependents of a
+/// failed step are pushed DOA. A LOOP routine starts flows.
 const FRAMEWORK: &str = r#"
     create schema flow;
 
@@ -113,7 +113,7 @@ pub(super) async fn add_flow(database: &Database, flow: i64, steps: &[(&str, Opt
     database.run("commit").await;
 }
 
-/// What became of a flow's steps, and of its parent.
+/// Waits for the end of a flow. Returns the statuses of its steps and of its parent.
 pub(super) async fn flow_ended<E: Engine>(fixture: &Fixture<E>, flow: i64) -> String {
     fixture.wait_for(&format!(
         "select t.processed is not null from flow.flow f join async.task t on t.task_id = f.parent_id where flow_id = {flow}"
@@ -144,7 +144,7 @@ async fn a_flow_runs_its_steps_in_the_order_of_their_needs<E: Engine>() {
         assert_eq!(flow_ended(&fixture, flow).await, "a FINISHED, b FINISHED, c FINISHED, d FINISHED, flow FINISHED");
     }
     fixture.wait_until_finished().await;
-    // Each once, although a claim that was made ahead of time may have been given back.
+    // Each step ran once, although a claim ahead may have been given back.
     for mark in ["a", "b", "c"] {
         let marks = format!("select count(*) from ledger where mark = '{mark}'");
         assert_eq!(fixture.number_there(&marks).await, 5, "{mark}");
@@ -183,7 +183,7 @@ async fn a_trigger_may_make_a_yielded_parent<E: Engine>() {
          from async.task where query is null",
         )
         .await;
-    // It can be cancelled like any other; so can its step.
+    // The parent and its step can be cancelled like any other task.
     fixture.run("select async.cancel(array_agg(task_id)) from async.task").await;
     fixture.wait_until_finished().await;
     fixture.assert_holds("select bool_and(finish_status = 'CANCELED') from async.task").await;

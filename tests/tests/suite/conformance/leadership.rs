@@ -139,7 +139,7 @@ async fn a_disabled_engine_ends_after_its_short_queries<E: Engine>() {
     fixture.run("update async.control set enabled = false").await;
     assert_eq!(fixture.engine.wait_until_ended().await, Outcome::Returned);
     fixture.end_of(id).await.succeeded();
-    // While disabled, an engine does not lead and reports it.
+    // While the orchestrator is disabled, an engine does not lead, and reports the reason.
     let mut second = E::attach(&fixture.database);
     second.start().await;
     assert_eq!(second.wait_until_ended().await, Outcome::Returned);
@@ -168,7 +168,8 @@ async fn a_target_that_cannot_be_fenced_delays_no_other_target<E: Engine>() {
     next.lead().await;
     fixture.end_within(here, SOON).await.is("FAILED");
     fixture.run_task("select 1").await.succeeded();
-    // The outcome of the other task is not known: it is not resolved, and its pool slot is taken.
+    // The outcome of the other task is unknown. The task is not resolved, and its pool slot is
+    // taken.
     fixture
         .assert_holds(&format!("select processed is null and tracked from async.task where task_id = {behind}"))
         .await;
@@ -186,7 +187,7 @@ async fn the_leader_publishes_itself<E: Engine>() {
     fixture.assert_holds("select server_status = 'paused' from async.v_server_info").await;
 }
 
-/// A claim that a crash of the server forgot would be run twice.
+/// A task whose claim a crash of the server undid would run twice.
 async fn a_leader_commits_synchronously_even_if_the_database_does_not<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     fixture

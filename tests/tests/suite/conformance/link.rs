@@ -29,7 +29,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// An open one.
+    /// Opens a link to a database.
     pub(crate) async fn to(scratch: &Scratch) -> Self {
         let settings = scratch.conninfo();
         let value = |key: &str| {
@@ -45,7 +45,7 @@ impl Link {
         Self { port, database: scratch.name().to_owned(), way, serving }
     }
 
-    /// How to reach the database over it.
+    /// The connection string of the database over the link.
     pub(crate) fn conninfo(&self) -> String {
         format!("host=127.0.0.1 port={} dbname={} user=postgres sslmode=disable", self.port, self.database)
     }
@@ -58,7 +58,7 @@ impl Link {
         self.way.send_replace(Way::Frozen);
     }
 
-    /// Closes it, and returns when it refuses connections.
+    /// Closes the link, and returns when it refuses connections.
     pub(crate) async fn close(&self) {
         self.way.send_replace(Way::Closed);
         while TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
@@ -119,7 +119,7 @@ async fn pump(
             read = from.read(&mut buffer) => read.unwrap_or(0),
             closed = way.wait_for(|way| *way == Way::Closed) => { drop(closed); 0 }
         };
-        // What has been read waits while the way is frozen, as it would in a cable that was cut.
+        // Data that was read is kept while the link is frozen.
         let closed = way.wait_for(|way| *way != Way::Frozen).await.map_or(true, |way| *way == Way::Closed);
         if read == 0 || closed || to.write_all(&buffer[..read]).await.is_err() {
             return;
@@ -148,7 +148,7 @@ impl BlackHole {
         Self { port: listener.local_addr().expect("it is bound").port(), _listener: listener, _filling: Vec::new() }
     }
 
-    /// Its accept queue is full: packets are dropped.
+    /// The accept queue is full, so packets are dropped.
     pub(super) async fn full() -> Self {
         let listener = listen(0, 1);
         let address = listener.local_addr().expect("it is bound");

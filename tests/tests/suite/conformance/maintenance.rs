@@ -47,14 +47,14 @@ async fn rows_that_refer_to_old_tasks_are_deleted_with_them<E: Engine>() {
     let mut fixture = fixture;
     fixture.engine.lead().await;
     fixture.wait_for("select count(*) = 0 from notes").await;
-    // A row that cannot be deleted is no reason to stop anything else.
+    // A row that cannot be deleted does not stop other work.
     fixture.run(
         "with pushed as (select * from async.push_tasks(array_fill(async.task('select 1', 'there'), array[3]), 'EMPTY'))
          insert into holds select min(task_id) from pushed;
          update async.task set processed = now() - interval '3 days'",
     )
     .await;
-    // Nor to leave others.
+    // Other rows are deleted.
     fixture.wait_for("select count(*) = 1 from async.task where processed < now() - interval '2 days'").await;
     fixture.assert_holds("select count(*) = 1 from async.task t, holds h where t.task_id = h.task_id").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -93,7 +93,7 @@ async fn an_idle_orchestrator_writes_nothing<E: Engine>() {
     fixture.run_task("select 1").await.succeeded();
     fixture.wait_until_no_slot_is_taken().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    // The rows' own versions do not change.
+    // The versions of the rows do not change.
     let versions = "select md5(string_agg(v, ',')) from (
         select ctid::text || xmin::text from async.control union all select ctid::text || xmin::text from async.leader
         union all select ctid::text || xmin::text from async.worker
@@ -107,7 +107,7 @@ async fn an_idle_orchestrator_writes_nothing<E: Engine>() {
 async fn an_idle_orchestrator_holds_no_snapshot<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.run_task("select 1").await.succeeded();
-    // What pins the horizon moves on.
+    // The oldest snapshot of the other sessions has to advance.
     let oldest = || async {
         fixture
             .number(
@@ -141,7 +141,7 @@ async fn a_disabled_orchestrator_does_not_spin<E: Engine>() {
 async fn dead_rows_of_a_busy_queue_are_vacuumed<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 6 }))] })).await;
-    // More writes than the orchestrator lets go by.
+    // More writes than the orchestrator allows before a vacuum.
     fixture.run("select count(*) from (select async.push_tasks(array_agg(async.task('select 1', 'there', concurrency_pool => 'shut')))
         from generate_series(1, 25000)) p")
         .await;

@@ -1,9 +1,9 @@
 //! The promises of every engine to users of the schema `async`: one suite, run on each engine.
 //!
-//! A file is a topic, a test a promise. Each test is generic over the engine; [`conformance!`] at
-//! the end of a file names them, and makes one test of each for each engine.
+//! Each file has one topic, and each test one promise. The tests are generic over the engine.
+//! [`conformance!`] at the end of a file lists them, and creates a test of each for each engine.
 
-/// Makes the tests of a file out of their names.
+/// Creates the tests of a file from their names.
 macro_rules! conformance {
     ($($name:ident),+ $(,)?) => {
         crate::conformance::run_on!(pgasync_tests::SqlEngine => sql: $($name),+);
@@ -11,7 +11,7 @@ macro_rules! conformance {
     };
 }
 
-/// Makes the tests of one engine.
+/// Creates the tests of one engine.
 macro_rules! run_on {
     ($engine:ty => $module:ident: $($name:ident),+) => {
         mod $module {

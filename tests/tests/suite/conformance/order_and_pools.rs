@@ -27,7 +27,7 @@ async fn most_at_once<E: Engine>(fixture: &Fixture<E>, condition: &str) -> i64 {
         .await
 }
 
-/// With the table `spans` at the target.
+/// A fixture with the table `spans` at the target.
 async fn with_spans<E: Engine>(workers: u32, there: u32) -> Fixture<E> {
     let mut fixture = Fixture::<E>::prepared().await;
     fixture.run_there("create table spans (pool text, began timestamptz, ended timestamptz)").await;
@@ -276,8 +276,8 @@ async fn published_counts_agree_with_running_tasks<E: Engine>() {
     fixture.run("select async.reinitialize_workers()").await;
 }
 
-/// Many tasks with random targets, pools, priorities, ends and interventions: no limit is exceeded,
-/// no task is run twice, and each ends as it must.
+/// Many tasks with random targets, pools, priorities, ends and interventions. No limit is exceeded,
+/// no task runs twice, and each task has a permitted end.
 async fn under_random_interventions_limits_hold_and_each_task_ends_once<E: Engine>() {
     let seed = RandomState::new().hash_one(0) % 1_000_000;
     eprintln!("seed {seed}");
@@ -328,8 +328,8 @@ async fn under_random_interventions_limits_hold_and_each_task_ends_once<E: Engin
             and failed = (finish_status <> 'FINISHED') and (processing_error is null) = not failed) from async.task",
         )
         .await;
-    // What committed is counted once for each that finished, and never for one that did not. A
-    // deferral that comes while a query commits has it run again.
+    // The ledger has one commit for each finished task, and none for other tasks. A task that is
+    // deferred while its query commits runs again.
     let deferred =
         fixture.text("select coalesce(string_agg(task_id::text, ','), '0') from deferred").await.unwrap_or_default();
     let finished = format!(

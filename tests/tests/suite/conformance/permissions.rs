@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 
-/// A role of this test's own, dropped by [`Role::drop_from`].
+/// A role of this test. [`Role::drop_from`] drops it.
 struct Role(String);
 
 impl Role {
@@ -207,7 +207,7 @@ async fn passwords_are_shown_nowhere<E: Engine>() {
     }
     fixture.run("select async.log('host=x password=secret')").await;
     fixture.assert_holds("select not bool_or(message like '%secret%') from async.server_log").await;
-    // A mask that is put back is refused rather than stored.
+    // A masked connection string is refused, not stored.
     let (code, _) = fixture
         .refused("select async.configure(jsonb_build_object('targets', (select jsonb_agg(jsonb_build_object('target', target, 'connection_string', connection_string)) from async.v_target)))")
         .await;
@@ -238,7 +238,8 @@ async fn objects_of_a_client_do_not_deceive_the_server_s_functions<E: Engine>() 
     let client = Role::create(&fixture, "client").await;
     fixture.run(&format!("select async.grant_client('{0}'); create schema {0} authorization {0}", client.0)).await;
     let session = client.session(&fixture).await;
-    // Names that a careless function would find here first: it would run them as the owner.
+    // A function without a pinned search path would find these objects first, and run them as the
+    // owner.
     session
         .batch_execute(&format!(
             "create function {0}.raise_now() returns void language plpgsql as $$ begin raise 'deceived'; end $$;
@@ -274,8 +275,8 @@ async fn objects_of_a_client_do_not_deceive_the_server_s_functions<E: Engine>() 
     client.drop_from(&fixture).await;
 }
 
-/// Everything as a role without superuser rights, which dblink requires to authenticate with a
-/// password.
+/// All steps run as a role without superuser rights. dblink requires such a role to authenticate
+/// with a password.
 #[tokio::test]
 async fn an_owner_that_is_no_superuser_installs_and_runs_it_with_a_password() {
     let cluster = Cluster::shared();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::fixture::{Fixture, SLOW, SOON};
 
-/// With the target `pulled`, whose pool holds `slots`.
+/// A fixture with the target `pulled`, whose pool has `slots` slots.
 async fn with_pulled<E: Engine>(slots: u32) -> Fixture<E> {
     let mut fixture = Fixture::<E>::prepared().await;
     fixture
@@ -137,7 +137,7 @@ async fn an_open_pull_holds_up_neither_others_nor_the_orchestrator<E: Engine>() 
     client.batch_execute("begin; select async.get_tasks('pulled')").await.expect("it pulls");
     assert_eq!(fixture.number("select count(*) from async.get_tasks('pulled', 2)").await, 2);
     fixture.run_task("select 1").await.succeeded();
-    // A cancel of a task in an open pull waits for the pull only.
+    // The cancel of a task that an open transaction has pulled waits only for that transaction.
     fixture.run("select async.cancel(array_agg(task_id)) from async.task where processed is null").await;
     fixture.wait_for("select count(*) = 4 from async.task where processed is not null").await;
     fixture.run_task("select 1").await.succeeded();
@@ -172,7 +172,7 @@ async fn pulled_tasks_may_be_canceled_and_deferred<E: Engine>() {
     let fixture = with_pulled::<E>(2).await;
     push_pulled(&fixture, 2).await;
     fixture.wait_for("select count(*) = 2 from async.task where tracked").await;
-    // One that is offered, one that is taken.
+    // One task is offered, another is taken.
     let taken = fixture.number("select task_id from async.get_tasks('pulled')").await;
     fixture.run("select async.cancel(array_agg(task_id)) from async.task where consumed is null").await;
     fixture.run(&format!("select async.defer(array[{taken}], '0.3 s')")).await;
@@ -186,7 +186,7 @@ async fn pulled_tasks_may_be_canceled_and_deferred<E: Engine>() {
 async fn pulled_tasks_at_the_head_of_a_pool_do_not_block_queries_behind_them<E: Engine>() {
     let fixture = with_pulled::<E>(2).await;
     fixture.configure(&json!({ "concurrency_pools": [{ "concurrency_pool": "both", "max_workers": 1 }] })).await;
-    // Nobody pulls it.
+    // No client pulls this task.
     let pulled = fixture.push_as("null, 'pulled', priority => -10, concurrency_pool => 'both'").await;
     let query = fixture.push_as("'select 1', 'there', concurrency_pool => 'both'").await;
     fixture.end_within(query, SOON).await.succeeded();
@@ -204,7 +204,7 @@ async fn the_limit_counts_offers_and_queries_together<E: Engine>() {
     for _ in 0..2 {
         fixture.push_as("null, 'pulled', concurrency_pool => 'both'").await;
     }
-    // One call may come when one is offered and the other not yet.
+    // A call may arrive when only one task is offered, so there are two calls.
     for _ in 0..2 {
         assert_eq!(fixture.number("select count(*) from async.get_tasks('pulled', 1)").await, 1);
     }

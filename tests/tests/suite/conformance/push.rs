@@ -176,7 +176,7 @@ async fn a_push_does_not_wait_for_a_pull<E: Engine>() {
     let other = fixture.connect().await;
     other.batch_execute("begin; select * from async.get_tasks('pulled')").await.expect("it takes one");
     fixture.run("set lock_timeout = '2 s'; select async.push_task(async.task(null, 'pulled'))").await;
-    // Nor does the orchestrator.
+    // The orchestrator does not wait either.
     fixture.run_task("select 1").await.succeeded();
     other.batch_execute("rollback").await.expect("it rolls back");
 }
@@ -191,7 +191,7 @@ async fn a_push_that_was_open_for_long_is_picked_up_when_it_commits<E: Engine>()
         .batch_execute("begin; select async.push_task(async.task('select 1', 'there', priority => -1))")
         .await
         .expect("it pushes");
-    // Others come and go meanwhile, entered later, and maintenance runs.
+    // Later tasks are pushed and end while the push is open, and maintenance runs.
     for _ in 0..5 {
         fixture.run_task("select 1").await.succeeded();
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
@@ -215,7 +215,7 @@ async fn pushes_from_a_snapshot_of_old_are_fine<E: Engine>() {
 
 async fn a_push_to_a_sleeping_orchestrator_runs_at_once<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
-    // Long enough to sleep; the fallback is 0.1 s here.
+    // The leader falls asleep within this time. `idle_sleep` is 0.1 s here.
     tokio::time::sleep(std::time::Duration::from_millis(800)).await;
     let begin = std::time::Instant::now();
     fixture.run_task("select 1").await.succeeded();

@@ -4,7 +4,7 @@ use pgasync_tests::Engine;
 
 use super::fixture::{Fixture, SOON};
 
-/// Runs queries that must all end well.
+/// Runs queries that must all succeed.
 async fn all_succeed<E: Engine>(fixture: &Fixture<E>, queries: &[&str]) {
     for query in queries {
         let end = fixture.run_task(query).await;
@@ -150,7 +150,7 @@ async fn several_statements_are_one_transaction_and_end_with_the_last<E: Engine>
         )
         .await;
     fixture.end_of(id).await.succeeded();
-    // Not recorded before its commit.
+    // The task is not recorded before its commit.
     assert_eq!(fixture.number_there("select count(*) from ledger").await, 2);
     let error = fixture.run_task("insert into ledger (mark) values ('c'); select 1/0; select 2").await.is("FAILED");
     assert!(error.expect("an error message").starts_with("22012"));
@@ -168,7 +168,7 @@ async fn the_result_waits_for_the_last_of_many_results<E: Engine>() {
         let id = fixture.push(query).await;
         let end = fixture.end_of(id).await;
         if query.contains("vacuum") {
-            // Not within several statements: Postgres' own rule.
+            // Postgres refuses these statements in a text with several statements.
             assert!(end.is("FAILED").expect("an error message").starts_with("25001"));
         } else {
             assert_eq!((end.status.as_str(), end.error), ("FINISHED", None), "{query}");
@@ -279,7 +279,7 @@ async fn copy_from_and_to_the_client_is_refused<E: Engine>() {
 
 async fn many_rows_are_drained_without_being_kept<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
-    // 200 MB on the wire would take its time in the leader, while others wait.
+    // 200 MB of rows would occupy the leader, and other tasks would wait.
     let big = fixture.push("select repeat('x', 10000), n from generate_series(1, 20000) n").await;
     let small = fixture.push("select 1").await;
     fixture.end_of(small).await.succeeded();

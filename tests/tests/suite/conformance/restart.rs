@@ -78,7 +78,7 @@ async fn a_request_for_one_run_does_not_apply_to_the_next<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     let id = fixture.push("select pg_sleep(25)").await;
     fixture.wait_until_it_runs(id).await;
-    // Three cancels, of which one ends it.
+    // One of the three cancels ends the task.
     let cancel = format!("select async.cancel(array[{id}])");
     fixture.run(&format!("{cancel}; {cancel}; {cancel}")).await;
     fixture.end_of(id).await.is("CANCELED");

@@ -1,5 +1,5 @@
-//! Scripts as they were written for the original library, unchanged: the documentation's examples,
-//! calls by argument name, and reads of columns, types and views.
+//! Unchanged scripts for the original library: the examples of its documentation, calls with named
+//! arguments, and reads of columns, types and views.
 
 use pgasync_tests::{Database, Engine};
 use serde_json::json;
@@ -159,7 +159,7 @@ async fn tables_begin_with_the_columns_of_the_original() {
             .await,
         7
     );
-    // What clients point at.
+    // The keys to which foreign keys of clients refer.
     database
         .run("create table a (t bigint references async.task (task_id) on delete cascade, g text references async.target (target))")
         .await;
@@ -220,7 +220,7 @@ async fn the_log_can_be_followed<E: Engine>() {
         .await;
     assert_eq!(fixture.number("select count(*) from async.tail_once(_grep => 'second')").await, 1);
     assert_eq!(fixture.number("select count(*) from async.tail_once(_limit => 1)").await, 1);
-    // An error is raised, and stays although the transaction does not.
+    // An error is raised. Its log line remains after the rollback.
     let (code, said) = fixture.refused("begin; select async.log('ERROR', 'third')").await;
     fixture.run("rollback").await;
     assert_eq!((code.as_str(), said.as_str()), ("PA070", "third"));

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 
-/// Runs `first`, then asks in the same session, as far as the engine keeps it, whether `finds` is
-/// what a new connection would find.
+/// Runs `first`. Then a task in the same session, if the engine keeps the session, checks that
+/// `finds` has the value of a new connection.
 async fn leaves_nothing<E: Engine>(first: &str, finds: &str) {
     let fixture = Fixture::<E>::led().await;
     fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;
@@ -102,7 +102,7 @@ async fn without_session_reset_a_target_s_sessions_are_kept_as_they_are<E: Engin
     for _ in 0..5 {
         fixture.run_task("insert into ledger (mark) values ('x')").await.succeeded();
     }
-    // The same session, with the settings of the first task.
+    // Without a reset, the second task runs in the same session and sees the settings of the first.
     fixture.run_task("select set_config('a.b', 'kept', false)").await.succeeded();
     fixture.run_task("insert into ledger (mark) select current_setting('a.b', true)").await.succeeded();
     assert_eq!(fixture.number_there("select count(distinct pid) from ledger").await, 1);

@@ -1,4 +1,4 @@
-//! Sessions at targets: their registration, when they count as gone, and lost sessions.
+//! Target sessions: their registration, the proofs that they are gone, and lost sessions.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn a_target_role_that_cannot_read_the_identity_of_its_server_runs_tasks<E:
     fixture.run_there(&format!("drop owned by {role}; drop role {role}")).await;
 }
 
-/// A session of the last leader, registered as such, with some columns other than they should be.
+/// A session that is registered as one of the last leader, with changed values in some columns.
 async fn left_behind<E: Engine>(fixture: &mut Fixture<E>, columns: &str) -> (Session, i64) {
     fixture.engine.lead().await;
     fixture.engine.stop().await;
@@ -125,8 +125,8 @@ async fn an_older_session_is_ended_at_the_present_address_when_the_old_one_fails
     fixture.run_task("select 1").await.succeeded();
 }
 
-/// Behind a load balancer any server may answer: a session that it does not list may live on
-/// another server.
+/// Behind a load balancer any server may answer. A session that this server does not list may exist
+/// on another.
 async fn a_session_that_another_server_does_not_list_is_not_gone_until_it_is_written_off<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     let elsewhere = "server_started = server_started - interval '1 day', pid = 1";
@@ -183,7 +183,7 @@ async fn of_several_hosts_a_writable_one_on_a_later_timeline_has_taken_over<E: E
     fixture.run_task("select 1").await.succeeded();
 }
 
-/// This may be a copy: the original still uses its sessions.
+/// The server may be a copy. The original may still use its sessions.
 async fn sessions_of_before_the_server_moved_are_left_alone<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     let (session, id) = left_behind(&mut fixture, "slot = 9").await;
@@ -194,7 +194,7 @@ async fn sessions_of_before_the_server_moved_are_left_alone<E: Engine>() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     session.batch_execute("select 1").await.expect("it was left alone");
     fixture.assert_holds(&format!("select consumed is null from async.task where task_id = {task}")).await;
-    // Nor does the next leader here, which has not moved, end it.
+    // The next leader on this server, which has not moved since, does not end the session either.
     fixture.engine.stop().await;
     fixture.engine = E::attach(&fixture.database);
     fixture.engine.lead().await;
@@ -250,7 +250,7 @@ async fn a_server_that_restarts_or_is_reached_in_another_way_has_not_moved() {
     }
 }
 
-/// The server of a target is restarted under a running query.
+/// The server of a target is restarted while a query runs.
 async fn a_restarted_target_resolves_the_tasks_that_it_ran<E: Engine>() {
     let cluster = PrivateCluster::start(&[]);
     let target = Target::create_on(&cluster).await;
@@ -281,7 +281,7 @@ async fn a_query_that_leaves_its_transaction_open_fails_with_that_error<E: Engin
             "begin; insert into ledger (mark) values ('closed'); commit and chain",
         ] {
             let error = fixture.run_task(query).await.is("FAILED");
-            // Postgres 11 has no chaining.
+            // Postgres 11 has no `AND CHAIN`.
             if query.ends_with("chain")
                 && fixture.holds("select current_setting('server_version_num')::int < 120000").await
             {
@@ -307,7 +307,7 @@ async fn a_query_that_leaves_its_transaction_open_fails_with_that_error<E: Engin
     fixture.wait_until_no_slot_is_taken().await;
 }
 
-/// All of its connections are in use.
+/// All connections of the target are in use.
 async fn a_target_that_takes_no_further_session_is_asked_to_cancel<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     let role = format!("single_{}", fixture.target.name());

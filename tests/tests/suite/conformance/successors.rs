@@ -20,7 +20,7 @@ async fn after_a_lost_leader_running_tasks_fail_as_unknown_and_do_not_run_again<
     let error = fixture.end_within(slow, SOON).await.is("FAILED").expect("an error message");
     assert!(error.contains("outcome unknown"), "{error}");
     fixture.end_of(waiting).await.succeeded();
-    // Its session is gone, not only forgotten.
+    // The session is gone at the target too.
     assert_eq!(
         fixture
             .number(&format!(
@@ -59,7 +59,7 @@ async fn after_a_lost_leader_nothing_runs_twice_and_no_limit_is_exceeded<E: Engi
         fixture.engine.lead().await;
     }
     fixture.wait_until_finished().await;
-    // Each time four ran; as many may have ended just before, their results unwritten.
+    // Four tasks ran at each loss. Four more may have ended just before, without a record.
     fixture
         .assert_holds(
             "select bool_and(finish_status = 'FINISHED' or processing_error like '%outcome unknown%')
@@ -82,7 +82,8 @@ async fn an_unforced_successor_gives_a_lost_process_its_grace_and_a_forced_one_d
     fixture.engine.stop().await;
     for (forced, grace) in [(false, 2), (true, 60)] {
         fixture.configure(&json!({ "control": { "takeover_grace": format!("{grace} s") } })).await;
-        // As one leaves it that lost its connection; a backend that ended does not come back.
+        // The row is in the state that a lost Rust leader leaves. After the end of an SQL engine
+        // there would be no grace period.
         fixture.run("update async.leader set goodbye = false, engine = 'rust'").await;
         let begin = Instant::now();
         fixture.engine = E::attach(&fixture.database);
@@ -135,7 +136,7 @@ async fn yielded_and_pulled_tasks_survive_a_change_of_leader<E: Engine>() {
         fixture.run("select async.wait_for_latch()").await;
         assert_eq!(fixture.text("select string_agg(t::text, ';' order by task_id) from async.task t").await, before);
     }
-    // They hold their slots still: the pool of two is full.
+    // The tasks still hold their slots, so the pool of two is full.
     let next = fixture.push("select 1").await;
     fixture.end_of(fixture.push_as("'select 1', 'SELF'").await).await.succeeded();
     fixture.assert_holds(&format!("select consumed is null from async.task where task_id = {next}")).await;

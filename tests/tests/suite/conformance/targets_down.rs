@@ -1,5 +1,5 @@
-//! Targets that refuse connections, do not answer, or come back: their tasks wait, and no other
-//! task does.
+//! Targets that refuse connections, do not answer, or return. Their tasks wait, and no other task
+//! waits.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ fn target(name: &str, conninfo: &str) -> Value {
     json!({ "target": name, "connection_string": conninfo, "max_workers": 8 })
 }
 
-/// Configures `there` and others, with a patience.
+/// A fixture with `there` and other targets, and this `target_patience`.
 async fn led_with<E: Engine>(patience: &str, others: &[Value]) -> Fixture<E> {
     let mut fixture = Fixture::<E>::prepared().await;
     let targets: Vec<_> = std::iter::once(fixture.there(&json!({}))).chain(others.iter().cloned()).collect();
@@ -31,7 +31,7 @@ async fn push_many<E: Engine>(fixture: &Fixture<E>, count: i32, target: &str) {
         .await;
 }
 
-/// The tasks of `down` wait for `target_patience`, then all fail with the error of the connection.
+/// The tasks of `down` wait for `target_patience`. Then all fail with the error of the connection.
 async fn tasks_wait_and_then_fail_saying<E: Engine>(conninfo: &str, said: &str) {
     let fixture = led_with::<E>("2 s", &[target("down", conninfo)]).await;
     push_many(&fixture, 30, "down").await;
@@ -49,7 +49,7 @@ async fn tasks_wait_and_then_fail_saying<E: Engine>(conninfo: &str, said: &str) 
     for foreign in ["secret", "dblink", "async.", "CONTEXT"] {
         assert!(!error.contains(foreign), "{error}");
     }
-    // One line in the log, not one for each try or task.
+    // The log has one line, not a line for each attempt or task.
     fixture.assert_holds(
         "select count(*) <= 3 and not bool_or(message like '%secret%') from async.server_log where level <> 'NOTICE'",
     )
@@ -90,7 +90,7 @@ async fn waiting_for_a_target_costs_no_worker_and_delays_no_other_target<E: Engi
     for down in ["silent", "full", "refused"] {
         push_many(&fixture, 20, down).await;
     }
-    // Longer than one try takes: each moment must do.
+    // The loop takes longer than a connection attempt, so tasks run at each moment of an attempt.
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(4) {
         let once = Instant::now();
@@ -137,7 +137,7 @@ async fn a_new_target_runs_soon_beside_many_black_holes<E: Engine>() {
     let begin = Instant::now();
     let id = fixture.push_as("'select 1', 'new'").await;
     fixture.end_of(id).await.succeeded();
-    // Two seconds are promised on a machine that has nothing else to do.
+    // The promise is two seconds on an otherwise idle machine.
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 
@@ -198,7 +198,7 @@ async fn a_cut_connection_fails_its_task_with_an_unknown_outcome_and_frees_the_s
     fixture.wait_until_it_runs(id).await;
     link.close().await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    // Nobody knows yet whether its session is gone.
+    // It is not known yet whether the session is gone.
     fixture.assert_holds("select processed is null and tracked from async.task").await;
     link.open();
     let error = fixture.end_within(id, SOON).await.is("FAILED").expect("an error message");
@@ -227,7 +227,7 @@ async fn at_an_unreachable_target_the_deadline_ends_the_task_and_keeps_the_slot<
     fixture.wait_for("select workers = 1 from async.concurrency_pool_tracker where concurrency_pool = 'linked'").await;
     let (code, _) = fixture.refused(&format!("select async.restart_task({id})")).await;
     assert_eq!(code, "PA032");
-    // The session is ended when the target can be reached, long before its query would have ended.
+    // The session is ended once the target can be reached, long before the end of its query.
     let begin = Instant::now();
     link.open();
     fixture.end_of(next).await.succeeded();
@@ -269,8 +269,8 @@ async fn a_target_whose_backends_are_ended_runs_nothing_twice<E: Engine>() {
     while !fixture.holds("select not exists (select from async.task where processed is null)").await {
         rounds += 1;
         assert!(rounds < 400, "{}", fixture.dump().await);
-        // Later rounds let the rest end: where a connection takes longer, few queries outlive a
-        // round.
+        // Later rounds let the remaining tasks end. If a connection takes longer, few queries
+        // outlive a round.
         if rounds < 200 {
             fixture
                 .run(&format!(
@@ -318,7 +318,7 @@ async fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all<E: Engine>(
     fixture.target.session().batch_execute(&leave).await.expect("nothing is left of it");
 }
 
-/// Another server that is a physical copy of this one bears its id.
+/// A physical copy of this server has the same id.
 async fn a_target_where_a_copy_of_this_server_runs_tasks_is_left_alone<E: Engine>() {
     let mut fixture = Fixture::<E>::led().await;
     let server_id = fixture.text("select server_id from async.leader").await.expect("it has an id");

@@ -19,7 +19,7 @@ async fn a_trigger_s_end_of_a_running_task_cancels_its_query<E: Engine>() {
     .await;
     let mut fixture = fixture;
     fixture.engine.lead().await;
-    // Running, waiting, deferred.
+    // The tasks are running, waiting and deferred.
     let never = "'insert into ledger (mark) select ''never'' from pg_sleep(25)', 'there'";
     for _ in 0..6 {
         fixture.push_as(never).await;
@@ -54,7 +54,7 @@ async fn a_trigger_may_finish_a_task_of_the_same_batch<E: Engine>() {
         .await;
     let mut fixture = fixture;
     fixture.engine.lead().await;
-    // Pairs that end at the same moment.
+    // Pairs of tasks end at the same moment.
     fixture
         .run(
             "select async.push_tasks(array_agg(async.task('select pg_sleep(0.05)', 'there',
@@ -105,8 +105,8 @@ async fn a_trigger_sees_each_end_once_and_the_release_of_the_slot_apart<E: Engin
     fixture.assert_holds("select bool_and(tracked is distinct from true) from async.task").await;
 }
 
-/// The row that a trigger makes of an end decides about the pool slot: a waiting task, or a yielded
-/// one that does not track its slot, frees it.
+/// The row after the trigger decides about the pool slot. The slot is freed by a waiting task, and
+/// by a YIELDED task that does not track its slot.
 async fn a_trigger_may_make_something_else_of_an_end<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     fixture
@@ -137,7 +137,7 @@ async fn a_trigger_may_make_something_else_of_an_end<E: Engine>() {
             when {tracked} then yielded is not null and tracked end) from async.task"
         ))
         .await;
-    // The pool knows: four slots less one.
+    // The count of the pool is right: three of four slots are free.
     let waits = "select async.push_tasks(array_agg(async.task('select pg_sleep(25)', 'there')))
         from generate_series(1, 6)";
     fixture.run("update async.target set max_concurrency = 4 where target = 'there'").await;
@@ -172,7 +172,7 @@ async fn a_raising_trigger_holds_up_only_its_own_task<E: Engine>() {
     }
     fixture.assert_holds(&format!("select processed is null from async.task where task_id = {odd}")).await;
     fixture.assert_holds("select count(*) > 0 from async.server_log where message like '%not with me%'").await;
-    // Tried less and less often, so the log stays short.
+    // The backoff grows, so the log stays short.
     fixture.assert_holds("select count(*) < 20 from async.server_log").await;
     fixture.run("insert into fine values (true)").await;
     fixture.end_of(odd).await.succeeded();
@@ -229,7 +229,7 @@ async fn tasks_may_be_changed_and_deleted_through_views<E: Engine>() {
     fixture.wait_until_no_slot_is_taken().await;
     fixture.run("update flow.task set task_data = task_data || '{\"note\": 1}' where step = 'a'").await;
     assert_eq!(fixture.number("select count(*) from async.task where task_data ? 'note'").await, 1);
-    // The parent's row takes the flow with it.
+    // The deletion of the parent's row deletes the flow.
     fixture.run("delete from flow.task where flow_id = 1").await;
     assert_eq!(fixture.number("select count(*) from async.task").await, 0);
     assert_eq!(fixture.number("select count(*) from flow.step").await, 0);
@@ -247,7 +247,7 @@ async fn a_unique_index_of_a_client_refuses_the_second_push<E: Engine>() {
     assert_eq!(fixture.number("select count(*) from async.task").await, 2);
 }
 
-/// A deferral ends with a write like any other.
+/// The end of a deferral is a write.
 async fn a_row_that_cannot_leave_its_deferral_delays_no_other_row<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture

@@ -1,12 +1,12 @@
-//! Sessions at a target with the id of this server that its leader did not register. A nonce that
-//! none of its elections drew shows a copy of the server.
+//! Sessions at a target that have the id of this server and are not in its registry. A nonce that
+//! no election of this server drew proves a copy of the server.
 
 use pgasync_pg::Session;
 use pgasync_tests::{Engine, Outcome};
 
 use super::fixture::Fixture;
 
-/// A session of the last epoch, with the nonce that `nonce` gives.
+/// A session with the name of the last epoch, and the nonce that the expression `nonce` returns.
 async fn unregistered<E: Engine>(fixture: &mut Fixture<E>, nonce: &str) -> Session {
     fixture.engine.lead().await;
     assert_eq!(fixture.engine.stop().await, Outcome::Returned);

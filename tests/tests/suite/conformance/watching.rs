@@ -6,7 +6,7 @@ use serde_json::json;
 use super::fixture::Fixture;
 use super::link::{Link, refused_conninfo};
 
-/// Waits until the lane's reason is like this.
+/// Waits until the reason of the lane contains this text.
 async fn wait_for_reason<E: Engine>(fixture: &Fixture<E>, pool: &str, reason: &str) {
     fixture
         .wait_for(&format!(
@@ -77,7 +77,7 @@ async fn a_task_that_cannot_be_claimed_is_logged<E: Engine>() {
     .await;
     fixture.push_as("'select 1', 'there', '{}'").await;
     wait_for_reason(&fixture, "there", "task % cannot be %").await;
-    // It delays no other task.
+    // The task delays no other task.
     fixture.run_task("select 1").await.succeeded();
 }
 
@@ -152,7 +152,7 @@ async fn running_and_ended_tasks_are_counted<E: Engine>() {
          from async.v_task where processed is not null",
         )
         .await;
-    // What ended before is in neither.
+    // Tasks that ended earlier are in neither period.
     fixture.run("update async.task set processed = processed - interval '2 hours' where failed").await;
     fixture.assert_holds("select bool_and(ended = 2 and failed = 0) from async.v_throughput").await;
     fixture

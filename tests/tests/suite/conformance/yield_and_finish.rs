@@ -125,8 +125,8 @@ async fn a_yielded_task_may_be_canceled_or_deferred<E: Engine>() {
 
 async fn a_task_that_finishes_itself_keeps_its_own_status<E: Engine>() {
     let fixture = with_calls_back::<E>().await;
-    // On the server itself, synchronous and asynchronous, each with a status that its query's
-    // result would not give.
+    // The tasks run on the server itself, with and without asynchronous finish. Each gets a status
+    // that the result of its query would not give.
     fixture
         .run(
             "select async.push_tasks(array_agg(async.task(
@@ -156,7 +156,7 @@ async fn a_task_may_yield_itself<E: Engine>() {
 
 async fn finishing_before_the_query_has_ended_needs_no_luck<E: Engine>() {
     let fixture = with_calls_back::<E>().await;
-    // The answer arrives while the query is still at work.
+    // The request arrives while the query is still running.
     let id = fixture.push_as("'select pg_sleep(0.5)', 'calls_back'").await;
     fixture.wait_until_it_runs(id).await;
     fixture.run(&format!("select async.finish(array[{id}], 'FINISHED', null)")).await;
@@ -191,14 +191,14 @@ async fn late_finishes_never_drive_a_pool_below_zero<E: Engine>() {
     for _ in 0..5 {
         let id = fixture.push_as("'select 1', 'calls_back', track_yielded => true").await;
         fixture.wait_until(id, "YIELDED").await;
-        // Twice each, in one transaction and apart.
+        // Each task is finished repeatedly, within one transaction and in several.
         let finish = format!("select async.finish(array[{id}, {id}], 'FINISHED', null)");
         fixture.run(&format!("{finish}; {finish}; {finish}")).await;
         fixture.run(&finish).await;
         fixture.end_of(id).await.succeeded();
     }
     fixture.wait_until_no_slot_is_taken().await;
-    // Two fit, and not more.
+    // Two tasks fit into the pool.
     fixture.run("select async.push_tasks(array_agg(async.task('select pg_sleep(0.6)', 'calls_back', track_yielded => true))) from generate_series(1, 5)").await;
     fixture.wait_for("select count(*) = 2 from async.task where tracked and processed is null").await;
     fixture.run("select async.wait_for_latch()").await;

@@ -15,7 +15,7 @@ pub(super) struct Pair {
     pub(super) key: String,
 }
 
-/// An authority.
+/// A certificate authority.
 pub(super) struct Authority {
     pub(super) certificate: String,
     issuer: Issuer<'static, KeyPair>,
@@ -60,7 +60,8 @@ impl Authority {
     }
 }
 
-/// What `openssl req -x509` makes: an authority, and a server's certificate, in one.
+/// A certificate like those of `openssl req -x509`: both an authority and the certificate of a
+/// server.
 pub(super) fn self_signed(common_name: &str) -> Pair {
     let key = KeyPair::generate().expect("a key");
     let certificate = authority_params(common_name, Vec::new()).self_signed(&key).expect("a certificate").pem();

@@ -8,12 +8,12 @@ use serde_json::json;
 use super::certificates::write;
 use super::fixture::{ConnectionFixture, PASSWORD};
 
-/// Ended with the test.
+/// A process that is killed at the end of the test.
 struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that has ended needs no killing.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -109,7 +109,7 @@ async fn a_target_with_an_unsupported_option_fails_its_tasks_with_the_name_of_th
     database.assert_holds("select not exists (select from async.server_log l where l::text like '%secret%')").await;
 }
 
-/// As psql takes it; the rest is in the PG* variables of the run of the tests.
+/// The rule of psql. The other parameters come from the PG* variables of the test run.
 #[tokio::test]
 async fn a_plain_word_names_a_database() {
     let scratch = Scratch::empty(&Cluster::shared()).await;

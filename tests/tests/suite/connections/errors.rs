@@ -1,4 +1,4 @@
-//! Connection errors: their cause, the host, and never a password.
+//! Connection errors: they name the cause and the host, and never a password.
 
 use std::path::Path;
 use std::process::Command;
@@ -80,7 +80,7 @@ async fn the_operating_system_may_be_the_judge_of_certificates() {
             .expect("./dev puts pgasync on PATH");
         String::from_utf8_lossy(&done.stderr).into_owned()
     };
-    // The role may not create an extension: the server was reached.
+    // The server refuses the extension to the role, so the connection was opened.
     assert!(init("ca.crt").contains("(42501)"), "{}", init("ca.crt"));
     assert!(init("other_ca.crt").contains("UnknownIssuer"), "{}", init("other_ca.crt"));
 }

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::certificates::{Authority, self_signed, write};
 
-/// The password of roles that have one, with characters that every form of a connection string must
-/// escape.
+/// The password of all roles with a password. It has characters that every form of a connection
+/// string must escape.
 pub(super) const PASSWORD: &str = "it's a: pass word";
 
 /// The authentication method of each role.
@@ -41,7 +41,7 @@ pub(super) struct ConnectionFixture {
 }
 
 impl ConnectionFixture {
-    /// The server has the certificate of `right.test`, from `ca.crt`.
+    /// Starts the server with the certificate of `right.test`, which `ca.crt` has issued.
     pub(super) async fn start() -> Self {
         let cluster = PrivateCluster::start(&[]);
         let home = tempfile::tempdir().expect("there is room");
@@ -95,12 +95,12 @@ impl ConnectionFixture {
         fixture
     }
 
-    /// A file of the client's.
+    /// The path of a file of the client.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    /// Settings of the server, in force when this returns.
+    /// Changes settings of the server, and returns when they are in effect.
     pub(super) async fn set(&self, settings: &[(&str, &str)]) {
         let session = self.cluster.administrator().await;
         for (name, value) in settings {
@@ -108,7 +108,7 @@ impl ConnectionFixture {
             session.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         }
         session.batch_execute("select pg_reload_conf()").await.expect("a superuser may");
-        // New sessions are children of a postmaster that has read them.
+        // New sessions have the settings once the postmaster has read them.
         for (name, value) in settings {
             loop {
                 let sql = format!("select current_setting('{name}')");

@@ -8,10 +8,11 @@ use pgasync_tests::PrivateCluster;
 
 use super::judge::{self, Case};
 
-/// Nobody listens there.
+/// A port without a listener.
 const DOWN: u16 = 1;
 
-/// Every requirement against every order of a primary and a standby, behind a host that is down.
+/// Every value of `target_session_attrs` with every order of a primary and a standby, after a host
+/// that is down.
 #[tokio::test]
 async fn the_first_host_that_will_do_is_the_one_libpq_would_take() {
     let (primary, standby) = (PrivateCluster::start(&[]), PrivateCluster::start(&[]));
@@ -36,8 +37,9 @@ async fn the_first_host_that_will_do_is_the_one_libpq_would_take() {
     let home = tempfile::tempdir().expect("there is room");
     let (connected, refused) = judge::count(&cases, home.path()).await;
     assert_eq!(connected + refused, 72);
-    // read-write: where all are told to be read-only, and a lone standby; read-only: lone
-    // primaries; primary: a lone standby; standby: lone primaries.
+    // The refusals: `read-write` if all servers are read-only or there is only a standby,
+    // `read-only` if there are only primaries, `primary` if there is only a standby, `standby` if
+    // there are only primaries.
     assert_eq!(refused, 7 + 2 + 2 + 4);
 }
 
@@ -63,7 +65,8 @@ async fn a_host_that_refuses_a_password_ends_the_search() {
     judge::both(&Case::new(&text, &[]), tempfile::tempdir().expect("there is room").path()).await.expect_err("no role");
 }
 
-/// The first accepts, as a host behind a lost network or a proxy does, and says nothing.
+/// The first host accepts the connection and sends nothing, like a host behind a broken network or
+/// a proxy.
 #[tokio::test]
 async fn the_timeout_is_for_each_host() {
     let primary = PrivateCluster::start(&[]);
@@ -78,7 +81,7 @@ async fn the_timeout_is_for_each_host() {
     assert!(error.contains("within 1 seconds") && error.contains("refused"), "{error}");
 }
 
-/// As a proxy does whose server is gone. libpq would give up.
+/// A proxy without its server behaves like this. libpq would not try the next host.
 #[tokio::test]
 async fn a_host_that_breaks_off_is_passed_over() {
     let primary = PrivateCluster::start(&[]);
@@ -108,7 +111,7 @@ async fn random_hosts_are_tried_in_any_order() {
     assert_eq!(found, BTreeSet::from([one.port().to_string(), other.port().to_string()]));
 }
 
-/// The port of the server that was found.
+/// Connects, and returns the port of the server.
 async fn connect(text: &str) -> Result<String, String> {
     let settings = ConnectionSettings::resolve(text, |_| None).expect("it parses");
     let session = settings.connect().await.map_err(|error| error.to_string())?;

@@ -16,7 +16,7 @@ const WHO: &str = "select concat_ws(' ', 'port', current_setting('port'), 'as', 
         current_setting('geqo'), current_setting('TimeZone'), current_setting('DateStyle'), current_setting('search_path'))
     from pg_stat_ssl s where s.pid = pg_backend_pid()";
 
-/// A connection string, and the environment it is read in.
+/// A connection string, and the variables of its environment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Case {
     pub(super) conninfo: String,
@@ -39,7 +39,8 @@ impl fmt::Display for Case {
     }
 }
 
-/// Connects both ways. Returns the properties of our session, or our error.
+/// Connects with libpq and with this crate, and compares. Returns the properties of the crate's
+/// session, or its error.
 pub(super) async fn both(case: &Case, home: &Path) -> Result<String, String> {
     let (libpq, ours) = (libpq(case, home).await, ours(case, home).await);
     match (&libpq, &ours) {
@@ -51,13 +52,13 @@ pub(super) async fn both(case: &Case, home: &Path) -> Result<String, String> {
     ours
 }
 
-/// The same for many, several at a time.
+/// Compares many connection strings, several at a time.
 pub(super) async fn each<'a>(cases: &'a [Case], home: &Path) -> Vec<(&'a Case, Result<String, String>)> {
     let judged = stream::iter(cases).map(async |case| (case, both(case, home).await));
     judged.buffered(4).collect().await
 }
 
-/// How many connected, and how many were refused.
+/// The number of connection strings that connected, and the number that were refused.
 pub(super) async fn count(cases: &[Case], home: &Path) -> (usize, usize) {
     let results = each(cases, home).await;
     let connected = results.iter().filter(|(_, result)| result.is_ok()).count();

@@ -1,4 +1,4 @@
-//! Tables of connection strings, each given to libpq and to us.
+//! Tables of connection strings, on which libpq and the Rust engine must agree.
 
 use super::certificates::write;
 use super::fixture::{ConnectionFixture, PASSWORD};
@@ -7,8 +7,8 @@ use super::table::TABLE;
 
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// Every mode against every kind of certificate, with the right roots, others and none; and without
-/// TLS.
+/// Every mode with every kind of certificate, with the right, with wrong and without root
+/// certificates, and without TLS.
 #[tokio::test]
 async fn every_sslmode_means_what_it_means_to_libpq() {
     let fixture = ConnectionFixture::start().await;
@@ -35,8 +35,8 @@ async fn every_sslmode_means_what_it_means_to_libpq() {
     };
 
     let hosts = ["right.test", "wrong.test", "db.wild.test", "127.0.0.1"];
-    // Without roots the verifying modes fail; with others whatever must not be without TLS fails,
-    // and what may, is.
+    // Without root certificates the verifying modes fail. With wrong ones, the modes that require
+    // TLS fail, and the others connect without TLS.
     assert_eq!(judge::count(&table(&hosts, &["", "ca.crt", "other_ca.crt"]), home).await, (50, 22));
 
     fixture.set(&[("ssl_cert_file", "alone.crt"), ("ssl_key_file", "alone.key")]).await;

@@ -1,4 +1,4 @@
-//! How the Rust engine connects: to real servers, with libpq (psql) as the reference where
+//! The connections of the Rust engine to real servers. The reference is libpq (psql) where
 //! possible.
 
 mod certificates;

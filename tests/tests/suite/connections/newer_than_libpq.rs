@@ -1,4 +1,4 @@
-//! Options that the installed libpq may be too old for.
+//! Options that an older installed libpq may not know.
 
 use std::env;
 
@@ -13,7 +13,7 @@ async fn line(text: &str, sql: &str) -> Result<String, String> {
     Ok(session.query_one(sql, &[]).await.expect("it can be asked").get(0))
 }
 
-/// Servers before 17 take the handshake for a startup packet, and hang up.
+/// Servers before Postgres 17 read the handshake as a startup packet, and close the connection.
 #[tokio::test]
 async fn tls_may_begin_at_once() {
     let fixture = ConnectionFixture::start().await;

@@ -1,11 +1,11 @@
-//! Connection strings for the comparison with libpq. P is the port, S the socket's folder, H the
-//! home.
+//! Connection strings for the comparison with libpq. `{P}` is the port, `{S}` the directory of the
+//! socket, `{H}` the home directory.
 
-/// A string, an environment, and whether there is a session.
+/// A connection string, its environment, and whether a session opens.
 pub(super) type Row = (&'static str, &'static [(&'static str, &'static str)], bool);
 
 pub(super) const TABLE: &[Row] = &[
-    // The two forms.
+    // The two forms of a connection string.
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres", &[], true),
     ("host = 127.0.0.1\tport= {P} user='trusted'dbname=postgres", &[], true),
     (r"host=127.0.0.1 port={P} user=trusted dbname='post\gres' application_name='it\'s \\ me'", &[], true),
@@ -32,7 +32,7 @@ pub(super) const TABLE: &[Row] = &[
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres nonsense", &[], false),
     ("host=127.0.0.1 port={P} user=trusted dbname='postgres", &[], false),
     ("host=127.0.0.1 port={P} dbname=postgres user=trusted password=a b", &[], false),
-    // Where: hosts, addresses, ports, sockets.
+    // Hosts, addresses, ports, sockets.
     ("hostaddr=127.0.0.1 port={P} user=trusted dbname=postgres", &[], true),
     ("host=no.such.name hostaddr=127.0.0.1 port={P} user=trusted dbname=postgres", &[], true),
     ("host=no.such.name.invalid port={P} user=trusted dbname=postgres", &[], false),
@@ -88,7 +88,7 @@ pub(super) const TABLE: &[Row] = &[
         &[("PGPASSFILE", "{H}/none")],
         true,
     ),
-    // TLS where the server wants it, or does not.
+    // TLS, for roles that require it and for roles that forbid it.
     ("host=127.0.0.1 port={P} user=tls_only dbname=postgres sslmode=disable", &[], false),
     ("host=127.0.0.1 port={P} user=tls_only dbname=postgres sslmode=allow", &[], true),
     ("host=127.0.0.1 port={P} user=tls_only dbname=postgres", &[], true),
@@ -182,7 +182,7 @@ pub(super) const TABLE: &[Row] = &[
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres channel_binding=require", &[], false),
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres", &[("PGCHANNELBINDING", "require")], false),
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres channel_binding=sometimes", &[], false),
-    // What kind of server, in a list of one that is a primary.
+    // `target_session_attrs`, with a list of one primary.
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres target_session_attrs=any", &[], true),
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres target_session_attrs=read-write", &[], true),
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres target_session_attrs=read-only", &[], false),
@@ -196,7 +196,7 @@ pub(super) const TABLE: &[Row] = &[
         &[],
         true,
     ),
-    // The session.
+    // Settings of the session.
     (r"host=127.0.0.1 port={P} user=trusted dbname=postgres options='-c geqo=off -c search_path=a,\\ b'", &[], true),
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres", &[("PGOPTIONS", "--geqo=off")], true),
     ("host=127.0.0.1 port={P} user=trusted dbname=postgres options='-c nonsense=1'", &[], false),
@@ -210,7 +210,7 @@ pub(super) const TABLE: &[Row] = &[
         &[("PGAPPNAME", "them")],
         true,
     ),
-    // How to use the connection.
+    // Settings of the connection.
     (
         "host=127.0.0.1 port={P} user=trusted dbname=postgres keepalives=1 keepalives_idle=9 keepalives_interval=8 keepalives_count=7 tcp_user_timeout=60000 connect_timeout=20",
         &[],

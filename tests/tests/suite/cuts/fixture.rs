@@ -16,23 +16,22 @@ use super::restarted_engine::RestartedEngine;
 use super::stalls::Stalls;
 use super::workload::{self, Client, POOLS, WORKERS};
 
-/// What a target allows its tasks, where messages with the server are cut: longer than any
-/// recovery.
+/// The timeout of tasks where messages with the server are cut. It is longer than any recovery.
 pub(super) const LONG_ALLOWANCE: Duration = Duration::from_secs(15);
 
-/// The same where messages with targets are cut: a query that is never answered is waited for so
-/// long.
+/// The timeout of tasks where messages with targets are cut. A query without an answer takes this
+/// time.
 pub(super) const SHORT_ALLOWANCE: Duration = Duration::from_secs(4);
 
-/// Cancel, termination and loss after a deadline, and a recovery of the lead meanwhile, on a loaded
-/// machine.
+/// The time after a deadline for cancel, termination and loss of the session, and for a recovery of
+/// the lead, on a loaded machine.
 pub(super) const AFTER_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Tasks are forgotten when none of them has ended for this time: more than any deadline, recovery
-/// and grace.
+/// The remaining tasks count as stuck when no task has ended for this time. It is longer than any
+/// deadline, recovery and grace period.
 const PATIENCE: Duration = Duration::from_secs(35);
 
-/// The second half of the workload arrives while the first one runs or after it.
+/// The second half of the workload is pushed after this time.
 const SECOND_PUSH_AFTER: Duration = Duration::from_millis(700);
 
 const TURN_EVERY: Duration = Duration::from_millis(40);
@@ -40,23 +39,23 @@ const TURN_EVERY: Duration = Duration::from_millis(40);
 /// A killed server restarts within this time.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
-/// Clusters, and a target database whose ledger serves all cases.
+/// The clusters, and a target database whose ledger serves all cases.
 pub(super) struct CutsFixture {
     target: Target,
     pub(super) server: PrivateCluster,
-    /// The cluster of the target, if it is another one.
+    /// The cluster of the target, if that is not the server's.
     elsewhere: Option<PrivateCluster>,
     next: AtomicU32,
     stalls: Stalls,
 }
 
 impl CutsFixture {
-    /// Server and targets on one cluster.
+    /// A fixture with server and targets on one cluster.
     pub(super) async fn together() -> Self {
         Self::on(block_in_place(cluster), None).await
     }
 
-    /// On two clusters, so that one can be killed.
+    /// A fixture with server and targets on two clusters, so that one can be killed.
     pub(super) async fn apart() -> Self {
         Self::on(block_in_place(cluster), Some(block_in_place(cluster))).await
     }
@@ -104,12 +103,12 @@ pub(super) struct CaseFixture<'a> {
     pub(super) to_server: Proxy,
     pub(super) to_target: Proxy,
     pub(super) client: Client,
-    /// When something was lost that no proxy lost.
+    /// The times of losses that no proxy caused.
     pub(super) losses: Vec<SystemTime>,
     flow: String,
     begin: Instant,
     stalled_before: Duration,
-    /// How many tasks were unfinished, and when that changed.
+    /// The number of unfinished tasks, and when it last changed.
     open: (i64, Instant),
     pushes: u32,
     broken: Vec<String>,
@@ -137,14 +136,14 @@ impl CaseFixture<'_> {
             .await;
     }
 
-    /// Pushes the next part of the workload; the last one shows that a leader leads.
+    /// Pushes the next part of the workload. The last part shows that an engine leads.
     pub(super) async fn push(&mut self) {
         let pushed = if self.pushes < 2 { self.client.push().await } else { self.client.push_few().await };
         self.pushes += u32::from(pushed.is_ok());
     }
 
-    /// Does the client's work, and starts the engine when it has ended; false when all that was
-    /// pushed is finished.
+    /// Does a step of the client, and starts the engine if it has ended. Returns false when all
+    /// pushed tasks are finished.
     pub(super) async fn take_step(&mut self, engine: &mut RestartedEngine) -> bool {
         engine.keep_running().await;
         let goes_on = match self.client.take_step().await {
@@ -185,7 +184,7 @@ impl CaseFixture<'_> {
         self.broken.extend(self.client.leftovers().await);
     }
 
-    /// Opens the sessions anew, once a server that was killed has gone and come back.
+    /// Opens new sessions, once a server that was killed has restarted.
     pub(super) async fn reconnect(&mut self) {
         let begin = Instant::now();
         while !self.database.session().is_closed() && begin.elapsed() < BACK_WITHIN {
@@ -218,7 +217,7 @@ impl CaseFixture<'_> {
         let stalled = self.fixture.stalls.so_far().saturating_sub(self.stalled_before);
         drop((engine, self.to_server, self.to_target, self.client));
         let remove = format!("drop database {} with (force)", self.database.name());
-        // One that stays costs disk space until the cluster is removed.
+        // A database that stays costs disk space until the cluster is removed.
         let _ = self.fixture.server.administrator().await.batch_execute(&remove).await;
         Verdict { seen, reached: fired.len() >= cuts, broken: self.broken, took: self.begin.elapsed(), stalled, said }
     }

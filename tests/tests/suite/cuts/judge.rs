@@ -12,16 +12,16 @@ use super::workload::{Client, POOLS, TaskKind, WORKERS};
 /// The irregular ends that a case allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowed {
-    /// So many tasks may have an unknown outcome.
+    /// The number of tasks that may have an unknown outcome.
     pub(super) unknown: usize,
-    /// So many tasks may reach their deadlines although their queries end in time.
+    /// The number of tasks that may reach their deadlines although their queries end in time.
     pub(super) overdue: usize,
     /// The time after a deadline for cancel, termination and loss, and for an interval without a
     /// leader.
     pub(super) after_deadline: Duration,
 }
 
-/// A clock that is read twice, and two statements of one instant.
+/// The limit on the difference between two readings of a clock, or between two statements.
 const SLACK: Duration = Duration::from_millis(500);
 
 const UNKNOWN: &str = "outcome unknown";
@@ -49,7 +49,7 @@ struct Trace {
     effects: usize,
 }
 
-/// `fired`: when messages were lost. Gives one line for each broken promise.
+/// Returns one line for each broken promise. `fired` has the times at which messages were lost.
 pub(super) async fn judge(
     client: &Client,
     ledger: &Session,
@@ -135,13 +135,14 @@ fn wrong_end(row: &Row, trace: &Trace) -> Option<&'static str> {
             Some("its effect is committed, and its end does not say that the outcome is unknown")
         }
         (TaskKind::Cancel, Some("CANCELED")) | (TaskKind::Timeout, Some("TIMED_OUT")) => None,
-        // Counted elsewhere.
+        // The other checks count timeouts.
         (_, Some("TIMED_OUT")) => None,
         _ => Some("ended as it should not"),
     }
 }
 
-/// Only of tasks that were claimed and not recorded when a message was lost.
+/// Only tasks that were claimed and not recorded when a message was lost may have an unknown
+/// outcome.
 fn judge_unknown(rows: &[Row], fired: &[SystemTime], allowed: Allowed, broken: &mut Vec<String>) {
     let unknown: Vec<&Row> = rows.iter().filter(|row| row.error.contains(UNKNOWN)).collect();
     if unknown.len() > allowed.unknown {
@@ -160,7 +161,7 @@ fn judge_unknown(rows: &[Row], fired: &[SystemTime], allowed: Allowed, broken: &
     }
 }
 
-/// Each start has recorded the number of tasks that ran with it.
+/// Each start has recorded the number of tasks that ran at that time.
 async fn judge_limits(ledger: &Session, flow: &str, broken: &mut Vec<String>) -> Result<(), Error> {
     let sql = "select pool, max(in_pool), max(coalesce(in_all, 0)) from marks where flow = $1 and pool is not null
         group by pool";

@@ -2,7 +2,8 @@
 
 use pgasync_tests::Sent;
 
-/// Texts that name no function of the schema, or several: the first that fits decides.
+/// The kinds of texts that name no function of the schema, or several. The first text that matches
+/// decides.
 const TEXTS: [(&str, &str); 16] = [
     ("statement_timeout = 0", "prepare_session"),
     ("to_regprocedure('async.schema_fingerprint", "introduction"),
@@ -22,7 +23,7 @@ const TEXTS: [(&str, &str); 16] = [
     ("where not exists (select from async.offer", "left_offers"),
 ];
 
-/// The same for sessions with targets.
+/// The kinds of texts on target sessions.
 const AT_TARGETS: [(&str, &str); 6] = [
     ("pg_cancel_backend", "cancel"),
     ("pg_terminate_backend", "terminate"),
@@ -32,8 +33,8 @@ const AT_TARGETS: [(&str, &str); 6] = [
     ("current_setting('server_version_num')", "server_version"),
 ];
 
-/// What every message that an engine sends is called. A message of another kind fails the suite:
-/// add its name here, and its text above when it names no function of the schema.
+/// The kinds of all messages that an engine sends. A message of another kind fails the suite: add
+/// its name here, and its text above if it names no function of the schema.
 const KNOWN: &str = "
     startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
     end_backend is_active remember_mutex forget dismiss poll fall_asleep wake_up
@@ -44,7 +45,7 @@ const KNOWN: &str = "
     read_elections type_names
     ";
 
-/// The name of a message's kind; `unnamed: ` and its text when it has none.
+/// The name of the kind of a message; `unnamed: ` and its text if the kind has no name.
 pub(super) fn kind(sent: &Sent) -> String {
     match sent {
         Sent::Startup => "startup".to_owned(),
@@ -93,7 +94,7 @@ fn of_text(text: &str) -> String {
     }
 }
 
-/// The first function of the schema that is called.
+/// The first function of the schema that a text calls.
 fn function(words: &str) -> Option<&str> {
     let names = words.split("async.").skip(1);
     names

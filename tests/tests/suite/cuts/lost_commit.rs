@@ -1,7 +1,7 @@
 //! The answer to a commit is lost: a backend that waits for a synchronous standby is terminated.
-//! Its commit stands, and its client never receives the answer. And engines in SQL, whose messages
-//! with their server cannot be cut: their backend is terminated or killed while a message of theirs
-//! is on its way to a target.
+//! Its commit remains, and its client does not receive the answer. The messages of the SQL engine
+//! with its server cannot be cut, so its backend is terminated or killed while one of its messages
+//! is on the way to a target.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,17 +13,17 @@ use super::judge::Allowed;
 use super::outcome::{Summary, Verdict, choose, try_case};
 use super::restarted_engine::RestartedEngine;
 
-/// How long a leader may take to commit something.
+/// The limit on the time until a leader commits.
 const COMMITS_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a message may take to come.
+/// The limit on the time until a message is sent.
 const FIRES_WITHIN: Duration = Duration::from_secs(12);
 
 /// The leader is idle after this time.
 const IDLE_AFTER: Duration = Duration::from_millis(500);
 
-/// The backend that leads, whether it waits for a standby in a commit, and whether that is about
-/// tasks.
+/// The backend of the leader, whether it waits for a standby in a commit, and whether the commit
+/// writes tasks.
 const LEADER: &str = "select a.pid, coalesce(a.wait_event = 'SyncRep', false), a.query ~ '^commit|write_all|async.main'
     from pg_stat_activity a join async.control c on c.pid = a.pid where a.datname = current_database()";
 
@@ -61,7 +61,7 @@ async fn main_that_ends_at_any_message_to_a_target_breaks_no_promise() {
     summary.assert_passed();
 }
 
-/// Which commit of the Rust engine is not answered.
+/// The commit of the Rust engine that gets no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     Claims,
@@ -102,7 +102,7 @@ async fn lose_commit(fixture: &CutsFixture, when: Moment) -> Verdict {
     Verdict { reached, ..verdict }
 }
 
-/// Has commits of the server wait for a standby that does not exist.
+/// Makes commits of the server wait for a standby that does not exist.
 async fn want_standby(case_fixture: &CaseFixture<'_>, wanted: bool) {
     let session = case_fixture.database.connect().await;
     let name = if wanted { "ghost" } else { "" };
@@ -111,8 +111,8 @@ async fn want_standby(case_fixture: &CaseFixture<'_>, wanted: bool) {
     }
 }
 
-/// Waits until the leader's backend waits for the standby, terminates it there, and wants no
-/// standby any more. A commit of something else is let through.
+/// Waits until the leader's backend waits for the standby, terminates the backend, and removes the
+/// requirement of a standby. Other commits are released.
 async fn terminate_in_sync_rep(case_fixture: &mut CaseFixture<'_>) -> bool {
     let begin = Instant::now();
     let mut terminated = false;
@@ -142,11 +142,11 @@ async fn terminate_in_sync_rep(case_fixture: &mut CaseFixture<'_>) -> bool {
 enum End {
     Terminate,
     TerminateInSyncRep,
-    /// Its server restarts.
+    /// The backend is killed, so its server restarts.
     Kill,
 }
 
-/// The message at which `main()` ends; `None` in a recording pass.
+/// The message at which `main()` ends, and how; `None` in a pass that records the messages.
 #[derive(Clone, Debug, Default)]
 struct SqlCase {
     at: Option<(String, u32, End)>,

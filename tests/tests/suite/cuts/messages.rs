@@ -1,4 +1,4 @@
-//! The Rust engine, with each message that it exchanges lost, delayed or swallowed.
+//! The Rust engine, with each of its messages lost, delayed or withheld.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use super::judge::Allowed;
 use super::outcome::{Summary, Verdict, choose, try_case};
 use super::restarted_engine::RestartedEngine;
 
-/// Longer than the silence after which a leader's session is lost, and than the graces of a
-/// target's session together.
+/// Longer than the silence after which a leader session is lost, and than the grace periods of a
+/// target session together.
 const BEYOND: Duration = Duration::from_secs(5);
 
 const FAULTS: [Fault; 6] = [
@@ -27,13 +27,13 @@ const FAULTS: [Fault; 6] = [
 
 const OCCURRENCES_MAX: u32 = 2;
 
-/// Cases that run at once: most of them wait.
+/// The number of cases that run at once. Most of them wait.
 const AT_ONCE: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_lost_message_between_leader_and_server_breaks_a_promise() {
-    // The messages of a recovery are met after a record is lost, and after the old backend keeps
-    // the lead for a while.
+    // The messages of a recovery are sent after the loss of a record, and while the old backend
+    // keeps the lead for some time.
     let losses = [cut("write_all", 2, Fault::CutAfter), cut("write_all", 2, Fault::CutClient)];
     cut_every_message(Side::Server, &losses, 14).await;
 }
@@ -44,14 +44,14 @@ async fn no_lost_message_between_leader_and_target_breaks_a_promise() {
     cut_every_message(Side::Target, &losses, 10).await;
 }
 
-/// Where messages are cut.
+/// The connections on which messages are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Server,
     Target,
 }
 
-/// What happens to which messages.
+/// The faults of a case.
 #[derive(Clone, Debug)]
 struct Case {
     side: Side,
@@ -59,7 +59,7 @@ struct Case {
 }
 
 impl Case {
-    /// For example `server: write_all 2 CutAfter`.
+    /// The name of the case, for example `server: write_all 2 CutAfter`.
     fn name(&self) -> String {
         let cuts: Vec<_> =
             self.cuts.iter().map(|cut| format!("{} {} {:?}", cut.kind, cut.occurrence, cut.fault)).collect();
@@ -81,17 +81,17 @@ impl Case {
         case_fixture.judge(engine, allowed, self.cuts.len()).await
     }
 
-    /// What the faults excuse.
+    /// The irregular ends that the faults excuse.
     fn allowed(&self, starts: u32) -> Allowed {
-        // Tasks of the target async.self run on sessions with the server.
+        // Tasks of the target `async.self` run on sessions with the server.
         let is_on_target = |cut: &&Cut| self.side == Side::Target || cut.kind.starts_with("task ");
         let on_targets = self.cuts.iter().filter(is_on_target).count();
         Allowed {
-            // A process that lives on knows how its queries ended. One that ended has left the
-            // tasks that it had in hand.
+            // A process that continues learns how its queries ended. A process that ended has left
+            // its tasks with unknown outcomes.
             unknown: if starts > 1 { usize::MAX } else { on_targets },
-            // A deadline is short there, so that a silent target can be waited for; a loaded
-            // machine is slower.
+            // The deadlines are short at targets, because a silent target is waited for. A loaded
+            // machine may exceed them.
             overdue: if on_targets > 0 { usize::MAX } else { 0 },
             after_deadline: AFTER_DEADLINE,
         }
@@ -102,8 +102,8 @@ fn cut(kind: &str, occurrence: u32, fault: Fault) -> Cut {
     Cut { kind: kind.to_owned(), occurrence, fault }
 }
 
-/// Records which messages there are, without a fault and after each of the losses, then loses each
-/// of them.
+/// Records the messages without a fault and after each of the losses. Then applies each fault to
+/// each message.
 async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
     let fixture = CutsFixture::together().await;
     let mut summary = Summary::default();
@@ -136,7 +136,8 @@ async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
     summary.assert_passed();
 }
 
-/// The first occurrences of a kind, with each fault. After a loss the next one of the kind counts.
+/// The cases of a kind: its first occurrences, with each fault. After a loss, only the next
+/// occurrence.
 fn cases_of(prelude: &Case, kind: &str, count: u32) -> Vec<Case> {
     let occurrences = if prelude.cuts.is_empty() { count.min(OCCURRENCES_MAX) } else { 1 };
     let with = |occurrence, fault| {

@@ -1,6 +1,5 @@
-//! Every message that an engine exchanges with its server and its targets is lost, delayed or
-//! swallowed, one in each case, while a small workload of every kind of task runs. See
-//! docs/testing.md, "Cuts".
+//! Every message between an engine and its server or its targets is lost, delayed or withheld, one
+//! in each case, while a small workload of every kind of task runs. See docs/testing.md, "Cuts".
 
 mod fixture;
 mod judge;

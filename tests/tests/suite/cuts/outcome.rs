@@ -10,40 +10,39 @@ use super::seed::Seed;
 /// The number of lines of an engine's log that a failed case shows.
 const SAID_MAX: usize = 12;
 
-/// How complaints begin that a machine without time to spare explains as well.
+/// The beginning of complaints that an overloaded machine may explain.
 pub(super) const LATE: &str = "late: ";
 
-/// A case that is late while this process was not given so much time, out of as many seconds, is
-/// tried again.
+/// A late case is repeated if this process was stalled for this percentage of the case's time.
 const STALLED_PERCENT: u32 = 5;
 
 const TRIES_MAX: u32 = 3;
 
-/// What became of a case.
+/// The verdict about a case.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    /// Kinds of messages and how many there were, with the server and with the targets.
+    /// The number of messages of each kind, with the server and with the targets.
     pub(super) seen: [BTreeMap<String, u32>; 2],
-    /// Every cut has happened.
+    /// Whether every cut has happened.
     pub(super) reached: bool,
     pub(super) broken: Vec<String>,
     pub(super) took: Duration,
-    /// How much of that time this process was not given.
+    /// The part of that time in which this process was stalled.
     pub(super) stalled: Duration,
-    /// What the engine said, for people.
+    /// The log of the engine, for readers.
     pub(super) said: Vec<String>,
 }
 
 impl Verdict {
-    /// Nothing is wrong but lateness, and the machine explains it.
+    /// Whether the only complaint is lateness, and stalls of the machine explain it.
     fn proves_nothing(&self) -> bool {
         let is_late = !self.broken.is_empty() && self.broken.iter().all(|text| text.starts_with(LATE));
         is_late && self.stalled * 100 > self.took * STALLED_PERCENT
     }
 }
 
-/// Runs a case, again while it proves nothing. Only lateness is tried again, and the last try
-/// counts in any case.
+/// Runs a case, and repeats it while it proves nothing. Only a late case is repeated, and the last
+/// attempt counts in any case.
 pub(super) async fn try_case(name: &str, run: impl AsyncFn() -> Verdict) -> Verdict {
     let mut tries = 1;
     loop {
@@ -56,7 +55,7 @@ pub(super) async fn try_case(name: &str, run: impl AsyncFn() -> Verdict) -> Verd
     }
 }
 
-/// What became of all cases.
+/// The verdicts about all cases.
 #[derive(Default)]
 pub(super) struct Summary {
     wrong: Vec<String>,
@@ -97,7 +96,7 @@ impl Summary {
     }
 }
 
-/// A sample of the cases. `PGASYNC_CUTS` selects others: `all`, or a part of their names.
+/// A sample of the cases. `PGASYNC_CUTS` selects others: `all`, or a part of a name.
 pub(super) fn choose<T>(mut cases: Vec<T>, sample: usize, name: impl Fn(&T) -> String) -> Vec<T> {
     match env::var("PGASYNC_CUTS") {
         Ok(all) if all == "all" => cases,

@@ -2,12 +2,12 @@
 
 use pgasync_tests::{Database, Engine, Outcome, Proxy, RustEngine, SqlEngine};
 
-/// The Rust engine's timeouts, short enough to be waited for.
+/// Short timeouts of the Rust engine, so that a case can wait for them.
 const TIMEOUTS: &str = "server_connect=1s,server_answer=2s,server_attempt=4s,server_silence=2s,server_work=10s,\
     server_idle=3s,target_connect=1s,target_answer=1s,target_signal=2s,finish_grace=1s,cancel_grace=1s,\
     terminate_grace=1s,lost_grace=1s";
 
-/// An engine of either kind, and how often it was started.
+/// An engine of either kind, and the number of its starts.
 pub(super) struct RestartedEngine {
     engine: AnyEngine,
     pub(super) starts: u32,

@@ -1,5 +1,5 @@
-//! Measures how long the machine gave this process no time: lateness on a stalled machine proves
-//! nothing.
+//! Measures the time in which the machine stalled this process. Lateness on a stalled machine
+//! proves nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A thread that wakes up often, and notes how much later than it wanted.
+/// A thread that sleeps for short times, and adds up by how much each sleep was too long.
 pub(super) struct Stalls {
     /// The sum of all stalls so far, in microseconds.
     lost: Arc<AtomicU64>,
@@ -30,7 +30,7 @@ impl Stalls {
         stalls
     }
 
-    /// How much time this process has not been given so far.
+    /// The time in which this process was stalled so far.
     pub(super) fn so_far(&self) -> Duration {
         Duration::from_micros(self.lost.load(Ordering::Relaxed))
     }

@@ -1,5 +1,5 @@
-//! A small workload of every kind of task, what each of them writes into the ledger, and the client
-//! that looks after it.
+//! A small workload of every kind of task, the entries of each in the ledger, and the client that
+//! handles it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,31 +18,31 @@ pub(super) const POOLS: [(&str, u32); 7] =
 
 pub(super) const WORKERS: u32 = 6;
 
-/// What a task whose time is limited is allowed.
+/// The timeout of the tasks that time out.
 pub(super) const SHORT_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// A finished or deferred task, as a request wants it.
+/// The duration of a deferral.
 const DEFERRED_BY: &str = "0.2 s";
 
-/// What a task does; kept in its `task_data`.
+/// The kind of a task, stored in its `task_data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TaskKind {
-    /// One short statement: its mark exists if it has committed. Tasks like it are claimed and
-    /// marked ahead.
+    /// Commits one short statement. Its mark exists if the statement has committed. Such tasks are
+    /// claimed and marked ahead.
     Quick,
     /// Commits a start mark, takes 0.2 s, commits an end mark.
     Run,
-    /// The same in a pool of one.
+    /// As `Run`, in a pool of one.
     One,
     /// Commits a start mark and fails.
     Fail,
     /// The client cancels it while it runs or waits.
     Cancel,
-    /// Takes longer than it is allowed.
+    /// Takes longer than its timeout.
     Timeout,
     /// Defers itself when it runs for the first time.
     Defer,
-    /// Is finished by the client after its query.
+    /// The client finishes it after its query.
     Yield,
     /// Has no query: the client takes and finishes it.
     Pull,
@@ -79,7 +79,7 @@ impl TaskKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or_else(|| panic!("no kind of task: {name}"))
     }
 
-    /// How often it starts when nothing goes wrong.
+    /// The number of its starts without a fault.
     pub(super) fn starts(self) -> usize {
         if self == Self::Defer { 2 } else { 1 }
     }
@@ -90,8 +90,9 @@ pub(super) async fn prepare(target: &Target) {
     target.session().batch_execute(PROCEDURES).await.expect("a target takes procedures");
 }
 
-/// `together` counts the queries that ran at the beginning and at the end of a short time, so all
-/// at once. Every excess begins with a start, so counting at each start finds it.
+/// `together` counts the queries that run both at the beginning and at the end of a short time, so
+/// they ran at the same time. A limit can be exceeded only by a start, so a count at each start
+/// finds each excess.
 const PROCEDURES: &str = "
     create table marks (
       flow text not null, mark text not null, task_id bigint not null, pool text, in_pool int, in_all int,
@@ -137,11 +138,11 @@ const ALL_KINDS: [(TaskKind, usize); 9] = [
     (TaskKind::Pull, 2),
 ];
 
-/// One case's own workload: `flow` is in every text and mark.
+/// The workload of one case. `flow` is in every text and mark.
 pub(super) struct Client {
     pub(super) session: Session,
     flow: String,
-    /// How often a pulled task was handed out.
+    /// The number of times that `get_tasks` returned a task.
     pub(super) pulled: BTreeMap<i64, u32>,
     pub(super) pushed: Vec<i64>,
 }
@@ -161,7 +162,7 @@ impl Client {
         self.push_kinds(&ALL_KINDS).await
     }
 
-    /// Pushes a batch that is soon over.
+    /// Pushes a batch of tasks that end soon.
     pub(super) async fn push_few(&mut self) -> Result<(), Error> {
         self.push_kinds(&[(TaskKind::Quick, 3), (TaskKind::Run, 1), (TaskKind::Pull, 1)]).await
     }
@@ -221,7 +222,7 @@ impl Client {
 
     /// Cancels, finishes and pulls. Returns the number of unfinished tasks.
     pub(super) async fn take_step(&mut self) -> Result<i64, Error> {
-        // Those that are only just pushed go on for a while.
+        // Tasks that were just pushed may run for a while.
         let cancel = "select async.cancel(array_agg(t.task_id)) from async.task t
             where t.task_data->>'kind' = 'cancel' and t.processed is null and t.entered < clock_timestamp() - interval '0.5 s'
               and not exists (select from async.request r where r.task_id = t.task_id)
@@ -252,7 +253,7 @@ const LEFTOVERS: [(&str, &str); 4] = [
 ];
 
 impl Client {
-    /// What is left when every task is finished, once it has had time to go.
+    /// The leftovers after all tasks are finished, and after the time that their removal may take.
     pub(super) async fn leftovers(&self) -> Vec<String> {
         let begin = Instant::now();
         loop {

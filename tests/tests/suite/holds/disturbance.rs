@@ -11,7 +11,7 @@ pub(super) enum Disturbance {
     /// A client has inserted a child row, whose foreign key holds the row for key share. This
     /// delays no write.
     Referenced,
-    /// The same in a database with triggers on the table, which raise nothing.
+    /// As `Referenced`, in a database with triggers on the table that raise nothing.
     ReferencedBesideTriggers,
     /// A row trigger raises on the row.
     Raising,
@@ -43,7 +43,7 @@ impl Disturbance {
         format!("{TABLES}{trigger}")
     }
 
-    /// Begins with a row; it lasts until [`Disturbed::end`].
+    /// Begins the disturbance of a row. It lasts until [`Disturbed::end`].
     pub(super) async fn begin(self, database: &Database, id: i64) -> Disturbed {
         let client = database.connect().await;
         let sql = match self {
@@ -58,7 +58,7 @@ impl Disturbance {
     }
 }
 
-/// A disturbance that lasts.
+/// A disturbance that has begun.
 pub(super) struct Disturbed {
     client: Session,
     kind: Disturbance,

@@ -1,5 +1,5 @@
-//! The fixture of the tests of locks: a server, a target, a leading engine, and a steady load of
-//! tasks.
+//! The fixture of the tests of locks: a server, a target, an engine that leads, and a steady load
+//! of tasks.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +11,21 @@ use tokio::time::sleep;
 
 use crate::conformance::link::Link;
 
-/// The pool of the tasks that run all the time. With [`STEADY_SECONDS`] it sets their rate, a
-/// hundred a second at most.
+/// The size of the pool of the steady tasks. With [`STEADY_SECONDS`] it sets their rate, at most a
+/// hundred per second.
 const STEADY_SLOTS: u32 = 4;
 const STEADY_SECONDS: f64 = 0.04;
 
-/// As many of them wait at least.
+/// The least number of steady tasks that wait.
 const BACKLOG_MIN: i64 = 60;
 
-/// Fewer of them in a window show that the machine is busy otherwise: the rate would be
-/// meaningless.
+/// Fewer completions in a window show that the machine is busy. The rate would be meaningless.
 const COMPLETIONS_MIN: i64 = 40;
 
 /// The number of windows before the test gives up on a busy machine.
 const WINDOWS_MAX: usize = 20;
 
-/// How long completions are counted.
+/// The length of a window in which completions are counted.
 pub(super) const WINDOW: Duration = Duration::from_millis(1500);
 
 /// The identity of the leader.
@@ -36,22 +35,23 @@ pub(super) struct Lead {
     pid: i64,
 }
 
-/// A database with these targets, all of them in one database: `steady` with the tasks that run all
-/// the time, `there`, `narrow` with a pool of one, `calls_back` that finishes asynchronously,
-/// `linked` behind a link that can be frozen, `pulled` with a pool of four and `pulled_alone` with
-/// a pool of one, whose tasks clients pull. The pool `mixed` holds one task of any target.
+/// A server with these targets, all of them in one database: `steady` with the steady tasks,
+/// `there`, `narrow` with a pool of one, `calls_back` that finishes asynchronously, `linked` behind
+/// a link that can be frozen, and `pulled` with a pool of four and `pulled_alone` with a pool of
+/// one, whose tasks clients pull. The pool `mixed` has one slot for tasks of any target.
 pub(super) struct HoldsFixture<E> {
     pub(super) engine: E,
     pub(super) database: Database,
     pub(super) link: Link,
     target: Target,
-    /// Who led when the engine came to lead last.
+    /// The lead as it was noted last.
     led_by: Lead,
     pushing: JoinHandle<()>,
 }
 
 impl<E: Engine> HoldsFixture<E> {
-    /// The engine leads a database that these statements have prepared, and the tasks run.
+    /// A fixture whose engine leads, in a database that the statements in `prepare` have prepared.
+    /// The steady tasks run.
     pub(super) async fn open(prepare: &str) -> Self {
         let database = Database::create().await;
         let target = Target::create_on(database.cluster()).await;
@@ -81,12 +81,12 @@ impl<E: Engine> HoldsFixture<E> {
         fixture
     }
 
-    /// From now on the lead is expected to stay as it is.
+    /// Notes the present lead. It must not change from now on.
     pub(super) async fn note_lead(&mut self) {
         self.led_by = self.lead().await;
     }
 
-    /// How the lead has changed; `None` when it has not.
+    /// How the lead has changed since it was noted; `None` if it has not.
     pub(super) async fn lost_lead(&self) -> Option<String> {
         let now = self.lead().await;
         let leads = self.engine.is_leading().await;
@@ -98,14 +98,15 @@ impl<E: Engine> HoldsFixture<E> {
         Lead { epoch, pid: self.database.number("select coalesce(pid, 0) from async.control").await }
     }
 
-    /// How many of the tasks that run all the time are recorded in a window that begins now.
+    /// The number of steady tasks that are recorded in a window that begins now.
     pub(super) async fn completions(&self) -> i64 {
         let begin = self.clock().await;
         sleep(WINDOW).await;
         self.completions_between(&begin, WINDOW).await
     }
 
-    /// The same once they run about as fast as their length allows.
+    /// The number of completions in a window, once the steady tasks run about as fast as their
+    /// length allows.
     ///
     /// # Panics
     /// When the machine is too busy.
@@ -124,7 +125,7 @@ impl<E: Engine> HoldsFixture<E> {
         self.database.text("select clock_timestamp()").await.expect("a time")
     }
 
-    /// The same for a window that is over.
+    /// The number of completions in a window in the past.
     pub(super) async fn completions_between(&self, begin: &str, window: Duration) -> i64 {
         self.database
             .number(&format!(
@@ -135,7 +136,7 @@ impl<E: Engine> HoldsFixture<E> {
             .await
     }
 
-    /// Whether a condition comes true in time.
+    /// Whether a condition becomes true in time.
     pub(super) async fn comes_true(&self, condition: &str, within: Duration) -> bool {
         let begin = Instant::now();
         while begin.elapsed() < within {
@@ -173,7 +174,7 @@ impl<E: Engine> HoldsFixture<E> {
             .await;
     }
 
-    /// Lets the queries behind the gate end.
+    /// Opens the gate, so that the queries behind it end.
     pub(super) async fn open_gate(&self) {
         self.at_target("select pg_advisory_unlock_all()").await;
     }
@@ -182,7 +183,7 @@ impl<E: Engine> HoldsFixture<E> {
         self.target.session().batch_execute(sql).await.expect("the target answers");
     }
 
-    /// Waits until the time of a task is up by the server's clock.
+    /// Waits until the deadline of a task has passed by the server's clock.
     pub(super) async fn wait_until_overdue(&self, id: i64) {
         let overdue = "select times_up <= clock_timestamp() from async.task where task_id =";
         self.database.wait_for_within(&format!("{overdue} {id}"), PATIENCE).await;
@@ -202,7 +203,7 @@ async fn push_steadily(session: Session) {
          where (select count(*) from async.task
            where target = 'steady' and consumed is null and processed is null) < {BACKLOG_MIN}"
     );
-    // Until the database is dropped.
+    // The loop ends when the database is dropped.
     while session.batch_execute(&push).await.is_ok() {
         sleep(Duration::from_millis(100)).await;
     }

@@ -10,17 +10,16 @@ use super::disturbance::Disturbance;
 use super::fixture::{HoldsFixture, WINDOW};
 use super::statement::{Statement, Victim};
 
-/// The others go on at this part of their rate at least, in percent: of the lower one of the rates
-/// before and after.
+/// The least rate of the other tasks, in percent of the lower of their rates before and after.
 const RATE_PERCENT_MIN: i64 = 50;
 
-/// The time that a loaded machine may need to notice and to write a due row.
+/// The time that a loaded machine may need to find and write a due row.
 pub(super) const LATE_MAX: Duration = Duration::from_secs(3);
 
 /// A promise that was broken in a case.
 #[derive(Clone, Debug)]
 pub(super) enum Fault {
-    /// The others went on at less than half of their rate.
+    /// The rate of the other tasks was less than half.
     Slow(String),
     /// The epoch or the session of the leader changed, or the engine ended.
     LostLead(String),
@@ -28,9 +27,9 @@ pub(super) enum Fault {
     Delayed,
     /// A task behind the disturbed one was not served.
     Stuck(i64),
-    /// The row was not recorded when it was free.
+    /// The row was not written after it was free.
     Late(String),
-    /// A task had another end than it should, or ran twice.
+    /// A task had a wrong end, or ran twice.
     Damaged(String),
 }
 
@@ -47,7 +46,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Runs a statement under each disturbance, and asserts that none does harm.
+/// Runs a statement under each disturbance, and asserts that no promise is broken.
 pub(super) async fn judge_all<E: Engine>(statement: Statement) {
     let mut failures = Vec::new();
     for disturbance in chosen(statement) {
@@ -62,8 +61,8 @@ pub(super) async fn judge_all<E: Engine>(statement: Statement) {
     assert!(failures.is_empty(), "{} {statement:?}\n{}", E::NAME, failures.join("\n"));
 }
 
-/// The disturbances that `PGASYNC_HOLDS` names, or `all`; without it a sample, which leaves out
-/// those that take long and show what others show.
+/// The disturbances that `PGASYNC_HOLDS` names, or `all`. Without the variable a sample, without
+/// the slow disturbances that others cover.
 fn chosen(statement: Statement) -> Vec<Disturbance> {
     let names = std::env::var("PGASYNC_HOLDS").unwrap_or_default();
     let is_chosen = |it: &Disturbance| match names.as_str() {
@@ -104,7 +103,8 @@ async fn judge<E: Engine>(statement: Statement, disturbance: Disturbance) -> Vec
         faults.push(Fault::LostLead(lead));
         return faults;
     }
-    // The backoff doubles, so the next attempt comes after at most as long again.
+    // The backoff doubles, so the next attempt comes at the latest after the duration of the
+    // disturbance.
     if !fixture.comes_true(&done, lasted + LATE_MAX).await {
         faults.push(Fault::Late(row(&fixture, victim).await));
     }
@@ -112,7 +112,7 @@ async fn judge<E: Engine>(statement: Statement, disturbance: Disturbance) -> Vec
         faults.push(Fault::LostLead(lead));
     }
     if is_slow(during, before) {
-        // Unless the machine has become slower meanwhile.
+        // The machine may have become slower, so the rate afterwards is measured too.
         let after = fixture.completions().await;
         if is_slow(during, after) {
             faults.push(Fault::Slow(format!("{during} in {WINDOW:?}, {before} before and {after} after")));
@@ -137,8 +137,8 @@ async fn row<E: Engine>(fixture: &HoldsFixture<E>, victim: Victim) -> String {
     fixture.database.text(&row).await.unwrap_or_default()
 }
 
-/// Tasks that run all the time and did not finish well at their first run. Those of a leader that
-/// was ended on purpose say so.
+/// Steady tasks that did not succeed in their first run, except tasks of a leader that was ended on
+/// purpose.
 pub(super) async fn damage<E: Engine>(fixture: &HoldsFixture<E>) -> Option<Fault> {
     let odd = "select string_agg(t::text, ' ') from (select * from async.task t
         where target = 'steady' and processed is not null and (finish_status <> 'FINISHED' or run <> 1)

@@ -1,11 +1,11 @@
-//! Rows that cannot be written, and a table that is locked: the other tasks go on, the lead is
-//! kept, and the row is recorded soon after it is free.
+//! Rows that cannot be written, and a table that is locked. The other tasks continue, the leader
+//! keeps the lead, and the row is written soon after it is free.
 //!
-//! [`statement`] lists the writes of the leader and [`disturbance`] what is done to a row that is
-//! about to be written. A case is a pair of both, on a [`fixture`] of its own with tasks that run
-//! all the time: their rate with the disturbance is compared with their rate before it. The length
-//! of the tasks and the size of their pool set the rate, and no absolute time is asserted but the
-//! backoff that the documentation names.
+//! [`statement`] lists the writes of the leader, and [`disturbance`] the disturbances of a row that
+//! is about to be written. A case is a pair of both, on its own [`fixture`] with steady tasks. The
+//! test compares their rate during the disturbance with their rate before it. The length of the
+//! tasks and the size of their pool set the rate. No absolute time is asserted except the backoff
+//! in the documentation.
 
 /// Makes one test of each name for each engine.
 macro_rules! on_both_engines {

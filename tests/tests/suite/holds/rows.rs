@@ -1,5 +1,5 @@
-//! A row that cannot be written delays nothing else, and is recorded when it is free. One test for
-//! each statement.
+//! A row that cannot be written delays no other row, and is written when it is free. There is one
+//! test for each statement.
 
 use pgasync_tests::Engine;
 

@@ -12,7 +12,7 @@ use super::fixture::HoldsFixture;
 pub(super) enum Statement {
     /// The claim of a waiting task.
     Claim,
-    /// The end of a query that nothing was asked of.
+    /// The end of a query without an intention.
     PlainEnd,
     /// The end of a query that was cancelled.
     IntendedEnd,
@@ -22,7 +22,7 @@ pub(super) enum Statement {
     DeadlineOfYielded,
     /// The deadline of a task that a client pulled.
     DeadlineOfPulled,
-    /// The deadline of a task that waits again.
+    /// The deadline of a task that was deferred.
     DeadlineOfWaiting,
     /// The deadline of a task whose target cannot be reached.
     Unreachable,
@@ -30,7 +30,7 @@ pub(super) enum Statement {
     GiveBack,
     /// The offer of a task to clients.
     Offer,
-    /// The withdrawal of an offer that a query wants the slot of.
+    /// The withdrawal of an offer whose slot a query needs.
     Withdraw,
     /// The return of a deferred task to the queue.
     Promote,
@@ -50,18 +50,19 @@ pub(super) struct Victim {
 }
 
 impl Statement {
-    /// How long the leader may take from [`Statement::provoke`] to the statement.
+    /// The limit on the time from [`Statement::provoke`] to the statement.
     pub(super) fn reaction(self) -> Duration {
         match self {
-            // The leader finds out first that the target does not answer, or that it answers again.
+            // The leader first has to detect that the target does not answer, or answers again.
             Self::Unreachable | Self::Release => Duration::from_secs(4),
-            // An offer stands for a second at least, and then the pool offers nothing for two.
+            // An offer lasts at least a second, and after its withdrawal the lane gets no slot for
+            // two seconds.
             Self::Withdraw => Duration::from_secs(4),
             _ => Duration::from_millis(300),
         }
     }
 
-    /// A task that is prepared up to the call of [`Statement::provoke`].
+    /// Prepares a task, so that [`Statement::provoke`] causes the statement.
     #[allow(clippy::too_many_lines, reason = "one arm a statement")]
     pub(super) async fn prepare<E: Engine>(self, fixture: &mut HoldsFixture<E>) -> Victim {
         let database = &fixture.database;
@@ -136,7 +137,7 @@ impl Statement {
         Victim { id, companion }
     }
 
-    /// Has the statement run soon.
+    /// Causes the statement to run soon.
     pub(super) async fn provoke<E: Engine>(self, fixture: &mut HoldsFixture<E>, victim: Victim) {
         let id = victim.id;
         match self {
@@ -180,7 +181,7 @@ impl Statement {
         }
     }
 
-    /// Whether it has run: a query for one boolean.
+    /// A query for one boolean: whether the statement has run.
     pub(super) fn is_done(self, victim: Victim) -> String {
         let done = match self {
             Self::Claim | Self::Take => "t.consumed is not null",
@@ -191,7 +192,7 @@ impl Statement {
                 "t.finish_status = 'TIMED_OUT'"
             }
             Self::Offer => "t.tracked and exists (select from async.offer o where o.task_id = t.task_id)",
-            // The query ran in its slot, and then the task was offered again.
+            // The query ran in the slot of the offer, and then the task was offered again.
             Self::Withdraw => {
                 "t.tracked and exists (select from async.offer o where o.task_id = t.task_id)
                  and exists (select from async.task q
@@ -204,7 +205,7 @@ impl Statement {
     }
 }
 
-/// Defers a task that runs behind the gate, and waits until it waits.
+/// Defers a task that runs behind the gate, and waits until it is READY.
 async fn defer<E: Engine>(fixture: &HoldsFixture<E>, id: i64, time: &str) {
     fixture.database.run(&format!("select async.defer(array[{id}], '{time}')")).await;
     fixture.open_gate().await;
@@ -221,7 +222,8 @@ async fn pull<E: Engine>(fixture: &HoldsFixture<E>, target: &str) {
     fixture.database.wait_for(&sql).await;
 }
 
-/// A client pulls until the database is dropped. Its calls may fail while a trigger raises.
+/// Starts a client that pulls until the database is dropped. Its calls may fail while a trigger
+/// raises.
 async fn pull_often<E: Engine>(fixture: &HoldsFixture<E>) {
     let client = fixture.database.connect().await;
     tokio::spawn(async move {

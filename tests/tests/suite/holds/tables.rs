@@ -1,5 +1,5 @@
-//! A lock on the whole table costs the time of the lock and no more: the lead is kept and nothing
-//! is lost.
+//! A lock on the whole table costs only the time of the lock. The leader keeps the lead, and no
+//! task is lost.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::fixture::{HoldsFixture, WINDOW};
 use super::judge::{Fault, LATE_MAX, damage, is_slow};
 
-/// What is done to the table, some times.
+/// The locks of the table. Each is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lock {
     /// Locked for 0.05 s.
@@ -49,8 +49,9 @@ impl Lock {
     }
 }
 
-/// The leader is in the midst of a claim nearly always, so that a lock is granted when the claim is
-/// committed, and its next statement, which marks the launch, meets the lock.
+/// These triggers make claims slow, so that a claim is nearly always under way. A lock of the table
+/// is then granted when the claim is committed, and the next statement of the leader, which marks
+/// the launch, has to wait for the lock.
 const SLOW_CLAIMS: &str = "
 create function slow_claim() returns trigger language plpgsql as $$
 begin
@@ -101,7 +102,8 @@ async fn faults_of<E: Engine>(fixture: &HoldsFixture<E>, lock: Lock) -> Vec<Faul
     let begin = fixture.clock().await;
     for time in 0..lock.times() {
         client.batch_execute(&lock.sql(time)).await.expect("the owner may lock a table");
-        // They go on, after at most as long again: the backoff doubles.
+        // The tasks continue at the latest after the duration of the lock, because the backoff
+        // doubles.
         let count = fixture.database.number("select count(*) from async.task where processed is not null").await;
         let goes_on = format!("select count(*) > {count} from async.task where processed is not null");
         let begin = Instant::now();
@@ -117,7 +119,7 @@ async fn faults_of<E: Engine>(fixture: &HoldsFixture<E>, lock: Lock) -> Vec<Faul
     let during = fixture.completions_between(&begin, WINDOW).await;
     let mut after = fixture.completions().await;
     if is_slow(after, before) {
-        // Unless the machine has become slower for a moment.
+        // The machine may have been slower for a moment, so the rate is measured again.
         after = after.max(fixture.completions().await);
     }
     if is_slow(after, before) || lock == Lock::Brief && is_slow(during, before.min(after)) {

@@ -1,4 +1,4 @@
-//! The fixture of the host tests: a server and two targets, each on a host of its own.
+//! The fixture of the host tests: a server and two targets, each on its own host.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use pgasync_tests::{Database, Engine, Host, Network, PATIENCE, Target};
 use serde_json::json;
 use tokio::time::sleep;
 
-/// Slots of each target.
+/// The size of each target's pool.
 pub(super) const SLOTS: usize = 6;
 
-/// How long it may take until everything is finished, once every host is back.
+/// The limit on the time until all tasks are finished, once every host is up.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Fields are dropped in this order: the users of a host before the host.
@@ -27,14 +27,14 @@ pub(super) struct HostsFixture<E> {
 }
 
 impl<E: Engine> HostsFixture<E> {
-    /// Hosts, databases, and an engine that leads.
+    /// Starts hosts, databases, and an engine that leads.
     pub(super) async fn open() -> Self {
         let mut fixture = Self::prepare().await;
         fixture.engine.lead().await;
         fixture
     }
 
-    /// The same without a leader.
+    /// Starts hosts and databases, without a leader.
     pub(super) async fn prepare() -> Self {
         let network = Arc::new(Network::create().await);
         let (server, left_host, right_host) = tokio::join!(
@@ -56,7 +56,7 @@ impl<E: Engine> HostsFixture<E> {
         Self { engine, database, left, right, left_host, _right_host: right_host, server, network }
     }
 
-    /// Pushes tasks that take so many seconds, with further arguments of `async.task`.
+    /// Pushes tasks that take `seconds`, with further arguments of `async.task`.
     pub(super) async fn push(&self, target: &str, count: usize, seconds: f64, more: &str) {
         self.database
             .run(&format!(
@@ -67,8 +67,8 @@ impl<E: Engine> HostsFixture<E> {
             .await;
     }
 
-    /// Pushes tasks to the right target and waits until they have run, whatever the left one does
-    /// meanwhile.
+    /// Pushes tasks to the right target and waits until they have run, for any state of the left
+    /// target.
     pub(super) async fn run_on_the_right(&self, count: usize) {
         self.push("right", count, 0.0, "").await;
         self.database
@@ -76,7 +76,7 @@ impl<E: Engine> HostsFixture<E> {
             .await;
     }
 
-    /// Waits until the ledger has so many beginnings.
+    /// Waits until the ledger of a target has `count` starts.
     pub(super) async fn wait_for_starts(&self, target: &Target, count: usize) {
         let begin = Instant::now();
         let count = i64::try_from(count).expect("a small number");
@@ -86,7 +86,7 @@ impl<E: Engine> HostsFixture<E> {
         }
     }
 
-    /// Waits until everything is finished and no slot is taken.
+    /// Waits until all tasks are finished and no slot is taken.
     pub(super) async fn settle(&self) {
         for condition in [
             "select not exists (select from async.task where processed is null)",
@@ -102,7 +102,7 @@ impl<E: Engine> HostsFixture<E> {
         let mut traces: BTreeMap<i64, (usize, usize)> = BTreeMap::new();
         for target in [&self.left, &self.right] {
             let sql = "select task_id, what from trace";
-            // Its own session may have been lost with the host.
+            // The session of the fixture may have been lost with the host.
             for row in target.connect().await.query(sql, &[]).await.expect("the ledger is readable") {
                 let trace = traces.entry(row.get(0)).or_default();
                 if row.get::<_, &str>(1) == "start" { trace.0 += 1 } else { trace.1 += 1 }

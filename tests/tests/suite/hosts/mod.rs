@@ -1,7 +1,7 @@
-//! Server and targets on hosts of their own, which are paused, cut off, killed and brought back.
+//! Server and targets on their own hosts, which are paused, disconnected, killed and restarted.
 //!
-//! Each task commits a line in its target's ledger when it begins, and another when it ends. In the
-//! end the ledgers and the task table must agree.
+//! Each task commits a line in the ledger of its target when it starts, and another when it ends.
+//! At the end of a test, the ledgers and the task table must agree.
 
 macro_rules! on_both_engines {
     ($($name:ident),+ $(,)?) => {

@@ -1,4 +1,4 @@
-//! The host of an orchestrator is paused, another takes over, and the first wakes up again.
+//! The host of an orchestrator is paused, another orchestrator takes over, and the first continues.
 
 use std::time::Instant;
 
@@ -20,7 +20,8 @@ async fn sql_takes_over_from_a_paused_rust() {
     take_over_from_a_paused_host::<SqlEngine>().await;
 }
 
-/// The SQL engine's host is the server's: its standby is promoted, and led by the Rust engine.
+/// The host of the SQL engine is the host of the server. The standby is promoted, and the Rust
+/// engine leads it.
 #[tokio::test(flavor = "multi_thread")]
 async fn rust_takes_over_from_a_paused_sql() {
     take_over_from_a_paused_server::<RustEngine>().await;
@@ -61,8 +62,8 @@ async fn take_over_from_a_paused_server<B: Engine>() {
     fixture.engine.lead().await;
     let held = wait_for_launches_then_hold(&fixture).await;
     fixture.server.wake().await;
-    // It still leads its own server, and its claims wait for ever for the confirmation of the
-    // standby.
+    // The old leader still leads its own server. Its claims wait for ever for the confirmation of
+    // the standby.
     let at_the_commit = "select count(*) from pg_stat_activity where pid = $1 and wait_event = 'SyncRep'";
     let begin = Instant::now();
     let session = fixture.server.administrator().await;
@@ -83,7 +84,7 @@ struct Held {
     lines: [i64; 2],
 }
 
-/// Waits until the new leader has launched, and holds it there. Returns the state at that moment.
+/// Waits until the new leader has launched tasks, and pauses it. Returns the state at that moment.
 async fn wait_for_launches_then_hold<E: Engine>(fixture: &HostsFixture<E>) -> Held {
     let before = [lines(&fixture.left, ALL).await, lines(&fixture.right, ALL).await];
     let begin = Instant::now();
@@ -92,7 +93,7 @@ async fn wait_for_launches_then_hold<E: Engine>(fixture: &HostsFixture<E>) -> He
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     fixture.database.run("update async.control set paused = true").await;
-    // From then on the new leader knows.
+    // After this the new leader has read the setting.
     fixture.database.run("select async.wait_for_latch()").await;
     fixture
         .database

@@ -1,4 +1,4 @@
-//! The server's host is killed and comes back, or a standby takes its place.
+//! The host of the server is killed and restarted, or a standby replaces it.
 
 use pgasync_tests::{Engine, Host, RustEngine};
 
@@ -23,7 +23,7 @@ async fn a_killed_server_comes_back_and_nothing_runs_twice<E: Engine>() {
     fixture.settle().await;
     let ends = fixture.judge().await;
     if E::OUTLIVES_ITS_SESSION {
-        // What ran is reported from memory.
+        // The engine continues and records the outcomes of the queries that ran.
         assert_eq!(ends["FINISHED"], 120, "{ends:?}");
     }
 }
@@ -53,7 +53,7 @@ async fn a_promoted_standby_is_served_by_the_same_process() {
     fixture.database.assert_holds("select epoch = 1 from async.leader").await;
 }
 
-/// A standby of the server to which every commit goes before it is confirmed.
+/// Starts a synchronous standby of the server.
 pub(super) async fn follow<E>(fixture: &HostsFixture<E>) -> Host {
     let standby = Host::with_standby(&fixture.network, &fixture.server).await;
     fixture.database.run("alter system set synchronous_standby_names = '*'").await;

@@ -1,4 +1,4 @@
-//! The host of a target is paused, disconnected, killed: tasks at other targets continue.
+//! The host of a target is paused, disconnected or killed. Tasks at other targets continue.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use pgasync_tests::Engine;
 
 use super::fixture::{HostsFixture, SLOTS};
 
-/// Enough that the other target was busy all the time.
+/// The number of tasks that keeps the other target busy all the time.
 const ELSEWHERE: usize = 200;
 
-/// Until a cancel of a query at a silent host is given up.
+/// The limit on the time until the cancel of a query at a silent host is abandoned.
 const DEADLINE_PATIENCE: Duration = Duration::from_secs(60);
 
 async fn a_paused_target_holds_up_its_own_tasks_alone<E: Engine>() {
@@ -36,7 +36,7 @@ async fn a_target_that_is_cut_off_holds_up_its_own_tasks_alone<E: Engine>() {
     fixture.wait_for_starts(&fixture.left, SLOTS - 2).await;
     fixture.left_host.cut_off().await;
 
-    // These want further sessions, and get none.
+    // These tasks need further sessions, which cannot be opened.
     fixture.push("left", 20, 0.2, "").await;
     fixture.run_on_the_right(ELSEWHERE).await;
     fixture

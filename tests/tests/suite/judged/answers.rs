@@ -1,8 +1,8 @@
-//! The answers of the writer: nothing about rows that the core predicts, and the outcome and
-//! content of all others.
+//! The answers of the writer: none for rows that the core predicts, and the outcome and content of
+//! all other rows.
 //!
-//! Each scene meets every kind of event: accepted, refused, of another run, and for a row that is
-//! gone.
+//! Each scene has every kind of event: accepted events, rejected ones, events of another run, and
+//! events for a row that is gone.
 
 use std::collections::BTreeMap;
 
@@ -22,20 +22,20 @@ const REWRITTEN: Timestamp = Timestamp::from_micros(4_102_444_800_000_000);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scene {
     Quiet,
-    /// Users have triggers, which change nothing.
+    /// The table has user triggers, which change nothing.
     Triggers,
     /// A trigger changes every third row.
     Rewriting,
-    /// A trigger raises on every third row, a deferred constraint trigger on every third.
+    /// A trigger raises on a third of the rows, and a deferred constraint trigger on another third.
     Raising,
-    /// A client holds every third row and every third offer, and refers to every third row by a
-    /// foreign key.
+    /// A client locks a third of the rows and a third of the offers, and refers to a third of the
+    /// rows by a foreign key.
     Held,
-    /// The same, and users have triggers.
+    /// As `Held`, and the table has user triggers.
     HeldAndTriggers,
     /// A client holds a lock on the whole table.
     TableLocked,
-    /// The same, and users have triggers.
+    /// As `TableLocked`, and the table has user triggers.
     TableLockedAndTriggers,
 }
 
@@ -44,13 +44,13 @@ struct SentEvent {
     id: i64,
     question: Value,
     before: Option<Row>,
-    /// The row that the core predicts, or the words of the refusal.
+    /// The row that the core predicts, or the message of the rejection.
     expected: Result<Row, Option<String>>,
     offered: bool,
     settles: bool,
 }
 
-/// The answer and the row that the model predicts.
+/// The answer and the row that the core predicts.
 struct Expected {
     answer: Option<(&'static str, Option<String>)>,
     row: Option<Row>,
@@ -68,7 +68,7 @@ impl Scene {
         Self::TableLockedAndTriggers,
     ];
 
-    /// Triggers that the session of the writer creates before.
+    /// The triggers that the session of the writer creates first.
     const fn triggers(self) -> &'static str {
         match self {
             Self::Quiet | Self::Held | Self::TableLocked => "",
@@ -86,7 +86,7 @@ impl Scene {
         }
     }
 
-    /// The locks that the other session holds meanwhile.
+    /// The locks that the other session holds during the write.
     const fn held(self) -> &'static str {
         match self {
             Self::Quiet | Self::Triggers | Self::Rewriting | Self::Raising => "",
@@ -165,18 +165,18 @@ impl SentEvent {
         sent
     }
 
-    /// An offer stands for every row that is offered, and for no other.
+    /// Whether the row has an offer. Every offered row has one, and no other row has.
     fn offers(&self, row: Option<&Row>) -> bool {
         let is_query = self.question["task"]["query"].is_string();
         row.is_some_and(|row| row.state() == RowState::Ready && row.tracked == Some(true) && !is_query)
     }
 }
 
-/// Events of every kind, accepted and refused.
+/// Draws events of every kind, accepted and rejected.
 fn draw_events(cases: &[Case], seed: &mut Seed) -> Vec<SentEvent> {
     let mut kinds: BTreeMap<(&str, bool), Vec<&Case>> = BTreeMap::new();
     for case in cases {
-        // No task reaches this phase, and write_row, which reads back the effects of triggers,
+        // No task reaches this phase, and `write_row`, which reads the row back after triggers,
         // frees the pool slot.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if !odd {
@@ -193,7 +193,7 @@ fn draw_events(cases: &[Case], seed: &mut Seed) -> Vec<SentEvent> {
     all
 }
 
-/// Where the writer answers, or leaves, something else in this scene.
+/// The differences between the answers and rows of the writer and the predictions, in this scene.
 async fn disagreements_in(database: &Database, scene: Scene, cases: &[Case], seed: &mut Seed) -> Vec<String> {
     let events = draw_events(cases, seed);
     let questions: Vec<&Value> = events.iter().map(|sent| &sent.question).collect();
@@ -274,7 +274,7 @@ fn agrees(scene: Scene, sent: &SentEvent, expected: &Expected, answered: &[&Valu
         && (unread || answer["row"] == json!(expected.row))
 }
 
-/// Where the writer answers or leaves something else, in any scene.
+/// The differences between the answers and rows of the writer and the predictions, in all scenes.
 pub(super) async fn disagreements(database: &Database, mut seed: Seed) -> Vec<String> {
     let (cases, _) = cases();
     let mut differ = Vec::new();

@@ -1,5 +1,5 @@
-//! Documents that `configure` accepts or refuses, and the path of a refusal: the checks of the
-//! model and of SQL.
+//! Documents that `configure` accepts or refuses, and the paths of the refusals: the checks of the
+//! core compared with those of SQL.
 
 use pgasync_core::{Configuration, Document, Span};
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use crate::seed::Seed;
 
 const GENERATED: usize = 600;
 
-/// The configuration that every document meets.
+/// The configuration to which every document is applied.
 fn standing() -> Value {
     json!({
         "targets": [{"target": "there", "connection_string": ""}, {"target": "gone", "connection_string": "", "retired": true}],
@@ -121,7 +121,7 @@ fn documents() -> Vec<Value> {
     documents
 }
 
-/// Values that mean something to one setting or another.
+/// Values that are valid or nearly valid for some setting.
 fn values() -> Vec<Value> {
     let mut values = vec![
         json!(null),
@@ -209,7 +209,7 @@ fn values() -> Vec<Value> {
     values
 }
 
-/// A document of a few settings and names, most of which may be.
+/// A random document of a few settings and names. Most of them are valid.
 fn generated(seed: &mut Seed) -> Value {
     const SETTINGS: [(&str, &[&str]); 21] = [
         ("enabled", &["true", "false"]),
@@ -294,7 +294,7 @@ fn generated(seed: &mut Seed) -> Value {
     Value::Object(document)
 }
 
-/// The tables as the model has them.
+/// The tables that the core predicts.
 fn tables(configuration: &Configuration) -> Value {
     let control = &configuration.control;
     let targets = configuration.targets.iter().map(|(name, target)| {
@@ -340,8 +340,8 @@ fn tables(configuration: &Configuration) -> Value {
     })
 }
 
-/// The result of the model for each document of a chain: the path at which it is refused, or the
-/// tables after it.
+/// The result of the core for each document of a chain: the path of the refusal, or the tables
+/// after the document.
 fn of_the_model(chain: &[Value]) -> Vec<Value> {
     let mut configuration = Configuration::default();
     let standing = Document::from_json(&standing()).expect("it may be");

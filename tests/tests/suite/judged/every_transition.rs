@@ -1,6 +1,7 @@
-//! Every phase against every event: `Task::step` and `async.step_task` decide the same.
+//! Every event in every phase: `Task::step` and `async.step_task` compute the same.
 //!
-//! `async.step_task` gets the result of [`RowEvent::of`] for the event, as in the engine.
+//! The arguments of `async.step_task` are the result of [`RowEvent::of`] for the event, as in the
+//! engine.
 
 use pgasync_core::{
     Completion, Event, FinalStatus, FinishStatus, Intention, Outcome, Phase, Rejected, Request, Row, RowEvent, Run,
@@ -15,21 +16,21 @@ pub(super) const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
 const TIMEOUT: Span = Span::seconds(5);
 const MANUAL_TIMEOUT: Span = Span::seconds(4);
 const CASES_PER_QUESTION: usize = 10_000;
-/// Why the table refuses what is asked of a query that runs: it counts when the query ends.
+/// The message with which SQL rejects a request or the deadline of a task with a running query.
 const A_QUERY_RUNS: &str = "a query of the task runs";
 
-/// One question to both sides.
+/// One case for both sides.
 pub(super) struct Case {
     pub(super) task: Task,
     pub(super) event: Event,
     pub(super) row_event: RowEvent,
-    /// The row that the core makes, or why the event is refused, where both sides use the same
-    /// words.
+    /// The row after the event in the core, or the message of the rejection, if both sides have the
+    /// same message.
     pub(super) expected: Result<Row, Option<String>>,
 }
 
-/// Whether a difference between the two sides shows: mostly in a part of the cases, always in all
-/// of them.
+/// Whether the two sides differ. The cases are tried in parts, because a part usually shows a
+/// difference.
 pub(super) async fn is_noticed(database: &Database) -> bool {
     let (cases, _) = cases();
     const PARTS: usize = 20;
@@ -42,7 +43,7 @@ pub(super) async fn is_noticed(database: &Database) -> bool {
     false
 }
 
-/// Where the two sides differ.
+/// The differences between the two sides.
 async fn disagreements(database: &Database, cases: &[&Case]) -> Vec<String> {
     let mut differ = Vec::new();
     for some in cases.chunks(CASES_PER_QUESTION) {
@@ -54,7 +55,7 @@ async fn disagreements(database: &Database, cases: &[&Case]) -> Vec<String> {
     differ
 }
 
-/// The tasks and the events of some cases, each once, and which of them meet.
+/// The tasks and the events of some cases, each once, and the pairs of both.
 fn question(cases: &[&Case]) -> Value {
     let (mut tasks, mut events, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
     let mut last = None;
@@ -74,8 +75,7 @@ fn question(cases: &[&Case]) -> Value {
 }
 
 impl Case {
-    /// `None` where the core alone can refuse the event, and for events that the table does not
-    /// take.
+    /// `None` if only the core can reject the event, and for events that are not written.
     fn new(task: &Task, event: &Event) -> Option<Self> {
         let next = task.step(event, NOW);
         if next.is_err() && needs_the_launch_state(task, event) {
@@ -83,8 +83,8 @@ impl Case {
         }
         let (row_event, expected) = match RowEvent::of(event, task.launch_state().as_ref()) {
             Some(row_event) => (row_event, next.map(|next| next.row()).map_err(|rejected| words(&rejected))),
-            // An intention changes no column. Whatever writes it without knowing of the launch is
-            // refused.
+            // An intention changes no column. SQL rejects a write of its event without the launch
+            // state.
             None => {
                 assert!(next.is_err() || next.is_ok_and(|next| next.row() == task.row()), "{event:?} on {task:?}");
                 (RowEvent::of(event, None)?, Err(Some(A_QUERY_RUNS.to_owned())))
@@ -111,8 +111,8 @@ impl Case {
     }
 }
 
-/// Whether the table, whose row is RUNNING before the launch and after it, takes an event that
-/// happens in one of these phases alone. The engine writes no event that the core refuses.
+/// Whether the rejection of the event depends on the launch state, which the row does not have: the
+/// row is RUNNING before and after the launch. The engine writes no event that the core rejects.
 pub(super) const fn needs_the_launch_state(task: &Task, event: &Event) -> bool {
     match task.phase {
         Phase::Launched { .. } => matches!(event, Event::GiveBack { .. }),
@@ -127,8 +127,8 @@ pub(super) const fn needs_the_launch_state(task: &Task, event: &Event) -> bool {
     }
 }
 
-/// The words of a refusal; `None` where each side names what it looked at: the core phase and
-/// event, SQL what the row lacks.
+/// The message of a rejection. `None` if the two sides have different messages: the core names the
+/// phase and the event, SQL names what the row lacks.
 fn words(rejected: &Rejected) -> Option<String> {
     match rejected {
         Rejected::OutOfPlace { .. } | Rejected::Superseded => None,
@@ -157,12 +157,12 @@ pub(super) fn row(task: &Task) -> Value {
     row
 }
 
-/// The cases, and how many of them are accepted.
+/// The cases, and the number of accepted ones.
 pub(super) fn cases() -> (Vec<Case>, usize) {
     let mut cases = Vec::new();
     for task in tasks() {
         let launched = matches!(task.phase, Phase::Launched { .. });
-        // Every request is the same to a row whose query runs.
+        // All requests for a row with a running query have the same result, so one is enough.
         let alike = |event: &Event| launched && matches!(event, Event::Request(request) if *request != requests()[0]);
         cases.extend(events(&task).iter().filter(|event| !alike(event)).filter_map(|event| Case::new(&task, event)));
     }
@@ -174,7 +174,7 @@ fn before(micros: i64) -> Timestamp {
     Timestamp::from_micros(NOW.as_micros() - micros)
 }
 
-/// To the microsecond on both sides of now, and none.
+/// No time, and times at, just before and just after now.
 fn times() -> [Option<Timestamp>; 5] {
     [None, Some(before(1)), Some(NOW), Some(before(-1)), Some(Timestamp::NEVER)]
 }
@@ -198,7 +198,7 @@ fn phases() -> Vec<Phase> {
             }
         }
     }
-    // Deadlines that the claim itself may have set.
+    // The deadlines that this claim may have set.
     for timeout in [TIMEOUT, MANUAL_TIMEOUT] {
         phases.push(Phase::Claimed { consumed, times_up: Some(consumed + timeout) });
     }

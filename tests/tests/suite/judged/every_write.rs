@@ -1,6 +1,5 @@
-//! Every phase against every event, written: what writes transitions makes of a row in the table
-//! what the model says, and leaves it alone when the model refuses, or when the event belongs to
-//! another run.
+//! Every event in every phase, written: the writers change a row as the core predicts, and do not
+//! change it when the core rejects the event, or when the event names another run.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -14,12 +13,12 @@ use super::{ask, prepared_database};
 use crate::seed::Seed;
 
 const GROUPS_PER_QUESTION: usize = 1_500;
-/// One case in so many is written.
+/// One of this number of cases is written.
 const PART: usize = 25;
 const PAIRS: usize = 500;
 const ACCEPTED_AT_ONCE: usize = 25;
 
-/// What is asked.
+/// The function that writes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Writer {
     /// `async.write_at_once`: all events of a group or none.
@@ -30,7 +29,7 @@ pub(super) enum Writer {
     Row,
 }
 
-/// One event, and the row that stands afterwards when it happens and when it does not.
+/// One event, and the rows after it if it is applied and if it is not.
 struct Write {
     question: Value,
     accepted: bool,
@@ -39,7 +38,7 @@ struct Write {
 }
 
 impl Write {
-    /// With the number of the task's run, without one, or with that of another.
+    /// The write of a case with this run: the run of the task, none, or another one.
     fn new(case: &Case, run: Option<i32>) -> Self {
         let before = case.task.row();
         let stale = run.is_some_and(|run| run != before.run);
@@ -50,14 +49,14 @@ impl Write {
     }
 }
 
-/// Each case that SQL can tell from the others, with its run or without: what is refused by itself,
-/// what is accepted together, as many at once as a busy leader writes. Some that would be accepted
-/// come with another's run.
+/// Groups of the cases that differ for SQL, with and without their run. A rejected case is a group
+/// of its own. Accepted cases share groups of the size that a busy leader writes. Some cases that
+/// would be accepted have another run.
 fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     let mut seen = BTreeSet::new();
     let (mut groups, mut accepted) = (Vec::new(), Vec::new());
     for case in cases {
-        // No task reaches this phase, and write_row, which reads back the effects of triggers,
+        // No task reaches this phase, and `write_row`, which reads the row back after triggers,
         // frees the pool slot.
         let odd = matches!(case.task.phase, Phase::Yielded { tracked: true, .. }) && !case.task.options.track_yielded;
         if odd && matches!(writer, Writer::Row) {
@@ -65,7 +64,7 @@ fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
         }
         let mut question = case.question();
         if case.expected.is_err() {
-            // No refusal looks at these.
+            // No rejection depends on these fields.
             for it in ["message", "known", "timeout"] {
                 question[it] = Value::Null;
             }
@@ -81,13 +80,13 @@ fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
         let run = case.task.row().run;
         let write = Write::new(case, (at % 2 == 0).then_some(run));
         if case.expected.is_err() {
-            // Single writes take long, and batches cover step_task as well.
+            // Single writes take long, and batches cover `step_task` as well.
             if !matches!(writer, Writer::Row) || at % 5 == 0 {
                 groups.push(vec![write]);
             }
             continue;
         }
-        // Each kind that has a statement of its own also without any other.
+        // Kinds with their own statement are also written alone.
         if case.row_event.name == "CLAIM" || case.row_event.is_plain_end() {
             groups.push(vec![Write::new(case, None)]);
         }
@@ -104,8 +103,8 @@ fn distinct_groups(cases: &[Case], writer: Writer) -> Vec<Vec<Write>> {
     groups
 }
 
-/// Cases in pairs: both accepted, or an accepted and a refused one in either order. Every event is
-/// met as often as others.
+/// Pairs of cases: both accepted, or an accepted and a rejected one in either order. All events are
+/// equally frequent.
 fn pairs(cases: &[Case], seed: &mut Seed) -> Vec<Vec<Write>> {
     let mut events: Vec<&str> = cases.iter().map(|case| case.row_event.name).collect();
     events.sort_unstable();
@@ -133,7 +132,7 @@ fn pairs(cases: &[Case], seed: &mut Seed) -> Vec<Vec<Write>> {
     pairs
 }
 
-/// The differences between the rows after the write and the prediction of the model.
+/// The differences between the rows after the write and the predictions of the core.
 async fn disagreements(database: &Database, writer: Writer, groups: &[&Vec<Write>]) -> Vec<String> {
     let mut differences = Vec::new();
     for some in groups.chunks(GROUPS_PER_QUESTION) {
@@ -171,12 +170,13 @@ async fn disagreements(database: &Database, writer: Writer, groups: &[&Vec<Write
     differences
 }
 
-/// Made once in a run: a change after the other is held to them.
+/// The groups are computed once in a run, because every mutant is compared with them.
 fn groups(writer: Writer) -> &'static Vec<Vec<Write>> {
     static GROUPS: [OnceLock<Vec<Vec<Write>>>; 3] = [const { OnceLock::new() }; 3];
     GROUPS[writer as usize].get_or_init(|| {
         let (all, _) = cases();
-        // What step_task decides of each is asked in every_transition.
+        // `every_transition` compares the decisions of `step_task` for all cases, so a part of the
+        // cases is enough here.
         let mut seed = Seed::of_this_run();
         let first = usize::try_from(seed.below(PART as u64)).expect("small");
         let cases: Vec<Case> = all.into_iter().skip(first).step_by(PART).collect();
@@ -191,7 +191,7 @@ fn groups(writer: Writer) -> &'static Vec<Vec<Write>> {
     })
 }
 
-/// Whether the two sides differ. The cases are tried in parts, since a part usually shows a
+/// Whether the two sides differ. The cases are tried in parts, because a part usually shows a
 /// difference.
 pub(super) async fn is_noticed(database: &Database, writer: Writer) -> bool {
     const PARTS: usize = 40;

@@ -1,8 +1,8 @@
-//! Differential tests: the pure model (`pgasync-core`) against the deciding and recording functions
-//! in SQL.
+//! Differential tests: the core (`pgasync-core`), here called the model, against the deciding and
+//! recording functions in SQL.
 //!
-//! The model is the reference. Each test computes the answer of the model, asks SQL the same
-//! question, and compares.
+//! The model is the reference. Each test computes the result of the model and the result of SQL,
+//! and compares them.
 
 #![allow(clippy::print_stdout, reason = "each test prints how many cases it compared")]
 #![allow(clippy::too_many_lines, reason = "tables of cases are long")]

@@ -14,9 +14,9 @@ use super::every_write::{self, Writer};
 use super::{answers, classification, every_transition, plan, sequences, small_rules, stated_rules};
 use crate::seed::Seed;
 
-/// Without `PGASYNC_MUTANTS=all`: the percentage of functions that are tried, and the number of
-/// changes to each.
+/// Without `PGASYNC_MUTANTS=all`: the percentage of functions that are tried.
 const TRIED_PERCENT: u64 = 40;
+/// Without `PGASYNC_MUTANTS=all`: the number of changes to each of these functions.
 const SAMPLE: usize = 1;
 const QUEUES: usize = 150;
 const STEPS: usize = 500;
@@ -37,18 +37,18 @@ enum Comparison {
     Transactions,
 }
 
-/// Lines that may change without an effect that a comparison can observe.
+/// The beginnings of changed lines whose change has no effect that a comparison can observe.
 const EQUIVALENT: [&str; 35] = [
-    // The lock is requested again, or without need: the outcome is the same.
+    // The lock is requested again, or unnecessarily. The outcome is the same.
     "if not v_table_locked or pg_catalog.cardinality(v_left)",
-    // Without the lock of the table, the write of the one row runs into lock_timeout: the outcome
-    // is the same.
+    // Without the lock of the table, the write of the one row fails with `lock_timeout`. The
+    // outcome is the same.
     "if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 1 then",
     // The bound keeps the power from overflowing. Each delay is far below it.
     "select least(in_first * power(2, least(greatest(in_failures, 1), 31)",
     // The events name every row of the table, so no other row is locked.
     "where t.task_id <> any (array(select e.task_id from unnest(left_over) e))",
-    // restart_task ignores the result of write_now.
+    // `restart_task` ignores the result of `write_now`.
     "if v_row.outcome is null then",
     // Only the order of the places matters.
     "place := place + 2;",
@@ -68,22 +68,22 @@ const EQUIVALENT: [&str; 35] = [
     "and e.task_id = all (v_taken)",
     // An offered row has its offer already.
     "if in_event.event = 'OFFER' and in_outcome is null or v_offered then",
-    // The event is refused in any case, with other words.
+    // The event is rejected in any case, with another message.
     "when r.phase <> 'READY' or t.query is not null and t.tracked then 'the task does not wait'",
     "when r.phase <> 'READY' and t.query is null and t.tracked then 'the task does not wait'",
-    // Only a row that another session locks: the conformance suite locks it.
+    // The line matters only for a row that another session locks. The conformance suite covers it.
     "where w.outcome = any (array['failed']);",
     // Digits that are left over are skipped one by one.
     "c_number constant text := '^[",
-    // Sizes of a step.
+    // The sizes of a step.
     "limit 5001",
     "limit 1001",
-    // More heads than are wanted are read; the choice takes no more.
+    // More heads are read than needed, and the choice is the same.
     "limit greatest(l.free, in_workers, l.heads_max))",
     "place := 1;",
     // The statement for the other rows finds none.
     "if v_applied <= cardinality(in_ids) then",
-    // Only with a trigger that rewrites an end, which the conformance suite tries.
+    // The line matters only with a trigger that rewrites an end. The conformance suite covers it.
     "and (t.processed is not null or t.consumed is ",
     "or t.yielded is null and t.track_yielded is not true);",
     "and t.yielded is not null and t.track_yielded is not true);",
@@ -96,7 +96,7 @@ const EQUIVALENT: [&str; 35] = [
     "or v_word = 'select' and strpos(lower(v_body), 'into') = 1 then",
 ];
 
-/// Texts and their replacements.
+/// Texts, and their replacements in a mutant.
 const SWAPS: [(&str, &str); 23] = [
     ("least(", "greatest("),
     ("greatest(", "least("),
@@ -123,9 +123,9 @@ const SWAPS: [(&str, &str); 23] = [
     (" then false", " then true"),
 ];
 
-/// One small change.
+/// A function with one small change.
 struct Mutant {
-    /// The line as it became.
+    /// The changed line.
     change: String,
     definition: String,
 }
@@ -133,7 +133,8 @@ struct Mutant {
 /// All changes to one function: each occurrence of a swap, each number plus one, and each name left
 /// out of a list.
 async fn mutants(database: &Database, function: &str) -> Vec<Mutant> {
-    // Of several functions of that name the one with most parameters: the others only call it.
+    // Of several functions with this name, the one with most parameters is changed. The others only
+    // call it.
     let sql = format!(
         "select pg_get_functiondef(p.oid) from pg_proc p
          where p.pronamespace = 'async'::regnamespace and p.proname = '{function}' order by p.pronargs desc limit 1"
@@ -198,7 +199,7 @@ impl Mutant {
 
 impl Comparison {
     async fn agrees(self, database: &Database) -> bool {
-        // Rows that another comparison left.
+        // Another comparison may have left rows.
         database.run("truncate async.task; truncate async.offer; truncate async.request").await;
         match self {
             Self::Transitions => !every_transition::is_noticed(database).await,
@@ -216,11 +217,11 @@ impl Comparison {
     }
 }
 
-/// The changes to one function, among those tried, that Postgres accepts and no comparison notices.
+/// The tried changes to one function that Postgres accepts and no comparison notices.
 async fn unnoticed(function: &'static str, comparisons: &[Comparison]) -> Vec<String> {
     let all = env::var("PGASYNC_MUTANTS").is_ok_and(|which| which == "all");
     let mut seed = Seed::fixed(1);
-    // Each function needs another sequence of random numbers.
+    // The name of the function advances the seed, so that each function gets another sequence.
     for letter in function.bytes() {
         seed.below(u64::from(letter));
         if letter % 2 == 0 {
@@ -245,9 +246,9 @@ async fn unnoticed(function: &'static str, comparisons: &[Comparison]) -> Vec<St
         shuffle(&mut mutants, &mut seed);
         wanted = SAMPLE;
     }
-    // A change may make a loop infinite.
+    // A change may cause an infinite loop.
     database.run("set statement_timeout = '3s'").await;
-    // A comparison may fail with a panic, which is expected here.
+    // A comparison may fail with a panic. That is expected, so no message is printed.
     std::panic::set_hook(Box::new(|_| ()));
     let (mut tried, mut unnoticed) = (0, Vec::new());
     for mutant in mutants {

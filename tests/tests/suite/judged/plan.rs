@@ -1,5 +1,5 @@
-//! The next tasks to run: the model's `Plan`, `async.plan_claims`, and a reference that sorts
-//! everything, on the same tables.
+//! The choice of the next tasks: `Plan`, `async.plan_claims`, and a reference that sorts all tasks,
+//! on the same tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ struct Queue {
     workers: usize,
     down: BTreeSet<TargetName>,
     skip: BTreeSet<i64>,
-    /// Up to here its lane was looked at already.
+    /// A lane, and the position up to which it was read already.
     behind: Option<(Lane, QueuePosition)>,
 }
 
@@ -106,7 +106,7 @@ impl Queue {
         })
     }
 
-    /// Those that wait, and may run as far as they themselves are concerned.
+    /// The waiting tasks that may run, apart from the limits of pools and workers.
     fn eligible(&self) -> BTreeMap<QueuePosition, &Lane> {
         let eligible = self.tasks.iter().filter(|task| {
             let Row { eligible_when, times_up, tracked, .. } = task.row;
@@ -139,7 +139,7 @@ impl Queue {
         taken
     }
 
-    /// By going through all of them in order.
+    /// The choice of the reference, which goes through all tasks in order.
     fn by_sorting(&self) -> Vec<i64> {
         let (mut taken, mut workers) = (self.taken(), self.workers);
         let mut chosen = Vec::new();
@@ -155,7 +155,7 @@ impl Queue {
         chosen
     }
 
-    /// By the model, as an orchestrator drives it: a window at a time.
+    /// The choice of `Plan`, driven as by an orchestrator, with bounded windows.
     fn by_plan(&self) -> Vec<i64> {
         let (mut taken, mut workers, mut waiting) = (self.taken(), self.workers, self.eligible());
         let mut plan = Plan::new();
@@ -209,7 +209,8 @@ fn head(position: QueuePosition) -> Head {
     Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 8 }
 }
 
-/// Where the three differ on so many queues; and how many tasks were chosen in all.
+/// The first difference between the three on `queues` queues, and the number of tasks that were
+/// chosen.
 pub(super) async fn disagreement(database: &Database, mut seed: Seed, queues: usize) -> (Option<String>, usize) {
     let mut chosen = 0;
     for _ in 0..queues {

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::{ask, prepared_database};
 
-/// SQLSTATEs that end a session, their neighbours, and others that engines meet.
+/// SQLSTATEs that end a session, similar ones, and others that engines receive.
 const CODES: &[&str] = &[
     "00000", "01000", "02000", "03000", "08000", "08001", "08003", "08004", "08006", "08007", "08P01", "0A000",
     "22000", "23505", "25001", "25003", "25006", "25P01", "25P02", "25P03", "25P04", "28000", "40001", "40P01",
     "53300", "55P03", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", "XX000",
 ];
 
-/// Where a rule of SQL differs from that of the core.
+/// The differences between these rules in SQL and in the core.
 pub(super) async fn disagreements(database: &Database) -> Vec<String> {
     let mut differ = intentions_that_differ(database).await;
     differ.extend(messages_that_differ(database).await);
@@ -22,7 +22,7 @@ pub(super) async fn disagreements(database: &Database) -> Vec<String> {
     differ
 }
 
-/// Where `Intention::replaced_by` and `async.intention_replaces` differ.
+/// The differences between `Intention::replaced_by` and `async.intention_replaces`.
 async fn intentions_that_differ(database: &Database) -> Vec<String> {
     let mut olds = vec![None, Some(Intention::Timeout { message: None })];
     for status in FinishStatus::ALL {
@@ -56,9 +56,9 @@ fn intention(status: FinishStatus, message: Option<&str>) -> Intention {
     Intention::of(&request).expect("it names a duration")
 }
 
-/// Where the intention of a request has another message than `async.request_message` returns.
+/// The differences between the message of an intention and the result of `async.request_message`.
 async fn messages_that_differ(database: &Database) -> Vec<String> {
-    // Those that keep no message are never asked for it.
+    // SQL does not ask for the message of an intention that keeps none.
     let keeps = |status: &FinishStatus| intention(*status, Some("asked")).is_terminal();
     let mut requests = Vec::new();
     for status in FinishStatus::ALL.into_iter().filter(keeps) {
@@ -77,7 +77,7 @@ async fn messages_that_differ(database: &Database) -> Vec<String> {
         .collect()
 }
 
-/// Where `ends_session` and `async.ends_session` differ.
+/// The differences between `ends_session` and `async.ends_session`.
 async fn codes_that_differ(database: &Database) -> Vec<String> {
     let sql = "select jsonb_agg(async.ends_session(c.it) order by c.place)
         from jsonb_array_elements_text($1) with ordinality as c(it, place)";
@@ -91,8 +91,8 @@ async fn codes_that_differ(database: &Database) -> Vec<String> {
         .collect()
 }
 
-/// Where `async.backoff` differs from the rule that the core keeps to itself, stated once more:
-/// doubling from the first wait to the last, less up to a quarter.
+/// The differences between `async.backoff` and the rule of the core, whose code is private: the
+/// wait doubles from the first to the last value, minus up to a quarter.
 async fn backoffs_that_differ(database: &Database) -> Vec<String> {
     let first = 250_000_i64;
     let last = 300_000_000_i64;

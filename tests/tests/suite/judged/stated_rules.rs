@@ -1,13 +1,13 @@
-//! Rules of the SQL side that the core does not have: each stands here as a table of questions and
-//! answers.
+//! Rules of the SQL side that the core does not have. Each is stated here as a table of questions
+//! and answers.
 
 use pgasync_tests::Database;
 
 use super::prepared_database;
 
-/// A question about a function: what is done before, an expression, and its value as text. `ERROR`
-/// and an SQLSTATE stand for an error. Each question has a transaction of its own, which is rolled
-/// back.
+/// A question about a function: statements that run first, an expression, and its value as text.
+/// `ERROR` and an SQLSTATE stand for an error. Each question runs in its own transaction, which is
+/// rolled back.
 struct Stated {
     before: &'static str,
     question: &'static str,
@@ -23,7 +23,7 @@ const fn null(before: &'static str, question: &'static str) -> Stated {
     Stated { before, question, answer: None }
 }
 
-/// Sessions with targets: which server they were registered at, and whether they are gone.
+/// Target sessions: the server at which they were registered, and whether they are gone.
 const SESSIONS: &[Stated] = &[
     stated("", "async.is_registered_server(judged.session('{}'), '2026-01-01', '7')", "true"),
     stated(
@@ -53,7 +53,7 @@ const SESSIONS: &[Stated] = &[
     stated("", "async.is_replaced(judged.known(), '2026-01-04', '10.0.0.1', 5433, '7', 1, true, false)", "false"),
     stated("", "async.is_replaced(judged.known(), '2026-01-04', '10.0.0.1', 5432, '8', 1, true, false)", "false"),
     stated("", "async.is_replaced(judged.known(), '2026-01-04', null, 5432, '7', 1, true, false)", "false"),
-    // Another host of the string takes writes on a later timeline.
+    // Another host of the connection string accepts writes on a later timeline.
     stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '7', 2, true, true)", "true"),
     stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '7', 2, true, false)", "false"),
     stated("", "async.is_replaced(judged.known(), '2026-01-02', '10.0.0.2', 5432, '7', 1, true, true)", "false"),
@@ -75,7 +75,7 @@ const SESSIONS: &[Stated] = &[
     ),
 ];
 
-/// What a session says of itself, and connection strings to the same place.
+/// The identity of a session, and connection strings to the same server.
 const IDENTITIES: &[Stated] = &[
     stated(
         "",
@@ -114,7 +114,7 @@ const IDENTITIES: &[Stated] = &[
     stated("", "async.same_server('host=a', 'host=a port=1')", "false"),
 ];
 
-/// Texts that are sent inside of a block.
+/// Texts inside the wrapper.
 const WRAPPED: &[Stated] = &[
     stated("", "async.wrap_query('select 1', 'plain')", "select 1"),
     stated(
@@ -213,7 +213,7 @@ const TRIGGERS: &[Stated] = &[
         "async.defer_constraints()",
         "set constraints judged.d deferred",
     ),
-    // A name that a constraint which cannot be deferred has too.
+    // Another constraint, which cannot be deferred, has the same name.
     null(
         "create table judged.b (i int, constraint d unique (i) deferrable initially deferred);
          create table judged.e (i int, constraint d check (i > 0))",
@@ -221,7 +221,8 @@ const TRIGGERS: &[Stated] = &[
     ),
 ];
 
-/// What routines and triggers of users say to a leader in another process, and to the SQL engine.
+/// The effects of calls in routines and triggers of users, for a leader in another process and for
+/// the SQL engine.
 const ROUTINES: &[Stated] = &[
     stated("", "async.take_touched()", "{}"),
     stated("select async.note_touched('{}')", "async.take_touched()", "{}"),
@@ -259,7 +260,7 @@ const ROUTINES: &[Stated] = &[
         "(select array_agg(i order by i) from unnest(async.take_touched()) i)",
         "{1,3,5}",
     ),
-    // Without a status, in a trigger: as the end of the query.
+    // A call in a trigger without a status has the effect of the end of the query.
     stated("select judged.finish_in_trigger()", "judged.became(1)", "processed FINISHED why"),
     stated("select judged.finish_in_trigger()", "judged.became(2)", "request FINISHED why"),
     stated("select judged.finish_in_trigger()", "judged.became(7)", "request YIELDED why"),
@@ -274,7 +275,7 @@ const ROUTINES: &[Stated] = &[
         "(select count(*) from async.request)",
         "2",
     ),
-    // A trigger that changes a row is no reason for a request.
+    // A trigger that changes a row does not cause a request.
     stated(
         "create trigger judge_before before update on async.task for each row execute procedure judged.rewrite();
          select judged.finish('CANCELED', null)",
@@ -283,8 +284,8 @@ const ROUTINES: &[Stated] = &[
     ),
 ];
 
-/// What a busy leader writes most goes through the statements that are made for it. The statement
-/// for all other events leaves all of them over here.
+/// Plain claims and plain ends are written by their own statements. In these questions the
+/// statement for all other events writes nothing.
 const PLAIN_WRITES: &[Stated] = &[
     null("select judged.queue(), judged.plain_writes_only()", "judged.claim('{1,6}', '{0,null}')"),
     stated(
@@ -313,7 +314,7 @@ const PLAIN_WRITES: &[Stated] = &[
         "judged.end('{2}', '{1}')",
         "{\"2 1 END_OK\"}",
     ),
-    // In a session without the memory of the SQL engine, nothing is given back.
+    // In a session without the memory of the SQL engine, no slot is released.
     stated("", "async.release_pools('{a}')", ""),
     stated(
         "create temp table leader_pool as select 'a'::text as pool, 1 as taken union all select 'b', 2",
@@ -338,7 +339,7 @@ const ALL: [(&str, &[Stated]); 7] = [
     ("plain writes", PLAIN_WRITES),
 ];
 
-/// Where SQL answers something else than what is stated.
+/// The differences between the answers of SQL and the stated ones.
 pub(super) async fn disagreements(database: &Database) -> Vec<String> {
     let mut differ = Vec::new();
     for (group, questions) in ALL {

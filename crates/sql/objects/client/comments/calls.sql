@@ -1,59 +1,61 @@
--- What the calls of the client part do. The codes of errors are listed in docs/errors.md.
+-- The calls of the client part. docs/errors.md lists the error codes.
 comment on function async.task(text, text, jsonb, int, text, interval, bool) is
   'Builds one task for async.push_tasks. Stores nothing.';
 comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
-  'Pushes tasks in the caller''s transaction, in the order of the array. Returns the new rows in '
-  'that order. Raises PA010 to PA016, naming the element, and then pushes nothing. On a client '
-  'the server pushes, and commits on its own.';
+  'Pushes tasks in the transaction of the caller, in the order of the array. Returns the new rows '
+  'in that order. Raises PA010 to PA016 with the position of the element, and then pushes nothing. '
+  'On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
-  'Asks the orchestrator to end tasks with a status, or to defer (DEFERRED, after _duration) or '
-  'pause (PAUSED) them. Does not wait. Takes effect when the caller''s transaction commits. '
+  'Asks the orchestrator to end tasks with a status, to defer them (DEFERRED, by _duration) or to '
+  'pause them (PAUSED). Does not wait. Takes effect after the commit of the caller''s transaction. '
   'Warns about unknown and finished ids. Raises PA020, PA021, PA022.';
 comment on function async.finish(bigint[], async.finish_status_t, text) is
   'async.finish without a duration.';
 comment on function async.cancel(bigint[], text) is
-  'Asks the orchestrator to cancel tasks. They end as CANCELED, except where the query committed '
-  'first. Does not wait. Warns about unknown and finished ids.';
+  'Asks the orchestrator to cancel tasks. They end as CANCELED, unless the query committed first. '
+  'Does not wait. Warns about unknown and finished ids.';
 comment on function async.defer(bigint[], interval) is
-  'Asks the orchestrator to put tasks back into the queue, not to run before the duration has '
+  'Asks the orchestrator to return tasks to the queue. They do not start before the duration has '
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
 comment on function async.restart_task(bigint) is
-  'Puts a finished task back into the queue at once, with a clean slate. Raises PA030 to PA033.';
+  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033.';
 comment on function async.get_tasks(text, int, interval) is
-  'Takes up to _limit tasks without a query at a target, and waits up to _timeout (a minute at '
-  'most) for the first. Finish each with async.finish before its times_up. Two callers never get '
-  'one task. Raises PA040, PA041.';
+  'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
+  'minute) for the first. Finish each with async.finish before its times_up. No task is returned '
+  'to two callers. Raises PA040, PA041.';
 comment on function async.wait_for_latch() is
-  'Returns when the orchestrator has gone through a whole cycle that began after the call. '
-  'Raises PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
+  'Returns when the orchestrator has completed a whole cycle that began after the call. Raises '
+  'PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
 comment on function async.server(text) is
-  'Returns where the server of this client is, without the password unless the caller owns the '
-  'schema; null on a server. With an argument, sets it first (administrators). Raises PA001, '
-  'PA004.';
+  'Returns the connection string of the server of this client database, without the password '
+  'unless the caller may read the column; null on a server. With an argument, sets it first '
+  '(administrators). Raises PA001, PA004.';
 comment on function async.masked_server() is
-  'The connection string of a client''s server, with the password masked. async.server() calls it.';
+  'The connection string of the server of a client database, with the password masked. '
+  'async.server() calls it.';
 comment on function async.set_server(text) is
-  'Sets the connection string of a client''s server. async.server(text) calls it. Raises PA001.';
+  'Sets the connection string of the server of a client database. async.server(text) calls it. '
+  'Raises PA001.';
 comment on function async.configure(jsonb) is
-  'Changes settings, targets and concurrency pools. The document has the keys control, targets '
-  'and concurrency_pools; a key that is missing or null changes nothing; a list that is given is '
-  'the whole list. Takes effect in a running orchestrator. Raises PA060, naming the path, and '
-  'then changes nothing.';
+  'Changes settings, targets and concurrency pools. The document has the keys control, targets and '
+  'concurrency_pools. A key that is missing or null changes nothing. A list that is given is the '
+  'complete list. Takes effect in a running orchestrator. Raises PA060 with the path of the '
+  'invalid value, and then changes nothing.';
 comment on function async.client_only() is
-  'True on a client, whose calls are forwarded to its server. False on a server.';
+  'True on a client database, whose calls are forwarded to its server. False on a server.';
 comment on function async.task_execution_state(async.task) is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on function async.mask_connection_string(text) is
   'The text with each password in a connection string replaced by ****.';
 comment on function async.grant_client(name) is
-  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when '
-  'there is no such role.';
+  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
+  'role does not exist.';
 comment on function async.revoke_client(name) is
-  'Takes back what async.grant_client gave. Raises PA080 when there is no such role.';
+  'Revokes what async.grant_client granted. Raises PA080 when the role does not exist.';
 comment on function async.grant_admin(name) is
-  'Lets a role do what a client may, and configure, set the server, pause, register routines, '
-  'and read the log and the views. Raises PA080 when there is no such role.';
+  'Lets a role do what a client may do, configure, set the server, pause, register routines, and '
+  'read the log and the views. Raises PA080 when the role does not exist.';
 comment on function async.revoke_admin(name) is
-  'Takes back what async.grant_admin gave. Raises PA080 when there is no such role.';
+  'Revokes what async.grant_admin granted. Raises PA080 when the role does not exist.';

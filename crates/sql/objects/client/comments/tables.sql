@@ -1,43 +1,43 @@
--- What the tables of the client part and their columns hold.
+-- The tables of the client part and their columns.
 comment on table async.task is
-  'The tasks: queue, state and history in one. A row becomes READY, RUNNING, YIELDED and '
-  'FINISHED (see async.task_execution_state). Only the leader changes a task that it holds; ask '
-  'for changes with async.finish, cancel, defer and restart_task.';
-comment on column async.task.task_id is 'The task''s id, given when it is pushed.';
+  'The tasks: the queue, the state and the history. async.task_execution_state derives the phase '
+  'of a row. Only the leader changes a task that it holds. Clients request changes with '
+  'async.finish, cancel, defer and restart_task.';
+comment on column async.task.task_id is 'The id of the task, assigned by the push.';
 comment on column async.task.target is 'The name of the target that runs the query.';
 comment on column async.task.priority is
-  'Lower runs first; then the earlier entered; then the lower task_id. Negative values are '
-  'reserved by convention.';
+  'The task with the lower value runs first, then the one with the earlier entered, then the one '
+  'with the lower task_id. Negative values are reserved by convention.';
 comment on column async.task.entered is 'When the task was pushed.';
 comment on column async.task.consumed is
-  'When the task was claimed for the run that is under way or was the last. Null while it waits.';
+  'When the task was claimed for its present or last run. Null while it is READY.';
 comment on column async.task.processed is 'When the task finished. Null before.';
-comment on column async.task.yielded is
-  'When the query ended while the task was to finish later. Null otherwise.';
+comment on column async.task.yielded is 'When the task became YIELDED. Null otherwise.';
 comment on column async.task.finish_status is
-  'How the task ended; YIELDED while it waits to be finished; null before.';
-comment on column async.task.source is 'Where the task came from, as the push said.';
+  'How the task ended. YIELDED while it waits for async.finish. Null before.';
+comment on column async.task.source is 'The source that the push named.';
 comment on column async.task.query is
-  'The query. ##flow.TASK_ID## in it becomes the task''s id. Null for a task that a client pulls.';
+  'The query. ##flow.TASK_ID## in it is replaced by the id of the task. Null for a task that a '
+  'client pulls.';
 comment on column async.task.failed is
   'True for an end other than FINISHED, false for FINISHED, null before the end.';
 comment on column async.task.processing_error is
-  'SQLSTATE, message, detail, hint and context of the query''s error, or the message of the '
+  'SQLSTATE, message, detail, hint and context of the error of the query, or the message of the '
   'request that ended the task. At most 64 KiB.';
 comment on column async.task.asynchronous_finish is
   'True when the end of the query makes the task YIELDED, and async.finish finishes it.';
 comment on column async.task.times_up is
-  'The deadline, set at the first claim and kept through deferrals. infinity when the task has '
-  'none.';
-comment on column async.task.task_data is 'JSON of the client''s, stored with the task.';
+  'The deadline. It is set at the first claim and stays through deferrals. infinity when the task '
+  'has no deadline.';
+comment on column async.task.task_data is 'JSON data of the client, stored with the task.';
 comment on column async.task.concurrency_pool is
   'The pool that limits the task. Null is the pool of its target.';
 comment on column async.task.manual_timeout is
   'The time from the first claim to the deadline. Null is the timeout of the target, else the '
   'default.';
 comment on column async.task.tracked is
-  'True while the task holds a pool slot, or is offered to clients; false when it has given its '
-  'slot back at the end; null otherwise.';
+  'True while the task holds a pool slot, as an offer too. False after it has released the pool '
+  'slot at its end. Null otherwise.';
 comment on column async.task.track_yielded is
   'True when the task keeps its pool slot while it is YIELDED.';
 comment on column async.task.eligible_when is
@@ -47,13 +47,14 @@ comment on column async.task.run is
   'a newer run.';
 
 comment on table async.client_control is
-  'One row: whether this database is a client or a server, and where its server is.';
+  'One row: whether this database is a client database or a server, and how it reaches its server.';
 comment on column async.client_control.client_only is
-  'True on a client, whose calls are forwarded to its server. False on a server.';
+  'True on a client database, whose calls are forwarded to its server. False on a server.';
 comment on column async.client_control.connection_string is
-  'How a client reaches its server. May hold a password: only the owner reads it.';
+  'The connection string of the server, on a client database. May contain a password. Only the '
+  'owner can read it.';
 comment on column async.client_control.version is 'The version of the client part.';
 
-comment on table async.migration is 'The migrations that this database has had.';
+comment on table async.migration is 'The migrations that were applied to this database.';
 comment on column async.migration.migration is 'The name of the migration.';
 comment on column async.migration.applied is 'When it was applied.';

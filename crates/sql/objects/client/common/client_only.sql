@@ -1,6 +1,6 @@
--- Purpose: whether this database is a client, whose calls are forwarded to its server.
--- Returns: true on a client, false on a server.
--- Raises:  nothing. Locks: none.
+-- Purpose: whether this database is a client database, whose calls are forwarded to its server.
+-- Returns: true on a client database, false on a server.
+-- Raises: nothing. Locks: none.
 create or replace function async.client_only() returns bool
 language sql stable
 set search_path = pg_catalog, pg_temp

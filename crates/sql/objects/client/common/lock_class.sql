@@ -1,5 +1,5 @@
--- Purpose: first key of every advisory lock of ours. Second keys: 1 the leader, 2 held while a
---   leader sleeps, 3 configure.
+-- Purpose: the first key of all advisory locks of pgasync. Second keys: 1 is held by the leader, 2
+--   by a leader that sleeps, 3 by the watchdog of the SQL engine, 4 by async.configure.
 -- Returns: a constant.
 -- Raises: nothing. Locks: none.
 create or replace function async.lock_class() returns int

@@ -1,10 +1,10 @@
--- Purpose: the phase of a task, derived from its row and stored nowhere.
+-- Purpose: the phase of a task, derived from its row.
 -- Returns: READY, RUNNING, YIELDED or FINISHED.
--- Raises:  nothing. Locks: none.
+-- Raises: nothing. Locks: none.
 create or replace function async.task_execution_state(t async.task) returns async.task_execution_state_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined; nothing here looks a name up.
+  -- No search_path is set, so that the function can be inlined. It looks up no name.
   select case
     when t.processed is not null then 'FINISHED'::async.task_execution_state_t
     when t.yielded is not null then 'YIELDED'::async.task_execution_state_t

@@ -1,7 +1,7 @@
--- Purpose: refuse a connection string before it is stored.
+-- Purpose: checks a connection string before it is stored.
 -- Returns: nothing.
--- Raises:  PA001 when it cannot be read, or when its password is the mask that our views show.
--- Locks:   none.
+-- Raises: PA001 when the string cannot be parsed, or when its password is the mask that views show.
+-- Locks: none.
 create or replace function async.check_connection_string(in_connection_string text) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,7 @@
--- Purpose: undo the percent-encoding of a part of a connection URI.
+-- Purpose: decodes the percent-encoding in a part of a connection URI.
 -- Returns: the decoded text; null for null.
--- Raises: PA001 for a % that two hexadecimal digits do not follow, for %00 and for bytes that are
---   no text.
+-- Raises: PA001 for a % without two hexadecimal digits after it, for %00, and for bytes that are
+--   not valid in the encoding of the database.
 -- Locks: none.
 create or replace function async.decode_percent(in_text text) returns text
 language plpgsql immutable parallel safe

@@ -1,7 +1,7 @@
--- Purpose: the same connection string with settings added or replaced; a JSON null takes one away.
--- Returns: key='value' pairs, quoted for libpq, by key; null for null.
--- Raises:  PA001 when the string cannot be read.
--- Locks:   none.
+-- Purpose: adds or replaces settings in a connection string. A JSON null removes a setting.
+-- Returns: key='value' pairs in the order of the keys, quoted for libpq; null for null.
+-- Raises: PA001 when the string cannot be parsed.
+-- Locks: none.
 create or replace function async.extend_conninfo(in_conninfo text, in_settings jsonb) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
--- Purpose: a connection string (either form, also a malformed one, also inside other text) that may
---   be shown.
--- Returns: the text with each secret replaced by ****; rather too much is hidden than too little.
+-- Purpose: masks the secrets in a connection string of either form, also in a malformed one and
+--   inside other text.
+-- Returns: the text with each secret replaced by ****. In doubt, more is masked than is secret.
 -- Raises: nothing. Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
 language sql immutable parallel safe

@@ -1,7 +1,7 @@
--- Purpose: the settings in a libpq connection string of either form.
--- Returns: an object of texts; null for null.
--- Raises:  PA001 when libpq would refuse its form.
--- Locks:   none.
+-- Purpose: parses a libpq connection string of either form.
+-- Returns: the settings, an object of texts; null for null.
+-- Raises: PA001 when libpq would refuse the form of the string.
+-- Locks: none.
 create or replace function async.parse_conninfo(in_conninfo text) returns jsonb
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,8 @@
--- Purpose: read a connection string of the form "key = value key = 'quoted value'", as libpq does.
--- Returns: an object of texts; of a repeated key the last value.
--- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Purpose: parses a connection string of the form "key = value key = 'quoted value'", as libpq
+--   does.
+-- Returns: an object of texts. The last value of a repeated key counts.
+-- Raises: PA001 when libpq would refuse the form of the string. The error does not contain the
+--   string, which may hold a password.
 -- Locks: none.
 create or replace function async.parse_conninfo_pairs(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
@@ -13,7 +15,7 @@ declare
   v_value text;
 begin
   while v_rest <> '' loop
-    -- A value is quoted, with \ before a quote or a backslash, or ends at the next space.
+    -- A value is quoted, with \ before a quote or a backslash, or it ends at the next space.
     v_pair := regexp_match(v_rest,
       '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
     if v_pair is null then

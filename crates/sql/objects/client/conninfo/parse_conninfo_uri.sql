@@ -1,8 +1,9 @@
--- Purpose: read a connection string of the form
+-- Purpose: parses a connection string of the form
 --   postgresql://user:password@host:port,host2/dbname?key=value, as libpq does. Several hosts
 --   become comma-separated lists under host and port.
 -- Returns: an object of texts.
--- Raises: PA001 when libpq would refuse its form. Never repeats the string: it may hold a password.
+-- Raises: PA001 when libpq would refuse the form of the string. The error does not contain the
+--   string, which may hold a password.
 -- Locks: none.
 create or replace function async.parse_conninfo_uri(in_conninfo text) returns jsonb
 language plpgsql immutable parallel safe
@@ -52,7 +53,7 @@ begin
         using errcode = 'PA001', hint = 'Write ?key=value&key=value, special characters percent-encoded.';
     end if;
     v_result := v_result || case
-      -- JDBC's spelling, which libpq understands too.
+      -- The spelling of JDBC, which libpq accepts too.
       when v_entry = 'ssl=true' then jsonb_build_object('sslmode', 'require')
       else jsonb_build_object(async.decode_percent(v_pair[1]), async.decode_percent(v_pair[2]))
     end;

@@ -1,7 +1,7 @@
--- Purpose: points every function of ours that calls dblink at the schema that the extension is in.
---   Each part ends its installation with it, since replacing a function resets its path.
+-- Purpose: adapts the functions that call dblink to the schema of the extension. The installation
+--   of each part ends with it, because the replacement of a function resets its search_path.
 -- Returns: nothing.
--- Raises: nothing of ours.
+-- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes.
 create or replace function async.bind_dblink() returns void
 language plpgsql
@@ -22,15 +22,15 @@ begin
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
       and p.prosrc ~ '\mdblink'
-      -- What must not set a path (users' triggers would inherit it) calls dblink through those that
-      -- do.
+      -- A function without a search_path (user triggers would inherit it) calls dblink only through
+      -- functions that have one.
       and exists (select from unnest(p.proconfig) c where c like 'search_path=%')
     order by p.oid
   loop
     execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
   end loop;
-  -- What runs in every cycle of the orchestrator names the schema instead, since a path costs time
-  -- at every call.
+  -- Functions of every cycle of the orchestrator qualify the name instead, because a SET clause
+  -- costs time at every call.
   for v_function in
     select p.oid::regprocedure
     from pg_proc p

@@ -1,8 +1,8 @@
--- Purpose: what each part ends its installation with: nothing to PUBLIC, and roles that were
---   clients or administrators are so for what is new, too.
+-- Purpose: sets the privileges at the end of the installation of each part. PUBLIC gets none. Roles
+--   that were clients or administrators get the privileges for new objects.
 -- Returns: nothing.
--- Raises: nothing of ours.
--- Locks: the catalog rows of what it grants and revokes.
+-- Raises: no error of class PA.
+-- Locks: the catalog rows of the objects whose privileges it changes.
 create or replace function async.restore_privileges() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,21 +1,21 @@
--- Purpose: grant to, or revoke from, a role what a client or an administrator may do with what is
---   installed here. Installing anew gives it to the roles that had it (async.restore_privileges),
---   so an upgrade's new functions reach them too.
+-- Purpose: grants to a role, or revokes from it, the privileges of a client or an administrator on
+--   the installed objects. An installation repeats the grants (async.restore_privileges), so that
+--   they include new functions.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
--- Locks: the catalog rows of what it grants.
+-- Raises: PA080 when the role does not exist.
+-- Locks: the catalog rows of the objects whose privileges it changes.
 create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- request_finish is what finish, cancel and defer of a client database call.
+  -- On a client database, finish, cancel and defer call request_finish.
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
     restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
   c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
     reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit,
     leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
-  -- Columns that only the owner reads.
+  -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string}';
   v_statement text;
 begin
@@ -40,7 +40,7 @@ begin
     union all
     select 'select (client_only, version) on async.client_control'
     union all
-    -- Tables and views, column by column where one holds a connection string.
+    -- Tables and views. Grants on tables name the columns, because some hold connection strings.
     select case when c.relkind = 'v' then format('select on %s', c.oid::regclass)
       else format('select (%s) on %s', string_agg(quote_ident(a.attname), ', ' order by a.attnum), c.oid::regclass) end
     from pg_class c

@@ -1,7 +1,7 @@
--- Purpose: let a role push tasks, read them (without connection strings), finish, cancel, defer,
---   restart and pull them. For the owner of the schema.
+-- Purpose: lets a role push tasks, read them, and finish, cancel, defer, restart and pull them.
+--   Connection strings stay unreadable. For the owner of the schema.
 -- Returns: nothing.
--- Raises: PA080 when there is no such role.
+-- Raises: PA080 when the role does not exist.
 -- Locks: as async.change_privileges.
 create or replace function async.grant_client(role name) returns void
 language sql

@@ -1,7 +1,7 @@
--- Purpose: get_tasks on a client.
--- Returns: what the server gave, in its order.
--- Raises:  as async.forward and the server's get_tasks.
--- Locks:   none here.
+-- Purpose: async.get_tasks on a client database.
+-- Returns: the rows that the server returned, in its order.
+-- Raises: the errors of async.forward and of async.get_tasks on the server.
+-- Locks: none on this database.
 create or replace function async.forward_get_tasks(
   in_target text,
   in_limit int,

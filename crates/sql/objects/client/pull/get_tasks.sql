@@ -1,14 +1,14 @@
--- Purpose: take tasks that clients run themselves (pushed without a query): what the leader offers
---   for a target.
--- Returns: up to _limit tasks by priority, now RUNNING until finished or timed out; none when none
---   was offered within _timeout (at most a minute: a waiting call holds a snapshot). Above READ
---   COMMITTED it looks once.
--- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks: the rows it takes, until the end of the transaction; others skip them. Never hands one to
---   two.
+-- Purpose: takes tasks without a query that the leader offers at a target. The client runs them
+--   itself.
+-- Returns: up to _limit tasks in the order of the queue. They are RUNNING until they are finished
+--   or time out. No rows when no task is offered within _timeout, which is limited to one minute
+--   because a waiting call holds a snapshot. Above READ COMMITTED the call does not wait.
+-- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1.
+-- Locks: the rows that it takes, until the end of the transaction. It skips rows that other
+--   transactions hold, so no task is returned to two callers.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
+-- No search_path is set, because user triggers on async.task would inherit it. Every name is
+-- qualified, those of types and operators too.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,

@@ -1,9 +1,9 @@
--- Purpose: wait until the leader has passed through one whole cycle that began after the call: what
---   was committed before has been seen.
--- Returns: nothing; in the leader's own session at once.
--- Raises: PA050 when no orchestrator leads (also while waiting), PA051 above READ COMMITTED, where
---   the answer could not be seen.
--- Locks: none; a waiting call holds a snapshot.
+-- Purpose: waits until the leader has completed a cycle that began after the call. The leader has
+--   then read what was committed before the call.
+-- Returns: nothing. In the leader session it returns at once.
+-- Raises: PA050 when no orchestrator leads, also during the wait; PA051 above READ COMMITTED, where
+--   the answer is not visible.
+-- Locks: none. A waiting call holds a snapshot.
 create or replace function async.wait_for_latch() returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -1,14 +1,14 @@
--- Purpose: push_tasks on a client.
+-- Purpose: async.push_tasks on a client database.
 -- Returns: the rows that the server inserted, in the order of the array.
--- Raises:  as async.forward and the server's push_tasks.
--- Locks:   none here.
+-- Raises: the errors of async.forward and of async.push_tasks on the server.
+-- Locks: none on this database.
 create or replace function async.forward_push(
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t,
   in_source text) returns setof async.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
--- The form of an interval that reads the same under any setting of the other side.
+-- This form of an interval does not depend on the settings of the server.
 set intervalstyle = 'iso_8601'
 as $function$
 begin

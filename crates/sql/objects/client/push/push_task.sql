@@ -1,13 +1,13 @@
--- Purpose: queue one task.
--- Returns: its id.
--- Raises:  as push_tasks.
--- Locks:   as push_tasks.
+-- Purpose: pushes one task.
+-- Returns: the id of the task.
+-- Raises: as async.push_tasks.
+-- Locks: as async.push_tasks.
 create or replace function async.push_task(
   _task async.task_push_t,
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default 'manual push') returns bigint
 language sql
 as $function$
-  -- No search_path is set: see push_tasks.
+  -- No search_path is set: see async.push_tasks.
   select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
 $function$;

@@ -1,12 +1,11 @@
--- Purpose: queue tasks, in the caller's transaction, and wake the leader if it sleeps. On a client
---   the server does it, and commits on its own.
--- Returns: one row a task, in the order of the array; ids grow in that order too.
--- Raises: PA010 to PA015 for an element that cannot be run; nothing is pushed then.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
+-- Purpose: pushes tasks in the transaction of the caller, and wakes the leader if it sleeps. On a
+--   client database the server pushes the tasks and commits on its own.
+-- Returns: one row for each element, in the order of the array. The ids grow in the same order.
+-- Raises: PA010 to PA016 for an element that cannot be accepted. Then nothing is pushed.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
 --
--- No search_path is set, since users' triggers on async.task would inherit it. So nothing in here
--- may depend on the caller's: every name, of types too, carries its schema, and so would every
--- operator.
+-- No search_path is set, because user triggers on async.task would inherit it. Every name is
+-- qualified, those of types and operators too.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',

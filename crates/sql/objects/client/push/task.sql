@@ -1,6 +1,6 @@
--- Purpose: one element for push_tasks, with the arguments that matter by name.
--- Returns: it.
--- Raises:  nothing. Locks: none.
+-- Purpose: builds one element for async.push_tasks, with named arguments.
+-- Returns: the element.
+-- Raises: nothing. Locks: none.
 create or replace function async.task(
   _query text,
   target text,
@@ -11,6 +11,6 @@ create or replace function async.task(
   track_yielded bool default null) returns async.task_push_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined; nothing here looks a name up.
+  -- No search_path is set, so that the function can be inlined. It looks up no name.
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;

@@ -1,12 +1,13 @@
--- Purpose: ask that unfinished tasks go back to the queue, not to be run before a while has passed.
--- Returns: nothing, without waiting.
--- Raises:  as finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks return to the queue and do not start before a duration
+--   has passed.
+-- Returns: nothing. It does not wait.
+-- Raises: as async.finish.
+-- Locks: none that others wait for.
 create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void
 language sql
 as $function$
-  -- No search_path is set: see finish.
+  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;

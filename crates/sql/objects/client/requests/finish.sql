@@ -1,11 +1,14 @@
--- Purpose: ask that unfinished tasks end with a status, or come back after a while (DEFERRED). The
---   leader does it once the caller has committed; in the leader's own session it is done at once.
--- Returns: nothing, without waiting. Ids that do not exist or are finished are named in a warning.
--- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative duration.
+-- Purpose: requests that unfinished tasks end with a status, or return to the queue (DEFERRED after
+--   a duration, PAUSED). The leader applies the request after the commit of the caller. A call in
+--   the leader session takes effect in its own transaction.
+-- Returns: nothing. It does not wait. A warning (PA025) names ids that do not exist or are
+--   finished.
+-- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
+--   duration or one above 10000 years. In the leader session, as async.finish_internal.
 -- Locks: none that others wait for.
 --
--- No search_path is set: in the leader's session users' triggers on async.task would inherit it. So
--- nothing in here may depend on the caller's: see push_tasks.
+-- No search_path is set, because user triggers on async.task would inherit it. Every name is
+-- qualified, those of types and operators too.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -29,16 +32,16 @@ begin
 end
 $function$;
 
--- Purpose: ask that unfinished tasks end with a status. See the other finish.
--- Returns: nothing, without waiting.
--- Raises:  as the other finish.
--- Locks:   none that others wait for.
+-- Purpose: requests that unfinished tasks end with a status. See the other async.finish.
+-- Returns: nothing. It does not wait.
+-- Raises: as the other async.finish.
+-- Locks: none that others wait for.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
   _error_message text) returns void
 language sql
 as $function$
-  -- No search_path is set: see the other finish.
+  -- No search_path is set: see the other async.finish.
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;

@@ -1,7 +1,7 @@
--- Purpose: finish on a client.
--- Returns: nothing; the server's warning is raised here.
--- Raises:  as async.forward and the server's request_finish.
--- Locks:   none here.
+-- Purpose: async.finish on a client database.
+-- Returns: nothing. The warning of the server is raised here.
+-- Raises: the errors of async.forward and of async.request_finish on the server.
+-- Locks: none on this database.
 create or replace function async.forward_finish(
   in_task_ids bigint[],
   in_status async.finish_status_t,

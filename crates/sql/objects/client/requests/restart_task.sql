@@ -1,11 +1,13 @@
--- Purpose: send a finished task back to the queue with a clean slate, at once: no leader holds it.
---   The run number stays, so that a late result of an earlier run changes nothing.
+-- Purpose: resets a finished task to READY and clears its results, at once: the leader does not
+--   hold a finished task. The run number stays, so that a late result of an earlier run changes
+--   nothing.
 -- Returns: nothing.
--- Raises: PA030 to PA033: unknown, unfinished, its session not known to be gone, nothing to run.
--- Locks: the task's row, until the end of the transaction.
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run.
+-- Locks: the row of the task, until the end of the transaction.
 --
--- No search_path is set: users' triggers on async.task would inherit it. So nothing in here may
--- depend on the caller's: see push_tasks.
+-- No search_path is set, because user triggers on async.task would inherit it. Every name is
+-- qualified, those of types and operators too.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security definer
 as $function$

@@ -1,9 +1,9 @@
--- Purpose: change settings, targets and pools from one document; on a client the server's. All of
---   it, or nothing.
--- Returns: nothing; a running leader follows.
--- Raises: PA060, naming the path in the document, for what cannot be; PA001 inside it for
---   connection strings.
--- Locks: other calls of configure wait; the rows it changes, until the end of the transaction.
+-- Purpose: changes settings, targets and pools as one document says, completely or not at all. On a
+--   client database it changes those of the server.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060 for an invalid value, with its path in the document.
+-- Locks: an advisory lock on which other calls of async.configure wait, and the rows that it
+--   changes, until the end of the transaction.
 create or replace function async.configure(_configuration jsonb) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

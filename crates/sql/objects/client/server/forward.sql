@@ -1,10 +1,9 @@
--- Purpose: run one query of ours, which returns a text column, on the server. It commits there on
---   its own. Not granted to clients, whose calls use it: in_query must be built with format and %L
---   alone.
--- Returns: the column.
--- Raises: PA002 no server set, PA003 server not reached; what the query raises there is raised
---   here.
--- Locks: none here.
+-- Purpose: runs a query with one text column on the server, which commits it on its own. Clients
+--   may not execute it, only the calls that use it. in_query must be built with format and %L only.
+-- Returns: the values of the column.
+-- Raises: PA002 when no server is set, PA003 when the server cannot be reached, and the errors that
+--   the query raises on the server.
+-- Locks: none on this database.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
 set search_path = pg_catalog, async, public, pg_temp
@@ -20,7 +19,7 @@ exception
     raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
   when sqlstate '2F003' then
-    -- dblink lets only a superuser use the rights of the operating system's user.
+    -- dblink lets only a superuser connect without a password.
     raise exception 'the pgasync server cannot be reached: %', sqlerrm
       using errcode = 'PA003', hint = 'Name a password in async.server(...), and let the server ask for it.';
 end

@@ -1,4 +1,4 @@
--- Purpose: where the server is, for roles without the right to read
+-- Purpose: the connection string of the server, for roles that may not read
 --   client_control.connection_string.
 -- Returns: the connection string without its password.
 -- Raises: nothing. Locks: none.

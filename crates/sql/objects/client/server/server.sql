@@ -1,7 +1,8 @@
--- Purpose: read, or with an argument set, where the server of this client is.
--- Returns: the connection string; without its password unless the caller owns the schema.
--- Raises:  PA001 when the new string cannot be read, PA004 when the caller may not set it.
--- Locks:   the row of client_control, when it is set.
+-- Purpose: reads the connection string of the server of this client database. With an argument,
+--   sets it first.
+-- Returns: the connection string, without its password unless the caller may read the column.
+-- Raises: PA001 when the new string cannot be parsed, PA004 when the caller may not set it.
+-- Locks: the row of client_control, when it is set.
 create or replace function async.server(_new_connection_string text default null) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,8 @@
--- Purpose: how a client reaches its server. Not for clients: it holds the password.
--- Returns: the connection string, with a limit on the time to connect.
--- Raises:  PA002 when no server was set.
--- Locks:   none.
+-- Purpose: the connection string for calls to the server. Clients may not execute it, because it
+--   contains the password.
+-- Returns: the connection string, with a limit on the time of the connection attempt.
+-- Raises: PA002 when no server is set.
+-- Locks: none.
 create or replace function async.server_connection() returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,8 @@
--- Purpose: sets the server; async.server(text) calls it. For administrators.
+-- Purpose: sets the connection string of the server. async.server(text) calls it. For
+--   administrators.
 -- Returns: nothing.
--- Raises:  PA001 when the string cannot be read or its password is a mask.
--- Locks:   the row of client_control, until the end of the transaction.
+-- Raises: PA001 when the string cannot be parsed or its password is a mask.
+-- Locks: the row of client_control, until the end of the transaction.
 create or replace function async.set_server(in_connection_string text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

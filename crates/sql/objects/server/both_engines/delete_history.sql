@@ -1,8 +1,8 @@
--- Purpose: deletes one step of the history: finished tasks from before a time, behind a position by
---   task_id.
--- Returns: the position that it came to; null at the end. Rows that cannot be deleted, because a
---   user's foreign key, trigger or deferred constraint forbids it, are left.
--- Raises: nothing of a single task's.
+-- Purpose: deletes one step of the history: finished tasks from before a time, in the order of
+--   task_id, after a position.
+-- Returns: the last position of the step; null at the end. Rows that cannot be deleted, because a
+--   foreign key, trigger or deferred constraint of a user forbids it, stay.
+-- Raises: nothing because of a single task.
 -- Locks: the rows that it deletes.
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
 returns bigint

@@ -1,6 +1,6 @@
--- Purpose: ends the lead of either engine: no orchestrator leads, no worker runs anything. Sessions
---   that may still run a query stay in the registry, for the next leader to fence; without any the
---   goodbye is complete.
+-- Purpose: ends the lead of either engine: publishes that no orchestrator leads and that no worker
+--   runs a task. Sessions that may still run a query stay in the registry, and the next leader
+--   fences them. The goodbye is complete when the registry is empty.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.control and async.leader.

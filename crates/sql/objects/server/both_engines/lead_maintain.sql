@@ -1,9 +1,9 @@
--- Purpose: one bounded step of keeping history and log short, for a leader of either engine.
---   in_writes says how many rows of async.task were written since it was last vacuumed.
--- Returns: where the next step goes on (null: nowhere), how many rows of async.task may have gone,
---   and whether it is time to vacuum.
--- Raises: nothing that has to do with single tasks.
--- Locks: the rows that it deletes. (No SET clause: triggers would inherit it.)
+-- Purpose: performs one bounded step of the maintenance of history and log, for either engine.
+--   in_writes is the number of rows of async.task that were written since it was last vacuumed.
+-- Returns: the position of the next step (null: none), the highest number of rows of async.task
+--   that the step deleted, and whether async.task should be vacuumed.
+-- Raises: nothing because of a single task.
+-- Locks: the rows that it deletes. (No SET clause: user triggers would inherit it.)
 create or replace function async.lead_maintain(
   in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
 )

@@ -1,10 +1,10 @@
--- Purpose: starts the launch marks anew: truncates them (unless a reader is in the way), writes a
---   sentinel of a new generation and marks of exactly the given tasks and runs, all in one
---   transaction.
+-- Purpose: starts the launch marks anew, in one transaction: truncates the table (unless a reader
+--   holds it), writes a sentinel with a new generation, and marks exactly the given tasks and runs.
 -- Returns: nothing.
--- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after
---   100 ms.
+-- Raises: PA212 when another orchestrator has taken the lead; lock_not_available when async.leader
+--   is locked for 100 ms.
+-- Locks: async.leader as async.hold_epoch; async.launch_mark exclusively, for at most 100 ms of
+--   waiting.
 create or replace function async.lead_rotate_marks(in_epoch bigint, in_ids bigint[], in_runs int[])
 returns void
 language plpgsql
@@ -15,7 +15,7 @@ declare
   v_sessions bigint[];
 begin
   perform async.hold_epoch(in_epoch);
-  -- A few tasks, many marks: the marks are read once.
+  -- There are few tasks and many marks, so the marks are read once.
   v_sessions := array(
     select coalesce(m.session_id, 0)
     from unnest(in_ids, in_runs) with ordinality as i(task_id, run, place)

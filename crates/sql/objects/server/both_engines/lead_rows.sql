@@ -1,4 +1,4 @@
--- Purpose: tasks as a leader in another process has to know them, without their texts.
+-- Purpose: the rows of tasks as the Rust engine keeps them, without their texts.
 -- Returns: the rows that exist.
 -- Raises: nothing.
 -- Locks: none.

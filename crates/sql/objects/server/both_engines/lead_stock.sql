@@ -1,7 +1,7 @@
--- Purpose: what the last leader left, for the next one to take in hand: tasks that run or hold a
---   slot, and of those that run, whether they were launched. Without the marks' sentinel every
---   claimed task counts as launched.
--- Returns: the tasks' ids and whether they were launched.
+-- Purpose: the tasks that the last leader left to the next one: those that run or hold a pool slot.
+--   For those that run, the launch marks say whether they were launched. Without the sentinel of
+--   the marks every claimed task counts as launched.
+-- Returns: the ids of the tasks, and whether they were launched.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_stock()
@@ -22,8 +22,8 @@ begin
   from async.running_rows() t;
   return query
   select k.task_id, false from async.resting_tasks() k;
-  -- Finished, and the session that ran the query was not known to be gone. The row says so, not the
-  -- marks: these do not survive a crash.
+  -- Finished tasks whose session was not known to be gone. The row says so, because marks do not
+  -- survive a crash.
   return query
   select t.task_id, true from async.task t where t.processed is not null and t.tracked;
 end

@@ -1,6 +1,7 @@
--- Purpose: shows to the views what a leader of either engine knows: what each worker runs (the name
---   is made here), what each pool holds, which targets are lost (errors are masked here). Writes
---   only what changed, so that an idle leader writes nothing. Null is an empty array.
+-- Purpose: writes the state of the leader of either engine to the tables that the views read: the
+--   task of each worker, the occupancy of each pool, and the lost targets. Names workers and masks
+--   errors. Writes only changed rows, so an idle leader writes nothing. A null array counts as an
+--   empty one.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.
@@ -34,7 +35,7 @@ begin
   update async.concurrency_pool_tracker k set workers = 0
   where k.workers <> 0
     and not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool);
-  -- Of a pool that is not configured nothing is left when it is empty.
+  -- An empty pool that is not configured has no row.
   delete from async.concurrency_pool_tracker k
   where not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool)
     and not exists (select from async.concurrency_pool p where p.concurrency_pool = k.concurrency_pool)

@@ -1,4 +1,5 @@
--- Purpose: unfinished tasks that hold a slot and run no query: yielded, pulled, offered.
+-- Purpose: unfinished tasks that hold a pool slot and run no query: YIELDED, pulled and offered
+--   tasks.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.

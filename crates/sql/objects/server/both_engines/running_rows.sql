@@ -1,5 +1,4 @@
--- Purpose: tasks whose query was launched, or claimed to be, and has not ended, whichever leader it
---   was.
+-- Purpose: the RUNNING tasks with a query, of any leader.
 -- Returns: the rows.
 -- Raises: nothing.
 -- Locks: none.

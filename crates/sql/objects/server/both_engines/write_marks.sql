@@ -1,9 +1,9 @@
--- Purpose: notes which claimed tasks are about to be sent, and on which session: in an unlogged,
---   append-only table whose sentinel says whether Postgres crashed since. Committed before anything
---   is sent.
+-- Purpose: marks claimed tasks as launched, each with its session, before their queries are sent.
+--   The table is unlogged and only appended to. Its sentinel is missing if Postgres has crashed
+--   since. The caller commits before it sends.
 -- Returns: nothing.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; none that others wait for.
+-- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.write_marks(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
 returns void
 language plpgsql

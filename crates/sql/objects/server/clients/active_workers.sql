@@ -1,6 +1,6 @@
--- Purpose: how many workers have a task, as the leader published it within the last second.
--- Returns: it.
--- Raises:  nothing. Locks: none.
+-- Purpose: the number of workers that run a task, as published within the last second.
+-- Returns: the number.
+-- Raises: nothing. Locks: none.
 create or replace function async.active_workers() returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Purpose: wait_for_latch on a server: draw the next number, wait until the leader has served it.
---   Sequences are seen by everybody at once, so nothing has to be committed for it.
+-- Purpose: async.wait_for_latch on a server: draws the next number and waits until the leader has
+--   served it. Sequences are not transactional, so the call needs no commit.
 -- Returns: nothing.
 -- Raises: PA050 when no orchestrator leads, PA051 above READ COMMITTED.
 -- Locks: none that others wait for.

@@ -1,6 +1,6 @@
--- Purpose: sets when those constraints of async.task are checked that are checked at the end of the
---   transaction.
--- Returns: a statement; null when there is no such constraint.
+-- Purpose: builds the statement that sets when the initially deferred constraints of async.task are
+--   checked.
+-- Returns: the statement; null when there is no such constraint.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.constraints_of_tasks(in_when text)

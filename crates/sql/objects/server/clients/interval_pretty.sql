@@ -1,6 +1,6 @@
--- Purpose: an interval for people: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, and more digits for less
---   than 0.1 s.
--- Returns: it; null for null.
+-- Purpose: an interval in short form: 1d 2h 3m 4s, 2h 3m 4s, 3m 4s, 1.5s, with more digits below
+--   0.1 s.
+-- Returns: text; null for null.
 -- Raises: nothing. Locks: none.
 create or replace function async.interval_pretty(i interval) returns text
 language sql immutable strict

@@ -1,6 +1,5 @@
--- Purpose: whether a time that long from now can be written down.
--- Returns: false for negative ones and those that reach beyond what a timestamp holds; null for
---   null.
+-- Purpose: whether a timestamp can hold the time that is this duration from now.
+-- Returns: false for a negative duration and for a finite one above 10000 years; null for null.
 -- Raises: nothing. Locks: none.
 create or replace function async.is_usable_duration(in_duration interval) returns bool
 language sql immutable

@@ -1,9 +1,10 @@
--- Purpose: check what is pushed, and say which rows it makes. In the leader's own session
---   (triggers, routines) elements without a target are skipped with a warning.
--- Returns: one row an element, at its position in the array.
--- Raises: PA010 no target, PA011 unknown target, PA012 retired target, PA013 retired pool, PA014 no
---   query, PA015 a query for a target without a connection string, PA016 an impossible timeout, PA017
---   a query, PA018 task_data, PA019 an array and PA01B a name that is too long, PA01A too many pools.
+-- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
+--   routines) an element without a target is skipped with a warning.
+-- Returns: one row for each element, with its position in the array.
+-- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
+--   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
+--   PA016 for an invalid timeout; PA017 for a query, PA018 for task_data, PA019 for an array and PA01B
+--   for a name that is too long, PA01A for too many pools.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
@@ -37,8 +38,8 @@ declare
   v_pool_is_known bool;
   v_other_pools int := 0;
 begin
-  -- A loop, and not one join: planning that anew for every array costs more than the pushes.
-  -- Neighbours mostly name the same target and pool, which are then looked up once.
+  -- A loop, because planning a join for every array costs more than the pushes. Neighboring
+  -- elements mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
   if not v_runs then
@@ -81,7 +82,7 @@ begin
     end if;
 
     if v_task.concurrency_pool is distinct from v_pool_given then
-      -- The name of a target is a pool, too.
+      -- The name of a target is also a pool.
       v_pool_is_known := v_task.concurrency_pool is null
         or exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired);
       if not v_pool_is_known then

@@ -1,8 +1,8 @@
--- Purpose: hold a finished task that is to be restarted, and forget what was asked of it before.
+-- Purpose: locks a finished task that is to be restarted, and deletes its requests.
 -- Returns: nothing.
--- Raises: PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has
---   nothing to run.
--- Locks: the task's row, until the end of the transaction.
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run.
+-- Locks: the row of the task, until the end of the transaction.
 create or replace function async.prepare_restart(in_task_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

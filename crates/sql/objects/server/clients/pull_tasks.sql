@@ -1,10 +1,10 @@
--- Purpose: get_tasks on a server. A task whose row cannot be written is left for others, and those
---   behind it are taken.
--- Returns: the tasks that were taken and run now, in order.
--- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1. A warning for each
---   row that cannot be written.
--- Locks: the offers and rows it takes, until the end of the transaction. (No SET clause: users'
---   triggers would inherit it. Nothing in here depends on the caller's path.)
+-- Purpose: async.get_tasks on a server. A task whose row cannot be written is skipped, and the
+--   tasks behind it are taken.
+-- Returns: the tasks that were taken and are RUNNING, in order.
+-- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1. A warning
+--   for each row that cannot be written.
+-- Locks: the offers and rows that it takes, until the end of the transaction. (No SET clause: user
+--   triggers would inherit it. Every name is qualified.)
 create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql

@@ -1,7 +1,7 @@
--- Purpose: how long a call of get_tasks waits.
--- Returns: a time: in half a minute for null, and in a minute at most.
--- Raises:  nothing.
--- Locks:   none.
+-- Purpose: the time at which a call of async.get_tasks stops waiting.
+-- Returns: the end of in_timeout, which is 30 seconds for null and at most one minute.
+-- Raises: nothing.
+-- Locks: none.
 create or replace function async.pull_until(in_timeout interval)
 returns timestamptz
 language plpgsql

@@ -1,8 +1,8 @@
--- Purpose: register what the leader calls when it starts, or once a cycle; a second time changes
---   nothing.
+-- Purpose: registers a routine that the leader calls when it starts, or in every cycle. A second
+--   registration changes nothing.
 -- Returns: nothing.
--- Raises: PA090 for no text.
--- Locks: the row of control, until the end of the transaction.
+-- Raises: PA090 without a type or a text.
+-- Locks: the row of async.control, until the end of the transaction.
 create or replace function async.push_routine(_routine_type async.routine_type_t, _routine text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

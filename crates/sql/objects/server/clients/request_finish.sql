@@ -1,8 +1,8 @@
--- Purpose: write down what a client asks of unfinished tasks. The leader applies it once the caller
---   has committed. A message is cut at 64 KiB.
--- Returns: a warning that names the ids that do not exist or are finished, or null.
--- Raises: PA020 a null status, PA021 DEFERRED without a duration, PA022 a negative or endless
---   duration.
+-- Purpose: writes the requests of a client for unfinished tasks. The leader applies them after the
+--   commit of the caller. A message is cut at 64 KiB.
+-- Returns: a warning with the ids that do not exist or are finished, or null.
+-- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
+--   duration or one above 10000 years.
 -- Locks: none that others wait for.
 create or replace function async.request_finish(
   in_task_ids bigint[],

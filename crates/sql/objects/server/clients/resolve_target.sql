@@ -1,6 +1,6 @@
--- Purpose: what a caller means by a target's name: SELF, in any case, is the server itself unless a
---   target is named just so.
--- Returns: the name.
+-- Purpose: the target that a name stands for. SELF, in upper or lower case, is the server itself,
+--   unless a target has exactly this name.
+-- Returns: the name of the target.
 -- Raises: nothing. Locks: none.
 create or replace function async.resolve_target(in_target text) returns text
 language sql stable

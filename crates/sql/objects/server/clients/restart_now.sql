@@ -1,9 +1,9 @@
--- Purpose: restart_task on a server.
+-- Purpose: async.restart_task on a server.
 -- Returns: nothing.
--- Raises: PA030 unknown, PA031 unfinished, PA032 its session is not known to be gone, PA033 it has
---   nothing to run; what users' triggers raise.
--- Locks: the task's row, until the end of the transaction. (No SET clause: users' triggers would
---   inherit it. Nothing in here depends on the caller's path.)
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run; the errors of user triggers.
+-- Locks: the row of the task, until the end of the transaction. (No SET clause: user triggers would
+--   inherit it. Every name is qualified.)
 create or replace function async.restart_now(in_task_id bigint) returns void
 language plpgsql
 as $function$

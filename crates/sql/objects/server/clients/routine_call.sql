@@ -1,6 +1,6 @@
--- Purpose: a routine as it follows CALL: without a CALL of its own, and without a semicolon.
--- Returns: it; null for null.
--- Raises:  nothing. Locks: none.
+-- Purpose: the text of a routine after CALL, without a CALL of its own and without a semicolon.
+-- Returns: text; null for null.
+-- Raises: nothing. Locks: none.
 create or replace function async.routine_call(in_routine text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
--- Purpose: publish pools that have no row yet. The leader does so by itself; kept for scripts that
---   call it.
+-- Purpose: publishes pools that have no row yet. The leader does so by itself. Scripts of the
+--   original library call this function.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the rows it inserts.
+-- Locks: the rows that it inserts.
 create or replace function async.set_concurrency_pool_tracker(_pools text[]) returns void
 language sql security definer
 set search_path = pg_catalog, pg_temp

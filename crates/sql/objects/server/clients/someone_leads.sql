@@ -1,6 +1,6 @@
--- Purpose: whether an orchestrator of either engine leads this database at this moment.
--- Returns: it.
--- Raises:  nothing. Locks: none.
+-- Purpose: whether an orchestrator of either engine leads in this database now.
+-- Returns: bool.
+-- Raises: nothing. Locks: none.
 create or replace function async.someone_leads() returns bool
 language sql security definer
 set search_path = pg_catalog, pg_temp

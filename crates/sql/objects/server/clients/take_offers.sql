@@ -1,10 +1,11 @@
--- Purpose: hold offers of tasks that clients pull, except in_skip, waiting for the first until
---   in_until. The caller then takes the tasks, in the same transaction. Above READ COMMITTED it
---   looks once: it could not see what comes later.
--- Returns: an event TAKE for each task that still waits, held, in order; null when there is none.
--- Raises: PA040 a target that clients cannot pull from, PA041 a limit below 1.
--- Locks: offers and tasks, until the end of the transaction; skips those that another transaction
---   holds.
+-- Purpose: locks offers of tasks that clients pull, except in_skip, and waits for the first until
+--   in_until. The caller takes the tasks in the same transaction. Above READ COMMITTED it does not
+--   wait, because later offers are not visible.
+-- Returns: an event TAKE for each locked task that is still offered, in order; null when there is
+--   none.
+-- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1.
+-- Locks: offers and tasks, until the end of the transaction. It skips those that other transactions
+--   hold.
 -- (Longer than a screen: one loop that waits and takes.)
 create or replace function async.take_offers(
   in_target text, in_limit int, in_until timestamptz, in_skip bigint[]
@@ -20,7 +21,7 @@ declare
   v_target async.target;
   v_offers bigint[];
   v_held bigint[];
-  -- Offers whose tasks another transaction holds: skipped until the others are through.
+  -- Offers whose tasks another transaction holds: skipped until all others were tried.
   v_skip bigint[] := in_skip;
   v_events async.event_t[];
 begin
@@ -55,7 +56,7 @@ begin
     cross join (select clock_timestamp() as now offset 0) n
     cross join lateral async.step_task(t, 'TAKE', null, null, null, null, o.timeout, n.now) s
     where o.task_id = any (v_held) and s.rejected is null;
-    -- Offers of tasks that no longer wait (finished or deleted by hand, overdue) go.
+    -- Deletes offers of tasks that are no longer READY (finished or deleted by hand, overdue).
     delete from async.offer o
     where o.task_id = any (v_offers)
       and (o.task_id = any (v_held) or not exists (select from async.task t where t.task_id = o.task_id))

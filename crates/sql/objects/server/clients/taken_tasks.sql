@@ -1,7 +1,7 @@
 -- Purpose: the tasks of the given events that were taken.
--- Returns: those that run, in order.
--- Raises:  nothing.
--- Locks:   none.
+-- Returns: those that are RUNNING, in order.
+-- Raises: nothing.
+-- Locks: none.
 create or replace function async.taken_tasks(in_events async.event_t[])
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql stable

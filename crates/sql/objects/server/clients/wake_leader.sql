@@ -1,9 +1,9 @@
--- Purpose: wake a leader that sleeps, once this transaction commits. A leader sleeps holding a
---   lock; having it shared until the commit keeps it from falling asleep before it could see what
---   was written here.
+-- Purpose: wakes a sleeping leader when this transaction commits. A leader holds an advisory lock
+--   while it sleeps. The shared lock of this transaction keeps a leader from falling asleep before
+--   it can see what this transaction wrote.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: an advisory lock, shared, until the end of the transaction. Never waits.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
 create or replace function async.wake_leader() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
--- Purpose: what every worker does, for a dashboard.
--- Returns: an array of objects, by slot; null without workers.
--- Raises:  nothing. Locks: none.
+-- Purpose: the state of every worker, for a dashboard.
+-- Returns: an array of objects in the order of slot; null without workers.
+-- Raises: nothing. Locks: none.
 create or replace function async.worker_info() returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp

@@ -1,11 +1,11 @@
--- Purpose: the writer for get_tasks: one statement for all rows, and row by row where users have
---   triggers or that statement raises. Deferred constraints of async.task are checked here: at the
---   client's commit they would fail the call for all tasks, each time.
--- Returns: the tasks whose rows raised.
--- Raises: serialization failures and deadlocks, which are the caller's. A warning for each row that
---   raised.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Purpose: writes the events of async.get_tasks: in one statement, or row by row where users have
+--   triggers or that statement raises. Deferred constraints of async.task are checked here, because
+--   at the commit of the client they would fail the call for all tasks.
+-- Returns: the tasks whose rows raised an error.
+-- Raises: serialization failures and deadlocks, for the caller. A warning for each row that raised
+--   an error.
+-- Locks: the rows of async.task, which the caller holds already. (No SET clause: user triggers
+--   would inherit it. Every name is qualified.)
 create or replace function async.write_pulls(in_events async.event_t[])
 returns bigint[]
 language plpgsql

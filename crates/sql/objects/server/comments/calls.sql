@@ -1,66 +1,66 @@
--- What the calls of the server part do. The codes of errors are listed in docs/errors.md.
+-- The calls of the server part. docs/errors.md lists the error codes.
 comment on procedure async.main(bool, bool) is
   'Leads: runs tasks until it is canceled, or control.enabled is set to false. Returns at once, '
-  'with a notice, while another orchestrator leads. _force takes over from it. _manual_mode '
+  'with a notice, while another orchestrator leads. _force takes the lead from it. _manual_mode '
   'prepares and returns; then async.cycle() runs one cycle. For the owner. Raises PA206, PA208, '
   'PA209.';
 comment on procedure async.cycle(timestamptz, bool) is
-  'Runs one cycle of the orchestrator in a session that async.main(_manual_mode => true) '
-  'prepared. Returns when something was done last. Raises PA207.';
+  'Runs one cycle of the orchestrator in a session that async.main(_manual_mode => true) prepared. '
+  'Returns the time of the last work. Raises PA207.';
 comment on function async.finish_internal(bigint[], async.finish_status_t, text, text, interval) is
-  'Ends, defers or pauses tasks at once. For routines, and for triggers on async.task, in the '
-  'orchestrator''s session. Raises PA201, PA202, PA203.';
+  'Ends, defers or pauses tasks: a task with a running query when the query ends, any other at '
+  'once. For routines, and for triggers on async.task, in the leader session. Raises PA201, PA202, '
+  'PA203.';
 comment on function async.finish_internal(bigint[], async.finish_status_t, text, text) is
   'async.finish_internal without a duration.';
 comment on function async.push_routine(async.routine_type_t, text) is
   'Registers a procedure that the orchestrator calls when it starts (STARTUP) or in every cycle '
   '(LOOP). _routine is the text after CALL. A second registration changes nothing. Raises PA090.';
 comment on function async.log(text, text) is
-  'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, '
-  'DEBUG or ERROR. ERROR raises PA070 after the line is stored for good. Raises PA071 for '
-  'another level.';
+  'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, DEBUG '
+  'or ERROR. ERROR raises PA070, and the line stays in the log. Raises PA071 for another level.';
 comment on function async.log(text) is 'Writes a NOTICE to the log.';
 comment on function async.tail_once(bigint, text, int) is
-  'The lines of the log after a line, oldest first; without one the newest 100. _grep keeps the '
-  'lines that contain it.';
+  'The lines of the log after a line, the oldest first; without one, the newest 100. _grep keeps '
+  'the lines that contain it.';
 comment on procedure async.tail(text, int) is
-  'Shows the log as it grows, as notices, until it is canceled. _grep keeps the lines that '
-  'contain it.';
-comment on function async.active_workers() is 'How many workers run a task, at most a second old.';
+  'Shows new lines of the log as notices until it is canceled. _grep keeps the lines that contain '
+  'it.';
+comment on function async.active_workers() is
+  'The number of workers that run a task, at most one second old.';
 comment on function async.worker_info() is
-  'What the workers run: an array of objects with slot, target, task_id, running_since, query '
+  'The state of the workers: an array of objects with slot, target, task_id, running_since, query '
   'and priority. Null without workers.';
 comment on function async.reinitialize_workers() is
-  'Applies a changed control.workers at once. A running orchestrator notices the change by '
-  'itself within a second.';
+  'Applies a changed control.workers: at once in the leader session, otherwise at the next poll of '
+  'the orchestrator.';
 comment on function async.set_concurrency_pool_tracker(text[]) is
-  'Adds pools to async.concurrency_pool_tracker. The leader does so by itself; kept for scripts '
-  'of the original library.';
+  'Adds pools to async.concurrency_pool_tracker, for scripts of the original library. The leader '
+  'does so by itself.';
 comment on function async.interval_pretty(interval) is
-  'An interval in short: 1d 2h 3m 4s, 3m 4s, 1.5s.';
+  'An interval in short form: 1d 2h 3m 4s, 3m 4s, 1.5s.';
 comment on function async.write_off_session(bigint) is
-  'Says that a session of async.v_lost_session is gone: the tasks that wait for it end. Raises '
-  'PA214.';
+  'Declares that a session of async.v_lost_session is gone, so that its tasks end. Raises PA214.';
 comment on function async.adopt() is
   'Makes a physical copy of a server (a restored backup, a promoted clone) a server of its own. '
   'Returns its new id. For the owner. Raises PA211 while an orchestrator leads.';
 comment on function async.schema_fingerprint() is
-  'Names the texts that the schema was installed from: 16 hexadecimal digits.';
+  'The fingerprint of the texts that the schema was installed from: 16 hexadecimal digits.';
 comment on function async.request_finish(bigint[], async.finish_status_t, text, interval) is
-  'What async.finish, cancel and defer do on the server. Returns a warning, or null. Raises '
-  'PA020, PA021, PA022.';
-comment on function async.pool_limit(text) is 'How many tasks may hold a slot of a pool at once.';
+  'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
+  'null. Raises PA020, PA021, PA022.';
+comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
 comment on function async.someone_leads() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
-  'True for a task with a query that waits to be launched and is not deferred.';
+  'True for a READY task with a query that is not deferred.';
 comment on function async.waits_for_offer(async.task) is
-  'True for a task without a query that waits to be offered to clients and is not deferred.';
+  'True for a READY task without a query that is neither deferred nor offered.';
 comment on function async.discover_lanes() is
-  'The lanes, pairs of a pool and a target, in which tasks wait. pullable: the tasks have no '
-  'query, and clients pull them.';
+  'The lanes, pairs of a pool and a target, with READY tasks. pullable: the tasks have no query, '
+  'and clients pull them.';
 comment on function async.lane_backlog(text, text, bool) is
-  'What waits in a lane: how many tasks, counted up to 10000 (more: there are more), the first '
+  'The READY tasks of a lane: their number, counted up to 10000 (more: there are more), the first '
   'one, and when the oldest was pushed.';
 comment on function async.leader_session() is
-  'The session of the leader: its process id, the host it comes from, its application_name, and '
-  'the time since its last commit. No row while none leads.';
+  'The leader session: its process id, the host of its client, its application_name, and the time '
+  'since its last commit. No row while no orchestrator leads.';

@@ -1,85 +1,86 @@
--- What the tables in which orchestrator and clients keep their state hold.
+-- The tables with the state of orchestrator and clients.
 comment on table async.concurrency_pool_tracker is
-  'How full the pools are, at most a second old. Written by the leader.';
+  'The occupancy of the pools, at most one second old. The leader writes it.';
 comment on column async.concurrency_pool_tracker.concurrency_pool is 'The name of the pool.';
 comment on column async.concurrency_pool_tracker.workers is
-  'How many tasks hold a slot of the pool.';
+  'The number of tasks that hold a pool slot.';
 comment on column async.concurrency_pool_tracker.max_workers is 'The size of the pool.';
 
 comment on table async.worker is
-  'The workers of the leader and what they run, at most a second old. Written by the leader.';
+  'The workers of the leader and their tasks, at most one second old. The leader writes it.';
 comment on column async.worker.slot is 'The number of the worker, from 1.';
 comment on column async.worker.name is 'The name of the worker.';
 comment on column async.worker.target is
-  'The target that the worker is connected to. Null when it is not connected.';
-comment on column async.worker.task_id is 'The task that the worker runs. Null when it runs none.';
+  'The target that the worker is connected to. Null without a connection.';
+comment on column async.worker.task_id is 'The task that the worker runs. Null without a task.';
 comment on column async.worker.running_since is
-  'When the worker took the task. Null when it runs none.';
+  'When the worker took the task. Null without a task.';
 
 comment on table async.target_outage is
-  'The targets that the leader cannot reach, at most a second old. Written by the leader.';
+  'The targets that the leader cannot reach, at most one second old. The leader writes it.';
 comment on column async.target_outage.target is 'The name of the target.';
-comment on column async.target_outage.since is 'When the target was lost.';
+comment on column async.target_outage.since is 'When the target became unreachable.';
 comment on column async.target_outage.error is
   'The error of the last attempt to connect, without passwords.';
 comment on column async.target_outage.retry_at is
-  'When the leader tries again. Null when the engine does not say.';
+  'The time of the next attempt. Null when the engine does not publish it.';
 
 comment on table async.server_log is
-  'The log. Show it with async.tail() or async.tail_once(). Pruned by age '
-  '(control.task_keep_duration).';
-comment on column async.server_log.server_log is 'The number of the line. Grows with time.';
+  'The log. async.tail() and async.tail_once() show it. Lines are kept for '
+  'control.task_keep_duration.';
+comment on column async.server_log.server_log is 'The number of the line. It grows with time.';
 comment on column async.server_log.happened is 'When the line was written.';
 comment on column async.server_log.level is 'NOTICE, WARNING, INFO, DEBUG or ERROR.';
 comment on column async.server_log.message is
   'The message. Passwords in connection strings are masked.';
 
 comment on table async.request is
-  'What clients ask of unfinished tasks and the leader has not applied yet. Written by '
-  'async.finish, cancel and defer.';
+  'The requests of clients for unfinished tasks that the leader has not applied yet. async.finish, '
+  'cancel and defer write them.';
 comment on column async.request.request_id is
-  'The number of the request. Requests are applied in this order.';
-comment on column async.request.task_id is 'The task that the request is about.';
-comment on column async.request.status is 'The status that is asked for.';
-comment on column async.request.error_message is 'The message for the task''s processing_error.';
+  'The number of the request. The requests for a task are applied in this order.';
+comment on column async.request.task_id is 'The task of the request.';
+comment on column async.request.status is 'The requested status.';
+comment on column async.request.error_message is 'The message for processing_error of the task.';
 comment on column async.request.duration is
-  'How long to wait before the task may run again. Required for DEFERRED.';
+  'The time before the task may run again. Required for DEFERRED.';
 comment on column async.request.requested is 'When the request was made.';
 
 comment on table async.offer is
-  'Tasks without a query that the leader holds a pool slot for and that no client has taken yet.';
-comment on column async.offer.task_id is 'The id of the task that is offered.';
+  'The offers: tasks without a query that hold a pool slot, and that no client has taken yet.';
+comment on column async.offer.task_id is 'The task that is offered.';
 comment on column async.offer.target is 'The target of the task.';
-comment on column async.offer.pool is 'The pool whose slot the offer holds.';
+comment on column async.offer.pool is 'The pool of the pool slot.';
 comment on column async.offer.priority is 'The priority of the task.';
 comment on column async.offer.entered is 'When the task was pushed.';
 comment on column async.offer.timeout is
-  'The time from the taking of the offer to the deadline, for a task that names none. Null is no '
-  'deadline.';
+  'The time from the taking of the offer to the deadline, for a task without a manual_timeout. '
+  'Null is no deadline.';
 comment on column async.offer.offered is 'When the offer was made.';
 
 comment on table async.leader is 'One row: the identity of this server, and its last leader.';
 comment on column async.leader.server_id is
-  'Names this server in the application_name of sessions at targets.';
+  'The id of this server in the application_name of its sessions at targets.';
 comment on column async.leader.system_identifier is
   'The system identifier of the cluster that server_id belongs to.';
 comment on column async.leader.database_oid is 'The oid of the database that server_id belongs to.';
-comment on column async.leader.epoch is 'The number of the last election. Grows with each.';
+comment on column async.leader.epoch is
+  'The number of the last election. It grows with each election.';
 comment on column async.leader.engine is 'The engine of the last leader: sql or rust.';
 comment on column async.leader.generation is
   'The number of the last rotation of async.launch_mark.';
 comment on column async.leader.goodbye is
-  'True when the last leader ended in order and left no session behind.';
+  'True when the last leader shut down gracefully and left no session behind.';
 comment on column async.leader.resign_epoch is
-  'The epoch whose leader is asked to resign by a forced takeover. Null when none is.';
+  'The epoch whose leader a forced takeover asks to resign. Null without a takeover.';
 
-comment on table async.election is
-  'The elections of leaders, and the server on which each took place.';
+comment on table async.election is 'The elections, and the server on which each took place.';
 comment on column async.election.epoch is 'The epoch that began with the election.';
 comment on column async.election.nonce is
-  'A random word that, with the epoch, names the leader''s sessions at targets.';
+  'The nonce: a random text. Epoch and nonce are part of the names of the leader''s sessions at '
+  'targets.';
 comment on column async.election.elected is 'When the election took place.';
-comment on column async.election.address is 'The address of the server. Null behind a Unix socket.';
+comment on column async.election.address is 'The address of the server. Null over a Unix socket.';
 comment on column async.election.port is 'The port of the server.';
 comment on column async.election.timeline is
   'The timeline of the server. Null when the role may not read it.';
@@ -87,16 +88,17 @@ comment on column async.election.system_identifier is
   'The system identifier of the server. Null when the role may not read it.';
 comment on column async.election.server_started is 'When the server was started.';
 comment on column async.election.moved is
-  'True when address, port or timeline differ from those of the election before.';
+  'True when address, port or timeline differ from those of the previous election.';
 
 comment on table async.session is
   'The sessions that leaders opened at targets and that are not known to be gone.';
 comment on column async.session.session_id is 'The number of the session.';
 comment on column async.session.epoch is 'The epoch of the leader that opened it.';
 comment on column async.session.slot is 'The number of the worker that opened it.';
-comment on column async.session.target is 'The target where it was opened.';
+comment on column async.session.target is 'The target of the session.';
 comment on column async.session.connection_string is
-  'The connection string that it was opened with. May hold a password: only the owner reads it.';
+  'The connection string that it was opened with. May contain a password. Only the owner can read '
+  'it.';
 comment on column async.session.role is 'The role of the session.';
 comment on column async.session.pid is 'The process id of its backend at the target.';
 comment on column async.session.backend_start is
@@ -106,24 +108,26 @@ comment on column async.session.server_started is
   'When the server of the target was started. Null when a version before 0004_sessions '
   'registered it.';
 comment on column async.session.server_address is
-  'The address of the server of the target. Null behind a Unix socket.';
+  'The address of the server of the target. Null over a Unix socket.';
 comment on column async.session.server_port is
-  'The port of the server of the target. Null behind a Unix socket.';
+  'The port of the server of the target. Null over a Unix socket.';
 comment on column async.session.system_identifier is
   'The system identifier of the server of the target. Null when the role may not read it.';
 comment on column async.session.timeline is
   'The timeline of the server of the target. Null when the role may not read it.';
 comment on column async.session.written_off is
-  'True when an operator said that the session is gone (async.write_off_session).';
+  'True when an operator has declared that the session is gone (async.write_off_session).';
 comment on column async.session.lost_since is
-  'Since when the session cannot be ended. Null when it was not tried, or a leader uses it.';
+  'Since when the session cannot be ended. Null before the first attempt, and while a leader uses '
+  'the session.';
 comment on column async.session.lost_error is
   'The error of the last attempt to end the session, without passwords.';
 
 comment on table async.launch_mark is
-  'Which claimed tasks were sent to their targets. Unlogged: it is empty after a crash, and then '
-  'every claimed task counts as launched.';
-comment on column async.launch_mark.task_id is 'The task; 0 in the sentinel.';
+  'The launch marks: the claimed tasks whose queries were sent or are about to be sent. The table '
+  'is unlogged, so it is empty after a crash, and then every claimed task counts as launched.';
+comment on column async.launch_mark.task_id is 'The task. 0 in the sentinel.';
 comment on column async.launch_mark.run is
-  'The run of the task that was launched; in the sentinel async.leader.generation.';
-comment on column async.launch_mark.session_id is 'The session that the query was sent to.';
+  'The run of the task. In the sentinel, async.leader.generation.';
+comment on column async.launch_mark.session_id is
+  'The session for the query. 0 when any registered session of the target may run it.';

@@ -1,8 +1,8 @@
--- Purpose: what configure does on a server. Checks first, then writes; a section that is missing or
+-- Purpose: async.configure on a server. It checks first, then writes. A section that is missing or
 --   null changes nothing.
--- Returns: nothing; the leader is woken.
+-- Returns: nothing. It wakes the leader.
 -- Raises: PA060.
--- Locks: an advisory lock against other calls, and the rows it changes, until the end of the
+-- Locks: an advisory lock against other calls, and the rows that it changes, until the end of the
 --   transaction.
 create or replace function async.apply_configuration(in_configuration jsonb) returns void
 language plpgsql
@@ -26,10 +26,11 @@ begin
   if v_key is not null then
     perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
   end if;
-  perform pg_advisory_xact_lock(async.lock_class(), 3);
+  perform pg_advisory_xact_lock(async.lock_class(), 4);
 
   perform async.check_section('control', 'control', v_control);
-  -- Facts that the leader writes: accepted, so that a row can be put back, and left alone.
+  -- Keys that the leader writes are accepted and ignored, so that a row of async.control can be
+  -- given back.
   v_control := jsonb_strip_nulls(v_control)
     - array(select k.out_key from async.configuration_keys() k
             where k.out_section = 'control' and k.out_kind = 'ignored');

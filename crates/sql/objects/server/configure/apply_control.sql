@@ -1,8 +1,8 @@
--- Purpose: write the settings of control that are given, and let the self target follow. A new self
---   target is a new row; the old one is retired, since tasks name it.
+-- Purpose: writes the given settings of control, and applies them to the self target. A new self
+--   target is a new row. The old one is retired, because tasks refer to it.
 -- Returns: nothing.
--- Raises: PA060 when the new name of the self target is another target's.
--- Locks: the rows it changes, until the end of the transaction.
+-- Raises: PA060 when the new name of the self target is the name of another target.
+-- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_control(in_control jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

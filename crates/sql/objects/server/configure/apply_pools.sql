@@ -1,7 +1,8 @@
--- Purpose: the given pools are the configured pools: change, add, revive, and retire the others.
+-- Purpose: makes the given list the configured pools: changes, adds and revives pools, and retires
+--   the others.
 -- Returns: nothing.
--- Raises:  PA060 for a new pool without a size.
--- Locks:   the rows it changes, until the end of the transaction.
+-- Raises: PA060 for a new pool without a size.
+-- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_pools(in_pools jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
--- Purpose: the given targets are the targets, besides the self target: change, add, revive, and
---   retire the others.
+-- Purpose: makes the given list the configured targets, besides the self target: changes, adds and
+--   revives targets, and retires the others.
 -- Returns: nothing.
--- Raises: nothing: the document was checked.
--- Locks: the rows it changes, until the end of the transaction.
+-- Raises: nothing. The document was checked.
+-- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_targets(in_targets jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

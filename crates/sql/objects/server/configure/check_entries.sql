@@ -1,5 +1,5 @@
--- Purpose: refuse a list of targets or pools with an impossible entry, one without a name, or a
---   name twice.
+-- Purpose: checks a list of targets or pools. Refuses an invalid entry, an entry without a name,
+--   and a repeated name.
 -- Returns: nothing.
 -- Raises: PA060.
 -- Locks: none.

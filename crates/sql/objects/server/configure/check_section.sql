@@ -1,7 +1,7 @@
--- Purpose: refuse an object with an unknown key or an impossible value.
+-- Purpose: checks an object. Refuses an unknown key and an invalid value.
 -- Returns: nothing.
--- Raises:  PA060.
--- Locks:   none.
+-- Raises: PA060.
+-- Locks: none.
 create or replace function async.check_section(in_path text, in_section text, in_object jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

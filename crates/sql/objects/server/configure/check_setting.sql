@@ -1,5 +1,4 @@
--- Purpose: refuse a value that its setting cannot have. A null keeps what is there, so it is always
---   allowed.
+-- Purpose: checks the value of a setting. A null keeps the present value and is always valid.
 -- Returns: nothing.
 -- Raises: PA060.
 -- Locks: none.

@@ -1,6 +1,6 @@
--- Purpose: refuse targets whose settings contradict each other, and new ones without a connection
---   string. In the entry of the self target size and connection string are those of control.
--- Returns: in_control with what the self target's entry says about them.
+-- Purpose: checks targets. Refuses contradictory settings, and a new target without a connection
+--   string. Size and connection string in the entry of the self target are those of control.
+-- Returns: in_control with the settings of that entry.
 -- Raises: PA060.
 -- Locks: none.
 create or replace function async.check_targets(in_targets jsonb, in_control jsonb, in_self text) returns jsonb
@@ -38,7 +38,8 @@ begin
       v_control := async.merge_self_setting(v_control, 'self_connection_string', v_entry.path || '.connection_string',
         'connection string', to_jsonb(v_entry.connection_string));
     elsif not v_entry.known and v_entry.connection_string is null and v_entry.asynchronous_finish is not true then
-      -- A target that finishes asynchronously may be one whose tasks clients pull, and needs none.
+      -- Clients may pull the tasks of a target that finishes asynchronously, so it needs no
+      -- connection string.
       perform async.refuse_configuration(v_entry.path || '.connection_string', 'is required for a new target');
     end if;
   end loop;

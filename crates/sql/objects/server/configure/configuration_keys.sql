@@ -1,5 +1,5 @@
--- Purpose: every key that configure knows: each column of the three tables, and max_workers for a
---   target.
+-- Purpose: the keys that async.configure accepts: the columns of the three tables, and max_workers
+--   for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises: nothing. Locks: none.
 create or replace function async.configuration_keys()

@@ -1,6 +1,6 @@
--- Purpose: a JSON type as it stands in a sentence.
--- Returns: it, with its article.
--- Raises:  nothing. Locks: none.
+-- Purpose: the name of a JSON type in a sentence.
+-- Returns: the name with its article.
+-- Raises: nothing. Locks: none.
 create or replace function async.describe_json_type(in_type text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp

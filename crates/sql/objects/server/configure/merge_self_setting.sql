@@ -1,7 +1,7 @@
--- Purpose: a setting of control that the self target's entry gives too.
--- Returns: in_control with it.
--- Raises:  PA060 when both say something else.
--- Locks:   none.
+-- Purpose: adds a setting from the entry of the self target to control.
+-- Returns: in_control with the setting.
+-- Raises: PA060 when control has another value for it.
+-- Locks: none.
 create or replace function async.merge_self_setting(
   in_control jsonb, in_key text, in_path text, in_kind text, in_value jsonb) returns jsonb
 language plpgsql

@@ -1,7 +1,7 @@
--- Purpose: the one sentence with which configure refuses a document.
--- Returns: never.
--- Raises:  PA060.
--- Locks:   none.
+-- Purpose: raises the error with which async.configure refuses a document.
+-- Returns: nothing; it always raises.
+-- Raises: PA060.
+-- Locks: none.
 create or replace function async.refuse_configuration(in_path text, in_problem text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,5 +1,4 @@
--- Purpose: whether an address says nothing about the host: that of a Unix socket (null), or of a
---   host's loopback.
+-- Purpose: whether an address does not identify a host: a Unix socket (null) or a loopback address.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,10 +1,10 @@
--- Purpose: makes this session the leader for everybody to see, once it holds the locks: binds the
---   server's id, raises the epoch, draws the election's nonce, publishes the pid.
--- Returns: the epoch, the server's id, whether the leader before said goodbye, and the nonce.
--- Raises: lock_not_available when transactions of a leader that lost the lead do not end within 10
+-- Purpose: makes this session, which holds the locks, the leader: binds the id of the server,
+--   raises the epoch, draws the nonce of the election, and publishes the pid.
+-- Returns: the epoch, the id of the server, whether the last leader wrote a goodbye, and the nonce.
+-- Raises: lock_not_available when write transactions of the last leader do not end within 10
 --   seconds.
 -- Locks: async.leader in share row exclusive mode, which waits for the write transactions of other
---   leaders (hold_epoch) and keeps new ones out; the rows of async.control and async.leader.
+--   leaders (async.hold_epoch) and blocks new ones; the rows of async.control and async.leader.
 create or replace function async.raise_epoch(
   in_engine text, out out_epoch bigint, out out_server_id text, out out_goodbye bool, out out_nonce text
 )
@@ -23,8 +23,8 @@ begin
   end;
   insert into async.leader (server_id, system_identifier, database_oid)
   select '', '', 0 where not exists (select from async.leader);
-  -- A dump that was restored elsewhere is another server: sessions of the old one are none of its
-  -- business.
+  -- A dump that was restored elsewhere is another server. The sessions of the original do not
+  -- belong to it.
   update async.leader l
   set server_id = left(md5(random()::text || clock_timestamp()::text), 12), system_identifier = v_system,
       database_oid = (select d.oid from pg_database d where d.datname = current_database())

@@ -1,7 +1,7 @@
--- Purpose: writes an election down: its nonce, and the server that it took place on. By the address
---   (where both are known, and are not this host's alone), the port and the timeline it is the same
---   server as at the election before, or another: a copy, or the successor of a primary that
---   failed. A server that was merely restarted, or is reached in another way, is the same.
+-- Purpose: records an election: its nonce, and the server that it took place on. Address (if both
+--   are known and identify a host), port and timeline decide whether the server is the same as at
+--   the previous election, or another one: a copy, or the successor of a failed primary. A server
+--   that was only restarted, or is reached over another path, is the same.
 -- Returns: the nonce.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,6 @@
--- Purpose: overdue tasks of which no query runs, and when the next task is overdue or comes back
---   from a deferral.
--- Returns: their ids, and that time.
+-- Purpose: overdue tasks that run no query, and the time at which the next task is overdue or its
+--   deferral ends.
+-- Returns: the ids, and that time.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.due_resting_tasks(

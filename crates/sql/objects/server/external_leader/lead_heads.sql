@@ -1,6 +1,5 @@
--- Purpose: the first waiting tasks of lanes, for a leader in another process. The lanes come as
---   parallel arrays.
--- Returns: up to in_limits tasks a lane, in order, each with the place of its lane.
+-- Purpose: the heads of lanes, for the Rust engine. The lanes are parallel arrays.
+-- Returns: up to in_limits tasks of each lane, in order, each with the position of its lane.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_heads(

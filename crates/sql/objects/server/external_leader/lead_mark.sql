@@ -1,8 +1,7 @@
--- Purpose: marks launches (see write_marks), and hands out the texts of the tasks.
--- Returns: the texts of those that are on the run that is marked; or, unread, why it is not to be
---   launched.
+-- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
+-- Returns: for each task that has the marked run its text, or the reason why it must not be launched.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; none that others wait for.
+-- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
 returns table (task_id bigint, query text, refused text)
 language plpgsql
@@ -20,7 +19,7 @@ begin
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
   cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
-  -- Always true, and rare to the planner: see write_at_once.
+  -- Always true, and selective to the planner: see async.write_at_once.
   where m.run = m.run + 0;
 end
 $function$;

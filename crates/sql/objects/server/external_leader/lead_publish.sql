@@ -1,5 +1,5 @@
--- Purpose: publish_state for a leader in another process, which gives the number of workers, those
---   that run a task, and how many slots of each pool are taken.
+-- Purpose: async.publish_state for the Rust engine, which gives the number of workers, those that
+--   run a task, and the occupancy of each pool.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.

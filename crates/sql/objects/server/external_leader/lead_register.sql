@@ -1,7 +1,7 @@
--- Purpose: registers sessions with targets for a leader in another process. A session that was
---   registered when the leader session was lost is not registered twice.
+-- Purpose: registers target sessions of the Rust engine. A session that was registered before the
+--   loss of the leader session is not registered again.
 -- Returns: the id of each session.
--- Raises: datetime_field_overflow or invalid_datetime_format for a time that is none.
+-- Raises: datetime_field_overflow or invalid_datetime_format for an invalid time.
 -- Locks: none that others wait for.
 create or replace function async.lead_register(in_epoch bigint, in_sessions async.registration_t[])
 returns table (pid int, target text, session_id bigint)

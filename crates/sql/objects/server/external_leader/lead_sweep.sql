@@ -1,10 +1,9 @@
--- Purpose: lets deferred tasks whose time has come join the queue, and finds overdue tasks of which
---   no query runs.
--- Returns: the lanes that were joined, the overdue tasks, and when to sweep again: null when
---   nothing is to come, in_now when there was more than one step's worth; and the tasks that could
---   not be written, with the reasons. Those of in_skip were among them a moment ago.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+-- Purpose: promotes deferred tasks whose time has come, and finds overdue tasks that run no query.
+-- Returns: the lanes of the promoted tasks; the overdue tasks; when to sweep again (null: nothing
+--   is to come; in_now: there was more than one step); the tasks that could not be written, with
+--   the reasons. Tasks of in_skip, which are in backoff, are skipped.
+-- Raises: nothing because of a single task.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
 --   would inherit it.)
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],

@@ -1,6 +1,6 @@
--- The statements of the hot path keep one generic plan (a setting that Postgres 11 does not have
--- yet): planning them anew costs more than running them, and their functions already rule out every
--- plan that could turn bad.
+-- The statements of the hot path keep one generic plan (the setting exists from Postgres 12 on).
+-- Planning costs more than running them, and the settings of their functions exclude every bad
+-- plan.
 do $finish$
 declare
   v_function regprocedure;

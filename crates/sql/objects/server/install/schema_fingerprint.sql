@@ -1,6 +1,6 @@
--- Purpose: which texts this schema was installed from (pgasync_sql::FINGERPRINT). Leaders and
---   binaries compare it with what they were made for, and end with a sentence when the schema was
---   replaced under them.
+-- Purpose: the fingerprint of the texts that this schema was installed from
+--   (pgasync_sql::FINGERPRINT). Leaders and binaries compare it with their own, and end with PA213
+--   when another version was installed.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

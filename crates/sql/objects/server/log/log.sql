@@ -1,8 +1,8 @@
--- Purpose: a line in server_log that the caller sees too, as its level says: NOTICE, WARNING, INFO,
---   DEBUG (only while control.debug_log is set), ERROR. An error is written over a connection of
---   its own, so that it stays although the caller's transaction is rolled back, and then raised.
+-- Purpose: writes a line to server_log and raises it to the caller at its level: NOTICE, WARNING,
+--   INFO, DEBUG (written only while control.debug_log is set), ERROR. An error is written over a
+--   separate connection, so that it survives the rollback of the caller, and then raised.
 -- Returns: nothing.
--- Raises: PA070 for ERROR, PA071 for a level that is none of these.
+-- Raises: PA070 for ERROR, PA071 for another level.
 -- Locks: none that others wait for.
 create or replace function async.log(_level text, _message text) returns void
 language plpgsql security definer
@@ -40,10 +40,10 @@ begin
 end
 $function$;
 
--- Purpose: log('NOTICE', _message).
+-- Purpose: async.log('NOTICE', _message).
 -- Returns: nothing.
--- Raises:  nothing.
--- Locks:   none that others wait for.
+-- Raises: nothing.
+-- Locks: none that others wait for.
 create or replace function async.log(_message text) returns void
 language sql
 set search_path = pg_catalog, pg_temp

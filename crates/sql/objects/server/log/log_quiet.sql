@@ -1,5 +1,6 @@
--- Purpose: a line in server_log, and nothing more; DEBUG only while control.debug_log is set.
---   Passwords in connection strings are masked. While the log is locked lines are dropped.
+-- Purpose: writes a line to server_log and raises nothing. A DEBUG line is written only while
+--   control.debug_log is set. Passwords in connection strings are masked. While the log is locked,
+--   lines are dropped.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.

@@ -1,8 +1,8 @@
--- Purpose: show the log as it grows, as notices, until cancelled.
--- Returns: never.
--- Raises: nothing of ours.
--- Locks: none; it commits once a second, so it holds no snapshot. (So no search_path can be set:
---   names carry their schema.)
+-- Purpose: shows new lines of the log as notices until it is canceled.
+-- Returns: nothing; it runs until it is canceled.
+-- Raises: no error of class PA.
+-- Locks: none. It commits once a second, so it holds no snapshot. (Therefore no search_path can be
+--   set: every name is qualified.)
 create or replace procedure async.tail(_grep text default null, _limit int default 1000)
 language plpgsql
 as $procedure$
@@ -15,7 +15,7 @@ begin
       raise notice '% % %', v_line.happened, v_line.level, v_line.message;
       v_last := v_line.server_log;
     end loop;
-    -- An empty log: from here on everything is new.
+    -- The log is empty: every line is new from here on.
     v_last := coalesce(v_last, 0);
     commit;
     perform pg_catalog.pg_sleep(1);

@@ -1,6 +1,6 @@
--- Purpose: what was logged after a line; without one the newest 100 lines. _grep keeps the lines
---   that hold it.
--- Returns: at most _limit lines, oldest first.
+-- Purpose: the lines of the log after a line; without one, the newest 100. _grep keeps the lines
+--   that contain it.
+-- Returns: at most _limit lines, the oldest first.
 -- Raises: nothing. Locks: none.
 create or replace function async.tail_once(
   _server_log_id bigint default null,

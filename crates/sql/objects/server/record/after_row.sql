@@ -1,9 +1,9 @@
--- Purpose: what goes with a row that was written, or was not: its offer, the requests that the
---   event settles, the slot that is given back.
--- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request made something
---   else of the row, 'gone', or in_outcome; and the row as it is now.
--- Raises: nothing that has to do with single tasks.
--- Locks: the rows of async.offer and async.request that it changes; the former are locked already.
+-- Purpose: updates what belongs to a row that was written or not: its offer, the requests that the
+--   event settles, and the released pool slot.
+-- Returns: the outcome: null as predicted, 'rewritten' when a trigger or a request changed the row
+--   in another way, 'gone', or in_outcome; and the present row.
+-- Raises: nothing because of a single task.
+-- Locks: the rows of async.offer and async.request that it changes. The former are locked already.
 create or replace function async.after_row(
   in_event async.event_t, in_outcome text, in_becomes async.task, in_was_tracked bool, in_diverged bool,
   in_asked bigint[], out outcome text, out is_now async.task

@@ -1,4 +1,4 @@
--- Purpose: claims and plain ends as events like all others.
+-- Purpose: converts claims and plain ends to events.
 -- Returns: them and the other events.
 -- Raises: nothing.
 -- Locks: none.

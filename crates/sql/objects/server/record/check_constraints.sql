@@ -1,8 +1,9 @@
--- Purpose: checks now what would be checked at the end of the transaction, so that the caller, in a
---   block of its own, finds the error and not the commit.
+-- Purpose: checks deferred constraints now, so that the block of the caller gets the error, and not
+--   the commit.
 -- Returns: nothing.
--- Raises: what deferred constraints and constraint triggers raise.
--- Locks: what they lock. (No SET clause: the triggers would inherit it.)
+-- Raises: the errors of deferred constraints and constraint triggers.
+-- Locks: the locks of these constraints and triggers. (No SET clause: user triggers would inherit
+--   it.)
 create or replace function async.check_constraints(in_defer text)
 returns void
 language plpgsql

@@ -1,7 +1,7 @@
--- Purpose: what puts the constraints that are checked at the end of the transaction back to that,
---   after `set constraints all immediate` has checked them. Constraints that share their name with
---   one that cannot be deferred cannot be named, and stay immediate until the transaction ends.
--- Returns: a statement; null when the database has no such constraint.
+-- Purpose: builds the statement that defers the initially deferred constraints again after `set
+--   constraints all immediate` has checked them. A constraint that shares its name with one that is
+--   not deferrable cannot be named, and stays immediate until the transaction ends.
+-- Returns: the statement; null when the database has no such constraint.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.defer_constraints()

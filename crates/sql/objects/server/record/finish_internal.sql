@@ -1,12 +1,12 @@
--- Purpose: what finish becomes in the leader's session; for routines and for triggers on
---   async.task, also while the leader records another completion. A task whose query runs gets a
---   request, which the leader turns into an intention in the same transaction; any other unfinished
---   task changes at once; a finished one stays as it is. A null status in a trigger means what the
---   end of its query would mean: FINISHED, or YIELDED for a task that finishes asynchronously.
+-- Purpose: async.finish in the leader session, for routines and for triggers on async.task, also
+--   while the leader records another completion. A task whose query runs gets a request, which the
+--   leader applies like that of a client. Any other unfinished task changes at once. A finished one
+--   does not change. In a trigger a null status means the status that the end of the query would
+--   give: FINISHED, or YIELDED for a task that finishes asynchronously.
 -- Returns: nothing.
--- Raises: PA201 outside of the leader's session; PA202 for a null status outside of a trigger;
---   PA203 for a deferral without a duration.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+-- Raises: PA201 outside of the leader session; PA202 for a null status outside of a trigger; PA203
+--   for a deferral without a duration.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
 --   would inherit it.)
 create or replace function async.finish_internal(
   _task_ids bigint[],
@@ -56,7 +56,7 @@ begin
     order by t.task_id);
   if v_events <> '{}' then
     perform async.note_touched(array(select e.task_id from unnest(v_events) e));
-    -- Rows that a client holds at the moment get a request, like rows that run. Constraints are not
+    -- Rows that a client holds get a request, like those of running queries. Constraints are not
     -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
     select w.task_id, e.status, e.message, e.duration
@@ -67,11 +67,10 @@ begin
 end
 $function$;
 
--- Purpose: finish_internal without a duration, which routines written for the original library
---   call.
+-- Purpose: async.finish_internal without a duration, for routines written for the original library.
 -- Returns: nothing.
--- Raises: what finish_internal with a duration raises.
--- Locks: what finish_internal with a duration locks.
+-- Raises: as async.finish_internal with a duration.
+-- Locks: as async.finish_internal with a duration.
 create or replace function async.finish_internal(
   _task_ids bigint[],
   _status async.finish_status_t,

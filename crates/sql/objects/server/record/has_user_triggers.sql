@@ -1,6 +1,6 @@
--- Purpose: whether users hang row, statement or constraint triggers on async.task, or a constraint
---   of theirs is checked at the end of the transaction: then a completion is written row by row and
---   in two steps, and what became of each row is read back.
+-- Purpose: whether users have row, statement or constraint triggers, or a deferrable unique
+--   constraint, on async.task. Then a completion is written row by row and in two steps, and each
+--   row is read back.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

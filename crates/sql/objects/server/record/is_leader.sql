@@ -1,5 +1,5 @@
--- Purpose: whether the calling session is the leader's own (a routine, a trigger, the engine
---   itself): the pid that the leader published, confirmed by the lock that only a leader holds.
+-- Purpose: whether the calling session is the leader session (a routine, a trigger, the engine
+--   itself): it has the pid that the leader published, and holds the lock of the leader.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

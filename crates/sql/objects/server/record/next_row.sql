@@ -1,9 +1,10 @@
--- Purpose: locks the task of an event and says what the row becomes. An end includes what a trigger
---   asked of the same task a moment ago; what ends an offer takes the offer first.
--- Returns: outcome null and the row as it becomes; or 'locked' (another transaction holds the row
---   or its offer), 'gone', 'rejected' (with the reason). settles: whether the slot is released by a
---   second statement, after triggers have seen the completion. diverged: whether the requests in
---   asked changed what the event alone would have made of the row.
+-- Purpose: locks the task of an event and computes the new row. The end of a query includes
+--   requests that a trigger made for the same task meanwhile. An event that ends an offer locks the
+--   offer first.
+-- Returns: outcome null and the new row; or 'locked' (another transaction holds the row or its
+--   offer), 'gone', 'rejected' (with the reason). settles: whether a second statement releases the
+--   pool slot, after triggers have seen the completion. diverged: whether the requests in asked
+--   changed the result of the event.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
 -- (Longer than a screen: its checks share the row that it locked.)

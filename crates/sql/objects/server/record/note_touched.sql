@@ -1,5 +1,5 @@
--- Purpose: remembers, in the session of a leader in another process, tasks that a routine or a
---   trigger changed. The SQL engine reads them by itself.
+-- Purpose: notes, in the leader session of the Rust engine, tasks that a routine or a trigger
+--   changed. The SQL engine reads them by itself.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -11,7 +11,7 @@ as $function$
 declare
   v_seen text := current_setting('pgasync.touched', true);
 begin
-  -- A setting, and no table: what a transaction that rolls back noted is forgotten with it.
+  -- A setting, and not a table: a rollback undoes the note of its transaction.
   if cardinality(in_ids) > 0 and to_regclass('pg_temp.leader_state') is null then
     perform set_config('pgasync.touched', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
   end if;

@@ -1,5 +1,6 @@
--- Purpose: gives slots back to their pools in the leader's memory; a pool that is named twice gets
---   two. In a session without such memory it does nothing: a leader recounts when it starts.
+-- Purpose: releases pool slots in the memory of the SQL engine, one for each mention of a pool. In
+--   a session without that memory it does nothing, because a leader counts the pools when it
+--   starts.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

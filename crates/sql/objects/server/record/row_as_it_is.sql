@@ -1,4 +1,4 @@
--- Purpose: a task that could not be written, as it stands.
+-- Purpose: the present row of a task that could not be written.
 -- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: hands out what was noted, and forgets it.
--- Returns: the tasks' ids.
+-- Purpose: returns the noted tasks, and forgets them.
+-- Returns: the ids of the tasks.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.take_touched()

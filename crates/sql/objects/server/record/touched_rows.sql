@@ -1,7 +1,7 @@
--- Purpose: what a writer adds for a leader in another process where users have triggers: the tasks
---   that were noted, as they are now, and that there are triggers. In the SQL engine's session, and
---   without triggers, nothing.
--- Returns: rows as those of write_events.
+-- Purpose: the rows that a writer adds to its answer for the Rust engine where users have triggers:
+--   the noted tasks as they are now, and the information that there are triggers. No rows in the
+--   session of the SQL engine.
+-- Returns: rows as those of async.write_events.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.touched_rows()

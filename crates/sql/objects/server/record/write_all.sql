@@ -1,22 +1,21 @@
--- Purpose: the one writer of transitions; what a leader writes most, claims (with the run before
---   the claim) and plain ends (END_OK without a status), comes as arrays. Applies each event to its
---   task, all in one statement where it can, row by row where users have triggers or where the one
---   statement failed, so that one odd row holds up no other. A task is named at most once in a
---   call. Keeps the offers, deletes the requests that are settled, and gives slots that become free
---   back to their pools in the memory of the SQL engine. With in_check deferred constraints are
---   checked in each row's own block, so that they do not fail the commit.
--- Returns: only tasks that are not what step_task predicts of the event: outcome is 'rejected' (the
---   event does not fit, the row is as it was; error says why), 'locked' (another transaction holds
---   the row: try later), 'failed' (a trigger or constraint raised; error says what), 'gone' (there
---   is no such row), 'rewritten' (a trigger or a request made something else of the row). What
---   follows is the row as it is now, null when there is none or it cannot be read. With in_touched
---   (a leader in another process), where users have triggers, besides what touched_rows says: a row
---   'touched' for each task that finish_internal changed meanwhile, and one with outcome 'triggers'
---   and no task. With in_epoch, the epoch is held first: the call is a whole write transaction of a
---   leader in another process.
--- Raises: nothing of a single row's. With in_epoch, PA212 as hold_epoch.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Purpose: the one writer of transitions. Claims (with the run before the claim) and plain ends
+--   (END_OK without a status), the most frequent writes of a leader, are arrays. Applies each event
+--   to its task, in one statement if possible, row by row where users have triggers or the
+--   statement failed, so that one row that cannot be written does not hold up the others. A call
+--   names a task at most once. Maintains the offers, deletes settled requests, and releases pool
+--   slots in the memory of the SQL engine. With in_check, deferred constraints are checked in the
+--   block of each row, so that they do not fail the commit.
+-- Returns: only tasks that differ from the prediction of async.step_task. outcome is 'rejected'
+--   (the event does not fit, the row is unchanged; error has the reason), 'locked' (another
+--   transaction holds the row), 'failed' (a trigger or constraint raised error), 'gone' (the row
+--   does not exist), 'rewritten' (a trigger or a request changed the row in another way). The other
+--   columns are the present row, null when there is none or it cannot be read. With in_touched (the
+--   Rust engine), the rows of async.touched_rows where users have triggers: 'touched' for each task
+--   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
+--   the epoch is held first, and the call is a whole write transaction of the Rust engine.
+-- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
+--   it. Every name is qualified.)
 -- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
@@ -55,7 +54,7 @@ begin
     v_table_locked := v_batch.table_locked;
   end if;
   if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 0 then
-    -- Row by row nothing may wait for the table any more, not even to read the type of its rows.
+    -- Row by row, nothing waits for the table, not even to read the type of its rows.
     begin
       lock table async.task in row exclusive mode nowait;
     exception when lock_not_available then
@@ -101,7 +100,7 @@ begin
     row_run := (v_row.is_now).run;
     return next;
   end loop;
-  -- Once for two functions: a busy leader asks for its triggers with every batch.
+  -- One call for two functions: a busy leader asks for its triggers with every batch.
   if v_triggers and in_touched then
     return query select * from async.touched_rows();
   end if;

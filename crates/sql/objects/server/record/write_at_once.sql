@@ -1,13 +1,13 @@
 -- Purpose: applies events to their tasks in one statement for each kind. Only where users have no
---   triggers, so write_batch may set what the planner does, and the completion and the release of
---   the slot are one write. Claims and plain ends are nearly all of what a busy leader writes, so
---   they have statements of their own, which say for these two what step_task says for all (a third
---   less work a row).
--- Returns: the events that did not fit their rows: rejected, or the row changed meanwhile.
---   write_row tells.
--- Raises: lock_not_available when another transaction holds one of the rows, and whatever a
---   constraint of the user's raises: write_batch falls back.
--- Locks: the rows of async.task, as long as lock_timeout.
+--   triggers, so async.write_batch may set planner options, and the completion and the release of
+--   the pool slot are one write. Claims and plain ends are almost all writes of a busy leader, so
+--   they have separate statements, which repeat the rules of async.step_task and take a third less
+--   work for a row.
+-- Returns: the events that did not fit their rows: they are rejected, or the row changed meanwhile.
+--   async.write_row finds the reason.
+-- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
+--   constraints of users. async.write_batch handles both.
+-- Locks: the rows of async.task; waits up to lock_timeout.
 -- (Longer than a screen: one statement for each kind of event.)
 create or replace function async.write_at_once(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
@@ -28,8 +28,8 @@ begin
         finish_status = null, failed = null, processing_error = null
     from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
     where t.task_id = e.task_id
-      -- Always true, and rare to the planner: so it reads the arrays first and looks each task up, even
-      -- if the table was small when the statement was planned.
+      -- Always true, and selective to the planner. So it reads the arrays first and looks up each
+      -- task, even if the table was small when the statement was planned.
       and e.at = e.at + interval '0'
       and (e.run is null or e.run = t.run)
       and t.consumed is null and t.yielded is null and t.processed is null and t.query is not null
@@ -58,8 +58,8 @@ begin
       and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
       and t.asynchronous_finish is not true and t.tracked;
     get diagnostics v_rows = row_count;
-    -- Read again only where pools are counted, in the session of the SQL engine: a RETURNING clause would cost the
-    -- other engine more than this costs here.
+    -- Read again only in the session of the SQL engine, which counts pools. A RETURNING clause
+    -- would cost the other engine more than this costs here.
     if v_rows > 0 and to_regclass('pg_temp.leader_pool') is not null then
       perform async.release_pools(array(
         select coalesce(t.concurrency_pool, t.target)

@@ -1,7 +1,7 @@
--- Purpose: applies events where users have no triggers: all at once; where another transaction
---   holds some of the rows, those that can be locked at once.
--- Returns: the events that are left for write_row; and whether the whole table is locked, when no
---   row can be written now.
+-- Purpose: applies events where users have no triggers: all in one statement, or, if another
+--   transaction holds some of the rows, those whose rows can be locked.
+-- Returns: the events that are left for async.write_row; and whether the whole table is locked, so
+--   that no row can be written now.
 -- Raises: nothing.
 -- Locks: the rows of async.task; never waits for one.
 create or replace function async.write_batch(
@@ -47,7 +47,7 @@ begin
       where t.task_id = any (array(select e.task_id from unnest(left_over) e))
       order by t.task_id
       for no key update skip locked);
-    -- The rows are held; what may wait now is the table's extension.
+    -- The rows are locked. Only the extension of the table may wait now.
     perform set_config('lock_timeout', '100ms', true);
     left_over := async.write_events_at_once(array(select e from unnest(left_over) e where e.task_id = any (v_held)))
       || array(select e from unnest(left_over) e where e.task_id <> all (v_held));

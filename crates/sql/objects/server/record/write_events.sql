@@ -1,7 +1,7 @@
--- Purpose: write_all without the arrays for claims and plain ends.
--- Returns: what write_all returns.
--- Raises: nothing of a single row's.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
+-- Purpose: async.write_all without the arrays for claims and plain ends.
+-- Returns: as async.write_all.
+-- Raises: nothing because of a single row.
+-- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
 --   it.)
 create or replace function async.write_events(in_events async.event_t[])
 returns table (

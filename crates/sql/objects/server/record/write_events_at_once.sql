@@ -1,10 +1,10 @@
--- Purpose: applies events of any kind to their tasks in one statement, as step_task says, keeps the
---   offers, and deletes the settled requests. An event whose offer another transaction holds is
---   left over. Only where users have no triggers.
+-- Purpose: applies events of any kind to their tasks in one statement, by the rules of
+--   async.step_task; maintains the offers, and deletes the settled requests. An event whose offer
+--   another transaction holds is not applied. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
--- Raises: lock_not_available when another transaction holds one of the rows, and what constraints
---   of users raise.
--- Locks: the rows of async.task, waiting up to lock_timeout; the rows of async.offer, without
+-- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
+--   constraints of users.
+-- Locks: the rows of async.task; waits up to lock_timeout. The rows of async.offer, without
 --   waiting.
 -- (Longer than a screen: one statement.)
 create or replace function async.write_events_at_once(in_events async.event_t[])
@@ -40,7 +40,7 @@ begin
     join async.task o on o.task_id = e.task_id
     cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout, e.at) n
     where t.task_id = e.task_id
-      -- The version that was decided about, or none.
+      -- Only the row version that the event was decided for.
       and t.ctid = o.ctid
       and (e.run is null or e.run = o.run)
       and n.rejected is null

@@ -1,9 +1,10 @@
--- Purpose: the writer for a client's own transaction (restart_task): what users' triggers and
---   constraints raise fails the call, and deferred constraints are the client's commit's.
--- Returns: the tasks that did not take their events: outcome and error as write_events says.
--- Raises: what triggers and constraints raise.
--- Locks: the rows of async.task; never waits for one. (No SET clause: the triggers would inherit
---   it. Nothing in here depends on the caller's path.)
+-- Purpose: the writer for the transaction of a client (async.restart_task). Errors of user triggers
+--   and constraints fail the call. Deferred constraints are checked at the commit of the client.
+-- Returns: the tasks to which their events were not applied, with outcome and error as in
+--   async.write_events.
+-- Raises: the errors of triggers and constraints.
+-- Locks: the rows of async.task; waits up to lock_timeout for one, unless the caller holds it
+--   already. (No SET clause: user triggers would inherit it. Every name is qualified.)
 create or replace function async.write_now(in_events async.event_t[])
 returns table (task_id bigint, outcome text, error text)
 language plpgsql

@@ -1,12 +1,11 @@
--- Purpose: applies one event to its task, where users have triggers: the completion is written
---   while tracked is still true, a second statement releases the slot, and the row is read back,
---   since triggers may have rewritten it. With in_defer (see defer_constraints) deferred
---   constraints are checked at once.
+-- Purpose: applies one event to its task: the completion is written while tracked is still true, a
+--   second statement releases the pool slot, and the row is read back, because triggers may have
+--   changed it. With in_defer (see async.defer_constraints) deferred constraints are checked now.
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
---   'gone'; and the row as it is now.
--- Raises: what triggers and constraints raise.
--- Locks: the row; never waits for it. (No SET clause: the triggers would inherit it. Nothing in
---   here depends on the caller's path.)
+--   'gone'; and the present row.
+-- Raises: the errors of triggers and constraints.
+-- Locks: the row; never waits for it. (No SET clause: user triggers would inherit it. Every name is
+--   qualified.)
 create or replace function async.write_row(
   in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )
@@ -27,7 +26,7 @@ begin
           else (v_next.becomes).tracked end,
         eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run
     where t.task_id operator(pg_catalog.=) in_event.task_id;
-    -- What became of it: a trigger may have yielded a completion, or finished it in another way.
+    -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then
       update async.task t
       set tracked = case when t.processed is not null then false end

@@ -1,5 +1,5 @@
--- What would run next: the heads of the queue that fit into their pools and into the free workers,
--- as far as the published occupancy (at most a second old) tells. n is the place within the pool.
+-- The tasks that would run next: the heads of the lanes that fit into their pools and into the free
+-- workers, by the published occupancy (at most one second old). n is the position in the pool.
 create or replace view async.v_candidate_task as
 select c.*
 from (

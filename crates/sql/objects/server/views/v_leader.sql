@@ -1,6 +1,6 @@
--- The leader, one row. While no orchestrator leads, engine and epoch are the last leader's, and the
--- rest is null. quiet is how long ago the leader last committed: an idle one still looks every
--- idle_sleep.
+-- The leader, in one row. While no orchestrator leads, engine and epoch are those of the last
+-- leader, and pid, host, application, since and quiet are null. quiet is the time since the last
+-- commit: an idle leader commits every idle_sleep.
 create or replace view async.v_leader as
 select
   s.pid is not null as leads,

@@ -1,6 +1,6 @@
--- Every pool that is configured (each target has one), in use or waited for: how many run in it,
--- how many it may hold, how many wait (of each target up to 10000 are counted; more says that there
--- are more) and how old the oldest is.
+-- Every pool that is configured (each target has one), in use or with waiting tasks: its occupancy,
+-- its size, the number of waiting tasks (up to 10000 for each target; more is true if there are
+-- more), and the age of the oldest.
 create or replace view async.v_pool as
 select
   n.concurrency_pool,

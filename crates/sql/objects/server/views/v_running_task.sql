@@ -1,5 +1,5 @@
--- Every task that runs, the longest first: since when, how long, until when it may, and in which
--- worker's slot (as published, at most a second old; none for a task that a client pulled).
+-- Every RUNNING task, the longest first: its start, its running time, its deadline, and its worker
+-- (as published, at most one second old; null for a task that a client pulled).
 create or replace view async.v_running_task as
 select
   t.task_id,
@@ -15,7 +15,7 @@ select
   t.query
 from async.task t
 left join async.worker w on w.task_id = t.task_id
--- The predicate of the index on deadlines: every task that was claimed has one.
+-- The predicate of the index on deadlines: every claimed task has a deadline.
 where (t.times_up is not null or t.yielded is not null) and t.processed is null
   and t.consumed is not null and t.yielded is null
 order by t.consumed, t.task_id;

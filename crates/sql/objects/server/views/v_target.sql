@@ -1,4 +1,4 @@
--- Every target, without passwords, and how many workers it has at work.
+-- Every target, without passwords, and the number of workers that run a task there.
 create or replace view async.v_target as
 select
   t.target,

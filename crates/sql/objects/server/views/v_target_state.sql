@@ -1,7 +1,6 @@
--- Every target and how it stands with it: ok; lost (cannot be reached: since when, the last error,
--- when the next attempt is, and until when waiting tasks have patience); fencing (sessions of a
--- lost orchestrator are being ended); retired (takes no new tasks); unknown (no orchestrator
--- leads).
+-- Every target and its state: ok; lost (unreachable: since when, the last error, the time of the
+-- next attempt, and the time when waiting tasks begin to fail); fencing (sessions of a lost
+-- orchestrator are being ended); retired (refuses new tasks); unknown (no orchestrator leads).
 create or replace view async.v_target_state as
 select
   t.target,

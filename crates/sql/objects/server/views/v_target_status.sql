@@ -1,4 +1,4 @@
--- How busy each target is. The misspelt names are what scripts of old read.
+-- The load of each target. The misspelt names are those of the original library.
 create or replace view async.v_target_status as
 select
   t.target,

@@ -1,10 +1,11 @@
--- Every task with its phase, how long it waited for its last start, and how long it has run or ran.
--- A filter on phase reads all tasks; one on task_id, or on the predicate of an index, does not.
+-- Every task with its phase, the time that it waited for its last start, and the time that it ran.
+-- A filter on phase reads all tasks. A filter on task_id, or on the predicate of an index, does
+-- not.
 create or replace view async.v_task as
 select
   t.task_id,
   async.task_execution_state(t) as phase,
-  -- The clocks of a push and of a claim may differ a little.
+  -- The clocks of a push and of a claim may differ.
   greatest(coalesce(t.consumed, t.processed, clock_timestamp()) - t.entered, interval '0') as waited,
   coalesce(t.processed, clock_timestamp()) - t.consumed as took,
   t.target,

@@ -1,6 +1,6 @@
--- What came and what ended in the last minute and in the last hour. failed counts every end but
--- FINISHED; canceled and timed_out are among them. It reads the rows of that hour, whatever the
--- history holds.
+-- The tasks that were pushed and that ended in the last minute and in the last hour. failed counts
+-- every end except FINISHED, so it includes canceled and timed_out. The cost grows with the tasks
+-- of that hour, and not with the history.
 create or replace view async.v_throughput as
 select
   p.period,

@@ -1,6 +1,5 @@
--- Every task that has not finished. Each branch is one that a partial index answers (the same
--- predicates as there), so that the cost does not grow with the history; together they miss none
--- and give none twice.
+-- Every task that has not finished. A partial index with the same predicate serves each branch, so
+-- the cost does not grow with the history. Each task is in exactly one branch.
 create or replace view async.v_unfinished_task as
   select t.*
   from async.task t
@@ -19,7 +18,7 @@ union all
     where l.task_id = o.task_id
       and l.consumed is null and l.processed is null and l.yielded is null
       and l.eligible_when is null and l.query is null and l.tracked
-    -- Keeps the planner from turning this into a scan of all tasks.
+    -- The offset prevents the planner from scanning all tasks.
     offset 0
   ) t
 union all

@@ -1,7 +1,7 @@
--- Why tasks wait: a row for each lane (a pool and a target) in which some do, with one reason in
--- plain English for the lane's first task. kind: query, pull (no query; to be offered), offered (a
--- client may take them), deferred. waiting is counted up to 10000, more says that there are more.
--- The cost grows with the lanes, not with the tasks.
+-- The reasons for waiting: a row for each lane (a pool and a target) with waiting tasks, with the
+-- reason for its first task. kind: query, pull (no query; to be offered), offered (a client may
+-- take it), deferred. waiting is counted up to 10000; more is true if there are more. The cost
+-- grows with the number of lanes, and not with the number of tasks.
 create or replace view async.v_why_waiting as
 select
   n.concurrency_pool,
@@ -45,7 +45,7 @@ from (
   from async.offer o
   group by o.pool, o.target
   union all
-  -- The first that come back, however many are deferred.
+  -- The first 10000 deferred tasks whose deferral ends.
   select coalesce(e.concurrency_pool, e.target), e.target, 'deferred', count(*), sum(count(*)) over () >= 10000,
     min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when)
   from (

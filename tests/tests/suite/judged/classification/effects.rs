@@ -1,4 +1,4 @@
-//! The effects of a query that is sent wrapped, and of the same query by itself.
+//! The effects of queries inside the wrapper, compared with their effects without it.
 
 use pgasync_core::{Class, classify, statements};
 use pgasync_tests::Database;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::texts::{ALONE, EFFECTS, SCRIPTS};
 use super::{ask, classes, database_with_table_t};
 
-/// The table after a text, or the SQLSTATE with which it failed.
+/// The rows of the table after a text, or the SQLSTATE of its error.
 async fn effect(database: &Database, text: &str) -> Result<Value, String> {
     database.run("begin; insert into t values (1), (2)").await;
     let ran = database.session().batch_execute(text).await;
@@ -19,7 +19,7 @@ async fn effect(database: &Database, text: &str) -> Result<Value, String> {
     effect
 }
 
-/// A text as the model would have it wrapped; nothing where it would not.
+/// A text as the core would wrap it; `None` if the core would not wrap it.
 fn wrapped_by_the_model(text: &str) -> Option<String> {
     match classify(text) {
         Class::Wrapped | Class::WrappedEach => {}
@@ -36,7 +36,7 @@ fn wrapped_by_the_model(text: &str) -> Option<String> {
     Some(format!("do $all$ declare r record; begin {} end $all$", each.collect::<String>()))
 }
 
-/// What a wrapped text does that it would not do by itself, or the other way round.
+/// The texts whose effects differ inside the wrapper.
 pub(super) async fn effects_that_differ(database: &Database) -> Vec<String> {
     let mut differences = Vec::new();
     for text in EFFECTS {

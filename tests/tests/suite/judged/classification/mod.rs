@@ -1,4 +1,4 @@
-//! The classification of queries: `classify`, `async.classify_query`, and Postgres itself on the
+//! The classification of queries: `classify`, `async.classify_query`, and Postgres itself with the
 //! same text.
 
 mod effects;
@@ -17,9 +17,9 @@ use crate::seed::Seed;
 
 const GENERATED: usize = 1_500;
 
-/// Whether the two sides agree. SQL wraps scripts of plain queries only, and sends an empty text
-/// wrapped, since dblink takes the answer to one for a lost connection. It does not wrap what it
-/// did not read to the end.
+/// Whether the two sides agree. SQL wraps only scripts of plain queries. It wraps an empty text,
+/// because dblink reads the answer to an empty text as a lost connection. It does not wrap a text
+/// that it did not read to the end.
 fn agree(text: &str, sql: &str) -> bool {
     let found = statements(text);
     let plain = found.iter().any(|statement| statement.kind == StatementKind::Plain);
@@ -39,10 +39,10 @@ async fn classes(database: &Database, texts: &[String]) -> Vec<String> {
     serde_json::from_value::<Vec<String>>(classes).expect("a class a text")
 }
 
-/// What Postgres makes of a text without running it.
+/// The parse of a text by Postgres, without its execution.
 #[derive(Debug, PartialEq, Eq)]
 enum Parsed {
-    /// At most one statement; whether it could run is another matter.
+    /// At most one statement. It may fail when it runs.
     One,
     Several,
     Not,
@@ -58,7 +58,8 @@ async fn parsed(database: &Database, text: &str) -> Parsed {
     }
 }
 
-/// Where the model, SQL and Postgres differ about these texts; and how many Postgres could read.
+/// The differences between the core, SQL and Postgres for these texts, and the number of texts that
+/// Postgres could parse.
 async fn disagreements(database: &Database, texts: &[String]) -> (Vec<String>, usize) {
     let mut differences = Vec::new();
     let mut read = 0;
@@ -85,7 +86,7 @@ async fn disagreements(database: &Database, texts: &[String]) -> (Vec<String>, u
     (differences, read)
 }
 
-/// The same of every text there is, and of some generated ones.
+/// The differences for all written texts, and for some generated ones.
 pub(super) async fn disagreements_of_all(database: &Database) -> Vec<String> {
     let mut differences = effects_that_differ(database).await;
     for (text, sql) in texts().into_iter().zip(classes(database, &texts()).await) {

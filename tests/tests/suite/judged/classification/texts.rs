@@ -1,8 +1,8 @@
-//! Texts to classify: written ones, and generated ones.
+//! Texts to classify, written and generated.
 
 use crate::seed::Seed;
 
-/// How many characters of a text SQL looks at.
+/// The number of characters of a text that SQL reads.
 pub(super) const READ_MAX: usize = 32_768;
 
 /// Every kind of text that a client may push.
@@ -183,8 +183,8 @@ pub(super) const EFFECTS: &[&str] = &[
     "insert into t values (1e2), (.5), (5.), (1.5e1)",
 ];
 
-/// What a function cannot do, though it begins like something else: it is sent as it is, and then
-/// works.
+/// Texts that cannot run inside a function, although they begin like texts that can. They are sent
+/// unchanged, and succeed.
 pub(super) const ALONE: &[&str] = &[
     "select n into made from t; insert into t select n + 5 from made",
     "(select 1 as n into made); insert into t select n from made",
@@ -195,7 +195,7 @@ pub(super) const ALONE: &[&str] = &[
     "set session transaction isolation level read committed; select 1",
 ];
 
-/// What only the model looks into: SQL sends it as it is.
+/// Scripts that only the core analyzes. SQL sends them unchanged.
 pub(super) const SCRIPTS: &[&str] = &[
     "create function begin() returns int language sql as 'select 1'; insert into t select 2; select 3",
     "create function f() returns int begin atomic select 1; select 2 as end; end; insert into t select f(); table t",
@@ -209,14 +209,14 @@ pub(super) const SCRIPTS: &[&str] = &[
 
 pub(super) fn texts() -> Vec<String> {
     let mut texts: Vec<String> = TEXTS.iter().map(|text| (*text).to_owned()).collect();
-    // As long as SQL reads, and one longer.
+    // One text of the length that SQL reads, and one that is longer.
     for length in [READ_MAX, READ_MAX + 1] {
         texts.push(format!("select 1; select /*{}*/ 2", "x".repeat(length - 23)));
     }
     texts
 }
 
-/// Texts out of pieces that mean something to a lexer.
+/// Texts from pieces that matter to a lexer.
 pub(super) fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
     const STATEMENTS: [&str; 32] = [
         "select ~ 1",
@@ -281,7 +281,7 @@ pub(super) fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
                 }
             }
             if seed.chance(15) {
-                // Something goes missing.
+                // A character is removed.
                 let cut = text.char_indices().map(|(at, _)| at).nth(usize::try_from(seed.below(30)).expect("small"));
                 text.remove(cut.unwrap_or(0));
             }

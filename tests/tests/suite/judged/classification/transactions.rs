@@ -1,4 +1,4 @@
-//! Which texts leave a transaction open.
+//! Texts that leave a transaction open.
 
 use pgasync_core::opens_transaction;
 use pgasync_tests::Database;
@@ -9,8 +9,8 @@ use super::texts::{ALONE, EFFECTS, generated, texts};
 use super::{GENERATED, ask};
 use crate::seed::Seed;
 
-/// Where the two sides differ about texts that leave a transaction open. SQL takes a text that it
-/// did not read to the end for one that may.
+/// The differences between the two sides about texts that may leave a transaction open. SQL counts
+/// a text that it did not read to the end as one of these.
 async fn transactions_that_differ(database: &Database, texts: &[String]) -> Vec<String> {
     let sql = "select jsonb_agg(jsonb_build_array(async.opens_transaction(q.it),
           (select coalesce(bool_and(s.complete), true) from async.scan_statements(q.it) s)) order by q.place)
@@ -25,7 +25,7 @@ async fn transactions_that_differ(database: &Database, texts: &[String]) -> Vec<
     differ.collect()
 }
 
-/// The same of every text there is, and of some generated ones.
+/// The differences for all written texts, and for some generated ones.
 pub(in crate::judged) async fn disagreements_about_transactions(database: &Database) -> Vec<String> {
     let mut all = texts();
     let own = [

@@ -44,7 +44,7 @@ impl Model {
         self.emit(json!({"do": "push", "tasks": pushed, "run_type": run_type}), json!(ids));
     }
 
-    /// One that takes new tasks, or none.
+    /// A pool that accepts new tasks, or none.
     pub(super) fn pool(&mut self) -> Option<String> {
         let pool = *self.seed.pick(&POOLS);
         let retired = self.configuration.pools.get(pool).is_some_and(|pool| pool.retired)

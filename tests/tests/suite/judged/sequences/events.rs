@@ -1,4 +1,4 @@
-//! Events of single tasks, the rare ones preferred.
+//! Events of single tasks. Rare events are preferred.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -37,7 +37,8 @@ impl Model {
             let run = Run(model_task.task.run.0 - 1);
             return Some(Event::QueryEnded { run, outcome: Outcome::Ok });
         }
-        // What was pulled once and waits again is rare, and its deadline as an offer rarer.
+        // A READY task that was pulled before is rare, and its deadline as an offered task is even
+        // rarer. So its other events are mostly skipped.
         match model_task.task.phase {
             Phase::Ready { times_up: Some(_), .. } if model_task.task.options.client_pulled && self.seed.chance(80) => {
                 return None;
@@ -59,7 +60,8 @@ impl Model {
                 rarest = Some((hits, event));
             }
         }
-        // What happened often enough leaves its task to others' actions: a claim, an offer.
+        // If all events of the task have happened often enough, the task is left to other actions,
+        // such as a claim or an offer.
         let (hits, event) = rarest?;
         (hits < HITS_MIN + HITS_MIN / 8 || event == Event::Restart || self.seed.chance(3)).then_some(event)
     }
@@ -94,8 +96,8 @@ impl Model {
         events
     }
 
-    /// Applies events to the model, each to another task, and emits them to SQL in as few actions
-    /// as possible.
+    /// Applies events to the model, each to another task, and emits the same events for SQL in as
+    /// few actions as possible.
     pub(super) fn events(&mut self, events: Vec<(i64, Event)>) {
         let mut steps = Vec::new();
         let mut outcomes = BTreeMap::new();
@@ -161,8 +163,8 @@ impl Model {
         }
     }
 
-    /// Whether SQL decides the same about a request to a running query. Other tests compare
-    /// deadlines and deferrals without a duration.
+    /// The action that compares the intention of a request to a running query with SQL. Other tests
+    /// compare deadlines and deferrals without a duration.
     pub(super) fn intention(&self, task: &Task, event: &Event, accepted: bool) -> Option<(Value, Value)> {
         let Event::Request(request) = event else { return None };
         if request.status == FinishStatus::Deferred && request.duration.is_none() {

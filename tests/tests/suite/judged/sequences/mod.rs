@@ -27,7 +27,7 @@ const HITS_MIN: usize = 20;
 const TARGETS: [&str; 4] = ["a", "b", "c", "d"];
 const POOLS: [&str; 4] = ["p", "q", "a", "not configured"];
 
-/// A task of the model with its place in the queue.
+/// A task of the model, with its position in the queue.
 #[derive(Clone, Debug)]
 struct ModelTask {
     task: Task,
@@ -35,7 +35,7 @@ struct ModelTask {
     pool: String,
     priority: i32,
     entered: Timestamp,
-    /// The timeout that its claim or its offer was given.
+    /// The timeout of its claim or its offer.
     timeout: Option<Span>,
 }
 
@@ -72,7 +72,7 @@ struct Model {
     configuration: Configuration,
     hits: BTreeMap<Transition, usize>,
     refusals: usize,
-    /// The table has a user trigger.
+    /// Whether the table has a user trigger.
     has_triggers: bool,
     batch: Vec<Action>,
 }
@@ -116,8 +116,9 @@ impl Model {
         }
     }
 
-    /// Never twice the same instant, mostly moments apart, sometimes beyond a deadline, sometimes
-    /// right onto one, or onto a deferral's end: then it is true.
+    /// Advances the time, mostly by a short span, and sometimes beyond a deadline. No instant
+    /// occurs twice. Sometimes the new time is exactly a deadline or the end of a deferral. Then
+    /// returns true.
     fn let_time_pass(&mut self) -> bool {
         let micros = 1 + if self.seed.chance(5) { self.seed.below(3_000_000) } else { self.seed.below(2_000) };
         self.now = self.now + Span::micros(i64::try_from(micros).expect("a few seconds"));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Model, ModelTask};
 
 impl Model {
-    /// By sorting everything.
+    /// Chooses and claims tasks by sorting all of them.
     pub(super) fn choose_and_claim(&mut self) {
         let settings = self.configuration.settings();
         let busy = self.tasks.values().filter(|model_task| model_task.task.holds_worker()).count();
@@ -61,7 +61,8 @@ impl Model {
         self.events(claims);
     }
 
-    /// The tasks whose `time` has passed, the earliest first, and a few that are left out.
+    /// The tasks whose `time` has passed, the earliest first, and a few of them that are to be
+    /// skipped.
     pub(super) fn passed(&mut self, time: impl Fn(&Phase) -> Option<Timestamp>) -> (Vec<i64>, Vec<i64>) {
         let passed = |model_task: &ModelTask| time(&model_task.task.phase).filter(|at| *at <= self.now);
         let mut all: Vec<(Timestamp, i64)> =
@@ -101,7 +102,7 @@ impl Model {
         self.events(ids.into_iter().map(|id| (id, Event::Promote)).collect());
     }
 
-    /// Retention, so that there is room for new ones.
+    /// Deletes finished tasks, so that there is room for new ones.
     pub(super) fn forget(&mut self) {
         let finished: Vec<i64> = self
             .tasks

@@ -1,6 +1,6 @@
--- Purpose: closes in memory the helpers whose connection is gone.
+-- Purpose: marks helpers whose connection is gone as closed in the memory of the leader.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.close_lost_helpers()
 returns void
@@ -10,7 +10,7 @@ as $function$
 declare
   v_helper record;
 begin
-  -- Connections are not undone with a transaction: a row may outlive the connection that it names.
+  -- A rollback does not undo connections, so a row may outlive its connection.
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where h.state <> 'closed' and h.conn <> all (coalesce((select dblink_get_connections()), '{}'))

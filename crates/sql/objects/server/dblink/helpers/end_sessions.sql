@@ -1,11 +1,12 @@
--- Purpose: runs in a helper's session: cancels or terminates registered sessions from a second
---   connection, each by pid and start: at the recorded address or, with in_present, at the one that
---   their target has now. 'fence' terminates and looks until they are gone, for up to five seconds;
---   sessions that may be another server's are only looked for.
--- Returns: for a fence what became of each, as a JSON array of {id, state, error}; state is gone,
---   waiting (left alone), failed, or unreached (no server answered, or not the one that the session
---   was opened at). Otherwise '[]'.
--- Raises: for a cancel and a termination the connection's error.
+-- Purpose: runs in a helper session: cancels or terminates registered sessions over a second
+--   connection, each identified by pid and backend_start. The connection goes to the recorded
+--   address or, with in_present, to the present address of the target. 'fence' terminates the
+--   sessions and checks for up to five seconds whether they are gone. Sessions that may belong to
+--   another server are only looked up.
+-- Returns: for a fence, the result for each session: a JSON array of {id, state, error}. state is
+--   gone, waiting (left alone), failed, or unreached (no server answered, or another one than the
+--   session was opened at). Otherwise '[]'.
+-- Raises: for a cancel and a termination the error of the connection.
 -- Locks: none.
 create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool)
 returns text

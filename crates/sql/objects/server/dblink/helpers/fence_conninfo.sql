@@ -1,8 +1,8 @@
--- Purpose: how to reach the server of a registered session, to end it there: as it was recorded or,
---   with in_present, as its target is reached now. Where the recorded string names no user, the
---   role that was there is meant.
+-- Purpose: the connection string to the server of a registered session, for its end: the recorded
+--   one or, with in_present, the present one of its target. If the recorded string names no user,
+--   the role of the session is used.
 -- Returns: text.
--- Raises: PA204 when the target has no connection string any more.
+-- Raises: PA204 when the target has no connection string.
 -- Locks: none.
 create or replace function async.fence_conninfo(in_session async.session, in_present bool, in_connect_seconds int)
 returns text
@@ -16,8 +16,8 @@ begin
   return async.extend_conninfo(in_session.connection_string,
     jsonb_build_object('user', coalesce(async.parse_conninfo(in_session.connection_string) ->> 'user', in_session.role),
       'connect_timeout', in_connect_seconds::text,
-      -- Under the recorded name this session would itself look like one of the leader that it is to
-      -- end.
+      -- With the recorded name, this session would look like a session of the leader that is to be
+      -- ended.
       'application_name', async.session_name('fence')));
 end
 $function$;

@@ -1,7 +1,7 @@
--- Purpose: a fence over an open connection.
--- Returns: what became of each session, see async.end_sessions.
--- Raises: PA210; 42501 when this role may not see the start of a session with the pid of one that
---   is registered; the errors of the target.
+-- Purpose: performs a fence over an open connection.
+-- Returns: the result for each session, as async.end_sessions.
+-- Raises: PA210; 42501 when this role may not see the start of a backend with the pid of a
+--   registered session; the errors of the target.
 -- Locks: none.
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb

@@ -1,7 +1,7 @@
--- Purpose: gives up helpers that are late: cancels the query first, terminates the backend later, and
---   closes the helper once the backend is gone.
+-- Purpose: gives up helpers that are late: cancels their query, later terminates their backend, and
+--   closes the helper when the backend is gone.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.give_up_late_helpers()
 returns void
@@ -19,12 +19,13 @@ begin
   loop
     perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null,
       'no answer within the time that a connection may take');
-    -- From 16 on this ends a blocked connect at once; before, only its connect_timeout does.
+    -- From Postgres 16 on the cancel ends a blocked connection attempt at once. Before, only
+    -- connect_timeout ends it.
     perform pg_cancel_backend(v_helper.pid);
     update pg_temp.leader_helper h set state = 'stuck' where h.helper = v_helper.helper;
   end loop;
 
-  -- One that not even the cancel freed is terminated, and given up once it is gone.
+  -- A helper that the cancel did not free is terminated, and closed when it is gone.
   for v_helper in
     select h.* from pg_temp.leader_helper h
     where h.state = 'stuck' and h.since < clock_timestamp() - 2 * c_helper_seconds_max

@@ -1,5 +1,5 @@
 -- Purpose: connects a helper to this server itself.
--- Returns: whether it is there.
+-- Returns: whether the helper is connected.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.open_helper(in_helper int)

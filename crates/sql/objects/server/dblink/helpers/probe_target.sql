@@ -1,7 +1,6 @@
--- Purpose: runs in a helper's session: first contact with a target, which may block for as long as
---   it likes.
--- Returns: the target's server_version_num.
--- Raises: the connection's error; 08P01 for an answer that is no version.
+-- Purpose: runs in a helper session: first contact with a target, which may block for long.
+-- Returns: server_version_num of the target.
+-- Raises: the error of the connection, PA204, PA210; 08P01 for an answer that is not a version.
 -- Locks: none.
 create or replace function async.probe_target(in_conninfo_of text)
 returns text

@@ -1,7 +1,7 @@
--- Purpose: processes the answers of helpers.
---   One whose answer came before the end of its query is stuck until that end.
--- Returns: how many answers came in.
--- Raises: nothing of a single helper's.
+-- Purpose: processes the answers of helpers. A helper whose answer arrived before the end of its
+--   query is stuck until that end.
+-- Returns: the number of answers.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.read_helper_results()
 returns int
@@ -19,8 +19,8 @@ begin
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
-    -- An error, or a row, may be here before the end of the query is: it is taken now, since it
-    -- does not come twice.
+    -- An error or a row may arrive before the end of the query. It is processed now, because it
+    -- does not arrive twice.
     continue when not (v_read.ended or v_helper.state = 'busy' and (v_read.code is not null or v_read.value is not null));
     v_came := v_came + 1;
     if v_helper.state = 'busy' then

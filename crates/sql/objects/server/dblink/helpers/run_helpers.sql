@@ -1,9 +1,9 @@
--- Purpose: everything that may block for long, through sessions to this server itself,
---   asynchronously: processes what they found, gives up those that are stuck, and hands out what is
---   due. One is kept for cancels, one for targets never seen failing; the others do whatever is due.
---   One that is stuck counts until its backend is gone.
--- Returns: how many results came in.
--- Raises: nothing of a single helper's.
+-- Purpose: performs the actions that may block for long in helper sessions to this server itself:
+--   processes their answers, gives up late helpers, and sends what is due. One helper is reserved
+--   for cancels, one for targets that have not failed yet. The others do everything that is due. A
+--   stuck helper is not replaced before its backend is gone.
+-- Returns: the number of answers.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.run_helpers()
 returns int

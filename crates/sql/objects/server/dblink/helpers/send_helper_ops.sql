@@ -1,6 +1,6 @@
--- Purpose: gives free helpers what is due.
+-- Purpose: sends the operations that are due to free helpers.
 -- Returns: nothing.
--- Raises: nothing of a single helper's.
+-- Raises: nothing because of a single helper.
 -- Locks: none.
 create or replace function async.send_helper_ops()
 returns void
@@ -25,7 +25,7 @@ begin
     perform dblink_send_query(v_helper.conn, case v_op.op
       when 'probe' then format('select async.probe_target(%L)', v_op.target)
       else format('select async.end_sessions(%L, %L, %L)', v_op.ids, v_op.op,
-        -- The recorded address first, then the present one, in turns.
+        -- The recorded address and the present one, in turns.
         (select coalesce(bool_or(f.failures % 2 = 1), false) from pg_temp.leader_fence f
           where v_op.op = 'fence' and f.session_id = any (v_op.ids)))
     end);

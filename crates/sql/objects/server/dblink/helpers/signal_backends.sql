@@ -1,7 +1,7 @@
--- Purpose: signals, over a connection to their server, those backends of registered sessions that
---   are there; sessions of epochs before in_spared are looked for, and left alone.
--- Returns: the ids of the sessions that are there.
--- Raises: 42501 when one is hidden from this role; what the target says.
+-- Purpose: signals the backends of registered sessions over a connection to their server. Sessions
+--   of epochs before in_spared are looked up and not signaled.
+-- Returns: the ids of the sessions that exist.
+-- Raises: 42501 when the backend of one is hidden from this role; the errors of the target.
 -- Locks: none.
 create or replace function async.signal_backends(
   in_conn text, in_sessions async.session[], in_function text, in_spared bigint
@@ -14,7 +14,7 @@ declare
   v_here bigint[];
   v_hidden int;
 begin
-  -- A time travels in a form that every datestyle reads.
+  -- This form of a time does not depend on datestyle.
   select string_agg(format('(%s::bigint, %s, %L::timestamptz, %L, %L::bool)', s.session_id, s.pid,
       to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), s.role,
       coalesce(s.epoch < in_spared, false)), ', '

@@ -1,9 +1,9 @@
--- Purpose: has the queue vacuumed and analyzed over a session of its own to this server itself,
---   without waiting; not again before the last one has ended and a share of the table was written
---   anew.
+-- Purpose: starts a vacuum and analyze of the queue in a separate session to this server itself,
+--   without waiting for it. The next one starts after the previous one has ended and a tenth of the
+--   table was written again.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none here; plain VACUUM's in that session.
+-- Locks: none here. VACUUM takes its locks in its own session.
 create or replace function async.start_vacuum()
 returns void
 language plpgsql

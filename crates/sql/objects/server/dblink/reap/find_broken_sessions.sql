@@ -1,9 +1,9 @@
--- Purpose: finds sessions whose connection broke without a word, or that libpq calls busy for ever
---   because it broke between an error and the end of the query: the error message tells. That end
---   has a moment to arrive.
--- Returns: how many.
+-- Purpose: finds broken sessions that libpq reports as busy although they have an error message:
+--   the connection broke, perhaps between an error and the end of the query. The end of the query
+--   has 400 ms to arrive.
+-- Returns: the number of broken sessions.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.find_broken_sessions()
 returns int
 language plpgsql

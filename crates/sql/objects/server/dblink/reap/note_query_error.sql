@@ -1,6 +1,5 @@
--- Purpose: a running query answered with an error: keeps the error with the worker, and tells apart
---   an end that the target reported from a connection that went, after which it is unknown what
---   became of the query.
+-- Purpose: notes the error of a running query with its worker. Distinguishes an end that the target
+--   reported from a lost connection, after which the outcome of the query is unknown.
 -- Returns: 'error' or 'lost'.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,9 +1,9 @@
--- Purpose: polls every session whose answer is outstanding and processes the answers: queries that
---   ended (ok, error, or lost with the connection), resets that are done, new sessions that
---   identified what they are. Nothing here waits.
--- Returns: how many sessions moved on.
--- Raises: nothing of a single session's.
--- Locks: none.
+-- Purpose: polls every session with an outstanding answer, and processes the answers: ends of
+--   queries (ok, error, or lost with the connection), ends of resets, and the identity of new
+--   sessions. It does not wait.
+-- Returns: the number of sessions whose state changed.
+-- Raises: nothing because of a single session.
+-- Locks: the sessions' rows of async.session.
 -- (Longer than a screen: one loop over the states of a session.)
 create or replace function async.reap_sessions(in_states text[] default '{identifying,running,cleaning}')
 returns int
@@ -44,14 +44,14 @@ begin
       continue;
     end if;
     if v_read.code is not null and v_worker.outcome is null and v_worker.state = 'running' then
-      if v_read.code = 'PA299' then
-        -- Its own SQLSTATE is lost.
-        v_read.error := regexp_replace(v_read.error, '^PA299: ', '');
+      if v_read.code = 'PX001' then
+        -- The SQLSTATE of the query is lost.
+        v_read.error := regexp_replace(v_read.error, '^PX001: ', '');
       end if;
       v_worker.outcome := async.note_query_error(v_worker.worker, v_read.code, v_read.error);
     end if;
-    -- What a new session says of itself, and what a reset complains of, may be here before its end
-    -- is, and is not said again.
+    -- The identity of a new session, and the error of a reset, may arrive before the end of their
+    -- query, and do not arrive twice.
     continue when not v_read.ended
       and (v_worker.state = 'running' or v_read.code is null)
       and (v_worker.state <> 'identifying' or v_read.value is null);
@@ -74,12 +74,15 @@ begin
       end if;
     elsif v_worker.outcome is null then
       v_repeat := case when v_worker.uncertain and v_read.value is null then async.repeat_error(v_worker.conn) end;
-      -- Sent as it was: that a reset is accepted now proves that the text has no further result.
-      -- What the reset says settles how the text ended.
+      -- The text was sent unchanged. If the session accepts a reset now, the text has no further
+      -- result. The answer to the reset settles how the text ended.
       if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all')) = 1 then
         update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
+      elsif v_repeat is not null then
+        perform async.note_query_error(v_worker.worker, '08006', public.dblink_error_message(v_worker.conn));
+        perform async.lose_session(v_worker.worker);
       else
         perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
       end if;

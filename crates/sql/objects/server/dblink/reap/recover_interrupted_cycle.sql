@@ -1,8 +1,8 @@
--- Purpose: puts memory and sessions in order after a cycle that was undone: what its stages read
---   from sessions may be lost.
+-- Purpose: restores the memory and the sessions after a cycle that was rolled back. What its stages
+--   read from sessions may be lost.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none that others wait for.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.recover_interrupted_cycle()
 returns void
 language plpgsql

@@ -1,5 +1,5 @@
--- Purpose: finds out from the sessions which of the claimed tasks were sent before the sending was
---   interrupted. The others stay claimed.
+-- Purpose: finds out from the sessions which claimed tasks were sent before the interruption. The
+--   others stay claimed.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

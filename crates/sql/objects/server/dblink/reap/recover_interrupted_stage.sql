@@ -1,7 +1,7 @@
--- Purpose: puts memory and sessions in order after an interrupted stage: what the stage did in
---   memory is undone, what it did with connections is not. What it read from sessions is lost: how a
---   running query ended becomes uncertain, and other sessions are opened anew. A worker whose
---   connection it closed has none.
+-- Purpose: restores the memory and the sessions after an interrupted stage. The changes of the
+--   stage to the memory are rolled back, its calls on connections are not. Results that it read are
+--   lost: the end of a running query becomes uncertain, and other sessions are opened anew. A
+--   worker whose connection the stage closed has none.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.

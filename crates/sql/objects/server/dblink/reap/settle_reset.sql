@@ -1,9 +1,9 @@
--- Purpose: a text that was sent as it was has ended well, and the reset behind it has an answer,
---   which settles how the text ended: it left its transaction open (25001); its end is unknown,
---   since the connection went and the text may have left one open; or it ended well. After anything
---   but a plain answer the session is not used again.
---   Where the target has dblink, the query that closes its connections goes out now.
--- Returns: whether it is settled.
+-- Purpose: settles how a text that was sent unchanged ended, by the answer to the reset behind it:
+--   it left its transaction open (25001); its outcome is unknown, because the connection was lost
+--   and the text may have left a transaction open; or it succeeded. After any answer except a plain
+--   success the session is not used again. Where the target has dblink, the query that closes its
+--   connections is sent now.
+-- Returns: whether the end is settled.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.settle_reset(in_worker int, in_ended bool, in_code text, in_error text)

@@ -1,10 +1,9 @@
--- Purpose: takes in, in one statement, what sessions answered where that is plain: a wrapped query
---   that ended well (its reset goes out at once) and a reset that is done (where the target has
---   dblink, its connections are closed next). An error shows in
---   dblink_error_message before its result is read, so it is left alone here, with its SQLSTATE and
---   context.
--- Returns: workers whose query ended well, those of them whose reset is out, workers that are clean
---   again, and workers that have more to say and must be looked at one by one.
+-- Purpose: reads the plain answers of sessions in one statement: the success of a wrapped query,
+--   whose reset is sent at once, and the end of a reset, after which the connections of dblink are
+--   closed where the target has it. Answers with an error are left to async.read_results, which reads
+--   their SQLSTATE and context. dblink_error_message shows an error before the result is read.
+-- Returns: the workers whose query succeeded, those of them whose reset was sent, the workers whose
+--   reset has ended, and the workers whose answers must be read one by one.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.take_plain_results(
@@ -34,7 +33,7 @@ begin
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
-        -- The empty result, which ends the query, comes in another packet.
+        -- The empty result, which ends the query, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
         when s.state = 'cleaning' and not s.links_closed and s.links_schema is not null
@@ -55,8 +54,8 @@ begin
   if v_closing is not null then
     update pg_temp.leader_worker s set links_closed = true, result_read = false where s.worker = any (v_closing);
   end if;
-  -- Never to be seen; but if it were, it would not pass for success. libpq reports a failed write
-  -- only when the result is read, so its error may be there now.
+  -- Not expected, and not recorded as a success. libpq reports a failed write only when the result
+  -- is read, so its error may be available now.
   if v_odd is not null then
     update pg_temp.leader_worker s
     set outcome = 'lost',

@@ -1,4 +1,4 @@
--- Purpose: cuts a text at 64 KiB, on a character boundary.
+-- Purpose: cuts a text to 64 KiB, at a character boundary.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,5 @@
--- Purpose: the text of a query's error as processing_error keeps it: SQLSTATE and message, then
---   detail, hint and context of the target, without the frames that running it over dblink adds,
---   cut at 64 KiB.
+-- Purpose: the error of a query as processing_error has it: SQLSTATE and message, then detail, hint
+--   and context of the target, without the context lines that dblink adds, cut to 64 KiB.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -16,7 +15,8 @@ declare
   v_line text;
 begin
   foreach v_line in array coalesce(v_lines, '{}') loop
-    -- Before 13 dblink's own line comes before the target's, later after them.
+    -- Before Postgres 13 the context line of dblink precedes those of the target. From 13 on it
+    -- follows them.
     exit when v_line like 'SQL statement "select /* results of a session */%'
       or v_line like 'PL/pgSQL function async.read_results(%';
     continue when strpos(v_line, '"' || in_conn || '"') > 0

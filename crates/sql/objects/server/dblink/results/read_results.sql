@@ -1,8 +1,8 @@
--- Purpose: reads what a session has to say about its query without ever waiting: each result only
---   after dblink_is_busy said that it is there, until the empty one that ends the query.
+-- Purpose: reads the results of the query of a session without waiting: each result after
+--   dblink_is_busy has reported it, until the empty result that ends the query.
 -- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the
---   first results.
--- Raises: nothing.
+--   last result with rows.
+-- Raises: query_canceled when this session itself is canceled.
 -- Locks: none.
 create or replace function async.read_results(
   in_conn text, out ended bool, out code text, out error text, out value text
@@ -23,7 +23,7 @@ begin
   ended := false;
   while dblink_is_busy(in_conn) = 0 loop
     begin
-      -- One result, and behind it, if it is there already, the next: mostly the empty one.
+      -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
         count(*) filter (where r.place = 1), max(r.v) filter (where r.place = 1),
         coalesce(bool_and(not r.is_row) filter (where r.place = 2), false)
@@ -47,12 +47,12 @@ begin
       get stacked diagnostics
         v_code = returned_sqlstate, v_message = message_text, v_detail = pg_exception_detail,
         v_hint = pg_exception_hint, v_context = pg_exception_context;
-      -- "others" leaves out two codes, which a query may raise as well; the cancel of this session
-      -- itself does not name the connection.
+      -- "others" excludes two codes, which a query may raise as well. The context of a cancel of
+      -- this session itself does not name the connection.
       if v_code = '57014' and strpos(v_context, '"' || in_conn || '"') = 0 then
         raise;
       end if;
-      -- A result of more than one column is refused by this side after the query ended well.
+      -- This side refuses a result of more than one column, after the query has succeeded.
       if not (v_code = '42804' and strpos(v_context, '"' || in_conn || '"') = 0) and code is null then
         code := v_code;
         error := async.describe_error(in_conn, v_code, v_message, v_detail, v_hint, v_context);

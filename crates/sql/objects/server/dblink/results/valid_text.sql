@@ -1,5 +1,5 @@
--- Purpose: a text that came over dblink, with each byte replaced that is no character here: a query
---   may have changed its client_encoding, and what is stored must be readable.
+-- Purpose: replaces the bytes of a text from dblink that are not valid in the encoding of the
+--   database. A query may have changed its client_encoding, and stored texts must be readable.
 -- Returns: text; null for null.
 -- Raises: nothing.
 -- Locks: none.

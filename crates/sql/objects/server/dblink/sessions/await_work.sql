@@ -1,6 +1,6 @@
--- Purpose: nothing was done: sleeps, twice as long as the last work is past. While queries run it
---   polls their sessions every millisecond and returns when one has an answer, after busy_sleep at
---   the latest; when nothing runs it sleeps up to idle_sleep.
+-- Purpose: sleeps after a cycle without work, for twice the time since the last work. While queries
+--   run, it polls their sessions every millisecond and returns when one has an answer, after
+--   busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

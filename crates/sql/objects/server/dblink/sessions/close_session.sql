@@ -1,4 +1,4 @@
--- Purpose: closes a dblink connection, whatever state it is in.
+-- Purpose: closes a dblink connection in any state.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

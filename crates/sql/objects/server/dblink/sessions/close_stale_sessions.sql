@@ -1,4 +1,4 @@
--- Purpose: closes what an earlier CALL in the same session left open.
+-- Purpose: closes all dblink connections of pgasync in this session.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: drops the session of a worker whose query, if it had one, is known to have ended. The
---   worker is empty then.
+-- Purpose: drops the session of a worker that runs no query, or whose query is known to have ended.
+--   The worker is empty afterwards.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the session's row of async.session.

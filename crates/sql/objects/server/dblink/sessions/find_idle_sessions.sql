@@ -1,8 +1,7 @@
--- Purpose: the sessions at the given targets that can take a query now: those that were idle, and
---   those whose reset is done by now (it went out when their result came in). One whose connection
---   died meanwhile is dropped: a close by the other side has arrived here by itself, so no round
---   trip is needed to notice.
--- Returns: parallel arrays of workers and their targets, the last used first.
+-- Purpose: the sessions at the given targets that can take a query now: idle ones, and those whose
+--   reset has ended meanwhile. A session whose connection was closed is dropped. A close by the
+--   other side arrives by itself, so the check needs no round trip.
+-- Returns: parallel arrays of workers and their targets, the most recently used first.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
 create or replace function async.find_idle_sessions(in_targets text[], out workers int[], out targets text[])
@@ -26,15 +25,15 @@ begin
     select s.worker, s.target, s.since,
       case
         when s.state = 'idle' then
-          -- The first call may find only the last message of a terminated backend, the second that
-          -- it closed the connection.
+          -- The first call may read only the last message of a terminated backend, the second one
+          -- the end of the connection.
           case when public.dblink_is_busy(s.conn) + public.dblink_is_busy(s.conn) > 0
               or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK'
             then 'dead' else 'idle' end
         when public.dblink_is_busy(s.conn) = 1 or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'wait'
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
-        -- The empty result, which ends the reset, comes in another packet.
+        -- The empty result, which ends the reset, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
         when not s.links_closed and s.links_schema is not null

@@ -1,5 +1,5 @@
--- Purpose: the session of a worker was lost while its query ran: the worker stays taken until a
---   second connection has seen that the session is gone.
+-- Purpose: marks the session of a worker as lost while its query ran. The worker stays taken until
+--   a second connection has seen that the session is gone.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,4 @@
--- Purpose: notes that a target failed: its tasks wait, and a helper probes it again, after a longer
---   backoff with every failure.
+-- Purpose: marks a target as down: its tasks wait, and a helper probes it again after a backoff.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -17,8 +16,7 @@ begin
   set health = 'down', fresh = false, failures = t.failures + 1, last_error = in_error, wanted = 0,
       down_since = coalesce(t.down_since, clock_timestamp()),
       retry_at = clock_timestamp() + async.backoff(t.failures + 1, c_first, c_last, random())
-  -- What fails while it is down already (a fence, another session) is no further attempt to reach
-  -- it.
+  -- A further failure of a target that is down (a fence, another session) is not another attempt.
   where t.target = in_target and not (t.health = 'down' and t.retry_at > clock_timestamp())
   returning t.failures into v_failures;
   if v_failures = 1 then

@@ -1,6 +1,6 @@
--- Purpose: the sessions to this server itself that a leader needs from the start: one helper, and
---   on Postgres 16 and later the watchdog.
--- Returns: null, or why it cannot be reached.
+-- Purpose: opens the watchdog, a session to this server itself, and checks that it reaches this
+--   server as a role that may read async.session.
+-- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.open_self_sessions()

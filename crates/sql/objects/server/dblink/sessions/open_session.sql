@@ -1,7 +1,8 @@
--- Purpose: connects, bounded in time: up to Postgres 15 by the string's connect_timeout, later by a
---   watchdog session that cancels this one when the connection takes too long.
--- Returns: null, or why it failed.
--- Raises: nothing but a cancel that the watchdog did not send.
+-- Purpose: opens a connection, with a limit on the time. Up to Postgres 15 connect_timeout of the
+--   string is the limit. From 16 on (in_watched) a watchdog session cancels this one when the
+--   attempt takes too long.
+-- Returns: null, or the error.
+-- Raises: a cancel that the watchdog did not send.
 -- Locks: the watchdog's advisory lock while it connects.
 -- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
@@ -18,7 +19,7 @@ declare
 begin
   if in_watched then
     perform pg_advisory_lock(async.lock_class(), 3);
-    -- The end of its last answer may have come behind the answer.
+    -- The end of its last answer may have arrived after the answer.
     perform async.read_results('pgasync_watchdog');
     v_watching := dblink_send_query('pgasync_watchdog',
       format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
@@ -35,7 +36,7 @@ begin
       while dblink_is_busy('pgasync_watchdog') = 1 loop
         perform pg_sleep(0.0005);
       end loop;
-      -- A cancel that was sent reaches this session here at the latest.
+      -- A cancel that was sent takes effect here at the latest.
       perform pg_sleep(0);
     end if;
   exception when query_canceled then

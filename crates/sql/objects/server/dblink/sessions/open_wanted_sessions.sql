@@ -1,10 +1,10 @@
--- Purpose: opens sessions for targets that have claims waiting for one, a few at a time so that
---   running queries are not left alone for long, and none after one that took long: for empty workers
---   first, then in place of the longest idle session of another target. A target whose last session
---   took long waits until that is paid for (see note_hold).
--- Returns: how many were opened.
--- Raises: nothing of a single target's.
--- Locks: none.
+-- Purpose: opens sessions at targets whose tasks wait for one, at most four in a cycle, so that
+--   running queries are polled often enough, and none after one that took long. Empty workers get them
+--   first, then the worker with the longest idle session of another target. A target whose last
+--   session took long waits until that time is compensated (see async.note_hold).
+-- Returns: the number of sessions.
+-- Raises: nothing because of a single target.
+-- Locks: the rows of async.session of the sessions that it drops.
 create or replace function async.open_wanted_sessions()
 returns int
 language plpgsql
@@ -38,7 +38,7 @@ begin
       exit when v_opened >= c_opens_per_cycle_max;
       select s.worker, s.conn, s.state into v_worker
       from pg_temp.leader_worker s
-      -- A lost session out of reach has a worker, and is no connection.
+      -- A worker with a lost session at an unreachable host holds no connection.
       where s.state = 'empty' and (
           select count(*) < (select c.workers from async.control c)
           from pg_temp.leader_worker o where o.state <> 'empty' and not o.unreachable)
@@ -59,7 +59,7 @@ begin
       update pg_temp.leader_target t set connects_slowly = v_slow
       where t.target = v_want.target and t.connects_slowly <> v_slow;
       if v_error is not null then
-        -- A proxy in between may refuse startup options; once without them is worth a try.
+        -- A proxy may refuse startup options, so the next attempt goes without them.
         if v_want.startup_options and v_want.version >= 140000 and not v_slow then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else

@@ -1,7 +1,7 @@
--- Purpose: runs in a helper's session, connected to a target: looks for sessions there that bear
---   this server's id and belong to the same role, but to no election of this server's. They are
---   those of a physical copy of this server, or this server is the copy: nothing is launched or
---   ended at that target as long as they live.
+-- Purpose: runs in a helper session that is connected to a target: looks for sessions of the same
+--   role that have the id of this server and belong to none of its elections. Such sessions belong
+--   to a physical copy of this server, or this server is the copy. Nothing is launched or ended at
+--   the target while they exist.
 -- Returns: nothing.
 -- Raises: PA210 when there are such sessions.
 -- Locks: none.
@@ -9,7 +9,7 @@ create or replace function async.refuse_unknown_sessions(in_conn text)
 returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
--- A guess at what a target answers must not make it worth compiling.
+-- JIT: the planner's estimate of the answer of a target must not trigger a compilation.
 set jit = off
 as $function$
 declare

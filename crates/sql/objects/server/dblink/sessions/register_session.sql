@@ -1,6 +1,6 @@
--- Purpose: writes a new session down, by what it said of itself: from the commit on it may be named
---   by a launch mark. A session that could not identify itself is dropped, and counts as a failure
---   of its target.
+-- Purpose: registers a new session with the identity that it reported. A launch mark may name it
+--   from the commit on. A session without a valid identity is dropped, and counts as a failure of
+--   its target.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

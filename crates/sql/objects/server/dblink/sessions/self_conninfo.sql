@@ -1,7 +1,7 @@
--- Purpose: the connection string to this server itself, completed with its port, the database and
---   the user where it names none.
+-- Purpose: the connection string to this server itself. A missing port, database or user is that of
+--   this session.
 -- Returns: text.
--- Raises: PA001 for a string that is none.
+-- Raises: PA001 when the string cannot be parsed.
 -- Locks: none.
 create or replace function async.self_conninfo()
 returns text

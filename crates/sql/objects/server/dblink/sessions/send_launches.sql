@@ -1,8 +1,8 @@
--- Purpose: sends the queries of the tasks that were claimed and marked, each on the session that
---   its mark names. A send blocks while its target does not read, so the other tasks of a target that
---   held up the leader are given back, and wait until that is paid for (see note_hold).
--- Returns: how many were sent.
--- Raises: nothing of a single session's.
+-- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names. A
+--   send blocks while its target does not read, so the other tasks of a target that blocked the leader
+--   are given back, and wait until that time is compensated (see async.note_hold).
+-- Returns: the number of queries that were sent.
+-- Raises: nothing because of a single session.
 -- Locks: none.
 create or replace function async.send_launches()
 returns int

@@ -1,5 +1,5 @@
--- Purpose: whether a kept connection is still there, without a round trip: a close by the other
---   side has arrived here by itself.
+-- Purpose: whether an idle connection is still open. A close by the other side arrives by itself,
+--   so the check needs no round trip.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -10,8 +10,8 @@ set search_path = pg_catalog, async, public, pg_temp
 as $function$
 begin
   return (
-    -- The first call may find only the last message of a terminated backend, the second that it
-    -- closed the connection.
+    -- The first call may read only the last message of a terminated backend, the second one the end
+    -- of the connection.
     select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
       and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
 end

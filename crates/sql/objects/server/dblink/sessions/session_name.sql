@@ -1,4 +1,4 @@
--- Purpose: the name by which targets know a session of the present leader; at most 63 bytes.
+-- Purpose: the application_name of a session of the present leader at a target, at most 63 bytes.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

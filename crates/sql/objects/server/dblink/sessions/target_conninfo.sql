@@ -1,7 +1,7 @@
--- Purpose: the connection string that is really used for a target: the configured one (that of the
---   server itself completed) with the session's name, keepalives and a bounded connect_timeout. A
---   session that does not read is given up after tcp_user_timeout, which libpq knows from 12 on. The
---   encoding travels with the connection: a reset would undo a SET, and dblink sets it only once.
+-- Purpose: the connection string for a session at a target: the configured one (completed for the
+--   server itself) with the name of the session, keepalives and a limit on the connection attempt. A
+--   target that does not read loses its session after tcp_user_timeout, which libpq has from 12 on.
+--   The encoding is a part of the string, because a reset would undo a SET, and dblink sets it once.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: runs in the watchdog's session: waits until the leader has made its connection, which it
---   shows by giving up an advisory lock, and cancels it when that takes too long.
+-- Purpose: runs in the watchdog session: waits until the leader releases an advisory lock after its
+--   connection attempt, and cancels the attempt when that takes too long.
 -- Returns: 'made' or 'cancelled'.
 -- Raises: nothing.
 -- Locks: the watchdog's advisory lock, for a moment.

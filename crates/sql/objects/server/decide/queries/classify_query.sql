@@ -1,9 +1,9 @@
--- Purpose: how a query must be sent. A text that is clearly one statement is judged by its first
---   word; only the others are scanned.
--- Returns: 'raw' (sent as it is: what cannot run inside a function, or returns nothing but a tag),
---   'loop' (one statement that returns rows, drained in a DO block), 'execute' (one plain
---   statement, run in a DO block), 'script' (several statements, each drained or run in one DO
---   block), 'refused' (COPY from or to the client).
+-- Purpose: decides how a query is sent. The first word decides about a text that is clearly one
+--   statement. Other texts are scanned.
+-- Returns: 'raw' (sent unchanged: statements that cannot run inside a function or return only a
+--   tag), 'loop' (one statement that returns rows, read in a DO block), 'execute' (one statement
+--   without rows, run in a DO block), 'script' (several statements in one DO block), 'refused'
+--   (COPY from or to the client).
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.classify_query(in_query text)
@@ -42,7 +42,7 @@ begin
       and async.statement_is_wrappable(v_last.first_word, v_last.main_word, v_last.has_into);
   end loop;
   return case
-    -- Nothing but comments: dblink takes the answer to an empty query for a lost connection.
+    -- Only comments: dblink mistakes the answer to an empty query for a lost connection.
     when v_statements is null then 'execute'
     when v_refused then 'refused'
     when not v_wrappable then 'raw'

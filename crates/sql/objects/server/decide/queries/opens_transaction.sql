@@ -1,5 +1,5 @@
--- Purpose: whether a text may leave a transaction open: one of its statements begins one, or chains
---   one to another, or the text is too long to be read to its end.
+-- Purpose: whether a text may leave a transaction open: one of its statements begins a transaction
+--   or chains one to another, or the text is too long to be scanned to its end.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

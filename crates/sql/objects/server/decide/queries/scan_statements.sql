@@ -1,12 +1,12 @@
--- Purpose: a small lexer: the statements of a query text and of each what decides how it may be
+-- Purpose: a lexer that splits a text into statements and reads from each what decides how it is
 --   sent. It knows comments (nested), strings, escape strings, dollar quotes, quoted identifiers
---   and parentheses, and reads the first 32 KiB, of at most 4,000 tokens; complete says whether that
---   was all. The leader waits for it, so its cost grows with the length of the text alone: it works
---   on a short piece, and takes the whole rest only for a token that does not end in there.
--- Returns: one row a statement, in order: its text without the semicolon, the first word, the word
---   that says what it does (behind a WITH list), whether the INTO of a SELECT and RETURNING stand
---   outside of parentheses (the INTO of a query in parentheses in any of them), and whether it is a
---   COPY from or to the client. The last row of a text that was not read to its end may be empty.
+--   and parentheses. It reads the first 32 KiB, and at most 4,000 tokens of them; complete says whether
+--   that was the whole text. The leader waits for it, so its cost must grow with the length of the text
+--   alone: it works on a short piece, and takes the whole rest only for a token that is longer.
+-- Returns: one row for each statement, in order: its text without the semicolon, its first word,
+--   the word of its action (behind a WITH list), whether the INTO of a SELECT and RETURNING are
+--   outside of parentheses (in a query in parentheses, INTO counts inside them), and whether it is
+--   a COPY from or to the client. The last row of a text that was not read to its end may be empty.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one scanner, whose states share their variables.)
@@ -100,12 +100,12 @@ begin
         copies_to_client := copies_to_client or first_word = 'copy'
           and (v_last_word || ' ' || v_word) in ('from stdin', 'to stdout', 'from stdout', 'to stdin');
       end if;
-      -- Behind AS and behind a dot it is a name.
+      -- Behind AS and behind a dot the word is a name.
       has_into := has_into or v_word = 'into' and (v_depth = 0 or main_word = '(')
         and v_last_word not in ('insert', 'merge', 'as', '.');
       v_last_word := v_word;
     else
-      -- Behind a WITH list a query may stand in parentheses.
+      -- Behind a WITH list a query may be in parentheses.
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;

@@ -1,5 +1,5 @@
--- Purpose: whether a statement may run inside a DO block, as one that the wrapper knows. SELECT
---   INTO may not (plpgsql would take the INTO for its own).
+-- Purpose: whether a statement may run inside the DO block of the wrapper. SELECT INTO may not,
+--   because plpgsql would interpret the INTO.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: the text that is sent for a query: as it is, or inside a DO block that drains its rows
---   at the target, one by one, so that neither side holds them.
+-- Purpose: the text that is sent for a query: unchanged, or inside a DO block that reads its rows
+--   at the target one by one, so that neither side holds them in memory.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

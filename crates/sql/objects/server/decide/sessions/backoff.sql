@@ -1,6 +1,5 @@
--- Purpose: how long to leave something alone after its n-th failure in a row (n from 1): doubling
---   from in_first to in_last, less up to a quarter by in_random (0 to 1), so that not all come back
---   at once.
+-- Purpose: the backoff after a number of failures in a row: it doubles from in_first to in_last,
+--   and is reduced by up to a quarter by in_random (0 to 1), so that retries do not coincide.
 -- Returns: interval.
 -- Raises: nothing.
 -- Locks: none.

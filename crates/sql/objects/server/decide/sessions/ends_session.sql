@@ -1,5 +1,5 @@
--- Purpose: whether an error means that the session is gone, so that the outcome of what ran in it
---   is unknown: lost connections (08), and what a backend says when it is ended.
+-- Purpose: whether an error means that the session is gone, so that the outcome of its query is
+--   unknown: lost connections (08), and the errors of a backend that is ended.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

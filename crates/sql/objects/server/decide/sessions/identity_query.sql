@@ -1,5 +1,6 @@
--- Purpose: the query by which a session identifies itself and its server. What a role may not
---   read is null: the functions that it may not call stand in a text that is run only where it may.
+-- Purpose: the query that returns the identity of a session and of its server. Values that the role
+--   may not read are null. Restricted functions are in a text that runs only if the role may call
+--   them.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: whether the server that answers is the one that a session was registered at; a session
---   that an older version registered did not say.
+-- Purpose: whether the server that answers is the one that a session was registered at. Sessions
+--   that an older version registered have no start time, and count as registered at any server.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

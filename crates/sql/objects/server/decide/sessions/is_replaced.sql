@@ -1,8 +1,7 @@
--- Purpose: whether a registered session is gone although the server that answers is not the one
---   with the start time that was registered: the same server was started again after the session
---   began; or, where a connection string names several hosts, a server that takes writes has taken
---   the old one's place on a later timeline. Anything else, such as another server behind the same
---   balancer, says nothing about the session.
+-- Purpose: whether a registered session is gone although a server with another start time answers:
+--   the same server was started after the session; or, if the connection string names several
+--   hosts, a writable server on a later timeline has replaced the old one. Any other server, such
+--   as one behind the same load balancer, proves nothing.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,4 +1,4 @@
--- Purpose: the last epoch that began on another server than the one before. Sessions of earlier
+-- Purpose: the last epoch that began on another server than the epoch before. Sessions of earlier
 --   epochs may belong to a server of which this one is a copy, so they are left alone until they
 --   end.
 -- Returns: an epoch, 0 when there is none.

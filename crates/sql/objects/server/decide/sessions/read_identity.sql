@@ -1,7 +1,7 @@
--- Purpose: reads the answer to the identity query.
--- Returns: pid, version, backend_start and role of the session; start, address, port, system
---   identifier and timeline of its server, whether that takes writes, and the schema of dblink there.
--- Raises: 08P01 when the text is no such answer.
+-- Purpose: parses the answer to the identity query.
+-- Returns: pid, version, backend_start and role of the session; start time, address, port, system
+--   identifier and timeline of its server, whether the server is writable, and the schema of dblink.
+-- Raises: 08P01 when the text is not such an answer.
 -- Locks: none.
 create or replace function async.read_identity(
   in_answer text, out pid int, out version int, out backend_start timestamptz, out role text,

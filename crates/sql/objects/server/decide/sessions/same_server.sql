@@ -1,7 +1,7 @@
--- Purpose: whether two connection strings lead to the same host, port and database in the same
---   words.
+-- Purpose: whether two connection strings have the same host, port, database, user and password,
+--   literally.
 -- Returns: bool.
--- Raises: PA001 for a string that is none.
+-- Raises: PA001 when a string cannot be parsed.
 -- Locks: none.
 create or replace function async.same_server(in_one text, in_other text)
 returns bool

@@ -1,7 +1,7 @@
--- Purpose: waiting tasks whose deferral is over, the earliest first, except in_skip, which could
---   not be written a moment ago. Those that another transaction holds are among them: the writer
---   says so, and they are tried again.
--- Returns: their ids, null when there are none.
+-- Purpose: READY tasks whose deferral has ended, the earliest first, without in_skip, tasks that
+--   are in backoff. Rows that other transactions hold are included. The writer reports them, and
+--   they are retried.
+-- Returns: at most 5000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.deferred_tasks(in_now timestamptz, in_skip bigint[])

@@ -1,6 +1,6 @@
--- Purpose: the lanes (pool and target) that have waiting tasks, by skipping through the queue's
---   index: the cost grows with the number of lanes, not of tasks.
--- Returns: one row a lane and kind (pullable: tasks without a query, for clients).
+-- Purpose: the lanes (pool and target) with READY tasks, found by skipping through the index of the
+--   queue. The cost grows with the number of lanes, and not with the number of tasks.
+-- Returns: one row for each lane and kind (pullable: tasks without a query, for clients).
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.discover_lanes()

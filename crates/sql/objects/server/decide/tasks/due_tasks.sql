@@ -1,6 +1,6 @@
--- Purpose: unfinished tasks whose time is up, the longest overdue first, without those of in_skip,
---   which could not be written a moment ago.
--- Returns: their ids, null when there are none.
+-- Purpose: unfinished tasks whose deadline has passed, the longest overdue first, without in_skip,
+--   tasks that are in backoff.
+-- Returns: at most 1000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.due_tasks(in_now timestamptz, in_skip bigint[])

@@ -1,6 +1,6 @@
--- Purpose: which of two intentions for a running query stands: one that ends the task replaces one
---   that does not; the deadline's (TIMED_OUT without a message) gives way to whatever is asked for;
---   otherwise the first stands.
+-- Purpose: which of two intentions for a running query counts: one that ends the task replaces one
+--   that does not; any request replaces the deadline (TIMED_OUT without a message); otherwise the
+--   first counts.
 -- Returns: true when the new one replaces the old one.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,9 +1,9 @@
--- Purpose: which tasks run next. Walks the heads of the given lanes in the total order (priority,
---   entered, task_id) and takes each task whose pool has a free slot and, unless a client pulls it,
---   for which there is a free worker. Lanes that may not run (a full pool, a target that is down)
---   are not given, so they block no other; nor do the tasks of in_skip, rows that could not be
---   written a moment ago.
--- Returns: the tasks to take, in order.
+-- Purpose: chooses the tasks that run next. Reads the heads of the given lanes in the total order
+--   (priority, entered, task_id) and takes each task whose pool has a free pool slot and, unless a
+--   client pulls it, for which a worker is free. Lanes with a full pool or a target that is down
+--   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
+--   skipped.
+-- Returns: the chosen tasks, in order.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)

@@ -1,5 +1,5 @@
--- Purpose: how many tasks a pool may hold at once: what it was configured with, else its target's
---   limit when it bears a target's name, else the default.
+-- Purpose: the number of pool slots of a pool: the configured one, else the limit of the target
+--   with this name, else the default.
 -- Returns: int.
 -- Raises: nothing.
 -- Locks: none.

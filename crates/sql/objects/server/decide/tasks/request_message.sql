@@ -1,5 +1,5 @@
--- Purpose: the message of a request: one for TIMED_OUT always has one, so that it is not taken for
---   the deadline's.
+-- Purpose: the message of a request. A request with TIMED_OUT always has one, which distinguishes
+--   it from the deadline.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

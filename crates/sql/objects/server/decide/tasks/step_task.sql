@@ -1,34 +1,39 @@
--- Purpose: the transition of one task: what the row becomes when an event (see async.event_t) happens to it. Decides,
---   writes nothing. The arguments are the event's; in_now is the event's time.
--- Returns: one row. rejected says why nothing changes; else the new values of the columns it owns.
---   rejected                                               when
---   the task has ended as S; only a restart moves it       FINISHED, and neither RESTART nor RELEASE
---   the task has not finished                              RESTART or RELEASE, and not FINISHED
---   the task holds no slot                                 RELEASE, and not tracked
---   the task does not wait                                 CLAIM, OFFER, PROMOTE, and not READY (or offered)
---   the task is for clients to pull; offer it              CLAIM without a query
---   the task has a query; claim it                         OFFER with a query
---   the task is offered already                            OFFER
---   the task may not run yet                               CLAIM, OFFER, PROMOTE before eligible_when
---   the task waits for no time                             PROMOTE without eligible_when
---   the task's deadline has passed                         CLAIM, OFFER, TAKE at or after times_up
---   the task is not offered                                TAKE, WITHDRAW
---   no query of the task runs                              GIVE_BACK, END_*, UNREACHABLE, and not RUNNING with a query
---   a query of the task runs                               REQUEST, DEADLINE, and RUNNING with a query
---   the request names no status                            REQUEST
---   DEFERRED needs a duration; say how long the task should wait    REQUEST
---   the task's deadline has not come                       DEADLINE, UNREACHABLE before times_up
---   there is no such event                                 any other name
+-- Purpose: the transition of one task: the row after an event (see async.event_t). Decides and
+--   writes nothing. The arguments are those of the event; in_now is the time of the event.
+-- Returns: one row. rejected is the reason why nothing changes; otherwise the other columns are the
+--   new values of the row.
+--   rejected                                          when
+--   the task has ended as S; only a restart moves it  FINISHED; neither RESTART nor RELEASE
+--   the task has not finished                         RESTART, RELEASE; not FINISHED
+--   the task holds no slot                            RELEASE; not tracked
+--   the task does not wait                            CLAIM, OFFER, PROMOTE; not READY, or PROMOTE
+--                                                     of an offered task
+--   the task is for clients to pull; offer it         CLAIM without a query
+--   the task has a query; claim it                    OFFER with a query
+--   the task is offered already                       OFFER
+--   the task may not run yet                          CLAIM, OFFER, PROMOTE before eligible_when
+--   the task waits for no time                        PROMOTE without eligible_when
+--   the task's deadline has passed                    CLAIM, OFFER, TAKE at or after times_up
+--   the task is not offered                           TAKE, WITHDRAW
+--   no query of the task runs                         GIVE_BACK, END_*, UNREACHABLE; not RUNNING
+--                                                     with a query
+--   a query of the task runs                          REQUEST, DEADLINE; RUNNING with a query
+--   the request names no status                       REQUEST
+--   DEFERRED needs a duration; say how long the task should wait
+--                                                     REQUEST
+--   the task's deadline has not come                  DEADLINE, UNREACHABLE before times_up
+--   there is no such event                            any other name
 --   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
 --   phase     becomes
---   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER, WITHDRAW, PROMOTE, REQUEST)
---   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE; REQUEST and DEADLINE
---             where a client runs the task)
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER,
+--             WITHDRAW, PROMOTE, REQUEST)
+--   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE;
+--             REQUEST and DEADLINE of a pulled task)
 --   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
 --   FINISHED  READY (RESTART), FINISHED (RELEASE)
 -- Raises: nothing.
--- Locks: none. (No SET clause: the planner inlines it into the statements that use it; the offsets keep it from
---   copying what they compute into every column.)
+-- Locks: none. (No SET clause: the planner inlines the function into the statements that use it.
+--   The offsets prevent it from copying a computed value into every column.)
 -- (Longer than a screen: one expression, which the planner inlines.)
 create or replace function async.step_task(
   t async.task,
@@ -72,7 +77,8 @@ create or replace function async.step_task(
       when in_event = 'RESTART' then null
       when in_event in ('CLAIM', 'TAKE')
         then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
-      -- The deadline of a first claim goes with it, one that a deferral brought along stays.
+      -- The deadline of a first claim is removed with the claim. A deadline that a deferral
+      -- preserved stays.
       when in_event = 'GIVE_BACK' and t.times_up = coalesce(
           t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
       else t.times_up
@@ -89,7 +95,7 @@ create or replace function async.step_task(
       when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
         then in_now + in_duration
     end,
-    -- What is given back keeps its run's number: a mark of it may be in the log already.
+    -- A task that is given back keeps its run number: the launch marks may contain the run.
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
   from (
     select
@@ -154,13 +160,13 @@ create or replace function async.step_task(
         end as phase,
         case in_event
           when 'END_OK' then case
-            -- It committed before the cancel reached it.
+            -- The query committed before the cancel reached it.
             when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
               then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
             else in_status
           end
           when 'END_ERROR' then coalesce(in_status, 'FAILED')
-          -- It may have committed: a pause does not run it again.
+          -- The query may have committed, so a pause does not run it again.
           when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
           when 'REQUEST' then in_status
           when 'DEADLINE' then 'TIMED_OUT'
@@ -173,10 +179,10 @@ create or replace function async.step_task(
             then coalesce(in_message, 'the task did not finish in time')
               || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
           when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
-          -- Nothing confirmed the cancel: it may have come too late.
+          -- The cancel is not confirmed: it may have come too late.
           when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
             then coalesce(in_message || E'\n' || in_known, in_message, in_known)
-          -- Nor the pause, and then the task fails.
+          -- A pause is not confirmed either, and the task fails.
           when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
           else in_message
         end as error

@@ -1,7 +1,7 @@
--- Purpose: what a main() that ends without having led leaves: neither locks nor connections.
+-- Purpose: releases the locks and closes the connections of a main() that ends.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: releases the two advisory locks.
+-- Locks: releases the two advisory locks of the leader.
 create or replace function async.abandon_lead()
 returns void
 language plpgsql

@@ -1,8 +1,8 @@
--- Purpose: becomes the leader, once the locks are held: binds the server's id, raises the epoch,
---   publishes the pid, and takes stock of what the last leader left.
+-- Purpose: begins the lead of the SQL engine, after async.take_locks: raises the epoch, creates the
+--   memory, connects to this server itself, and takes stock of what the last leader left.
 -- Returns: nothing.
--- Raises: PA206 when this server cannot reach itself.
--- Locks: the rows of async.control and async.leader.
+-- Raises: PA206 when this server cannot connect to itself; the errors of async.raise_epoch.
+-- Locks: as async.raise_epoch.
 create or replace function async.begin_lead()
 returns void
 language plpgsql

@@ -1,9 +1,9 @@
--- Purpose: whether this session may still lead: stops it when the schema was replaced by another
---   version, and takes the locks again that a routine may have given up (pg_advisory_unlock_all()),
---   unless another orchestrator has them.
+-- Purpose: checks whether this session may still lead. Stops it when another version of the schema
+--   was installed. Takes the locks again if a routine released them (pg_advisory_unlock_all()),
+--   unless another orchestrator holds them.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the leader's advisory locks, where they were lost.
+-- Locks: the advisory locks of the leader, if they were lost.
 create or replace function async.check_lead()
 returns void
 language plpgsql

@@ -1,7 +1,7 @@
--- Purpose: refuses to lead where it could not work: in the session of a role that does not own the
---   schema; warns of settings that would end it.
+-- Purpose: refuses to lead in the session of a role that does not own the schema, and warns of a
+--   statement_timeout.
 -- Returns: nothing.
--- Raises: PA209 to a role that does not own the schema.
+-- Raises: PA209 for a role that does not own the schema.
 -- Locks: none.
 create or replace function async.check_main()
 returns void

@@ -1,4 +1,4 @@
--- Purpose: which orchestrator leads, in a sentence.
+-- Purpose: a sentence that names the leader, or the advisory lock that another session holds.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,9 +1,9 @@
--- Purpose: ends the lead: closes every session, publishes that no orchestrator leads. Sessions that
---   still run a query stay in the registry, for the next leader to fence; without any the goodbye
---   is complete. One that lost the lead writes nothing.
+-- Purpose: ends the lead: closes every session, and publishes that no orchestrator leads. Sessions
+--   that may still run a query stay in the registry, and the next leader fences them. The goodbye
+--   is complete when the registry is empty. An orchestrator that lost the lead writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: async.leader as hold_epoch; the rows of async.control and async.leader.
+-- Locks: async.leader as async.hold_epoch; the rows of async.control and async.leader.
 create or replace function async.end_lead()
 returns void
 language plpgsql

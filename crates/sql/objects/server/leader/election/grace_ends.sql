@@ -1,6 +1,6 @@
--- Purpose: until when an unforced successor leaves the lead to a lost leader of another process,
---   whose connection may come back; one that said goodbye, or that lived in a backend, does not
---   come back.
+-- Purpose: the end of the grace period in which an unforced successor leaves the lead to a lost
+--   Rust engine, whose connection may return. A leader that wrote a goodbye, and an SQL engine, do
+--   not return.
 -- Returns: timestamptz.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: the backend that leads in this database.
--- Returns: its pid, null when no orchestrator leads.
+-- Purpose: the pid of the backend that leads in this database.
+-- Returns: the pid; null when no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_pid()

@@ -1,4 +1,4 @@
--- Purpose: another orchestrator leads: this one writes nothing more, and ends.
+-- Purpose: notes that another orchestrator leads. This one writes nothing more, and ends.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,4 +1,4 @@
--- Purpose: what happens when a part of a cycle raises: it is logged, every ten seconds at most.
+-- Purpose: logs the error of a part of a cycle, for each part at most once in ten seconds.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.

@@ -1,6 +1,6 @@
--- Purpose: the settings of a leader's session: no JIT (it leaks in a session that never ends), no
---   long waits for locks, fresh snapshots, quiet under pg_cron. What it commits is on disk: a claim
---   that a crash of the server forgot would run twice.
+-- Purpose: sets the settings of the session of the SQL engine: no JIT (it leaks memory in a session
+--   that never ends), short lock waits, READ COMMITTED, no idle timeout, no notices under pg_cron,
+--   and durable commits, because the task of a claim that a crash loses would run twice.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

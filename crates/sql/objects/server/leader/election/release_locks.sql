@@ -1,8 +1,8 @@
--- Purpose: gives up the leader's locks, however often this session holds them and whatever
---   advisory_mutex_id was when it took them.
+-- Purpose: releases the locks of the leader, as often as this session holds them, also after a
+--   change of advisory_mutex_id.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: releases the two advisory locks.
+-- Locks: releases the two advisory locks of the leader.
 create or replace function async.release_locks()
 returns void
 language plpgsql

@@ -1,6 +1,6 @@
--- Purpose: a leader that stops pauses what still runs: each query is cancelled and, when that is
---   confirmed, waits in the queue for the next leader.
--- Returns: how many queries still run.
+-- Purpose: pauses what runs when a leader stops: each query is canceled, and its task returns to
+--   the queue when the cancel is confirmed.
+-- Returns: the number of workers that still have a task.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.stop_launched()

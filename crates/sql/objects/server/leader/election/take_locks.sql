@@ -1,4 +1,4 @@
--- Purpose: tries to take both locks of a leader: the fixed one, and the one that advisory_mutex_id
+-- Purpose: tries to take both locks of a leader, the fixed one and the one that advisory_mutex_id
 --   names. Never waits.
 -- Returns: true when this session holds both.
 -- Raises: nothing.

@@ -1,8 +1,8 @@
--- Purpose: a forced takeover of this database's orchestrator, of either engine: asks it to resign,
---   waits, then terminates it.
+-- Purpose: takes the lead from the leader of this database, of either engine, by force: asks it to
+--   resign, waits, then terminates its backend.
 -- Returns: when this session holds the locks.
--- Raises: PA208 when it cannot be removed.
--- Locks: the leader's advisory locks in the end.
+-- Raises: PA208 when the leader cannot be removed.
+-- Locks: the advisory locks of the leader, at the end.
 create or replace procedure async.take_over()
 language plpgsql
 as $procedure$
@@ -29,7 +29,7 @@ begin
       return;
     end if;
     commit;
-    -- One that sits in a console between two commands does not hear.
+    -- A leader in manual mode that is idle between two commands does not see the request.
     exit when exists (select from pg_stat_activity a where a.pid = v_pid and a.state = 'idle'
       and a.state_change < clock_timestamp() - interval '2 seconds');
     perform pg_sleep(0.1);

@@ -1,8 +1,8 @@
--- Purpose: what the last leader left: claims that were never sent go back to the queue at once;
---   launched ones wait as orphans until their target is fenced; every session of an older epoch is
---   to be ended; the pools are counted.
+-- Purpose: takes over what the last leader left: claims that were not sent return to the queue at
+--   once, launched tasks are orphans until their target is fenced, sessions of older epochs are to
+--   be ended, and the pools are counted.
 -- Returns: nothing.
--- Raises: nothing of a single task's.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.take_stock()
 returns void
@@ -19,7 +19,7 @@ begin
   select r.task_id, r.run, r.target, r.pool, s.launched, r.processed is not null
   from unnest(v_ids, v_launched) as s(task_id, launched)
   join async.lead_rows(v_ids) r on r.task_id = s.task_id
-  -- What was yielded, pulled or offered runs no query.
+  -- YIELDED, pulled and offered tasks run no query.
   where r.processed is not null or r.consumed is not null and r.yielded is null and not r.client_pulled;
   perform async.resolve_orphans(clock_timestamp());
   perform async.rotate_marks();

@@ -1,10 +1,9 @@
--- Purpose: for a physical copy of a server (a restored base backup, a promoted clone): makes it a
---   server of its own. It gets a new id and forgets the sessions in its registry, which are the
---   original's; what was running in the original when the copy was made will fail here, its outcome
---   unknown.
+-- Purpose: makes a physical copy of a server (a restored base backup, a promoted clone) a server of
+--   its own. It gets a new id and deletes its registry of sessions, which belong to the original.
+--   Tasks that were running when the copy was made fail here with an unknown outcome.
 -- Returns: the new id.
 -- Raises: PA211 while an orchestrator leads.
--- Locks: the row of async.leader.
+-- Locks: the row of async.leader, the rows of async.session and async.election.
 create or replace function async.adopt()
 returns text
 language plpgsql

@@ -1,5 +1,5 @@
--- Purpose: a target's current connection string.
--- Returns: text, null where there is no such target, or it has no connection string.
+-- Purpose: the present connection string of a target.
+-- Returns: text; null when the target does not exist or has no connection string.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.current_conninfo(in_target text)

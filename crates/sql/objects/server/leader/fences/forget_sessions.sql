@@ -1,8 +1,8 @@
--- Purpose: sessions are known to be gone, or do not count any more: takes them out of the registry,
---   and frees what they held.
+-- Purpose: removes sessions that are gone, or count as gone, from the registry, and settles their
+--   tasks.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the sessions' rows of async.session; the rows of async.task that it changes.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.forget_sessions(in_sessions bigint[])
 returns void
 language plpgsql

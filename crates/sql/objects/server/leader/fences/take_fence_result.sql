@@ -1,6 +1,6 @@
--- Purpose: what a fence found out: sessions that are gone are forgotten and what they held is
---   freed; the others are tried again, shown in async.v_lost_session and logged, the first time and
---   each time that it has taken twice as many tries.
+-- Purpose: processes the result of a fence: sessions that are gone are removed from the registry
+--   and their tasks are settled. The others are retried, shown in async.v_lost_session, and logged
+--   at the first, second, fourth, eighth try, and so on.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -50,7 +50,7 @@ begin
     where v_left.state <> 'waiting' or v_left.failures = 1;
   end loop;
 
-  -- A failure counts against the target only where the address that failed is its current one.
+  -- A failure is one of the target only if the address that failed is its present one.
   perform async.note_target_failure(in_target, n.error)
   from jsonb_to_recordset(in_found) n(id bigint, state text, error text)
   join async.session s on s.session_id = n.id

@@ -1,7 +1,7 @@
--- Purpose: sessions that an operator wrote off, or took out of the registry by hand, count as gone.
--- Returns: how many.
+-- Purpose: treats sessions that an operator wrote off, or deleted from the registry, as gone.
+-- Returns: the number of sessions.
 -- Raises: nothing.
--- Locks: see async.forget_sessions.
+-- Locks: as async.forget_sessions.
 create or replace function async.take_write_offs()
 returns int
 language plpgsql

@@ -1,4 +1,4 @@
--- Purpose: the reason why a fence leaves a session alone, as a sentence.
+-- Purpose: the reason why a fence leaves a session alone.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.

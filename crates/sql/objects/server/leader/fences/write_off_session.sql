@@ -1,8 +1,8 @@
--- Purpose: an operator knows that a session that cannot be ended is gone, or that nothing is to
---   wait for it any more: from then on it counts as gone, and the tasks that wait for it end. For
---   the owner and administrators.
+-- Purpose: declares that a session that cannot be ended is gone, or need not be waited for. It
+--   counts as gone from then on, and the tasks that wait for it end. For the owner and
+--   administrators.
 -- Returns: nothing.
--- Raises: PA214 when async.v_lost_session has no such session.
+-- Raises: PA214 when async.v_lost_session does not show the session.
 -- Locks: the session's row of async.session.
 create or replace function async.write_off_session(_session_id bigint)
 returns void

@@ -1,4 +1,5 @@
--- Purpose: whether anything is due that a helper does: looked at in every cycle, so it asks little.
+-- Purpose: whether an operation for a helper is due. It is called in every cycle, so it must be
+--   cheap.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,6 @@
--- Purpose: what a free helper of a lane should do next: cancels before all; then first contact with
---   targets never seen failing, the latest first; then, in the general lane, fences and targets
---   that failed before.
+-- Purpose: the next operation of a free helper of a lane: cancels first; then first contact with
+--   targets that have not failed yet, the latest first; then, in the general lane, fences and
+--   targets that failed before.
 -- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session
 --   ids.
 -- Raises: nothing.
@@ -15,8 +15,7 @@ as $function$
 declare
   c_sessions_per_fence_max constant int := 50;
 begin
-  -- Cancels at a target that is not ok are left to the general lane, where they can be stuck
-  -- without harm.
+  -- Cancels at a target that is not ok go to the general lane, where a stuck helper does no harm.
   select case when s.cancels = 0 then 'cancel' else 'terminate' end, s.target, array[s.session_id]
   into op, target, ids
   from pg_temp.leader_worker s
@@ -53,7 +52,8 @@ begin
       order by i.retry_at, i.session_id
       limit 1
     ) d
-    -- Of one address at a time: one that does not answer must not keep the others from being ended.
+    -- Only sessions of one address, so that an unreachable address does not delay the end of the
+    -- others.
     join pg_temp.leader_fence f
       on f.target = d.target and f.failures % 2 = d.turn and f.retry_at <= clock_timestamp()
     join async.session s

@@ -1,4 +1,4 @@
--- Purpose: remembers that a helper was sent, so that no other is sent for the same thing meanwhile.
+-- Purpose: notes an operation that was sent to a helper, so that no other helper gets it meanwhile.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

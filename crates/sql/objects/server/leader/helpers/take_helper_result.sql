@@ -1,4 +1,4 @@
--- Purpose: what a helper found, taken into the leader's memory.
+-- Purpose: processes the answer of a helper.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -36,8 +36,8 @@ begin
   end if;
   if in_error is not null then
     perform async.note_target_failure(in_target, v_error);
-    -- A session that cannot be reached for a cancel any more is fenced, which is retried for as
-    -- long as it takes.
+    -- A session that cannot be reached for a cancel is fenced. A fence is retried until it
+    -- succeeds.
     for v_worker in
       select s.worker from pg_temp.leader_worker s
       where s.session_id = any (in_ids) and s.state = 'running' and in_error is not null and s.cancels > 1

@@ -1,9 +1,10 @@
--- Purpose: one round of the orchestrator: decide and commit, mark and commit, send. In manual mode
---   a test or a person calls it; main() calls it for ever. With a time given it also sleeps when
---   there was nothing to do: a little while queries run, up to idle_sleep when none does.
--- Returns: when something was done last.
--- Raises: PA207 in a session that does not lead; nothing else.
--- Locks: see the stages. (A procedure cannot carry a SET clause and commit.)
+-- Purpose: one cycle of the orchestrator: decide and commit, mark and commit, send. main() calls it
+--   in a loop, and in manual mode a test or an operator calls it. With a time in _last_did_stuff it
+--   also sleeps if there was no work: up to busy_sleep while queries run, up to idle_sleep
+--   otherwise.
+-- Returns: the time of the last work.
+-- Raises: PA207 in a session that does not lead; no other error.
+-- Locks: those of the stages. (A procedure with a SET clause cannot commit.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
@@ -22,8 +23,7 @@ begin
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
   end if;
-  -- Whatever raises between two commits is caught: main() must not end because a table was locked
-  -- for a moment.
+  -- Every error between two commits is caught: a lock on a table for a moment must not end main().
   begin
     v_latch := async.latch_number();
     select r.did, r.cancelled into v_did, v_cancelled from async.run_stages() r;
@@ -47,7 +47,7 @@ begin
       when sqlstate 'PA212' then
         perform async.lose_lead();
       when assert_failure or others then
-        -- They stay claimed, and are marked with the next cycle.
+        -- The tasks stay claimed, and are marked in the next cycle.
         perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
     commit;
@@ -76,7 +76,7 @@ begin
       perform async.note_failure('open', sqlerrm, sqlstate);
   end;
   if v_did + v_opened > 0 and _last_did_stuff is not null and not v_cancelled then
-    -- What was sent is in memory alone and is committed with the next cycle's first half.
+    -- The memory has what was sent. It is committed with the decisions of the next cycle.
     _last_did_stuff := clock_timestamp();
     return;
   end if;

@@ -1,7 +1,7 @@
--- Purpose: the stages of this cycle, in their order. Results are recorded only after the requests
---   that were committed before the results were seen; what need not be looked at some hundred times
---   a second is looked at less often.
--- Returns: their names.
+-- Purpose: the stages of this cycle, in order. Results are read before the requests, and recorded
+--   after them, so that all requests count that were committed before the result was read. Stages
+--   that need not run in every cycle run less often.
+-- Returns: the names of the stages.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.due_stages(in_all bool, in_routines bool, in_claiming bool, in_now timestamptz)

@@ -1,14 +1,15 @@
--- Purpose: the orchestrator: leads until it is cancelled, disabled, asked to resign or deposed.
---   With _force it takes over from the one that leads in this database: asks first, terminates when
---   that does not help. With _manual_mode it prepares and returns; async.cycle() then runs one
---   round.
+-- Purpose: the SQL engine: leads until it is canceled, disabled, asked to resign or deposed. _force
+--   takes the lead from the present leader of this database: asks it to resign, and terminates its
+--   backend if that does not help. _manual_mode prepares and returns; then async.cycle() runs one
+--   cycle.
 -- Returns: at once, with a notice, when another orchestrator leads or async.control.enabled is
 --   false.
--- Raises: PA206 when this server cannot reach itself; PA208 when the one that leads cannot be
---   removed; PA209 to a role that does not own the schema. With a warning it ends when another
---   orchestrator took the lead (PA212), or when the schema was replaced by another version (PA213).
--- Locks: two advisory locks for as long as it leads. (A procedure cannot carry a SET clause and
---   commit.)
+-- Raises: PA206 when this server cannot connect to itself; PA208 when the present leader cannot be
+--   removed; PA209 for a role that does not own the schema. It ends with a warning when another
+--   orchestrator took the lead (PA212), or when another version of the schema was installed
+--   (PA213).
+-- Locks: the two advisory locks of the leader, while it leads. (A procedure with a SET clause
+--   cannot commit.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
@@ -31,8 +32,8 @@ begin
     raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
     return;
   end if;
-  -- A lost leader whose connection comes back soon goes on with what it runs; the SQL engine is its
-  -- connection.
+  -- A lost Rust engine whose connection returns soon continues its queries. An SQL engine ends with
+  -- its connection.
   v_until := async.grace_ends();
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);
@@ -76,7 +77,7 @@ begin
     exit when (select l.stop is not null from pg_temp.leader_state l);
   end loop;
 
-  -- Let what runs end, unless a cancel came; then pause the rest.
+  -- Running queries may end, unless a cancel came. Then the rest is paused.
   v_until := clock_timestamp() + c_drain_seconds * interval '1 second';
   while (select l.stop <> 'cancelled' and not l.deposed from pg_temp.leader_state l) and clock_timestamp() < v_until
     and exists (select from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'))

@@ -1,5 +1,5 @@
--- Purpose: applies a changed number of workers at once in the leader's session; elsewhere the
---   leader notices by itself within a moment.
+-- Purpose: applies a changed number of workers: at once in the leader session; elsewhere it wakes
+--   the leader, which applies the change at its next poll.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,9 +1,9 @@
--- Purpose: the deciding half of a cycle, in one transaction: takes in what came, applies requests
---   and deadlines, records, and claims what runs next. Each stage is on its own: one that raises is
---   logged, and the next goes on.
--- Returns: how much was done, and whether a cancel came.
--- Raises: nothing, unless what follows a failed stage fails, too.
--- Locks: async.leader as hold_epoch; the rows of async.task that it changes; never waits for one.
+-- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. Each
+--   stage is a block of its own: the error of a stage is logged, and the next stage runs.
+-- Returns: the amount of work that was done, and whether a cancel arrived.
+-- Raises: nothing, unless the recovery from a failed stage fails.
+-- Locks: async.leader as async.hold_epoch; the rows of async.task that it changes; never waits for
+--   one.
 -- (Longer than a screen: a list of the stages.)
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql

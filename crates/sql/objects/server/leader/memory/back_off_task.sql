@@ -1,6 +1,6 @@
--- Purpose: delays the next attempt to write a task's row after an attempt that failed (a client
---   holds the row, or a trigger raises), and logs what was raised. A row that is merely held is
---   tried again at least twice a second.
+-- Purpose: delays the next attempt to write the row of a task after a failed attempt (a client
+--   holds the row, or a trigger raised an error), and logs the error. A row that is only locked is
+--   retried at least twice a second.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -19,7 +19,7 @@ begin
   on conflict (task_id) do update
   set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
   returning p.failures into v_failures;
-  -- The first time, and then each time that it has taken twice as many tries.
+  -- At the first, second, fourth, eighth try, and so on.
   if in_outcome = 'failed' and v_failures & (v_failures - 1) = 0 then
     perform async.log_quiet('WARNING', format('task %s cannot be written (try %s): %s', in_id, v_failures, in_error));
   end if;

@@ -1,7 +1,7 @@
--- Purpose: the leader's memory: temporary tables of its own session. What a transaction that rolls
---   back did to them is undone with it, they write no WAL, and they are gone with the session.
+-- Purpose: creates the memory of the SQL engine: temporary tables of its session. A rollback undoes
+--   the changes to them, they write no WAL, and they end with the session.
 -- Returns: nothing.
--- Raises: insufficient_privilege where the role may not create temporary tables.
+-- Raises: insufficient_privilege when the role may not create temporary tables.
 -- Locks: none.
 -- (Longer than a screen: a list of tables.)
 create or replace function async.create_leader_state()
@@ -20,21 +20,20 @@ begin
     epoch bigint not null,
     server_id text not null,
     self_conninfo text not null,
-    -- That of the schema that it began with; with another one it ends.
+    -- The fingerprint of the schema at the start. The leader ends when it changes.
     fingerprint text not null,
     manual bool not null default false,
-    -- Why to stop: null (go on), 'disabled', 'cancelled', ...
+    -- The reason to stop: null (none), 'disabled', 'cancelled', ...
     stop text,
-    -- Another orchestrator leads: nothing may be written.
+    -- Another orchestrator leads, so this one may write nothing.
     deposed bool not null default false,
     marks int not null default 0,
-    -- Rows of async.task written since it was last vacuumed, which the statistics collector does
-    -- not see.
+    -- Rows of async.task written since it was last vacuumed. The statistics do not include them.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
-    -- When the time is paid back for which targets held the leader up (see note_hold).
+    -- When the time is compensated for which targets blocked the leader (see async.note_hold).
     holds_paid_at timestamptz not null default '-infinity',
-    -- Where the running heavy maintenance has come to; null when none runs.
+    -- The position of the running heavy maintenance; null when none runs.
     history_after bigint
   );
 
@@ -42,14 +41,16 @@ begin
   --
   --   state        means                              becomes
   --   empty        no session                         identifying (a session was opened)
-  --   identifying  the identity query is out          idle (registered), cleaning (registered while a result is left),
-  --                                                   empty (failed)
+  --   identifying  the identity query was sent        idle (registered), cleaning (registered while
+  --                                                   a result is left), empty (failed)
   --   idle         a clean session                    claimed (a task was claimed), empty (dropped)
-  --   claimed      the claim is committed             running (sent), ended (refused), lost (session lost)
-  --   running      the query, or the reset behind it  ended (its end is known), lost (the session was lost)
-  --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded, and dropped)
-  --   cleaning     the reset is out                   idle (clean), empty (failed)
-  --   lost         the session may still be at work   ended (known to be gone)
+  --   claimed      the claim is committed             running (sent), ended (refused), lost (the
+  --                                                   session was lost)
+  --   running      the query, or the reset behind it  ended (its end is known), lost (session lost)
+  --   ended        the end is not recorded yet        idle or cleaning (recorded), empty (recorded,
+  --                                                   and dropped)
+  --   cleaning     the reset was sent                 idle (clean), empty (failed)
+  --   lost         the session may still run          ended (known to be gone)
   create temp table leader_worker (
     worker int primary key,
     conn text not null,
@@ -63,22 +64,24 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
-    -- Where the target has dblink, and whether the query that closes its connections is out.
+    -- The schema of dblink at the target, and whether the query that closes its connections was sent.
     links_schema text,
     links_closed bool not null default false,
-    -- The one result of what was sent has been read, and its end has not arrived yet.
+    -- The result of the text that was sent has been read, and the end of the text has not arrived
+    -- yet.
     result_read bool not null default false,
-    -- A stage that read results was undone: one of its own may have been read and forgotten.
+    -- A stage that read results was rolled back, so a result may have been read and lost.
     uncertain bool not null default false,
-    -- libpq called it busy after an error: its end is on the way, or its connection is broken.
+    -- Since when libpq reports the session as busy after an error: the end of the query may still
+    -- arrive, or the connection is broken.
     broken_at timestamptz,
     outcome text,
     error text,
-    -- The result was recorded while the session's end was not certain.
+    -- The task was recorded before the session was known to be gone.
     recorded bool not null default false,
-    -- Its session was lost and its host did not answer: no worker waits for it.
+    -- The session was lost and its host did not answer, so it does not count against the workers.
     unreachable bool not null default false,
-    -- Its session must not be used again, although the query ended well.
+    -- The session must not be used again, although the query succeeded.
     spent bool not null default false,
     intention async.finish_status_t,
     intention_error text,
@@ -96,7 +99,7 @@ begin
     pool text primary key,
     max_workers int not null,
     taken int not null default 0,
-    -- After offers were withdrawn in favour of queries: when to offer again.
+    -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   );
 
@@ -111,11 +114,14 @@ begin
     primary key (pool, target, pullable)
   );
 
-  --   health   means                                  becomes
-  --   unknown  not reached yet, or not for a while     probing (a helper was sent), down (a session failed)
-  --   probing  a helper tries to reach it              ok (reached), down (not reached), unknown (interrupted)
-  --   ok       reached                                 unknown (not used for a minute), down (a session failed)
-  --   down     not reached; its tasks wait             probing (retry_at has passed)
+  --   health   means                                becomes
+  --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
+  --                                                 failed)
+  --   probing  a helper tries to reach it           ok (reached), down (not reached), unknown
+  --                                                 (interrupted)
+  --   ok       reached                              unknown (not used for a minute), down (a
+  --                                                 session failed)
+  --   down     not reached; its tasks wait          probing (retry_at has passed)
   create temp table leader_target (
     target text primary key,
     connection_string text,
@@ -141,13 +147,15 @@ begin
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   );
 
-  -- Sessions to this server itself that do what may block. lane: cancel, fresh (first contact), general.
+  -- Sessions to this server itself that perform actions that may block. lane: cancel, fresh (first
+  -- contact), general.
   --
   --   state   means                        becomes
   --   closed  no session                   busy (opened, and an operation was sent)
   --   idle    a session that can be used   busy (an operation was sent), closed (interrupted)
-  --   busy    an operation runs            idle (ended), stuck (late, or its answer came before its end), closed (lost)
-  --   stuck   its answer counts no more    idle (ended), closed (terminated)
+  --   busy    an operation runs            idle (ended), stuck (late, or its answer came before its
+  --                                        end), closed (lost)
+  --   stuck   its answer does not count    idle (ended), closed (terminated)
   create temp table leader_helper (
     helper int primary key,
     conn text not null,
@@ -162,31 +170,31 @@ begin
     constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );
 
-  -- Sessions at targets that must be known to be gone: of lost leaders, and such as went while a
-  -- query ran.
+  -- Sessions at targets that must be known to be gone: those of lost leaders, and those that were
+  -- lost while a query ran.
   create temp table leader_fence (
     session_id bigint primary key,
     target text not null,
     retry_at timestamptz not null default '-infinity',
     failures int not null default 0,
-    -- Its host did not answer.
+    -- The host did not answer.
     unreachable bool not null default false,
-    -- Of a lost leader: nothing is launched at its target before it is gone.
+    -- A session of a lost leader: nothing is launched at its target before it is gone.
     older bool not null default false
   );
 
-  -- Tasks that lost leaders had in hand, until their target is fenced.
+  -- Tasks of lost leaders, until their target is fenced.
   create temp table leader_orphan (
     task_id bigint primary key,
     run int not null,
     target text not null,
     pool text not null,
-    -- False: claimed and never sent, and the row could not be given back yet.
+    -- False: claimed and not sent, and the row could not be given back yet.
     launched bool not null,
     recorded bool not null default false
   );
 
-  -- Tasks whose rows could not be written lately: when to try again.
+  -- Tasks whose rows could not be written, with the time of the next attempt.
   create temp table leader_backoff (
     task_id bigint primary key,
     until timestamptz not null,

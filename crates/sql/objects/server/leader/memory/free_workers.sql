@@ -1,9 +1,9 @@
--- Purpose: ends the task of each worker in memory. The session is kept after success (or when
---   nothing was sent), and dropped after anything else, and once a cancel went out to it: a late
---   one must never hit the next query.
+-- Purpose: ends the task of each worker in memory. The session is kept after a success, or when
+--   nothing was sent. It is dropped otherwise, and after any cancel, because a late cancel must not
+--   reach the next query.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: the session's row of async.session.
+-- Locks: the sessions' rows of async.session.
 create or replace function async.free_workers(in_workers int[])
 returns void
 language plpgsql

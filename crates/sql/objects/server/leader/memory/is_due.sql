@@ -1,7 +1,6 @@
--- Purpose: whether something that is done now and then is due, and if so notes that it is done now.
---   Kept in settings of the session: a row of a temporary table would give each idle cycle a
---   transaction id, and with it a record in the WAL. As seconds since 1970, which reads the same
---   under any datestyle.
+-- Purpose: whether a periodic action is due. If it is, notes that it is done now. The times are
+--   settings of the session: a row of a temporary table would give each idle cycle a transaction
+--   id, and so a WAL record. They are seconds since 1970, which do not depend on datestyle.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.

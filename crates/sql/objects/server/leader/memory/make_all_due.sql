@@ -1,4 +1,4 @@
--- Purpose: forgets when things were done last: a new leader does them all.
+-- Purpose: forgets when periodic actions were last done, so that a new leader does them all.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,4 +1,5 @@
--- Purpose: notes when something was done last, or, with a later time, that it is not due before.
+-- Purpose: notes when a periodic action was last done. With a time in the future the action is not
+--   due before it.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

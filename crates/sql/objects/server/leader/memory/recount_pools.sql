@@ -1,5 +1,5 @@
--- Purpose: counts from the tasks what each pool holds: at the start of a leader, and now and then
---   since users may change tasks by hand.
+-- Purpose: counts the occupancy of each pool from the tasks: at the start of a leader, and
+--   periodically, because users may change tasks by hand.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,6 +1,6 @@
--- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause go out at once;
---   finish and defer let the query end within a grace period first (mostly it has committed and its
---   result is on the way).
+-- Purpose: notes an intention for a launched query. A cancel, a timeout and a pause are sent at
+--   once. With any other status the query has a grace period of 5 seconds to end by itself, because
+--   it usually has committed already.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,5 +1,5 @@
--- Purpose: lets the tasks of lost sessions be recorded, now that the sessions are known to be gone.
---   A task that was recorded before, because its deadline came first, releases its pool slot.
+-- Purpose: lets the tasks of lost sessions be recorded, after the sessions are known to be gone. A
+--   task that was recorded before, at its deadline, releases its pool slot.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,4 +1,4 @@
--- Purpose: the tasks whose rows are not to be written yet.
+-- Purpose: the tasks in backoff, whose rows are not to be written yet.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,8 +1,8 @@
--- Purpose: applies what clients asked for: a running query gets an intention, which is recorded
---   when it ends; any other task changes at once. Run after results were seen and before they are
---   recorded.
--- Returns: how many requests were dealt with.
--- Raises: nothing of a single task's.
+-- Purpose: applies the requests of clients: a running query gets an intention, which is recorded
+--   when the query ends; any other task changes at once. It runs after results were read and before
+--   they are recorded.
+-- Returns: the number of requests that were applied.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.apply_requests(in_now timestamptz)
 returns int
@@ -21,7 +21,7 @@ begin
     return 0;
   end if;
 
-  -- Those of queries in flight: kept until the outcome is recorded, so that they survive this
+  -- Requests for running queries are kept until the outcome is recorded, so that they survive this
   -- leader.
   for v_request in
     select r.request_id, r.status, r.error_message, r.duration, s.worker, s.intention
@@ -37,7 +37,7 @@ begin
     v_dealt := v_dealt + 1;
   end loop;
 
-  -- Of the others the oldest of each task.
+  -- Of the other requests, the oldest of each task.
   v_events := array(
     select row(n.task_id, null, 'REQUEST', in_now, n.status, n.error_message, null, n.duration, null,
       array[n.request_id])::async.event_t

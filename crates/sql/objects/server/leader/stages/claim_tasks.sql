@@ -1,7 +1,8 @@
--- Purpose: claims what runs next: asks the plan, matches it with idle sessions, says which targets
---   want more sessions, and writes the claims down. What a client pulls is offered instead.
--- Returns: how many were claimed or offered.
--- Raises: nothing of a single task's.
+-- Purpose: claims the tasks that run next: asks the plan, assigns idle sessions, notes how many
+--   sessions each target needs more, and writes the claims. Tasks that clients pull are offered
+--   instead.
+-- Returns: the number of tasks that were claimed or offered.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 -- (Longer than a screen: one pass over lanes and heads.)
 create or replace function async.claim_tasks(in_now timestamptz)
@@ -22,8 +23,8 @@ begin
   select c.workers, c.default_timeout into v_workers, v_default from async.control c;
   v_workers := greatest(v_workers
     - (select count(*)::int from pg_temp.leader_worker s where s.task_id is not null and not s.unreachable)
-    -- What a lost leader launched may still run, as far as its targets are concerned; a host that
-    -- does not answer keeps no worker.
+    -- The launched tasks of a lost leader may still run at their targets. Those at a host that does
+    -- not answer do not count against the workers.
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
@@ -32,7 +33,7 @@ begin
   select
     array_agg(row(
       l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target that takes no further session goes on with those that it has.
+      -- A target that accepts no further session is used with the sessions that it has.
       case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
     array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes

@@ -1,7 +1,7 @@
--- Purpose: tasks whose time is up: a running query gets an intention; where its target cannot be
---   reached the task is TIMED_OUT and its slot stays taken; any other task ends at once.
--- Returns: how many.
--- Raises: nothing of a single task's.
+-- Purpose: handles overdue tasks: a running query gets an intention; a task whose target cannot be
+--   reached is TIMED_OUT and keeps its pool slot; any other task ends at once.
+-- Returns: the number of tasks that ended.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.enforce_deadlines(in_now timestamptz)
 returns int
@@ -22,7 +22,7 @@ begin
   perform async.set_intention(s.worker, in_now, 'TIMED_OUT', null, null)
   from pg_temp.leader_worker s
   where s.task_id = any (v_due) and s.state in ('running', 'lost') and s.intention is null;
-  -- What was asked for stands, but the query's time to end by itself is over.
+  -- The request stays, but the grace period of the query is over.
   update pg_temp.leader_worker s
   set cancel_at = in_now
   where s.task_id = any (v_due) and s.state = 'running' and s.cancels = 0 and s.cancel_at > in_now;

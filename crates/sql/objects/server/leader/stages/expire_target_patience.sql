@@ -1,7 +1,7 @@
--- Purpose: tasks that waited for a target that was down for longer than target_patience fail with
---   the connection's error; so do tasks of targets that were deleted.
--- Returns: how many.
--- Raises: nothing of a single task's.
+-- Purpose: fails tasks that have waited for longer than target_patience for a target that was down
+--   so long, with the error of the connection; and tasks of targets that were deleted.
+-- Returns: the number of tasks.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.expire_target_patience(in_now timestamptz)
 returns int
@@ -13,7 +13,7 @@ declare
   v_failed int := 0;
 begin
   for v_lane in
-    -- A target that was configured a moment ago is not in the leader's memory yet.
+    -- A target that was configured a moment ago is not in the memory of the leader yet.
     select l.pool, l.target, g.target is null as unknown, t.last_error, c.target_patience
     from pg_temp.leader_lane l
     cross join async.control c

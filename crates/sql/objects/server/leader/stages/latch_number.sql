@@ -1,7 +1,8 @@
--- Purpose: wait_for_latch's other half: up to which number callers had asked when the cycle began.
--- Returns: that number (0: none ever did).
+-- Purpose: the other half of async.wait_for_latch: the highest number that callers had drawn when
+--   the cycle began.
+-- Returns: the number; 0 when no call has drawn one.
 -- Raises: nothing.
--- Locks: none: sequences are not transactional, so a waiting caller need not commit.
+-- Locks: none. Sequences are not transactional, so a waiting caller need not commit.
 create or replace function async.latch_number()
 returns bigint
 language plpgsql

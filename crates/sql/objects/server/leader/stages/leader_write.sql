@@ -1,9 +1,9 @@
--- Purpose: writes events for the SQL engine (see write_all): parks the rows that could not be
---   written, and forgets that others were backed off.
--- Returns: the tasks that are not what was predicted, as write_all, and whether they are backed
---   off.
--- Raises: nothing of a single task's.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: triggers
+-- Purpose: writes events for the SQL engine (see async.write_all): tasks whose rows could not be
+--   written go into backoff, and the backoff of written tasks ends.
+-- Returns: the tasks that differ from the prediction, as async.write_all, and whether they are in
+--   backoff.
+-- Raises: nothing because of a single task.
+-- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
 --   would inherit it.)
 create or replace function async.leader_write(
   in_now timestamptz,
@@ -33,7 +33,7 @@ begin
     yielded := v_row.yielded;
     tracked := v_row.tracked;
     run := v_row.row_run;
-    -- A request that does not fit an unfinished task stands until it does.
+    -- A request that does not fit an unfinished task stays until it fits.
     backs_off := outcome in ('locked', 'failed')
       or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
     if backs_off then

@@ -1,7 +1,8 @@
--- Purpose: keeps history and log short, in bounded steps, and the queue vacuumed: a CALL that never
---   returns reports no statistics, so autovacuum does not see what the leader writes.
+-- Purpose: deletes old history and log lines in bounded steps, and starts the vacuum of the queue.
+--   A CALL that never returns reports no statistics, so autovacuum does not see the writes of the
+--   leader.
 -- Returns: nothing.
--- Raises: nothing that has to do with single tasks.
+-- Raises: nothing because of a single task.
 -- Locks: the rows that it deletes.
 create or replace function async.maintain(in_now timestamptz)
 returns void

@@ -1,7 +1,7 @@
--- Purpose: marks the launches of all claimed tasks (see write_marks).
--- Returns: how many were marked.
+-- Purpose: marks the launches of all claimed tasks (see async.write_marks).
+-- Returns: the number of marks.
 -- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; none that others wait for.
+-- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.mark_launches()
 returns int
 language plpgsql

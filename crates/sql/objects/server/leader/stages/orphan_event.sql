@@ -1,4 +1,4 @@
--- Purpose: what happens to a task of a lost leader, with what was asked of it.
+-- Purpose: the event for a task of a lost leader, with the requests for it.
 -- Returns: the event.
 -- Raises: nothing.
 -- Locks: none.

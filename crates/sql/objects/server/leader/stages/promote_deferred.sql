@@ -1,6 +1,6 @@
--- Purpose: tasks whose deferral is over join the queue.
--- Returns: how many.
--- Raises: nothing of a single task's: one that cannot be written is left alone for a while.
+-- Purpose: promotes tasks whose deferral has ended, so that they join the queue.
+-- Returns: the number of tasks.
+-- Raises: nothing because of a single task. A task that cannot be written goes into backoff.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.promote_deferred(in_now timestamptz)
 returns int

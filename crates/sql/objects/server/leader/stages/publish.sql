@@ -1,5 +1,5 @@
--- Purpose: shows the leader's memory to the views: what each worker runs, what each pool holds,
---   which targets are lost. Only what changed is written, so that an idle leader writes nothing.
+-- Purpose: publishes the memory of the leader for the views: the task of each worker, the occupancy
+--   of each pool, and the lost targets. Writes only changed rows, so an idle leader writes nothing.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.worker, async.concurrency_pool_tracker and async.target_outage.

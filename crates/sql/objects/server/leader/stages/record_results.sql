@@ -1,7 +1,7 @@
--- Purpose: records how queries ended, all at once; a row that cannot be written keeps its worker
---   and is tried again, later each time.
--- Returns: how many were recorded.
--- Raises: nothing of a single task's.
+-- Purpose: records the outcomes of queries, all in one call. A task whose row cannot be written
+--   keeps its worker, and is retried with a backoff.
+-- Returns: the number of tasks that were recorded.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.record_results(in_now timestamptz)
 returns int
@@ -52,8 +52,7 @@ begin
       where p.task_id = s.task_id and s.worker = v_workers[v_at];
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
-      -- A row that did not take the event (it was finished or deleted by hand) frees its worker all
-      -- the same.
+      -- A row that the event did not fit (a user finished or deleted it) frees its worker as well.
       v_strays := v_strays || v_pools[v_at];
     end if;
   end loop;

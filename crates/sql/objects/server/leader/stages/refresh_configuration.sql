@@ -1,5 +1,5 @@
--- Purpose: takes a changed configuration into the leader's memory, live: workers, targets with
---   their health, limits of pools.
+-- Purpose: applies a changed configuration to the memory of the leader: workers, targets with their
+--   health, limits of pools.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -17,7 +17,7 @@ begin
   select c.* into v_control from async.control c;
   v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
-  -- Workers: more at once; fewer as they become free.
+  -- More workers at once; fewer as they become free.
   insert into pg_temp.leader_worker (worker, conn)
   select n, 'pgasync_slot_' || n from generate_series(1, v_workers) n
   on conflict do nothing;
@@ -29,7 +29,7 @@ begin
     delete from pg_temp.leader_worker s where s.worker = v_worker.worker;
   end loop;
 
-  -- Sessions that were not needed for a while.
+  -- Sessions that were idle for five minutes are closed.
   perform async.drop_session(s.worker)
   from pg_temp.leader_worker s where s.state = 'idle' and s.since < clock_timestamp() - interval '5 minutes';
 
@@ -40,7 +40,7 @@ begin
   delete from pg_temp.leader_helper h
   where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
 
-  -- Targets. A changed address is probed, and idle sessions at the old one are dropped.
+  -- A target with a changed address is probed, and idle sessions at the old address are dropped.
   for v_worker in
     select s.worker
     from pg_temp.leader_worker s

@@ -1,6 +1,6 @@
--- Purpose: looks which lanes have waiting tasks, and has each looked at from its head again. How
---   often depends on what it cost the last time (with dead rows that a held snapshot keeps, the way
---   to a lane's head is long), so that it never takes more than a small share of the time.
+-- Purpose: reads which lanes have READY tasks, and resets each to its front. The interval depends
+--   on the cost of the last time (while a held snapshot keeps dead rows, the front of a lane is
+--   expensive to read), so that it takes only a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -21,7 +21,7 @@ begin
   select distinct l.pool, async.pool_limit(l.pool)
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
-  -- Not before the cost is a small share of the time.
+  -- The next time is late enough to keep that share.
   perform async.note_done('looked_at_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
 $function$;

@@ -1,9 +1,9 @@
--- Purpose: tasks of lost leaders. Claims that were never sent go back to the queue at once.
---   Launched ones wait until every session that the registry knew at their target is gone: their
---   outcome is unknown, so they fail, saying so, unless another end was asked for. Those that timed
---   out before that give their slots back then.
--- Returns: how many.
--- Raises: nothing of a single task's.
+-- Purpose: resolves the tasks of lost leaders. Claims that were not sent return to the queue at
+--   once. Launched tasks wait until every session of the registry at their target is gone. Then
+--   their outcome is unknown: they fail, unless a request says otherwise. Those that timed out
+--   before release their pool slots then.
+-- Returns: the number of tasks.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.resolve_orphans(in_now timestamptz)
 returns int

@@ -1,9 +1,8 @@
--- Purpose: starts the launch marks anew with those of every task that is launched now (see
---   lead_rotate_marks).
+-- Purpose: starts the launch marks anew, with marks of all tasks that are claimed or launched (see
+--   async.lead_rotate_marks).
 -- Returns: nothing.
--- Raises: PA212 when another orchestrator has taken the lead.
--- Locks: async.leader as hold_epoch; async.launch_mark exclusively, for a moment; gives up after
---   100 ms.
+-- Raises: as async.lead_rotate_marks.
+-- Locks: as async.lead_rotate_marks.
 create or replace function async.rotate_marks()
 returns void
 language plpgsql

@@ -1,8 +1,8 @@
--- Purpose: runs the users' routines in the leader's session. One that raises is logged (the same
---   error once a minute) and skipped. They cannot commit.
--- Returns: how many ran.
+-- Purpose: runs the routines of users in the leader session. The error of a routine is logged (the
+--   same error once a minute), and the next routine runs. Routines cannot commit.
+-- Returns: the number of routines that succeeded.
 -- Raises: nothing.
--- Locks: whatever the routines lock. (No SET clause: the routines would inherit it.)
+-- Locks: the locks of the routines. (No SET clause: the routines would inherit it.)
 create or replace function async.run_routines(_routine_type async.routine_type_t)
 returns int
 language plpgsql
@@ -20,7 +20,7 @@ begin
     begin
       v_defer := coalesce(v_defer, async.defer_constraints(), '');
       execute 'call ' || async.routine_call(v_routine);
-      -- What it leaves to be checked at the commit is checked here: the commit must not fail.
+      -- Constraints that the routine deferred are checked here, because the commit must not fail.
       perform async.check_constraints(nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then

@@ -1,4 +1,4 @@
--- Purpose: says that a cycle that began after the given number was asked for has ended.
+-- Purpose: publishes that a cycle has ended that began after the given number was drawn.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

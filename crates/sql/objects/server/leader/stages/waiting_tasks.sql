@@ -1,6 +1,5 @@
--- Purpose: waiting tasks of a lane that entered before a time, the oldest entries of the queue
---   first.
--- Returns: their ids, at most 1000, null when there are none.
+-- Purpose: READY tasks of a lane that entered before a time, in the order of the queue.
+-- Returns: at most 1000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.waiting_tasks(

@@ -1,8 +1,8 @@
--- Purpose: writes claims down, and takes into memory what the rows became: the workers that hold
---   them, the pools' occupancy, how far each lane was taken. in_claims is in the order of the plan.
---   Nothing is sent before this is committed.
+-- Purpose: writes claims, and updates the memory with the resulting rows: the workers of the tasks,
+--   the occupancy of the pools, the positions in the lanes. in_claims is in the order of the plan.
+--   Nothing is sent before the commit.
 -- Returns: nothing.
--- Raises: nothing of a single task's.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.write_claims(in_now timestamptz, in_claims async.claim_t[])
 returns void
@@ -18,7 +18,7 @@ begin
     select w.* from async.leader_write(in_now, v_ids, v_runs,
       array(select c.timeout from unnest(in_claims) with ordinality c order by c.ordinality), null, null, null) w
   loop
-    -- A trigger may have made something else of a claim; only what runs now is launched.
+    -- A trigger may have changed a claim. Only a task that is RUNNING now is launched.
     if (v_row.outcome = 'rewritten' and v_row.consumed is not null and v_row.processed is null and v_row.yielded is null
         and v_row.run = v_runs[array_position(v_ids, v_row.task_id)] + 1) is not true then
       v_claimed := array_remove(v_claimed, v_row.task_id);
@@ -34,7 +34,8 @@ begin
     select c.pool, count(*)::int as claimed from unnest(in_claims) c where c.task_id = any (v_claimed) group by c.pool
   ) n
   where p.pool = n.pool;
-  -- Behind the last of the plan, written or not: a row that could not be written is backed off.
+  -- The position is behind the last task of the plan, written or not. A row that could not be
+  -- written is in backoff.
   update pg_temp.leader_lane l
   set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
   from (

@@ -1,7 +1,7 @@
--- Purpose: offers tasks to the clients that pull them: each offer holds a slot of its pool until it
---   is taken and finished, or withdrawn.
+-- Purpose: offers tasks to the clients that pull them. Each offer holds a pool slot until the task
+--   is taken and finished, or the offer is withdrawn.
 -- Returns: nothing.
--- Raises: nothing of a single task's.
+-- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.write_offers(in_now timestamptz, in_ids bigint[])
 returns void

@@ -1,5 +1,5 @@
--- Purpose: offers that no client takes give way: in a full pool in which queries wait, those older
---   than a second are withdrawn, and the pool offers nothing for a while.
+-- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
+--   than one second. The pool then makes no offers for two seconds.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.offer and async.task that it changes; never waits for one.

@@ -1,6 +1,6 @@
--- Purpose: what waits in a lane (a pool and a target): how many, counted up to a bound; which task
---   comes first; when the oldest came, looked for among the lane's most urgent priorities. The cost
---   does not grow with the backlog.
+-- Purpose: the READY tasks of a lane (a pool and a target): their number, counted up to a limit;
+--   the first one; and when the oldest was pushed, among the 100 most urgent priorities of the
+--   lane. The cost does not grow with the backlog.
 -- Returns: one row.
 -- Raises: nothing.
 -- Locks: none.
@@ -39,7 +39,7 @@ begin
   more := waiting > c_counted_max;
   waiting := least(waiting, c_counted_max);
 
-  -- The oldest of each priority is the first in the index.
+  -- The oldest task of each priority is the first in the index.
   for v_at in 1..c_priorities_max loop
     if in_pullable then
       select t.priority, t.entered, t.task_id into v_priority, v_entered, v_task_id

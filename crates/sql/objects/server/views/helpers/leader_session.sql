@@ -1,6 +1,6 @@
--- Purpose: the session that leads this database, as Postgres sees it. host is where its client is,
---   'local' behind a Unix socket; quiet is how long ago it last committed.
--- Returns: one row, none while no orchestrator leads.
+-- Purpose: the leader session of this database in pg_stat_activity. host is the host of its client,
+--   'local' over a Unix socket. quiet is the time since its last commit.
+-- Returns: one row; no row while no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.leader_session(
