@@ -146,6 +146,13 @@ impl RustEngine {
         status
     }
 
+    /// The lines of the log from the first panic on, or the last line.
+    fn final_lines(&self) -> Vec<String> {
+        let lines = self.lines();
+        let panic = lines.iter().position(|line| line.contains("panicked at"));
+        lines[panic.unwrap_or(lines.len().saturating_sub(1))..].to_vec()
+    }
+
     /// The backend of the leader session, according to its log.
     fn backend(&self) -> Option<i32> {
         let lines = self.lines();
@@ -233,7 +240,7 @@ impl Engine for RustEngine {
         let status = self.wait_for_exit().await;
         match status.code() {
             Some(code) if ENDED_IN_ORDER.contains(&code) => Outcome::Returned,
-            _ => Outcome::Failed(format!("{status}: {:?}", self.lines().last())),
+            _ => Outcome::Failed(format!("{status}: {:#?}", self.final_lines())),
         }
     }
 

@@ -24,8 +24,9 @@
 //!
 //! An [`Orchestrator`] does not wait, and has no callbacks. Its driver has to keep this contract:
 //!
-//! - After each [`Orchestrator::handle`] the driver takes all commands: it calls
-//!   [`Orchestrator::poll_command`] until there is none.
+//! - Before the driver waits for the next input, it takes all commands: it calls
+//!   [`Orchestrator::poll_command`] until there is none. Several inputs that came together may be
+//!   handled before.
 //! - Commands for the store ([`Command::is_for_store`]) are carried out in their order, through the
 //!   one session that holds the lead. Consecutive commands may share a transaction. Other commands
 //!   may be carried out in any order, and should be carried out at once.

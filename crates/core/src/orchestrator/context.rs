@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::command::Command;
 use super::settings::{Settings, Tuning};
 use super::timers::{Timer, Timers};
+use crate::names::SessionId;
 use crate::time::{MonotonicTime, Now, Timestamp};
 
 /// The settings, the time, a source of random numbers, the commands and the timers.
@@ -74,6 +75,13 @@ impl Context {
     /// Takes every command that the driver has not fetched.
     pub(super) fn take_commands(&mut self) -> VecDeque<Command> {
         std::mem::take(&mut self.commands)
+    }
+
+    /// Takes back the launch on this session, if the driver has not fetched it.
+    pub(super) fn retract_launch(&mut self, session: SessionId) -> bool {
+        let before = self.commands.len();
+        self.commands.retain(|command| !matches!(command, Command::Launch { session: its, .. } if *its == session));
+        self.commands.len() < before
     }
 
     pub(super) fn at(&mut self, when: MonotonicTime, timer: Timer) {

@@ -79,8 +79,9 @@ impl Scheduler {
         self.cx.emit(Command::Launch { task, run, session });
     }
 
-    /// The driver has not seen the launch: the task is claimed as before.
-    pub(super) fn unlaunch(&mut self, task: TaskId, session: SessionId) {
+    /// The launch was taken back before the driver saw it: the task is claimed as before, and waits
+    /// for a session.
+    pub(super) fn unlaunch(&mut self, task: TaskId) {
         let now = self.cx.now();
         let Some(tracked) = self.tracked.known(task) else { return };
         let Phase::Launched { consumed, times_up, .. } = tracked.task().phase else {
@@ -95,6 +96,5 @@ impl Scheduler {
             tracked.set_session(TaskSession::Wanted);
         });
         self.enqueue(task);
-        self.sessions.rest(session, &mut self.cx, &mut self.plan);
     }
 }

@@ -103,7 +103,9 @@ impl Orchestrator {
         }
         for command in scheduler.cx.take_commands() {
             if let Command::Launch { task, session, .. } = command {
-                scheduler.unlaunch(task, session);
+                // A session that is lost has no launch that waits.
+                scheduler.unlaunch(task);
+                scheduler.sessions.rest(session, &mut scheduler.cx, &mut scheduler.plan);
             } else if !command.is_for_store() {
                 scheduler.cx.emit(command);
             }

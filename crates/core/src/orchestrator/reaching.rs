@@ -88,6 +88,9 @@ impl Scheduler {
 
     /// The session of the task is lost.
     fn lose_query(&mut self, task: TaskId, session: SessionId) {
+        if self.cx.retract_launch(session) {
+            return self.unlaunch(task);
+        }
         let Some(tracked) = self.tracked.known(task) else { return };
         let since = self.cx.monotonic();
         if *tracked.session() == (TaskSession::Assigned { session }) {

@@ -83,7 +83,15 @@ impl Harness {
     }
 
     pub(crate) fn deliver(&mut self, input: Input) {
-        self.core.handle(input, self.now);
+        self.deliver_group([input]);
+    }
+
+    /// Delivers several inputs before the commands that follow from them are taken.
+    pub(crate) fn deliver_group(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        for input in inputs {
+            self.core.handle(input, self.now);
+            assert!(self.core.audit(), "the occupancy is what a recount gives");
+        }
         while let Some(command) = self.core.poll_command() {
             self.commands.push(command.clone());
             assert!(self.commands.len() < 100_000, "the orchestrator never comes to rest");

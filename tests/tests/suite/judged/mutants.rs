@@ -300,7 +300,11 @@ each_change_is_noticed! {
     plan_claims by Plan;
     statement_is_wrappable by Classification;
     statement_returns_rows by Classification;
-    scan_statements by Classification;
+    scan_statements by Classification, StatedRules;
+    token_length by Classification;
+    comment_length by Classification;
+    close_links_query by StatedRules;
+    refuse_query by StatedRules;
     classify_query by Classification;
     opens_transaction by Transactions;
     backoff by SmallRules;

@@ -119,6 +119,23 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, epoch: Epoch, connection: Option<u64>, input: Input) -> Result<(), Violation> {
+        // Several inputs may come before the driver takes the commands. Whether launches are paused
+        // is checked for each command as of the time when it was given.
+        let late = self.random.percent(5) && !matches!(input, Input::Configured(_));
+        if matches!(input, Input::Configured(_)) {
+            self.take_commands(epoch)?;
+        }
+        self.deliver_only(epoch, connection, input)?;
+        if late {
+            let span = Span::micros(self.random.within(1, 2_000));
+            self.after(span, ScheduledEvent::TakeCommands { leader: epoch });
+            return Ok(());
+        }
+        self.take_commands(epoch)
+    }
+
+    /// Delivers an input. The commands that follow from it stay with the orchestrator.
+    fn deliver_only(&mut self, epoch: Epoch, connection: Option<u64>, input: Input) -> Result<(), Violation> {
         let now = self.both_clocks();
         let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
         if connection.is_some_and(|of| of != leader.connection) {
@@ -128,8 +145,7 @@ impl World {
             leader.mailbox.push((connection, input));
             return Ok(());
         }
-        let deposed = input == Input::Deposed;
-        let lost = input == Input::StoreLost;
+        let (deposed, lost) = (input == Input::Deposed, input == Input::StoreLost);
         if let Input::Elected { inherited, .. } = &input {
             for snapshot in inherited.iter().filter(|snapshot| matches!(snapshot.task.phase, Phase::Launched { .. })) {
                 let times_up = snapshot.task.phase.times_up().unwrap_or(pgasync_core::Timestamp::NEVER);
@@ -144,8 +160,8 @@ impl World {
             return Err(Violation("the core's occupancy differs from a recount".to_owned()));
         }
         let resigned = lost && leader.core.epoch().is_none();
-        self.execute_commands(epoch)?;
         if deposed || resigned {
+            self.execute_commands(epoch)?;
             self.leaders.remove(&epoch);
         }
         if resigned && self.store.leader == Some(epoch) {
@@ -162,6 +178,14 @@ impl World {
                 leader.alarm = None;
                 self.deliver(epoch, None, Input::Tick)
             }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes the commands that wait, unless the process is stopped.
+    pub(super) fn take_commands(&mut self, epoch: Epoch) -> Result<(), Violation> {
+        match self.leaders.get(&epoch) {
+            Some(leader) if !leader.paused => self.execute_commands(epoch),
             Some(_) | None => Ok(()),
         }
     }
@@ -238,8 +262,12 @@ impl World {
         let sleep = Span::seconds(self.random.spread(1, 300));
         self.after(sleep, ScheduledEvent::Wake { leader: epoch });
         if self.random.percent(50) {
-            // The lock is lost.
+            // The lock is lost, and perhaps the connection too: the server may still execute a part
+            // of what it received.
             self.store.leader = None;
+            if self.random.percent(50) {
+                self.cut_link(epoch);
+            }
             let pause = Span::seconds(self.random.spread(1, 60));
             self.after(pause, ScheduledEvent::Elect);
         }
@@ -249,12 +277,25 @@ impl World {
         let Some(leader) = self.leaders.get_mut(&epoch) else { return Ok(()) };
         leader.paused = false;
         leader.healthy_since = self.now;
-        let connection = leader.connection;
-        for (of, input) in std::mem::take(&mut leader.mailbox) {
-            self.deliver(epoch, of, input)?;
+        let (connection, linked) = (leader.connection, leader.linked);
+        // What came meanwhile is handled in groups. What came from the store and what came from
+        // targets was received through different connections, so the two come in any order.
+        let is_from_store = |input: &(Option<u64>, Input)| input.0.is_some() || input.1 == Input::StoreLost;
+        let (from_store, from_targets): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut leader.mailbox).into_iter().partition(is_from_store);
+        let mut sources = [from_store, from_targets];
+        let group = self.random.index(64) + 1;
+        for index in 1.. {
+            let first = self.random.index(2);
+            let next = sources[first].pop_front().or_else(|| sources[1 - first].pop_front());
+            let Some((_, input)) = next else { break };
+            if index % group == 0 || matches!(input, Input::Configured(_)) {
+                self.take_commands(epoch)?;
+            }
+            self.deliver_only(epoch, None, input)?;
         }
         self.deliver(epoch, None, Input::Tick)?;
-        if self.store.leader != Some(epoch) {
+        if self.store.leader != Some(epoch) && linked {
             self.answer(epoch, connection, Input::Deposed);
         }
         Ok(())
@@ -264,9 +305,10 @@ impl World {
     pub(super) fn cut_store(&mut self, crash: bool) {
         let Some(epoch) = self.store.leader else { return };
         let Some(leader) = self.leaders.get_mut(&epoch).filter(|leader| leader.linked) else { return };
-        let doing = if crash { 0 } else { leader.for_store.len().min(4) };
-        let commands = leader.for_store.drain(..self.random.index(doing + 1)).collect();
-        self.lose_link(epoch, commands);
+        if crash {
+            leader.for_store.clear();
+        }
+        self.cut_link(epoch);
         if crash {
             // Unlogged tables are lost: then every claimed task counts as launched.
             self.store.marks.clear();
@@ -274,6 +316,14 @@ impl World {
             self.store.asleep = false;
             self.server_down_until = self.now + Span::millis(self.random.spread(100, 60_000));
         }
+    }
+
+    /// A leader's connection is lost. The server may have received up to four commands.
+    fn cut_link(&mut self, epoch: Epoch) {
+        let Some(leader) = self.leaders.get_mut(&epoch).filter(|leader| leader.linked) else { return };
+        let doing = leader.for_store.len().min(4);
+        let commands = leader.for_store.drain(..self.random.index(doing + 1)).collect();
+        self.lose_link(epoch, commands);
     }
 
     /// A leader's connection is lost. The server executes these commands all the same, sooner or

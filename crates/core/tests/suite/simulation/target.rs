@@ -281,9 +281,15 @@ impl World {
             return self.after(Span::seconds(1), ScheduledEvent::ExecuteAtTarget { leader: epoch, command });
         }
         let registry = &self.store.registry;
-        state.sessions.retain(|key, _| key.0 >= before || !registry.contains_key(key));
+        let ends = |key: &Key| key.0 < before && registry.contains_key(key);
+        let ended: Vec<Key> = state.sessions.keys().copied().filter(ends).collect();
+        state.sessions.retain(|key, _| !ends(key));
         let older = registry.iter().filter(|(key, (_, at))| key.0 < before && *at == target);
         let sessions = older.map(|(_, (number, _))| *number).collect();
+        // The process that had the sessions may live, and learns of their end.
+        for (owner, session) in ended {
+            self.send_to_leader(owner, session, Span::millis(1), Input::SessionLost { session });
+        }
         let span = Span::millis(self.random.spread(1, 3_000));
         self.after(
             span,

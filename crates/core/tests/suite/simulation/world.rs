@@ -26,6 +26,8 @@ pub(super) enum ScheduledEvent {
     Deliver { leader: Epoch, connection: Option<u64>, input: Input },
     /// A leader's alarm.
     Tick { leader: Epoch },
+    /// A leader's driver takes the commands that wait.
+    TakeCommands { leader: Epoch },
     /// The store executes the next commands of a leader.
     ExecuteInStore { leader: Epoch, connection: u64 },
     /// A command reaches a target.
@@ -164,6 +166,7 @@ impl World {
         match event {
             ScheduledEvent::Deliver { leader, connection, input } => self.deliver(leader, connection, input),
             ScheduledEvent::Tick { leader } => self.tick(leader),
+            ScheduledEvent::TakeCommands { leader } => self.take_commands(leader),
             ScheduledEvent::ExecuteInStore { leader, connection } => self.execute_next(leader, connection),
             ScheduledEvent::ExecuteAtTarget { leader, command } => self.execute_at_target(leader, command),
             ScheduledEvent::QueryEnds { target, key, task, run } => self.query_ends(&target, key, task, run),

@@ -1,6 +1,7 @@
 //! What must happen in one situation, step by step.
 
 mod clock;
+mod groups;
 mod locked;
 mod requests;
 mod returns;

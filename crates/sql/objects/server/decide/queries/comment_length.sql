@@ -1,6 +1,6 @@
 -- Purpose: the length of the comment at the beginning of a text, with the comments inside it. The
---   cost grows with the length, whatever is nested in there.
--- Returns: a number of characters; the whole text's when it does not end.
+--   cost grows with the length of the text alone.
+-- Returns: a number of characters; the length of the text when the comment has no end.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.comment_length(in_rest text)
@@ -14,7 +14,7 @@ declare
   v_place int := 0;
   v_nested int := 1;
   v_length int := 2;
-  -- Whether the slash before the piece is a part of a token already; the same of the piece's star.
+  -- Whether the slash before the piece, and the star at its beginning, belong to a delimiter already.
   v_slash_taken bool := true;
   v_star_taken bool;
 begin

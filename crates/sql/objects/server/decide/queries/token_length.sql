@@ -1,5 +1,6 @@
--- Purpose: the length of the first token of a text, for async.scan_statements, with whose path it
---   runs. Without in_whole the text goes on behind its end: a token that may do so has its length.
+-- Purpose: the length of the first token of a text, for async.scan_statements, with whose search
+--   path it runs. Without in_whole the text is a piece: a token that may continue behind its end has
+--   the length of the piece.
 -- Returns: a number of characters; 0 for an empty text.
 -- Raises: nothing.
 -- Locks: none.
@@ -8,8 +9,8 @@ returns int
 language plpgsql immutable
 as $function$
 declare
-  -- As Postgres' lexer has them: what is no ASCII belongs to a name, and a string may go on in
-  -- another line.
+  -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
+  -- continue on another line.
   c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
   c_dollar constant text := '^\$(?:' || c_name || ')?\$';
   c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
@@ -41,7 +42,7 @@ begin
   elsif v_char = '$' then
     v_delimiter := substring(in_rest from c_dollar);
     if v_delimiter is null then
-      return 1;
+      return case when not in_whole and in_rest ~ ('^\$' || c_name || '$') then length(in_rest) else 1 end;
     end if;
     v_length := strpos(substr(in_rest, length(v_delimiter) + 1), v_delimiter);
     return case v_length when 0 then length(in_rest) else v_length - 1 + 2 * length(v_delimiter) end;
