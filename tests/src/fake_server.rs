@@ -1,4 +1,5 @@
-//! A server that speaks enough of Postgres's protocol to pass for a target, and lies on demand.
+//! A server that speaks enough of the protocol of Postgres to serve as a target, and answers as a test
+//! wants.
 
 use std::future::pending;
 use std::io;
@@ -17,102 +18,103 @@ const CANCEL_REQUEST: i32 = 80_877_102;
 /// The OID of the type `text`.
 const TEXT: i32 = 25;
 
-/// Small, so that a server that does not read holds up its clients soon.
+/// Small, so that a server that does not read soon blocks its clients.
 const RECEIVE_BUFFER: u32 = 4_096;
 
-/// Longer messages of clients are not expected.
+/// The longest expected message of a client.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// One message of a client that the server has to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct Received {
     /// The `application_name` of the session.
     pub session: String,
     /// The text of a query; `None` when the session begins.
     pub query: Option<String>,
 }
 
-impl Heard {
-    /// It asks the session to identify itself.
+impl Received {
+    /// Whether it is the query for the identity of the session.
     #[must_use]
     pub fn is_identity(&self) -> bool {
         self.contains("pg_postmaster_start_time")
     }
 
-    /// A helper session of the SQL engine asks whether the target can be reached.
+    /// Whether the session is that of a probe of the SQL engine.
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.session.ends_with("/probe")
     }
 
-    /// The query contains this text.
+    /// Whether the query contains this text.
     #[must_use]
     pub fn contains(&self, text: &str) -> bool {
         self.query.as_ref().is_some_and(|query| query.contains(text))
     }
 }
 
-/// What the server does about a message.
+/// The answer of the server to a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// The answer of a server at which every query succeeds and changes nothing.
-    Honest,
-    /// The honest answer, after which the session reads nothing more.
-    Deafness,
-    /// To the question after its identity: the honest answer with other values, by their places in
+    /// The valid answer: every query succeeds and changes nothing.
+    Valid,
+    /// The valid answer, after which the session reads nothing more.
+    StopReading,
+    /// To the query for the identity: the valid answer with other values, by their positions in
     /// `async.identity_query`.
     Identity(Vec<(usize, Value)>),
     /// Rows of texts.
     Rows(Vec<Vec<Option<String>>>),
     /// An error with this SQLSTATE.
     Error(&'static str, String),
-    /// None.
+    /// No answer.
     Silence,
     /// The session ends.
     Close,
 }
 
-type Behavior = dyn Fn(&Heard) -> Answer + Send + Sync;
+type Behavior = dyn Fn(&Received) -> Answer + Send + Sync;
 
 /// Listens on loopback until it is dropped; then its sessions are closed.
 #[derive(Debug)]
 pub struct FakeServer {
     port: u16,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    received: Arc<Mutex<Vec<Received>>>,
     accepting: JoinHandle<()>,
 }
 
 struct Server {
     behavior: Box<Behavior>,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    received: Arc<Mutex<Vec<Received>>>,
     pids: AtomicI32,
 }
 
 impl FakeServer {
-    /// One that answers as `behavior` says.
+    /// A server whose answers are those of `behavior`.
     ///
     /// # Panics
     /// When no port is free.
-    pub fn start(behavior: impl Fn(&Heard) -> Answer + Send + Sync + 'static) -> Self {
+    pub fn start(behavior: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(RECEIVE_BUFFER).expect("an option");
         socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
         let listener = socket.listen(64).expect("it listens");
         let port = listener.local_addr().expect("a listener has an address").port();
-        let heard = Arc::<Mutex<Vec<Heard>>>::default();
-        let server = Server { behavior: Box::new(behavior), heard: Arc::clone(&heard), pids: AtomicI32::new(1_000) };
-        Self { port, heard, accepting: tokio::spawn(accept(listener, Arc::new(server))) }
+        let received = Arc::<Mutex<Vec<Received>>>::default();
+        let server =
+            Server { behavior: Box::new(behavior), received: Arc::clone(&received), pids: AtomicI32::new(1_000) };
+        Self { port, received, accepting: tokio::spawn(accept(listener, Arc::new(server))) }
     }
 
-    /// How to reach it.
+    /// The connection string of the server.
     #[must_use]
     pub fn conninfo(&self) -> String {
         format!("host=127.0.0.1 port={} dbname=nowhere user=postgres password=p sslmode=disable", self.port)
     }
 
-    /// How many messages it has heard of which this is true.
-    pub fn count(&self, is_meant: impl Fn(&Heard) -> bool) -> usize {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|heard| is_meant(heard)).count()
+    /// The number of received messages for which this is true.
+    pub fn count(&self, matches: impl Fn(&Received) -> bool) -> usize {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|received| matches(received)).count()
     }
 }
 
@@ -146,16 +148,16 @@ async fn serve(mut client: TcpStream, server: &Server) -> io::Result<()> {
     let pid = server.pids.fetch_add(1, Ordering::Relaxed);
     let mut query = None;
     loop {
-        let heard = Heard { session: session.clone(), query };
-        server.heard.lock().unwrap_or_else(PoisonError::into_inner).push(heard.clone());
-        let answer = (server.behavior)(&heard);
-        let is_deaf = answer == Answer::Deafness;
+        let received = Received { session: session.clone(), query };
+        server.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
+        let answer = (server.behavior)(&received);
+        let stops_reading = answer == Answer::StopReading;
         match answer {
             Answer::Silence => pending().await,
             Answer::Close => return Ok(()),
-            answer => client.write_all(&encode(&heard, answer, pid)).await?,
+            answer => client.write_all(&encode(&received, answer, pid)).await?,
         }
-        if is_deaf {
+        if stops_reading {
             pending::<()>().await;
         }
         query = loop {
@@ -193,22 +195,24 @@ fn setting(startup: &[u8], key: &str) -> String {
     String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }
 
-fn encode(heard: &Heard, answer: Answer, pid: i32) -> Vec<u8> {
+fn encode(received: &Received, answer: Answer, pid: i32) -> Vec<u8> {
     let mut bytes = match answer {
-        Answer::Identity(lies) if heard.is_identity() => rows(&identity(heard, pid, lies)),
-        Answer::Rows(lies) => rows(&lies),
-        Answer::Error(sqlstate, said) => frame(b'E', format!("SERROR\0VERROR\0C{sqlstate}\0M{said}\0\0").as_bytes()),
-        _ => honest(heard, pid),
+        Answer::Identity(changes) if received.is_identity() => rows(&identity(received, pid, changes)),
+        Answer::Rows(changes) => rows(&changes),
+        Answer::Error(sqlstate, message) => {
+            frame(b'E', format!("SERROR\0VERROR\0C{sqlstate}\0M{message}\0\0").as_bytes())
+        }
+        _ => valid(received, pid),
     };
-    let is_refused = heard.query.is_none() && bytes.first() == Some(&b'E');
+    let is_refused = received.query.is_none() && bytes.first() == Some(&b'E');
     if !is_refused {
         bytes.extend(frame(b'Z', b"I"));
     }
     bytes
 }
 
-fn honest(heard: &Heard, pid: i32) -> Vec<u8> {
-    let Some(query) = &heard.query else {
+fn valid(received: &Received, pid: i32) -> Vec<u8> {
+    let Some(query) = &received.query else {
         let mut bytes = frame(b'R', &0_i32.to_be_bytes());
         for (name, value) in [
             ("server_version", "15.0"),
@@ -222,8 +226,8 @@ fn honest(heard: &Heard, pid: i32) -> Vec<u8> {
         bytes.extend(frame(b'K', &[pid.to_be_bytes(), pid.to_be_bytes()].concat()));
         return bytes;
     };
-    if heard.is_identity() {
-        return rows(&identity(heard, pid, Vec::new()));
+    if received.is_identity() {
+        return rows(&identity(received, pid, Vec::new()));
     }
     match query.trim_start().to_lowercase() {
         query if query.contains("pg_stat_activity") => no_rows(if query.contains("backend(") { 4 } else { 2 }),
@@ -234,9 +238,9 @@ fn honest(heard: &Heard, pid: i32) -> Vec<u8> {
     }
 }
 
-/// The answer to the question after the identity: of the SQL engine one JSON array, of the Rust
-/// engine a row.
-fn identity(heard: &Heard, pid: i32, lies: Vec<(usize, Value)>) -> Vec<Vec<Option<String>>> {
+/// The answer to the query for the identity: a JSON array for the SQL engine, a row for the Rust
+/// engine.
+fn identity(received: &Received, pid: i32, changes: Vec<(usize, Value)>) -> Vec<Vec<Option<String>>> {
     let started = "2026-01-01 00:00:00.000000+00";
     let mut values = vec![
         json!(pid),
@@ -251,10 +255,10 @@ fn identity(heard: &Heard, pid: i32, lies: Vec<(usize, Value)>) -> Vec<Vec<Optio
         json!(true),
         Value::Null,
     ];
-    for (place, lie) in lies {
-        values[place] = lie;
+    for (place, answer) in changes {
+        values[place] = answer;
     }
-    if heard.contains("json_build_array") {
+    if received.contains("json_build_array") {
         return vec![vec![Some(Value::Array(values).to_string())]];
     }
     let as_text = |value| match value {
@@ -266,8 +270,8 @@ fn identity(heard: &Heard, pid: i32, lies: Vec<(usize, Value)>) -> Vec<Vec<Optio
     vec![values.into_iter().map(as_text).collect()]
 }
 
-/// The answer to a message of the extended protocol, in which the Rust engine asks for backends to
-/// terminate: there are none.
+/// The answer to a message of the extended protocol. The Rust engine uses it to query backends that it
+/// terminates; there are none.
 fn answer_extended(tag: u8) -> Vec<u8> {
     const ARRAYS_OF_INT_TEXT_TEXT_BOOL: [i32; 4] = [1007, 1009, 1009, 1000];
     const INT_BOOL_BOOL: [i32; 3] = [23, 16, 16];
@@ -305,7 +309,7 @@ fn no_rows(columns: usize) -> Vec<u8> {
     [description(&vec![TEXT; columns]), frame(b'C', b"SELECT 0\0")].concat()
 }
 
-/// Columns of these types, by their OIDs.
+/// The description of columns with these type OIDs.
 fn description(types: &[i32]) -> Vec<u8> {
     let mut payload = count(types.len()).to_vec();
     for oid in types {

@@ -30,7 +30,7 @@ const IDENTITY: &str = "select s.pid, pg_catalog.current_setting('server_version
         where e.extname = 'dblink')
     from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s";
 
-/// The longest name, address or number that a server has.
+/// The limit on a name, an address or a number of a server.
 const TEXT_BYTES_MAX: usize = 255;
 
 #[derive(Clone, Debug)]
@@ -50,8 +50,8 @@ impl SessionIdentity {
         rows.first().and_then(Self::read).ok_or_else(|| "the session did not identify itself".to_owned())
     }
 
-    /// `None` when a value is not what Postgres gives: the server would refuse to register the
-    /// session, and with it those of other targets.
+    /// `None` when a value is not one of Postgres. The server would refuse to register the session, and
+    /// with it the sessions at other targets in the same batch.
     fn read(row: &SimpleQueryRow) -> Option<Self> {
         let value = |column: usize| row.try_get(column).ok().flatten();
         let text = |column| value(column).map(ToOwned::to_owned);
@@ -111,7 +111,7 @@ mod tests {
         for time in ["2026-01-31 23:59:59.000001+00", "2024-02-29 00:00:00.000000+00"] {
             assert!(is_time(time), "{time}");
         }
-        for lie in [
+        for text in [
             "",
             "now",
             "infinity",
@@ -125,7 +125,7 @@ mod tests {
             "2026-01-01 00:00:00.000000é0",
             "2026-01-01 00:00:00.00000é+00",
         ] {
-            assert!(!is_time(lie), "{lie}");
+            assert!(!is_time(text), "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::time::Span;
 /// stored.
 const LONGEST: Span = Span::seconds(3_652_500 * 86_400);
 
-/// The longest name of a target or a pool.
+/// The limit on the name of a target or a pool.
 const NAME_BYTES_MAX: usize = 255;
 
 impl ControlEntry {

@@ -2,7 +2,7 @@
 //! about both.
 
 mod connect;
-mod links;
+mod dblink_connections;
 mod query;
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ use crate::events::{EventSender, LeaderEvent};
 use crate::server_copies::ServerCopies;
 
 pub(crate) use connect::{ClientCheck, OpenedSession};
-use links::Links;
+use dblink_connections::DblinkConnections;
 use query::QueryResult;
 pub(crate) use query::{Query, SENT_AT_ONCE_MAX};
 
@@ -62,7 +62,7 @@ impl TargetSession {
             notices: Arc::default(),
             copies: options.copies,
             answer_max: options.answer_max,
-            links: None,
+            dblink_connections: None,
         };
         let (settings, check, permits) = (options.settings, options.client_check, options.connect_permits);
         tokio::spawn(async move {
@@ -94,8 +94,8 @@ struct SessionTask {
     notices: Arc<Mutex<VecDeque<String>>>,
     copies: Option<ServerCopies>,
     answer_max: Duration,
-    /// Known once the session is open; `None` where the target had no dblink then.
-    links: Option<Links>,
+    /// Known when the session is open. `None` if the target had no dblink at that time.
+    dblink_connections: Option<DblinkConnections>,
 }
 
 impl SessionTask {
@@ -118,7 +118,7 @@ impl SessionTask {
         };
         let session = match connected {
             Ok((session, opened)) => {
-                self.links = opened.dblink_schema.as_deref().map(Links::in_schema);
+                self.dblink_connections = opened.dblink_schema.as_deref().map(DblinkConnections::in_schema);
                 self.emit(LeaderEvent::Opened { session: self.session, result: Ok(Box::new(opened)) });
                 session
             }

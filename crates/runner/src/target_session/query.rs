@@ -9,7 +9,7 @@ use pgasync_pg::Session;
 use tokio::sync::Notify;
 
 use super::SessionTask;
-use super::links::names_dblink;
+use super::dblink_connections::names_dblink;
 use crate::error_text;
 use crate::events::LeaderEvent;
 
@@ -56,15 +56,15 @@ impl SessionTask {
         let Query { task, run, text, reset } = query;
         let reporting = self.report_sent(session, task, run, text.len());
         let may_stay_open = pgasync_core::opens_transaction(&text);
-        let may_leave_links = reset && self.links.is_none() && names_dblink(&text);
+        let may_leave_connections = reset && self.dblink_connections.is_none() && names_dblink(&text);
         let drained = Notify::new();
         let drain =
             async { session.discard_results(text, REST_OF_ANSWER_MAX).await.inspect(|()| drained.notify_one()) };
         let reset = async {
             if reset {
                 session.batch_execute("discard all").await?;
-                if let Some(links) = &self.links {
-                    session.batch_execute(&links.close).await?;
+                if let Some(connections) = &self.dblink_connections {
+                    session.batch_execute(&connections.close).await?;
                 }
             }
             Ok(())
@@ -89,7 +89,7 @@ impl SessionTask {
         };
         match result {
             Ok(()) => match after_reset(reset, may_stay_open) {
-                QueryResult::Ended(outcome) if may_leave_links => QueryResult::SessionSpent(outcome),
+                QueryResult::Ended(outcome) if may_leave_connections => QueryResult::SessionSpent(outcome),
                 result => result,
             },
             Err(error) => match error.server() {

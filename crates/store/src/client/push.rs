@@ -60,13 +60,16 @@ pub enum PushError {
     /// is invalid.
     #[error("{0}")]
     Impossible(Refusal),
+    /// A query, the data of a task, a name, the batch or the number of pools is above its limit.
+    #[error("{0}")]
+    TooLarge(Refusal),
     /// Any other error. A push that ended with [`CallError::Lost`] may have been committed: check
     /// before you push again.
     #[error(transparent)]
     Failed(CallError),
 }
 
-error_methods!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible }, again_is_harmless: false);
+error_methods!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible, TooLarge }, again_is_harmless: false);
 
 impl Client {
     /// Pushes the tasks of a batch in one transaction. Returns their ids in order.
@@ -131,10 +134,14 @@ impl From<CallError> for PushError {
             "PA010" | "PA011" => Self::UnknownTarget(refusal),
             "PA012" => Self::RetiredTarget(refusal),
             "PA013" => Self::RetiredPool(refusal),
+            "PA017" | "PA018" | "PA019" | "PA01A" | "PA01B" => Self::TooLarge(refusal),
             _ => Self::Impossible(refusal),
         };
         error
-            .refused_with(&["PA010", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016"])
+            .refused_with(&[
+                "PA010", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016", "PA017", "PA018", "PA019", "PA01A",
+                "PA01B",
+            ])
             .map_or_else(Self::Failed, sort)
     }
 }

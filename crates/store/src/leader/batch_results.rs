@@ -104,10 +104,10 @@ impl OperationResults {
     }
 }
 
-/// The error of a task whose row is gone, or on another run. `async.refuse_query` has the others.
+/// The error of a task whose row is gone or has another run. `async.refuse_query` has the others.
 const QUERY_GONE: &str = "the query of the task is gone";
 
-/// The query of a row of `async.lead_mark`, or why it is not to be launched.
+/// The query of a row of `async.lead_mark`, or the reason why it must not be launched.
 fn text(row: &Row) -> Result<String, String> {
     row.get::<_, Option<String>>("query")
         .ok_or_else(|| row.get::<_, Option<String>>("refused").unwrap_or_else(|| QUERY_GONE.to_owned()))

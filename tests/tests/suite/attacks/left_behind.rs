@@ -1,18 +1,18 @@
-//! What a task may leave in its session, or in a row, must not change another task.
+//! State that a task leaves in its session must not affect another task.
 
 use pgasync_tests::{Engine, Scratch};
 use serde_json::json;
 
 use crate::conformance::fixture::Fixture;
 
-/// A fixture whose tasks at `there` all run in one session.
+/// A fixture in which all tasks at `there` run in one session.
 async fn led_with_one_session<E: Engine>() -> Fixture<E> {
     let fixture = Fixture::<E>::led().await;
     fixture.configure(&json!({ "targets": [fixture.there(&json!({ "max_workers": 1 }))] })).await;
     fixture
 }
 
-/// dblink connections are no part of what DISCARD ALL resets.
+/// DISCARD ALL does not close dblink connections.
 async fn dblink_connections_of_a_task_are_closed_before_the_next<E: Engine>() {
     let fixture = led_with_one_session::<E>().await;
     fixture.run_there("create schema \"Odd \"\"one\"; create extension dblink schema \"Odd \"\"one\"").await;
@@ -25,13 +25,13 @@ async fn dblink_connections_of_a_task_are_closed_before_the_next<E: Engine>() {
     ];
     for query in queries {
         fixture.run_task(&query).await.succeeded();
-        let look =
+        let check =
             "insert into ledger (mark) select coalesce(array_to_string(\"Odd \"\"one\".dblink_get_connections(), ','),
             'none')";
-        fixture.run_task(look).await.succeeded();
+        fixture.run_task(check).await.succeeded();
     }
     assert_eq!(fixture.target.marks("none").await, 3);
-    // The session was kept, and the connections are gone at the other side, too.
+    // The session was kept, and the backends of the connections are gone.
     assert_eq!(fixture.number_there("select count(distinct pid) from ledger").await, 1);
     fixture
         .wait_for(&format!(
@@ -42,19 +42,19 @@ async fn dblink_connections_of_a_task_are_closed_before_the_next<E: Engine>() {
         .await;
 }
 
-/// The target gets dblink while a session with it is open.
+/// The extension is created while a session with the target is open.
 async fn dblink_connections_are_closed_although_the_session_is_older_than_the_extension<E: Engine>() {
     let fixture = led_with_one_session::<E>().await;
     fixture.run_task("select 1").await.succeeded();
     fixture.run_there("create extension dblink").await;
     let conninfo = fixture.target.conninfo();
     fixture.run_task(&format!("select dblink_connect('left', '{conninfo}')")).await.succeeded();
-    let look = "do $$ begin if dblink_get_connections() is not null then raise 'left behind'; end if; end $$";
-    fixture.run_task(look).await.succeeded();
+    let check = "do $$ begin if dblink_get_connections() is not null then raise 'left behind'; end if; end $$";
+    fixture.run_task(check).await.succeeded();
 }
 
-/// A reset sets the client's encoding back to what the connection began with.
-async fn every_task_of_a_session_at_a_target_with_another_encoding_is_read_alike<E: Engine>() {
+/// A reset sets `client_encoding` to its value at the start of the connection.
+async fn every_task_of_a_session_at_a_target_with_another_encoding_uses_the_encoding_of_the_server<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     let latin = Scratch::encoded(fixture.cluster(), "LATIN1").await;
     let latin_session = latin.connect().await;
@@ -101,6 +101,6 @@ async fn a_pool_of_any_name_runs<E: Engine>() {
 attacks!(
     dblink_connections_of_a_task_are_closed_before_the_next,
     dblink_connections_are_closed_although_the_session_is_older_than_the_extension,
-    every_task_of_a_session_at_a_target_with_another_encoding_is_read_alike,
+    every_task_of_a_session_at_a_target_with_another_encoding_uses_the_encoding_of_the_server,
     a_pool_of_any_name_runs,
 );

@@ -1,4 +1,4 @@
-//! What one client can push, ask or say has limits, so that the leader serves the others.
+//! Limits on pushes, requests and messages of one client, so that the leader serves the others.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ async fn assert_refused(database: &Database, push: &str, sqlstate: &str, said: &
     assert!(message.contains(said) && message.len() < 1_000, "{message}");
 }
 
-/// No orchestrator is needed to refuse a push.
+/// A push is refused without an orchestrator.
 #[tokio::test]
 async fn a_push_beyond_a_limit_is_refused_and_names_it() {
     let database = Database::create().await;
@@ -68,7 +68,7 @@ async fn tasks_wait_in_a_limited_number_of_pools<E: Engine>() {
     assert_refused(&fixture, &push(12_001, 20_001), "PA01A", "20001 concurrency pools").await;
     fixture.run(&push(12_001, 20_000)).await;
     assert_refused(&fixture, &push(20_001, 20_001), "PA01A", "20001 concurrency pools").await;
-    // A pool in which tasks wait already, that of a target, and a configured one are no further pools.
+    // A pool in which tasks wait already and the pool of a target are not additional pools.
     fixture.run(&push(20_000, 20_000)).await;
     fixture.push("select 1").await;
     fixture
@@ -80,7 +80,7 @@ async fn tasks_wait_in_a_limited_number_of_pools<E: Engine>() {
     fixture.wait_until_finished().await;
 }
 
-/// It was pushed within the limit and changed by hand.
+/// The query is pushed within the limit, and an update makes it longer.
 async fn a_query_that_grew_beyond_the_limit_fails_unread<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     let id = fixture.push("select 1").await;
@@ -94,7 +94,7 @@ async fn a_query_that_grew_beyond_the_limit_fails_unread<E: Engine>() {
     fixture.wait_until_no_slot_is_taken().await;
 }
 
-async fn long_messages_of_requests_are_cut_and_later_requests_are_heeded<E: Engine>() {
+async fn long_messages_of_requests_are_cut_and_later_requests_are_applied<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     let mut ids = Vec::new();
     for _ in 0..4 {
@@ -118,8 +118,8 @@ async fn long_messages_of_requests_are_cut_and_later_requests_are_heeded<E: Engi
         .await;
 }
 
-/// A text of this kind, up to the length that is read of it.
-fn nasty_texts() -> Vec<String> {
+/// Texts that are expensive to classify, of about the length that is read.
+fn expensive_texts() -> Vec<String> {
     let nested = 16_000;
     vec![
         format!("{}{} select 1", "/*".repeat(nested), "*/".repeat(nested)),
@@ -140,9 +140,9 @@ fn nasty_texts() -> Vec<String> {
     ]
 }
 
-async fn texts_that_are_hard_to_read_hold_up_no_other_task<E: Engine>() {
+async fn expensive_texts_delay_no_other_task<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
-    let texts = nasty_texts();
+    let texts = expensive_texts();
     for text in &texts {
         // Each of the four slots of the pool, several times.
         let push = "select async.push_tasks(array_agg(async.task($1, 'there'))) from generate_series(1, 8)";
@@ -160,9 +160,9 @@ async fn texts_that_are_hard_to_read_hold_up_no_other_task<E: Engine>() {
     fixture.wait_until_finished().await;
 }
 
-/// The time that the SQL engine takes to read one of them, which it spends in the leader.
+/// The time in which the SQL engine classifies one of them, in the leader.
 #[tokio::test]
-async fn reading_a_text_takes_time_by_its_length_alone() {
+async fn classification_takes_time_in_proportion_to_the_length() {
     let database = Database::create().await;
     let plain = format!("select {}", "1 + ".repeat(1_500));
     let timed = async |text: &String| {
@@ -172,7 +172,7 @@ async fn reading_a_text_takes_time_by_its_length_alone() {
     };
     timed(&plain).await;
     let usual = timed(&plain).await;
-    for text in nasty_texts() {
+    for text in expensive_texts() {
         let begin: String = text.chars().take(20).collect();
         let time = timed(&text).await;
         assert!(time < usual * 20 + Duration::from_millis(100), "{begin}: {time:?}, usual {usual:?}");
@@ -182,6 +182,6 @@ async fn reading_a_text_takes_time_by_its_length_alone() {
 attacks!(
     tasks_wait_in_a_limited_number_of_pools,
     a_query_that_grew_beyond_the_limit_fails_unread,
-    long_messages_of_requests_are_cut_and_later_requests_are_heeded,
-    texts_that_are_hard_to_read_hold_up_no_other_task,
+    long_messages_of_requests_are_cut_and_later_requests_are_applied,
+    expensive_texts_delay_no_other_task,
 );

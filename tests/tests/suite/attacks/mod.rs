@@ -1,4 +1,4 @@
-//! Attacks by clients, by targets and by other roles, on both engines.
+//! Attacks by clients, targets and other roles, on both engines.
 
 /// Makes the tests of a file out of their names.
 macro_rules! attacks {

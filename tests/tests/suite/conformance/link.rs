@@ -1,4 +1,4 @@
-//! Links to a target that a test can close, freeze and open again, all on loopback.
+//! DblinkConnections to a target that a test can close, freeze and open again, all on loopback.
 
 use std::net::SocketAddr;
 use std::time::Duration;

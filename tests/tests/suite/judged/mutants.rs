@@ -303,7 +303,7 @@ each_change_is_noticed! {
     scan_statements by Classification, StatedRules;
     token_length by Classification;
     comment_length by Classification;
-    close_links_query by StatedRules;
+    close_connections_query by StatedRules;
     refuse_query by StatedRules;
     classify_query by Classification;
     opens_transaction by Transactions;

@@ -87,7 +87,7 @@ const IDENTITIES: &[Stated] = &[
     null("", "(async.read_identity(judged.identity(6, null))).server_port"),
     null("", "(async.read_identity(judged.identity(7, null))).system_identifier"),
     null("", "(async.read_identity(judged.identity(8, null))).timeline"),
-    null("", "(async.read_identity(judged.identity(10, null))).links_schema"),
+    null("", "(async.read_identity(judged.identity(10, null))).dblink_schema"),
     stated("", "(async.read_identity(judged.identity(8, '00000001'))).timeline", "1"),
     stated("", "(async.read_identity(judged.identity(8, '1'))).timeline", "1"),
     stated("", "(async.read_identity(judged.identity(8, '10000000'))).timeline", "268435456"),
@@ -151,11 +151,11 @@ const QUERIES: &[Stated] = &[
 ];
 
 /// The connections of dblink at a target, whose schema is quoted already.
-const LINKS: &[Stated] = &[
-    null("", "async.close_links_query(null)"),
+const DBLINK_CONNECTIONS: &[Stated] = &[
+    null("", "async.close_connections_query(null)"),
     stated(
         "",
-        "async.close_links_query('\"A b\"')",
+        "async.close_connections_query('\"A b\"')",
         "select pg_catalog.count(\"A b\".dblink_disconnect(c)) from pg_catalog.unnest(\"A b\".dblink_get_connections()) c",
     ),
 ];
@@ -360,7 +360,7 @@ const ALL: [(&str, &[Stated]); 7] = [
     ("identities", IDENTITIES),
     ("wrapped", WRAPPED),
     ("queries", QUERIES),
-    ("links", LINKS),
+    ("connections of dblink", DBLINK_CONNECTIONS),
     ("leadership", LEADERSHIP),
     ("triggers", TRIGGERS),
     ("routines", ROUTINES),

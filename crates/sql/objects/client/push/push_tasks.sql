@@ -1,7 +1,7 @@
 -- Purpose: pushes tasks in the transaction of the caller, and wakes the leader if it sleeps. On a
 --   client database the server pushes the tasks and commits on its own.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
--- Raises: PA010 to PA016 for an element that cannot be accepted. Then nothing is pushed.
+-- Raises: PA010 to PA01B for an element that cannot be accepted. Then nothing is pushed.
 -- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
 --
 -- No search_path is set, because user triggers on async.task would inherit it. Every name is

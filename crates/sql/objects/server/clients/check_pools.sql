@@ -1,6 +1,6 @@
--- Purpose: refuses a push after which tasks would wait in too many pools. Pools that are not
---   configured come to be by their names, and a leader keeps an account of each. They are counted
---   one by one only where the leader shows many, or none leads.
+-- Purpose: refuses a push after which tasks would wait in too many pools. A name that is not
+--   configured is a pool of its own. The pools are counted one by one only if the leader has published
+--   many, or if no leader exists.
 -- Returns: nothing.
 -- Raises: PA01A.
 -- Locks: none.

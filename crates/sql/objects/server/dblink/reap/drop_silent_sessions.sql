@@ -1,6 +1,6 @@
--- Purpose: drops sessions that have not identified themselves, or not answered the reset, for long: a
---   target that accepts connections and is silent must not keep workers.
--- Returns: how many.
+-- Purpose: drops sessions whose identity or whose answer to the reset has been missing for long, so
+--   that a target that accepts connections and does not answer keeps no workers.
+-- Returns: the number of sessions.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
 create or replace function async.drop_silent_sessions()

@@ -18,7 +18,7 @@ begin
   if not in_ended and in_code is null then
     return false;
   end if;
-  select s.uncertain, s.conn, t.query, async.close_links_query(s.links_schema) as close_links into v_worker
+  select s.uncertain, s.conn, t.query, async.close_connections_query(s.dblink_schema) as close_connections into v_worker
   from pg_temp.leader_worker s left join async.task t on t.task_id = s.task_id
   where s.worker = in_worker;
   if (v_worker.uncertain or async.ends_session(in_code)) and async.opens_transaction(v_worker.query) then
@@ -26,11 +26,11 @@ begin
     perform async.lose_session(in_worker);
     return true;
   end if;
-  if in_code is null and not v_worker.uncertain and v_worker.close_links is not null then
-    v_closing := dblink_send_query(v_worker.conn, v_worker.close_links) = 1;
+  if in_code is null and not v_worker.uncertain and v_worker.close_connections is not null then
+    v_closing := dblink_send_query(v_worker.conn, v_worker.close_connections) = 1;
   end if;
   update pg_temp.leader_worker s
-  set state = 'ended', cleaning = v_closing, links_closed = v_closing, result_read = false, since = clock_timestamp(),
+  set state = 'ended', cleaning = v_closing, connections_closed = v_closing, result_read = false, since = clock_timestamp(),
       spent = s.spent or in_code is not null or v_worker.uncertain,
       outcome = case when in_code = '25001' then 'error' else 'ok' end,
       error = case when in_code = '25001'

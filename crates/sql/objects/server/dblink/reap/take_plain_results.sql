@@ -36,8 +36,8 @@ begin
         -- The empty result, which ends the query, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
-        when s.state = 'cleaning' and not s.links_closed and s.links_schema is not null
-          and public.dblink_send_query(s.conn, async.close_links_query(s.links_schema)) = 1 then 'closing'
+        when s.state = 'cleaning' and not s.connections_closed and s.dblink_schema is not null
+          and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
         when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
@@ -52,7 +52,7 @@ begin
     update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
   end if;
   if v_closing is not null then
-    update pg_temp.leader_worker s set links_closed = true, result_read = false where s.worker = any (v_closing);
+    update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = any (v_closing);
   end if;
   -- Not expected, and not recorded as a success. libpq reports a failed write only when the result
   -- is read, so its error may be available now.

@@ -36,8 +36,8 @@ begin
         -- The empty result, which ends the reset, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'half'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
-        when not s.links_closed and s.links_schema is not null
-          and public.dblink_send_query(s.conn, async.close_links_query(s.links_schema)) = 1 then 'closing'
+        when not s.connections_closed and s.dblink_schema is not null
+          and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
         else 'clean'
       end as found
     from pg_temp.leader_worker s
@@ -52,7 +52,7 @@ begin
     update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
   end if;
   if v_closing is not null then
-    update pg_temp.leader_worker s set links_closed = true, result_read = false where s.worker = any (v_closing);
+    update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = any (v_closing);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;

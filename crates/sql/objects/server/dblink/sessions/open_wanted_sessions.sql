@@ -1,7 +1,7 @@
 -- Purpose: opens sessions at targets whose tasks wait for one, at most four in a cycle, so that
 --   running queries are polled often enough, and none after one that took long. Empty workers get them
 --   first, then the worker with the longest idle session of another target. A target whose last
---   session took long waits until that time is compensated (see async.note_hold).
+--   session took long waits until that time is compensated (see async.note_blocked_time).
 -- Returns: the number of sessions.
 -- Raises: nothing because of a single target.
 -- Locks: the rows of async.session of the sessions that it drops.
@@ -31,7 +31,7 @@ begin
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t
     where t.wanted > 0 and t.health = 'ok'
-      and (not t.connects_slowly or async.holds_are_paid(clock_timestamp()))
+      and (not t.connects_slowly or async.may_block_again(clock_timestamp()))
     order by t.met_at, t.target
   loop
     for v_session in 1..v_want.missing loop
@@ -55,7 +55,7 @@ begin
       v_began := clock_timestamp();
       v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
-      v_slow := async.note_hold(clock_timestamp() - v_began);
+      v_slow := async.note_blocked_time(clock_timestamp() - v_began);
       update pg_temp.leader_target t set connects_slowly = v_slow
       where t.target = v_want.target and t.connects_slowly <> v_slow;
       if v_error is not null then

@@ -37,7 +37,7 @@ begin
     return;
   end if;
   update pg_temp.leader_worker s
-  set state = 'idle', session_id = v_id, links_schema = v_said.links_schema, since = clock_timestamp()
+  set state = 'idle', session_id = v_id, dblink_schema = v_said.dblink_schema, since = clock_timestamp()
   where s.worker = in_worker;
   update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
   where t.target = v_worker.target;

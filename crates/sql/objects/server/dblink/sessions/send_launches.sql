@@ -1,6 +1,6 @@
 -- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names. A
 --   send blocks while its target does not read, so the other tasks of a target that blocked the leader
---   are given back, and wait until that time is compensated (see async.note_hold).
+--   are given back, and wait until that time is compensated (see async.note_blocked_time).
 -- Returns: the number of queries that were sent.
 -- Raises: nothing because of a single session.
 -- Locks: none.
@@ -50,7 +50,7 @@ begin
   end loop;
   update pg_temp.leader_worker s
   set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)],
-      links_closed = false
+      connections_closed = false
   where s.worker = any (v_workers);
   return cardinality(v_workers);
 end

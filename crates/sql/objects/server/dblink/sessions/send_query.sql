@@ -1,7 +1,7 @@
--- Purpose: sends the text of a launch, and accounts for the time that the target took to read it.
---   A session that cannot be sent to is lost: a part of the text may have arrived.
--- Returns: 'sent', 'slow' (sent, and it took long), 'unread' (given up, since the target does not
---   read), or 'broken' (the session is gone).
+-- Purpose: sends the text of a launch, and notes the time for which that blocked the leader. A session
+--   whose send fails is lost, because a part of the text may have arrived.
+-- Returns: 'sent', 'slow' (sent, and it took long), 'unread' (the target did not read, and the session
+--   is lost), or 'broken' (the session is lost).
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.send_query(in_worker int, in_conn text, in_target text, in_text text)
@@ -10,7 +10,7 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  -- A socket takes what is shorter whether its target reads or not.
+  -- The buffers of a socket accept a shorter text even if the target does not read.
   c_long_text_bytes constant int := 65536;
   c_prefix_chars constant int := 32768;
   v_began constant timestamptz := clock_timestamp();
@@ -22,14 +22,14 @@ begin
   exception when others then
     v_sent := false;
   end;
-  v_slow := async.note_hold(clock_timestamp() - v_began);
+  v_slow := async.note_blocked_time(clock_timestamp() - v_began);
   if v_slow or octet_length(in_text) > c_long_text_bytes then
     update pg_temp.leader_target t set reads_slowly = v_slow where t.target = in_target and t.reads_slowly <> v_slow;
   end if;
   if v_sent then
-    -- A session that was opened before its target had dblink does not know where it is.
+    -- The session was opened before its target had dblink, so the schema of dblink is unknown.
     if strpos(lower(left(in_text, c_prefix_chars)), 'dblink') > 0 then
-      update pg_temp.leader_worker s set spent = true where s.worker = in_worker and s.links_schema is null;
+      update pg_temp.leader_worker s set spent = true where s.worker = in_worker and s.dblink_schema is null;
     end if;
     return case when v_slow then 'slow' else 'sent' end;
   end if;

@@ -1,4 +1,4 @@
--- Purpose: in how many pools tasks may wait at once. A leader keeps an account of each.
+-- Purpose: the limit on the pools in which tasks wait. A leader keeps the state of each in memory.
 -- Returns: a number of pools.
 -- Raises: nothing.
 -- Locks: none.

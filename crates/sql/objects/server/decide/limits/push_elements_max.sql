@@ -1,4 +1,4 @@
--- Purpose: the longest array of one push.
+-- Purpose: the limit on the elements of one push.
 -- Returns: a number of elements.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,4 +1,4 @@
--- Purpose: the longest query of a task. A leader holds a text in memory while it is launched.
+-- Purpose: the limit on the length of a query. A leader keeps the text in memory during its launch.
 -- Returns: a number of bytes.
 -- Raises: nothing.
 -- Locks: none.

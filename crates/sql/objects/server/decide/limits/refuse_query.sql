@@ -1,6 +1,6 @@
--- Purpose: why a leader does not launch the query of a row, which it judges by the length alone. A
---   push refuses such a query; it comes to be by an update.
--- Returns: the error of the task; null when there is nothing against the query.
+-- Purpose: the reason why a leader does not launch the query of a row, by its length. A push refuses
+--   such a query, so only an update can make one.
+-- Returns: the error of the task; null when the query may be launched.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.refuse_query(in_bytes int)

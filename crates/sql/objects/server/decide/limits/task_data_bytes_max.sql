@@ -1,4 +1,4 @@
--- Purpose: the longest task_data of a task, as the table stores it.
+-- Purpose: the limit on the size of task_data, as the table stores it.
 -- Returns: a number of bytes.
 -- Raises: nothing.
 -- Locks: none.

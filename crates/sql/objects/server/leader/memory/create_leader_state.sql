@@ -31,8 +31,8 @@ begin
     -- Rows of async.task written since it was last vacuumed. The statistics do not include them.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
-    -- When the time is compensated for which targets blocked the leader (see async.note_hold).
-    holds_paid_at timestamptz not null default '-infinity',
+    -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
+    blocking_compensated_at timestamptz not null default '-infinity',
     -- The position of the running heavy maintenance; null when none runs.
     history_after bigint
   );
@@ -65,8 +65,8 @@ begin
     sent text,
     cleaning bool not null default false,
     -- The schema of dblink at the target, and whether the query that closes its connections was sent.
-    links_schema text,
-    links_closed bool not null default false,
+    dblink_schema text,
+    connections_closed bool not null default false,
     -- The result of the text that was sent has been read, and the end of the text has not arrived
     -- yet.
     result_read bool not null default false,

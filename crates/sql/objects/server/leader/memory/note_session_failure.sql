@@ -1,6 +1,6 @@
--- Purpose: notes that a session with a target could not be opened, or was lost to its not reading,
---   although a probe had reached the target. Until a session is opened a probe that succeeds is no
---   proof that the target is back: its failures go on counting, and so does its backoff.
+-- Purpose: notes that a session at a target could not be opened, or that the target did not read,
+--   although a probe had reached the target. Until a session is opened, the success of a probe does
+--   not reset the failures of the target, nor its backoff.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

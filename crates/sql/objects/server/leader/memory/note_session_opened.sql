@@ -1,4 +1,4 @@
--- Purpose: notes that a session with a target was opened: after failures the target is back.
+-- Purpose: notes that a session at a target was opened, which ends a series of failed sessions.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.

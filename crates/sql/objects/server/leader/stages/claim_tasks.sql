@@ -50,7 +50,7 @@ begin
     and case
       when l.pullable then p.offers_held_until <= in_now
       else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
-        and (not t.reads_slowly or async.holds_are_paid(in_now))
+        and (not t.reads_slowly or async.may_block_again(in_now))
         and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
   if v_lanes.lanes is null then

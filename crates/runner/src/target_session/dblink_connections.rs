@@ -1,17 +1,17 @@
-//! Connections that a task opens from its session with dblink. They outlive `discard all`.
+//! Connections that a task opens from its session with dblink. `DISCARD ALL` does not close them.
 
-/// A text is searched for the name of the extension up to this length.
+/// The length of the text that is searched for the name of the extension.
 const PREFIX_BYTES_MAX: usize = 32_768;
 
-/// How a session closes such connections.
+/// The query that closes these connections.
 #[derive(Clone, Debug)]
-pub(super) struct Links {
+pub(super) struct DblinkConnections {
     pub(super) close: String,
 }
 
-impl Links {
-    /// For a target with the extension in this schema, which is quoted. The same query as in
-    /// `async.close_links_query`.
+impl DblinkConnections {
+    /// The query for the extension in this schema, which is quoted. `async.close_connections_query` has
+    /// the same query.
     pub(super) fn in_schema(schema: &str) -> Self {
         let close = format!(
             "select pg_catalog.count({schema}.dblink_disconnect(c))
@@ -21,8 +21,8 @@ impl Links {
     }
 }
 
-/// Whether a text names the extension: it may use what its target did not have when the session was
-/// opened.
+/// Whether a text names the extension, and so may use it. The target may have created it after the
+/// session was opened.
 pub(super) fn names_dblink(text: &str) -> bool {
     let prefix = &text.as_bytes()[..text.len().min(PREFIX_BYTES_MAX)];
     prefix.windows(6).any(|word| word.eq_ignore_ascii_case(b"dblink"))
