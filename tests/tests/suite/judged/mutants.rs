@@ -305,8 +305,8 @@ each_change_is_noticed! {
     comment_length by Classification;
     close_connections_query by StatedRules;
     refuse_query by StatedRules;
-    classify_query by Classification;
-    opens_transaction by Transactions;
+    classify_query by Classification, StatedRules;
+    opens_transaction by Transactions, StatedRules;
     backoff by SmallRules;
     ends_session by SmallRules;
     release_pools by StatedRules, Sequences;

@@ -145,7 +145,9 @@ const QUERIES: &[Stated] = &[
     stated("", "async.classify_query('select 1;' || repeat('/**/', 3993) || 'select 1')", "raw"),
     // The rest, which is not read, may be a statement that cannot run inside a function.
     stated("", "async.classify_query('select 1;' || repeat('/**/', 5000))", "raw"),
-    stated("", "async.classify_query('select 1;' || repeat(' ', 40000))", "raw"),
+    stated("", "async.classify_query('select 1;' || repeat(' ', 40000) || '--')", "raw"),
+    stated("", "async.classify_query(repeat(' ', 40000) || '--;')", "execute"),
+    stated("", "async.opens_transaction(repeat(' ', 40000) || ';begin')", "true"),
     stated("", "async.classify_query('with a as (select 1) select ' || repeat('1+', 5000) || '1')", "execute"),
     stated("", "async.opens_transaction('select ' || repeat('1+', 5000) || '1;')", "true"),
 ];
