@@ -65,8 +65,8 @@ impl Database {
     /// When all statements succeed.
     pub async fn refused(&self, sql: &str) -> (String, String) {
         let error = self.session.batch_execute(sql).await.expect_err(sql);
-        let said = error.server().unwrap_or_else(|| panic!("{sql}\nnot refused by the server: {error}"));
-        (said.sqlstate.to_owned(), said.message.to_owned())
+        let refusal = error.server().unwrap_or_else(|| panic!("{sql}\nnot refused by the server: {error}"));
+        (refusal.sqlstate.to_owned(), refusal.message.to_owned())
     }
 
     /// The rows of a query that must succeed.
@@ -122,9 +122,9 @@ impl Deref for Database {
 
 /// The text of a driver's error, with the detail, hint and context of the server.
 pub(crate) fn in_words(error: &pgasync_pg::Error) -> String {
-    let Some(said) = error.server() else { return error.to_string() };
-    let more = [said.detail, said.hint, said.context].into_iter().flatten().map(|line| format!("\n{line}"));
-    format!("{}: {}{}", said.sqlstate, said.message, more.collect::<String>())
+    let Some(refusal) = error.server() else { return error.to_string() };
+    let more = [refusal.detail, refusal.hint, refusal.context].into_iter().flatten().map(|line| format!("\n{line}"));
+    format!("{}: {}{}", refusal.sqlstate, refusal.message, more.collect::<String>())
 }
 
 /// The name of a template database with this version installed. The first test that needs the

@@ -172,8 +172,8 @@ fn script() -> Command {
 
 fn dev(arguments: &[&str]) -> String {
     let done = script().args(arguments).output().expect("./dev is a program");
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "./dev {}: {said}", arguments.join(" "));
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "./dev {}: {stderr}", arguments.join(" "));
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 

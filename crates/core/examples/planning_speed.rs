@@ -46,7 +46,7 @@ fn measure(waiting: usize) -> Result<(), BadName> {
     for _ in 0..ROUNDS {
         let (lane, head) = match plan.next(true) {
             Choice::Take { lane, head, .. } => (lane.clone(), head.clone()),
-            Choice::Await(_) | Choice::Nobody => break,
+            Choice::Await(_) | Choice::NoTask => break,
         };
         plan.remove(&lane, head.position.task);
         plan.set_pool(&lane.pool, false, 16);

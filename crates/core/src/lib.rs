@@ -148,11 +148,11 @@ pub use orchestrator::{Memory, Orchestrator};
 pub use plan::lane::{Head, Lane, LaneKind, QueuePosition};
 pub use plan::{Choice, Plan, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};
-pub use query::{COPY_REFUSED, Class, classify, opens_transaction};
+pub use query::{COPY_REFUSED, QueryClass, classify, opens_transaction};
 pub use sqlstate::ends_session;
 pub use task::diagram::{Transition, state_diagram, transitions};
 #[doc(hidden)]
-pub use task::diagram::{specimens, stimuli};
+pub use task::diagram::{example_events, example_tasks};
 pub use task::event::{Event, EventName, Outcome, Request};
 pub use task::intention::Intention;
 pub use task::phase::{Completion, Phase, PhaseName, TaskTimes};

@@ -9,7 +9,7 @@ use pgasync_store::ServerIdentity;
 use tokio::time::timeout;
 
 use crate::events::{EventSender, LeaderEvent};
-use crate::fence::{BackendIdentity, CONNECT_MAX, connect, limited, terminate_backends};
+use crate::fence::{BackendIdentity, CONNECT_MAX, connect, terminate_backends, within_limit};
 
 /// A backend that this leader has opened at a target.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub(crate) enum BackendSignal {
 
 /// Signals the backend once.
 pub(crate) async fn signal_backend(backend: TargetBackend, signal: BackendSignal, events: EventSender) {
-    let sent = limited(backend.attempt_max, async {
+    let sent = within_limit(backend.attempt_max, async {
         if signal == BackendSignal::Cancel {
             let sent = timeout(CONNECT_MAX, backend.canceler.cancel()).await;
             return sent.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string());
@@ -48,7 +48,7 @@ pub(crate) async fn signal_backend(backend: TargetBackend, signal: BackendSignal
         Ok(())
     });
     if let Err(error) = sent.await {
-        let _ = events.send(LeaderEvent::Trouble(format!("{signal:?} of backend {} failed: {error}", backend.pid)));
+        let _ = events.send(LeaderEvent::Warning(format!("{signal:?} of backend {} failed: {error}", backend.pid)));
     }
 }
 

@@ -132,7 +132,7 @@ async fn connect(
 }
 
 /// Makes one attempt to connect again and prove the lead, and sends its outcome as an event.
-pub(crate) async fn prove_lead(
+pub(crate) async fn attempt_to_prove(
     server: ConnectionSettings,
     timeouts: Timeouts,
     mut session: Box<LeaderSession>,

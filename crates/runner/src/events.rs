@@ -42,7 +42,7 @@ pub(crate) enum LeaderEvent {
     /// The vacuum of the queue has ended.
     Vacuumed(Result<(), VacuumError>),
     /// A warning for the log.
-    Trouble(String),
+    Warning(String),
 }
 
 pub(crate) type EventSender = UnboundedSender<LeaderEvent>;

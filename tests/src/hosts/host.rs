@@ -122,12 +122,12 @@ impl Host {
     ///
     /// # Panics
     /// When it was not paused.
-    pub async fn wake(&self) {
+    pub async fn unpause(&self) {
         self.container.unpause().await.expect("a paused host wakes up");
     }
 
     /// Disconnects the host from the network. No packet to the host is answered.
-    pub async fn cut_off(&self) {
+    pub async fn disconnect(&self) {
         self.network.disconnect(self.container.id()).await;
     }
 
@@ -183,7 +183,7 @@ impl Host {
     pub async fn wait_until_ended(&self) -> i64 {
         let begin = Instant::now();
         while self.is_up().await {
-            assert!(begin.elapsed() < PATIENCE, "it does not end: {}", self.said().await);
+            assert!(begin.elapsed() < PATIENCE, "it does not end: {}", self.stderr().await);
             sleep(Duration::from_millis(50)).await;
         }
         self.container.exit_code().await.expect("the Docker engine knows").expect("it has ended")
@@ -193,7 +193,7 @@ impl Host {
     ///
     /// # Panics
     /// When the Docker engine does not answer.
-    pub async fn said(&self) -> String {
+    pub async fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.container.stderr_to_vec().await.expect("it has a log")).into_owned()
     }
 
@@ -216,7 +216,7 @@ impl Host {
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "no answer".to_owned(),
             };
-            assert!(begin.elapsed() < PATIENCE * 2, "no server comes up: {error}\n{}", self.said().await);
+            assert!(begin.elapsed() < PATIENCE * 2, "no server comes up: {error}\n{}", self.stderr().await);
             sleep(Duration::from_millis(50)).await;
         }
     }

@@ -36,7 +36,7 @@ impl Network {
     pub async fn create() -> Self {
         let docker = docker_client_instance().await.expect("the Docker engine answers");
         let pid = std::process::id();
-        let mut said = String::new();
+        let mut reason = String::new();
         for attempt in 0..TRIES_MAX {
             let prefix = format!("10.213.{}", (pid + attempt * 37) % 256);
             let name = format!("pgasync-test-{pid}-{attempt}");
@@ -50,10 +50,10 @@ impl Network {
             match docker.create_network(request).await {
                 Ok(_) => return Self { docker, name, prefix },
                 // Another test may have the address range.
-                Err(error) => said = error.to_string(),
+                Err(error) => reason = error.to_string(),
             }
         }
-        panic!("no network can be made: {said}");
+        panic!("no network can be made: {reason}");
     }
 
     pub(super) fn name(&self) -> &str {

@@ -115,7 +115,7 @@ pub(super) struct Units {
 
 impl Units {
     /// Adds a frame. Returns the unit that the frame completes.
-    pub(super) fn take_in(&mut self, frame: &Frame) -> Option<Unit> {
+    pub(super) fn add_frame(&mut self, frame: &Frame) -> Option<Unit> {
         self.bytes.extend(&frame.bytes);
         let mut texts = frame.texts();
         match frame.tag {
@@ -171,7 +171,7 @@ mod tests {
         let mut units = Units::default();
         let mut sent = Vec::new();
         while let Some(frame) = frames.next().await.expect("a slice does not fail") {
-            sent.extend(units.take_in(&frame).map(|unit| unit.sent));
+            sent.extend(units.add_frame(&frame).map(|unit| unit.sent));
         }
         let run = |text: &str| Sent::Run(text.to_owned());
         assert_eq!(sent, [Sent::Prepare("select 1".to_owned()), run("select 1"), run("commit")]);

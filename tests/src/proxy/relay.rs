@@ -81,7 +81,7 @@ impl Relay {
             tokio::select! {
                 frame = self.from_client.next() => {
                     let Some(frame) = frame? else { return Ok(()) };
-                    if let Some(unit) = self.units.take_in(&frame)
+                    if let Some(unit) = self.units.add_frame(&frame)
                         && self.send(unit).await? == Next::Close
                     {
                         return Ok(());
@@ -200,7 +200,7 @@ impl Relay {
     /// the server's side open.
     async fn cut_client(&mut self) -> io::Result<()> {
         while let Ok(Ok(Some(frame))) = timeout(PIPELINED_WITHIN, self.from_client.next()).await {
-            if let Some(unit) = self.units.take_in(&frame) {
+            if let Some(unit) = self.units.add_frame(&frame) {
                 self.to_server.write_all(&unit.bytes).await?;
             }
         }

@@ -307,9 +307,9 @@ async fn a_password_is_never_said() {
     }
     database.wait_for("select count(*) = 2 from async.server_log where message like 'target \"%\" is lost%'").await;
     engine.stop().await;
-    let said = engine.lines();
-    assert!(said.iter().any(|line| line.contains("is lost")), "{said:#?}");
-    assert!(!said.iter().any(|line| line.contains(SECRET)), "{said:#?}");
+    let lines = engine.lines();
+    assert!(lines.iter().any(|line| line.contains("is lost")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains(SECRET)), "{lines:#?}");
     database
         .assert_holds(&format!("select not exists (select from async.server_log where message like '%{SECRET}%')"))
         .await;

@@ -14,8 +14,8 @@ fn status(conninfo: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 fn document(conninfo: &str) -> (Option<i32>, Value) {
-    let (code, said, complaint) = status(conninfo, &["--json"]);
-    (code, serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{complaint}")))
+    let (code, stdout, stderr) = status(conninfo, &["--json"]);
+    (code, serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}")))
 }
 
 #[tokio::test]
@@ -62,10 +62,10 @@ async fn status_is_healthy_while_a_leader_leads_and_no_target_is_lost() {
 #[tokio::test]
 async fn status_without_a_schema_names_the_remedy() {
     let scratch = Scratch::empty(&Cluster::shared()).await;
-    let (code, said, complaint) = status(&scratch.conninfo(), &[]);
-    assert_eq!((code, said.as_str()), (Some(1), ""));
-    assert!(complaint.contains("pgasync init"), "{complaint}");
-    let (code, _, complaint) = status("host=127.0.0.1 port=1", &["--json"]);
+    let (code, stdout, stderr) = status(&scratch.conninfo(), &[]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains("pgasync init"), "{stderr}");
+    let (code, _, stderr) = status("host=127.0.0.1 port=1", &["--json"]);
     assert_eq!(code, Some(1));
-    assert!(complaint.contains("name the server with --server"), "{complaint}");
+    assert!(stderr.contains("name the server with --server"), "{stderr}");
 }

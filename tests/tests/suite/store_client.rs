@@ -168,7 +168,7 @@ async fn a_refused_push_names_the_wrong_type() {
     assert!(!error.may_be_tried_again());
     assert_eq!((error.sqlstate(), error.operation()), (Some("PA011"), "pushing tasks"));
     let PushError::UnknownTarget(refusal) = error else { panic!("{error:?}") };
-    assert_eq!(refusal.sentence, "task 2: there is no target 'nowhere'");
+    assert_eq!(refusal.message, "task 2: there is no target 'nowhere'");
     assert!(matches!(push("old").await, PushError::RetiredTarget(_)));
     assert!(matches!(push("pulled").await, PushError::Impossible(_)));
     assert_eq!(database.number("select count(*) from async.task").await, 0);
@@ -280,7 +280,7 @@ async fn a_document_is_applied_as_a_whole_or_refused_with_a_path() {
     let refused = Document { targets: Some(vec![target(-1)]), ..Document::default() };
     let error = client.configure(&refused).await.expect_err("a negative size");
     let ConfigureError::Refused(refusal) = error else { panic!("{error:?}") };
-    assert!(refusal.sentence.starts_with("targets[0].max_workers"), "{refusal}");
+    assert!(refusal.message.starts_with("targets[0].max_workers"), "{refusal}");
     database
         .assert_holds("select max_concurrency = 3 and default_timeout = '90 s' from async.target where target = 'shop'")
         .await;

@@ -30,7 +30,7 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
 /// the text cannot be read.
 #[expect(clippy::option_option, reason = "unreadable, without a password, with one")]
 fn password_of_pairs(text: &str) -> Option<Option<Vec<u8>>> {
-    let mut rest = text.as_bytes().trim_ascii_start_with_vt();
+    let mut rest = text.as_bytes().trim_blanks();
     let mut password = None;
     while let Some(first) = rest.first() {
         let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
@@ -39,12 +39,12 @@ fn password_of_pairs(text: &str) -> Option<Option<Vec<u8>>> {
             return None;
         }
         let (key, after) = rest.split_at(key);
-        let after = after.trim_ascii_start_with_vt().strip_prefix(b"=")?.trim_ascii_start_with_vt();
+        let after = after.trim_blanks().strip_prefix(b"=")?.trim_blanks();
         let (value, after) = value(after)?;
         if key == b"password" {
             password = Some(value);
         }
-        rest = after.strip_prefix(b"\\").unwrap_or(after).trim_ascii_start_with_vt();
+        rest = after.strip_prefix(b"\\").unwrap_or(after).trim_blanks();
     }
     Some(password)
 }
@@ -145,11 +145,11 @@ const fn is_blank(byte: u8) -> bool {
 
 /// `trim_ascii_start` with the vertical tab, which libpq counts as a blank too.
 trait Trim {
-    fn trim_ascii_start_with_vt(&self) -> &Self;
+    fn trim_blanks(&self) -> &Self;
 }
 
 impl Trim for [u8] {
-    fn trim_ascii_start_with_vt(&self) -> &Self {
+    fn trim_blanks(&self) -> &Self {
         let blanks = self.iter().take_while(|byte| is_blank(**byte)).count();
         &self[blanks..]
     }

@@ -96,7 +96,7 @@ pub struct PoolConfiguration {
 impl Default for Configuration {
     fn default() -> Self {
         let mut fresh = Self::empty();
-        fresh.place_self();
+        fresh.put_self_target();
         fresh
     }
 }
@@ -125,7 +125,7 @@ impl Configuration {
         let mut next = self.clone();
         let self_target = control.self_target.as_ref().unwrap_or(&self.control.self_target).clone();
         for (at, entry) in targets.unwrap_or_default().iter().enumerate() {
-            self.meet_target(entry, &format!("targets[{at}]"), &self_target, &mut control)?;
+            self.check_target_entry(entry, &format!("targets[{at}]"), &self_target, &mut control)?;
         }
         next.apply_control(&control)?;
         if let Some(targets) = targets {
@@ -204,7 +204,7 @@ impl Configuration {
 
     /// Refuses an entry that contradicts itself, `control`, or the present configuration. The size
     /// and the connection string in the entry of the server itself are moved to `control`.
-    fn meet_target(
+    fn check_target_entry(
         &self,
         entry: &TargetEntry,
         path: &str,
@@ -250,7 +250,7 @@ impl Configuration {
                 old.retired = true;
             }
         }
-        self.place_self();
+        self.put_self_target();
         Ok(())
     }
 
@@ -282,7 +282,7 @@ impl Configuration {
 
     /// Adds or updates the server itself as a target, with the size and the connection string in
     /// `control`.
-    fn place_self(&mut self) {
+    fn put_self_target(&mut self) {
         let Control { self_target, self_concurrency, self_connection_string, .. } = &self.control;
         let place = self.targets.entry(self_target.clone()).or_insert_with(TargetConfiguration::new);
         place.max_concurrency = *self_concurrency;

@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::{PoolName, TargetName, TaskId};
 use lane::{Head, Lane, LaneKind, QueuePosition};
-use order::{Number, Order, Pool};
+use order::{LaneNumber, Order, Pool};
 use window::Window;
 
 /// The number of heads that are read at once for a lane, unless its pool has another number.
@@ -58,20 +58,20 @@ pub const WINDOW_HEADS_DEFAULT: usize = 16;
 /// Invariant: for each kind, `order` has the first lane of every open pool, and no other lane.
 #[derive(Debug, Default)]
 pub struct Plan {
-    numbers: BTreeMap<Lane, Number>,
-    lanes: BTreeMap<Number, Window>,
+    numbers: BTreeMap<Lane, LaneNumber>,
+    lanes: BTreeMap<LaneNumber, Window>,
     pools: BTreeMap<PoolName, Pool>,
     /// The lanes of each target.
     targets: BTreeMap<TargetName, Target>,
     order: Order,
-    wanting: BTreeSet<Number>,
-    last_number: Number,
+    wanting: BTreeSet<LaneNumber>,
+    last_number: LaneNumber,
 }
 
 #[derive(Debug, Default)]
 struct Target {
     shut: bool,
-    lanes: BTreeSet<Number>,
+    lanes: BTreeSet<LaneNumber>,
 }
 
 /// The choice of the next task.
@@ -89,7 +89,7 @@ pub enum Choice<'a> {
     /// The next task may be in this lane. Its window is being refilled.
     Await(&'a Lane),
     /// No task is eligible.
-    Nobody,
+    NoTask,
 }
 
 impl Plan {
@@ -109,7 +109,7 @@ impl Plan {
             (first, None) | (None, first) => first,
         };
         match first.and_then(|(_, number)| self.lanes.get(number)) {
-            None => Choice::Nobody,
+            None => Choice::NoTask,
             Some(window) => match window.first() {
                 Some(entry) => Choice::Take { lane: &window.lane, head: &entry.head, ahead: entry.ahead },
                 None => Choice::Await(&window.lane),
@@ -302,7 +302,7 @@ impl Plan {
         self.numbers.keys()
     }
 
-    fn number(&mut self, lane: &Lane) -> Number {
+    fn number(&mut self, lane: &Lane) -> LaneNumber {
         if let Some(number) = self.numbers.get(lane) {
             return *number;
         }
@@ -316,7 +316,7 @@ impl Plan {
     }
 
     /// Moves a lane to the position that its window gives, or forgets it when no task waits in it.
-    fn settle(&mut self, number: Number) {
+    fn settle(&mut self, number: LaneNumber) {
         let Some(window) = self.lanes.get_mut(&number) else {
             debug_assert!(false, "lane {number} is not known");
             return;
@@ -336,7 +336,7 @@ impl Plan {
         }
     }
 
-    fn forget(&mut self, number: Number) {
+    fn forget(&mut self, number: LaneNumber) {
         let Some(window) = self.lanes.remove(&number) else {
             debug_assert!(false, "lane {number} is not known");
             return;

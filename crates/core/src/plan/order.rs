@@ -6,24 +6,24 @@ use super::WINDOW_HEADS_DEFAULT;
 use super::lane::{LaneKind, QueuePosition};
 
 /// The number of a lane. Sets of lanes contain the number instead of the names.
-pub(super) type Number = usize;
+pub(super) type LaneNumber = usize;
 
 /// Lanes by the position of their first task, one set for each kind.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    pub(super) run: BTreeSet<(QueuePosition, Number)>,
-    pub(super) pull: BTreeSet<(QueuePosition, Number)>,
+    pub(super) run: BTreeSet<(QueuePosition, LaneNumber)>,
+    pub(super) pull: BTreeSet<(QueuePosition, LaneNumber)>,
 }
 
 impl Order {
-    pub(super) const fn of(&self, kind: LaneKind) -> &BTreeSet<(QueuePosition, Number)> {
+    pub(super) const fn of(&self, kind: LaneKind) -> &BTreeSet<(QueuePosition, LaneNumber)> {
         match kind {
             LaneKind::Run => &self.run,
             LaneKind::Pull => &self.pull,
         }
     }
 
-    const fn of_mut(&mut self, kind: LaneKind) -> &mut BTreeSet<(QueuePosition, Number)> {
+    const fn of_mut(&mut self, kind: LaneKind) -> &mut BTreeSet<(QueuePosition, LaneNumber)> {
         match kind {
             LaneKind::Run => &mut self.run,
             LaneKind::Pull => &mut self.pull,
@@ -63,7 +63,7 @@ impl Pool {
     pub(super) fn replace(
         &mut self,
         kind: LaneKind,
-        lane: Number,
+        lane: LaneNumber,
         before: Option<QueuePosition>,
         after: Option<QueuePosition>,
         all: &mut Order,

@@ -34,7 +34,7 @@ pub(super) struct Window {
     recalled: Option<QueuePosition>,
     /// Whether the refill under way may have been read before a task returned. Its answer is then
     /// ignored.
-    void: bool,
+    ignore_refill: bool,
     /// The number of heads of the last refill that cannot be claimed.
     pub(super) skipped: usize,
     pub(super) resting: bool,
@@ -53,7 +53,7 @@ impl Window {
             asked: false,
             stale: false,
             recalled: None,
-            void: false,
+            ignore_refill: false,
             skipped: 0,
             resting: false,
             listed: None,
@@ -65,11 +65,11 @@ impl Window {
     pub(super) fn recall(&mut self, position: QueuePosition) {
         self.recalled = Some(self.recalled.map_or(position, |before| before.min(position)));
         self.stale = true;
-        self.void = self.asked;
+        self.ignore_refill = self.asked;
     }
 
     pub(super) fn refill(&mut self, heads: Vec<Head>, more: bool) {
-        if std::mem::take(&mut self.void) {
+        if std::mem::take(&mut self.ignore_refill) {
             self.asked = false;
             self.stale = true;
             return;

@@ -13,7 +13,7 @@ use statement::{Statement, StatementKind, statements};
 /// How a query has to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Class {
+pub enum QueryClass {
     /// It is sent unchanged.
     Raw,
     /// One statement that may return rows. It is sent inside a wrapper that drops them.
@@ -32,30 +32,30 @@ pub const COPY_REFUSED: &str =
 /// How a query has to be sent.
 ///
 /// ```
-/// use pgasync_core::{Class, classify};
-/// assert_eq!(classify("/* hi */ select 1"), Class::Wrapped);
-/// assert_eq!(classify("vacuum; select 1"), Class::Raw);
-/// assert_eq!(classify("set x.y = 1; select 1"), Class::WrappedEach);
-/// assert_eq!(classify("copy t from stdin"), Class::Refused);
-/// assert_eq!(classify("-- nothing"), Class::Raw);
+/// use pgasync_core::{QueryClass, classify};
+/// assert_eq!(classify("/* hi */ select 1"), QueryClass::Wrapped);
+/// assert_eq!(classify("vacuum; select 1"), QueryClass::Raw);
+/// assert_eq!(classify("set x.y = 1; select 1"), QueryClass::WrappedEach);
+/// assert_eq!(classify("copy t from stdin"), QueryClass::Refused);
+/// assert_eq!(classify("-- nothing"), QueryClass::Raw);
 /// ```
 #[must_use]
-pub fn classify(text: &str) -> Class {
+pub fn classify(text: &str) -> QueryClass {
     let found = statements(text);
     if found.iter().any(|statement| statement.kind == StatementKind::CopyWithClient) {
-        return Class::Refused;
+        return QueryClass::Refused;
     }
     match found.as_slice() {
-        [] => Class::Raw,
+        [] => QueryClass::Raw,
         [only] => match only.kind {
-            StatementKind::Rows | StatementKind::Write { .. } => Class::Wrapped,
-            StatementKind::Plain | StatementKind::Alone | StatementKind::CopyWithClient => Class::Raw,
+            StatementKind::Rows | StatementKind::Write { .. } => QueryClass::Wrapped,
+            StatementKind::Plain | StatementKind::Alone | StatementKind::CopyWithClient => QueryClass::Raw,
         },
         several => {
             if several.iter().all(runs_inside) && several.iter().any(Statement::returns_rows) {
-                Class::WrappedEach
+                QueryClass::WrappedEach
             } else {
-                Class::Raw
+                QueryClass::Raw
             }
         }
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn all(class: Class, texts: &[&str]) {
+    fn all(class: QueryClass, texts: &[&str]) {
         for text in texts {
             assert_eq!(classify(text), class, "{text}");
         }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_returns_rows_is_wrapped() {
         all(
-            Class::Wrapped,
+            QueryClass::Wrapped,
             &[
                 "select 1",
                 "  \n-- c\n/* a /* b */ */ SeLeCt 1;",
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_not_known_to_be_safe_is_raw() {
         all(
-            Class::Raw,
+            QueryClass::Raw,
             &[
                 "",
                 " ; -- \n",
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn several_statements_are_wrapped_when_all_may_run_inside() {
         all(
-            Class::WrappedEach,
+            QueryClass::WrappedEach,
             &[
                 "set a.b = 1; select 1",
                 "create table t (); select 1; drop table t",
@@ -214,7 +214,7 @@ mod tests {
             ],
         );
         all(
-            Class::Raw,
+            QueryClass::Raw,
             &[
                 "create database d; select 1",
                 "create tablespace s location '/'; select 1",
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn copying_from_or_to_a_client_is_refused() {
         all(
-            Class::Refused,
+            QueryClass::Refused,
             &[
                 "copy t from stdin",
                 "COPY t (a, b) FROM STDIN WITH (format csv)",
@@ -235,6 +235,6 @@ mod tests {
                 "copy t from stdout",
             ],
         );
-        all(Class::Raw, &["copy stdin from '/tmp/x'", "copy t from 'stdin'", "do $$copy t from stdin$$"]);
+        all(QueryClass::Raw, &["copy stdin from '/tmp/x'", "copy t from 'stdin'", "do $$copy t from stdin$$"]);
     }
 }

@@ -48,12 +48,12 @@ pub struct Statement {
 pub fn statements(text: &str) -> Vec<Statement> {
     let mut found = Vec::new();
     let mut tokens = Vec::new();
-    let mut cut = Cut::default();
+    let mut cut = StatementSplitter::default();
     for token in Lexer::new(text) {
         if cut.ends_at(text, &token, &tokens) {
             found.extend(statement(text, &tokens));
             tokens.clear();
-            cut = Cut::default();
+            cut = StatementSplitter::default();
         } else {
             tokens.push(token);
         }
@@ -70,12 +70,12 @@ fn statement(text: &str, tokens: &[Token]) -> Option<Statement> {
 /// Finds the semicolons that end a statement. Semicolons in parentheses (`CREATE RULE`) and in the
 /// `BEGIN ATOMIC ... END` of a routine do not.
 #[derive(Default)]
-struct Cut {
+struct StatementSplitter {
     parens: usize,
     begins: usize,
 }
 
-impl Cut {
+impl StatementSplitter {
     fn ends_at(&mut self, text: &str, token: &Token, before: &[Token]) -> bool {
         match token.kind {
             TokenKind::Open => self.parens += 1,

@@ -11,9 +11,9 @@ use super::{Task, TaskOptions};
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
 
-/// The timeout of the specimens by the target or the configuration.
+/// The timeout of the example_tasks by the target or the configuration.
 const DEFAULT_TIMEOUT: Span = Span::seconds(5);
-/// The timeout of the specimens by themselves.
+/// The timeout of the example_tasks by themselves.
 const MANUAL_TIMEOUT: Span = Span::seconds(4);
 
 /// One row of the transition table.
@@ -41,8 +41,8 @@ pub struct Transition {
 pub fn transitions() -> Vec<Transition> {
     let now = Timestamp::from_micros(1_000_000);
     let mut found = BTreeSet::new();
-    for task in specimens(now) {
-        for event in stimuli() {
+    for task in example_tasks(now) {
+        for event in example_events() {
             if let Ok(next) = task.step(&event, now) {
                 let (from, to) = (task.phase.name(), next.phase.name());
                 found.insert(Transition { from, event: event.name(), to });
@@ -71,7 +71,7 @@ pub fn state_diagram() -> String {
 /// Tasks in every phase, with all values on which the result of an event may depend. For tests.
 #[doc(hidden)]
 #[must_use]
-pub fn specimens(now: Timestamp) -> Vec<Task> {
+pub fn example_tasks(now: Timestamp) -> Vec<Task> {
     let past = Timestamp::from_micros(now.as_micros() - 10);
     let future = now + Span::seconds(1);
     let deadlines = [None, Some(past), Some(future)];
@@ -117,7 +117,7 @@ pub fn specimens(now: Timestamp) -> Vec<Task> {
 /// All events, with all values on which their result may depend. For tests.
 #[doc(hidden)]
 #[must_use]
-pub fn stimuli() -> Vec<Event> {
+pub fn example_events() -> Vec<Event> {
     let default_timeout = Some(DEFAULT_TIMEOUT);
     let mut events = vec![
         Event::Promote,
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_row_says_everything_but_what_the_leader_keeps() {
         use crate::task::row::LaunchState;
-        for task in specimens(Timestamp::from_micros(50)) {
+        for task in example_tasks(Timestamp::from_micros(50)) {
             let held = match &task.phase {
                 Phase::Launched { intention, .. } => LaunchState::Launched(intention.clone()),
                 Phase::Ready { .. }

@@ -62,7 +62,7 @@ impl Task {
                 in_time(times_up, now)?;
                 Ok(self.at(Phase::Offered { times_up }))
             }
-            Event::Request(request) => self.granted(request, now),
+            Event::Request(request) => self.apply_request(request, now),
             Event::Deadline => self.overdue(now),
             Event::GiveBack { .. }
             | Event::Launch
@@ -84,7 +84,7 @@ impl Task {
                 let phase = Phase::Pulled { consumed: now, times_up: deadline };
                 Ok(Self { run: self.run.next(), ..self.at(phase) })
             }
-            Event::Request(request) => self.granted(request, now),
+            Event::Request(request) => self.apply_request(request, now),
             Event::Deadline => self.overdue(now),
             Event::Promote
             | Event::Claim { .. }
@@ -114,7 +114,7 @@ impl Task {
                 Ok(self.at(Phase::Ready { eligible_when: None, times_up }))
             }
             Event::Launch => Ok(self.at(Phase::Launched { consumed, times_up, intention: None })),
-            Event::Request(request) => self.granted(request, now),
+            Event::Request(request) => self.apply_request(request, now),
             Event::Deadline => self.overdue(now),
             Event::Promote
             | Event::Claim { .. }
@@ -179,7 +179,7 @@ impl Task {
     /// task.
     fn step_idle(&self, event: &Event, now: Timestamp) -> Result<Self, Rejected> {
         match event {
-            Event::Request(request) => self.granted(request, now),
+            Event::Request(request) => self.apply_request(request, now),
             Event::Deadline => self.overdue(now),
             Event::Promote
             | Event::Claim { .. }
@@ -218,7 +218,7 @@ impl Task {
         match (intention, outcome) {
             (Some(Intention::Finish { status, error }), _) => self.finished(*status, error.clone(), now),
             (Some(Intention::Yield), _) => self.yielding(now),
-            (Some(Intention::Defer { duration }), _) => self.waiting(Some(*duration), now),
+            (Some(Intention::Defer { duration }), _) => self.returned_to_queue(Some(*duration), now),
             // The query succeeded before a cancel request reached it.
             (
                 None | Some(Intention::Cancel { .. } | Intention::Timeout { .. } | Intention::Pause { .. }),
@@ -237,7 +237,7 @@ impl Task {
             (Some(Intention::Cancel { message }), Outcome::Error(_)) => {
                 self.finished(FinalStatus::Canceled, message.clone(), now)
             }
-            (Some(Intention::Pause { duration }), Outcome::Error(_)) => self.waiting(*duration, now),
+            (Some(Intention::Pause { duration }), Outcome::Error(_)) => self.returned_to_queue(*duration, now),
             (None, Outcome::Error(error)) => self.finished(FinalStatus::Failed, Some(error.clone()), now),
             // The query may have committed. The error says so, and the task does not run again.
             (Some(Intention::Cancel { message: Some(message) }), Outcome::Unknown(known)) => {
@@ -274,7 +274,7 @@ impl Task {
     }
 
     /// A request for a task without a running query takes effect at once.
-    fn granted(&self, request: &Request, now: Timestamp) -> Result<Self, Rejected> {
+    fn apply_request(&self, request: &Request, now: Timestamp) -> Result<Self, Rejected> {
         let Request { status, error, duration } = request;
         match status {
             FinishStatus::Finished => Ok(self.finished(FinalStatus::Finished, error.clone(), now)),
@@ -283,8 +283,8 @@ impl Task {
             FinishStatus::TimedOut => Ok(self.timed_out(error.as_ref(), None, now)),
             FinishStatus::Doa => Ok(self.finished(FinalStatus::Doa, error.clone(), now)),
             FinishStatus::Yielded => Ok(self.yielding(now)),
-            FinishStatus::Paused => Ok(self.waiting(*duration, now)),
-            FinishStatus::Deferred => Ok(self.waiting(Some(duration.ok_or(Rejected::DurationMissing)?), now)),
+            FinishStatus::Paused => Ok(self.returned_to_queue(*duration, now)),
+            FinishStatus::Deferred => Ok(self.returned_to_queue(Some(duration.ok_or(Rejected::DurationMissing)?), now)),
         }
     }
 
@@ -327,7 +327,7 @@ impl Task {
         self.at(Phase::Yielded { consumed, yielded: now, times_up, tracked })
     }
 
-    fn waiting(&self, duration: Option<Span>, now: Timestamp) -> Self {
+    fn returned_to_queue(&self, duration: Option<Span>, now: Timestamp) -> Self {
         let eligible_when = duration.map(|duration| now + duration);
         self.at(Phase::Ready { eligible_when, times_up: self.phase.times_up() })
     }

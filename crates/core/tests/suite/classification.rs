@@ -1,6 +1,6 @@
 //! Any text has a reading.
 
-use pgasync_core::{Class, classify, statements};
+use pgasync_core::{QueryClass, classify, statements};
 use proptest::prelude::*;
 
 /// Pieces out of which trouble is made.
@@ -67,9 +67,9 @@ proptest! {
 
     #[test]
     fn what_is_quoted_is_not_read(inner in "[a-z; \\-/*$]{0,40}") {
-        prop_assert_eq!(classify(&format!("select '{inner}'")), Class::Wrapped);
-        prop_assert_eq!(classify(&format!("select 1 as \"x{inner}\"")), Class::Wrapped);
-        prop_assert_eq!(classify(&format!("select $q9${inner}$q9$")), Class::Wrapped);
-        prop_assert_eq!(classify(&format!("do $q9${inner}$q9$")), Class::Raw);
+        prop_assert_eq!(classify(&format!("select '{inner}'")), QueryClass::Wrapped);
+        prop_assert_eq!(classify(&format!("select 1 as \"x{inner}\"")), QueryClass::Wrapped);
+        prop_assert_eq!(classify(&format!("select $q9${inner}$q9$")), QueryClass::Wrapped);
+        prop_assert_eq!(classify(&format!("do $q9${inner}$q9$")), QueryClass::Raw);
     }
 }

@@ -150,8 +150,8 @@ fn every_refusal_names_its_path() {
         ),
         (json!({"concurrency_pools": [7]}), "concurrency_pools[0]: this should be an object"),
     ] {
-        let said = refused(&document);
-        assert!(said.starts_with(path), "{document}\n says: {said}\n want: {path}");
+        let message = refused(&document);
+        assert!(message.starts_with(path), "{document}\n message: {message}\n want: {path}");
     }
 }
 

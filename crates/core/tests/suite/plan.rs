@@ -97,7 +97,7 @@ impl Driven {
                     self.refill();
                     continue;
                 }
-                Choice::Nobody => return None,
+                Choice::NoTask => return None,
             };
             self.plan.remove(&lane, position.task);
             return Some(position);

@@ -3,7 +3,7 @@
 
 use pgasync_core::{
     Event, FinishStatus, Intention, Outcome, Phase, PhaseName, Rejected, Request, Row, RowState, Span, TIMED_OUT, Task,
-    TaskOptions, Timestamp, specimens, stimuli,
+    TaskOptions, Timestamp, example_events, example_tasks,
 };
 
 /// What stands when the query ends: a status, a message, a duration.
@@ -175,8 +175,8 @@ fn ended(row: &Row, options: TaskOptions, wanted: Option<Wanted>, outcome: &Outc
 fn every_phase_answers_every_event_as_the_columns_do() {
     let now = Timestamp::from_micros(1_000_000);
     let (mut taken, mut refused) = (0, 0);
-    for task in specimens(now) {
-        for event in stimuli() {
+    for task in example_tasks(now) {
+        for event in example_events() {
             let ours = task.step(&event, now);
             let theirs = step_columns(&task, &event, now);
             assert_eq!(ours.as_ref().ok().map(Task::row), theirs, "{event:?} on {task:?} gave {ours:?}");

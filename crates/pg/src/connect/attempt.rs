@@ -39,20 +39,20 @@ pub(super) enum FailureKind {
     Unreachable,
     /// The server is starting or stopping, or does not have the wanted attributes. Another host may
     /// work.
-    Unfit,
+    Unsuitable,
     /// The TLS handshake failed.
     Handshake,
     /// The server refused.
     Refused,
     /// The client cannot proceed: a file, a certificate or a password is missing or wrong.
-    Here,
+    Client,
 }
 
 impl AttemptFailure {
     pub(super) fn unreachable(error: &io::Error) -> Self {
         // A firewall causes EPERM too, and then another host may work. So the error of a wrong peer
         // is recognized by its type.
-        let kind = if socket::is_wrong_peer(error) { FailureKind::Here } else { FailureKind::Unreachable };
+        let kind = if socket::is_wrong_peer(error) { FailureKind::Client } else { FailureKind::Unreachable };
         Self { reason: error.to_string(), kind }
     }
 }
@@ -107,7 +107,7 @@ async fn try_once(
     let made = config.connect_raw(wire, handshake).await;
     made.map(|(client, connection)| (client, connection, written, encryption)).map_err(|error| {
         let mut failure = explain(&error, done.get());
-        if let (FailureKind::Refused | FailureKind::Here, Some(note)) = (failure.kind, note) {
+        if let (FailureKind::Refused | FailureKind::Client, Some(note)) = (failure.kind, note) {
             failure.reason = format!("{} ({note})", failure.reason);
         }
         failure
@@ -139,7 +139,7 @@ async fn open_socket(
         (Encryption::IfOffered | Encryption::Always, Address::Tcp(address)) => {
             let name = server_name(settings, host, address.ip())?;
             let connector =
-                connector(&settings.tls).map_err(|reason| AttemptFailure { reason, kind: FailureKind::Here })?;
+                connector(&settings.tls).map_err(|reason| AttemptFailure { reason, kind: FailureKind::Client })?;
             Some((connector, name))
         }
         _ => None,
@@ -190,7 +190,7 @@ fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encrypt
 /// certificate can have.
 fn server_name(settings: &ConnectionSettings, host: &Host, address: IpAddr) -> Result<String, AttemptFailure> {
     let full = settings.tls.mode == SslMode::VerifyFull;
-    let fail = |reason: String| AttemptFailure { reason, kind: FailureKind::Here };
+    let fail = |reason: String| AttemptFailure { reason, kind: FailureKind::Client };
     match &host.place {
         Location::Name { name, .. } if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
         Location::Name { name, .. } if full => Err(fail(format!("no certificate can be made out to \"{name}\""))),
@@ -206,7 +206,7 @@ fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>
         return AttemptFailure { reason: format!("TLS failed: {reason}"), kind: FailureKind::Handshake };
     }
     if let Some(said) = error.as_db_error() {
-        let kind = if said.code().code() == "57P03" { FailureKind::Unfit } else { FailureKind::Refused };
+        let kind = if said.code().code() == "57P03" { FailureKind::Unsuitable } else { FailureKind::Refused };
         return AttemptFailure { reason: format!("{said} ({})", said.code().code()), kind };
     }
     let cause = std::error::Error::source(error);
@@ -215,11 +215,11 @@ fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>
         "password missing" => {
             let reason = "the server asks for a password, and there is none in the connection string, PGPASSWORD or \
                 the password file";
-            AttemptFailure { reason: reason.to_owned(), kind: FailureKind::Here }
+            AttemptFailure { reason: reason.to_owned(), kind: FailureKind::Client }
         }
         _ if error.is_closed() || cause.is_some_and(|cause| cause.is::<io::Error>()) => {
             AttemptFailure { reason, kind: FailureKind::Unreachable }
         }
-        _ => AttemptFailure { reason, kind: FailureKind::Here },
+        _ => AttemptFailure { reason, kind: FailureKind::Client },
     }
 }

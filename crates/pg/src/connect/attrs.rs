@@ -15,7 +15,7 @@ pub(super) async fn check(opened: &mut OpenedConnection, wanted: SessionAttrs) -
     let unfit = |what: &str| {
         Err(AttemptFailure {
             reason: format!("target_session_attrs={}: {what}", wanted.name()),
-            kind: FailureKind::Unfit,
+            kind: FailureKind::Unsuitable,
         })
     };
     match wanted {
@@ -62,7 +62,8 @@ async fn ask((client, connection, ..): &mut OpenedConnection, sql: &str) -> Resu
             }
         }
     };
-    let failed = |error: tokio_postgres::Error| AttemptFailure { reason: error.to_string(), kind: FailureKind::Unfit };
+    let failed =
+        |error: tokio_postgres::Error| AttemptFailure { reason: error.to_string(), kind: FailureKind::Unsuitable };
     let rows = answer.map_err(failed)?;
     let value = rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0),

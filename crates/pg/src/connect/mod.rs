@@ -108,8 +108,8 @@ impl ConnectionSettings {
                 note(&failure);
                 match failure.kind {
                     FailureKind::Unreachable => {}
-                    FailureKind::Unfit => break,
-                    FailureKind::Handshake | FailureKind::Refused | FailureKind::Here => return Err(()),
+                    FailureKind::Unsuitable => break,
+                    FailureKind::Handshake | FailureKind::Refused | FailureKind::Client => return Err(()),
                 }
             }
         }

@@ -119,8 +119,8 @@ mod tests {
         for text in
             ["secret", "host=a secret", "password='secret", "password=a secret", "password=a secret=b", "user=a\0"]
         {
-            let said = parse(text).expect_err(text).to_string();
-            assert!(!said.contains("secret"), "{said}");
+            let message = parse(text).expect_err(text).to_string();
+            assert!(!message.contains("secret"), "{message}");
         }
         assert!(parse("hots=a").expect_err("no such option").to_string().contains("\"hots\""));
     }

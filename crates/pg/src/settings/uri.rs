@@ -162,8 +162,8 @@ mod tests {
             "postgres://u:p@[secret/d",
             "postgres://h/d?secret",
         ] {
-            let said = parse(text).expect_err(text).to_string();
-            assert!(!said.contains("secret"), "{said}");
+            let message = parse(text).expect_err(text).to_string();
+            assert!(!message.contains("secret"), "{message}");
         }
         assert!(parse("postgres://h/d?hots=x").expect_err("no such option").to_string().contains("\"hots\""));
     }

@@ -21,7 +21,7 @@ pub(super) fn cannot_be_ended(
     )
 }
 
-/// The message about sessions that are left alone. `async.why_not_ended` returns the same text.
+/// The message about sessions that are left alone. `async.spared_session_reason` returns the same text.
 pub(super) fn left_alone(target: &TargetName, count: usize, first: &OldSession) -> String {
     format!(
         "{count} sessions at target \"{target}\" (backend {} is the first): left alone until it ends, since address, port \

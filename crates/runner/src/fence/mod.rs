@@ -65,7 +65,7 @@ enum BackoffEnd {
     Elapsed,
     /// The wait ended early: no further attempt is needed, or a write-off changed the work of the
     /// next one.
-    Cut,
+    EndedEarly,
 }
 
 /// Waits for the next attempt. Every [`WRITE_OFF_POLL_INTERVAL`], `is_settled` is asked whether the
@@ -80,7 +80,7 @@ async fn back_off<F: Future<Output = bool>>(
         sleep(WRITE_OFF_POLL_INTERVAL).await;
         left -= WRITE_OFF_POLL_INTERVAL;
         if events.is_closed() || is_settled().await {
-            return BackoffEnd::Cut;
+            return BackoffEnd::EndedEarly;
         }
     }
     sleep(left).await;
@@ -94,7 +94,10 @@ const fn is_logged(attempt_number: u32) -> bool {
 
 /// Runs `work` within the limit. A panic becomes an error, so that a fence makes another attempt
 /// after it.
-pub(crate) async fn limited<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub(crate) async fn within_limit<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
     match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => Err("a bug: it panicked".to_owned()),

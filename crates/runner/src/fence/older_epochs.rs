@@ -7,7 +7,7 @@ use pgasync_store::{OldSession, note_lost, old_sessions};
 
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::{cannot_be_ended, left_alone};
-use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect, is_logged, limited};
+use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect, is_logged, within_limit};
 use crate::events::{EventSender, LeaderEvent};
 
 /// Repeats the attempt until every session of an epoch before `before` is gone or written off, and
@@ -15,7 +15,7 @@ use crate::events::{EventSender, LeaderEvent};
 pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, events: EventSender) {
     let (mut wait, mut unreached_is_reported, mut left_alone_is_logged) = (BACKOFF_FIRST, false, false);
     for attempt_number in 1.. {
-        let (error, left) = match limited(context.attempt_max, fence_once(&context, before)).await {
+        let (error, left) = match within_limit(context.attempt_max, fence_once(&context, before)).await {
             Ok(Fenced { numbers, left }) if left.is_empty() => {
                 let _ = events.send(LeaderEvent::Fenced { target: context.target, numbers });
                 return;
@@ -32,7 +32,7 @@ pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, eve
                     .collect();
                 if let (Some(first), false) = (alone.first(), left_alone_is_logged) {
                     left_alone_is_logged = true;
-                    let _ = events.send(LeaderEvent::Trouble(left_alone(&context.target, alone.len(), first)));
+                    let _ = events.send(LeaderEvent::Warning(left_alone(&context.target, alone.len(), first)));
                 }
                 (failure_message(&context, attempt_number, &left), left)
             }
@@ -44,7 +44,7 @@ pub(crate) async fn fence_older_epochs(context: FenceContext, before: Epoch, eve
             return;
         }
         if let Some(error) = error.filter(|_| is_logged(attempt_number)) {
-            let _ = events.send(LeaderEvent::Trouble(error));
+            let _ = events.send(LeaderEvent::Warning(error));
         }
         // A write-off during the wait only starts the next attempt earlier.
         let (context, known) = (&context, left.len());

@@ -46,11 +46,11 @@ pub(crate) async fn fence_session(
         }
         if is_logged(attempt_number) {
             let lost = [(identity.session_number.unwrap_or_default(), &identity, error.unwrap_or_default())];
-            let _ = events.send(LeaderEvent::Trouble(cannot_be_ended(&context.target, attempt_number, &lost)));
+            let _ = events.send(LeaderEvent::Warning(cannot_be_ended(&context.target, attempt_number, &lost)));
         }
         let (backend, context) = (&backend, &context);
         let is_settled = move || async move { register_loss(backend, context, None).await == Ok(None) };
-        if back_off(wait, &events, is_settled).await == BackoffEnd::Cut {
+        if back_off(wait, &events, is_settled).await == BackoffEnd::EndedEarly {
             break;
         }
         wait = (wait * 2).min(BACKOFF_LAST);

@@ -1,6 +1,6 @@
 //! Carrying out the commands of the core.
 
-use pgasync_core::{Class, Command, Input, Outcome, Run, SessionId, TaskId, classify};
+use pgasync_core::{Command, Input, Outcome, QueryClass, Run, SessionId, TaskId, classify};
 use pgasync_store::{Operation, PublishedState};
 
 use super::Leader;
@@ -34,7 +34,7 @@ impl Leader {
                 }
                 Command::FenceSession { session, .. } => self.fence(session),
                 Command::SleepUntil(time) => self.next_tick = Some(time),
-                Command::ProveLead { after } => self.prove_lead(after),
+                Command::ProveLead { after } => self.start_proof(after),
                 Command::Resign => self.begin_resignation(),
                 command => {
                     if let Command::Write(event) = &command {
@@ -82,9 +82,9 @@ impl Leader {
             None => return self.handle(refuse("the query of the task is gone".to_owned())),
         };
         let raw = match classify(&text) {
-            Class::Refused => return self.handle(refuse(format!("PA205: {}", pgasync_core::COPY_REFUSED))),
-            Class::Raw => true,
-            Class::Wrapped | Class::WrappedEach => false,
+            QueryClass::Refused => return self.handle(refuse(format!("PA205: {}", pgasync_core::COPY_REFUSED))),
+            QueryClass::Raw => true,
+            QueryClass::Wrapped | QueryClass::WrappedEach => false,
         };
         let text = if text.contains(TASK_ID_MACRO) { text.replace(TASK_ID_MACRO, &task.to_string()) } else { text };
         let reset = raw || self.sessions.needs_reset(session);

@@ -234,7 +234,7 @@ impl Leader {
                     self.log("WARNING", error.to_string());
                 }
             }
-            LeaderEvent::Trouble(message) => self.log("WARNING", message),
+            LeaderEvent::Warning(message) => self.log("WARNING", message),
         }
         None
     }

@@ -27,14 +27,14 @@ impl Leader {
         self.handle(Input::StoreLost);
     }
 
-    pub(super) fn prove_lead(&mut self, after: Span) {
+    pub(super) fn start_proof(&mut self, after: Span) {
         debug_assert!(self.lost_session.is_some(), "one attempt at a time, and only after a loss");
         let Some(session) = self.lost_session.take() else { return };
         let (server, timeouts, events) = (self.server.clone(), self.options.timeouts, self.events.clone());
         let after = Duration::from_micros(u64::try_from(after.as_micros()).unwrap_or(0));
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
-            crate::election::prove_lead(server, timeouts, session, events).await;
+            crate::election::attempt_to_prove(server, timeouts, session, events).await;
         });
     }
 

@@ -68,7 +68,7 @@ impl Leader {
                 if is_written && (self.sessions.closing.is_empty() || until <= instant()) {
                     let why = why();
                     self.resignation = Some(Resignation::WritingGoodbye);
-                    self.send(Operation::Goodbye { why });
+                    self.send(Operation::RecordResignation { why });
                 }
             }
             Some(Resignation::WritingGoodbye) => {

@@ -15,7 +15,7 @@ impl Leader {
         if let Some(writer) = &mut self.writer {
             writer.pending = writer.pending.saturating_sub(count);
         }
-        let OperationResults { inputs, texts, polled, failures, troubles, vacuum, publish_refused } = results;
+        let OperationResults { inputs, texts, polled, failures, warnings, vacuum, publish_refused } = results;
         for (task, run, text) in texts {
             // The task may have ended between its mark and this result. Then no launch would take
             // its text.
@@ -23,8 +23,8 @@ impl Leader {
                 self.texts.insert((task, run), text);
             }
         }
-        for trouble in troubles {
-            self.log("WARNING", trouble);
+        for warning in warnings {
+            self.log("WARNING", warning);
         }
         if let Some(polled) = &polled {
             self.clock.lock().unwrap_or_else(PoisonError::into_inner).correct(polled.now);

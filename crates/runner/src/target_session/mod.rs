@@ -153,7 +153,7 @@ impl SessionTask {
                     break;
                 }
                 Some(QueryResult::SessionLost(why)) => {
-                    self.emit(LeaderEvent::Trouble(format!("a session was lost while task {task} ran: {why}")));
+                    self.emit(LeaderEvent::Warning(format!("a session was lost while task {task} ran: {why}")));
                     return self.emit(LeaderEvent::Core(Input::SessionLost { session: self.session }));
                 }
             }

@@ -16,14 +16,14 @@ pub struct Refusal {
     /// driver refused a value before the server saw it.
     pub sqlstate: String,
     /// The message of the server.
-    pub sentence: String,
+    pub message: String,
     /// The detail and the hint of the server, separated by `; `.
     pub hint: Option<String>,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was refused: {} ({})", self.operation, self.sentence, self.sqlstate)?;
+        write!(f, "{} was refused: {} ({})", self.operation, self.message, self.sqlstate)?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
@@ -70,7 +70,7 @@ impl CallError {
                 ErrorKind::ConnectionLost => Self::Lost { operation, sqlstate: None, reason },
                 // A value that the driver cannot send or read does not affect the session.
                 ErrorKind::Driver | ErrorKind::Server => {
-                    Self::Refused(Refusal { operation, sqlstate: String::new(), sentence: reason, hint: None })
+                    Self::Refused(Refusal { operation, sqlstate: String::new(), message: reason, hint: None })
                 }
             };
         };
@@ -80,7 +80,7 @@ impl CallError {
         }
         let more: Vec<&str> = [detail, hint].into_iter().flatten().collect();
         let hint = Some(more.join("; ")).filter(|text| !text.is_empty());
-        Self::Refused(Refusal { operation, sqlstate, sentence: message, hint })
+        Self::Refused(Refusal { operation, sqlstate, message, hint })
     }
 
     /// The operation.
@@ -175,7 +175,7 @@ mod tests {
         CallError::Refused(Refusal {
             operation: "pushing tasks",
             sqlstate: sqlstate.to_owned(),
-            sentence: "task 1: there is no target 'x'".to_owned(),
+            message: "task 1: there is no target 'x'".to_owned(),
             hint: Some("configure it".to_owned()),
         })
     }

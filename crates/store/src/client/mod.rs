@@ -67,7 +67,7 @@ const POOL_WAIT_MAX: Duration = Duration::from_secs(86_400);
 /// .source("nightly");
 /// let ids = match client.push(&batch).await {
 ///     Ok(ids) => ids,
-///     Err(PushError::UnknownTarget(refusal)) => return Err(refusal.sentence.into()),
+///     Err(PushError::UnknownTarget(refusal)) => return Err(refusal.message.into()),
 ///     Err(error) if error.may_be_tried_again() => client.push(&batch).await?,
 ///     Err(error) => return Err(error.into()),
 /// };

@@ -37,7 +37,7 @@ pub enum RunType {
 
 /// Tasks that are pushed in one transaction: all of them, or none.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[must_use = "it waits nowhere until it is pushed"]
+#[must_use = "a batch has no effect until it is pushed"]
 pub struct Batch {
     tasks: Vec<NewTask>,
     run_type: RunType,

@@ -18,7 +18,7 @@ use serde_json::Value;
 /// # Ok::<(), pgasync_core::BadName>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "it waits nowhere until it is pushed"]
+#[must_use = "a task has no effect until it is pushed"]
 pub struct NewTask {
     pub(super) query: Option<String>,
     pub(super) target: TargetName,

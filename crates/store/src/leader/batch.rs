@@ -33,9 +33,9 @@ impl LeaderSession {
         let mut operations = VecDeque::from(operations);
         while !operations.is_empty() {
             let mut batch = OperationBatch::take(&mut operations);
-            let others = std::mem::take(&mut batch.others);
+            let single_operations = std::mem::take(&mut batch.single_operations);
             self.carry_out_batch(&batch, on_marked, &mut results).await?;
-            for operation in others {
+            for operation in single_operations {
                 self.carry_out_one(operation, now, &mut results).await?;
             }
         }
@@ -50,11 +50,14 @@ impl LeaderSession {
     ) -> Result<(), LeaderError> {
         let command = match &operation {
             Operation::Core(command) => Some(command.clone()),
-            Operation::Register(..) | Operation::Publish(_) | Operation::Log { .. } | Operation::Goodbye { .. } => None,
+            Operation::Register(..)
+            | Operation::Publish(_)
+            | Operation::Log { .. }
+            | Operation::RecordResignation { .. } => None,
         };
         // The leader cannot continue without these two, so the caller treats their refusal like a
         // lost session.
-        let vital = matches!(operation, Operation::Goodbye { .. } | Operation::Core(Command::Resync { .. }));
+        let vital = matches!(operation, Operation::RecordResignation { .. } | Operation::Core(Command::Resync { .. }));
         // A failure to write to the log is not reported, because the report would be a write to the
         // log.
         let quiet = matches!(operation, Operation::Log { .. });
@@ -68,7 +71,7 @@ impl LeaderSession {
             Operation::Log { level, message } => {
                 self.query("writing the log", &self.statements.log, &[&level, &message]).await.map(drop)
             }
-            Operation::Goodbye { why } => {
+            Operation::RecordResignation { why } => {
                 let statement = &self.statements.goodbye;
                 self.write_alone("recording the goodbye", statement, &[&why]).await.map(drop)
             }
@@ -79,7 +82,7 @@ impl LeaderSession {
         };
         match done {
             Err(LeaderError::Refused { operation, reason }) if !vital => {
-                results.troubles.extend((!quiet).then(|| format!("{operation} failed: {reason}")));
+                results.warnings.extend((!quiet).then(|| format!("{operation} failed: {reason}")));
                 if let Some(command) = command {
                     results.inputs.push(Input::Refused { command: Box::new(command), reason });
                 }
@@ -150,7 +153,7 @@ impl LeaderSession {
             match marked {
                 Ok(rows) => launchable(batch, &rows, &mut results),
                 Err(LeaderError::Refused { operation, reason }) => {
-                    results.troubles.push(format!("{operation} failed: {reason}"));
+                    results.warnings.push(format!("{operation} failed: {reason}"));
                     results.refuse(batch.marks.iter().map(|mark| mark_command(*mark)), &reason);
                 }
                 Err(error) => return Err(error),
@@ -176,7 +179,7 @@ impl LeaderSession {
                 }
             }
             Err(LeaderError::Refused { operation, reason }) => {
-                results.troubles.push(format!("{operation} failed: {reason}"));
+                results.warnings.push(format!("{operation} failed: {reason}"));
                 results.refuse(batch.reads.map(|serial| Command::ReadRequests { serial }), &reason);
             }
             Err(error) => return Err(error),
@@ -202,7 +205,7 @@ impl LeaderSession {
         if !matches!(error, LeaderError::Refused { .. }) {
             return Err(error);
         }
-        results.troubles.push(error.to_string());
+        results.warnings.push(error.to_string());
         if statement_results.iter().filter(|result| failed(result)).all(|(kind, _)| *kind == BatchStatement::Heads) {
             // The heads are read after the commit, so the writes stand.
             return Ok(statement_results);

@@ -27,7 +27,7 @@ impl LeaderSession {
             match result.map_err(|error| LeaderError::of(kind.name(), &error)) {
                 Ok(rows) => rows_by_kind.entry(kind).or_default().extend(rows),
                 Err(LeaderError::Refused { operation, reason }) => {
-                    results.troubles.push(format!("{operation} failed: {reason}"));
+                    results.warnings.push(format!("{operation} failed: {reason}"));
                     refused.insert(kind, reason);
                 }
                 Err(error) => return Err(error),

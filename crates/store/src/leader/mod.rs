@@ -81,7 +81,7 @@ pub enum Operation {
     },
     /// Record that the leader resigns, so that the next leader does not wait for the grace period.
     /// This is the last operation of a leader.
-    Goodbye {
+    RecordResignation {
         /// Why the leader resigns.
         why: String,
     },
@@ -108,7 +108,7 @@ pub struct OperationResults {
     /// Tasks whose rows could not be written, and the error that a trigger or a constraint raised.
     pub failures: Vec<(TaskId, String)>,
     /// Warnings for the log.
-    pub troubles: Vec<String>,
+    pub warnings: Vec<String>,
     /// Whether it is time for [`vacuum`].
     pub vacuum: bool,
     /// Whether the server refused to publish the state.

@@ -19,7 +19,7 @@ pub(super) struct OperationBatch {
     /// The serial number of a read of the requests.
     pub(super) reads: Option<u64>,
     /// Operations that follow the batch, one after the other.
-    pub(super) others: Vec<Operation>,
+    pub(super) single_operations: Vec<Operation>,
 }
 
 impl OperationBatch {
@@ -50,7 +50,7 @@ impl OperationBatch {
             Operation::Core(Command::Refill { lane, heads_max }) => self.refills.push((lane, heads_max)),
             Operation::Core(Command::ReadRequests { serial }) => self.reads = Some(serial),
             Operation::Core(command @ Command::Dismiss { request, .. }) => self.dismissals.push((request, command)),
-            other => self.others.push(other),
+            other => self.single_operations.push(other),
         }
     }
 }

@@ -61,8 +61,8 @@ pub(super) async fn judge(
     let mut losses = losses.clone();
     losses.extend(&observer.outages());
     let mut broken = Complaints::default();
-    judge_doubts(&rows, &losses, &mut broken);
-    judge_crowds(targets, &mut broken).await;
+    judge_unknown_outcomes(&rows, &losses, &mut broken);
+    judge_short_tasks(targets, &mut broken).await;
     judge_rows(&rows, &traces, log, allowed, &mut broken);
     judge_history(&rows, log, &mut broken);
     judge_overlaps(&rows, &traces, &mut broken);
@@ -136,7 +136,7 @@ fn judge_rows(rows: &[Row], traces: &HashMap<i64, Trace>, log: &ClientLog, allow
 }
 
 /// Only tasks that were claimed and not recorded during a loss may have an unknown outcome.
-fn judge_doubts(rows: &[Row], losses: &Losses, broken: &mut Complaints) {
+fn judge_unknown_outcomes(rows: &[Row], losses: &Losses, broken: &mut Complaints) {
     let mut met: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     for row in rows {
         let (Some(claimed), Some(recorded)) = (row.claimed, row.recorded) else { continue };
@@ -156,7 +156,7 @@ fn judge_doubts(rows: &[Row], losses: &Losses, broken: &mut Complaints) {
 }
 
 /// The limit of the pool whose tasks are too short for the observer. The tasks count themselves.
-async fn judge_crowds(targets: &[Target], broken: &mut Complaints) {
+async fn judge_short_tasks(targets: &[Target], broken: &mut Complaints) {
     let mut most = 0;
     for target in targets {
         let sql = "select coalesce(max(running), 0) from crowd";

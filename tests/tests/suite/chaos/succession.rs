@@ -53,12 +53,12 @@ async fn a_stopped_leader_pauses_running_tasks_and_leaves_no_session<E: Engine>(
         match fixture.engine.stop().await {
             Outcome::Returned => in_order += 1,
             // A cancel that arrives while a procedure commits cannot be caught.
-            Outcome::Failed(said) if said.contains("57014") && said.contains("async.cycle") => {
+            Outcome::Failed(message) if message.contains("57014") && message.contains("async.cycle") => {
                 as_if_killed += 1;
                 fixture.note_loss_since(begin);
                 assert!(
                     as_if_killed <= rounds(5),
-                    "{as_if_killed} of {} stops went wrong: {said}",
+                    "{as_if_killed} of {} stops went wrong: {message}",
                     in_order + as_if_killed
                 );
                 let left = "select string_agg(task_id::text, ', ') from async.task where consumed is not null and processed is null";

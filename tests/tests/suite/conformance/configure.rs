@@ -189,9 +189,9 @@ async fn an_invalid_document_is_refused_with_its_path_and_changes_nothing<E: Eng
         if let Some(object) = document.as_object_mut() {
             object.entry("control").or_insert_with(|| json!({ "busy_sleep": 0.5 }));
         }
-        let (code, said) = fixture.refused(&format!("select async.configure($pgasync${document}$pgasync$)")).await;
-        assert_eq!(code, "PA060", "{document}: {said}");
-        assert!(said.starts_with(&format!("{path}: ")), "{document}: {said}");
+        let (code, message) = fixture.refused(&format!("select async.configure($pgasync${document}$pgasync$)")).await;
+        assert_eq!(code, "PA060", "{document}: {message}");
+        assert!(message.starts_with(&format!("{path}: ")), "{document}: {message}");
         assert_eq!(everything(&fixture).await, before, "{document}");
     }
     assert_eq!(fixture.refused("select async.configure(null)").await.0, "PA060");

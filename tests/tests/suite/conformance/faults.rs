@@ -325,8 +325,8 @@ async fn a_program_of_another_version_than_the_schema_refuses_to_lead() {
     let mut fixture = Fixture::<pgasync_tests::RustEngine>::prepared().await;
     fixture.run(OTHER_VERSION).await;
     fixture.engine.start().await;
-    let Outcome::Failed(said) = fixture.engine.wait_until_ended().await else { panic!("it leads") };
-    assert!(said.contains("PA213: the schema async at"), "{said}");
+    let Outcome::Failed(message) = fixture.engine.wait_until_ended().await else { panic!("it leads") };
+    assert!(message.contains("PA213: the schema async at"), "{message}");
 }
 
 const OTHER_VERSION: &str =

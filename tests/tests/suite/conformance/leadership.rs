@@ -88,7 +88,7 @@ async fn a_stopped_leader_releases_its_locks_and_closes_its_sessions<E: Engine>(
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
     assert!(!fixture.engine.is_leading().await);
     fixture
-        .wait_for("select not async.someone_leads() and pid is null and running_since is null from async.control")
+        .wait_for("select not async.leader_exists() and pid is null and running_since is null from async.control")
         .await;
     fixture
         .wait_for(&format!(
@@ -181,7 +181,7 @@ async fn a_target_that_cannot_be_fenced_delays_no_other_target<E: Engine>() {
 async fn the_leader_publishes_itself<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.assert_holds("select pid is not null and running_since <= now() from async.control").await;
-    fixture.assert_holds("select async.someone_leads()").await;
+    fixture.assert_holds("select async.leader_exists()").await;
     fixture.assert_holds("select server_status = 'running' and uptime is not null from async.v_server_info").await;
     fixture.run("update async.control set paused = true").await;
     fixture.assert_holds("select server_status = 'paused' from async.v_server_info").await;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 /// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum LinkState {
     Open,
     /// The kernel accepts connections, and no data passes.
     Frozen,
@@ -24,7 +24,7 @@ enum Way {
 pub(crate) struct Link {
     port: u16,
     database: String,
-    way: watch::Sender<Way>,
+    state: watch::Sender<LinkState>,
     serving: JoinHandle<()>,
 }
 
@@ -40,9 +40,9 @@ impl Link {
             SocketAddr::new(value("host").parse().expect("an address"), value("port").parse().expect("a port"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let (way, watched) = watch::channel(Way::Open);
+        let (state, watched) = watch::channel(LinkState::Open);
         let serving = tokio::spawn(serve(listener, port, server, watched));
-        Self { port, database: scratch.name().to_owned(), way, serving }
+        Self { port, database: scratch.name().to_owned(), state, serving }
     }
 
     /// The connection string of the database over the link.
@@ -51,16 +51,16 @@ impl Link {
     }
 
     pub(crate) fn open(&self) {
-        self.way.send_replace(Way::Open);
+        self.state.send_replace(LinkState::Open);
     }
 
     pub(crate) fn freeze(&self) {
-        self.way.send_replace(Way::Frozen);
+        self.state.send_replace(LinkState::Frozen);
     }
 
     /// Closes the link, and returns when it refuses connections.
     pub(crate) async fn close(&self) {
-        self.way.send_replace(Way::Closed);
+        self.state.send_replace(LinkState::Closed);
         while TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -73,54 +73,55 @@ impl Drop for Link {
     }
 }
 
-async fn serve(listener: TcpListener, port: u16, server: SocketAddr, mut way: watch::Receiver<Way>) {
+async fn serve(listener: TcpListener, port: u16, server: SocketAddr, mut state: watch::Receiver<LinkState>) {
     let mut listener = Some(listener);
     loop {
-        let now = *way.borrow_and_update();
+        let now = *state.borrow_and_update();
         match (now, &listener) {
-            (Way::Closed, _) => listener = None,
-            (Way::Open, None) => {
+            (LinkState::Closed, _) => listener = None,
+            (LinkState::Open, None) => {
                 listener = Some(listen(port, 64));
                 continue;
             }
-            (Way::Open, Some(open)) => {
+            (LinkState::Open, Some(open)) => {
                 tokio::select! {
                     taken = open.accept() => {
                         let (client, _) = taken.expect("loopback takes connections");
-                        tokio::spawn(carry(client, server, way.clone()));
+                        tokio::spawn(carry(client, server, state.clone()));
                     }
-                    changed = way.changed() => if changed.is_err() { return },
+                    changed = state.changed() => if changed.is_err() { return },
                 }
                 continue;
             }
-            (Way::Frozen, _) => {}
+            (LinkState::Frozen, _) => {}
         }
-        if *way.borrow() == now && way.changed().await.is_err() {
+        if *state.borrow() == now && state.changed().await.is_err() {
             return;
         }
     }
 }
 
-async fn carry(client: TcpStream, server: SocketAddr, way: watch::Receiver<Way>) {
+async fn carry(client: TcpStream, server: SocketAddr, state: watch::Receiver<LinkState>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    tokio::join!(pump(from_client, to_server, way.clone()), pump(from_server, to_client, way));
+    tokio::join!(pump(from_client, to_server, state.clone()), pump(from_server, to_client, state));
 }
 
 async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut way: watch::Receiver<Way>,
+    mut state: watch::Receiver<LinkState>,
 ) {
     let mut buffer = vec![0; 16384];
     loop {
         let read = tokio::select! {
             read = from.read(&mut buffer) => read.unwrap_or(0),
-            closed = way.wait_for(|way| *way == Way::Closed) => { drop(closed); 0 }
+            closed = state.wait_for(|state| *state == LinkState::Closed) => { drop(closed); 0 }
         };
         // Data that was read is kept while the link is frozen.
-        let closed = way.wait_for(|way| *way != Way::Frozen).await.map_or(true, |way| *way == Way::Closed);
+        let closed =
+            state.wait_for(|state| *state != LinkState::Frozen).await.map_or(true, |state| *state == LinkState::Closed);
         if read == 0 || closed || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }

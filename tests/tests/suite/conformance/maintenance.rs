@@ -135,7 +135,7 @@ async fn a_disabled_orchestrator_does_not_spin<E: Engine>() {
     fixture.run("update async.control set enabled = false").await;
     fixture.engine.start().await;
     fixture.engine.wait_until_ended().await;
-    fixture.assert_holds("select pid is null and not async.someone_leads() from async.control").await;
+    fixture.assert_holds("select pid is null and not async.leader_exists() from async.control").await;
 }
 
 async fn dead_rows_of_a_busy_queue_are_vacuumed<E: Engine>() {

@@ -225,8 +225,8 @@ async fn odd_pulls_are_refused<E: Engine>() {
         ("'pulled', 0", "PA041"),
         ("'pulled', -1", "PA041"),
     ] {
-        let (code, said) = fixture.refused(&format!("select async.get_tasks({arguments})")).await;
-        assert_eq!(code, wanted, "{said}");
+        let (code, message) = fixture.refused(&format!("select async.get_tasks({arguments})")).await;
+        assert_eq!(code, wanted, "{message}");
     }
 }
 

@@ -73,10 +73,10 @@ async fn refused_statements_are_refused_as_a_whole_and_named<E: Engine>() {
         ("null", "PA010"),
     ] {
         let fine = "async.task('select 1', 'there')";
-        let (said_code, said) =
+        let (actual_code, message) =
             fixture.refused(&format!("select async.push_tasks(array[{fine}, {fine}, {odd}])")).await;
-        assert_eq!(said_code, code, "{odd}: {said}");
-        assert!(said.starts_with("task 3"), "{odd}: {said}");
+        assert_eq!(actual_code, code, "{odd}: {message}");
+        assert!(message.starts_with("task 3"), "{odd}: {message}");
         assert_eq!(fixture.number("select count(*) from async.task").await, 0);
     }
 }

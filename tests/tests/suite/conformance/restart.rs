@@ -57,8 +57,8 @@ async fn unknown_and_unfinished_tasks_are_refused<E: Engine>() {
         (empty.to_string(), "PA033"),
         ("null".into(), "PA030"),
     ] {
-        let (code, said) = fixture.refused(&format!("select async.restart_task({id})")).await;
-        assert_eq!(code, wanted, "{said}");
+        let (code, message) = fixture.refused(&format!("select async.restart_task({id})")).await;
+        assert_eq!(code, wanted, "{message}");
     }
     fixture.wait_until_it_runs(running).await;
     assert_eq!(fixture.refused(&format!("select async.restart_task({running})")).await.0, "PA031");

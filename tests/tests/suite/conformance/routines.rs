@@ -66,8 +66,8 @@ async fn routines_that_raise_or_commit_are_logged_and_do_not_end_the_leader<E: E
     fixture.engine.lead().await;
     fixture.run_task("select 1").await.succeeded();
     fixture.wait_for("select count(*) > 2 and bool_and(n = 1) from rounds").await;
-    for said in ["oops", "not_there", "commits", "sure", "nonsense"] {
-        fixture.assert_holds(&format!("select count(*) > 0 from async.server_log where message like '%{said}%'")).await;
+    for text in ["oops", "not_there", "commits", "sure", "nonsense"] {
+        fixture.assert_holds(&format!("select count(*) > 0 from async.server_log where message like '%{text}%'")).await;
     }
     fixture.run_task("select 1").await.succeeded();
     assert!(fixture.engine.is_leading().await);

@@ -221,15 +221,15 @@ async fn the_log_can_be_followed<E: Engine>() {
     assert_eq!(fixture.number("select count(*) from async.tail_once(_grep => 'second')").await, 1);
     assert_eq!(fixture.number("select count(*) from async.tail_once(_limit => 1)").await, 1);
     // An error is raised. Its log line remains after the rollback.
-    let (code, said) = fixture.refused("begin; select async.log('ERROR', 'third')").await;
+    let (code, message) = fixture.refused("begin; select async.log('ERROR', 'third')").await;
     fixture.run("rollback").await;
-    assert_eq!((code.as_str(), said.as_str()), ("PA070", "third"));
+    assert_eq!((code.as_str(), message.as_str()), ("PA070", "third"));
     fixture.assert_holds("select count(*) = 1 from async.server_log where message = 'third' and level = 'ERROR'").await;
     assert_eq!(fixture.refused("select async.log('LOUD', 'x')").await.0, "PA071");
-    let said = fixture
+    let logged = fixture
         .messages_of("set statement_timeout = '1 s'; do $$ begin perform 1; end $$; select async.log('heard')")
         .await;
-    assert_eq!(said, ["heard"]);
+    assert_eq!(logged, ["heard"]);
 }
 
 async fn views_agree_with_the_tables<E: Engine>() {

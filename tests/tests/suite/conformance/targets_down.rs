@@ -32,7 +32,7 @@ async fn push_many<E: Engine>(fixture: &Fixture<E>, count: i32, target: &str) {
 }
 
 /// The tasks of `down` wait for `target_patience`. Then all fail with the error of the connection.
-async fn tasks_wait_and_then_fail_saying<E: Engine>(conninfo: &str, said: &str) {
+async fn tasks_wait_and_then_fail_with<E: Engine>(conninfo: &str, text: &str) {
     let fixture = led_with::<E>("2 s", &[target("down", conninfo)]).await;
     push_many(&fixture, 30, "down").await;
     fixture.run_task("select 1").await.succeeded();
@@ -45,7 +45,7 @@ async fn tasks_wait_and_then_fail_saying<E: Engine>(conninfo: &str, said: &str) 
         .await;
     let error =
         fixture.text("select min(processing_error) from async.task where target = 'down'").await.unwrap_or_default();
-    assert!(error.contains(said), "{error}");
+    assert!(error.contains(text), "{error}");
     for foreign in ["secret", "dblink", "async.", "CONTEXT"] {
         assert!(!error.contains(foreign), "{error}");
     }
@@ -58,22 +58,22 @@ async fn tasks_wait_and_then_fail_saying<E: Engine>(conninfo: &str, said: &str) 
 }
 
 async fn tasks_of_a_refusing_target_wait_and_then_fail_saying_so<E: Engine>() {
-    tasks_wait_and_then_fail_saying::<E>(&refused_conninfo(), "refused").await;
+    tasks_wait_and_then_fail_with::<E>(&refused_conninfo(), "refused").await;
 }
 
 async fn tasks_of_a_silent_target_wait_and_then_fail<E: Engine>() {
     let hole = BlackHole::silent();
-    tasks_wait_and_then_fail_saying::<E>(&hole.conninfo(), "down").await;
+    tasks_wait_and_then_fail_with::<E>(&hole.conninfo(), "down").await;
 }
 
 async fn tasks_of_an_unreachable_target_wait_and_then_fail<E: Engine>() {
     let hole = BlackHole::full().await;
-    tasks_wait_and_then_fail_saying::<E>(&hole.conninfo(), "down").await;
+    tasks_wait_and_then_fail_with::<E>(&hole.conninfo(), "down").await;
 }
 
 async fn tasks_of_a_database_that_does_not_exist_wait_and_then_fail_saying_so<E: Engine>() {
     let conninfo = pgasync_tests::Cluster::shared().conninfo("not_there");
-    tasks_wait_and_then_fail_saying::<E>(&conninfo, "not_there").await;
+    tasks_wait_and_then_fail_with::<E>(&conninfo, "not_there").await;
 }
 
 async fn waiting_for_a_target_costs_no_worker_and_delays_no_other_target<E: Engine>() {

@@ -210,8 +210,8 @@ async fn ids_that_cannot_be_finished_are_named_in_a_warning_and_change_nothing<E
     let done = fixture.push("select 1").await;
     fixture.end_of(done).await.succeeded();
     let running = fixture.push(SLOW).await;
-    let said = fixture.messages_of(&format!("select async.cancel(array[{done}, {running}, 987654321])")).await;
-    let [warning] = &said[..] else { panic!("one warning: {said:?}") };
+    let messages = fixture.messages_of(&format!("select async.cancel(array[{done}, {running}, 987654321])")).await;
+    let [warning] = &messages[..] else { panic!("one warning: {messages:?}") };
     assert!(warning.contains(&format!("{done} (finished)")), "{warning}");
     assert!(warning.contains("987654321 (unknown)") && !warning.contains(&format!("{running} (")), "{warning}");
     fixture.end_within(running, SOON).await.is("CANCELED");

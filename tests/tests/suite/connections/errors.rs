@@ -51,15 +51,15 @@ async fn an_error_names_its_cause() {
         ("host=/no/such user=u password=secret".to_owned(), vec!["/no/such:5432", "No such file"]),
         ("host=h user=u password=my secret".to_owned(), vec!["single quotes", "character 27"]),
     ] {
-        let said = refused(&text, home).await;
-        assert!(!said.contains("secret"), "{said}");
+        let message = refused(&text, home).await;
+        assert!(!message.contains("secret"), "{message}");
         for part in named {
-            assert!(said.contains(part), "{text}\n{said}\ndoes not contain {part:?}");
+            assert!(message.contains(part), "{text}\n{message}\ndoes not contain {part:?}");
         }
     }
     fixture.set(&[("ssl", "off")]).await;
-    let said = refused(&format!("{tls} sslmode=require"), home).await;
-    assert!(said.contains("server does not support TLS"), "{said}");
+    let message = refused(&format!("{tls} sslmode=require"), home).await;
+    assert!(message.contains("server does not support TLS"), "{message}");
 }
 
 /// `system` uses the roots of the machine, which do not include the authority of a test unless
@@ -96,8 +96,11 @@ fn the_binary_shows_no_password() {
         for command in ["init", "run"] {
             let done = Command::new("pgasync").args([command, "--server", &text]).output();
             let done = done.expect("./dev puts pgasync on PATH");
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert!(!done.status.success() && said.contains("pgasync: ") && !said.contains("pass word"), "{said}");
+            let stderr = String::from_utf8_lossy(&done.stderr);
+            assert!(
+                !done.status.success() && stderr.contains("pgasync: ") && !stderr.contains("pass word"),
+                "{stderr}"
+            );
         }
     }
 }

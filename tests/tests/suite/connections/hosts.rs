@@ -51,8 +51,8 @@ async fn a_server_that_takes_no_sessions_yet_is_passed_over() {
     let text = format!("host=127.0.0.1,127.0.0.1 port={ports} user=postgres dbname=postgres");
     let home = tempfile::tempdir().expect("there is room");
 
-    let said = judge::both(&Case::new(&text, &[]), home.path()).await.expect("the second takes sessions");
-    assert!(said.starts_with(&format!("port {} ", primary.port())), "{said}");
+    let session = judge::both(&Case::new(&text, &[]), home.path()).await.expect("the second takes sessions");
+    assert!(session.starts_with(&format!("port {} ", primary.port())), "{session}");
 }
 
 #[tokio::test]

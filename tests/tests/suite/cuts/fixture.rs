@@ -213,12 +213,12 @@ impl CaseFixture<'_> {
         let judged = judge(&self.client, self.fixture.target.session(), &self.flow, &at, allowed).await;
         self.broken.extend(judged.expect("the tables are readable"));
         let seen = [self.to_server.seen(), self.to_target.seen()];
-        let said = engine.lines();
+        let log = engine.lines();
         let stalled = self.fixture.stalls.so_far().saturating_sub(self.stalled_before);
         drop((engine, self.to_server, self.to_target, self.client));
         let remove = format!("drop database {} with (force)", self.database.name());
         // A database that stays costs disk space until the cluster is removed.
         let _ = self.fixture.server.administrator().await.batch_execute(&remove).await;
-        Verdict { seen, reached: fired.len() >= cuts, broken: self.broken, took: self.begin.elapsed(), stalled, said }
+        Verdict { seen, reached: fired.len() >= cuts, broken: self.broken, took: self.begin.elapsed(), stalled, log }
     }
 }

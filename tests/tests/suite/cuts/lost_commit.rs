@@ -34,7 +34,7 @@ async fn a_commit_without_an_answer_loses_no_task() {
     for when in [Moment::Claims, Moment::Records] {
         let name = format!("rust: the answer to a commit of {when:?}");
         let verdict = try_case(&name, async || lose_commit(&fixture, when).await).await;
-        summary.take_in(&name, &verdict);
+        summary.add(&name, &verdict);
     }
     summary.assert_passed();
 }
@@ -44,7 +44,7 @@ async fn main_that_ends_at_any_message_to_a_target_breaks_no_promise() {
     let fixture = CutsFixture::apart().await;
     let mut summary = Summary::default();
     let recorded = try_case("sql:", async || SqlCase::default().run(&fixture).await).await;
-    summary.take_in("sql:", &recorded);
+    summary.add("sql:", &recorded);
     let mut cases = Vec::new();
     for (kind, count) in &recorded.seen[1] {
         for occurrence in 1..=(*count).min(2) {
@@ -56,7 +56,7 @@ async fn main_that_ends_at_any_message_to_a_target_breaks_no_promise() {
     eprintln!("{} kinds of messages, {} cases", recorded.seen[1].len(), cases.len());
     for case in choose(cases, 6, SqlCase::name) {
         let verdict = try_case(&case.name(), async || case.run(&fixture).await).await;
-        summary.take_in(&case.name(), &verdict);
+        summary.add(&case.name(), &verdict);
     }
     summary.assert_passed();
 }

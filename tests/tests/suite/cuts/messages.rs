@@ -117,7 +117,7 @@ async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
                 cases.extend(cases_of(&prelude, kind, *count));
             }
         }
-        summary.take_in(&prelude.name(), &verdict);
+        summary.add(&prelude.name(), &verdict);
     }
     eprintln!("{} kinds of messages, {} cases", recorded.len(), cases.len());
     let begin = Instant::now();
@@ -130,7 +130,7 @@ async fn cut_every_message(side: Side, losses: &[Cut], sample: usize) {
         })
         .buffer_unordered(AT_ONCE);
     while let Some((name, verdict)) = verdicts.next().await {
-        summary.take_in(&name, &verdict);
+        summary.add(&name, &verdict);
     }
     eprintln!("the cases took {:?}", begin.elapsed());
     summary.assert_passed();

@@ -8,7 +8,7 @@ use super::kinds;
 use super::seed::Seed;
 
 /// The number of lines of an engine's log that a failed case shows.
-const SAID_MAX: usize = 12;
+const LOG_LINES_MAX: usize = 12;
 
 /// The beginning of complaints that an overloaded machine may explain.
 pub(super) const LATE: &str = "late: ";
@@ -30,7 +30,7 @@ pub(super) struct Verdict {
     /// The part of that time in which this process was stalled.
     pub(super) stalled: Duration,
     /// The log of the engine, for readers.
-    pub(super) said: Vec<String>,
+    pub(super) log: Vec<String>,
 }
 
 impl Verdict {
@@ -66,14 +66,14 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn take_in(&mut self, name: &str, verdict: &Verdict) {
+    pub(super) fn add(&mut self, name: &str, verdict: &Verdict) {
         let kinds = verdict.seen.iter().flat_map(BTreeMap::keys);
         self.unnamed.extend(kinds.filter(|kind| !kinds::is_known(kind)).cloned());
         let seconds = verdict.took.as_secs_f64();
         if !verdict.broken.is_empty() {
-            let said = &verdict.said[verdict.said.len().saturating_sub(SAID_MAX)..];
+            let log = &verdict.log[verdict.log.len().saturating_sub(LOG_LINES_MAX)..];
             let broken = verdict.broken.join("\n  ");
-            let text = format!("{name} ({seconds:.1} s):\n  {broken}\n  the engine said {said:#?}");
+            let text = format!("{name} ({seconds:.1} s):\n  {broken}\n  the log of the engine: {log:#?}");
             eprintln!("FAILED {text}");
             self.failed += 1;
             self.wrong.push(text);

@@ -42,8 +42,8 @@ async fn take_over_from_a_paused_host<B: Engine>() {
     fixture.engine.start_forced().await;
     fixture.engine.wait_until_leading().await;
     let held = wait_for_launches_then_hold(&fixture).await;
-    first.wake().await;
-    assert_eq!(first.wait_until_ended().await, DEPOSED, "{}", first.said().await);
+    first.unpause().await;
+    assert_eq!(first.wait_until_ended().await, DEPOSED, "{}", first.stderr().await);
     go_on_and_judge(&fixture, held).await;
 }
 
@@ -61,7 +61,7 @@ async fn take_over_from_a_paused_server<B: Engine>() {
     fixture.engine = B::attach(&fixture.database);
     fixture.engine.lead().await;
     let held = wait_for_launches_then_hold(&fixture).await;
-    fixture.server.wake().await;
+    fixture.server.unpause().await;
     // The old leader still leads its own server. Its claims wait for ever for the confirmation of
     // the standby.
     let at_the_commit = "select count(*) from pg_stat_activity where pid = $1 and wait_event = 'SyncRep'";

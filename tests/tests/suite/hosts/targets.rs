@@ -24,7 +24,7 @@ async fn a_paused_target_holds_up_its_own_tasks_alone<E: Engine>() {
          from async.task where manual_timeout is not null";
     fixture.database.wait_for_within(timed_out, DEADLINE_PATIENCE).await;
 
-    fixture.left_host.wake().await;
+    fixture.left_host.unpause().await;
     fixture.settle().await;
     let ends = fixture.judge().await;
     assert_eq!((ends["TIMED_OUT"], ends["FINISHED"]), (2, 20 + ELSEWHERE), "{ends:?}");
@@ -34,7 +34,7 @@ async fn a_target_that_is_cut_off_holds_up_its_own_tasks_alone<E: Engine>() {
     let fixture = HostsFixture::<E>::open().await;
     fixture.push("left", SLOTS - 2, 1.0, "").await;
     fixture.wait_for_starts(&fixture.left, SLOTS - 2).await;
-    fixture.left_host.cut_off().await;
+    fixture.left_host.disconnect().await;
 
     // These tasks need further sessions, which cannot be opened.
     fixture.push("left", 20, 0.2, "").await;

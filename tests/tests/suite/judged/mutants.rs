@@ -326,10 +326,10 @@ each_change_is_noticed! {
     is_leader by StatedRules;
     has_user_triggers by StatedRules;
     defer_constraints by StatedRules;
-    note_touched by StatedRules;
-    take_touched by StatedRules;
-    touched_rows by StatedRules, Answers;
+    note_changed_tasks by StatedRules;
+    take_changed_tasks by StatedRules;
+    changed_task_rows by StatedRules, Answers;
     finish_internal by StatedRules;
     as_events by Answers;
-    row_as_it_is by Answers;
+    present_row by Answers;
 }

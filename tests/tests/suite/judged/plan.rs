@@ -179,7 +179,7 @@ impl Queue {
             let (lane, position) = match plan.next(workers > 0) {
                 Choice::Take { lane, head, .. } => (lane.clone(), head.position),
                 Choice::Await(_) => continue,
-                Choice::Nobody => return chosen,
+                Choice::NoTask => return chosen,
             };
             plan.remove(&lane, position.task);
             waiting.remove(&position);

@@ -252,22 +252,34 @@ const TRIGGERS: &[Stated] = &[
 /// The effects of calls in routines and triggers of users, for a leader in another process and for
 /// the SQL engine.
 const ROUTINES: &[Stated] = &[
-    stated("", "async.take_touched()", "{}"),
-    stated("select async.note_touched('{}')", "async.take_touched()", "{}"),
+    stated("", "async.take_changed_tasks()", "{}"),
+    stated("select async.note_changed_tasks('{}')", "async.take_changed_tasks()", "{}"),
     stated(
-        "select async.note_touched('{3,1}'); select async.note_touched('{2,3}')",
-        "(select array_agg(i order by i) from unnest(async.take_touched()) i)",
+        "select async.note_changed_tasks('{3,1}'); select async.note_changed_tasks('{2,3}')",
+        "(select array_agg(i order by i) from unnest(async.take_changed_tasks()) i)",
         "{1,2,3}",
     ),
-    stated("select async.note_touched('{3,1}'); select async.take_touched()", "async.take_touched()", "{}"),
-    stated("select async.note_touched('{4}')", "async.take_touched()", "{4}"),
-    stated("select async.note_touched('{4}'); select async.note_touched('{}')", "async.take_touched()", "{4}"),
-    stated("create temp table leader_state (); select async.note_touched('{3,1}')", "async.take_touched()", "{}"),
-    stated("", "(select array_agg(t.outcome) from async.touched_rows() t)", "{triggers}"),
-    null("create temp table leader_state ()", "(select array_agg(t.outcome) from async.touched_rows() t)"),
     stated(
-        "select judged.queue(); select async.note_touched('{2,9}')",
-        "(select array_agg(concat_ws(' ', t.task_id, t.outcome, t.row_run) order by t.task_id) from async.touched_rows() t)",
+        "select async.note_changed_tasks('{3,1}'); select async.take_changed_tasks()",
+        "async.take_changed_tasks()",
+        "{}",
+    ),
+    stated("select async.note_changed_tasks('{4}')", "async.take_changed_tasks()", "{4}"),
+    stated(
+        "select async.note_changed_tasks('{4}'); select async.note_changed_tasks('{}')",
+        "async.take_changed_tasks()",
+        "{4}",
+    ),
+    stated(
+        "create temp table leader_state (); select async.note_changed_tasks('{3,1}')",
+        "async.take_changed_tasks()",
+        "{}",
+    ),
+    stated("", "(select array_agg(t.outcome) from async.changed_task_rows() t)", "{triggers}"),
+    null("create temp table leader_state ()", "(select array_agg(t.outcome) from async.changed_task_rows() t)"),
+    stated(
+        "select judged.queue(); select async.note_changed_tasks('{2,9}')",
+        "(select array_agg(concat_ws(' ', t.task_id, t.outcome, t.row_run) order by t.task_id) from async.changed_task_rows() t)",
         "{\"2 touched 1\",\"9 touched\",triggers}",
     ),
     stated("", "async.finish_internal('{1}', 'FINISHED', 'f', null)", "ERROR PA201"),
@@ -285,7 +297,7 @@ const ROUTINES: &[Stated] = &[
     stated("select judged.finish('DEFERRED', '1 day')", "judged.became(3)", "deferred"),
     stated(
         "select judged.finish('CANCELED', null)",
-        "(select array_agg(i order by i) from unnest(async.take_touched()) i)",
+        "(select array_agg(i order by i) from unnest(async.take_changed_tasks()) i)",
         "{1,3,5}",
     ),
     // A call in a trigger without a status has the effect of the end of the query.

@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     fn may_claim(&self) -> bool {
-        self.plan.next(true) != crate::plan::Choice::Nobody
+        self.plan.next(true) != crate::plan::Choice::NoTask
     }
 }
 

@@ -21,7 +21,7 @@ begin
     not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
   from async.running_rows() t;
   return query
-  select k.task_id, false from async.resting_tasks() k;
+  select k.task_id, false from async.tasks_without_query() k;
   -- Finished tasks whose session was not known to be gone. The row says so, because marks do not
   -- survive a crash.
   return query

@@ -20,7 +20,7 @@ begin
   v_mine := nextval('async.latch_requested');
   perform async.wake_leader();
   while (select s.last_value from async.latch_served s) < v_mine loop
-    if not async.someone_leads() then
+    if not async.leader_exists() then
       raise exception 'no orchestrator is running'
         using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
     end if;

@@ -50,7 +50,7 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
   'null. Raises PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
-comment on function async.someone_leads() is 'True while an orchestrator leads.';
+comment on function async.leader_exists() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
   'True for a READY task with a query that is not deferred.';
 comment on function async.waits_for_offer(async.task) is

@@ -26,7 +26,7 @@ begin
     into out_pools, out_targets, out_pullable
     from (select distinct r.pool, r.target, r.client_pulled from async.lead_rows(v_ids) r) l;
   end if;
-  select d.out_overdue, d.out_next into out_overdue, out_next from async.due_resting_tasks(in_now, in_limit) d;
+  select d.out_overdue, d.out_next into out_overdue, out_next from async.overdue_tasks_without_query(in_now, in_limit) d;
   if cardinality(out_overdue) >= in_limit or cardinality(v_ids) >= 5000 then
     out_next := in_now;
   end if;

@@ -55,7 +55,7 @@ begin
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
     order by t.task_id);
   if v_events <> '{}' then
-    perform async.note_touched(array(select e.task_id from unnest(v_events) e));
+    perform async.note_changed_tasks(array(select e.task_id from unnest(v_events) e));
     -- Rows that a client holds get a request, like those of running queries. Constraints are not
     -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)

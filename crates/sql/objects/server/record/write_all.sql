@@ -10,7 +10,7 @@
 --   transaction holds the row), 'failed' (a trigger or constraint raised error), 'gone' (the row
 --   does not exist), 'rewritten' (a trigger or a request changed the row in another way). The other
 --   columns are the present row, null when there is none or it cannot be read. With in_touched (the
---   Rust engine), the rows of async.touched_rows where users have triggers: 'touched' for each task
+--   Rust engine), the rows of async.changed_task_rows where users have triggers: 'touched' for each task
 --   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
 --   the epoch is held first, and the call is a whole write transaction of the Rust engine.
 -- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
@@ -81,12 +81,12 @@ begin
         outcome := 'locked';
         error := null;
         select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
-        from async.row_as_it_is(v_event.task_id) r;
+        from async.present_row(v_event.task_id) r;
       when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
         select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
-        from async.row_as_it_is(v_event.task_id) r;
+        from async.present_row(v_event.task_id) r;
     end;
     consumed := (v_row.is_now).consumed;
     processed := (v_row.is_now).processed;
@@ -102,7 +102,7 @@ begin
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
   if v_triggers and in_touched then
-    return query select * from async.touched_rows();
+    return query select * from async.changed_task_rows();
   end if;
 end
 $function$;

@@ -20,7 +20,7 @@ select
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
-cross join (select async.someone_leads() as leads) s
+cross join (select async.leader_exists() as leads) s
 left join async.target_outage o on o.target = t.target
 left join (
   select distinct e.target

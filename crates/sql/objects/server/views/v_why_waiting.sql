@@ -58,7 +58,7 @@ from (
   group by coalesce(e.concurrency_pool, e.target), e.target
 ) n
 cross join (
-  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
+  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.leader_exists() as leads
   from async.control c
   -- The planner does not know that the table has one row, since it is never analyzed.
   limit 1

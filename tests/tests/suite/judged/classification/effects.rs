@@ -1,6 +1,6 @@
 //! The effects of queries inside the wrapper, compared with their effects without it.
 
-use pgasync_core::{Class, classify, statements};
+use pgasync_core::{QueryClass, classify, statements};
 use pgasync_tests::Database;
 use serde_json::{Value, json};
 
@@ -22,8 +22,8 @@ async fn effect(database: &Database, text: &str) -> Result<Value, String> {
 /// A text as the core would wrap it; `None` if the core would not wrap it.
 fn wrapped_by_the_model(text: &str) -> Option<String> {
     match classify(text) {
-        Class::Wrapped | Class::WrappedEach => {}
-        Class::Raw | Class::Refused => return None,
+        QueryClass::Wrapped | QueryClass::WrappedEach => {}
+        QueryClass::Raw | QueryClass::Refused => return None,
     }
     let each = statements(text).into_iter().map(|statement| {
         let piece = &text[statement.span.clone()];
@@ -60,7 +60,7 @@ pub(super) async fn effects_that_differ(database: &Database) -> Vec<String> {
     }
     let alone: Vec<String> = ALONE.iter().map(|text| (*text).to_owned()).collect();
     for (text, sql) in ALONE.iter().zip(classes(database, &alone).await) {
-        if sql != "raw" || classify(text) != Class::Raw {
+        if sql != "raw" || classify(text) != QueryClass::Raw {
             differences.push(format!("{text}: core {:?}, sql {sql}", classify(text)));
         } else if let Err(code) = effect(database, text).await {
             differences.push(format!("{text} fails: {code}"));

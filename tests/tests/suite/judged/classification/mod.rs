@@ -5,7 +5,7 @@ mod effects;
 mod texts;
 mod transactions;
 
-use pgasync_core::{Class, StatementKind, classify, statements};
+use pgasync_core::{QueryClass, StatementKind, classify, statements};
 use pgasync_tests::Database;
 use serde_json::json;
 
@@ -24,11 +24,11 @@ fn agree(text: &str, sql: &str) -> bool {
     let found = statements(text);
     let plain = found.iter().any(|statement| statement.kind == StatementKind::Plain);
     match classify(text) {
-        Class::Refused => sql == "refused",
-        Class::Wrapped => sql == "loop" || sql == "execute",
-        Class::WrappedEach if text.len() > READ_MAX => sql == "raw",
-        Class::WrappedEach => sql == "script" || plain && sql == "raw",
-        Class::Raw => sql == if found.is_empty() { "execute" } else { "raw" },
+        QueryClass::Refused => sql == "refused",
+        QueryClass::Wrapped => sql == "loop" || sql == "execute",
+        QueryClass::WrappedEach if text.len() > READ_MAX => sql == "raw",
+        QueryClass::WrappedEach => sql == "script" || plain && sql == "raw",
+        QueryClass::Raw => sql == if found.is_empty() { "execute" } else { "raw" },
     }
 }
 
@@ -50,9 +50,9 @@ enum Parsed {
 
 async fn parsed(database: &Database, text: &str) -> Parsed {
     let Err(error) = database.session().prepare(text).await else { return Parsed::One };
-    let Some(said) = error.server() else { panic!("{text}: {error}") };
-    match said.sqlstate {
-        "42601" if said.message.contains("multiple commands") => Parsed::Several,
+    let Some(server_error) = error.server() else { panic!("{text}: {error}") };
+    match server_error.sqlstate {
+        "42601" if server_error.message.contains("multiple commands") => Parsed::Several,
         "42601" | "22025" | "42000" => Parsed::Not,
         _ => Parsed::One,
     }

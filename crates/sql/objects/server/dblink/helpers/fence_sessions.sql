@@ -9,7 +9,7 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  c_looks_max constant int := 50;
+  c_checks_max constant int := 50;
   v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
   v_moved constant bigint := async.last_moved_epoch();
   v_server record;
@@ -36,7 +36,7 @@ begin
   if cardinality(v_there) = 0 then
     return v_found;
   end if;
-  for v_look in 1..c_looks_max loop
+  for v_check in 1..c_checks_max loop
     v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
     exit when not exists (
       select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));

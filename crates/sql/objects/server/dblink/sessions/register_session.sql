@@ -11,20 +11,20 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_error text := in_error;
-  v_said record;
+  v_identity record;
   v_worker record;
   v_id bigint;
 begin
   select s.target, s.conninfo into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   if v_error is null then
     begin
-      select * into v_said from async.read_identity(in_identity);
+      select * into v_identity from async.read_identity(in_identity);
       insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
         server_started, server_address, server_port, system_identifier, timeline)
       select l.epoch, in_worker, v_worker.target,
         -- The encoding is this session's own.
         async.extend_conninfo(v_worker.conninfo, '{"client_encoding": null}'),
-        v_said.role, v_said.pid, v_said.backend_start, v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
+        v_identity.role, v_identity.pid, v_identity.backend_start, v_identity.server_started, v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
       from pg_temp.leader_state l
       returning session_id into v_id;
     exception when others then
@@ -37,9 +37,9 @@ begin
     return;
   end if;
   update pg_temp.leader_worker s
-  set state = 'idle', session_id = v_id, dblink_schema = v_said.dblink_schema, since = clock_timestamp()
+  set state = 'idle', session_id = v_id, dblink_schema = v_identity.dblink_schema, since = clock_timestamp()
   where s.worker = in_worker;
-  update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_identity.version, met_at = clock_timestamp()
   where t.target = v_worker.target;
   perform async.note_session_opened(v_worker.target);
 end

@@ -9,7 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   begin
-    perform async.close_stale_sessions();
+    perform async.close_own_connections();
   exception when query_canceled or assert_failure or others then
     null;
   end;

@@ -20,9 +20,9 @@ begin
     'application_name', async.session_name('helper'), 'connect_timeout', '3')),
     async.schema_fingerprint()
   from async.leader l;
-  perform async.close_stale_sessions();
+  perform async.close_own_connections();
   perform async.refresh_configuration();
-  v_error := async.open_self_sessions();
+  v_error := async.open_watchdog();
   if v_error is not null then
     raise exception 'the orchestrator cannot connect to its own server: %', v_error
       using errcode = 'PA206',

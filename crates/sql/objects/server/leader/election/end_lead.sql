@@ -25,7 +25,7 @@ begin
   perform async.drop_session(s.worker)
   from pg_temp.leader_worker s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
-  perform async.close_stale_sessions();
+  perform async.close_own_connections();
   perform async.lead_goodbye(v_state.stop);
   if v_state.stop like 'PA213: %' then
     raise warning '%', substr(v_state.stop, 8) using errcode = 'PA213';

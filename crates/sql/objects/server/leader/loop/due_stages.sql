@@ -11,18 +11,18 @@ as $function$
 declare
   v_sweep constant bool := async.is_due('swept', '10 milliseconds', in_now) or in_all;
   v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
-  v_patience constant bool := v_sweep and async.is_due('lost_patience', '500 milliseconds', in_now) or in_all;
+  v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
   v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
 begin
   return
     case when v_configure then '{configure}'::text[] else '{}' end
     || '{reap,requests}'::text[]
-    || case when v_patience then '{broken}'::text[] else '{}' end
+    || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
-    || case when in_all or async.is_due('looked_at_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
+    || case when in_all or async.is_due('refreshed_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
-    || case when v_patience then '{patience}'::text[] else '{}' end
+    || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
 end
 $function$;

@@ -8,6 +8,6 @@ language plpgsql
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,looked_at_lanes,lost_patience,published,recounted}'::text[]) w;
+  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted}'::text[]) w;
 end
 $function$;

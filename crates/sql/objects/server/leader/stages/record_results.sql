@@ -17,7 +17,7 @@ declare
   v_row record;
   v_at int;
   v_done int[];
-  v_strays text[] := '{}';
+  v_released_pools text[] := '{}';
 begin
   select
     array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
@@ -53,10 +53,10 @@ begin
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
       -- A row that the event did not fit (a user finished or deleted it) frees its worker as well.
-      v_strays := v_strays || v_pools[v_at];
+      v_released_pools := v_released_pools || v_pools[v_at];
     end if;
   end loop;
-  perform async.release_pools(v_strays);
+  perform async.release_pools(v_released_pools);
   if v_done <> '{}' then
     perform async.free_workers(v_done);
   end if;

@@ -22,6 +22,6 @@ begin
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
   -- The next time is late enough to keep that share.
-  perform async.note_done('looked_at_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
+  perform async.note_done('refreshed_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
 $function$;

@@ -10,7 +10,7 @@ as $function$
 declare
   v_routine text;
   v_ran int := 0;
-  v_said text;
+  v_message text;
   v_defer text;
 begin
   foreach v_routine in array coalesce((
@@ -24,11 +24,11 @@ begin
       perform async.check_constraints(nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_message := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
       perform from async.server_log l
-      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
+      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_message;
       if not found then
-        perform async.log_quiet('WARNING', v_said);
+        perform async.log_quiet('WARNING', v_message);
       end if;
     end;
   end loop;

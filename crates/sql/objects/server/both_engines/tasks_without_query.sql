@@ -3,7 +3,7 @@
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.resting_tasks()
+create or replace function async.tasks_without_query()
 returns table (task_id bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

@@ -3,7 +3,7 @@
 -- Returns: the number of tasks.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
-create or replace function async.expire_target_patience(in_now timestamptz)
+create or replace function async.fail_tasks_of_lost_targets(in_now timestamptz)
 returns int
 language plpgsql
 as $function$

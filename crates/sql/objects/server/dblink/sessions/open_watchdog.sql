@@ -3,7 +3,7 @@
 -- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.open_self_sessions()
+create or replace function async.open_watchdog()
 returns text
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp

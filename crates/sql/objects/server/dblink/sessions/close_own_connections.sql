@@ -2,7 +2,7 @@
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.close_stale_sessions()
+create or replace function async.close_own_connections()
 returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp

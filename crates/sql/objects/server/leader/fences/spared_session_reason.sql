@@ -2,7 +2,7 @@
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.why_not_ended(in_session bigint)
+create or replace function async.spared_session_reason(in_session bigint)
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp

@@ -4,7 +4,7 @@
 -- Returns: rows as those of async.write_events.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.touched_rows()
+create or replace function async.changed_task_rows()
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
@@ -20,7 +20,7 @@ begin
   if to_regclass('pg_temp.leader_state') is not null then
     return;
   end if;
-  v_ids := async.take_touched();
+  v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
       r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run

@@ -3,7 +3,7 @@
 -- Returns: the ids, and that time.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.due_resting_tasks(
+create or replace function async.overdue_tasks_without_query(
   in_now timestamptz, in_limit int, out out_overdue bigint[], out out_next timestamptz
 )
 language plpgsql stable

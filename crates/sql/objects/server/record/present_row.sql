@@ -2,7 +2,7 @@
 -- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.row_as_it_is(in_task_id bigint)
+create or replace function async.present_row(in_task_id bigint)
 returns async.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
