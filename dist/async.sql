@@ -804,7 +804,7 @@ declare
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
     restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
   c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
-    reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,someone_leads,discover_lanes,pool_limit,
+    reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,discover_lanes,pool_limit,
     leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
   -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string}';

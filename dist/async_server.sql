@@ -474,19 +474,33 @@ $ddl$;
 end
 $migrate$;
 
--- migrations/0007_limits.sql
+-- migrations/0007_renamed_functions.sql
 do $migrate$
 begin
-  if not exists (select from async.migration where migration = '0007_limits') then
+  if not exists (select from async.migration where migration = '0007_renamed_functions') then
     execute $ddl$
--- New requests have their messages cut at 64 KiB.
-update async.request set error_message = pg_catalog.left(error_message, 16384)
-where pg_catalog.octet_length(error_message) > 65536;
+-- Functions that have other names now. Views call this one, so it cannot be dropped.
+do $rename$
+begin
+  if pg_catalog.to_regprocedure('async.someone_leads()') is not null then
+    alter function async.someone_leads() rename to leader_exists;
+  end if;
+end
+$rename$;
 
--- A function whose result differs now.
-drop function if exists async.lead_mark(bigint, bigint[], int[], bigint[]);
+drop function if exists
+  async.open_self_sessions(),
+  async.close_stale_sessions(),
+  async.expire_target_patience(timestamptz),
+  async.why_not_ended(bigint),
+  async.row_as_it_is(bigint),
+  async.resting_tasks(),
+  async.due_resting_tasks(timestamptz, int),
+  async.note_touched(bigint[]),
+  async.take_touched(),
+  async.touched_rows();
 $ddl$;
-    insert into async.migration (migration) values ('0007_limits');
+    insert into async.migration (migration) values ('0007_renamed_functions');
   end if;
 end
 $migrate$;
@@ -637,72 +651,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '1edf4be82ed67c6c'::text
-$function$;
-
--- decide/limits/query_bytes_max
--- Purpose: the limit on the length of a query. A leader keeps the text in memory during its launch.
--- Returns: a number of bytes.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.query_bytes_max()
-returns int language sql immutable parallel safe as $function$
-  select 16777216
-$function$;
-
--- decide/limits/task_data_bytes_max
--- Purpose: the limit on the size of task_data, as the table stores it.
--- Returns: a number of bytes.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.task_data_bytes_max()
-returns int language sql immutable parallel safe as $function$
-  select 16777216
-$function$;
-
--- decide/limits/push_elements_max
--- Purpose: the limit on the elements of one push.
--- Returns: a number of elements.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.push_elements_max()
-returns int language sql immutable parallel safe as $function$
-  select 1000000
-$function$;
-
--- decide/limits/pools_max
--- Purpose: the limit on the pools in which tasks wait. A leader keeps the state of each in memory.
--- Returns: a number of pools.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.pools_max()
-returns int language sql immutable parallel safe as $function$
-  select 20000
-$function$;
-
--- decide/limits/name_bytes_max
--- Purpose: the limit on the length of the name of a target or a pool.
--- Returns: a number of bytes.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.name_bytes_max()
-returns int language sql immutable parallel safe as $function$
-  select 255
-$function$;
-
--- decide/limits/refuse_query
--- Purpose: the reason why a leader does not launch the query of a row, by its length. A push refuses
---   such a query, so only an update can make one.
--- Returns: the error of the task; null when the query may be launched.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.refuse_query(in_bytes int)
-returns text language sql immutable as $function$
-  select case
-    when in_bytes is null then 'the query of the task is gone'
-    when in_bytes > async.query_bytes_max() then pg_catalog.format(
-      'PA017: the query has %s bytes, and may have %s', in_bytes, async.query_bytes_max())
-  end
+  select '22aafc6ba33d1499'::text
 $function$;
 
 -- decide/tasks/step_task
@@ -1172,123 +1121,14 @@ begin
 end
 $function$;
 
--- decide/queries/comment_length
--- Purpose: the length of the comment at the beginning of a text, with the comments inside it. The
---   cost grows with the length of the text alone.
--- Returns: a number of characters; the length of the text when the comment has no end.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.comment_length(in_rest text)
-returns int
-language plpgsql immutable
-as $function$
-declare
-  v_end constant int := strpos(substr(in_rest, 3), '*/');
-  v_pieces text[];
-  v_piece text;
-  v_place int := 0;
-  v_nested int := 1;
-  v_length int := 2;
-  -- Whether the slash before the piece, and the star at its beginning, belong to a delimiter already.
-  v_slash_taken bool := true;
-  v_star_taken bool;
-begin
-  if v_end = 0 then
-    return length(in_rest);
-  elsif strpos(substr(in_rest, 3, v_end), '/*') = 0 then
-    return v_end + 3;
-  end if;
-  v_pieces := string_to_array(substr(in_rest, 3), '/');
-  foreach v_piece in array v_pieces loop
-    v_place := v_place + 1;
-    v_length := v_length + length(v_piece);
-    v_star_taken := not v_slash_taken and left(v_piece, 1) = '*';
-    if v_star_taken then
-      v_nested := v_nested + 1;
-    end if;
-    exit when v_place = cardinality(v_pieces);
-    -- The slash behind the piece.
-    v_length := v_length + 1;
-    v_slash_taken := right(v_piece, 1) = '*' and not (v_star_taken and v_piece = '*');
-    if v_slash_taken then
-      v_nested := v_nested - 1;
-      if v_nested = 0 then
-        return v_length;
-      end if;
-    end if;
-  end loop;
-  return length(in_rest);
-end
-$function$;
-
--- decide/queries/token_length
--- Purpose: the length of the first token of a text, for async.scan_statements, with whose search
---   path it runs. Without in_whole the text is a piece: a token that may continue behind its end has
---   the length of the piece.
--- Returns: a number of characters; 0 for an empty text.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.token_length(in_rest text, in_whole bool)
-returns int
-language plpgsql immutable
-as $function$
-declare
-  -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
-  -- continue on another line.
-  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
-  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
-  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
-  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
-  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
-  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
-  c_escape_string constant text :=
-    '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
-  v_char constant text := left(in_rest, 1);
-  v_delimiter text;
-  v_length int;
-begin
-  if strpos(E' \t\n\r\f\x0b', v_char) > 0 and v_char <> '' then
-    return length(substring(in_rest from '^[ \t\n\r\f\v]+'));
-  elsif left(in_rest, 2) = '--' then
-    return length(substring(in_rest from '^[^\n\r]*'));
-  elsif left(in_rest, 2) = '/*' then
-    return async.comment_length(in_rest);
-  elsif lower(left(in_rest, 2)) = 'e''' then
-    v_length := length(coalesce(substring(in_rest from c_escape_string), in_rest));
-    return case
-      when not in_whole and substr(in_rest, v_length + 1) ~ '^(?:[ \t\n\r\f\v]|--[^\n\r]*)*$' then length(in_rest)
-      else v_length
-    end;
-  elsif v_char = '''' then
-    return length(coalesce(substring(in_rest from '^''(?:[^'']|'''')*'''), in_rest));
-  elsif v_char = '"' then
-    return length(coalesce(substring(in_rest from '^"(?:[^"]|"")*"'), in_rest));
-  elsif v_char = '$' then
-    v_delimiter := substring(in_rest from c_dollar);
-    if v_delimiter is null then
-      return case when not in_whole and in_rest ~ ('^\$' || c_name || '$') then length(in_rest) else 1 end;
-    end if;
-    v_length := strpos(substr(in_rest, length(v_delimiter) + 1), v_delimiter);
-    return case v_length when 0 then length(in_rest) else v_length - 1 + 2 * length(v_delimiter) end;
-  elsif v_char ~ '[A-Za-z_]|[^\u0001-\u007f]' then
-    return length(substring(in_rest from c_word));
-  elsif v_char ~ '[0-9]' then
-    return length(substring(in_rest from c_number));
-  end if;
-  return length(v_char);
-end
-$function$;
-
 -- decide/queries/scan_statements
 -- Purpose: a lexer that splits a text into statements and reads from each what decides how it is
 --   sent. It knows comments (nested), strings, escape strings, dollar quotes, quoted identifiers
---   and parentheses. It reads the first 32 KiB, and at most 4,000 tokens of them; complete says whether
---   that was the whole text. The leader waits for it, so its cost must grow with the length of the text
---   alone: it works on a short piece, and takes the whole rest only for a token that is longer.
+--   and parentheses. It reads the first 32 KiB. complete says whether that was the whole text.
 -- Returns: one row for each statement, in order: its text without the semicolon, its first word,
 --   the word of its action (behind a WITH list), whether the INTO of a SELECT and RETURNING are
 --   outside of parentheses (in a query in parentheses, INTO counts inside them), and whether it is
---   a COPY from or to the client. The last row of a text that was not read to its end may be empty.
+--   a COPY from or to the client.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one scanner, whose states share their variables.)
@@ -1302,21 +1142,25 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
-  c_tokens_max constant int := 4000;
-  -- A token that ends this close to the end of the piece may go on behind it.
-  c_piece_chars constant int := 1024;
-  c_margin_chars constant int := 16;
+  -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
+  -- continue on another line.
   c_blank constant text := '[ \t\n\r\f\v]';
-  c_word constant text := '[A-Za-z_]|[^\u0001-\u007f]';
+  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
+  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
+  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
+  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
+  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
+  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
+  c_escape_string constant text :=
+    '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
   v_text constant text := left(in_query, c_prefix_chars_max);
-  -- The piece, and whether it is all of the rest.
-  v_rest text := left(v_text, c_piece_chars);
-  v_whole bool := length(v_text) <= c_piece_chars;
-  v_tokens int := 0;
+  v_rest text := v_text;
   v_char text;
+  v_token text;
   v_word text;
   v_last_word text := '';
   v_depth int := 0;
+  v_nested int;
   v_start int := 1;
   v_at int := 1;
   v_length int;
@@ -1329,24 +1173,9 @@ begin
   has_returning := false;
   copies_to_client := false;
   loop
-    if not v_whole and length(v_rest) < c_piece_chars / 2 then
-      v_rest := substr(v_text, v_at, c_piece_chars);
-      v_whole := v_at + c_piece_chars > length(v_text);
-    end if;
     v_char := left(v_rest, 1);
-    v_length := async.token_length(v_rest, v_whole);
-    if not v_whole and v_length > length(v_rest) - c_margin_chars then
-      v_rest := substr(v_text, v_at);
-      v_whole := true;
-      v_length := async.token_length(v_rest, v_whole);
-    end if;
-    v_tokens := v_tokens + 1;
-    if v_tokens > c_tokens_max then
-      complete := false;
-      v_char := '';
-    end if;
     if v_char = ';' and v_depth = 0 or v_char = '' then
-      if first_word <> '' or v_char = '' and not complete then
+      if first_word <> '' then
         place := place + 1;
         statement := substr(v_text, v_start, v_at - v_start);
         return next;
@@ -1358,15 +1187,39 @@ begin
       has_returning := false;
       copies_to_client := false;
       v_last_word := '';
+      v_length := 1;
       v_start := v_at + 1;
-    elsif v_char ~ c_blank or left(v_rest, 2) in ('--', '/*') then
-      null;
-    elsif v_char = '''' or lower(left(v_rest, 2)) = 'e''' or v_char = '$' and v_length > 1 then
-      null;
+    elsif v_char ~ c_blank then
+      v_length := length(substring(v_rest from '^' || c_blank || '+'));
+    elsif left(v_rest, 2) = '--' then
+      v_length := length(substring(v_rest from '^[^\n\r]*'));
+    elsif left(v_rest, 2) = '/*' then
+      v_nested := 1;
+      v_length := 2;
+      while v_nested > 0 and v_length < length(v_rest) loop
+        v_token := substring(substr(v_rest, v_length + 1) from '/\*|\*/');
+        if v_token is null then
+          v_length := length(v_rest);
+        else
+          v_length := v_length + strpos(substr(v_rest, v_length + 1), v_token) + 1;
+          v_nested := v_nested + case v_token when '/*' then 1 else -1 end;
+        end if;
+      end loop;
+    elsif v_rest ~ '^[eE]''' then
+      v_length := length(coalesce(substring(v_rest from c_escape_string), v_rest));
+    elsif v_char = '''' then
+      v_length := length(coalesce(substring(v_rest from '^''(?:[^'']|'''')*'''), v_rest));
     elsif v_char = '"' then
+      v_length := length(coalesce(substring(v_rest from '^"(?:[^"]|"")*"'), v_rest));
       v_last_word := '"';
+    elsif v_char = '$' and v_rest ~ c_dollar then
+      v_token := substring(v_rest from c_dollar);
+      v_length := strpos(substr(v_rest, length(v_token) + 1), v_token);
+      v_length := case v_length when 0 then length(v_rest) else v_length - 1 + 2 * length(v_token) end;
     elsif v_char ~ c_word then
-      v_word := lower(left(v_rest, v_length));
+      v_token := substring(v_rest from c_word);
+      v_length := length(v_token);
+      v_word := lower(v_token);
       if first_word = '' then
         first_word := v_word;
       end if;
@@ -1391,6 +1244,7 @@ begin
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;
+      v_length := coalesce(length(substring(v_rest from c_number)), 1);
       v_depth := greatest(v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end, 0);
       v_last_word := v_char;
       if first_word = '' then
@@ -1400,10 +1254,6 @@ begin
     end if;
     v_rest := substr(v_rest, v_length + 1);
     v_at := v_at + v_length;
-    if length(v_rest) > c_piece_chars then
-      v_rest := left(v_rest, c_piece_chars);
-      v_whole := false;
-    end if;
   end loop;
 end
 $function$;
@@ -1616,41 +1466,21 @@ select pg_catalog.json_build_array(
       'select pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) as v',
       false, false, '')::text, '<v>([0-9A-F]+)</v>')
   end,
-  not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool,
-  (select pg_catalog.quote_ident(n.nspname)
-    from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
-    where e.extname = 'dblink'))
+  not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool)
 from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
   $query$
-$function$;
-
--- decide/sessions/close_connections_query
--- Purpose: the statement that closes the dblink connections of a session, which DISCARD ALL does not.
---   in_schema is the quoted schema of dblink at the target.
--- Returns: text; null when the target has no dblink.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.close_connections_query(in_schema text)
-returns text
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $function$
-  select format(
-    'select pg_catalog.count(%1$s.dblink_disconnect(c)) from pg_catalog.unnest(%1$s.dblink_get_connections()) c',
-    in_schema)
-  where in_schema is not null
 $function$;
 
 -- decide/sessions/read_identity
 -- Purpose: parses the answer to the identity query.
 -- Returns: pid, version, backend_start and role of the session; start time, address, port, system
---   identifier and timeline of its server, whether the server is writable, and the schema of dblink.
+--   identifier and timeline of its server, and whether the server is writable.
 -- Raises: 08P01 when the text is not such an answer.
 -- Locks: none.
 create or replace function async.read_identity(
   in_answer text, out pid int, out version int, out backend_start timestamptz, out role text,
   out server_started timestamptz, out server_address text, out server_port int, out system_identifier text,
-  out timeline int, out writable bool, out dblink_schema text
+  out timeline int, out writable bool
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -1673,7 +1503,6 @@ begin
   system_identifier := v_answer ->> 7;
   timeline := ('x' || lpad(v_answer ->> 8, 8, '0'))::bit(32)::int;
   writable := v_answer ->> 9;
-  dblink_schema := v_answer ->> 10;
   if pid is null or version is null or backend_start is null or role is null then
     raise data_exception;
   end if;
@@ -2008,12 +1837,12 @@ begin
 end
 $function$;
 
--- record/row_as_it_is
+-- record/present_row
 -- Purpose: the present row of a task that could not be written.
 -- Returns: the row; null when there is none, or while the table is locked.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.row_as_it_is(in_task_id bigint)
+create or replace function async.present_row(in_task_id bigint)
 returns async.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2339,7 +2168,7 @@ $function$;
 --   transaction holds the row), 'failed' (a trigger or constraint raised error), 'gone' (the row
 --   does not exist), 'rewritten' (a trigger or a request changed the row in another way). The other
 --   columns are the present row, null when there is none or it cannot be read. With in_touched (the
---   Rust engine), the rows of async.touched_rows where users have triggers: 'touched' for each task
+--   Rust engine), the rows of async.changed_task_rows where users have triggers: 'touched' for each task
 --   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
 --   the epoch is held first, and the call is a whole write transaction of the Rust engine.
 -- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
@@ -2410,12 +2239,12 @@ begin
         outcome := 'locked';
         error := null;
         select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
-        from async.row_as_it_is(v_event.task_id) r;
+        from async.present_row(v_event.task_id) r;
       when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
         select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
-        from async.row_as_it_is(v_event.task_id) r;
+        from async.present_row(v_event.task_id) r;
     end;
     consumed := (v_row.is_now).consumed;
     processed := (v_row.is_now).processed;
@@ -2431,7 +2260,7 @@ begin
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
   if v_triggers and in_touched then
-    return query select * from async.touched_rows();
+    return query select * from async.changed_task_rows();
   end if;
 end
 $function$;
@@ -2509,7 +2338,6 @@ create or replace function async.finish_internal(
 language plpgsql
 as $function$
 declare
-  v_message constant text := async.cut_text(_error_message);
   v_events async.event_t[];
 begin
   if not async.is_leader() then
@@ -2530,7 +2358,7 @@ begin
     t.task_id,
     coalesce(_status,
       case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-    v_message, _duration
+    _error_message, _duration
   from async.task t
   where t.task_id = any (_task_ids)
     and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null
@@ -2540,13 +2368,13 @@ begin
     select row(t.task_id, null, 'REQUEST', clock_timestamp(),
       coalesce(_status,
         case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-      v_message, null, _duration, null, null)::async.event_t
+      _error_message, null, _duration, null, null)::async.event_t
     from async.task t
     where t.task_id = any (_task_ids)
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
     order by t.task_id);
   if v_events <> '{}' then
-    perform async.note_touched(array(select e.task_id from unnest(v_events) e));
+    perform async.note_changed_tasks(array(select e.task_id from unnest(v_events) e));
     -- Rows that a client holds get a request, like those of running queries. Constraints are not
     -- checked here: the caller, a trigger or a routine, may have more to change first.
     insert into async.request (task_id, status, error_message, duration)
@@ -2713,9 +2541,6 @@ begin
   elsif in_kind = 'name' then
     if btrim(v_text, E' \t\n\r\f\x0b') = '' then
       perform async.refuse_configuration(in_path, 'must not be empty');
-    elsif octet_length(v_text) > async.name_bytes_max() then
-      perform async.refuse_configuration(in_path,
-        format('must not be longer than %s bytes', async.name_bytes_max()));
     end if;
   elsif in_kind = 'connection string' then
     begin
@@ -3086,11 +2911,11 @@ begin
 end
 $function$;
 
--- clients/someone_leads
+-- clients/leader_exists
 -- Purpose: whether an orchestrator of either engine leads in this database now.
 -- Returns: bool.
 -- Raises: nothing. Locks: none.
-create or replace function async.someone_leads() returns bool
+create or replace function async.leader_exists() returns bool
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3129,50 +2954,13 @@ as $function$
   end
 $function$;
 
--- clients/check_pools
--- Purpose: refuses a push after which tasks would wait in too many pools. A name that is not
---   configured is a pool of its own. The pools are counted one by one only if the leader has published
---   many, or if no leader exists.
--- Returns: nothing.
--- Raises: PA01A.
--- Locks: none.
-create or replace function async.check_pools(in_tasks async.task_push_t[], in_names int)
-returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-declare
-  c_counted_from constant int := async.pools_max() / 2;
-  v_pools bigint;
-begin
-  if in_names < c_counted_from and (select c.pid is not null from async.control c)
-    and in_names + (select count(*) from (select from async.concurrency_pool_tracker limit c_counted_from) k)
-      < c_counted_from
-  then
-    return;
-  end if;
-  select count(*) into v_pools
-  from (
-    select l.pool from async.discover_lanes() l
-    union
-    select p.concurrency_pool from unnest(in_tasks) p where p.concurrency_pool is not null
-  ) n;
-  if v_pools > async.pools_max() then
-    raise exception 'tasks would wait in % concurrency pools', v_pools
-      using errcode = 'PA01A', hint = format('They may wait in %s at once. Push the others later, or to fewer pools.',
-        async.pools_max());
-  end if;
-end
-$function$;
-
 -- clients/prepare_push
 -- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
 --   routines) an element without a target is skipped with a warning.
 -- Returns: one row for each element, with its position in the array.
 -- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
 --   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
---   PA016 for an invalid timeout; PA017 for a query, PA018 for task_data, PA019 for an array and PA01B
---   for a name that is too long, PA01A for too many pools.
+--   PA016 for an invalid timeout.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
@@ -3203,8 +2991,6 @@ declare
   v_target async.target;
   v_target_given text;
   v_pool_given text;
-  v_pool_is_known bool;
-  v_other_pools int := 0;
 begin
   -- A loop, because planning a join for every array costs more than the pushes. Neighboring
   -- elements mostly name the same target and pool, which are then looked up once.
@@ -3217,9 +3003,6 @@ begin
   end if;
   if in_tasks is null then
     return;
-  elsif cardinality(in_tasks) > async.push_elements_max() then
-    raise exception '% tasks are too many for one push', cardinality(in_tasks)
-      using errcode = 'PA019', hint = format('Push up to %s at once.', async.push_elements_max());
   end if;
   foreach v_task in array in_tasks loop
     out_position := out_position + 1;
@@ -3236,10 +3019,7 @@ begin
       if not found and upper(v_task.target) = 'SELF' then
         select t.* into v_target from async.target t where t.target = (select c.self_target from async.control c);
       end if;
-      if v_target.target is null and octet_length(v_task.target) > async.name_bytes_max() then
-        raise exception 'task %: the name of its target is too long (% bytes)', out_position, octet_length(v_task.target)
-          using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
-      elsif v_target.target is null then
+      if v_target.target is null then
         raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
           using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
       elsif v_target.retired then
@@ -3251,18 +3031,9 @@ begin
 
     if v_task.concurrency_pool is distinct from v_pool_given then
       -- The name of a target is also a pool.
-      v_pool_is_known := v_task.concurrency_pool is null
-        or exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired);
-      if not v_pool_is_known then
-        select not p.retired into v_pool_is_known
-        from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool;
-        v_other_pools := v_other_pools + (v_pool_is_known is null)::int;
-      end if;
-      if v_pool_is_known is null and octet_length(v_task.concurrency_pool) > async.name_bytes_max() then
-        raise exception 'task %: the name of its concurrency pool is too long (% bytes)', out_position,
-            octet_length(v_task.concurrency_pool)
-          using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
-      elsif not v_pool_is_known then
+      if exists (select from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool and p.retired)
+        and not exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired)
+      then
         raise exception 'task %: the concurrency pool % is retired', out_position, quote_literal(v_task.concurrency_pool)
           using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
       end if;
@@ -3280,13 +3051,6 @@ begin
     elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
       raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
         using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
-    elsif octet_length(v_task.query) > async.query_bytes_max() then
-      raise exception 'task %: its query is too long (% bytes)', out_position, octet_length(v_task.query)
-        using errcode = 'PA017', hint = format('It may have %s bytes. Put the data into a table and query it there.',
-          async.query_bytes_max());
-    elsif pg_column_size(v_task.task_data) > async.task_data_bytes_max() then
-      raise exception 'task %: its task_data is too large (% bytes)', out_position, pg_column_size(v_task.task_data)
-        using errcode = 'PA018', hint = format('It may have %s bytes.', async.task_data_bytes_max());
     end if;
 
     out_target := v_target.target;
@@ -3299,15 +3063,12 @@ begin
     out_track_yielded := coalesce(v_task.track_yielded, v_target.concurrency_track_yielded);
     return next;
   end loop;
-  if v_other_pools > 0 and v_runs then
-    perform async.check_pools(in_tasks, v_other_pools);
-  end if;
 end
 $function$;
 
 -- clients/request_finish
 -- Purpose: writes the requests of a client for unfinished tasks. The leader applies them after the
---   commit of the caller. A message is cut at 64 KiB.
+--   commit of the caller.
 -- Returns: a warning with the ids that do not exist or are finished, or null.
 -- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
 --   duration or one above 10000 years.
@@ -3322,7 +3083,6 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_named_ids_max constant int := 100;
-  v_message constant text := async.cut_text(in_error_message);
   v_refused text[];
 begin
   if in_task_ids is null then
@@ -3339,7 +3099,7 @@ begin
   end if;
 
   insert into async.request (task_id, status, error_message, duration)
-  select t.task_id, in_status, v_message, in_duration
+  select t.task_id, in_status, in_error_message, in_duration
   from async.task t
   where t.task_id = any (in_task_ids) and t.processed is null
   order by t.task_id;
@@ -3652,7 +3412,7 @@ begin
   v_mine := nextval('async.latch_requested');
   perform async.wake_leader();
   while (select s.last_value from async.latch_served s) < v_mine loop
-    if not async.someone_leads() then
+    if not async.leader_exists() then
       raise exception 'no orchestrator is running'
         using errcode = 'PA050', hint = 'Start one: call async.main(), or pgasync run.';
     end if;
@@ -3933,7 +3693,7 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  c_connect_ms_max constant int := 2000;
+  c_connect_ms_max constant int := 3000;
   v_message text;
   v_detail text;
   v_watching bool := false;
@@ -3980,7 +3740,7 @@ begin
     if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
       perform dblink_disconnect(in_conn);
     end if;
-    return 'the connection was not made within 2 seconds';
+    return 'the connection was not made within 3 seconds';
   end;
   if v_watching then
     perform async.read_results('pgasync_watchdog');
@@ -4051,7 +3811,7 @@ begin
   delete from async.session s where s.session_id = v_worker.session_id;
   update pg_temp.leader_worker s
   set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, result_read = false,
-      dblink_schema = null, connections_closed = false, broken_at = null, unreachable = false, since = clock_timestamp()
+      broken_at = null, unreachable = false, since = clock_timestamp()
   where s.worker = in_worker;
 end
 $function$;
@@ -4093,9 +3853,7 @@ $function$;
 
 -- dblink/sessions/target_conninfo
 -- Purpose: the connection string for a session at a target: the configured one (completed for the
---   server itself) with the name of the session, keepalives and a limit on the connection attempt. A
---   target that does not read loses its session after tcp_user_timeout, which libpq has from 12 on.
---   The encoding is a part of the string, because a reset would undo a SET, and dblink sets it once.
+--   server itself) with the name of the session, keepalives and a limit on the connection attempt.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string.
 -- Locks: none.
@@ -4122,12 +3880,7 @@ begin
     jsonb_build_object(
       'application_name', async.session_name(in_role),
       'connect_timeout', in_connect_seconds::text,
-      'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3',
-      'client_encoding', getdatabaseencoding())
-    || case when current_setting('server_version_num')::int >= 120000
-      then jsonb_build_object('tcp_user_timeout', coalesce(nullif(v_given ->> 'tcp_user_timeout', '0'), '5000'))
-      else '{}'
-    end
+      'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3')
     || case when in_startup_options
       then jsonb_build_object('options',
         concat_ws(' ', v_given ->> 'options', '-c client_connection_check_interval=5s'))
@@ -4178,7 +3931,7 @@ $function$;
 -- dblink/helpers/probe_target
 -- Purpose: runs in a helper session: first contact with a target, which may block for long.
 -- Returns: server_version_num of the target.
--- Raises: the error of the connection, PA204, PA210; 08P01 for an answer that is not a version.
+-- Raises: the error of the connection, PA204, PA210.
 -- Locks: none.
 create or replace function async.probe_target(in_conninfo_of text)
 returns text
@@ -4190,18 +3943,13 @@ declare
   v_version text;
 begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
-  perform async.close_session('pgasync_probe');
   perform dblink_connect('pgasync_probe', v_conninfo);
   select r.v into v_version
   from dblink('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')') as r(v text);
-  if (v_version ~ '^[0-9]{5,7}$') is not true then
-    raise exception 'the target did not say its version' using errcode = 'protocol_violation';
-  end if;
   perform async.refuse_unknown_sessions('pgasync_probe');
   perform dblink_disconnect('pgasync_probe');
   return v_version;
-exception when query_canceled or assert_failure or others then
-  -- An answer may have any SQLSTATE, also one that "others" leaves out.
+exception when others then
   perform async.close_session('pgasync_probe');
   raise;
 end
@@ -4229,7 +3977,6 @@ declare
   v_address record;
   v_found jsonb := '[]';
   v_step text;
-  v_context text;
 begin
   for v_address in
     select async.fence_conninfo(s, in_present, c_connect_seconds_max) as connection_string,
@@ -4239,7 +3986,6 @@ begin
   loop
     begin
       v_step := 'unreached';
-      perform async.close_session('pgasync_end');
       perform dblink_connect('pgasync_end', v_address.connection_string);
       v_step := 'failed';
       if in_how = 'fence' then
@@ -4251,11 +3997,9 @@ begin
           case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
       end if;
       perform dblink_disconnect('pgasync_end');
-    exception when query_canceled or assert_failure or others then
-      -- A target's answer may have any SQLSTATE; a cancel of this session itself ends the call.
-      get stacked diagnostics v_context = pg_exception_context;
+    exception when others then
       perform async.close_session('pgasync_end');
-      if in_how <> 'fence' or sqlstate = '57014' and strpos(v_context, '"pgasync_end"') = 0 then
+      if in_how <> 'fence' then
         raise;
       end if;
       v_found := v_found || (
@@ -4305,7 +4049,7 @@ language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
 as $function$
 declare
-  c_looks_max constant int := 50;
+  c_checks_max constant int := 50;
   v_many_hosts constant bool := strpos(coalesce(in_conninfo ->> 'hostaddr', in_conninfo ->> 'host', ''), ',') > 0;
   v_moved constant bigint := async.last_moved_epoch();
   v_server record;
@@ -4332,7 +4076,7 @@ begin
   if cardinality(v_there) = 0 then
     return v_found;
   end if;
-  for v_look in 1..c_looks_max loop
+  for v_check in 1..c_checks_max loop
     v_here := async.signal_backends(in_conn, v_there, 'pg_terminate_backend', v_moved);
     exit when not exists (
       select from unnest(v_there) s where s.epoch >= v_moved and s.session_id = any (v_here));
@@ -4404,37 +4148,33 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_error text := in_error;
-  v_said record;
+  v_identity record;
   v_worker record;
   v_id bigint;
 begin
   select s.target, s.conninfo into v_worker from pg_temp.leader_worker s where s.worker = in_worker;
   if v_error is null then
     begin
-      select * into v_said from async.read_identity(in_identity);
-      insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
-        server_started, server_address, server_port, system_identifier, timeline)
-      select l.epoch, in_worker, v_worker.target,
-        -- The encoding is this session's own.
-        async.extend_conninfo(v_worker.conninfo, '{"client_encoding": null}'),
-        v_said.role, v_said.pid, v_said.backend_start, v_said.server_started, v_said.server_address, v_said.server_port, v_said.system_identifier, v_said.timeline
-      from pg_temp.leader_state l
-      returning session_id into v_id;
+      select * into v_identity from async.read_identity(in_identity);
     exception when others then
       v_error := sqlerrm;
     end;
   end if;
   if v_error is not null then
     perform async.drop_session(in_worker);
-    perform async.note_session_failure(v_worker.target, v_error);
+    perform async.note_target_failure(v_worker.target, v_error);
     return;
   end if;
-  update pg_temp.leader_worker s
-  set state = 'idle', session_id = v_id, dblink_schema = v_said.dblink_schema, since = clock_timestamp()
+  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
+    server_started, server_address, server_port, system_identifier, timeline)
+  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid, v_identity.backend_start,
+    v_identity.server_started, v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
+  from pg_temp.leader_state l
+  returning session_id into v_id;
+  update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
   where s.worker = in_worker;
-  update pg_temp.leader_target t set version = v_said.version, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_identity.version, met_at = clock_timestamp()
   where t.target = v_worker.target;
-  perform async.note_session_opened(v_worker.target);
 end
 $function$;
 
@@ -4494,9 +4234,9 @@ $function$;
 
 -- dblink/reap/take_plain_results
 -- Purpose: reads the plain answers of sessions in one statement: the success of a wrapped query,
---   whose reset is sent at once, and the end of a reset, after which the connections of dblink are
---   closed where the target has it. Answers with an error are left to async.read_results, which reads
---   their SQLSTATE and context. dblink_error_message shows an error before the result is read.
+--   whose reset is sent at once, and the end of a reset. Answers with an error are left to
+--   async.read_results, which reads their SQLSTATE and context. dblink_error_message shows an error
+--   before the result is read.
 -- Returns: the workers whose query succeeded, those of them whose reset was sent, the workers whose
 --   reset has ended, and the workers whose answers must be read one by one.
 -- Raises: nothing.
@@ -4507,19 +4247,17 @@ create or replace function async.take_plain_results(
 language plpgsql
 as $function$
 declare
-  v_half int[];
-  v_closing int[];
-  v_odd int[];
+  v_partly_read int[];
+  v_unexpected int[];
 begin
   select
     array_agg(r.worker) filter (where r.found in ('ended', 'resetting')),
     array_agg(r.worker) filter (where r.found = 'resetting'),
     array_agg(r.worker) filter (where r.found = 'clean'),
     array_agg(r.worker) filter (where r.found = 'more'),
-    array_agg(r.worker) filter (where r.found = 'half'),
-    array_agg(r.worker) filter (where r.found = 'closing'),
-    array_agg(r.worker) filter (where r.found = 'odd')
-  into ended, resetting, clean, others, v_half, v_closing, v_odd
+    array_agg(r.worker) filter (where r.found = 'partly_read'),
+    array_agg(r.worker) filter (where r.found = 'unexpected')
+  into ended, resetting, clean, others, v_partly_read, v_unexpected
   from (
     select s.worker,
       case
@@ -4527,12 +4265,10 @@ begin
         when s.state = 'identifying' or s.state = 'running' and (s.sent = 'raw' or s.outcome is not null or s.uncertain)
           or coalesce(public.dblink_error_message(s.conn), 'OK') <> 'OK' then 'more'
         when not s.result_read
-          and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'odd'
+          and (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 1 then 'unexpected'
         -- The empty result, which ends the query, may arrive in a later packet.
-        when public.dblink_is_busy(s.conn) = 1 then 'half'
-        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'odd'
-        when s.state = 'cleaning' and not s.connections_closed and s.dblink_schema is not null
-          and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
+        when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
+        when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'unexpected'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
         when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
@@ -4543,23 +4279,20 @@ begin
     where s.state = any (in_states)
     offset 0
   ) r;
-  if v_half is not null then
-    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
-  end if;
-  if v_closing is not null then
-    update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = any (v_closing);
+  if v_partly_read is not null then
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
   end if;
   -- Not expected, and not recorded as a success. libpq reports a failed write only when the result
   -- is read, so its error may be available now.
-  if v_odd is not null then
+  if v_unexpected is not null then
     update pg_temp.leader_worker s
     set outcome = 'lost',
         error = coalesce(
           format('outcome unknown: the connection to target "%s" was lost while the query ran: ', s.target)
             || nullif(btrim(public.dblink_error_message(s.conn), E' \n'), 'OK'),
           'outcome unknown: the target answered with something else than was expected')
-    where s.worker = any (v_odd) and s.state = 'running' and s.outcome is null;
-    others := others || v_odd;
+    where s.worker = any (v_unexpected) and s.state = 'running' and s.outcome is null;
+    others := others || v_unexpected;
   end if;
 end
 $function$;
@@ -4626,9 +4359,9 @@ begin
   end if;
 
   for v_worker in
-    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning,
-      case when not s.connections_closed then async.close_connections_query(s.dblink_schema) end as close_connections
+    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning, t.session_reset
     from pg_temp.leader_worker s
+    left join pg_temp.leader_target t on t.target = s.target
     where s.worker = any (v_plain.others)
   loop
     v_read := async.read_results(v_worker.conn);
@@ -4656,11 +4389,7 @@ begin
         update pg_temp.leader_worker s set state = 'cleaning' where s.worker = v_worker.worker and s.state = 'idle';
       end if;
     elsif v_worker.state = 'cleaning' then
-      if v_read.code is null and v_worker.close_connections is not null
-        and public.dblink_send_query(v_worker.conn, v_worker.close_connections) = 1
-      then
-        update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = v_worker.worker;
-      elsif v_read.code is null then
+      if v_read.code is null then
         update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false, since = clock_timestamp()
         where s.worker = v_worker.worker;
       else
@@ -4732,36 +4461,6 @@ begin
     end if;
   end loop;
   return v_found;
-end
-$function$;
-
--- dblink/reap/drop_silent_sessions
--- Purpose: drops sessions whose identity or whose answer to the reset has been missing for long, so
---   that a target that accepts connections and does not answer keeps no workers.
--- Returns: the number of sessions.
--- Raises: nothing.
--- Locks: the sessions' rows of async.session.
-create or replace function async.drop_silent_sessions()
-returns int
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-declare
-  c_answer_max constant interval := '10 seconds';
-  v_worker record;
-  v_dropped int := 0;
-begin
-  for v_worker in
-    select s.worker, s.target from pg_temp.leader_worker s
-    where s.state in ('identifying', 'cleaning') and s.since < clock_timestamp() - c_answer_max
-    order by s.worker
-  loop
-    perform async.drop_session(v_worker.worker);
-    perform async.note_session_failure(v_worker.target,
-      'it accepted the connection and has not answered for 10 seconds');
-    v_dropped := v_dropped + 1;
-  end loop;
-  return v_dropped;
 end
 $function$;
 
@@ -4857,24 +4556,22 @@ $function$;
 -- Purpose: settles how a text that was sent unchanged ended, by the answer to the reset behind it:
 --   it left its transaction open (25001); its outcome is unknown, because the connection was lost
 --   and the text may have left a transaction open; or it succeeded. After any answer except a plain
---   success the session is not used again. Where the target has dblink, the query that closes its
---   connections is sent now.
+--   success the session is not used again.
 -- Returns: whether the end is settled.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.settle_reset(in_worker int, in_ended bool, in_code text, in_error text)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_worker record;
-  v_closing bool := false;
 begin
   if not in_ended and in_code is null then
     return false;
   end if;
-  select s.uncertain, s.conn, t.query, async.close_connections_query(s.dblink_schema) as close_connections into v_worker
+  select s.uncertain, t.query into v_worker
   from pg_temp.leader_worker s left join async.task t on t.task_id = s.task_id
   where s.worker = in_worker;
   if (v_worker.uncertain or async.ends_session(in_code)) and async.opens_transaction(v_worker.query) then
@@ -4882,12 +4579,8 @@ begin
     perform async.lose_session(in_worker);
     return true;
   end if;
-  if in_code is null and not v_worker.uncertain and v_worker.close_connections is not null then
-    v_closing := dblink_send_query(v_worker.conn, v_worker.close_connections) = 1;
-  end if;
   update pg_temp.leader_worker s
-  set state = 'ended', cleaning = v_closing, connections_closed = v_closing, result_read = false, since = clock_timestamp(),
-      spent = s.spent or in_code is not null or v_worker.uncertain,
+  set state = 'ended', cleaning = false, spent = in_code is not null or v_worker.uncertain, since = clock_timestamp(),
       outcome = case when in_code = '25001' then 'error' else 'ok' end,
       error = case when in_code = '25001'
         then 'the query left its transaction open: what it did was rolled back' end
@@ -4923,55 +4616,8 @@ begin
 end
 $function$;
 
--- dblink/sessions/send_query
--- Purpose: sends the text of a launch, and notes the time for which that blocked the leader. A session
---   whose send fails is lost, because a part of the text may have arrived.
--- Returns: 'sent', 'slow' (sent, and it took long), 'unread' (the target did not read, and the session
---   is lost), or 'broken' (the session is lost).
--- Raises: nothing.
--- Locks: none.
-create or replace function async.send_query(in_worker int, in_conn text, in_target text, in_text text)
-returns text
-language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
-as $function$
-declare
-  -- The buffers of a socket accept a shorter text even if the target does not read.
-  c_long_text_bytes constant int := 65536;
-  c_prefix_chars constant int := 32768;
-  v_began constant timestamptz := clock_timestamp();
-  v_sent bool;
-  v_slow bool;
-begin
-  begin
-    v_sent := dblink_send_query(in_conn, in_text) = 1;
-  exception when others then
-    v_sent := false;
-  end;
-  v_slow := async.note_blocked_time(clock_timestamp() - v_began);
-  if v_slow or octet_length(in_text) > c_long_text_bytes then
-    update pg_temp.leader_target t set reads_slowly = v_slow where t.target = in_target and t.reads_slowly <> v_slow;
-  end if;
-  if v_sent then
-    -- The session was opened before its target had dblink, so the schema of dblink is unknown.
-    if strpos(lower(left(in_text, c_prefix_chars)), 'dblink') > 0 then
-      update pg_temp.leader_worker s set spent = true where s.worker = in_worker and s.dblink_schema is null;
-    end if;
-    return case when v_slow then 'slow' else 'sent' end;
-  end if;
-  perform async.lose_session(in_worker);
-  if v_slow then
-    perform async.note_session_failure(in_target, 'it does not read what is sent to it');
-    return 'unread';
-  end if;
-  return 'broken';
-end
-$function$;
-
 -- dblink/sessions/send_launches
--- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names. A
---   send blocks while its target does not read, so the other tasks of a target that blocked the leader
---   are given back, and wait until that time is compensated (see async.note_blocked_time).
+-- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names.
 -- Returns: the number of queries that were sent.
 -- Raises: nothing because of a single session.
 -- Locks: none.
@@ -4982,46 +4628,39 @@ as $function$
 declare
   v_launch record;
   v_kind text;
-  v_result text;
   v_workers int[] := '{}';
   v_kinds text[] := '{}';
-  v_slow text[] := '{}';
 begin
   for v_launch in
-    select s.worker, s.conn, s.target, s.task_id, case when r.refused is null then t.query end as query, r.refused
+    select s.worker, s.conn, s.task_id, t.query
     from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
-    cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
     where s.state = 'claimed'
     order by s.worker
   loop
-    if v_launch.target = any (v_slow) then
-      update pg_temp.leader_worker s set state = 'ended', outcome = 'unsent', sent = null, since = clock_timestamp()
-      where s.worker = v_launch.worker;
-      continue;
-    end if;
     v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
-          error = coalesce(v_launch.refused,
-            'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select')
+          error = case when v_launch.query is null then 'the query of the task is gone'
+            else 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select' end
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_result := async.send_query(v_launch.worker, v_launch.conn, v_launch.target, async.wrap_query(
-      replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind));
-    if v_result in ('sent', 'slow') then
-      v_workers := v_workers || v_launch.worker;
-      v_kinds := v_kinds || v_kind;
-    end if;
-    if v_result in ('slow', 'unread') then
-      v_slow := v_slow || v_launch.target;
-    end if;
+    begin
+      if public.dblink_send_query(v_launch.conn, async.wrap_query(
+          replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
+        v_workers := v_workers || v_launch.worker;
+        v_kinds := v_kinds || v_kind;
+      else
+        perform async.lose_session(v_launch.worker);
+      end if;
+    exception when others then
+      perform async.lose_session(v_launch.worker);
+    end;
   end loop;
   update pg_temp.leader_worker s
-  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)],
-      connections_closed = false
+  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)]
   where s.worker = any (v_workers);
   return cardinality(v_workers);
 end
@@ -5029,9 +4668,8 @@ $function$;
 
 -- dblink/sessions/open_wanted_sessions
 -- Purpose: opens sessions at targets whose tasks wait for one, at most four in a cycle, so that
---   running queries are polled often enough, and none after one that took long. Empty workers get them
---   first, then the worker with the longest idle session of another target. A target whose last
---   session took long waits until that time is compensated (see async.note_blocked_time).
+--   running queries are polled often enough. Empty workers get them first, then the worker with the
+--   longest idle session of another target.
 -- Returns: the number of sessions.
 -- Raises: nothing because of a single target.
 -- Locks: the rows of async.session of the sessions that it drops.
@@ -5045,23 +4683,16 @@ declare
   v_want record;
   v_worker record;
   v_conninfo text;
-  v_began timestamptz;
-  v_slow bool;
   v_error text;
   v_opened int := 0;
   v_watched constant bool := current_setting('server_version_num')::int >= 160000;
 begin
   for v_want in
     select t.target, t.version, t.startup_options,
-      -- The first session of a target has identified itself before others are opened: one that does
-      -- not answer takes one worker.
-      case when exists (select from pg_temp.leader_worker s where s.target = t.target and s.session_id is not null)
-        then t.wanted else 1 end
-      - (select count(*) from pg_temp.leader_worker s
+      t.wanted - (select count(*) from pg_temp.leader_worker s
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t
     where t.wanted > 0 and t.health = 'ok'
-      and (not t.connects_slowly or async.may_block_again(clock_timestamp()))
     order by t.met_at, t.target
   loop
     for v_session in 1..v_want.missing loop
@@ -5081,19 +4712,15 @@ begin
       end if;
       perform async.close_session(v_worker.conn);
       v_conninfo := async.target_conninfo(
-        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 2);
-      v_began := clock_timestamp();
+        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 3);
       v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
-      v_slow := async.note_blocked_time(clock_timestamp() - v_began);
-      update pg_temp.leader_target t set connects_slowly = v_slow
-      where t.target = v_want.target and t.connects_slowly <> v_slow;
       if v_error is not null then
         -- A proxy may refuse startup options, so the next attempt goes without them.
-        if v_want.startup_options and v_want.version >= 140000 and not v_slow then
+        if v_want.startup_options and v_want.version >= 140000 then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else
-          perform async.note_session_failure(v_want.target, v_error);
+          perform async.note_target_failure(v_want.target, v_error);
         end if;
         exit;
       end if;
@@ -5101,9 +4728,7 @@ begin
       update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
       where s.worker = v_worker.worker;
-      exit when v_slow;
     end loop;
-    exit when v_slow;
   end loop;
   return v_opened;
 end
@@ -5177,18 +4802,16 @@ language plpgsql
 as $function$
 declare
   v_clean int[];
-  v_half int[];
-  v_closing int[];
+  v_partly_read int[];
   v_dead int[];
 begin
   select
     array_agg(f.worker order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.worker) filter (where f.found = 'clean'),
-    array_agg(f.worker) filter (where f.found = 'half'),
-    array_agg(f.worker) filter (where f.found = 'closing'),
+    array_agg(f.worker) filter (where f.found = 'partly_read'),
     array_agg(f.worker) filter (where f.found = 'dead')
-  into workers, targets, v_clean, v_half, v_closing, v_dead
+  into workers, targets, v_clean, v_partly_read, v_dead
   from (
     select s.worker, s.target, s.since,
       case
@@ -5202,10 +4825,8 @@ begin
         when not s.result_read
           and (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 1 then 'dead'
         -- The empty result, which ends the reset, may arrive in a later packet.
-        when public.dblink_is_busy(s.conn) = 1 then 'half'
+        when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
-        when not s.connections_closed and s.dblink_schema is not null
-          and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
         else 'clean'
       end as found
     from pg_temp.leader_worker s
@@ -5216,11 +4837,8 @@ begin
     update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false
     where s.worker = any (v_clean);
   end if;
-  if v_half is not null then
-    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_half);
-  end if;
-  if v_closing is not null then
-    update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = any (v_closing);
+  if v_partly_read is not null then
+    update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;
@@ -5437,13 +5055,13 @@ begin
 end
 $function$;
 
--- dblink/sessions/open_self_sessions
+-- dblink/sessions/open_watchdog
 -- Purpose: opens the watchdog, a session to this server itself, and checks that it reaches this
 --   server as a role that may read async.session.
 -- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.open_self_sessions()
+create or replace function async.open_watchdog()
 returns text
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
@@ -5473,12 +5091,12 @@ exception when others then
 end
 $function$;
 
--- dblink/sessions/close_stale_sessions
+-- dblink/sessions/close_own_connections
 -- Purpose: closes all dblink connections of pgasync in this session.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.close_stale_sessions()
+create or replace function async.close_own_connections()
 returns void
 language plpgsql
 set search_path = pg_catalog, async, public, pg_temp
@@ -5570,8 +5188,6 @@ begin
     -- Rows of async.task written since it was last vacuumed. The statistics do not include them.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
-    -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
-    blocking_compensated_at timestamptz not null default '-infinity',
     -- The position of the running heavy maintenance; null when none runs.
     history_after bigint
   );
@@ -5603,9 +5219,6 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
-    -- The schema of dblink at the target, and whether the query that closes its connections was sent.
-    dblink_schema text,
-    connections_closed bool not null default false,
     -- The result of the text that was sent has been read, and the end of the text has not arrived
     -- yet.
     result_read bool not null default false,
@@ -5673,11 +5286,6 @@ begin
     version int,
     startup_options bool not null default true,
     failures int not null default 0,
-    -- Of those the sessions that failed behind a probe that did not, since one was opened.
-    session_failures int not null default 0,
-    -- The last session took long to open; a query took long to send.
-    connects_slowly bool not null default false,
-    reads_slowly bool not null default false,
     down_since timestamptz,
     retry_at timestamptz not null default '-infinity',
     met_at timestamptz,
@@ -5777,85 +5385,6 @@ begin
 end
 $function$;
 
--- leader/memory/note_blocked_time
--- Purpose: notes how long a call of dblink to a target blocked the leader, and with it the tasks of
---   all other targets. Targets that block the leader for long share one account: it is compensated when
---   nine times the blocked time has passed, so together they take a tenth of the time of the leader.
--- Returns: whether the call took long.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.note_blocked_time(in_took interval)
-returns bool
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-declare
-  c_slow constant interval := '200 milliseconds';
-  c_free_for_each_blocked constant float8 := 9;
-begin
-  if in_took < c_slow then
-    return false;
-  end if;
-  update pg_temp.leader_state
-  set blocking_compensated_at = greatest(blocking_compensated_at, clock_timestamp()) + c_free_for_each_blocked * in_took;
-  return true;
-end
-$function$;
-
--- leader/memory/may_block_again
--- Purpose: whether a target that blocked the leader may do so again (see async.note_blocked_time). The
---   first two seconds need no compensation beforehand.
--- Returns: bool.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.may_block_again(in_now timestamptz)
-returns bool
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-begin
-  return (select l.blocking_compensated_at < in_now + interval '18 seconds' from pg_temp.leader_state l);
-end
-$function$;
-
--- leader/memory/note_session_failure
--- Purpose: notes that a session at a target could not be opened, or that the target did not read,
---   although a probe had reached the target. Until a session is opened, the success of a probe does
---   not reset the failures of the target, nor its backoff.
--- Returns: nothing.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.note_session_failure(in_target text, in_error text)
-returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-begin
-  update pg_temp.leader_target t set session_failures = t.session_failures + 1 where t.target = in_target;
-  perform async.note_target_failure(in_target, in_error);
-end
-$function$;
-
--- leader/memory/note_session_opened
--- Purpose: notes that a session at a target was opened, which ends a series of failed sessions.
--- Returns: nothing.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.note_session_opened(in_target text)
-returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-begin
-  update pg_temp.leader_target t
-  set failures = 0, session_failures = 0, down_since = null, last_error = null
-  where t.target = in_target and t.session_failures > 0;
-  if found then
-    perform async.log_quiet('NOTICE', format('target "%s" is back', in_target));
-  end if;
-end
-$function$;
-
 -- leader/memory/make_all_due
 -- Purpose: forgets when periodic actions were last done, so that a new leader does them all.
 -- Returns: nothing.
@@ -5867,7 +5396,7 @@ language plpgsql
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,looked_at_lanes,lost_patience,published,recounted}'::text[]) w;
+  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted}'::text[]) w;
 end
 $function$;
 
@@ -6056,14 +5585,11 @@ begin
   if in_op = 'probe' then
     if in_error is null then
       update pg_temp.leader_target t
-      set health = 'ok', version = in_value::int, met_at = clock_timestamp(),
-          failures = case when t.session_failures > 0 then t.failures else 0 end,
-          down_since = case when t.session_failures > 0 then t.down_since end
+      set health = 'ok', version = in_value::int, met_at = clock_timestamp(), failures = 0, down_since = null
       where t.target = in_target;
       perform async.log_quiet('NOTICE', format('target "%s" is back', in_target))
-      from pg_temp.leader_target t
-      where t.target = in_target and t.last_error is not null and t.session_failures = 0;
-      update pg_temp.leader_target t set last_error = null where t.target = in_target and t.session_failures = 0;
+      from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
+      update pg_temp.leader_target t set last_error = null where t.target = in_target;
     else
       perform async.note_target_failure(in_target, v_error);
     end if;
@@ -6117,7 +5643,7 @@ begin
   update async.session s
   set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
   from (
-    select f.id, coalesce(f.error, async.why_not_ended(f.id)) as error
+    select f.id, coalesce(f.error, async.spared_session_reason(f.id)) as error
     from jsonb_to_recordset(in_found) f(id bigint, state text, error text) where f.state <> 'gone') n
   where s.session_id = n.id and (s.lost_since is null or s.lost_error is distinct from n.error);
 
@@ -6133,7 +5659,7 @@ begin
     perform async.log_quiet('WARNING', case
       when v_left.state = 'waiting' and v_left.failures = 1 then format(
         '%s sessions at target "%s" (backend %s is the first): %s', v_left.sessions, in_target, v_left.pid,
-        async.why_not_ended(v_left.id))
+        async.spared_session_reason(v_left.id))
       when v_left.state <> 'waiting' then format(
         '%s sessions at target "%s" (backend %s is the first) cannot be ended yet (try %s): %s. '
         'When it is known to be gone: select async.write_off_session(%s)',
@@ -6153,12 +5679,12 @@ begin
 end
 $function$;
 
--- leader/fences/why_not_ended
+-- leader/fences/spared_session_reason
 -- Purpose: the reason why a fence leaves a session alone.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.why_not_ended(in_session bigint)
+create or replace function async.spared_session_reason(in_session bigint)
 returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -6541,7 +6067,6 @@ language plpgsql
 as $function$
 declare
   c_requests_per_cycle_max constant int := 1000;
-  c_message_bytes_per_cycle_max constant int := 4194304;
   v_request record;
   v_events async.event_t[];
   v_backing_off int;
@@ -6575,20 +6100,14 @@ begin
     from (
       select distinct on (r.task_id) r.*
       from (
-        select l.*,
-          coalesce(sum(octet_length(l.error_message)) over (order by l.request_id rows between unbounded preceding
-            and 1 preceding), 0) as bytes_before
-        from (
-          select i.* from async.request i
-          where not exists (select from pg_temp.leader_worker s
-              where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
-            and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
-            and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
-          order by i.request_id
-          limit c_requests_per_cycle_max
-        ) l
+        select i.* from async.request i
+        where not exists (select from pg_temp.leader_worker s
+            where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
+          and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
+          and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
+        order by i.request_id
+        limit c_requests_per_cycle_max
       ) r
-      where r.bytes_before <= c_message_bytes_per_cycle_max
       order by r.task_id, r.request_id
     ) n
     order by n.request_id);
@@ -6686,23 +6205,20 @@ declare
   v_row record;
   v_at int;
   v_done int[];
-  v_strays text[] := '{}';
+  v_released_pools text[] := '{}';
 begin
   select
     array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
     array_agg(s.task_id) filter (where s.plain), array_agg(s.run) filter (where s.plain),
     array_agg(row(s.task_id, s.run,
         case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
-          when s.outcome = 'unsent' and s.intention is null then 'GIVE_BACK' else 'END_ERROR' end,
-        in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids)::async.event_t)
+          else 'END_ERROR' end,
+        in_now, s.intention, s.intention_error, s.error, s.intention_duration, null, s.request_ids)::async.event_t)
       filter (where not s.plain)
   into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
-    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain,
-      case when i.outcome = 'unsent' then coalesce(t.default_timeout, c.default_timeout) end as timeout
+    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain
     from pg_temp.leader_worker i
-    cross join async.control c
-    left join pg_temp.leader_target t on t.target = i.target
     where i.state = 'ended' and i.retry_at <= in_now
     order by i.since, i.worker
   ) s;
@@ -6722,10 +6238,10 @@ begin
     elsif v_row.outcome in ('rejected', 'gone') and (v_row.tracked and v_row.processed is null
         and (v_row.consumed is not null or v_row.yielded is not null)) is not true then
       -- A row that the event did not fit (a user finished or deleted it) frees its worker as well.
-      v_strays := v_strays || v_pools[v_at];
+      v_released_pools := v_released_pools || v_pools[v_at];
     end if;
   end loop;
-  perform async.release_pools(v_strays);
+  perform async.release_pools(v_released_pools);
   if v_done <> '{}' then
     perform async.free_workers(v_done);
   end if;
@@ -6877,7 +6393,7 @@ begin
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
   -- The next time is late enough to keep that share.
-  perform async.note_done('looked_at_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
+  perform async.note_done('refreshed_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
 $function$;
 
@@ -6984,7 +6500,6 @@ begin
     and case
       when l.pullable then p.offers_held_until <= in_now
       else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
-        and (not t.reads_slowly or async.may_block_again(in_now))
         and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
   if v_lanes.lanes is null then
@@ -7195,9 +6710,9 @@ begin
     'application_name', async.session_name('helper'), 'connect_timeout', '3')),
     async.schema_fingerprint()
   from async.leader l;
-  perform async.close_stale_sessions();
+  perform async.close_own_connections();
   perform async.refresh_configuration();
-  v_error := async.open_self_sessions();
+  v_error := async.open_watchdog();
   if v_error is not null then
     raise exception 'the orchestrator cannot connect to its own server: %', v_error
       using errcode = 'PA206',
@@ -7245,7 +6760,7 @@ as $function$
 declare
   v_routine text;
   v_ran int := 0;
-  v_said text;
+  v_message text;
   v_defer text;
 begin
   foreach v_routine in array coalesce((
@@ -7259,11 +6774,11 @@ begin
       perform async.check_constraints(nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_said := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_message := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
       perform from async.server_log l
-      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_said;
+      where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_message;
       if not found then
-        perform async.log_quiet('WARNING', v_said);
+        perform async.log_quiet('WARNING', v_message);
       end if;
     end;
   end loop;
@@ -7271,13 +6786,13 @@ begin
 end
 $function$;
 
--- leader/stages/expire_target_patience
+-- leader/stages/fail_tasks_of_lost_targets
 -- Purpose: fails tasks that have waited for longer than target_patience for a target that was down
 --   so long, with the error of the connection; and tasks of targets that were deleted.
 -- Returns: the number of tasks.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
-create or replace function async.expire_target_patience(in_now timestamptz)
+create or replace function async.fail_tasks_of_lost_targets(in_now timestamptz)
 returns int
 language plpgsql
 as $function$
@@ -7295,7 +6810,7 @@ begin
     left join pg_temp.leader_target t on t.target = l.target
     where not l.exhausted and not l.pullable
       and (g.target is null
-        or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
+        or t.down_since <= in_now - c.target_patience
           and not exists (select from pg_temp.leader_worker s
             where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop
@@ -7436,18 +6951,18 @@ as $function$
 declare
   v_sweep constant bool := async.is_due('swept', '10 milliseconds', in_now) or in_all;
   v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
-  v_patience constant bool := v_sweep and async.is_due('lost_patience', '500 milliseconds', in_now) or in_all;
+  v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
   v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
 begin
   return
     case when v_configure then '{configure}'::text[] else '{}' end
     || '{reap,requests}'::text[]
-    || case when v_patience then '{broken}'::text[] else '{}' end
+    || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
-    || case when in_all or async.is_due('looked_at_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
+    || case when in_all or async.is_due('refreshed_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
-    || case when v_patience then '{patience}'::text[] else '{}' end
+    || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
 end
 $function$;
@@ -7510,8 +7025,8 @@ begin
         when 'orphans' then did := did + async.resolve_orphans(v_now);
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
-        when 'broken' then did := did + async.find_broken_sessions() + async.drop_silent_sessions();
-        when 'patience' then did := did + async.expire_target_patience(v_now) + async.take_write_offs();
+        when 'broken' then did := did + async.find_broken_sessions();
+        when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);
       end case;
@@ -7743,7 +7258,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   begin
-    perform async.close_stale_sessions();
+    perform async.close_own_connections();
   exception when query_canceled or assert_failure or others then
     null;
   end;
@@ -7918,7 +7433,7 @@ begin
   perform async.drop_session(s.worker)
   from pg_temp.leader_worker s where s.state in ('idle', 'cleaning', 'identifying');
   perform async.publish();
-  perform async.close_stale_sessions();
+  perform async.close_own_connections();
   perform async.lead_goodbye(v_state.stop);
   if v_state.stop like 'PA213: %' then
     raise warning '%', substr(v_state.stop, 8) using errcode = 'PA213';
@@ -8314,7 +7829,7 @@ begin
     not v_marks_hold or exists (select from async.launch_mark m where m.task_id = t.task_id and m.run = t.run)
   from async.running_rows() t;
   return query
-  select k.task_id, false from async.resting_tasks() k;
+  select k.task_id, false from async.tasks_without_query() k;
   -- Finished tasks whose session was not known to be gone. The row says so, because marks do not
   -- survive a crash.
   return query
@@ -8322,13 +7837,13 @@ begin
 end
 $function$;
 
--- both_engines/resting_tasks
+-- both_engines/tasks_without_query
 -- Purpose: unfinished tasks that hold a pool slot and run no query: YIELDED, pulled and offered
 --   tasks.
 -- Returns: their ids.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.resting_tasks()
+create or replace function async.tasks_without_query()
 returns table (task_id bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -8428,11 +7943,11 @@ $function$;
 
 -- external_leader/lead_mark
 -- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
--- Returns: for each task that has the marked run its text, or the reason why it must not be launched.
+-- Returns: the texts of those that have the marked run; null where a user removed the query.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-returns table (task_id bigint, query text, refused text)
+returns table (task_id bigint, query text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -8444,10 +7959,9 @@ as $function$
 begin
   perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
-  select t.task_id, case when r.refused is null then t.query end, r.refused
+  select t.task_id, t.query
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
-  cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
   -- Always true, and selective to the planner: see async.write_at_once.
   where m.run = m.run + 0;
 end
@@ -8526,20 +8040,20 @@ begin
     into out_pools, out_targets, out_pullable
     from (select distinct r.pool, r.target, r.client_pulled from async.lead_rows(v_ids) r) l;
   end if;
-  select d.out_overdue, d.out_next into out_overdue, out_next from async.due_resting_tasks(in_now, in_limit) d;
+  select d.out_overdue, d.out_next into out_overdue, out_next from async.overdue_tasks_without_query(in_now, in_limit) d;
   if cardinality(out_overdue) >= in_limit or cardinality(v_ids) >= 5000 then
     out_next := in_now;
   end if;
 end
 $function$;
 
--- external_leader/due_resting_tasks
+-- external_leader/overdue_tasks_without_query
 -- Purpose: overdue tasks that run no query, and the time at which the next task is overdue or its
 --   deferral ends.
 -- Returns: the ids, and that time.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.due_resting_tasks(
+create or replace function async.overdue_tasks_without_query(
   in_now timestamptz, in_limit int, out out_overdue bigint[], out out_next timestamptz
 )
 language plpgsql stable
@@ -8739,56 +8253,56 @@ begin
 end
 $function$;
 
--- record/note_touched
+-- record/note_changed_tasks
 -- Purpose: notes, in the leader session of the Rust engine, tasks that a routine or a trigger
 --   changed. The SQL engine reads them by itself.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.note_touched(in_ids bigint[])
+create or replace function async.note_changed_tasks(in_ids bigint[])
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_seen text := current_setting('pgasync.touched', true);
+  v_seen text := current_setting('pgasync.changed_tasks', true);
 begin
   -- A setting, and not a table: a rollback undoes the note of its transaction.
   if cardinality(in_ids) > 0 and to_regclass('pg_temp.leader_state') is null then
-    perform set_config('pgasync.touched', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
+    perform set_config('pgasync.changed_tasks', concat_ws(',', nullif(v_seen, ''), array_to_string(in_ids, ',')), false);
   end if;
 end
 $function$;
 
--- record/take_touched
+-- record/take_changed_tasks
 -- Purpose: returns the noted tasks, and forgets them.
 -- Returns: the ids of the tasks.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.take_touched()
+create or replace function async.take_changed_tasks()
 returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_seen text := current_setting('pgasync.touched', true);
+  v_seen text := current_setting('pgasync.changed_tasks', true);
 begin
   if coalesce(v_seen, '') = '' then
     return '{}';
   end if;
-  perform set_config('pgasync.touched', '', false);
+  perform set_config('pgasync.changed_tasks', '', false);
   return array(select distinct i::bigint from unnest(string_to_array(v_seen, ',')) i);
 end
 $function$;
 
--- record/touched_rows
+-- record/changed_task_rows
 -- Purpose: the rows that a writer adds to its answer for the Rust engine where users have triggers:
 --   the noted tasks as they are now, and the information that there are triggers. No rows in the
 --   session of the SQL engine.
 -- Returns: rows as those of async.write_events.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.touched_rows()
+create or replace function async.changed_task_rows()
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
@@ -8804,7 +8318,7 @@ begin
   if to_regclass('pg_temp.leader_state') is not null then
     return;
   end if;
-  v_ids := async.take_touched();
+  v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
       r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run
@@ -9074,7 +8588,7 @@ select
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
-cross join (select async.someone_leads() as leads) s
+cross join (select async.leader_exists() as leads) s
 left join async.target_outage o on o.target = t.target
 left join (
   select distinct e.target
@@ -9147,7 +8661,7 @@ from (
   group by coalesce(e.concurrency_pool, e.target), e.target
 ) n
 cross join (
-  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.someone_leads() as leads
+  select c.enabled, c.paused, c.workers, async.active_workers() as busy, async.leader_exists() as leads
   from async.control c
   -- The planner does not know that the table has one row, since it is never analyzed.
   limit 1
@@ -9584,7 +9098,7 @@ comment on function async.request_finish(bigint[], async.finish_status_t, text, 
   'Writes the requests of async.finish, cancel and defer on the server. Returns a warning, or '
   'null. Raises PA020, PA021, PA022.';
 comment on function async.pool_limit(text) is 'The number of pool slots of a pool.';
-comment on function async.someone_leads() is 'True while an orchestrator leads.';
+comment on function async.leader_exists() is 'True while an orchestrator leads.';
 comment on function async.waits_for_launch(async.task) is
   'True for a READY task with a query that is not deferred.';
 comment on function async.waits_for_offer(async.task) is

@@ -90,7 +90,7 @@ select
   d.failed as tasks_failed_1m
 from (
   -- The planner does not know that the table has one row, since it is never analyzed.
-  select c.*, async.someone_leads() as leads from async.control c limit 1
+  select c.*, async.leader_exists() as leads from async.control c limit 1
 ) s
 left join (
   select g.message from async.server_log g order by g.server_log desc limit 1

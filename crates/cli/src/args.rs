@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
 pub(crate) enum CliCommand {
     /// Print the SQL that installs pgasync, for psql or any deployment tool
     Sql {
-        /// client: types and functions that push; server: the orchestrator, requires client; ui:
+        /// client: types and functions to push tasks; server: the orchestrator, requires client; ui:
         /// views for administrators
         #[arg(value_enum)]
         part: PartName,
@@ -35,8 +35,7 @@ pub(crate) enum CliCommand {
     /// the orchestrator is disabled; 5 when a second signal stopped it at once and left running
     /// tasks to the next leader.
     Run(Box<RunArgs>),
-    /// Show the status of a server: its leader, running tasks, waiting tasks and the reasons, lost
-    /// targets
+    /// Show the status of a server: its leader, running tasks, why tasks wait, and lost    /// targets
     ///
     /// Exit codes: 0 when an orchestrator leads and no target is lost; 1 otherwise, or on an error.
     /// The command only reads. It is for the owner of the schema and for roles with

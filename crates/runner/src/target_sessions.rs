@@ -188,6 +188,8 @@ impl TargetSessions {
         target.is_none_or(|target| target.session_reset)
     }
 
+    /// Sends a query. A session that was lost after the core emitted the launch is closed already:
+    /// nothing is sent, and the core has the loss.
     pub(crate) fn run(&mut self, session: SessionId, query: Query, now: Timestamp) {
         if let Some(entry) = self.entries.get_mut(&session)
             && let Some(handle) = &entry.handle
@@ -285,7 +287,10 @@ impl TargetSessions {
 
     fn free_session_slot(&self) -> i32 {
         let taken: BTreeSet<i32> = self.entries.values().map(|entry| entry.session_slot).collect();
-        (1..).find(|slot| !taken.contains(slot)).unwrap_or(0)
+        (1..).find(|slot| !taken.contains(slot)).unwrap_or_else(|| {
+            debug_assert!(false, "every session slot is taken");
+            0
+        })
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) const SERVER: Part = Part {
     title: "server part",
     guard: include_str!("../objects/server/guard.sql"),
     migrations: files!("migrations": "0001_server", "0002_watching", "0003_events", "0004_sessions", "0005_lanes",
-        "0006_write_transaction", "0007_limits"),
+        "0006_write_transaction", "0007_renamed_functions", "0008_limits"),
     objects: files!("objects/server":
         "log/log_quiet",
         "log/log",

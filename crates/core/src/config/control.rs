@@ -1,6 +1,7 @@
 //! The settings of the whole orchestrator.
 
 use super::document::ControlEntry;
+use super::size_of;
 use crate::time::Span;
 
 /// The settings of `async.control`. The leader writes the other columns of the table.
@@ -85,9 +86,7 @@ impl Default for Control {
 impl Control {
     /// Applies the settings that the entry gives. They were checked before.
     pub(super) fn apply(&mut self, given: &ControlEntry) {
-        let whole = |place: &mut u32, given: Option<i64>| {
-            *place = given.and_then(|number| u32::try_from(number).ok()).unwrap_or(*place);
-        };
+        let whole = |place: &mut u32, given: Option<i64>| *place = given.map_or(*place, size_of);
         whole(&mut self.workers, given.workers);
         whole(&mut self.self_concurrency, given.self_concurrency);
         whole(&mut self.default_concurrency_pool_workers, given.default_concurrency_pool_workers);

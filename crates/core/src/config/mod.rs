@@ -350,7 +350,7 @@ fn merge<T: Clone + PartialEq>(
     path: &str,
 ) -> Result<(), Refused> {
     let Some(given) = given else { return Ok(()) };
-    if place.as_ref().is_some_and(|said| said != given) {
+    if place.as_ref().is_some_and(|present| present != given) {
         return Err(refuse(path, Problem::Differs { setting: Cow::Borrowed(setting) }));
     }
     *place = Some(given.clone());

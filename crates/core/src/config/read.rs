@@ -122,7 +122,7 @@ pub(super) fn control(json: &Value) -> Result<ControlEntry, Refused> {
         light_maintenance_sleep: given.span("light_maintenance_sleep"),
         task_keep_duration: given.span("task_keep_duration"),
         default_timeout: given.span("default_timeout"),
-        advisory_mutex_id: given.number("advisory_mutex_id").and_then(|number| i32::try_from(number).ok()),
+        advisory_mutex_id: given.int("advisory_mutex_id"),
         self_target: given.text("self_target"),
         self_connection_string: given.text("self_connection_string"),
         self_concurrency: given.number("self_concurrency"),
@@ -138,7 +138,7 @@ pub(super) fn control(json: &Value) -> Result<ControlEntry, Refused> {
 
 fn target(given: &Checked) -> TargetEntry {
     TargetEntry {
-        target: given.text("target").unwrap_or_default(),
+        target: given.required_text("target"),
         max_workers: given.number("max_workers"),
         max_concurrency: given.number("max_concurrency"),
         connection_string: given.text("connection_string"),
@@ -152,7 +152,7 @@ fn target(given: &Checked) -> TargetEntry {
 
 fn pool(given: &Checked) -> PoolEntry {
     PoolEntry {
-        concurrency_pool: given.text("concurrency_pool").unwrap_or_default(),
+        concurrency_pool: given.required_text("concurrency_pool"),
         max_workers: given.number("max_workers"),
         retired: given.flag("retired"),
     }
@@ -212,6 +212,20 @@ impl<'a> Checked<'a> {
 
     fn number(&self, key: &str) -> Option<i64> {
         self.0.get(key)?.as_i64()
+    }
+
+    /// A number that was checked to have 32 bits.
+    fn int(&self, key: &str) -> Option<i32> {
+        let number = i32::try_from(self.number(key)?);
+        debug_assert!(number.is_ok(), "{key} was checked");
+        number.ok()
+    }
+
+    /// A text that was checked to be there.
+    fn required_text(&self, key: &str) -> String {
+        let text = self.text(key);
+        debug_assert!(text.is_some(), "{key} was checked");
+        text.unwrap_or_default()
     }
 
     fn text(&self, key: &str) -> Option<String> {

@@ -108,8 +108,12 @@ impl Plan {
             (Some(pull), Some(run)) => Some(pull.min(run)),
             (first, None) | (None, first) => first,
         };
-        match first.and_then(|(_, number)| self.lanes.get(number)) {
-            None => Choice::NoTask,
+        let Some((_, number)) = first else { return Choice::NoTask };
+        match self.lanes.get(number) {
+            None => {
+                debug_assert!(false, "lane {number} has a place in the order, and is not known");
+                Choice::NoTask
+            }
             Some(window) => match window.first() {
                 Some(entry) => Choice::Take { lane: &window.lane, head: &entry.head, ahead: entry.ahead },
                 None => Choice::Await(&window.lane),
@@ -121,7 +125,7 @@ impl Plan {
     /// its lane is chosen before the window was read again.
     pub fn recall(&mut self, lane: &Lane, position: QueuePosition) {
         let number = self.number(lane);
-        if let Some(window) = self.lanes.get_mut(&number) {
+        if let Some(window) = self.window(number) {
             window.recall(position);
             self.wanting.insert(number);
         }
@@ -131,7 +135,7 @@ impl Plan {
     /// Notes that the store may have new heads for this lane.
     pub fn stale(&mut self, lane: &Lane) {
         let number = self.number(lane);
-        if let Some(window) = self.lanes.get_mut(&number) {
+        if let Some(window) = self.window(number) {
             window.stale = true;
             self.wanting.insert(number);
         }
@@ -141,7 +145,7 @@ impl Plan {
     /// further tasks after them. Heads that are claimed ahead stay.
     pub fn refill(&mut self, lane: &Lane, heads: Vec<Head>, more: bool) {
         let number = self.number(lane);
-        if let Some(window) = self.lanes.get_mut(&number) {
+        if let Some(window) = self.window(number) {
             window.refill(heads, more);
             if window.stale {
                 self.wanting.insert(number);
@@ -153,8 +157,8 @@ impl Plan {
     /// Notes how many of the heads that were read last cannot be claimed. The next read returns
     /// these again, so it asks for as many more.
     pub fn skip(&mut self, lane: &Lane, heads: usize) {
-        let number = self.numbers.get(lane);
-        if let Some(window) = number.and_then(|number| self.lanes.get_mut(number)) {
+        let Some(number) = self.numbers.get(lane).copied() else { return };
+        if let Some(window) = self.window(number) {
             window.skipped = heads;
         }
     }
@@ -209,7 +213,7 @@ impl Plan {
     /// Sets whether the lane is left out of the order for a while.
     pub fn set_resting(&mut self, lane: &Lane, resting: bool) {
         if let Some(number) = self.numbers.get(lane).copied() {
-            if let Some(window) = self.lanes.get_mut(&number) {
+            if let Some(window) = self.window(number) {
                 window.resting = resting;
             }
             self.settle(number);
@@ -219,7 +223,7 @@ impl Plan {
     /// Removes a task from its lane.
     pub fn remove(&mut self, lane: &Lane, task: TaskId) -> Option<Head> {
         let number = *self.numbers.get(lane)?;
-        let removed = self.lanes.get_mut(&number).and_then(|window| window.remove(task));
+        let removed = self.window(number)?.remove(task);
         if removed.is_some() {
             self.settle(number);
         }
@@ -232,9 +236,10 @@ impl Plan {
         let numbers = self.pools.get(pool)?.order.run.iter().map(|(_, number)| *number).collect::<Vec<_>>();
         let best = numbers.into_iter().filter_map(|number| Some((self.lanes.get(&number)?.first_behind()?, number)));
         let (position, number) = best.min()?;
-        let window = self.lanes.get_mut(&number)?;
-        let head = window.mark_ahead(position.task)?;
-        Some((window.lane.clone(), head))
+        let window = self.window(number)?;
+        let head = window.mark_ahead(position.task);
+        debug_assert!(head.is_some(), "the first task that is not claimed ahead can be");
+        Some((window.lane.clone(), head?))
     }
 
     /// The position of the first task that could take a slot of this pool, without the tasks of the
@@ -315,6 +320,13 @@ impl Plan {
         number
     }
 
+    /// The window of a lane that is known.
+    fn window(&mut self, number: LaneNumber) -> Option<&mut Window> {
+        let window = self.lanes.get_mut(&number);
+        debug_assert!(window.is_some(), "lane {number} is not known");
+        window
+    }
+
     /// Moves a lane to the position that its window gives, or forgets it when no task waits in it.
     fn settle(&mut self, number: LaneNumber) {
         let Some(window) = self.lanes.get_mut(&number) else {
@@ -328,7 +340,9 @@ impl Plan {
         let position = if shut || window.resting { None } else { window.position() };
         let old = std::mem::replace(&mut window.listed, position);
         let (kind, empty) = (window.lane.kind, window.is_done());
-        if let Some(pool) = self.pools.get_mut(&window.lane.pool) {
+        let pool = self.pools.get_mut(&window.lane.pool);
+        debug_assert!(pool.is_some(), "{:?} has no pool", window.lane);
+        if let Some(pool) = pool {
             pool.replace(kind, number, old, position, &mut self.order);
         }
         if empty {
@@ -343,13 +357,17 @@ impl Plan {
         };
         self.numbers.remove(&window.lane);
         self.wanting.remove(&number);
-        if let Some(pool) = self.pools.get_mut(&window.lane.pool) {
+        let pool = self.pools.get_mut(&window.lane.pool);
+        debug_assert!(pool.is_some(), "{:?} has no pool", window.lane);
+        if let Some(pool) = pool {
             pool.lanes -= 1;
             if pool.lanes == 0 {
                 self.pools.remove(&window.lane.pool);
             }
         }
-        if let Some(target) = self.targets.get_mut(&window.lane.target) {
+        let target = self.targets.get_mut(&window.lane.target);
+        debug_assert!(target.is_some(), "{:?} has no target", window.lane);
+        if let Some(target) = target {
             target.lanes.remove(&number);
         }
         self.drop_idle_target(&window.lane.target);

@@ -11,9 +11,9 @@ use super::{Task, TaskOptions};
 use crate::names::Run;
 use crate::time::{Span, Timestamp};
 
-/// The timeout of the example_tasks by the target or the configuration.
+/// The timeout of the example tasks that a target or the configuration sets.
 const DEFAULT_TIMEOUT: Span = Span::seconds(5);
-/// The timeout of the example_tasks by themselves.
+/// The timeout that the example tasks have themselves.
 const MANUAL_TIMEOUT: Span = Span::seconds(4);
 
 /// One row of the transition table.

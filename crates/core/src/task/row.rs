@@ -113,7 +113,7 @@ impl Row {
         let past = TaskTimes { consumed: self.consumed, yielded: self.yielded, times_up: self.times_up };
         let end = Completion {
             status,
-            processed: self.processed.unwrap_or(Timestamp::NEVER),
+            processed: stored(self.processed),
             error: self.processing_error.clone(),
             tracked: self.tracked,
         };
@@ -123,14 +123,14 @@ impl Row {
     fn yielded(&self) -> Phase {
         Phase::Yielded {
             consumed: self.consumed,
-            yielded: self.yielded.unwrap_or(Timestamp::NEVER),
+            yielded: stored(self.yielded),
             times_up: self.times_up,
             tracked: self.tracked == Some(true),
         }
     }
 
     fn running(&self, options: TaskOptions, launch: LaunchState) -> Phase {
-        let consumed = self.consumed.unwrap_or(Timestamp::NEVER);
+        let consumed = stored(self.consumed);
         let times_up = self.times_up;
         if options.client_pulled {
             return Phase::Pulled { consumed, times_up };
@@ -140,6 +140,12 @@ impl Row {
             LaunchState::Launched(intention) => Phase::Launched { consumed, times_up, intention },
         }
     }
+}
+
+/// The time that makes the state of the row what it is.
+fn stored(time: Option<Timestamp>) -> Timestamp {
+    debug_assert!(time.is_some(), "the state of the row follows from this column");
+    time.unwrap_or(Timestamp::NEVER)
 }
 
 impl Task {

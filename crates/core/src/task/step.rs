@@ -198,7 +198,7 @@ impl Task {
     fn step_finished(&self, end: &Completion, event: &Event) -> Result<Self, Rejected> {
         match event {
             Event::Restart => Ok(self.at(Phase::Ready { eligible_when: None, times_up: None })),
-            Event::Release => self.released(),
+            Event::Release => self.released(end),
             Event::Promote
             | Event::Claim { .. }
             | Event::GiveBack { .. }
@@ -308,12 +308,12 @@ impl Task {
     }
 
     /// Frees the pool slot of a finished task. Its end does not change.
-    fn released(&self) -> Result<Self, Rejected> {
-        let Phase::Finished { end, past } = &self.phase else { return Err(self.out_of_place(&Event::Release)) };
+    fn released(&self, end: &Completion) -> Result<Self, Rejected> {
         if end.tracked != Some(true) {
             return Err(Rejected::NoSlot);
         }
-        Ok(self.at(Phase::Finished { end: Completion { tracked: Some(false), ..end.clone() }, past: *past }))
+        let end = Completion { tracked: Some(false), ..end.clone() };
+        Ok(self.at(Phase::Finished { end, past: self.phase.past() }))
     }
 
     /// The task after a yield. A second yield changes nothing. A task may keep its pool slot, and

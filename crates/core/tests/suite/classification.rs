@@ -1,9 +1,9 @@
-//! Any text has a reading.
+//! The parser of queries accepts any text.
 
 use pgasync_core::{QueryClass, classify, statements};
 use proptest::prelude::*;
 
-/// Pieces out of which trouble is made.
+/// Texts of SQL tokens, comments and quotes in random order, many of them malformed.
 fn sql() -> impl Strategy<Value = String> {
     let pieces = [
         "select",
@@ -42,7 +42,7 @@ fn sql() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|all| all.concat())
 }
 
-/// What Postgres' lexer takes for white space; Unicode has more.
+/// The white space of Postgres' lexer. Unicode has more.
 const POSTGRES_SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\u{b}', '\u{c}'];
 
 proptest! {

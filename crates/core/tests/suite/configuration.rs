@@ -1,4 +1,4 @@
-//! The configuration document: what is taken, what is refused, and where.
+//! The configuration document: the accepted values, the refused values, and the paths in refusals.
 
 use pgasync_core::{
     Configuration, ControlEntry, Document, PoolEntry, PoolName, Refused, Span, TargetEntry, TargetName,
@@ -208,7 +208,7 @@ fn a_new_name_of_the_server_itself_is_a_new_target() {
     let mut configuration = Configuration::default();
     apply(&mut configuration, &json!({"control": {"self_target": "me"}})).unwrap();
     assert!(configuration.targets["async.self"].retired && !configuration.targets["me"].retired);
-    // Who lists the old name wants it as a target like others.
+    // A list with the old name makes it an ordinary target.
     let mut configuration = Configuration::default();
     let document = json!({"control": {"self_target": "me"}, "targets": [{"target": "async.self"}]});
     apply(&mut configuration, &document).unwrap();
@@ -319,7 +319,7 @@ proptest! {
     }
 
     #[test]
-    fn no_document_is_taken_by_half(document in any_json()) {
+    fn a_document_applies_completely_or_not_at_all(document in any_json()) {
         let mut configuration = Configuration::default();
         if apply(&mut configuration, &document).is_err() {
             prop_assert_eq!(configuration, Configuration::default());

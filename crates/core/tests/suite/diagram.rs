@@ -1,4 +1,4 @@
-//! The drawing in the documentation is the one that the transitions give.
+//! The diagram in the documentation equals the one that the transitions generate.
 
 use pgasync_core::state_diagram;
 

@@ -1,6 +1,6 @@
 //! The fake store: a table, requests, marks, a registry, and an answer to every command.
 //!
-//! Each test overrides the answers that it is about.
+//! Each test overrides the answers that matter to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use pgasync_core::{
     TaskOptions, TaskSnapshot, Timestamp, WriteAnswer,
 };
 
-/// A task as the table has it, and what its query does.
+/// A task as in the table, and the behaviour of its query.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredTask {
     pub(crate) position: QueuePosition,
@@ -22,12 +22,12 @@ pub(crate) struct StoredTask {
     pub(crate) locked_until: MonotonicTime,
 }
 
-/// What a query does.
+/// The behaviour of a query.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct QueryProfile {
     pub(crate) takes: Span,
     pub(crate) fails: bool,
-    /// The query requests this of its own task just before it ends.
+    /// The request for its own task that the query makes just before it ends.
     pub(crate) own_request: Option<FinishStatus>,
     pub(crate) ignores_cancels: bool,
     /// A trigger turns the end of the query into a yield.
@@ -48,14 +48,14 @@ pub(crate) struct FakeStore {
     pub(crate) epoch: i64,
     /// The epoch of the session that holds the lead.
     pub(crate) leader: Option<Epoch>,
-    /// Pushes and requests notify.
+    /// Pushes and requests notify the leader.
     pub(crate) asleep: bool,
     /// Pushes that have read `asleep` and are not committed.
     pub(crate) open_pushes: usize,
     /// The numbers that callers of `wait_for_latch` wait for, and since when.
     pub(crate) latches: BTreeMap<i64, MonotonicTime>,
     pub(crate) last_latch: i64,
-    /// Polls name the lanes with queued tasks. Otherwise the test delivers them itself.
+    /// Polls return the lanes with queued tasks. Otherwise the test delivers the lanes.
     polls_name_lanes: bool,
 }
 
@@ -91,7 +91,7 @@ impl StoredTask {
 }
 
 impl FakeStore {
-    /// A store of which the polls name the lanes with queued tasks.
+    /// A store whose polls return the lanes with queued tasks.
     pub(crate) fn naming_lanes() -> Self {
         Self { polls_name_lanes: true, ..Self::default() }
     }
@@ -106,7 +106,7 @@ impl FakeStore {
         queued.map(|task| task.lane.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// What a new leader inherits.
+    /// The tasks that a new leader inherits.
     pub(crate) fn inherited(&self) -> Vec<TaskSnapshot> {
         let held = |task: &StoredTask| task.row.state() == RowState::Running || task.row.tracked == Some(true);
         let snapshot = |(id, task): (&TaskId, &StoredTask)| {
@@ -121,8 +121,8 @@ impl FakeStore {
         self.requests.insert(RequestId(self.last_request), (task, request, now));
     }
 
-    /// Executes a command as a store and targets do that have no faults. A launch is answered by
-    /// its dispatch alone; the caller ends the query.
+    /// Executes a command like a store and targets without faults. The answer to a launch is only
+    /// that the query was sent; the caller ends the query.
     pub(crate) fn answer(&mut self, command: Command, now: Now) -> Vec<Input> {
         vec![match command {
             Command::RunStartup => Input::StartupDone,
@@ -244,7 +244,7 @@ impl FakeStore {
         tasks.into_iter().map(read).collect()
     }
 
-    /// Steps the row by the event, as the writer in the database does.
+    /// Applies the event to the row, as the writer in the database does.
     pub(crate) fn write(&mut self, event: &TaskEvent) -> WriteAnswer {
         let Some(stored) = self.tasks.get_mut(&event.task) else { return WriteAnswer::Gone };
         let Some(next) = event.apply(&stored.row, stored.options) else {

@@ -20,24 +20,24 @@ pub(crate) struct Harness {
     pub(crate) running: BTreeMap<TaskId, (SessionId, Run)>,
     /// Sessions that are open at a target.
     pub(crate) sessions: BTreeSet<SessionId>,
-    /// Claims of these are refused.
+    /// The tasks whose claims are refused.
     pub(crate) locked: BTreeSet<TaskId>,
-    /// Nothing can be written but claims.
+    /// Only claims can be written.
     pub(crate) unwritable: bool,
-    /// More sessions than these are refused.
+    /// The number of sessions after which further ones are refused.
     pub(crate) sessions_max: usize,
     /// Targets that refuse every session.
     pub(crate) refusing: BTreeSet<TargetName>,
     /// All commands so far.
     pub(crate) commands: Vec<Command>,
-    /// Commands that are held, not answered.
+    /// Commands that are held without an answer.
     pub(crate) holds: fn(&Command) -> bool,
     /// The held commands, in order.
     pub(crate) held: Vec<Command>,
     pub(crate) alarm: Option<MonotonicTime>,
 }
 
-/// Tests deliver themselves what is new in the store.
+/// Tests deliver changes of the store themselves.
 const RARELY: Span = Span::seconds(1_000_000);
 
 pub(crate) fn target() -> TargetName {
@@ -48,7 +48,7 @@ pub(crate) fn lane() -> Lane {
     Lane { pool: PoolName::of(None, &target()), target: target(), kind: LaneKind::Run }
 }
 
-/// One target, whose pool has so many slots.
+/// One target, whose pool has `slots` slots.
 pub(crate) fn settings(slots: u32) -> Settings {
     let mut settings = Settings { target_patience: Span::seconds(5), idle_sleep: RARELY, ..Settings::default() };
     settings.tuning.maintain_every = RARELY;
@@ -151,13 +151,14 @@ impl Harness {
         self.deliver(Input::QueryEnded { session, task, run, outcome });
     }
 
-    /// Time passes, from alarm to alarm.
+    /// Advances the time from alarm to alarm.
     pub(crate) fn wait(&mut self, span: Span) {
         let end = self.now.monotonic + span;
         while self.wait_for_alarm(end) {}
     }
 
-    /// Time passes to the next alarm, and to `end` at most; whether that is in the future still.
+    /// Advances the time to the next alarm, at most to `end`. Returns whether that
+    /// is before `end`.
     pub(crate) fn wait_for_alarm(&mut self, end: MonotonicTime) -> bool {
         let next = self.alarm.take().filter(|at| *at < end).unwrap_or(end).max(self.now.monotonic);
         self.now = self.now + (next - self.now.monotonic);
@@ -173,7 +174,7 @@ impl Harness {
         &self.store.tasks[&task].row
     }
 
-    /// The number of commands like this so far.
+    /// The number of commands so far that `like` accepts.
     pub(crate) fn count(&self, like: impl Fn(&Command) -> bool) -> usize {
         self.commands.iter().filter(|command| like(command)).count()
     }
@@ -189,7 +190,7 @@ impl Harness {
         self.store.write(event)
     }
 
-    /// Executes a command as the fake store does, but for what the test has changed.
+    /// Executes a command like the fake store, except for the changes of the test.
     pub(crate) fn answer(&mut self, command: Command) -> Vec<Input> {
         match command {
             Command::Write(event) => {

@@ -1,4 +1,4 @@
-//! All tests of the core but its unit tests, in one binary, so that one link suffices.
+//! All tests of the core except its unit tests. They share one binary, which is linked once.
 
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test may fail loudly")]
 

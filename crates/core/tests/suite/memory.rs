@@ -1,4 +1,4 @@
-//! What is held in memory is bounded by limits: not by what waits, and not by what has run.
+//! Limits bound the use of memory. It does not grow with the number of waiting or finished tasks.
 
 use pgasync_core::{
     Input, Lane, LaneKind, Outcome, PoolName, Settings, Span, TargetName, TargetSettings, TaskId, TaskOptions,
@@ -8,7 +8,7 @@ use crate::harness::{Harness, lane, target};
 
 const TASKS: i64 = 5_000;
 
-/// Everything that the orchestrator holds.
+/// The number of all entries that the orchestrator holds.
 fn held(harness: &Harness) -> usize {
     let memory = harness.core.memory();
     memory.names + memory.sessions + memory.tasks + memory.timers
@@ -40,8 +40,8 @@ fn quick_tasks_leave_nothing_behind() {
     assert!(timers < 20, "{timers} timers are left");
 }
 
-/// Runs a wave of tasks, on a target and in a pool of its own, and deletes in the end what still
-/// waits.
+/// Runs a wave of tasks, on a target and in a pool of its own. Deletes the tasks that still wait
+/// at the end.
 fn run_wave(harness: &mut Harness, wave: i64) {
     let target = TargetName::new(format!("target {wave}")).expect("a name");
     let pool = PoolName::new(format!("pool {wave}")).expect("a name");
@@ -71,7 +71,7 @@ fn run_wave(harness: &mut Harness, wave: i64) {
     harness.commands.clear();
 }
 
-/// Time passes, and every query ends at once.
+/// Advances the time. Every query ends at once.
 fn wait_and_end_queries(harness: &mut Harness, span: Span) {
     let end = harness.now.monotonic + span;
     loop {

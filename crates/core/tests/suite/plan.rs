@@ -11,7 +11,7 @@ use proptest::prelude::*;
 const TARGETS: [&str; 3] = ["a", "b", "c"];
 const WINDOW: usize = 4;
 
-/// What waits, all of it, and how to choose by looking at all of it.
+/// The reference: all waiting tasks, and the choice by a search among all of them.
 #[derive(Debug, Default)]
 struct Reference {
     waiting: BTreeMap<QueuePosition, Lane>,
@@ -67,7 +67,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// The plan, driven as an orchestrator would.
+/// The plan, driven as the orchestrator drives it.
 #[derive(Default)]
 struct Driven {
     plan: Plan,
@@ -160,12 +160,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_plan_is_what_sorting_everything_gives(acts in prop::collection::vec(act(), 1..120)) {
+    fn the_plan_agrees_with_sorting_all_tasks(acts in prop::collection::vec(act(), 1..120)) {
         let mut driven = Driven { all: Reference { workers: 3, ..Reference::default() }, ..Driven::default() };
         for act in &acts {
             driven.act(act);
         }
-        // Windows stay bounded, whatever waits.
+        // The number of waiting tasks does not matter.
         let lanes = driven.plan.lanes().count();
         prop_assert!(driven.plan.heads() <= lanes * 16);
     }

@@ -1,12 +1,12 @@
-//! The transitions a second time, column by column as SQL would decide them: the judge of
-//! [`Task::step`] over every phase and every event.
+//! A second implementation of the transitions, column by column as SQL decides them. It is
+//! compared with [`Task::step`] over every phase and every event.
 
 use pgasync_core::{
     Event, FinishStatus, Intention, Outcome, Phase, PhaseName, Rejected, Request, Row, RowState, Span, TIMED_OUT, Task,
     TaskOptions, Timestamp, example_events, example_tasks,
 };
 
-/// What stands when the query ends: a status, a message, a duration.
+/// The request that applies when the query ends: a status, a message, a duration.
 type Wanted = (FinishStatus, Option<String>, Option<Span>);
 
 fn wanted(intention: &Intention) -> Wanted {
@@ -124,7 +124,7 @@ fn step_columns(task: &Task, event: &Event, now: Timestamp) -> Option<Row> {
         Event::Claim { default_timeout } | Event::Take { default_timeout } => started(default_timeout),
         Event::Offer { .. } => Row { tracked: Some(true), eligible_when: None, ..row.clone() },
         Event::Withdraw => Row { tracked: None, ..row.clone() },
-        // The deadline goes if this claim set it.
+        // The deadline is removed if this claim set it.
         Event::GiveBack { default_timeout } => Row {
             consumed: None,
             tracked: None,
@@ -161,7 +161,7 @@ fn ended(row: &Row, options: TaskOptions, wanted: Option<Wanted>, outcome: &Outc
         Outcome::Ok => (success, None, None),
         Outcome::Error(text) | Outcome::Unknown(text) => (FinishStatus::Failed, Some(text.clone()), None),
     });
-    // A cancel or a timeout that nothing confirmed says what is known.
+    // The error of an unconfirmed cancel or timeout contains the facts that are known.
     let error = match outcome {
         Outcome::Unknown(text) if matches!(status, FinishStatus::Canceled | FinishStatus::TimedOut) => {
             Some(error.map_or_else(|| text.clone(), |said| format!("{said}\n{text}")))

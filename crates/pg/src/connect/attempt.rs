@@ -103,10 +103,10 @@ async fn try_once(
     let (config, note) = driver_config(settings, host, encryption);
     let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
     let written = wire.written();
-    let done = Arc::clone(&handshake.done);
+    let handshake_result = Arc::clone(&handshake.result);
     let made = config.connect_raw(wire, handshake).await;
     made.map(|(client, connection)| (client, connection, written, encryption)).map_err(|error| {
-        let mut failure = explain(&error, done.get());
+        let mut failure = explain(&error, handshake_result.get());
         if let (FailureKind::Refused | FailureKind::Client, Some(note)) = (failure.kind, note) {
             failure.reason = format!("{} ({note})", failure.reason);
         }
@@ -124,8 +124,8 @@ pub(super) async fn cancel(
     token: &CancelToken,
 ) -> Result<(), AttemptFailure> {
     let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
-    let done = Arc::clone(&handshake.done);
-    token.cancel_query_raw(wire, handshake).await.map_err(|error| explain(&error, done.get()))
+    let handshake_result = Arc::clone(&handshake.result);
+    token.cancel_query_raw(wire, handshake).await.map_err(|error| explain(&error, handshake_result.get()))
 }
 
 /// Opens the socket, and prepares the TLS handshake.
@@ -135,12 +135,12 @@ async fn open_socket(
     address: &Address,
     encryption: Encryption,
 ) -> Result<(Socket, Handshake), AttemptFailure> {
-    let with = match (encryption, address) {
+    let connector = match (encryption, address) {
         (Encryption::IfOffered | Encryption::Always, Address::Tcp(address)) => {
             let name = server_name(settings, host, address.ip())?;
-            let connector =
+            let made =
                 connector(&settings.tls).map_err(|reason| AttemptFailure { reason, kind: FailureKind::Client })?;
-            Some((connector, name))
+            Some((made, name))
         }
         _ => None,
     };
@@ -149,7 +149,7 @@ async fn open_socket(
         Address::Unix(folder) => socket::open_unix(folder, host.port, settings.requirepeer.as_deref()).await,
     };
     let wire = wire.map_err(|error| AttemptFailure::unreachable(&error))?;
-    Ok((wire, Handshake { with, done: Arc::new(OnceLock::new()) }))
+    Ok((wire, Handshake { connector, result: Arc::new(OnceLock::new()) }))
 }
 
 /// The settings of the driver, and the reason if the password file was not read.
@@ -205,9 +205,9 @@ fn explain(error: &tokio_postgres::Error, handshake: Option<&Result<(), String>>
     if let Some(Err(reason)) = handshake {
         return AttemptFailure { reason: format!("TLS failed: {reason}"), kind: FailureKind::Handshake };
     }
-    if let Some(said) = error.as_db_error() {
-        let kind = if said.code().code() == "57P03" { FailureKind::Unsuitable } else { FailureKind::Refused };
-        return AttemptFailure { reason: format!("{said} ({})", said.code().code()), kind };
+    if let Some(refusal) = error.as_db_error() {
+        let kind = if refusal.code().code() == "57P03" { FailureKind::Unsuitable } else { FailureKind::Refused };
+        return AttemptFailure { reason: format!("{refusal} ({})", refusal.code().code()), kind };
     }
     let cause = std::error::Error::source(error);
     let reason = cause.map_or_else(|| error.to_string(), ToString::to_string);

@@ -68,10 +68,10 @@ impl ConnectionSettings {
             let addresses = self.within_time(look_up(host)).await;
             let mut note = |failure: &AttemptFailure| {
                 let reason = &failure.reason;
-                let said = if many { format!("{host}: {reason}") } else { reason.clone() };
+                let reason_at_host = if many { format!("{host}: {reason}") } else { reason.clone() };
                 // The second round of `prefer-standby` may fail for the same reason as the first.
-                if !reasons.contains(&said) {
-                    reasons.push(said);
+                if !reasons.contains(&reason_at_host) {
+                    reasons.push(reason_at_host);
                 }
             };
             let addresses = match addresses {

@@ -30,8 +30,8 @@ const SYSTEM_ROOTS_KEPT: Duration = Duration::from_secs(300);
 /// Does the handshake for the driver, and keeps its result, which the driver does not pass on.
 pub(super) struct Handshake {
     /// `None` without TLS.
-    pub(super) with: Option<(MakeRustlsConnect, String)>,
-    pub(super) done: Arc<OnceLock<Result<(), String>>>,
+    pub(super) connector: Option<(MakeRustlsConnect, String)>,
+    pub(super) result: Arc<OnceLock<Result<(), String>>>,
 }
 
 impl TlsConnect<Socket> for Handshake {
@@ -41,12 +41,12 @@ impl TlsConnect<Socket> for Handshake {
 
     fn connect(self, stream: Socket) -> Self::Future {
         Box::pin(async move {
-            let Some((mut maker, name)) = self.with else { return Err(io::Error::other("TLS is off")) };
+            let Some((mut maker, name)) = self.connector else { return Err(io::Error::other("TLS is off")) };
             let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut maker, &name);
             let made = connect.connect(stream).await;
-            let went = made.as_ref().map(|_| ()).map_err(|error| error.to_string());
+            let result = made.as_ref().map(|_| ()).map_err(|error| error.to_string());
             // A handshake is not repeated, so the cell is empty here.
-            let _ = self.done.set(went);
+            let _ = self.result.set(result);
             made
         })
     }
@@ -104,7 +104,7 @@ fn chain(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Optio
         return Err("none of the root certificates can be used".to_owned());
     }
     let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
-        .with_crls(revoked(settings)?)
+        .with_crls(revocation_lists(settings)?)
         .enforce_revocation_expiration()
         .build()
         .map_err(|error| format!("the revocation lists cannot be used: {error}"))?;
@@ -133,7 +133,7 @@ fn read_system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(found.certs)
 }
 
-fn revoked(settings: &TlsSettings) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+fn revocation_lists(settings: &TlsSettings) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
     let mut lists = Vec::new();
     let mut read = |path: &Path| {
         let fail = |error: rustls::pki_types::pem::Error| format!("the revocation list {}: {error}", path.display());
@@ -142,12 +142,12 @@ fn revoked(settings: &TlsSettings) -> Result<Vec<CertificateRevocationListDer<'s
         }
         Ok::<(), String>(())
     };
-    if let Some(file) = &settings.revoked
+    if let Some(file) = &settings.crl
         && is_there(file, "revocation list")?
     {
         read(&file.path)?;
     }
-    if let Some(folder) = &settings.revoked_folder {
+    if let Some(folder) = &settings.crl_folder {
         let fail = |error: io::Error| format!("the folder of revocation lists {}: {error}", folder.display());
         for entry in fs::read_dir(folder).map_err(fail)? {
             read(&entry.map_err(fail)?.path())?;

@@ -12,11 +12,11 @@ pub(super) type Pairs = Vec<(String, String)>;
 /// Reads both forms of a connection string. No error repeats the string, which may contain a
 /// password.
 pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
-    if text.contains('\0') {
-        return Err(InvalidConninfo::new(text, text.find('\0').unwrap_or(0), "a NUL cannot be part of it"));
+    if let Some(at) = text.find('\0') {
+        return Err(InvalidConninfo::new(text, at, "a NUL cannot be part of it"));
     }
     match uri::strip_scheme(text) {
-        Some(_) => uri::parse(text),
+        Some(rest) => uri::parse(text, rest),
         None => parse_pairs(text),
     }
 }

@@ -111,5 +111,7 @@ impl Options {
 
 /// The static name of a keyword. The parsers accept no other names.
 fn canonical(name: &str) -> &'static str {
-    KEYWORDS.iter().find(|keyword| keyword.name == name).map_or("", |keyword| keyword.name)
+    let keyword = KEYWORDS.iter().find(|keyword| keyword.name == name);
+    debug_assert!(keyword.is_some(), "{name} is no keyword");
+    keyword.map_or("", |keyword| keyword.name)
 }

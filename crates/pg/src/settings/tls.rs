@@ -16,8 +16,8 @@ pub(crate) struct TlsSettings {
     pub(crate) roots: Roots,
     /// The certificate of the client and its key.
     pub(crate) identity: Option<(NamedFile, NamedFile)>,
-    pub(crate) revoked: Option<NamedFile>,
-    pub(crate) revoked_folder: Option<PathBuf>,
+    pub(crate) crl: Option<NamedFile>,
+    pub(crate) crl_folder: Option<PathBuf>,
     pub(crate) sni: bool,
     /// Whether TLS 1.2 and TLS 1.3 are allowed.
     pub(crate) versions: [bool; 2],
@@ -67,8 +67,8 @@ impl TlsSettings {
                 None => Roots::Unknown,
             },
             identity: read_identity(options, home.as_deref())?,
-            revoked: file(options, "sslcrl", home.as_deref(), "root.crl"),
-            revoked_folder: options.get("sslcrldir").map(PathBuf::from),
+            crl: file(options, "sslcrl", home.as_deref(), "root.crl"),
+            crl_folder: options.get("sslcrldir").map(PathBuf::from),
             sni: options.read("sslsni", read_switch, "use 0 or 1")?.unwrap_or(true),
             versions: read_versions(options)?,
         })
@@ -85,8 +85,8 @@ impl TlsSettings {
         }
         add("sslcert", self.identity.as_ref().map(|(certificate, _)| certificate));
         add("sslkey", self.identity.as_ref().map(|(_, key)| key));
-        add("sslcrl", self.revoked.as_ref());
-        pairs.extend(self.revoked_folder.as_ref().map(|folder| ("sslcrldir", folder.display().to_string())));
+        add("sslcrl", self.crl.as_ref());
+        pairs.extend(self.crl_folder.as_ref().map(|folder| ("sslcrldir", folder.display().to_string())));
         let others = [
             ("sslrootcert", "system", matches!(self.roots, Roots::System)),
             ("sslnegotiation", "direct", self.direct),

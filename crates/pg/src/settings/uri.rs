@@ -14,9 +14,9 @@ pub(super) fn strip_scheme(text: &str) -> Option<&str> {
     text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
 }
 
-/// Reads a URI. Several hosts become comma-separated lists under `host` and `port`.
-pub(super) fn parse(text: &str) -> Result<Pairs, InvalidConninfo> {
-    let rest = strip_scheme(text).unwrap_or(text);
+/// Reads a URI, whose text after the scheme is `rest`. Several hosts become comma-separated lists
+/// under `host` and `port`.
+pub(super) fn parse(text: &str, rest: &str) -> Result<Pairs, InvalidConninfo> {
     let reader = Reader { text };
     let mut pairs = Pairs::new();
     let credentials = rest.find(['@', '/']).filter(|&at| rest[at..].starts_with('@'));
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::super::conninfo::parse;
 
     #[test]
     fn uris_are_read_as_libpq_reads_them() {

@@ -42,7 +42,9 @@ impl SessionAttrs {
     }
 
     pub(crate) fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, attrs)| *attrs == self).map_or("any", |(name, _)| name)
+        let named = Self::NAMES.iter().find(|(_, attrs)| *attrs == self);
+        debug_assert!(named.is_some(), "{self:?} has no name");
+        named.map_or("any", |(name, _)| name)
     }
 }
 
@@ -82,7 +84,9 @@ impl SslMode {
     }
 
     pub(super) fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, mode)| *mode == self).map_or("prefer", |(name, _)| name)
+        let named = Self::NAMES.iter().find(|(_, mode)| *mode == self);
+        debug_assert!(named.is_some(), "{self:?} has no name");
+        named.map_or("prefer", |(name, _)| name)
     }
 
     /// Whether a connection without TLS is refused.

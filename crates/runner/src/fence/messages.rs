@@ -12,6 +12,7 @@ pub(super) fn cannot_be_ended(
     attempt_number: u32,
     lost: &[(i64, &BackendIdentity, String)],
 ) -> String {
+    debug_assert!(!lost.is_empty(), "the message names the first session");
     let (number, pid, error) =
         lost.first().map_or((0, 0, ""), |(number, backend, error)| (*number, backend.pid, error));
     format!(

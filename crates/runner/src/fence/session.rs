@@ -26,7 +26,10 @@ pub(crate) async fn fence_session(
     for attempt_number in 1.. {
         let (is_unreached, error) = match fence_once(&backend, &identity, &context).await {
             FenceOutcome::Gone => break,
-            FenceOutcome::LeftAlone => (false, None),
+            FenceOutcome::LeftAlone => {
+                debug_assert!(false, "only sessions of older epochs are left alone");
+                (false, None)
+            }
             FenceOutcome::Refused(error) => (false, Some(error)),
             FenceOutcome::Unreached(error) => (true, Some(error)),
         };
@@ -65,7 +68,7 @@ async fn fence_once(backend: &TargetBackend, identity: &BackendIdentity, context
     match timeout(backend.attempt_max, ended).await {
         Ok(Ok(mut outcomes)) => {
             debug_assert_eq!(outcomes.len(), 1, "one outcome for each backend");
-            outcomes.pop().unwrap_or(FenceOutcome::Gone)
+            outcomes.pop().unwrap_or_else(|| FenceOutcome::Refused("a bug: the attempt has no outcome".to_owned()))
         }
         // The host may have answered before the panic. Only a missing answer counts as unreached.
         Ok(Err(_)) => FenceOutcome::Refused("a bug: it panicked".to_owned()),

@@ -57,7 +57,10 @@ impl Leader {
             self.begin_resignation();
         }
         let is_written = self.writer.as_ref().is_none_or(|writer| writer.pending == 0);
-        let why = || self.draining.clone().unwrap_or_default();
+        let why = || {
+            debug_assert!(self.draining.is_some(), "a resignation follows a drain");
+            self.draining.clone().unwrap_or_default()
+        };
         match self.resignation {
             // The leader session was lost: the goodbye cannot be written, and the server has
             // released the locks.

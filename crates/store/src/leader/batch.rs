@@ -173,11 +173,10 @@ impl LeaderSession {
         // the writes.
         match requests {
             Ok(requests) if requests.is_empty() => {}
-            Ok(requests) => {
-                if let Some(serial) = batch.reads {
-                    self.read_requests(serial, requests, results).await?;
-                }
-            }
+            Ok(requests) => match batch.reads {
+                Some(serial) => self.read_requests(serial, requests, results).await?,
+                None => debug_assert!(false, "requests were read without a command"),
+            },
             Err(LeaderError::Refused { operation, reason }) => {
                 results.warnings.push(format!("{operation} failed: {reason}"));
                 results.refuse(batch.reads.map(|serial| Command::ReadRequests { serial }), &reason);

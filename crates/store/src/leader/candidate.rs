@@ -310,6 +310,7 @@ impl LeaderSession {
             stock.iter().map(|row| (TaskId(row.get("task_id")), row.get("launched"))).collect();
         let ids: Vec<TaskId> = launched.keys().copied().collect();
         let stored: Vec<StoredTask> = self.rows(&ids).await?;
+        debug_assert!(stored.iter().all(|stored| launched.contains_key(&stored.id())), "only these tasks were read");
         let is_launched = |stored: &StoredTask| launched.get(&stored.id()).copied().unwrap_or(false);
         let marked: Vec<(TaskId, Run)> = stored
             .iter()

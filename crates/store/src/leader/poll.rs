@@ -48,7 +48,11 @@ impl LeaderSession {
         let session = &self.session;
         let read = join_all(calls.iter().map(|(statement, parameters)| session.query(*statement, parameters))).await;
         let mut read = read.into_iter();
-        let mut next = || read.next().transpose().map_err(failed).map(Option::unwrap_or_default);
+        let mut next = || {
+            let result = read.next();
+            debug_assert!(result.is_some(), "each statement has a result");
+            result.transpose().map_err(failed).map(Option::unwrap_or_default)
+        };
         let slept: Vec<Row> = if sleep == Sleep::Keep { vec![] } else { next()? };
         let (states, lanes, left) = (next()?, next()?, next()?);
         let Some(state) = states.first() else {

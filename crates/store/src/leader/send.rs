@@ -77,7 +77,10 @@ impl LeaderSession {
         let runs: Vec<i32> = batch.marks.iter().map(|(_, run, _)| run.0).collect();
         // 0 stands for any session with the target of the task: the task was marked ahead.
         let number = |session: &Option<SessionId>| {
-            session.and_then(|session| self.registered.get(&session).copied()).unwrap_or(0)
+            let Some(session) = session else { return 0 };
+            let number = self.registered.get(session).copied();
+            debug_assert!(number.is_some(), "{session:?} takes a task before it is registered");
+            number.unwrap_or(0)
         };
         let sessions: Vec<i64> = batch.marks.iter().map(|(.., session)| number(session)).collect();
         self.session.query(&self.statements.mark, &[&self.epoch.0, &ids, &runs, &sessions]).await

@@ -37,7 +37,7 @@ statements! {
     register: "select * from async.lead_register($1, $2)",
     unregister: "delete from async.session where session_id = any ($1)",
     lanes: "select * from async.discover_lanes()",
-    touched: "select async.take_changed_tasks()",
+    changed_tasks: "select async.take_changed_tasks()",
     poll: "select c.enabled, l.resign_epoch, async.latch_number() as latch,
           exists (select from async.request) as has_requests, clock_timestamp() as now, async.schema_fingerprint() as fingerprint,
           concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured

@@ -48,10 +48,10 @@ impl LeaderSession {
         results: &mut OperationResults,
     ) -> Result<(), LeaderError> {
         self.write_alone("running routines", &self.statements.routines, &[&kind]).await?;
-        let rows = self.query("reading what routines have changed", &self.statements.touched, &[]).await?;
-        let touched: Vec<TaskId> =
+        let rows = self.query("reading what routines have changed", &self.statements.changed_tasks, &[]).await?;
+        let changed: Vec<TaskId> =
             rows.iter().flat_map(|row| row.get::<_, Option<Vec<i64>>>(0)).flatten().map(TaskId).collect();
-        self.reread(&touched, results).await?;
+        self.reread(&changed, results).await?;
         results.inputs.push(Input::Triggered);
         Ok(())
     }

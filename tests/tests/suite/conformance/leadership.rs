@@ -212,10 +212,10 @@ async fn a_session_that_is_hidden_is_not_taken_for_gone<E: Engine>() {
     let blind = format!("blind_{}", fixture.target.name());
     fixture.run(&format!("create role {blind} login")).await;
     let session = fixture.target.settings().connect().await.expect("a second session");
-    let who = "select pg_backend_pid(), a.backend_start::text, a.usename::text
+    let backend = "select pg_backend_pid(), a.backend_start::text, a.usename::text
                from pg_stat_get_activity(pg_backend_pid()) s join pg_stat_activity a using (pid)";
-    let who = session.query_one(who, &[]).await.expect("activity");
-    let (pid, start, role): (i32, String, String) = (who.get(0), who.get(1), who.get(2));
+    let backend = session.query_one(backend, &[]).await.expect("activity");
+    let (pid, start, role): (i32, String, String) = (backend.get(0), backend.get(1), backend.get(2));
     fixture
         .run(&format!(
             "insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start)

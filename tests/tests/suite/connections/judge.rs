@@ -10,7 +10,7 @@ use pgasync_pg::ConnectionSettings;
 use tokio::process::Command;
 
 /// The properties of a session, as the server reports them.
-const WHO: &str = "select concat_ws(' ', 'port', current_setting('port'), 'as', session_user, 'in', current_database(),
+const PROPERTIES: &str = "select concat_ws(' ', 'port', current_setting('port'), 'as', session_user, 'in', current_database(),
         case when s.ssl then s.version end, to_jsonb(s) ->> 'client_dn',
         'from', host(inet_client_addr()), 'called', nullif(nullif(current_setting('application_name'), 'psql'), 'pgasync'),
         current_setting('geqo'), current_setting('TimeZone'), current_setting('DateStyle'), current_setting('search_path'))
@@ -67,7 +67,7 @@ pub(super) async fn count(cases: &[Case], home: &Path) -> (usize, usize) {
 
 async fn libpq(case: &Case, home: &Path) -> Result<String, String> {
     let done = Command::new("psql")
-        .args(["-X", "-A", "-t", "-w", "-d", &case.conninfo, "-c", WHO])
+        .args(["-X", "-A", "-t", "-w", "-d", &case.conninfo, "-c", PROPERTIES])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
@@ -87,7 +87,7 @@ async fn ours(case: &Case, home: &Path) -> Result<String, String> {
     };
     let settings = ConnectionSettings::resolve(&case.conninfo, variable).map_err(|error| error.to_string())?;
     let session = settings.connect().await.map_err(|error| error.to_string())?;
-    let row = session.query_one(WHO, &[]).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
+    let row = session.query_one(PROPERTIES, &[]).await.unwrap_or_else(|error| panic!("{case}: {error:?}"));
     session.close().await;
     Ok(row.get(0))
 }

@@ -1,4 +1,4 @@
-//! What holds after every operation.
+//! The invariants after every operation.
 
 use pgasync_core::{FinishStatus, RowState, Tuning};
 
@@ -26,7 +26,7 @@ impl System {
         assert!(self.ends.values().all(|ends| *ends == 1), "no task ends twice");
     }
 
-    /// Only what runs holds a slot, whatever was requested of it.
+    /// Only running tasks hold a slot, whatever a client requested.
     fn check_occupancy(&self) {
         for (pool, slots) in self.core.occupancy() {
             assert_eq!(slots as usize, self.in_pool(pool), "slots of pool {pool}");
@@ -34,7 +34,7 @@ impl System {
         assert_eq!(self.core.workers_busy() as usize, self.running.len(), "workers");
     }
 
-    /// What runs on after its time is canceled, then terminated.
+    /// A query that outlives its deadline is canceled, and later terminated.
     fn check_deadlines(&self) {
         for task in self.store.tasks.values().filter(|task| task.row.state() == RowState::Ready) {
             let overdue = task.row.times_up.is_some_and(|at| at <= self.now.server);

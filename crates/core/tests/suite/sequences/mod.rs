@@ -1,6 +1,6 @@
-//! Any sequence of operations, against a reference that remembers everything.
+//! Random sequences of operations, compared with a reference that keeps the whole history.
 //!
-//! The store answers at once here; what a target runs is up to the sequence.
+//! The store answers at once. The sequence decides when queries end.
 
 mod invariants;
 mod system;
@@ -18,7 +18,7 @@ enum Operation {
         target: usize,
         shared: bool,
     },
-    /// The query that has run longest ends, or another one.
+    /// A query ends: the one that has run longest, or another one.
     End {
         which: usize,
         ok: bool,
@@ -51,7 +51,7 @@ enum Operation {
     Wait {
         seconds: i64,
     },
-    /// The store is lost for so long; what was sent may have been executed before.
+    /// The store is lost for this time. It may have executed earlier commands.
     LoseStore {
         seconds: i64,
         executed: usize,
@@ -64,7 +64,7 @@ enum Operation {
     },
 }
 
-/// The reference is the limits; what runs is counted at the target.
+/// The reference has the limits. The running queries are counted at the target.
 #[derive(Debug, Clone)]
 struct Limits {
     workers: u32,
@@ -136,7 +136,7 @@ impl StateMachineTest for Sequences {
                     system.running.remove(&task);
                     let outcome = if ok { Outcome::Ok } else { Outcome::Error("no".to_owned()) };
                     system.deliver(Input::QueryEnded { session, task, run, outcome: outcome.clone() });
-                    // Delivered twice, it counts once.
+                    // A repeated delivery counts once.
                     system.deliver(Input::QueryEnded { session, task, run, outcome });
                 }
             }
@@ -164,7 +164,7 @@ impl StateMachineTest for Sequences {
             Operation::StallStore => (system.stalled, system.unseen) = (true, true),
             Operation::SetClock { seconds } => {
                 system.now.server = system.now.server + Span::seconds(seconds);
-                // The sweep comes at times of the old clock.
+                // The time of the sweep follows the old clock.
                 system.wait(Tuning::default().sweep_every);
             }
             Operation::Wait { seconds } => {
@@ -181,7 +181,7 @@ impl StateMachineTest for Sequences {
 }
 
 prop_state_machine! {
-    // Shrinking a long sequence has a minute, so that a failure is reported soon.
+    // The time for shrinking is limited, so that a failure is reported soon.
     #![proptest_config(ProptestConfig {
         cases: 300, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default()
     })]

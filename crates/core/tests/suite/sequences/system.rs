@@ -1,4 +1,4 @@
-//! The orchestrator over the fake store, and targets of which the sequence decides what they run.
+//! The orchestrator over the fake store, and targets whose queries end when the sequence says so.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -31,13 +31,13 @@ pub(super) struct System {
     pub(super) canceled: BTreeMap<SessionId, MonotonicTime>,
     pub(super) terminated: BTreeSet<SessionId>,
     pub(super) ends: BTreeMap<TaskId, u32>,
-    /// Tasks that have had a request.
+    /// Tasks for which a client made a request.
     requested: BTreeSet<TaskId>,
     /// The store is lost.
     store_lost: bool,
     /// The store does not execute what it receives.
     pub(super) stalled: bool,
-    /// The orchestrator may not have seen what was pushed while the store was stalled.
+    /// The orchestrator may not have seen the tasks that were pushed while the store was stalled.
     pub(super) unseen: bool,
     /// Commands that a stalled store received.
     pending: Vec<(Command, MonotonicTime)>,
@@ -56,7 +56,7 @@ pub(super) struct System {
 fn settings(limits: &Limits) -> Settings {
     let mut settings = Settings { workers: limits.workers, paused: limits.paused, ..Settings::default() };
     settings.idle_sleep = Span::seconds(30);
-    // The reference knows nothing of claims ahead.
+    // The reference has no claims ahead.
     let rarely = Span::seconds(1_000);
     settings.tuning = Tuning {
         ahead_per_slot_max: 0,
@@ -152,7 +152,7 @@ impl System {
                 return Vec::new();
             }
             Command::Disconnect { session } => {
-                // What runs there runs on, out of reach.
+                // Queries there continue out of reach.
                 if let Some(query) = self.running.values_mut().find(|query| query.session == *session) {
                     query.lost = true;
                     return Vec::new();
@@ -244,7 +244,8 @@ impl System {
         self.deliver(Input::Waiting(vec![lane]));
     }
 
-    /// A store that does not answer delivers no configuration either: that comes when it is back.
+    /// A store that does not answer delivers no configuration. The delivery follows when the store
+    /// answers again.
     pub(super) fn configure(&mut self, limits: &Limits) {
         if !self.stalled {
             self.limits = limits.clone();
@@ -284,7 +285,7 @@ impl System {
         all.get(which % all.len().max(1)).map(|(task, query)| (**task, **query))
     }
 
-    /// Time passes, from alarm to alarm.
+    /// Advances the time from alarm to alarm.
     pub(super) fn wait(&mut self, span: Span) {
         let end = self.now.monotonic + span;
         loop {

@@ -1,4 +1,4 @@
-//! Faults and actions of clients at random, and how they stop.
+//! Random faults and actions of clients, and their end.
 
 use pgasync_core::{Input, PoolName, RowState, Settings, Span, TaskId};
 
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// Crashes matter most between a mark and the end of its launch.
+    /// A crash between a mark and the end of its launch is the most difficult one.
     pub(super) fn crash_if_planned(&mut self) {
         if std::mem::take(&mut self.crashes_at_launch) && !self.healing {
             let span = Span::micros(self.random.within(0, 2_000));
@@ -120,7 +120,7 @@ impl World {
         self.configure(settings);
     }
 
-    /// Clients take what is offered, and finish what has yielded.
+    /// Clients take offered tasks, and finish YIELDED ones.
     pub(super) fn clean_up(&mut self) {
         if self.store.leader.is_none() {
             self.soon(ScheduledEvent::Elect);

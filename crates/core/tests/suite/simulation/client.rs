@@ -15,7 +15,7 @@ impl World {
         // A push writes, then reads whether the leader sleeps, then commits.
         let notifies = self.store.asleep;
         if self.random.percent(30) {
-            // Another push comes while the leader reads this one.
+            // Another push follows while the leader reads this one.
             self.soon(ScheduledEvent::Push);
         }
         if self.random.percent(20) {
@@ -97,7 +97,7 @@ impl World {
         self.random.pick(&all)
     }
 
-    /// A client requests something of a task.
+    /// A client makes a request for a task.
     pub(super) fn request(&mut self) {
         let running = self.random.percent(50);
         let like = |task: &StoredTask| task.row.processed.is_none() && (!running || task.row.consumed.is_some());
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    /// A client finishes what it pulled, or what has yielded.
+    /// A client finishes a task that it pulled, or a YIELDED one.
     pub(super) fn finish_from_client(&mut self) {
         let open = |task: &StoredTask| match task.row.state() {
             RowState::Yielded => true,

@@ -1,4 +1,4 @@
-//! An orchestrator with one planted bug, to see that the simulation finds it.
+//! An orchestrator with one planted bug, which the simulation must find.
 //!
 //! The orchestrator itself is correct. The bug is at its boundary: inputs and commands are altered,
 //! dropped, repeated or answered early, and the clock is read wrongly.
@@ -32,7 +32,7 @@ pub(super) enum Bug {
     LaunchBeforeClaim,
     /// A lost leader's tasks are resolved before its sessions are gone.
     ResolveBeforeFence,
-    /// A query of which the outcome is unknown runs again.
+    /// A query whose outcome is unknown runs again.
     UnknownRunsAgain,
     /// The end of an earlier query is taken for the end of the one that the session runs now.
     StaleEndTaken,
@@ -48,13 +48,13 @@ pub(super) enum Bug {
     UnconfirmedRecordLetGo,
     /// A rotation carries no mark over.
     RotationForgetsMarks,
-    /// A rotation does not carry over a mark that is on its way.
+    /// A rotation does not carry over a mark that was sent and not answered.
     MarkCountsOnceAnswered,
-    /// The server's clock is taken for the clock that never steps.
+    /// The server's clock is taken for the monotonic clock.
     ServerTimeForDeadlines,
-    /// A host that cannot be reached frees the slots of what may run there.
+    /// A host that cannot be reached frees the slots of queries that may run there.
     UnreachableFreesSlot,
-    /// What the store refuses is not sent again.
+    /// A command that the store refuses is not sent again.
     RefusedForgotten,
     /// Notifications do not wake the leader.
     NotificationIgnored,
@@ -106,7 +106,7 @@ pub(super) struct FaultyOrchestrator {
     marks: BTreeSet<(TaskId, Run)>,
     /// The last launch on each session.
     launched: BTreeMap<SessionId, (TaskId, Run)>,
-    /// A cancel that has yet to reach another query.
+    /// A cancel that will reach another query.
     cancel: Option<TaskId>,
 }
 

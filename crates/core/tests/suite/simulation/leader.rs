@@ -1,4 +1,4 @@
-//! A process that leads, or believes that it does: the driver of an orchestrator.
+//! A process with an orchestrator, which leads or has lost the lead without notice.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,7 +10,7 @@ use super::Violation;
 use super::faulty::FaultyOrchestrator;
 use super::world::{ScheduledEvent, World};
 
-/// An alarm may come this much too early.
+/// The time by which an alarm may be early.
 pub(super) const ALARM_EARLY_MAX: Span = Span::micros(1);
 
 pub(super) struct Leader {
@@ -28,14 +28,14 @@ pub(super) struct Leader {
     pub(super) draining: bool,
     /// Since when the process is awake and reaches the store.
     pub(super) healthy_since: MonotonicTime,
-    /// The settings that were delivered last say that nothing is launched.
+    /// The settings that were delivered last pause all launches.
     launches_paused: bool,
     alarm: Option<MonotonicTime>,
     /// The process has a connection to the store.
     pub(super) linked: bool,
     /// The server may execute what it received over the last connection until then.
     old_connection_gone_at: MonotonicTime,
-    /// When the queries of the claims have to end, by the clock that never steps.
+    /// The deadlines of the claimed queries, by the monotonic clock.
     deadlines: BTreeMap<TaskId, (Run, MonotonicTime)>,
 }
 
@@ -165,7 +165,7 @@ impl World {
             self.leaders.remove(&epoch);
         }
         if resigned && self.store.leader == Some(epoch) {
-            // Its last commands are lost, and so is its lock.
+            // The last commands of the leader are lost, and its lock too.
             self.store.leader = None;
             self.soon(ScheduledEvent::Elect);
         }
@@ -218,7 +218,7 @@ impl World {
     }
 
     fn send_to_target(&mut self, epoch: Epoch, command: Command) {
-        // A cancel travels over a connection of its own, and may be late.
+        // A cancel has a connection of its own, so it may be late.
         let late = self.random.percent(if matches!(command, Command::Cancel { .. }) { 40 } else { 3 });
         let span = Span::micros(self.random.within(100, if late { 2_000_000 } else { 3_000 }));
         let now = self.now;
@@ -251,7 +251,7 @@ impl World {
         self.after(pause, ScheduledEvent::Elect);
     }
 
-    /// The process stops, often long enough to lose the lock, and goes on later.
+    /// The process is suspended, often long enough to lose the lock, and continues later.
     pub(super) fn pause_leader(&mut self) {
         let Some(epoch) = self.store.leader else { return };
         let Some(leader) = self.leaders.get_mut(&epoch) else { return };
@@ -310,7 +310,7 @@ impl World {
         }
         self.cut_link(epoch);
         if crash {
-            // Unlogged tables are lost: then every claimed task counts as launched.
+            // The server empties unlogged tables. Then every claimed task counts as launched.
             self.store.marks.clear();
             self.store.marks_lost = true;
             self.store.asleep = false;
@@ -366,7 +366,7 @@ impl World {
             return self.deliver(epoch, None, Input::Deposed);
         }
         if self.now < leader.old_connection_gone_at {
-            // By then the server executes nothing that was sent before.
+            // From then on the server executes no command that was sent before.
             let span = leader.old_connection_gone_at - self.now;
             self.after(span, ScheduledEvent::Prove { leader: epoch });
             return Ok(());
@@ -391,7 +391,7 @@ impl World {
         }
     }
 
-    /// When the query of a task that this leader tracks has to end, by the clock that never steps.
+    /// The deadline of the query of a task that this leader tracks, by the monotonic clock.
     pub(super) fn deadline(&self, epoch: Epoch, task: TaskId) -> Option<MonotonicTime> {
         let run = Run(self.store.tasks.get(&task)?.row.run);
         let (of, at) = self.leaders.get(&epoch)?.deadlines.get(&task)?;

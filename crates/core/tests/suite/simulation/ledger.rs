@@ -1,4 +1,4 @@
-//! What the store and the targets saw: the promises are checked against it.
+//! The observations of the store and the targets, against which the promises are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use pgasync_core::{
 use super::Violation;
 use crate::fake_store::{FakeStore, StoredTask};
 
-/// For how long an old limit counts beside the new one: what started under it may still run.
+/// The time for which an old limit counts beside the new one: queries that started under it may
+/// still run.
 const LIMIT_MEMORY: Span = Span::seconds(1_200);
 
 #[derive(Default)]
@@ -29,7 +30,7 @@ pub(super) struct Ledger {
     lost: BTreeSet<(TaskId, Run)>,
     /// Runs at a host that an attempt could not reach.
     unreachable: BTreeSet<(TaskId, Run)>,
-    /// What a query requested of its own task before it ended.
+    /// The requests that queries made for their own tasks before they ended.
     own_request: BTreeMap<(TaskId, Run), FinishStatus>,
 }
 
@@ -45,7 +46,7 @@ impl Ledger {
     pub(super) fn configured(&mut self, now: MonotonicTime, settings: &Settings) {
         let last = self.limits.len() - 1;
         self.limits.push((now, settings.clone()));
-        // The limits before were in force until now.
+        // The previous limits were in force until now.
         self.limits[last].0 = now;
         self.limits.retain(|(until, _)| *until + LIMIT_MEMORY > now);
     }
@@ -57,7 +58,7 @@ impl Ledger {
         in_force.map(|(_, (_, settings))| of(settings)).max().unwrap_or(0)
     }
 
-    /// A query starts at a target, and so many run then.
+    /// A query starts at a target, which then runs `running` queries.
     pub(super) fn check_start(
         &mut self,
         now: MonotonicTime,
@@ -91,7 +92,7 @@ impl Ledger {
         self.canceled.contains(&(session, task))
     }
 
-    /// A new leader numbers its sessions from the first again.
+    /// A new leader starts the numbers of its sessions again.
     pub(super) fn elected(&mut self) {
         self.canceled.clear();
     }
@@ -123,7 +124,7 @@ impl Ledger {
         }
     }
 
-    /// The leader drains, and may pause what runs.
+    /// The leader drains, and may pause running tasks.
     pub(super) fn note_rerun(&mut self, task: TaskId) {
         *self.reruns.entry(task).or_default() += 1;
     }
@@ -147,7 +148,7 @@ impl Ledger {
         self.unreachable.contains(&(task, run))
     }
 
-    /// A client, or the query itself, has requested something of the task.
+    /// A client, or the query itself, has made a request for the task.
     pub(super) fn is_requested(&self, task: TaskId) -> bool {
         self.requested.contains_key(&task)
     }

@@ -8,17 +8,18 @@ use super::target::Health;
 use super::world::World;
 use crate::fake_store::StoredTask;
 
-/// Longer than any message, any grace and any backoff of the leader.
+/// Longer than any message, grace period and backoff of the leader.
 const REACTION_MAX: Span = Span::seconds(60);
 
-/// The graces of cancel, of terminate, and of a lost session.
+/// The grace periods of cancel, of terminate, and of a lost session.
 const END_GRACES: Span = Span::seconds(5 + 10 + 5);
 
-/// How long a task that may start can wait; longer than all that a leader does first.
+/// The longest wait of an eligible task. A leader needs less time for everything that it does
+/// before the launch.
 const NO_START_MAX: Span = Span::seconds(150);
 
 impl World {
-    /// Checks a command when the leader emits it: an input binds the leader at once.
+    /// Checks a command when the leader emits it, because an input takes effect at once.
     pub(super) fn check_command(
         &mut self,
         epoch: Epoch,
@@ -36,7 +37,7 @@ impl World {
             Command::Cancel { session, task } | Command::Terminate { session, task } => {
                 self.ledger.note_cancel(*session, *task);
                 if let (Command::Terminate { .. }, Some(stored)) = (command, self.store.tasks.get(task)) {
-                    // From now on its end may be lost.
+                    // From now on the end of the query may be lost.
                     self.ledger.note_lost_run(*task, Run(stored.row.run));
                 }
                 let early = self.deadline(epoch, *task).is_some_and(|at| self.now + ALARM_EARLY_MAX < at);
@@ -52,7 +53,7 @@ impl World {
         }
     }
 
-    /// The leader and since when it is awake and connected, if it is so for long enough.
+    /// The leader, and the time since which it is awake and connected, if that is long enough.
     fn healthy_leader(&self) -> Option<(Epoch, MonotonicTime)> {
         let epoch = self.store.leader?;
         let leader = self.leaders.get(&epoch)?;
@@ -108,7 +109,7 @@ impl World {
         Ok(())
     }
 
-    /// Checks that a queued task starts while there is room for it.
+    /// Checks that a queued task starts while a slot and a worker are free.
     pub(super) fn check_progress(&mut self) -> Result<(), Violation> {
         let started = self.ledger.started();
         let may = self.healthy_leader().is_some().then(|| self.startable()).flatten();

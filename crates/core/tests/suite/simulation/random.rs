@@ -1,4 +1,4 @@
-//! Random numbers from a seed, the same everywhere.
+//! Random numbers from a seed, equal on every platform.
 
 pub(super) struct Random(u64);
 
@@ -24,12 +24,12 @@ impl Random {
         usize::try_from(self.next() % length.max(1) as u64).unwrap_or(0)
     }
 
-    /// True in so many of a hundred cases.
+    /// True in `chance` of a hundred cases.
     pub(super) fn percent(&mut self, chance: u64) -> bool {
         self.next() % 100 < chance
     }
 
-    /// Between the two, short ones as likely as long ones.
+    /// A value between the two. All orders of magnitude are equally likely.
     pub(super) fn spread(&mut self, low: i64, high: i64) -> i64 {
         let mut top = low;
         while top < high && self.percent(75) {

@@ -27,7 +27,7 @@ impl World {
             0 | 1 => self.lose_link(epoch, Vec::new()),
             // The transaction is committed, and the answer is lost.
             2..5 => self.lose_link(epoch, commands),
-            // Several transactions, of which the last are not executed.
+            // The commands are several transactions. The last ones are not executed.
             5 | 6 => {
                 let done = self.random.index(commands.len());
                 self.lose_link(epoch, commands.into_iter().take(done).collect());
@@ -97,7 +97,7 @@ impl World {
         self.after(pause, ScheduledEvent::Elect);
     }
 
-    /// Steps the row by the event, unless the row is locked or a trigger raises.
+    /// Applies the event to the row, unless the row is locked or a trigger raises an error.
     fn write(&mut self, event: &TaskEvent) -> Result<WriteAnswer, Violation> {
         if event.event == Event::Withdraw && !self.healing && self.random.percent(20) {
             // A client takes the offer first.

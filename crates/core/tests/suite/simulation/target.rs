@@ -19,7 +19,7 @@ pub(super) struct FakeTarget {
     /// Counts faults, so that the end of an old fault does not end a newer one.
     pub(super) fault: u64,
     pub(super) sessions: BTreeMap<Key, FakeSession>,
-    /// More sessions than these are refused.
+    /// The number of sessions after which further ones are refused.
     pub(super) sessions_max: Option<usize>,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum Health {
     Up,
     /// The target refuses connections.
     Refusing,
-    /// No message reaches or leaves the target; its queries run on.
+    /// No message reaches or leaves the target. Its queries continue.
     CutOff,
     /// The target is stopped.
     Stopped,
@@ -222,7 +222,7 @@ impl World {
         self.send_to_leader(key.0, key.1, span, input);
     }
 
-    /// A cancel hits whatever the session runs when it arrives.
+    /// A cancel affects the query that the session runs when the cancel arrives.
     fn cancel(&mut self, key: Key) {
         let Some(target) = self.place(key) else { return };
         let Some(state) = self.targets.get(&target).filter(|state| state.health == Health::Up) else { return };

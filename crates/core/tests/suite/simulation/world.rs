@@ -50,13 +50,13 @@ pub(super) enum ScheduledEvent {
     Crash,
     /// A client pushes.
     Push,
-    /// A push commits, and notifies if it saw that the leader slept.
+    /// A push commits, and notifies the leader if it found it asleep.
     Commit { tasks: Vec<StoredTask>, notifies: bool },
 }
 
 pub(super) struct World {
     pub(super) now: MonotonicTime,
-    /// How far the server's clock is ahead of the one that never steps.
+    /// The lead of the server's clock over the monotonic clock.
     pub(super) server_ahead: Span,
     /// The server takes no connection until then.
     pub(super) server_down_until: MonotonicTime,
@@ -71,7 +71,7 @@ pub(super) struct World {
     pub(super) crashes_at_launch: bool,
     pub(super) stats: Stats,
     pub(super) bug: Option<Bug>,
-    /// Since when something may start, and how many had started then.
+    /// The time since which a task may start, and the number of starts before it.
     pub(super) no_start_since: Option<(MonotonicTime, usize)>,
     pub(super) last_task: i64,
     queue: BTreeMap<(MonotonicTime, u64), ScheduledEvent>,
@@ -201,7 +201,7 @@ impl World {
         self.store.tasks.values().all(|task| task.row.processed.is_some() && task.row.tracked != Some(true))
     }
 
-    /// When all faults are over, and all that was waited for has happened.
+    /// Checks the promises after the end of all faults and all waits.
     fn finally(&mut self) -> Result<(), Violation> {
         for (id, task) in &self.store.tasks {
             if task.row.processed.is_none() {

@@ -1,4 +1,4 @@
-//! Clocks that ring at the wrong time, and clocks that are set.
+//! Alarms at the wrong time, and steps of the clock.
 
 use pgasync_core::{Command, FinishStatus, Input, Now, Outcome, Span, TaskOptions};
 
@@ -23,7 +23,7 @@ fn a_tick_that_comes_too_early_is_requested_again() {
     assert!(harness.commands[seen..].iter().any(|command| matches!(command, Command::Sweep { .. })));
 }
 
-/// The server's clock is set by so many hours.
+/// Sets the server's clock by this number of hours.
 fn step_clock(harness: &mut Harness, hours: i64) {
     harness.now.server = harness.now.server + Span::seconds(hours * 3_600);
     harness.deliver(Input::Tick);

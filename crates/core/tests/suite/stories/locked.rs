@@ -1,4 +1,4 @@
-//! Rows that cannot be written: they are left alone, and those behind them go on.
+//! Rows that cannot be written: the orchestrator leaves them alone, and later tasks run.
 
 use pgasync_core::{Command, FinishStatus, Input, Outcome, Request, Span, TaskId};
 
@@ -37,7 +37,7 @@ fn heads_that_cannot_be_written_hide_no_other() {
     }
     let before = harness.commands.len();
     harness.unwritable = false;
-    // What is canceled waits for its next try, and the store has it among its heads.
+    // The canceled task waits for its next attempt, and is among the heads in the store.
     harness.end(TaskId(1), Outcome::Ok);
     assert!(harness.running.contains_key(&TaskId(8)), "{:?}", &harness.commands[before..]);
     let refills = harness.commands[before..].iter().filter(|command| matches!(command, Command::Refill { .. })).count();

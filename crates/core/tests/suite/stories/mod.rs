@@ -1,4 +1,4 @@
-//! What must happen in one situation, step by step.
+//! Single situations, step by step.
 
 mod clock;
 mod groups;

@@ -1,4 +1,4 @@
-//! Requests that come at the wrong moment take effect as soon as it is over.
+//! Requests that cannot take effect at once do so as soon as possible.
 
 use pgasync_core::{Command, Event, FinishStatus, Input, Request, Row, Span, TaskEvent, TaskOptions};
 
@@ -56,7 +56,7 @@ fn a_cancel_while_an_offer_is_taken_back_takes_effect() {
 fn a_cancel_while_a_claim_is_returned_takes_effect() {
     let mut harness = Harness::leading(settings(1));
     harness.sessions_max = 0;
-    // The target is met, and refuses the session that the next task wants.
+    // The target was reached before, and refuses the session for the next task.
     harness.holds = |command| matches!(command, Command::Connect { .. });
     let task = harness.push(1);
     harness.sessions_max = 1;
@@ -94,7 +94,7 @@ fn the_release_of_a_slot_is_repeated_when_the_store_was_lost_meanwhile() {
     harness.deliver(Input::StoreLost);
     harness.deliver(Input::StoreBack);
     assert_eq!(harness.row(task).tracked, Some(false));
-    // Known to be done, it is not sent a third time.
+    // The dismissal is confirmed, so it is not sent a third time.
     harness.deliver(Input::StoreLost);
     harness.deliver(Input::StoreBack);
     assert_eq!(harness.count(releases), 2);

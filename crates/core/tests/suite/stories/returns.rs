@@ -1,10 +1,10 @@
-//! Claims that are returned leave nothing behind, and nothing is taken for their launch.
+//! Returned claims leave no state behind, and no later event counts as their launch.
 
 use pgasync_core::{Command, Input};
 
 use crate::harness::{Harness, settings};
 
-/// A task that is claimed, of which `holds` is not answered, and returned since all is paused.
+/// A claimed task whose command `holds` has no answer, and which is returned because of a pause.
 fn returned(holds: fn(&Command) -> bool) -> Harness {
     let mut harness = Harness::leading(settings(1));
     harness.holds = holds;

@@ -26,7 +26,7 @@ fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all() {
 }
 
 #[test]
-fn nothing_holds_a_slot_that_finds_no_session() {
+fn tasks_without_a_session_hold_no_slot() {
     let mut harness = Harness::leading(settings(4));
     harness.sessions_max = 2;
     for task in 1..=6 {
@@ -52,7 +52,7 @@ fn a_place_that_comes_free_at_the_target_is_used_soon() {
     assert_eq!(harness.running.len(), 2, "it is asked again now and then");
     let asked = harness.count(|command| matches!(command, Command::Connect { .. }));
     assert!(asked < 30, "it is asked {asked} times");
-    // An error costs its session, and that place is free at once.
+    // The error ends the session, whose place is free at once.
     let (task, _) = harness.running.first_key_value().expect("a task runs");
     let task = *task;
     harness.end(task, Outcome::Error("no".to_owned()));

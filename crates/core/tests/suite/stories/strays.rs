@@ -1,10 +1,10 @@
-//! Queries that may run where no connection leads: slot and worker are theirs until they are gone.
+//! Queries that may run without a connection: they keep slot and worker until they are gone.
 
 use pgasync_core::{FinishStatus, Input, Row, Span, TaskOptions, WriteAnswer};
 
 use crate::harness::{Harness, records, settings};
 
-/// One task is over by its deadline, and its query may run.
+/// A task has ended at its deadline, and its query may still run.
 fn given_up() -> Harness {
     let mut harness = Harness::leading(settings(2));
     let task = harness.push_as(1, TaskOptions { manual_timeout: Some(Span::seconds(10)), ..TaskOptions::default() });
@@ -20,7 +20,7 @@ fn taken(harness: &Harness) -> (u32, u32) {
 }
 
 #[test]
-fn what_was_given_up_keeps_its_slot_and_its_worker() {
+fn given_up_queries_keep_slot_and_worker() {
     let mut harness = given_up();
     assert_eq!(taken(&harness), (1, 1));
     let (task, (session, _)) = harness.running.pop_first().expect("it runs");

@@ -1,4 +1,4 @@
-//! Answers of the store that are lost: no task is, and none runs twice.
+//! Lost answers of the store: no task is lost, and no task runs twice.
 
 use pgasync_core::{Command, Event, FinishStatus, Input, Outcome, RowState, Run, Span, TaskEvent};
 
@@ -8,7 +8,7 @@ fn gives_back(command: &Command) -> bool {
     matches!(command, Command::Write(TaskEvent { event: Event::GiveBack { .. }, .. }))
 }
 
-/// The held commands are carried out, or not, and no answer arrives.
+/// The held commands are executed or not. No answer arrives.
 fn lose_answers(harness: &mut Harness, carried_out: bool) {
     for command in std::mem::take(&mut harness.held) {
         if carried_out {

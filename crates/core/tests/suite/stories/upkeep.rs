@@ -1,4 +1,4 @@
-//! Polls, the latch, routines, and marks that are begun anew.
+//! Polls, the latch, routines, and the rotation of marks.
 
 use pgasync_core::{Command, Input, Outcome, Run, Sleep, Span};
 

@@ -1,6 +1,6 @@
 -- Which tasks run next.
 
--- A queue as it is given: its lanes, and who runs next in it.
+-- A given queue: its lanes, and the next task in it.
 create function judged.queue(in_queue jsonb) returns jsonb language plpgsql as $$
 begin
   delete from async.task;

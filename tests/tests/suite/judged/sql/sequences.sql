@@ -3,7 +3,7 @@
 -- The rows as the last action left them.
 create table judged.seen (task_id bigint primary key, place tid not null, offer_place tid);
 
--- Whoever pushes and configures here has no triggers; this one makes the SQL side write as if they had.
+-- Pushes and configurations fire no user triggers here. This one makes the SQL side write as with triggers.
 create function judged.do_nothing() returns trigger language plpgsql as $$ begin return new; end $$;
 
 -- What clients ask for goes through their functions where those take it: a request is what async.request has of it
@@ -158,7 +158,7 @@ create function judged.configured() returns jsonb language sql as $$
   from async.control c
 $$;
 
--- Who runs next, with the occupancy that the rows tell; in one lane behind a place in it, if that is given.
+-- The next task, with the occupancy that follows from the rows; in one lane behind a position in it, if that is given.
 create function judged.choose(
   in_workers int, in_skip bigint[], in_down text[], in_behind jsonb, in_now timestamptz) returns jsonb
 language sql as $$

@@ -22,9 +22,10 @@ begin
       insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
         server_started, server_address, server_port, system_identifier, timeline)
       select l.epoch, in_worker, v_worker.target,
-        -- The encoding is this session's own.
+        -- The encoding belongs to this session alone.
         async.extend_conninfo(v_worker.conninfo, '{"client_encoding": null}'),
-        v_identity.role, v_identity.pid, v_identity.backend_start, v_identity.server_started, v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
+        v_identity.role, v_identity.pid, v_identity.backend_start, v_identity.server_started,
+        v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
       from pg_temp.leader_state l
       returning session_id into v_id;
     exception when others then
