@@ -1,4 +1,4 @@
-//! DblinkConnections to a target that a test can close, freeze and open again, all on loopback.
+//! Links to a target that a test can close, freeze and open again, all on loopback.
 
 use std::net::SocketAddr;
 use std::time::Duration;
