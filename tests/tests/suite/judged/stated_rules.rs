@@ -369,7 +369,7 @@ const PLAIN_WRITES: &[Stated] = &[
     ),
 ];
 
-const ALL: [(&str, &[Stated]); 7] = [
+const ALL: [(&str, &[Stated]); 9] = [
     ("sessions", SESSIONS),
     ("identities", IDENTITIES),
     ("wrapped", WRAPPED),
