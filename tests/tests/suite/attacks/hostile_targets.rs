@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::conformance::fixture::{Fixture, SOON};
 
-/// Each task of another target takes much less than this time.
-const PROMPT: Duration = Duration::from_secs(2);
+/// Each task of another target takes much less than this time, also on a loaded machine. Without the
+/// limits, a hostile target stops the others for good.
+const PROMPT: Duration = Duration::from_secs(6);
 
 /// Longer than a hostile target can block the leader with one query or connection.
 const BLOCKED_MAX: Duration = Duration::from_secs(12);
@@ -45,6 +46,8 @@ async fn times_elsewhere<E: Engine>(fixture: &Fixture<E>, window: Duration) -> V
 }
 
 async fn assert_prompt_elsewhere<E: Engine>(fixture: &Fixture<E>, window: Duration) {
+    // The first task includes the start of the session.
+    fixture.run_task("select 1").await.succeeded();
     let times = times_elsewhere(fixture, window).await;
     let worst = times.iter().max();
     assert!(worst.is_none_or(|worst| *worst < PROMPT), "{times:?}\n{}", fixture.dump().await);
