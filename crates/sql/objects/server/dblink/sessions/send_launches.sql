@@ -29,7 +29,7 @@ begin
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
+    v_kind := case when v_launch.refused is null then async.classify_query(v_launch.query) else 'refused' end;
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
