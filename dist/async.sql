@@ -1,4 +1,18 @@
 -- pgasync 0.1.0: client and common part. Generated from crates/sql; edit the objects there.
+-- The search path of the installation, so that no object of another role is found in place of one of pg_catalog. The
+-- end of the file restores the search path of the session. ('=' marks a saved path, which may be empty.)
+do $begin$
+begin
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+    perform pg_catalog.set_config('pgasync.installer_path',
+      '=' operator(pg_catalog.||) pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_schemas',
+      pg_catalog.current_schemas(false)::pg_catalog.text, false);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+  end if;
+end
+$begin$;
+
 -- Prerequisites of the client part. Each error has a hint with the remedy.
 do $guard$
 begin
@@ -8,7 +22,14 @@ begin
   end if;
   if not exists (select from pg_catalog.pg_extension where extname = 'dblink') then
     begin
-      create extension dblink;
+      -- Where the installer's own search path would have put it.
+      execute format('create extension dblink schema %I', coalesce((
+        select s.name
+        from unnest(nullif(current_setting('pgasync.installer_schemas', true), '')::text[])
+          with ordinality as s(name, position)
+        where has_schema_privilege(s.name, 'create')
+        order by s.position
+        limit 1), 'public'));
     exception
       when insufficient_privilege then
         raise exception 'pgasync needs the extension dblink in this database, and % may not create it',
@@ -143,7 +164,7 @@ $function$;
 create or replace function async.task_execution_state(t async.task) returns async.task_execution_state_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined. It looks up no name.
+  -- No search_path is set, so that the function can be inlined. It depends on no search_path.
   select case
     when t.processed is not null then 'FINISHED'::async.task_execution_state_t
     when t.yielded is not null then 'YIELDED'::async.task_execution_state_t
@@ -305,7 +326,10 @@ as $function$
 $function$;
 
 -- conninfo/extend_conninfo
--- Purpose: adds or replaces settings in a connection string. A JSON null removes a setting.
+-- Purpose: adds or replaces settings in a connection string for dblink. A JSON null removes a
+--   setting. A string without a password gets an empty one, because the libpq of the server would
+--   take PGPASSWORD from the environment of the postmaster. Password files are still read. A string
+--   with a service gets none, because the service may have a password.
 -- Returns: key='value' pairs in the order of the keys, quoted for libpq; null for null.
 -- Raises: PA001 when the string cannot be parsed.
 -- Locks: none.
@@ -317,7 +341,9 @@ as $function$
     (
       select string_agg(
         format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
-      from jsonb_each_text(async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}')) s
+      from (select async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}') as given) g
+      cross join lateral jsonb_each_text(
+        case when g.given ? 'service' then '{}'::jsonb else '{"password": ""}'::jsonb end || g.given) s
       where s.value is not null
     ),
     '')
@@ -325,19 +351,76 @@ as $function$
 $function$;
 
 -- conninfo/mask_connection_string
--- Purpose: masks the secrets in a connection string of either form, also in a malformed one and
---   inside other text.
--- Returns: the text with each secret replaced by ****. In doubt, more is masked than is secret.
--- Raises: nothing. Locks: none.
+-- Purpose: masks the secrets in a connection string of either form. pgasync-core has the same
+--   function for the Rust side.
+-- Returns: the unchanged string if it has no secret, else its settings as key=value pairs with each
+--   secret replaced by ****. A string that cannot be parsed, or in which part of a secret may have
+--   been parsed as another setting (an @ behind the user, an unknown key), becomes **** as a whole.
+--   In doubt, more is masked than is secret. (SECURITY DEFINER, because views call it as their
+--   reader, who may not execute async.parse_conninfo.)
+-- Raises: nothing.
+-- Locks: none.
 create or replace function async.mask_connection_string(in_text text) returns text
+language plpgsql immutable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_secrets constant text[] := '{oauth_client_secret,password,scram_client_key,scram_server_key,sslpassword}';
+  -- What libpq knows besides, up to version 18.
+  c_shown constant text[] := '{
+    application_name,authtype,channel_binding,client_encoding,connect_timeout,dbname,
+    fallback_application_name,gssdelegation,gssencmode,gsslib,host,hostaddr,keepalives,
+    keepalives_count,keepalives_idle,keepalives_interval,krbsrvname,load_balance_hosts,
+    max_protocol_version,min_protocol_version,oauth_client_id,oauth_issuer,oauth_scope,options,
+    passfile,port,replication,require_auth,requirepeer,requiressl,service,servicefile,
+    ssl_max_protocol_version,ssl_min_protocol_version,sslcert,sslcertmode,sslcompression,sslcrl,
+    sslcrldir,sslkey,sslkeylogfile,sslmode,sslnegotiation,sslrootcert,sslsni,target_session_attrs,
+    tcp_user_timeout,tty,user}';
+  v_settings jsonb;
+begin
+  begin
+    v_settings := async.parse_conninfo(in_text);
+  exception when sqlstate 'PA001' then
+    return '****';
+  end;
+  if exists (
+      select from jsonb_each_text(v_settings) s
+      where s.key <> all (c_secrets || c_shown) or s.value ~ '://[^/]*@')
+    or in_text ~ '^postgres(ql)?://'
+      and position('@' in regexp_replace(in_text, '^postgres(ql)?://([^:@/]*(:[^@/]*)?@)?', '')) > 0
+  then
+    return '****';
+  end if;
+  if not v_settings ?| c_secrets then
+    return in_text;
+  end if;
+  return (
+    select string_agg(format('%s=%s', s.key,
+      case
+        when s.key = any (c_secrets) and s.value <> '' then '****'
+        when s.value ~ '^[A-Za-z0-9_./:,%+*@-]+$' then s.value
+        else '''' || regexp_replace(s.value, '([''\\])', '\\\1', 'g') || ''''
+      end), ' ' order by s.key collate "C")
+    from jsonb_each_text(v_settings) s);
+end
+$function$;
+
+-- conninfo/mask_text
+-- Purpose: masks the secrets in a message, for example of libpq, that may contain connection strings
+--   or parts of them. For a text that is a connection string: async.mask_connection_string.
+-- Returns: the text with each part that looks like a secret replaced by ****. In doubt, more is
+--   masked than is secret.
+-- Raises: nothing. Locks: none.
+create or replace function async.mask_text(in_text text) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $function$
   select regexp_replace(regexp_replace(regexp_replace(in_text,
-    -- user:password@ in a URI, up to its last @
-    '(postgres(?:ql)?://[^\s:@/]*):\S*@', '\1:****@', 'gi'),
-    -- parameters of a URI
-    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=)[^&\s]*', '\1****', 'gi'),
+    -- user:password@ in a URI, up to the last @
+    '(postgres(?:ql)?://[^\s:@/]*):.*@', '\1:****@', 'gi'),
+    -- parameters of a URI, the name in any encoding
+    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\s]*%[^=&\s]*)=)[^&]*',
+    '\1****', 'gi'),
     -- key = value, key = 'quoted \' value'
     '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)'
     '(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
@@ -393,17 +476,17 @@ $function$;
 -- Locks: none on this database.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_connection text := async.server_connection();
   v_detail text;
 begin
-  return query select r.result from dblink(v_connection, in_query) as r(result text);
+  return query select r.result from public.dblink(v_connection, in_query) as r(result text);
 exception
   when sqlclient_unable_to_establish_sqlconnection then
     get stacked diagnostics v_detail = pg_exception_detail;
-    raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
+    raise exception 'the pgasync server cannot be reached: %', async.mask_text(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
   when sqlstate '2F003' then
     -- dblink lets only a superuser connect without a password.
@@ -499,7 +582,7 @@ create or replace function async.task(
   track_yielded bool default null) returns async.task_push_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined. It looks up no name.
+  -- No search_path is set, so that the function can be inlined. It depends on no search_path.
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;
 
@@ -533,15 +616,15 @@ $function$;
 --   client database the server pushes the tasks and commits on its own.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
 -- Raises: PA010 to PA01B for an element that cannot be accepted. Then nothing is pushed.
--- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
---
--- No search_path is set, because user triggers on async.task would inherit it. Every name is
--- qualified, those of types and operators too.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+--   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
+--   Every name and operator is qualified.)
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default null) returns setof async.task
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.client_only() then
@@ -571,8 +654,8 @@ create or replace function async.push_task(
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default 'manual push') returns bigint
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see async.push_tasks.
   select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
 $function$;
 
@@ -612,18 +695,16 @@ $function$;
 -- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
 --   duration or one above 10000 years. In the leader session, as async.finish_internal.
 -- Locks: none that others wait for.
---
--- No search_path is set, because user triggers on async.task would inherit it. Every name is
--- qualified, those of types and operators too.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
   _error_message text,
   _duration interval) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_warning pg_catalog.text;
+  v_warning text;
 begin
   if async.client_only() then
     perform async.forward_finish(_task_ids, _status, _error_message, _duration);
@@ -647,8 +728,8 @@ create or replace function async.finish(
   _status async.finish_status_t,
   _error_message text) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see the other async.finish.
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;
 
@@ -661,8 +742,8 @@ create or replace function async.cancel(
   _task_ids bigint[],
   _error_message text default 'manual cancel') returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'CANCELED'::async.finish_status_t, _error_message, null::interval)
 $function$;
 
@@ -676,8 +757,8 @@ create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;
 
@@ -689,15 +770,13 @@ $function$;
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
 --   known to be gone, PA033 for a task with nothing to run.
 -- Locks: the row of the task, until the end of the transaction.
---
--- No search_path is set, because user triggers on async.task would inherit it. Every name is
--- qualified, those of types and operators too.
 create or replace function async.restart_task(_task_id bigint) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.client_only() then
-    perform async.forward(pg_catalog.format('select async.restart_task(%L)::text', _task_id));
+    perform async.forward(format('select async.restart_task(%L)::text', _task_id));
     return;
   end if;
   perform async.restart_now(_task_id);
@@ -741,9 +820,6 @@ $function$;
 -- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1.
 -- Locks: the rows that it takes, until the end of the transaction. It skips rows that other
 --   transactions hold, so no task is returned to two callers.
---
--- No search_path is set, because user triggers on async.task would inherit it. Every name is
--- qualified, those of types and operators too.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -753,6 +829,7 @@ create or replace function async.get_tasks(
   out times_up timestamptz,
   out task_data jsonb) returns setof record
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin
@@ -901,8 +978,9 @@ as $function$
 $function$;
 
 -- install/bind_dblink
--- Purpose: adapts the functions that call dblink to the schema of the extension. The installation
---   of each part ends with it, because the replacement of a function resets its search_path.
+-- Purpose: adapts the functions that call dblink to the schema of the extension. Their source names
+--   the schema public. The installation of each part ends with this function, because the
+--   replacement of a function restores the source.
 -- Returns: nothing.
 -- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes.
@@ -924,27 +1002,88 @@ begin
     where p.pronamespace = 'async'::regnamespace
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mdblink'
-      -- A function without a search_path (user triggers would inherit it) calls dblink only through
-      -- functions that have one.
-      and exists (select from unnest(p.proconfig) c where c like 'search_path=%')
-    order by p.oid
-  loop
-    execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
-  end loop;
-  -- Functions of every cycle of the orchestrator qualify the name instead, because a SET clause
-  -- costs time at every call.
-  for v_function in
-    select p.oid::regprocedure
-    from pg_proc p
-    where p.pronamespace = 'async'::regnamespace
-      and p.prokind = 'f'
-      and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mpublic\.dblink_'
+      and p.prosrc ~ '\mpublic\.dblink(_|\()'
       and v_schema <> 'public'
     order by p.oid
   loop
-    execute replace(pg_get_functiondef(v_function), 'public.dblink_', quote_ident(v_schema) || '.dblink_');
+    execute regexp_replace(pg_get_functiondef(v_function), '\mpublic\.dblink(?=_|\()',
+      replace(quote_ident(v_schema), '\', '\\') || '.dblink', 'g');
+  end loop;
+end
+$function$;
+
+-- install/check_secret_row
+-- Purpose: a trigger on the tables with connection strings. If a row violates a constraint, Postgres
+--   writes the whole row to the log of the server. The trigger checks the constraints first, and its
+--   error names only the constraint.
+-- Returns: the unchanged row.
+-- Raises: not_null_violation, check_violation.
+-- Locks: none.
+create or replace function async.check_secret_row() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_row constant jsonb := to_jsonb(new);
+  v_name text;
+  v_constraint record;
+  v_fits bool;
+begin
+  select a.attname into v_name
+  from pg_attribute a
+  where a.attrelid = tg_relid and a.attnotnull and not a.attisdropped and v_row -> a.attname = 'null'
+  order by a.attnum
+  limit 1;
+  if found then
+    raise exception '% of % must not be null', quote_ident(v_name), tg_relid::regclass
+      using errcode = 'not_null_violation', column = v_name, table = tg_table_name, schema = tg_table_schema;
+  end if;
+  for v_constraint in
+    select c.conname, pg_get_expr(c.conbin, c.conrelid) as condition
+    from pg_constraint c
+    where c.conrelid = tg_relid and c.contype = 'c'
+    order by c.conname
+  loop
+    execute format('select (%s) is not false from jsonb_populate_record(null::%s, $1) r',
+      v_constraint.condition, tg_relid::regclass)
+    into v_fits
+    using v_row;
+    if not v_fits then
+      raise exception 'a row of % violates the constraint %', tg_relid::regclass, quote_ident(v_constraint.conname)
+        using errcode = 'check_violation', constraint = v_constraint.conname, table = tg_table_name,
+          schema = tg_table_schema;
+    end if;
+  end loop;
+  return new;
+end
+$function$;
+
+-- install/guard_secret_rows
+-- Purpose: creates the trigger async.check_secret_row on the tables with connection strings. The
+--   installation of each part ends with it.
+-- Returns: nothing.
+-- Raises: no error of class PA.
+-- Locks: the tables that get the trigger.
+create or replace function async.guard_secret_rows() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_table regclass;
+begin
+  for v_table in
+    select c.oid::regclass
+    from pg_class c
+    where c.relnamespace = 'async'::regnamespace and c.relkind = 'r'
+      and exists (
+        select from pg_attribute a
+        where a.attrelid = c.oid and a.attname in ('connection_string', 'self_connection_string')
+          and not a.attisdropped)
+      and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'check_secret_row')
+    order by c.oid
+  loop
+    execute format('create trigger check_secret_row before insert or update on %s '
+      'for each row execute procedure async.check_secret_row()', v_table);
   end loop;
 end
 $function$;
@@ -1140,7 +1279,8 @@ comment on function async.client_only() is
 comment on function async.task_execution_state(async.task) is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on function async.mask_connection_string(text) is
-  'The text with each password in a connection string replaced by ****.';
+  'Masks the secrets in a connection string: its settings, with each secret replaced by ****. A '
+  'string that cannot be parsed becomes **** as a whole.';
 comment on function async.grant_client(name) is
   'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
   'role does not exist.';
@@ -1157,6 +1297,22 @@ comment on function async.revoke_admin(name) is
 do $finish$
 begin
   perform async.bind_dblink();
+  perform async.guard_secret_rows();
   perform async.restore_privileges();
+  -- On a server, whose functions of the client part were replaced just now.
+  if to_regprocedure('async.bind_trigger_path(text[])') is not null then
+    perform async.bind_trigger_path('{}');
+  end if;
 end
 $finish$;
+
+-- Restores the search path of the session.
+do $end$
+begin
+  if current_setting('pgasync.installer_path', true) like '=%' then
+    perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+    pg_catalog.set_config('pgasync.installer_schemas', '', false);
+end
+$end$;

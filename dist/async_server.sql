@@ -1,4 +1,18 @@
 -- pgasync 0.1.0: server part. Generated from crates/sql; edit the objects there.
+-- The search path of the installation, so that no object of another role is found in place of one of pg_catalog. The
+-- end of the file restores the search path of the session. ('=' marks a saved path, which may be empty.)
+do $begin$
+begin
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+    perform pg_catalog.set_config('pgasync.installer_path',
+      '=' operator(pg_catalog.||) pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_schemas',
+      pg_catalog.current_schemas(false)::pg_catalog.text, false);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+  end if;
+end
+$begin$;
+
 -- Prerequisites of the server part.
 do $guard$
 begin
@@ -505,10 +519,27 @@ $ddl$;
 end
 $migrate$;
 
--- migrations/0008_limits.sql
+-- migrations/0008_search_paths.sql
 do $migrate$
 begin
-  if not exists (select from async.migration where migration = '0008_limits') then
+  if not exists (select from async.migration where migration = '0008_search_paths') then
+    execute $ddl$
+-- The schemas in which triggers on async.task and routines find unqualified names. The end of the installation
+-- sets it.
+alter table async.control add column trigger_search_path text[];
+
+-- This function has other arguments now.
+drop function if exists async.check_constraints(text);
+$ddl$;
+    insert into async.migration (migration) values ('0008_search_paths');
+  end if;
+end
+$migrate$;
+
+-- migrations/0010_limits.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0010_limits') then
     execute $ddl$
 -- New requests have their messages cut at 64 KiB.
 update async.request set error_message = pg_catalog.left(error_message, 16384)
@@ -517,15 +548,48 @@ where pg_catalog.octet_length(error_message) > 65536;
 -- A function whose result differs now.
 drop function if exists async.lead_mark(bigint, bigint[], int[], bigint[]);
 $ddl$;
-    insert into async.migration (migration) values ('0008_limits');
+    insert into async.migration (migration) values ('0010_limits');
   end if;
 end
 $migrate$;
 
+-- log/visible_text
+-- Purpose: escapes a text for the log. Names, messages and queries may contain line breaks and
+--   escape sequences of terminals, which could forge lines or hide text.
+-- Returns: the text in one line: control characters, line separators and marks that change the
+--   direction of writing are escaped as in an E'' literal; null for null.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.visible_text(in_text text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- Characters above 127 have these numbers in UTF8 only.
+  c_hidden constant text := '\u0001-\u001f\u007f' || case when getdatabaseencoding() = 'UTF8'
+    then '\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069' else '' end;
+begin
+  if in_text is null or in_text !~ ('[' || c_hidden || ']') then
+    return in_text;
+  end if;
+  return (
+    select string_agg(
+      case
+        when m.part[1] is not null then m.part[1]
+        when m.part[2] = E'\n' then '\n'
+        when m.part[2] = E'\r' then '\r'
+        when m.part[2] = E'\t' then '\t'
+        else '\u' || lpad(to_hex(ascii(m.part[2])), 4, '0')
+      end, '' order by m.position)
+    from regexp_matches(in_text, '([^' || c_hidden || ']+)|([' || c_hidden || '])', 'g')
+      with ordinality as m(part, position));
+end
+$function$;
+
 -- log/log_quiet
 -- Purpose: writes a line to server_log and raises nothing. A DEBUG line is written only while
---   control.debug_log is set. Passwords in connection strings are masked. While the log is locked,
---   lines are dropped.
+--   control.debug_log is set. Passwords in connection strings are masked, and control characters are
+--   escaped. While the log is locked, lines are dropped.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
@@ -538,7 +602,7 @@ begin
     return;
   end if;
   insert into async.server_log (level, message)
-  values (in_level, coalesce(async.mask_connection_string(in_message), ''));
+  values (in_level, async.visible_text(coalesce(async.mask_text(in_message), '')));
 exception when lock_not_available then
   null;
 end
@@ -553,11 +617,11 @@ $function$;
 -- Locks: none that others wait for.
 create or replace function async.log(_level text, _message text) returns void
 language plpgsql security definer
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_level text := upper(_level);
-  v_message text := coalesce(async.mask_connection_string(_message), '');
+  v_message text := async.visible_text(coalesce(async.mask_text(_message), ''));
 begin
   if v_level is null or v_level not in ('NOTICE', 'WARNING', 'INFO', 'DEBUG', 'ERROR') then
     raise exception 'there is no log level %', coalesce(quote_literal(_level), 'null')
@@ -565,12 +629,12 @@ begin
   end if;
   if v_level = 'ERROR' then
     begin
-      perform dblink_exec(
+      perform public.dblink_exec(
         async.extend_conninfo(async.self_conninfo(), '{"connect_timeout": "2"}'),
         format('insert into async.server_log (level, message) values (''ERROR'', %L)', v_message));
     exception
       when others then
-        raise warning 'the following error could not be logged: %', async.mask_connection_string(sqlerrm);
+        raise warning 'the following error could not be logged: %', async.mask_text(sqlerrm);
     end;
     raise exception '%', v_message using errcode = 'PA070';
   end if;
@@ -634,16 +698,17 @@ $function$;
 -- Purpose: shows new lines of the log as notices until it is canceled.
 -- Returns: nothing; it runs until it is canceled.
 -- Raises: no error of class PA.
--- Locks: none. It commits once a second, so it holds no snapshot. (Therefore no search_path can be
---   set: every name is qualified.)
+-- Locks: none. It commits once a second, so it holds no snapshot. (A procedure with a SET clause
+--   cannot commit, so it sets the search_path in each transaction.)
 create or replace procedure async.tail(_grep text default null, _limit int default 1000)
 language plpgsql
 as $procedure$
 declare
   v_line async.server_log;
-  v_last bigint;
+  v_last pg_catalog.int8;
 begin
   loop
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     for v_line in select l.* from async.tail_once(v_last, _grep, _limit) l loop
       raise notice '% % %', v_line.happened, v_line.level, v_line.message;
       v_last := v_line.server_log;
@@ -668,7 +733,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'a4c04588175791b3'::text
+  select '5504d8ae5cfc8196'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -734,6 +799,119 @@ returns text language sql immutable as $function$
     when in_bytes > async.query_bytes_max() then pg_catalog.format(
       'PA017: the query has %s bytes, and may have %s', in_bytes, async.query_bytes_max())
   end
+$function$;
+
+-- install/untrusted_schemas
+-- Purpose: finds the schemas that must not be on the search path of code that runs as the owner:
+--   those in which PUBLIC or a client may create objects. Postgres prefers a function or an operator
+--   there to one of pg_catalog if its argument types match better.
+-- Returns: their names, in the given order; an empty array if there are none.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.untrusted_schemas(in_schemas text[]) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select coalesce(array_agg(s.name order by s.position), '{}')
+  from unnest(in_schemas) with ordinality as s(name, position)
+  join pg_namespace n on n.nspname = s.name
+  where exists (
+      select from aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+      where a.grantee = 0 and a.privilege_type = 'CREATE')
+    or exists (
+      select
+      from pg_proc p
+      cross join lateral aclexplode(p.proacl) a
+      where p.pronamespace = 'async'::regnamespace
+        and p.proname in ('push_tasks', 'configure')
+        and a.grantee not in (0, p.proowner)
+        -- A member of the owner has all privileges of the owner already.
+        and not pg_has_role(a.grantee, p.proowner, 'usage')
+        and has_schema_privilege(a.grantee, n.oid, 'create'))
+$function$;
+
+-- install/bind_trigger_path
+-- Purpose: sets the search path of the functions that fire user triggers or run routines to
+--   control.trigger_search_path. The installation of each part ends with it, because the replacement
+--   of a function resets its path. The first installation takes the path of the installer, without
+--   the schemas in which PUBLIC or a client may create objects. pg_temp comes last, so that a
+--   temporary table of the caller hides no other table.
+-- Returns: nothing. A warning names the schemas that were left out, or that should be.
+-- Raises: no error of class PA.
+-- Locks: the catalog rows that it changes, the row of async.control.
+create or replace function async.bind_trigger_path(in_installer_schemas text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_functions constant name[] := '{push_tasks,write_row,check_constraints,delete_tasks,call_routine}';
+  v_path text[] := (select c.trigger_search_path from async.control c);
+  v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
+  v_function regprocedure;
+begin
+  if v_path is null then
+    v_path := array(
+      select s.name
+      from unnest(in_installer_schemas) with ordinality as s(name, position)
+      where s.name <> all (v_untrusted) and s.name <> all ('{pg_catalog,pg_temp}')
+      order by s.position);
+    update async.control set trigger_search_path = v_path;
+    if v_untrusted <> '{}' then
+      raise warning 'triggers on async.task and routines do not find objects of the schema % by their bare names',
+          array_to_string(v_untrusted, ', ')
+        using detail = 'Other roles may create objects there, which could run as the owner of the schema async.',
+          hint = 'Write the schema in front of such names; or revoke create on the schema from the others, '
+            'then: select async.set_trigger_search_path(...)';
+    end if;
+  elsif v_untrusted <> '{}' then
+    raise warning 'other roles may create objects in the schema %, which is on the search path of triggers and routines',
+        array_to_string(v_untrusted, ', ')
+      using detail = 'Such an object could run as the owner of the schema async.',
+        hint = 'Revoke create on the schema from them, or: select async.set_trigger_search_path(...)';
+  end if;
+  for v_function in
+    select p.oid::regprocedure from pg_proc p
+    where p.pronamespace = 'async'::regnamespace and p.proname = any (c_functions)
+    order by p.oid
+  loop
+    execute format('alter function %s set search_path = %s', v_function,
+      (select string_agg(quote_ident(s.name), ', ' order by s.position)
+        from unnest(v_path || '{pg_temp}') with ordinality as s(name, position)));
+  end loop;
+end
+$function$;
+
+-- configure/set_trigger_search_path
+-- Purpose: sets the schemas in which triggers on async.task and routines find unqualified names.
+--   Only the owner may call it: triggers and routines run as the owner, so a role that may create
+--   objects in one of these schemas can run code as the owner.
+-- Returns: nothing. A warning names schemas in which PUBLIC or a client may create objects.
+-- Raises: PA061 for a schema that does not exist.
+-- Locks: the row of async.control, and the catalog rows of the functions.
+create or replace function async.set_trigger_search_path(variadic _schemas text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_missing text;
+begin
+  select s.name into v_missing
+  from unnest(_schemas) with ordinality as s(name, position)
+  where not exists (select from pg_namespace n where n.nspname = s.name) and s.name is distinct from 'pg_temp'
+  order by s.position
+  limit 1;
+  if found then
+    raise exception 'there is no schema %', coalesce(quote_literal(v_missing), 'null')
+      using errcode = 'PA061', hint = 'Name schemas that exist: select async.set_trigger_search_path(''public'')';
+  end if;
+  update async.control
+  set trigger_search_path = array(
+    select s.name
+    from unnest(_schemas) with ordinality as s(name, position)
+    where s.name not in ('pg_catalog', 'pg_temp')
+    order by s.position);
+  perform async.bind_trigger_path('{}');
+end
 $function$;
 
 -- decide/tasks/step_task
@@ -1636,19 +1814,19 @@ as $function$
   select $query$
 select pg_catalog.json_build_array(
   s.pid, pg_catalog.current_setting('server_version_num'),
-  pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user,
-  pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'),
+  pg_catalog.to_char(pg_catalog.timezone('utc', s.backend_start), 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user,
+  pg_catalog.to_char(pg_catalog.timezone('utc', pg_catalog.pg_postmaster_start_time()), 'YYYY-MM-DD HH24:MI:SS.US+00'),
   pg_catalog.host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_port(),
   case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
     then pg_catalog.substring(pg_catalog.query_to_xml(
-      'select system_identifier as v from pg_catalog.pg_control_system()', false, false, '')::text, '<v>([0-9]+)</v>')
+      'select system_identifier as v from pg_catalog.pg_control_system()', false, false, '')::pg_catalog.text, '<v>([0-9]+)</v>')
   end,
   case when not pg_catalog.pg_is_in_recovery()
       and pg_catalog.has_function_privilege('pg_catalog.pg_current_wal_lsn()', 'execute')
       and pg_catalog.has_function_privilege('pg_catalog.pg_walfile_name(pg_catalog.pg_lsn)', 'execute')
     then pg_catalog.substring(pg_catalog.query_to_xml(
       'select pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) as v',
-      false, false, '')::text, '<v>([0-9A-F]+)</v>')
+      false, false, '')::pg_catalog.text, '<v>([0-9A-F]+)</v>')
   end,
   not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool,
   (select pg_catalog.quote_ident(n.nspname)
@@ -1656,23 +1834,6 @@ select pg_catalog.json_build_array(
     where e.extname = 'dblink'))
 from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
   $query$
-$function$;
-
--- decide/sessions/close_connections_query
--- Purpose: the statement that closes the dblink connections of a session, which DISCARD ALL does not.
---   in_schema is the quoted schema of dblink at the target.
--- Returns: text; null when the target has no dblink.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.close_connections_query(in_schema text)
-returns text
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $function$
-  select format(
-    'select pg_catalog.count(%1$s.dblink_disconnect(c)) from pg_catalog.unnest(%1$s.dblink_get_connections()) c',
-    in_schema)
-  where in_schema is not null
 $function$;
 
 -- decide/sessions/read_identity
@@ -1774,7 +1935,9 @@ $function$;
 -- record/release_pools
 -- Purpose: releases pool slots in the memory of the SQL engine, one for each mention of a pool. In
 --   a session without that memory it does nothing, because a leader counts the pools when it
---   starts.
+--   starts. The call of a client comes here as the owner of the schema. So a temporary table of that
+--   name counts only if a member of the owner owns it: the triggers of another would run as the
+--   owner.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -1783,7 +1946,11 @@ returns void
 language plpgsql
 as $function$
 begin
-  if cardinality(in_pools) = 0 or to_regclass('pg_temp.leader_pool') is null then
+  if coalesce(cardinality(in_pools), 0) = 0 or not exists (
+    select from pg_class c
+    where c.oid = to_regclass('pg_temp.leader_pool') and c.relkind = 'r'
+      and pg_has_role(c.relowner, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage'))
+  then
     return;
   end if;
   update pg_temp.leader_pool p
@@ -1795,7 +1962,9 @@ $function$;
 
 -- record/is_leader
 -- Purpose: whether the calling session is the leader session (a routine, a trigger, the engine
---   itself): it has the pid that the leader published, and holds the lock of the leader.
+--   itself): it has the pid that the leader published, its session_user is a member of the owner,
+--   and it holds the lock of the leader. The session of another role may get the pid of a leader
+--   that crashed, and may take the lock.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1806,6 +1975,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if pg_backend_pid() is distinct from (select c.pid from async.control c) then
+    return false;
+  end if;
+  if not pg_has_role(session_user, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage') then
     return false;
   end if;
   return exists (
@@ -1886,17 +2058,41 @@ $function$;
 --   the commit.
 -- Returns: nothing.
 -- Raises: the errors of deferred constraints and constraint triggers.
--- Locks: the locks of these constraints and triggers. (No SET clause: user triggers would inherit
---   it.)
-create or replace function async.check_constraints(in_defer text)
-returns void
+-- Locks: the locks of these constraints and triggers. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
+--   name and operator is qualified.)
+create or replace function async.check_constraints(
+  in_defer text, in_check text default 'set constraints all immediate'
+) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if in_defer is not null then
-    set constraints all immediate;
+    execute in_check;
     execute in_defer;
   end if;
+end
+$function$;
+
+-- record/delete_tasks
+-- Purpose: deletes finished tasks from before a time, and checks deferred constraints (see
+--   async.check_constraints).
+-- Returns: nothing.
+-- Raises: the errors of user triggers and constraints.
+-- Locks: the rows that it deletes. (The search path is control.trigger_search_path, which user
+--   triggers inherit: see async.bind_trigger_path. Every name and operator is qualified.)
+create or replace function async.delete_tasks(in_ids bigint[], in_before timestamptz, in_defer text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.task t
+  where t.task_id operator(pg_catalog.=) any (in_ids)
+    and t.processed operator(pg_catalog.<) in_before
+    and t.tracked is not true;
+  perform async.check_constraints(in_defer);
 end
 $function$;
 
@@ -2321,12 +2517,13 @@ $function$;
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
 --   'gone'; and the present row.
 -- Raises: the errors of triggers and constraints.
--- Locks: the row; never waits for it. (No SET clause: user triggers would inherit it. Every name is
---   qualified.)
+-- Locks: the row; never waits for it. (The search path is control.trigger_search_path, which user
+--   triggers inherit: see async.bind_trigger_path. Every name and operator is qualified.)
 create or replace function async.write_row(
   in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_next record;
@@ -2377,8 +2574,7 @@ $function$;
 --   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
 --   the epoch is held first, and the call is a whole write transaction of the Rust engine.
 -- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
--- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
---   it. Every name is qualified.)
+-- Locks: the rows of async.task; never waits for one.
 -- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
@@ -2390,6 +2586,7 @@ create or replace function async.write_all(
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 declare
@@ -2416,7 +2613,7 @@ begin
     v_left := v_batch.left_over;
     v_table_locked := v_batch.table_locked;
   end if;
-  if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 0 then
+  if not v_table_locked and cardinality(v_left) > 0 then
     -- Row by row, nothing waits for the table, not even to read the type of its rows.
     begin
       lock table async.task in row exclusive mode nowait;
@@ -2443,18 +2640,18 @@ begin
       when lock_not_available then
         outcome := 'locked';
         error := null;
-        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        select null::text as outcome, null::text as error, r as is_now into v_row
         from async.present_row(v_event.task_id) r;
       when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
-        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        select null::text as outcome, null::text as error, r as is_now into v_row
         from async.present_row(v_event.task_id) r;
     end;
     consumed := (v_row.is_now).consumed;
     processed := (v_row.is_now).processed;
     yielded := (v_row.is_now).yielded;
-    finish_status := (v_row.is_now).finish_status::pg_catalog.text;
+    finish_status := (v_row.is_now).finish_status::text;
     failed := (v_row.is_now).failed;
     processing_error := (v_row.is_now).processing_error;
     times_up := (v_row.is_now).times_up;
@@ -2474,8 +2671,7 @@ $function$;
 -- Purpose: async.write_all without the arrays for claims and plain ends.
 -- Returns: as async.write_all.
 -- Raises: nothing because of a single row.
--- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
---   it.)
+-- Locks: the rows of async.task; never waits for one.
 create or replace function async.write_events(in_events async.event_t[])
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
@@ -2483,6 +2679,7 @@ returns table (
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return query
@@ -2497,10 +2694,11 @@ $function$;
 --   async.write_events.
 -- Raises: the errors of triggers and constraints.
 -- Locks: the rows of async.task; waits up to lock_timeout for one, unless the caller holds it
---   already. (No SET clause: user triggers would inherit it. Every name is qualified.)
+--   already.
 create or replace function async.write_now(in_events async.event_t[])
 returns table (task_id bigint, outcome text, error text)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_left async.event_t[] := in_events;
@@ -2531,8 +2729,7 @@ $function$;
 -- Returns: nothing.
 -- Raises: PA201 outside of the leader session; PA202 for a null status outside of a trigger; PA203
 --   for a deferral without a duration.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.finish_internal(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -2541,6 +2738,7 @@ create or replace function async.finish_internal(
   _duration interval
 ) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_message constant text := async.cut_text(_error_message);
@@ -2603,6 +2801,7 @@ create or replace function async.finish_internal(
   _error_message text
 ) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
   select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
 $function$;
@@ -2642,6 +2841,8 @@ as $function$
     ('control', 'debug_log', 'bool'),
     ('control', 'target_patience', 'interval'),
     ('control', 'takeover_grace', 'interval'),
+    -- Only the owner may change it: async.set_trigger_search_path.
+    ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
     ('target', 'max_concurrency', 'size'),
     ('target', 'max_workers', 'size'),
@@ -3430,15 +3631,15 @@ $function$;
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
 --   known to be gone, PA033 for a task with nothing to run; the errors of user triggers.
--- Locks: the row of the task, until the end of the transaction. (No SET clause: user triggers would
---   inherit it. Every name is qualified.)
+-- Locks: the row of the task, until the end of the transaction.
 create or replace function async.restart_now(in_task_id bigint) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.prepare_restart(in_task_id);
   perform from async.write_now(array[
-    row(in_task_id, null, 'RESTART', pg_catalog.clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+    row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
   perform async.wake_leader();
 end
 $function$;
@@ -3528,11 +3729,11 @@ $function$;
 -- Returns: the tasks that were taken and are RUNNING, in order.
 -- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1. A warning
 --   for each row that cannot be written.
--- Locks: the offers and rows that it takes, until the end of the transaction. (No SET clause: user
---   triggers would inherit it. Every name is qualified.)
+-- Locks: the offers and rows that it takes, until the end of the transaction.
 create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_until constant timestamptz := async.pull_until(in_timeout);
@@ -3576,11 +3777,11 @@ $function$;
 -- Returns: the tasks whose rows raised an error.
 -- Raises: serialization failures and deadlocks, for the caller. A warning for each row that raised
 --   an error.
--- Locks: the rows of async.task, which the caller holds already. (No SET clause: user triggers
---   would inherit it. Every name is qualified.)
+-- Locks: the rows of async.task, which the caller holds already.
 create or replace function async.write_pulls(in_events async.event_t[])
 returns bigint[]
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_check constant text := async.constraints_of_tasks('immediate');
@@ -3602,13 +3803,12 @@ begin
     begin
       perform async.write_row(v_event, null);
       if v_check is not null then
-        execute v_check;
-        execute v_defer;
+        perform async.check_constraints(v_defer, v_check);
       end if;
     exception
       when serialization_failure or deadlock_detected then raise;
       when assert_failure or others then
-        v_refused := pg_catalog.array_append(v_refused, v_event.task_id);
+        v_refused := array_append(v_refused, v_event.task_id);
         raise warning 'the task % cannot be taken: %', v_event.task_id, sqlerrm;
     end;
   end loop;
@@ -3899,7 +4099,7 @@ create or replace function async.read_results(
   in_conn text, out ended bool, out code text, out error text, out value text
 )
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_rows bigint;
@@ -3912,7 +4112,7 @@ declare
   v_code text;
 begin
   ended := false;
-  while dblink_is_busy(in_conn) = 0 loop
+  while public.dblink_is_busy(in_conn) = 0 loop
     begin
       -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
@@ -3921,11 +4121,11 @@ begin
       into v_rows, v_value, v_empty
       from (
         select 1 as place, f.v, true as is_row
-        from dblink_get_result(in_conn) as f(v text)
+        from public.dblink_get_result(in_conn) as f(v text)
         union all
         select 2, n.v, n.is_row is not null
-        from (select in_conn as conn where dblink_is_busy(in_conn) = 0 offset 0) g
-        left join lateral (select true as is_row, f.v from dblink_get_result(g.conn) as f(v text)) n on true
+        from (select in_conn as conn where public.dblink_is_busy(in_conn) = 0 offset 0) g
+        left join lateral (select true as is_row, f.v from public.dblink_get_result(g.conn) as f(v text)) n on true
       ) r;
       if v_rows > 0 then
         value := v_value;
@@ -3964,7 +4164,7 @@ $function$;
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_connect_ms_max constant int := 2000;
@@ -3977,19 +4177,19 @@ begin
     perform pg_advisory_lock(async.lock_class(), 3);
     -- The end of its last answer may have arrived after the answer.
     perform async.read_results('pgasync_watchdog');
-    v_watching := dblink_send_query('pgasync_watchdog',
+    v_watching := public.dblink_send_query('pgasync_watchdog'::text,
       format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
   end if;
   begin
     begin
-      perform dblink_connect(in_conn, in_conninfo);
+      perform public.dblink_connect(in_conn, in_conninfo);
     exception when others then
       get stacked diagnostics v_message = message_text, v_detail = pg_exception_detail;
-      v_message := async.mask_connection_string(concat_ws(': ', v_message, nullif(v_detail, '')));
+      v_message := async.mask_text(concat_ws(': ', v_message, nullif(v_detail, '')));
     end;
     if v_watching then
       perform pg_advisory_unlock(async.lock_class(), 3);
-      while dblink_is_busy('pgasync_watchdog') = 1 loop
+      while public.dblink_is_busy('pgasync_watchdog'::text) = 1 loop
         perform pg_sleep(0.0005);
       end loop;
       -- A cancel that was sent takes effect here at the latest.
@@ -4004,15 +4204,15 @@ begin
     where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.classid = async.lock_class()::oid
       and l.objid = 3 and l.objsubid = 2;
     for v_try in 1..2000 loop
-      exit when dblink_is_busy('pgasync_watchdog') = 0;
+      exit when public.dblink_is_busy('pgasync_watchdog'::text) = 0;
       perform pg_sleep(0.001);
     end loop;
     select r.value into v_verdict from async.read_results('pgasync_watchdog') r;
     if v_verdict is distinct from 'cancelled' then
       raise;
     end if;
-    if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
-      perform dblink_disconnect(in_conn);
+    if in_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
+      perform public.dblink_disconnect(in_conn);
     end if;
     return 'the connection was not made within 2 seconds';
   end;
@@ -4055,11 +4255,11 @@ $function$;
 create or replace function async.close_session(in_conn text)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
-    perform dblink_disconnect(in_conn);
+  if in_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
+    perform public.dblink_disconnect(in_conn);
   end if;
 exception when others then
   null;
@@ -4181,7 +4381,7 @@ $function$;
 create or replace function async.refuse_unknown_sessions(in_conn text)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 -- JIT: the planner's estimate of the answer of a target must not trigger a compilation.
 set jit = off
 as $function$
@@ -4191,11 +4391,11 @@ declare
 begin
   select string_agg(s.pid::text, ', ' order by s.pid) into v_unknown
   from async.leader l
-  cross join lateral dblink(in_conn, format(
+  cross join lateral public.dblink(in_conn, format(
     'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) '
-    'from pg_catalog.pg_stat_activity a where a.application_name like %L '
-    'and pg_catalog.split_part(a.application_name, ''/'', 4) ~ ''^[0-9]+$'' '
-    'and a.usename = session_user limit %s',
+    'from pg_catalog.pg_stat_activity a where a.application_name operator(pg_catalog.~~) %L '
+    'and pg_catalog.split_part(a.application_name, ''/'', 4) operator(pg_catalog.~) ''^[0-9]+$'' '
+    'and a.usename operator(pg_catalog.=) session_user limit %s',
     'pgasync/' || l.server_id || '/%', c_sessions_max)) as s(pid int, election text)
   where not exists (
     select from async.election e
@@ -4217,7 +4417,7 @@ $function$;
 create or replace function async.probe_target(in_conninfo_of text)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conninfo text;
@@ -4225,14 +4425,14 @@ declare
 begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
   perform async.close_session('pgasync_probe');
-  perform dblink_connect('pgasync_probe', v_conninfo);
+  perform public.dblink_connect('pgasync_probe'::text, v_conninfo);
   select r.v into v_version
-  from dblink('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')') as r(v text);
+  from public.dblink('pgasync_probe'::text, 'select pg_catalog.current_setting(''server_version_num'')'::text) as r(v text);
   if (v_version ~ '^[0-9]{5,7}$') is not true then
     raise exception 'the target did not say its version' using errcode = 'protocol_violation';
   end if;
   perform async.refuse_unknown_sessions('pgasync_probe');
-  perform dblink_disconnect('pgasync_probe');
+  perform public.dblink_disconnect('pgasync_probe'::text);
   return v_version;
 exception when query_canceled or assert_failure or others then
   -- An answer may have any SQLSTATE, also one that "others" leaves out.
@@ -4255,7 +4455,7 @@ $function$;
 create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set jit = off
 as $function$
 declare
@@ -4274,7 +4474,7 @@ begin
     begin
       v_step := 'unreached';
       perform async.close_session('pgasync_end');
-      perform dblink_connect('pgasync_end', v_address.connection_string);
+      perform public.dblink_connect('pgasync_end'::text, v_address.connection_string);
       v_step := 'failed';
       if in_how = 'fence' then
         v_found := v_found || async.fence_sessions('pgasync_end', v_address.ids,
@@ -4284,7 +4484,7 @@ begin
           select s from async.session s where s.session_id = any (v_address.ids) order by s.session_id),
           case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
       end if;
-      perform dblink_disconnect('pgasync_end');
+      perform public.dblink_disconnect('pgasync_end'::text);
     exception when query_canceled or assert_failure or others then
       -- A target's answer may have any SQLSTATE; a cancel of this session itself ends the call.
       get stacked diagnostics v_context = pg_exception_context;
@@ -4294,7 +4494,7 @@ begin
       end if;
       v_found := v_found || (
         select jsonb_agg(jsonb_build_object(
-          'id', i, 'state', v_step, 'error', async.mask_connection_string(sqlstate || ': ' || sqlerrm)))
+          'id', i, 'state', v_step, 'error', async.mask_text(sqlstate || ': ' || sqlerrm)))
         from unnest(v_address.ids) i);
     end;
   end loop;
@@ -4336,7 +4536,7 @@ $function$;
 create or replace function async.fence_sessions(in_conn text, in_ids bigint[], in_conninfo jsonb)
 returns jsonb
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_checks_max constant int := 50;
@@ -4347,7 +4547,7 @@ declare
   v_here bigint[];
   v_found jsonb;
 begin
-  v_server := async.read_identity((select r.v from dblink(in_conn, async.identity_query()) as r(v text)));
+  v_server := async.read_identity((select r.v from public.dblink(in_conn, async.identity_query()) as r(v text)));
   perform async.refuse_unknown_sessions(in_conn);
   select coalesce(array_agg(s.session) filter (where s.registered_there), '{}'),
     coalesce(jsonb_agg(jsonb_build_object('id', (s.session).session_id, 'state', case when s.replaced then 'gone' else 'unreached' end,
@@ -4394,7 +4594,7 @@ create or replace function async.signal_backends(
   in_conn text, in_sessions async.session[], in_function text, in_spared bigint
 ) returns bigint[]
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_list text;
@@ -4402,18 +4602,19 @@ declare
   v_hidden int;
 begin
   -- This form of a time does not depend on datestyle.
-  select string_agg(format('(%s::bigint, %s, %L::timestamptz, %L, %L::bool)', s.session_id, s.pid,
+  select string_agg(format('(%s::bigint, %s::int, %L::pg_catalog.timestamptz, %L::pg_catalog.name, %L::boolean)', s.session_id, s.pid,
       to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), s.role,
       coalesce(s.epoch < in_spared, false)), ', '
     order by s.session_id)
   into v_list
   from unnest(in_sessions) s;
   select coalesce(array_agg(r.id), '{}'), min(r.pid) filter (where r.hidden) into v_here, v_hidden
-  from dblink(in_conn, format(
+  from public.dblink(in_conn, format(
     'select w.id, a.pid, a.backend_start is null, '
     'case when a.backend_start is not null and not w.spared then pg_catalog.%s(a.pid) end '
     'from (values %s) as w(id, pid, backend_start, role, spared) join pg_catalog.pg_stat_activity a '
-    'on a.pid = w.pid and (a.backend_start = w.backend_start or a.backend_start is null and a.usename = w.role)',
+    'on a.pid operator(pg_catalog.=) w.pid and (a.backend_start operator(pg_catalog.=) w.backend_start '
+    'or a.backend_start is null and a.usename operator(pg_catalog.=) w.role)',
     in_function, v_list)) as r(id bigint, pid int, hidden bool, signalled bool);
   if v_hidden is not null then
     raise exception 'backend % is hidden from this role', v_hidden
@@ -4527,6 +4728,23 @@ begin
 end
 $function$;
 
+-- dblink/reap/close_connections_query
+-- Purpose: the statement that closes the dblink connections of a session, which DISCARD ALL does not.
+--   in_schema is the quoted schema of dblink at the target.
+-- Returns: text; null when the target has no dblink.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.close_connections_query(in_schema text)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select format(
+    'select pg_catalog.count(%1$s.dblink_disconnect(c)) from pg_catalog.unnest(%1$s.dblink_get_connections()) c',
+    in_schema)
+  where in_schema is not null
+$function$;
+
 -- dblink/reap/take_plain_results
 -- Purpose: reads the plain answers of sessions in one statement: the success of a wrapped query,
 --   whose reset is sent at once, and the end of a reset, after which the connections of dblink are
@@ -4570,7 +4788,7 @@ begin
           and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
-        when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
+        when public.dblink_send_query(s.conn, 'discard all'::text) = 1 then 'resetting'
         else 'ended'
       end as found
     from pg_temp.leader_worker s
@@ -4705,7 +4923,7 @@ begin
       v_repeat := case when v_worker.uncertain and v_read.value is null then async.repeat_error(v_worker.conn) end;
       -- The text was sent unchanged. If the session accepts a reset now, the text has no further
       -- result. The answer to the reset settles how the text ended.
-      if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all')) = 1 then
+      if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all'::text)) = 1 then
         update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;
@@ -4735,7 +4953,7 @@ $function$;
 create or replace function async.find_broken_sessions()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_end_arrives_within constant interval := '400 milliseconds';
@@ -4745,8 +4963,8 @@ begin
   for v_worker in
     select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning, s.broken_at
     from pg_temp.leader_worker s
-    where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
-      then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
+    where case when s.state in ('identifying', 'running', 'cleaning') and public.dblink_is_busy(s.conn) = 1
+      then coalesce(public.dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
   loop
     if v_worker.broken_at is null then
       update pg_temp.leader_worker s set broken_at = clock_timestamp() where s.worker = v_worker.worker;
@@ -4758,10 +4976,10 @@ begin
     if v_worker.state <> 'running' then
       perform async.drop_session(v_worker.worker);
     elsif v_worker.cleaning then
-      perform async.settle_reset(v_worker.worker, true, '08006', dblink_error_message(v_worker.conn));
+      perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
     else
       if v_worker.outcome is null then
-        perform async.note_query_error(v_worker.worker, '08006', dblink_error_message(v_worker.conn));
+        perform async.note_query_error(v_worker.worker, '08006', public.dblink_error_message(v_worker.conn));
       end if;
       perform async.lose_session(v_worker.worker);
     end if;
@@ -4811,10 +5029,10 @@ $function$;
 create or replace function async.recover_interrupted_stage(in_stage text)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_open constant text[] := coalesce(dblink_get_connections(), '{}');
+  v_open constant text[] := coalesce(public.dblink_get_connections(), '{}');
 begin
   if in_stage = 'reap' then
     update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
@@ -4864,14 +5082,14 @@ $function$;
 create or replace function async.recover_interrupted_launches()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_worker record;
   v_read record;
 begin
   for v_worker in select s.worker, s.conn from pg_temp.leader_worker s where s.state = 'claimed' order by s.worker loop
-    if dblink_is_busy(v_worker.conn) = 1 then
+    if public.dblink_is_busy(v_worker.conn) = 1 then
       update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
       where s.worker = v_worker.worker;
       continue;
@@ -4900,7 +5118,7 @@ $function$;
 create or replace function async.settle_reset(in_worker int, in_ended bool, in_code text, in_error text)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_worker record;
@@ -4918,7 +5136,7 @@ begin
     return true;
   end if;
   if in_code is null and not v_worker.uncertain and v_worker.close_connections is not null then
-    v_closing := dblink_send_query(v_worker.conn, v_worker.close_connections) = 1;
+    v_closing := public.dblink_send_query(v_worker.conn, v_worker.close_connections) = 1;
   end if;
   update pg_temp.leader_worker s
   set state = 'ended', cleaning = v_closing, connections_closed = v_closing, result_read = false, since = clock_timestamp(),
@@ -4942,10 +5160,10 @@ $function$;
 create or replace function async.repeat_error(in_conn text)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_text text := async.valid_text(dblink_error_message(in_conn));
+  v_text text := async.valid_text(public.dblink_error_message(in_conn));
 begin
   if coalesce(v_text, 'OK') = 'OK' then
     return null;
@@ -4968,7 +5186,7 @@ $function$;
 create or replace function async.send_query(in_worker int, in_conn text, in_target text, in_text text)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- The buffers of a socket accept a shorter text even if the target does not read.
@@ -4979,7 +5197,7 @@ declare
   v_slow bool;
 begin
   begin
-    v_sent := dblink_send_query(in_conn, in_text) = 1;
+    v_sent := public.dblink_send_query(in_conn, in_text) = 1;
   exception when others then
     v_sent := false;
   end;
@@ -5073,7 +5291,7 @@ $function$;
 create or replace function async.open_wanted_sessions()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
@@ -5132,7 +5350,7 @@ begin
         end if;
         exit;
       end if;
-      perform dblink_send_query(v_worker.conn, async.identity_query());
+      perform public.dblink_send_query(v_worker.conn, async.identity_query());
       update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
       where s.worker = v_worker.worker;
@@ -5153,14 +5371,14 @@ $function$;
 create or replace function async.session_is_alive(in_conn text)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return (
     -- The first call may read only the last message of a terminated backend, the second one the end
     -- of the connection.
-    select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
-      and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
+    select public.dblink_is_busy(in_conn) + public.dblink_is_busy(in_conn) = 0
+      and coalesce(public.dblink_error_message(in_conn), 'OK') = 'OK');
 end
 $function$;
 
@@ -5174,7 +5392,7 @@ $function$;
 create or replace function async.await_work(in_last_did_stuff timestamptz)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_control async.control;
@@ -5195,7 +5413,7 @@ begin
   loop
     perform pg_sleep(0.001);
     exit when clock_timestamp() >= v_now + v_sleep
-      or exists (select from unnest(v_conns) c where dblink_is_busy(c) = 0);
+      or exists (select from unnest(v_conns) c where public.dblink_is_busy(c) = 0);
   end loop;
 end
 $function$;
@@ -5271,7 +5489,7 @@ $function$;
 create or replace function async.open_helper(in_helper int)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conn text := 'pgasync_helper_' || in_helper;
@@ -5284,7 +5502,7 @@ begin
     perform async.log_quiet('WARNING', 'no helper session to this server itself: ' || v_error);
     return false;
   end if;
-  select r.pid into v_pid from dblink(v_conn, 'select pg_catalog.pg_backend_pid()') as r(pid int);
+  select r.pid into v_pid from public.dblink(v_conn, 'select pg_catalog.pg_backend_pid()'::text) as r(pid int);
   update pg_temp.leader_helper h set state = 'idle', pid = v_pid, op = null, since = clock_timestamp()
   where h.helper = in_helper;
   return true;
@@ -5299,7 +5517,7 @@ $function$;
 create or replace function async.close_lost_helpers()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -5307,7 +5525,7 @@ begin
   -- A rollback does not undo connections, so a row may outlive its connection.
   for v_helper in
     select h.* from pg_temp.leader_helper h
-    where h.state <> 'closed' and h.conn <> all (coalesce((select dblink_get_connections()), '{}'))
+    where h.state <> 'closed' and h.conn <> all (coalesce((select public.dblink_get_connections()), '{}'))
     order by h.helper
   loop
     if v_helper.state = 'busy' then
@@ -5328,7 +5546,7 @@ $function$;
 create or replace function async.read_helper_results()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -5337,7 +5555,7 @@ declare
 begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
-    where case when h.state in ('busy', 'stuck') then dblink_is_busy(h.conn) = 0 else false end
+    where case when h.state in ('busy', 'stuck') then public.dblink_is_busy(h.conn) = 0 else false end
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);
@@ -5374,7 +5592,7 @@ $function$;
 create or replace function async.give_up_late_helpers()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_helper_seconds_max constant interval := '8 seconds';
@@ -5416,7 +5634,7 @@ $function$;
 create or replace function async.send_helper_ops()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -5433,7 +5651,7 @@ begin
     if v_helper.state = 'closed' or not async.session_is_alive(v_helper.conn) then
       continue when not async.open_helper(v_helper.helper);
     end if;
-    perform dblink_send_query(v_helper.conn, case v_op.op
+    perform public.dblink_send_query(v_helper.conn, case v_op.op
       when 'probe' then format('select async.probe_target(%L)', v_op.target)
       else format('select async.end_sessions(%L, %L, %L)', v_op.ids, v_op.op,
         -- The recorded address and the present one, in turns.
@@ -5459,7 +5677,7 @@ $function$;
 create or replace function async.run_helpers()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_came int;
@@ -5481,7 +5699,7 @@ $function$;
 create or replace function async.open_watchdog()
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conninfo text := (select l.self_conninfo from pg_temp.leader_state l);
@@ -5494,7 +5712,7 @@ begin
     return v_error;
   end if;
   select r.here into v_here
-  from dblink('pgasync_watchdog', format(
+  from public.dblink('pgasync_watchdog'::text, format(
       'select s.pid is not null and pg_catalog.has_schema_privilege(''async'', ''usage'') '
       'and pg_catalog.has_table_privilege(''async.session'', ''select'') '
       'from (select 1) x left join pg_catalog.pg_stat_get_activity(%s) s on true', pg_backend_pid()))
@@ -5516,11 +5734,11 @@ $function$;
 create or replace function async.close_own_connections()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.close_session(n)
-  from unnest(coalesce(dblink_get_connections(), '{}')) n
+  from unnest(coalesce(public.dblink_get_connections(), '{}')) n
   where n like 'pgasync\_%';
 end
 $function$;
@@ -5535,7 +5753,7 @@ $function$;
 create or replace function async.start_vacuum()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_conn constant text := 'pgasync_vacuum';
@@ -5544,8 +5762,8 @@ declare
   v_read record;
 begin
   update pg_temp.leader_state set vacuum_at = clock_timestamp() + interval '5 seconds';
-  if c_conn = any (coalesce(dblink_get_connections(), '{}')) then
-    if dblink_is_busy(c_conn) = 1 then
+  if c_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
+    if public.dblink_is_busy(c_conn) = 1 then
       return;
     end if;
     v_read := async.read_results(c_conn);
@@ -5561,12 +5779,12 @@ begin
   if (select l.writes from pg_temp.leader_state l) < greatest(v_rows * c_share, 20000) then
     return;
   end if;
-  if c_conn <> all (coalesce(dblink_get_connections(), '{}')) then
+  if c_conn <> all (coalesce(public.dblink_get_connections(), '{}')) then
     if async.open_session(c_conn, (select l.self_conninfo from pg_temp.leader_state l), false) is not null then
       return;
     end if;
   end if;
-  perform dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer');
+  perform public.dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer'::text);
   update pg_temp.leader_state set writes = 0;
 end
 $function$;
@@ -5899,6 +6117,7 @@ $function$;
 create or replace function async.make_all_due()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
@@ -6228,6 +6447,7 @@ $function$;
 create or replace function async.forget_sessions(in_sessions bigint[])
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);
@@ -6244,6 +6464,7 @@ $function$;
 create or replace function async.take_write_offs()
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_off bigint[];
@@ -6305,6 +6526,7 @@ $function$;
 create or replace function async.note_failure(in_part text, in_error text, in_code text)
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.is_due('logged_' || in_part, '10 seconds', clock_timestamp()) then
@@ -6495,8 +6717,7 @@ $function$;
 -- Returns: the tasks that differ from the prediction, as async.write_all, and whether they are in
 --   backoff.
 -- Raises: nothing because of a single task.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.leader_write(
   in_now timestamptz,
   in_claims bigint[], in_claim_runs int[], in_claim_timeouts interval[],
@@ -7187,6 +7408,7 @@ $function$;
 create or replace function async.take_stock()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[];
@@ -7216,6 +7438,7 @@ $function$;
 create or replace function async.begin_lead()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_epoch bigint;
@@ -7267,15 +7490,34 @@ begin
 end
 $function$;
 
+-- leader/stages/call_routine
+-- Purpose: runs one routine of the user, and checks the constraints that it deferred, because the
+--   commit of the leader must not fail.
+-- Returns: nothing.
+-- Raises: the errors of the routine and of the constraints.
+-- Locks: the locks of the routine. (The search path is control.trigger_search_path, which the
+--   routine inherits: see async.bind_trigger_path. Every name and operator is qualified.)
+create or replace function async.call_routine(in_call text, in_defer text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  execute in_call;
+  perform async.check_constraints(in_defer);
+end
+$function$;
+
 -- leader/stages/run_routines
 -- Purpose: runs the routines of users in the leader session. The error of a routine is logged (the
 --   same error once a minute), and the next routine runs. Routines cannot commit.
 -- Returns: the number of routines that succeeded.
 -- Raises: nothing.
--- Locks: the locks of the routines. (No SET clause: the routines would inherit it.)
+-- Locks: the locks of the routines.
 create or replace function async.run_routines(_routine_type async.routine_type_t)
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_routine text;
@@ -7289,12 +7531,11 @@ begin
   loop
     begin
       v_defer := coalesce(v_defer, async.defer_constraints(), '');
-      execute 'call ' || async.routine_call(v_routine);
-      -- Constraints that the routine deferred are checked here, because the commit must not fail.
-      perform async.check_constraints(nullif(v_defer, ''));
+      perform async.call_routine('call ' || async.routine_call(v_routine), nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_message := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_message := async.visible_text(async.mask_text(
+        format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm)));
       perform from async.server_log l
       where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_message;
       if not found then
@@ -7315,6 +7556,7 @@ $function$;
 create or replace function async.fail_tasks_of_lost_targets(in_now timestamptz)
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_lane record;
@@ -7387,6 +7629,7 @@ $function$;
 create or replace function async.maintain(in_now timestamptz)
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_marks_max constant int := 50000;
@@ -7421,6 +7664,7 @@ $function$;
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
 returns bigint
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[];
@@ -7435,15 +7679,11 @@ begin
   end if;
   v_defer := async.defer_constraints();
   begin
-    delete from async.task t
-    where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
-    perform async.check_constraints(v_defer);
+    perform async.delete_tasks(v_ids, in_before, v_defer);
   exception when assert_failure or others then
     foreach v_id in array v_ids loop
       begin
-        delete from async.task t
-        where t.task_id = v_id and t.processed < in_before and t.tracked is not true;
-        perform async.check_constraints(v_defer);
+        perform async.delete_tasks(array[v_id], in_before, v_defer);
       exception when assert_failure or others then
         v_left := v_left + 1;
         v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));
@@ -7599,7 +7839,8 @@ $function$;
 --   otherwise.
 -- Returns: the time of the last work.
 -- Raises: PA207 in a session that does not lead; no other error.
--- Locks: those of the stages. (A procedure with a SET clause cannot commit.)
+-- Locks: those of the stages. (A procedure with a SET clause cannot commit, so it sets the
+--   search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
@@ -7610,10 +7851,11 @@ as $procedure$
 declare
   v_latch bigint;
   v_did int;
-  v_cancelled bool := false;
-  v_marked bool := false;
+  v_cancelled boolean := false;
+  v_marked boolean := false;
   v_opened int := 0;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -7631,6 +7873,7 @@ begin
       perform async.recover_interrupted_cycle();
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
   if exists (select from pg_temp.leader_worker s where s.state = 'claimed') then
     begin
@@ -7646,6 +7889,7 @@ begin
         perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
   if v_marked then
     begin
@@ -7676,6 +7920,7 @@ begin
     return;
   end if;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     if _last_did_stuff is not null then
       perform async.await_work(_last_did_stuff);
@@ -7689,6 +7934,7 @@ begin
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
 end
 $procedure$;
@@ -7835,6 +8081,7 @@ $function$;
 create or replace function async.prepare_session()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('jit', 'off', false);
@@ -7872,17 +8119,19 @@ $function$;
 --   resign, waits, then terminates its backend.
 -- Returns: when this session holds the locks.
 -- Raises: PA208 when the leader cannot be removed.
--- Locks: the advisory locks of the leader, at the end.
+-- Locks: the advisory locks of the leader, at the end. (A procedure with a SET clause cannot commit,
+--   so it sets the search_path in each transaction.)
 create or replace procedure async.take_over()
 language plpgsql
 as $procedure$
 declare
-  c_ask_seconds constant float8 := 25;
-  c_terminate_seconds constant float8 := 10;
+  c_ask_seconds constant float := 25;
+  c_terminate_seconds constant float := 10;
   v_pid int := async.leader_pid();
-  v_until timestamptz;
-  v_terminated bool;
+  v_until timestamp with time zone;
+  v_terminated boolean;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if v_pid is null then
     if async.take_locks() then
       return;
@@ -7893,12 +8142,14 @@ begin
   perform async.log_quiet('NOTICE', format('pid %s asks orchestrator pid %s to resign', pg_backend_pid(), v_pid));
   perform pg_notify('async_wake', '');
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   v_until := clock_timestamp() + c_ask_seconds * interval '1 second';
   while clock_timestamp() < v_until loop
     if async.take_locks() then
       return;
     end if;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     -- A leader in manual mode that is idle between two commands does not see the request.
     exit when exists (select from pg_stat_activity a where a.pid = v_pid and a.state = 'idle'
       and a.state_change < clock_timestamp() - interval '2 seconds');
@@ -7912,12 +8163,14 @@ begin
   end;
   perform async.log_quiet('WARNING', format('terminated orchestrator pid %s, which did not resign', v_pid));
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   v_until := clock_timestamp() + c_terminate_seconds * interval '1 second';
   while clock_timestamp() < v_until loop
     if async.take_locks() then
       return;
     end if;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     perform pg_sleep(0.1);
   end loop;
   raise exception 'orchestrator pid % was terminated but still holds its lock', v_pid
@@ -7991,7 +8244,7 @@ $function$;
 --   orchestrator took the lead (PA212), or when another version of the schema was installed
 --   (PA213).
 -- Locks: the two advisory locks of the leader, while it leads. (A procedure with a SET clause
---   cannot commit.)
+--   cannot commit, so it sets the search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
@@ -8000,15 +8253,17 @@ create or replace procedure async.main(
 language plpgsql
 as $procedure$
 declare
-  c_drain_seconds constant float8 := 10;
-  c_stop_seconds constant float8 := 10;
+  c_drain_seconds constant float := 10;
+  c_stop_seconds constant float := 10;
   c_goodbyes_max constant int := 5;
-  v_last timestamptz := clock_timestamp();
-  v_show bool := true;
-  v_until timestamptz;
+  v_last timestamp with time zone;
+  v_show boolean := true;
+  v_until timestamp with time zone;
   v_left int;
-  v_ended bool := false;
+  v_ended boolean := false;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  v_last := clock_timestamp();
   perform async.check_main();
   if not _force and not (select c.enabled from async.control c) then
     raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
@@ -8020,6 +8275,7 @@ begin
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   if not async.take_locks() then
     if not _force then
@@ -8027,6 +8283,7 @@ begin
       return;
     end if;
     call async.take_over();
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
   begin
     perform async.prepare_session();
@@ -8035,6 +8292,7 @@ begin
     raise;
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     perform async.begin_lead();
   exception when query_canceled or assert_failure or others then
@@ -8042,12 +8300,14 @@ begin
     raise;
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     perform async.run_routines('STARTUP');
   exception when query_canceled then
     update pg_temp.leader_state set stop = 'cancelled';
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if _manual_mode then
     update pg_temp.leader_state set manual = true;
     raise notice 'prepared: call async.cycle() runs one round';
@@ -8056,6 +8316,7 @@ begin
 
   loop
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when (select l.stop is not null from pg_temp.leader_state l);
   end loop;
 
@@ -8065,12 +8326,14 @@ begin
     and exists (select from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'))
   loop
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   v_until := clock_timestamp() + c_stop_seconds * interval '1 second';
   while not (select l.deposed from pg_temp.leader_state l) loop
     v_left := async.stop_launched();
     exit when v_left = 0 or clock_timestamp() > v_until;
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   for v_try in 1..c_goodbyes_max loop
     begin
@@ -8080,6 +8343,7 @@ begin
       perform async.note_failure('end', sqlerrm, sqlstate);
     end;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when v_ended;
   end loop;
   perform async.abandon_lead();
@@ -8538,14 +8802,14 @@ $function$;
 --   is to come; in_now: there was more than one step); the tasks that could not be written, with
 --   the reasons. Tasks of in_skip, which are in backoff, are skipped.
 -- Raises: nothing because of a single task.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
   out out_next timestamptz, out out_failed bigint[], out out_errors text[]
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[] := async.deferred_tasks(in_now, in_skip);
@@ -8630,7 +8894,7 @@ begin
 
   delete from async.target_outage o where not exists (select from unnest(in_lost) l where l.target = o.target);
   insert into async.target_outage as o (target, since, error, retry_at)
-  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at from unnest(in_lost) l
+  select l.target, l.since, async.mask_text(l.error), l.retry_at from unnest(in_lost) l
   on conflict (target) do update
   set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
   where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
@@ -8716,11 +8980,12 @@ $function$;
 -- Returns: the position of the next step (null: none), the highest number of rows of async.task
 --   that the step deleted, and whether async.task should be vacuumed.
 -- Raises: nothing because of a single task.
--- Locks: the rows that it deletes. (No SET clause: user triggers would inherit it.)
+-- Locks: the rows that it deletes.
 create or replace function async.lead_maintain(
   in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_rows_per_step constant int := 5000;
@@ -9399,6 +9664,9 @@ comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
+comment on column async.control.trigger_search_path is
+  'The schemas in which triggers on async.task and routines find unqualified names. The owner sets '
+  'it with async.set_trigger_search_path.';
 
 comment on table async.target is
   'The targets: databases that run tasks. Change them with async.configure. Foreign keys of '
@@ -9610,6 +9878,9 @@ comment on function async.interval_pretty(interval) is
   'An interval in short form: 1d 2h 3m 4s, 3m 4s, 1.5s.';
 comment on function async.write_off_session(bigint) is
   'Declares that a session of async.v_lost_session is gone, so that its tasks end. Raises PA214.';
+comment on function async.set_trigger_search_path(text[]) is
+  'Sets the schemas in which triggers on async.task and routines find unqualified names. For the '
+  'owner. Raises PA061 for a schema that does not exist.';
 comment on function async.adopt() is
   'Makes a physical copy of a server (a restored backup, a promoted clone) a server of its own. '
   'Returns its new id. For the owner. Raises PA211 while an orchestrator leads.';
@@ -9815,7 +10086,10 @@ $copy$;
 do $finish$
 begin
   perform async.bind_dblink();
+  perform async.guard_secret_rows();
   perform async.restore_privileges();
+  perform async.bind_trigger_path(
+    coalesce(nullif(current_setting('pgasync.installer_schemas', true), ''), '{}')::text[]);
 end
 $finish$;
 
@@ -9839,3 +10113,14 @@ begin
   end loop;
 end
 $finish$;
+
+-- Restores the search path of the session.
+do $end$
+begin
+  if current_setting('pgasync.installer_path', true) like '=%' then
+    perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+    pg_catalog.set_config('pgasync.installer_schemas', '', false);
+end
+$end$;

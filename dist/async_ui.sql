@@ -1,4 +1,18 @@
 -- pgasync 0.1.0: administrator's views. Generated from crates/sql; edit the objects there.
+-- The search path of the installation, so that no object of another role is found in place of one of pg_catalog. The
+-- end of the file restores the search path of the session. ('=' marks a saved path, which may be empty.)
+do $begin$
+begin
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+    perform pg_catalog.set_config('pgasync.installer_path',
+      '=' operator(pg_catalog.||) pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_schemas',
+      pg_catalog.current_schemas(false)::pg_catalog.text, false);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+  end if;
+end
+$begin$;
+
 -- Prerequisites of the views of administrators.
 do $guard$
 begin
@@ -215,3 +229,14 @@ begin
   perform async.restore_privileges();
 end
 $finish$;
+
+-- Restores the search path of the session.
+do $end$
+begin
+  if current_setting('pgasync.installer_path', true) like '=%' then
+    perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+    pg_catalog.set_config('pgasync.installer_schemas', '', false);
+end
+$end$;

@@ -6,7 +6,8 @@
 # without the caller's PG*: the libpq inside the server (dblink's) would follow them, and run elsewhere than on a
 # real server.
 as_postgres() {
-    local run=(env -i PATH="$PATH" LANG=C TZ=UTC "$@")
+    # A password that no target may get: a test looks for it.
+    local run=(env -i PATH="$PATH" LANG=C TZ=UTC PGPASSWORD="of the postmaster" "$@")
     [ "$(id -u)" != 0 ] || run=(setpriv --reuid=postgres --regid=postgres --init-groups "${run[@]}")
     (cd / && "${run[@]}" </dev/null)
 }

@@ -7,7 +7,7 @@ use crate::args::{PartName, ServerArgs};
 pub(crate) async fn run(server: &ServerArgs, part: PartName) -> anyhow::Result<()> {
     let (settings, session) = server.connect().await?;
     install(&session, part.into()).await?;
-    println!("pgasync {} is installed in {}", env!("CARGO_PKG_VERSION"), settings.describe());
+    println!("pgasync {} is installed in {}", env!("CARGO_PKG_VERSION"), crate::visible::line(&settings.describe()));
     Ok(())
 }
 

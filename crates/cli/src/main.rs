@@ -10,6 +10,7 @@ mod print;
 mod run;
 mod server;
 mod status;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -30,7 +31,7 @@ async fn main() -> ExitCode {
         CliCommand::Bench(options) => bench::run(&options).await.map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("pgasync: {error:#}");
+        print::failure(&format!("{error:#}"));
         ExitCode::FAILURE
     })
 }

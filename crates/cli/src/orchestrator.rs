@@ -75,7 +75,7 @@ impl RunningOrchestrator {
     pub(crate) async fn stop(self, server: &ConnectionSettings) -> anyhow::Result<()> {
         match &self.stop {
             StopMethod::CancelBackend => {
-                server.connect().await?.execute("select pg_cancel_backend($1)", &[&self.pid]).await?;
+                server.connect().await?.execute("select pg_catalog.pg_cancel_backend($1)", &[&self.pid]).await?;
             }
             // If the orchestrator has already ended, the channel is closed and the error is
             // dropped.
@@ -97,7 +97,7 @@ async fn call_main(server: &ConnectionSettings) -> anyhow::Result<RunningOrchest
         }
     };
     let session = server.with_application_name("pgasync main").connect_with(on_notice).await?;
-    let pid = session.query_one("select pg_backend_pid()", &[]).await?.try_get(0)?;
+    let pid = session.query_one("select pg_catalog.pg_backend_pid()", &[]).await?.try_get(0)?;
     let ended = tokio::spawn(async move {
         let ended = session.batch_execute("call async.main()").await;
         session.close().await;

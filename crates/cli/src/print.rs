@@ -1,10 +1,11 @@
-//! Standard output, and `pgasync sql`.
+//! Standard output, what goes to standard error beside the log, and `pgasync sql`.
 
 use std::io::{ErrorKind, Write, stdout};
 
 use anyhow::Context;
 
 use crate::args::PartName;
+use crate::visible;
 
 pub(crate) fn script(part: PartName) -> anyhow::Result<()> {
     let text = match part {
@@ -13,11 +14,26 @@ pub(crate) fn script(part: PartName) -> anyhow::Result<()> {
         PartName::Ui => pgasync_sql::ui(),
         PartName::All => pgasync_sql::all(),
     };
-    write(&text)
+    write_raw(&text)
+}
+
+/// Writes lines for people to standard output; escape sequences in them are made visible.
+pub(crate) fn write(text: &str) -> anyhow::Result<()> {
+    write_raw(&visible::lines(text))
+}
+
+/// Writes a message to standard error. Its lines behind the first are indented, so that none looks
+/// like a message of its own.
+pub(crate) fn failure(message: &str) {
+    let mut lines = message.lines();
+    eprintln!("pgasync: {}", visible::line(lines.next().unwrap_or_default()));
+    for line in lines {
+        eprintln!("  {}", visible::line(line.trim()));
+    }
 }
 
 /// Writes to standard output. A closed pipe is not an error.
-pub(crate) fn write(text: &str) -> anyhow::Result<()> {
+fn write_raw(text: &str) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // The reader has closed the pipe (`| head`).

@@ -1,5 +1,6 @@
 //! `pgasync run`: the Rust engine, with signals, a log and an exit code.
 
+use std::fmt::{Debug, Result as FmtResult};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,9 +9,13 @@ use pgasync_runner::{ExitReason, RunError, RunOptions, StopSignal, run as lead};
 use pgasync_store::CandidacyError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::args::{LogFormat, RunArgs};
+use crate::visible;
 
 const ANOTHER_LEADS: u8 = 3;
 
@@ -33,7 +38,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     Ok(match lead(settings, options, listen_for_signals()?).await {
         Ok(reason) => {
             match arguments.log_format {
-                LogFormat::Human => eprintln!("pgasync: {reason}"),
+                LogFormat::Human => crate::print::failure(&reason.to_string()),
                 LogFormat::Json => tracing::info!("{reason}"),
             }
             match reason {
@@ -45,7 +50,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         Err(RunError::Stopped) => ExitCode::SUCCESS,
         Err(error) => {
             match arguments.log_format {
-                LogFormat::Human => eprintln!("pgasync: {error}"),
+                LogFormat::Human => crate::print::failure(&error.to_string()),
                 LogFormat::Json => tracing::error!("{error}"),
             }
             match error {
@@ -69,10 +74,19 @@ fn start_log(arguments: &RunArgs) -> anyhow::Result<()> {
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()))
         .with_target(false);
     match arguments.log_format {
-        LogFormat::Human => builder.init(),
+        LogFormat::Human => builder.fmt_fields(debug_fn(write_field).delimited(" ")).init(),
         LogFormat::Json => builder.json().init(),
     }
     Ok(())
+}
+
+/// A field of a line of the log, in one line.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> FmtResult {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => write!(writer, "{}", visible::line(&text)),
+        name => write!(writer, "{name}={}", visible::line(&text)),
+    }
 }
 
 /// The first SIGTERM or SIGINT drains; the second one stops at once.

@@ -138,6 +138,7 @@ mod time;
 
 pub use config::control::Control;
 pub use config::document::{ControlEntry, Document, PoolEntry, TargetEntry};
+pub use config::mask::mask_connection_string;
 pub use config::refused::{Problem, Refused};
 pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration};
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};

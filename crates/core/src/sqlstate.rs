@@ -15,3 +15,18 @@
 pub fn ends_session(code: &str) -> bool {
     code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_exception_or_a_termination_ends_the_session_and_no_other_error_does() {
+        for code in ["08000", "08006", "08P01", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"] {
+            assert!(ends_session(code), "{code}");
+        }
+        for code in ["", "00000", "0A000", "25P01", "25P02", "40001", "57000", "57014", "80000", "PA210"] {
+            assert!(!ends_session(code), "{code}");
+        }
+    }
+}

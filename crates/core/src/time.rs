@@ -202,3 +202,44 @@ impl fmt::Display for Span {
         write!(f, "{sign}{}.{:06} s", micros / 1_000_000, micros % 1_000_000)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_spans_keep_their_microseconds() {
+        for micros in [i64::MIN, -1, 0, 1, 7, i64::MAX] {
+            assert_eq!(Timestamp::from_micros(micros).as_micros(), micros);
+            assert_eq!(MonotonicTime::from_micros(micros).as_micros(), micros);
+            assert_eq!(Span::micros(micros).as_micros(), micros);
+        }
+        assert_eq!(Span::millis(2), Span::micros(2_000));
+        assert_eq!(Span::seconds(2), Span::micros(2_000_000));
+    }
+
+    #[test]
+    fn a_span_is_printed_in_seconds_with_its_sign() {
+        for (micros, text) in [
+            (0, "0.000000 s"),
+            (1, "0.000001 s"),
+            (-1, "-0.000001 s"),
+            (1_500_000, "1.500000 s"),
+            (-61_000_002, "-61.000002 s"),
+            (i64::MIN, "-9223372036854.775808 s"),
+        ] {
+            assert_eq!(Span::micros(micros).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_span_that_is_doubled_saturates() {
+        assert_eq!(Span::micros(3).doubled(0), Span::micros(3));
+        assert_eq!(Span::micros(1).doubled(61), Span::micros(1 << 61));
+        assert_eq!(Span::micros(1).doubled(62), Span::micros(1 << 62));
+        for times in [63, 64, u32::MAX] {
+            assert_eq!(Span::micros(1).doubled(times), Span::micros(1 << 62), "{times}");
+            assert_eq!(Span::seconds(1).doubled(times), Span::micros(i64::MAX), "{times}");
+        }
+    }
+}

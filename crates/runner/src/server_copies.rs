@@ -5,15 +5,12 @@
 //! such sessions exist, no leader launches or ends anything at the target.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use pgasync_pg::{ConnectionSettings, Session};
 use pgasync_store::unknown_elections;
 
 use crate::error_text;
-
-/// One connection attempt to the server.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
+use crate::fence::connect_to_server;
 
 /// The number of sessions of other elections that one check examines.
 const SESSIONS_MAX: usize = 1_000;
@@ -35,8 +32,7 @@ impl ServerCopies {
             return Ok(());
         }
         let names: Vec<String> = others.keys().cloned().collect();
-        let server =
-            self.server.with_connect_timeout(CONNECT_MAX).connect().await.map_err(|error| error.to_string())?;
+        let server = connect_to_server(&self.server).await?;
         let unknown = unknown_elections(&server, &names).await.map_err(|error| error.to_string())?;
         server.close().await;
         let pids: Vec<&str> = unknown.iter().filter_map(|name| others.get(name)).flatten().map(|pid| &**pid).collect();
@@ -55,10 +51,10 @@ impl ServerCopies {
         let sql = format!(
             "select a.pid, pg_catalog.split_part(a.application_name, '/', 3)
              from pg_catalog.pg_stat_activity a
-             where a.application_name like 'pgasync/{id}/%'
-               and pg_catalog.split_part(a.application_name, '/', 3) <> '{election}'
-               and pg_catalog.split_part(a.application_name, '/', 4) ~ '^[0-9]+$'
-               and a.usename = session_user
+             where a.application_name operator(pg_catalog.~~) 'pgasync/{id}/%'
+               and pg_catalog.split_part(a.application_name, '/', 3) operator(pg_catalog.<>) '{election}'
+               and pg_catalog.split_part(a.application_name, '/', 4) operator(pg_catalog.~) '^[0-9]+$'
+               and a.usename operator(pg_catalog.=) session_user
              limit {SESSIONS_MAX}",
             id = self.server_id,
             election = self.election

@@ -9,12 +9,12 @@ use crate::error_text;
 /// privileges of all functions of a statement when the statement starts. So calls that need a
 /// privilege are texts, which `query_to_xml` executes only if the role has the privilege.
 const IDENTITY: &str = "select s.pid, pg_catalog.current_setting('server_version_num'),
-      pg_catalog.to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user,
-      pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'),
+      pg_catalog.to_char(pg_catalog.timezone('utc', s.backend_start), 'YYYY-MM-DD HH24:MI:SS.US+00'), session_user,
+      pg_catalog.to_char(pg_catalog.timezone('utc', pg_catalog.pg_postmaster_start_time()), 'YYYY-MM-DD HH24:MI:SS.US+00'),
       pg_catalog.host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_port(),
       case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
         then pg_catalog.substring(pg_catalog.query_to_xml(
-          'select system_identifier as v from pg_catalog.pg_control_system()', false, false, '')::text,
+          'select system_identifier as v from pg_catalog.pg_control_system()', false, false, '')::pg_catalog.text,
           '<v>([0-9]+)</v>')
       end,
       case when not pg_catalog.pg_is_in_recovery()
@@ -22,7 +22,7 @@ const IDENTITY: &str = "select s.pid, pg_catalog.current_setting('server_version
           and pg_catalog.has_function_privilege('pg_catalog.pg_walfile_name(pg_catalog.pg_lsn)', 'execute')
         then pg_catalog.substring(pg_catalog.query_to_xml(
           'select pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) as v',
-          false, false, '')::text, '<v>([0-9A-F]+)</v>')
+          false, false, '')::pg_catalog.text, '<v>([0-9A-F]+)</v>')
       end,
       not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool,
       (select pg_catalog.quote_ident(n.nspname)

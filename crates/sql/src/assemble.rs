@@ -3,6 +3,10 @@
 use crate::fingerprint::{FINGERPRINT, PLACE};
 use crate::objects::{CLIENT, Part, SERVER, UI};
 
+/// The beginning and the end of each part: they set and restore the search path of the session.
+const BEGIN: &str = include_str!("../installation/begin.sql");
+const END: &str = include_str!("../installation/end.sql");
+
 /// The client and common part, `async.sql`. It needs the extension `dblink`.
 #[must_use]
 pub fn client() -> String {
@@ -37,6 +41,7 @@ pub(crate) fn texts() -> String {
 fn assemble(part: &Part) -> String {
     let mut script =
         format!("-- pgasync {}: {}. Generated from crates/sql; edit the objects there.\n", crate::VERSION, part.title);
+    script.push_str(BEGIN);
     script.push_str(part.guard);
     for (name, ddl) in part.migrations {
         script.push_str(&migration(name, ddl));
@@ -44,6 +49,7 @@ fn assemble(part: &Part) -> String {
     for (name, text) in part.objects {
         script.push_str(&format!("\n-- {name}\n{}\n", text.trim()));
     }
+    script.push_str(END);
     script
 }
 

@@ -17,6 +17,10 @@ mod fingerprint;
 #[cfg(test)]
 mod listing;
 mod objects;
+#[cfg(test)]
+mod search_path_lint;
+#[cfg(test)]
+mod search_paths;
 
 pub use assemble::{all, client, server, ui};
 pub use fingerprint::FINGERPRINT;

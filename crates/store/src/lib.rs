@@ -36,5 +36,5 @@ pub use leader::{
     CandidacyError, Candidate, Election, LeaderConfiguration, LeaderError, LeaderSession, OldSession, Operation,
     OperationResults, PollResult, PublishedOutage, PublishedPool, PublishedSession, PublishedState, Registration,
     ResumeOutcome, ServerIdentity, TargetAddress, VacuumError, end_backend, is_active, note_lost, old_sessions,
-    registered_session, replaced_sessions, unknown_elections, vacuum,
+    pin_search_path, registered_session, replaced_sessions, unknown_elections, vacuum,
 };

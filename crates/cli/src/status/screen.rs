@@ -9,6 +9,7 @@ use pgasync_store::{LeaderStatistics, PoolStatistics, TargetState};
 
 use super::Status;
 use super::document::time;
+use crate::visible;
 
 const WIDTH: u16 = 110;
 
@@ -141,7 +142,7 @@ fn write_table<const N: usize>(
     }
     let left_out = rows.len().saturating_sub(rows_max);
     for row in rows.into_iter().take(rows_max) {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| visible::line(cell)));
     }
     writeln!(f, "\n{title}:\n{table}")?;
     if left_out > 0 {

@@ -1,116 +1,139 @@
-//! The check of connection strings. Strings that no version of libpq can read are refused.
+//! The parser and the check of connection strings. Strings that no version of libpq can read are
+//! refused.
 //!
 //! Source of the rules: Postgres manual, "Connection Strings", and the source of libpq. No error
 //! repeats a string, because it may contain a password.
 //!
-//! `async.parse_conninfo` is the same check in SQL, and `configure` must give the same answer on
-//! both engines. So the check accepts each string that some version of libpq accepts, unknown keys
+//! `async.parse_conninfo` is the same parser in SQL, and `configure` must give the same answer on
+//! both engines. So the parser accepts each string that some version of libpq accepts, unknown keys
 //! included. `pgasync-pg`, which connects, accepts only options that it honours. It does IO, so the
 //! core cannot use it.
 
-/// The text that views show instead of a password.
-const MASK: &str = "****";
+use std::collections::BTreeMap;
+
+/// The text that views show instead of a secret.
+pub(super) const MASK: &str = "****";
+
+/// The settings of a connection string. The last value of a repeated key counts.
+pub(super) type Settings = BTreeMap<String, String>;
+
+const URI_FORM: &str = "a connection URI: postgresql://user:password@host:port/dbname?key=value";
+const PAIRS_FORM: &str = "key=value pairs, values with spaces in single quotes";
 
 /// Checks a connection string of either form. The error describes the expected form.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
-    let rest = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"));
-    let password = match rest {
-        Some(rest) => {
-            password_of_uri(rest).ok_or("a connection URI: postgresql://user:password@host:port/dbname?key=value")
-        }
-        None => password_of_pairs(text).ok_or("key=value pairs, values with spaces in single quotes"),
-    }?;
-    if password.is_some_and(|password| password == MASK.as_bytes()) {
+    if settings(text)?.get("password").is_some_and(|password| password == MASK) {
         return Err("a connection string with the password itself, not with the mask that stands for one");
     }
     Ok(())
 }
 
-/// Reads `key = value key = 'quoted value'`. Returns the last password in the text, and `None` if
-/// the text cannot be read.
-#[expect(clippy::option_option, reason = "unreadable, without a password, with one")]
-fn password_of_pairs(text: &str) -> Option<Option<Vec<u8>>> {
-    let mut rest = text.as_bytes().trim_blanks();
-    let mut password = None;
-    while let Some(first) = rest.first() {
-        let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
-        let key = rest.iter().position(|b| !word(b)).unwrap_or(rest.len());
+/// Parses a connection string of either form. The error describes the expected form.
+pub(super) fn settings(text: &str) -> Result<Settings, &'static str> {
+    match without_scheme(text) {
+        Some(rest) => uri(rest).ok_or(URI_FORM),
+        None => pairs(text).ok_or(PAIRS_FORM),
+    }
+}
+
+/// The part of a URI after the scheme; `None` for a text without a scheme.
+pub(super) fn without_scheme(text: &str) -> Option<&str> {
+    text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
+}
+
+/// Parses `key = value key = 'quoted value'`; `None` if the text cannot be read.
+fn pairs(text: &str) -> Option<Settings> {
+    let mut rest = text.trim_start_matches(is_blank);
+    let mut settings = Settings::new();
+    while let Some(first) = rest.chars().next() {
+        let key = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         if key == 0 || first.is_ascii_digit() {
             return None;
         }
         let (key, after) = rest.split_at(key);
-        let after = after.trim_blanks().strip_prefix(b"=")?.trim_blanks();
+        let after = after.trim_start_matches(is_blank).strip_prefix('=')?.trim_start_matches(is_blank);
         let (value, after) = value(after)?;
-        if key == b"password" {
-            password = Some(value);
-        }
-        rest = after.strip_prefix(b"\\").unwrap_or(after).trim_blanks();
+        settings.insert(key.to_owned(), value);
+        rest = after.strip_prefix('\\').unwrap_or(after).trim_start_matches(is_blank);
     }
-    Some(password)
+    Some(settings)
 }
 
-/// Reads a value, which is quoted or ends at the next blank. A backslash escapes the next
+/// Parses a value, which is quoted or ends at the next blank. A backslash escapes the next
 /// character. Returns the value and the rest of the text.
-fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let quoted = text.strip_prefix(b"'");
-    let mut rest = quoted.unwrap_or(text);
-    let mut value = Vec::new();
-    loop {
-        match (quoted, rest) {
-            (_, [b'\\', escaped, ..]) => {
-                value.push(*escaped);
-                rest = &rest[2..];
-            }
-            (Some(_), [b'\'', ..]) => return Some((value, &rest[1..])),
-            (Some(_), [] | [b'\\']) => return None,
-            (None, [] | [b'\\']) => return Some((value, rest)),
-            (None, [blank, ..]) if is_blank(*blank) => return Some((value, rest)),
-            (_, [other, ..]) => {
-                value.push(*other);
-                rest = &rest[1..];
-            }
+fn value(text: &str) -> Option<(String, &str)> {
+    let quoted = text.strip_prefix('\'');
+    let start = quoted.unwrap_or(text);
+    let mut value = String::new();
+    let mut chars = start.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => match (chars.next(), quoted) {
+                (Some((_, escaped)), _) => value.push(escaped),
+                (None, Some(_)) => return None,
+                (None, None) => return Some((value, &start[at..])),
+            },
+            '\'' if quoted.is_some() => return Some((value, &start[at + 1..])),
+            c if quoted.is_none() && is_blank(c) => return Some((value, &start[at..])),
+            c => value.push(c),
         }
+    }
+    if quoted.is_some() { None } else { Some((value, "")) }
+}
+
+/// Splits user and password from the part of a URI after the scheme. They end at the first `@`. A
+/// slash before it cannot be part of them.
+pub(super) fn split_user(rest: &str) -> (Option<&str>, &str) {
+    match rest.split_once('@').filter(|(user_part, _)| !user_part.contains('/')) {
+        Some((user_part, after)) => (Some(user_part), after),
+        None => (None, rest),
     }
 }
 
-/// Reads the part of a URI after the scheme. Returns the last password in the text, and `None` if
-/// the text cannot be read.
-#[expect(clippy::option_option, reason = "unreadable, without a password, with one")]
-fn password_of_uri(rest: &str) -> Option<Option<Vec<u8>>> {
-    let mut password = None;
-    let mut rest = rest;
-    // The user and the password end at the first `@`. A slash or a second colon before it cannot be
-    // part of them.
-    let account = rest.split_once('@').filter(|(account, _)| !account.contains('/'));
-    if let Some((account, after)) = account.filter(|(account, _)| account.matches(':').count() < 2) {
-        let (user, secret) = account.split_once(':').map_or((account, None), |(user, secret)| (user, Some(secret)));
-        decoded(user)?;
-        password = secret.map(decoded).map_or(Some(None), |decoded| decoded.map(Some))?;
-        rest = after;
+/// Parses the part of a URI after the scheme; `None` if it cannot be read.
+fn uri(rest: &str) -> Option<Settings> {
+    let mut settings = Settings::new();
+    let (user_part, rest) = split_user(rest);
+    if let Some(user_part) = user_part {
+        let (user, secret) = user_part.split_once(':').map_or((user_part, None), |(user, secret)| (user, Some(secret)));
+        keep(&mut settings, "user", decoded(user)?);
+        if let Some(secret) = secret {
+            settings.insert("password".to_owned(), decoded(secret)?);
+        }
     }
     let (rest, parameters) = match rest.find('/') {
         Some(slash) if !rest[..slash].contains('?') => {
             let (name, parameters) = rest[slash + 1..].split_once('?').unwrap_or((&rest[slash + 1..], ""));
-            decoded(name)?;
+            keep(&mut settings, "dbname", decoded(name)?);
             (&rest[..slash], parameters)
         }
         Some(_) | None => rest.split_once('?').unwrap_or((rest, "")),
     };
     if !rest.is_empty() {
-        rest.split(',').map(host).collect::<Option<()>>()?;
+        let (hosts, ports): (Vec<String>, Vec<&str>) = rest.split(',').map(host).collect::<Option<_>>()?;
+        keep(&mut settings, "host", hosts.join(","));
+        if ports.iter().any(|port| !port.is_empty()) {
+            settings.insert("port".to_owned(), ports.join(","));
+        }
     }
     for parameter in parameters.split('&').filter(|_| !parameters.is_empty()) {
         let (key, value) = parameter.split_once('=').filter(|(key, value)| !key.is_empty() && !value.contains('='))?;
-        let (key, value) = (decoded(key)?, decoded(value)?);
-        if key == b"password" {
-            password = Some(value);
-        }
+        // JDBC's spelling, which libpq understands too.
+        let (key, value) = if parameter == "ssl=true" { ("sslmode", "require") } else { (key, value) };
+        settings.insert(decoded(key)?, decoded(value)?);
     }
-    Some(password)
+    Some(settings)
 }
 
-/// Checks a host with or without a port. An IPv6 address is in brackets.
-fn host(text: &str) -> Option<()> {
+/// Adds a setting, unless the part of the URI is empty.
+fn keep(settings: &mut Settings, key: &str, value: String) {
+    if !value.is_empty() {
+        settings.insert(key.to_owned(), value);
+    }
+}
+
+/// Parses a host with or without a port. An IPv6 address is in brackets.
+fn host(text: &str) -> Option<(String, &str)> {
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']').filter(|(address, _)| !address.is_empty())?;
@@ -118,13 +141,12 @@ fn host(text: &str) -> Option<()> {
         }
         None => text.split_once(':').unwrap_or((text, "")),
     };
-    decoded(name)?;
     let plain = text.starts_with('[') || !name.contains(['[', ']']);
-    (plain && port.bytes().all(|b| b.is_ascii_digit())).then_some(())
+    (plain && port.bytes().all(|b| b.is_ascii_digit())).then_some((decoded(name)?, port))
 }
 
 /// Decodes percent-encoding; `None` if the result is not UTF-8 or contains a zero byte.
-fn decoded(text: &str) -> Option<Vec<u8>> {
+fn decoded(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::new();
     while let Some(byte) = bytes.next() {
@@ -136,23 +158,12 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
         let byte = u8::try_from(16 * digit()? + digit()?).ok().filter(|byte| *byte != 0)?;
         decoded.push(byte);
     }
-    String::from_utf8(decoded).ok().map(String::into_bytes)
+    String::from_utf8(decoded).ok()
 }
 
-const fn is_blank(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0b
-}
-
-/// `trim_ascii_start` with the vertical tab, which libpq counts as a blank too.
-trait Trim {
-    fn trim_blanks(&self) -> &Self;
-}
-
-impl Trim for [u8] {
-    fn trim_blanks(&self) -> &Self {
-        let blanks = self.iter().take_while(|byte| is_blank(**byte)).count();
-        &self[blanks..]
-    }
+/// The characters that libpq counts as blanks. `is_ascii_whitespace` lacks the vertical tab.
+const fn is_blank(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0b'
 }
 
 #[cfg(test)]

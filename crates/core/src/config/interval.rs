@@ -220,6 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn intervals_compare_as_postgres_compares_them() {
+        for (text, days) in [
+            ("2 months", 60),
+            ("2 months 3 days", 63),
+            ("1 year", 360),
+            ("1 year -360 days", 0),
+            ("1.5 months", 45),
+            ("2.5 months", 75),
+            ("-1.5 months", -45),
+        ] {
+            let ordinal = Interval::read(text).map(Interval::ordinal);
+            assert_eq!(ordinal, Some(days * i128::from(DAY)), "{text}");
+        }
+    }
+
+    #[test]
     fn what_postgres_prints_is_read() {
         for (text, millis) in [
             ("00:00:00", 0),

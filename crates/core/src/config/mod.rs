@@ -10,6 +10,7 @@ pub(crate) mod control;
 pub(crate) mod document;
 #[cfg(feature = "serde")]
 mod interval;
+pub(crate) mod mask;
 #[cfg(feature = "serde")]
 mod read;
 pub(crate) mod refused;

@@ -34,7 +34,7 @@ enum ValueKind {
     Reported,
 }
 
-const CONTROL: [(&str, ValueKind); 24] = [
+const CONTROL: [(&str, ValueKind); 25] = [
     ("enabled", ValueKind::Flag),
     ("workers", ValueKind::Positive),
     ("idle_sleep", ValueKind::Seconds),
@@ -59,6 +59,7 @@ const CONTROL: [(&str, ValueKind); 24] = [
     ("running_since", ValueKind::Reported),
     ("pid", ValueKind::Reported),
     ("version", ValueKind::Reported),
+    ("trigger_search_path", ValueKind::Reported),
 ];
 
 const TARGET: [(&str, ValueKind); 9] = [
@@ -287,6 +288,7 @@ impl Interval {
         let ordinal = self.ordinal();
         // The limit in terms of [`Interval::ordinal`], in which a year is 360 days.
         let span = match self.span() {
+            Some(_) if ordinal == 0 => Span::ZERO,
             Some(span) if (0..=YEARS_10000).contains(&ordinal) => span,
             Some(_) | None => Span::micros(-1),
         };

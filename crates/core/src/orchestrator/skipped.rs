@@ -110,11 +110,13 @@ mod tests {
         cx.advance(Now::from_micros(0));
         skipped.skip(task, None, &mut cx);
         assert!(skipped.is_skipped(task));
+        assert_eq!(skipped.skipped(), vec![task]);
         let first = cx.timers.first().expect("a timer");
         cx.advance(Now { monotonic: first, ..cx.now() });
         assert_eq!(cx.timers.pop_due(cx.monotonic()), Some(Timer::Skipped(task)));
         assert_eq!(skipped.on_timer(task, &mut cx), Some(Retry::Sweep));
         assert_eq!((skipped.is_skipped(task), skipped.failures(task)), (false, 1));
+        assert_eq!(skipped.skipped(), vec![], "it may be tried again");
         skipped.skip(task, None, &mut cx);
         assert_eq!((skipped.failures(task), cx.timers.len()), (2, 1));
         skipped.forget(task, &mut cx);

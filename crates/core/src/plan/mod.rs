@@ -379,3 +379,6 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

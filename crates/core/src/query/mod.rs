@@ -111,6 +111,24 @@ impl Statement {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_transaction_is_opened_by_its_first_word_or_by_a_chain() {
+        for text in [
+            "begin",
+            "  BEGIN; select 1",
+            "select 1; start transaction",
+            "commit and chain",
+            "end and chain",
+            "rollback and chain",
+            "abort AND CHAIN",
+        ] {
+            assert!(opens_transaction(text), "{text}");
+        }
+        for text in ["", "select 1", "commit", "rollback; end", "select 'begin'", "do $$ begin null; end $$"] {
+            assert!(!opens_transaction(text), "{text}");
+        }
+    }
+
     #[track_caller]
     fn all(class: QueryClass, texts: &[&str]) {
         for text in texts {

@@ -326,3 +326,35 @@ proptest! {
         }
     }
 }
+
+/// A document that a program makes has the checks of one that is read.
+#[test]
+fn a_document_made_by_a_program_is_checked() {
+    let refused = |document: &Document| {
+        let mut configuration = Configuration::default();
+        let refused = configuration.apply(document).unwrap_err();
+        assert_eq!(configuration, Configuration::default(), "a refused document changes nothing");
+        refused.to_string()
+    };
+    let control = |control| refused(&Document { control: Some(control), ..Document::default() });
+    assert!(control(ControlEntry { workers: Some(0), ..ControlEntry::default() }).contains("control.workers"));
+    let default_timeout = Some(Span::ZERO);
+    let entry = ControlEntry { default_timeout, ..ControlEntry::default() };
+    assert!(control(entry).contains("control.default_timeout"));
+    let pool = |name: &str, max_workers| PoolEntry {
+        concurrency_pool: name.to_owned(),
+        max_workers: Some(max_workers),
+        ..PoolEntry::default()
+    };
+    let pools = |pools| refused(&Document { concurrency_pools: Some(pools), ..Document::default() });
+    assert!(pools(vec![pool("a", 1), pool("b", -1)]).contains("concurrency_pools[1].max_workers"));
+    assert!(pools(vec![pool("a", 1), pool(" ", 1)]).contains("concurrency_pools[1].concurrency_pool"));
+    assert!(pools(vec![pool("a", 1), pool("a", 2)]).contains("concurrency_pools[1].concurrency_pool"));
+}
+
+/// Postgres compares intervals as if a year had 360 days, so this one is not above zero.
+#[test]
+fn an_interval_is_compared_as_postgres_compares_it() {
+    let text = refused(&json!({"control": {"default_timeout": "1 year -360 days"}}));
+    assert!(text.contains("control.default_timeout"), "{text}");
+}

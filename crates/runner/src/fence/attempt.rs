@@ -10,7 +10,7 @@ use pgasync_pg::{ConnectionSettings, Session};
 use pgasync_store::{OldSession, replaced_sessions};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{FenceContext, connect};
+use super::{FenceContext, connect, connect_to_server};
 use crate::session_identity::SessionIdentity;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -148,7 +148,7 @@ impl FenceAttempt<'_> {
         let replaced = if elsewhere.is_empty() {
             Vec::new()
         } else {
-            let server = connect(&self.context.server).await?;
+            let server = connect_to_server(&self.context.server).await?;
             let replaced = replaced_sessions(&server, &elsewhere, &found.server, address.names_several_hosts()).await;
             server.close().await;
             replaced.map_err(|error| error.to_string())?
@@ -208,9 +208,12 @@ pub(crate) async fn terminate_backends(session: &Session, backends: &[BackendIde
     let alone: Vec<bool> = backends.iter().map(|backend| backend.left_alone).collect();
     let sql = "select a.pid, a.backend_start is null,
                case when a.backend_start is not null and not w.alone then pg_catalog.pg_terminate_backend(a.pid) end
-             from unnest($1::int[], $2::text[], $3::text[], $4::bool[]) as w(pid, backend_start, role, alone)
-             join pg_catalog.pg_stat_activity a on a.pid = w.pid
-               and (a.backend_start = w.backend_start::timestamptz or a.backend_start is null and a.usename = w.role)";
+             from rows from (pg_catalog.unnest($1::int[]), pg_catalog.unnest($2::pg_catalog.text[]),
+               pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::boolean[]))
+               as w(pid, backend_start, role, alone)
+             join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) w.pid
+               and (a.backend_start operator(pg_catalog.=) w.backend_start::pg_catalog.timestamptz
+                 or a.backend_start is null and a.usename operator(pg_catalog.=) w.role::pg_catalog.name)";
     let there = session.query(sql, &[&pids, &starts, &roles, &alone]).await;
     let there = there.map_err(|error| crate::error_text::connection_error(&error))?;
     match there.iter().find(|row| row.get(1)) {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use pgasync_core::TargetName;
 use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_store::pin_search_path;
 use tokio::time::{sleep, timeout};
 
 use crate::events::EventSender;
@@ -107,4 +108,11 @@ pub(crate) async fn within_limit<T>(
 
 pub(crate) async fn connect(settings: &ConnectionSettings) -> Result<Session, String> {
     settings.with_connect_timeout(CONNECT_MAX).connect().await.map_err(|error| error.to_string())
+}
+
+/// Connects to the server of the orchestrator, and sets the search path of the session.
+pub(crate) async fn connect_to_server(server: &ConnectionSettings) -> Result<Session, String> {
+    let session = connect(server).await?;
+    pin_search_path(&session).await.map_err(|error| error.to_string())?;
+    Ok(session)
 }

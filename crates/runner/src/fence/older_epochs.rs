@@ -7,7 +7,9 @@ use pgasync_store::{OldSession, note_lost, old_sessions};
 
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::{cannot_be_ended, left_alone};
-use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect, is_logged, within_limit};
+use super::{
+    BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect_to_server, is_logged, within_limit,
+};
 use crate::events::{EventSender, LeaderEvent};
 
 /// Repeats the attempt until every session of an epoch before `before` is gone or written off, and
@@ -89,7 +91,7 @@ async fn fence_once(context: &FenceContext, before: Epoch) -> Result<Fenced, Str
     if !left.is_empty() {
         let lost: Vec<(i64, Option<String>)> =
             left.iter().map(|(old, outcome)| (old.number, outcome.error().map(ToOwned::to_owned))).collect();
-        let server = connect(&context.server).await?;
+        let server = connect_to_server(&context.server).await?;
         note_lost(&server, &lost).await.map_err(|error| error.to_string())?;
         server.close().await;
     }
@@ -97,7 +99,7 @@ async fn fence_once(context: &FenceContext, before: Epoch) -> Result<Fenced, Str
 }
 
 async fn registered_sessions(context: &FenceContext, before: Epoch) -> Result<Vec<OldSession>, String> {
-    let server = connect(&context.server).await?;
+    let server = connect_to_server(&context.server).await?;
     let old = old_sessions(&server, &context.target, before).await.map_err(|error| error.to_string())?;
     server.close().await;
     Ok(old)

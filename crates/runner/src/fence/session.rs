@@ -9,7 +9,9 @@ use tokio::time::timeout;
 
 use super::attempt::{FenceAttempt, FenceOutcome};
 use super::messages::cannot_be_ended;
-use super::{BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, back_off, connect, is_logged};
+use super::{
+    BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, BackoffEnd, FenceContext, back_off, connect_to_server, is_logged,
+};
 use crate::cancel::TargetBackend;
 use crate::events::{EventSender, LeaderEvent};
 
@@ -83,7 +85,7 @@ async fn register_loss(
     context: &FenceContext,
     error: Option<&String>,
 ) -> Result<Option<i64>, String> {
-    let server = connect(&context.server).await?;
+    let server = connect_to_server(&context.server).await?;
     let TargetBackend { epoch, target, pid, backend_start, .. } = backend;
     let found = registered_session(&server, *epoch, target, *pid, backend_start).await;
     let found = found.map_err(|error| error.to_string())?.filter(|found| !found.written_off);

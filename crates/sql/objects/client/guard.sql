@@ -7,7 +7,14 @@ begin
   end if;
   if not exists (select from pg_catalog.pg_extension where extname = 'dblink') then
     begin
-      create extension dblink;
+      -- Where the installer's own search path would have put it.
+      execute format('create extension dblink schema %I', coalesce((
+        select s.name
+        from unnest(nullif(current_setting('pgasync.installer_schemas', true), '')::text[])
+          with ordinality as s(name, position)
+        where has_schema_privilege(s.name, 'create')
+        order by s.position
+        limit 1), 'public'));
     exception
       when insufficient_privilege then
         raise exception 'pgasync needs the extension dblink in this database, and % may not create it',

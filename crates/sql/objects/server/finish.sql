@@ -2,6 +2,9 @@
 do $finish$
 begin
   perform async.bind_dblink();
+  perform async.guard_secret_rows();
   perform async.restore_privileges();
+  perform async.bind_trigger_path(
+    coalesce(nullif(current_setting('pgasync.installer_schemas', true), ''), '{}')::text[]);
 end
 $finish$;

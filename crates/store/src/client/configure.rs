@@ -9,18 +9,18 @@ use super::error::{CallError, Refusal, error_methods};
 
 /// Reads all settings that `configure` takes, with masked connection strings. Administrators have
 /// the privileges for it.
-const READ: &str = "select jsonb_build_object(
-    'control', (select to_jsonb(c) - 'self_connection_string' from (
-        select enabled, paused, workers, idle_sleep, busy_sleep, heavy_maintenance_sleep::text,
-          light_maintenance_sleep::text, task_keep_duration::text, default_timeout::text, advisory_mutex_id, self_target,
+const READ: &str = "select pg_catalog.jsonb_build_object(
+    'control', (select pg_catalog.to_jsonb(c) from (
+        select enabled, paused, workers, idle_sleep, busy_sleep, heavy_maintenance_sleep::pg_catalog.text,
+          light_maintenance_sleep::pg_catalog.text, task_keep_duration::pg_catalog.text, default_timeout::pg_catalog.text, advisory_mutex_id, self_target,
           self_concurrency, default_concurrency_pool_workers, startup_routines, loop_routines, debug_log,
-          target_patience::text, takeover_grace::text
+          target_patience::pg_catalog.text, takeover_grace::pg_catalog.text
         from async.control) c),
-    'targets', (select coalesce(jsonb_agg(to_jsonb(t) order by t.target), '[]') from (
-        select target, max_concurrency, connection_string, asynchronous_finish, default_timeout::text,
+    'targets', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t) order by t.target), '[]'::pg_catalog.jsonb) from (
+        select target, max_concurrency, connection_string, asynchronous_finish, default_timeout::pg_catalog.text,
           concurrency_track_yielded, session_reset, retired
         from async.v_target) t),
-    'concurrency_pools', (select coalesce(jsonb_agg(to_jsonb(p) order by p.concurrency_pool), '[]') from (
+    'concurrency_pools', (select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p) order by p.concurrency_pool), '[]'::pg_catalog.jsonb) from (
         select concurrency_pool, max_workers, retired from async.concurrency_pool) p))";
 
 /// Why the configuration was not changed, or not read.

@@ -14,9 +14,10 @@ const OPERATION: &str = "pushing tasks";
 
 const PUSH: &str = "select t.task_id
     from async.push_tasks(
-        (select array_agg(row(u.data, u.target, u.priority, u.query, u.pool, u.timeout, u.track)::async.task_push_t
+        (select pg_catalog.array_agg(row(u.data, u.target, u.priority, u.query, u.pool, u.timeout, u.track)::async.task_push_t
            order by u.n)
-         from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7))
+         from rows from (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
+           pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7))
            with ordinality as u(data, target, priority, query, pool, timeout, track, n)),
         $8::async.task_run_type_t, $9) t";
 

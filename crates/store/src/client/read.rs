@@ -72,9 +72,9 @@ impl Client {
     pub async fn tasks(&self, tasks: &[TaskId]) -> Result<Vec<TaskStatus>, ReadError> {
         let ids: Vec<i64> = tasks.iter().map(|task| task.0).collect();
         let sql = "select t.task_id, t.target, coalesce(t.concurrency_pool, t.target) as pool, t.priority,
-              async.task_execution_state(t)::text as phase, t.finish_status::text, t.failed, t.processing_error,
+              async.task_execution_state(t)::pg_catalog.text as phase, t.finish_status::pg_catalog.text, t.failed, t.processing_error,
               t.entered, t.consumed, t.processed, t.task_data
-            from async.task t where t.task_id = any ($1) order by t.task_id";
+            from async.task t where t.task_id operator(pg_catalog.=) any ($1) order by t.task_id";
         let rows = self.query("reading tasks", sql, &[(&ids, Type::INT8_ARRAY)]).await?;
         Ok(rows.iter().filter_map(status).collect())
     }
@@ -107,7 +107,8 @@ impl Client {
     pub async fn warnings(&self, limit: u32) -> Result<Vec<LogLine>, ReadError> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let sql = "select server_log, happened, level, message from async.server_log
-            where happened > now() - interval '1 day' and level in ('WARNING', 'ERROR')
+            where happened operator(pg_catalog.>) (pg_catalog.now() operator(pg_catalog.-) interval '1 day')
+              and level operator(pg_catalog.=) any (array['WARNING', 'ERROR']::pg_catalog.text[])
             order by happened desc, server_log desc limit $1";
         let rows = self.query("reading the log", sql, &[(&limit, Type::INT4)]).await?;
         Ok(rows.iter().rev().map(line).collect())

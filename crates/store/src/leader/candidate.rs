@@ -90,6 +90,7 @@ impl Candidate {
         on_notice: impl FnMut(Notice) + Send + 'static,
     ) -> Result<Self, CandidacyError> {
         let session = settings.with_application_name("pgasync run").for_long().connect_with(on_notice).await?;
+        pin_search_path(&session).await?;
         let installed = session.query_one(IDENTITY, &[]).await.map_err(|error| CandidacyError::of(&error))?;
         if !installed.get::<_, bool>(0) {
             return Err(CandidacyError::NotInstalled(format!(
@@ -282,6 +283,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// When the query fails.
 pub async fn is_active(server: &ConnectionSettings, pid: i32) -> Result<bool, CandidacyError> {
     let session = server.with_application_name("pgasync check").with_connect_timeout(CONNECT_MAX).connect().await?;
+    pin_search_path(&session).await?;
     let sql = "select coalesce((select a.state = 'active' from pg_stat_get_activity($1) a), false)";
     let row = session.query_one(sql, &[&pid]).await.map_err(|error| CandidacyError::of(&error))?;
     Ok(row.get(0))
@@ -294,12 +296,23 @@ pub async fn is_active(server: &ConnectionSettings, pid: i32) -> Result<bool, Ca
 /// When the query fails.
 pub async fn end_backend(server: &ConnectionSettings, pid: i32) -> Result<(), CandidacyError> {
     let session = server.with_application_name("pgasync check").with_connect_timeout(CONNECT_MAX).connect().await?;
+    pin_search_path(&session).await?;
     // The pid may belong to another backend by now. The `application_name` restricts the call to
     // candidates.
     let sql = "select pg_terminate_backend(a.pid) from pg_stat_get_activity($1) a
         where a.application_name = 'pgasync run' and a.pid is distinct from async.leader_pid()";
     session.execute(sql, &[&pid]).await.map_err(|error| CandidacyError::of(&error))?;
     Ok(())
+}
+
+/// Sets the search path of a session of the orchestrator with its server, as its first statement. An
+/// object of another role then cannot take the place of one of `pg_catalog`. User triggers and
+/// routines run with `control.trigger_search_path`.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn pin_search_path(session: &Session) -> Result<(), CandidacyError> {
+    session.batch_execute("set search_path = pg_catalog, pg_temp").await.map_err(|error| CandidacyError::of(&error))
 }
 
 impl LeaderSession {

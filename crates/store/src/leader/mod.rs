@@ -31,7 +31,7 @@ use pgasync_pg::Session;
 
 use statements::Statements;
 
-pub use candidate::{Candidate, Election, ResumeOutcome, end_backend, is_active};
+pub use candidate::{Candidate, Election, ResumeOutcome, end_backend, is_active, pin_search_path};
 pub use configuration::{LeaderConfiguration, TargetAddress};
 pub use error::{CandidacyError, LeaderError};
 pub use poll::PollResult;

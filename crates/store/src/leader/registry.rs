@@ -159,7 +159,7 @@ pub async fn note_lost(session: &Session, lost: &[(i64, Option<String>)]) -> Res
             "update async.session s
              set lost_since = coalesce(s.lost_since, clock_timestamp()), lost_error = n.error
              from (
-               select l.number, coalesce(async.mask_connection_string(l.error), async.spared_session_reason(l.number)) as error
+               select l.number, coalesce(async.mask_text(l.error), async.spared_session_reason(l.number)) as error
                from unnest($1::bigint[], $2::text[]) as l(number, error)) n
              where s.session_id = n.number and (s.lost_since is null or s.lost_error is distinct from n.error)",
             &[&numbers, &errors],

@@ -1,4 +1,4 @@
-//! Attacks by clients, targets and other roles, on both engines.
+//! Attacks by clients, by targets and by other roles, on both engines.
 
 /// Makes the tests of a file out of their names.
 macro_rules! attacks {
@@ -11,3 +11,6 @@ macro_rules! attacks {
 mod hostile_targets;
 mod left_behind;
 mod limits;
+mod raw_texts;
+mod search_paths;
+mod secrets;

@@ -180,6 +180,7 @@ fn values() -> Vec<Value> {
         "3600001 days",
         "12 months",
         "13 mons 40 days",
+        "1 year -360 days",
         "0.5 years",
         "1.5 months",
         "00:60:00",

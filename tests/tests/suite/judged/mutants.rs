@@ -40,10 +40,10 @@ enum Comparison {
 /// The beginnings of changed lines whose change has no effect that a comparison can observe.
 const EQUIVALENT: [&str; 35] = [
     // The lock is requested again, or unnecessarily. The outcome is the same.
-    "if not v_table_locked or pg_catalog.cardinality(v_left)",
+    "if not v_table_locked or cardinality(v_left)",
     // Without the lock of the table, the write of the one row fails with `lock_timeout`. The
     // outcome is the same.
-    "if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 1 then",
+    "if not v_table_locked and cardinality(v_left) > 1 then",
     // The bound keeps the power from overflowing. Each delay is far below it.
     "select least(in_first * power(2, least(greatest(in_failures, 1), 31)",
     // The events name every row of the table, so no other row is locked.

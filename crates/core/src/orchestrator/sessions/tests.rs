@@ -5,7 +5,7 @@ use crate::names::{PoolName, Priority, Run};
 use crate::orchestrator::settings::Settings;
 use crate::plan::lane::{Head, Lane, LaneKind};
 use crate::task::TaskOptions;
-use crate::time::{MonotonicTime, Now, Timestamp};
+use crate::time::{MonotonicTime, Now, Span, Timestamp};
 
 struct Fixture {
     sessions: Sessions,
@@ -133,4 +133,73 @@ fn orphans_are_resolved_after_the_fence() {
     assert!(f.sessions.is_unregistering());
     f.sessions.unregistered(&[Registered::Older(7)]);
     assert!(!f.sessions.is_unregistering());
+}
+
+#[test]
+fn the_numbers_of_sessions_go_on_in_another_epoch() {
+    let mut f = Fixture::new(2);
+    let (first, second) = (f.connect(), f.connect());
+    f.sessions = f.sessions.restarted();
+    f.sessions.want_target(&f.target, &mut f.plan);
+    let third = f.connect();
+    assert!(first < second && second < third);
+    assert_eq!(f.sessions.len(), 1);
+}
+
+#[test]
+fn connections_to_a_target_that_was_never_met_take_no_other_session_s_place() {
+    let mut f = Fixture::new(1);
+    f.sessions.connect(&f.target, &mut f.cx);
+    assert!(f.sessions.make_room(&mut f.cx, &mut f.plan), "the first contact may take long");
+    let session = SessionId(1);
+    f.sessions.connected(session, &mut f.cx);
+    f.sessions.registered(session, &mut f.cx, &mut f.plan);
+    f.sessions.enqueue(&f.target, position(1));
+    f.sessions.assign(position(1), session, &f.cx, &mut f.plan);
+    assert!(!f.sessions.make_room(&mut f.cx, &mut f.plan), "a busy session does not make room");
+    f.sessions.connect(&f.target, &mut f.cx);
+    assert_eq!(f.sessions.len(), 2);
+    f.sessions.lose(session, &f.cx, &mut f.plan);
+    assert!(!f.sessions.make_room(&mut f.cx, &mut f.plan), "the target was met, so this connection counts");
+}
+
+#[test]
+fn a_target_that_served_until_now_has_its_outage_from_now_on() {
+    let mut f = Fixture::new(2);
+    let session = f.connect();
+    assert!(!f.sessions.has_no_idle(&f.target));
+    f.sessions.connect(&f.target, &mut f.cx);
+    f.sessions.connect_failed(SessionId(2), "too many connections", &mut f.cx, &mut f.plan);
+    f.cx.advance(Now::from_micros(5_000_000));
+    let patience = Span::seconds(1);
+    assert_eq!(f.sessions.outage_error(&f.target, patience, f.cx.monotonic()), None, "it has a session");
+    f.sessions.close(session, &mut f.cx, &mut f.plan);
+    assert!(f.sessions.has_no_idle(&f.target));
+    assert_eq!(f.sessions.outage_error(&f.target, patience, f.cx.monotonic()), None, "it was reached until now");
+    f.cx.advance(Now::from_micros(6_000_000));
+    let error = f.sessions.outage_error(&f.target, patience, f.cx.monotonic());
+    assert_eq!(error.as_deref(), Some("too many connections"));
+}
+
+#[test]
+fn names_in_memory_are_counted_and_counts_are_audited() {
+    let mut f = Fixture::new(2);
+    assert_eq!(f.sessions.names(), 2, "the target, and that its tasks wait");
+    f.sessions.starve(f.target.clone());
+    assert_eq!(f.sessions.names(), 3);
+    f.sessions.take_unassigned();
+    f.sessions.remember_lost(SessionId(9), TaskId(1));
+    assert_eq!(f.sessions.names(), 3);
+    f.connect();
+    assert!(f.sessions.audit());
+    for damage in [
+        |target: &mut Target| target.ready += 1,
+        |target: &mut Target| target.connecting += 1,
+        |target: &mut Target| target.idle.clear(),
+    ] {
+        let mut damaged = Fixture::new(2);
+        damaged.connect();
+        damage(damaged.sessions.targets.get_mut(&damaged.target).unwrap());
+        assert!(!damaged.sessions.audit());
+    }
 }

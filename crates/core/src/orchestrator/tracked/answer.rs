@@ -157,6 +157,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_written_is_written_later_and_an_offer_is_skipped() {
+        let (one, ended) = ended();
+        for unwritten in [WriteAnswer::Locked, WriteAnswer::Failed("a trigger raises".to_owned())] {
+            let write = |event| Write { event, ..ended.clone() };
+            assert_eq!(one.verdict(&write(Event::Release), &unwritten), Verdict::Later);
+            let offer = Event::Offer { default_timeout: None };
+            assert_eq!(one.verdict(&write(offer), &unwritten), Verdict::NotReserved { skip: true });
+        }
+        let released = one.verdict(&Write { event: Event::Release, ..ended }, &WriteAnswer::AsPredicted);
+        assert_eq!(released, Verdict::Released);
+    }
+
+    #[test]
     fn a_claim_counts_by_the_row_it_left() {
         let pushed = Task::pushed(TaskOptions::default());
         let (one, write) = (tracked(pushed.clone()), Write::of(&pushed, claim(), NOW).unwrap());

@@ -238,3 +238,18 @@ fn the_marks_of_launched_tasks_are_carried_over() {
     let run = tasks.get(TASK).unwrap().task().run;
     assert_eq!(rotated(&mut tasks, &mut cx), Some(Command::RotateMarks { launched: vec![(TASK, run)] }));
 }
+
+#[test]
+fn a_mark_is_awaited_on_the_session_of_the_task_and_for_its_run() {
+    let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
+    let _ = tasks.insert(claiming(1, TaskSession::Wanted, &cx), &mut cx);
+    let (claimed, now) = (after(&tasks, &Event::Claim { default_timeout: None }), cx.now());
+    let _ = tasks.update(TASK, |tracked| tracked.end_claim(claimed, now), &mut cx);
+    let (session, other) = (SessionId(1), SessionId(2));
+    let _ = tasks.update(TASK, |tracked| tracked.set_session(TaskSession::Assigned { session }), &mut cx);
+    let tracked = tasks.get(TASK).unwrap();
+    let run = tracked.task().run;
+    assert!(tracked.awaits_mark(run, Some(session)));
+    assert!(!tracked.awaits_mark(run, Some(other)) && !tracked.awaits_mark(run, None));
+    assert!(!tracked.awaits_mark(Run(run.0 + 1), Some(session)));
+}

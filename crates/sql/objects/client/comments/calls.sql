@@ -48,7 +48,8 @@ comment on function async.client_only() is
 comment on function async.task_execution_state(async.task) is
   'The phase of a task: READY, RUNNING, YIELDED or FINISHED.';
 comment on function async.mask_connection_string(text) is
-  'The text with each password in a connection string replaced by ****.';
+  'Masks the secrets in a connection string: its settings, with each secret replaced by ****. A '
+  'string that cannot be parsed becomes **** as a whole.';
 comment on function async.grant_client(name) is
   'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
   'role does not exist.';

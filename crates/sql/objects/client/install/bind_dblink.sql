@@ -1,5 +1,6 @@
--- Purpose: adapts the functions that call dblink to the schema of the extension. The installation
---   of each part ends with it, because the replacement of a function resets its search_path.
+-- Purpose: adapts the functions that call dblink to the schema of the extension. Their source names
+--   the schema public. The installation of each part ends with this function, because the
+--   replacement of a function restores the source.
 -- Returns: nothing.
 -- Raises: no error of class PA.
 -- Locks: the catalog rows that it changes.
@@ -21,27 +22,12 @@ begin
     where p.pronamespace = 'async'::regnamespace
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mdblink'
-      -- A function without a search_path (user triggers would inherit it) calls dblink only through
-      -- functions that have one.
-      and exists (select from unnest(p.proconfig) c where c like 'search_path=%')
-    order by p.oid
-  loop
-    execute format('alter function %s set search_path = pg_catalog, async, %I, pg_temp', v_function, v_schema);
-  end loop;
-  -- Functions of every cycle of the orchestrator qualify the name instead, because a SET clause
-  -- costs time at every call.
-  for v_function in
-    select p.oid::regprocedure
-    from pg_proc p
-    where p.pronamespace = 'async'::regnamespace
-      and p.prokind = 'f'
-      and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mpublic\.dblink_'
+      and p.prosrc ~ '\mpublic\.dblink(_|\()'
       and v_schema <> 'public'
     order by p.oid
   loop
-    execute replace(pg_get_functiondef(v_function), 'public.dblink_', quote_ident(v_schema) || '.dblink_');
+    execute regexp_replace(pg_get_functiondef(v_function), '\mpublic\.dblink(?=_|\()',
+      replace(quote_ident(v_schema), '\', '\\') || '.dblink', 'g');
   end loop;
 end
 $function$;

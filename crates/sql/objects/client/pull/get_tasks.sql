@@ -6,9 +6,6 @@
 -- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1.
 -- Locks: the rows that it takes, until the end of the transaction. It skips rows that other
 --   transactions hold, so no task is returned to two callers.
---
--- No search_path is set, because user triggers on async.task would inherit it. Every name is
--- qualified, those of types and operators too.
 create or replace function async.get_tasks(
   _target text,
   _limit int default 1,
@@ -18,6 +15,7 @@ create or replace function async.get_tasks(
   out times_up timestamptz,
   out task_data jsonb) returns setof record
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin

@@ -7,7 +7,7 @@ create or replace function async.push_task(
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default 'manual push') returns bigint
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see async.push_tasks.
   select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
 $function$;

@@ -2,15 +2,15 @@
 --   client database the server pushes the tasks and commits on its own.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
 -- Raises: PA010 to PA01B for an element that cannot be accepted. Then nothing is pushed.
--- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
---
--- No search_path is set, because user triggers on async.task would inherit it. Every name is
--- qualified, those of types and operators too.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+--   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
+--   Every name and operator is qualified.)
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default null) returns setof async.task
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.client_only() then

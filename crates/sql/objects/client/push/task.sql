@@ -11,6 +11,6 @@ create or replace function async.task(
   track_yielded bool default null) returns async.task_push_t
 language sql immutable parallel safe
 as $function$
-  -- No search_path is set, so that the function can be inlined. It looks up no name.
+  -- No search_path is set, so that the function can be inlined. It depends on no search_path.
   select row(task_data, target, priority, _query, concurrency_pool, manual_timeout, track_yielded)::async.task_push_t
 $function$;

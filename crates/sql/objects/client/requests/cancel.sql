@@ -6,7 +6,7 @@ create or replace function async.cancel(
   _task_ids bigint[],
   _error_message text default 'manual cancel') returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'CANCELED'::async.finish_status_t, _error_message, null::interval)
 $function$;

@@ -7,7 +7,7 @@ create or replace function async.defer(
   _task_ids bigint[],
   _duration interval) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see async.finish.
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;

@@ -6,18 +6,16 @@
 -- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
 --   duration or one above 10000 years. In the leader session, as async.finish_internal.
 -- Locks: none that others wait for.
---
--- No search_path is set, because user triggers on async.task would inherit it. Every name is
--- qualified, those of types and operators too.
 create or replace function async.finish(
   _task_ids bigint[],
   _status async.finish_status_t,
   _error_message text,
   _duration interval) returns void
 language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_warning pg_catalog.text;
+  v_warning text;
 begin
   if async.client_only() then
     perform async.forward_finish(_task_ids, _status, _error_message, _duration);
@@ -41,7 +39,7 @@ create or replace function async.finish(
   _status async.finish_status_t,
   _error_message text) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
-  -- No search_path is set: see the other async.finish.
   select async.finish(_task_ids, _status, _error_message, null::interval)
 $function$;

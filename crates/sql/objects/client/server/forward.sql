@@ -6,17 +6,17 @@
 -- Locks: none on this database.
 create or replace function async.forward(in_query text) returns setof text
 language plpgsql security definer
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_connection text := async.server_connection();
   v_detail text;
 begin
-  return query select r.result from dblink(v_connection, in_query) as r(result text);
+  return query select r.result from public.dblink(v_connection, in_query) as r(result text);
 exception
   when sqlclient_unable_to_establish_sqlconnection then
     get stacked diagnostics v_detail = pg_exception_detail;
-    raise exception 'the pgasync server cannot be reached: %', async.mask_connection_string(v_detail)
+    raise exception 'the pgasync server cannot be reached: %', async.mask_text(v_detail)
       using errcode = 'PA003', hint = 'async.server() shows where this database looks for its server.';
   when sqlstate '2F003' then
     -- dblink lets only a superuser connect without a password.

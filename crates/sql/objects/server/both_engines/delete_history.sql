@@ -7,6 +7,7 @@
 create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
 returns bigint
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[];
@@ -21,15 +22,11 @@ begin
   end if;
   v_defer := async.defer_constraints();
   begin
-    delete from async.task t
-    where t.task_id = any (v_ids) and t.processed < in_before and t.tracked is not true;
-    perform async.check_constraints(v_defer);
+    perform async.delete_tasks(v_ids, in_before, v_defer);
   exception when assert_failure or others then
     foreach v_id in array v_ids loop
       begin
-        delete from async.task t
-        where t.task_id = v_id and t.processed < in_before and t.tracked is not true;
-        perform async.check_constraints(v_defer);
+        perform async.delete_tasks(array[v_id], in_before, v_defer);
       exception when assert_failure or others then
         v_left := v_left + 1;
         v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));

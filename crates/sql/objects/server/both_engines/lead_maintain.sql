@@ -3,11 +3,12 @@
 -- Returns: the position of the next step (null: none), the highest number of rows of async.task
 --   that the step deleted, and whether async.task should be vacuumed.
 -- Raises: nothing because of a single task.
--- Locks: the rows that it deletes. (No SET clause: user triggers would inherit it.)
+-- Locks: the rows that it deletes.
 create or replace function async.lead_maintain(
   in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_rows_per_step constant int := 5000;

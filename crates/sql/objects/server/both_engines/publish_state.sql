@@ -22,7 +22,7 @@ begin
 
   delete from async.target_outage o where not exists (select from unnest(in_lost) l where l.target = o.target);
   insert into async.target_outage as o (target, since, error, retry_at)
-  select l.target, l.since, async.mask_connection_string(l.error), l.retry_at from unnest(in_lost) l
+  select l.target, l.since, async.mask_text(l.error), l.retry_at from unnest(in_lost) l
   on conflict (target) do update
   set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
   where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);

@@ -3,11 +3,11 @@
 -- Returns: the tasks that were taken and are RUNNING, in order.
 -- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1. A warning
 --   for each row that cannot be written.
--- Locks: the offers and rows that it takes, until the end of the transaction. (No SET clause: user
---   triggers would inherit it. Every name is qualified.)
+-- Locks: the offers and rows that it takes, until the end of the transaction.
 create or replace function async.pull_tasks(in_target text, in_limit int, in_timeout interval)
 returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_until constant timestamptz := async.pull_until(in_timeout);

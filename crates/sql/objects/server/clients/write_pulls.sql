@@ -4,11 +4,11 @@
 -- Returns: the tasks whose rows raised an error.
 -- Raises: serialization failures and deadlocks, for the caller. A warning for each row that raised
 --   an error.
--- Locks: the rows of async.task, which the caller holds already. (No SET clause: user triggers
---   would inherit it. Every name is qualified.)
+-- Locks: the rows of async.task, which the caller holds already.
 create or replace function async.write_pulls(in_events async.event_t[])
 returns bigint[]
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_check constant text := async.constraints_of_tasks('immediate');
@@ -30,13 +30,12 @@ begin
     begin
       perform async.write_row(v_event, null);
       if v_check is not null then
-        execute v_check;
-        execute v_defer;
+        perform async.check_constraints(v_defer, v_check);
       end if;
     exception
       when serialization_failure or deadlock_detected then raise;
       when assert_failure or others then
-        v_refused := pg_catalog.array_append(v_refused, v_event.task_id);
+        v_refused := array_append(v_refused, v_event.task_id);
         raise warning 'the task % cannot be taken: %', v_event.task_id, sqlerrm;
     end;
   end loop;

@@ -41,6 +41,9 @@ comment on function async.interval_pretty(interval) is
   'An interval in short form: 1d 2h 3m 4s, 3m 4s, 1.5s.';
 comment on function async.write_off_session(bigint) is
   'Declares that a session of async.v_lost_session is gone, so that its tasks end. Raises PA214.';
+comment on function async.set_trigger_search_path(text[]) is
+  'Sets the schemas in which triggers on async.task and routines find unqualified names. For the '
+  'owner. Raises PA061 for a schema that does not exist.';
 comment on function async.adopt() is
   'Makes a physical copy of a server (a restored backup, a promoted clone) a server of its own. '
   'Returns its new id. For the owner. Raises PA211 while an orchestrator leads.';

@@ -55,6 +55,9 @@ comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
+comment on column async.control.trigger_search_path is
+  'The schemas in which triggers on async.task and routines find unqualified names. The owner sets '
+  'it with async.set_trigger_search_path.';
 
 comment on table async.target is
   'The targets: databases that run tasks. Change them with async.configure. Foreign keys of '

@@ -32,6 +32,8 @@ as $function$
     ('control', 'debug_log', 'bool'),
     ('control', 'target_patience', 'interval'),
     ('control', 'takeover_grace', 'interval'),
+    -- Only the owner may change it: async.set_trigger_search_path.
+    ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
     ('target', 'max_concurrency', 'size'),
     ('target', 'max_workers', 'size'),

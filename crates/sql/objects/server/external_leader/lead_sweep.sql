@@ -3,14 +3,14 @@
 --   is to come; in_now: there was more than one step); the tasks that could not be written, with
 --   the reasons. Tasks of in_skip, which are in backoff, are skipped.
 -- Raises: nothing because of a single task.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.lead_sweep(
   in_now timestamptz, in_limit int, in_skip bigint[],
   out out_pools text[], out out_targets text[], out out_pullable bool[], out out_overdue bigint[],
   out out_next timestamptz, out out_failed bigint[], out out_errors text[]
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[] := async.deferred_tasks(in_now, in_skip);

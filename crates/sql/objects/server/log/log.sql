@@ -6,11 +6,11 @@
 -- Locks: none that others wait for.
 create or replace function async.log(_level text, _message text) returns void
 language plpgsql security definer
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_level text := upper(_level);
-  v_message text := coalesce(async.mask_connection_string(_message), '');
+  v_message text := async.visible_text(coalesce(async.mask_text(_message), ''));
 begin
   if v_level is null or v_level not in ('NOTICE', 'WARNING', 'INFO', 'DEBUG', 'ERROR') then
     raise exception 'there is no log level %', coalesce(quote_literal(_level), 'null')
@@ -18,12 +18,12 @@ begin
   end if;
   if v_level = 'ERROR' then
     begin
-      perform dblink_exec(
+      perform public.dblink_exec(
         async.extend_conninfo(async.self_conninfo(), '{"connect_timeout": "2"}'),
         format('insert into async.server_log (level, message) values (''ERROR'', %L)', v_message));
     exception
       when others then
-        raise warning 'the following error could not be logged: %', async.mask_connection_string(sqlerrm);
+        raise warning 'the following error could not be logged: %', async.mask_text(sqlerrm);
     end;
     raise exception '%', v_message using errcode = 'PA070';
   end if;

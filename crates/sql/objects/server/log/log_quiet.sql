@@ -1,6 +1,6 @@
 -- Purpose: writes a line to server_log and raises nothing. A DEBUG line is written only while
---   control.debug_log is set. Passwords in connection strings are masked. While the log is locked,
---   lines are dropped.
+--   control.debug_log is set. Passwords in connection strings are masked, and control characters are
+--   escaped. While the log is locked, lines are dropped.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none that others wait for.
@@ -13,7 +13,7 @@ begin
     return;
   end if;
   insert into async.server_log (level, message)
-  values (in_level, coalesce(async.mask_connection_string(in_message), ''));
+  values (in_level, async.visible_text(coalesce(async.mask_text(in_message), '')));
 exception when lock_not_available then
   null;
 end

@@ -2,15 +2,18 @@
 --   the commit.
 -- Returns: nothing.
 -- Raises: the errors of deferred constraints and constraint triggers.
--- Locks: the locks of these constraints and triggers. (No SET clause: user triggers would inherit
---   it.)
-create or replace function async.check_constraints(in_defer text)
-returns void
+-- Locks: the locks of these constraints and triggers. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
+--   name and operator is qualified.)
+create or replace function async.check_constraints(
+  in_defer text, in_check text default 'set constraints all immediate'
+) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if in_defer is not null then
-    set constraints all immediate;
+    execute in_check;
     execute in_defer;
   end if;
 end

@@ -6,8 +6,7 @@
 -- Returns: nothing.
 -- Raises: PA201 outside of the leader session; PA202 for a null status outside of a trigger; PA203
 --   for a deferral without a duration.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.finish_internal(
   _task_ids bigint[],
   _status async.finish_status_t,
@@ -16,6 +15,7 @@ create or replace function async.finish_internal(
   _duration interval
 ) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_message constant text := async.cut_text(_error_message);
@@ -78,6 +78,7 @@ create or replace function async.finish_internal(
   _error_message text
 ) returns void
 language sql
+set search_path = pg_catalog, pg_temp
 as $function$
   select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
 $function$;

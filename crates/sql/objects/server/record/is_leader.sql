@@ -1,5 +1,7 @@
 -- Purpose: whether the calling session is the leader session (a routine, a trigger, the engine
---   itself): it has the pid that the leader published, and holds the lock of the leader.
+--   itself): it has the pid that the leader published, its session_user is a member of the owner,
+--   and it holds the lock of the leader. The session of another role may get the pid of a leader
+--   that crashed, and may take the lock.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -10,6 +12,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if pg_backend_pid() is distinct from (select c.pid from async.control c) then
+    return false;
+  end if;
+  if not pg_has_role(session_user, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage') then
     return false;
   end if;
   return exists (

@@ -14,8 +14,7 @@
 --   that finish_internal changed meanwhile, and one row 'triggers' without a task. With in_epoch,
 --   the epoch is held first, and the call is a whole write transaction of the Rust engine.
 -- Raises: nothing because of a single row. With in_epoch, PA212 as async.hold_epoch.
--- Locks: the rows of async.task; never waits for one. (No SET clause: user triggers would inherit
---   it. Every name is qualified.)
+-- Locks: the rows of async.task; never waits for one.
 -- (Longer than a screen: one loop with a block for each row.)
 create or replace function async.write_all(
   in_claims bigint[], in_claim_runs int[], in_claims_at timestamptz[], in_claim_timeouts interval[],
@@ -27,6 +26,7 @@ create or replace function async.write_all(
   processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 declare
@@ -53,7 +53,7 @@ begin
     v_left := v_batch.left_over;
     v_table_locked := v_batch.table_locked;
   end if;
-  if not v_table_locked and pg_catalog.cardinality(v_left) operator(pg_catalog.>) 0 then
+  if not v_table_locked and cardinality(v_left) > 0 then
     -- Row by row, nothing waits for the table, not even to read the type of its rows.
     begin
       lock table async.task in row exclusive mode nowait;
@@ -80,18 +80,18 @@ begin
       when lock_not_available then
         outcome := 'locked';
         error := null;
-        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        select null::text as outcome, null::text as error, r as is_now into v_row
         from async.present_row(v_event.task_id) r;
       when assert_failure or others then
         outcome := 'failed';
         error := sqlerrm;
-        select null::pg_catalog.text as outcome, null::pg_catalog.text as error, r as is_now into v_row
+        select null::text as outcome, null::text as error, r as is_now into v_row
         from async.present_row(v_event.task_id) r;
     end;
     consumed := (v_row.is_now).consumed;
     processed := (v_row.is_now).processed;
     yielded := (v_row.is_now).yielded;
-    finish_status := (v_row.is_now).finish_status::pg_catalog.text;
+    finish_status := (v_row.is_now).finish_status::text;
     failed := (v_row.is_now).failed;
     processing_error := (v_row.is_now).processing_error;
     times_up := (v_row.is_now).times_up;

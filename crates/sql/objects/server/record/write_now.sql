@@ -4,10 +4,11 @@
 --   async.write_events.
 -- Raises: the errors of triggers and constraints.
 -- Locks: the rows of async.task; waits up to lock_timeout for one, unless the caller holds it
---   already. (No SET clause: user triggers would inherit it. Every name is qualified.)
+--   already.
 create or replace function async.write_now(in_events async.event_t[])
 returns table (task_id bigint, outcome text, error text)
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_left async.event_t[] := in_events;

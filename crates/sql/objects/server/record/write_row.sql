@@ -4,12 +4,13 @@
 -- Returns: the outcome: null as predicted, 'rewritten', 'rejected' (with the reason), 'locked',
 --   'gone'; and the present row.
 -- Raises: the errors of triggers and constraints.
--- Locks: the row; never waits for it. (No SET clause: user triggers would inherit it. Every name is
---   qualified.)
+-- Locks: the row; never waits for it. (The search path is control.trigger_search_path, which user
+--   triggers inherit: see async.bind_trigger_path. Every name and operator is qualified.)
 create or replace function async.write_row(
   in_event async.event_t, in_defer text, out outcome text, out error text, out is_now async.task
 )
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_next record;

@@ -5,7 +5,7 @@
 create or replace function async.close_lost_helpers()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -13,7 +13,7 @@ begin
   -- A rollback does not undo connections, so a row may outlive its connection.
   for v_helper in
     select h.* from pg_temp.leader_helper h
-    where h.state <> 'closed' and h.conn <> all (coalesce((select dblink_get_connections()), '{}'))
+    where h.state <> 'closed' and h.conn <> all (coalesce((select public.dblink_get_connections()), '{}'))
     order by h.helper
   loop
     if v_helper.state = 'busy' then

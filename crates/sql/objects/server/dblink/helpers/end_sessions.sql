@@ -11,7 +11,7 @@
 create or replace function async.end_sessions(in_ids bigint[], in_how text, in_present bool)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set jit = off
 as $function$
 declare
@@ -30,7 +30,7 @@ begin
     begin
       v_step := 'unreached';
       perform async.close_session('pgasync_end');
-      perform dblink_connect('pgasync_end', v_address.connection_string);
+      perform public.dblink_connect('pgasync_end'::text, v_address.connection_string);
       v_step := 'failed';
       if in_how = 'fence' then
         v_found := v_found || async.fence_sessions('pgasync_end', v_address.ids,
@@ -40,7 +40,7 @@ begin
           select s from async.session s where s.session_id = any (v_address.ids) order by s.session_id),
           case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
       end if;
-      perform dblink_disconnect('pgasync_end');
+      perform public.dblink_disconnect('pgasync_end'::text);
     exception when query_canceled or assert_failure or others then
       -- A target's answer may have any SQLSTATE; a cancel of this session itself ends the call.
       get stacked diagnostics v_context = pg_exception_context;
@@ -50,7 +50,7 @@ begin
       end if;
       v_found := v_found || (
         select jsonb_agg(jsonb_build_object(
-          'id', i, 'state', v_step, 'error', async.mask_connection_string(sqlstate || ': ' || sqlerrm)))
+          'id', i, 'state', v_step, 'error', async.mask_text(sqlstate || ': ' || sqlerrm)))
         from unnest(v_address.ids) i);
     end;
   end loop;

@@ -6,7 +6,7 @@
 create or replace function async.give_up_late_helpers()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_helper_seconds_max constant interval := '8 seconds';

@@ -5,7 +5,7 @@
 create or replace function async.open_helper(in_helper int)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conn text := 'pgasync_helper_' || in_helper;
@@ -18,7 +18,7 @@ begin
     perform async.log_quiet('WARNING', 'no helper session to this server itself: ' || v_error);
     return false;
   end if;
-  select r.pid into v_pid from dblink(v_conn, 'select pg_catalog.pg_backend_pid()') as r(pid int);
+  select r.pid into v_pid from public.dblink(v_conn, 'select pg_catalog.pg_backend_pid()'::text) as r(pid int);
   update pg_temp.leader_helper h set state = 'idle', pid = v_pid, op = null, since = clock_timestamp()
   where h.helper = in_helper;
   return true;

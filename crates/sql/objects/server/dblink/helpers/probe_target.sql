@@ -5,7 +5,7 @@
 create or replace function async.probe_target(in_conninfo_of text)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conninfo text;
@@ -13,14 +13,14 @@ declare
 begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
   perform async.close_session('pgasync_probe');
-  perform dblink_connect('pgasync_probe', v_conninfo);
+  perform public.dblink_connect('pgasync_probe'::text, v_conninfo);
   select r.v into v_version
-  from dblink('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')') as r(v text);
+  from public.dblink('pgasync_probe'::text, 'select pg_catalog.current_setting(''server_version_num'')'::text) as r(v text);
   if (v_version ~ '^[0-9]{5,7}$') is not true then
     raise exception 'the target did not say its version' using errcode = 'protocol_violation';
   end if;
   perform async.refuse_unknown_sessions('pgasync_probe');
-  perform dblink_disconnect('pgasync_probe');
+  perform public.dblink_disconnect('pgasync_probe'::text);
   return v_version;
 exception when query_canceled or assert_failure or others then
   -- An answer may have any SQLSTATE, also one that "others" leaves out.

@@ -6,7 +6,7 @@
 create or replace function async.read_helper_results()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -15,7 +15,7 @@ declare
 begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
-    where case when h.state in ('busy', 'stuck') then dblink_is_busy(h.conn) = 0 else false end
+    where case when h.state in ('busy', 'stuck') then public.dblink_is_busy(h.conn) = 0 else false end
     order by h.helper
   loop
     v_read := async.read_results(v_helper.conn);

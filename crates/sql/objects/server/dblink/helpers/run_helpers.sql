@@ -8,7 +8,7 @@
 create or replace function async.run_helpers()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_came int;

@@ -5,7 +5,7 @@
 create or replace function async.send_helper_ops()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_helper record;
@@ -22,7 +22,7 @@ begin
     if v_helper.state = 'closed' or not async.session_is_alive(v_helper.conn) then
       continue when not async.open_helper(v_helper.helper);
     end if;
-    perform dblink_send_query(v_helper.conn, case v_op.op
+    perform public.dblink_send_query(v_helper.conn, case v_op.op
       when 'probe' then format('select async.probe_target(%L)', v_op.target)
       else format('select async.end_sessions(%L, %L, %L)', v_op.ids, v_op.op,
         -- The recorded address and the present one, in turns.

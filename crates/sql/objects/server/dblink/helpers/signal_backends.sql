@@ -7,7 +7,7 @@ create or replace function async.signal_backends(
   in_conn text, in_sessions async.session[], in_function text, in_spared bigint
 ) returns bigint[]
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_list text;
@@ -15,18 +15,19 @@ declare
   v_hidden int;
 begin
   -- This form of a time does not depend on datestyle.
-  select string_agg(format('(%s::bigint, %s, %L::timestamptz, %L, %L::bool)', s.session_id, s.pid,
+  select string_agg(format('(%s::bigint, %s::int, %L::pg_catalog.timestamptz, %L::pg_catalog.name, %L::boolean)', s.session_id, s.pid,
       to_char(s.backend_start at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.US+00'), s.role,
       coalesce(s.epoch < in_spared, false)), ', '
     order by s.session_id)
   into v_list
   from unnest(in_sessions) s;
   select coalesce(array_agg(r.id), '{}'), min(r.pid) filter (where r.hidden) into v_here, v_hidden
-  from dblink(in_conn, format(
+  from public.dblink(in_conn, format(
     'select w.id, a.pid, a.backend_start is null, '
     'case when a.backend_start is not null and not w.spared then pg_catalog.%s(a.pid) end '
     'from (values %s) as w(id, pid, backend_start, role, spared) join pg_catalog.pg_stat_activity a '
-    'on a.pid = w.pid and (a.backend_start = w.backend_start or a.backend_start is null and a.usename = w.role)',
+    'on a.pid operator(pg_catalog.=) w.pid and (a.backend_start operator(pg_catalog.=) w.backend_start '
+    'or a.backend_start is null and a.usename operator(pg_catalog.=) w.role)',
     in_function, v_list)) as r(id bigint, pid int, hidden bool, signalled bool);
   if v_hidden is not null then
     raise exception 'backend % is hidden from this role', v_hidden

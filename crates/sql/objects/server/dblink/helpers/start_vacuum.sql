@@ -7,7 +7,7 @@
 create or replace function async.start_vacuum()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_conn constant text := 'pgasync_vacuum';
@@ -16,8 +16,8 @@ declare
   v_read record;
 begin
   update pg_temp.leader_state set vacuum_at = clock_timestamp() + interval '5 seconds';
-  if c_conn = any (coalesce(dblink_get_connections(), '{}')) then
-    if dblink_is_busy(c_conn) = 1 then
+  if c_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
+    if public.dblink_is_busy(c_conn) = 1 then
       return;
     end if;
     v_read := async.read_results(c_conn);
@@ -33,12 +33,12 @@ begin
   if (select l.writes from pg_temp.leader_state l) < greatest(v_rows * c_share, 20000) then
     return;
   end if;
-  if c_conn <> all (coalesce(dblink_get_connections(), '{}')) then
+  if c_conn <> all (coalesce(public.dblink_get_connections(), '{}')) then
     if async.open_session(c_conn, (select l.self_conninfo from pg_temp.leader_state l), false) is not null then
       return;
     end if;
   end if;
-  perform dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer');
+  perform public.dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer'::text);
   update pg_temp.leader_state set writes = 0;
 end
 $function$;

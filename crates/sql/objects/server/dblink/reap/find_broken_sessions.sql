@@ -7,7 +7,7 @@
 create or replace function async.find_broken_sessions()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_end_arrives_within constant interval := '400 milliseconds';
@@ -17,8 +17,8 @@ begin
   for v_worker in
     select s.worker, s.state, s.outcome, s.target, s.conn, s.cleaning, s.broken_at
     from pg_temp.leader_worker s
-    where case when s.state in ('identifying', 'running', 'cleaning') and dblink_is_busy(s.conn) = 1
-      then coalesce(dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
+    where case when s.state in ('identifying', 'running', 'cleaning') and public.dblink_is_busy(s.conn) = 1
+      then coalesce(public.dblink_error_message(s.conn), 'OK') not in ('OK', '') else false end
   loop
     if v_worker.broken_at is null then
       update pg_temp.leader_worker s set broken_at = clock_timestamp() where s.worker = v_worker.worker;
@@ -30,10 +30,10 @@ begin
     if v_worker.state <> 'running' then
       perform async.drop_session(v_worker.worker);
     elsif v_worker.cleaning then
-      perform async.settle_reset(v_worker.worker, true, '08006', dblink_error_message(v_worker.conn));
+      perform async.settle_reset(v_worker.worker, true, '08006', public.dblink_error_message(v_worker.conn));
     else
       if v_worker.outcome is null then
-        perform async.note_query_error(v_worker.worker, '08006', dblink_error_message(v_worker.conn));
+        perform async.note_query_error(v_worker.worker, '08006', public.dblink_error_message(v_worker.conn));
       end if;
       perform async.lose_session(v_worker.worker);
     end if;

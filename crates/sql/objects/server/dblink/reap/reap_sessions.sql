@@ -76,7 +76,7 @@ begin
       v_repeat := case when v_worker.uncertain and v_read.value is null then async.repeat_error(v_worker.conn) end;
       -- The text was sent unchanged. If the session accepts a reset now, the text has no further
       -- result. The answer to the reset settles how the text ended.
-      if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all')) = 1 then
+      if public.dblink_send_query(v_worker.conn, coalesce(v_repeat, 'discard all'::text)) = 1 then
         update pg_temp.leader_worker s set cleaning = v_repeat is null where s.worker = v_worker.worker;
       elsif coalesce(public.dblink_error_message(v_worker.conn), 'OK') = 'OK' then
         v_moved := v_moved - 1;

@@ -6,14 +6,14 @@
 create or replace function async.recover_interrupted_launches()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_worker record;
   v_read record;
 begin
   for v_worker in select s.worker, s.conn from pg_temp.leader_worker s where s.state = 'claimed' order by s.worker loop
-    if dblink_is_busy(v_worker.conn) = 1 then
+    if public.dblink_is_busy(v_worker.conn) = 1 then
       update pg_temp.leader_worker s set state = 'running', sent = 'raw', since = clock_timestamp()
       where s.worker = v_worker.worker;
       continue;

@@ -8,10 +8,10 @@
 create or replace function async.recover_interrupted_stage(in_stage text)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_open constant text[] := coalesce(dblink_get_connections(), '{}');
+  v_open constant text[] := coalesce(public.dblink_get_connections(), '{}');
 begin
   if in_stage = 'reap' then
     update pg_temp.leader_worker s set uncertain = true where s.state = 'running';

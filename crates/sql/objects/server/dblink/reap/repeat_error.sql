@@ -8,10 +8,10 @@
 create or replace function async.repeat_error(in_conn text)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_text text := async.valid_text(dblink_error_message(in_conn));
+  v_text text := async.valid_text(public.dblink_error_message(in_conn));
 begin
   if coalesce(v_text, 'OK') = 'OK' then
     return null;

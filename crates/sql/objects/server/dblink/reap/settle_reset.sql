@@ -9,7 +9,7 @@
 create or replace function async.settle_reset(in_worker int, in_ended bool, in_code text, in_error text)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_worker record;
@@ -27,7 +27,7 @@ begin
     return true;
   end if;
   if in_code is null and not v_worker.uncertain and v_worker.close_connections is not null then
-    v_closing := dblink_send_query(v_worker.conn, v_worker.close_connections) = 1;
+    v_closing := public.dblink_send_query(v_worker.conn, v_worker.close_connections) = 1;
   end if;
   update pg_temp.leader_worker s
   set state = 'ended', cleaning = v_closing, connections_closed = v_closing, result_read = false, since = clock_timestamp(),

@@ -40,7 +40,7 @@ begin
           and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
-        when public.dblink_send_query(s.conn, 'discard all') = 1 then 'resetting'
+        when public.dblink_send_query(s.conn, 'discard all'::text) = 1 then 'resetting'
         else 'ended'
       end as found
     from pg_temp.leader_worker s

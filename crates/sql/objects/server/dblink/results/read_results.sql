@@ -8,7 +8,7 @@ create or replace function async.read_results(
   in_conn text, out ended bool, out code text, out error text, out value text
 )
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_rows bigint;
@@ -21,7 +21,7 @@ declare
   v_code text;
 begin
   ended := false;
-  while dblink_is_busy(in_conn) = 0 loop
+  while public.dblink_is_busy(in_conn) = 0 loop
     begin
       -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
@@ -30,11 +30,11 @@ begin
       into v_rows, v_value, v_empty
       from (
         select 1 as place, f.v, true as is_row
-        from dblink_get_result(in_conn) as f(v text)
+        from public.dblink_get_result(in_conn) as f(v text)
         union all
         select 2, n.v, n.is_row is not null
-        from (select in_conn as conn where dblink_is_busy(in_conn) = 0 offset 0) g
-        left join lateral (select true as is_row, f.v from dblink_get_result(g.conn) as f(v text)) n on true
+        from (select in_conn as conn where public.dblink_is_busy(in_conn) = 0 offset 0) g
+        left join lateral (select true as is_row, f.v from public.dblink_get_result(g.conn) as f(v text)) n on true
       ) r;
       if v_rows > 0 then
         value := v_value;

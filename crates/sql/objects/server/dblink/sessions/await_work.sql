@@ -7,7 +7,7 @@
 create or replace function async.await_work(in_last_did_stuff timestamptz)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_control async.control;
@@ -28,7 +28,7 @@ begin
   loop
     perform pg_sleep(0.001);
     exit when clock_timestamp() >= v_now + v_sleep
-      or exists (select from unnest(v_conns) c where dblink_is_busy(c) = 0);
+      or exists (select from unnest(v_conns) c where public.dblink_is_busy(c) = 0);
   end loop;
 end
 $function$;

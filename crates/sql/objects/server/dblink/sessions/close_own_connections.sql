@@ -5,11 +5,11 @@
 create or replace function async.close_own_connections()
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform async.close_session(n)
-  from unnest(coalesce(dblink_get_connections(), '{}')) n
+  from unnest(coalesce(public.dblink_get_connections(), '{}')) n
   where n like 'pgasync\_%';
 end
 $function$;

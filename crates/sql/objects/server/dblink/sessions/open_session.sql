@@ -8,7 +8,7 @@
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_connect_ms_max constant int := 2000;
@@ -21,19 +21,19 @@ begin
     perform pg_advisory_lock(async.lock_class(), 3);
     -- The end of its last answer may have arrived after the answer.
     perform async.read_results('pgasync_watchdog');
-    v_watching := dblink_send_query('pgasync_watchdog',
+    v_watching := public.dblink_send_query('pgasync_watchdog'::text,
       format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
   end if;
   begin
     begin
-      perform dblink_connect(in_conn, in_conninfo);
+      perform public.dblink_connect(in_conn, in_conninfo);
     exception when others then
       get stacked diagnostics v_message = message_text, v_detail = pg_exception_detail;
-      v_message := async.mask_connection_string(concat_ws(': ', v_message, nullif(v_detail, '')));
+      v_message := async.mask_text(concat_ws(': ', v_message, nullif(v_detail, '')));
     end;
     if v_watching then
       perform pg_advisory_unlock(async.lock_class(), 3);
-      while dblink_is_busy('pgasync_watchdog') = 1 loop
+      while public.dblink_is_busy('pgasync_watchdog'::text) = 1 loop
         perform pg_sleep(0.0005);
       end loop;
       -- A cancel that was sent takes effect here at the latest.
@@ -48,15 +48,15 @@ begin
     where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.classid = async.lock_class()::oid
       and l.objid = 3 and l.objsubid = 2;
     for v_try in 1..2000 loop
-      exit when dblink_is_busy('pgasync_watchdog') = 0;
+      exit when public.dblink_is_busy('pgasync_watchdog'::text) = 0;
       perform pg_sleep(0.001);
     end loop;
     select r.value into v_verdict from async.read_results('pgasync_watchdog') r;
     if v_verdict is distinct from 'cancelled' then
       raise;
     end if;
-    if in_conn = any (coalesce(dblink_get_connections(), '{}')) then
-      perform dblink_disconnect(in_conn);
+    if in_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
+      perform public.dblink_disconnect(in_conn);
     end if;
     return 'the connection was not made within 2 seconds';
   end;

@@ -8,7 +8,7 @@
 create or replace function async.open_wanted_sessions()
 returns int
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_opens_per_cycle_max constant int := 4;
@@ -67,7 +67,7 @@ begin
         end if;
         exit;
       end if;
-      perform dblink_send_query(v_worker.conn, async.identity_query());
+      perform public.dblink_send_query(v_worker.conn, async.identity_query());
       update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
       where s.worker = v_worker.worker;

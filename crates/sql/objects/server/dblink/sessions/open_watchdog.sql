@@ -6,7 +6,7 @@
 create or replace function async.open_watchdog()
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_conninfo text := (select l.self_conninfo from pg_temp.leader_state l);
@@ -19,7 +19,7 @@ begin
     return v_error;
   end if;
   select r.here into v_here
-  from dblink('pgasync_watchdog', format(
+  from public.dblink('pgasync_watchdog'::text, format(
       'select s.pid is not null and pg_catalog.has_schema_privilege(''async'', ''usage'') '
       'and pg_catalog.has_table_privilege(''async.session'', ''select'') '
       'from (select 1) x left join pg_catalog.pg_stat_get_activity(%s) s on true', pg_backend_pid()))

@@ -8,7 +8,7 @@
 create or replace function async.refuse_unknown_sessions(in_conn text)
 returns void
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 -- JIT: the planner's estimate of the answer of a target must not trigger a compilation.
 set jit = off
 as $function$
@@ -18,11 +18,11 @@ declare
 begin
   select string_agg(s.pid::text, ', ' order by s.pid) into v_unknown
   from async.leader l
-  cross join lateral dblink(in_conn, format(
+  cross join lateral public.dblink(in_conn, format(
     'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) '
-    'from pg_catalog.pg_stat_activity a where a.application_name like %L '
-    'and pg_catalog.split_part(a.application_name, ''/'', 4) ~ ''^[0-9]+$'' '
-    'and a.usename = session_user limit %s',
+    'from pg_catalog.pg_stat_activity a where a.application_name operator(pg_catalog.~~) %L '
+    'and pg_catalog.split_part(a.application_name, ''/'', 4) operator(pg_catalog.~) ''^[0-9]+$'' '
+    'and a.usename operator(pg_catalog.=) session_user limit %s',
     'pgasync/' || l.server_id || '/%', c_sessions_max)) as s(pid int, election text)
   where not exists (
     select from async.election e

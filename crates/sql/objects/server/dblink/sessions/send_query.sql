@@ -7,7 +7,7 @@
 create or replace function async.send_query(in_worker int, in_conn text, in_target text, in_text text)
 returns text
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- The buffers of a socket accept a shorter text even if the target does not read.
@@ -18,7 +18,7 @@ declare
   v_slow bool;
 begin
   begin
-    v_sent := dblink_send_query(in_conn, in_text) = 1;
+    v_sent := public.dblink_send_query(in_conn, in_text) = 1;
   exception when others then
     v_sent := false;
   end;

@@ -6,13 +6,13 @@
 create or replace function async.session_is_alive(in_conn text)
 returns bool
 language plpgsql
-set search_path = pg_catalog, async, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return (
     -- The first call may read only the last message of a terminated backend, the second one the end
     -- of the connection.
-    select dblink_is_busy(in_conn) + dblink_is_busy(in_conn) = 0
-      and coalesce(dblink_error_message(in_conn), 'OK') = 'OK');
+    select public.dblink_is_busy(in_conn) + public.dblink_is_busy(in_conn) = 0
+      and coalesce(public.dblink_error_message(in_conn), 'OK') = 'OK');
 end
 $function$;

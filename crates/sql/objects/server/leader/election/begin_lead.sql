@@ -6,6 +6,7 @@
 create or replace function async.begin_lead()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_epoch bigint;

@@ -5,6 +5,7 @@
 create or replace function async.note_failure(in_part text, in_error text, in_code text)
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   if async.is_due('logged_' || in_part, '10 seconds', clock_timestamp()) then

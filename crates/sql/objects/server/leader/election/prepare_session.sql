@@ -7,6 +7,7 @@
 create or replace function async.prepare_session()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('jit', 'off', false);

@@ -7,6 +7,7 @@
 create or replace function async.take_stock()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_ids bigint[];

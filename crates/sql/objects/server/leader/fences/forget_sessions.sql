@@ -6,6 +6,7 @@
 create or replace function async.forget_sessions(in_sessions bigint[])
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   delete from pg_temp.leader_fence f where f.session_id = any (in_sessions);

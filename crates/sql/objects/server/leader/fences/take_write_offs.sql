@@ -5,6 +5,7 @@
 create or replace function async.take_write_offs()
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_off bigint[];

@@ -4,7 +4,8 @@
 --   otherwise.
 -- Returns: the time of the last work.
 -- Raises: PA207 in a session that does not lead; no other error.
--- Locks: those of the stages. (A procedure with a SET clause cannot commit.)
+-- Locks: those of the stages. (A procedure with a SET clause cannot commit, so it sets the
+--   search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.cycle(
   inout _last_did_stuff timestamptz default null,
@@ -15,10 +16,11 @@ as $procedure$
 declare
   v_latch bigint;
   v_did int;
-  v_cancelled bool := false;
-  v_marked bool := false;
+  v_cancelled boolean := false;
+  v_marked boolean := false;
   v_opened int := 0;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -36,6 +38,7 @@ begin
       perform async.recover_interrupted_cycle();
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
   if exists (select from pg_temp.leader_worker s where s.state = 'claimed') then
     begin
@@ -51,6 +54,7 @@ begin
         perform async.note_failure('mark', sqlerrm, sqlstate);
     end;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
   if v_marked then
     begin
@@ -81,6 +85,7 @@ begin
     return;
   end if;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     if _last_did_stuff is not null then
       perform async.await_work(_last_did_stuff);
@@ -94,6 +99,7 @@ begin
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
 end
 $procedure$;

@@ -9,7 +9,7 @@
 --   orchestrator took the lead (PA212), or when another version of the schema was installed
 --   (PA213).
 -- Locks: the two advisory locks of the leader, while it leads. (A procedure with a SET clause
---   cannot commit.)
+--   cannot commit, so it sets the search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
 create or replace procedure async.main(
   _force bool default false,
@@ -18,15 +18,17 @@ create or replace procedure async.main(
 language plpgsql
 as $procedure$
 declare
-  c_drain_seconds constant float8 := 10;
-  c_stop_seconds constant float8 := 10;
+  c_drain_seconds constant float := 10;
+  c_stop_seconds constant float := 10;
   c_goodbyes_max constant int := 5;
-  v_last timestamptz := clock_timestamp();
-  v_show bool := true;
-  v_until timestamptz;
+  v_last timestamp with time zone;
+  v_show boolean := true;
+  v_until timestamp with time zone;
   v_left int;
-  v_ended bool := false;
+  v_ended boolean := false;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  v_last := clock_timestamp();
   perform async.check_main();
   if not _force and not (select c.enabled from async.control c) then
     raise notice 'the orchestrator is disabled: set async.control.enabled, or call async.main(_force => true)';
@@ -38,6 +40,7 @@ begin
   while not _force and async.leader_pid() is null and clock_timestamp() < v_until loop
     perform pg_sleep(0.2);
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   if not async.take_locks() then
     if not _force then
@@ -45,6 +48,7 @@ begin
       return;
     end if;
     call async.take_over();
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end if;
   begin
     perform async.prepare_session();
@@ -53,6 +57,7 @@ begin
     raise;
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     perform async.begin_lead();
   exception when query_canceled or assert_failure or others then
@@ -60,12 +65,14 @@ begin
     raise;
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   begin
     perform async.run_routines('STARTUP');
   exception when query_canceled then
     update pg_temp.leader_state set stop = 'cancelled';
   end;
   commit;
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   if _manual_mode then
     update pg_temp.leader_state set manual = true;
     raise notice 'prepared: call async.cycle() runs one round';
@@ -74,6 +81,7 @@ begin
 
   loop
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when (select l.stop is not null from pg_temp.leader_state l);
   end loop;
 
@@ -83,12 +91,14 @@ begin
     and exists (select from pg_temp.leader_worker s where s.state in ('claimed', 'running', 'ended'))
   loop
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   v_until := clock_timestamp() + c_stop_seconds * interval '1 second';
   while not (select l.deposed from pg_temp.leader_state l) loop
     v_left := async.stop_launched();
     exit when v_left = 0 or clock_timestamp() > v_until;
     call async.cycle(v_last, v_show);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
   for v_try in 1..c_goodbyes_max loop
     begin
@@ -98,6 +108,7 @@ begin
       perform async.note_failure('end', sqlerrm, sqlstate);
     end;
     commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     exit when v_ended;
   end loop;
   perform async.abandon_lead();

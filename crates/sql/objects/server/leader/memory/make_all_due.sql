@@ -5,6 +5,7 @@
 create or replace function async.make_all_due()
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)

@@ -6,6 +6,7 @@
 create or replace function async.fail_tasks_of_lost_targets(in_now timestamptz)
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_lane record;

@@ -3,8 +3,7 @@
 -- Returns: the tasks that differ from the prediction, as async.write_all, and whether they are in
 --   backoff.
 -- Raises: nothing because of a single task.
--- Locks: the rows of async.task that it changes; never waits for one. (No SET clause: user triggers
---   would inherit it.)
+-- Locks: the rows of async.task that it changes; never waits for one.
 create or replace function async.leader_write(
   in_now timestamptz,
   in_claims bigint[], in_claim_runs int[], in_claim_timeouts interval[],

@@ -7,6 +7,7 @@
 create or replace function async.maintain(in_now timestamptz)
 returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_marks_max constant int := 50000;

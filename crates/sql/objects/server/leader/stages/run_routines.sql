@@ -2,10 +2,11 @@
 --   same error once a minute), and the next routine runs. Routines cannot commit.
 -- Returns: the number of routines that succeeded.
 -- Raises: nothing.
--- Locks: the locks of the routines. (No SET clause: the routines would inherit it.)
+-- Locks: the locks of the routines.
 create or replace function async.run_routines(_routine_type async.routine_type_t)
 returns int
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_routine text;
@@ -19,12 +20,11 @@ begin
   loop
     begin
       v_defer := coalesce(v_defer, async.defer_constraints(), '');
-      execute 'call ' || async.routine_call(v_routine);
-      -- Constraints that the routine deferred are checked here, because the commit must not fail.
-      perform async.check_constraints(nullif(v_defer, ''));
+      perform async.call_routine('call ' || async.routine_call(v_routine), nullif(v_defer, ''));
       v_ran := v_ran + 1;
     exception when assert_failure or others then
-      v_message := async.mask_connection_string(format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm));
+      v_message := async.visible_text(async.mask_text(
+        format('routine %s raised %s: %s', v_routine, sqlstate, sqlerrm)));
       perform from async.server_log l
       where l.happened > clock_timestamp() - interval '1 minute' and l.message = v_message;
       if not found then

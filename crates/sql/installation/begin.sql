@@ -1,0 +1,14 @@
+-- The search path of the installation, so that no object of another role is found in place of one of pg_catalog. The
+-- end of the file restores the search path of the session. ('=' marks a saved path, which may be empty.)
+do $begin$
+begin
+  if pg_catalog.current_setting('search_path') operator(pg_catalog.<>) 'pg_catalog, pg_temp' then
+    perform pg_catalog.set_config('pgasync.installer_path',
+      '=' operator(pg_catalog.||) pg_catalog.current_setting('search_path'), false);
+    perform pg_catalog.set_config('pgasync.installer_schemas',
+      pg_catalog.current_schemas(false)::pg_catalog.text, false);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+  end if;
+end
+$begin$;
+
