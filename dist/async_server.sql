@@ -733,7 +733,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '5504d8ae5cfc8196'::text
+  select 'ff6d63b4d8f079e9'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -4668,7 +4668,7 @@ begin
   update pg_temp.leader_worker s
   set state = 'idle', session_id = v_id, dblink_schema = v_identity.dblink_schema, since = clock_timestamp()
   where s.worker = in_worker;
-  update pg_temp.leader_target t set version = v_identity.version, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_identity.version, identified = true, met_at = clock_timestamp()
   where t.target = v_worker.target;
   perform async.note_session_opened(v_worker.target);
 end
@@ -4880,7 +4880,8 @@ begin
 
   for v_worker in
     select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning,
-      case when not s.connections_closed then async.close_connections_query(s.dblink_schema) end as close_connections
+      case when not s.connections_closed and s.dblink_schema is not null then
+        async.close_connections_query(s.dblink_schema) end as close_connections
     from pg_temp.leader_worker s
     where s.worker = any (v_plain.others)
   loop
@@ -5186,7 +5187,6 @@ $function$;
 create or replace function async.send_query(in_worker int, in_conn text, in_target text, in_text text)
 returns text
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- The buffers of a socket accept a shorter text even if the target does not read.
@@ -5233,6 +5233,7 @@ returns int
 language plpgsql
 as $function$
 declare
+  c_query_bytes_max constant int := async.query_bytes_max();
   v_launch record;
   v_kind text;
   v_result text;
@@ -5241,10 +5242,11 @@ declare
   v_slow text[] := '{}';
 begin
   for v_launch in
-    select s.worker, s.conn, s.target, s.task_id, case when r.refused is null then t.query end as query, r.refused
+    -- A query that is too long is not read.
+    select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
+      case when octet_length(t.query) <= c_query_bytes_max then t.query end as query
     from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
-    cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
     where s.state = 'claimed'
     order by s.worker
   loop
@@ -5253,11 +5255,11 @@ begin
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_kind := case when v_launch.refused is null then async.classify_query(v_launch.query) else 'refused' end;
+    v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
-          error = coalesce(v_launch.refused,
+          error = coalesce(async.refuse_query(v_launch.bytes),
             'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select')
       where s.worker = v_launch.worker;
       continue;
@@ -5306,10 +5308,9 @@ declare
 begin
   for v_want in
     select t.target, t.version, t.startup_options,
-      -- The first session of a target has identified itself before others are opened: one that does
-      -- not answer takes one worker.
-      case when exists (select from pg_temp.leader_worker s where s.target = t.target and s.session_id is not null)
-        then t.wanted else 1 end
+      -- The first session of a target identifies itself before others are opened, so a target that
+      -- does not answer takes one worker.
+      case when t.identified then t.wanted else 1 end
       - (select count(*) from pg_temp.leader_worker s
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t
@@ -5928,6 +5929,8 @@ begin
     failures int not null default 0,
     -- Of those the sessions that failed behind a probe that did not, since one was opened.
     session_failures int not null default 0,
+    -- The last session that was opened has identified itself.
+    identified bool not null default false,
     -- The last session took long to open; a query took long to send.
     connects_slowly bool not null default false,
     reads_slowly bool not null default false,
@@ -6040,7 +6043,6 @@ $function$;
 create or replace function async.note_blocked_time(in_took interval)
 returns bool
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_slow constant interval := '200 milliseconds';
@@ -6084,7 +6086,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  update pg_temp.leader_target t set session_failures = t.session_failures + 1 where t.target = in_target;
+  update pg_temp.leader_target t set session_failures = t.session_failures + 1, identified = false
+  where t.target = in_target;
   perform async.note_target_failure(in_target, in_error);
 end
 $function$;
@@ -8743,10 +8746,11 @@ as $function$
 begin
   perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
-  select t.task_id, case when r.refused is null then t.query end, r.refused
+  select t.task_id, case when octet_length(t.query) <= async.query_bytes_max() then t.query end,
+    case when (octet_length(t.query) <= async.query_bytes_max()) is not true then
+      async.refuse_query(octet_length(t.query)) end
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
-  cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
   -- Always true, and selective to the planner: see async.write_at_once.
   where m.run = m.run + 0;
 end

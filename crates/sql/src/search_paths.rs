@@ -28,7 +28,7 @@ const INLINED: [&str; 9] = [
 
 /// They have no clause, since a clause costs a hot function several times what its call costs, or
 /// keeps the planner from inlining it. They have the path of their callers.
-const INHERITING: [&str; 37] = [
+const INHERITING: [&str; 39] = [
     "apply_requests",
     "backoff",
     "claim_tasks",
@@ -44,6 +44,7 @@ const INHERITING: [&str; 37] = [
     "latch_number",
     "leader_write",
     "mark_launches",
+    "note_blocked_time",
     "note_done",
     "promote_deferred",
     "reap_sessions",
@@ -55,6 +56,7 @@ const INHERITING: [&str; 37] = [
     "resolve_orphans",
     "run_stages",
     "send_launches",
+    "send_query",
     "serve_latch",
     "settle_lost_sessions",
     "statement_is_wrappable",

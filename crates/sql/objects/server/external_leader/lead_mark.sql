@@ -15,10 +15,11 @@ as $function$
 begin
   perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
-  select t.task_id, case when r.refused is null then t.query end, r.refused
+  select t.task_id, case when octet_length(t.query) <= async.query_bytes_max() then t.query end,
+    case when (octet_length(t.query) <= async.query_bytes_max()) is not true then
+      async.refuse_query(octet_length(t.query)) end
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
-  cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
   -- Always true, and selective to the planner: see async.write_at_once.
   where m.run = m.run + 0;
 end

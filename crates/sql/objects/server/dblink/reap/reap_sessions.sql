@@ -33,7 +33,8 @@ begin
 
   for v_worker in
     select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning,
-      case when not s.connections_closed then async.close_connections_query(s.dblink_schema) end as close_connections
+      case when not s.connections_closed and s.dblink_schema is not null then
+        async.close_connections_query(s.dblink_schema) end as close_connections
     from pg_temp.leader_worker s
     where s.worker = any (v_plain.others)
   loop

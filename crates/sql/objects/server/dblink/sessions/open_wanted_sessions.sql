@@ -23,10 +23,9 @@ declare
 begin
   for v_want in
     select t.target, t.version, t.startup_options,
-      -- The first session of a target has identified itself before others are opened: one that does
-      -- not answer takes one worker.
-      case when exists (select from pg_temp.leader_worker s where s.target = t.target and s.session_id is not null)
-        then t.wanted else 1 end
+      -- The first session of a target identifies itself before others are opened, so a target that
+      -- does not answer takes one worker.
+      case when t.identified then t.wanted else 1 end
       - (select count(*) from pg_temp.leader_worker s
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t

@@ -40,7 +40,7 @@ begin
   update pg_temp.leader_worker s
   set state = 'idle', session_id = v_id, dblink_schema = v_identity.dblink_schema, since = clock_timestamp()
   where s.worker = in_worker;
-  update pg_temp.leader_target t set version = v_identity.version, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_identity.version, identified = true, met_at = clock_timestamp()
   where t.target = v_worker.target;
   perform async.note_session_opened(v_worker.target);
 end

@@ -9,6 +9,7 @@ returns int
 language plpgsql
 as $function$
 declare
+  c_query_bytes_max constant int := async.query_bytes_max();
   v_launch record;
   v_kind text;
   v_result text;
@@ -17,10 +18,11 @@ declare
   v_slow text[] := '{}';
 begin
   for v_launch in
-    select s.worker, s.conn, s.target, s.task_id, case when r.refused is null then t.query end as query, r.refused
+    -- A query that is too long is not read.
+    select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
+      case when octet_length(t.query) <= c_query_bytes_max then t.query end as query
     from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
-    cross join lateral (select async.refuse_query(octet_length(t.query))) r(refused)
     where s.state = 'claimed'
     order by s.worker
   loop
@@ -29,11 +31,11 @@ begin
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_kind := case when v_launch.refused is null then async.classify_query(v_launch.query) else 'refused' end;
+    v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
-          error = coalesce(v_launch.refused,
+          error = coalesce(async.refuse_query(v_launch.bytes),
             'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select')
       where s.worker = v_launch.worker;
       continue;

@@ -7,7 +7,6 @@
 create or replace function async.send_query(in_worker int, in_conn text, in_target text, in_text text)
 returns text
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- The buffers of a socket accept a shorter text even if the target does not read.

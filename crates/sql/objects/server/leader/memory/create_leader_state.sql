@@ -136,6 +136,8 @@ begin
     failures int not null default 0,
     -- Of those the sessions that failed behind a probe that did not, since one was opened.
     session_failures int not null default 0,
+    -- The last session that was opened has identified itself.
+    identified bool not null default false,
     -- The last session took long to open; a query took long to send.
     connects_slowly bool not null default false,
     reads_slowly bool not null default false,

@@ -7,7 +7,6 @@
 create or replace function async.note_blocked_time(in_took interval)
 returns bool
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_slow constant interval := '200 milliseconds';

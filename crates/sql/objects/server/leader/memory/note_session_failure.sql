@@ -10,7 +10,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  update pg_temp.leader_target t set session_failures = t.session_failures + 1 where t.target = in_target;
+  update pg_temp.leader_target t set session_failures = t.session_failures + 1, identified = false
+  where t.target = in_target;
   perform async.note_target_failure(in_target, in_error);
 end
 $function$;
