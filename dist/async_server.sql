@@ -733,7 +733,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'ff6d63b4d8f079e9'::text
+  select '21d31463bc69d5d6'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -6863,7 +6863,9 @@ $function$;
 
 -- leader/stages/enforce_deadlines
 -- Purpose: handles overdue tasks: a running query gets an intention; a task whose target cannot be
---   reached is TIMED_OUT and keeps its pool slot; any other task ends at once.
+--   reached is TIMED_OUT and keeps its pool slot; any other task ends at once, unless there is a
+--   request about it. The stage before has read the requests, at most 1000 at a time: one that it
+--   has left may be older than the deadline.
 -- Returns: the number of tasks that ended.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -6904,6 +6906,7 @@ begin
     left join pg_temp.leader_orphan o on o.task_id = i.task_id
     left join pg_temp.leader_target t on t.target = coalesce(s.target, o.target)
     where s.worker is null and o.task_id is null
+        and not exists (select from async.request r where r.task_id = i.task_id)
       or s.state = 'lost' and not s.recorded and (s.unreachable or t.health is distinct from 'ok')
       or o.launched and not o.recorded and (t.health is distinct from 'ok'
         or exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)));

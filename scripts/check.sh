@@ -133,17 +133,22 @@ check_simulation() {
 }
 
 # Changes to the core, in the lines that differ from PGASYNC_MUTANTS_SINCE (HEAD~1), or in all with PGASYNC_MUTANTS=all.
-# PGASYNC_MUTANTS_FILES="GLOB..." names files instead. Fails when the tests miss more than one change in twenty.
+# PGASYNC_MUTANTS_FILES="GLOB..." names files instead. PGASYNC_MUTANTS_SHARD=K/N takes one change in N of the whole core,
+# or of these files (K from 0 to N-1). Fails when the tests miss more than one change in twenty.
 check_core_mutants() {
     need_cargo_mutants
     need_nextest || die "core-mutants needs cargo-nextest"
     local out status=0 caught=0 missed=0 glob
-    local run=(cargo mutants --package pgasync-core --test-tool nextest --no-shuffle --baseline skip --timeout 300)
+    # Every change is a build of its own, which takes longer than its tests.
+    local -x CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_MAX_SHRINK_ITERS=0
+    local run=(cargo mutants --package pgasync-core --test-tool nextest --no-shuffle --baseline skip --timeout 300
+        --cargo-arg=--config=profile.dev.package.pgasync-core.opt-level=1)
     out=$(mktemp -d)
     run+=(--output "$out")
-    if [ -n "${PGASYNC_MUTANTS_FILES:-}" ]; then
-        for glob in $PGASYNC_MUTANTS_FILES; do run+=(--file "$glob"); done
-    elif [ "${PGASYNC_MUTANTS:-}" != all ]; then
+    for glob in ${PGASYNC_MUTANTS_FILES:-}; do run+=(--file "$glob"); done
+    if [ -n "${PGASYNC_MUTANTS_SHARD:-}" ]; then
+        run+=(--sharding round-robin --shard "$PGASYNC_MUTANTS_SHARD")
+    elif [ -z "${PGASYNC_MUTANTS_FILES:-}" ] && [ "${PGASYNC_MUTANTS:-}" != all ]; then
         git diff "${PGASYNC_MUTANTS_SINCE:-HEAD~1}" -- crates/core >"$out/changes.diff"
         [ -s "$out/changes.diff" ] || { say "core-mutants: the core is unchanged"; rm -rf "$out"; return 0; }
         run+=(--in-diff "$out/changes.diff")

@@ -251,8 +251,12 @@ mod tests {
             ("10 ms", 10),
             ("2 weeks", 1_209_600_000),
             ("1.5 weeks", 907_200_000),
+            ("2.75 mons", 82 * 86_400_000 + 43_200_000),
             ("1 decade", 315_576_000_000),
             ("0.5 years", 15_552_000_000),
+            ("-0.5 years", -15_552_000_000),
+            ("0.04 years", 0),
+            ("0.05 years", 30 * 86_400_000),
             ("3 04:05:06", 273_906_000),
             ("P1D", 86_400_000),
             ("P1Y2M3DT4H5M6.5S", 31_557_600_000 + 63 * 86_400_000 + 14_706_500),
@@ -292,5 +296,13 @@ mod tests {
         for span in [Span::ZERO, Span::micros(1), Span::micros(-1), Span::seconds(3_600), Span::millis(1_500)] {
             assert_eq!(parse(&AsInterval(span).to_string()), Some(span));
         }
+    }
+
+    #[test]
+    fn a_month_compares_as_30_days_and_a_year_as_360() {
+        let ordinal = |text: &str| Interval::read(text).expect(text).ordinal();
+        assert_eq!(ordinal("2 mons 3 days 00:00:01"), i128::from(63 * DAY + SECOND));
+        assert_eq!(ordinal("1 year"), i128::from(360 * DAY));
+        assert_eq!(ordinal("1 mon -31 days"), i128::from(-DAY));
     }
 }

@@ -127,4 +127,12 @@ mod tests {
         assert_ne!(restarted.random(), first);
         assert_eq!((restarted.poll_command(), restarted.timers.len()), (None, 0));
     }
+
+    /// The first values of splitmix64 with the seed 0.
+    #[test]
+    fn the_random_numbers_are_those_of_splitmix64() {
+        let mut cx = Context::new(Settings::default(), 0);
+        let expected = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
+        assert_eq!([cx.random(), cx.random(), cx.random()], expected);
+    }
 }

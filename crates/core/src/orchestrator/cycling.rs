@@ -5,7 +5,6 @@ use super::command::Command;
 use super::input::{TaskSnapshot, WriteAnswer};
 use crate::names::{PoolName, TaskId};
 use crate::plan::lane::Lane;
-use crate::task::event::Event;
 use crate::time::Timestamp;
 
 impl Orchestrator {
@@ -26,7 +25,6 @@ impl Orchestrator {
         failed: &[TaskId],
     ) {
         let scheduler = &mut self.scheduler;
-        scheduler.sweep.finished();
         for task in failed {
             scheduler.skipped.skip(*task, None, &mut scheduler.cx);
         }
@@ -34,8 +32,10 @@ impl Orchestrator {
         let (plan, occupancy) = (&scheduler.plan, scheduler.tracked.occupancy());
         scheduler.claims_ahead.forget(|pool: &PoolName| plan.has_pool(pool) || occupancy.of(pool).slots > 0);
         scheduler.sessions.forget_unused(&mut scheduler.plan);
-        for snapshot in overdue {
-            scheduler.record_untracked(snapshot, Event::Deadline, None);
+        if overdue.is_empty() {
+            scheduler.sweep.finished();
+        } else {
+            scheduler.requests.swept_after_read(overdue);
         }
         scheduler.refresh_lanes(promoted);
         scheduler.sweep.by(scheduler.cx.monotonic() + scheduler.cx.tuning().sweep_every, &mut scheduler.cx);

@@ -111,4 +111,14 @@ mod tests {
         latch.not_served();
         assert!(latch.polled(1, false));
     }
+
+    #[test]
+    fn the_only_caller_hears_that_no_other_waits() {
+        let mut latch = Latch::default();
+        assert!(!latch.polled(0, false), "nothing is asked for");
+        assert!(latch.polled(2, false) && latch.polled(2, false) && !latch.polled(2, false));
+        assert_eq!(latch.step(false, false), Some(LatchStep::Serve { number: 2, others: false }));
+        assert_eq!(latch.step(false, false), None);
+        assert!(!latch.polled(2, false), "it is served");
+    }
 }

@@ -66,6 +66,10 @@ impl Scheduler {
         }
         let now = self.cx.now();
         let Some(tracked) = self.tracked.known(task) else { return };
+        if tracked.is_overdue(now.monotonic) {
+            // The deadline ends it after the next read of the requests, and frees the session.
+            return;
+        }
         let Ok(next) = tracked.task().step(&Event::Launch, now.server) else {
             debug_assert!(false, "task {task} is launched and is not claimed");
             return;

@@ -16,19 +16,32 @@ impl Scheduler {
         let Some(tracked) = self.tracked.known(task) else { return };
         let Some(due) = tracked.due(self.cx.monotonic(), self.cx.tuning()) else { return };
         let dropped = match due {
-            Due::Deadline => return self.record(task, Event::Deadline),
+            Due::Deadline | Due::Abandon | Due::TimeOut => return self.requests.overdue_after_read(task),
             Due::GiveBack => return self.give_back(task),
             Due::ReviewOffer => return self.offers.review(tracked.lane.pool.clone()),
-            Due::Abandon => {
-                let known = format!("outcome unknown: target \"{}\" could not be reached", tracked.lane.target);
-                return self.record(task, Event::Abandon { known });
-            }
             Due::Write => return self.send_write(task),
-            Due::TimeOut => self.tracked.stop_with(task, &Event::Deadline, &mut self.cx),
             Due::Escalate => self.tracked.escalate(task, &mut self.cx),
         };
         if let Some(Dropped(session)) = dropped {
             self.session_lost(session);
+        }
+    }
+
+    /// The deadline of a tracked task had passed when a read of the requests began, which is
+    /// answered: the deadline counts, unless a request or the end of the query came first.
+    pub(super) fn end_overdue(&mut self, task: TaskId) {
+        let Some(tracked) = self.tracked.get(task) else { return };
+        match tracked.due(self.cx.monotonic(), self.cx.tuning()) {
+            Some(Due::Deadline) => self.record(task, Event::Deadline),
+            Some(Due::Abandon) => {
+                let known = format!("outcome unknown: target \"{}\" could not be reached", tracked.lane.target);
+                self.record(task, Event::Abandon { known });
+            }
+            Some(Due::TimeOut) => {
+                let dropped = self.tracked.stop_with(task, &Event::Deadline, &mut self.cx);
+                debug_assert!(dropped.is_none(), "a query that was not cancelled before is cancelled first");
+            }
+            Some(Due::GiveBack | Due::ReviewOffer | Due::Escalate | Due::Write) | None => {}
         }
     }
 
@@ -62,7 +75,7 @@ impl Scheduler {
 
     /// The query ended; the requests that were committed before are read before the end counts.
     pub(super) fn end_query(&mut self, task: TaskId, outcome: Outcome) {
-        self.requests.wait_for_read(task);
+        self.requests.end_after_read(task);
         self.update(task, |tracked| tracked.set_session(TaskSession::Ended { outcome }));
     }
 

@@ -12,9 +12,19 @@ impl Scheduler {
             self.requested(request);
         }
         if last {
-            for task in self.requests.answered(serial) {
+            let answered = self.requests.answered(serial);
+            for task in answered.ended {
                 if let Some(event) = self.tracked.known(task).and_then(Tracked::end_of_query) {
                     self.record(task, event);
+                }
+            }
+            for task in answered.overdue {
+                self.end_overdue(task);
+            }
+            if let Some(overdue) = answered.swept {
+                self.sweep.finished();
+                for snapshot in overdue {
+                    self.record_untracked(snapshot, Event::Deadline, None);
                 }
             }
         }

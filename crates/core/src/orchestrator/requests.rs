@@ -1,17 +1,20 @@
-//! The reads of requests, and the query ends that wait for one.
+//! The reads of requests, and what waits for one.
 //!
 //! A result counts only after the requests that were committed before the query's end was seen have
-//! been read.
+//! been read. A deadline counts only after the requests that were committed before it was seen to
+//! have passed have been read: a leader may come to a deadline late, and to the requests later.
 
 use std::collections::BTreeMap;
 
 use super::command::Command;
 use super::context::Context;
+use super::input::TaskSnapshot;
 use crate::names::TaskId;
 
-/// Which read is under way, whether another one is wanted, and which ends wait.
+/// Which read is under way, whether another one is wanted, and what waits for one.
 ///
-/// Invariant: `answered <= asked`; one read at a time is under way.
+/// Invariant: `answered <= asked`; one read at a time is under way; whatever waits for a read waits
+/// at most for the next one.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     /// The number of the last read that was sent.
@@ -24,6 +27,22 @@ pub(super) struct Requests {
     deferred: bool,
     /// Tasks whose queries ended, and the read that each end waits for.
     ended: BTreeMap<TaskId, u64>,
+    /// Tracked tasks whose deadlines have passed, and the read that each waits for.
+    overdue: BTreeMap<TaskId, u64>,
+    /// The overdue tasks that the last sweep found, and the read that they wait for.
+    swept: Option<(u64, Vec<TaskSnapshot>)>,
+}
+
+/// What a read has answered for: it counts now.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub(super) struct Answered {
+    /// Tasks whose queries ended.
+    pub(super) ended: Vec<TaskId>,
+    /// Tracked tasks whose deadlines had passed when the read began.
+    pub(super) overdue: Vec<TaskId>,
+    /// Overdue tasks that a sweep found.
+    pub(super) swept: Option<Vec<TaskSnapshot>>,
 }
 
 impl Requests {
@@ -34,10 +53,25 @@ impl Requests {
 
     /// The query of the task ended. The first read that begins after now has to come before the end
     /// counts.
-    pub(super) fn wait_for_read(&mut self, task: TaskId) {
+    pub(super) fn end_after_read(&mut self, task: TaskId) {
         self.wanted = true;
         let before = self.ended.insert(task, self.asked + 1);
         debug_assert!(before.is_none(), "the query of task {task} ended twice");
+    }
+
+    /// The deadline of the tracked task has passed. The first read that begins after now has to
+    /// come before that counts.
+    pub(super) fn overdue_after_read(&mut self, task: TaskId) {
+        self.wanted = true;
+        self.overdue.entry(task).or_insert(self.asked + 1);
+    }
+
+    /// A sweep found these overdue tasks. The first read that begins after now has to come before
+    /// their deadlines count.
+    pub(super) fn swept_after_read(&mut self, overdue: Vec<TaskSnapshot>) {
+        debug_assert!(self.swept.is_none(), "one sweep at a time is under way");
+        self.wanted = true;
+        self.swept = Some((self.asked + 1, overdue));
     }
 
     /// Starts the next read, if one is wanted and none is under way.
@@ -50,23 +84,23 @@ impl Requests {
         }
     }
 
-    /// The last part of a read has come: returns the tasks whose ends waited for it. The answer to
-    /// a read that is no longer under way counts for nothing.
-    pub(super) fn answered(&mut self, serial: u64) -> Vec<TaskId> {
+    /// The last part of a read has come: returns what waited for it. The answer to a read that is
+    /// no longer under way counts for nothing.
+    pub(super) fn answered(&mut self, serial: u64) -> Answered {
         if serial != self.asked {
-            return Vec::new();
+            return Answered::default();
         }
         self.answered = serial;
-        let (answered, waiting) = std::mem::take(&mut self.ended).into_iter().partition(|(_, read)| *read <= serial);
-        self.ended = waiting;
-        let answered: BTreeMap<TaskId, u64> = answered;
-        answered.into_keys().collect()
+        let (ended, overdue) = (take_answered(&mut self.ended, serial), take_answered(&mut self.overdue, serial));
+        let swept = self.swept.take_if(|(read, _)| *read <= serial).map(|(_, overdue)| overdue);
+        Answered { ended, overdue, swept }
     }
 
-    /// The answer to the read under way will not come.
-    pub(super) const fn restart(&mut self) {
+    /// The answer to the read under way will not come. The next sweep finds the overdue tasks again.
+    pub(super) fn restart(&mut self) {
         self.answered = self.asked;
         self.wanted = true;
+        self.swept = None;
     }
 
     /// A write of the requested task is under way, so the request is read again after it.
@@ -81,6 +115,14 @@ impl Requests {
             self.wanted = true;
         }
     }
+}
+
+/// Takes the tasks that waited for this read or an earlier one.
+fn take_answered(waiting: &mut BTreeMap<TaskId, u64>, serial: u64) -> Vec<TaskId> {
+    let (answered, later): (BTreeMap<_, _>, _) =
+        std::mem::take(waiting).into_iter().partition(|(_, read)| *read <= serial);
+    *waiting = later;
+    answered.into_keys().collect()
 }
 
 #[cfg(test)]
@@ -101,12 +143,29 @@ mod tests {
         let mut requests = Requests::default();
         requests.want();
         assert_eq!((start(&mut requests), start(&mut requests)), (Some(1), None), "one read at a time");
-        requests.wait_for_read(TaskId(7));
-        assert_eq!(requests.answered(1), vec![], "the read may have begun before the request was committed");
+        requests.end_after_read(TaskId(7));
+        requests.overdue_after_read(TaskId(8));
+        requests.swept_after_read(vec![]);
+        assert_eq!(requests.answered(1), Answered::default(), "the read may have begun before the request's commit");
         assert_eq!(start(&mut requests), Some(2));
-        assert_eq!(requests.answered(1), vec![], "an answer that came late");
-        assert_eq!(requests.answered(2), vec![TaskId(7)]);
-        assert_eq!(requests.answered(2), vec![], "it waits no longer");
+        requests.overdue_after_read(TaskId(8));
+        requests.overdue_after_read(TaskId(9));
+        assert_eq!(requests.answered(1), Answered::default(), "an answer that came late");
+        let second = Answered { ended: vec![TaskId(7)], overdue: vec![TaskId(8)], swept: Some(vec![]) };
+        assert_eq!(requests.answered(2), second);
+        assert_eq!(requests.answered(2), Answered::default(), "they wait no longer");
+        assert_eq!(start(&mut requests), Some(3));
+        assert_eq!(requests.answered(3), Answered { overdue: vec![TaskId(9)], ..Answered::default() });
+    }
+
+    #[test]
+    fn what_a_sweep_found_is_forgotten_with_the_store() {
+        let mut requests = Requests::default();
+        requests.swept_after_read(vec![]);
+        requests.end_after_read(TaskId(7));
+        requests.restart();
+        assert_eq!(start(&mut requests), Some(1));
+        assert_eq!(requests.answered(1), Answered { ended: vec![TaskId(7)], ..Answered::default() });
     }
 
     #[test]

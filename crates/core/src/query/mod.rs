@@ -255,4 +255,24 @@ mod tests {
         );
         all(QueryClass::Raw, &["copy stdin from '/tmp/x'", "copy t from 'stdin'", "do $$copy t from stdin$$"]);
     }
+
+    #[test]
+    fn a_transaction_that_stays_open_is_seen() {
+        for text in [
+            "begin",
+            "/* now */ BEGIN; insert into t values (1)",
+            "select 1; start transaction",
+            "commit and chain",
+            "end work and chain",
+            "rollback and CHAIN",
+            "abort and chain",
+        ] {
+            assert!(opens_transaction(text), "{text}");
+        }
+        for text in
+            ["", "select 'begin'", "do $$ begin null; end $$; rollback", "commit", "select 1 as chain", "-- begin"]
+        {
+            assert!(!opens_transaction(text), "{text}");
+        }
+    }
 }

@@ -122,6 +122,9 @@ fn every_refusal_names_its_path() {
         (json!({"control": {"idle_sleep": 86_400.000_001}}), "control.idle_sleep: this should be a number of seconds"),
         (json!({"control": {"busy_sleep": 86_401}}), "control.busy_sleep: this should be a number of seconds from 0"),
         (json!({"control": {"takeover_grace": "10001 years"}}), "control.takeover_grace: this should be a length"),
+        // As Postgres compares: a month is 30 days, and a year is 360 days.
+        (json!({"control": {"takeover_grace": "3600001 days"}}), "control.takeover_grace: this should be a length"),
+        (json!({"control": {"takeover_grace": "1 year -361 days"}}), "control.takeover_grace: this should be a length"),
         (json!({"control": {"self_target": "\t"}}), "control.self_target: this should be a name"),
         (json!({"control": {"self_target": "a"}}), "control.self_target: \"a\" is another target's name"),
         (
@@ -152,6 +155,27 @@ fn every_refusal_names_its_path() {
     ] {
         let message = refused(&document);
         assert!(message.starts_with(path), "{document}\n message: {message}\n want: {path}");
+    }
+}
+
+/// A program may make a document without JSON.
+#[test]
+fn what_was_not_read_from_json_is_checked_too() {
+    let pool = |name: &str, max_workers| PoolEntry {
+        concurrency_pool: name.to_owned(),
+        max_workers: Some(max_workers),
+        ..PoolEntry::default()
+    };
+    for (pools, path) in [
+        (vec![pool(" ", 1)], "concurrency_pools[0].concurrency_pool: this should be a name"),
+        (vec![pool("p", 1), pool("q", -1)], "concurrency_pools[1].max_workers: this should be a whole number from 0"),
+        (vec![pool("p", 1), pool("p", 2)], "concurrency_pools[1].concurrency_pool: \"p\" is given twice"),
+    ] {
+        let document = Document { concurrency_pools: Some(pools), ..Document::default() };
+        let mut configuration = Configuration::default();
+        let refused = configuration.apply(&document).unwrap_err().to_string();
+        assert!(refused.starts_with(path), "{refused}\n want: {path}");
+        assert_eq!(configuration, Configuration::default());
     }
 }
 

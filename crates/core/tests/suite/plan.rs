@@ -205,3 +205,37 @@ fn refills_are_asked_for_once_and_in_time() {
     plan.remove(&lane, TaskId(2));
     assert_eq!(plan.refills(9).len(), 1, "half of the window is gone");
 }
+
+#[test]
+fn no_more_lanes_are_refilled_at_once_than_wanted() {
+    let lane = |name: &str| Lane {
+        pool: PoolName::new(name).unwrap(),
+        target: TargetName::new("a").unwrap(),
+        kind: LaneKind::Run,
+    };
+    let mut plan = Plan::new();
+    for name in ["a", "b", "c"] {
+        plan.stale(&lane(name));
+    }
+    assert_eq!(plan.refills(0).len(), 0);
+    assert_eq!((plan.refills(2).len(), plan.refills(2).len(), plan.refills(2).len()), (2, 1, 0));
+}
+
+/// A task before the one that returns is chosen at once; a task after it waits for the store.
+#[test]
+fn a_task_that_returns_holds_up_only_the_tasks_after_it() {
+    let lane = Lane { pool: PoolName::new("a").unwrap(), target: TargetName::new("a").unwrap(), kind: LaneKind::Run };
+    let position =
+        |task| QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(task) };
+    let mut plan = Plan::new();
+    plan.refill(&lane, vec![head(position(1)), head(position(2)), head(position(4))], false);
+    plan.set_pool(&lane.pool, true, WINDOW);
+    plan.remove(&lane, TaskId(2));
+    plan.recall(&lane, position(2));
+    assert_eq!(plan.first_in(&lane), Some(position(1)));
+    assert!(matches!(plan.next(true), Choice::Take { head, .. } if head.position == position(1)));
+    plan.remove(&lane, TaskId(1));
+    assert_eq!((plan.first_in(&lane), plan.next(true)), (None, Choice::Await(&lane)));
+    plan.refill(&lane, vec![head(position(2)), head(position(4))], false);
+    assert_eq!(plan.first_in(&lane), Some(position(2)));
+}

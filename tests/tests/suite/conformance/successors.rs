@@ -168,6 +168,37 @@ async fn requests_survive_a_change_of_leader<E: Engine>() {
     assert_eq!(fixture.target.marks("never").await, 0);
 }
 
+async fn requests_from_before_a_deadline_count_after_it<E: Engine>() {
+    let mut fixture = Fixture::<E>::prepared().await;
+    fixture
+        .configure(&json!({
+            "control": { "takeover_grace": "0.1 s" },
+            "targets": [fixture.there(&json!({ "asynchronous_finish": true }))],
+        }))
+        .await;
+    fixture.engine.lead().await;
+    let tracked = fixture.push_as("'select 1', 'there', track_yielded => true").await;
+    let yielded = fixture.push("select 1").await;
+    let pulled = fixture.push_as("null, 'there'").await;
+    fixture.wait_until(tracked, "YIELDED").await;
+    fixture.wait_until(yielded, "YIELDED").await;
+    assert_eq!(fixture.number("select task_id from async.get_tasks('there')").await, pulled);
+    fixture.engine.terminate().await;
+    // More than a leader reads at once.
+    fixture
+        .run(
+            "select async.push_tasks(array_agg(async.task('select 1', 'there'))) from generate_series(1, 2500);
+             select async.cancel(array_agg(task_id order by task_id desc)) from async.task",
+        )
+        .await;
+    fixture.run("update async.task set times_up = clock_timestamp() where processed is null").await;
+    fixture.engine = E::attach(&fixture.database);
+    fixture.engine.lead().await;
+    fixture.wait_until_finished().await;
+    fixture.assert_holds("select bool_and(finish_status = 'CANCELED') from async.task").await;
+    fixture.wait_until_no_slot_is_taken().await;
+}
+
 conformance!(
     after_a_lost_leader_running_tasks_fail_as_unknown_and_do_not_run_again,
     after_a_lost_leader_nothing_runs_twice_and_no_limit_is_exceeded,
@@ -175,4 +206,5 @@ conformance!(
     a_leader_that_stopped_is_followed_without_waiting,
     yielded_and_pulled_tasks_survive_a_change_of_leader,
     requests_survive_a_change_of_leader,
+    requests_from_before_a_deadline_count_after_it,
 );

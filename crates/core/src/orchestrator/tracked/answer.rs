@@ -205,4 +205,32 @@ mod tests {
         let taken = offered.step(&Event::Take { default_timeout: None }, NOW.server).unwrap().row();
         assert_eq!(one.verdict(&write, &WriteAnswer::Row(taken.clone())), Verdict::Follow(Some(taken)));
     }
+
+    #[test]
+    fn an_offer_of_a_row_that_cannot_be_written_is_skipped_for_a_while() {
+        let options = TaskOptions { client_pulled: true, ..TaskOptions::default() };
+        let pushed = Task::pushed(options);
+        let write = Write::of(&pushed, Event::Offer { default_timeout: None }, NOW).unwrap();
+        let one = tracked(pushed.clone());
+        for unwritten in [WriteAnswer::Locked, WriteAnswer::Failed("a trigger raises".to_owned())] {
+            assert_eq!(one.verdict(&write, &unwritten), Verdict::NotReserved { skip: true });
+        }
+        assert_eq!(one.verdict(&write, &WriteAnswer::AsPredicted), Verdict::Offered((*write.next).clone()));
+        assert_eq!(one.verdict(&write, &WriteAnswer::Gone), Verdict::Follow(None));
+        assert_eq!(one.verdict_of_row(&write, Some(&pushed.row())), Verdict::NotReserved { skip: false });
+    }
+
+    #[test]
+    fn a_claim_that_is_returned_is_sent_again_until_its_row_runs_no_more() {
+        let write = Write::of(&claimed(), Event::GiveBack { default_timeout: None }, NOW).unwrap();
+        let one = tracked(claimed());
+        let running = one.task().row();
+        for again in [WriteAnswer::Locked, WriteAnswer::Failed("no".to_owned()), WriteAnswer::Row(running.clone())] {
+            assert_eq!(one.verdict(&write, &again), Verdict::Later);
+        }
+        let due = write.next.phase.times_up();
+        for over in [WriteAnswer::AsPredicted, WriteAnswer::Gone, WriteAnswer::Row(Row { run: 9, ..running })] {
+            assert_eq!(one.verdict(&write, &over), Verdict::Returned { due });
+        }
+    }
 }

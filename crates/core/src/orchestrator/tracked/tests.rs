@@ -252,4 +252,7 @@ fn a_mark_is_awaited_on_the_session_of_the_task_and_for_its_run() {
     assert!(tracked.awaits_mark(run, Some(session)));
     assert!(!tracked.awaits_mark(run, Some(other)) && !tracked.awaits_mark(run, None));
     assert!(!tracked.awaits_mark(Run(run.0 + 1), Some(session)));
+    let _ = tasks.update(TASK, |tracked| tracked.set_marked(Marked::Requested), &mut cx);
+    let tracked = tasks.get(TASK).unwrap();
+    assert!(tracked.awaits_mark(run, None) && !tracked.awaits_mark(Run(run.0 + 1), None));
 }

@@ -34,6 +34,7 @@ impl World {
         let step = Span::seconds(self.random.within(1, 4 * 3_600));
         let ahead = if self.random.percent(50) { step } else { step.times(-1) };
         self.server_ahead = self.server_ahead + ahead;
+        self.clock_set = self.now;
     }
 
     fn fault(&mut self) {

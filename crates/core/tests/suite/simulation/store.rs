@@ -1,6 +1,9 @@
 //! The fake store with faults: lost connections, lost answers, refusals, locked rows and triggers.
 
-use pgasync_core::{Command, Epoch, Event, FinishStatus, Input, Row, SessionId, Span, TaskEvent, WriteAnswer};
+use pgasync_core::{
+    Command, Epoch, Event, FinishStatus, Input, LaunchState, Request, Row, SessionId, Span, TaskEvent, TaskId,
+    Timestamp, WriteAnswer,
+};
 
 use super::Violation;
 use super::world::{ScheduledEvent, World};
@@ -114,6 +117,10 @@ impl World {
         }
         let Some(row) = event.apply(&stored.row, stored.options) else { return Ok(self.store.write(event)) };
         self.ledger.check_write(now, server, event, stored, &row)?;
+        if event.event == Event::Deadline {
+            self.check_deadline(event.task)?;
+        }
+        let Some(stored) = self.store.tasks.get_mut(&event.task) else { return Ok(WriteAnswer::Gone) };
         let end_yields = stored.query.end_yields && row.finish_status == Some(FinishStatus::Finished);
         if !end_yields {
             return Ok(self.store.write(event));
@@ -131,5 +138,31 @@ impl World {
         let answer = WriteAnswer::Row(stored.row.clone());
         self.store.settle(event);
         Ok(answer)
+    }
+    /// Checks that no request that was committed before the deadline of the task is lost to it. The
+    /// deadline was seen in the server's time, so it says nothing after that clock was set.
+    fn check_deadline(&self, task: TaskId) -> Result<(), Violation> {
+        let stored = &self.store.tasks[&task];
+        let by_monotonic = |at: Timestamp| self.now + (at - self.server());
+        let (Some(consumed), Some(times_up)) = (stored.row.consumed, stored.row.times_up) else { return Ok(()) };
+        if by_monotonic(consumed) <= self.clock_set {
+            return Ok(());
+        }
+        let applies = |request: &Request| {
+            let task = stored.row.task(stored.options, LaunchState::Claimed);
+            task.is_ok_and(|task| task.step(&Event::Request(request.clone()), self.server()).is_ok())
+        };
+        let lost = self
+            .store
+            .requests
+            .values()
+            .find(|(its, request, asked)| *its == task && *asked < by_monotonic(times_up) && applies(request));
+        match lost {
+            Some((_, request, asked)) => Err(Violation(format!(
+                "task {task}: {request:?} of {asked:?} is lost to the deadline at {:?}",
+                by_monotonic(times_up)
+            ))),
+            None => Ok(()),
+        }
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct World {
     pub(super) now: MonotonicTime,
     /// The lead of the server's clock over the monotonic clock.
     pub(super) server_ahead: Span,
+    /// When the server's clock was set last.
+    pub(super) clock_set: MonotonicTime,
     /// The server takes no connection until then.
     pub(super) server_down_until: MonotonicTime,
     pub(super) random: Random,
@@ -89,6 +91,7 @@ impl World {
         let mut world = Self {
             now: START,
             server_ahead: Span::seconds(100 * 86_400),
+            clock_set: START,
             server_down_until: START,
             random,
             ledger: Ledger::new(&settings),

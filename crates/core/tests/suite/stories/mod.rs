@@ -1,6 +1,7 @@
 //! Single situations, step by step.
 
 mod clock;
+mod deadlines;
 mod groups;
 mod locked;
 mod requests;
