@@ -733,7 +733,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '21d31463bc69d5d6'::text
+  select '3c2e17d7c40cf1bd'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -4991,7 +4991,8 @@ $function$;
 
 -- dblink/reap/drop_silent_sessions
 -- Purpose: drops sessions whose identity or whose answer to the reset has been missing for long, so
---   that a target that accepts connections and does not answer keeps no workers.
+--   that a target that accepts connections and does not answer keeps no workers. The first session of
+--   a target is dropped sooner when another target waits for a worker.
 -- Returns: the number of sessions.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
@@ -5002,17 +5003,25 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_answer_max constant interval := '10 seconds';
+  c_answer_max_if_others_wait constant interval := '2 seconds';
+  v_others_wait constant bool :=
+    (select count(*) from pg_temp.leader_worker s where s.state <> 'empty' and not s.unreachable)
+      >= (select c.workers from async.control c)
+    and exists (select from pg_temp.leader_target t where t.wanted > 0);
   v_worker record;
   v_dropped int := 0;
 begin
   for v_worker in
-    select s.worker, s.target from pg_temp.leader_worker s
-    where s.state in ('identifying', 'cleaning') and s.since < clock_timestamp() - c_answer_max
+    select s.worker, s.target
+    from pg_temp.leader_worker s
+    left join pg_temp.leader_target t on t.target = s.target
+    where s.state in ('identifying', 'cleaning')
+      and s.since < clock_timestamp() - case when v_others_wait and s.state = 'identifying' and t.identified is not true
+        then c_answer_max_if_others_wait else c_answer_max end
     order by s.worker
   loop
     perform async.drop_session(v_worker.worker);
-    perform async.note_session_failure(v_worker.target,
-      'it accepted the connection and has not answered for 10 seconds');
+    perform async.note_session_failure(v_worker.target, 'it accepted the connection and did not answer');
     v_dropped := v_dropped + 1;
   end loop;
   return v_dropped;
@@ -5255,7 +5264,7 @@ begin
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
+    v_kind := case when v_launch.query is null then 'refused' else async.classify_query(v_launch.query) end;
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
@@ -5307,7 +5316,7 @@ declare
   v_watched constant bool := current_setting('server_version_num')::int >= 160000;
 begin
   for v_want in
-    select t.target, t.version, t.startup_options,
+    select t.target, t.version, t.startup_options, t.session_failures,
       -- The first session of a target identifies itself before others are opened, so a target that
       -- does not answer takes one worker.
       case when t.identified then t.wanted else 1 end
@@ -5318,6 +5327,7 @@ begin
       and (not t.connects_slowly or async.may_block_again(clock_timestamp()))
     order by t.met_at, t.target
   loop
+    continue when v_want.session_failures > 0 and not async.may_identify_more();
     for v_session in 1..v_want.missing loop
       exit when v_opened >= c_opens_per_cycle_max;
       select s.worker, s.conn, s.state into v_worker
@@ -6070,6 +6080,24 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return (select l.blocking_compensated_at < in_now + interval '18 seconds' from pg_temp.leader_state l);
+end
+$function$;
+
+-- leader/memory/may_identify_more
+-- Purpose: whether a target whose last session failed may open one. A target that does not answer
+--   keeps a worker for seconds, so such targets take half of the workers.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.may_identify_more()
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (select count(*) from pg_temp.leader_worker s join pg_temp.leader_target t on t.target = s.target
+      where s.state = 'identifying' and t.session_failures > 0)
+    < (select greatest(c.workers / 2, 1) from async.control c);
 end
 $function$;
 
@@ -7208,6 +7236,8 @@ as $function$
 declare
   v_workers int;
   v_default interval;
+  v_may_block bool;
+  v_may_identify bool;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -7225,28 +7255,33 @@ begin
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
+  v_may_block := async.may_block_again(in_now);
+  v_may_identify := async.may_identify_more();
 
   select
     array_agg(row(
       l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target that accepts no further session is used with the sessions that it has.
-      case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
+      -- A target at which no further session is opened is used with the sessions that it has.
+      case when not o.opens then i.idle when not t.identified then coalesce(i.idle, 0) + 1 end)::async.lane_t) as lanes,
     array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
   join pg_temp.leader_target t on t.target = l.target
   left join (
-    select s.target, count(*)::int as idle
+    select s.target, count(*) filter (where s.state <> 'identifying')::int as idle,
+      bool_or(s.state = 'identifying') as identifying
     from pg_temp.leader_worker s
-    where s.state in ('idle', 'cleaning')
+    where s.state in ('idle', 'cleaning', 'identifying')
     group by s.target
   ) i on i.target = l.target
+  -- The tasks of a target that opens no session now take no workers from others.
+  cross join lateral (select t.health = 'ok' and (not t.connects_slowly or v_may_block)
+    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0)) as opens) o
   where not l.exhausted and p.taken < p.max_workers
     and case
       when l.pullable then p.offers_held_until <= in_now
-      else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
-        and (not t.reads_slowly or async.may_block_again(in_now))
+      else v_workers > 0 and (o.opens or i.idle > 0) and (not t.reads_slowly or v_may_block)
         and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
   if v_lanes.lanes is null then

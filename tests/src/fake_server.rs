@@ -5,6 +5,7 @@ use std::future::pending;
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,10 +68,19 @@ pub enum Answer {
     Rows(Vec<Vec<Option<String>>>),
     /// An error with this SQLSTATE.
     Error(&'static str, String),
-    /// No answer.
+    /// No answer, until the client closes the connection.
     Silence,
     /// The session ends.
     Close,
+}
+
+/// A message that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// When it was received.
+    pub since: Instant,
+    /// When the client closed the connection.
+    pub until: Option<Instant>,
 }
 
 type Behavior = dyn Fn(&Received) -> Answer + Send + Sync;
@@ -79,13 +89,19 @@ type Behavior = dyn Fn(&Received) -> Answer + Send + Sync;
 #[derive(Debug)]
 pub struct FakeServer {
     port: u16,
-    received: Arc<Mutex<Vec<Received>>>,
+    log: Arc<Mutex<Log>>,
     accepting: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    received: Vec<Received>,
+    unanswered: Vec<Unanswered>,
 }
 
 struct Server {
     behavior: Box<Behavior>,
-    received: Arc<Mutex<Vec<Received>>>,
+    log: Arc<Mutex<Log>>,
     pids: AtomicI32,
 }
 
@@ -100,10 +116,9 @@ impl FakeServer {
         socket.bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
         let listener = socket.listen(64).expect("it listens");
         let port = listener.local_addr().expect("a listener has an address").port();
-        let received = Arc::<Mutex<Vec<Received>>>::default();
-        let server =
-            Server { behavior: Box::new(behavior), received: Arc::clone(&received), pids: AtomicI32::new(1_000) };
-        Self { port, received, accepting: tokio::spawn(accept(listener, Arc::new(server))) }
+        let log = Arc::<Mutex<Log>>::default();
+        let server = Server { behavior: Box::new(behavior), log: Arc::clone(&log), pids: AtomicI32::new(1_000) };
+        Self { port, log, accepting: tokio::spawn(accept(listener, Arc::new(server))) }
     }
 
     /// The connection string of the server.
@@ -114,7 +129,14 @@ impl FakeServer {
 
     /// The number of received messages for which this is true.
     pub fn count(&self, matches: impl Fn(&Received) -> bool) -> usize {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|received| matches(received)).count()
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.received.iter().filter(|received| matches(received)).count()
+    }
+
+    /// The messages to which the answer was [`Answer::Silence`], in order.
+    #[must_use]
+    pub fn unanswered(&self) -> Vec<Unanswered> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).unanswered.clone()
     }
 }
 
@@ -149,11 +171,11 @@ async fn serve(mut client: TcpStream, server: &Server) -> io::Result<()> {
     let mut query = None;
     loop {
         let received = Received { session: session.clone(), query };
-        server.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
+        server.log.lock().unwrap_or_else(PoisonError::into_inner).received.push(received.clone());
         let answer = (server.behavior)(&received);
         let stops_reading = answer == Answer::StopReading;
         match answer {
-            Answer::Silence => pending().await,
+            Answer::Silence => return stay_silent(&mut client, server).await,
             Answer::Close => return Ok(()),
             answer => client.write_all(&encode(&received, answer, pid)).await?,
         }
@@ -171,6 +193,19 @@ async fn serve(mut client: TcpStream, server: &Server) -> io::Result<()> {
             }
         };
     }
+}
+
+/// Reads and answers nothing, until the client closes the connection.
+async fn stay_silent(client: &mut TcpStream, server: &Server) -> io::Result<()> {
+    let log = || server.log.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = {
+        let mut log = log();
+        log.unanswered.push(Unanswered { since: Instant::now(), until: None });
+        log.unanswered.len() - 1
+    };
+    let closed = tokio::io::copy(client, &mut tokio::io::sink()).await;
+    log().unanswered[place].until = Some(Instant::now());
+    closed.map(drop)
 }
 
 /// The payload of a message whose tag has been read.

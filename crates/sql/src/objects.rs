@@ -218,6 +218,7 @@ pub(crate) const SERVER: Part = Part {
         "leader/memory/note_done",
         "leader/memory/note_blocked_time",
         "leader/memory/may_block_again",
+        "leader/memory/may_identify_more",
         "leader/memory/note_session_failure",
         "leader/memory/note_session_opened",
         "leader/memory/make_all_due",

@@ -140,23 +140,30 @@ fn expensive_texts() -> Vec<String> {
     ]
 }
 
-async fn expensive_texts_delay_no_other_task<E: Engine>() {
-    let fixture = Fixture::<E>::led().await;
-    let texts = expensive_texts();
-    for text in &texts {
+/// The time of tasks at `SELF` beside texts for `there`. Some of the texts are expensive for the parser
+/// of the target, so their tasks need not end.
+async fn time_beside<E: Engine>(fixture: &Fixture<E>, texts: &[String]) -> Duration {
+    for text in texts {
         let push = "select async.push_tasks(array_agg(async.task($1, 'there'))) from generate_series(1, 8)";
         fixture.rows(push, &[text]).await;
     }
-    let (begin, mut times) = (Instant::now(), Vec::new());
-    while begin.elapsed() < Duration::from_secs(5) {
-        let once = Instant::now();
+    let begin = Instant::now();
+    for _ in 0..20 {
         let id = fixture.push_as("'select 1', 'SELF'").await;
         fixture.end_of(id).await.succeeded();
-        times.push(once.elapsed());
     }
-    // Eight tasks of nested comments alone took half a minute. Some of the texts are also expensive for
-    // the parser of the target, so the test does not wait for the end of their tasks.
-    assert!(times.iter().all(|time| *time < Duration::from_secs(6)), "{times:?}");
+    begin.elapsed()
+}
+
+async fn expensive_texts_delay_no_other_task<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let plain = format!("select {}", "1 + ".repeat(1_000) + "1");
+    let usual = time_beside(&fixture, &vec![plain; 15]).await;
+    fixture.run("select async.cancel(array_agg(task_id)) from async.task where processed is null").await;
+    fixture.wait_until_finished().await;
+    // Eight tasks of nested comments alone took half a minute, and the usual time is about a second.
+    let beside = time_beside(&fixture, &expensive_texts()).await;
+    assert!(beside < usual * 8 + Duration::from_secs(2), "{beside:?}, usual {usual:?}");
 }
 
 /// The time in which the SQL engine classifies one of them, in the leader.
@@ -164,12 +171,16 @@ async fn expensive_texts_delay_no_other_task<E: Engine>() {
 async fn classification_takes_time_in_proportion_to_the_length() {
     let database = Database::create().await;
     let plain = format!("select {}", "1 + ".repeat(1_500));
+    // The least of several, because another process may have the processor.
     let timed = async |text: &String| {
-        let begin = Instant::now();
-        database.rows("select count(*) from async.scan_statements($1)", &[text]).await;
-        begin.elapsed()
+        let mut least = Duration::MAX;
+        for _ in 0..5 {
+            let begin = Instant::now();
+            database.rows("select count(*) from async.scan_statements($1)", &[text]).await;
+            least = least.min(begin.elapsed());
+        }
+        least
     };
-    timed(&plain).await;
     let usual = timed(&plain).await;
     for text in expensive_texts() {
         let begin: String = text.chars().take(20).collect();

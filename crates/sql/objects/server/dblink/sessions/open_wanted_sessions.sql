@@ -22,7 +22,7 @@ declare
   v_watched constant bool := current_setting('server_version_num')::int >= 160000;
 begin
   for v_want in
-    select t.target, t.version, t.startup_options,
+    select t.target, t.version, t.startup_options, t.session_failures,
       -- The first session of a target identifies itself before others are opened, so a target that
       -- does not answer takes one worker.
       case when t.identified then t.wanted else 1 end
@@ -33,6 +33,7 @@ begin
       and (not t.connects_slowly or async.may_block_again(clock_timestamp()))
     order by t.met_at, t.target
   loop
+    continue when v_want.session_failures > 0 and not async.may_identify_more();
     for v_session in 1..v_want.missing loop
       exit when v_opened >= c_opens_per_cycle_max;
       select s.worker, s.conn, s.state into v_worker

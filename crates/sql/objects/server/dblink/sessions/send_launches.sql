@@ -31,7 +31,7 @@ begin
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_kind := coalesce(async.classify_query(v_launch.query), 'refused');
+    v_kind := case when v_launch.query is null then 'refused' else async.classify_query(v_launch.query) end;
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
