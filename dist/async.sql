@@ -553,7 +553,7 @@ $function$;
 --   client database it changes those of the server.
 -- Returns: nothing. A running leader applies the change.
 -- Raises: PA060 for an invalid value, with its path in the document.
--- Locks: an advisory lock on which other calls of async.configure wait, and the rows that it
+-- Locks: a table on which other calls of async.configure wait, and the rows that it
 --   changes, until the end of the transaction.
 create or replace function async.configure(_configuration jsonb) returns void
 language plpgsql security definer

@@ -553,6 +553,107 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0011_election.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0011_election') then
+    execute $ddl$
+-- The backend that leads, and the advisory lock that it holds. Only the owner can read and lock the row. A candidate
+-- locks it, so one candidate at a time decides whether there is a leader. Each election draws a new key, so no other
+-- role can hold the lock before the leader does.
+create table async.leader_lock (
+  pid int not null,
+  key bigint not null
+);
+insert into async.leader_lock (pid, key) values (0, 0);
+
+-- Calls of async.configure wait for each other here. Only the owner can take the lock.
+create table async.configuration_lock ();
+
+-- This function has other arguments now.
+drop function if exists async.watch_leader(int, int);
+$ddl$;
+    insert into async.migration (migration) values ('0011_election');
+  end if;
+end
+$migrate$;
+
+-- election/is_advisory_lock
+-- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
+--   and is granted.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.is_advisory_lock(in_lock pg_locks, in_key bigint)
+returns bool
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select in_lock.locktype = 'advisory' and in_lock.granted and in_lock.mode = 'ExclusiveLock'
+    and in_lock.objsubid = 1
+    and in_lock.classid::bigint << 32 | in_lock.objid::bigint = in_key
+    and in_lock.database = (select d.oid from pg_database d where d.datname = current_database())
+$function$;
+
+-- election/random_key
+-- Purpose: draws the key of an advisory lock that no session holds.
+-- Returns: the key.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.random_key()
+returns bigint
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $function$
+  select ('x' || left(md5(random()::text || clock_timestamp()::text || pg_backend_pid()::text), 16))::bit(64)::bigint
+$function$;
+
+-- leader/election/leader_pid
+-- Purpose: the pid of the backend that leads in this database: the one that the last election
+--   recorded, as long as it holds the lock whose key that election drew, and its role is a member of
+--   the owner. The session of another role may get the pid of a leader that crashed, and take the
+--   lock.
+-- Returns: the pid; null when no orchestrator leads.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.leader_pid()
+returns int
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select k.pid
+    from async.leader_lock k
+    join pg_locks l on l.pid = k.pid and async.is_advisory_lock(l, k.key)
+    cross join pg_stat_get_activity(k.pid) a
+    where pg_has_role(a.usesysid, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage')
+    limit 1);
+end
+$function$;
+
+-- leader/election/mutex_holder
+-- Purpose: another session that holds the lock of advisory_mutex_id, of a role that is a member of
+--   the owner. The sessions of other roles do not count.
+-- Returns: its pid, or null.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.mutex_holder()
+returns int
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select l.pid
+    from async.control c
+    join pg_locks l on l.pid <> pg_backend_pid() and async.is_advisory_lock(l, c.advisory_mutex_id)
+    cross join pg_stat_get_activity(l.pid) a
+    where pg_has_role(a.usesysid, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage')
+    limit 1);
+end
+$function$;
+
 -- log/visible_text
 -- Purpose: escapes a text for the log. Names, messages and queries may contain line breaks and
 --   escape sequences of terminals, which could forge lines or hide text.
@@ -733,7 +834,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '3c2e17d7c40cf1bd'::text
+  select '91bd55e19133eb52'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1963,8 +2064,7 @@ $function$;
 -- record/is_leader
 -- Purpose: whether the calling session is the leader session (a routine, a trigger, the engine
 --   itself): it has the pid that the leader published, its session_user is a member of the owner,
---   and it holds the lock of the leader. The session of another role may get the pid of a leader
---   that crashed, and may take the lock.
+--   and it holds the lock of the last election.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -1980,10 +2080,7 @@ begin
   if not pg_has_role(session_user, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage') then
     return false;
   end if;
-  return exists (
-    select from pg_locks l
-    where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.granted
-      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2);
+  return async.leader_pid() is not distinct from pg_backend_pid();
 end
 $function$;
 
@@ -3249,7 +3346,7 @@ $function$;
 --   null changes nothing.
 -- Returns: nothing. It wakes the leader.
 -- Raises: PA060.
--- Locks: an advisory lock against other calls, and the rows that it changes, until the end of the
+-- Locks: async.configuration_lock against other calls, and the rows that it changes, until the end of the
 --   transaction.
 create or replace function async.apply_configuration(in_configuration jsonb) returns void
 language plpgsql
@@ -3273,7 +3370,7 @@ begin
   if v_key is not null then
     perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
   end if;
-  perform pg_advisory_xact_lock(async.lock_class(), 4);
+  lock table async.configuration_lock in exclusive mode;
 
   perform async.check_section('control', 'control', v_control);
   -- Keys that the leader writes are accepted and ignored, so that a row of async.control can be
@@ -3329,13 +3426,7 @@ create or replace function async.leader_exists() returns bool
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
-  select exists (
-    select
-    from pg_locks l
-    join pg_database d on d.oid = l.database
-    where l.locktype = 'advisory' and l.granted
-      and d.datname = current_database()
-      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
+  select async.leader_pid() is not null
 $function$;
 
 -- clients/is_usable_duration
@@ -4159,7 +4250,7 @@ $function$;
 --   attempt takes too long.
 -- Returns: null, or the error.
 -- Raises: a cancel that the watchdog did not send.
--- Locks: the watchdog's advisory lock while it connects.
+-- Locks: an advisory lock with a new key while it connects, which the watchdog looks for.
 -- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
@@ -4171,14 +4262,18 @@ declare
   v_message text;
   v_detail text;
   v_watching bool := false;
+  v_key bigint;
   v_verdict text;
 begin
   if in_watched then
-    perform pg_advisory_lock(async.lock_class(), 3);
+    loop
+      v_key := async.random_key();
+      exit when pg_try_advisory_lock(v_key);
+    end loop;
     -- The end of its last answer may have arrived after the answer.
     perform async.read_results('pgasync_watchdog');
     v_watching := public.dblink_send_query('pgasync_watchdog'::text,
-      format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
+      format('select async.watch_leader(%s, %s, %s)', pg_backend_pid(), v_key, c_connect_ms_max)) = 1;
   end if;
   begin
     begin
@@ -4188,7 +4283,7 @@ begin
       v_message := async.mask_text(concat_ws(': ', v_message, nullif(v_detail, '')));
     end;
     if v_watching then
-      perform pg_advisory_unlock(async.lock_class(), 3);
+      perform pg_advisory_unlock(v_key);
       while public.dblink_is_busy('pgasync_watchdog'::text) = 1 loop
         perform pg_sleep(0.0005);
       end loop;
@@ -4199,10 +4294,9 @@ begin
     if not v_watching then
       raise;
     end if;
-    perform pg_advisory_unlock(async.lock_class(), 3)
+    perform pg_advisory_unlock(v_key)
     from pg_locks l
-    where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.classid = async.lock_class()::oid
-      and l.objid = 3 and l.objsubid = 2;
+    where l.pid = pg_backend_pid() and async.is_advisory_lock(l, v_key);
     for v_try in 1..2000 loop
       exit when public.dblink_is_busy('pgasync_watchdog'::text) = 0;
       perform pg_sleep(0.001);
@@ -4219,31 +4313,38 @@ begin
   if v_watching then
     perform async.read_results('pgasync_watchdog');
   elsif in_watched then
-    perform pg_advisory_unlock(async.lock_class(), 3);
+    perform pg_advisory_unlock(v_key);
   end if;
   return v_message;
 end
 $function$;
 
 -- dblink/sessions/watch_leader
--- Purpose: runs in the watchdog session: waits until the leader releases an advisory lock after its
---   connection attempt, and cancels the attempt when that takes too long.
+-- Purpose: runs in the watchdog session: looks whether the leader has released the advisory lock
+--   in_key after its connection attempt, and cancels the attempt when that takes too long. It does
+--   not wait for the lock, which another role could take first.
 -- Returns: 'made' or 'cancelled'.
 -- Raises: nothing.
--- Locks: the watchdog's advisory lock, for a moment.
-create or replace function async.watch_leader(in_pid int, in_ms_max int)
+-- Locks: none.
+create or replace function async.watch_leader(in_pid int, in_key bigint, in_ms_max int)
 returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  c_look_seconds_max constant float := 0.005;
+  v_until constant timestamptz := clock_timestamp() + in_ms_max * interval '1 millisecond';
+  v_look_seconds float := 0.0005;
 begin
-  perform set_config('lock_timeout', in_ms_max || 'ms', true);
-  perform pg_advisory_lock_shared(async.lock_class(), 3);
-  perform pg_advisory_unlock_shared(async.lock_class(), 3);
+  while exists (select from pg_locks l where l.pid = in_pid and async.is_advisory_lock(l, in_key)) loop
+    if clock_timestamp() >= v_until then
+      perform pg_cancel_backend(in_pid);
+      return 'cancelled';
+    end if;
+    perform pg_sleep(v_look_seconds);
+    v_look_seconds := least(v_look_seconds * 1.5, c_look_seconds_max);
+  end loop;
   return 'made';
-exception when lock_not_available then
-  perform pg_cancel_backend(in_pid);
-  return 'cancelled';
 end
 $function$;
 
@@ -7981,28 +8082,40 @@ end
 $procedure$;
 
 -- leader/election/take_locks
--- Purpose: tries to take both locks of a leader, the fixed one and the one that advisory_mutex_id
---   names. Never waits.
--- Returns: true when this session holds both.
+-- Purpose: tries to become the leader: with the row of async.leader_lock locked, finds no other
+--   leader, and takes and records an advisory lock with a new key. Takes the lock of
+--   advisory_mutex_id too, if it is free. That lock keeps this session from leading only when a
+--   member of the owner holds it: any role may take it.
+-- Returns: whether this session leads from the commit of this transaction on.
 -- Raises: nothing.
--- Locks: the two advisory locks, for the session.
+-- Locks: the row of async.leader_lock, until the transaction ends; waits for it for one second at
+--   most. The advisory locks, for the session; does not wait for them.
 create or replace function async.take_locks()
 returns bool
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 as $function$
 declare
-  v_mutex bigint := (select c.advisory_mutex_id from async.control c);
+  v_key bigint;
 begin
   perform async.release_locks();
-  if not pg_try_advisory_lock(async.lock_class(), 1) then
+  begin
+    perform from async.leader_lock for update;
+  exception when lock_not_available then
+    return false;
+  end;
+  if async.leader_pid() is not null or async.mutex_holder() is not null then
     return false;
   end if;
-  if not pg_try_advisory_lock(v_mutex) then
-    perform pg_advisory_unlock(async.lock_class(), 1);
-    return false;
-  end if;
-  perform set_config('pgasync.mutex', v_mutex::text, false);
+  loop
+    v_key := async.random_key();
+    exit when pg_try_advisory_lock(v_key);
+  end loop;
+  update async.leader_lock set pid = pg_backend_pid(), key = v_key;
+  perform set_config('pgasync.mutex',
+    case when pg_try_advisory_lock(c.advisory_mutex_id) then c.advisory_mutex_id::text else '' end, false)
+  from async.control c;
   return true;
 end
 $function$;
@@ -8019,37 +8132,17 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_mutex bigint := nullif(current_setting('pgasync.mutex', true), '')::bigint;
+  v_key bigint;
 begin
-  if v_mutex is null then
-    select c.advisory_mutex_id into v_mutex from async.control c;
-  end if;
-  while exists (
-    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
-      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
+  for v_key in
+    select k.key from async.leader_lock k where k.pid = pg_backend_pid()
+    union
+    select nullif(current_setting('pgasync.mutex', true), '')::bigint
   loop
-    perform pg_advisory_unlock(async.lock_class(), 1);
-    perform pg_advisory_unlock(v_mutex);
+    while exists (select from pg_locks l where l.pid = pg_backend_pid() and async.is_advisory_lock(l, v_key)) loop
+      perform pg_advisory_unlock(v_key);
+    end loop;
   end loop;
-end
-$function$;
-
--- leader/election/leader_pid
--- Purpose: the pid of the backend that leads in this database.
--- Returns: the pid; null when no orchestrator leads.
--- Raises: nothing.
--- Locks: none.
-create or replace function async.leader_pid()
-returns int
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $function$
-begin
-  return (
-    select l.pid from pg_locks l
-    where l.locktype = 'advisory' and l.granted and l.classid = async.lock_class()::oid and l.objid = 1
-      and l.objsubid = 2
-      and l.database = (select d.oid from pg_database d where d.datname = current_database()));
 end
 $function$;
 
@@ -8097,7 +8190,7 @@ end
 $function$;
 
 -- leader/election/describe_leader
--- Purpose: a sentence that names the leader, or the advisory lock that another session holds.
+-- Purpose: a sentence that names the leader, or what else keeps this session from leading.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -8108,7 +8201,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select coalesce(
     format('another orchestrator leads: pid %s', async.leader_pid()),
-    format('advisory lock %s is held by another session: choose another advisory_mutex_id', c.advisory_mutex_id))
+    format('pid %s holds the advisory lock %s: choose another advisory_mutex_id', async.mutex_holder(),
+      c.advisory_mutex_id),
+    'another orchestrator is about to lead')
   from async.control c
 $function$;
 
@@ -9174,11 +9269,8 @@ as $function$
     case when a.client_port = -1 then 'local' else coalesce(a.client_hostname, host(a.client_addr)) end,
     a.application_name,
     clock_timestamp() - coalesce(a.xact_start, a.state_change)
-  from pg_locks l
-  join pg_database d on d.oid = l.database and d.datname = current_database()
-  join pg_stat_activity a on a.pid = l.pid
-  where l.locktype = 'advisory' and l.granted
-    and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2
+  from pg_stat_activity a
+  where a.pid = async.leader_pid()
 $function$;
 
 -- views/helpers/lane_backlog
@@ -9802,6 +9894,11 @@ comment on column async.offer.timeout is
   'Null is no deadline.';
 comment on column async.offer.offered is 'When the offer was made.';
 
+comment on table async.leader_lock is 'One row: how the present leader is recognized.';
+comment on column async.leader_lock.pid is 'The pid of the backend that won the last election.';
+comment on column async.leader_lock.key is
+  'The key of the advisory lock that this backend holds as long as it leads. Each election draws another.';
+comment on table async.configuration_lock is 'Empty. Calls of async.configure wait for each other here.';
 comment on table async.leader is 'One row: the identity of this server, and its last leader.';
 comment on column async.leader.server_id is
   'The id of this server in the application_name of its sessions at targets.';

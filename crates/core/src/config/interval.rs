@@ -236,6 +236,13 @@ mod tests {
     }
 
     #[test]
+    fn the_fraction_of_a_year_is_rounded_to_months() {
+        for (text, months) in [("1.96 years", 24), ("1.95 years", 23), ("-1.96 years", -24), ("-1.95 years", -23)] {
+            assert_eq!(Interval::read(text).map(|interval| interval.months), Some(months), "{text}");
+        }
+    }
+
+    #[test]
     fn what_postgres_prints_is_read() {
         for (text, millis) in [
             ("00:00:00", 0),

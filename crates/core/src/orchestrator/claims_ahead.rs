@@ -199,6 +199,23 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_is_reviewed_when_fewer_marks_are_ahead_or_on_demand() {
+        let (mut ahead, pool) = (ClaimsAhead::default(), pool());
+        for (change, reviewed) in [
+            ((Ahead::No, Ahead::Claiming), true),
+            ((Ahead::Claiming, Ahead::Unmarked), true),
+            ((Ahead::Unmarked, Ahead::Marked), false),
+            ((Ahead::Marked, Ahead::No), true),
+            ((Ahead::No, Ahead::No), false),
+        ] {
+            ahead.replace(&pool, position(1), change);
+            assert_eq!(ahead.take_reviews().contains(&pool), reviewed, "{change:?}");
+        }
+        ahead.review(pool.clone());
+        assert!(ahead.take_reviews().contains(&pool));
+    }
+
+    #[test]
     fn a_pool_of_slow_tasks_claims_nothing_ahead() {
         let (mut ahead, pool, tuning) = (ClaimsAhead::default(), pool(), Tuning::default());
         assert_eq!(ahead.limits(&pool, 2, &tuning), None, "nothing is known of its tasks");

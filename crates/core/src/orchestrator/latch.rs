@@ -113,6 +113,24 @@ mod tests {
     }
 
     #[test]
+    fn a_cycle_whose_answers_will_not_come_begins_anew() {
+        let mut latch = Latch::default();
+        assert!(latch.polled(1, false) && latch.polled(1, false) && !latch.polled(1, false));
+        assert_eq!(latch.step(false, false), Some(LatchStep::Serve { number: 1, others: false }));
+        latch.restart();
+        assert!(latch.polled(1, false), "its answer may be lost");
+        latch.restart();
+        assert_eq!(latch.step(false, false), None);
+    }
+
+    #[test]
+    fn a_cycle_does_not_wait_for_routines_that_are_no_more() {
+        let mut latch = Latch::default();
+        assert!(latch.polled(1, true) && latch.polled(1, true) && !latch.polled(1, true));
+        assert_eq!(latch.step(false, true), Some(LatchStep::Serve { number: 1, others: false }));
+    }
+
+    #[test]
     fn the_only_caller_hears_that_no_other_waits() {
         let mut latch = Latch::default();
         assert!(!latch.polled(0, false), "nothing is asked for");

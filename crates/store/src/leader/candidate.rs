@@ -161,16 +161,12 @@ impl Candidate {
     /// # Errors
     /// When the query fails.
     pub async fn try_locks(&self) -> Result<bool, CandidacyError> {
-        let taken: bool = self
+        Ok(self
             .session
             .query_one("select async.take_locks()", &[])
             .await
             .map_err(|error| CandidacyError::of(&error))?
-            .get(0);
-        if taken {
-            self.remember_mutex().await?;
-        }
-        Ok(taken)
+            .get(0))
     }
 
     /// Takes the locks from the leader: asks it to resign, and terminates its backend if it does
@@ -179,8 +175,7 @@ impl Candidate {
     /// # Errors
     /// [`CandidacyError::Refused`] when the leader cannot be ended.
     pub async fn take_over(&self) -> Result<(), CandidacyError> {
-        self.session.batch_execute("call async.take_over()").await.map_err(|error| CandidacyError::of(&error))?;
-        self.remember_mutex().await
+        self.session.batch_execute("call async.take_over()").await.map_err(|error| CandidacyError::of(&error))
     }
 
     /// Describes the present leader in a sentence.
@@ -195,12 +190,6 @@ impl Candidate {
             .map_err(|error| CandidacyError::of(&error))?
             .get(0);
         Ok(sentence.unwrap_or_else(|| "another orchestrator leads".into()))
-    }
-
-    async fn remember_mutex(&self) -> Result<(), CandidacyError> {
-        let sql = "select set_config('pgasync.mutex', c.advisory_mutex_id::text, false) from async.control c";
-        self.session.query(sql, &[]).await.map_err(|error| CandidacyError::of(&error))?;
-        Ok(())
     }
 
     /// Becomes the leader of a new epoch. The session must hold the locks.

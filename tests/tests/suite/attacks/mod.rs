@@ -8,6 +8,7 @@ macro_rules! attacks {
     };
 }
 
+mod elections;
 mod hostile_targets;
 mod left_behind;
 mod limits;

@@ -254,9 +254,10 @@ async fn a_client_with_the_pid_and_the_lock_of_a_leader_is_none() {
     fixture.run(&format!("select async.grant_client('{client}')")).await;
     let session = fixture.connect().await;
     let pid: i32 = session.query_one("select pg_backend_pid()", &[]).await.expect("a pid").get(0);
-    fixture.run(&format!("update async.control set pid = {pid}")).await;
-    let lock: i32 = session.query_one("select async.lock_class()", &[]).await.expect("a key").get(0);
-    run(&session, &format!("set session authorization {client}; select pg_advisory_lock({lock}, 1)")).await;
+    fixture
+        .run(&format!("update async.control set pid = {pid}; update async.leader_lock set pid = {pid}, key = 77"))
+        .await;
+    run(&session, &format!("set session authorization {client}; select pg_advisory_lock(77)")).await;
     // The leader itself is warned, and nothing is pushed.
     let refused =
         session.batch_execute("select async.push_task(async.task('select 1', null))").await.expect_err("no target");

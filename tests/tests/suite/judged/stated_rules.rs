@@ -175,26 +175,23 @@ const LEADERSHIP: &[Stated] = &[
         "RowExclusiveLock",
     ),
     stated("", "async.is_leader()", "false"),
-    stated("select pg_advisory_xact_lock(async.lock_class(), 1)", "async.is_leader()", "false"),
+    stated("select pg_advisory_xact_lock(-77)", "async.is_leader()", "false"),
     stated("update async.control set pid = pg_backend_pid()", "async.is_leader()", "false"),
     stated("select judged.lead()", "async.is_leader()", "true"),
     stated("select judged.lead(); update async.control set pid = pid + 1", "async.is_leader()", "false"),
     stated("select judged.lead(); update async.control set pid = null", "async.is_leader()", "false"),
-    stated(
-        "update async.control set pid = pg_backend_pid(); select pg_advisory_xact_lock(async.lock_class(), 2)",
-        "async.is_leader()",
-        "false",
+    stated("select judged.lead(); update async.leader_lock set key = -78", "async.is_leader()", "false"),
+    stated("select judged.lead(); update async.leader_lock set pid = pid + 1", "async.is_leader()", "false"),
+    stated("select judged.lead(); delete from async.leader_lock", "async.is_leader()", "false"),
+    stated("select judged.lead()", "async.leader_pid() = pg_backend_pid()", "true"),
+    null("update async.leader_lock set pid = pg_backend_pid(), key = 7", "async.leader_pid()"),
+    null(
+        "update async.leader_lock set pid = pg_backend_pid(), key = 7; select pg_advisory_xact_lock_shared(7)",
+        "async.leader_pid()",
     ),
-    stated(
-        "update async.control set pid = pg_backend_pid(); select pg_advisory_xact_lock(async.lock_class() + 1, 1)",
-        "async.is_leader()",
-        "false",
-    ),
-    stated(
-        "update async.control set pid = pg_backend_pid();
-         select pg_advisory_xact_lock((async.lock_class()::bigint << 32) + 1)",
-        "async.is_leader()",
-        "false",
+    null(
+        "update async.leader_lock set pid = pg_backend_pid(), key = 7; select pg_advisory_xact_lock(0, 7)",
+        "async.leader_pid()",
     ),
 ];
 

@@ -4,6 +4,7 @@ mod clock;
 mod deadlines;
 mod groups;
 mod locked;
+mod offers;
 mod requests;
 mod returns;
 mod sessions;

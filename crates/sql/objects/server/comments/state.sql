@@ -58,6 +58,11 @@ comment on column async.offer.timeout is
   'Null is no deadline.';
 comment on column async.offer.offered is 'When the offer was made.';
 
+comment on table async.leader_lock is 'One row: how the present leader is recognized.';
+comment on column async.leader_lock.pid is 'The pid of the backend that won the last election.';
+comment on column async.leader_lock.key is
+  'The key of the advisory lock that this backend holds as long as it leads. Each election draws another.';
+comment on table async.configuration_lock is 'Empty. Calls of async.configure wait for each other here.';
 comment on table async.leader is 'One row: the identity of this server, and its last leader.';
 comment on column async.leader.server_id is
   'The id of this server in the application_name of its sessions at targets.';

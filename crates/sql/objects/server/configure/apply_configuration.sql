@@ -2,7 +2,7 @@
 --   null changes nothing.
 -- Returns: nothing. It wakes the leader.
 -- Raises: PA060.
--- Locks: an advisory lock against other calls, and the rows that it changes, until the end of the
+-- Locks: async.configuration_lock against other calls, and the rows that it changes, until the end of the
 --   transaction.
 create or replace function async.apply_configuration(in_configuration jsonb) returns void
 language plpgsql
@@ -26,7 +26,7 @@ begin
   if v_key is not null then
     perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
   end if;
-  perform pg_advisory_xact_lock(async.lock_class(), 4);
+  lock table async.configuration_lock in exclusive mode;
 
   perform async.check_section('control', 'control', v_control);
   -- Keys that the leader writes are accepted and ignored, so that a row of async.control can be

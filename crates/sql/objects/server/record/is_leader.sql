@@ -1,7 +1,6 @@
 -- Purpose: whether the calling session is the leader session (a routine, a trigger, the engine
 --   itself): it has the pid that the leader published, its session_user is a member of the owner,
---   and it holds the lock of the leader. The session of another role may get the pid of a leader
---   that crashed, and may take the lock.
+--   and it holds the lock of the last election.
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -17,9 +16,6 @@ begin
   if not pg_has_role(session_user, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage') then
     return false;
   end if;
-  return exists (
-    select from pg_locks l
-    where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.granted
-      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2);
+  return async.leader_pid() is not distinct from pg_backend_pid();
 end
 $function$;

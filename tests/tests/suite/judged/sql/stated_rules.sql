@@ -23,7 +23,8 @@ $$;
 -- This session leads, until the transaction ends.
 create function judged.lead() returns void language sql as $$
   update async.control set pid = pg_backend_pid();
-  select pg_advisory_xact_lock(async.lock_class(), 1);
+  update async.leader_lock set pid = pg_backend_pid(), key = -77;
+  select pg_advisory_xact_lock(-77);
 $$;
 
 -- Tasks in each phase: 1 waits, 2 runs, 3 has yielded, 4 is finished, 5 was taken by a client, 6 waits and is not named

@@ -3,7 +3,7 @@
 --   attempt takes too long.
 -- Returns: null, or the error.
 -- Raises: a cancel that the watchdog did not send.
--- Locks: the watchdog's advisory lock while it connects.
+-- Locks: an advisory lock with a new key while it connects, which the watchdog looks for.
 -- (Longer than a screen: one attempt with its errors.)
 create or replace function async.open_session(in_conn text, in_conninfo text, in_watched bool)
 returns text
@@ -15,14 +15,18 @@ declare
   v_message text;
   v_detail text;
   v_watching bool := false;
+  v_key bigint;
   v_verdict text;
 begin
   if in_watched then
-    perform pg_advisory_lock(async.lock_class(), 3);
+    loop
+      v_key := async.random_key();
+      exit when pg_try_advisory_lock(v_key);
+    end loop;
     -- The end of its last answer may have arrived after the answer.
     perform async.read_results('pgasync_watchdog');
     v_watching := public.dblink_send_query('pgasync_watchdog'::text,
-      format('select async.watch_leader(%s, %s)', pg_backend_pid(), c_connect_ms_max)) = 1;
+      format('select async.watch_leader(%s, %s, %s)', pg_backend_pid(), v_key, c_connect_ms_max)) = 1;
   end if;
   begin
     begin
@@ -32,7 +36,7 @@ begin
       v_message := async.mask_text(concat_ws(': ', v_message, nullif(v_detail, '')));
     end;
     if v_watching then
-      perform pg_advisory_unlock(async.lock_class(), 3);
+      perform pg_advisory_unlock(v_key);
       while public.dblink_is_busy('pgasync_watchdog'::text) = 1 loop
         perform pg_sleep(0.0005);
       end loop;
@@ -43,10 +47,9 @@ begin
     if not v_watching then
       raise;
     end if;
-    perform pg_advisory_unlock(async.lock_class(), 3)
+    perform pg_advisory_unlock(v_key)
     from pg_locks l
-    where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.classid = async.lock_class()::oid
-      and l.objid = 3 and l.objsubid = 2;
+    where l.pid = pg_backend_pid() and async.is_advisory_lock(l, v_key);
     for v_try in 1..2000 loop
       exit when public.dblink_is_busy('pgasync_watchdog'::text) = 0;
       perform pg_sleep(0.001);
@@ -63,7 +66,7 @@ begin
   if v_watching then
     perform async.read_results('pgasync_watchdog');
   elsif in_watched then
-    perform pg_advisory_unlock(async.lock_class(), 3);
+    perform pg_advisory_unlock(v_key);
   end if;
   return v_message;
 end

@@ -1,4 +1,4 @@
--- Purpose: a sentence that names the leader, or the advisory lock that another session holds.
+-- Purpose: a sentence that names the leader, or what else keeps this session from leading.
 -- Returns: text.
 -- Raises: nothing.
 -- Locks: none.
@@ -9,6 +9,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select coalesce(
     format('another orchestrator leads: pid %s', async.leader_pid()),
-    format('advisory lock %s is held by another session: choose another advisory_mutex_id', c.advisory_mutex_id))
+    format('pid %s holds the advisory lock %s: choose another advisory_mutex_id', async.mutex_holder(),
+      c.advisory_mutex_id),
+    'another orchestrator is about to lead')
   from async.control c
 $function$;

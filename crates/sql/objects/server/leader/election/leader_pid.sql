@@ -1,4 +1,7 @@
--- Purpose: the pid of the backend that leads in this database.
+-- Purpose: the pid of the backend that leads in this database: the one that the last election
+--   recorded, as long as it holds the lock whose key that election drew, and its role is a member of
+--   the owner. The session of another role may get the pid of a leader that crashed, and take the
+--   lock.
 -- Returns: the pid; null when no orchestrator leads.
 -- Raises: nothing.
 -- Locks: none.
@@ -9,9 +12,11 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   return (
-    select l.pid from pg_locks l
-    where l.locktype = 'advisory' and l.granted and l.classid = async.lock_class()::oid and l.objid = 1
-      and l.objsubid = 2
-      and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+    select k.pid
+    from async.leader_lock k
+    join pg_locks l on l.pid = k.pid and async.is_advisory_lock(l, k.key)
+    cross join pg_stat_get_activity(k.pid) a
+    where pg_has_role(a.usesysid, (select n.nspowner from pg_namespace n where n.nspname = 'async'), 'usage')
+    limit 1);
 end
 $function$;

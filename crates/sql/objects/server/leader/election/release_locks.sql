@@ -9,17 +9,16 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  v_mutex bigint := nullif(current_setting('pgasync.mutex', true), '')::bigint;
+  v_key bigint;
 begin
-  if v_mutex is null then
-    select c.advisory_mutex_id into v_mutex from async.control c;
-  end if;
-  while exists (
-    select from pg_locks l where l.locktype = 'advisory' and l.pid = pg_backend_pid()
-      and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2)
+  for v_key in
+    select k.key from async.leader_lock k where k.pid = pg_backend_pid()
+    union
+    select nullif(current_setting('pgasync.mutex', true), '')::bigint
   loop
-    perform pg_advisory_unlock(async.lock_class(), 1);
-    perform pg_advisory_unlock(v_mutex);
+    while exists (select from pg_locks l where l.pid = pg_backend_pid() and async.is_advisory_lock(l, v_key)) loop
+      perform pg_advisory_unlock(v_key);
+    end loop;
   end loop;
 end
 $function$;

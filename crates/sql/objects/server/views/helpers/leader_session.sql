@@ -14,9 +14,6 @@ as $function$
     case when a.client_port = -1 then 'local' else coalesce(a.client_hostname, host(a.client_addr)) end,
     a.application_name,
     clock_timestamp() - coalesce(a.xact_start, a.state_change)
-  from pg_locks l
-  join pg_database d on d.oid = l.database and d.datname = current_database()
-  join pg_stat_activity a on a.pid = l.pid
-  where l.locktype = 'advisory' and l.granted
-    and l.classid = async.lock_class()::oid and l.objid = 1 and l.objsubid = 2
+  from pg_stat_activity a
+  where a.pid = async.leader_pid()
 $function$;
