@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pgasync_runner::Timeouts;
 
@@ -53,9 +55,13 @@ pub(crate) struct ServerArgs {
     /// The database with the schema async: a name, "host=... dbname=..." or
     /// postgres://user@host/db, as in psql. Missing values come from PGHOST, PGPORT, PGUSER,
     /// PGDATABASE, PGPASSWORD and the other PG* variables, from the service that PGSERVICE names,
-    /// and from ~/.pgpass. docs/connecting.md lists every key
+    /// and from ~/.pgpass. docs/connecting.md lists every key. Every user of this machine can see
+    /// the arguments of a process: keep a password in ~/.pgpass, PGPASSWORD or --server-file
     #[arg(long, short = 'd', visible_alias = "dbname", value_name = "CONNINFO")]
     pub(crate) server: Option<String>,
+    /// Read the connection string from this file; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    pub(crate) server_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -69,3 +69,26 @@ async fn status_without_a_schema_names_the_remedy() {
     assert_eq!(code, Some(1));
     assert!(stderr.contains("name the server with --server"), "{stderr}");
 }
+
+#[tokio::test]
+async fn the_connection_string_may_stand_in_a_file() {
+    let database = Database::create().await;
+    let folder = std::env::temp_dir().join(database.name());
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (file, empty) = (folder.join("server"), folder.join("empty"));
+    std::fs::write(&file, format!("{}\n", database.conninfo())).expect("it is written");
+    std::fs::write(&empty, "\n").expect("it is written");
+    let run = |arguments: &[&str]| {
+        let ran = Command::new("pgasync").arg("status").args(arguments).output().expect("./dev puts pgasync on PATH");
+        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let path = |file: &std::path::Path| file.to_str().expect("UTF-8").to_owned();
+    assert!(run(&["--server-file", &path(&file)]).1.contains("NO LEADER"));
+    let (code, _, stderr) = run(&["--server-file", &path(&empty)]);
+    assert!(code == Some(1) && stderr.contains("it has no connection string"), "{code:?} {stderr}");
+    let (code, _, stderr) = run(&["--server-file", &path(&folder.join("none"))]);
+    assert!(code == Some(1) && stderr.contains("none"), "{code:?} {stderr}");
+    let (code, _, stderr) = run(&["--server-file", "x", "--server", "y"]);
+    assert!(code == Some(2) && stderr.contains("cannot be used with"), "{code:?} {stderr}");
+    std::fs::remove_dir_all(&folder).expect("it is removed");
+}

@@ -262,6 +262,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_timeout_of_a_target_comes_before_the_one_of_all() {
+        let (own, other) = (TargetName::new("own").unwrap(), TargetName::new("other").unwrap());
+        let mut settings = Settings { default_timeout: Some(Span::seconds(9)), ..Settings::default() };
+        let target = |default_timeout| TargetSettings { max_concurrency: 1, default_timeout };
+        settings.targets.insert(own.clone(), target(Some(Span::seconds(3))));
+        settings.targets.insert(other.clone(), target(None));
+        assert_eq!(settings.timeout(&own), Some(Span::seconds(3)));
+        assert_eq!(settings.timeout(&other), Some(Span::seconds(9)));
+        settings.default_timeout = None;
+        assert_eq!(settings.timeout(&TargetName::new("unknown").unwrap()), None);
+    }
+
+    #[test]
     fn how_much_is_done_ahead_follows_from_how_long_tasks_take() {
         let tuning = Tuning::default();
         let just_longer = |span: Span| Span::micros(span.as_micros() + 1);

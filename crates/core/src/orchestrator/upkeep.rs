@@ -127,4 +127,18 @@ mod tests {
         upkeep.routines_done();
         assert!(upkeep.routines_due(&cx));
     }
+
+    #[test]
+    fn a_step_of_maintenance_that_failed_is_tried_again() {
+        let mut cx = Context::new(Settings::default(), 1);
+        cx.advance(Now::from_micros(0));
+        let mut upkeep = Upkeep::new();
+        upkeep.begin(&cx);
+        cx.advance(Now { monotonic: cx.monotonic() + cx.tuning().maintain_every, ..cx.now() });
+        assert!(upkeep.start_maintenance(&cx));
+        upkeep.maintenance_failed(&cx);
+        assert!(!upkeep.start_maintenance(&cx));
+        cx.advance(Now { monotonic: cx.monotonic() + cx.tuning().maintain_retry, ..cx.now() });
+        assert!(upkeep.start_maintenance(&cx));
+    }
 }

@@ -171,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_poll_is_repeated_at_the_given_time_in_the_same_state() {
+        let tuning = Tuning::default();
+        let (mut wake, later) = (Wake::new(START), START + Span::millis(5));
+        assert_eq!(wake.poll(START, &tuning), Some(Sleep::FallAsleep));
+        wake.refused(later);
+        assert_eq!(wake.next(), Some(later));
+        assert_eq!(wake.poll(later, &tuning), Some(Sleep::FallAsleep), "it is not asleep");
+        wake.polled(later, Some(true), IDLE, &tuning);
+        assert_eq!(wake.poll(later + IDLE, &tuning), Some(Sleep::Keep));
+        wake.refused(later + IDLE);
+        assert_eq!(wake.poll(later + IDLE, &tuning), Some(Sleep::Keep), "it is asleep yet");
+    }
+
+    #[test]
     fn an_open_push_makes_polls_rare() {
         let tuning = Tuning::default();
         let idle = Span::millis(100);

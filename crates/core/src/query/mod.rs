@@ -137,6 +137,23 @@ mod tests {
     }
 
     #[test]
+    fn the_query_after_the_list_of_a_with_decides_whether_it_returns_rows() {
+        for (text, returns_rows) in [
+            ("with a as (select 1) select * from a", true),
+            ("with a as (insert into t values (1)) select 1", true),
+            ("with insert as (select 1) select * from insert", true),
+            ("with recursive delete as (select 1) table delete", true),
+            ("with a as (select 1), update as (select 2) values (1)", true),
+            ("with a as (select 1) insert into t select * from a", false),
+            ("with a as (select 1) insert into t select * from a returning n", true),
+            ("with recursive a as (select 1) delete from t", false),
+        ] {
+            let found: Vec<bool> = statements(text).iter().map(Statement::returns_rows).collect();
+            assert_eq!(found, [returns_rows], "{text}");
+        }
+    }
+
+    #[test]
     fn what_returns_rows_is_wrapped() {
         all(
             QueryClass::Wrapped,

@@ -180,3 +180,67 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::event::Request;
+
+    fn of(event: &Event, launch: Option<&LaunchState>) -> Option<RowEvent> {
+        RowEvent::of(event, launch)
+    }
+
+    #[test]
+    fn a_request_or_deadline_is_an_end_of_a_claimed_task_and_nothing_while_a_query_runs() {
+        let request = Request {
+            status: FinishStatus::Deferred,
+            error: Some("not now".to_owned()),
+            duration: Some(Span::seconds(3)),
+        };
+        let (asked, launched) = (Event::Request(request), LaunchState::Launched(None));
+        for (launch, names) in [
+            (None, Some(("DEADLINE", "REQUEST"))),
+            (Some(&LaunchState::Claimed), Some(("END_ERROR", "END_ERROR"))),
+            (Some(&launched), None),
+        ] {
+            assert_eq!(of(&Event::Deadline, launch).map(|event| event.name), names.map(|(deadline, _)| deadline));
+            let expected = names.map(|(_, name)| RowEvent {
+                status: Some(FinishStatus::Deferred),
+                message: Some("not now".to_owned()),
+                duration: Some(Span::seconds(3)),
+                ..RowEvent::named(name)
+            });
+            assert_eq!(of(&asked, launch), expected, "{launch:?}");
+        }
+        let status = |launch| of(&Event::Deadline, launch).unwrap().status;
+        assert_eq!((status(None), status(Some(&LaunchState::Claimed))), (None, Some(FinishStatus::TimedOut)));
+    }
+
+    #[test]
+    fn the_end_of_a_query_carries_what_is_known_and_the_intention() {
+        let run = crate::Run(1);
+        let cancel = Intention::Cancel { message: Some("no longer wanted".to_owned()) };
+        let canceled = LaunchState::Launched(Some(cancel));
+        for (outcome, name, known) in [
+            (Outcome::Ok, "END_OK", None),
+            (Outcome::Error("22012".to_owned()), "END_ERROR", Some("22012")),
+            (Outcome::Unknown("lost".to_owned()), "END_UNKNOWN", Some("lost")),
+        ] {
+            let ended = Event::QueryEnded { run, outcome };
+            let plain = RowEvent { known: known.map(str::to_owned), ..RowEvent::named(name) };
+            assert_eq!(of(&ended, Some(&LaunchState::Launched(None))), Some(plain.clone()));
+            let (status, message) = (Some(FinishStatus::Canceled), Some("no longer wanted".to_owned()));
+            assert_eq!(of(&ended, Some(&canceled)), Some(RowEvent { status, message, ..plain }));
+        }
+    }
+
+    #[test]
+    fn a_task_of_an_unreachable_target_keeps_what_is_known_and_the_message_of_its_timeout() {
+        let abandon = Event::Abandon { known: "no answer".to_owned() };
+        let plain = RowEvent { known: Some("no answer".to_owned()), ..RowEvent::named("UNREACHABLE") };
+        assert_eq!(of(&abandon, Some(&LaunchState::Launched(None))), Some(plain.clone()));
+        let timeout = LaunchState::Launched(Some(Intention::Timeout { message: Some("too long".to_owned()) }));
+        let message = Some("too long".to_owned());
+        assert_eq!(of(&abandon, Some(&timeout)), Some(RowEvent { message, ..plain }));
+    }
+}

@@ -118,3 +118,17 @@ impl fmt::Display for FinalStatus {
         FinishStatus::from(*self).fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_final_status_is_printed_like_the_status_that_it_is() {
+        for status in
+            [FinalStatus::Finished, FinalStatus::Failed, FinalStatus::Canceled, FinalStatus::TimedOut, FinalStatus::Doa]
+        {
+            assert_eq!(status.to_string(), FinishStatus::from(status).as_str());
+        }
+    }
+}

@@ -77,3 +77,55 @@ impl Target {
         self.is_met() && (self.takes_more() || self.claims < self.idle.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Priority;
+    use crate::time::{Span, Timestamp};
+
+    fn failed() -> Outage {
+        let at = MonotonicTime::from_micros(0);
+        Outage {
+            since: at,
+            backoff: Backoff::new(Span::seconds(1), Span::seconds(1)),
+            retry_at: at,
+            error: "refused".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_target_serves_during_an_outage_as_long_as_it_has_a_session() {
+        for (fencing, outage, ready, up) in [
+            (false, false, 0, true),
+            (false, true, 0, false),
+            (false, true, 1, true),
+            (true, false, 1, false),
+            (true, true, 0, false),
+        ] {
+            let target = Target { fencing, outage: outage.then(failed), ready, ..Target::default() };
+            assert_eq!(target.is_up(), up, "{target:?}");
+            assert_eq!(target.takes_more(), !fencing && !outage, "{target:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_unused_without_a_session_a_task_and_a_fence() {
+        let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
+        let uses: [&dyn Fn(&mut Target); 7] = [
+            &|target| target.idle.push(SessionId(1)),
+            &|target| target.connecting = 1,
+            &|target| target.ready = 1,
+            &|target| target.queue = BTreeSet::from([position]),
+            &|target| target.claims = 1,
+            &|target| target.orphans.push(TaskId(1)),
+            &|target| target.fencing = true,
+        ];
+        assert!(Target::default().is_unused());
+        for (case, used) in uses.iter().enumerate() {
+            let mut target = Target::default();
+            used(&mut target);
+            assert!(!target.is_unused(), "case {case}");
+        }
+    }
+}

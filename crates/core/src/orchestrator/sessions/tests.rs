@@ -203,3 +203,49 @@ fn names_in_memory_are_counted_and_counts_are_audited() {
         assert!(!damaged.sessions.audit());
     }
 }
+
+#[test]
+fn a_session_that_was_idle_for_long_is_closed_and_a_used_one_is_not() {
+    let mut f = Fixture::new(2);
+    let (idle, used) = (f.connect(), f.connect());
+    let at = f.cx.monotonic() + f.cx.tuning().session_idle_max;
+    f.cx.advance(Now { monotonic: at, ..f.cx.now() });
+    f.sessions.enqueue(&f.target, position(1));
+    let (_, session) = f.sessions.next_assignment(&f.target).unwrap();
+    f.sessions.assign(position(1), session, &f.cx, &mut f.plan);
+    f.sessions.rest(session, &mut f.cx, &mut f.plan);
+    while let Some(timer) = f.cx.timers.pop_due(at) {
+        let Timer::Session(session) = timer else { panic!("{timer:?}") };
+        f.sessions.on_timer(session, &mut f.cx, &mut f.plan);
+    }
+    let closing = [idle, used].map(|its| f.sessions.state(its) == Some(SessionState::Closing));
+    assert_eq!(closing, [session != idle, session != used]);
+    assert_eq!(f.cx.timers.first(), Some(at + f.cx.tuning().session_idle_max), "the used one is watched");
+}
+
+#[test]
+fn a_session_registers_between_connecting_and_ready() {
+    let mut f = Fixture::new(1);
+    f.sessions.connect(&f.target, &mut f.cx);
+    let session = SessionId(1);
+    assert!(!f.sessions.is_registering(session));
+    f.sessions.connected(session, &mut f.cx);
+    assert!(f.sessions.is_registering(session));
+    f.sessions.registered(session, &mut f.cx, &mut f.plan);
+    assert!(!f.sessions.is_registering(session));
+}
+
+#[test]
+fn sessions_that_are_gone_are_named_again_until_that_is_confirmed() {
+    let mut f = Fixture::new(1);
+    let (gone, unregister) = (Registered::Own(SessionId(1)), |f: &mut Fixture| {
+        f.cx.take_commands();
+        f.sessions.unregister_again(&mut f.cx);
+        f.cx.take_commands()
+    });
+    assert_eq!(unregister(&mut f), []);
+    f.sessions.unregister([gone], true, &mut f.cx);
+    assert_eq!(unregister(&mut f), [Command::Unregister { sessions: vec![gone] }]);
+    f.sessions.unregistered(&[gone]);
+    assert_eq!(unregister(&mut f), []);
+}
