@@ -21,7 +21,9 @@ choose_runner() { # PROFILE
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
             simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
             matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip cuts:: --skip holds::) ;;
-            chaos | cuts | holds) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- "$1::" --test-threads=4) ;;
+            chaos-long) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::long_run:: --test-threads=2) ;;
+            chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos:: between_engines:: --skip chaos::long_run:: --test-threads=4) ;;
+            cuts | holds) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- "$1::" --test-threads=4) ;;
             hosts) runner=(cargo test "${locked[@]}" -p pgasync-tests --features hosts --test suite -- hosts:: --test-threads=2) ;;
         esac
     fi
@@ -51,7 +53,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers test sql-engine model connections simulation mutants chaos cuts holds hosts matrix"
+check_parts="style layers test sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -75,6 +77,7 @@ dev_check() {
                 sql-mutants) check_on_cluster sql-mutants ;;
                 core-mutants) check_core_mutants ;;
                 chaos) check_chaos ;;
+                chaos-long) check_on_cluster chaos-long ;;
                 cuts) check_cuts ;;
                 holds) check_holds ;;
                 hosts) check_hosts ;;

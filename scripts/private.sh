@@ -53,7 +53,7 @@ dev_pg() {
 
 # with_cluster MAJOR COMMAND...: a fresh cluster, the command, no cluster; exits as the command did.
 with_cluster() {
-    local major=$1 status=0
+    local major=$1
     shift
     cluster_dir=$(new_cluster_dir)
     child=
@@ -62,6 +62,12 @@ with_cluster() {
     trap 'interrupted 143' TERM HUP
     cluster_start "$major" "$cluster_dir"
     use_cluster "$cluster_dir"
+    run_and_exit "$@"
+}
+
+# run_and_exit COMMAND...: runs the command so that a signal to this script ends it; exits as the command did.
+run_and_exit() {
+    local status=0
     if [ -t 0 ]; then
         "$@" || status=$? # the terminal's ^C reaches the command by itself
     else

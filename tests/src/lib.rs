@@ -42,10 +42,10 @@ pub use fake_server::{Answer, FakeServer, Received, Unanswered};
 #[cfg(feature = "hosts")]
 pub use hosts::{Host, Network};
 pub use private::PrivateCluster;
-pub use proxy::{Cut, Fault, Name, Proxy, Sent};
+pub use proxy::{Condition, Cut, Fault, Name, Proxy, Sent};
 pub use rust_engine::RustEngine;
 pub use scratch::Scratch;
-pub use signal::{Signal, freeze, send};
+pub use signal::{Signal, freeze, send, send_to_all};
 pub use sql_engine::SqlEngine;
 pub use target::Target;
 pub use wait::PATIENCE;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 use std::{env, fs};
 
 use crate::cluster::Cluster;
-use crate::signal::{Signal, freeze, send};
+use crate::signal::{Signal, freeze, send, send_to_all};
 
 /// The cluster of one test. Dropping this value removes the cluster. Derefs to [`Cluster`].
 ///
@@ -79,6 +81,50 @@ impl PrivateCluster {
     #[must_use]
     pub fn freeze_backend(&self, pid: i32) -> bool {
         self.is_backend(pid) && freeze(pid)
+    }
+
+    /// Freezes the postmaster and all its processes. Returns the frozen processes.
+    ///
+    /// # Panics
+    /// When it does not run, or the programs `kill` and `ps` are missing.
+    #[must_use]
+    pub fn freeze_all(&self) -> Vec<i32> {
+        let postmaster = self.postmaster_pid();
+        let is_frozen = freeze(postmaster);
+        assert!(is_frozen, "the postmaster does not freeze");
+        // A frozen postmaster starts no process.
+        let children = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &postmaster.to_string()])
+            .output()
+            .expect("ps is a program");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        let mut frozen: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        send_to_all(Signal::Stop, &frozen);
+        frozen.push(postmaster);
+        frozen
+    }
+
+    /// Kills the processes that have outlived their postmaster, as a service manager does, and waits
+    /// until they are gone. A backend may wait for a silent target and not notice the end of the
+    /// postmaster.
+    ///
+    /// # Panics
+    /// When the program `kill` is missing.
+    pub fn kill_survivors(&self) {
+        let data = self.data_folder();
+        let survivors = || -> Vec<i32> {
+            let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+            let ours = processes.filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == data));
+            ours.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+        };
+        loop {
+            let survivors = survivors();
+            if survivors.is_empty() {
+                return;
+            }
+            send_to_all(Signal::Kill, &survivors);
+            sleep(Duration::from_millis(20));
+        }
     }
 
     fn is_backend(&self, pid: i32) -> bool {

@@ -154,7 +154,8 @@ impl RustEngine {
     }
 
     /// The backend of the leader session, according to its log.
-    fn backend(&self) -> Option<i32> {
+    #[must_use]
+    pub fn backend(&self) -> Option<i32> {
         let lines = self.lines();
         let line = lines
             .iter()

@@ -24,6 +24,14 @@ pub enum Signal {
 /// # Panics
 /// When the program `kill` is missing.
 pub fn send(signal: Signal, pid: i32) -> bool {
+    send_to_all(signal, &[pid])
+}
+
+/// Sends a signal to processes. Returns whether all of them exist.
+///
+/// # Panics
+/// When the program `kill` is missing.
+pub fn send_to_all(signal: Signal, pids: &[i32]) -> bool {
     let name = match signal {
         Signal::Kill => "-KILL",
         Signal::Stop => "-STOP",
@@ -31,7 +39,8 @@ pub fn send(signal: Signal, pid: i32) -> bool {
         Signal::Terminate => "-TERM",
         Signal::Interrupt => "-INT",
     };
-    let sent = Command::new("kill").args([name, &pid.to_string()]).output().expect("kill is a program");
+    let pids = pids.iter().map(ToString::to_string);
+    let sent = Command::new("kill").arg(name).args(pids).output().expect("kill is a program");
     sent.status.success()
 }
 

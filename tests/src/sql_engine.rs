@@ -56,11 +56,23 @@ impl SqlEngine {
     /// # Panics
     /// When the database cannot be reached, or the engine runs already.
     pub async fn start_with(&mut self, call: &str) {
+        self.try_start_with(call).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Starts a call, unless the server cannot be reached.
+    ///
+    /// # Errors
+    /// When there is no new session; the text of the error.
+    ///
+    /// # Panics
+    /// When the engine runs already.
+    pub async fn try_start_with(&mut self, call: &str) -> Result<(), String> {
         assert!(self.call.is_none(), "the engine runs already");
         let notices = Arc::clone(&self.notices);
         let keep = move |notice| notices.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
-        let session = self.settings.connect_with(keep).await.unwrap_or_else(|error| panic!("{error}"));
-        let pid = session.query_one("select pg_backend_pid()", &[]).await.expect("the session is new").get(0);
+        let session = self.settings.connect_with(keep).await.map_err(|error| error.to_string())?;
+        let asked = session.query_one("select pg_backend_pid()", &[]).await;
+        let pid = asked.map_err(|error| in_words(&error))?.get(0);
         let call = call.to_owned();
         let ended = tokio::spawn(async move {
             let outcome = match session.batch_execute(&call).await {
@@ -71,6 +83,7 @@ impl SqlEngine {
             outcome
         });
         self.call = Some(Call { pid, ended });
+        Ok(())
     }
 
     async fn administrator(&self) -> Session {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::cluster::Cluster;
 pub use frames::Sent;
 use script::Script;
-pub use script::{Cut, Fault, Name};
+pub use script::{Condition, Cut, Fault, Name};
 
 /// Relays connections to a cluster. Dropping this value closes them.
 #[derive(Debug)]
@@ -57,6 +57,16 @@ impl Proxy {
         self.script.end_delay.send_replace(by);
     }
 
+    /// Changes the condition of the network for all connections, also for those that are open.
+    pub fn set_condition(&self, condition: Condition) {
+        self.script.condition.send_replace(condition);
+    }
+
+    /// Closes both sides of all connections.
+    pub fn disconnect(&self) {
+        self.script.generation.send_modify(|generation| *generation += 1);
+    }
+
     /// Delivers the messages that [`Fault::Hold`] keeps.
     pub fn release(&self) {
         self.script.released.send_replace(true);
@@ -91,10 +101,22 @@ async fn accept(listener: TcpListener, server: (String, u16), script: Arc<Script
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let (server, script) = (server.clone(), Arc::clone(&script));
+        if *script.condition.borrow() == Condition::Refusing {
+            continue;
+        }
         connections.spawn(async move {
-            // The end of one side ends the other side too.
-            if let Ok(server) = TcpStream::connect((server.0.as_str(), server.1)).await {
-                let _ = relay::relay(client, server, script).await;
+            let mut generation = script.generation.subscribe();
+            generation.mark_unchanged();
+            let serve = async {
+                script.pass_on().await;
+                // The end of one side ends the other side too.
+                if let Ok(server) = TcpStream::connect((server.0.as_str(), server.1)).await {
+                    let _ = relay::relay(client, server, Arc::clone(&script)).await;
+                }
+            };
+            tokio::select! {
+                () = serve => {}
+                _ = generation.changed() => {}
             }
         });
         while connections.try_join_next().is_some() {}

@@ -81,6 +81,7 @@ impl Relay {
             tokio::select! {
                 frame = self.from_client.next() => {
                     let Some(frame) = frame? else { return Ok(()) };
+                    self.script.pass_on().await;
                     if let Some(unit) = self.units.add_frame(&frame)
                         && self.send(unit).await? == Next::Close
                     {
@@ -88,7 +89,10 @@ impl Relay {
                     }
                 }
                 frame = self.from_server.next() => match frame? {
-                    Some(frame) => self.pass(frame).await?,
+                    Some(frame) => {
+                        self.script.pass_on().await;
+                        self.pass(frame).await?;
+                    }
                     None => return self.close().await,
                 },
             }

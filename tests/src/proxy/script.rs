@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::frames::Sent;
 
@@ -39,6 +40,21 @@ pub struct Cut {
     pub fault: Fault,
 }
 
+/// The condition of the network between the two sides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Messages pass.
+    #[default]
+    Open,
+    /// New connections are closed at once. Open connections continue.
+    Refusing,
+    /// No message passes, both sides stay open, and new connections get no answer. The messages are
+    /// delivered when this ends.
+    Silent,
+    /// Each message is delayed by this time.
+    Slow(Duration),
+}
+
 /// Names the kind of a message.
 pub type Name = fn(&Sent) -> String;
 
@@ -49,6 +65,9 @@ pub(super) struct Script {
     pub(super) released: watch::Sender<bool>,
     pub(super) fired: watch::Sender<usize>,
     pub(super) end_delay: watch::Sender<Duration>,
+    pub(super) condition: watch::Sender<Condition>,
+    /// Counts the times at which all connections were closed.
+    pub(super) generation: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -66,11 +85,25 @@ impl Script {
             released: watch::Sender::new(false),
             fired: watch::Sender::new(0),
             end_delay: watch::Sender::default(),
+            condition: watch::Sender::default(),
+            generation: watch::Sender::default(),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits as long as the condition of the network delays a message.
+    pub(super) async fn pass_on(&self) {
+        let mut condition = self.condition.subscribe();
+        // The wait fails when the proxy is dropped, and then all connections end.
+        let _ = condition.wait_for(|condition| *condition != Condition::Silent).await;
+        let delay = match *self.condition.borrow() {
+            Condition::Slow(delay) => delay,
+            Condition::Open | Condition::Refusing | Condition::Silent => return,
+        };
+        sleep(delay).await;
     }
 
     pub(super) fn plan(&self, cuts: Vec<Cut>) {

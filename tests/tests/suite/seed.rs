@@ -19,7 +19,17 @@ impl Seed {
 
     /// A source with the same numbers in each run, unless `PGASYNC_SEED` is set.
     pub(super) fn fixed(state: u64) -> Self {
-        if env::var_os("PGASYNC_SEED").is_some() { Self::of_this_run() } else { Self { state } }
+        if env::var_os("PGASYNC_SEED").is_some() { Self::of_this_run() } else { Self::numbered(state) }
+    }
+
+    /// A source with the same numbers in each run.
+    pub(super) fn numbered(state: u64) -> Self {
+        Self { state }
+    }
+
+    /// The number that repeats this source, as long as no number was taken.
+    pub(super) fn number(&self) -> u64 {
+        self.state
     }
 
     /// Another source, so that two tokio tasks have independent sequences.

@@ -49,18 +49,25 @@ pub enum ResumeOutcome {
     Deposed,
 }
 
+/// The longest wait of a leader for a lock.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The longest wait of an election for a lock, as in `async.raise_epoch`.
+const ELECTION_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Settings of a leader session. A leader sends a statement each second. A session that has sent
 /// nothing for `idle_max` belongs to a process that is suspended or unreachable, so the server ends
 /// the session, and another candidate can lead. Commits are flushed even if the default of the
 /// server is asynchronous, because a claim that a crash could undo would allow a second launch.
 fn session_settings(idle_max: Duration) -> String {
     let idle_max = idle_max.as_millis();
+    let lock_timeout = LOCK_TIMEOUT.as_millis();
     format!(
         "
     set statement_timeout = 0;
     set idle_in_transaction_session_timeout = '{idle_max}ms';
     set jit = off;
-    set lock_timeout = '100ms';
+    set lock_timeout = '{lock_timeout}ms';
     set default_transaction_isolation = 'read committed';
     set client_min_messages = warning;
     set tcp_keepalives_idle = 10;
@@ -214,7 +221,10 @@ impl Candidate {
             history_after: None,
             rows_written: 0,
         };
+        // A client may hold a lock on a table. Later reads are repeated, but the election is not.
+        leader.limit_lock_waits(ELECTION_LOCK_TIMEOUT).await?;
         let election = leader.read_initial_state().await?;
+        leader.limit_lock_waits(LOCK_TIMEOUT).await?;
         Ok((leader, election))
     }
 
@@ -305,6 +315,12 @@ pub async fn pin_search_path(session: &Session) -> Result<(), CandidacyError> {
 }
 
 impl LeaderSession {
+    async fn limit_lock_waits(&self, limit: Duration) -> Result<(), LeaderError> {
+        let sql = format!("set lock_timeout = '{}ms'", limit.as_millis());
+        let failed = |error: Error| LeaderError::of("limiting the waits for locks", &error);
+        self.session.batch_execute(&sql).await.map_err(failed)
+    }
+
     async fn read_initial_state(&mut self) -> Result<Election, LeaderError> {
         let failed = |error: Error| LeaderError::of("reading the state of older leaders", &error);
         let stock = self.session.query("select * from async.lead_stock()", &[]).await.map_err(failed)?;

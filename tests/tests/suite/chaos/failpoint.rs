@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use pgasync_pg::{Error, Session};
 use pgasync_tests::{Database, Engine, PATIENCE};
 use tokio::time::sleep;
 
@@ -31,7 +32,7 @@ pub(super) enum Point {
 }
 
 impl Point {
-    const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Claiming,
         Self::Claimed,
         Self::Marking,
@@ -44,7 +45,7 @@ impl Point {
 
     /// The points that the leader session of the Rust engine passes. It records and claims in one
     /// statement, and the other steps happen in the process.
-    const OF_STATEMENTS: [Self; 4] = [Self::Claimed, Self::Marking, Self::Ended, Self::Recording];
+    pub(super) const OF_STATEMENTS: [Self; 4] = [Self::Claimed, Self::Marking, Self::Ended, Self::Recording];
 
     /// The points that an engine passes.
     pub(super) const fn of<E: Engine>() -> &'static [Self] {
@@ -53,7 +54,29 @@ impl Point {
 
     /// The statements that install all points in a schema.
     pub(super) fn install() -> String {
-        let mut sql = HOLD.to_owned();
+        HOLD.to_owned() + &Self::wrap()
+    }
+
+    /// The statements that install all points again, after a new installation of the schema has
+    /// replaced the functions.
+    pub(super) fn install_again() -> String {
+        "begin;
+         do $$ declare
+           v_function regprocedure;
+         begin
+           for v_function in
+             select p.oid from pg_proc p where p.pronamespace = 'async'::regnamespace and p.proname like '%\\_original'
+           loop
+             execute 'drop function ' || v_function;
+           end loop;
+         end $$;"
+            .to_owned()
+            + &Self::wrap()
+            + "commit;"
+    }
+
+    fn wrap() -> String {
+        let mut sql = String::new();
         for (function, before, after) in [
             ("write_claims", None, Some(Self::Claiming)),
             ("mark_launches", Some(Self::Claimed), Some(Self::Marking)),
@@ -71,19 +94,31 @@ impl Point {
 
     /// Stops the leader at this point, and waits until it has stopped.
     pub(super) async fn hold(self, database: &Database) {
+        let is_reached = self.try_hold(database.session(), PATIENCE).await.expect("the server is up");
+        assert!(is_reached, "{self:?} is never reached\n{}", database.dump().await);
+    }
+
+    /// Stops the leader at this point. Returns whether it has stopped within `patience`.
+    pub(super) async fn try_hold(self, session: &Session, patience: Duration) -> Result<bool, Error> {
         let passed = "select last_value from chaos.reached";
-        let before = database.number(passed).await;
-        database.run(&format!("insert into chaos.armed values ('{self:?}')")).await;
+        let before: i64 = session.query_one(passed, &[]).await?.get(0);
+        session.batch_execute(&format!("insert into chaos.armed values ('{self:?}')")).await?;
         let begin = Instant::now();
-        while database.number(passed).await == before {
-            assert!(begin.elapsed() < PATIENCE, "{self:?} is never reached\n{}", database.dump().await);
+        while session.query_one(passed, &[]).await?.get::<_, i64>(0) == before {
+            if begin.elapsed() > patience {
+                return Ok(false);
+            }
             sleep(Duration::from_millis(5)).await;
         }
+        Ok(true)
     }
+
+    /// The statement that releases the waiting session, and disarms all points.
+    pub(super) const RELEASE: &'static str = "delete from chaos.armed";
 
     /// Releases the waiting session, and disarms the point.
     pub(super) async fn release(database: &Database) {
-        database.run("delete from chaos.armed").await;
+        database.run(Self::RELEASE).await;
     }
 }
 

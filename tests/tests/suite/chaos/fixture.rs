@@ -4,16 +4,16 @@
 use std::time::{Duration, Instant};
 
 use pgasync_tests::{Database, Engine, PATIENCE, PrivateCluster, Signal, Target};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 use super::client::Client;
-use super::judge::{Allowed, judge};
+use super::judge::{Allowed, Judgement, judge};
 use super::losses::{self, Losses};
 use super::observer::{Observer, SAMPLE_INTERVAL};
 use super::seed::Seed;
-use super::workload::{self, IN_FLIGHT_MIN, POOLS, WORKERS};
+use super::workload::{self, IN_FLIGHT_MIN, Load, POOLS, WORKERS};
 
 /// If no task has ended for this time, the remaining tasks are stuck: no task takes four seconds,
 /// and no fence or backoff takes longer than this time. The judge lists these tasks.
@@ -63,12 +63,62 @@ pub(super) struct ChaosFixture<E> {
     pub(super) client: Client,
     pub(super) database: Database,
     pub(super) targets: [Target; 2],
-    server: PrivateCluster,
+    pub(super) server: PrivateCluster,
     pub(super) elsewhere: PrivateCluster,
     /// The backend that led before the last kill.
     led_by: i64,
     /// The losses of leaders. The observer has the losses of targets.
-    losses: Losses,
+    pub(super) losses: Losses,
+}
+
+/// The clusters and databases of a test, before an engine starts.
+pub(super) struct Stage {
+    pub(super) seed: Seed,
+    pub(super) database: Database,
+    pub(super) targets: [Target; 2],
+    pub(super) server: PrivateCluster,
+    pub(super) elsewhere: PrivateCluster,
+}
+
+impl Stage {
+    /// Starts clusters and databases. The statements in `changes`, which run after the installation,
+    /// change the engine.
+    pub(super) async fn build(seed: Seed, changes: &str) -> Self {
+        let small = ["shared_buffers=32MB", "max_connections=200", "autovacuum=off"];
+        let (server, elsewhere) = block_in_place(|| (PrivateCluster::start(&small), PrivateCluster::start(&small)));
+        let targets = [Target::create_on(&elsewhere).await, Target::create_on(&elsewhere).await];
+        for target in &targets {
+            workload::prepare(target).await;
+        }
+        let database = Database::create_on(&server).await;
+        database.run(changes).await;
+        Self { seed, database, targets, server, elsewhere }
+    }
+
+    /// Configures the two targets with these connection strings, and the pools. `more` adds settings
+    /// of the control row, and targets.
+    pub(super) async fn configure(&self, [left, right]: [&str; 2], more: impl FnOnce(&mut Value)) {
+        let mut document = json!({
+            "control": {"workers": WORKERS, "idle_sleep": 0.1, "takeover_grace": "0.2 s"},
+            "targets": [
+                {"target": "left", "connection_string": left, "max_workers": POOLS[0].1},
+                {"target": "right", "connection_string": right, "max_workers": POOLS[1].1}],
+            "concurrency_pools": [
+                {"concurrency_pool": "shared", "max_workers": POOLS[2].1},
+                {"concurrency_pool": "quick", "max_workers": POOLS[3].1}],
+        });
+        more(&mut document);
+        self.database.configure(&document).await;
+    }
+
+    /// Starts the client and the observer beside an engine.
+    pub(super) fn open<E>(self, engine: E, load: Load) -> ChaosFixture<E> {
+        let Self { mut seed, database, targets, server, elsewhere } = self;
+        let client = Client::of(database.settings(), seed.fork(), load);
+        let observer = Observer::of(&elsewhere);
+        let (led_by, losses) = (0, Losses::default());
+        ChaosFixture { engine, seed, observer, client, database, targets, server, elsewhere, led_by, losses }
+    }
 }
 
 impl<E: Engine> ChaosFixture<E> {
@@ -80,43 +130,12 @@ impl<E: Engine> ChaosFixture<E> {
     /// As [`ChaosFixture::open`]. The statements in `changes`, which run after the installation,
     /// change the engine. `long_percent` is the percentage of long tasks.
     pub(super) async fn open_with(changes: &str, long_percent: u64) -> Self {
-        let mut seed = Seed::of_this_run();
-        let small = ["shared_buffers=32MB", "max_connections=200", "autovacuum=off"];
-        let (server, elsewhere) = block_in_place(|| (PrivateCluster::start(&small), PrivateCluster::start(&small)));
-        let targets = [Target::create_on(&elsewhere).await, Target::create_on(&elsewhere).await];
-        for target in &targets {
-            workload::prepare(target).await;
-        }
-        let database = Database::create_on(&server).await;
-        database.run(changes).await;
-        let [left, right] = &targets;
-        database
-            .configure(&json!({
-                "control": {"workers": WORKERS, "idle_sleep": 0.1, "takeover_grace": "0.2 s"},
-                "targets": [
-                    {"target": "left", "connection_string": left.conninfo(), "max_workers": POOLS[0].1},
-                    {"target": "right", "connection_string": right.conninfo(), "max_workers": POOLS[1].1}],
-                "concurrency_pools": [
-                    {"concurrency_pool": "shared", "max_workers": POOLS[2].1},
-                    {"concurrency_pool": "quick", "max_workers": POOLS[3].1}],
-            }))
-            .await;
-        let mut engine = E::attach(&database);
+        let stage = Stage::build(Seed::of_this_run(), changes).await;
+        let [left, right] = &stage.targets;
+        stage.configure([&left.conninfo(), &right.conninfo()], |_| ()).await;
+        let mut engine = E::attach(&stage.database);
         engine.lead().await;
-        let client = Client::of(database.settings(), seed.fork(), long_percent);
-        let observer = Observer::of(&elsewhere);
-        Self {
-            engine,
-            seed,
-            observer,
-            client,
-            database,
-            targets,
-            server,
-            elsewhere,
-            led_by: 0,
-            losses: Losses::default(),
-        }
+        stage.open(engine, Load { long_percent, is_mixed: false })
     }
 
     /// Waits until many tasks run, and then for a random time.
@@ -237,23 +256,37 @@ impl<E: Engine> ChaosFixture<E> {
         self.engine.lead().await;
     }
 
+    /// Settles, and asserts that no promise was broken.
+    pub(super) async fn assert_promises_kept(&mut self, allowed: Allowed) {
+        let broken = self.settle(allowed).await;
+        assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), self.database.dump().await);
+        self.engine.stop().await;
+    }
+}
+
+impl<E> ChaosFixture<E> {
     /// Waits until the targets have no session of an engine.
     pub(super) async fn wait_until_no_session_is_left(&self) {
+        let left = self.sessions_left().await;
+        assert!(left.is_empty(), "a session is left: {left:?}");
+    }
+
+    /// The sessions of engines that the targets still have after some time.
+    pub(super) async fn sessions_left(&self) -> Vec<String> {
         let begin = Instant::now();
         let sql = "select application_name || ': ' || query from pg_stat_activity
              where application_name like 'pgasync/%'";
         loop {
             let rows = self.targets[0].session().query(sql, &[]).await.expect("pg_stat_activity is readable");
-            if rows.is_empty() {
-                return;
+            if rows.is_empty() || begin.elapsed() > PATIENCE {
+                return rows.iter().map(|row| row.get(0)).collect();
             }
-            assert!(begin.elapsed() < PATIENCE, "a session is left: {}", rows[0].get::<_, String>(0));
             sleep(SAMPLE_INTERVAL).await;
         }
     }
 
     /// Opens a new session for the helpers, once the server answers again.
-    async fn reach_server(&mut self) {
+    pub(super) async fn reach_server(&mut self) {
         let begin = Instant::now();
         while let Err(error) = self.database.settings().connect().await {
             assert!(begin.elapsed() < PATIENCE, "the server does not come back: {error}");
@@ -264,8 +297,14 @@ impl<E: Engine> ChaosFixture<E> {
 
     /// Ends the client, waits until every task is finished, and returns the broken promises.
     pub(super) async fn settle(&mut self, allowed: Allowed) -> Vec<String> {
-        let log = self.client.end().await;
+        self.settle_and_judge(allowed).await.broken
+    }
+
+    /// As [`ChaosFixture::settle`], and returns all that the judge has found.
+    pub(super) async fn settle_and_judge(&mut self, allowed: Allowed) -> Judgement {
+        self.client.push_no_more();
         self.wait_until_settled().await;
+        let log = self.client.end().await;
         for target in &mut self.targets {
             target.reconnect().await;
         }
@@ -274,7 +313,7 @@ impl<E: Engine> ChaosFixture<E> {
 
     /// Waits until every task has ended, or until no further task ends. The judge reports the
     /// others.
-    async fn wait_until_settled(&self) {
+    pub(super) async fn wait_until_settled(&self) {
         let sql = "select count(*) from async.task where processed is null";
         let (mut open, mut changed) = (i64::MAX, Instant::now());
         while open > 0 && changed.elapsed() < STALLED_AFTER {
@@ -284,12 +323,5 @@ impl<E: Engine> ChaosFixture<E> {
             }
             sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    /// Settles, and asserts that no promise was broken.
-    pub(super) async fn assert_promises_kept(&mut self, allowed: Allowed) {
-        let broken = self.settle(allowed).await;
-        assert!(broken.is_empty(), "{}\n{}", broken.join("\n"), self.database.dump().await);
-        self.engine.stop().await;
     }
 }

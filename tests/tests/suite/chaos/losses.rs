@@ -16,6 +16,11 @@ impl Losses {
         self.0.push((begin, now()));
     }
 
+    /// Notes a loss between two times.
+    pub(super) fn note(&mut self, begin: f64, end: f64) {
+        self.0.push((begin, end));
+    }
+
     pub(super) fn extend(&mut self, others: &Self) {
         self.0.extend(&others.0);
     }

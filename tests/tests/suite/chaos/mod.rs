@@ -30,10 +30,13 @@ mod failpoint;
 mod fixture;
 mod frozen;
 mod judge;
+mod long_run;
 mod losses;
 mod observer;
+mod rows;
 mod sabotage;
 mod succession;
+mod tally;
 mod workload;
 
 use crate::seed;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::losses::{self, Losses};
-use super::workload::{POOLS, WORKERS};
+use super::workload::{MIXED_POOLS, POOLS, WORKERS};
 
 /// The time between two samples.
 pub(super) const SAMPLE_INTERVAL: Duration = Duration::from_millis(8);
@@ -71,7 +71,7 @@ impl Observer {
     /// A line for each limit that was exceeded.
     pub(super) fn excesses(&self) -> Vec<String> {
         let seen = self.seen();
-        let limits = POOLS.iter().chain(&[("all", WORKERS)]);
+        let limits = POOLS.iter().chain(&MIXED_POOLS).chain(&[("all", WORKERS)]);
         limits
             .filter_map(|&(pool, limit)| {
                 let most = seen.most.get(pool).copied().unwrap_or(0);

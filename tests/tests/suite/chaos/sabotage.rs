@@ -13,7 +13,17 @@ const KILLS_MAX: u32 = 20;
 
 /// The judge's complaints about a task that ran twice. Some tasks record their start, others their
 /// commit.
-const RUN_TWICE: &[&str] = &["started twice", "committed twice"];
+pub(super) const RUN_TWICE: &[&str] = &["started twice", "committed twice"];
+
+/// A SQL engine that does not mark its launches.
+pub(super) const SQL_WITHOUT_MARKS: &str = "
+    create or replace function async.mark_launches() returns int language sql as 'select 0';";
+
+/// A Rust engine that does not mark its launches.
+pub(super) const RUST_WITHOUT_MARKS: &str = "
+    create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
+    returns table (task_id bigint, query text) language sql as $$
+      select t.task_id, t.query from async.task t where t.task_id = any (in_ids) $$;";
 
 /// The time that the next leader needs to do the damage.
 const DAMAGE_WITHIN: Duration = Duration::from_secs(2);
@@ -36,9 +46,7 @@ async fn an_engine_that_sends_before_its_claim_is_committed_is_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_does_not_mark_its_launches_is_caught() {
-    let changes = "
-        create or replace function async.mark_launches() returns int language sql as 'select 0';";
-    kill_until::<SqlEngine>(changes, LONG_PERCENT, Kill::Session, RUN_TWICE).await;
+    kill_until::<SqlEngine>(SQL_WITHOUT_MARKS, LONG_PERCENT, Kill::Session, RUN_TWICE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,11 +63,7 @@ async fn an_engine_that_does_not_end_the_sessions_of_a_lost_leader_is_caught() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rust_engine_that_does_not_mark_its_launches_is_caught() {
-    let changes = "
-        create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-        returns table (task_id bigint, query text) language sql as $$
-          select t.task_id, t.query from async.task t where t.task_id = any (in_ids) $$;";
-    kill_until::<RustEngine>(changes, LONG_PERCENT, Kill::Leader, RUN_TWICE).await;
+    kill_until::<RustEngine>(RUST_WITHOUT_MARKS, LONG_PERCENT, Kill::Leader, RUN_TWICE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,11 @@ use super::seed::Seed;
 /// `quick` are so short that they are claimed and marked ahead.
 pub(super) const POOLS: [(&str, u32); 4] = [("left", 28), ("right", 28), ("shared", 16), ("quick", 6)];
 
+/// More pools of the mixed load. `yielding` is a target whose tasks the client finishes. The tasks of
+/// `pulled` have no query: the client takes and finishes them. `deferring` has the tasks that defer
+/// themselves, on the server.
+pub(super) const MIXED_POOLS: [(&str, u32); 3] = [("yielding", 8), ("pulled", 6), ("deferring", 3)];
+
 /// Fewer than the pools together allow, so that both limits have an effect.
 pub(super) const WORKERS: u32 = 60;
 
@@ -26,6 +31,21 @@ pub(super) enum TaskKind {
     Fail,
     /// Commits one plain statement. Its mark exists if the statement has committed.
     Effect,
+    /// As `Effect`, and then the client finishes it.
+    Yield,
+    /// Has no query: the client takes and finishes it.
+    Pull,
+    /// Defers itself when it runs for the first time.
+    Defer,
+}
+
+/// What the client pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    /// The percentage of tasks that take some seconds.
+    pub(super) long_percent: u64,
+    /// Whether there are tasks of [`MIXED_POOLS`].
+    pub(super) is_mixed: bool,
 }
 
 impl TaskKind {
@@ -34,7 +54,15 @@ impl TaskKind {
             Self::Run => "run",
             Self::Fail => "fail",
             Self::Effect => "effect",
+            Self::Yield => "yield",
+            Self::Pull => "pull",
+            Self::Defer => "defer",
         }
+    }
+
+    /// The number of its launches without a fault.
+    pub(super) fn launches(self) -> usize {
+        if self == Self::Defer { 2 } else { 1 }
     }
 
     pub(super) fn named(name: &str) -> Self {
@@ -42,6 +70,9 @@ impl TaskKind {
             "run" => Self::Run,
             "fail" => Self::Fail,
             "effect" => Self::Effect,
+            "yield" => Self::Yield,
+            "pull" => Self::Pull,
+            "defer" => Self::Defer,
             _ => panic!("no kind of task: {name}"),
         }
     }
@@ -51,10 +82,18 @@ impl TaskKind {
         match self {
             Self::Run => format!("call run(##flow.TASK_ID##, {seconds}, 'pool:{pool}')"),
             Self::Fail => format!("call run_and_fail(##flow.TASK_ID##, {seconds}, 'pool:{pool}')"),
-            Self::Effect => format!(
+            Self::Effect | Self::Yield => format!(
                 "insert into ledger (mark) \
                  select 'effect ##flow.TASK_ID##' from pg_sleep({seconds}) where 'pool:{pool}' <> ''"
             ),
+            Self::Defer => "do $d$ begin
+                 insert into visits values (##flow.TASK_ID##);
+                 if (select count(*) from visits v where v.task_id = ##flow.TASK_ID##) = 1 then
+                   perform async.defer(array[##flow.TASK_ID##], '0.2 s');
+                 end if;
+               end $d$"
+                .to_owned(),
+            Self::Pull => String::new(),
         }
     }
 }
@@ -97,7 +136,8 @@ pub(super) async fn prepare(target: &Target) {
 }
 
 /// A statement that pushes some tasks, of which `long_percent` are long, and returns their ids.
-pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
+/// `push` is the number of the statement, which its tasks contain.
+pub(super) fn push(seed: &mut Seed, push: u32, count: u32, long_percent: u64) -> String {
     let mut sql = String::from("select t.task_id from async.push_tasks(array[");
     for place in 0..count {
         let kind = *seed.pick(&[
@@ -116,7 +156,7 @@ pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
         let comma = if place == 0 { "" } else { ", " };
         let _ = write!(
             sql,
-            "{comma}async.task({}, '{target}', '{{\"kind\": \"{}\"}}', {}, {})",
+            "{comma}async.task({}, '{target}', '{{\"kind\": \"{}\", \"push\": {push}}}', {}, {})",
             quoted(&kind.query(pool, seconds)),
             kind.name(),
             seed.below(3),
@@ -128,11 +168,30 @@ pub(super) fn push(seed: &mut Seed, count: u32, long_percent: u64) -> String {
 
 /// A statement that pushes tasks of a few milliseconds, which are too short for an
 /// [`super::observer`]. Each task counts at its target how many of them run.
-pub(super) fn push_quick(count: u32) -> String {
+pub(super) fn push_quick(push: u32, count: u32) -> String {
     let query = quoted("select run_quickly(##flow.TASK_ID##, 'pool:quick')");
     format!(
         "select t.task_id from async.push_tasks((select array_agg(async.task({query}, 'left',
-             '{{\"kind\": \"effect\"}}', 0, 'quick')) from generate_series(1, {count}))) t"
+             '{{\"kind\": \"effect\", \"push\": {push}}}', 0, 'quick')) from generate_series(1, {count}))) t"
+    )
+}
+
+/// A statement that pushes `count` tasks to each of [`MIXED_POOLS`].
+pub(super) fn push_mixed(push: u32, count: u32) -> String {
+    let task = |kind: TaskKind, target: &str, pool: &str| {
+        let query = match kind {
+            TaskKind::Pull => "null".to_owned(),
+            _ => quoted(&kind.query(pool, 0.1)),
+        };
+        let name = kind.name();
+        format!("async.task({query}, '{target}', '{{\"kind\": \"{name}\", \"push\": {push}}}', 0, '{pool}')")
+    };
+    format!(
+        "select t.task_id from async.push_tasks((select array_agg(made) from generate_series(1, {count}),
+           unnest(array[{}, {}, {}]) made)) t",
+        task(TaskKind::Yield, "yielding", "yielding"),
+        task(TaskKind::Pull, "pulled", "pulled"),
+        task(TaskKind::Defer, "async.self", "deferring"),
     )
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pgasync_pg::Session;
 use pgasync_tests::{Engine, Outcome};
 use serde_json::json;
 
@@ -50,6 +51,59 @@ async fn a_forced_takeover_touches_no_other_database_s_orchestrator<E: Engine>()
 async fn a_forced_start_without_anyone_leading_leads<E: Engine>() {
     let mut fixture = Fixture::<E>::prepared().await;
     fixture.engine.start_forced().await;
+    fixture.engine.wait_until_leading().await;
+    fixture.run_task("select 1").await.succeeded();
+}
+
+/// Another candidate took the lead when the leader resigned. The forced candidate waited for the old
+/// leader, terminated its pid, and gave up.
+async fn a_forced_takeover_asks_a_faster_candidate_too<E: Engine>() {
+    let mut fixture = Fixture::<E>::prepared().await;
+    let (leader, leader_pid) = session_of_a_leader(&fixture).await;
+    let (faster, faster_pid) = session_of_a_leader(&fixture).await;
+    let asks = |pid| {
+        format!("select count(*) > 0 from async.server_log l where l.message ~ 'asks orchestrator pid {pid} to resign'")
+    };
+    leader.batch_execute("select async.take_locks()").await.expect("no orchestrator leads");
+    fixture.engine.start_forced().await;
+    fixture.wait_for(&asks(leader_pid)).await;
+    // A session that waits for a lock gets it before a session that tries again.
+    let taking = faster.batch_execute("select pg_advisory_lock(async.lock_class(), 1)");
+    let resigning = async {
+        fixture.wait_for(&format!("select count(*) > 0 from pg_locks where pid = {faster_pid} and not granted")).await;
+        leader.batch_execute("select async.release_locks()").await.expect("the old leader lives");
+    };
+    let (taken, ()) = tokio::join!(taking, resigning);
+    taken.expect("the lock is free");
+    fixture.wait_for(&asks(faster_pid)).await;
+    faster.batch_execute("select pg_advisory_unlock_all()").await.expect("the faster candidate lives");
+    fixture.engine.wait_until_leading().await;
+    leader.batch_execute("commit").await.expect("the old leader was not terminated");
+    fixture.run_task("select 1").await.succeeded();
+}
+
+/// A session that never seems idle, and its pid.
+async fn session_of_a_leader<E: Engine>(fixture: &Fixture<E>) -> (Session, i32) {
+    let session = fixture.database.settings().connect().await.expect("the server is up");
+    session.batch_execute("begin").await.expect("the session is idle");
+    let row = session.query_one("select pg_backend_pid()", &[]).await.expect("the session lives");
+    (session, row.get(0))
+}
+
+/// The process of the Rust engine ended with an error when its first reads had waited for 0.1 s.
+async fn a_client_that_locks_the_table_delays_an_election<E: Engine>() {
+    let mut fixture = Fixture::<E>::prepared().await;
+    let client = fixture.database.settings().connect().await.expect("the server is up");
+    // If the test fails, its report reads the table.
+    let locking =
+        "set idle_in_transaction_session_timeout = '20 s'; begin; lock table async.task in access exclusive mode";
+    client.batch_execute(locking).await.expect("the table is free");
+    fixture.engine.start().await;
+    let waits = "select exists (select from pg_stat_activity a
+         where a.datname = current_database() and a.wait_event_type = 'Lock'
+           and clock_timestamp() - a.query_start > '0.5 s')";
+    fixture.wait_for(waits).await;
+    client.batch_execute("commit").await.expect("the client continues");
     fixture.engine.wait_until_leading().await;
     fixture.run_task("select 1").await.succeeded();
 }
@@ -241,6 +295,8 @@ conformance!(
     a_forced_takeover_works_after_the_mutex_was_changed,
     a_forced_takeover_touches_no_other_database_s_orchestrator,
     a_forced_start_without_anyone_leading_leads,
+    a_client_that_locks_the_table_delays_an_election,
+    a_forced_takeover_asks_a_faster_candidate_too,
     a_takeover_loses_no_task_and_runs_none_twice,
     a_stopped_leader_releases_its_locks_and_closes_its_sessions,
     a_stopping_leader_ends_or_requeues_running_queries,

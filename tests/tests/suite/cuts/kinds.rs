@@ -35,7 +35,7 @@ const AT_TARGETS: [(&str, &str); 6] = [
 
 /// The kinds of all messages that an engine sends. A message of another kind fails the suite: add
 /// its name here, and its text above if it names no function of the schema.
-const KNOWN: &str = "
+pub(crate) const KNOWN: &str = "
     startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
     end_backend is_active remember_mutex forget dismiss poll fall_asleep wake_up
     registered_sessions left_offers cancel terminate identity unknown_sessions discard_all server_version
@@ -46,7 +46,7 @@ const KNOWN: &str = "
     ";
 
 /// The name of the kind of a message; `unnamed: ` and its text if the kind has no name.
-pub(super) fn kind(sent: &Sent) -> String {
+pub(crate) fn kind(sent: &Sent) -> String {
     match sent {
         Sent::Startup => "startup".to_owned(),
         Sent::CancelRequest => "cancel_request".to_owned(),

@@ -3,11 +3,11 @@
 
 mod fixture;
 mod judge;
-mod kinds;
+pub(super) mod kinds;
 mod lost_commit;
 mod messages;
 mod outcome;
-mod restarted_engine;
+pub(super) mod restarted_engine;
 mod stalls;
 mod workload;
 
