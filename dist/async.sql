@@ -916,7 +916,7 @@ $function$;
 --   client database the server pushes the tasks and commits on its own. It runs as the caller, whose
 --   role async.caller proves to async.push_as.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
--- Raises: PA010 to PA016 for an element that cannot be accepted, PA082 for a target that the caller
+-- Raises: PA010 to PA01B for an element that cannot be accepted, PA082 for a target that the caller
 --   was not granted. Then nothing is pushed.
 -- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
 create or replace function async.push_tasks(
@@ -1773,7 +1773,7 @@ comment on function async.task(text, text, jsonb, int, text, interval, bool) is
   'Builds one task for async.push_tasks. Stores nothing.';
 comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
   'Pushes tasks in the transaction of the caller, in the order of the array. Returns the new rows '
-  'in that order. Raises PA010 to PA016 and PA082 with the position of the element, and then pushes '
+  'in that order. Raises PA010 to PA01B and PA082 with the position of the element, and then pushes '
   'nothing. On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';

@@ -586,6 +586,23 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0010_limits.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0010_limits') then
+    execute $ddl$
+-- New requests have their messages cut at 64 KiB.
+update async.request set error_message = pg_catalog.left(error_message, 16384)
+where pg_catalog.octet_length(error_message) > 65536;
+
+-- A function whose result differs now.
+drop function if exists async.lead_mark(bigint, bigint[], int[], bigint[]);
+$ddl$;
+    insert into async.migration (migration) values ('0010_limits');
+  end if;
+end
+$migrate$;
+
 -- migrations/0011_election.sql
 do $migrate$
 begin
@@ -867,7 +884,72 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '7cc03d1d393b731b'::text
+  select 'd8c1431b018e944d'::text
+$function$;
+
+-- decide/limits/query_bytes_max
+-- Purpose: the limit on the length of a query. A leader keeps the text in memory during its launch.
+-- Returns: a number of bytes.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.query_bytes_max()
+returns int language sql immutable parallel safe as $function$
+  select 16777216
+$function$;
+
+-- decide/limits/task_data_bytes_max
+-- Purpose: the limit on the size of task_data, as the table stores it.
+-- Returns: a number of bytes.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.task_data_bytes_max()
+returns int language sql immutable parallel safe as $function$
+  select 16777216
+$function$;
+
+-- decide/limits/push_elements_max
+-- Purpose: the limit on the elements of one push.
+-- Returns: a number of elements.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.push_elements_max()
+returns int language sql immutable parallel safe as $function$
+  select 1000000
+$function$;
+
+-- decide/limits/pools_max
+-- Purpose: the limit on the pools in which tasks wait. A leader keeps the state of each in memory.
+-- Returns: a number of pools.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.pools_max()
+returns int language sql immutable parallel safe as $function$
+  select 20000
+$function$;
+
+-- decide/limits/name_bytes_max
+-- Purpose: the limit on the length of the name of a target or a pool.
+-- Returns: a number of bytes.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.name_bytes_max()
+returns int language sql immutable parallel safe as $function$
+  select 255
+$function$;
+
+-- decide/limits/refuse_query
+-- Purpose: the reason why a leader does not launch the query of a row, by its length. A push refuses
+--   such a query, so only an update can make one.
+-- Returns: the error of the task; null when the query may be launched.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refuse_query(in_bytes int)
+returns text language sql immutable as $function$
+  select case
+    when in_bytes is null then 'the query of the task is gone'
+    when in_bytes > async.query_bytes_max() then pg_catalog.format(
+      'PA017: the query has %s bytes, and may have %s', in_bytes, async.query_bytes_max())
+  end
 $function$;
 
 -- install/untrusted_schemas
@@ -1451,14 +1533,123 @@ begin
 end
 $function$;
 
+-- decide/queries/comment_length
+-- Purpose: the length of the comment at the beginning of a text, with the comments inside it. The
+--   cost grows with the length of the text alone.
+-- Returns: a number of characters; the length of the text when the comment has no end.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.comment_length(in_rest text)
+returns int
+language plpgsql immutable
+as $function$
+declare
+  v_end constant int := strpos(substr(in_rest, 3), '*/');
+  v_pieces text[];
+  v_piece text;
+  v_place int := 0;
+  v_nested int := 1;
+  v_length int := 2;
+  -- Whether the slash before the piece, and the star at its beginning, belong to a delimiter already.
+  v_slash_taken bool := true;
+  v_star_taken bool;
+begin
+  if v_end = 0 then
+    return length(in_rest);
+  elsif strpos(substr(in_rest, 3, v_end), '/*') = 0 then
+    return v_end + 3;
+  end if;
+  v_pieces := string_to_array(substr(in_rest, 3), '/');
+  foreach v_piece in array v_pieces loop
+    v_place := v_place + 1;
+    v_length := v_length + length(v_piece);
+    v_star_taken := not v_slash_taken and left(v_piece, 1) = '*';
+    if v_star_taken then
+      v_nested := v_nested + 1;
+    end if;
+    exit when v_place = cardinality(v_pieces);
+    -- The slash behind the piece.
+    v_length := v_length + 1;
+    v_slash_taken := right(v_piece, 1) = '*' and not (v_star_taken and v_piece = '*');
+    if v_slash_taken then
+      v_nested := v_nested - 1;
+      if v_nested = 0 then
+        return v_length;
+      end if;
+    end if;
+  end loop;
+  return length(in_rest);
+end
+$function$;
+
+-- decide/queries/token_length
+-- Purpose: the length of the first token of a text, for async.scan_statements, with whose search
+--   path it runs. Without in_whole the text is a piece: a token that may continue behind its end has
+--   the length of the piece.
+-- Returns: a number of characters; 0 for an empty text.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.token_length(in_rest text, in_whole bool)
+returns int
+language plpgsql immutable
+as $function$
+declare
+  -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
+  -- continue on another line.
+  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
+  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
+  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
+  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
+  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
+  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
+  c_escape_string constant text :=
+    '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
+  v_char constant text := left(in_rest, 1);
+  v_delimiter text;
+  v_length int;
+begin
+  if strpos(E' \t\n\r\f\x0b', v_char) > 0 and v_char <> '' then
+    return length(substring(in_rest from '^[ \t\n\r\f\v]+'));
+  elsif left(in_rest, 2) = '--' then
+    return length(substring(in_rest from '^[^\n\r]*'));
+  elsif left(in_rest, 2) = '/*' then
+    return async.comment_length(in_rest);
+  elsif lower(left(in_rest, 2)) = 'e''' then
+    v_length := length(coalesce(substring(in_rest from c_escape_string), in_rest));
+    return case
+      when not in_whole and substr(in_rest, v_length + 1) ~ '^(?:[ \t\n\r\f\v]|--[^\n\r]*)*$' then length(in_rest)
+      else v_length
+    end;
+  elsif v_char = '''' then
+    return length(coalesce(substring(in_rest from '^''(?:[^'']|'''')*'''), in_rest));
+  elsif v_char = '"' then
+    return length(coalesce(substring(in_rest from '^"(?:[^"]|"")*"'), in_rest));
+  elsif v_char = '$' then
+    v_delimiter := substring(in_rest from c_dollar);
+    if v_delimiter is null then
+      return case when not in_whole and in_rest ~ ('^\$' || c_name || '$') then length(in_rest) else 1 end;
+    end if;
+    v_length := strpos(substr(in_rest, length(v_delimiter) + 1), v_delimiter);
+    return case v_length when 0 then length(in_rest) else v_length - 1 + 2 * length(v_delimiter) end;
+  elsif v_char ~ '[A-Za-z_]|[^\u0001-\u007f]' then
+    return length(substring(in_rest from c_word));
+  elsif v_char ~ '[0-9]' then
+    return length(substring(in_rest from c_number));
+  end if;
+  return length(v_char);
+end
+$function$;
+
 -- decide/queries/scan_statements
 -- Purpose: a lexer that splits a text into statements and reads from each what decides how it is
 --   sent. It knows comments (nested), strings, escape strings, dollar quotes, quoted identifiers
---   and parentheses. It reads the first 32 KiB. complete says whether that was the whole text.
+--   and parentheses. It reads the first 32 KiB, and at most 4,000 tokens of them; complete says whether
+--   that was the whole text. The leader waits for it, so its cost must grow with the length of the text
+--   alone: it works on a short piece, and takes the whole rest only for a token that is longer.
 -- Returns: one row for each statement, in order: its text without the semicolon, its first word,
 --   the word of its action (behind a WITH list), whether the INTO of a SELECT and RETURNING are
 --   outside of parentheses (in a query in parentheses, INTO counts inside them), and whether it is
---   a COPY from or to the client.
+--   a COPY from or to the client. The last row of a text that was not read to its end may be empty.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one scanner, whose states share their variables.)
@@ -1472,25 +1663,21 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
-  -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
-  -- continue on another line.
+  c_tokens_max constant int := 4000;
+  -- A token that ends this close to the end of the piece may go on behind it.
+  c_piece_chars constant int := 1024;
+  c_margin_chars constant int := 16;
   c_blank constant text := '[ \t\n\r\f\v]';
-  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
-  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
-  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
-  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
-  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
-  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
-  c_escape_string constant text :=
-    '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
+  c_word constant text := '[A-Za-z_]|[^\u0001-\u007f]';
   v_text constant text := left(in_query, c_prefix_chars_max);
-  v_rest text := v_text;
+  -- The piece, and whether it is all of the rest.
+  v_rest text := left(v_text, c_piece_chars);
+  v_whole bool := length(v_text) <= c_piece_chars;
+  v_tokens int := 0;
   v_char text;
-  v_token text;
   v_word text;
   v_last_word text := '';
   v_depth int := 0;
-  v_nested int;
   v_start int := 1;
   v_at int := 1;
   v_length int;
@@ -1503,9 +1690,24 @@ begin
   has_returning := false;
   copies_to_client := false;
   loop
+    if not v_whole and length(v_rest) < c_piece_chars / 2 then
+      v_rest := substr(v_text, v_at, c_piece_chars);
+      v_whole := v_at + c_piece_chars > length(v_text);
+    end if;
     v_char := left(v_rest, 1);
+    v_length := async.token_length(v_rest, v_whole);
+    if not v_whole and v_length > length(v_rest) - c_margin_chars then
+      v_rest := substr(v_text, v_at);
+      v_whole := true;
+      v_length := async.token_length(v_rest, v_whole);
+    end if;
+    v_tokens := v_tokens + 1;
+    if v_tokens > c_tokens_max then
+      complete := false;
+      v_char := '';
+    end if;
     if v_char = ';' and v_depth = 0 or v_char = '' then
-      if first_word <> '' then
+      if first_word <> '' or v_char = '' and not complete then
         place := place + 1;
         statement := substr(v_text, v_start, v_at - v_start);
         return next;
@@ -1517,39 +1719,15 @@ begin
       has_returning := false;
       copies_to_client := false;
       v_last_word := '';
-      v_length := 1;
       v_start := v_at + 1;
-    elsif v_char ~ c_blank then
-      v_length := length(substring(v_rest from '^' || c_blank || '+'));
-    elsif left(v_rest, 2) = '--' then
-      v_length := length(substring(v_rest from '^[^\n\r]*'));
-    elsif left(v_rest, 2) = '/*' then
-      v_nested := 1;
-      v_length := 2;
-      while v_nested > 0 and v_length < length(v_rest) loop
-        v_token := substring(substr(v_rest, v_length + 1) from '/\*|\*/');
-        if v_token is null then
-          v_length := length(v_rest);
-        else
-          v_length := v_length + strpos(substr(v_rest, v_length + 1), v_token) + 1;
-          v_nested := v_nested + case v_token when '/*' then 1 else -1 end;
-        end if;
-      end loop;
-    elsif v_rest ~ '^[eE]''' then
-      v_length := length(coalesce(substring(v_rest from c_escape_string), v_rest));
-    elsif v_char = '''' then
-      v_length := length(coalesce(substring(v_rest from '^''(?:[^'']|'''')*'''), v_rest));
+    elsif v_char ~ c_blank or left(v_rest, 2) in ('--', '/*') then
+      null;
+    elsif v_char = '''' or lower(left(v_rest, 2)) = 'e''' or v_char = '$' and v_length > 1 then
+      null;
     elsif v_char = '"' then
-      v_length := length(coalesce(substring(v_rest from '^"(?:[^"]|"")*"'), v_rest));
       v_last_word := '"';
-    elsif v_char = '$' and v_rest ~ c_dollar then
-      v_token := substring(v_rest from c_dollar);
-      v_length := strpos(substr(v_rest, length(v_token) + 1), v_token);
-      v_length := case v_length when 0 then length(v_rest) else v_length - 1 + 2 * length(v_token) end;
     elsif v_char ~ c_word then
-      v_token := substring(v_rest from c_word);
-      v_length := length(v_token);
-      v_word := lower(v_token);
+      v_word := lower(left(v_rest, v_length));
       if first_word = '' then
         first_word := v_word;
       end if;
@@ -1574,7 +1752,6 @@ begin
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;
-      v_length := coalesce(length(substring(v_rest from c_number)), 1);
       v_depth := greatest(v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end, 0);
       v_last_word := v_char;
       if first_word = '' then
@@ -1584,6 +1761,10 @@ begin
     end if;
     v_rest := substr(v_rest, v_length + 1);
     v_at := v_at + v_length;
+    if length(v_rest) > c_piece_chars then
+      v_rest := left(v_rest, c_piece_chars);
+      v_whole := false;
+    end if;
   end loop;
 end
 $function$;
@@ -1649,7 +1830,9 @@ begin
     end case;
   end if;
   for v_last in select * from async.scan_statements(in_query) loop
-    v_statements := v_last.place;
+    if v_last.first_word <> '' or v_last.place > 1 then
+      v_statements := v_last.place;
+    end if;
     v_complete := v_last.complete;
     v_refused := coalesce(v_refused, false) or v_last.copies_to_client;
     v_rows := coalesce(v_rows, false) or async.statement_returns_rows(v_last.main_word, v_last.has_returning);
@@ -1657,7 +1840,8 @@ begin
       and async.statement_is_wrappable(v_last.first_word, v_last.main_word, v_last.has_into);
   end loop;
   return case
-    -- Only comments: dblink mistakes the answer to an empty query for a lost connection.
+    -- Only comments, or more of them than are read: dblink mistakes the answer to an empty query for a
+    -- lost connection.
     when v_statements is null then 'execute'
     when v_refused then 'refused'
     when not v_wrappable then 'raw'
@@ -1796,7 +1980,10 @@ select pg_catalog.json_build_array(
       'select pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) as v',
       false, false, '')::pg_catalog.text, '<v>([0-9A-F]+)</v>')
   end,
-  not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool)
+  not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool,
+  (select pg_catalog.quote_ident(n.nspname)
+    from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
+    where e.extname = 'dblink'))
 from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
   $query$
 $function$;
@@ -1804,13 +1991,13 @@ $function$;
 -- decide/sessions/read_identity
 -- Purpose: parses the answer to the identity query.
 -- Returns: pid, version, backend_start and role of the session; start time, address, port, system
---   identifier and timeline of its server, and whether the server is writable.
+--   identifier and timeline of its server, whether the server is writable, and the schema of dblink.
 -- Raises: 08P01 when the text is not such an answer.
 -- Locks: none.
 create or replace function async.read_identity(
   in_answer text, out pid int, out version int, out backend_start timestamptz, out role text,
   out server_started timestamptz, out server_address text, out server_port int, out system_identifier text,
-  out timeline int, out writable bool
+  out timeline int, out writable bool, out dblink_schema text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -1833,6 +2020,7 @@ begin
   system_identifier := v_answer ->> 7;
   timeline := ('x' || lpad(v_answer ->> 8, 8, '0'))::bit(32)::int;
   writable := v_answer ->> 9;
+  dblink_schema := v_answer ->> 10;
   if pid is null or version is null or backend_start is null or role is null then
     raise data_exception;
   end if;
@@ -2720,6 +2908,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  v_message constant text := async.cut_text(_error_message);
   v_events async.event_t[];
 begin
   if not async.is_leader() then
@@ -2740,7 +2929,7 @@ begin
     t.task_id,
     coalesce(_status,
       case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-    _error_message, _duration
+    v_message, _duration
   from async.task t
   where t.task_id = any (_task_ids)
     and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null
@@ -2750,7 +2939,7 @@ begin
     select row(t.task_id, null, 'REQUEST', clock_timestamp(),
       coalesce(_status,
         case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-      _error_message, null, _duration, null, null)::async.event_t
+      v_message, null, _duration, null, null)::async.event_t
     from async.task t
     where t.task_id = any (_task_ids)
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)
@@ -2926,6 +3115,9 @@ begin
   elsif in_kind = 'name' then
     if btrim(v_text, E' \t\n\r\f\x0b') = '' then
       perform async.refuse_configuration(in_path, 'must not be empty');
+    elsif octet_length(v_text) > async.name_bytes_max() then
+      perform async.refuse_configuration(in_path,
+        format('must not be longer than %s bytes', async.name_bytes_max()));
     end if;
   elsif in_kind = 'connection string' then
     begin
@@ -3412,13 +3604,51 @@ as $function$
   where t.target = async.resolve_target(in_target)
 $function$;
 
+-- clients/check_pools
+-- Purpose: refuses a push after which tasks would wait in too many pools. A name that is not
+--   configured is a pool of its own. The pools are counted one by one only if the leader has published
+--   many, or if no leader exists.
+-- Returns: nothing.
+-- Raises: PA01A.
+-- Locks: none.
+create or replace function async.check_pools(in_tasks async.task_push_t[], in_names int)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_counted_from constant int := async.pools_max() / 2;
+  v_pools bigint;
+begin
+  if in_names < c_counted_from and (select c.pid is not null from async.control c)
+    and in_names + (select count(*) from (select from async.concurrency_pool_tracker limit c_counted_from) k)
+      < c_counted_from
+  then
+    return;
+  end if;
+  select count(*) into v_pools
+  from (
+    select l.pool from async.discover_lanes() l
+    union
+    select p.concurrency_pool from unnest(in_tasks) p where p.concurrency_pool is not null
+  ) n;
+  if v_pools > async.pools_max() then
+    raise exception 'tasks would wait in % concurrency pools', v_pools
+      using errcode = 'PA01A', hint = format('They may wait in %s at once. Push the others later, or to fewer pools.',
+        async.pools_max());
+  end if;
+end
+$function$;
+
 -- clients/prepare_push
 -- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
 --   routines) an element without a target is skipped with a warning.
 -- Returns: one row for each element, with its position in the array.
 -- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
 --   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
---   PA016 for an invalid timeout, PA082 for a target outside of the scope of the caller.
+--   PA016 for an invalid timeout; PA017 for a query, PA018 for task_data, PA019 for an array and PA01B
+--   for a name that is too long, PA01A for too many pools; PA082 for a target outside of the scope of
+--   the caller.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
@@ -3455,6 +3685,8 @@ declare
   v_target record;
   v_target_given text;
   v_pool_given text;
+  v_pool_is_known bool;
+  v_other_pools int := 0;
 begin
   -- A loop, because planning a join for every array costs more than the pushes. Neighboring
   -- elements mostly name the same target and pool, which are then looked up once.
@@ -3469,6 +3701,9 @@ begin
   end if;
   if in_tasks is null then
     return;
+  elsif cardinality(in_tasks) > async.push_elements_max() then
+    raise exception '% tasks are too many for one push', cardinality(in_tasks)
+      using errcode = 'PA019', hint = format('Push up to %s at once.', async.push_elements_max());
   end if;
   foreach v_task in array in_tasks loop
     out_position := out_position + 1;
@@ -3491,7 +3726,10 @@ begin
         from async.control c
         join async.target t on t.target = c.self_target;
       end if;
-      if v_target.target is null then
+      if v_target.target is null and octet_length(v_task.target) > async.name_bytes_max() then
+        raise exception 'task %: the name of its target is too long (% bytes)', out_position, octet_length(v_task.target)
+          using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
+      elsif v_target.target is null then
         raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
           using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
       elsif v_target.retired then
@@ -3510,9 +3748,18 @@ begin
 
     if v_task.concurrency_pool is distinct from v_pool_given then
       -- The name of a target is also a pool.
-      if exists (select from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool and p.retired)
-        and not exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired)
-      then
+      v_pool_is_known := v_task.concurrency_pool is null
+        or exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired);
+      if not v_pool_is_known then
+        select not p.retired into v_pool_is_known
+        from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool;
+        v_other_pools := v_other_pools + (v_pool_is_known is null)::int;
+      end if;
+      if v_pool_is_known is null and octet_length(v_task.concurrency_pool) > async.name_bytes_max() then
+        raise exception 'task %: the name of its concurrency pool is too long (% bytes)', out_position,
+            octet_length(v_task.concurrency_pool)
+          using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
+      elsif not v_pool_is_known then
         raise exception 'task %: the concurrency pool % is retired', out_position, quote_literal(v_task.concurrency_pool)
           using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
       end if;
@@ -3530,6 +3777,13 @@ begin
     elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
       raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
         using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
+    elsif octet_length(v_task.query) > async.query_bytes_max() then
+      raise exception 'task %: its query is too long (% bytes)', out_position, octet_length(v_task.query)
+        using errcode = 'PA017', hint = format('It may have %s bytes. Put the data into a table and query it there.',
+          async.query_bytes_max());
+    elsif pg_column_size(v_task.task_data) > async.task_data_bytes_max() then
+      raise exception 'task %: its task_data is too large (% bytes)', out_position, pg_column_size(v_task.task_data)
+        using errcode = 'PA018', hint = format('It may have %s bytes.', async.task_data_bytes_max());
     end if;
 
     out_target := v_target.target;
@@ -3542,12 +3796,15 @@ begin
     out_track_yielded := coalesce(v_task.track_yielded, v_target.concurrency_track_yielded);
     return next;
   end loop;
+  if v_other_pools > 0 and v_runs then
+    perform async.check_pools(in_tasks, v_other_pools);
+  end if;
 end
 $function$;
 
 -- clients/request_finish
 -- Purpose: writes the requests of a client for unfinished tasks. The leader applies them after the
---   commit of the caller.
+--   commit of the caller. A message is cut at 64 KiB.
 -- Returns: a warning with the ids that do not exist or are finished, or null.
 -- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
 --   duration or one above 10000 years.
@@ -3562,6 +3819,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_named_ids_max constant int := 100;
+  v_message constant text := async.cut_text(in_error_message);
   v_refused text[];
 begin
   if in_task_ids is null then
@@ -3578,7 +3836,7 @@ begin
   end if;
 
   insert into async.request (task_id, status, error_message, duration)
-  select t.task_id, in_status, in_error_message, in_duration
+  select t.task_id, in_status, v_message, in_duration
   from async.task t
   where t.task_id = any (in_task_ids) and t.processed is null
   order by t.task_id;
@@ -4176,7 +4434,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_connect_ms_max constant int := 3000;
+  c_connect_ms_max constant int := 2000;
   v_message text;
   v_detail text;
   v_watching bool := false;
@@ -4226,7 +4484,7 @@ begin
     if in_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
       perform public.dblink_disconnect(in_conn);
     end if;
-    return 'the connection was not made within 3 seconds';
+    return 'the connection was not made within 2 seconds';
   end;
   if v_watching then
     perform async.read_results('pgasync_watchdog');
@@ -4304,7 +4562,8 @@ begin
   delete from async.session s where s.session_id = v_worker.session_id;
   update pg_temp.leader_worker s
   set state = 'empty', target = null, conninfo = null, address = null, session_id = null, cleaning = false,
-      result_read = false, broken_at = null, unreachable = false, since = clock_timestamp()
+      result_read = false, dblink_schema = null, connections_closed = false, broken_at = null, unreachable = false,
+      since = clock_timestamp()
   where s.worker = in_worker;
 end
 $function$;
@@ -4346,7 +4605,9 @@ $function$;
 
 -- dblink/sessions/target_conninfo
 -- Purpose: the connection string for a session at a target: the configured one (completed for the
---   server itself) with the name of the session, keepalives and a limit on the connection attempt.
+--   server itself) with the name of the session, keepalives and a limit on the connection attempt. A
+--   target that does not read loses its session after tcp_user_timeout, which libpq has from 12 on.
+--   The encoding is a part of the string, because a reset would undo a SET, and dblink sets it once.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string.
 -- Locks: none.
@@ -4373,7 +4634,12 @@ begin
     jsonb_build_object(
       'application_name', async.session_name(in_role),
       'connect_timeout', in_connect_seconds::text,
-      'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3')
+      'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3',
+      'client_encoding', getdatabaseencoding())
+    || case when current_setting('server_version_num')::int >= 120000
+      then jsonb_build_object('tcp_user_timeout', coalesce(nullif(v_given ->> 'tcp_user_timeout', '0'), '5000'))
+      else '{}'
+    end
     || case when in_startup_options
       then jsonb_build_object('options',
         concat_ws(' ', v_given ->> 'options', '-c client_connection_check_interval=5s'))
@@ -4424,7 +4690,7 @@ $function$;
 -- dblink/helpers/probe_target
 -- Purpose: runs in a helper session: first contact with a target, which may block for long.
 -- Returns: server_version_num of the target.
--- Raises: the error of the connection, PA204, PA210.
+-- Raises: the error of the connection, PA204, PA210; 08P01 for an answer that is not a version.
 -- Locks: none.
 create or replace function async.probe_target(in_conninfo_of text)
 returns text
@@ -4436,13 +4702,18 @@ declare
   v_version text;
 begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
+  perform async.close_session('pgasync_probe');
   perform public.dblink_connect('pgasync_probe'::text, v_conninfo);
   select r.v into v_version
   from public.dblink('pgasync_probe'::text, 'select pg_catalog.current_setting(''server_version_num'')'::text) as r(v text);
+  if (v_version ~ '^[0-9]{5,7}$') is not true then
+    raise exception 'the target did not say its version' using errcode = 'protocol_violation';
+  end if;
   perform async.refuse_unknown_sessions('pgasync_probe');
   perform public.dblink_disconnect('pgasync_probe'::text);
   return v_version;
-exception when others then
+exception when query_canceled or assert_failure or others then
+  -- An answer may have any SQLSTATE, also one that "others" leaves out.
   perform async.close_session('pgasync_probe');
   raise;
 end
@@ -4470,6 +4741,7 @@ declare
   v_address record;
   v_found jsonb := '[]';
   v_step text;
+  v_context text;
 begin
   for v_address in
     select async.fence_conninfo(s, in_present, c_connect_seconds_max) as connection_string,
@@ -4479,6 +4751,7 @@ begin
   loop
     begin
       v_step := 'unreached';
+      perform async.close_session('pgasync_end');
       perform public.dblink_connect('pgasync_end'::text, v_address.connection_string);
       v_step := 'failed';
       if in_how = 'fence' then
@@ -4490,9 +4763,11 @@ begin
           case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
       end if;
       perform public.dblink_disconnect('pgasync_end'::text);
-    exception when others then
+    exception when query_canceled or assert_failure or others then
+      -- A target's answer may have any SQLSTATE; a cancel of this session itself ends the call.
+      get stacked diagnostics v_context = pg_exception_context;
       perform async.close_session('pgasync_end');
-      if in_how <> 'fence' then
+      if in_how <> 'fence' or sqlstate = '57014' and strpos(v_context, '"pgasync_end"') = 0 then
         raise;
       end if;
       v_found := v_found || (
@@ -4695,27 +4970,32 @@ begin
   if v_error is null then
     begin
       select * into v_identity from async.read_identity(in_identity);
+      insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
+        server_started, server_address, server_port, system_identifier, timeline, at_self)
+      select l.epoch, in_worker, v_worker.target,
+        -- The encoding belongs to this session alone.
+        async.extend_conninfo(v_worker.conninfo, '{"client_encoding": null}'),
+        v_identity.role, v_identity.pid, v_identity.backend_start, v_identity.server_started,
+        v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline,
+        async.note_session_at_self(
+          v_worker.target, v_identity.pid, v_identity.backend_start, v_identity.server_started)
+      from pg_temp.leader_state l
+      returning session_id into v_id;
     exception when others then
       v_error := sqlerrm;
     end;
   end if;
   if v_error is not null then
     perform async.drop_session(in_worker);
-    perform async.note_target_failure(v_worker.target, v_error);
+    perform async.note_session_failure(v_worker.target, v_error);
     return;
   end if;
-  insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
-    server_started, server_address, server_port, system_identifier, timeline, at_self)
-  select l.epoch, in_worker, v_worker.target, v_worker.conninfo, v_identity.role, v_identity.pid,
-    v_identity.backend_start, v_identity.server_started, v_identity.server_address, v_identity.server_port,
-    v_identity.system_identifier, v_identity.timeline,
-    async.note_session_at_self(v_worker.target, v_identity.pid, v_identity.backend_start, v_identity.server_started)
-  from pg_temp.leader_state l
-  returning session_id into v_id;
-  update pg_temp.leader_worker s set state = 'idle', session_id = v_id, since = clock_timestamp()
+  update pg_temp.leader_worker s
+  set state = 'idle', session_id = v_id, dblink_schema = v_identity.dblink_schema, since = clock_timestamp()
   where s.worker = in_worker;
-  update pg_temp.leader_target t set version = v_identity.version, met_at = clock_timestamp()
+  update pg_temp.leader_target t set version = v_identity.version, identified = true, met_at = clock_timestamp()
   where t.target = v_worker.target;
+  perform async.note_session_opened(v_worker.target);
 end
 $function$;
 
@@ -4773,11 +5053,28 @@ begin
 end
 $function$;
 
+-- dblink/reap/close_connections_query
+-- Purpose: the statement that closes the dblink connections of a session, which DISCARD ALL does not.
+--   in_schema is the quoted schema of dblink at the target.
+-- Returns: text; null when the target has no dblink.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.close_connections_query(in_schema text)
+returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select format(
+    'select pg_catalog.count(%1$s.dblink_disconnect(c)) from pg_catalog.unnest(%1$s.dblink_get_connections()) c',
+    in_schema)
+  where in_schema is not null
+$function$;
+
 -- dblink/reap/take_plain_results
 -- Purpose: reads the plain answers of sessions in one statement: the success of a wrapped query,
---   whose reset is sent at once, and the end of a reset. Answers with an error are left to
---   async.read_results, which reads their SQLSTATE and context. dblink_error_message shows an error
---   before the result is read.
+--   whose reset is sent at once, and the end of a reset, after which the connections of dblink are
+--   closed where the target has it. Answers with an error are left to async.read_results, which reads
+--   their SQLSTATE and context. dblink_error_message shows an error before the result is read.
 -- Returns: the workers whose query succeeded, those of them whose reset was sent, the workers whose
 --   reset has ended, and the workers whose answers must be read one by one.
 -- Raises: nothing.
@@ -4789,6 +5086,7 @@ language plpgsql
 as $function$
 declare
   v_partly_read int[];
+  v_closing int[];
   v_unexpected int[];
 begin
   select
@@ -4797,8 +5095,9 @@ begin
     array_agg(r.worker) filter (where r.found = 'clean'),
     array_agg(r.worker) filter (where r.found = 'more'),
     array_agg(r.worker) filter (where r.found = 'partly_read'),
+    array_agg(r.worker) filter (where r.found = 'closing'),
     array_agg(r.worker) filter (where r.found = 'unexpected')
-  into ended, resetting, clean, others, v_partly_read, v_unexpected
+  into ended, resetting, clean, others, v_partly_read, v_closing, v_unexpected
   from (
     select s.worker,
       case
@@ -4810,6 +5109,8 @@ begin
         -- The empty result, which ends the query, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
         when (select count(*) from public.dblink_get_result(s.conn, false) as f(v text)) <> 0 then 'unexpected'
+        when s.state = 'cleaning' and not s.connections_closed and s.dblink_schema is not null
+          and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
         when s.state = 'cleaning' then 'clean'
         when t.session_reset is false then 'ended'
         when public.dblink_send_query(s.conn, 'discard all'::text) = 1 then 'resetting'
@@ -4822,6 +5123,9 @@ begin
   ) r;
   if v_partly_read is not null then
     update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
+  end if;
+  if v_closing is not null then
+    update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = any (v_closing);
   end if;
   -- Not expected, and not recorded as a success. libpq reports a failed write only when the result
   -- is read, so its error may be available now.
@@ -4900,9 +5204,10 @@ begin
   end if;
 
   for v_worker in
-    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning, t.session_reset
+    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning,
+      case when not s.connections_closed and s.dblink_schema is not null then
+        async.close_connections_query(s.dblink_schema) end as close_connections
     from pg_temp.leader_worker s
-    left join pg_temp.leader_target t on t.target = s.target
     where s.worker = any (v_plain.others)
   loop
     v_read := async.read_results(v_worker.conn);
@@ -4930,7 +5235,11 @@ begin
         update pg_temp.leader_worker s set state = 'cleaning' where s.worker = v_worker.worker and s.state = 'idle';
       end if;
     elsif v_worker.state = 'cleaning' then
-      if v_read.code is null then
+      if v_read.code is null and v_worker.close_connections is not null
+        and public.dblink_send_query(v_worker.conn, v_worker.close_connections) = 1
+      then
+        update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = v_worker.worker;
+      elsif v_read.code is null then
         update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false, since = clock_timestamp()
         where s.worker = v_worker.worker;
       else
@@ -5002,6 +5311,45 @@ begin
     end if;
   end loop;
   return v_found;
+end
+$function$;
+
+-- dblink/reap/drop_silent_sessions
+-- Purpose: drops sessions whose identity or whose answer to the reset has been missing for long, so
+--   that a target that accepts connections and does not answer keeps no workers. The first session of
+--   a target is dropped sooner when another target waits for a worker.
+-- Returns: the number of sessions.
+-- Raises: nothing.
+-- Locks: the sessions' rows of async.session.
+create or replace function async.drop_silent_sessions()
+returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_answer_max constant interval := '10 seconds';
+  c_answer_max_if_others_wait constant interval := '2 seconds';
+  v_others_wait constant bool :=
+    (select count(*) from pg_temp.leader_worker s where s.state <> 'empty' and not s.unreachable)
+      >= (select c.workers from async.control c)
+    and exists (select from pg_temp.leader_target t where t.wanted > 0);
+  v_worker record;
+  v_dropped int := 0;
+begin
+  for v_worker in
+    select s.worker, s.target
+    from pg_temp.leader_worker s
+    left join pg_temp.leader_target t on t.target = s.target
+    where s.state in ('identifying', 'cleaning')
+      and s.since < clock_timestamp() - case when v_others_wait and s.state = 'identifying' and t.identified is not true
+        then c_answer_max_if_others_wait else c_answer_max end
+    order by s.worker
+  loop
+    perform async.drop_session(v_worker.worker);
+    perform async.note_session_failure(v_worker.target, 'it accepted the connection and did not answer');
+    v_dropped := v_dropped + 1;
+  end loop;
+  return v_dropped;
 end
 $function$;
 
@@ -5097,7 +5445,8 @@ $function$;
 -- Purpose: settles how a text that was sent unchanged ended, by the answer to the reset behind it:
 --   it left its transaction open (25001); its outcome is unknown, because the connection was lost
 --   and the text may have left a transaction open; or it succeeded. After any answer except a plain
---   success the session is not used again.
+--   success the session is not used again. Where the target has dblink, the query that closes its
+--   connections is sent now.
 -- Returns: whether the end is settled.
 -- Raises: nothing.
 -- Locks: none.
@@ -5108,11 +5457,12 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_worker record;
+  v_closing bool := false;
 begin
   if not in_ended and in_code is null then
     return false;
   end if;
-  select s.uncertain, t.query into v_worker
+  select s.uncertain, s.conn, t.query, async.close_connections_query(s.dblink_schema) as close_connections into v_worker
   from pg_temp.leader_worker s left join async.task t on t.task_id = s.task_id
   where s.worker = in_worker;
   if (v_worker.uncertain or async.ends_session(in_code)) and async.opens_transaction(v_worker.query) then
@@ -5120,8 +5470,12 @@ begin
     perform async.lose_session(in_worker);
     return true;
   end if;
+  if in_code is null and not v_worker.uncertain and v_worker.close_connections is not null then
+    v_closing := public.dblink_send_query(v_worker.conn, v_worker.close_connections) = 1;
+  end if;
   update pg_temp.leader_worker s
-  set state = 'ended', cleaning = false, spent = in_code is not null or v_worker.uncertain, since = clock_timestamp(),
+  set state = 'ended', cleaning = v_closing, connections_closed = v_closing, result_read = false, since = clock_timestamp(),
+      spent = s.spent or in_code is not null or v_worker.uncertain,
       outcome = case when in_code = '25001' then 'error' else 'ok' end,
       error = case when in_code = '25001'
         then 'the query left its transaction open: what it did was rolled back' end
@@ -5157,8 +5511,54 @@ begin
 end
 $function$;
 
+-- dblink/sessions/send_query
+-- Purpose: sends the text of a launch, and notes the time for which that blocked the leader. A session
+--   whose send fails is lost, because a part of the text may have arrived.
+-- Returns: 'sent', 'slow' (sent, and it took long), 'unread' (the target did not read, and the session
+--   is lost), or 'broken' (the session is lost).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.send_query(in_worker int, in_conn text, in_target text, in_text text)
+returns text
+language plpgsql
+as $function$
+declare
+  -- The buffers of a socket accept a shorter text even if the target does not read.
+  c_long_text_bytes constant int := 65536;
+  c_prefix_chars constant int := 32768;
+  v_began constant timestamptz := clock_timestamp();
+  v_sent bool;
+  v_slow bool;
+begin
+  begin
+    v_sent := public.dblink_send_query(in_conn, in_text) = 1;
+  exception when others then
+    v_sent := false;
+  end;
+  v_slow := async.note_blocked_time(clock_timestamp() - v_began);
+  if v_slow or octet_length(in_text) > c_long_text_bytes then
+    update pg_temp.leader_target t set reads_slowly = v_slow where t.target = in_target and t.reads_slowly <> v_slow;
+  end if;
+  if v_sent then
+    -- The session was opened before its target had dblink, so the schema of dblink is unknown.
+    if strpos(lower(left(in_text, c_prefix_chars)), 'dblink') > 0 then
+      update pg_temp.leader_worker s set spent = true where s.worker = in_worker and s.dblink_schema is null;
+    end if;
+    return case when v_slow then 'slow' else 'sent' end;
+  end if;
+  perform async.lose_session(in_worker);
+  if v_slow then
+    perform async.note_session_failure(in_target, 'it does not read what is sent to it');
+    return 'unread';
+  end if;
+  return 'broken';
+end
+$function$;
+
 -- dblink/sessions/send_launches
--- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names.
+-- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names. A
+--   send blocks while its target does not read, so the other tasks of a target that blocked the leader
+--   are given back, and wait until that time is compensated (see async.note_blocked_time).
 -- Returns: the number of queries that were sent.
 -- Raises: nothing because of a single session.
 -- Locks: none.
@@ -5167,45 +5567,55 @@ returns int
 language plpgsql
 as $function$
 declare
+  c_query_bytes_max constant int := async.query_bytes_max();
   v_launch record;
   v_kind text;
+  v_result text;
   v_workers int[] := '{}';
   v_kinds text[] := '{}';
+  v_slow text[] := '{}';
 begin
   for v_launch in
-    select s.worker, s.conn, s.task_id, t.query,
+    -- A query that is too long is not read.
+    select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
+      case when octet_length(t.query) <= c_query_bytes_max then t.query end as query,
       t.may_reach_self is false
-        and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as is_refused
+        and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as not_granted
     from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
     where s.state = 'claimed'
     order by s.worker
   loop
-    v_kind := coalesce(case when not v_launch.is_refused then async.classify_query(v_launch.query) end, 'refused');
-    if v_kind = 'refused' then
-      update pg_temp.leader_worker s
-      set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
-          error = case when v_launch.query is null then 'the query of the task is gone'
-            when v_launch.is_refused then 'PA082: the target leads to the server itself as its owner, and the task was '
-              'pushed without a grant on SELF'
-            else 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select' end
+    if v_launch.target = any (v_slow) then
+      update pg_temp.leader_worker s set state = 'ended', outcome = 'unsent', sent = null, since = clock_timestamp()
       where s.worker = v_launch.worker;
       continue;
     end if;
-    begin
-      if public.dblink_send_query(v_launch.conn, async.wrap_query(
-          replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind)) = 1 then
-        v_workers := v_workers || v_launch.worker;
-        v_kinds := v_kinds || v_kind;
-      else
-        perform async.lose_session(v_launch.worker);
-      end if;
-    exception when others then
-      perform async.lose_session(v_launch.worker);
-    end;
+    v_kind := case when v_launch.query is null or v_launch.not_granted then 'refused'
+      else async.classify_query(v_launch.query) end;
+    if v_kind = 'refused' then
+      update pg_temp.leader_worker s
+      set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
+          error = coalesce(async.refuse_query(v_launch.bytes),
+            case when v_launch.not_granted then 'PA082: the target leads to the server itself as its owner, and the task '
+              'was pushed without a grant on SELF' end,
+            'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select')
+      where s.worker = v_launch.worker;
+      continue;
+    end if;
+    v_result := async.send_query(v_launch.worker, v_launch.conn, v_launch.target, async.wrap_query(
+      replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind));
+    if v_result in ('sent', 'slow') then
+      v_workers := v_workers || v_launch.worker;
+      v_kinds := v_kinds || v_kind;
+    end if;
+    if v_result in ('slow', 'unread') then
+      v_slow := v_slow || v_launch.target;
+    end if;
   end loop;
   update pg_temp.leader_worker s
-  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)]
+  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)],
+      connections_closed = false
   where s.worker = any (v_workers);
   return cardinality(v_workers);
 end
@@ -5213,8 +5623,9 @@ $function$;
 
 -- dblink/sessions/open_wanted_sessions
 -- Purpose: opens sessions at targets whose tasks wait for one, at most four in a cycle, so that
---   running queries are polled often enough. Empty workers get them first, then the worker with the
---   longest idle session of another target.
+--   running queries are polled often enough, and none after one that took long. Empty workers get them
+--   first, then the worker with the longest idle session of another target. A target whose last
+--   session took long waits until that time is compensated (see async.note_blocked_time).
 -- Returns: the number of sessions.
 -- Raises: nothing because of a single target.
 -- Locks: the rows of async.session of the sessions that it drops.
@@ -5229,18 +5640,25 @@ declare
   v_worker record;
   v_address text;
   v_conninfo text;
+  v_began timestamptz;
+  v_slow bool;
   v_error text;
   v_opened int := 0;
   v_watched constant bool := current_setting('server_version_num')::int >= 160000;
 begin
   for v_want in
-    select t.target, t.version, t.startup_options,
-      t.wanted - (select count(*) from pg_temp.leader_worker s
+    select t.target, t.version, t.startup_options, t.session_failures,
+      -- The first session of a target identifies itself before others are opened, so a target that
+      -- does not answer takes one worker.
+      case when t.identified then t.wanted else 1 end
+      - (select count(*) from pg_temp.leader_worker s
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t
     where t.wanted > 0 and t.health = 'ok'
+      and (not t.connects_slowly or async.may_block_again(clock_timestamp()))
     order by t.met_at, t.target
   loop
+    continue when v_want.session_failures > 0 and not async.may_identify_more();
     for v_session in 1..v_want.missing loop
       exit when v_opened >= c_opens_per_cycle_max;
       select s.worker, s.conn, s.state into v_worker
@@ -5260,15 +5678,19 @@ begin
       -- Read first: if it changes in between, the session counts as one at an old address.
       v_address := (select t.connection_string from async.target t where t.target = v_want.target);
       v_conninfo := async.target_conninfo(
-        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 3);
+        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 2);
+      v_began := clock_timestamp();
       v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
+      v_slow := async.note_blocked_time(clock_timestamp() - v_began);
+      update pg_temp.leader_target t set connects_slowly = v_slow
+      where t.target = v_want.target and t.connects_slowly <> v_slow;
       if v_error is not null then
         -- A proxy may refuse startup options, so the next attempt goes without them.
-        if v_want.startup_options and v_want.version >= 140000 then
+        if v_want.startup_options and v_want.version >= 140000 and not v_slow then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else
-          perform async.note_target_failure(v_want.target, v_error);
+          perform async.note_session_failure(v_want.target, v_error);
         end if;
         exit;
       end if;
@@ -5277,7 +5699,9 @@ begin
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, address = v_address,
         since = clock_timestamp()
       where s.worker = v_worker.worker;
+      exit when v_slow;
     end loop;
+    exit when v_slow;
   end loop;
   return v_opened;
 end
@@ -5352,6 +5776,7 @@ as $function$
 declare
   v_clean int[];
   v_partly_read int[];
+  v_closing int[];
   v_dead int[];
 begin
   select
@@ -5359,8 +5784,9 @@ begin
     array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.worker) filter (where f.found = 'clean'),
     array_agg(f.worker) filter (where f.found = 'partly_read'),
+    array_agg(f.worker) filter (where f.found = 'closing'),
     array_agg(f.worker) filter (where f.found = 'dead')
-  into workers, targets, v_clean, v_partly_read, v_dead
+  into workers, targets, v_clean, v_partly_read, v_closing, v_dead
   from (
     select s.worker, s.target, s.since,
       case
@@ -5376,6 +5802,8 @@ begin
         -- The empty result, which ends the reset, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
+        when not s.connections_closed and s.dblink_schema is not null
+          and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
         else 'clean'
       end as found
     from pg_temp.leader_worker s
@@ -5388,6 +5816,9 @@ begin
   end if;
   if v_partly_read is not null then
     update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
+  end if;
+  if v_closing is not null then
+    update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = any (v_closing);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;
@@ -5737,6 +6168,8 @@ begin
     -- Rows of async.task written since it was last vacuumed. The statistics do not include them.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
+    -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
+    blocking_compensated_at timestamptz not null default '-infinity',
     -- The position of the running heavy maintenance; null when none runs.
     history_after bigint
   );
@@ -5770,6 +6203,9 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
+    -- The schema of dblink at the target, and whether the query that closes its connections was sent.
+    dblink_schema text,
+    connections_closed bool not null default false,
     -- The result of the text that was sent has been read, and the end of the text has not arrived
     -- yet.
     result_read bool not null default false,
@@ -5837,6 +6273,13 @@ begin
     version int,
     startup_options bool not null default true,
     failures int not null default 0,
+    -- Of those the sessions that failed behind a probe that did not, since one was opened.
+    session_failures int not null default 0,
+    -- The last session that was opened has identified itself.
+    identified bool not null default false,
+    -- The last session took long to open; a query took long to send.
+    connects_slowly bool not null default false,
+    reads_slowly bool not null default false,
     down_since timestamptz,
     retry_at timestamptz not null default '-infinity',
     met_at timestamptz,
@@ -5933,6 +6376,103 @@ language plpgsql
 as $function$
 begin
   perform set_config('pgasync.' || in_what, to_char(extract(epoch from in_at)::numeric, 'FM99999999999990.000000'), false);
+end
+$function$;
+
+-- leader/memory/note_blocked_time
+-- Purpose: notes how long a call of dblink to a target blocked the leader, and with it the tasks of
+--   all other targets. Targets that block the leader for long share one account: it is compensated when
+--   nine times the blocked time has passed, so together they take a tenth of the time of the leader.
+-- Returns: whether the call took long.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_blocked_time(in_took interval)
+returns bool
+language plpgsql
+as $function$
+declare
+  c_slow constant interval := '200 milliseconds';
+  c_free_for_each_blocked constant float8 := 9;
+begin
+  if in_took < c_slow then
+    return false;
+  end if;
+  update pg_temp.leader_state
+  set blocking_compensated_at = greatest(blocking_compensated_at, clock_timestamp()) + c_free_for_each_blocked * in_took;
+  return true;
+end
+$function$;
+
+-- leader/memory/may_block_again
+-- Purpose: whether a target that blocked the leader may do so again (see async.note_blocked_time). The
+--   first two seconds need no compensation beforehand.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.may_block_again(in_now timestamptz)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (select l.blocking_compensated_at < in_now + interval '18 seconds' from pg_temp.leader_state l);
+end
+$function$;
+
+-- leader/memory/may_identify_more
+-- Purpose: whether a target whose last session failed may open one. A target that does not answer
+--   keeps a worker for seconds, so such targets take half of the workers.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.may_identify_more()
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (select count(*) from pg_temp.leader_worker s join pg_temp.leader_target t on t.target = s.target
+      where s.state = 'identifying' and t.session_failures > 0)
+    < (select greatest(c.workers / 2, 1) from async.control c);
+end
+$function$;
+
+-- leader/memory/note_session_failure
+-- Purpose: notes that a session at a target could not be opened, or that the target did not read,
+--   although a probe had reached the target. Until a session is opened, the success of a probe does
+--   not reset the failures of the target, nor its backoff.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_session_failure(in_target text, in_error text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_target t set session_failures = t.session_failures + 1, identified = false
+  where t.target = in_target;
+  perform async.note_target_failure(in_target, in_error);
+end
+$function$;
+
+-- leader/memory/note_session_opened
+-- Purpose: notes that a session at a target was opened, which ends a series of failed sessions.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_session_opened(in_target text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update pg_temp.leader_target t
+  set failures = 0, session_failures = 0, down_since = null, last_error = null
+  where t.target = in_target and t.session_failures > 0;
+  if found then
+    perform async.log_quiet('NOTICE', format('target "%s" is back', in_target));
+  end if;
 end
 $function$;
 
@@ -6137,11 +6677,14 @@ begin
   if in_op = 'probe' then
     if in_error is null then
       update pg_temp.leader_target t
-      set health = 'ok', version = in_value::int, met_at = clock_timestamp(), failures = 0, down_since = null
+      set health = 'ok', version = in_value::int, met_at = clock_timestamp(),
+          failures = case when t.session_failures > 0 then t.failures else 0 end,
+          down_since = case when t.session_failures > 0 then t.down_since end
       where t.target = in_target;
       perform async.log_quiet('NOTICE', format('target "%s" is back', in_target))
-      from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
-      update pg_temp.leader_target t set last_error = null where t.target = in_target;
+      from pg_temp.leader_target t
+      where t.target = in_target and t.last_error is not null and t.session_failures = 0;
+      update pg_temp.leader_target t set last_error = null where t.target = in_target and t.session_failures = 0;
     else
       perform async.note_target_failure(in_target, v_error);
     end if;
@@ -6620,6 +7163,7 @@ language plpgsql
 as $function$
 declare
   c_requests_per_cycle_max constant int := 1000;
+  c_message_bytes_per_cycle_max constant int := 4194304;
   v_request record;
   v_events async.event_t[];
   v_backing_off int;
@@ -6653,14 +7197,20 @@ begin
     from (
       select distinct on (r.task_id) r.*
       from (
-        select i.* from async.request i
-        where not exists (select from pg_temp.leader_worker s
-            where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
-          and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
-          and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
-        order by i.request_id
-        limit c_requests_per_cycle_max
+        select l.*,
+          coalesce(sum(octet_length(l.error_message)) over (order by l.request_id rows between unbounded preceding
+            and 1 preceding), 0) as bytes_before
+        from (
+          select i.* from async.request i
+          where not exists (select from pg_temp.leader_worker s
+              where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
+            and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
+            and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
+          order by i.request_id
+          limit c_requests_per_cycle_max
+        ) l
       ) r
+      where r.bytes_before <= c_message_bytes_per_cycle_max
       order by r.task_id, r.request_id
     ) n
     order by n.request_id);
@@ -6768,13 +7318,16 @@ begin
     array_agg(s.task_id) filter (where s.plain), array_agg(s.run) filter (where s.plain),
     array_agg(row(s.task_id, s.run,
         case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
-          else 'END_ERROR' end,
-        in_now, s.intention, s.intention_error, s.error, s.intention_duration, null, s.request_ids)::async.event_t)
+          when s.outcome = 'unsent' and s.intention is null then 'GIVE_BACK' else 'END_ERROR' end,
+        in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids)::async.event_t)
       filter (where not s.plain)
   into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
-    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain
+    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain,
+      case when i.outcome = 'unsent' then coalesce(t.default_timeout, c.default_timeout) end as timeout
     from pg_temp.leader_worker i
+    cross join async.control c
+    left join pg_temp.leader_target t on t.target = i.target
     where i.state = 'ended' and i.retry_at <= in_now
     order by i.since, i.worker
   ) s;
@@ -7018,6 +7571,8 @@ as $function$
 declare
   v_workers int;
   v_default interval;
+  v_may_block bool;
+  v_may_identify bool;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -7037,27 +7592,33 @@ begin
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
+  v_may_block := async.may_block_again(in_now);
+  v_may_identify := async.may_identify_more();
 
   select
     array_agg(row(
       l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target that accepts no further session is used with the sessions that it has.
-      case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
+      -- A target at which no further session is opened is used with the sessions that it has.
+      case when not o.opens then i.idle when not t.identified then coalesce(i.idle, 0) + 1 end)::async.lane_t) as lanes,
     array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
   join pg_temp.leader_target t on t.target = l.target
   left join (
-    select s.target, count(*)::int as idle
+    select s.target, count(*) filter (where s.state <> 'identifying')::int as idle,
+      bool_or(s.state = 'identifying') as identifying
     from pg_temp.leader_worker s
-    where s.state in ('idle', 'cleaning')
+    where s.state in ('idle', 'cleaning', 'identifying')
     group by s.target
   ) i on i.target = l.target
+  -- The tasks of a target that opens no session now take no workers from others.
+  cross join lateral (select t.health = 'ok' and (not t.connects_slowly or v_may_block)
+    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0)) as opens) o
   where not l.exhausted and p.taken < p.max_workers
     and case
       when l.pullable then p.offers_held_until <= in_now
-      else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
+      else v_workers > 0 and (o.opens or i.idle > 0) and (not t.reads_slowly or v_may_block)
         and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
   if v_lanes.lanes is null then
@@ -7407,7 +7968,7 @@ begin
     left join pg_temp.leader_target t on t.target = l.target
     where not l.exhausted and not l.pullable
       and (g.target is null
-        or t.down_since <= in_now - c.target_patience
+        or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
           and not exists (select from pg_temp.leader_worker s
             where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop
@@ -7620,7 +8181,7 @@ begin
         when 'orphans' then did := did + async.resolve_orphans(v_now);
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
-        when 'broken' then did := did + async.find_broken_sessions();
+        when 'broken' then did := did + async.find_broken_sessions() + async.drop_silent_sessions();
         when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);
@@ -8569,12 +9130,12 @@ $function$;
 
 -- external_leader/lead_mark
 -- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
--- Returns: the texts of those that have the marked run, null where a user removed the query; and
---   whether the task may start in a session at this database itself (async.session.at_self).
+-- Returns: for each task that has the marked run its text, or the reason why it must not be launched;
+--   and whether it may start in a session at this database itself (async.session.at_self).
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-returns table (task_id bigint, query text, may_reach_self bool)
+returns table (task_id bigint, query text, refused text, may_reach_self bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -8586,7 +9147,10 @@ as $function$
 begin
   perform async.write_marks(in_epoch, in_ids, in_runs, in_sessions);
   return query
-  select t.task_id, t.query, t.may_reach_self is not false
+  select t.task_id, case when octet_length(t.query) <= async.query_bytes_max() then t.query end,
+    case when (octet_length(t.query) <= async.query_bytes_max()) is not true then
+      async.refuse_query(octet_length(t.query)) end,
+    t.may_reach_self is not false
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
   -- Always true, and selective to the planner: see async.write_at_once.

@@ -23,6 +23,7 @@
 mod cluster;
 mod database;
 mod engine;
+mod fake_server;
 #[cfg(feature = "hosts")]
 mod hosts;
 mod private;
@@ -37,6 +38,7 @@ mod wait;
 pub use cluster::Cluster;
 pub use database::Database;
 pub use engine::{Engine, Outcome};
+pub use fake_server::{Answer, FakeServer, Received, Unanswered};
 #[cfg(feature = "hosts")]
 pub use hosts::{Host, Network};
 pub use private::PrivateCluster;

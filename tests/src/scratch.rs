@@ -25,6 +25,15 @@ impl Scratch {
         Self::copy(cluster, &cluster.administrator().await, "template0").await
     }
 
+    /// An empty database in another encoding than UTF-8.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn encoded(cluster: &Cluster, encoding: &str) -> Self {
+        let settings = format!("template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'");
+        Self::copy(cluster, &cluster.administrator().await, &settings).await
+    }
+
     pub(crate) async fn copy(cluster: &Cluster, administrator: &Session, template: &str) -> Self {
         let name = unique_name();
         administrator

@@ -71,10 +71,10 @@ pub enum BadName {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, may_be_blank: $may_be_blank:literal) => {
         $(#[$doc])*
         ///
-        /// Invariant: the name is not blank and has no zero bytes. A clone shares the text.
+        /// Invariant: the name has no zero bytes. A clone shares the text.
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
@@ -84,10 +84,10 @@ macro_rules! name {
             /// Checks a name.
             ///
             /// # Errors
-            /// [`BadName`] when the name is blank or contains a zero byte.
+            /// [`BadName`] when the name contains a zero byte, or is blank where that is not allowed.
             pub fn new(name: impl AsRef<str>) -> Result<Self, BadName> {
                 let name = name.as_ref();
-                if name.chars().all(|c| c.is_ascii_whitespace() || c == '\x0b') {
+                if !$may_be_blank && name.chars().all(|c| c.is_ascii_whitespace() || c == '\x0b') {
                     return Err(BadName::Empty);
                 }
                 if name.contains('\0') {
@@ -126,12 +126,13 @@ macro_rules! name {
 }
 
 name!(
-    /// The name of a target, a database that runs tasks.
-    TargetName
+    /// The name of a target, a database that runs tasks. Not blank.
+    TargetName, may_be_blank: false
 );
 name!(
-    /// The name of a concurrency pool, which limits how many of its tasks run at once.
-    PoolName
+    /// The name of a concurrency pool, which limits how many of its tasks run at once. The pool of a
+    /// task may have a blank name; a configured pool may not.
+    PoolName, may_be_blank: true
 );
 
 impl PoolName {
@@ -160,5 +161,6 @@ mod tests {
         assert_eq!(TargetName::new(" \t"), Err(BadName::Empty));
         assert_eq!(PoolName::new("a\0b"), Err(BadName::Zero));
         assert_eq!(PoolName::new("a b").unwrap().as_str(), "a b");
+        assert_eq!(PoolName::new("").unwrap().as_str(), "");
     }
 }

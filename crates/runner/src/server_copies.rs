@@ -61,7 +61,7 @@ impl ServerCopies {
         );
         let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in target.simple_query(&sql).await? {
-            if let (Some(pid), Some(name)) = (row.get(0), row.get(1)) {
+            if let (Ok(Some(pid)), Ok(Some(name))) = (row.try_get(0), row.try_get(1)) {
                 others.entry(name.to_owned()).or_default().push(pid.to_owned());
             }
         }

@@ -10,6 +10,9 @@ use crate::time::Span;
 /// stored.
 const LONGEST: Span = Span::seconds(3_652_500 * 86_400);
 
+/// The limit on the name of a target or a pool.
+const NAME_BYTES_MAX: usize = 255;
+
 impl ControlEntry {
     /// Refuses the first setting outside of its range, in the order of their names.
     pub(super) fn check(&self) -> Result<(), Refused> {
@@ -51,8 +54,8 @@ impl PoolEntry {
 }
 
 pub(super) fn name(given: Option<&str>, path: &str) -> Result<(), Refused> {
-    let fits = given.is_none_or(|name| TargetName::new(name).is_ok());
-    expect(fits, path, "a name that is not blank")
+    let fits = given.is_none_or(|name| name.len() <= NAME_BYTES_MAX && TargetName::new(name).is_ok());
+    expect(fits, path, "a name that is not blank, of 255 bytes at most")
 }
 
 pub(super) fn connection(given: Option<&str>, path: &str) -> Result<(), Refused> {

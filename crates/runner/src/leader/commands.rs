@@ -79,8 +79,10 @@ impl Leader {
 
     fn launch(&mut self, task: TaskId, run: Run, session: SessionId) {
         let refuse = |error| Input::QueryEnded { session, task, run, outcome: Outcome::Error(error) };
-        let Some(LaunchText { query: text, may_reach_self }) = self.texts.remove(&(task, run)).flatten() else {
-            return self.handle(refuse("the query of the task is gone".to_owned()));
+        let LaunchText { query: text, may_reach_self } = match self.texts.remove(&(task, run)) {
+            Some(Ok(text)) => text,
+            Some(Err(reason)) => return self.handle(refuse(reason)),
+            None => return self.handle(refuse("the query of the task is gone".to_owned())),
         };
         if !may_reach_self && self.sessions.is_at_self(session) {
             return self.handle(refuse(SELF_NOT_GRANTED.to_owned()));

@@ -45,9 +45,9 @@ pub(crate) struct Leader {
     /// Log lines to write once the lead is proved.
     unwritten: Vec<Operation>,
     sessions: TargetSessions,
-    /// Texts of marked tasks, from the mark to the launch. `None` when the row has no query any
-    /// more.
-    texts: HashMap<(TaskId, Run), Option<LaunchText>>,
+    /// Texts of marked tasks, from the mark to the launch; an error says why the task must not be
+    /// launched.
+    texts: HashMap<(TaskId, Run), Result<LaunchText, String>>,
     events: EventSender,
     publisher: Publisher,
     /// When the core wants its next tick.

@@ -37,6 +37,8 @@ pub(crate) struct OpenedSession {
     pub(crate) reached: Reached,
     pub(crate) canceler: Canceler,
     pub(crate) client_check: ClientCheck,
+    /// The schema of the extension `dblink` there, quoted.
+    pub(crate) dblink_schema: Option<String>,
 }
 
 impl SessionTask {
@@ -91,10 +93,10 @@ impl SessionTask {
             kept.push_back(format!("{notice:?}"));
         };
         let session = settings.connect_with(on_notice).await.map_err(|error| error.to_string())?;
-        let SessionIdentity { pid, version, backend_start, role, server } =
+        let SessionIdentity { pid, version, backend_start, role, server, dblink_schema } =
             in_time(self.answer_max, SessionIdentity::of(&session)).await?;
         let (reached, canceler) = (session.reached().clone(), session.canceler().clone());
-        let opened = OpenedSession { pid, backend_start, role, server, reached, canceler, client_check };
+        let opened = OpenedSession { pid, backend_start, role, server, reached, canceler, client_check, dblink_schema };
         Ok((session, opened, version))
     }
 }

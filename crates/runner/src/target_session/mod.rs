@@ -2,6 +2,7 @@
 //! about both.
 
 mod connect;
+mod dblink_connections;
 mod query;
 
 use std::collections::VecDeque;
@@ -20,6 +21,7 @@ use crate::events::{EventSender, LeaderEvent};
 use crate::server_copies::ServerCopies;
 
 pub(crate) use connect::{ClientCheck, OpenedSession};
+use dblink_connections::DblinkConnections;
 use query::QueryResult;
 pub(crate) use query::{Query, SENT_AT_ONCE_MAX};
 
@@ -60,6 +62,7 @@ impl TargetSession {
             notices: Arc::default(),
             copies: options.copies,
             answer_max: options.answer_max,
+            dblink_connections: None,
         };
         let (settings, check, permits) = (options.settings, options.client_check, options.connect_permits);
         tokio::spawn(async move {
@@ -91,11 +94,13 @@ struct SessionTask {
     notices: Arc<Mutex<VecDeque<String>>>,
     copies: Option<ServerCopies>,
     answer_max: Duration,
+    /// Known when the session is open. `None` if the target had no dblink at that time.
+    dblink_connections: Option<DblinkConnections>,
 }
 
 impl SessionTask {
     async fn run(
-        self,
+        mut self,
         settings: ConnectionSettings,
         check: ClientCheck,
         permits: Arc<Semaphore>,
@@ -113,6 +118,7 @@ impl SessionTask {
         };
         let session = match connected {
             Ok((session, opened)) => {
+                self.dblink_connections = opened.dblink_schema.as_deref().map(DblinkConnections::in_schema);
                 self.emit(LeaderEvent::Opened { session: self.session, result: Ok(Box::new(opened)) });
                 session
             }

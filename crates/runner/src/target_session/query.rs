@@ -9,6 +9,7 @@ use pgasync_pg::Session;
 use tokio::sync::Notify;
 
 use super::SessionTask;
+use super::dblink_connections::names_dblink;
 use crate::error_text;
 use crate::events::LeaderEvent;
 
@@ -55,10 +56,19 @@ impl SessionTask {
         let Query { task, run, text, reset } = query;
         let reporting = self.report_sent(session, task, run, text.len());
         let may_stay_open = pgasync_core::opens_transaction(&text);
+        let may_leave_connections = reset && self.dblink_connections.is_none() && names_dblink(&text);
         let drained = Notify::new();
         let drain =
             async { session.discard_results(text, REST_OF_ANSWER_MAX).await.inspect(|()| drained.notify_one()) };
-        let reset = async { if reset { session.batch_execute("discard all").await } else { Ok(()) } };
+        let reset = async {
+            if reset {
+                session.batch_execute("discard all").await?;
+                if let Some(connections) = &self.dblink_connections {
+                    session.batch_execute(&connections.close).await?;
+                }
+            }
+            Ok(())
+        };
         // The limit on the reset begins when the query has ended. Without the limit, a missing
         // answer to the reset would delay the record of the outcome.
         let no_answer = async {
@@ -78,7 +88,10 @@ impl SessionTask {
             never = reporting => match never {},
         };
         match result {
-            Ok(()) => after_reset(reset, may_stay_open),
+            Ok(()) => match after_reset(reset, may_stay_open) {
+                QueryResult::Ended(outcome) if may_leave_connections => QueryResult::SessionSpent(outcome),
+                result => result,
+            },
             Err(error) => match error.server() {
                 Some(error) if error_text::ends_session(&error) && !self.is_terminated.load(Ordering::Relaxed) => {
                     QueryResult::SessionLost(error_text::query_error(&error))

@@ -105,17 +105,24 @@ impl OperationResults {
     }
 }
 
+/// The error of a task whose row is gone or has another run. `async.refuse_query` has the others.
+const QUERY_GONE: &str = "the query of the task is gone";
+
+/// The text of a row of `async.lead_mark`, or the reason why it must not be launched.
+fn text(row: &Row) -> Result<LaunchText, String> {
+    match row.get::<_, Option<String>>("query") {
+        Some(query) => Ok(LaunchText { query, may_reach_self: row.get("may_reach_self") }),
+        None => Err(row.get::<_, Option<String>>("refused").unwrap_or_else(|| QUERY_GONE.to_owned())),
+    }
+}
+
 /// Reports marked tasks, with the texts to launch.
 pub(super) fn launchable(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
-    let text = |row: &&Row| {
-        let query = row.get::<_, Option<String>>("query")?;
-        Some(LaunchText { query, may_reach_self: row.get("may_reach_self") })
-    };
-    let rows: BTreeMap<TaskId, &Row> = rows.iter().map(|row| (TaskId(row.get("task_id")), row)).collect();
+    let texts: BTreeMap<TaskId, &Row> = rows.iter().map(|row| (TaskId(row.get("task_id")), row)).collect();
     for (task, run, session) in &batch.marks {
         // A batch may mark a task twice: its session was lost before the first mark was written. So
         // the text is copied for each mark.
-        results.texts.push((*task, *run, rows.get(task).and_then(text)));
+        results.texts.push((*task, *run, texts.get(task).map_or_else(|| Err(QUERY_GONE.to_owned()), |row| text(row))));
         results.inputs.push(Input::Marked { task: *task, run: *run, session: *session });
     }
 }

@@ -111,8 +111,8 @@ pub struct LaunchText {
 pub struct OperationResults {
     /// Inputs for the core, in order.
     pub inputs: Vec<Input>,
-    /// Query texts of the marked tasks; `None` when the row has none any more.
-    pub texts: Vec<(TaskId, Run, Option<LaunchText>)>,
+    /// Texts of the marked tasks; an error is the reason why the task must not be launched.
+    pub texts: Vec<(TaskId, Run, Result<LaunchText, String>)>,
     /// Registered sessions that lead to the server database itself, as a member of its owner.
     pub sessions_at_self: Vec<SessionId>,
     /// The results of a poll that do not concern the core.

@@ -8,8 +8,8 @@ use pgasync_pg::{Error, Row};
 use super::rows::{StoredTask, span, status};
 use super::{LeaderError, LeaderSession, OperationResults};
 
-/// Rows of requests read at once.
-const REQUESTS_MAX: i64 = 1_000;
+/// Rows of requests read at once, with up to 64 KiB of message each.
+const REQUESTS_MAX: i64 = 250;
 
 impl LeaderSession {
     pub(super) async fn first_requests(&self) -> Result<Vec<Row>, Error> {

@@ -74,6 +74,13 @@ fn documents() -> Vec<Value> {
         json!({"concurrency_pools": [{"concurrency_pool": "p"}, {"concurrency_pool": "p"}]}),
         json!({"concurrency_pools": [{"concurrency_pool": "p", "retired": true}]}),
     ];
+    for length in [127, 128] {
+        // Of two bytes each.
+        let name = format!("{}x", "é".repeat(length));
+        documents.push(json!({"targets": [{"target": name, "connection_string": ""}]}));
+        documents.push(json!({"concurrency_pools": [{"concurrency_pool": name, "max_workers": 1}]}));
+        documents.push(json!({"control": {"self_target": name}, "targets": [{"target": name}]}));
+    }
     for value in values() {
         for key in [
             "enabled",

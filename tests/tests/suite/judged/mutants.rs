@@ -300,9 +300,13 @@ each_change_is_noticed! {
     plan_claims by Plan;
     statement_is_wrappable by Classification;
     statement_returns_rows by Classification;
-    scan_statements by Classification;
-    classify_query by Classification;
-    opens_transaction by Transactions;
+    scan_statements by Classification, StatedRules;
+    token_length by Classification;
+    comment_length by Classification;
+    close_connections_query by StatedRules;
+    refuse_query by StatedRules;
+    classify_query by Classification, StatedRules;
+    opens_transaction by Transactions, StatedRules;
     backoff by SmallRules;
     ends_session by SmallRules;
     release_pools by StatedRules, Sequences;

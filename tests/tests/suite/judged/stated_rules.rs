@@ -80,13 +80,14 @@ const IDENTITIES: &[Stated] = &[
     stated(
         "",
         "async.read_identity(judged.identity(0, '1'))",
-        "(1,150004,\"2026-01-01 00:00:00+00\",b,\"2026-01-02 00:00:00+00\",10.0.0.1,5432,7,26,t)",
+        "(1,150004,\"2026-01-01 00:00:00+00\",b,\"2026-01-02 00:00:00+00\",10.0.0.1,5432,7,26,t,public)",
     ),
     null("", "(async.read_identity(judged.identity(4, null))).server_started"),
     null("", "(async.read_identity(judged.identity(5, null))).server_address"),
     null("", "(async.read_identity(judged.identity(6, null))).server_port"),
     null("", "(async.read_identity(judged.identity(7, null))).system_identifier"),
     null("", "(async.read_identity(judged.identity(8, null))).timeline"),
+    null("", "(async.read_identity(judged.identity(10, null))).dblink_schema"),
     stated("", "(async.read_identity(judged.identity(8, '00000001'))).timeline", "1"),
     stated("", "(async.read_identity(judged.identity(8, '1'))).timeline", "1"),
     stated("", "(async.read_identity(judged.identity(8, '10000000'))).timeline", "268435456"),
@@ -131,6 +132,33 @@ const WRAPPED: &[Stated] = &[
         "",
         "async.wrap_query('delete from t; select 1', 'script')",
         "do 'declare pgasync_row record; begin execute ''delete from t''; for pgasync_row in execute '' select 1'' loop end loop; end'",
+    ),
+];
+
+/// Limits on queries: their length, and how much of a text is read to classify it.
+const QUERIES: &[Stated] = &[
+    null("", "async.refuse_query(0)"),
+    null("", "async.refuse_query(16777216)"),
+    stated("", "async.refuse_query(16777217)", "PA017: the query has 16777217 bytes, and may have 16777216"),
+    stated("", "async.refuse_query(null)", "the query of the task is gone"),
+    stated("", "async.classify_query('select 1;' || repeat('/**/', 3992) || 'select 1')", "script"),
+    stated("", "async.classify_query('select 1;' || repeat('/**/', 3993) || 'select 1')", "raw"),
+    // The rest, which is not read, may be a statement that cannot run inside a function.
+    stated("", "async.classify_query('select 1;' || repeat('/**/', 5000))", "raw"),
+    stated("", "async.classify_query('select 1;' || repeat(' ', 40000) || '--')", "raw"),
+    stated("", "async.classify_query(repeat(' ', 40000) || '--;')", "execute"),
+    stated("", "async.opens_transaction(repeat(' ', 40000) || ';begin')", "true"),
+    stated("", "async.classify_query('with a as (select 1) select ' || repeat('1+', 5000) || '1')", "execute"),
+    stated("", "async.opens_transaction('select ' || repeat('1+', 5000) || '1;')", "true"),
+];
+
+/// The connections of dblink at a target, whose schema is quoted already.
+const DBLINK_CONNECTIONS: &[Stated] = &[
+    null("", "async.close_connections_query(null)"),
+    stated(
+        "",
+        "async.close_connections_query('\"A b\"')",
+        "select pg_catalog.count(\"A b\".dblink_disconnect(c)) from pg_catalog.unnest(\"A b\".dblink_get_connections()) c",
     ),
 ];
 
@@ -338,10 +366,12 @@ const PLAIN_WRITES: &[Stated] = &[
     ),
 ];
 
-const ALL: [(&str, &[Stated]); 7] = [
+const ALL: [(&str, &[Stated]); 9] = [
     ("sessions", SESSIONS),
     ("identities", IDENTITIES),
     ("wrapped", WRAPPED),
+    ("queries", QUERIES),
+    ("connections of dblink", DBLINK_CONNECTIONS),
     ("leadership", LEADERSHIP),
     ("triggers", TRIGGERS),
     ("routines", ROUTINES),

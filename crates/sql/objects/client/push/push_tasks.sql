@@ -2,7 +2,7 @@
 --   client database the server pushes the tasks and commits on its own. It runs as the caller, whose
 --   role async.caller proves to async.push_as.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
--- Raises: PA010 to PA016 for an element that cannot be accepted, PA082 for a target that the caller
+-- Raises: PA010 to PA01B for an element that cannot be accepted, PA082 for a target that the caller
 --   was not granted. Then nothing is pushed.
 -- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
 create or replace function async.push_tasks(

@@ -3,7 +3,9 @@
 -- Returns: one row for each element, with its position in the array.
 -- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
 --   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
---   PA016 for an invalid timeout, PA082 for a target outside of the scope of the caller.
+--   PA016 for an invalid timeout; PA017 for a query, PA018 for task_data, PA019 for an array and PA01B
+--   for a name that is too long, PA01A for too many pools; PA082 for a target outside of the scope of
+--   the caller.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
@@ -40,6 +42,8 @@ declare
   v_target record;
   v_target_given text;
   v_pool_given text;
+  v_pool_is_known bool;
+  v_other_pools int := 0;
 begin
   -- A loop, because planning a join for every array costs more than the pushes. Neighboring
   -- elements mostly name the same target and pool, which are then looked up once.
@@ -54,6 +58,9 @@ begin
   end if;
   if in_tasks is null then
     return;
+  elsif cardinality(in_tasks) > async.push_elements_max() then
+    raise exception '% tasks are too many for one push', cardinality(in_tasks)
+      using errcode = 'PA019', hint = format('Push up to %s at once.', async.push_elements_max());
   end if;
   foreach v_task in array in_tasks loop
     out_position := out_position + 1;
@@ -76,7 +83,10 @@ begin
         from async.control c
         join async.target t on t.target = c.self_target;
       end if;
-      if v_target.target is null then
+      if v_target.target is null and octet_length(v_task.target) > async.name_bytes_max() then
+        raise exception 'task %: the name of its target is too long (% bytes)', out_position, octet_length(v_task.target)
+          using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
+      elsif v_target.target is null then
         raise exception 'task %: there is no target %', out_position, quote_literal(v_task.target)
           using errcode = 'PA011', hint = 'async.configure makes targets; async.v_target lists them.';
       elsif v_target.retired then
@@ -95,9 +105,18 @@ begin
 
     if v_task.concurrency_pool is distinct from v_pool_given then
       -- The name of a target is also a pool.
-      if exists (select from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool and p.retired)
-        and not exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired)
-      then
+      v_pool_is_known := v_task.concurrency_pool is null
+        or exists (select from async.target t where t.target = v_task.concurrency_pool and not t.retired);
+      if not v_pool_is_known then
+        select not p.retired into v_pool_is_known
+        from async.concurrency_pool p where p.concurrency_pool = v_task.concurrency_pool;
+        v_other_pools := v_other_pools + (v_pool_is_known is null)::int;
+      end if;
+      if v_pool_is_known is null and octet_length(v_task.concurrency_pool) > async.name_bytes_max() then
+        raise exception 'task %: the name of its concurrency pool is too long (% bytes)', out_position,
+            octet_length(v_task.concurrency_pool)
+          using errcode = 'PA01B', hint = format('It may have %s bytes.', async.name_bytes_max());
+      elsif not v_pool_is_known then
         raise exception 'task %: the concurrency pool % is retired', out_position, quote_literal(v_task.concurrency_pool)
           using errcode = 'PA013', hint = 'The last configuration left it out. Configure it again, or name another.';
       end if;
@@ -115,6 +134,13 @@ begin
     elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
       raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
         using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
+    elsif octet_length(v_task.query) > async.query_bytes_max() then
+      raise exception 'task %: its query is too long (% bytes)', out_position, octet_length(v_task.query)
+        using errcode = 'PA017', hint = format('It may have %s bytes. Put the data into a table and query it there.',
+          async.query_bytes_max());
+    elsif pg_column_size(v_task.task_data) > async.task_data_bytes_max() then
+      raise exception 'task %: its task_data is too large (% bytes)', out_position, pg_column_size(v_task.task_data)
+        using errcode = 'PA018', hint = format('It may have %s bytes.', async.task_data_bytes_max());
     end if;
 
     out_target := v_target.target;
@@ -127,5 +153,8 @@ begin
     out_track_yielded := coalesce(v_task.track_yielded, v_target.concurrency_track_yielded);
     return next;
   end loop;
+  if v_other_pools > 0 and v_runs then
+    perform async.check_pools(in_tasks, v_other_pools);
+  end if;
 end
 $function$;

@@ -1,5 +1,5 @@
 -- Purpose: writes the requests of a client for unfinished tasks. The leader applies them after the
---   commit of the caller.
+--   commit of the caller. A message is cut at 64 KiB.
 -- Returns: a warning with the ids that do not exist or are finished, or null.
 -- Raises: PA020 for a null status, PA021 for DEFERRED without a duration, PA022 for a negative
 --   duration or one above 10000 years.
@@ -14,6 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_named_ids_max constant int := 100;
+  v_message constant text := async.cut_text(in_error_message);
   v_refused text[];
 begin
   if in_task_ids is null then
@@ -30,7 +31,7 @@ begin
   end if;
 
   insert into async.request (task_id, status, error_message, duration)
-  select t.task_id, in_status, in_error_message, in_duration
+  select t.task_id, in_status, v_message, in_duration
   from async.task t
   where t.task_id = any (in_task_ids) and t.processed is null
   order by t.task_id;

@@ -57,6 +57,9 @@ begin
   elsif in_kind = 'name' then
     if btrim(v_text, E' \t\n\r\f\x0b') = '' then
       perform async.refuse_configuration(in_path, 'must not be empty');
+    elsif octet_length(v_text) > async.name_bytes_max() then
+      perform async.refuse_configuration(in_path,
+        format('must not be longer than %s bytes', async.name_bytes_max()));
     end if;
   elsif in_kind = 'connection string' then
     begin

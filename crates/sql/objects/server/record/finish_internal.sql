@@ -18,6 +18,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  v_message constant text := async.cut_text(_error_message);
   v_events async.event_t[];
 begin
   if not async.is_leader() then
@@ -38,7 +39,7 @@ begin
     t.task_id,
     coalesce(_status,
       case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-    _error_message, _duration
+    v_message, _duration
   from async.task t
   where t.task_id = any (_task_ids)
     and t.processed is null and t.yielded is null and t.consumed is not null and t.query is not null
@@ -48,7 +49,7 @@ begin
     select row(t.task_id, null, 'REQUEST', clock_timestamp(),
       coalesce(_status,
         case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t),
-      _error_message, null, _duration, null, null)::async.event_t
+      v_message, null, _duration, null, null)::async.event_t
     from async.task t
     where t.task_id = any (_task_ids)
       and t.processed is null and (t.yielded is not null or t.consumed is null or t.query is null)

@@ -5,6 +5,9 @@ use crate::seed::Seed;
 /// The number of characters of a text that SQL reads.
 pub(super) const READ_MAX: usize = 32_768;
 
+/// The number of characters that SQL reads at once.
+const PIECE: usize = 1_024;
+
 /// Every kind of text that a client may push.
 pub(super) const TEXTS: &[&str] = &[
     "",
@@ -213,7 +216,29 @@ pub(super) fn texts() -> Vec<String> {
     for length in [READ_MAX, READ_MAX + 1] {
         texts.push(format!("select 1; select /*{}*/ 2", "x".repeat(length - 23)));
     }
+    texts.extend(around_a_piece());
     texts
+}
+
+/// Tokens that a shorter text would end, around the position at which SQL ends its first piece.
+fn around_a_piece() -> impl Iterator<Item = String> {
+    const TOKENS: [&str; 12] = [
+        "';' as a",
+        "1 as \"a;b\"",
+        "$tag$ ; $t$ ; $tag$",
+        "$tag$;$tag",
+        "E'a\\';'\n  -- more\n  '\\';'",
+        "1 /* ; /* ; */ ; */",
+        "1 /*/ ; /**/*/",
+        "1 --;;;;;;;\n",
+        "1 as intoxicated",
+        "1.5e-3 as a",
+        "1 into made",
+        "e''';' as a",
+    ];
+    (PIECE - 30..PIECE + 4).flat_map(|length| {
+        TOKENS.map(|token| format!("select /*{}*/ {token}; select 2", "x".repeat(length - "select /**/ ".len())))
+    })
 }
 
 /// Texts from pieces that matter to a lexer.
@@ -275,6 +300,9 @@ pub(super) fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
                     let loud = seed.chance(20) && !piece.contains(['\'', '"', '$']);
                     text.push_str(&if loud { piece.to_uppercase() } else { piece.to_owned() });
                     text.push_str(seed.pick::<&str>(&BETWEEN));
+                    if seed.chance(3) {
+                        text.push_str(&comment(seed));
+                    }
                 }
                 if part + 1 < parts || seed.chance(30) {
                     text.push(';');
@@ -288,4 +316,24 @@ pub(super) fn generated(seed: &mut Seed, many: usize) -> Vec<String> {
             text
         })
         .collect()
+}
+
+/// A comment, with comments and parts of them inside it, which may be longer than a piece.
+fn comment(seed: &mut Seed) -> String {
+    let inside: String = (0..seed.below(12)).map(|_| *seed.pick(&["/", "*", "/*", "*/", " ", ";"])).collect();
+    let long = if seed.chance(30) { PIECE } else { 0 };
+    let opened = format!("/*{inside}{}", "x".repeat(long));
+    // As many ends as Postgres needs, which reads the delimiters from the left.
+    let (mut depth, mut rest) = (0, opened.as_str());
+    while !rest.is_empty() {
+        let length = if rest.starts_with("/*") || depth > 0 && rest.starts_with("*/") { 2 } else { 1 };
+        depth += match &rest[..length] {
+            "/*" => 1,
+            "*/" => -1,
+            _ => 0,
+        };
+        rest = &rest[length..];
+    }
+    let ends = usize::try_from(depth).unwrap_or(0);
+    format!("{opened} {}", "*/".repeat(ends))
 }

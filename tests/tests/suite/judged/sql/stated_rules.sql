@@ -12,7 +12,7 @@ $$;
 
 -- An answer to the identity query, with one of its places replaced.
 create function judged.identity(in_place int, in_value text) returns text language sql immutable as $$
-  select jsonb_set('["1", "150004", "2026-01-01", "b", "2026-01-02", "10.0.0.1", "5432", "7", "0000001A", "true"]',
+  select jsonb_set('["1", "150004", "2026-01-01", "b", "2026-01-02", "10.0.0.1", "5432", "7", "0000001A", "true", "public"]',
     array[in_place::text], coalesce(to_jsonb(in_value), 'null'))::text
 $$;
 

@@ -19,6 +19,7 @@ declare
   v_address record;
   v_found jsonb := '[]';
   v_step text;
+  v_context text;
 begin
   for v_address in
     select async.fence_conninfo(s, in_present, c_connect_seconds_max) as connection_string,
@@ -28,6 +29,7 @@ begin
   loop
     begin
       v_step := 'unreached';
+      perform async.close_session('pgasync_end');
       perform public.dblink_connect('pgasync_end'::text, v_address.connection_string);
       v_step := 'failed';
       if in_how = 'fence' then
@@ -39,9 +41,11 @@ begin
           case in_how when 'cancel' then 'pg_cancel_backend' else 'pg_terminate_backend' end, null);
       end if;
       perform public.dblink_disconnect('pgasync_end'::text);
-    exception when others then
+    exception when query_canceled or assert_failure or others then
+      -- A target's answer may have any SQLSTATE; a cancel of this session itself ends the call.
+      get stacked diagnostics v_context = pg_exception_context;
       perform async.close_session('pgasync_end');
-      if in_how <> 'fence' then
+      if in_how <> 'fence' or sqlstate = '57014' and strpos(v_context, '"pgasync_end"') = 0 then
         raise;
       end if;
       v_found := v_found || (

@@ -1,6 +1,6 @@
 -- Purpose: runs in a helper session: first contact with a target, which may block for long.
 -- Returns: server_version_num of the target.
--- Raises: the error of the connection, PA204, PA210.
+-- Raises: the error of the connection, PA204, PA210; 08P01 for an answer that is not a version.
 -- Locks: none.
 create or replace function async.probe_target(in_conninfo_of text)
 returns text
@@ -12,13 +12,18 @@ declare
   v_version text;
 begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
+  perform async.close_session('pgasync_probe');
   perform public.dblink_connect('pgasync_probe'::text, v_conninfo);
   select r.v into v_version
   from public.dblink('pgasync_probe'::text, 'select pg_catalog.current_setting(''server_version_num'')'::text) as r(v text);
+  if (v_version ~ '^[0-9]{5,7}$') is not true then
+    raise exception 'the target did not say its version' using errcode = 'protocol_violation';
+  end if;
   perform async.refuse_unknown_sessions('pgasync_probe');
   perform public.dblink_disconnect('pgasync_probe'::text);
   return v_version;
-exception when others then
+exception when query_canceled or assert_failure or others then
+  -- An answer may have any SQLSTATE, also one that "others" leaves out.
   perform async.close_session('pgasync_probe');
   raise;
 end

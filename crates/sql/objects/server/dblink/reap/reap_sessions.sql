@@ -32,9 +32,10 @@ begin
   end if;
 
   for v_worker in
-    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning, t.session_reset
+    select s.worker, s.conn, s.state, s.target, s.sent, s.outcome, s.uncertain, s.cleaning,
+      case when not s.connections_closed and s.dblink_schema is not null then
+        async.close_connections_query(s.dblink_schema) end as close_connections
     from pg_temp.leader_worker s
-    left join pg_temp.leader_target t on t.target = s.target
     where s.worker = any (v_plain.others)
   loop
     v_read := async.read_results(v_worker.conn);
@@ -62,7 +63,11 @@ begin
         update pg_temp.leader_worker s set state = 'cleaning' where s.worker = v_worker.worker and s.state = 'idle';
       end if;
     elsif v_worker.state = 'cleaning' then
-      if v_read.code is null then
+      if v_read.code is null and v_worker.close_connections is not null
+        and public.dblink_send_query(v_worker.conn, v_worker.close_connections) = 1
+      then
+        update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = v_worker.worker;
+      elsif v_read.code is null then
         update pg_temp.leader_worker s set state = 'idle', cleaning = false, result_read = false, since = clock_timestamp()
         where s.worker = v_worker.worker;
       else

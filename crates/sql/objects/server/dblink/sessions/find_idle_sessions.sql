@@ -10,6 +10,7 @@ as $function$
 declare
   v_clean int[];
   v_partly_read int[];
+  v_closing int[];
   v_dead int[];
 begin
   select
@@ -17,8 +18,9 @@ begin
     array_agg(f.target order by f.since desc, f.worker) filter (where f.found in ('idle', 'clean')),
     array_agg(f.worker) filter (where f.found = 'clean'),
     array_agg(f.worker) filter (where f.found = 'partly_read'),
+    array_agg(f.worker) filter (where f.found = 'closing'),
     array_agg(f.worker) filter (where f.found = 'dead')
-  into workers, targets, v_clean, v_partly_read, v_dead
+  into workers, targets, v_clean, v_partly_read, v_closing, v_dead
   from (
     select s.worker, s.target, s.since,
       case
@@ -34,6 +36,8 @@ begin
         -- The empty result, which ends the reset, may arrive in a later packet.
         when public.dblink_is_busy(s.conn) = 1 then 'partly_read'
         when (select count(*) from public.dblink_get_result(s.conn, false) as r(v text)) <> 0 then 'dead'
+        when not s.connections_closed and s.dblink_schema is not null
+          and public.dblink_send_query(s.conn, async.close_connections_query(s.dblink_schema)) = 1 then 'closing'
         else 'clean'
       end as found
     from pg_temp.leader_worker s
@@ -46,6 +50,9 @@ begin
   end if;
   if v_partly_read is not null then
     update pg_temp.leader_worker s set result_read = true where s.worker = any (v_partly_read);
+  end if;
+  if v_closing is not null then
+    update pg_temp.leader_worker s set connections_closed = true, result_read = false where s.worker = any (v_closing);
   end if;
   if v_dead is not null then
     perform async.drop_session(d) from unnest(v_dead) d;

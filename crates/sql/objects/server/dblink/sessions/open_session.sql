@@ -11,7 +11,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_connect_ms_max constant int := 3000;
+  c_connect_ms_max constant int := 2000;
   v_message text;
   v_detail text;
   v_watching bool := false;
@@ -61,7 +61,7 @@ begin
     if in_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
       perform public.dblink_disconnect(in_conn);
     end if;
-    return 'the connection was not made within 3 seconds';
+    return 'the connection was not made within 2 seconds';
   end;
   if v_watching then
     perform async.read_results('pgasync_watchdog');

@@ -1,6 +1,7 @@
 -- Purpose: opens sessions at targets whose tasks wait for one, at most four in a cycle, so that
---   running queries are polled often enough. Empty workers get them first, then the worker with the
---   longest idle session of another target.
+--   running queries are polled often enough, and none after one that took long. Empty workers get them
+--   first, then the worker with the longest idle session of another target. A target whose last
+--   session took long waits until that time is compensated (see async.note_blocked_time).
 -- Returns: the number of sessions.
 -- Raises: nothing because of a single target.
 -- Locks: the rows of async.session of the sessions that it drops.
@@ -15,18 +16,25 @@ declare
   v_worker record;
   v_address text;
   v_conninfo text;
+  v_began timestamptz;
+  v_slow bool;
   v_error text;
   v_opened int := 0;
   v_watched constant bool := current_setting('server_version_num')::int >= 160000;
 begin
   for v_want in
-    select t.target, t.version, t.startup_options,
-      t.wanted - (select count(*) from pg_temp.leader_worker s
+    select t.target, t.version, t.startup_options, t.session_failures,
+      -- The first session of a target identifies itself before others are opened, so a target that
+      -- does not answer takes one worker.
+      case when t.identified then t.wanted else 1 end
+      - (select count(*) from pg_temp.leader_worker s
         where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
     from pg_temp.leader_target t
     where t.wanted > 0 and t.health = 'ok'
+      and (not t.connects_slowly or async.may_block_again(clock_timestamp()))
     order by t.met_at, t.target
   loop
+    continue when v_want.session_failures > 0 and not async.may_identify_more();
     for v_session in 1..v_want.missing loop
       exit when v_opened >= c_opens_per_cycle_max;
       select s.worker, s.conn, s.state into v_worker
@@ -46,15 +54,19 @@ begin
       -- Read first: if it changes in between, the session counts as one at an old address.
       v_address := (select t.connection_string from async.target t where t.target = v_want.target);
       v_conninfo := async.target_conninfo(
-        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 3);
+        v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 2);
+      v_began := clock_timestamp();
       v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
       v_opened := v_opened + 1;
+      v_slow := async.note_blocked_time(clock_timestamp() - v_began);
+      update pg_temp.leader_target t set connects_slowly = v_slow
+      where t.target = v_want.target and t.connects_slowly <> v_slow;
       if v_error is not null then
         -- A proxy may refuse startup options, so the next attempt goes without them.
-        if v_want.startup_options and v_want.version >= 140000 then
+        if v_want.startup_options and v_want.version >= 140000 and not v_slow then
           update pg_temp.leader_target t set startup_options = false where t.target = v_want.target;
         else
-          perform async.note_target_failure(v_want.target, v_error);
+          perform async.note_session_failure(v_want.target, v_error);
         end if;
         exit;
       end if;
@@ -63,7 +75,9 @@ begin
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, address = v_address,
         since = clock_timestamp()
       where s.worker = v_worker.worker;
+      exit when v_slow;
     end loop;
+    exit when v_slow;
   end loop;
   return v_opened;
 end

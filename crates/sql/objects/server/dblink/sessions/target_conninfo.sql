@@ -1,5 +1,7 @@
 -- Purpose: the connection string for a session at a target: the configured one (completed for the
---   server itself) with the name of the session, keepalives and a limit on the connection attempt.
+--   server itself) with the name of the session, keepalives and a limit on the connection attempt. A
+--   target that does not read loses its session after tcp_user_timeout, which libpq has from 12 on.
+--   The encoding is a part of the string, because a reset would undo a SET, and dblink sets it once.
 -- Returns: text.
 -- Raises: PA204 when the target has no connection string.
 -- Locks: none.
@@ -26,7 +28,12 @@ begin
     jsonb_build_object(
       'application_name', async.session_name(in_role),
       'connect_timeout', in_connect_seconds::text,
-      'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3')
+      'keepalives', '1', 'keepalives_idle', '30', 'keepalives_interval', '10', 'keepalives_count', '3',
+      'client_encoding', getdatabaseencoding())
+    || case when current_setting('server_version_num')::int >= 120000
+      then jsonb_build_object('tcp_user_timeout', coalesce(nullif(v_given ->> 'tcp_user_timeout', '0'), '5000'))
+      else '{}'
+    end
     || case when in_startup_options
       then jsonb_build_object('options',
         concat_ws(' ', v_given ->> 'options', '-c client_connection_check_interval=5s'))

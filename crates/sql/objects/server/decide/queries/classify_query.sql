@@ -34,7 +34,9 @@ begin
     end case;
   end if;
   for v_last in select * from async.scan_statements(in_query) loop
-    v_statements := v_last.place;
+    if v_last.first_word <> '' or v_last.place > 1 then
+      v_statements := v_last.place;
+    end if;
     v_complete := v_last.complete;
     v_refused := coalesce(v_refused, false) or v_last.copies_to_client;
     v_rows := coalesce(v_rows, false) or async.statement_returns_rows(v_last.main_word, v_last.has_returning);
@@ -42,7 +44,8 @@ begin
       and async.statement_is_wrappable(v_last.first_word, v_last.main_word, v_last.has_into);
   end loop;
   return case
-    -- Only comments: dblink mistakes the answer to an empty query for a lost connection.
+    -- Only comments, or more of them than are read: dblink mistakes the answer to an empty query for a
+    -- lost connection.
     when v_statements is null then 'execute'
     when v_refused then 'refused'
     when not v_wrappable then 'raw'

@@ -1,10 +1,12 @@
 -- Purpose: a lexer that splits a text into statements and reads from each what decides how it is
 --   sent. It knows comments (nested), strings, escape strings, dollar quotes, quoted identifiers
---   and parentheses. It reads the first 32 KiB. complete says whether that was the whole text.
+--   and parentheses. It reads the first 32 KiB, and at most 4,000 tokens of them; complete says whether
+--   that was the whole text. The leader waits for it, so its cost must grow with the length of the text
+--   alone: it works on a short piece, and takes the whole rest only for a token that is longer.
 -- Returns: one row for each statement, in order: its text without the semicolon, its first word,
 --   the word of its action (behind a WITH list), whether the INTO of a SELECT and RETURNING are
 --   outside of parentheses (in a query in parentheses, INTO counts inside them), and whether it is
---   a COPY from or to the client.
+--   a COPY from or to the client. The last row of a text that was not read to its end may be empty.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one scanner, whose states share their variables.)
@@ -18,25 +20,21 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_prefix_chars_max constant int := 32768;
-  -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
-  -- continue on another line.
+  c_tokens_max constant int := 4000;
+  -- A token that ends this close to the end of the piece may go on behind it.
+  c_piece_chars constant int := 1024;
+  c_margin_chars constant int := 16;
   c_blank constant text := '[ \t\n\r\f\v]';
-  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
-  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
-  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
-  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
-  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
-  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
-  c_escape_string constant text :=
-    '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
+  c_word constant text := '[A-Za-z_]|[^\u0001-\u007f]';
   v_text constant text := left(in_query, c_prefix_chars_max);
-  v_rest text := v_text;
+  -- The piece, and whether it is all of the rest.
+  v_rest text := left(v_text, c_piece_chars);
+  v_whole bool := length(v_text) <= c_piece_chars;
+  v_tokens int := 0;
   v_char text;
-  v_token text;
   v_word text;
   v_last_word text := '';
   v_depth int := 0;
-  v_nested int;
   v_start int := 1;
   v_at int := 1;
   v_length int;
@@ -49,9 +47,24 @@ begin
   has_returning := false;
   copies_to_client := false;
   loop
+    if not v_whole and length(v_rest) < c_piece_chars / 2 then
+      v_rest := substr(v_text, v_at, c_piece_chars);
+      v_whole := v_at + c_piece_chars > length(v_text);
+    end if;
     v_char := left(v_rest, 1);
+    v_length := async.token_length(v_rest, v_whole);
+    if not v_whole and v_length > length(v_rest) - c_margin_chars then
+      v_rest := substr(v_text, v_at);
+      v_whole := true;
+      v_length := async.token_length(v_rest, v_whole);
+    end if;
+    v_tokens := v_tokens + 1;
+    if v_tokens > c_tokens_max then
+      complete := false;
+      v_char := '';
+    end if;
     if v_char = ';' and v_depth = 0 or v_char = '' then
-      if first_word <> '' then
+      if first_word <> '' or v_char = '' and not complete then
         place := place + 1;
         statement := substr(v_text, v_start, v_at - v_start);
         return next;
@@ -63,39 +76,15 @@ begin
       has_returning := false;
       copies_to_client := false;
       v_last_word := '';
-      v_length := 1;
       v_start := v_at + 1;
-    elsif v_char ~ c_blank then
-      v_length := length(substring(v_rest from '^' || c_blank || '+'));
-    elsif left(v_rest, 2) = '--' then
-      v_length := length(substring(v_rest from '^[^\n\r]*'));
-    elsif left(v_rest, 2) = '/*' then
-      v_nested := 1;
-      v_length := 2;
-      while v_nested > 0 and v_length < length(v_rest) loop
-        v_token := substring(substr(v_rest, v_length + 1) from '/\*|\*/');
-        if v_token is null then
-          v_length := length(v_rest);
-        else
-          v_length := v_length + strpos(substr(v_rest, v_length + 1), v_token) + 1;
-          v_nested := v_nested + case v_token when '/*' then 1 else -1 end;
-        end if;
-      end loop;
-    elsif v_rest ~ '^[eE]''' then
-      v_length := length(coalesce(substring(v_rest from c_escape_string), v_rest));
-    elsif v_char = '''' then
-      v_length := length(coalesce(substring(v_rest from '^''(?:[^'']|'''')*'''), v_rest));
+    elsif v_char ~ c_blank or left(v_rest, 2) in ('--', '/*') then
+      null;
+    elsif v_char = '''' or lower(left(v_rest, 2)) = 'e''' or v_char = '$' and v_length > 1 then
+      null;
     elsif v_char = '"' then
-      v_length := length(coalesce(substring(v_rest from '^"(?:[^"]|"")*"'), v_rest));
       v_last_word := '"';
-    elsif v_char = '$' and v_rest ~ c_dollar then
-      v_token := substring(v_rest from c_dollar);
-      v_length := strpos(substr(v_rest, length(v_token) + 1), v_token);
-      v_length := case v_length when 0 then length(v_rest) else v_length - 1 + 2 * length(v_token) end;
     elsif v_char ~ c_word then
-      v_token := substring(v_rest from c_word);
-      v_length := length(v_token);
-      v_word := lower(v_token);
+      v_word := lower(left(v_rest, v_length));
       if first_word = '' then
         first_word := v_word;
       end if;
@@ -120,7 +109,6 @@ begin
       if first_word = 'with' and main_word = '' and v_depth = 0 and v_char = '(' and v_last_word = ')' then
         main_word := v_char;
       end if;
-      v_length := coalesce(length(substring(v_rest from c_number)), 1);
       v_depth := greatest(v_depth + case v_char when '(' then 1 when ')' then -1 else 0 end, 0);
       v_last_word := v_char;
       if first_word = '' then
@@ -130,6 +118,10 @@ begin
     end if;
     v_rest := substr(v_rest, v_length + 1);
     v_at := v_at + v_length;
+    if length(v_rest) > c_piece_chars then
+      v_rest := left(v_rest, c_piece_chars);
+      v_whole := false;
+    end if;
   end loop;
 end
 $function$;

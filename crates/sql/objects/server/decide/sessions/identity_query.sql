@@ -26,7 +26,10 @@ select pg_catalog.json_build_array(
       'select pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) as v',
       false, false, '')::pg_catalog.text, '<v>([0-9A-F]+)</v>')
   end,
-  not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool)
+  not pg_catalog.pg_is_in_recovery() and not pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool,
+  (select pg_catalog.quote_ident(n.nspname)
+    from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
+    where e.extname = 'dblink'))
 from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s
   $query$
 $function$;

@@ -1,12 +1,12 @@
 -- Purpose: parses the answer to the identity query.
 -- Returns: pid, version, backend_start and role of the session; start time, address, port, system
---   identifier and timeline of its server, and whether the server is writable.
+--   identifier and timeline of its server, whether the server is writable, and the schema of dblink.
 -- Raises: 08P01 when the text is not such an answer.
 -- Locks: none.
 create or replace function async.read_identity(
   in_answer text, out pid int, out version int, out backend_start timestamptz, out role text,
   out server_started timestamptz, out server_address text, out server_port int, out system_identifier text,
-  out timeline int, out writable bool
+  out timeline int, out writable bool, out dblink_schema text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -29,6 +29,7 @@ begin
   system_identifier := v_answer ->> 7;
   timeline := ('x' || lpad(v_answer ->> 8, 8, '0'))::bit(32)::int;
   writable := v_answer ->> 9;
+  dblink_schema := v_answer ->> 10;
   if pid is null or version is null or backend_start is null or role is null then
     raise data_exception;
   end if;

@@ -15,11 +15,14 @@ begin
   if in_op = 'probe' then
     if in_error is null then
       update pg_temp.leader_target t
-      set health = 'ok', version = in_value::int, met_at = clock_timestamp(), failures = 0, down_since = null
+      set health = 'ok', version = in_value::int, met_at = clock_timestamp(),
+          failures = case when t.session_failures > 0 then t.failures else 0 end,
+          down_since = case when t.session_failures > 0 then t.down_since end
       where t.target = in_target;
       perform async.log_quiet('NOTICE', format('target "%s" is back', in_target))
-      from pg_temp.leader_target t where t.target = in_target and t.last_error is not null;
-      update pg_temp.leader_target t set last_error = null where t.target = in_target;
+      from pg_temp.leader_target t
+      where t.target = in_target and t.last_error is not null and t.session_failures = 0;
+      update pg_temp.leader_target t set last_error = null where t.target = in_target and t.session_failures = 0;
     else
       perform async.note_target_failure(in_target, v_error);
     end if;

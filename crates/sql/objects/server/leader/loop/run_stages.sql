@@ -55,7 +55,7 @@ begin
         when 'orphans' then did := did + async.resolve_orphans(v_now);
         when 'promote' then did := did + async.promote_deferred(v_now);
         when 'offers' then perform async.yield_offers(v_now);
-        when 'broken' then did := did + async.find_broken_sessions();
+        when 'broken' then did := did + async.find_broken_sessions() + async.drop_silent_sessions();
         when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
         when 'publish' then perform async.publish();
         when 'maintain' then perform async.maintain(v_now);

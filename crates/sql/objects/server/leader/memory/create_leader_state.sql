@@ -31,6 +31,8 @@ begin
     -- Rows of async.task written since it was last vacuumed. The statistics do not include them.
     writes bigint not null default 0,
     vacuum_at timestamptz not null default '-infinity',
+    -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
+    blocking_compensated_at timestamptz not null default '-infinity',
     -- The position of the running heavy maintenance; null when none runs.
     history_after bigint
   );
@@ -64,6 +66,9 @@ begin
     pool text,
     sent text,
     cleaning bool not null default false,
+    -- The schema of dblink at the target, and whether the query that closes its connections was sent.
+    dblink_schema text,
+    connections_closed bool not null default false,
     -- The result of the text that was sent has been read, and the end of the text has not arrived
     -- yet.
     result_read bool not null default false,
@@ -131,6 +136,13 @@ begin
     version int,
     startup_options bool not null default true,
     failures int not null default 0,
+    -- Of those the sessions that failed behind a probe that did not, since one was opened.
+    session_failures int not null default 0,
+    -- The last session that was opened has identified itself.
+    identified bool not null default false,
+    -- The last session took long to open; a query took long to send.
+    connects_slowly bool not null default false,
+    reads_slowly bool not null default false,
     down_since timestamptz,
     retry_at timestamptz not null default '-infinity',
     met_at timestamptz,

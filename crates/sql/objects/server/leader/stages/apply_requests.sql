@@ -10,6 +10,7 @@ language plpgsql
 as $function$
 declare
   c_requests_per_cycle_max constant int := 1000;
+  c_message_bytes_per_cycle_max constant int := 4194304;
   v_request record;
   v_events async.event_t[];
   v_backing_off int;
@@ -43,14 +44,20 @@ begin
     from (
       select distinct on (r.task_id) r.*
       from (
-        select i.* from async.request i
-        where not exists (select from pg_temp.leader_worker s
-            where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
-          and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
-          and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
-        order by i.request_id
-        limit c_requests_per_cycle_max
+        select l.*,
+          coalesce(sum(octet_length(l.error_message)) over (order by l.request_id rows between unbounded preceding
+            and 1 preceding), 0) as bytes_before
+        from (
+          select i.* from async.request i
+          where not exists (select from pg_temp.leader_worker s
+              where s.task_id = i.task_id and s.state in ('claimed', 'running', 'ended', 'lost'))
+            and not exists (select from pg_temp.leader_orphan o where o.task_id = i.task_id and not o.recorded)
+            and not exists (select from pg_temp.leader_backoff p where p.task_id = i.task_id and p.until > in_now)
+          order by i.request_id
+          limit c_requests_per_cycle_max
+        ) l
       ) r
+      where r.bytes_before <= c_message_bytes_per_cycle_max
       order by r.task_id, r.request_id
     ) n
     order by n.request_id);

@@ -12,6 +12,8 @@ as $function$
 declare
   v_workers int;
   v_default interval;
+  v_may_block bool;
+  v_may_identify bool;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -31,27 +33,33 @@ begin
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
+  v_may_block := async.may_block_again(in_now);
+  v_may_identify := async.may_identify_more();
 
   select
     array_agg(row(
       l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target that accepts no further session is used with the sessions that it has.
-      case when t.health <> 'ok' then i.idle end)::async.lane_t) as lanes,
+      -- A target at which no further session is opened is used with the sessions that it has.
+      case when not o.opens then i.idle when not t.identified then coalesce(i.idle, 0) + 1 end)::async.lane_t) as lanes,
     array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
   join pg_temp.leader_target t on t.target = l.target
   left join (
-    select s.target, count(*)::int as idle
+    select s.target, count(*) filter (where s.state <> 'identifying')::int as idle,
+      bool_or(s.state = 'identifying') as identifying
     from pg_temp.leader_worker s
-    where s.state in ('idle', 'cleaning')
+    where s.state in ('idle', 'cleaning', 'identifying')
     group by s.target
   ) i on i.target = l.target
+  -- The tasks of a target that opens no session now take no workers from others.
+  cross join lateral (select t.health = 'ok' and (not t.connects_slowly or v_may_block)
+    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0)) as opens) o
   where not l.exhausted and p.taken < p.max_workers
     and case
       when l.pullable then p.offers_held_until <= in_now
-      else v_workers > 0 and (t.health = 'ok' or i.idle > 0)
+      else v_workers > 0 and (o.opens or i.idle > 0) and (not t.reads_slowly or v_may_block)
         and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
     end;
   if v_lanes.lanes is null then

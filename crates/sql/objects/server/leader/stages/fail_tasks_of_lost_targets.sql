@@ -22,7 +22,7 @@ begin
     left join pg_temp.leader_target t on t.target = l.target
     where not l.exhausted and not l.pullable
       and (g.target is null
-        or t.down_since <= in_now - c.target_patience
+        or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
           and not exists (select from pg_temp.leader_worker s
             where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop

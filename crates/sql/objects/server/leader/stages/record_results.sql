@@ -24,13 +24,16 @@ begin
     array_agg(s.task_id) filter (where s.plain), array_agg(s.run) filter (where s.plain),
     array_agg(row(s.task_id, s.run,
         case when s.recorded then 'RELEASE' when s.outcome = 'ok' then 'END_OK' when s.outcome = 'lost' then 'END_UNKNOWN'
-          else 'END_ERROR' end,
-        in_now, s.intention, s.intention_error, s.error, s.intention_duration, null, s.request_ids)::async.event_t)
+          when s.outcome = 'unsent' and s.intention is null then 'GIVE_BACK' else 'END_ERROR' end,
+        in_now, s.intention, s.intention_error, s.error, s.intention_duration, s.timeout, s.request_ids)::async.event_t)
       filter (where not s.plain)
   into v_workers, v_ids, v_pools, v_ends, v_end_runs, v_events
   from (
-    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain
+    select i.*, coalesce(i.outcome = 'ok', false) and i.intention is null and not i.recorded as plain,
+      case when i.outcome = 'unsent' then coalesce(t.default_timeout, c.default_timeout) end as timeout
     from pg_temp.leader_worker i
+    cross join async.control c
+    left join pg_temp.leader_target t on t.target = i.target
     where i.state = 'ended' and i.retry_at <= in_now
     order by i.since, i.worker
   ) s;
