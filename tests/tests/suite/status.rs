@@ -80,7 +80,11 @@ async fn the_connection_string_may_stand_in_a_file() {
     std::fs::write(&empty, "\n").expect("it is written");
     let run = |arguments: &[&str]| {
         let ran = Command::new("pgasync").arg("status").args(arguments).output().expect("./dev puts pgasync on PATH");
-        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned(), String::from_utf8(ran.stderr).unwrap())
+        (
+            ran.status.code(),
+            String::from_utf8_lossy(&ran.stdout).into_owned(),
+            String::from_utf8_lossy(&ran.stderr).into_owned(),
+        )
     };
     let path = |file: &std::path::Path| file.to_str().expect("UTF-8").to_owned();
     assert!(run(&["--server-file", &path(&file)]).1.contains("NO LEADER"));
