@@ -766,7 +766,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'a7954c21557a8aa0'::text
+  select '4f9d81a6072d61d2'::text
 $function$;
 
 -- install/untrusted_schemas
@@ -4202,8 +4202,8 @@ begin
   perform async.close_session(v_worker.conn);
   delete from async.session s where s.session_id = v_worker.session_id;
   update pg_temp.leader_worker s
-  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, result_read = false,
-      broken_at = null, unreachable = false, since = clock_timestamp()
+  set state = 'empty', target = null, conninfo = null, address = null, session_id = null, cleaning = false,
+      result_read = false, broken_at = null, unreachable = false, since = clock_timestamp()
   where s.worker = in_worker;
 end
 $function$;
@@ -5126,6 +5126,7 @@ declare
   c_opens_per_cycle_max constant int := 4;
   v_want record;
   v_worker record;
+  v_address text;
   v_conninfo text;
   v_error text;
   v_opened int := 0;
@@ -5155,6 +5156,8 @@ begin
         perform async.drop_session(v_worker.worker);
       end if;
       perform async.close_session(v_worker.conn);
+      -- Read first: if it changes in between, the session counts as one at an old address.
+      v_address := (select t.connection_string from async.target t where t.target = v_want.target);
       v_conninfo := async.target_conninfo(
         v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 3);
       v_error := async.open_session(v_worker.conn, v_conninfo, v_watched);
@@ -5170,7 +5173,8 @@ begin
       end if;
       perform public.dblink_send_query(v_worker.conn, async.identity_query());
       update pg_temp.leader_worker s
-      set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
+      set state = 'identifying', target = v_want.target, conninfo = v_conninfo, address = v_address,
+        since = clock_timestamp()
       where s.worker = v_worker.worker;
     end loop;
   end loop;
@@ -5657,6 +5661,8 @@ begin
     since timestamptz not null default clock_timestamp(),
     target text,
     conninfo text,
+    -- The connection string of the target when the session was opened.
+    address text,
     session_id bigint,
     task_id bigint,
     run int,
@@ -6301,9 +6307,8 @@ begin
   for v_worker in
     select s.worker
     from pg_temp.leader_worker s
-    join pg_temp.leader_target o on o.target = s.target
     left join async.target t on t.target = s.target
-    where s.state = 'idle' and t.connection_string is distinct from o.connection_string
+    where s.state = 'idle' and t.connection_string is distinct from s.address
   loop
     perform async.drop_session(v_worker.worker);
   end loop;
@@ -6916,7 +6921,9 @@ declare
   v_head record;
   v_idle record;
   v_at int;
+  v_claim async.claim_t;
   v_claims async.claim_t[] := '{}';
+  v_moved text[];
   v_wanted text[] := '{}';
   v_offered bigint[] := '{}';
 begin
@@ -6975,6 +6982,24 @@ begin
       v_head.priority, v_head.entered,
       coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
   end loop;
+
+  -- A target may have got another address since its sessions were opened. Its tasks may have been
+  -- pushed after that, so they wait for a session at the new address. The addresses are read after
+  -- the tasks.
+  v_moved := array(
+    select s.target
+    from unnest(v_claims) c
+    join pg_temp.leader_worker s on s.worker = c.worker
+    left join async.target t on t.target = s.target
+    where t.connection_string is distinct from s.address);
+  if v_moved <> '{}' then
+    foreach v_claim in array v_claims loop
+      if v_claim.target = any (v_moved) then
+        perform async.drop_session(v_claim.worker);
+        v_claims := array_remove(v_claims, v_claim);
+      end if;
+    end loop;
+  end if;
 
   if v_wanted <> '{}' then
     update pg_temp.leader_target t set wanted = n.wanted
