@@ -134,6 +134,96 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0009_client_grants.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0009_client_grants') then
+    execute $ddl$
+-- Who may use which targets.
+
+-- The targets that a role may use.
+create type async.scope_t as (
+  -- Names; '*' is every target but the server itself.
+  targets text[],
+  -- Whether the server itself is among them.
+  reaches_self bool
+);
+
+create table async.role_grant (
+  grantee regrole not null,
+  level text not null,
+  targets text[] not null,
+  reaches_self bool not null default false,
+  constraint role_grant_key primary key (grantee, level),
+  constraint role_grant_level_known check (level in ('client', 'admin'))
+);
+
+-- What async.caller proves a caller's role with. Only the owner reads it.
+create table async.caller_key (secret bytea not null);
+create unique index caller_key_one_row on async.caller_key ((true));
+
+alter table async.task
+  add column pushed_by text,
+  add column may_reach_self bool;
+
+do $key$
+begin
+  if to_regprocedure('pg_catalog.gen_random_uuid()') is not null then
+    execute 'insert into async.caller_key select pg_catalog.sha256(pg_catalog.convert_to(
+      pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, ''UTF8''))';
+  else
+    -- Postgres 11 and 12 have no strong random numbers in SQL.
+    insert into async.caller_key
+    select pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat_ws('/',
+      random(), clock_timestamp(), pg_backend_pid(), random(), txid_current(), pg_postmaster_start_time(), random(),
+      (select string_agg(d::text, '/') from pg_stat_database d),
+      (select string_agg(b::text, '/') from pg_stat_bgwriter b),
+      (select string_agg(s::text, '/') from pg_stat_all_tables s),
+      (select string_agg(a::text, '/') from pg_stat_activity a),
+      clock_timestamp(), random()), 'UTF8'));
+  end if;
+end
+$key$;
+
+-- Roles that were clients or administrators keep every target but the server itself.
+do $grants$
+declare
+  v_role record;
+begin
+  for v_role in
+    select r.oid, r.rolname, bool_or(p.proname = 'configure') as is_admin
+    from pg_catalog.pg_proc p
+    cross join lateral pg_catalog.aclexplode(p.proacl) a
+    join pg_catalog.pg_roles r on r.oid = a.grantee
+    where p.pronamespace = 'async'::regnamespace
+      and p.proname in ('push_tasks', 'configure')
+      and a.grantee <> p.proowner
+    group by r.oid, r.rolname
+    order by r.rolname
+  loop
+    insert into async.role_grant (grantee, level, targets)
+    values (v_role.oid::regrole, case when v_role.is_admin then 'admin' else 'client' end, '{*}');
+    raise notice 'the role % can no longer push to SELF; to allow it again: select async.grant_client(%, ''{*,SELF}'')',
+      quote_ident(v_role.rolname), quote_literal(v_role.rolname);
+  end loop;
+end
+$grants$;
+
+-- Functions whose arguments differ now.
+drop function if exists
+  async.grant_client(name),
+  async.grant_admin(name),
+  async.revoke_client(name),
+  async.revoke_admin(name),
+  async.change_privileges(name, text, bool),
+  async.forward_push(async.task_push_t[], async.task_run_type_t, text),
+  async.forward_get_tasks(text, int, interval);
+$ddl$;
+    insert into async.migration (migration) values ('0009_client_grants');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of all advisory locks of pgasync. Second keys: 1 is held by the leader, 2
 --   by a leader that sleeps, 3 by the watchdog of the SQL engine, 4 by async.configure.
@@ -151,10 +241,13 @@ $function$;
 -- Returns: true on a client database, false on a server.
 -- Raises: nothing. Locks: none.
 create or replace function async.client_only() returns bool
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select c.client_only from async.client_control c
+-- Not in SQL, whose functions are planned in each call: every call of a client calls it.
+begin
+  return (select c.client_only from async.client_control c);
+end
 $function$;
 
 -- common/task_execution_state
@@ -548,23 +641,182 @@ begin
 end
 $function$;
 
--- server/configure
--- Purpose: changes settings, targets and pools as one document says, completely or not at all. On a
---   client database it changes those of the server.
--- Returns: nothing. A running leader applies the change.
--- Raises: PA060 for an invalid value, with its path in the document.
--- Locks: a table on which other calls of async.configure wait, and the rows that it
---   changes, until the end of the transaction.
-create or replace function async.configure(_configuration jsonb) returns void
-language plpgsql security definer
+-- caller/caller
+-- Purpose: the role that reads it, with a hash that proves to SECURITY DEFINER functions
+--   (async.scope_of) that they were called for that role: of the role, the backend, the transaction
+--   and a key. The view reads the key as its owner. current_user is the reader's, so a reader gets
+--   the hash of its own role only. Operators and functions are qualified, since the path is the
+--   caller's when the view is made.
+create or replace view async.caller with (security_barrier) as
+select
+  u.caller,
+  pg_catalog.sha256(
+    pg_catalog.int4send(pg_catalog.pg_backend_pid())
+    operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())
+    operator(pg_catalog.||) pg_catalog.convert_to(u.caller::pg_catalog.text, pg_catalog.getdatabaseencoding())
+    operator(pg_catalog.||) (select k.secret from async.caller_key k)) as ticket
+from (select current_user::pg_catalog.name as caller) u;
+
+-- caller/is_owner
+-- Purpose: whether a role has the privileges of the owner of the schema.
+-- Returns: bool.
+-- Raises: 42704 for an unknown role.
+-- Locks: none.
+create or replace function async.is_owner(in_role name) returns bool
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select pg_has_role(in_role, n.nspowner, 'usage') from pg_namespace n where n.nspname = 'async'
+$function$;
+
+-- caller/scope_of
+-- Purpose: the targets that a caller may use, of those in in_within (null: any). The caller is the
+--   role that read the ticket from async.caller in this transaction. A grant counts for the roles
+--   that have the privileges of its grantee, as for EXECUTE. The owner of the schema needs no grant.
+-- Returns: async.scope_t, without nulls.
+-- Raises: 42501 when the ticket is not that of the caller.
+-- Locks: none.
+create or replace function async.scope_of(in_caller name, in_ticket bytea, in_within async.scope_t)
+returns async.scope_t
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope async.scope_t := row('{}', false)::async.scope_t;
+  v_grant record;
+  v_is_owner bool;
+begin
+  -- The same expression as in async.caller.
+  select pg_has_role(in_caller, n.nspowner, 'usage') into v_is_owner
+  from async.caller_key k
+  cross join pg_namespace n
+  where n.nspname = 'async'
+    and in_ticket = sha256(int4send(pg_backend_pid()) || timestamptz_send(transaction_timestamp())
+      || convert_to(in_caller::text, getdatabaseencoding()) || k.secret);
+  if not found then
+    raise exception 'this call was not made for the role %', coalesce(quote_ident(in_caller), 'null')
+      using errcode = 'insufficient_privilege', hint = 'Use the functions that docs/using.md names.';
+  end if;
+  if v_is_owner then
+    return coalesce(in_within, row('{*}', true)::async.scope_t);
+  end if;
+  for v_grant in
+    select g.targets, g.reaches_self
+    from async.role_grant g
+    where pg_has_role(in_caller, g.grantee::oid, 'usage')
+  loop
+    v_scope.targets := v_scope.targets || v_grant.targets;
+    v_scope.reaches_self := v_scope.reaches_self or v_grant.reaches_self;
+  end loop;
+  if in_within is null then
+    return v_scope;
+  end if;
+  if '*' = any (in_within.targets) then
+    null;
+  elsif '*' = any (v_scope.targets) then
+    v_scope.targets := in_within.targets;
+  else
+    v_scope.targets := array(
+      select u.target from unnest(v_scope.targets) as u(target) where u.target = any (in_within.targets)
+      order by u.target);
+  end if;
+  v_scope.targets := coalesce(v_scope.targets, '{}');
+  v_scope.reaches_self := v_scope.reaches_self and coalesce(in_within.reaches_self, false);
+  return v_scope;
+end
+$function$;
+
+-- caller/refuse_target
+-- Purpose: refuses a target to a role. in_prefix begins the message, and in_why ends it.
+-- Returns: never.
+-- Raises: PA082.
+-- Locks: none.
+create or replace function async.refuse_target(in_prefix text, in_caller name, in_target text, in_why text) returns void
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if async.client_only() then
-    perform async.forward(format('select async.configure(%L::jsonb)::text', _configuration));
-  else
-    perform async.apply_configuration(_configuration);
+  raise exception '%', format('%s%I may not use the target %L%s', in_prefix, in_caller, in_target, in_why)
+    using errcode = 'PA082', hint = 'The owner of the schema async grants targets: select async.grant_client(...)';
+end
+$function$;
+
+-- caller/check_forwarded_target
+-- Purpose: checks whether a caller of a client database may name a target. The server checks the
+--   target again, with the same scope, because only the server knows which name is its own.
+-- Returns: nothing.
+-- Raises: PA082. in_prefix begins the message.
+-- Locks: none.
+create or replace function async.check_forwarded_target(
+  in_prefix text, in_caller name, in_scope async.scope_t, in_target text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if (in_target = any (in_scope.targets)
+    or case when upper(in_target) = 'SELF' then in_scope.reaches_self else '*' = any (in_scope.targets) end) is false
+  then
+    perform async.refuse_target(in_prefix, in_caller, in_target, '');
   end if;
+end
+$function$;
+
+-- server/configure_as
+-- Purpose: async.configure for the role that read in_ticket from async.caller. in_may_be_owner:
+--   whether the settings of the owner may be changed if that role is the owner.
+-- Returns: nothing.
+-- Raises: as async.configure; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.configure.
+create or replace function async.configure_as(
+  in_caller name, in_ticket bytea, in_configuration jsonb, in_may_be_owner bool) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_as_owner bool;
+begin
+  perform async.scope_of(in_caller, in_ticket, null);
+  v_as_owner := coalesce(in_may_be_owner, false) and async.is_owner(in_caller);
+  if async.client_only() then
+    perform async.forward(
+      format('select async.configure_forwarded(%L::jsonb, %L::bool)::text', in_configuration, v_as_owner));
+  else
+    perform async.apply_configuration(in_configuration, v_as_owner);
+  end if;
+end
+$function$;
+
+-- server/configure
+-- Purpose: changes settings, targets and pools as one document says, completely or not at all. On a
+--   client database it changes those of the server. It runs as the caller, whose role async.caller
+--   proves to async.configure_as.
+-- Returns: nothing. A running leader applies the change.
+-- Raises: PA060 for an invalid value, PA084 for a setting that only the owner may change, with its
+--   path in the document.
+-- Locks: a table on which other calls of async.configure wait, and the rows that it
+--   changes, until the end of the transaction.
+create or replace function async.configure(_configuration jsonb) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.configure_as(c.caller, c.ticket, _configuration, true) from async.caller c;
+end
+$function$;
+
+-- server/configure_forwarded
+-- Purpose: async.configure as a client database calls it on its server. Settings of the owner may
+--   be changed if the caller owns the schema there, and the role that the client database connects
+--   as owns it here.
+-- Returns: nothing.
+-- Raises: as async.configure.
+-- Locks: as async.configure.
+create or replace function async.configure_forwarded(in_configuration jsonb, in_may_be_owner bool) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.configure_as(c.caller, c.ticket, in_configuration, in_may_be_owner) from async.caller c;
 end
 $function$;
 
@@ -587,11 +839,13 @@ as $function$
 $function$;
 
 -- push/forward_push
--- Purpose: async.push_tasks on a client database.
+-- Purpose: async.push_tasks on a client database, within the targets of the caller.
 -- Returns: the rows that the server inserted, in the order of the array.
--- Raises: the errors of async.forward and of async.push_tasks on the server.
+-- Raises: PA082; the errors of async.forward and of async.push_tasks on the server.
 -- Locks: none on this database.
 create or replace function async.forward_push(
+  in_caller name,
+  in_scope async.scope_t,
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t,
   in_source text) returns setof async.task
@@ -601,46 +855,105 @@ set search_path = pg_catalog, pg_temp
 set intervalstyle = 'iso_8601'
 as $function$
 begin
+  perform async.check_forwarded_target(format('task %s: ', u.place), in_caller, in_scope, u.target)
+  from (
+    select e.target, min(e.place) as place
+    from unnest(in_tasks) with ordinality
+      as e(task_data, target, priority, query, concurrency_pool, manual_timeout, track_yielded, place)
+    group by e.target
+  ) u
+  order by u.place;
   return query
     select t.*
     from async.forward(format(
         'select pg_catalog.to_jsonb(t)::text
-         from async.push_tasks(%L::async.task_push_t[], %L::async.task_run_type_t, %L) t',
-        in_tasks, in_run_type, in_source)) as f(result),
+         from async.push_forwarded(%L::async.task_push_t[], %L::async.task_run_type_t, %L, %L::async.scope_t) t',
+        in_tasks, in_run_type, in_source, in_scope)) as f(result),
       jsonb_populate_record(null::async.task, f.result::jsonb) t;
+end
+$function$;
+
+-- push/push_as
+-- Purpose: async.push_tasks for the role that read in_ticket from async.caller, at targets within
+--   in_within (null: any).
+-- Returns: one row for each element, in the order of the array.
+-- Raises: as async.push_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+--   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
+--   Every name and operator is qualified.)
+create or replace function async.push_as(
+  in_caller name,
+  in_ticket bytea,
+  in_tasks async.task_push_t[],
+  in_run_type async.task_run_type_t,
+  in_source text,
+  in_within async.scope_t) returns setof async.task
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
+begin
+  if async.client_only() then
+    return query select f.* from async.forward_push(in_caller, v_scope, in_tasks, in_run_type, in_source) f;
+    return;
+  end if;
+  return query
+    insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,
+        asynchronous_finish, task_data, concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self)
+    select p.out_target, p.out_priority, p.out_entered, p.out_processed, p.out_processed, p.out_finish_status,
+      in_source, p.out_query, p.out_failed, p.out_asynchronous_finish, p.out_task_data, p.out_concurrency_pool,
+      p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by, p.out_may_reach_self
+    from async.prepare_push(in_caller, v_scope, in_tasks, in_run_type) p
+    order by p.out_position
+    returning *;
+  perform async.wake_leader();
 end
 $function$;
 
 -- push/push_tasks
 -- Purpose: pushes tasks in the transaction of the caller, and wakes the leader if it sleeps. On a
---   client database the server pushes the tasks and commits on its own.
+--   client database the server pushes the tasks and commits on its own. It runs as the caller, whose
+--   role async.caller proves to async.push_as.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
--- Raises: PA010 to PA01B for an element that cannot be accepted. Then nothing is pushed.
--- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
---   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
---   Every name and operator is qualified.)
+-- Raises: PA010 to PA01B for an element that cannot be accepted, PA082 for a target that the caller
+--   was not granted. Then nothing is pushed.
+-- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default null) returns setof async.task
-language plpgsql security definer
+language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if async.client_only() then
-    return query select f.* from async.forward_push(_tasks, _run_type, _source) f;
-    return;
-  end if;
   return query
-    insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,
-        asynchronous_finish, task_data, concurrency_pool, manual_timeout, track_yielded)
-    select p.out_target, p.out_priority, p.out_entered, p.out_processed, p.out_processed, p.out_finish_status,
-      _source, p.out_query, p.out_failed, p.out_asynchronous_finish, p.out_task_data, p.out_concurrency_pool,
-      p.out_manual_timeout, p.out_track_yielded
-    from async.prepare_push(_tasks, _run_type) p
-    order by p.out_position
-    returning *;
-  perform async.wake_leader();
+    select p.*
+    from async.caller c
+    cross join lateral async.push_as(c.caller, c.ticket, _tasks, _run_type, _source, null) p;
+end
+$function$;
+
+-- push/push_forwarded
+-- Purpose: async.push_tasks as a client database calls it on its server, at targets within those
+--   that it granted to its own caller. The grants of the role that the client database connects as
+--   count as well.
+-- Returns: as async.push_tasks.
+-- Raises: as async.push_tasks.
+-- Locks: as async.push_tasks.
+create or replace function async.push_forwarded(
+  in_tasks async.task_push_t[],
+  in_run_type async.task_run_type_t,
+  in_source text,
+  in_within async.scope_t) returns setof async.task
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return query
+    select p.*
+    from async.caller c
+    cross join lateral async.push_as(c.caller, c.ticket, in_tasks, in_run_type, in_source, in_within) p;
 end
 $function$;
 
@@ -653,10 +966,16 @@ create or replace function async.push_task(
   _task async.task_push_t,
   _run_type async.task_run_type_t default 'EXECUTE',
   _source text default 'manual push') returns bigint
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-  select t.task_id from async.push_tasks(array[_task], _run_type, _source) t
+-- Not in SQL, whose functions are planned in each call. As async.push_tasks, without its result.
+begin
+  return (
+    select t.task_id
+    from async.caller c
+    cross join lateral async.push_as(c.caller, c.ticket, array[_task], _run_type, _source, null) t);
+end
 $function$;
 
 -- requests/forward_finish
@@ -762,33 +1081,70 @@ as $function$
   select async.finish(_task_ids, 'DEFERRED'::async.finish_status_t, null::text, _duration)
 $function$;
 
--- requests/restart_task
--- Purpose: resets a finished task to READY and clears its results, at once: the leader does not
---   hold a finished task. The run number stays, so that a late result of an earlier run changes
---   nothing.
+-- requests/restart_as
+-- Purpose: async.restart_task for the role that read in_ticket from async.caller, for a task at a
+--   target within in_within (null: any).
 -- Returns: nothing.
--- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run.
--- Locks: the row of the task, until the end of the transaction.
-create or replace function async.restart_task(_task_id bigint) returns void
+-- Raises: as async.restart_task; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.restart_task.
+create or replace function async.restart_as(
+  in_caller name, in_ticket bytea, in_task_id bigint, in_within async.scope_t) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
 begin
   if async.client_only() then
-    perform async.forward(format('select async.restart_task(%L)::text', _task_id));
+    perform async.forward(format(
+      'select async.restart_forwarded(%L, %L::async.scope_t)::text', in_task_id, v_scope));
     return;
   end if;
-  perform async.restart_now(_task_id);
+  perform async.restart_now(in_caller, v_scope, in_task_id);
+end
+$function$;
+
+-- requests/restart_task
+-- Purpose: resets a finished task to READY and clears its results, at once: the leader does not
+--   hold a finished task. The run number stays, so that a late result of an earlier run changes
+--   nothing. It runs as the caller, whose role async.caller proves to async.restart_as.
+-- Returns: nothing.
+-- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
+--   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target that the
+--   caller was not granted.
+-- Locks: the row of the task, until the end of the transaction.
+create or replace function async.restart_task(_task_id bigint) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.restart_as(c.caller, c.ticket, _task_id, null) from async.caller c;
+end
+$function$;
+
+-- requests/restart_forwarded
+-- Purpose: async.restart_task as a client database calls it on its server, for a task at a target
+--   within those that it granted to its own caller.
+-- Returns: nothing.
+-- Raises: as async.restart_task.
+-- Locks: as async.restart_task.
+create or replace function async.restart_forwarded(in_task_id bigint, in_within async.scope_t) returns void
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.restart_as(c.caller, c.ticket, in_task_id, in_within) from async.caller c;
 end
 $function$;
 
 -- pull/forward_get_tasks
--- Purpose: async.get_tasks on a client database.
+-- Purpose: async.get_tasks on a client database, within the targets of the caller.
 -- Returns: the rows that the server returned, in its order.
--- Raises: the errors of async.forward and of async.get_tasks on the server.
+-- Raises: PA082; the errors of async.forward and of async.get_tasks on the server.
 -- Locks: none on this database.
 create or replace function async.forward_get_tasks(
+  in_caller name,
+  in_scope async.scope_t,
   in_target text,
   in_limit int,
   in_timeout interval,
@@ -801,23 +1157,54 @@ set search_path = pg_catalog, pg_temp
 set intervalstyle = 'iso_8601'
 as $function$
 begin
+  perform async.check_forwarded_target('', in_caller, in_scope, in_target);
   return query
     select t.task_id, t.priority, t.times_up, t.task_data
     from async.forward(format(
-        'select pg_catalog.to_jsonb(t)::text from async.get_tasks(%L, %L::int, %L::interval) t',
-        in_target, in_limit, in_timeout)) as f(result),
+        'select pg_catalog.to_jsonb(t)::text
+         from async.get_tasks_forwarded(%L, %L::int, %L::interval, %L::async.scope_t) t',
+        in_target, in_limit, in_timeout, in_scope)) as f(result),
       jsonb_to_record(f.result::jsonb)
         as t(task_id bigint, priority int, times_up timestamptz, task_data jsonb);
 end
 $function$;
 
+-- pull/pull_as
+-- Purpose: async.get_tasks for the role that read in_ticket from async.caller, at a target within
+--   in_within (null: any).
+-- Returns: as async.get_tasks.
+-- Raises: as async.get_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.get_tasks.
+create or replace function async.pull_as(
+  in_caller name, in_ticket bytea, in_target text, in_limit int, in_timeout interval, in_within async.scope_t)
+returns table (out_task_id bigint, out_priority int, out_times_up timestamptz, out_task_data jsonb)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
+begin
+  if async.client_only() then
+    return query
+      select f.task_id, f.priority, f.times_up, f.task_data
+      from async.forward_get_tasks(in_caller, v_scope, in_target, in_limit, in_timeout) f;
+    return;
+  end if;
+  perform async.check_pull(in_caller, v_scope, in_target);
+  return query
+    select t.out_task_id, t.out_priority, t.out_times_up, t.out_task_data
+    from async.pull_tasks(in_target, in_limit, in_timeout) t;
+end
+$function$;
+
 -- pull/get_tasks
 -- Purpose: takes tasks without a query that the leader offers at a target. The client runs them
---   itself.
+--   itself. It runs as the caller, whose role async.caller proves to async.pull_as.
 -- Returns: up to _limit tasks in the order of the queue. They are RUNNING until they are finished
 --   or time out. No rows when no task is offered within _timeout, which is limited to one minute
 --   because a waiting call holds a snapshot. Above READ COMMITTED the call does not wait.
--- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1.
+-- Raises: PA040 for a target that clients cannot pull from, PA041 for a limit below 1, PA082 for a
+--   target that the caller was not granted.
 -- Locks: the rows that it takes, until the end of the transaction. It skips rows that other
 --   transactions hold, so no task is returned to two callers.
 create or replace function async.get_tasks(
@@ -828,20 +1215,42 @@ create or replace function async.get_tasks(
   out priority int,
   out times_up timestamptz,
   out task_data jsonb) returns setof record
-language plpgsql security definer
+language plpgsql security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 begin
-  if async.client_only() then
-    return query
-      select f.task_id, f.priority, f.times_up, f.task_data
-      from async.forward_get_tasks(_target, _limit, _timeout) f;
-    return;
-  end if;
   return query
-    select t.out_task_id, t.out_priority, t.out_times_up, t.out_task_data
-    from async.pull_tasks(_target, _limit, _timeout) t;
+    select p.*
+    from async.caller c
+    cross join lateral async.pull_as(c.caller, c.ticket, _target, _limit, _timeout, null) p;
+end
+$function$;
+
+-- pull/get_tasks_forwarded
+-- Purpose: async.get_tasks as a client database calls it on its server, at a target within those
+--   that it granted to its own caller.
+-- Returns: as async.get_tasks.
+-- Raises: as async.get_tasks.
+-- Locks: as async.get_tasks.
+create or replace function async.get_tasks_forwarded(
+  in_target text,
+  in_limit int,
+  in_timeout interval,
+  in_within async.scope_t,
+  out task_id bigint,
+  out priority int,
+  out times_up timestamptz,
+  out task_data jsonb) returns setof record
+language plpgsql security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+#variable_conflict use_column
+begin
+  return query
+    select p.*
+    from async.caller c
+    cross join lateral async.pull_as(c.caller, c.ticket, in_target, in_limit, in_timeout, in_within) p;
 end
 $function$;
 
@@ -872,23 +1281,24 @@ $function$;
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: the catalog rows of the objects whose privileges it changes.
-create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
+create or replace function async.change_privileges(in_role text, in_level text, in_grant bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- On a client database, finish, cancel and defer call request_finish.
-  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
-    restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
-  c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
-    reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,discover_lanes,pool_limit,
-    leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
+  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
+    push_task,finish,request_finish,cancel,defer,restart_task,restart_as,restart_forwarded,get_tasks,pull_as,
+    get_tasks_forwarded,wait_for_latch,task_execution_state,interval_pretty}';
+  c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server,log,tail,tail_once,
+    worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,
+    discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
   -- Columns that only the owner can read.
-  c_secrets constant name[] := '{connection_string,self_connection_string}';
+  c_secrets constant name[] := '{connection_string,self_connection_string,secret}';
   v_statement text;
 begin
   if not exists (select from pg_roles r where r.rolname = in_role) then
-    raise exception 'there is no role %', quote_ident(in_role)
+    raise exception 'there is no role %', coalesce(quote_ident(in_role), 'null')
       using errcode = 'PA080', hint = 'Create it first: create role ...';
   end if;
   for v_statement in
@@ -905,6 +1315,8 @@ begin
       and (p.proname = any (c_client_calls) or in_level = 'admin' and p.proname = any (c_admin_calls))
     union all
     select 'select on async.task'
+    union all
+    select 'select on async.caller'
     union all
     select 'select (client_only, version) on async.client_control'
     union all
@@ -926,56 +1338,151 @@ begin
 end
 $function$;
 
--- permissions/grant_client
--- Purpose: lets a role push tasks, read them, and finish, cancel, defer, restart and pull them.
---   Connection strings stay unreadable. For the owner of the schema.
+-- permissions/set_grant
+-- Purpose: writes the targets of a role at a level, in place of earlier ones.
 -- Returns: nothing.
--- Raises: PA080 when the role does not exist.
--- Locks: as async.change_privileges.
-create or replace function async.grant_client(role name) returns void
+-- Raises: nothing.
+-- Locks: the row of the role in async.role_grant.
+create or replace function async.set_grant(in_role text, in_level text, in_scope async.scope_t) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $function$
-  select async.change_privileges($1, 'client', true)
+  insert into async.role_grant (grantee, level, targets, reaches_self)
+  select r.oid::regrole, in_level, in_scope.targets, in_scope.reaches_self
+  from pg_roles r
+  where r.rolname = in_role
+  on conflict (grantee, level)
+  do update set targets = excluded.targets, reaches_self = excluded.reaches_self
+$function$;
+
+-- permissions/grantable_scope
+-- Purpose: what the names given to async.grant_client mean. SELF, in any case, and the name of the
+--   self target are the server itself, unless a target is named just so. A client database does not
+--   know the targets of its server, and keeps SELF as a name too.
+-- Returns: async.scope_t; every target but the server itself for null.
+-- Raises: PA081 for a name that is null or empty. A warning (PA083) for a target that is not
+--   configured.
+-- Locks: none.
+create or replace function async.grantable_scope(in_targets text[]) returns async.scope_t
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_scope async.scope_t := row('{}', false)::async.scope_t;
+  v_target text;
+  v_is_server constant bool := not async.client_only();
+  v_name text;
+begin
+  foreach v_target in array coalesce(in_targets, '{*}') loop
+    if btrim(v_target, E' \t\n\r\f\x0b') <> '' is not true then
+      raise exception 'a target to grant is %', case when v_target is null then 'null' else 'empty' end
+        using errcode = 'PA081', hint = 'Name a target, SELF, or * for every target but SELF.';
+    end if;
+    v_name := v_target;
+    if v_is_server then
+      v_name := async.resolve_target(v_target);
+      if v_name = (select c.self_target from async.control c) then
+        v_scope.reaches_self := true;
+        continue;
+      elsif v_name <> '*' and not exists (select from async.target t where t.target = v_name) then
+        raise warning 'the target % is granted, but not configured', quote_literal(v_name) using errcode = 'PA083';
+      end if;
+    elsif upper(v_target) = 'SELF' then
+      v_scope.reaches_self := true;
+    end if;
+    v_scope.targets := v_scope.targets || v_name;
+  end loop;
+  v_scope.targets := array(select distinct u.target from unnest(v_scope.targets) as u(target) order by u.target);
+  return v_scope;
+end
+$function$;
+
+-- permissions/revoke_level
+-- Purpose: revokes one level of a role. What the other level gives stays.
+-- Returns: nothing.
+-- Raises: PA080 when the role does not exist.
+-- Locks: as async.change_privileges; the rows of the role in async.role_grant.
+create or replace function async.revoke_level(in_role text, in_level text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.change_privileges(in_role, 'admin', false);
+  delete from async.role_grant g using pg_roles r
+  where r.rolname = in_role and g.grantee = r.oid and g.level = in_level;
+  perform async.change_privileges(in_role, g.level, true)
+  from async.role_grant g
+  join pg_roles r on r.oid = g.grantee
+  where r.rolname = in_role;
+end
+$function$;
+
+-- permissions/grant_client
+-- Purpose: lets a role push, restart and pull tasks at targets; and read, finish, cancel and defer
+--   any task. Connection strings stay unreadable. A second call replaces the targets. For the owner
+--   of the schema.
+-- Returns: nothing.
+-- Raises: PA080 when the role does not exist, PA081 for a target that is null or empty. A warning
+--   (PA083) for a target that is not configured.
+-- Locks: as async.change_privileges; the row of the role in async.role_grant.
+create or replace function async.grant_client(_role text, _targets text[] default null) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.change_privileges(_role, 'client', true);
+  perform async.set_grant(_role, 'client', async.grantable_scope(_targets));
+end
 $function$;
 
 -- permissions/revoke_client
--- Purpose: revokes what async.grant_client granted.
+-- Purpose: revokes what async.grant_client granted. The privileges of an administrator stay.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
--- Locks: as async.change_privileges.
-create or replace function async.revoke_client(role name) returns void
+-- Locks: as async.change_privileges; the rows of the role in async.role_grant.
+create or replace function async.revoke_client(_role text) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $function$
-  select async.change_privileges($1, 'client', false)
+  select async.revoke_level($1, 'client')
 $function$;
 
 -- permissions/grant_admin
--- Purpose: lets a role do what a client may do, configure, set the server, pause (update
---   async.control), register routines, write to the log, and read the log and the views. Connection
---   strings stay unreadable. For the owner of the schema.
+-- Purpose: lets a role do what a client may do at every target but the server itself, configure,
+--   set the server, pause (update async.control), write to the log, and read the log and the views.
+--   Connection strings stay unreadable. Routines, SELF and the address of the server stay with the
+--   owner. For the owner of the schema.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
--- Locks: as async.change_privileges.
-create or replace function async.grant_admin(role name) returns void
-language sql
+-- Locks: as async.change_privileges; the row of the role in async.role_grant.
+create or replace function async.grant_admin(_role text) returns void
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
-  select async.change_privileges($1, 'admin', true)
+begin
+  perform async.change_privileges(_role, 'admin', true);
+  perform async.set_grant(_role, 'admin', row('{*}', false)::async.scope_t);
+end
 $function$;
 
 -- permissions/revoke_admin
--- Purpose: revokes what async.grant_admin granted, including the privileges of a client.
+-- Purpose: revokes what async.grant_admin granted. What async.grant_client granted stays.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
--- Locks: as async.change_privileges.
-create or replace function async.revoke_admin(role name) returns void
+-- Locks: as async.change_privileges; the rows of the role in async.role_grant.
+create or replace function async.revoke_admin(_role text) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $function$
-  select async.change_privileges($1, 'admin', false)
+  select async.revoke_level($1, 'admin')
 $function$;
+
+-- permissions/v_grant
+-- Which targets clients and administrators may use. '*' is every target but the server itself.
+create or replace view async.v_grant as
+select g.grantee, g.level, g.targets, g.reaches_self
+from async.role_grant g
+join pg_catalog.pg_roles r on r.oid operator(pg_catalog.=) g.grantee::pg_catalog.oid;
 
 -- install/bind_dblink
 -- Purpose: adapts the functions that call dblink to the schema of the extension. Their source names
@@ -1100,7 +1607,6 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_type regtype;
-  v_grantee record;
 begin
   revoke all on schema async from public;
   revoke all on all tables in schema async from public;
@@ -1116,20 +1622,19 @@ begin
     execute format('revoke all on type %s from public', v_type);
   end loop;
 
-  for v_grantee in
-    select r.rolname, bool_or(p.proname = 'configure') as is_admin
+  -- What was revoked by hand (drop owned by) stays revoked.
+  delete from async.role_grant g
+  where not exists (
+    select
     from pg_proc p
     cross join lateral aclexplode(p.proacl) a
-    join pg_roles r on r.oid = a.grantee
     where p.pronamespace = 'async'::regnamespace
-      and p.proname in ('push_tasks', 'configure')
-      and a.grantee <> p.proowner
-    group by r.rolname
-    order by r.rolname
-  loop
-    perform async.change_privileges(
-      v_grantee.rolname, case when v_grantee.is_admin then 'admin' else 'client' end, true);
-  end loop;
+      and p.proname = case g.level when 'admin' then 'configure' else 'push_tasks' end
+      and a.grantee = g.grantee);
+  perform async.change_privileges(r.rolname, g.level, true)
+  from async.role_grant g
+  join pg_roles r on r.oid = g.grantee
+  order by r.rolname, g.level;
 end
 $function$;
 
@@ -1214,6 +1719,40 @@ comment on column async.task.eligible_when is
 comment on column async.task.run is
   'The number of claims so far. A result names the run that it ends, so a late result never ends '
   'a newer run.';
+comment on column async.task.pushed_by is
+  'The role that pushed the task: its session_user, followed by as and its current_user where that '
+  'is another. Null for older tasks.';
+comment on column async.task.may_reach_self is
+  'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
+  'session at this database of a member of the owner. Null otherwise.';
+
+comment on table async.role_grant is
+  'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';
+comment on column async.role_grant.grantee is 'The role. Roles with its privileges have the grant.';
+comment on column async.role_grant.level is 'client or admin.';
+comment on column async.role_grant.targets is
+  'The targets that the role may use. * is every target but the server itself.';
+comment on column async.role_grant.reaches_self is
+  'True when SELF, the server itself, was granted by name.';
+
+comment on view async.v_grant is
+  'Which targets clients and administrators may use. The owner of the schema may use all.';
+comment on column async.v_grant.grantee is 'The role. Roles with its privileges have the grant.';
+comment on column async.v_grant.level is 'client or admin.';
+comment on column async.v_grant.targets is
+  'The targets that the role may use. * is every target but the server itself.';
+comment on column async.v_grant.reaches_self is
+  'True when SELF, the server itself, was granted by name.';
+
+comment on table async.caller_key is
+  'One row: the key of the hashes of async.caller. Only the owner reads it.';
+comment on column async.caller_key.secret is 'The key: 32 random bytes.';
+
+comment on view async.caller is
+  'The role that reads the view, with a hash that proves it. async.push_tasks and others read it.';
+comment on column async.caller.caller is 'The role that reads the view: current_user.';
+comment on column async.caller.ticket is
+  'The hash. It holds for this role, in this backend and transaction.';
 
 comment on table async.client_control is
   'One row: whether this database is a client database or a server, and how it reaches its server.';
@@ -1234,8 +1773,8 @@ comment on function async.task(text, text, jsonb, int, text, interval, bool) is
   'Builds one task for async.push_tasks. Stores nothing.';
 comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
   'Pushes tasks in the transaction of the caller, in the order of the array. Returns the new rows '
-  'in that order. Raises PA010 to PA01B with the position of the element, and then pushes nothing. '
-  'On a client database the server pushes, and commits on its own.';
+  'in that order. Raises PA010 to PA01B and PA082 with the position of the element, and then pushes '
+  'nothing. On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
@@ -1251,11 +1790,11 @@ comment on function async.defer(bigint[], interval) is
   'Asks the orchestrator to return tasks to the queue. They do not start before the duration has '
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
 comment on function async.restart_task(bigint) is
-  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033.';
+  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033, PA082.';
 comment on function async.get_tasks(text, int, interval) is
   'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
   'minute) for the first. Finish each with async.finish before its times_up. No task is returned '
-  'to two callers. Raises PA040, PA041.';
+  'to two callers. Raises PA040, PA041, PA082.';
 comment on function async.wait_for_latch() is
   'Returns when the orchestrator has completed a whole cycle that began after the call. Raises '
   'PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
@@ -1272,8 +1811,8 @@ comment on function async.set_server(text) is
 comment on function async.configure(jsonb) is
   'Changes settings, targets and concurrency pools. The document has the keys control, targets and '
   'concurrency_pools. A key that is missing or null changes nothing. A list that is given is the '
-  'complete list. Takes effect in a running orchestrator. Raises PA060 with the path of the '
-  'invalid value, and then changes nothing.';
+  'complete list. Takes effect in a running orchestrator. Raises PA060 and PA084 with the path of '
+  'the value, and then changes nothing.';
 comment on function async.client_only() is
   'True on a client database, whose calls are forwarded to its server. False on a server.';
 comment on function async.task_execution_state(async.task) is
@@ -1281,16 +1820,35 @@ comment on function async.task_execution_state(async.task) is
 comment on function async.mask_connection_string(text) is
   'Masks the secrets in a connection string: its settings, with each secret replaced by ****. A '
   'string that cannot be parsed becomes **** as a whole.';
-comment on function async.grant_client(name) is
-  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
-  'role does not exist.';
-comment on function async.revoke_client(name) is
+comment on function async.grant_client(text, text[]) is
+  'Lets a role push, restart and pull tasks at the named targets, and read, finish, cancel and '
+  'defer any task. * is every target but the server itself, and the default; SELF is the server '
+  'itself. A second call replaces the targets. Raises PA080, PA081. Warns (PA083) about a target '
+  'that is not configured.';
+comment on function async.revoke_client(text) is
   'Revokes what async.grant_client granted. Raises PA080 when the role does not exist.';
-comment on function async.grant_admin(name) is
-  'Lets a role do what a client may do, configure, set the server, pause, register routines, and '
-  'read the log and the views. Raises PA080 when the role does not exist.';
-comment on function async.revoke_admin(name) is
-  'Revokes what async.grant_admin granted. Raises PA080 when the role does not exist.';
+comment on function async.grant_admin(text) is
+  'Lets a role do what a client may do at every target but the server itself, configure, set the '
+  'server, pause, and read the log and the views. Raises PA080 when the role does not exist.';
+comment on function async.revoke_admin(text) is
+  'Revokes what async.grant_admin granted; what async.grant_client granted stays. Raises PA080 when '
+  'the role does not exist.';
+comment on function async.push_as(name, bytea, async.task_push_t[], async.task_run_type_t, text, async.scope_t) is
+  'async.push_tasks for the role that read the ticket from async.caller.';
+comment on function async.push_forwarded(async.task_push_t[], async.task_run_type_t, text, async.scope_t) is
+  'async.push_tasks as a client database calls it on its server, with the grants of its caller.';
+comment on function async.restart_as(name, bytea, bigint, async.scope_t) is
+  'async.restart_task for the role that read the ticket from async.caller.';
+comment on function async.restart_forwarded(bigint, async.scope_t) is
+  'async.restart_task as a client database calls it on its server, with the grants of its caller.';
+comment on function async.pull_as(name, bytea, text, int, interval, async.scope_t) is
+  'async.get_tasks for the role that read the ticket from async.caller.';
+comment on function async.get_tasks_forwarded(text, int, interval, async.scope_t) is
+  'async.get_tasks as a client database calls it on its server, with the grants of its caller.';
+comment on function async.configure_as(name, bytea, jsonb, bool) is
+  'async.configure for the role that read the ticket from async.caller.';
+comment on function async.configure_forwarded(jsonb, bool) is
+  'async.configure as a client database calls it on its server.';
 
 -- finish
 -- The last step of every part.

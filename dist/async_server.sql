@@ -536,6 +536,56 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0009_server_grants.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0009_server_grants') then
+    execute $ddl$
+-- Targets that lead to the server database itself.
+
+-- Written by the leader when it registers a session with a target.
+create table async.target_at_self (
+  target text primary key,
+  -- The one under which the target was seen there: another one says nothing.
+  connection_string text not null,
+  noticed timestamptz not null default clock_timestamp()
+);
+
+alter table async.session add column at_self bool not null default false;
+
+-- Routines run as the owner.
+do $routines$
+declare
+  v_role name;
+begin
+  for v_role in
+    select r.rolname
+    from pg_catalog.pg_proc p
+    cross join lateral pg_catalog.aclexplode(p.proacl) a
+    join pg_catalog.pg_roles r on r.oid = a.grantee
+    where p.pronamespace = 'async'::regnamespace and p.proname = 'push_routine' and a.grantee <> p.proowner
+    order by r.rolname
+  loop
+    raise notice 'the role % can no longer register routines, which run as the owner', quote_ident(v_role);
+    execute format('revoke execute on function async.push_routine(async.routine_type_t, text) from %I', v_role);
+  end loop;
+end
+$routines$;
+
+-- Functions whose arguments or results differ now.
+drop function if exists
+  async.prepare_push(async.task_push_t[], async.task_run_type_t),
+  async.prepare_restart(bigint),
+  async.restart_now(bigint),
+  async.apply_configuration(jsonb),
+  async.lead_mark(bigint, bigint[], int[], bigint[]),
+  async.lead_register(bigint, async.registration_t[]);
+$ddl$;
+    insert into async.migration (migration) values ('0009_server_grants');
+  end if;
+end
+$migrate$;
+
 -- migrations/0010_limits.sql
 do $migrate$
 begin
@@ -834,7 +884,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'a8effcfe7af9d53a'::text
+  select '6894ddf7a14fa1be'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -945,7 +995,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_functions constant name[] := '{push_tasks,write_row,check_constraints,delete_tasks,call_routine}';
+  c_functions constant name[] := '{push_as,write_row,restrict_restarted,check_constraints,delete_tasks,
+    call_routine}';
   v_path text[] := (select c.trigger_search_path from async.control c);
   v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
   v_function regprocedure;
@@ -2817,6 +2868,25 @@ begin
 end
 $function$;
 
+-- record/restrict_restarted
+-- Purpose: notes in a task that was restarted whether the role that restarted it may reach the
+--   server itself. It is not a transition, so there is no event for it.
+-- Returns: nothing.
+-- Raises: the errors of user triggers.
+-- Locks: the row of the task, until the end of the transaction. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every
+--   name and operator is qualified.)
+create or replace function async.restrict_restarted(in_task_id bigint, in_reaches_self bool) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  update async.task t set may_reach_self = case when not in_reaches_self then false end
+  where t.task_id operator(pg_catalog.=) in_task_id
+    and (t.may_reach_self is not false) operator(pg_catalog.<>) in_reaches_self;
+end
+$function$;
+
 -- record/finish_internal
 -- Purpose: async.finish in the leader session, for routines and for triggers on async.task, also
 --   while the leader records another completion. A task whose query runs gets a request, which the
@@ -3203,6 +3273,35 @@ begin
 end
 $function$;
 
+-- configure/refuse_owner_settings
+-- Purpose: refuses changes of the settings by which something runs as the owner: routines, and how
+--   the server itself is reached. A value that is there already is accepted, so that a document that
+--   was read can be given back. For roles other than the owner.
+-- Returns: nothing.
+-- Raises: PA084.
+-- Locks: none.
+create or replace function async.refuse_owner_settings(in_control jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_key text;
+begin
+  select n.key into v_key
+  from async.control c
+  cross join lateral jsonb_each(in_control) n
+  where n.key in ('self_target', 'self_connection_string', 'startup_routines', 'loop_routines')
+    and n.value <> 'null'
+    and n.value is distinct from to_jsonb(c) -> n.key
+  order by n.key collate "C"
+  limit 1;
+  if v_key is not null then
+    raise exception 'control.%: only the owner of the schema async may change it', v_key
+      using errcode = 'PA084', hint = 'Nothing was changed. Leave it out, or configure as the owner.';
+  end if;
+end
+$function$;
+
 -- configure/apply_control
 -- Purpose: writes the given settings of control, and applies them to the self target. A new self
 --   target is a new row. The old one is retired, because tasks refer to it.
@@ -3343,12 +3442,13 @@ $function$;
 
 -- configure/apply_configuration
 -- Purpose: async.configure on a server. It checks first, then writes. A section that is missing or
---   null changes nothing.
+--   null changes nothing. in_as_owner: true for the owner of the schema; only the owner may change
+--   some settings.
 -- Returns: nothing. It wakes the leader.
--- Raises: PA060.
+-- Raises: PA060, PA084.
 -- Locks: async.configuration_lock against other calls, and the rows that it changes, until the end of the
 --   transaction.
-create or replace function async.apply_configuration(in_configuration jsonb) returns void
+create or replace function async.apply_configuration(in_configuration jsonb, in_as_owner bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3387,6 +3487,9 @@ begin
   end if;
   if v_targets is not null then
     v_control := async.check_targets(v_targets, v_control, v_self);
+  end if;
+  if not in_as_owner then
+    perform async.refuse_owner_settings(v_control);
   end if;
 
   perform async.apply_control(v_control);
@@ -3491,6 +3594,52 @@ begin
 end
 $function$;
 
+-- clients/check_target
+-- Purpose: checks that a caller may use a target of this server. A target that led to this database
+--   as a member of the owner of the schema, with its present connection string, counts as the server
+--   itself besides (async.note_session_at_self).
+-- Returns: nothing.
+-- Raises: PA082. in_prefix begins the message.
+-- Locks: none.
+create or replace function async.check_target(
+  in_prefix text, in_caller name, in_scope async.scope_t, in_target text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_target = (select c.self_target from async.control c) then
+    if in_scope.reaches_self is not true then
+      perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
+    end if;
+  elsif (in_target = any (in_scope.targets) or '*' = any (in_scope.targets)) is not true then
+    perform async.refuse_target(in_prefix, in_caller, in_target, '');
+  elsif in_scope.reaches_self is not true and exists (
+    select
+    from async.target_at_self a
+    join async.target t on t.target = a.target and t.connection_string = a.connection_string
+    where a.target = in_target)
+  then
+    perform async.refuse_target(in_prefix, in_caller, in_target,
+      ', which leads to the server itself as its owner, without a grant on SELF');
+  end if;
+end
+$function$;
+
+-- clients/check_pull
+-- Purpose: checks whether a caller may pull from a target. async.take_offers refuses a target that
+--   does not exist.
+-- Returns: nothing.
+-- Raises: PA082.
+-- Locks: none.
+create or replace function async.check_pull(in_caller name, in_scope async.scope_t, in_target text) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $function$
+  select async.check_target('', in_caller, in_scope, t.target)
+  from async.target t
+  where t.target = async.resolve_target(in_target)
+$function$;
+
 -- clients/prepare_push
 -- Purpose: checks the pushed elements and computes their rows. In the leader session (triggers,
 --   routines) an element without a target is skipped with a warning.
@@ -3498,10 +3647,13 @@ $function$;
 -- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
 --   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
 --   PA016 for an invalid timeout; PA017 for a query, PA018 for task_data, PA019 for an array and PA01B
---   for a name that is too long, PA01A for too many pools.
+--   for a name that is too long, PA01A for too many pools; PA082 for a target outside of the scope of
+--   the caller.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
+  in_caller name,
+  in_scope async.scope_t,
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)
 returns table (
@@ -3517,7 +3669,9 @@ returns table (
   out_task_data jsonb,
   out_concurrency_pool text,
   out_manual_timeout interval,
-  out_track_yielded bool)
+  out_track_yielded bool,
+  out_pushed_by text,
+  out_may_reach_self bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3525,8 +3679,10 @@ declare
   v_run_type async.task_run_type_t := coalesce(in_run_type, 'EXECUTE');
   v_runs bool := v_run_type in ('EXECUTE', 'EXECUTE_NOASYNC');
   v_now timestamptz := clock_timestamp();
+  v_has_others bool := '*' = any (in_scope.targets);
+  v_everywhere bool := in_scope.reaches_self and v_has_others;
   v_task async.task_push_t;
-  v_target async.target;
+  v_target record;
   v_target_given text;
   v_pool_given text;
   v_pool_is_known bool;
@@ -3536,6 +3692,8 @@ begin
   -- elements mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
+  out_pushed_by := session_user || coalesce(' as ' || nullif(in_caller, session_user), '');
+  out_may_reach_self := case when not in_scope.reaches_self then false end;
   if not v_runs then
     out_processed := v_now;
     out_failed := v_run_type = 'DOA';
@@ -3558,9 +3716,15 @@ begin
       raise warning 'task % has no target and was not pushed', out_position using errcode = 'PA010';
       continue;
     elsif v_task.target is distinct from v_target_given then
-      select t.* into v_target from async.target t where t.target = v_task.target;
+      select t.*, c.self_target, a.target is not null as leads_to_self into v_target
+      from async.target t
+      cross join async.control c
+      left join async.target_at_self a on a.target = t.target
+      where t.target = v_task.target;
       if not found and upper(v_task.target) = 'SELF' then
-        select t.* into v_target from async.target t where t.target = (select c.self_target from async.control c);
+        select t.*, c.self_target, false as leads_to_self into v_target
+        from async.control c
+        join async.target t on t.target = c.self_target;
       end if;
       if v_target.target is null and octet_length(v_task.target) > async.name_bytes_max() then
         raise exception 'task %: the name of its target is too long (% bytes)', out_position, octet_length(v_task.target)
@@ -3571,6 +3735,13 @@ begin
       elsif v_target.retired then
         raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
           using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+      end if;
+      -- Most targets are granted plainly. The function is slow, and says what is wrong.
+      if (v_everywhere
+        or v_target.target <> v_target.self_target and not v_target.leads_to_self
+          and (v_has_others or v_target.target = any (in_scope.targets))) is not true
+      then
+        perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
     end if;
@@ -3689,9 +3860,11 @@ $function$;
 -- Purpose: locks a finished task that is to be restarted, and deletes its requests.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run.
+--   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
+--   the scope of the caller.
 -- Locks: the row of the task, until the end of the transaction.
-create or replace function async.prepare_restart(in_task_id bigint) returns void
+create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -3713,6 +3886,7 @@ begin
     raise exception 'task % has no query to run', in_task_id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
   end if;
+  perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
   delete from async.request r where r.task_id = in_task_id;
 end
 $function$;
@@ -3721,16 +3895,18 @@ $function$;
 -- Purpose: async.restart_task on a server.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run; the errors of user triggers.
+--   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
+--   the scope of the caller; the errors of user triggers.
 -- Locks: the row of the task, until the end of the transaction.
-create or replace function async.restart_now(in_task_id bigint) returns void
+create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  perform async.prepare_restart(in_task_id);
+  perform async.prepare_restart(in_caller, in_scope, in_task_id);
   perform from async.write_now(array[
     row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  perform async.restrict_restarted(in_task_id, in_scope.reaches_self);
   perform async.wake_leader();
 end
 $function$;
@@ -4385,8 +4561,9 @@ begin
   perform async.close_session(v_worker.conn);
   delete from async.session s where s.session_id = v_worker.session_id;
   update pg_temp.leader_worker s
-  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, result_read = false,
-      dblink_schema = null, connections_closed = false, broken_at = null, unreachable = false, since = clock_timestamp()
+  set state = 'empty', target = null, conninfo = null, address = null, session_id = null, cleaning = false,
+      result_read = false, dblink_schema = null, connections_closed = false, broken_at = null, unreachable = false,
+      since = clock_timestamp()
   where s.worker = in_worker;
 end
 $function$;
@@ -4726,13 +4903,58 @@ begin
 end
 $function$;
 
+-- both_engines/note_session_at_self
+-- Purpose: notes whether a session with a target is a session of this database itself, as a member
+--   of the owner of the schema: its server started when this server did, and its pid is known here.
+--   Such a target counts as the server itself. async.check_target refuses pushes to it by what is
+--   noted here. The self target needs no note.
+-- Returns: whether it is.
+-- Raises: nothing.
+-- Locks: the row of the target in async.target_at_self.
+create or replace function async.note_session_at_self(
+  in_target text, in_pid int, in_backend_start timestamptz, in_server_started timestamptz)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_at_self bool := false;
+begin
+  if in_server_started = pg_postmaster_start_time() then
+    -- The statistics may be those of the beginning of the transaction.
+    perform pg_stat_clear_snapshot();
+    v_at_self := exists (
+      select
+      from pg_stat_get_activity(in_pid) a
+      cross join pg_namespace n
+      where n.nspname = 'async'
+        and a.datid = (select d.oid from pg_database d where d.datname = current_database())
+        -- Null for who may not read it.
+        and (a.backend_start = in_backend_start or a.backend_start is null)
+        and pg_has_role(a.usesysid, n.nspowner, 'member'));
+  end if;
+  if v_at_self then
+    insert into async.target_at_self as s (target, connection_string)
+    select t.target, t.connection_string
+    from async.target t
+    cross join async.control c
+    where t.target = in_target and t.target <> c.self_target and t.connection_string is not null
+    on conflict (target) do update set connection_string = excluded.connection_string, noticed = excluded.noticed
+    where s.connection_string <> excluded.connection_string;
+  else
+    delete from async.target_at_self s where s.target = in_target;
+  end if;
+  return v_at_self;
+end
+$function$;
+
 -- dblink/sessions/register_session
 -- Purpose: registers a new session with the identity that it reported. A launch mark may name it
 --   from the commit on. A session without a valid identity is dropped, and counts as a failure of
 --   its target.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: the target's row of async.target_at_self.
 create or replace function async.register_session(in_worker int, in_identity text, in_error text)
 returns void
 language plpgsql
@@ -4749,12 +4971,13 @@ begin
     begin
       select * into v_identity from async.read_identity(in_identity);
       insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
-        server_started, server_address, server_port, system_identifier, timeline)
+        server_started, server_address, server_port, system_identifier, timeline, at_self)
       select l.epoch, in_worker, v_worker.target,
         -- The encoding belongs to this session alone.
         async.extend_conninfo(v_worker.conninfo, '{"client_encoding": null}'),
         v_identity.role, v_identity.pid, v_identity.backend_start, v_identity.server_started,
-        v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
+        v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline,
+        async.note_session_at_self(v_worker.target, v_identity.pid, v_identity.backend_start, v_identity.server_started)
       from pg_temp.leader_state l
       returning session_id into v_id;
     exception when others then
@@ -5354,7 +5577,9 @@ begin
   for v_launch in
     -- A query that is too long is not read.
     select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
-      case when octet_length(t.query) <= c_query_bytes_max then t.query end as query
+      case when octet_length(t.query) <= c_query_bytes_max then t.query end as query,
+      t.may_reach_self is false
+        and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as is_refused
     from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
     where s.state = 'claimed'
@@ -5365,11 +5590,14 @@ begin
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_kind := case when v_launch.query is null then 'refused' else async.classify_query(v_launch.query) end;
+    v_kind := case when v_launch.query is null or v_launch.is_refused then 'refused'
+      else async.classify_query(v_launch.query) end;
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
           error = coalesce(async.refuse_query(v_launch.bytes),
+            case when v_launch.is_refused then 'PA082: the target leads to the server itself as its owner, and the task '
+              'was pushed without a grant on SELF' end,
             'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select')
       where s.worker = v_launch.worker;
       continue;
@@ -5409,6 +5637,7 @@ declare
   c_opens_per_cycle_max constant int := 4;
   v_want record;
   v_worker record;
+  v_address text;
   v_conninfo text;
   v_began timestamptz;
   v_slow bool;
@@ -5445,6 +5674,8 @@ begin
         perform async.drop_session(v_worker.worker);
       end if;
       perform async.close_session(v_worker.conn);
+      -- Read first: if it changes in between, the session counts as one at an old address.
+      v_address := (select t.connection_string from async.target t where t.target = v_want.target);
       v_conninfo := async.target_conninfo(
         v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 2);
       v_began := clock_timestamp();
@@ -5464,7 +5695,8 @@ begin
       end if;
       perform public.dblink_send_query(v_worker.conn, async.identity_query());
       update pg_temp.leader_worker s
-      set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
+      set state = 'identifying', target = v_want.target, conninfo = v_conninfo, address = v_address,
+        since = clock_timestamp()
       where s.worker = v_worker.worker;
       exit when v_slow;
     end loop;
@@ -5962,6 +6194,8 @@ begin
     since timestamptz not null default clock_timestamp(),
     target text,
     conninfo text,
+    -- The connection string of the target when the session was opened.
+    address text,
     session_id bigint,
     task_id bigint,
     run int,
@@ -6716,9 +6950,8 @@ begin
   for v_worker in
     select s.worker
     from pg_temp.leader_worker s
-    join pg_temp.leader_target o on o.target = s.target
     left join async.target t on t.target = s.target
-    where s.state = 'idle' and t.connection_string is distinct from o.connection_string
+    where s.state = 'idle' and t.connection_string is distinct from s.address
   loop
     perform async.drop_session(v_worker.worker);
   end loop;
@@ -7343,7 +7576,9 @@ declare
   v_head record;
   v_idle record;
   v_at int;
+  v_claim async.claim_t;
   v_claims async.claim_t[] := '{}';
+  v_moved text[];
   v_wanted text[] := '{}';
   v_offered bigint[] := '{}';
 begin
@@ -7408,6 +7643,24 @@ begin
       v_head.priority, v_head.entered,
       coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
   end loop;
+
+  -- A target may have got another address since its sessions were opened. Its tasks may have been
+  -- pushed after that, so they wait for a session at the new address. The addresses are read after
+  -- the tasks.
+  v_moved := array(
+    select s.target
+    from unnest(v_claims) c
+    join pg_temp.leader_worker s on s.worker = c.worker
+    left join async.target t on t.target = s.target
+    where t.connection_string is distinct from s.address);
+  if v_moved <> '{}' then
+    foreach v_claim in array v_claims loop
+      if v_claim.target = any (v_moved) then
+        perform async.drop_session(v_claim.worker);
+        v_claims := array_remove(v_claims, v_claim);
+      end if;
+    end loop;
+  end if;
 
   if v_wanted <> '{}' then
     update pg_temp.leader_target t set wanted = n.wanted
@@ -8876,11 +9129,12 @@ $function$;
 
 -- external_leader/lead_mark
 -- Purpose: marks launches (see async.write_marks), and returns the texts of the tasks.
--- Returns: for each task that has the marked run its text, or the reason why it must not be launched.
+-- Returns: for each task that has the marked run its text, or the reason why it must not be launched;
+--   and whether the task may start in a session at this database itself (async.session.at_self).
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: async.leader as async.hold_epoch; none that others wait for.
 create or replace function async.lead_mark(in_epoch bigint, in_ids bigint[], in_runs int[], in_sessions bigint[])
-returns table (task_id bigint, query text, refused text)
+returns table (task_id bigint, query text, refused text, may_reach_self bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -8894,7 +9148,8 @@ begin
   return query
   select t.task_id, case when octet_length(t.query) <= async.query_bytes_max() then t.query end,
     case when (octet_length(t.query) <= async.query_bytes_max()) is not true then
-      async.refuse_query(octet_length(t.query)) end
+      async.refuse_query(octet_length(t.query)) end,
+    t.may_reach_self is not false
   from unnest(in_ids, in_runs) as m(task_id, run)
   join async.task t on t.task_id = m.task_id and t.run = m.run
   -- Always true, and selective to the planner: see async.write_at_once.
@@ -9093,11 +9348,12 @@ $function$;
 -- external_leader/lead_register
 -- Purpose: registers target sessions of the Rust engine. A session that was registered before the
 --   loss of the leader session is not registered again.
--- Returns: the id of each session.
+-- Returns: the id of each session, and whether it is a session at this database itself (see
+--   async.note_session_at_self).
 -- Raises: datetime_field_overflow or invalid_datetime_format for an invalid time.
--- Locks: none that others wait for.
+-- Locks: the rows of the targets in async.target_at_self.
 create or replace function async.lead_register(in_epoch bigint, in_sessions async.registration_t[])
-returns table (pid int, target text, session_id bigint)
+returns table (pid int, target text, session_id bigint, at_self bool)
 language sql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -9107,21 +9363,22 @@ as $function$
       s.timeline
     from unnest(in_sessions) s
   ), there as (
-    select s.pid, s.target, s.session_id
+    select s.pid, s.target, s.session_id, s.at_self
     from async.session s
     join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
     where s.epoch = in_epoch
   ), added as (
     insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start, server_started,
-      server_address, server_port, system_identifier, timeline)
-    select in_epoch, g.*
+      server_address, server_port, system_identifier, timeline, at_self)
+    select in_epoch, g.*,
+      async.note_session_at_self(g.target, g.pid, g.backend_start, g.server_started)
     from given g
     where not exists (select from there t where t.target = g.target and t.pid = g.pid)
-    returning pid, target, session_id
+    returning pid, target, session_id, at_self
   )
-  select t.pid, t.target, t.session_id from there t
+  select t.pid, t.target, t.session_id, t.at_self from there t
   union all
-  select a.pid, a.target, a.session_id from added a
+  select a.pid, a.target, a.session_id, a.at_self from added a
 $function$;
 
 -- both_engines/lead_maintain
@@ -9449,12 +9706,16 @@ create or replace view async.v_candidate_task as
 select c.*
 from (
   select
-    h.*,
+    -- Columns that are new go to the end.
+    h.task_id, h.target, h.priority, h.entered, h.consumed, h.processed, h.yielded, h.finish_status,
+    h.source, h.query, h.failed, h.processing_error, h.asynchronous_finish, h.times_up, h.task_data,
+    h.concurrency_pool, h.manual_timeout, h.tracked, h.track_yielded, h.eligible_when, h.run,
     async.mask_connection_string(g.connection_string) as connection_string,
     g.default_timeout,
     l.max_workers,
     l.workers,
-    row_number() over (partition by l.pool order by h.priority, h.entered, h.task_id) as n
+    row_number() over (partition by l.pool order by h.priority, h.entered, h.task_id) as n,
+    h.pushed_by
   from (
     select d.pool, d.target, async.pool_limit(d.pool) as max_workers, coalesce(p.workers, 0) as workers
     from async.discover_lanes() d
@@ -9750,7 +10011,8 @@ select
   t.tracked,
   t.track_yielded,
   t.eligible_when,
-  t.run
+  t.run,
+  t.pushed_by
 from async.task t;
 
 -- comments/configuration
@@ -9865,6 +10127,14 @@ comment on column async.worker.task_id is 'The task that the worker runs. Null w
 comment on column async.worker.running_since is
   'When the worker took the task. Null without a task.';
 
+comment on table async.target_at_self is
+  'Targets that lead to the server database itself, as a member of the owner of the schema. Their '
+  'use needs a grant on SELF. Written by the leader when it registers a session.';
+comment on column async.target_at_self.target is 'The name of the target.';
+comment on column async.target_at_self.connection_string is
+  'The connection string under which it was seen. May hold a password: only the owner reads it.';
+comment on column async.target_at_self.noticed is 'When it was seen.';
+
 comment on table async.target_outage is
   'The targets that the leader cannot reach, at most one second old. The leader writes it.';
 comment on column async.target_outage.target is 'The name of the target.';
@@ -9971,6 +10241,8 @@ comment on column async.session.timeline is
   'The timeline of the server of the target. Null when the role may not read it.';
 comment on column async.session.written_off is
   'True when an operator has declared that the session is gone (async.write_off_session).';
+comment on column async.session.at_self is
+  'True for a session at the server database itself, of a member of the owner of the schema.';
 comment on column async.session.lost_since is
   'Since when the session cannot be ended. Null before the first attempt, and while a leader uses '
   'the session.';

@@ -51,6 +51,8 @@ struct SessionEntry {
     busy: Option<(TaskId, Timestamp)>,
     /// The address of the target has changed since the session was opened.
     outdated: bool,
+    /// It is a session at the server database itself, of a member of the owner.
+    at_self: bool,
 }
 
 impl TargetSessions {
@@ -129,6 +131,7 @@ impl TargetSessions {
             opened: None,
             busy: None,
             outdated: false,
+            at_self: false,
         };
         self.entries.insert(session, entry);
         Ok(())
@@ -153,6 +156,17 @@ impl TargetSessions {
         self.client_checks.insert(entry.target.clone(), opened.client_check);
         entry.opened = Some(opened);
         self.lost.remove_entry(&entry.target).map(|(target, _)| target)
+    }
+
+    /// Notes that a session is one at the server database itself, of a member of the owner.
+    pub(crate) fn note_at_self(&mut self, session: SessionId) {
+        if let Some(entry) = self.entries.get_mut(&session) {
+            entry.at_self = true;
+        }
+    }
+
+    pub(crate) fn is_at_self(&self, session: SessionId) -> bool {
+        self.entries.get(&session).is_some_and(|entry| entry.at_self)
     }
 
     pub(crate) fn target_of(&self, session: SessionId) -> Option<TargetName> {

@@ -33,8 +33,8 @@ pub use client::{
 };
 pub use install::{InstallError, SchemaPart, install};
 pub use leader::{
-    CandidacyError, Candidate, Election, LeaderConfiguration, LeaderError, LeaderSession, OldSession, Operation,
-    OperationResults, PollResult, PublishedOutage, PublishedPool, PublishedSession, PublishedState, Registration,
-    ResumeOutcome, ServerIdentity, TargetAddress, VacuumError, end_backend, is_active, note_lost, old_sessions,
-    pin_search_path, registered_session, replaced_sessions, unknown_elections, vacuum,
+    CandidacyError, Candidate, Election, LaunchText, LeaderConfiguration, LeaderError, LeaderSession, OldSession,
+    Operation, OperationResults, PollResult, PublishedOutage, PublishedPool, PublishedSession, PublishedState,
+    Registration, ResumeOutcome, ServerIdentity, TargetAddress, VacuumError, end_backend, is_active, note_lost,
+    old_sessions, pin_search_path, registered_session, replaced_sessions, unknown_elections, vacuum,
 };

@@ -130,7 +130,9 @@ async fn a_call_waits_for_an_open_session_when_no_other_can_be_opened() {
     let database = Database::create().await;
     database.configure(&json!({ "targets": [{ "target": "pulled", "asynchronous_finish": true }] })).await;
     let role = format!("{}_single", database.name());
-    database.run(&format!("create role {role} login connection limit 1; select async.grant_client('{role}')")).await;
+    database
+        .run(&format!("create role {role} login connection limit 1; select async.grant_client('{role}', '{{*,SELF}}')"))
+        .await;
     let single = client(
         ConnectionSettings::resolve(&format!("{} user={role}", database.conninfo()), |_| None).expect("it parses"),
     );
@@ -344,7 +346,7 @@ async fn statistics_add_up_over_both_engines() {
 async fn a_client_role_may_not_read_statistics() {
     let database = Database::create().await;
     let role = format!("{}_pusher", database.name());
-    database.run(&format!("create role {role} login; select async.grant_client('{role}')")).await;
+    database.run(&format!("create role {role} login; select async.grant_client('{role}', '{{SELF}}')")).await;
     let pusher = client(
         ConnectionSettings::resolve(&format!("{} user={role}", database.conninfo()), |_| None).expect("it parses"),
     );

@@ -1,7 +1,7 @@
 //! Carrying out the commands of the core.
 
 use pgasync_core::{Command, Input, Outcome, QueryClass, Run, SessionId, TaskId, classify};
-use pgasync_store::{Operation, PublishedState};
+use pgasync_store::{LaunchText, Operation, PublishedState};
 
 use super::Leader;
 use crate::cancel::{BackendSignal, signal_backend};
@@ -10,6 +10,9 @@ use crate::target_session::{Query, SENT_AT_ONCE_MAX};
 
 /// The placeholder for the id of the task in the text of a query.
 const TASK_ID_MACRO: &str = "##flow.TASK_ID##";
+
+const SELF_NOT_GRANTED: &str =
+    "PA082: the target leads to the server itself as its owner, and the task was pushed without a grant on SELF";
 
 impl Leader {
     pub(super) fn carry_out_commands(&mut self) {
@@ -76,11 +79,14 @@ impl Leader {
 
     fn launch(&mut self, task: TaskId, run: Run, session: SessionId) {
         let refuse = |error| Input::QueryEnded { session, task, run, outcome: Outcome::Error(error) };
-        let text = match self.texts.remove(&(task, run)) {
+        let LaunchText { query: text, may_reach_self } = match self.texts.remove(&(task, run)) {
             Some(Ok(text)) => text,
             Some(Err(reason)) => return self.handle(refuse(reason)),
             None => return self.handle(refuse("the query of the task is gone".to_owned())),
         };
+        if !may_reach_self && self.sessions.is_at_self(session) {
+            return self.handle(refuse(SELF_NOT_GRANTED.to_owned()));
+        }
         let raw = match classify(&text) {
             QueryClass::Refused => return self.handle(refuse(format!("PA205: {}", pgasync_core::COPY_REFUSED))),
             QueryClass::Raw => true,

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use pgasync_core::{Input, MonotonicTime, Now, Orchestrator, Run, TaskId};
 use pgasync_pg::ConnectionSettings;
-use pgasync_store::{Election, LeaderSession, Operation};
+use pgasync_store::{Election, LaunchText, LeaderSession, Operation};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
@@ -45,9 +45,9 @@ pub(crate) struct Leader {
     /// Log lines to write once the lead is proved.
     unwritten: Vec<Operation>,
     sessions: TargetSessions,
-    /// Query texts of marked tasks, from the mark to the launch; an error says why the task must not
-    /// be launched.
-    texts: HashMap<(TaskId, Run), Result<String, String>>,
+    /// Texts of marked tasks, from the mark to the launch; an error says why the task must not be
+    /// launched.
+    texts: HashMap<(TaskId, Run), Result<LaunchText, String>>,
     events: EventSender,
     publisher: Publisher,
     /// When the core wants its next tick.

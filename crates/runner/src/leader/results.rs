@@ -15,13 +15,17 @@ impl Leader {
         if let Some(writer) = &mut self.writer {
             writer.pending = writer.pending.saturating_sub(count);
         }
-        let OperationResults { inputs, texts, polled, failures, warnings, vacuum, publish_refused } = results;
+        let OperationResults { inputs, texts, sessions_at_self, polled, failures, warnings, vacuum, publish_refused } =
+            results;
         for (task, run, text) in texts {
             // The task may have ended between its mark and this result. Then no launch would take
             // its text.
             if self.core.awaits_text(task, run) {
                 self.texts.insert((task, run), text);
             }
+        }
+        for session in sessions_at_self {
+            self.sessions.note_at_self(session);
         }
         for warning in warnings {
             self.log("WARNING", warning);

@@ -69,6 +69,6 @@ impl Client {
 
 impl From<CallError> for ConfigureError {
     fn from(error: CallError) -> Self {
-        error.refused_with(&["PA060"]).map_or_else(Self::Failed, Self::Refused)
+        error.refused_with(&["PA060", "PA084"]).map_or_else(Self::Failed, Self::Refused)
     }
 }

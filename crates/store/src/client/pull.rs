@@ -30,13 +30,16 @@ pub enum TakeError {
     /// The limit is not positive.
     #[error("{0}")]
     Impossible(Refusal),
+    /// The role may not use the target.
+    #[error("{0}")]
+    NotGranted(Refusal),
     /// Any other error. If it is [`CallError::Lost`], the server may have given tasks to the call.
     /// They time out at their deadline.
     #[error(transparent)]
     Failed(CallError),
 }
 
-error_methods!(TakeError { NotPullable, Impossible }, again_is_harmless: true);
+error_methods!(TakeError { NotPullable, Impossible, NotGranted }, again_is_harmless: true);
 
 impl Client {
     /// Takes up to `limit` tasks of a target that were pushed without a query. The call waits up to
@@ -71,8 +74,9 @@ impl From<CallError> for TakeError {
     fn from(error: CallError) -> Self {
         let sort = |refusal: Refusal| match refusal.sqlstate.as_str() {
             "PA040" => Self::NotPullable(refusal),
+            "PA082" => Self::NotGranted(refusal),
             _ => Self::Impossible(refusal),
         };
-        error.refused_with(&["PA040", "PA041"]).map_or_else(Self::Failed, sort)
+        error.refused_with(&["PA040", "PA041", "PA082"]).map_or_else(Self::Failed, sort)
     }
 }

@@ -64,13 +64,19 @@ pub enum PushError {
     /// A query, the data of a task, a name, the batch or the number of pools is above its limit.
     #[error("{0}")]
     TooLarge(Refusal),
+    /// The role may not use an element's target.
+    #[error("{0}")]
+    NotGranted(Refusal),
     /// Any other error. A push that ended with [`CallError::Lost`] may have been committed: check
     /// before you push again.
     #[error(transparent)]
     Failed(CallError),
 }
 
-error_methods!(PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible, TooLarge }, again_is_harmless: false);
+error_methods!(
+    PushError { UnknownTarget, RetiredTarget, RetiredPool, Impossible, TooLarge, NotGranted },
+    again_is_harmless: false
+);
 
 impl Client {
     /// Pushes the tasks of a batch in one transaction. Returns their ids in order.
@@ -136,12 +142,13 @@ impl From<CallError> for PushError {
             "PA012" => Self::RetiredTarget(refusal),
             "PA013" => Self::RetiredPool(refusal),
             "PA017" | "PA018" | "PA019" | "PA01A" | "PA01B" => Self::TooLarge(refusal),
+            "PA082" => Self::NotGranted(refusal),
             _ => Self::Impossible(refusal),
         };
         error
             .refused_with(&[
                 "PA010", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016", "PA017", "PA018", "PA019", "PA01A",
-                "PA01B",
+                "PA01B", "PA082",
             ])
             .map_or_else(Self::Failed, sort)
     }

@@ -45,13 +45,16 @@ pub enum RestartError {
     /// The task was not pushed to run.
     #[error("{0}")]
     NothingToRun(Refusal),
+    /// The role may not use the target of the task.
+    #[error("{0}")]
+    NotGranted(Refusal),
     /// Any other error. A restart that ended with [`CallError::Lost`] may have been committed, and
     /// the task may have run.
     #[error(transparent)]
     Failed(CallError),
 }
 
-error_methods!(RestartError { UnknownTask, Unfinished, SessionAlive, NothingToRun }, again_is_harmless: false);
+error_methods!(RestartError { UnknownTask, Unfinished, SessionAlive, NothingToRun, NotGranted }, again_is_harmless: false);
 
 impl Client {
     /// Requests that tasks end with a status. The leader applies the request.
@@ -127,8 +130,9 @@ impl From<CallError> for RestartError {
             "PA030" => Self::UnknownTask(refusal),
             "PA031" => Self::Unfinished(refusal),
             "PA032" => Self::SessionAlive(refusal),
+            "PA082" => Self::NotGranted(refusal),
             _ => Self::NothingToRun(refusal),
         };
-        error.refused_with(&["PA030", "PA031", "PA032", "PA033"]).map_or_else(Self::Failed, sort)
+        error.refused_with(&["PA030", "PA031", "PA032", "PA033", "PA082"]).map_or_else(Self::Failed, sort)
     }
 }

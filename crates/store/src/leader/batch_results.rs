@@ -8,7 +8,7 @@ use pgasync_pg::Row;
 use super::operations::OperationBatch;
 use super::rows::{StoredTask, head, row_of};
 use super::send::{BatchStatement, StatementResults};
-use super::{LeaderError, LeaderSession, OperationResults};
+use super::{LaunchText, LeaderError, LeaderSession, OperationResults};
 
 impl LeaderSession {
     /// Turns the answers to the statements of a batch into inputs.
@@ -67,6 +67,7 @@ impl LeaderSession {
             debug_assert!(row.is_some(), "the statement returns a row for each registration");
             if let Some(row) = row {
                 self.registered.insert(*session, row.get("session_id"));
+                results.sessions_at_self.extend(Some(*session).filter(|_| row.get("at_self")));
                 results.inputs.push(Input::Registered { session: *session });
             }
         }
@@ -107,19 +108,21 @@ impl OperationResults {
 /// The error of a task whose row is gone or has another run. `async.refuse_query` has the others.
 const QUERY_GONE: &str = "the query of the task is gone";
 
-/// The query of a row of `async.lead_mark`, or the reason why it must not be launched.
-fn text(row: &Row) -> Result<String, String> {
-    row.get::<_, Option<String>>("query")
-        .ok_or_else(|| row.get::<_, Option<String>>("refused").unwrap_or_else(|| QUERY_GONE.to_owned()))
+/// The text of a row of `async.lead_mark`, or the reason why it must not be launched.
+fn text(row: &Row) -> Result<LaunchText, String> {
+    match row.get::<_, Option<String>>("query") {
+        Some(query) => Ok(LaunchText { query, may_reach_self: row.get("may_reach_self") }),
+        None => Err(row.get::<_, Option<String>>("refused").unwrap_or_else(|| QUERY_GONE.to_owned())),
+    }
 }
 
 /// Reports marked tasks, with the texts to launch.
 pub(super) fn launchable(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
-    let texts: BTreeMap<TaskId, &Row> = rows.iter().map(|row| (TaskId(row.get("task_id")), row)).collect();
+    let rows: BTreeMap<TaskId, &Row> = rows.iter().map(|row| (TaskId(row.get("task_id")), row)).collect();
     for (task, run, session) in &batch.marks {
         // A batch may mark a task twice: its session was lost before the first mark was written. So
         // the text is copied for each mark.
-        results.texts.push((*task, *run, texts.get(task).map_or_else(|| Err(QUERY_GONE.to_owned()), |row| text(row))));
+        results.texts.push((*task, *run, rows.get(task).map_or_else(|| Err(QUERY_GONE.to_owned()), |row| text(row))));
         results.inputs.push(Input::Marked { task: *task, run: *run, session: *session });
     }
 }

@@ -96,13 +96,25 @@ impl Operation {
     }
 }
 
+/// The text of a task that is about to be launched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchText {
+    /// The query.
+    pub query: String,
+    /// Whether the task may run in a session at the server database itself, as a member of its
+    /// owner.
+    pub may_reach_self: bool,
+}
+
 /// The results of a batch of [`Operation`]s.
 #[derive(Debug, Default)]
 pub struct OperationResults {
     /// Inputs for the core, in order.
     pub inputs: Vec<Input>,
     /// Query texts of the marked tasks; an error is the reason why the task must not be launched.
-    pub texts: Vec<(TaskId, Run, Result<String, String>)>,
+    pub texts: Vec<(TaskId, Run, Result<LaunchText, String>)>,
+    /// Registered sessions that lead to the server database itself, as a member of its owner.
+    pub sessions_at_self: Vec<SessionId>,
     /// The results of a poll that do not concern the core.
     pub polled: Option<PollResult>,
     /// Tasks whose rows could not be written, and the error that a trigger or a constraint raised.

@@ -8,10 +8,16 @@ macro_rules! attacks {
     };
 }
 
+mod callers;
+mod client_databases;
 mod elections;
+mod grants;
 mod hostile_targets;
 mod left_behind;
 mod limits;
 mod raw_texts;
+mod role;
 mod search_paths;
 mod secrets;
+mod targets_at_self;
+mod upgrade;

@@ -284,6 +284,27 @@ async fn a_changed_address_is_used_for_the_next_task<E: Engine>() {
     assert_eq!(fixture.target.marks("moved").await, 0);
 }
 
+/// Even while the leader has not read the change yet, and after a session was busy when it did.
+#[tokio::test]
+async fn a_task_that_is_pushed_after_a_change_of_address_does_not_run_at_the_old_one() {
+    let fixture = Fixture::<pgasync_tests::SqlEngine>::led().await;
+    fixture.run("create table ledger (mark text)").await;
+    let (there, here) = (fixture.target.conninfo(), fixture.conninfo());
+    for turn in 0..4 {
+        fixture.run_task("select 1").await.succeeded();
+        let busy = fixture.push("select pg_sleep(0.5)").await;
+        fixture.wait_until(busy, "RUNNING").await;
+        let address = if turn % 2 == 0 { here.clone() } else { there.to_owned() };
+        fixture.configure(&json!({ "targets": [{ "target": "there", "connection_string": address }] })).await;
+        fixture.run_task(&format!("insert into ledger (mark) values ('at once {turn}')")).await.succeeded();
+        fixture.end_of(busy).await.succeeded();
+        fixture.run_task(&format!("insert into ledger (mark) values ('later {turn}')")).await.succeeded();
+        for mark in [format!("at once {turn}"), format!("later {turn}")] {
+            assert_eq!(fixture.target.marks(&mark).await, i64::from(turn % 2 == 1), "{mark}");
+        }
+    }
+}
+
 async fn every_form_of_connection_string_works<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     let (host, port): (String, String) = {

@@ -142,7 +142,7 @@ async fn an_administrator_configures_pauses_and_watches_without_reading_a_passwo
         "select async.push_task(async.task('select 1', 'there'))",
         "select async.configure('{\"control\": {\"workers\": 5}}')",
         "update async.control set paused = true; update async.control set paused = false, enabled = true",
-        "select async.push_routine('LOOP', 'not_there()')",
+        "select * from async.v_grant",
         "select async.log('hello')",
         "select * from async.tail_once()",
         "select * from async.server_log",
@@ -162,8 +162,11 @@ async fn an_administrator_configures_pauses_and_watches_without_reading_a_passwo
         "select self_connection_string from async.control",
         "select connection_string from async.session",
         "select connection_string from async.client_control",
+        "select connection_string from async.target_at_self",
+        "select secret from async.caller_key",
         "update async.target set connection_string = ''",
         "delete from async.task",
+        "select async.push_routine('LOOP', 'not_there()')",
     ] {
         assert_eq!(code(&session, sql).await.as_deref(), DENIED, "{sql}");
     }

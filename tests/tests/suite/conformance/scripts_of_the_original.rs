@@ -192,6 +192,8 @@ async fn arguments_have_their_names_and_order() {
         "active_workers()",
         "reinitialize_workers()",
         "worker_info()",
+        "grant_client(_role text, _targets text[])",
+        "grant_admin(_role text)",
     ] {
         let sql = "select count(*) from pg_proc where pronamespace = 'async'::regnamespace
             and proname || '(' || replace(pg_get_function_identity_arguments(oid), 'IN ', '') || ')' = $1

@@ -3,8 +3,8 @@ comment on function async.task(text, text, jsonb, int, text, interval, bool) is
   'Builds one task for async.push_tasks. Stores nothing.';
 comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
   'Pushes tasks in the transaction of the caller, in the order of the array. Returns the new rows '
-  'in that order. Raises PA010 to PA01B with the position of the element, and then pushes nothing. '
-  'On a client database the server pushes, and commits on its own.';
+  'in that order. Raises PA010 to PA01B and PA082 with the position of the element, and then pushes '
+  'nothing. On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
@@ -20,11 +20,11 @@ comment on function async.defer(bigint[], interval) is
   'Asks the orchestrator to return tasks to the queue. They do not start before the duration has '
   'passed. Does not wait. Warns about unknown and finished ids. Raises PA021, PA022.';
 comment on function async.restart_task(bigint) is
-  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033.';
+  'Resets a finished task to READY at once and clears its results. Raises PA030 to PA033, PA082.';
 comment on function async.get_tasks(text, int, interval) is
   'Takes up to _limit tasks without a query at a target, and waits up to _timeout (at most one '
   'minute) for the first. Finish each with async.finish before its times_up. No task is returned '
-  'to two callers. Raises PA040, PA041.';
+  'to two callers. Raises PA040, PA041, PA082.';
 comment on function async.wait_for_latch() is
   'Returns when the orchestrator has completed a whole cycle that began after the call. Raises '
   'PA050 while no orchestrator leads, PA051 above READ COMMITTED.';
@@ -41,8 +41,8 @@ comment on function async.set_server(text) is
 comment on function async.configure(jsonb) is
   'Changes settings, targets and concurrency pools. The document has the keys control, targets and '
   'concurrency_pools. A key that is missing or null changes nothing. A list that is given is the '
-  'complete list. Takes effect in a running orchestrator. Raises PA060 with the path of the '
-  'invalid value, and then changes nothing.';
+  'complete list. Takes effect in a running orchestrator. Raises PA060 and PA084 with the path of '
+  'the value, and then changes nothing.';
 comment on function async.client_only() is
   'True on a client database, whose calls are forwarded to its server. False on a server.';
 comment on function async.task_execution_state(async.task) is
@@ -50,13 +50,32 @@ comment on function async.task_execution_state(async.task) is
 comment on function async.mask_connection_string(text) is
   'Masks the secrets in a connection string: its settings, with each secret replaced by ****. A '
   'string that cannot be parsed becomes **** as a whole.';
-comment on function async.grant_client(name) is
-  'Lets a role push, read, finish, cancel, defer, restart and pull tasks. Raises PA080 when the '
-  'role does not exist.';
-comment on function async.revoke_client(name) is
+comment on function async.grant_client(text, text[]) is
+  'Lets a role push, restart and pull tasks at the named targets, and read, finish, cancel and '
+  'defer any task. * is every target but the server itself, and the default; SELF is the server '
+  'itself. A second call replaces the targets. Raises PA080, PA081. Warns (PA083) about a target '
+  'that is not configured.';
+comment on function async.revoke_client(text) is
   'Revokes what async.grant_client granted. Raises PA080 when the role does not exist.';
-comment on function async.grant_admin(name) is
-  'Lets a role do what a client may do, configure, set the server, pause, register routines, and '
-  'read the log and the views. Raises PA080 when the role does not exist.';
-comment on function async.revoke_admin(name) is
-  'Revokes what async.grant_admin granted. Raises PA080 when the role does not exist.';
+comment on function async.grant_admin(text) is
+  'Lets a role do what a client may do at every target but the server itself, configure, set the '
+  'server, pause, and read the log and the views. Raises PA080 when the role does not exist.';
+comment on function async.revoke_admin(text) is
+  'Revokes what async.grant_admin granted; what async.grant_client granted stays. Raises PA080 when '
+  'the role does not exist.';
+comment on function async.push_as(name, bytea, async.task_push_t[], async.task_run_type_t, text, async.scope_t) is
+  'async.push_tasks for the role that read the ticket from async.caller.';
+comment on function async.push_forwarded(async.task_push_t[], async.task_run_type_t, text, async.scope_t) is
+  'async.push_tasks as a client database calls it on its server, with the grants of its caller.';
+comment on function async.restart_as(name, bytea, bigint, async.scope_t) is
+  'async.restart_task for the role that read the ticket from async.caller.';
+comment on function async.restart_forwarded(bigint, async.scope_t) is
+  'async.restart_task as a client database calls it on its server, with the grants of its caller.';
+comment on function async.pull_as(name, bytea, text, int, interval, async.scope_t) is
+  'async.get_tasks for the role that read the ticket from async.caller.';
+comment on function async.get_tasks_forwarded(text, int, interval, async.scope_t) is
+  'async.get_tasks as a client database calls it on its server, with the grants of its caller.';
+comment on function async.configure_as(name, bytea, jsonb, bool) is
+  'async.configure for the role that read the ticket from async.caller.';
+comment on function async.configure_forwarded(jsonb, bool) is
+  'async.configure as a client database calls it on its server.';

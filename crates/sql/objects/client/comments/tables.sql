@@ -45,6 +45,40 @@ comment on column async.task.eligible_when is
 comment on column async.task.run is
   'The number of claims so far. A result names the run that it ends, so a late result never ends '
   'a newer run.';
+comment on column async.task.pushed_by is
+  'The role that pushed the task: its session_user, followed by as and its current_user where that '
+  'is another. Null for older tasks.';
+comment on column async.task.may_reach_self is
+  'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
+  'session at this database of a member of the owner. Null otherwise.';
+
+comment on table async.role_grant is
+  'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';
+comment on column async.role_grant.grantee is 'The role. Roles with its privileges have the grant.';
+comment on column async.role_grant.level is 'client or admin.';
+comment on column async.role_grant.targets is
+  'The targets that the role may use. * is every target but the server itself.';
+comment on column async.role_grant.reaches_self is
+  'True when SELF, the server itself, was granted by name.';
+
+comment on view async.v_grant is
+  'Which targets clients and administrators may use. The owner of the schema may use all.';
+comment on column async.v_grant.grantee is 'The role. Roles with its privileges have the grant.';
+comment on column async.v_grant.level is 'client or admin.';
+comment on column async.v_grant.targets is
+  'The targets that the role may use. * is every target but the server itself.';
+comment on column async.v_grant.reaches_self is
+  'True when SELF, the server itself, was granted by name.';
+
+comment on table async.caller_key is
+  'One row: the key of the hashes of async.caller. Only the owner reads it.';
+comment on column async.caller_key.secret is 'The key: 32 random bytes.';
+
+comment on view async.caller is
+  'The role that reads the view, with a hash that proves it. async.push_tasks and others read it.';
+comment on column async.caller.caller is 'The role that reads the view: current_user.';
+comment on column async.caller.ticket is
+  'The hash. It holds for this role, in this backend and transaction.';
 
 comment on table async.client_control is
   'One row: whether this database is a client database or a server, and how it reaches its server.';

@@ -2,8 +2,11 @@
 -- Returns: true on a client database, false on a server.
 -- Raises: nothing. Locks: none.
 create or replace function async.client_only() returns bool
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select c.client_only from async.client_control c
+-- Not in SQL, whose functions are planned in each call: every call of a client calls it.
+begin
+  return (select c.client_only from async.client_control c);
+end
 $function$;

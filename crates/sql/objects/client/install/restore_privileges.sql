@@ -9,7 +9,6 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_type regtype;
-  v_grantee record;
 begin
   revoke all on schema async from public;
   revoke all on all tables in schema async from public;
@@ -25,19 +24,18 @@ begin
     execute format('revoke all on type %s from public', v_type);
   end loop;
 
-  for v_grantee in
-    select r.rolname, bool_or(p.proname = 'configure') as is_admin
+  -- What was revoked by hand (drop owned by) stays revoked.
+  delete from async.role_grant g
+  where not exists (
+    select
     from pg_proc p
     cross join lateral aclexplode(p.proacl) a
-    join pg_roles r on r.oid = a.grantee
     where p.pronamespace = 'async'::regnamespace
-      and p.proname in ('push_tasks', 'configure')
-      and a.grantee <> p.proowner
-    group by r.rolname
-    order by r.rolname
-  loop
-    perform async.change_privileges(
-      v_grantee.rolname, case when v_grantee.is_admin then 'admin' else 'client' end, true);
-  end loop;
+      and p.proname = case g.level when 'admin' then 'configure' else 'push_tasks' end
+      and a.grantee = g.grantee);
+  perform async.change_privileges(r.rolname, g.level, true)
+  from async.role_grant g
+  join pg_roles r on r.oid = g.grantee
+  order by r.rolname, g.level;
 end
 $function$;

@@ -4,23 +4,24 @@
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
 -- Locks: the catalog rows of the objects whose privileges it changes.
-create or replace function async.change_privileges(in_role name, in_level text, in_grant bool) returns void
+create or replace function async.change_privileges(in_role text, in_level text, in_grant bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- On a client database, finish, cancel and defer call request_finish.
-  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_task,finish,request_finish,cancel,defer,
-    restart_task,get_tasks,wait_for_latch,task_execution_state,interval_pretty}';
-  c_admin_calls constant name[] := '{configure,set_server,push_routine,log,tail,tail_once,worker_info,active_workers,
-    reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,discover_lanes,pool_limit,
-    leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
+  c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
+    push_task,finish,request_finish,cancel,defer,restart_task,restart_as,restart_forwarded,get_tasks,pull_as,
+    get_tasks_forwarded,wait_for_latch,task_execution_state,interval_pretty}';
+  c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server,log,tail,tail_once,
+    worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,
+    discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
   -- Columns that only the owner can read.
-  c_secrets constant name[] := '{connection_string,self_connection_string}';
+  c_secrets constant name[] := '{connection_string,self_connection_string,secret}';
   v_statement text;
 begin
   if not exists (select from pg_roles r where r.rolname = in_role) then
-    raise exception 'there is no role %', quote_ident(in_role)
+    raise exception 'there is no role %', coalesce(quote_ident(in_role), 'null')
       using errcode = 'PA080', hint = 'Create it first: create role ...';
   end if;
   for v_statement in
@@ -37,6 +38,8 @@ begin
       and (p.proname = any (c_client_calls) or in_level = 'admin' and p.proname = any (c_admin_calls))
     union all
     select 'select on async.task'
+    union all
+    select 'select on async.caller'
     union all
     select 'select (client_only, version) on async.client_control'
     union all

@@ -1,10 +1,10 @@
--- Purpose: revokes what async.grant_client granted.
+-- Purpose: revokes what async.grant_client granted. The privileges of an administrator stay.
 -- Returns: nothing.
 -- Raises: PA080 when the role does not exist.
--- Locks: as async.change_privileges.
-create or replace function async.revoke_client(role name) returns void
+-- Locks: as async.change_privileges; the rows of the role in async.role_grant.
+create or replace function async.revoke_client(_role text) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $function$
-  select async.change_privileges($1, 'client', false)
+  select async.revoke_level($1, 'client')
 $function$;

@@ -4,10 +4,13 @@
 -- Raises: PA010 for no target, PA011 for an unknown target, PA012 for a retired target, PA013 for a
 --   retired pool, PA014 for no query, PA015 for a query at a target without a connection string,
 --   PA016 for an invalid timeout; PA017 for a query, PA018 for task_data, PA019 for an array and PA01B
---   for a name that is too long, PA01A for too many pools.
+--   for a name that is too long, PA01A for too many pools; PA082 for a target outside of the scope of
+--   the caller.
 -- Locks: none.
 -- (Longer than a screen: its checks and the rows that it makes share what it looked up.)
 create or replace function async.prepare_push(
+  in_caller name,
+  in_scope async.scope_t,
   in_tasks async.task_push_t[],
   in_run_type async.task_run_type_t)
 returns table (
@@ -23,7 +26,9 @@ returns table (
   out_task_data jsonb,
   out_concurrency_pool text,
   out_manual_timeout interval,
-  out_track_yielded bool)
+  out_track_yielded bool,
+  out_pushed_by text,
+  out_may_reach_self bool)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -31,8 +36,10 @@ declare
   v_run_type async.task_run_type_t := coalesce(in_run_type, 'EXECUTE');
   v_runs bool := v_run_type in ('EXECUTE', 'EXECUTE_NOASYNC');
   v_now timestamptz := clock_timestamp();
+  v_has_others bool := '*' = any (in_scope.targets);
+  v_everywhere bool := in_scope.reaches_self and v_has_others;
   v_task async.task_push_t;
-  v_target async.target;
+  v_target record;
   v_target_given text;
   v_pool_given text;
   v_pool_is_known bool;
@@ -42,6 +49,8 @@ begin
   -- elements mostly name the same target and pool, which are then looked up once.
   out_position := 0;
   out_entered := v_now;
+  out_pushed_by := session_user || coalesce(' as ' || nullif(in_caller, session_user), '');
+  out_may_reach_self := case when not in_scope.reaches_self then false end;
   if not v_runs then
     out_processed := v_now;
     out_failed := v_run_type = 'DOA';
@@ -64,9 +73,15 @@ begin
       raise warning 'task % has no target and was not pushed', out_position using errcode = 'PA010';
       continue;
     elsif v_task.target is distinct from v_target_given then
-      select t.* into v_target from async.target t where t.target = v_task.target;
+      select t.*, c.self_target, a.target is not null as leads_to_self into v_target
+      from async.target t
+      cross join async.control c
+      left join async.target_at_self a on a.target = t.target
+      where t.target = v_task.target;
       if not found and upper(v_task.target) = 'SELF' then
-        select t.* into v_target from async.target t where t.target = (select c.self_target from async.control c);
+        select t.*, c.self_target, false as leads_to_self into v_target
+        from async.control c
+        join async.target t on t.target = c.self_target;
       end if;
       if v_target.target is null and octet_length(v_task.target) > async.name_bytes_max() then
         raise exception 'task %: the name of its target is too long (% bytes)', out_position, octet_length(v_task.target)
@@ -77,6 +92,13 @@ begin
       elsif v_target.retired then
         raise exception 'task %: the target % is retired', out_position, quote_literal(v_task.target)
           using errcode = 'PA012', hint = 'The last configuration left it out. Configure it again, or name another.';
+      end if;
+      -- Most targets are granted plainly. The function is slow, and says what is wrong.
+      if (v_everywhere
+        or v_target.target <> v_target.self_target and not v_target.leads_to_self
+          and (v_has_others or v_target.target = any (in_scope.targets))) is not true
+      then
+        perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
     end if;

@@ -16,6 +16,14 @@ comment on column async.worker.task_id is 'The task that the worker runs. Null w
 comment on column async.worker.running_since is
   'When the worker took the task. Null without a task.';
 
+comment on table async.target_at_self is
+  'Targets that lead to the server database itself, as a member of the owner of the schema. Their '
+  'use needs a grant on SELF. Written by the leader when it registers a session.';
+comment on column async.target_at_self.target is 'The name of the target.';
+comment on column async.target_at_self.connection_string is
+  'The connection string under which it was seen. May hold a password: only the owner reads it.';
+comment on column async.target_at_self.noticed is 'When it was seen.';
+
 comment on table async.target_outage is
   'The targets that the leader cannot reach, at most one second old. The leader writes it.';
 comment on column async.target_outage.target is 'The name of the target.';
@@ -122,6 +130,8 @@ comment on column async.session.timeline is
   'The timeline of the server of the target. Null when the role may not read it.';
 comment on column async.session.written_off is
   'True when an operator has declared that the session is gone (async.write_off_session).';
+comment on column async.session.at_self is
+  'True for a session at the server database itself, of a member of the owner of the schema.';
 comment on column async.session.lost_since is
   'Since when the session cannot be ended. Null before the first attempt, and while a leader uses '
   'the session.';

@@ -1,10 +1,11 @@
 -- Purpose: async.configure on a server. It checks first, then writes. A section that is missing or
---   null changes nothing.
+--   null changes nothing. in_as_owner: true for the owner of the schema; only the owner may change
+--   some settings.
 -- Returns: nothing. It wakes the leader.
--- Raises: PA060.
+-- Raises: PA060, PA084.
 -- Locks: async.configuration_lock against other calls, and the rows that it changes, until the end of the
 --   transaction.
-create or replace function async.apply_configuration(in_configuration jsonb) returns void
+create or replace function async.apply_configuration(in_configuration jsonb, in_as_owner bool) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -43,6 +44,9 @@ begin
   end if;
   if v_targets is not null then
     v_control := async.check_targets(v_targets, v_control, v_self);
+  end if;
+  if not in_as_owner then
+    perform async.refuse_owner_settings(v_control);
   end if;
 
   perform async.apply_control(v_control);

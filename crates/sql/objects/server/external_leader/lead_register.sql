@@ -1,10 +1,11 @@
 -- Purpose: registers target sessions of the Rust engine. A session that was registered before the
 --   loss of the leader session is not registered again.
--- Returns: the id of each session.
+-- Returns: the id of each session, and whether it is a session at this database itself (see
+--   async.note_session_at_self).
 -- Raises: datetime_field_overflow or invalid_datetime_format for an invalid time.
--- Locks: none that others wait for.
+-- Locks: the rows of the targets in async.target_at_self.
 create or replace function async.lead_register(in_epoch bigint, in_sessions async.registration_t[])
-returns table (pid int, target text, session_id bigint)
+returns table (pid int, target text, session_id bigint, at_self bool)
 language sql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -14,19 +15,20 @@ as $function$
       s.timeline
     from unnest(in_sessions) s
   ), there as (
-    select s.pid, s.target, s.session_id
+    select s.pid, s.target, s.session_id, s.at_self
     from async.session s
     join given g on g.target = s.target and g.pid = s.pid and g.backend_start = s.backend_start
     where s.epoch = in_epoch
   ), added as (
     insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start, server_started,
-      server_address, server_port, system_identifier, timeline)
-    select in_epoch, g.*
+      server_address, server_port, system_identifier, timeline, at_self)
+    select in_epoch, g.*,
+      async.note_session_at_self(g.target, g.pid, g.backend_start, g.server_started)
     from given g
     where not exists (select from there t where t.target = g.target and t.pid = g.pid)
-    returning pid, target, session_id
+    returning pid, target, session_id, at_self
   )
-  select t.pid, t.target, t.session_id from there t
+  select t.pid, t.target, t.session_id, t.at_self from there t
   union all
-  select a.pid, a.target, a.session_id from added a
+  select a.pid, a.target, a.session_id, a.at_self from added a
 $function$;

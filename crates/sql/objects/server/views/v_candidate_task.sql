@@ -4,12 +4,16 @@ create or replace view async.v_candidate_task as
 select c.*
 from (
   select
-    h.*,
+    -- Columns that are new go to the end.
+    h.task_id, h.target, h.priority, h.entered, h.consumed, h.processed, h.yielded, h.finish_status,
+    h.source, h.query, h.failed, h.processing_error, h.asynchronous_finish, h.times_up, h.task_data,
+    h.concurrency_pool, h.manual_timeout, h.tracked, h.track_yielded, h.eligible_when, h.run,
     async.mask_connection_string(g.connection_string) as connection_string,
     g.default_timeout,
     l.max_workers,
     l.workers,
-    row_number() over (partition by l.pool order by h.priority, h.entered, h.task_id) as n
+    row_number() over (partition by l.pool order by h.priority, h.entered, h.task_id) as n,
+    h.pushed_by
   from (
     select d.pool, d.target, async.pool_limit(d.pool) as max_workers, coalesce(p.workers, 0) as workers
     from async.discover_lanes() d

@@ -27,5 +27,6 @@ select
   t.tracked,
   t.track_yielded,
   t.eligible_when,
-  t.run
+  t.run,
+  t.pushed_by
 from async.task t;

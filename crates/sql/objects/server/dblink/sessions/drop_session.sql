@@ -15,8 +15,9 @@ begin
   perform async.close_session(v_worker.conn);
   delete from async.session s where s.session_id = v_worker.session_id;
   update pg_temp.leader_worker s
-  set state = 'empty', target = null, conninfo = null, session_id = null, cleaning = false, result_read = false,
-      dblink_schema = null, connections_closed = false, broken_at = null, unreachable = false, since = clock_timestamp()
+  set state = 'empty', target = null, conninfo = null, address = null, session_id = null, cleaning = false,
+      result_read = false, dblink_schema = null, connections_closed = false, broken_at = null, unreachable = false,
+      since = clock_timestamp()
   where s.worker = in_worker;
 end
 $function$;

@@ -14,6 +14,7 @@ declare
   c_opens_per_cycle_max constant int := 4;
   v_want record;
   v_worker record;
+  v_address text;
   v_conninfo text;
   v_began timestamptz;
   v_slow bool;
@@ -50,6 +51,8 @@ begin
         perform async.drop_session(v_worker.worker);
       end if;
       perform async.close_session(v_worker.conn);
+      -- Read first: if it changes in between, the session counts as one at an old address.
+      v_address := (select t.connection_string from async.target t where t.target = v_want.target);
       v_conninfo := async.target_conninfo(
         v_want.target, v_worker.worker::text, v_want.version >= 140000 and v_want.startup_options, 2);
       v_began := clock_timestamp();
@@ -69,7 +72,8 @@ begin
       end if;
       perform public.dblink_send_query(v_worker.conn, async.identity_query());
       update pg_temp.leader_worker s
-      set state = 'identifying', target = v_want.target, conninfo = v_conninfo, since = clock_timestamp()
+      set state = 'identifying', target = v_want.target, conninfo = v_conninfo, address = v_address,
+        since = clock_timestamp()
       where s.worker = v_worker.worker;
       exit when v_slow;
     end loop;

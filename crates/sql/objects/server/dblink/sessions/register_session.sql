@@ -3,7 +3,7 @@
 --   its target.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none.
+-- Locks: the target's row of async.target_at_self.
 create or replace function async.register_session(in_worker int, in_identity text, in_error text)
 returns void
 language plpgsql
@@ -20,12 +20,13 @@ begin
     begin
       select * into v_identity from async.read_identity(in_identity);
       insert into async.session (epoch, slot, target, connection_string, role, pid, backend_start,
-        server_started, server_address, server_port, system_identifier, timeline)
+        server_started, server_address, server_port, system_identifier, timeline, at_self)
       select l.epoch, in_worker, v_worker.target,
         -- The encoding belongs to this session alone.
         async.extend_conninfo(v_worker.conninfo, '{"client_encoding": null}'),
         v_identity.role, v_identity.pid, v_identity.backend_start, v_identity.server_started,
-        v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline
+        v_identity.server_address, v_identity.server_port, v_identity.system_identifier, v_identity.timeline,
+        async.note_session_at_self(v_worker.target, v_identity.pid, v_identity.backend_start, v_identity.server_started)
       from pg_temp.leader_state l
       returning session_id into v_id;
     exception when others then

@@ -20,7 +20,9 @@ begin
   for v_launch in
     -- A query that is too long is not read.
     select s.worker, s.conn, s.target, s.task_id, octet_length(t.query) as bytes,
-      case when octet_length(t.query) <= c_query_bytes_max then t.query end as query
+      case when octet_length(t.query) <= c_query_bytes_max then t.query end as query,
+      t.may_reach_self is false
+        and exists (select from async.session a where a.session_id = s.session_id and a.at_self) as is_refused
     from pg_temp.leader_worker s
     left join async.task t on t.task_id = s.task_id
     where s.state = 'claimed'
@@ -31,11 +33,14 @@ begin
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_kind := case when v_launch.query is null then 'refused' else async.classify_query(v_launch.query) end;
+    v_kind := case when v_launch.query is null or v_launch.is_refused then 'refused'
+      else async.classify_query(v_launch.query) end;
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
           error = coalesce(async.refuse_query(v_launch.bytes),
+            case when v_launch.is_refused then 'PA082: the target leads to the server itself as its owner, and the task '
+              'was pushed without a grant on SELF' end,
             'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select')
       where s.worker = v_launch.worker;
       continue;

@@ -58,6 +58,8 @@ begin
     since timestamptz not null default clock_timestamp(),
     target text,
     conninfo text,
+    -- The connection string of the target when the session was opened.
+    address text,
     session_id bigint,
     task_id bigint,
     run int,

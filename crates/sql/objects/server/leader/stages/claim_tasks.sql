@@ -18,7 +18,9 @@ declare
   v_head record;
   v_idle record;
   v_at int;
+  v_claim async.claim_t;
   v_claims async.claim_t[] := '{}';
+  v_moved text[];
   v_wanted text[] := '{}';
   v_offered bigint[] := '{}';
 begin
@@ -83,6 +85,24 @@ begin
       v_head.priority, v_head.entered,
       coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
   end loop;
+
+  -- A target may have got another address since its sessions were opened. Its tasks may have been
+  -- pushed after that, so they wait for a session at the new address. The addresses are read after
+  -- the tasks.
+  v_moved := array(
+    select s.target
+    from unnest(v_claims) c
+    join pg_temp.leader_worker s on s.worker = c.worker
+    left join async.target t on t.target = s.target
+    where t.connection_string is distinct from s.address);
+  if v_moved <> '{}' then
+    foreach v_claim in array v_claims loop
+      if v_claim.target = any (v_moved) then
+        perform async.drop_session(v_claim.worker);
+        v_claims := array_remove(v_claims, v_claim);
+      end if;
+    end loop;
+  end if;
 
   if v_wanted <> '{}' then
     update pg_temp.leader_target t set wanted = n.wanted

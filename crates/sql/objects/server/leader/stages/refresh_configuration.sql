@@ -44,9 +44,8 @@ begin
   for v_worker in
     select s.worker
     from pg_temp.leader_worker s
-    join pg_temp.leader_target o on o.target = s.target
     left join async.target t on t.target = s.target
-    where s.state = 'idle' and t.connection_string is distinct from o.connection_string
+    where s.state = 'idle' and t.connection_string is distinct from s.address
   loop
     perform async.drop_session(v_worker.worker);
   end loop;

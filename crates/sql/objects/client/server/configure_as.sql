@@ -1,0 +1,23 @@
+-- Purpose: async.configure for the role that read in_ticket from async.caller. in_may_be_owner:
+--   whether the settings of the owner may be changed if that role is the owner.
+-- Returns: nothing.
+-- Raises: as async.configure; insufficient_privilege for a ticket that is not that of the caller.
+-- Locks: as async.configure.
+create or replace function async.configure_as(
+  in_caller name, in_ticket bytea, in_configuration jsonb, in_may_be_owner bool) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_as_owner bool;
+begin
+  perform async.scope_of(in_caller, in_ticket, null);
+  v_as_owner := coalesce(in_may_be_owner, false) and async.is_owner(in_caller);
+  if async.client_only() then
+    perform async.forward(
+      format('select async.configure_forwarded(%L::jsonb, %L::bool)::text', in_configuration, v_as_owner));
+  else
+    perform async.apply_configuration(in_configuration, v_as_owner);
+  end if;
+end
+$function$;
