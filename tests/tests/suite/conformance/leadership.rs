@@ -65,27 +65,26 @@ async fn a_forced_takeover_asks_a_faster_candidate_too<E: Engine>() {
         format!("select count(*) > 0 from async.server_log l where l.message ~ 'asks orchestrator pid {pid} to resign'")
     };
     leader.batch_execute("select async.take_locks()").await.expect("no orchestrator leads");
+    // In a transaction a session never seems idle.
+    leader.batch_execute("begin").await.expect("the session is idle");
     fixture.engine.start_forced().await;
     fixture.wait_for(&asks(leader_pid)).await;
-    // A session that waits for a lock gets it before a session that tries again.
-    let taking = faster.batch_execute("select pg_advisory_lock(async.lock_class(), 1)");
-    let resigning = async {
-        fixture.wait_for(&format!("select count(*) > 0 from pg_locks where pid = {faster_pid} and not granted")).await;
-        leader.batch_execute("select async.release_locks()").await.expect("the old leader lives");
-    };
-    let (taken, ()) = tokio::join!(taking, resigning);
-    taken.expect("the lock is free");
+    // No other candidate decides while this one has the row.
+    faster.batch_execute("begin; select from async.leader_lock for update").await.expect("a candidate waits for it");
+    leader.batch_execute("select async.release_locks()").await.expect("the old leader lives");
+    let taken = faster.query_one("select async.take_locks()", &[]).await.expect("the row is locked");
+    assert!(taken.get::<_, bool>(0), "the old leader has resigned");
+    faster.batch_execute("commit; begin").await.expect("the faster candidate lives");
     fixture.wait_for(&asks(faster_pid)).await;
-    faster.batch_execute("select pg_advisory_unlock_all()").await.expect("the faster candidate lives");
+    faster.batch_execute("select async.release_locks()").await.expect("the faster candidate lives");
     fixture.engine.wait_until_leading().await;
     leader.batch_execute("commit").await.expect("the old leader was not terminated");
     fixture.run_task("select 1").await.succeeded();
 }
 
-/// A session that never seems idle, and its pid.
+/// A session of the owner, and its pid.
 async fn session_of_a_leader<E: Engine>(fixture: &Fixture<E>) -> (Session, i32) {
     let session = fixture.database.settings().connect().await.expect("the server is up");
-    session.batch_execute("begin").await.expect("the session is idle");
     let row = session.query_one("select pg_backend_pid()", &[]).await.expect("the session lives");
     (session, row.get(0))
 }
