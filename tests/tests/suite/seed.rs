@@ -61,7 +61,7 @@ impl Seed {
     }
 }
 
-/// The number of kills in a test: `PGASYNC_CHAOS_ROUNDS`, or the number for CI.
-pub(super) fn rounds(in_ci: u32) -> u32 {
-    env::var("PGASYNC_CHAOS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(in_ci)
+/// The number of kills in a test: `PGASYNC_CHAOS_ROUNDS`, or the usual number.
+pub(super) fn rounds(usual: u32) -> u32 {
+    env::var("PGASYNC_CHAOS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
 }

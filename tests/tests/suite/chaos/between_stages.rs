@@ -32,8 +32,10 @@ async fn targets_killed_between_stages_run_no_task_twice<E: Engine>() {
 
 async fn kill_between_stages<E: Engine>(victim: Kill) -> ChaosFixture<E> {
     let mut fixture = ChaosFixture::<E>::open_with(&Point::install(), LONG_PERCENT).await;
-    let each = u32::try_from(Point::of::<E>().len()).expect("a few");
-    for (_, point) in (0..rounds(each)).zip(Point::of::<E>().iter().cycle()) {
+    let each = Point::of::<E>().len();
+    let first = usize::try_from(fixture.seed.below(each as u64)).expect("a few");
+    let points = Point::of::<E>().iter().cycle().skip(first);
+    for (_, point) in (0..rounds(u32::try_from(each).expect("a few"))).zip(points) {
         fixture.wait_until_busy().await;
         point.hold(&fixture.database).await;
         fixture.kill(victim).await;

@@ -16,7 +16,7 @@ use super::failpoint::Point;
 use super::fixture::ChaosFixture;
 use super::judge::Allowed;
 use super::losses;
-use super::seed::rounds;
+use super::seed::{Seed, rounds};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rust_leaders_frozen_at_each_point_do_no_harm_when_they_wake_up() {
@@ -33,15 +33,18 @@ async fn leaders_of_both_engines_frozen_at_each_point_do_no_harm_when_they_wake_
     freeze_at_each_point::<SqlEngine, RustEngine>().await;
 }
 
-/// The places where an engine is frozen: each of its points, and (`None`) any other moment.
-fn places<E: Engine>() -> impl Iterator<Item = Option<Point>> {
-    Point::of::<E>().iter().copied().map(Some).chain([None]).cycle()
+/// The places where an engine is frozen, from any of them on: each of its points, and (`None`) any
+/// other moment.
+fn places<E: Engine>(seed: &mut Seed) -> impl Iterator<Item = Option<Point>> + use<E> {
+    let first = seed.below(Point::of::<E>().len() as u64);
+    let places = Point::of::<E>().iter().copied().map(Some).chain([None]);
+    places.cycle().skip(usize::try_from(first).expect("a few"))
 }
 
 /// In each round the leader is frozen, and an engine of the other kind takes over.
 async fn freeze_at_each_point<A: Engine, B: Engine>() {
     let mut fixture = ChaosFixture::<A>::open_with(&Point::install(), 0).await;
-    let (mut of_a, mut of_b) = (places::<A>(), places::<B>());
+    let (mut of_a, mut of_b) = (places::<A>(&mut fixture.seed), places::<B>(&mut fixture.seed));
     // The number of rounds that covers each place of both engines.
     let places = Point::of::<A>().len().max(Point::of::<B>().len()) + 1;
     let pairs = if A::NAME == B::NAME { places.div_ceil(2) } else { places };
