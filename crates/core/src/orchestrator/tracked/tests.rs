@@ -256,3 +256,68 @@ fn a_mark_is_awaited_on_the_session_of_the_task_and_for_its_run() {
     let tracked = tasks.get(TASK).unwrap();
     assert!(tracked.awaits_mark(run, None) && !tracked.awaits_mark(Run(run.0 + 1), None));
 }
+
+#[test]
+fn the_last_tasks_ahead_are_those_of_the_pool() {
+    let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
+    let since = cx.monotonic();
+    for task in [1, 2, 3] {
+        let _ = tasks.insert(claiming(task, TaskSession::Later { since }, &cx), &mut cx);
+        let claimed = tasks.get(TaskId(task)).unwrap().task();
+        let claimed = claimed.step(&Event::Claim { default_timeout: None }, Timestamp::from_micros(0)).unwrap();
+        let now = cx.now();
+        let _ = tasks.update(TaskId(task), |tracked| tracked.end_claim(claimed, now), &mut cx);
+    }
+    let pool = PoolName::new("t").unwrap();
+    assert_eq!(tasks.len(), 3);
+    assert_eq!(tasks.last_ahead(&pool, 2), vec![TaskId(3), TaskId(2)]);
+    assert_eq!(tasks.last_ahead(&PoolName::new("other").unwrap(), 2), vec![]);
+    let _ = tasks.update(TaskId(3), |tracked| tracked.set_session(TaskSession::Wanted), &mut cx);
+    assert_eq!(tasks.last_ahead(&pool, 2), vec![TaskId(2), TaskId(1)], "the third is not ahead any more");
+}
+
+#[test]
+fn a_text_is_missing_until_it_comes_with_the_mark() {
+    let cx = context(1);
+    let mut one = claiming(1, TaskSession::Wanted, &cx);
+    one.text_bytes = 8;
+    assert_eq!(one.text_missing(), 8);
+    one.take_text();
+    assert_eq!(one.text_missing(), 0);
+    one.free_text();
+    assert_eq!(one.text_missing(), 8);
+}
+
+#[test]
+fn an_ended_query_keeps_the_slot_only_of_a_task_that_may_yield_with_it() {
+    for (track_yielded, load) in [(true, Load::SLOT), (false, Load::NOTHING)] {
+        let cx = context(1);
+        let waiting = pushed(1, TaskOptions { track_yielded, ..TaskOptions::default() }, &cx);
+        let claim = Event::Claim { default_timeout: None };
+        let claimed = waiting.task().step(&claim, Timestamp::from_micros(0)).unwrap();
+        let launched = claimed.step(&Event::Launch, Timestamp::from_micros(0)).unwrap();
+        let write = Write::of(waiting.task(), claim, cx.now()).unwrap();
+        let mut tracked = waiting.with_write(write, TaskSession::Wanted);
+        tracked.end_claim(claimed, cx.now());
+        tracked.set_session(TaskSession::Assigned { session: SessionId(1) });
+        tracked.set_task(launched, cx.now());
+        tracked.set_session(TaskSession::Ended { outcome: Outcome::Ok });
+        assert_eq!(tracked.load(), load, "{track_yielded}");
+    }
+}
+
+#[test]
+fn an_offered_task_does_not_rest_and_a_pulled_one_does() {
+    let cx = context(1);
+    let options = TaskOptions { client_pulled: true, ..TaskOptions::default() };
+    let waiting = pushed(1, options, &cx);
+    let write = Write::of(waiting.task(), Event::Offer { default_timeout: None }, cx.now()).unwrap();
+    let offered = waiting.task().step(&Event::Offer { default_timeout: None }, Timestamp::from_micros(0)).unwrap();
+    let pulled = offered.step(&Event::Take { default_timeout: None }, Timestamp::from_micros(0)).unwrap();
+    let mut tracked = waiting.with_write(write, TaskSession::NotNeeded);
+    assert!(!tracked.is_resting(), "the offer is being written");
+    tracked.rest(offered, cx.now());
+    assert!(tracked.is_offered() && !tracked.is_resting());
+    tracked.rest(pulled, cx.now());
+    assert!(!tracked.is_offered() && tracked.is_resting());
+}
