@@ -884,7 +884,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'd8c1431b018e944d'::text
+  select '417c38cd7ad79c4b'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -7830,11 +7830,12 @@ $function$;
 --   memory, connects to this server itself, and takes stock of what the last leader left.
 -- Returns: nothing.
 -- Raises: PA206 when this server cannot connect to itself; the errors of async.raise_epoch.
--- Locks: as async.raise_epoch.
+-- Locks: as async.raise_epoch; waits up to ten seconds for a table that a client has locked.
 create or replace function async.begin_lead()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '10s'
 as $function$
 declare
   v_epoch bigint;

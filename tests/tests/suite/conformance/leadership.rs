@@ -294,6 +294,7 @@ conformance!(
     a_forced_takeover_works_after_the_mutex_was_changed,
     a_forced_takeover_touches_no_other_database_s_orchestrator,
     a_forced_start_without_anyone_leading_leads,
+    a_client_that_locks_the_table_delays_an_election,
     a_forced_takeover_asks_a_faster_candidate_too,
     a_takeover_loses_no_task_and_runs_none_twice,
     a_stopped_leader_releases_its_locks_and_closes_its_sessions,
@@ -302,6 +303,3 @@ conformance!(
     a_target_that_cannot_be_fenced_delays_no_other_target,
     the_leader_publishes_itself,
 );
-
-// The SQL engine waits in another way; see `a_lock_on_a_table_costs_time_and_not_the_lead`.
-crate::conformance::run_on!(pgasync_tests::RustEngine => run: a_client_that_locks_the_table_delays_an_election);
