@@ -59,14 +59,17 @@ impl Orchestrator {
     #[must_use]
     pub fn memory(&self) -> Memory {
         let scheduler = &self.scheduler;
-        let pools = scheduler.tracked.occupancy().pools().count();
-        let names = scheduler.claims_ahead.names()
-            + scheduler.sessions.names()
-            + scheduler.offers.names()
-            + scheduler.plan.names();
+        let names = [
+            scheduler.claims_ahead.names(),
+            scheduler.sessions.names(),
+            scheduler.offers.names(),
+            scheduler.plan.names(),
+            scheduler.skipped.len(),
+            scheduler.tracked.occupancy().pools().count(),
+        ];
         Memory {
-            tasks: scheduler.tracked.len() + scheduler.plan.heads(),
-            names: names + scheduler.skipped.len() + pools,
+            tasks: [scheduler.tracked.len(), scheduler.plan.heads()].into_iter().sum(),
+            names: names.into_iter().sum(),
             sessions: scheduler.sessions.len(),
             timers: scheduler.cx.timers.len(),
         }

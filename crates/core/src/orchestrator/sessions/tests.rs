@@ -68,6 +68,20 @@ fn tasks_are_claimed_only_for_a_target_that_was_met() {
 }
 
 #[test]
+fn a_target_that_refused_a_session_gets_as_many_tasks_as_it_has_sessions() {
+    let mut f = Fixture::new(4);
+    f.connect();
+    f.sessions.connect(&f.target, &mut f.cx);
+    f.sessions.connect_failed(SessionId(2), "refused", &mut f.cx, &mut f.plan);
+    assert!(f.may_claim(), "one session is idle");
+    f.sessions.count_claim(&f.target, true, &mut f.plan);
+    assert!(!f.may_claim(), "the idle session is for the task that was claimed");
+    f.sessions.count_claim(&f.target, false, &mut f.plan);
+    assert!(f.may_claim());
+    assert!(f.sessions.audit());
+}
+
+#[test]
 fn the_session_that_was_used_last_is_used_first() {
     let mut f = Fixture::new(2);
     let (_, second) = (f.connect(), f.connect());

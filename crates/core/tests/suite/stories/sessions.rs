@@ -1,8 +1,10 @@
 //! Targets that take some sessions and refuse others.
 
-use pgasync_core::{Command, FinishStatus, Outcome, RowState, Span};
+use pgasync_core::{
+    Command, FinishStatus, Input, Lane, Outcome, PoolName, Request, RowState, Span, TaskId, TaskOptions,
+};
 
-use crate::harness::{Harness, settings};
+use crate::harness::{Harness, lane, settings};
 
 #[test]
 fn a_target_that_takes_fewer_sessions_than_its_pool_serves_all() {
@@ -58,4 +60,29 @@ fn a_place_that_comes_free_at_the_target_is_used_soon() {
     harness.end(task, Outcome::Error("no".to_owned()));
     harness.wait(Span::seconds(1));
     assert_eq!(harness.running.len(), 2);
+}
+
+/// A target that refused a session is asked again only if a task could run at once.
+#[test]
+fn a_target_is_not_asked_for_a_session_that_no_free_slot_needs() {
+    let mut settings = settings(2);
+    let full = Lane { pool: PoolName::new("full").expect("a name"), ..lane() };
+    settings.pools.insert(full.pool.clone(), 1);
+    let mut harness = Harness::leading(settings);
+    harness.sessions_max = 1;
+    for task in 1..=2 {
+        harness.insert(task, full.clone(), TaskOptions::default());
+        harness.deliver(Input::Waiting(vec![full.clone()]));
+    }
+    assert!(harness.running.contains_key(&TaskId(1)), "the pool is full");
+    let refused = harness.push(3);
+    let asked = |harness: &Harness| harness.count(|command| matches!(command, Command::Connect { .. }));
+    let before = asked(&harness);
+    harness.wait(Span::seconds(100));
+    assert!(asked(&harness) > before, "the target refused a session that task 3 needs");
+    harness.request(refused, Request { status: FinishStatus::Canceled, error: None, duration: None });
+    let before = asked(&harness);
+    harness.wait(Span::seconds(1000));
+    assert_eq!(asked(&harness), before, "task 2 waits for its pool, and for no session");
+    assert_eq!(harness.row(TaskId(2)).state(), RowState::Ready);
 }
