@@ -217,7 +217,8 @@ drop function if exists
   async.revoke_admin(name),
   async.change_privileges(name, text, bool),
   async.forward_push(async.task_push_t[], async.task_run_type_t, text),
-  async.forward_get_tasks(text, int, interval);
+  async.forward_get_tasks(text, int, interval),
+  async.set_server(text);
 $ddl$;
     insert into async.migration (migration) values ('0009_client_grants');
   end if;
@@ -520,19 +521,97 @@ as $function$
     '\1****', 'gi')
 $function$;
 
+-- conninfo/references_secret
+-- Purpose: whether the password of a connection string is a reference: ${ENV:PGASYNC_SECRET_...}, a
+--   variable in the environment of pgasync run, or ${FILE:...}, a file in its --secrets-dir. Only
+--   the Rust engine resolves references.
+-- Returns: bool; false for null, and for a string that cannot be parsed. (SECURITY DEFINER, because
+--   views call it as their reader, who may not execute async.parse_conninfo.)
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.references_secret(in_connection_string text) returns bool
+language plpgsql immutable security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  -- Without the parser, which is slow, for the strings that have none.
+  if position('${' in in_connection_string) > 0 then
+    return coalesce(async.parse_conninfo(in_connection_string) ->> 'password'
+      ~ '^\$\{(ENV:PGASYNC_SECRET_[A-Za-z0-9_]+|FILE:[A-Za-z0-9_-][A-Za-z0-9_.-]*)\}$', false);
+  end if;
+  return false;
+exception when sqlstate 'PA001' then
+  return false;
+end
+$function$;
+
+-- conninfo/owner_string_reason
+-- Purpose: why only the owner of the schema may write a connection string: it makes the engine read
+--   or write something that belongs to the account that the engine runs under (a secret, a file, or
+--   a socket, which may identify this account). The role that chooses the host could otherwise send
+--   it anywhere.
+-- Returns: text; null if an administrator may write the string.
+-- Raises: PA001 when the string cannot be parsed.
+-- Locks: none.
+create or replace function async.owner_string_reason(in_connection_string text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_files constant text[] := '{passfile,service,servicefile,sslcert,sslkey,sslkeylogfile}';
+  v_settings constant jsonb := async.parse_conninfo(in_connection_string);
+  v_key text;
+begin
+  if async.references_secret(in_connection_string) then
+    return 'its password is a reference to a secret';
+  end if;
+  select s.key into v_key
+  from jsonb_each_text(v_settings) s
+  where s.key = any (c_files) and s.value <> ''
+  order by s.key collate "C"
+  limit 1;
+  if v_key is not null then
+    return format('it has %s', v_key);
+  end if;
+  -- Without a host and an address, libpq takes the socket of the machine.
+  if exists (
+    select
+    from rows from (
+      unnest(string_to_array(coalesce(nullif(v_settings ->> 'host', ''), ','), ',')),
+      unnest(string_to_array(coalesce(v_settings ->> 'hostaddr', ''), ','))) as h(host, hostaddr)
+    where coalesce(h.hostaddr, '') = '' and coalesce(h.host, '') ~ '^([/@]|$)'
+      and not (coalesce(v_settings ->> 'host', '') = '' and coalesce(v_settings ->> 'hostaddr', '') <> '')
+  ) then
+    return 'it leads to a socket of the machine: it has no host, or a folder as its host';
+  end if;
+  return null;
+end
+$function$;
+
 -- conninfo/check_connection_string
 -- Purpose: checks a connection string before it is stored.
 -- Returns: nothing.
--- Raises: PA001 when the string cannot be parsed, or when its password is the mask that views show.
+-- Raises: PA001 when the string cannot be parsed, when its password is the mask that views show, and
+--   for a reference to a secret that is malformed or not the password.
 -- Locks: none.
 create or replace function async.check_connection_string(in_connection_string text) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_settings constant jsonb := async.parse_conninfo(in_connection_string);
 begin
-  if async.parse_conninfo(in_connection_string) ->> 'password' = '****' then
+  if v_settings ->> 'password' = '****' then
     raise exception 'the password of a connection string is the mask that stands for one'
       using errcode = 'PA001', hint = 'Give the password itself.';
+  end if;
+  if not async.references_secret(in_connection_string)
+      and exists (select from jsonb_each_text(v_settings) s where s.value ~ '\$\{(ENV|FILE):')
+    or exists (select from jsonb_each_text(v_settings) s where s.key <> 'password' and s.value ~ '\$\{(ENV|FILE):')
+  then
+    raise exception 'a connection string has a reference that is no password of the form '
+        '${ENV:PGASYNC_SECRET_NAME} or ${FILE:name}'
+      using errcode = 'PA001', hint = 'A file name has letters, digits, _, - and ., and does not begin with a dot.';
   end if;
 end
 $function$;
@@ -598,47 +677,6 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $function$
   select async.mask_connection_string(c.connection_string) from async.client_control c
-$function$;
-
--- server/set_server
--- Purpose: sets the connection string of the server. async.server(text) calls it. For
---   administrators.
--- Returns: nothing.
--- Raises: PA001 when the string cannot be parsed or its password is a mask.
--- Locks: the row of client_control, until the end of the transaction.
-create or replace function async.set_server(in_connection_string text) returns void
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-as $function$
-begin
-  perform async.check_connection_string(in_connection_string);
-  update async.client_control set connection_string = in_connection_string;
-end
-$function$;
-
--- server/server
--- Purpose: reads the connection string of the server of this client database. With an argument,
---   sets it first.
--- Returns: the connection string, without its password unless the caller may read the column.
--- Raises: PA001 when the new string cannot be parsed, PA004 when the caller may not set it.
--- Locks: the row of client_control, when it is set.
-create or replace function async.server(_new_connection_string text default null) returns text
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $function$
-begin
-  if _new_connection_string is not null then
-    if not has_function_privilege('async.set_server(text)', 'execute') then
-      raise exception '% may not set where the server is', current_user
-        using errcode = 'PA004', hint = 'The owner of the schema async grants it: select async.grant_admin(...)';
-    end if;
-    perform async.set_server(_new_connection_string);
-  end if;
-  if has_column_privilege('async.client_control', 'connection_string', 'select') then
-    return (select c.connection_string from async.client_control c);
-  end if;
-  return async.masked_server();
-end
 $function$;
 
 -- caller/caller
@@ -723,6 +761,62 @@ begin
   v_scope.targets := coalesce(v_scope.targets, '{}');
   v_scope.reaches_self := v_scope.reaches_self and coalesce(in_within.reaches_self, false);
   return v_scope;
+end
+$function$;
+
+-- server/set_server_as
+-- Purpose: sets the connection string of the server, for the role that read in_ticket from
+--   async.caller. async.server(text) calls it. For administrators.
+-- Returns: nothing.
+-- Raises: PA001 when the string cannot be used: it cannot be parsed, or its password is a mask or a
+--   reference; PA084 when only the owner may write it; insufficient_privilege for a ticket that is
+--   not that of the caller.
+-- Locks: the row of client_control, until the end of the transaction.
+create or replace function async.set_server_as(in_caller name, in_ticket bytea, in_connection_string text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_reason text;
+begin
+  perform async.scope_of(in_caller, in_ticket, null);
+  perform async.check_connection_string(in_connection_string);
+  if async.references_secret(in_connection_string) then
+    raise exception 'the password of the server must be no reference to a secret'
+      using errcode = 'PA001', hint = 'References are for targets, which pgasync run reaches.';
+  end if;
+  v_reason := async.owner_string_reason(in_connection_string);
+  if v_reason is not null and not async.is_owner(in_caller) then
+    raise exception 'the connection string of the server: %, so only the owner of the schema async may write it', v_reason
+      using errcode = 'PA084', hint = 'Nothing was changed. Name a host, or set it as the owner.';
+  end if;
+  update async.client_control set connection_string = in_connection_string;
+end
+$function$;
+
+-- server/server
+-- Purpose: reads the connection string of the server of this client database. With an argument,
+--   sets it first.
+-- Returns: the connection string, without its password unless the caller may read the column.
+-- Raises: PA001 when the new string cannot be parsed, PA004 when the caller may not set it,
+--   PA084 when only the owner may write this string.
+-- Locks: the row of client_control, when it is set.
+create or replace function async.server(_new_connection_string text default null) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if _new_connection_string is not null then
+    if not has_function_privilege('async.set_server_as(name, bytea, text)', 'execute') then
+      raise exception '% may not set where the server is', current_user
+        using errcode = 'PA004', hint = 'The owner of the schema async grants it: select async.grant_admin(...)';
+    end if;
+    perform async.set_server_as(c.caller, c.ticket, _new_connection_string) from async.caller c;
+  end if;
+  if has_column_privilege('async.client_control', 'connection_string', 'select') then
+    return (select c.connection_string from async.client_control c);
+  end if;
+  return async.masked_server();
 end
 $function$;
 
@@ -1290,8 +1384,8 @@ declare
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
     push_task,finish,request_finish,cancel,defer,restart_task,restart_as,restart_forwarded,get_tasks,pull_as,
     get_tasks_forwarded,wait_for_latch,task_execution_state,interval_pretty}';
-  c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server,log,tail,tail_once,
-    worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,
+  c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
+    worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
     discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
   -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string,secret}';
@@ -1801,13 +1895,15 @@ comment on function async.wait_for_latch() is
 comment on function async.server(text) is
   'Returns the connection string of the server of this client database, without the password '
   'unless the caller may read the column; null on a server. With an argument, sets it first '
-  '(administrators). Raises PA001, PA004.';
+  '(administrators). Raises PA001, PA004, PA084.';
 comment on function async.masked_server() is
   'The connection string of the server of a client database, with the password masked. '
   'async.server() calls it.';
-comment on function async.set_server(text) is
+comment on function async.references_secret(text) is
+  'True when the password of a connection string is a reference, which only pgasync run resolves.';
+comment on function async.set_server_as(name, bytea, text) is
   'Sets the connection string of the server of a client database. async.server(text) calls it. '
-  'Raises PA001.';
+  'Raises PA001, PA084.';
 comment on function async.configure(jsonb) is
   'Changes settings, targets and concurrency pools. The document has the keys control, targets and '
   'concurrency_pools. A key that is missing or null changes nothing. A list that is given is the '

@@ -884,7 +884,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '417c38cd7ad79c4b'::text
+  select '31ffcdd1aba4dc89'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -2992,7 +2992,7 @@ as $function$
     ('control', 'default_timeout', 'timeout'),
     ('control', 'advisory_mutex_id', 'int'),
     ('control', 'self_target', 'name'),
-    ('control', 'self_connection_string', 'connection string'),
+    ('control', 'self_connection_string', 'own connection string'),
     ('control', 'self_concurrency', 'positive int'),
     ('control', 'last_heavy_maintenance', 'ignored'),
     ('control', 'running_since', 'ignored'),
@@ -3119,13 +3119,17 @@ begin
       perform async.refuse_configuration(in_path,
         format('must not be longer than %s bytes', async.name_bytes_max()));
     end if;
-  elsif in_kind = 'connection string' then
+  elsif in_kind in ('connection string', 'own connection string') then
     begin
       perform async.check_connection_string(v_text);
     exception
       when sqlstate 'PA001' then
         perform async.refuse_configuration(in_path, sqlerrm);
     end;
+    -- The SQL engine reaches the server itself with it.
+    if in_kind = 'own connection string' and async.references_secret(v_text) then
+      perform async.refuse_configuration(in_path, 'must have no reference to a secret');
+    end if;
   elsif in_kind = 'routines' then
     if exists (
       select from jsonb_array_elements(in_value) r
@@ -3262,7 +3266,7 @@ begin
         v_entry.path || case when v_entry.max_workers is null then '.max_concurrency' else '.max_workers' end,
         'positive int', to_jsonb(coalesce(v_entry.max_workers, v_entry.max_concurrency)));
       v_control := async.merge_self_setting(v_control, 'self_connection_string', v_entry.path || '.connection_string',
-        'connection string', to_jsonb(v_entry.connection_string));
+        'own connection string', to_jsonb(v_entry.connection_string));
     elsif not v_entry.known and v_entry.connection_string is null and v_entry.asynchronous_finish is not true then
       -- Clients may pull the tasks of a target that finishes asynchronously, so it needs no
       -- connection string.
@@ -3298,6 +3302,36 @@ begin
   if v_key is not null then
     raise exception 'control.%: only the owner of the schema async may change it', v_key
       using errcode = 'PA084', hint = 'Nothing was changed. Leave it out, or configure as the owner.';
+  end if;
+end
+$function$;
+
+-- configure/refuse_owner_strings
+-- Purpose: refuses connection strings of targets that only the owner may write. A string that is there
+--   already is accepted. For roles other than the owner.
+-- Returns: nothing.
+-- Raises: PA084.
+-- Locks: none.
+create or replace function async.refuse_owner_strings(in_targets jsonb, in_self text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_entry record;
+begin
+  select e.place - 1 as position, async.owner_string_reason(e.value ->> 'connection_string') as reason into v_entry
+  from jsonb_array_elements(in_targets) with ordinality as e(value, place)
+  left join async.target t on t.target = e.value ->> 'target'
+  -- The string of the server itself is a setting of control.
+  where e.value ->> 'target' <> in_self
+    and e.value ->> 'connection_string' is distinct from t.connection_string
+    and async.owner_string_reason(e.value ->> 'connection_string') is not null
+  order by e.place
+  limit 1;
+  if found then
+    raise exception 'targets[%].connection_string: %, so only the owner of the schema async may write it',
+      v_entry.position, v_entry.reason
+      using errcode = 'PA084', hint = 'Nothing was changed. Name a host, or configure as the owner.';
   end if;
 end
 $function$;
@@ -3490,6 +3524,7 @@ begin
   end if;
   if not in_as_owner then
     perform async.refuse_owner_settings(v_control);
+    perform async.refuse_owner_strings(coalesce(v_targets, '[]'), v_self);
   end if;
 
   perform async.apply_control(v_control);
@@ -4603,13 +4638,31 @@ as $function$
   join async.election e on e.epoch = l.epoch
 $function$;
 
+-- dblink/sessions/refuse_reference
+-- Purpose: refuses a connection string whose password is a reference, before dblink sends the
+--   reference to the target as a password.
+-- Returns: nothing.
+-- Raises: PA215.
+-- Locks: none.
+create or replace function async.refuse_reference(in_connection_string text, in_target text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if async.references_secret(in_connection_string) then
+    raise exception 'target "%" needs pgasync run: its password is a reference', in_target
+      using errcode = 'PA215', hint = 'The SQL engine resolves no references. Its tasks wait.';
+  end if;
+end
+$function$;
+
 -- dblink/sessions/target_conninfo
 -- Purpose: the connection string for a session at a target: the configured one (completed for the
 --   server itself) with the name of the session, keepalives and a limit on the connection attempt. A
 --   target that does not read loses its session after tcp_user_timeout, which libpq has from 12 on.
 --   The encoding is a part of the string, because a reset would undo a SET, and dblink sets it once.
 -- Returns: text.
--- Raises: PA204 when the target has no connection string.
+-- Raises: PA204 when the target has no connection string, PA215 when its password is a reference.
 -- Locks: none.
 create or replace function async.target_conninfo(
   in_target text, in_role text, in_startup_options bool, in_connect_seconds int
@@ -4629,6 +4682,7 @@ begin
     raise exception 'target "%" has no connection string', in_target
       using errcode = 'PA204', hint = 'Give it one with async.configure';
   end if;
+  perform async.refuse_reference(v_conninfo, in_target);
   v_given := async.parse_conninfo(v_conninfo);
   return async.extend_conninfo(v_conninfo,
     jsonb_build_object(
@@ -4785,7 +4839,7 @@ $function$;
 --   one or, with in_present, the present one of its target. If the recorded string names no user,
 --   the role of the session is used.
 -- Returns: text.
--- Raises: PA204 when the target has no connection string.
+-- Raises: PA204 when the target has no connection string, PA215 when its password is a reference.
 -- Locks: none.
 create or replace function async.fence_conninfo(in_session async.session, in_present bool, in_connect_seconds int)
 returns text
@@ -4796,6 +4850,7 @@ begin
   if in_present and exists (select from async.target t where t.target = in_session.target) then
     return async.target_conninfo(in_session.target, 'fence', false, in_connect_seconds);
   end if;
+  perform async.refuse_reference(in_session.connection_string, in_session.target);
   return async.extend_conninfo(in_session.connection_string,
     jsonb_build_object('user', coalesce(async.parse_conninfo(in_session.connection_string) ->> 'user', in_session.role),
       'connect_timeout', in_connect_seconds::text,
@@ -7946,7 +8001,8 @@ $function$;
 
 -- leader/stages/fail_tasks_of_lost_targets
 -- Purpose: fails tasks that have waited for longer than target_patience for a target that was down
---   so long, with the error of the connection; and tasks of targets that were deleted.
+--   so long, with the error of the connection; and tasks of targets that were deleted. Tasks of
+--   targets that only the Rust engine can reach wait for it.
 -- Returns: the number of tasks.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -7970,6 +8026,7 @@ begin
     where not l.exhausted and not l.pullable
       and (g.target is null
         or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
+          and not async.references_secret(t.connection_string)
           and not exists (select from pg_temp.leader_worker s
             where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop
@@ -9763,7 +9820,7 @@ left join (select r.* from async.leader_session() r limit 1) s on true;
 
 -- views/v_target_state
 -- Every target and its state: ok; lost (unreachable: since when, the last error, the time of the
--- next attempt, and the time when waiting tasks begin to fail); fencing (sessions of a lost
+-- next attempt, and the time when waiting tasks begin to fail, null if they do not); fencing (sessions of a lost
 -- orchestrator are being ended); retired (refuses new tasks); unknown (no orchestrator leads).
 create or replace view async.v_target_state as
 select
@@ -9778,13 +9835,18 @@ select
   case when s.leads then o.since end as since,
   case when s.leads then o.error end as error,
   case when s.leads then o.retry_at end as retry_at,
-  case when s.leads then o.since + c.target_patience end as patience_ends,
+  case
+    -- Tasks wait for the Rust engine, which resolves the reference.
+    when s.leads and not (l.engine = 'sql' and async.references_secret(t.connection_string))
+      then o.since + c.target_patience
+  end as patience_ends,
   coalesce(w.running, 0) as running,
   t.retired
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
 cross join (select async.leader_exists() as leads) s
+cross join (select e.engine from async.leader e limit 1) l
 left join async.target_outage o on o.target = t.target
 left join (
   select distinct e.target
@@ -9821,6 +9883,8 @@ select
     when n.kind = 'deferred' then 'the deferral is over: it is about to join the queue'
     when n.kind = 'offered' then format('offered: waits for a client to call async.get_tasks(%L)', n.target)
     when t.state is null then 'there is no such target any more: its tasks are about to fail'
+    when t.state = 'lost' and n.kind = 'query' and t.patience_ends is null
+      then 'needs pgasync run: the password of the target is a reference, which the SQL engine does not resolve'
     when t.state = 'lost' and n.kind = 'query' then format('the target is lost since %s: %s; %stasks that waited until %s fail',
       date_trunc('second', t.since), split_part(t.error, E'\n', 1),
       'next try at ' || date_trunc('second', t.retry_at)::text || '; ', date_trunc('second', t.patience_ends))

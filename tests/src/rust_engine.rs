@@ -30,6 +30,8 @@ pub struct RustEngine {
     settings: ConnectionSettings,
     /// Its connection string for the server.
     server: String,
+    /// Variables in its environment.
+    variables: Vec<(String, String)>,
     log: Arc<Mutex<Vec<String>>>,
     /// The number of lines that earlier processes wrote.
     earlier_lines: usize,
@@ -45,11 +47,17 @@ impl RustEngine {
         Self {
             settings: database.settings(),
             server,
+            variables: Vec::new(),
             log: Arc::default(),
             earlier_lines: 0,
             process: None,
             reading: None,
         }
+    }
+
+    /// Sets a variable in the environment of processes that are started from now on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts the engine with these arguments.
@@ -63,6 +71,7 @@ impl RustEngine {
             .args(["run", "--server", &self.server])
             .args(arguments)
             .args(Self::usual(arguments))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -37,7 +37,8 @@ pub(crate) enum CliCommand {
     /// the orchestrator is disabled; 5 when a second signal stopped it at once and left running
     /// tasks to the next leader.
     Run(Box<RunArgs>),
-    /// Show the status of a server: its leader, running tasks, why tasks wait, and lost    /// targets
+    /// Show the status of a server: its leader, running tasks, why tasks wait, and lost
+    /// targets
     ///
     /// Exit codes: 0 when an orchestrator leads and no target is lost; 1 otherwise, or on an error.
     /// The command only reads. It is for the owner of the schema and for roles with
@@ -68,6 +69,10 @@ pub(crate) struct ServerArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    /// The folder of the files that passwords of the form ${FILE:name} in connection strings of
+    /// targets refer to. ${ENV:PGASYNC_SECRET_NAME} refers to a variable of this process
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) secrets_dir: Option<PathBuf>,
     /// Take the lead from another orchestrator: ask it to resign, then terminate it. Also enables
     /// the orchestrator
     #[arg(long)]

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use pgasync_runner::{ExitReason, RunError, RunOptions, StopSignal, run as lead};
 use pgasync_store::CandidacyError;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +30,10 @@ const DRIVER: &str = "tokio_postgres";
 pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     start_log(arguments)?;
     let settings = arguments.server.settings()?;
+    if let Some(folder) = arguments.secrets_dir.as_deref().filter(|folder| !folder.is_dir()) {
+        bail!("--secrets-dir {}: it is not a folder", folder.display());
+    }
+    let settings = settings.with_secrets_dir(arguments.secrets_dir.as_deref());
     let options = RunOptions {
         force: arguments.force,
         standby: arguments.standby,

@@ -8,13 +8,14 @@ mod hosts;
 mod keyword;
 mod options;
 mod reached;
+mod secret;
 mod service;
 mod tls;
 mod uri;
 mod values;
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::error::{InvalidConninfo, SettingsError};
@@ -22,6 +23,7 @@ pub(crate) use self::hosts::{Host, Location};
 use self::keyword::VariableScope;
 use self::options::Options;
 pub use self::reached::{Reached, conninfo_at};
+pub(crate) use self::secret::Password;
 pub(crate) use self::tls::{NamedFile, Roots, TlsSettings};
 pub(crate) use self::values::{SessionAttrs, SslMode, Tcp};
 
@@ -35,6 +37,8 @@ pub struct ConnectionSettings {
     pub(crate) user: String,
     pub(crate) password: Option<Password>,
     pub(crate) passfile: Option<PathBuf>,
+    /// The folder of the files that references to passwords name.
+    pub(crate) secrets_dir: Option<Arc<Path>>,
     database: Option<String>,
     pub(crate) options: Option<String>,
     application_name: Option<String>,
@@ -49,16 +53,6 @@ pub struct ConnectionSettings {
     tcp_given: [bool; 4],
     pub(crate) attrs: SessionAttrs,
     pub(crate) shuffle: bool,
-}
-
-/// A password. `Debug` hides the text.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Password(pub(crate) String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("****")
-    }
 }
 
 /// `channel_binding`.
@@ -120,7 +114,14 @@ impl ConnectionSettings {
     /// # Errors
     /// As [`ConnectionSettings::from_env`].
     pub fn resolve_target(conninfo: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        Self::read(&Options::collect(conninfo, VariableScope::Process, &variable)?)
+        Self::read_target(&Options::collect(conninfo, VariableScope::Process, &variable)?)
+    }
+
+    /// In the connection string of a target, the password may be a reference.
+    fn read_target(options: &Options) -> Result<Self, SettingsError> {
+        let password = options.get("password").map(Password::of_target).transpose();
+        let password = password.map_err(|expected| options.invalid("password", expected))?;
+        Ok(Self { password, ..Self::read(options)? })
     }
 
     fn read(options: &Options) -> Result<Self, SettingsError> {
@@ -147,8 +148,9 @@ impl ConnectionSettings {
         Ok(Self {
             hosts,
             user,
-            password: text("password").map(Password),
+            password: text("password").map(Password::Text),
             passfile: text("passfile").map(PathBuf::from).or_else(|| options.home.as_ref().map(|h| h.join(".pgpass"))),
+            secrets_dir: None,
             database: text("dbname"),
             options: text("options"),
             application_name: text("application_name").or_else(|| text("fallback_application_name")),
@@ -191,7 +193,7 @@ impl ConnectionSettings {
             ("hostaddr", list(addresses)),
             ("port", list(self.hosts.iter().map(|host| host.port.to_string()).collect())),
             ("user", Some(self.user.clone())),
-            ("password", self.password.as_ref().map(|password| password.0.clone())),
+            ("password", self.password.as_ref().map(Password::written)),
             ("dbname", Some(self.database().to_owned())),
             ("options", self.options.clone()),
             ("requirepeer", self.requirepeer.clone()),

@@ -109,7 +109,8 @@ impl TargetSessions {
             .connection_string
             .as_ref()
             .ok_or_else(|| format!("PA204: target \"{target}\" has no connection string"))?;
-        let settings = if address.is_self { self_settings(&self.server, string)? } else { target_settings(string)? };
+        let settings =
+            if address.is_self { self_settings(&self.server, string)? } else { target_settings(&self.server, string)? };
         let session_slot = self.free_session_slot();
         let settings =
             settings.with_application_name(&self.name(session_slot)).with_connect_timeout(self.timeouts.target_connect);
@@ -278,7 +279,8 @@ impl TargetSessions {
             self_settings(&self.server, address.connection_string.as_deref().unwrap_or_default()).ok()
         });
         let present = address.filter(|address| !address.is_self);
-        let present = present.and_then(|address| target_settings(address.connection_string.as_deref()?).ok());
+        let present =
+            present.and_then(|address| target_settings(&self.server, address.connection_string.as_deref()?).ok());
         FenceContext {
             server: self.server.clone(),
             target: target.clone(),
@@ -309,8 +311,8 @@ impl TargetSessions {
 }
 
 /// The settings of a target. The `PG*` variables of this process give no address, user or password.
-fn target_settings(string: &str) -> Result<ConnectionSettings, String> {
-    ConnectionSettings::of_target(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
+fn target_settings(server: &ConnectionSettings, string: &str) -> Result<ConnectionSettings, String> {
+    server.target(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
 }
 
 /// The server as a target: at the address where this process reaches it, as the user that the

@@ -76,4 +76,5 @@ drop function if exists
   async.revoke_admin(name),
   async.change_privileges(name, text, bool),
   async.forward_push(async.task_push_t[], async.task_run_type_t, text),
-  async.forward_get_tasks(text, int, interval);
+  async.forward_get_tasks(text, int, interval),
+  async.set_server(text);

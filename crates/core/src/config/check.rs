@@ -25,7 +25,7 @@ impl ControlEntry {
         not_negative(self.light_maintenance_sleep, &at("light_maintenance_sleep"))?;
         routines(self.loop_routines.as_deref(), &at("loop_routines"))?;
         at_least(self.self_concurrency, 1, &at("self_concurrency"))?;
-        connection(self.self_connection_string.as_deref(), &at("self_connection_string"))?;
+        own_connection(self.self_connection_string.as_deref(), &at("self_connection_string"))?;
         name(self.self_target.as_deref(), &at("self_target"))?;
         routines(self.startup_routines.as_deref(), &at("startup_routines"))?;
         not_negative(self.takeover_grace, &at("takeover_grace"))?;
@@ -61,6 +61,13 @@ pub(super) fn name(given: Option<&str>, path: &str) -> Result<(), Refused> {
 pub(super) fn connection(given: Option<&str>, path: &str) -> Result<(), Refused> {
     let read = given.map_or(Ok(()), connection_string::check);
     read.map_err(|expected| refuse(path, Problem::impossible(expected)))
+}
+
+/// The connection string of the server itself, with which the SQL engine reaches it.
+pub(super) fn own_connection(given: Option<&str>, path: &str) -> Result<(), Refused> {
+    connection(given, path)?;
+    let fits = given.is_none_or(|text| !connection_string::references_secret(text));
+    expect(fits, path, "a connection string without a reference to a secret")
 }
 
 pub(super) fn routines(given: Option<&[String]>, path: &str) -> Result<(), Refused> {

@@ -22,10 +22,37 @@ const PAIRS_FORM: &str = "key=value pairs, values with spaces in single quotes";
 
 /// Checks a connection string of either form. The error describes the expected form.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
-    if settings(text)?.get("password").is_some_and(|password| password == MASK) {
+    let settings = settings(text)?;
+    if settings.get("password").is_some_and(|password| password == MASK) {
         return Err("a connection string with the password itself, not with the mask that stands for one");
     }
+    let has_reference = |value: &str| value.contains("${ENV:") || value.contains("${FILE:");
+    if settings.iter().any(|(key, value)| has_reference(value) && !(key == "password" && is_reference(value))) {
+        return Err("a reference only as the password: ${ENV:PGASYNC_SECRET_NAME} or ${FILE:name}, \
+                    where the name has letters, digits, _, - and . and does not begin with a dot");
+    }
     Ok(())
+}
+
+/// Whether the password of the connection string is a reference to a secret.
+pub(super) fn references_secret(text: &str) -> bool {
+    settings(text).is_ok_and(|settings| settings.get("password").is_some_and(|password| is_reference(password)))
+}
+
+/// Whether a password is a reference: `${ENV:PGASYNC_SECRET_NAME}`, a variable in the environment of
+/// the Rust engine, or `${FILE:name}`, a file in its folder of secrets.
+fn is_reference(password: &str) -> bool {
+    let Some(inner) = password.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else { return false };
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match inner.split_once(':') {
+        Some(("ENV", name)) => {
+            name.strip_prefix("PGASYNC_SECRET_").is_some_and(|rest| !rest.is_empty() && rest.chars().all(word))
+        }
+        Some(("FILE", name)) => {
+            !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| word(c) || c == '-' || c == '.')
+        }
+        _ => false,
+    }
 }
 
 /// Parses a connection string of either form. The error describes the expected form.

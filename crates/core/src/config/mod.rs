@@ -233,6 +233,7 @@ impl Configuration {
         check::at_least(size, 1, &size_path)?;
         merge(&mut control.self_concurrency, size.as_ref(), "self_concurrency", &size_path)?;
         let connection_string = entry.connection_string.as_ref();
+        check::own_connection(connection_string.map(String::as_str), &field("connection_string"))?;
         let setting = "self_connection_string";
         merge(&mut control.self_connection_string, connection_string, setting, &field("connection_string"))
     }

@@ -28,6 +28,7 @@ enum ValueKind {
     Timeout,
     Name,
     ConnectionString,
+    OwnConnectionString,
     Routines,
     /// A column that the leader writes. The key is accepted and ignored, so that a row of the table
     /// can be given back.
@@ -45,7 +46,7 @@ const CONTROL: [(&str, ValueKind); 25] = [
     ("default_timeout", ValueKind::Timeout),
     ("advisory_mutex_id", ValueKind::Int),
     ("self_target", ValueKind::Name),
-    ("self_connection_string", ValueKind::ConnectionString),
+    ("self_connection_string", ValueKind::OwnConnectionString),
     ("self_concurrency", ValueKind::Positive),
     ("paused", ValueKind::Flag),
     ("default_concurrency_pool_workers", ValueKind::Size),
@@ -274,6 +275,9 @@ impl ValueKind {
             }
             Self::Name => check::name(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path),
             Self::ConnectionString => check::connection(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path),
+            Self::OwnConnectionString => {
+                check::own_connection(Some(value.as_str().ok_or_else(|| wrong("a text"))?), path)
+            }
             Self::Routines => {
                 let expected = "an array of texts that are not blank";
                 check::routines(Some(&texts(value).ok_or_else(|| wrong(expected))?), path)

@@ -100,7 +100,8 @@ async fn try_once(
     address: &Address,
     encryption: Encryption,
 ) -> Result<OpenedConnection, AttemptFailure> {
-    let (config, note) = driver_config(settings, host, encryption);
+    let (config, note) = driver_config(settings, host, encryption)
+        .map_err(|reason| AttemptFailure { reason, kind: FailureKind::Client })?;
     let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
     let written = wire.written();
     let handshake_result = Arc::clone(&handshake.result);
@@ -152,8 +153,13 @@ async fn open_socket(
     Ok((wire, Handshake { connector, result: Arc::new(OnceLock::new()) }))
 }
 
-/// The settings of the driver, and the reason if the password file was not read.
-fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encryption) -> (Config, Option<String>) {
+/// The settings of the driver, and the reason if the password file was not read. The error says why
+/// the password could not be read.
+fn driver_config(
+    settings: &ConnectionSettings,
+    host: &Host,
+    encryption: Encryption,
+) -> Result<(Config, Option<String>), String> {
     let mut config = Config::new();
     config.user(&settings.user).dbname(settings.database()).application_name(settings.application_name());
     if let Some(options) = &settings.options {
@@ -174,7 +180,7 @@ fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encrypt
     }
     let mut note = None;
     if let Some(password) = &settings.password {
-        config.password(&password.0);
+        config.password(password.resolve(settings.secrets_dir.as_deref())?);
     } else if let Some(file) = &settings.passfile {
         let name = host.place.in_passfile();
         let wanted = PassfileKey { host: &name, port: host.port, database: settings.database(), user: &settings.user };
@@ -183,7 +189,7 @@ fn driver_config(settings: &ConnectionSettings, host: &Host, encryption: Encrypt
             Err(why) => note = Some(why),
         }
     }
-    (config, note)
+    Ok((config, note))
 }
 
 /// The host name to verify. Where `sslmode` does not verify it, the address replaces a name that no

@@ -1,5 +1,7 @@
 //! Variants of settings: another database, another name, timeouts.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::keyword::VariableScope;
@@ -39,6 +41,20 @@ impl ConnectionSettings {
         Self { connect_timeout: self.connect_timeout.or(Some(time)), ..self.clone() }
     }
 
+    /// Sets the folder of the files that references to passwords name.
+    #[must_use]
+    pub fn with_secrets_dir(&self, folder: Option<&Path>) -> Self {
+        Self { secrets_dir: folder.map(Arc::from), ..self.clone() }
+    }
+
+    /// The settings of a target, with the folder of secrets of these settings.
+    ///
+    /// # Errors
+    /// As [`ConnectionSettings::of_target`].
+    pub fn target(&self, conninfo: &str) -> Result<Self, SettingsError> {
+        Ok(Self { secrets_dir: self.secrets_dir.clone(), ..Self::of_target(conninfo)? })
+    }
+
     /// Adds a command-line option of the session, `-c name=value`. The options of the connection
     /// string follow it, and take precedence.
     #[must_use]
@@ -53,7 +69,7 @@ impl ConnectionSettings {
     /// When the connection string cannot be used.
     pub fn as_user_of(&self, conninfo: &str) -> Result<Self, SettingsError> {
         let options = Options::collect(conninfo, VariableScope::Process, &|_| None)?;
-        let named = Self::read(&options)?;
+        let named = Self::read_target(&options)?;
         let mut ours = self.clone();
         if options.get("user").is_some_and(|user| user != ours.user) {
             ours.user = named.user;

@@ -43,9 +43,9 @@ impl ConnectionSettings {
     ///
     /// # Errors
     /// As [`ConnectionSettings::from_env`].
-    pub fn of_target_as(conninfo: &str, role: &str) -> Result<Self, SettingsError> {
+    pub fn target_as(&self, conninfo: &str, role: &str) -> Result<Self, SettingsError> {
         let names_user = conninfo::parse(conninfo)?.iter().any(|(name, _)| name == "user");
-        let settings = Self::of_target(conninfo)?;
+        let settings = self.target(conninfo)?;
         Ok(if names_user { settings } else { Self { user: role.to_owned(), ..settings } })
     }
 }
@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn the_role_is_the_default_user() {
-        let user = |string| ConnectionSettings::of_target_as(string, "batch").map(|settings| settings.user).ok();
+        let server = ConnectionSettings::resolve("host=s user=owner", |_| None).expect("it is fine");
+        let user = |string| server.target_as(string, "batch").map(|settings| settings.user).ok();
         assert_eq!(user("host=a dbname=d").as_deref(), Some("batch"));
         assert_eq!(user("host=a dbname=d user=other").as_deref(), Some("other"));
         assert_eq!(user("postgresql://other@a/d").as_deref(), Some("other"));

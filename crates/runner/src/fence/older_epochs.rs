@@ -107,7 +107,7 @@ async fn registered_sessions(context: &FenceContext, before: Epoch) -> Result<Ve
 
 fn addresses_of(session: &OldSession, context: &FenceContext) -> Result<Vec<ConnectionSettings>, String> {
     let recorded =
-        ConnectionSettings::of_target_as(&session.connection_string, &session.role).map_err(|error| error.to_string());
+        context.server.target_as(&session.connection_string, &session.role).map_err(|error| error.to_string());
     match (&context.own, recorded) {
         (Some(own), _) => Ok(vec![own.clone()]),
         (None, Ok(recorded)) => Ok(context.addresses(&recorded.for_long().with_application_name(&context.name))),

@@ -18,6 +18,7 @@ mod limits;
 mod raw_texts;
 mod role;
 mod search_paths;
+mod secret_references;
 mod secrets;
 mod targets_at_self;
 mod upgrade;

@@ -33,7 +33,7 @@ async fn views_and_the_server_of_a_client_show_no_password() {
         database.configure(&json!({ "targets": [{ "target": "there", "connection_string": text }] })).await;
         let sql = "select connection_string from async.v_target where target = 'there'";
         assert_eq!(database.text(sql).await.as_deref(), Some(shown));
-        database.rows("select async.set_server($1)", &[&text]).await;
+        database.rows("select async.server($1)", &[&text]).await;
         assert_eq!(database.text("select async.masked_server()").await.as_deref(), Some(shown));
     }
 }
@@ -68,7 +68,7 @@ async fn a_refused_row_does_not_put_its_connection_string_into_the_log_of_the_se
     let string = format!("host=127.0.0.1 password={secret}");
     database.configure(&json!({ "control": { "self_connection_string": string } })).await;
     database.configure(&json!({ "targets": [{ "target": "there", "connection_string": string }] })).await;
-    database.rows("select async.set_server($1)", &[&string]).await;
+    database.rows("select async.server($1)", &[&string]).await;
     // Seen on purpose: that this log is the one, and that Postgres does so.
     let seen = format!("seen_{}", database.name());
     database.run("create table public.careless (secret text, n int check (n > 0))").await;

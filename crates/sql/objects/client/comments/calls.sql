@@ -31,13 +31,15 @@ comment on function async.wait_for_latch() is
 comment on function async.server(text) is
   'Returns the connection string of the server of this client database, without the password '
   'unless the caller may read the column; null on a server. With an argument, sets it first '
-  '(administrators). Raises PA001, PA004.';
+  '(administrators). Raises PA001, PA004, PA084.';
 comment on function async.masked_server() is
   'The connection string of the server of a client database, with the password masked. '
   'async.server() calls it.';
-comment on function async.set_server(text) is
+comment on function async.references_secret(text) is
+  'True when the password of a connection string is a reference, which only pgasync run resolves.';
+comment on function async.set_server_as(name, bytea, text) is
   'Sets the connection string of the server of a client database. async.server(text) calls it. '
-  'Raises PA001.';
+  'Raises PA001, PA084.';
 comment on function async.configure(jsonb) is
   'Changes settings, targets and concurrency pools. The document has the keys control, targets and '
   'concurrency_pools. A key that is missing or null changes nothing. A list that is given is the '

@@ -13,8 +13,8 @@ declare
   c_client_calls constant name[] := '{client_only,server,masked_server,task,push_tasks,push_as,push_forwarded,
     push_task,finish,request_finish,cancel,defer,restart_task,restart_as,restart_forwarded,get_tasks,pull_as,
     get_tasks_forwarded,wait_for_latch,task_execution_state,interval_pretty}';
-  c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server,log,tail,tail_once,
-    worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,leader_exists,
+  c_admin_calls constant name[] := '{configure,configure_as,configure_forwarded,set_server_as,log,tail,tail_once,
+    worker_info,active_workers,reinitialize_workers,set_concurrency_pool_tracker,mask_connection_string,references_secret,leader_exists,
     discover_lanes,pool_limit,leader_session,lane_backlog,waits_for_launch,waits_for_offer,write_off_session}';
   -- Columns that only the owner can read.
   c_secrets constant name[] := '{connection_string,self_connection_string,secret}';

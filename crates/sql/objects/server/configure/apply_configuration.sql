@@ -47,6 +47,7 @@ begin
   end if;
   if not in_as_owner then
     perform async.refuse_owner_settings(v_control);
+    perform async.refuse_owner_strings(coalesce(v_targets, '[]'), v_self);
   end if;
 
   perform async.apply_control(v_control);

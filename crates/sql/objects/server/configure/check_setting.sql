@@ -61,13 +61,17 @@ begin
       perform async.refuse_configuration(in_path,
         format('must not be longer than %s bytes', async.name_bytes_max()));
     end if;
-  elsif in_kind = 'connection string' then
+  elsif in_kind in ('connection string', 'own connection string') then
     begin
       perform async.check_connection_string(v_text);
     exception
       when sqlstate 'PA001' then
         perform async.refuse_configuration(in_path, sqlerrm);
     end;
+    -- The SQL engine reaches the server itself with it.
+    if in_kind = 'own connection string' and async.references_secret(v_text) then
+      perform async.refuse_configuration(in_path, 'must have no reference to a secret');
+    end if;
   elsif in_kind = 'routines' then
     if exists (
       select from jsonb_array_elements(in_value) r

@@ -36,7 +36,7 @@ begin
         v_entry.path || case when v_entry.max_workers is null then '.max_concurrency' else '.max_workers' end,
         'positive int', to_jsonb(coalesce(v_entry.max_workers, v_entry.max_concurrency)));
       v_control := async.merge_self_setting(v_control, 'self_connection_string', v_entry.path || '.connection_string',
-        'connection string', to_jsonb(v_entry.connection_string));
+        'own connection string', to_jsonb(v_entry.connection_string));
     elsif not v_entry.known and v_entry.connection_string is null and v_entry.asynchronous_finish is not true then
       -- Clients may pull the tasks of a target that finishes asynchronously, so it needs no
       -- connection string.

@@ -16,7 +16,7 @@ as $function$
     ('control', 'default_timeout', 'timeout'),
     ('control', 'advisory_mutex_id', 'int'),
     ('control', 'self_target', 'name'),
-    ('control', 'self_connection_string', 'connection string'),
+    ('control', 'self_connection_string', 'own connection string'),
     ('control', 'self_concurrency', 'positive int'),
     ('control', 'last_heavy_maintenance', 'ignored'),
     ('control', 'running_since', 'ignored'),

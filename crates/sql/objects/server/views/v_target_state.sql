@@ -1,5 +1,5 @@
 -- Every target and its state: ok; lost (unreachable: since when, the last error, the time of the
--- next attempt, and the time when waiting tasks begin to fail); fencing (sessions of a lost
+-- next attempt, and the time when waiting tasks begin to fail, null if they do not); fencing (sessions of a lost
 -- orchestrator are being ended); retired (refuses new tasks); unknown (no orchestrator leads).
 create or replace view async.v_target_state as
 select
@@ -14,13 +14,18 @@ select
   case when s.leads then o.since end as since,
   case when s.leads then o.error end as error,
   case when s.leads then o.retry_at end as retry_at,
-  case when s.leads then o.since + c.target_patience end as patience_ends,
+  case
+    -- Tasks wait for the Rust engine, which resolves the reference.
+    when s.leads and not (l.engine = 'sql' and async.references_secret(t.connection_string))
+      then o.since + c.target_patience
+  end as patience_ends,
   coalesce(w.running, 0) as running,
   t.retired
 from async.target t
 -- The planner does not know that the table has one row, since it is never analyzed.
 cross join (select r.target_patience from async.control r limit 1) c
 cross join (select async.leader_exists() as leads) s
+cross join (select e.engine from async.leader e limit 1) l
 left join async.target_outage o on o.target = t.target
 left join (
   select distinct e.target

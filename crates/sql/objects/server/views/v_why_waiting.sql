@@ -22,6 +22,8 @@ select
     when n.kind = 'deferred' then 'the deferral is over: it is about to join the queue'
     when n.kind = 'offered' then format('offered: waits for a client to call async.get_tasks(%L)', n.target)
     when t.state is null then 'there is no such target any more: its tasks are about to fail'
+    when t.state = 'lost' and n.kind = 'query' and t.patience_ends is null
+      then 'needs pgasync run: the password of the target is a reference, which the SQL engine does not resolve'
     when t.state = 'lost' and n.kind = 'query' then format('the target is lost since %s: %s; %stasks that waited until %s fail',
       date_trunc('second', t.since), split_part(t.error, E'\n', 1),
       'next try at ' || date_trunc('second', t.retry_at)::text || '; ', date_trunc('second', t.patience_ends))

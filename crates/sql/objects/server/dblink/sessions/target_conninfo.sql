@@ -3,7 +3,7 @@
 --   target that does not read loses its session after tcp_user_timeout, which libpq has from 12 on.
 --   The encoding is a part of the string, because a reset would undo a SET, and dblink sets it once.
 -- Returns: text.
--- Raises: PA204 when the target has no connection string.
+-- Raises: PA204 when the target has no connection string, PA215 when its password is a reference.
 -- Locks: none.
 create or replace function async.target_conninfo(
   in_target text, in_role text, in_startup_options bool, in_connect_seconds int
@@ -23,6 +23,7 @@ begin
     raise exception 'target "%" has no connection string', in_target
       using errcode = 'PA204', hint = 'Give it one with async.configure';
   end if;
+  perform async.refuse_reference(v_conninfo, in_target);
   v_given := async.parse_conninfo(v_conninfo);
   return async.extend_conninfo(v_conninfo,
     jsonb_build_object(

@@ -1,5 +1,6 @@
 -- Purpose: fails tasks that have waited for longer than target_patience for a target that was down
---   so long, with the error of the connection; and tasks of targets that were deleted.
+--   so long, with the error of the connection; and tasks of targets that were deleted. Tasks of
+--   targets that only the Rust engine can reach wait for it.
 -- Returns: the number of tasks.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -23,6 +24,7 @@ begin
     where not l.exhausted and not l.pullable
       and (g.target is null
         or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
+          and not async.references_secret(t.connection_string)
           and not exists (select from pg_temp.leader_worker s
             where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
   loop

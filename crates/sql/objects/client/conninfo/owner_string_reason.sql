@@ -1,0 +1,41 @@
+-- Purpose: why only the owner of the schema may write a connection string: it makes the engine read
+--   or write something that belongs to the account that the engine runs under (a secret, a file, or
+--   a socket, which may identify this account). The role that chooses the host could otherwise send
+--   it anywhere.
+-- Returns: text; null if an administrator may write the string.
+-- Raises: PA001 when the string cannot be parsed.
+-- Locks: none.
+create or replace function async.owner_string_reason(in_connection_string text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_files constant text[] := '{passfile,service,servicefile,sslcert,sslkey,sslkeylogfile}';
+  v_settings constant jsonb := async.parse_conninfo(in_connection_string);
+  v_key text;
+begin
+  if async.references_secret(in_connection_string) then
+    return 'its password is a reference to a secret';
+  end if;
+  select s.key into v_key
+  from jsonb_each_text(v_settings) s
+  where s.key = any (c_files) and s.value <> ''
+  order by s.key collate "C"
+  limit 1;
+  if v_key is not null then
+    return format('it has %s', v_key);
+  end if;
+  -- Without a host and an address, libpq takes the socket of the machine.
+  if exists (
+    select
+    from rows from (
+      unnest(string_to_array(coalesce(nullif(v_settings ->> 'host', ''), ','), ',')),
+      unnest(string_to_array(coalesce(v_settings ->> 'hostaddr', ''), ','))) as h(host, hostaddr)
+    where coalesce(h.hostaddr, '') = '' and coalesce(h.host, '') ~ '^([/@]|$)'
+      and not (coalesce(v_settings ->> 'host', '') = '' and coalesce(v_settings ->> 'hostaddr', '') <> '')
+  ) then
+    return 'it leads to a socket of the machine: it has no host, or a folder as its host';
+  end if;
+  return null;
+end
+$function$;
