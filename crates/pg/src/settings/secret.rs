@@ -142,7 +142,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
 
-    use super::{FILE_BYTES_MAX, Password, SecretReference};
+    use super::{Password, SecretReference};
     use crate::ConnectionSettings;
 
     fn folder(name: &str) -> PathBuf {
@@ -187,7 +187,7 @@ mod tests {
         fs::write(folder.join("empty"), "\n").expect("a file");
         fs::write(folder.join("nul"), "a\0b").expect("a file");
         fs::write(folder.join("latin"), [0xe9]).expect("a file");
-        fs::write(folder.join("long"), vec![b'x'; FILE_BYTES_MAX as usize + 1]).expect("a file");
+        fs::write(folder.join("long"), "x".repeat(64 * 1024 + 1)).expect("a file");
         let read = |name: &str| SecretReference::File(name.to_owned()).read(Some(&folder));
         assert_eq!(read("plain").as_deref(), Ok("one two"));
         assert_eq!(read("link").as_deref(), Ok("one two"));
