@@ -22,10 +22,10 @@ async fn refused(text: &str, home: &Path) -> String {
 async fn an_error_names_its_cause() {
     let fixture = ConnectionFixture::start().await;
     let home = fixture.home.path();
-    write(&home.join(".pgpass"), "*:*:*:*:secret\n", 0o640);
+    write(&home.join(".pgpass"), "*:*:*:*:s3cret\n", 0o640);
     let file = |name: &str| home.join(name).display().to_string();
     let tls = format!(
-        "host=right.test hostaddr=127.0.0.1 port={} user=trusted dbname=postgres password=secret",
+        "host=right.test hostaddr=127.0.0.1 port={} user=trusted dbname=postgres password=s3cret",
         fixture.port
     );
     let plain = format!("host=127.0.0.1 port={} dbname=postgres", fixture.port);
@@ -44,15 +44,15 @@ async fn an_error_names_its_cause() {
             vec!["wrong.test"],
         ),
         (format!("{plain} user=with_password"), vec!["asks for a password", ".pgpass was not read", "chmod 0600"]),
-        (format!("{plain} user=with_password password=secret"), vec!["28P01", "with_password"]),
-        (format!("{plain} user=tls_only sslmode=disable password=secret"), vec!["28000", "pg_hba.conf"]),
-        (format!("host=127.0.0.1 port={} user=trusted dbname=none password=secret", fixture.port), vec!["3D000"]),
-        ("host=127.0.0.1 port=1 user=u password=secret".to_owned(), vec!["u on 127.0.0.1:1 as u", "refused"]),
-        ("host=/no/such user=u password=secret".to_owned(), vec!["/no/such:5432", "No such file"]),
-        ("host=h user=u password=my secret".to_owned(), vec!["single quotes", "character 27"]),
+        (format!("{plain} user=with_password password=s3cret"), vec!["28P01", "with_password"]),
+        (format!("{plain} user=tls_only sslmode=disable password=s3cret"), vec!["28000", "pg_hba.conf"]),
+        (format!("host=127.0.0.1 port={} user=trusted dbname=none password=s3cret", fixture.port), vec!["3D000"]),
+        ("host=127.0.0.1 port=1 user=u password=s3cret".to_owned(), vec!["u on 127.0.0.1:1 as u", "refused"]),
+        ("host=/no/such user=u password=s3cret".to_owned(), vec!["/no/such:5432", "No such file"]),
+        ("host=h user=u password=my s3cret".to_owned(), vec!["single quotes", "character 27"]),
     ] {
         let message = refused(&text, home).await;
-        assert!(!message.contains("secret"), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
         for part in named {
             assert!(message.contains(part), "{text}\n{message}\ndoes not contain {part:?}");
         }
