@@ -13,10 +13,11 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip cuts:: --skip holds:: --skip judged:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip cuts:: --skip holds:: --skip judged:: --skip attacks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip holds::) ;;
+            attacks) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- attacks:: --skip ::sql:: --test-threads=6) ;;
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
             simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
@@ -53,7 +54,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers test sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
+check_parts="style layers test attacks sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -70,7 +71,7 @@ dev_check() {
                 style) check_style ;;
                 layers) check_layers ;;
                 test) "$root/dev" test ;;
-                sql-engine) check_on_cluster sql-engine ;;
+                attacks | sql-engine) check_on_cluster "$part" ;;
                 model | connections) check_on_cluster "$part" ;;
                 simulation) check_simulation ;;
                 mutants) check_on_cluster sql-mutants; check_core_mutants ;;
@@ -167,9 +168,15 @@ check_core_mutants() {
     rm -rf "$out"
 }
 
+# With PGASYNC_CHAOS_SHARE=1 half of the tests; the commit decides which half.
 check_chaos() {
     build_tests
     choose_runner chaos
+    if [ "${PGASYNC_CHAOS_SHARE:-}" = 1 ] && [ "${runner[1]}" = nextest ]; then
+        local commit
+        commit=$(git rev-parse HEAD 2>/dev/null || echo 0)
+        runner+=(--partition "hash:$((0x${commit:0:1} % 2 + 1))/2")
+    fi
     grep -q '^mod chaos' tests/tests/suite/main.rs || return 0
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
 }
