@@ -595,8 +595,10 @@ begin
 update async.request set error_message = pg_catalog.left(error_message, 16384)
 where pg_catalog.octet_length(error_message) > 65536;
 
--- A function whose result differs now.
-drop function if exists async.lead_mark(bigint, bigint[], int[], bigint[]);
+-- Functions whose results differ now.
+drop function if exists
+  async.lead_mark(bigint, bigint[], int[], bigint[]),
+  async.read_identity(text);
 $ddl$;
     insert into async.migration (migration) values ('0010_limits');
   end if;
@@ -615,7 +617,18 @@ create table async.leader_lock (
   pid int not null,
   key bigint not null
 );
-insert into async.leader_lock (pid, key) values (0, 0);
+-- A leader of the version before holds the lock of advisory_mutex_id, and leads until it ends.
+insert into async.leader_lock (pid, key)
+select
+  coalesce((
+    select l.pid
+    from pg_catalog.pg_locks l
+    where l.pid = c.pid and l.locktype = 'advisory' and l.granted and l.mode = 'ExclusiveLock' and l.objsubid = 1
+      and l.classid::bigint << 32 | l.objid::bigint = c.advisory_mutex_id
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+    limit 1), 0),
+  c.advisory_mutex_id
+from async.control c;
 
 -- Calls of async.configure wait for each other here. Only the owner can take the lock.
 create table async.configuration_lock ();
@@ -884,7 +897,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '31ffcdd1aba4dc89'::text
+  select '7e4b876d656993ac'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -6399,6 +6412,55 @@ begin
 end
 $function$;
 
+-- leader/memory/carry_over_memory
+-- Purpose: continues the memory of a leader whose schema was replaced by another version while it
+--   ran. The temporary tables are created as this version has them, and get the rows of the old
+--   ones, in the columns that both versions have. Then the leader stops in the usual way: it records
+--   the results of the queries that run, and ends.
+-- Returns: nothing.
+-- Raises: PA213 when the rows do not fit. The next leader resolves the tasks then.
+-- Locks: none.
+create or replace function async.carry_over_memory() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set client_min_messages = warning
+as $function$
+declare
+  v_table name;
+  v_columns text;
+begin
+  for v_table in
+    select c.relname from pg_class c
+    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like 'leader\_%'
+  loop
+    execute format('drop table if exists pg_temp.%I', 'old_' || v_table);
+    execute format('alter table pg_temp.%I rename to %I', v_table, 'old_' || v_table);
+  end loop;
+  perform async.create_leader_state();
+  for v_table, v_columns in
+    select c.relname, string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+    from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    join pg_class o on o.relnamespace = c.relnamespace and o.relname = 'old_' || c.relname
+    join pg_attribute b on b.attrelid = o.oid and b.attname = a.attname and not b.attisdropped
+    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like 'leader\_%'
+    group by c.relname
+  loop
+    execute format('insert into pg_temp.%1$I (%3$s) select %3$s from pg_temp.%2$I',
+      v_table, 'old_' || v_table, v_columns);
+    execute format('drop table pg_temp.%I', 'old_' || v_table);
+  end loop;
+  update pg_temp.leader_state
+  set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew';
+exception
+  when query_canceled then
+    raise;
+  when assert_failure or others then
+    raise exception 'the schema async was replaced by another version, which cannot continue: %', sqlerrm
+      using errcode = 'PA213', hint = 'Start the orchestrator again. Tasks whose queries ran have an unknown outcome.';
+end
+$function$;
+
 -- leader/memory/is_due
 -- Purpose: whether a periodic action is due. If it is, notes that it is done now. The times are
 --   settings of the session: a row of a temporary table would give each idle cycle a transaction
@@ -6904,9 +6966,8 @@ end
 $function$;
 
 -- leader/election/check_lead
--- Purpose: checks whether this session may still lead. Stops it when another version of the schema
---   was installed. Takes the locks again if a routine released them (pg_advisory_unlock_all()),
---   unless another orchestrator holds them.
+-- Purpose: checks whether this session may still lead. Takes the locks again if a routine released
+--   them (pg_advisory_unlock_all()), unless another orchestrator holds them.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the advisory locks of the leader, if they were lost.
@@ -6916,9 +6977,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  update pg_temp.leader_state l
-  set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
-  where l.stop is null and l.fingerprint <> async.schema_fingerprint();
   if async.leader_pid() is distinct from pg_backend_pid() and not async.take_locks() then
     perform async.lose_lead();
   end if;
@@ -8292,7 +8350,8 @@ $function$;
 --   also sleeps if there was no work: up to busy_sleep while queries run, up to idle_sleep
 --   otherwise.
 -- Returns: the time of the last work.
--- Raises: PA207 in a session that does not lead; no other error.
+-- Raises: PA207 in a session that does not lead, PA213 when the schema was replaced by a version that
+--   cannot continue; no other error.
 -- Locks: those of the stages. (A procedure with a SET clause cannot commit, so it sets the
 --   search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
@@ -8313,6 +8372,9 @@ begin
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
+  end if;
+  if exists (select from pg_temp.leader_state l where l.stop is null and l.fingerprint <> async.schema_fingerprint()) then
+    perform async.carry_over_memory();
   end if;
   -- Every error between two commits is caught: a lock on a table for a moment must not end main().
   begin
@@ -8703,7 +8765,7 @@ $function$;
 -- Raises: PA206 when this server cannot connect to itself; PA208 when the present leader cannot be
 --   removed; PA209 for a role that does not own the schema. It ends with a warning when another
 --   orchestrator took the lead (PA212), or when another version of the schema was installed
---   (PA213).
+--   (PA213, an error if that version cannot continue).
 -- Locks: the two advisory locks of the leader, while it leads. (A procedure with a SET clause
 --   cannot commit, so it sets the search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)

@@ -5,7 +5,18 @@ create table async.leader_lock (
   pid int not null,
   key bigint not null
 );
-insert into async.leader_lock (pid, key) values (0, 0);
+-- A leader of the version before holds the lock of advisory_mutex_id, and leads until it ends.
+insert into async.leader_lock (pid, key)
+select
+  coalesce((
+    select l.pid
+    from pg_catalog.pg_locks l
+    where l.pid = c.pid and l.locktype = 'advisory' and l.granted and l.mode = 'ExclusiveLock' and l.objsubid = 1
+      and l.classid::bigint << 32 | l.objid::bigint = c.advisory_mutex_id
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+    limit 1), 0),
+  c.advisory_mutex_id
+from async.control c;
 
 -- Calls of async.configure wait for each other here. Only the owner can take the lock.
 create table async.configuration_lock ();

@@ -245,6 +245,7 @@ pub(crate) const SERVER: Part = Part {
         "dblink/sessions/close_own_connections",
         "dblink/helpers/start_vacuum",
         "leader/memory/create_leader_state",
+        "leader/memory/carry_over_memory",
         "leader/memory/is_due",
         "leader/memory/note_done",
         "leader/memory/note_blocked_time",

@@ -56,5 +56,6 @@ mod successors;
 mod targets_down;
 mod triggers;
 mod unregistered_sessions;
+mod upgrades;
 mod watching;
 mod yield_and_finish;

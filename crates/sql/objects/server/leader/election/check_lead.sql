@@ -1,6 +1,5 @@
--- Purpose: checks whether this session may still lead. Stops it when another version of the schema
---   was installed. Takes the locks again if a routine released them (pg_advisory_unlock_all()),
---   unless another orchestrator holds them.
+-- Purpose: checks whether this session may still lead. Takes the locks again if a routine released
+--   them (pg_advisory_unlock_all()), unless another orchestrator holds them.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the advisory locks of the leader, if they were lost.
@@ -10,9 +9,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  update pg_temp.leader_state l
-  set stop = 'PA213: the schema async was replaced by another version; start the orchestrator anew'
-  where l.stop is null and l.fingerprint <> async.schema_fingerprint();
   if async.leader_pid() is distinct from pg_backend_pid() and not async.take_locks() then
     perform async.lose_lead();
   end if;

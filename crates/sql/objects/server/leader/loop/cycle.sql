@@ -3,7 +3,8 @@
 --   also sleeps if there was no work: up to busy_sleep while queries run, up to idle_sleep
 --   otherwise.
 -- Returns: the time of the last work.
--- Raises: PA207 in a session that does not lead; no other error.
+-- Raises: PA207 in a session that does not lead, PA213 when the schema was replaced by a version that
+--   cannot continue; no other error.
 -- Locks: those of the stages. (A procedure with a SET clause cannot commit, so it sets the
 --   search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
@@ -24,6 +25,9 @@ begin
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
+  end if;
+  if exists (select from pg_temp.leader_state l where l.stop is null and l.fingerprint <> async.schema_fingerprint()) then
+    perform async.carry_over_memory();
   end if;
   -- Every error between two commits is caught: a lock on a table for a moment must not end main().
   begin

@@ -7,7 +7,7 @@
 -- Raises: PA206 when this server cannot connect to itself; PA208 when the present leader cannot be
 --   removed; PA209 for a role that does not own the schema. It ends with a warning when another
 --   orchestrator took the lead (PA212), or when another version of the schema was installed
---   (PA213).
+--   (PA213, an error if that version cannot continue).
 -- Locks: the two advisory locks of the leader, while it leads. (A procedure with a SET clause
 --   cannot commit, so it sets the search_path in each transaction.)
 -- (Longer than a screen: what commits between steps cannot be called from a function.)
