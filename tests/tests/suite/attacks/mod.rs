@@ -8,6 +8,7 @@ macro_rules! attacks {
     };
 }
 
+mod bad_input;
 mod callers;
 mod client_databases;
 mod elections;
