@@ -21,3 +21,4 @@ mod search_paths;
 mod secrets;
 mod targets_at_self;
 mod upgrade;
+mod wake_up;
