@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use pgasync_core::{
-    BadName, Command, Epoch, Head, Input, Lane, LaneKind, Now, Orchestrator, Outcome, PoolName, Priority,
+    BadName, Command, Epoch, Head, Input, Lane, LaneKind, Now, OpenWriters, Orchestrator, Outcome, PoolName, Priority,
     QueuePosition, Row, RowState, Run, Settings, Sleep, Span, TargetName, TargetSettings, TaskId, TaskOptions,
     Timestamp, WriteAnswer,
 };
@@ -78,8 +78,8 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Op
             Input::Refilled { lane, heads, more }
         }
         Command::Poll { sleep, .. } => {
-            let asleep = (sleep == Sleep::FallAsleep).then_some(true);
-            Input::Polled { lanes: vec![], requests: false, latch: 0, asleep }
+            let writers = (sleep == Sleep::FallAsleep).then_some(OpenWriters { before: 0, open: false });
+            Input::Polled { lanes: vec![], requests: false, latch: 0, writers }
         }
         Command::Write(event) => {
             let row = &mut jobs.get_mut(&event.task)?.2;

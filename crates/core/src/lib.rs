@@ -76,8 +76,8 @@
 //!                 Some(Input::Swept { overdue: vec![], promoted: vec![], next: None, failed: vec![] })
 //!             }
 //!             Command::Poll { sleep, .. } => {
-//!                 let asleep = (sleep == Sleep::FallAsleep).then_some(true);
-//!                 Some(Input::Polled { lanes: vec![], requests: false, latch: 0, asleep })
+//!                 let writers = (sleep == Sleep::FallAsleep).then_some(OpenWriters { before: 0, open: false });
+//!                 Some(Input::Polled { lanes: vec![], requests: false, latch: 0, writers })
 //!             }
 //!             Command::Write(event) => {
 //!                 round.push(if table.state() == RowState::Ready { "claim" } else { "end" });
@@ -143,7 +143,7 @@ pub use config::refused::{Problem, Refused};
 pub use config::{Configuration, PoolConfiguration, TARGET_CONCURRENCY_DEFAULT, TargetConfiguration};
 pub use names::{BadName, Epoch, PoolName, Priority, Run, SessionId, TargetName, TaskId};
 pub use orchestrator::command::{Command, Registered, Sleep};
-pub use orchestrator::input::{Input, RequestId, StoredRequest, TaskSnapshot, WriteAnswer};
+pub use orchestrator::input::{Input, OpenWriters, RequestId, StoredRequest, TaskSnapshot, WriteAnswer};
 pub use orchestrator::settings::{Settings, TargetSettings, Tuning};
 pub use orchestrator::{Memory, Orchestrator};
 pub use plan::lane::{Head, Lane, LaneKind, QueuePosition};

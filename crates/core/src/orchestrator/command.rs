@@ -194,6 +194,12 @@ pub enum Sleep {
     Keep,
     /// Pushes notify from now on.
     FallAsleep,
+    /// Pushes notify already, except for transactions with an id below `before` that may have found
+    /// the leader awake: the poll tells whether one is open.
+    AwaitWriters {
+        /// [`OpenWriters::before`](crate::OpenWriters::before) of the answer to `FallAsleep`.
+        before: i64,
+    },
     /// Pushes need not notify.
     WakeUp,
 }

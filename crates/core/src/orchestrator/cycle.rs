@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::context::Context;
+use super::input::OpenWriters;
 use super::latch::{Latch, LatchStep};
 use super::upkeep::Upkeep;
 use super::wake::Wake;
@@ -61,11 +62,11 @@ impl Cycle {
         self.wake.next().into_iter().chain([self.upkeep.next(cx)]).min()
     }
 
-    /// A poll is answered. `latch` is the number up to which callers wait; `asleep` says whether
-    /// pushes notify now, if it was to fall asleep.
-    pub(super) fn polled(&mut self, latch: i64, asleep: Option<bool>, cx: &Context) {
+    /// A poll is answered. `latch` is the number up to which callers wait; `writers` are the
+    /// pushes that may have found the leader awake, if it was to fall asleep or waits for them.
+    pub(super) fn polled(&mut self, latch: i64, writers: Option<OpenWriters>, cx: &Context) {
         let now = cx.monotonic();
-        self.wake.polled(now, asleep, cx.settings().idle_sleep, cx.tuning());
+        self.wake.polled(now, writers, cx.settings().idle_sleep, cx.tuning());
         self.upkeep.changed();
         if self.latch.polled(latch, cx.settings().has_routines) {
             self.wake.poll_by(now);
@@ -160,14 +161,14 @@ mod tests {
         let (mut cycle, mut cx) = begun(true);
         let poll = |sleep| Command::Poll { sleep, offered: vec![TaskId(1)] };
         assert_eq!(commands(&mut cycle, &mut cx), vec![poll(Sleep::FallAsleep)]);
-        cycle.polled(5, Some(false), &cx);
+        cycle.polled(5, None, &cx);
         let mut seen = Vec::new();
         for _ in 0..12 {
             for command in commands(&mut cycle, &mut cx) {
                 if command == Command::RunRoutines {
                     cycle.routines_done(&cx);
                 } else if let Command::Poll { .. } = command {
-                    cycle.polled(5, Some(false), &cx);
+                    cycle.polled(5, None, &cx);
                 }
                 seen.push(command);
             }

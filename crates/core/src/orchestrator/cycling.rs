@@ -2,15 +2,15 @@
 
 use super::Orchestrator;
 use super::command::Command;
-use super::input::{TaskSnapshot, WriteAnswer};
+use super::input::{OpenWriters, TaskSnapshot, WriteAnswer};
 use crate::names::{PoolName, TaskId};
 use crate::plan::lane::Lane;
 use crate::time::Timestamp;
 
 impl Orchestrator {
-    pub(super) fn polled(&mut self, lanes: &[Lane], requests: bool, latch: i64, asleep: Option<bool>) {
+    pub(super) fn polled(&mut self, lanes: &[Lane], requests: bool, latch: i64, writers: Option<OpenWriters>) {
         self.retries.succeeded();
-        self.cycle.polled(latch, asleep, &self.scheduler.cx);
+        self.cycle.polled(latch, writers, &self.scheduler.cx);
         self.scheduler.refresh_lanes(lanes);
         if requests {
             self.scheduler.requests.want();

@@ -118,8 +118,11 @@ pub enum Input {
         requests: bool,
         /// Up to which number callers wait for a cycle that begins now.
         latch: i64,
-        /// Whether pushes notify now, after [`Sleep::FallAsleep`](crate::Sleep::FallAsleep).
-        asleep: Option<bool>,
+        /// The transactions that may have found the leader awake, after
+        /// [`Sleep::FallAsleep`](crate::Sleep::FallAsleep) and
+        /// [`Sleep::AwaitWriters`](crate::Sleep::AwaitWriters). `None` after `FallAsleep`: it could
+        /// not fall asleep.
+        writers: Option<OpenWriters>,
     },
     /// A push or a request notified.
     Notified,
@@ -274,4 +277,14 @@ pub enum Input {
         /// The session.
         session: SessionId,
     },
+}
+
+/// The pushes and requests that may have found the leader awake, and so do not notify it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct OpenWriters {
+    /// The ids of their transactions are below this one.
+    pub before: i64,
+    /// Whether one of them was open before the poll read anything.
+    pub open: bool,
 }

@@ -134,7 +134,7 @@ impl Orchestrator {
             Input::Resynced(rows) => self.resynced(rows),
             Input::StartupDone => self.startup_done(),
             Input::RoutinesDone => self.cycle.routines_done(&scheduler.cx),
-            Input::Polled { lanes, requests, latch, asleep } => self.polled(&lanes, requests, latch, asleep),
+            Input::Polled { lanes, requests, latch, writers } => self.polled(&lanes, requests, latch, writers),
             Input::Notified => self.cycle.notified(&scheduler.cx),
             Input::Maintained { more } => self.cycle.maintained(more, &scheduler.cx),
             Input::Fenced { target, sessions } => {

@@ -100,6 +100,11 @@ pub struct Tuning {
     pub poll_every: Span,
     /// How long a leader stays awake after it was woken.
     pub awake: Span,
+    /// A sleeping leader polls once for each notification. It wakes up for this many within
+    /// `awake`: notifications cost the pushes more than polls cost the leader.
+    pub notifications_max: u32,
+    /// The longest wait between two polls while a push is open that may not notify.
+    pub writers_poll_max: Span,
     /// The time between two steps of maintenance. The server ends an idle leader session after
     /// longer than this.
     pub maintain_every: Span,
@@ -166,6 +171,8 @@ impl Default for Tuning {
             losses_apart: Span::seconds(10),
             poll_every: Span::millis(8),
             awake: Span::millis(40),
+            notifications_max: 8,
+            writers_poll_max: Span::millis(250),
             maintain_every: Span::seconds(1),
             maintain_retry: Span::seconds(10),
             audit_every: Span::seconds(60),

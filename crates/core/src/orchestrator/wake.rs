@@ -2,10 +2,15 @@
 //!
 //! Awake, the leader polls every few milliseconds and pushes do not notify. Asleep, pushes notify,
 //! and the leader polls rarely all the same. A leader falls asleep first and polls then, so that no
-//! push falls between the two. An open push keeps it from falling asleep: then it polls less and
-//! less often.
+//! push falls between the two. A push that found the leader awake and is still open then commits
+//! without a notification: until it has ended, the leader polls less and less often. All later pushes
+//! notify meanwhile.
+//!
+//! A sleeping leader polls for each notification and stays asleep, so that rare pushes are seen at
+//! once, and cost no writes of the state. Only notifications in numbers wake it.
 
 use super::command::Sleep;
+use super::input::OpenWriters;
 use super::settings::Tuning;
 use crate::time::{MonotonicTime, Span};
 
@@ -13,7 +18,15 @@ use crate::time::{MonotonicTime, Span};
 enum State {
     Awake { until: MonotonicTime },
     FallingAsleep,
-    Asleep,
+    Asleep { awaited: Option<Awaited> },
+}
+
+/// The pushes that found the leader awake: their transactions have ids below `before`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Awaited {
+    before: i64,
+    /// How often in a row one of them was open.
+    polls: u32,
 }
 
 #[derive(Debug)]
@@ -24,10 +37,11 @@ pub(super) struct Wake {
     polling: bool,
     /// Another poll is wanted at once.
     again: bool,
-    /// The leader fell asleep, or tried to, and the next poll has to end that.
-    wake_up: bool,
     /// How often in a row it could not fall asleep.
     kept_awake: u32,
+    /// The notifications while asleep, and since when they are counted.
+    notified: u32,
+    notified_since: MonotonicTime,
 }
 
 impl Wake {
@@ -37,8 +51,9 @@ impl Wake {
             next: now,
             polling: false,
             again: false,
-            wake_up: false,
             kept_awake: 0,
+            notified: 0,
+            notified_since: now,
         }
     }
 
@@ -53,31 +68,36 @@ impl Wake {
             return None;
         }
         self.polling = true;
-        if std::mem::take(&mut self.again) {
-            if !std::mem::take(&mut self.wake_up) {
-                return Some(Sleep::Keep);
-            }
-            self.state = State::Awake { until: now + tuning.awake };
-            return Some(Sleep::WakeUp);
-        }
-        match self.state {
+        self.again = false;
+        debug_assert!(tuning.poll_every > Span::ZERO);
+        Some(match self.state {
             State::Awake { until } if until <= now => {
                 self.state = State::FallingAsleep;
-                Some(Sleep::FallAsleep)
+                Sleep::FallAsleep
             }
-            State::Awake { .. } | State::FallingAsleep | State::Asleep => {
-                debug_assert!(tuning.poll_every > Span::ZERO);
-                Some(Sleep::Keep)
+            State::Asleep { .. } if self.notified >= tuning.notifications_max => {
+                self.notified = 0;
+                self.state = State::Awake { until: now + tuning.awake };
+                Sleep::WakeUp
             }
-        }
+            State::Asleep { awaited: Some(Awaited { before, .. }) } => Sleep::AwaitWriters { before },
+            State::Awake { .. } | State::FallingAsleep | State::Asleep { awaited: None } => Sleep::Keep,
+        })
     }
 
     /// A push notified.
     pub(super) fn notified(&mut self, now: MonotonicTime, tuning: &Tuning) {
-        self.wake_up = self.wake_up || self.state == State::Asleep;
-        if !self.polling {
-            self.state = State::Awake { until: now + tuning.awake };
+        if let State::Awake { until } = self.state {
+            // It polls soon in any case.
+            self.state = State::Awake { until: until.max(now + tuning.awake) };
+            self.kept_awake = 0;
+            self.poll_by(now + tuning.poll_every);
+            return;
         }
+        if self.notified_since + tuning.awake <= now {
+            (self.notified, self.notified_since) = (0, now);
+        }
+        self.notified = self.notified.saturating_add(1);
         self.again = true;
     }
 
@@ -86,29 +106,38 @@ impl Wake {
         self.next = self.next.min(time);
     }
 
-    /// A poll is answered, with whether pushes notify now if it was to fall asleep.
-    pub(super) fn polled(&mut self, now: MonotonicTime, asleep: Option<bool>, idle: Span, tuning: &Tuning) {
+    /// A poll is answered, with the pushes that do not notify if it was to fall asleep or waits for
+    /// their end.
+    pub(super) fn polled(&mut self, now: MonotonicTime, writers: Option<OpenWriters>, idle: Span, tuning: &Tuning) {
         self.polling = false;
-        match asleep {
-            Some(true) => {
-                self.kept_awake = 0;
-                self.state = State::Asleep;
-            }
-            Some(false) => {
+        let open = writers.filter(|writers| writers.open);
+        match self.state {
+            State::FallingAsleep if writers.is_none() => {
                 self.kept_awake = self.kept_awake.saturating_add(1);
                 self.state = State::Awake { until: now };
             }
-            None => {}
+            State::FallingAsleep => {
+                self.kept_awake = 0;
+                let awaited = open.map(|OpenWriters { before, .. }| Awaited { before, polls: 0 });
+                self.state = State::Asleep { awaited };
+            }
+            State::Asleep { awaited: Some(Awaited { before, polls }) } if writers.is_some() => {
+                // The poll came after their end, if they have ended.
+                let awaited = open.map(|_| Awaited { before, polls: polls.saturating_add(1) });
+                self.state = State::Asleep { awaited };
+            }
+            State::Awake { .. } | State::Asleep { .. } => {
+                debug_assert!(writers.is_none(), "only a leader that falls asleep asks for them");
+            }
         }
         let wait = match self.state {
-            State::Asleep => idle,
-            State::Awake { .. } | State::FallingAsleep => tuning.poll_every.doubled(self.kept_awake.min(10)).min(idle),
+            State::Awake { .. } | State::FallingAsleep => tuning.poll_every.doubled(self.kept_awake.min(10)),
+            State::Asleep { awaited: Some(Awaited { polls, .. }) } => {
+                tuning.poll_every.doubled(polls.min(10)).min(tuning.writers_poll_max)
+            }
+            State::Asleep { awaited: None } => idle,
         };
-        self.next = now + wait;
-        if self.again {
-            self.wake_up = self.wake_up || self.state == State::Asleep;
-            self.state = State::Awake { until: now + tuning.awake };
-        }
+        self.next = now + wait.min(idle);
     }
 
     /// A poll was refused: the next one comes then.
@@ -127,47 +156,82 @@ mod tests {
 
     const START: MonotonicTime = MonotonicTime::from_micros(1_000);
     const IDLE: Span = Span::seconds(1);
+    const BEFORE: i64 = 77;
+
+    const fn writers(open: bool) -> Option<OpenWriters> {
+        Some(OpenWriters { before: BEFORE, open })
+    }
+
+    fn asleep(tuning: &Tuning) -> Wake {
+        let mut wake = Wake::new(START);
+        assert_eq!(wake.poll(START, tuning), Some(Sleep::FallAsleep));
+        wake.polled(START, writers(false), IDLE, tuning);
+        wake
+    }
 
     #[test]
-    fn it_falls_asleep_when_nothing_happens_and_wakes_when_notified() {
+    fn a_sleeping_leader_polls_for_each_notification_and_stays_asleep() {
         let tuning = Tuning::default();
         let mut wake = Wake::new(START);
         assert_eq!(wake.poll(START, &tuning), Some(Sleep::FallAsleep));
         assert_eq!((wake.poll(START, &tuning), wake.next()), (None, None), "one poll at a time");
-        wake.polled(START, Some(true), IDLE, &tuning);
+        wake.polled(START, writers(false), IDLE, &tuning);
         assert_eq!(wake.next(), Some(START + IDLE));
-        wake.notified(START, &tuning);
-        assert_eq!(wake.poll(START, &tuning), Some(Sleep::WakeUp));
-        wake.notified(START, &tuning);
-        assert_eq!(wake.poll(START, &tuning), None);
-        wake.polled(START, None, IDLE, &tuning);
-        assert_eq!(wake.poll(START, &tuning), Some(Sleep::Keep), "what came meanwhile is polled for");
+        let mut now = START;
+        for _ in 0..100 {
+            now = now + tuning.awake;
+            wake.notified(now, &tuning);
+            assert_eq!(wake.poll(now, &tuning), Some(Sleep::Keep));
+            wake.notified(now, &tuning);
+            assert_eq!(wake.poll(now, &tuning), None);
+            wake.polled(now, None, IDLE, &tuning);
+            assert_eq!(wake.poll(now, &tuning), Some(Sleep::Keep), "what came meanwhile is polled for");
+            wake.polled(now, None, IDLE, &tuning);
+            assert_eq!(wake.next(), Some(now + IDLE));
+        }
     }
 
     #[test]
-    fn a_notification_while_it_falls_asleep_wakes_it() {
+    fn notifications_in_numbers_wake_it_until_they_end() {
+        let tuning = Tuning::default();
+        let mut wake = asleep(&tuning);
+        for _ in 1..tuning.notifications_max {
+            wake.notified(START, &tuning);
+        }
+        assert_eq!(wake.poll(START, &tuning), Some(Sleep::Keep));
+        wake.notified(START, &tuning);
+        wake.polled(START, None, IDLE, &tuning);
+        assert_eq!(wake.poll(START, &tuning), Some(Sleep::WakeUp));
+        wake.polled(START, None, IDLE, &tuning);
+        assert_eq!(wake.next(), Some(START + tuning.poll_every));
+        let late = START + tuning.poll_every;
+        wake.notified(late, &tuning);
+        assert_eq!(wake.next(), Some(late), "it is awake, and polls at its time");
+        assert_eq!(wake.poll(late, &tuning), Some(Sleep::Keep));
+        wake.polled(late, None, IDLE, &tuning);
+        assert_eq!(wake.poll(late + tuning.awake, &tuning), Some(Sleep::FallAsleep));
+    }
+
+    #[test]
+    fn a_notification_while_it_falls_asleep_leads_to_another_poll() {
         let tuning = Tuning::default();
         let mut wake = Wake::new(START);
         assert_eq!(wake.poll(START, &tuning), Some(Sleep::FallAsleep));
         wake.notified(START, &tuning);
-        wake.polled(START, Some(true), IDLE, &tuning);
-        assert_eq!(wake.poll(START, &tuning), Some(Sleep::WakeUp));
+        wake.polled(START, writers(false), IDLE, &tuning);
+        assert_eq!(wake.poll(START, &tuning), Some(Sleep::Keep));
     }
 
     /// The leader took itself to be asleep for ever, and pushes did not notify.
     #[test]
-    fn a_notification_during_a_poll_that_is_refused_wakes_it() {
+    fn a_notification_during_a_poll_that_is_refused_is_not_lost() {
         let tuning = Tuning::default();
-        let mut wake = Wake::new(START);
-        wake.poll(START, &tuning);
-        wake.polled(START, Some(true), IDLE, &tuning);
+        let mut wake = asleep(&tuning);
         let later = START + IDLE;
         assert_eq!(wake.poll(later, &tuning), Some(Sleep::Keep));
         wake.notified(later, &tuning);
-        wake.refused(later);
-        assert_eq!(wake.poll(later, &tuning), Some(Sleep::WakeUp));
-        wake.polled(later, None, IDLE, &tuning);
-        assert_eq!(wake.poll(later + tuning.awake, &tuning), Some(Sleep::FallAsleep));
+        wake.refused(later + IDLE);
+        assert_eq!(wake.poll(later, &tuning), Some(Sleep::Keep));
     }
 
     #[test]
@@ -178,25 +242,52 @@ mod tests {
         wake.refused(later);
         assert_eq!(wake.next(), Some(later));
         assert_eq!(wake.poll(later, &tuning), Some(Sleep::FallAsleep), "it is not asleep");
-        wake.polled(later, Some(true), IDLE, &tuning);
-        assert_eq!(wake.poll(later + IDLE, &tuning), Some(Sleep::Keep));
-        wake.refused(later + IDLE);
-        assert_eq!(wake.poll(later + IDLE, &tuning), Some(Sleep::Keep), "it is asleep yet");
+        wake.polled(later, writers(true), IDLE, &tuning);
+        let at = later + tuning.poll_every;
+        assert_eq!(wake.poll(at, &tuning), Some(Sleep::AwaitWriters { before: BEFORE }));
+        wake.refused(at);
+        assert_eq!(wake.poll(at, &tuning), Some(Sleep::AwaitWriters { before: BEFORE }), "it asks again");
+        wake.polled(at, writers(false), IDLE, &tuning);
+        assert_eq!(wake.poll(at + IDLE, &tuning), Some(Sleep::Keep));
+        wake.refused(at + IDLE);
+        assert_eq!(wake.poll(at + IDLE, &tuning), Some(Sleep::Keep), "it is asleep yet");
     }
 
     #[test]
-    fn an_open_push_makes_polls_rare() {
+    fn an_open_push_is_awaited_in_longer_and_longer_waits_and_polled_for_after_its_end() {
         let tuning = Tuning::default();
-        let idle = Span::millis(100);
+        let mut wake = Wake::new(START);
+        assert_eq!(wake.poll(START, &tuning), Some(Sleep::FallAsleep));
+        wake.polled(START, writers(true), IDLE, &tuning);
+        let mut now = START;
+        for polls in 0..10 {
+            let due = now + tuning.poll_every.doubled(polls).min(tuning.writers_poll_max);
+            assert_eq!(wake.next(), Some(due));
+            now = due;
+            assert_eq!(wake.poll(now, &tuning), Some(Sleep::AwaitWriters { before: BEFORE }));
+            wake.polled(now, writers(true), IDLE, &tuning);
+        }
+        wake.notified(now, &tuning);
+        assert_eq!(wake.poll(now, &tuning), Some(Sleep::AwaitWriters { before: BEFORE }), "other pushes notify");
+        wake.polled(now, writers(false), IDLE, &tuning);
+        assert_eq!(wake.next(), Some(now + IDLE), "this poll has seen it");
+    }
+
+    #[test]
+    fn a_leader_that_cannot_fall_asleep_polls_less_and_less_often() {
+        let tuning = Tuning::default();
         let mut wake = Wake::new(START);
         let mut now = START;
-        for _ in 0..10 {
-            wake.poll(now, &tuning);
-            wake.polled(now, Some(false), idle, &tuning);
-            now = wake.next().expect("no poll is under way");
+        for kept_awake in 1..20 {
+            assert_eq!(wake.poll(now, &tuning), Some(Sleep::FallAsleep));
+            wake.polled(now, None, IDLE, &tuning);
+            let due = now + tuning.poll_every.doubled(kept_awake).min(IDLE);
+            assert_eq!(wake.next(), Some(due));
+            now = due;
         }
+        wake.notified(now, &tuning);
         wake.poll(now, &tuning);
-        wake.polled(now, Some(false), idle, &tuning);
-        assert_eq!(wake.next(), Some(now + idle));
+        wake.polled(now, None, IDLE, &tuning);
+        assert_eq!(wake.next(), Some(now + tuning.poll_every));
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Command, Epoch, FinishStatus, Head, Input, Lane, LaunchState, MonotonicTime, Now, QueuePosition, Registered,
+    Command, Epoch, FinishStatus, Head, Input, Lane, LaunchState, MonotonicTime, Now, OpenWriters, QueuePosition, Registered,
     Request, RequestId, Row, RowState, Run, SessionId, Sleep, Span, StoredRequest, TargetName, TaskEvent, TaskId,
     TaskOptions, TaskSnapshot, Timestamp, WriteAnswer,
 };
@@ -50,8 +50,9 @@ pub(crate) struct FakeStore {
     pub(crate) leader: Option<Epoch>,
     /// Pushes and requests notify the leader.
     pub(crate) asleep: bool,
-    /// Pushes that have read `asleep` and are not committed.
-    pub(crate) open_pushes: usize,
+    /// Pushes that have read `asleep` and are not committed, by their transaction ids.
+    pub(crate) open_pushes: BTreeSet<i64>,
+    pub(crate) last_push: i64,
     /// The numbers that callers of `wait_for_latch` wait for, and since when.
     pub(crate) latches: BTreeMap<i64, MonotonicTime>,
     pub(crate) last_latch: i64,
@@ -218,18 +219,26 @@ impl FakeStore {
     }
 
     fn poll(&mut self, sleep: Sleep, offered: Vec<TaskId>) -> Vec<Input> {
-        match sleep {
-            Sleep::Keep => {}
-            Sleep::FallAsleep => self.asleep = true,
-            Sleep::WakeUp => self.asleep = false,
-        }
+        let open = |before| Some(OpenWriters { before, open: self.open_pushes.range(..before).next().is_some() });
+        let writers = match sleep {
+            Sleep::Keep => None,
+            Sleep::FallAsleep => {
+                self.asleep = true;
+                open(self.last_push + 1)
+            }
+            Sleep::AwaitWriters { before } => open(before),
+            Sleep::WakeUp => {
+                self.asleep = false;
+                None
+            }
+        };
         let stands = |id: &TaskId| self.tasks.get(id).is_some_and(StoredTask::is_offered);
         let mut answers = self.reread(offered.into_iter().filter(|id| !stands(id)).collect());
         answers.push(Input::Polled {
             lanes: if self.polls_name_lanes { self.lanes() } else { Vec::new() },
             requests: !self.requests.is_empty(),
             latch: self.last_latch,
-            asleep: (sleep == Sleep::FallAsleep).then_some(self.open_pushes == 0),
+            writers,
         });
         answers
     }

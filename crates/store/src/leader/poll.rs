@@ -1,7 +1,7 @@
 //! Polling for new work and changed settings.
 
 use futures_util::future::join_all;
-use pgasync_core::{Input, Sleep, TaskId, Timestamp};
+use pgasync_core::{Input, OpenWriters, Sleep, TaskId, Timestamp};
 use pgasync_pg::types::ToSql;
 use pgasync_pg::{Error, Row, Statement};
 
@@ -37,12 +37,16 @@ impl LeaderSession {
         let statements = &self.statements;
         let offered: Vec<i64> = offered.iter().map(|task| task.0).collect();
         let offered: &[&(dyn ToSql + Sync)] = &[&offered];
+        let epoch: &[&(dyn ToSql + Sync)] = &[&self.epoch.0];
+        let before = if let Sleep::AwaitWriters { before } = sleep { before } else { i64::MIN };
+        let before: &[&(dyn ToSql + Sync)] = &[&before];
         // The leader falls asleep before it reads, so that a push that commits after the reads
-        // wakes it.
+        // wakes it, or is found open.
         let mut calls: Vec<(&Statement, &[&(dyn ToSql + Sync)])> = match sleep {
             Sleep::Keep => vec![],
-            Sleep::FallAsleep => vec![(&statements.fall_asleep, &[])],
-            Sleep::WakeUp => vec![(&statements.wake_up, &[])],
+            Sleep::FallAsleep => vec![(&statements.fall_asleep, epoch)],
+            Sleep::AwaitWriters { .. } => vec![(&statements.await_writers, before)],
+            Sleep::WakeUp => vec![(&statements.wake_up, epoch)],
         };
         calls.extend([(&statements.poll, &[][..]), (&statements.lanes, &[]), (&statements.left_offers, offered)]);
         let session = &self.session;
@@ -58,7 +62,12 @@ impl LeaderSession {
         let Some(state) = states.first() else {
             return Err(LeaderError::Refused { operation: "polling", reason: "async.leader is empty".into() });
         };
-        let asleep = slept.first().filter(|_| sleep == Sleep::FallAsleep).map(|row| row.get(0));
+        let writers = slept.first().and_then(|row| match sleep {
+            Sleep::FallAsleep | Sleep::AwaitWriters { .. } => {
+                Some(OpenWriters { before: row.get::<_, Option<i64>>(0)?, open: row.get(1) })
+            }
+            Sleep::Keep | Sleep::WakeUp => None,
+        });
         let lanes = lanes.iter().filter_map(|row| lane(row.get("pool"), row.get("target"), row.get("pullable")));
         let (lanes, requests, latch) = (lanes.collect(), state.get("has_requests"), state.get("latch"));
         let left: Vec<TaskId> = left.iter().map(|row| TaskId(row.get(0))).collect();
@@ -71,7 +80,7 @@ impl LeaderSession {
             self.configuration_version = Some(version);
         }
         self.reread(&left, results).await?;
-        results.inputs.push(Input::Polled { lanes, requests, latch, asleep });
+        results.inputs.push(Input::Polled { lanes, requests, latch, writers });
         results.polled = Some(PollResult {
             enabled: state.get("enabled"),
             resign: state.get::<_, Option<i64>>("resign_epoch").is_some_and(|epoch| epoch >= self.epoch.0),

@@ -45,8 +45,10 @@ statements! {
         cross join async.leader l
         cross join (select count(*) as n, sum(i.xmin::text::numeric) as x from async.target i) t
         cross join (select count(*) as n, sum(i.xmin::text::numeric) as x from async.concurrency_pool i) p",
-    fall_asleep: "select pg_try_advisory_lock(async.lock_class(), 2)",
-    wake_up: "select pg_advisory_unlock(async.lock_class(), 2)",
+    fall_asleep: "select out_before, out_open from async.fall_asleep($1)",
+    await_writers: "select $1::bigint, async.writers_are_open($1)",
+    // The commit is not waited for: a crash may undo it, and ends the session.
+    wake_up: "select from (select set_config('synchronous_commit', 'off', true) offset 0) s, async.set_asleep($1, false)",
     left_offers: "select o.task_id from unnest($1::bigint[]) as o(task_id)
         where not exists (select from async.offer f where f.task_id = o.task_id)",
     routines: "select async.run_routines($1::text::async.routine_type_t)",

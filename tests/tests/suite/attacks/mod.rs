@@ -23,3 +23,4 @@ mod secret_references;
 mod secrets;
 mod targets_at_self;
 mod upgrade;
+mod wake_up;

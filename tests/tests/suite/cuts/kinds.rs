@@ -4,7 +4,7 @@ use pgasync_tests::Sent;
 
 /// The kinds of texts that name no function of the schema, or several. The first text that matches
 /// decides.
-const TEXTS: [(&str, &str); 18] = [
+const TEXTS: [(&str, &str); 17] = [
     ("statement_timeout = 0", "prepare_session"),
     ("to_regprocedure('async.schema_fingerprint", "introduction"),
     ("select enabled from async.control", "is_enabled"),
@@ -17,8 +17,7 @@ const TEXTS: [(&str, &str); 18] = [
     ("delete from async.session", "forget"),
     ("delete from async.request", "dismiss"),
     ("async.latch_number()", "poll"),
-    ("pg_try_advisory_lock", "fall_asleep"),
-    ("pg_advisory_unlock", "wake_up"),
+    ("async.set_asleep", "wake_up"),
     ("left join unnest", "registered_sessions"),
     ("where not exists (select from async.offer", "left_offers"),
     ("set search_path = pg_catalog, pg_temp", "pin_search_path"),
@@ -39,7 +38,7 @@ const AT_TARGETS: [(&str, &str); 6] = [
 /// its name here, and its text above if it names no function of the schema.
 pub(crate) const KNOWN: &str = "
     startup prepare cancel_request other task prepare_session introduction is_enabled grace end_lost_backend
-    end_backend is_active pin_search_path limit_lock_waits remember_mutex forget dismiss poll fall_asleep wake_up
+    end_backend is_active pin_search_path limit_lock_waits remember_mutex forget dismiss poll fall_asleep writers_are_open wake_up
     registered_sessions left_offers cancel terminate identity unknown_sessions discard_all server_version
     begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch resume_epoch hold_epoch schema_fingerprint
     lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_sweep lead_register discover_lanes take_changed_tasks run_routines serve_latch lead_publish

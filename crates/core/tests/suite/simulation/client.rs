@@ -19,9 +19,11 @@ impl World {
             self.soon(ScheduledEvent::Push);
         }
         if self.random.percent(20) {
-            self.store.open_pushes += 1;
+            self.store.last_push += 1;
+            let transaction = self.store.last_push;
+            self.store.open_pushes.insert(transaction);
             let open = Span::millis(self.random.spread(1, 60_000));
-            return self.after(open, ScheduledEvent::Commit { tasks, notifies });
+            return self.after(open, ScheduledEvent::Commit { tasks, notifies, transaction });
         }
         self.store.tasks.extend(tasks.into_iter().map(|task| (task.position.task, task)));
         if notifies {
@@ -30,8 +32,8 @@ impl World {
     }
 
     /// An open push commits.
-    pub(super) fn commit(&mut self, tasks: Vec<StoredTask>, notifies: bool) {
-        self.store.open_pushes -= 1;
+    pub(super) fn commit(&mut self, tasks: Vec<StoredTask>, notifies: bool, transaction: i64) {
+        self.store.open_pushes.remove(&transaction);
         self.store.tasks.extend(tasks.into_iter().map(|task| (task.position.task, task)));
         if notifies {
             self.notify_leader(Input::Notified);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use pgasync_core::{
-    Command, Event, Input, LaunchState, Now, Orchestrator, Outcome, Run, SessionId, Settings, Span, TaskEvent, TaskId,
+    Command, Event, Input, LaunchState, Now, OpenWriters, Orchestrator, Outcome, Run, SessionId, Settings, Span, TaskEvent, TaskId,
     Timestamp, WriteAnswer,
 };
 
@@ -58,11 +58,13 @@ pub(super) enum Bug {
     RefusedForgotten,
     /// Notifications do not wake the leader.
     NotificationIgnored,
+    /// A push that is open while the leader falls asleep is not waited for.
+    OpenWritersIgnored,
 }
 
 impl Bug {
     /// Each bug with a seed that finds it.
-    pub(super) const ALL: [(Self, u64); 22] = [
+    pub(super) const ALL: [(Self, u64); 23] = [
         (Self::PoolTakesOneMore, 0),
         (Self::WorkersTakeOneMore, 1),
         (Self::CancelFreesSlot, 1),
@@ -85,6 +87,7 @@ impl Bug {
         (Self::UnreachableFreesSlot, 125),
         (Self::RefusedForgotten, 0),
         (Self::NotificationIgnored, 0),
+        (Self::OpenWritersIgnored, 0),
     ];
 }
 
@@ -273,6 +276,10 @@ impl FaultyOrchestrator {
             }
             (Bug::ServerTimeForDeadlines, Input::Shutdown { drain_until }) => {
                 vec![Input::Shutdown { drain_until: drain_until + self.steps() }]
+            }
+            (Bug::OpenWritersIgnored, Input::Polled { lanes, requests, latch, writers }) => {
+                let writers = writers.map(|writers| OpenWriters { open: false, ..writers });
+                vec![Input::Polled { lanes, requests, latch, writers }]
             }
             (Bug::RefusedForgotten, Input::Refused { .. }) | (Bug::NotificationIgnored, Input::Notified) => Vec::new(),
             (_, input) => vec![input],

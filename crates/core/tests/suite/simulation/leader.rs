@@ -50,7 +50,6 @@ impl World {
         self.store.epoch += 1;
         let epoch = Epoch(self.store.epoch);
         self.store.leader = Some(epoch);
-        self.store.asleep = false;
         let mut fence: Vec<TargetName> =
             self.store.registry.iter().filter(|((of, _), _)| *of < epoch).map(|(_, its)| its.1.clone()).collect();
         fence.sort();
@@ -313,6 +312,7 @@ impl World {
             // The server empties unlogged tables. Then every claimed task counts as launched.
             self.store.marks.clear();
             self.store.marks_lost = true;
+            // The last write of it need not be flushed.
             self.store.asleep = false;
             self.server_down_until = self.now + Span::millis(self.random.spread(100, 60_000));
         }

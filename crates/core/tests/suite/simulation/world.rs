@@ -51,7 +51,7 @@ pub(super) enum ScheduledEvent {
     /// A client pushes.
     Push,
     /// A push commits, and notifies the leader if it found it asleep.
-    Commit { tasks: Vec<StoredTask>, notifies: bool },
+    Commit { tasks: Vec<StoredTask>, notifies: bool, transaction: i64 },
 }
 
 pub(super) struct World {
@@ -181,8 +181,8 @@ impl World {
             ScheduledEvent::Wake { leader } => self.wake(leader),
             ScheduledEvent::Prove { leader } => self.prove(leader),
             ScheduledEvent::Finish { epoch, commands } => self.finish_in_store(epoch, commands),
-            ScheduledEvent::Commit { tasks, notifies } => {
-                self.commit(tasks, notifies);
+            ScheduledEvent::Commit { tasks, notifies, transaction } => {
+                self.commit(tasks, notifies, transaction);
                 Ok(())
             }
             ScheduledEvent::Push => {

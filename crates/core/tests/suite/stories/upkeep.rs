@@ -64,7 +64,7 @@ fn callers_that_come_during_a_cycle_get_the_next_one() {
 }
 
 #[test]
-fn a_leader_that_sleeps_is_woken_by_a_notification() {
+fn a_leader_that_sleeps_polls_for_a_notification_and_is_woken_by_many() {
     let mut harness = Harness::leading(settings(1));
     harness.wait(Span::seconds(10));
     let polls = |harness: &Harness| harness.count(|command| matches!(command, Command::Poll { .. }));
@@ -72,7 +72,12 @@ fn a_leader_that_sleeps_is_woken_by_a_notification() {
     harness.wait(Span::seconds(100));
     assert_eq!(polls(&harness), before, "it sleeps");
     harness.deliver(Input::Notified);
-    assert!(matches!(harness.commands[..], [.., Command::Poll { sleep: Sleep::WakeUp, .. }, Command::SleepUntil(_)]));
+    assert!(matches!(harness.commands[..], [.., Command::Poll { sleep: Sleep::Keep, .. }, Command::SleepUntil(_)]));
+    assert_eq!(polls(&harness), before + 1);
+    for _ in 0..10 {
+        harness.deliver(Input::Notified);
+    }
+    assert_eq!(harness.count(|command| matches!(command, Command::Poll { sleep: Sleep::WakeUp, .. })), 1);
 }
 
 #[test]

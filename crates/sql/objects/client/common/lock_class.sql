@@ -1,5 +1,5 @@
--- Purpose: the first key of all advisory locks of pgasync. Second keys: 1 is held by the leader, 2
---   by a leader that sleeps, 3 by the watchdog of the SQL engine, 4 by async.configure.
+-- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
+--   for it when it falls asleep, before it notices that the schema was replaced.
 -- Returns: a constant.
 -- Raises: nothing. Locks: none.
 create or replace function async.lock_class() returns int

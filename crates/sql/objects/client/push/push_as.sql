@@ -2,7 +2,7 @@
 --   in_within (null: any).
 -- Returns: one row for each element, in the order of the array.
 -- Raises: as async.push_tasks; insufficient_privilege for a ticket that is not that of the caller.
--- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+-- Locks: as async.wake_leader. It does not wait. (The search
 --   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
 --   Every name and operator is qualified.)
 create or replace function async.push_as(

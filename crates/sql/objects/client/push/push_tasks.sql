@@ -4,7 +4,7 @@
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
 -- Raises: PA010 to PA01B for an element that cannot be accepted, PA082 for a target that the caller
 --   was not granted. Then nothing is pushed.
--- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
+-- Locks: as async.wake_leader. It does not wait.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',

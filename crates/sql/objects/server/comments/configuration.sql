@@ -9,7 +9,7 @@ comment on column async.control.workers is
   'The number of queries that run at the same time, over all targets. Also the limit on '
   'connections for tasks.';
 comment on column async.control.idle_sleep is
-  'The longest time in seconds between two polls without work.';
+  'The longest time in seconds between two polls without work. Pushes and requests end the sleep.';
 comment on column async.control.heavy_maintenance_sleep is
   'The time between two deletions of finished tasks that are older than task_keep_duration.';
 comment on column async.control.task_keep_duration is

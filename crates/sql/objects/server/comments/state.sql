@@ -70,6 +70,9 @@ comment on table async.leader_lock is 'One row: how the present leader is recogn
 comment on column async.leader_lock.pid is 'The pid of the backend that won the last election.';
 comment on column async.leader_lock.key is
   'The key of the advisory lock that this backend holds as long as it leads. Each election draws another.';
+comment on sequence async.leader_sleep is
+  'Whether the leader sleeps: 1 while pushes and requests notify it, 0 while it polls. Only the leader '
+  'writes it.';
 comment on table async.configuration_lock is 'Empty. Calls of async.configure wait for each other here.';
 comment on table async.leader is 'One row: the identity of this server, and its last leader.';
 comment on column async.leader.server_id is

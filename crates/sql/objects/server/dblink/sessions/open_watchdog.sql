@@ -1,5 +1,5 @@
--- Purpose: opens the watchdog, a session to this server itself, and checks that it reaches this
---   server as a role that may read async.session.
+-- Purpose: opens the watchdog, a session to this server itself that listens for the notifications of
+--   async.wake_leader, and checks that it reaches this server as a role that may read async.session.
 -- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
@@ -27,6 +27,7 @@ begin
   if not v_here then
     return 'the session it opens is on another server, or its role may not read async.session';
   end if;
+  perform public.dblink_exec('pgasync_watchdog'::text, 'listen async_wake'::text);
   return null;
 exception when others then
   return sqlerrm;

@@ -20,8 +20,12 @@ declare
   v_cancelled boolean := false;
   v_marked boolean := false;
   v_opened int := 0;
+  v_began timestamptz;
+  v_sleeps boolean;
+  v_woken boolean := false;
 begin
-  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+    pg_catalog.set_config('pgasync.polled', '', false);
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -90,16 +94,28 @@ begin
   end if;
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  begin
-    if _last_did_stuff is not null then
-      perform async.await_work(_last_did_stuff);
+  v_began := clock_timestamp();
+  loop
+    v_sleeps := false;
+    begin
+      if _last_did_stuff is not null and not v_cancelled then
+        select w.out_sleeps, w.out_woken into v_sleeps, v_woken from async.await_work(_last_did_stuff, v_began) w;
+      end if;
+    exception
+      when query_canceled then
+        v_cancelled := true;
+      when sqlstate 'PA212' then
+        perform async.lose_lead();
+      when assert_failure or others then
+        perform async.note_failure('wait', sqlerrm, sqlstate);
+    end;
+    if v_woken then
+      _last_did_stuff := clock_timestamp();
     end if;
-  exception
-    when query_canceled then
-      v_cancelled := true;
-    when assert_failure or others then
-      perform async.note_failure('wait', sqlerrm, sqlstate);
-  end;
+    exit when not v_sleeps;
+    commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  end loop;
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;

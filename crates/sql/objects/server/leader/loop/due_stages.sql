@@ -15,7 +15,8 @@ declare
   v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
 begin
   return
-    case when v_configure then '{configure}'::text[] else '{}' end
+    case when v_sweep then '{listen}'::text[] else '{}' end
+    || case when v_configure then '{configure}'::text[] else '{}' end
     || '{reap,requests}'::text[]
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end

@@ -45,6 +45,7 @@ begin
         when 'requests' then did := did + async.apply_requests(v_now);
         when 'record' then did := did + async.record_results(v_now);
         when 'claim' then did := did + async.claim_tasks(v_now);
+        when 'listen' then perform async.heed_notifications();
         when 'lanes' then perform async.refresh_lanes(v_now);
         when 'routines' then perform async.run_routines('LOOP');
         when 'configure' then

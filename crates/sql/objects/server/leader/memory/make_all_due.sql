@@ -1,4 +1,5 @@
--- Purpose: forgets when periodic actions were last done, so that a new leader does them all.
+-- Purpose: forgets when periodic actions were last done, so that a new leader does them all, and
+--   that this session fell asleep as an earlier leader.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -9,6 +10,6 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted}'::text[]) w;
+  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted,writers}'::text[]) w;
 end
 $function$;

@@ -21,6 +21,7 @@ begin
   select distinct l.pool, async.pool_limit(l.pool)
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
+  perform set_config('pgasync.polled', '1', false);
   -- The next time is late enough to keep that share.
   perform async.note_done('refreshed_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
