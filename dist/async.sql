@@ -226,8 +226,8 @@ end
 $migrate$;
 
 -- common/lock_class
--- Purpose: the first key of all advisory locks of pgasync. Second keys: 1 is held by the leader, 2
---   by a leader that sleeps, 3 by the watchdog of the SQL engine, 4 by async.configure.
+-- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
+--   for it when it falls asleep, before it notices that the schema was replaced.
 -- Returns: a constant.
 -- Raises: nothing. Locks: none.
 create or replace function async.lock_class() returns int
@@ -972,7 +972,7 @@ $function$;
 --   in_within (null: any).
 -- Returns: one row for each element, in the order of the array.
 -- Raises: as async.push_tasks; insufficient_privilege for a ticket that is not that of the caller.
--- Locks: a shared advisory lock, until the end of the transaction. It does not wait. (The search
+-- Locks: as async.wake_leader. It does not wait. (The search
 --   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
 --   Every name and operator is qualified.)
 create or replace function async.push_as(
@@ -1012,7 +1012,7 @@ $function$;
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
 -- Raises: PA010 to PA01B for an element that cannot be accepted, PA082 for a target that the caller
 --   was not granted. Then nothing is pushed.
--- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
+-- Locks: as async.wake_leader. It does not wait.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
   _run_type async.task_run_type_t default 'EXECUTE',

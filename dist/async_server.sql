@@ -641,6 +641,24 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0012_wake_up.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0012_wake_up') then
+    execute $ddl$
+-- Whether the leader sleeps: 1 while pushes and requests notify it, 0 while it polls. A sequence, because its value is
+-- read and written outside of transactions: it leaves no old versions behind, and no other role can lock it. It
+-- begins with 1: an orchestrator of an earlier version that leads meanwhile listens too.
+create sequence async.leader_sleep minvalue 0 maxvalue 1 start 1;
+
+-- This function has other arguments now.
+drop function if exists async.await_work(timestamptz);
+$ddl$;
+    insert into async.migration (migration) values ('0012_wake_up');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -897,7 +915,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '7e4b876d656993ac'::text
+  select 'd91a336b96482dc2'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -2986,6 +3004,87 @@ as $function$
   select async.finish_internal(_task_ids, _status, _context, _error_message, null::interval)
 $function$;
 
+-- both_engines/set_asleep
+-- Purpose: states whether pushes and requests have to notify the leader (async.wake_leader). The
+--   value counts at once, before the commit. An unchanged value is not written.
+-- Returns: nothing.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: async.leader as async.hold_epoch; async.leader_sleep in row exclusive mode.
+create or replace function async.set_asleep(in_epoch bigint, in_asleep bool)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform async.hold_epoch(in_epoch);
+  perform setval('async.leader_sleep', in_asleep::int)
+  from async.leader_sleep s where s.last_value <> in_asleep::int;
+end
+$function$;
+
+-- both_engines/writers_are_open
+-- Purpose: whether a transaction with an id below in_before is open that may have read
+--   async.leader_sleep before the leader fell asleep: it still holds the lock of that read, or a
+--   lock with which it writes tasks or requests (the functions of an earlier version did not read
+--   async.leader_sleep). Other roles cannot take the first lock, and take the second one only by a
+--   write of their own. A prepared transaction keeps its id and its locks. What an ended transaction wrote
+--   is visible to the next statement.
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.writers_are_open(in_before bigint)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    -- Read once: a transaction that is being prepared changes its virtualtransaction.
+    with held as (
+      select l.virtualtransaction, l.locktype, l.database, l.relation, l.transactionid, l.mode
+      from pg_locks l
+      where l.granted and l.pid is distinct from pg_backend_pid()
+    )
+    select exists (
+      select
+      from held x
+      join held r on r.virtualtransaction = x.virtualtransaction
+      where x.locktype = 'transactionid' and x.mode = 'ExclusiveLock'
+        -- An id has 32 bits. The ids of open transactions span less than half of them.
+        and (in_before - x.transactionid::text::bigint) & 4294967295 between 1 and 2147483647
+        and r.locktype = 'relation'
+        and r.database = (select d.oid from pg_database d where d.datname = current_database())
+        and (r.relation = 'async.leader_sleep'::regclass
+          or r.relation in ('async.task'::regclass, 'async.request'::regclass)
+            and r.mode not in ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock', 'ShareLock'))));
+end
+$function$;
+
+-- both_engines/fall_asleep
+-- Purpose: lets pushes and requests notify the leader from now on. The leader polls in a later
+--   statement, and again when the transactions have ended that may have found it awake.
+-- Returns: the transaction id below which such transactions are, and whether one is open (see
+--   async.writers_are_open); nulls when an election holds the lock, then the leader stays awake.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: as async.set_asleep; waits up to lock_timeout. (The commit is not waited for: a crash may
+--   undo it, and ends the lead.)
+create or replace function async.fall_asleep(in_epoch bigint, out out_before bigint, out out_open bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  begin
+    perform async.set_asleep(in_epoch, true);
+  exception when lock_not_available then
+    return;
+  end;
+  -- A transaction that found the leader awake had its id before, so the id is below the end of this snapshot.
+  select txid_snapshot_xmax(txid_current_snapshot()) into out_before;
+  out_open := async.writers_are_open(out_before);
+end
+$function$;
+
 -- configure/configuration_keys
 -- Purpose: the keys that async.configure accepts: the columns of the three tables, and max_workers
 --   for a target.
@@ -3552,18 +3651,20 @@ end
 $function$;
 
 -- clients/wake_leader
--- Purpose: wakes a sleeping leader when this transaction commits. A leader holds an advisory lock
---   while it sleeps. The shared lock of this transaction keeps a leader from falling asleep before
---   it can see what this transaction wrote.
+-- Purpose: wakes a sleeping leader when this transaction commits. The caller has written what the
+--   leader is to see, so the transaction has an id before it reads async.leader_sleep, which is not
+--   transactional. If it reads that the leader polls, it either is open when the leader falls
+--   asleep, and async.writers_are_open finds it, or the poll after that sees what it wrote.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: a shared advisory lock, until the end of the transaction. It does not wait.
+-- Locks: async.leader_sleep in access share mode, until the end of the transaction. It does not
+--   wait: only the owner can lock a sequence.
 create or replace function async.wake_leader() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if not pg_try_advisory_xact_lock_shared(async.lock_class(), 2) then
+  if (select s.last_value = 1 from async.leader_sleep s) then
     perform pg_notify('async_wake', '');
   end if;
 end
@@ -5795,37 +5896,169 @@ begin
 end
 $function$;
 
--- dblink/sessions/await_work
--- Purpose: sleeps after a cycle without work, for twice the time since the last work. While queries
---   run, it polls their sessions every millisecond and returns when one has an answer, after
---   busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep.
--- Returns: nothing.
+-- dblink/sessions/drain_notifications
+-- Purpose: takes the notifications that have arrived in the watchdog session, which listens for
+--   those of async.wake_leader. Needs no round trip.
+-- Returns: their number.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.await_work(in_last_did_stuff timestamptz)
+create or replace function async.drain_notifications()
+returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if 'pgasync_watchdog' = any (coalesce(public.dblink_get_connections(), '{}')) then
+    return (select count(*)::int from public.dblink_get_notify('pgasync_watchdog'::text));
+  end if;
+  return 0;
+end
+$function$;
+
+-- dblink/sessions/heed_notifications
+-- Purpose: a stage of a cycle before all that reads: takes the notifications that came while the
+--   leader works. When they come in numbers, it states that the leader is awake: notifications make
+--   pushes more expensive than the cycles of a leader that works anyway.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: as async.set_asleep.
+create or replace function async.heed_notifications()
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  c_notifications_max constant int := 8;
+begin
+  if async.drain_notifications() >= c_notifications_max then
+    perform async.set_asleep(l.epoch, false) from pg_temp.leader_state l;
+  end if;
+end
+$function$;
+
+-- dblink/sessions/sleep_until
+-- Purpose: the sleep of a leader without work. First it falls asleep, so that pushes and requests
+--   notify the watchdog session, and lets a cycle poll. While transactions are open that may have found
+--   it awake, it sleeps briefly between the polls; after their end it polls once more. Only then it
+--   sleeps until in_until, or until a notification arrives. The session setting pgasync.writers
+--   has the transaction id below which those transactions are, or 'ended'; empty: unknown.
+-- Returns: whether the sleep goes on without a poll (it is interrupted twice a second, so that this
+--   function holds no snapshot for long), and whether a notification has ended it.
+-- Raises: PA212 when another orchestrator has taken the lead.
+-- Locks: as async.fall_asleep.
+-- (Longer than a screen: the states of the sleep, in order.)
+create or replace function async.sleep_until(in_until timestamptz, out out_sleeps bool, out out_woken bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_pause constant float8 := 0.02;
+  c_slice constant interval := '500 milliseconds';
+  c_between_polls_max constant interval := '250 milliseconds';
+  v_now constant timestamptz := clock_timestamp();
+  v_until timestamptz := in_until;
+  v_lanes_due timestamptz;
+  v_writers text := coalesce(current_setting('pgasync.writers', true), '');
+  v_since interval;
+  v_error text;
+  v_slept record;
+begin
+  out_sleeps := false;
+  out_woken := false;
+  if not async.session_is_alive('pgasync_watchdog') then
+    v_error := async.open_watchdog();
+    if v_error is not null then
+      perform async.note_failure('listen', v_error, '08006');
+      perform pg_sleep(extract(epoch from least(c_slice, in_until - v_now))::float8);
+    end if;
+    -- Notifications may have been lost.
+    return;
+  end if;
+  -- The lanes may be too expensive to be read in every cycle. Without them it has not polled.
+  if coalesce(current_setting('pgasync.polled', true), '') = '' then
+    v_lanes_due := to_timestamp(coalesce(nullif(current_setting('pgasync.refreshed_lanes', true), ''), '0')::float8);
+    perform pg_sleep(greatest(0.001, extract(epoch from least(v_lanes_due, in_until, v_now + c_slice) - v_now)::float8));
+    return;
+  end if;
+
+  if v_writers = '' or (select s.last_value = 0 from async.leader_sleep s) then
+    select f.* into v_slept from pg_temp.leader_state l cross join lateral async.fall_asleep(l.epoch) f;
+    if v_slept.out_before is null then
+      perform pg_sleep(extract(epoch from least(c_slice, in_until - v_now))::float8);
+      return;
+    end if;
+    perform set_config('pgasync.writers', case when v_slept.out_open then v_slept.out_before::text else 'ended' end, false);
+    perform async.note_done('fell_asleep', v_now);
+    return;
+  end if;
+  if v_writers <> 'ended' then
+    if not async.writers_are_open(v_writers::bigint) then
+      perform set_config('pgasync.writers', 'ended', false);
+      return;
+    end if;
+    -- A transaction that is open for long is waited for in longer pauses.
+    v_since := v_now - to_timestamp(current_setting('pgasync.fell_asleep')::float8);
+    v_until := least(v_until, v_now + least(v_since / 2, c_between_polls_max));
+  end if;
+
+  v_until := least(v_until, v_now + c_slice);
+  -- One statement and one sleep for each look: an idle leader is to use little CPU.
+  for v_look in 1..greatest(ceil(extract(epoch from v_until - v_now) / c_pause)::int, 1) loop
+    perform pg_sleep(c_pause);
+    perform from public.dblink_get_notify('pgasync_watchdog'::text);
+    if found then
+      -- It may tell of a changed configuration.
+      perform set_config('pgasync.' || w, '', false) from unnest('{configured,checked_targets}'::text[]) w;
+      out_woken := true;
+      return;
+    end if;
+  end loop;
+  out_sleeps := v_writers = 'ended' and v_until < in_until;
+end
+$function$;
+
+-- dblink/sessions/await_work
+-- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began. While
+--   queries run, it polls their sessions every millisecond and returns when one has an answer, after
+--   busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a notification
+--   ends the sleep (async.sleep_until).
+-- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times), and
+--   whether a notification has ended it.
+-- Raises: as async.sleep_until.
+-- Locks: as async.sleep_until.
+create or replace function async.await_work(
+  in_last_did_stuff timestamptz, in_began timestamptz, out out_sleeps bool, out out_woken bool
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- A shorter sleep is not worth the writes and the second poll of falling asleep.
+  c_nap constant interval := '40 milliseconds';
   v_control async.control;
-  v_now timestamptz := clock_timestamp();
-  v_sleep interval := 2 * (v_now - in_last_did_stuff);
+  v_sleep interval := 2 * (in_began - in_last_did_stuff);
   v_conns text[];
 begin
+  out_sleeps := false;
+  out_woken := false;
   select c.* into v_control from async.control c;
   v_conns := array(
     select s.conn from pg_temp.leader_worker s where s.state in ('running', 'cleaning', 'identifying')
     union all
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
-    perform pg_sleep(greatest(0.001, least(extract(epoch from v_sleep)::float8, v_control.idle_sleep)));
+    v_sleep := least(v_sleep, v_control.idle_sleep * interval '1 second');
+    if v_sleep >= c_nap then
+      select s.out_sleeps, s.out_woken into out_sleeps, out_woken from async.sleep_until(in_began + v_sleep) s;
+    else
+      perform pg_sleep(greatest(0.001, extract(epoch from v_sleep)::float8));
+    end if;
     return;
   end if;
   v_sleep := least(v_sleep, v_control.busy_sleep * interval '1 second');
   loop
     perform pg_sleep(0.001);
-    exit when clock_timestamp() >= v_now + v_sleep
+    exit when clock_timestamp() >= in_began + v_sleep
       or exists (select from unnest(v_conns) c where public.dblink_is_busy(c) = 0);
   end loop;
 end
@@ -6104,8 +6337,8 @@ end
 $function$;
 
 -- dblink/sessions/open_watchdog
--- Purpose: opens the watchdog, a session to this server itself, and checks that it reaches this
---   server as a role that may read async.session.
+-- Purpose: opens the watchdog, a session to this server itself that listens for the notifications of
+--   async.wake_leader, and checks that it reaches this server as a role that may read async.session.
 -- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
@@ -6133,6 +6366,7 @@ begin
   if not v_here then
     return 'the session it opens is on another server, or its role may not read async.session';
   end if;
+  perform public.dblink_exec('pgasync_watchdog'::text, 'listen async_wake'::text);
   return null;
 exception when others then
   return sqlerrm;
@@ -6594,7 +6828,8 @@ end
 $function$;
 
 -- leader/memory/make_all_due
--- Purpose: forgets when periodic actions were last done, so that a new leader does them all.
+-- Purpose: forgets when periodic actions were last done, so that a new leader does them all, and
+--   that this session fell asleep as an earlier leader.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -6605,7 +6840,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted}'::text[]) w;
+  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted,writers}'::text[]) w;
 end
 $function$;
 
@@ -7614,6 +7849,7 @@ begin
   select distinct l.pool, async.pool_limit(l.pool)
   from pg_temp.leader_lane l
   where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
+  perform set_config('pgasync.polled', '1', false);
   -- The next time is late enough to keep that share.
   perform async.note_done('refreshed_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
 end
@@ -8227,7 +8463,8 @@ declare
   v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
 begin
   return
-    case when v_configure then '{configure}'::text[] else '{}' end
+    case when v_sweep then '{listen}'::text[] else '{}' end
+    || case when v_configure then '{configure}'::text[] else '{}' end
     || '{reap,requests}'::text[]
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
@@ -8287,6 +8524,7 @@ begin
         when 'requests' then did := did + async.apply_requests(v_now);
         when 'record' then did := did + async.record_results(v_now);
         when 'claim' then did := did + async.claim_tasks(v_now);
+        when 'listen' then perform async.heed_notifications();
         when 'lanes' then perform async.refresh_lanes(v_now);
         when 'routines' then perform async.run_routines('LOOP');
         when 'configure' then
@@ -8367,8 +8605,12 @@ declare
   v_cancelled boolean := false;
   v_marked boolean := false;
   v_opened int := 0;
+  v_began timestamptz;
+  v_sleeps boolean;
+  v_woken boolean := false;
 begin
-  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+    pg_catalog.set_config('pgasync.polled', '', false);
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -8437,16 +8679,28 @@ begin
   end if;
   commit;
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  begin
-    if _last_did_stuff is not null then
-      perform async.await_work(_last_did_stuff);
+  v_began := clock_timestamp();
+  loop
+    v_sleeps := false;
+    begin
+      if _last_did_stuff is not null and not v_cancelled then
+        select w.out_sleeps, w.out_woken into v_sleeps, v_woken from async.await_work(_last_did_stuff, v_began) w;
+      end if;
+    exception
+      when query_canceled then
+        v_cancelled := true;
+      when sqlstate 'PA212' then
+        perform async.lose_lead();
+      when assert_failure or others then
+        perform async.note_failure('wait', sqlerrm, sqlstate);
+    end;
+    if v_woken then
+      _last_did_stuff := clock_timestamp();
     end if;
-  exception
-    when query_canceled then
-      v_cancelled := true;
-    when assert_failure or others then
-      perform async.note_failure('wait', sqlerrm, sqlstate);
-  end;
+    exit when not v_sleeps;
+    commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  end loop;
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;
@@ -9412,24 +9666,36 @@ as $function$
 begin
   delete from async.worker w where not exists (select from unnest(in_workers) n where n.slot = w.slot);
   insert into async.worker as w (slot, name, target, task_id, running_since)
-  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.running_since from unnest(in_workers) n
+  select n.slot, 'pgasync_slot_' || n.slot, n.target, n.task_id, n.running_since
+  from unnest(in_workers) n
+  -- A condition of "do update" would lock unchanged rows, which writes WAL.
+  where not exists (
+    select from async.worker o
+    where o.slot = n.slot and (o.name, o.target, o.task_id) is not distinct from ('pgasync_slot_' || n.slot, n.target, n.task_id))
   on conflict (slot) do update
   set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
-      running_since = excluded.running_since
-  where (w.name, w.target, w.task_id) is distinct from (excluded.name, excluded.target, excluded.task_id);
+      running_since = excluded.running_since;
 
   delete from async.target_outage o where not exists (select from unnest(in_lost) l where l.target = o.target);
   insert into async.target_outage as o (target, since, error, retry_at)
-  select l.target, l.since, async.mask_text(l.error), l.retry_at from unnest(in_lost) l
+  select l.target, l.since, m.error, l.retry_at
+  from unnest(in_lost) l
+  cross join lateral (select async.mask_text(l.error) as error offset 0) m
+  where not exists (
+    select from async.target_outage u
+    where u.target = l.target and (u.since, u.error, u.retry_at) is not distinct from (l.since, m.error, l.retry_at))
   on conflict (target) do update
-  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at
-  where (o.since, o.error, o.retry_at) is distinct from (excluded.since, excluded.error, excluded.retry_at);
+  set since = excluded.since, error = excluded.error, retry_at = excluded.retry_at;
 
   insert into async.concurrency_pool_tracker as k (concurrency_pool, workers, max_workers)
-  select p.concurrency_pool, p.workers, p.max_workers from unnest(in_pools) p
+  select p.concurrency_pool, p.workers, p.max_workers
+  from unnest(in_pools) p
+  where not exists (
+    select from async.concurrency_pool_tracker t
+    where t.concurrency_pool = p.concurrency_pool
+      and (t.workers, t.max_workers) is not distinct from (p.workers, p.max_workers))
   on conflict (concurrency_pool) do update
-  set workers = excluded.workers, max_workers = excluded.max_workers
-  where (k.workers, k.max_workers) is distinct from (excluded.workers, excluded.max_workers);
+  set workers = excluded.workers, max_workers = excluded.max_workers;
   update async.concurrency_pool_tracker k set workers = 0
   where k.workers <> 0
     and not exists (select from unnest(in_pools) p where p.concurrency_pool = k.concurrency_pool);
@@ -10155,7 +10421,7 @@ comment on column async.control.workers is
   'The number of queries that run at the same time, over all targets. Also the limit on '
   'connections for tasks.';
 comment on column async.control.idle_sleep is
-  'The longest time in seconds between two polls without work.';
+  'The longest time in seconds between two polls without work. Pushes and requests end the sleep.';
 comment on column async.control.heavy_maintenance_sleep is
   'The time between two deletions of finished tasks that are older than task_keep_duration.';
 comment on column async.control.task_keep_duration is
@@ -10309,6 +10575,9 @@ comment on table async.leader_lock is 'One row: how the present leader is recogn
 comment on column async.leader_lock.pid is 'The pid of the backend that won the last election.';
 comment on column async.leader_lock.key is
   'The key of the advisory lock that this backend holds as long as it leads. Each election draws another.';
+comment on sequence async.leader_sleep is
+  'Whether the leader sleeps: 1 while pushes and requests notify it, 0 while it polls. Only the leader '
+  'writes it.';
 comment on table async.configuration_lock is 'Empty. Calls of async.configure wait for each other here.';
 comment on table async.leader is 'One row: the identity of this server, and its last leader.';
 comment on column async.leader.server_id is
