@@ -50,6 +50,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
                 ExitReason::Resigned(_) => ExitCode::SUCCESS,
                 ExitReason::AtOnce => ExitCode::from(AT_ONCE),
                 ExitReason::Deposed => ExitCode::from(ANOTHER_LEADS),
+                ExitReason::SchemaGone => ExitCode::FAILURE,
             }
         }
         Err(RunError::Stopped) => ExitCode::SUCCESS,

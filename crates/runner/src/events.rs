@@ -25,6 +25,8 @@ pub(crate) enum LeaderEvent {
     SteppedDown,
     /// Another orchestrator leads.
     Deposed,
+    /// The schema does not exist any more.
+    SchemaGone,
     /// A push or a request was committed while the leader was asleep.
     Notified,
     /// A session with a target is open, or could not be opened.

@@ -97,6 +97,11 @@ async fn write(
                 let _ = events.send(LeaderEvent::Deposed);
                 return;
             }
+            Err(Failure::SchemaGone) => {
+                session.abandon();
+                let _ = events.send(LeaderEvent::SchemaGone);
+                return;
+            }
         }
     };
     session.abandon();
@@ -118,6 +123,7 @@ enum Failure {
     Lost(String),
     /// Another orchestrator has taken the lead.
     Deposed,
+    SchemaGone,
 }
 
 /// Waits for a batch. A paused host or a stopped backend closes no connection and answers nothing,
@@ -133,6 +139,7 @@ async fn watch(
     loop {
         match timeout(timeouts.server_silence, &mut work).await {
             Ok(Ok(Err(LeaderError::Deposed { .. }))) => return Err(Failure::Deposed),
+            Ok(Ok(Err(LeaderError::SchemaGone))) => return Err(Failure::SchemaGone),
             Ok(Ok(done)) => return done.map_err(|error| Failure::Lost(error.to_string())),
             Ok(Err(_)) => return Err(Failure::Lost("a bug: an operation panicked".to_owned())),
             Err(_) if begin.elapsed() < timeouts.server_work => {

@@ -21,6 +21,8 @@ pub enum ExitReason {
     AtOnce,
     /// Another orchestrator has taken the lead.
     Deposed,
+    /// The schema does not exist any more.
+    SchemaGone,
 }
 
 impl fmt::Display for ExitReason {
@@ -29,6 +31,7 @@ impl fmt::Display for ExitReason {
             Self::Resigned(why) => write!(f, "stopped leading: {why}"),
             Self::AtOnce => f.write_str("stopped at once: running tasks are left to the next orchestrator"),
             Self::Deposed => f.write_str("another orchestrator has taken the lead"),
+            Self::SchemaGone => f.write_str("stopped leading: the schema async does not exist any more"),
         }
     }
 }

@@ -206,6 +206,13 @@ impl Leader {
         }
     }
 
+    /// Ends the lead without a further write.
+    fn stop_leading(&mut self, why: ExitReason) -> ExitReason {
+        self.handle(Input::Deposed);
+        self.carry_out_commands();
+        why
+    }
+
     fn on_event(&mut self, event: LeaderEvent) -> Option<ExitReason> {
         match event {
             LeaderEvent::Core(input) => self.on_session_input(input),
@@ -215,11 +222,8 @@ impl Leader {
             }
             LeaderEvent::LeadProved { session, marks_lost } => self.on_lead_proved(*session, marks_lost),
             LeaderEvent::ProofFailed(session) => self.on_proof_failed(session),
-            LeaderEvent::Deposed => {
-                self.handle(Input::Deposed);
-                self.carry_out_commands();
-                return Some(ExitReason::Deposed);
-            }
+            LeaderEvent::Deposed => return Some(self.stop_leading(ExitReason::Deposed)),
+            LeaderEvent::SchemaGone => return Some(self.stop_leading(ExitReason::SchemaGone)),
             LeaderEvent::SteppedDown => self.resignation = Some(Resignation::SteppedDown),
             LeaderEvent::Notified => self.handle(Input::Notified),
             LeaderEvent::Opened { session, result: Ok(opened) } => self.on_opened(session, *opened),

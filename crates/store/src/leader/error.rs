@@ -24,6 +24,9 @@ pub enum LeaderError {
         /// The error of the server.
         reason: String,
     },
+    /// The schema does not exist any more: nothing can be read or written.
+    #[error("the schema async does not exist any more")]
+    SchemaGone,
     /// The server refused the operation, which changed nothing. Another attempt may succeed.
     #[error("{operation} failed: {reason}")]
     Refused {

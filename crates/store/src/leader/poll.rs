@@ -33,6 +33,36 @@ impl LeaderSession {
         offered: &[TaskId],
         results: &mut OperationResults,
     ) -> Result<(), LeaderError> {
+        let polled = self.read_changes(sleep, offered, results).await;
+        if let Err(LeaderError::Refused { .. }) = &polled
+            && let Some(now) = self.replaced_at().await?
+        {
+            results.polled =
+                Some(PollResult { enabled: true, resign: false, now, schema_replaced: true, configuration: None });
+        }
+        polled
+    }
+
+    /// The server's time, if the schema is no longer the one that this program installs. The poll of
+    /// this version may fail with another one, so it is asked separately.
+    async fn replaced_at(&self) -> Result<Option<Timestamp>, LeaderError> {
+        let sql = "select pg_catalog.to_regnamespace('async') is not null, pg_catalog.clock_timestamp()";
+        let failed = |error: Error| LeaderError::of("looking for the schema", &error);
+        let row = self.session.query_one(sql, &[]).await.map_err(failed)?;
+        if !row.get::<_, bool>(0) {
+            return Err(LeaderError::SchemaGone);
+        }
+        let fingerprint = self.session.query_one("select async.schema_fingerprint()", &[]).await.map_err(failed)?;
+        let is_replaced = fingerprint.get::<_, &str>(0) != *pgasync_sql::FINGERPRINT;
+        Ok(is_replaced.then(|| row.get::<_, WireTimestamp>(1).0))
+    }
+
+    async fn read_changes(
+        &mut self,
+        sleep: Sleep,
+        offered: &[TaskId],
+        results: &mut OperationResults,
+    ) -> Result<(), LeaderError> {
         let failed = |error: Error| LeaderError::of("polling", &error);
         let statements = &self.statements;
         let offered: Vec<i64> = offered.iter().map(|task| task.0).collect();

@@ -6,7 +6,7 @@ use super::role::{Role, code, expect};
 use crate::conformance::fixture::Fixture;
 
 async fn texts_that_are_no_texts_are_refused_and_delay_nobody<E: Engine>() {
-    let mut fixture = Fixture::<E>::led().await;
+    let fixture = Fixture::<E>::led().await;
     let client = Role::client(&fixture, "client", "null").await;
     let session = client.connect(&fixture).await;
     for (sql, expected) in [
