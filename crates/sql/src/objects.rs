@@ -157,6 +157,7 @@ pub(crate) const SERVER: Part = Part {
         "record/restrict_restarted",
         "record/finish_internal",
         "both_engines/set_asleep",
+        "both_engines/open_writers",
         "both_engines/writers_are_open",
         "both_engines/fall_asleep",
         "configure/configuration_keys",

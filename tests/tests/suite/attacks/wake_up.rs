@@ -314,6 +314,29 @@ async fn a_prepared_push_is_seen_when_it_is_committed<E: Engine>() {
     fixture.engine.stop().await;
 }
 
+/// A transaction id is the sign of every write, also of one that is rolled back or only locks a row.
+async fn an_idle_leader_writes_nothing<E: Engine>() {
+    let cluster = block_in_place(|| PrivateCluster::start(&["max_connections=40", "autovacuum=off"]));
+    let mut fixture = on_its_own_server::<E>(&cluster).await;
+    fixture.configure(&json!({ "control": { "idle_sleep": 0.05 } })).await;
+    fixture.engine.lead().await;
+    fixture.run_task("select 1").await.succeeded();
+    let acts = "select greatest(xact_start, state_change)::text from pg_stat_activity a join async.control c using (pid)";
+    // What follows a task is written within this time.
+    for _ in 0..2 {
+        let first_id = fixture.number("select txid_snapshot_xmax(txid_current_snapshot())").await;
+        for _ in 0..40 {
+            let last = fixture.text(acts).await.expect("it leads");
+            fixture.wait_for(&format!("select ({acts}) <> '{last}'")).await;
+        }
+        let next_id = fixture.number("select txid_snapshot_xmax(txid_current_snapshot())").await;
+        if first_id == next_id {
+            return drop(fixture.engine.stop().await);
+        }
+    }
+    panic!("an idle leader takes transaction ids");
+}
+
 attacks!(
     no_lock_of_another_role_delays_a_push,
     a_push_that_is_open_while_the_leader_falls_asleep_is_seen,
@@ -337,6 +360,8 @@ macro_rules! on_private_servers {
 }
 
 on_private_servers! {
-    sql_private: pgasync_tests::SqlEngine => pushes_after_a_crash_of_the_server_wake, a_prepared_push_is_seen_when_it_is_committed;
-    rust_private: pgasync_tests::RustEngine => pushes_after_a_crash_of_the_server_wake, a_prepared_push_is_seen_when_it_is_committed;
+    sql_private: pgasync_tests::SqlEngine => pushes_after_a_crash_of_the_server_wake,
+        a_prepared_push_is_seen_when_it_is_committed, an_idle_leader_writes_nothing;
+    rust_private: pgasync_tests::RustEngine => pushes_after_a_crash_of_the_server_wake,
+        a_prepared_push_is_seen_when_it_is_committed, an_idle_leader_writes_nothing;
 }
