@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Command, Epoch, FinishStatus, Head, Input, Lane, LaunchState, MonotonicTime, Now, OpenWriters, QueuePosition, Registered,
-    Request, RequestId, Row, RowState, Run, SessionId, Sleep, Span, StoredRequest, TargetName, TaskEvent, TaskId,
-    TaskOptions, TaskSnapshot, Timestamp, WriteAnswer,
+    Command, Epoch, FinishStatus, Head, Input, Lane, LaunchState, MonotonicTime, Now, OpenWriters, QueuePosition,
+    Registered, Request, RequestId, Row, RowState, Run, SessionId, Sleep, Span, StoredRequest, TargetName, TaskEvent,
+    TaskId, TaskOptions, TaskSnapshot, Timestamp, WriteAnswer,
 };
 
 /// A task as in the table, and the behaviour of its query.

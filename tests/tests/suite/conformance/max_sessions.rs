@@ -107,7 +107,9 @@ async fn a_lost_session_counts_until_it_is_gone<E: Engine>() {
     let id = fixture.push_as(&format!("$q${SLOW}$q$, 'there', concurrency_pool => 'one'")).await;
     fixture.wait_until_it_runs(id).await;
     let next = fixture.push_as(&format!("$q${COUNTS}$q$, 'there', concurrency_pool => 'two'")).await;
-    fixture.run_there("select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(25)%' and pid <> pg_backend_pid()").await;
+    let ends = "select pg_terminate_backend(pid) from pg_stat_activity
+        where query like '%pg_sleep(25)%' and pid <> pg_backend_pid()";
+    fixture.run_there(ends).await;
     fixture.end_of(id).await.is("FAILED");
     fixture.end_of(next).await.succeeded();
     assert_eq!(fixture.target.marks("sessions: 1").await, 1);

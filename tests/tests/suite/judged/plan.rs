@@ -43,7 +43,8 @@ fn random(seed: &mut Seed) -> Queue {
     let below = |seed: &mut Seed, end: u64| u32::try_from(seed.below(end)).expect("small");
     let mut settings = Settings { default_pool_workers: 1 + below(seed, 4), ..Settings::default() };
     for target in &TARGETS[..3] {
-        let target_settings = TargetSettings { max_concurrency: below(seed, 6), default_timeout: None, max_sessions: None };
+        let target_settings =
+            TargetSettings { max_concurrency: below(seed, 6), default_timeout: None, max_sessions: None };
         settings.targets.insert(TargetName::new(target).expect("a name"), target_settings);
     }
     for pool in ["p", "b"] {
@@ -55,7 +56,8 @@ fn random(seed: &mut Seed) -> Queue {
     let tasks: Vec<_> = (1..=many).map(|id| waiting(seed, i64::try_from(id).expect("small"))).collect();
     let behind = seed.chance(50).then(|| seed.pick(&tasks)).map(|task| (task.lane.clone(), task.position));
     let down = TARGETS.iter().filter(|_| seed.chance(15)).map(|name| TargetName::new(name).expect("a name")).collect();
-    let mut room = |name: &str| (TargetName::new(name).expect("a name"), usize::try_from(seed.below(4)).expect("small"));
+    let mut room =
+        |name: &str| (TargetName::new(name).expect("a name"), usize::try_from(seed.below(4)).expect("small"));
     let sessions = TARGETS.iter().map(|name| room(name)).collect::<Vec<_>>();
     let sessions = sessions.into_iter().filter(|_| seed.chance(30)).collect();
     let skip = (1..=i64::try_from(many).expect("small")).filter(|_| seed.chance(5)).collect();

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use pgasync_core::{
-    Command, Event, Input, LaunchState, Now, OpenWriters, Orchestrator, Outcome, Run, SessionId, Settings, Span, TaskEvent, TaskId,
-    Timestamp, WriteAnswer,
+    Command, Event, Input, LaunchState, Now, OpenWriters, Orchestrator, Outcome, Run, SessionId, Settings, Span,
+    TaskEvent, TaskId, Timestamp, WriteAnswer,
 };
 
 /// One planted bug.

@@ -168,9 +168,13 @@ impl World {
     fn has_room(&self, name: &TargetName) -> bool {
         let limit = self.settings.targets.get(name).and_then(|target| target.max_sessions);
         let taken = |target: &FakeTarget| {
-            target.sessions.iter().filter(|((epoch, _), session)| {
-                session.cut || session.query.is_some() || Some(*epoch) != self.store.leader
-            }).count()
+            target
+                .sessions
+                .iter()
+                .filter(|((epoch, _), session)| {
+                    session.cut || session.query.is_some() || Some(*epoch) != self.store.leader
+                })
+                .count()
         };
         limit.is_none_or(|limit| self.targets.get(name).map_or(0, taken) < limit as usize)
     }

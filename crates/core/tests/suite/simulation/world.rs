@@ -251,7 +251,10 @@ fn settings(random: &mut Random) -> Settings {
     for name in TARGETS {
         if let Ok(name) = TargetName::new(name) {
             let max_concurrency = u32::try_from(random.within(1, 4)).unwrap_or(2);
-            settings.targets.insert(name, TargetSettings { max_concurrency, default_timeout: None, max_sessions: sessions_max(random) });
+            settings.targets.insert(
+                name,
+                TargetSettings { max_concurrency, default_timeout: None, max_sessions: sessions_max(random) },
+            );
         }
     }
     if let Ok(name) = PoolName::new("single") {

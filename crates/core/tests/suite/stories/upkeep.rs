@@ -72,9 +72,8 @@ fn a_leader_that_sleeps_polls_for_a_notification_and_is_woken_by_many() {
     let before = polls(&harness);
     harness.wait(Span::seconds(100));
     assert_eq!(polls(&harness), before, "it sleeps");
-    let wakes = |harness: &Harness| {
-        harness.count(|command| matches!(command, Command::Poll { sleep: Sleep::WakeUp, .. }))
-    };
+    let wakes =
+        |harness: &Harness| harness.count(|command| matches!(command, Command::Poll { sleep: Sleep::WakeUp, .. }));
     harness.deliver(Input::Notified);
     assert_eq!((polls(&harness), wakes(&harness)), (before + 1, 0));
     for _ in 0..10 {

@@ -1,7 +1,7 @@
 -- Purpose: lets pushes and requests notify the leader from now on. The leader polls in a later
 --   statement, and again when the transactions have ended that may have found it awake.
--- Returns: the transaction id below which such transactions are (0: none is open), and whether one is
---   open; nulls when an election holds the lock, then the leader stays awake.
+-- Returns: the transaction id below which such transactions are (0: none is open), and whether one
+--   is open; nulls when an election holds the lock, then the leader stays awake.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: as async.set_asleep; waits up to lock_timeout. (The commit is not waited for: a crash may
 --   undo it, and ends the lead.)

@@ -1,8 +1,8 @@
--- Purpose: the open transactions that may have read async.leader_sleep, by their ids: those that hold
---   the lock of that read, or a lock with which they write tasks or requests (the functions of an
---   earlier version did not read async.leader_sleep). Other roles cannot take the first lock, and take
---   the second one only by a write of their own. A prepared transaction keeps its id and its locks. What
---   an ended transaction wrote is visible to the next statement.
+-- Purpose: the open transactions that may have read async.leader_sleep, by their ids: those that
+--   hold the lock of that read, or a lock with which they write tasks or requests (the functions of
+--   an earlier version did not read async.leader_sleep). Other roles cannot take the first lock, and
+--   take the second one only by a write of their own. A prepared transaction keeps its id and its
+--   locks. What an ended transaction wrote is visible to the next statement.
 -- Returns: ids of 64 bits, as of txid_current.
 -- Raises: nothing.
 -- Locks: none.
@@ -12,7 +12,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  -- An id in pg_locks has 32 bits. Those of open transactions are less than 2^31 away from this one.
+  -- An id in pg_locks has 32 bits. Those of open transactions differ by less than 2^31 from this.
   v_near constant bigint := txid_snapshot_xmax(txid_current_snapshot());
 begin
   return query

@@ -25,8 +25,8 @@ begin
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
     max_sessions, concurrency_track_yielded, session_reset, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
-    coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions, coalesce(e.concurrency_track_yielded, false),
-    coalesce(e.session_reset, true), coalesce(e.retired, false)
+    coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
+    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
     session_reset bool, retired bool)

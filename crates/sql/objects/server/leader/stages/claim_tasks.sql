@@ -39,8 +39,8 @@ begin
   select
     array_agg(row(
       l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target at which no further session is opened is used with the sessions that it has. Of those
-      -- above a lower limit, the idle ones are about to be closed.
+      -- A target at which no further session is opened is used with the sessions that it has. Of
+      -- those above a lower limit, the idle ones are about to be closed.
       least(case when not o.opens then coalesce(i.idle, 0) when not t.identified then coalesce(i.idle, 0) + 1 end,
         greatest(coalesce(i.idle, 0) + t.max_sessions - coalesce(i.sessions, 0),
           case when t.max_sessions is not null then 0 end)))::async.lane_t) as lanes,

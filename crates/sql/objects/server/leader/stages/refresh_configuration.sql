@@ -50,7 +50,8 @@ begin
     perform async.drop_session(v_worker.worker);
   end loop;
   insert into pg_temp.leader_target as o
-    (target, connection_string, default_timeout, session_reset, max_concurrency, max_sessions, health, fresh, met_at, retry_at)
+    (target, connection_string, default_timeout, session_reset, max_concurrency, max_sessions, health, fresh, met_at,
+      retry_at)
   select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions,
     'unknown', true, null, clock_timestamp()
   from async.target t
