@@ -21,7 +21,9 @@ fn main() -> Result<(), BadName> {
     let mut jobs: BTreeMap<TaskId, Job> = BTreeMap::new();
     for (number, printer) in ["laser", "inkjet", "laser", "laser", "inkjet", "laser"].into_iter().enumerate() {
         let target = TargetName::new(printer)?;
-        settings.targets.insert(target.clone(), TargetSettings { max_concurrency: 2, default_timeout: None });
+        settings
+            .targets
+            .insert(target.clone(), TargetSettings { max_concurrency: 2, default_timeout: None, max_sessions: None });
         let task = TaskId(i64::try_from(number).unwrap_or(0));
         let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task };
         jobs.insert(

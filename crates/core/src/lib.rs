@@ -46,7 +46,8 @@
 //!
 //! let target = TargetName::new("sales")?;
 //! let mut settings = Settings::default();
-//! settings.targets.insert(target.clone(), TargetSettings { max_concurrency: 2, default_timeout: None });
+//! let target_settings = TargetSettings { max_concurrency: 2, default_timeout: None, max_sessions: None };
+//! settings.targets.insert(target.clone(), target_settings);
 //! let lane = Lane { pool: PoolName::of(None, &target), target, kind: LaneKind::Run };
 //! let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };
 //! let now = Now::from_micros(1_000_000);

@@ -41,6 +41,7 @@ impl TargetEntry {
         connection(self.connection_string.as_deref(), &at("connection_string"))?;
         positive(self.default_timeout, &at("default_timeout"))?;
         at_least(self.max_concurrency, 0, &at("max_concurrency"))?;
+        at_least(self.max_sessions, 1, &at("max_sessions"))?;
         at_least(self.max_workers, 0, &at("max_workers"))?;
         name(Some(&self.target), &at("target"))
     }

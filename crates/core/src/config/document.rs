@@ -87,6 +87,8 @@ pub struct TargetEntry {
     pub asynchronous_finish: Option<bool>,
     /// The timeout of tasks that have none; above zero. Default: the one in `control`.
     pub default_timeout: Option<Span>,
+    /// The most sessions that the leader has there, over all pools; above zero. Default: no limit.
+    pub max_sessions: Option<i64>,
     /// YIELDED tasks keep their pool slot. Default: false.
     pub concurrency_track_yielded: Option<bool>,
     /// Each task starts in a clean session. Default: true.

@@ -73,6 +73,8 @@ pub struct TargetConfiguration {
     pub asynchronous_finish: bool,
     /// The timeout of tasks that have none.
     pub default_timeout: Option<Span>,
+    /// The most sessions that the leader has there, over all pools; `None` is no limit.
+    pub max_sessions: Option<u32>,
     /// YIELDED tasks keep their pool slot.
     pub concurrency_track_yielded: bool,
     /// Each task starts in a clean session.
@@ -163,6 +165,7 @@ impl Configuration {
                 connection_string: (!is_self).then(|| target.connection_string.clone()),
                 asynchronous_finish: Some(target.asynchronous_finish),
                 default_timeout: target.default_timeout,
+                max_sessions: target.max_sessions.map(i64::from),
                 concurrency_track_yielded: Some(target.concurrency_track_yielded),
                 session_reset: Some(target.session_reset),
                 retired: Some(target.retired),
@@ -184,8 +187,8 @@ impl Configuration {
     #[must_use]
     pub fn settings(&self) -> Settings {
         let targets = self.targets.iter().filter_map(|(name, target)| {
-            let TargetConfiguration { max_concurrency, default_timeout, .. } = *target;
-            Some((TargetName::new(name).ok()?, TargetSettings { max_concurrency, default_timeout }))
+            let TargetConfiguration { max_concurrency, default_timeout, max_sessions, .. } = *target;
+            Some((TargetName::new(name).ok()?, TargetSettings { max_concurrency, default_timeout, max_sessions }))
         });
         let pools = self.pools.iter().filter_map(|(name, pool)| Some((PoolName::new(name).ok()?, pool.max_workers)));
         Settings {
@@ -301,6 +304,7 @@ impl TargetConfiguration {
             connection_string: String::new(),
             asynchronous_finish: false,
             default_timeout: None,
+            max_sessions: None,
             concurrency_track_yielded: false,
             session_reset: true,
             retired: false,
@@ -314,6 +318,7 @@ impl TargetConfiguration {
         }
         self.asynchronous_finish = entry.asynchronous_finish.unwrap_or(self.asynchronous_finish);
         self.default_timeout = entry.default_timeout.or(self.default_timeout);
+        self.max_sessions = entry.max_sessions.map(size_of).or(self.max_sessions);
         self.concurrency_track_yielded = entry.concurrency_track_yielded.unwrap_or(self.concurrency_track_yielded);
         self.session_reset = entry.session_reset.unwrap_or(self.session_reset);
         self.retired = entry.retired.unwrap_or(false);

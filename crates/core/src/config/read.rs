@@ -63,13 +63,14 @@ const CONTROL: [(&str, ValueKind); 25] = [
     ("trigger_search_path", ValueKind::Reported),
 ];
 
-const TARGET: [(&str, ValueKind); 9] = [
+const TARGET: [(&str, ValueKind); 10] = [
     ("target", ValueKind::Name),
     ("max_workers", ValueKind::Size),
     ("max_concurrency", ValueKind::Size),
     ("connection_string", ValueKind::ConnectionString),
     ("asynchronous_finish", ValueKind::Flag),
     ("default_timeout", ValueKind::Timeout),
+    ("max_sessions", ValueKind::Positive),
     ("concurrency_track_yielded", ValueKind::Flag),
     ("session_reset", ValueKind::Flag),
     ("retired", ValueKind::Flag),
@@ -146,6 +147,7 @@ fn target(given: &Checked) -> TargetEntry {
         connection_string: given.text("connection_string"),
         asynchronous_finish: given.flag("asynchronous_finish"),
         default_timeout: given.span("default_timeout"),
+        max_sessions: given.number("max_sessions"),
         concurrency_track_yielded: given.flag("concurrency_track_yielded"),
         session_reset: given.flag("session_reset"),
         retired: given.flag("retired"),

@@ -67,6 +67,7 @@ impl From<&TargetEntry> for Value {
             .with("connection_string", entry.connection_string.clone())
             .with("asynchronous_finish", entry.asynchronous_finish)
             .interval("default_timeout", entry.default_timeout)
+            .with("max_sessions", entry.max_sessions)
             .with("concurrency_track_yielded", entry.concurrency_track_yielded)
             .with("session_reset", entry.session_reset)
             .with("retired", entry.retired);

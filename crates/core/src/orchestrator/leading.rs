@@ -17,6 +17,7 @@ impl Orchestrator {
     pub(super) fn configured(&mut self, settings: Settings) {
         let scheduler = &mut self.scheduler;
         scheduler.cx.configure(settings);
+        scheduler.sessions.limit(&mut scheduler.cx, &mut scheduler.plan);
         for pool in scheduler.plan.pools() {
             scheduler.refresh_pool(&pool);
             scheduler.offers.review(pool);
@@ -33,6 +34,7 @@ impl Orchestrator {
     ) {
         self.deposed();
         let scheduler = &mut self.scheduler;
+        scheduler.sessions.limit(&mut scheduler.cx, &mut scheduler.plan);
         for target in &fence {
             scheduler.sessions.fence(target, &mut scheduler.plan);
         }

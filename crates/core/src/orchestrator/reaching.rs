@@ -123,7 +123,7 @@ impl Scheduler {
             Some(SessionState::Busy { .. } | SessionState::Idle { .. }) => self.session_lost(session),
             Some(SessionState::Lost | SessionState::Closing) => {}
         }
-        let Some((target, task)) = self.sessions.remove(session, &mut self.cx) else { return };
+        let Some((target, task)) = self.sessions.remove(session, &mut self.cx, &mut self.plan) else { return };
         self.sessions.unregister([Registered::Own(session)], self.leadership.is_connected(), &mut self.cx);
         if let Some(task) = task {
             let known = format!("outcome unknown: the connection to target \"{target}\" was lost while the query ran");

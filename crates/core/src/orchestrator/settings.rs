@@ -11,7 +11,8 @@ use crate::time::Span;
 /// use pgasync_core::{PoolName, Settings, Span, TargetName, TargetSettings};
 /// let sales = TargetName::new("sales")?;
 /// let mut settings = Settings { workers: 8, ..Settings::default() };
-/// settings.targets.insert(sales.clone(), TargetSettings { max_concurrency: 3, default_timeout: None });
+/// let target = TargetSettings { max_concurrency: 3, default_timeout: None, max_sessions: None };
+/// settings.targets.insert(sales.clone(), target);
 /// assert_eq!(settings.limit(&PoolName::of(None, &sales)), 3);
 /// assert_eq!(settings.limit(&PoolName::new("not configured")?), 4);
 /// assert_eq!(settings.timeout(&sales), Some(Span::seconds(3_600)));
@@ -53,6 +54,8 @@ pub struct TargetSettings {
     pub max_concurrency: u32,
     /// The time limit of a task without one of its own.
     pub default_timeout: Option<Span>,
+    /// How many sessions the leader has there at most, over all pools; `None` is no limit.
+    pub max_sessions: Option<u32>,
 }
 
 /// Waits and bounds that no configuration sets. The unit of a bound is in its name.
@@ -272,7 +275,7 @@ mod tests {
     fn the_timeout_of_a_target_comes_before_the_one_of_all() {
         let (own, other) = (TargetName::new("own").unwrap(), TargetName::new("other").unwrap());
         let mut settings = Settings { default_timeout: Some(Span::seconds(9)), ..Settings::default() };
-        let target = |default_timeout| TargetSettings { max_concurrency: 1, default_timeout };
+        let target = |default_timeout| TargetSettings { max_concurrency: 1, default_timeout, max_sessions: None };
         settings.targets.insert(own.clone(), target(Some(Span::seconds(3))));
         settings.targets.insert(other.clone(), target(None));
         assert_eq!(settings.timeout(&own), Some(Span::seconds(3)));

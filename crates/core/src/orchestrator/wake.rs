@@ -3,8 +3,8 @@
 //! Awake, the leader polls every few milliseconds and pushes do not notify. Asleep, pushes notify,
 //! and the leader polls rarely all the same. A leader falls asleep first and polls then, so that no
 //! push falls between the two. A push that found the leader awake and is still open then commits
-//! without a notification: until it has ended, the leader polls less and less often. All later pushes
-//! notify meanwhile.
+//! without a notification: until it has ended, the leader polls less and less often. All later
+//! pushes notify meanwhile.
 //!
 //! A sleeping leader polls for each notification and stays asleep, so that rare pushes are seen at
 //! once, and cost no writes of the state. Only notifications in numbers wake it.

@@ -54,7 +54,9 @@ pub(crate) fn settings(slots: u32) -> Settings {
     settings.tuning.maintain_every = RARELY;
     settings.tuning.audit_every = RARELY;
     settings.tuning.ahead_per_slot_max = 0;
-    settings.targets.insert(target(), TargetSettings { max_concurrency: slots, default_timeout: None });
+    settings
+        .targets
+        .insert(target(), TargetSettings { max_concurrency: slots, default_timeout: None, max_sessions: None });
     settings
 }
 

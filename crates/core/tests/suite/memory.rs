@@ -17,7 +17,8 @@ fn held(harness: &Harness) -> usize {
 #[test]
 fn quick_tasks_leave_nothing_behind() {
     let mut settings = Settings::default();
-    let configured = TargetSettings { max_concurrency: 4, default_timeout: Some(Span::seconds(3_600)) };
+    let configured =
+        TargetSettings { max_concurrency: 4, default_timeout: Some(Span::seconds(3_600)), max_sessions: None };
     settings.targets.insert(target(), configured);
     let mut harness = Harness::leading(settings);
     // Each command has a time of its own, so no two timers are the same.

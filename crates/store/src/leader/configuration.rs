@@ -42,7 +42,7 @@ impl LeaderConfiguration {
             .await?;
         let targets = session
             .query(
-                "select t.target, t.max_concurrency, t.default_timeout, t.session_reset, t.target = c.self_target as is_self,
+                "select t.target, t.max_concurrency, t.default_timeout, t.max_sessions, t.session_reset, t.target = c.self_target as is_self,
                    case when t.target = c.self_target then async.self_conninfo() else t.connection_string end as address
                  from async.target t cross join async.control c",
                 &[],
@@ -73,6 +73,7 @@ fn target_settings(row: &Row) -> Option<(TargetName, TargetSettings)> {
     let settings = TargetSettings {
         max_concurrency: count(row.get("max_concurrency")),
         default_timeout: span(row, "default_timeout"),
+        max_sessions: row.get::<_, Option<i32>>("max_sessions").map(count),
     };
     Some((TargetName::new(row.get::<_, &str>("target")).ok()?, settings))
 }

@@ -48,7 +48,8 @@ statements! {
     fall_asleep: "select out_before, out_open from async.fall_asleep($1)",
     await_writers: "select $1::bigint, async.writers_are_open($1)",
     // The commit is not waited for: a crash may undo it, and ends the session.
-    wake_up: "select from (select set_config('synchronous_commit', 'off', true) offset 0) s, async.set_asleep($1, false)",
+    wake_up: "select from (select set_config('synchronous_commit', 'off', true) offset 0) s
+        cross join async.set_asleep($1, false)",
     left_offers: "select o.task_id from unnest($1::bigint[]) as o(task_id)
         where not exists (select from async.offer f where f.task_id = o.task_id)",
     routines: "select async.run_routines($1::text::async.routine_type_t)",

@@ -1,5 +1,5 @@
-//! Wake-ups of a leader that sleeps: none is lost, and no other role delays one. Everywhere the leader
-//! polls by itself only once in an hour, so a lost wake-up is a test that does not end.
+//! Wake-ups of a leader that sleeps: none is lost, and no other role delays one. Everywhere the
+//! leader polls by itself only once in an hour, so a lost wake-up is a test that does not end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +19,8 @@ const PUSH: &str = "select async.push_task(async.task('select 1', 'there'))";
 const ASLEEP: &str = "select last_value = 1 from async.leader_sleep";
 
 /// Takes every advisory lock that another session holds, those of earlier versions, and every lock
-/// on a relation of the schema that its role may take, and keeps them. It writes something first, so
-/// that its transaction has an id.
+/// on a relation of the schema that its role may take, and keeps them. It writes something first,
+/// so that its transaction has an id.
 const SQUAT: &str = "
     begin;
     create temp table if not exists squatted ();
@@ -176,8 +176,8 @@ impl Moments {
     }
 }
 
-/// Pushes at random moments; some pushes stay open for a while. Returns whether the leader was found
-/// awake and asleep.
+/// Pushes at random moments; some pushes stay open for a while. Returns whether the leader was
+/// found awake and asleep.
 async fn push_at_random(session: &Session, moments: &mut Moments, pushes: usize) -> [bool; 2] {
     let mut found = [false; 2];
     for _ in 0..pushes {
@@ -205,7 +205,7 @@ async fn none_of_a_thousand_pushes_at_random_moments_is_lost<E: Engine>() {
     }
     let (mut moments, mut found) = (Moments(seed), [false; 2]);
     for _ in 0..50 {
-        // The leader falls asleep at about the time of these pushes. All must end before further ones.
+        // The leader falls asleep at about the time of these pushes. All must end before others.
         moments.pass(120).await;
         let mut pushers = JoinSet::new();
         for (session, mut moments) in sessions.drain(..) {
@@ -314,6 +314,30 @@ async fn a_prepared_push_is_seen_when_it_is_committed<E: Engine>() {
     fixture.engine.stop().await;
 }
 
+/// Every write takes a transaction id, also one that is rolled back or only locks a row.
+async fn an_idle_leader_writes_nothing<E: Engine>() {
+    let cluster = block_in_place(|| PrivateCluster::start(&["max_connections=40", "autovacuum=off"]));
+    let mut fixture = on_its_own_server::<E>(&cluster).await;
+    fixture.configure(&json!({ "control": { "idle_sleep": 0.05 } })).await;
+    fixture.engine.lead().await;
+    fixture.run_task("select 1").await.succeeded();
+    let acts = "select greatest(xact_start, state_change)::text
+        from pg_stat_activity a join async.control c using (pid)";
+    // What follows a task is written within this time.
+    for _ in 0..2 {
+        let first_id = fixture.number("select txid_snapshot_xmax(txid_current_snapshot())").await;
+        for _ in 0..40 {
+            let last = fixture.text(acts).await.expect("it leads");
+            fixture.wait_for(&format!("select ({acts}) <> '{last}'")).await;
+        }
+        let next_id = fixture.number("select txid_snapshot_xmax(txid_current_snapshot())").await;
+        if first_id == next_id {
+            return drop(fixture.engine.stop().await);
+        }
+    }
+    panic!("an idle leader takes transaction ids");
+}
+
 attacks!(
     no_lock_of_another_role_delays_a_push,
     a_push_that_is_open_while_the_leader_falls_asleep_is_seen,
@@ -337,6 +361,8 @@ macro_rules! on_private_servers {
 }
 
 on_private_servers! {
-    sql_private: pgasync_tests::SqlEngine => pushes_after_a_crash_of_the_server_wake, a_prepared_push_is_seen_when_it_is_committed;
-    rust_private: pgasync_tests::RustEngine => pushes_after_a_crash_of_the_server_wake, a_prepared_push_is_seen_when_it_is_committed;
+    sql_private: pgasync_tests::SqlEngine => pushes_after_a_crash_of_the_server_wake,
+        a_prepared_push_is_seen_when_it_is_committed, an_idle_leader_writes_nothing;
+    rust_private: pgasync_tests::RustEngine => pushes_after_a_crash_of_the_server_wake,
+        a_prepared_push_is_seen_when_it_is_committed, an_idle_leader_writes_nothing;
 }

@@ -42,6 +42,7 @@ mod latch;
 mod leadership;
 pub(crate) mod link;
 mod maintenance;
+mod max_sessions;
 mod order_and_pools;
 mod permissions;
 mod pull;

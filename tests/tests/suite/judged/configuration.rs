@@ -52,6 +52,8 @@ fn documents() -> Vec<Value> {
         json!({"targets": [{"target": "there", "max_workers": 3, "max_concurrency": 3}]}),
         json!({"targets": [{"target": "there", "max_workers": 3, "max_concurrency": 4}]}),
         json!({"targets": [{"target": "there", "default_timeout": "0"}]}),
+        json!({"targets": [{"target": "there", "max_sessions": 0}]}),
+        json!({"targets": [{"target": "there", "max_sessions": null}, {"target": "async.self", "max_sessions": 2}]}),
         json!({"targets": [{"target": "new", "asynchronous_finish": true}]}),
         json!({"targets": [{"target": "async.self", "max_workers": 3}]}),
         json!({"targets": [{"target": "async.self", "max_concurrency": 0}]}),
@@ -131,6 +133,7 @@ fn documents() -> Vec<Value> {
             "retired",
             "connection_string",
             "default_timeout",
+            "max_sessions",
         ] {
             documents.push(json!({"targets": [{"target": "there", key: value}]}));
         }
@@ -255,12 +258,13 @@ fn generated(seed: &mut Seed) -> Value {
         ("pid", &["1", "[]"]),
         ("version", &["\"1\""]),
     ];
-    const OF_TARGETS: [(&str, &[&str]); 8] = [
+    const OF_TARGETS: [(&str, &[&str]); 9] = [
         ("max_workers", &["0", "3", "4"]),
         ("max_concurrency", &["3", "4", "9"]),
         ("connection_string", &["\"\"", "\"dbname=x\"", "\"port=1\""]),
         ("asynchronous_finish", &["true", "true", "false"]),
         ("default_timeout", &["\"1 minute\""]),
+        ("max_sessions", &["1", "7", "0"]),
         ("concurrency_track_yielded", &["true", "false"]),
         ("session_reset", &["true", "false"]),
         ("retired", &["true", "false", "false"]),
@@ -324,6 +328,7 @@ fn tables(configuration: &Configuration) -> Value {
             "connection_string": target.connection_string,
             "asynchronous_finish": target.asynchronous_finish,
             "default_timeout": target.default_timeout.map(Span::as_micros),
+            "max_sessions": target.max_sessions,
             "concurrency_track_yielded": target.concurrency_track_yielded,
             "session_reset": target.session_reset,
             "retired": target.retired,

@@ -25,6 +25,8 @@ struct Queue {
     settings: Settings,
     workers: usize,
     down: BTreeSet<TargetName>,
+    /// How many more queries fit into the sessions of a target, if it has a limit.
+    sessions: BTreeMap<TargetName, usize>,
     skip: BTreeSet<i64>,
     /// A lane, and the position up to which it was read already.
     behind: Option<(Lane, QueuePosition)>,
@@ -41,7 +43,8 @@ fn random(seed: &mut Seed) -> Queue {
     let below = |seed: &mut Seed, end: u64| u32::try_from(seed.below(end)).expect("small");
     let mut settings = Settings { default_pool_workers: 1 + below(seed, 4), ..Settings::default() };
     for target in &TARGETS[..3] {
-        let target_settings = TargetSettings { max_concurrency: below(seed, 6), default_timeout: None };
+        let target_settings =
+            TargetSettings { max_concurrency: below(seed, 6), default_timeout: None, max_sessions: None };
         settings.targets.insert(TargetName::new(target).expect("a name"), target_settings);
     }
     for pool in ["p", "b"] {
@@ -53,9 +56,13 @@ fn random(seed: &mut Seed) -> Queue {
     let tasks: Vec<_> = (1..=many).map(|id| waiting(seed, i64::try_from(id).expect("small"))).collect();
     let behind = seed.chance(50).then(|| seed.pick(&tasks)).map(|task| (task.lane.clone(), task.position));
     let down = TARGETS.iter().filter(|_| seed.chance(15)).map(|name| TargetName::new(name).expect("a name")).collect();
+    let mut room =
+        |name: &str| (TargetName::new(name).expect("a name"), usize::try_from(seed.below(4)).expect("small"));
+    let sessions = TARGETS.iter().map(|name| room(name)).collect::<Vec<_>>();
+    let sessions = sessions.into_iter().filter(|_| seed.chance(30)).collect();
     let skip = (1..=i64::try_from(many).expect("small")).filter(|_| seed.chance(5)).collect();
     let workers = usize::try_from(seed.below(25)).expect("small");
-    Queue { tasks, settings, workers, down, skip, behind }
+    Queue { tasks, settings, workers, down, sessions, skip, behind }
 }
 
 fn waiting(seed: &mut Seed, id: i64) -> Waiting {
@@ -102,6 +109,7 @@ impl Queue {
                 "lane": [lane.pool.as_str(), lane.target.as_str(), lane.kind == LaneKind::Pull],
                 "priority": position.priority.0, "entered": position.entered.as_micros(), "task_id": position.task.0,
             })),
+            "sessions": self.sessions.iter().map(|(name, room)| (name.as_str(), *room)).collect::<BTreeMap<_, _>>(),
             "down": self.down.iter().map(TargetName::as_str).collect::<Vec<_>>(),
         })
     }
@@ -141,13 +149,17 @@ impl Queue {
 
     /// The choice of the reference, which goes through all tasks in order.
     fn by_sorting(&self) -> Vec<i64> {
-        let (mut taken, mut workers) = (self.taken(), self.workers);
+        let (mut taken, mut workers, mut sessions) = (self.taken(), self.workers, self.sessions.clone());
         let mut chosen = Vec::new();
         for (position, lane) in self.eligible() {
             let runs = lane.kind == LaneKind::Run;
             let slots = taken.entry(lane.pool.clone()).or_default();
-            if *slots < self.settings.limit(&lane.pool) && (!runs || workers > 0 && !self.down.contains(&lane.target)) {
+            let room = sessions.get(&lane.target).is_none_or(|room| *room > 0) && !self.down.contains(&lane.target);
+            if *slots < self.settings.limit(&lane.pool) && (!runs || workers > 0 && room) {
                 *slots += 1;
+                if let Some(room) = sessions.get_mut(&lane.target).filter(|_| runs) {
+                    *room -= 1;
+                }
                 workers -= usize::from(runs);
                 chosen.push(position.task.0);
             }
@@ -165,7 +177,8 @@ impl Queue {
             let open = taken.get(&lane.pool).unwrap_or(&0) < &self.settings.limit(&lane.pool);
             plan.set_pool(&lane.pool, open, WINDOW);
         }
-        for target in &self.down {
+        let mut sessions = self.sessions.clone();
+        for target in self.down.iter().chain(sessions.iter().filter(|(_, room)| **room == 0).map(|(name, _)| name)) {
             plan.set_target(target, false);
         }
         let mut chosen = Vec::new();
@@ -183,7 +196,14 @@ impl Queue {
             };
             plan.remove(&lane, position.task);
             waiting.remove(&position);
-            workers -= usize::from(lane.kind == LaneKind::Run);
+            let runs = lane.kind == LaneKind::Run;
+            workers -= usize::from(runs);
+            if let Some(room) = sessions.get_mut(&lane.target).filter(|_| runs) {
+                *room -= 1;
+                if *room == 0 {
+                    plan.set_target(&lane.target, false);
+                }
+            }
             let slots = taken.entry(lane.pool.clone()).or_default();
             *slots += 1;
             plan.set_pool(&lane.pool, *slots < self.settings.limit(&lane.pool), WINDOW);

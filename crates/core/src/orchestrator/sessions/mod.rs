@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{Command, Registered};
 use super::context::Context;
+use super::settings::TargetSettings;
 use super::timers::Timer;
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::Plan;
@@ -36,13 +37,15 @@ pub(super) struct Sessions {
     starved: BTreeSet<TargetName>,
     /// Lost sessions that may live on, and the tasks that they ran.
     lost: BTreeMap<SessionId, TaskId>,
+    /// The targets with a limit on their sessions.
+    limits: BTreeMap<TargetName, usize>,
 }
 
 impl Sessions {
     /// The sessions of a new epoch. Session numbers go on: an answer about a session of another
     /// epoch of this process must not be taken for one about a new session.
     pub(super) fn restarted(&self) -> Self {
-        Self { last_session: self.last_session, ..Self::default() }
+        Self { last_session: self.last_session, limits: self.limits.clone(), ..Self::default() }
     }
 
     pub(super) fn state(&self, session: SessionId) -> Option<SessionState> {
@@ -80,9 +83,40 @@ impl Sessions {
 
     /// A task waits for the target: the target is known from now on, and may have to be met first.
     pub(super) fn want_target(&mut self, target: &TargetName, plan: &mut Plan) {
-        self.targets.entry(target.clone()).or_default();
+        self.known_target(target);
         self.refresh_target(target, plan);
         self.unassigned.insert(target.clone());
+    }
+
+    /// The target, which is known from now on.
+    fn known_target(&mut self, target: &TargetName) -> &mut Target {
+        let sessions_max = self.limits.get(target).copied();
+        self.targets.entry(target.clone()).or_insert_with(|| Target { sessions_max, ..Target::default() })
+    }
+
+    /// How many sessions the target has above its limit, without those that are being closed.
+    fn excess(&self, target: &TargetName) -> usize {
+        let Some(sessions_max) = self.targets.get(target).and_then(|state| state.sessions_max) else { return 0 };
+        let stays = |session: &&Session| session.target == *target && session.state != SessionState::Closing;
+        self.sessions.values().filter(stays).count().saturating_sub(sessions_max)
+    }
+
+    /// Applies the limits on the sessions of targets. Of the sessions above a lower limit, the idle
+    /// ones are closed at once, and the others when they become idle.
+    pub(super) fn limit(&mut self, cx: &mut Context, plan: &mut Plan) {
+        let limit = |settings: &TargetSettings| settings.max_sessions.and_then(|most| usize::try_from(most).ok());
+        let limits = cx.settings().targets.iter().filter_map(|(name, its)| Some((name.clone(), limit(its)?)));
+        self.limits = limits.collect();
+        for name in self.targets() {
+            let sessions_max = self.limits.get(&name).copied();
+            let target = self.known_target(&name);
+            target.sessions_max = sessions_max;
+            let idle = target.idle.clone();
+            for session in idle.into_iter().take(self.excess(&name)) {
+                self.close(session, cx, plan);
+            }
+            self.refresh_target(&name, plan);
+        }
     }
 
     /// Tells the plan whether tasks may be claimed for the target.
@@ -92,17 +126,17 @@ impl Sessions {
 
     /// A task wants a session of the target from now on, or no longer does.
     pub(super) fn count_claim(&mut self, target: &TargetName, wants: bool, plan: &mut Plan) {
-        let state = self.targets.entry(target.clone()).or_default();
+        let state = self.known_target(target);
         debug_assert!(wants || state.claims > 0, "a claim for {target} ends that was not counted");
         state.claims = if wants { state.claims + 1 } else { state.claims.saturating_sub(1) };
-        if !state.takes_more() {
+        if state.sessions_max.is_some() || !state.takes_more() {
             self.refresh_target(target, plan);
         }
     }
 
     /// The claimed task waits for a session.
     pub(super) fn enqueue(&mut self, target: &TargetName, position: QueuePosition) {
-        self.targets.entry(target.clone()).or_default().queue.insert(position);
+        self.known_target(target).queue.insert(position);
         self.unassigned.insert(target.clone());
     }
 
@@ -173,7 +207,10 @@ impl Sessions {
         let session = SessionId(self.last_session);
         let state = Session { target: target.clone(), state: SessionState::Connecting, watched: None };
         self.sessions.insert(session, state);
-        self.targets.entry(target.clone()).or_default().connecting += 1;
+        let known = self.known_target(target);
+        debug_assert!(known.below_limit() > 0, "{target} has as many sessions as it may have");
+        known.connecting += 1;
+        known.sessions += 1;
         cx.emit(Command::Connect { session, target: target.clone() });
     }
 
@@ -213,7 +250,7 @@ impl Sessions {
             return;
         }
         let target = state.target.clone();
-        let known = self.targets.entry(target.clone()).or_default();
+        let known = self.known_target(&target);
         known.connecting -= 1;
         known.outage = None;
         known.met = true;
@@ -231,12 +268,15 @@ impl Sessions {
         let watched = state.watched.is_some();
         state.watched.get_or_insert(until);
         let target = state.target.clone();
-        self.targets.entry(target.clone()).or_default().idle.push(session);
+        self.known_target(&target).idle.push(session);
         self.wake_starved();
         self.refresh_target(&target, plan);
-        self.unassigned.insert(target);
+        self.unassigned.insert(target.clone());
         if !watched {
             cx.at(until, Timer::Session(session));
+        }
+        if self.excess(&target) > 0 {
+            self.close(session, cx, plan);
         }
     }
 
@@ -313,13 +353,33 @@ impl Sessions {
 
     /// The session is gone at the target; returns its target, and the task whose query it may have
     /// run when it was lost.
-    pub(super) fn remove(&mut self, session: SessionId, cx: &mut Context) -> Option<(TargetName, Option<TaskId>)> {
+    pub(super) fn remove(
+        &mut self,
+        session: SessionId,
+        cx: &mut Context,
+        plan: &mut Plan,
+    ) -> Option<(TargetName, Option<TaskId>)> {
         self.unwatch(session, cx);
         self.known_mut(session)?;
         let state = self.sessions.remove(&session)?;
         debug_assert!(!state.state.is_open(), "an open session is closed or lost first");
+        self.ended(&state.target, plan);
         self.retry_soon(&state.target, cx);
         Some((state.target, self.lost.remove(&session)))
+    }
+
+    /// A session of the target is gone. If the target has a limit, another one may be opened.
+    fn ended(&mut self, target: &TargetName, plan: &mut Plan) {
+        let Some(known) = self.targets.get_mut(target) else {
+            debug_assert!(false, "{target} had a session and is not known");
+            return;
+        };
+        debug_assert!(known.sessions > 0, "a session of {target} was not counted");
+        known.sessions = known.sessions.saturating_sub(1);
+        if known.sessions_max.is_some() {
+            self.refresh_target(target, plan);
+            self.unassigned.insert(target.clone());
+        }
     }
 
     fn set_state(&mut self, session: SessionId, state: SessionState, cx: &Context, plan: &mut Plan) {
@@ -327,7 +387,7 @@ impl Sessions {
         let (before, after) = (known.state.is_ready(), state.is_ready());
         known.state = state;
         let target = known.target.clone();
-        let its = self.targets.entry(target.clone()).or_default();
+        let its = self.known_target(&target);
         debug_assert!(!before || its.ready > 0, "a session of {target} was not counted");
         its.ready = (its.ready + usize::from(after)).saturating_sub(usize::from(before));
         self.note_outage(&target, before, cx.monotonic(), plan);
@@ -354,7 +414,8 @@ impl Sessions {
         };
         let is_idle = |state| matches!(state, SessionState::Idle { .. });
         self.targets.iter().all(|(name, target)| {
-            target.ready == of(name, SessionState::is_ready)
+            target.sessions == of(name, |_| true)
+                && target.ready == of(name, SessionState::is_ready)
                 && target.connecting == of(name, SessionState::is_starting)
                 && target.idle.len() == of(name, is_idle)
         })

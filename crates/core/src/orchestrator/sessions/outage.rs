@@ -32,6 +32,7 @@ impl Sessions {
         let state = self.sessions.get(&session).filter(|state| state.state.is_starting())?;
         let target = state.target.clone();
         self.sessions.remove(&session);
+        self.ended(&target, plan);
         let (now, random) = (cx.monotonic(), cx.random());
         let fresh = (now, Backoff::new(cx.tuning().backoff_first, cx.tuning().backoff_last));
         let known = self.targets.entry(target.clone()).or_default();
@@ -63,7 +64,7 @@ impl Sessions {
     pub(crate) fn probe(&self, target: &TargetName, now: MonotonicTime) -> Probe {
         let Some(state) = self.targets.get(target) else { return Probe::No };
         let due = state.outage.as_ref().map_or(!state.met, |outage| outage.retry_at <= now);
-        if !due || state.connecting > 0 || state.fencing {
+        if !due || state.connecting > 0 || state.fencing || state.below_limit() == 0 {
             Probe::No
         } else if state.ready == 0 {
             Probe::Connect

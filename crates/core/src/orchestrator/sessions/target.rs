@@ -23,6 +23,10 @@ pub(super) struct Target {
     pub(super) ready: usize,
     /// Tasks that are claimed, or about to be, and have no session yet: each takes a slot.
     pub(super) claims: usize,
+    /// Sessions that may live there, in any state: lost and closing ones included.
+    pub(super) sessions: usize,
+    /// How many sessions may live there, if there is a limit.
+    pub(super) sessions_max: Option<usize>,
     /// Sessions of older epochs may live there.
     pub(super) fencing: bool,
     /// The target takes no further session. Without a ready one it cannot be reached at all.
@@ -47,9 +51,20 @@ impl Target {
         !self.fencing && (self.outage.is_none() || self.ready > 0)
     }
 
-    /// Whether the target is not known to refuse another session.
-    pub(super) const fn takes_more(&self) -> bool {
-        !self.fencing && self.outage.is_none()
+    /// Whether another session may be opened: the target is not known to refuse it, and its limit
+    /// allows it.
+    pub(super) fn takes_more(&self) -> bool {
+        self.room() > 0
+    }
+
+    /// How many more sessions its limit allows.
+    pub(super) fn below_limit(&self) -> usize {
+        self.sessions_max.map_or(usize::MAX, |most| most.saturating_sub(self.sessions))
+    }
+
+    /// How many more sessions may be opened.
+    fn room(&self) -> usize {
+        if self.fencing || self.outage.is_some() { 0 } else { self.below_limit() }
     }
 
     /// How many of the queued tasks will find no session.
@@ -57,7 +72,7 @@ impl Target {
         if !self.is_up() {
             return self.queue.len();
         }
-        if self.takes_more() { 0 } else { self.queue.len().saturating_sub(self.idle.len() + self.connecting) }
+        self.queue.len().saturating_sub((self.idle.len() + self.connecting).saturating_add(self.room()))
     }
 
     /// The orchestrator has no task and no session of it.
@@ -74,7 +89,10 @@ impl Target {
 
     /// Another task may be claimed for it: there is a session, or the target takes one.
     pub(super) fn may_claim(&self) -> bool {
-        self.is_met() && (self.takes_more() || self.claims < self.idle.len())
+        // A session that is connecting is there for a task that is claimed already, unless it does
+        // not exist yet because of an outage.
+        let connecting = if self.outage.is_some() { 0 } else { self.connecting };
+        self.is_met() && self.claims < (self.idle.len() + connecting).saturating_add(self.room())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::names::{PoolName, Priority, Run};
-use crate::orchestrator::settings::Settings;
+use crate::orchestrator::settings::{Settings, TargetSettings};
 use crate::plan::lane::{Head, Lane, LaneKind};
 use crate::task::TaskOptions;
 use crate::time::{MonotonicTime, Now, Span, Timestamp};
@@ -63,7 +63,7 @@ fn tasks_are_claimed_only_for_a_target_that_was_met() {
     assert!(f.may_claim());
     f.sessions.close(session, &mut f.cx, &mut f.plan);
     assert!(!f.may_claim(), "its only session is closed");
-    assert_eq!(f.sessions.remove(session, &mut f.cx), Some((f.target.clone(), None)));
+    assert_eq!(f.sessions.remove(session, &mut f.cx, &mut f.plan), Some((f.target.clone(), None)));
     assert!(f.sessions.audit());
 }
 
@@ -132,7 +132,7 @@ fn a_lost_session_is_remembered_with_its_task_until_it_is_gone() {
     f.sessions.remember_lost(session, TaskId(1));
     assert!(f.sessions.audit());
     assert_eq!(f.sessions.lost_task(session), Some(TaskId(1)));
-    assert_eq!(f.sessions.remove(session, &mut f.cx), Some((f.target.clone(), Some(TaskId(1)))));
+    assert_eq!(f.sessions.remove(session, &mut f.cx, &mut f.plan), Some((f.target.clone(), Some(TaskId(1)))));
     assert_eq!((f.sessions.lost_task(session), f.sessions.len()), (None, 0));
 }
 
@@ -262,4 +262,82 @@ fn sessions_that_are_gone_are_named_again_until_that_is_confirmed() {
     assert_eq!(unregister(&mut f), [Command::Unregister { sessions: vec![gone] }]);
     f.sessions.unregistered(&[gone]);
     assert_eq!(unregister(&mut f), []);
+}
+
+fn limited(max_sessions: u32) -> Fixture {
+    let mut f = Fixture::new(9);
+    f.limit(max_sessions);
+    f
+}
+
+impl Fixture {
+    fn limit(&mut self, max_sessions: u32) {
+        let settings = TargetSettings { max_concurrency: 9, default_timeout: None, max_sessions: Some(max_sessions) };
+        let targets = [(self.target.clone(), settings)].into();
+        self.cx.configure(Settings { workers: 9, targets, ..Settings::default() });
+        self.sessions.limit(&mut self.cx, &mut self.plan);
+        assert!(self.sessions.audit());
+    }
+
+    /// Claims a task that runs on this session.
+    fn run(&mut self, task: i64, session: SessionId) {
+        self.sessions.count_claim(&self.target, true, &mut self.plan);
+        self.sessions.enqueue(&self.target, position(task));
+        assert_eq!(self.sessions.next_assignment(&self.target), Some((position(task), session)));
+        self.sessions.assign(position(task), session, &self.cx, &mut self.plan);
+        self.sessions.count_claim(&self.target, false, &mut self.plan);
+    }
+}
+
+#[test]
+fn no_more_is_claimed_or_connected_than_the_limit_of_the_target_allows() {
+    let mut f = limited(2);
+    let first = f.connect();
+    f.run(1, first);
+    assert!(f.may_claim(), "one more session may be opened");
+    f.sessions.count_claim(&f.target, true, &mut f.plan);
+    assert!(!f.may_claim(), "a claimed task will have it");
+    for task in 2..5 {
+        f.sessions.enqueue(&f.target, position(task));
+    }
+    f.sessions.connect_missing(&f.target, &mut f.cx, &mut f.plan);
+    assert_eq!(f.sessions.len(), 2);
+    assert_eq!(f.sessions.surplus(&f.target), [TaskId(4), TaskId(3)]);
+    assert!(!f.may_claim());
+}
+
+#[test]
+fn a_lost_session_counts_until_it_is_gone() {
+    let mut f = limited(1);
+    let session = f.connect();
+    f.run(1, session);
+    f.sessions.lose(session, &f.cx, &mut f.plan);
+    f.sessions.forget_contact(&f.target, &mut f.plan);
+    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::No);
+    f.sessions.take_unassigned();
+    f.sessions.remove(session, &mut f.cx, &mut f.plan);
+    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::Connect);
+    assert!(f.sessions.take_unassigned().contains(&f.target), "it is probed again");
+    assert!(f.sessions.audit());
+}
+
+#[test]
+fn a_lower_limit_closes_idle_sessions() {
+    let mut f = limited(3);
+    let (first, second, third) = (f.connect(), f.connect(), f.connect());
+    f.run(1, third);
+    f.run(2, second);
+    f.limit(1);
+    assert_eq!(f.sessions.filter(|state| state == SessionState::Closing), [first]);
+    f.sessions.rest(second, &mut f.cx, &mut f.plan);
+    assert_eq!(f.sessions.filter(|state| state == SessionState::Closing), [first, second], "it is one too many");
+    for session in [first, second] {
+        f.sessions.remove(session, &mut f.cx, &mut f.plan);
+    }
+    assert!(!f.may_claim());
+    f.sessions.rest(third, &mut f.cx, &mut f.plan);
+    assert!(f.may_claim());
+    f.limit(2);
+    f.run(3, third);
+    assert!(f.may_claim());
 }

@@ -68,7 +68,7 @@ fn settings(limits: &Limits) -> Settings {
     };
     settings.default_timeout = Some(Span::seconds(120));
     for (name, slots) in TARGETS.into_iter().zip(limits.slots) {
-        let target = TargetSettings { max_concurrency: slots, default_timeout: None };
+        let target = TargetSettings { max_concurrency: slots, default_timeout: None, max_sessions: None };
         settings.targets.insert(TargetName::new(name).unwrap(), target);
     }
     settings.pools.insert(PoolName::new("shared").unwrap(), 1);

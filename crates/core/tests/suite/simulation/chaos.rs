@@ -3,7 +3,7 @@
 use pgasync_core::{Input, PoolName, RowState, Settings, Span, TaskId};
 
 use super::Violation;
-use super::world::{ScheduledEvent, World};
+use super::world::{ScheduledEvent, World, sessions_max};
 
 impl World {
     pub(super) fn chaos(&mut self) -> Result<(), Violation> {
@@ -74,6 +74,7 @@ impl World {
                 let max_concurrency = size(self);
                 if let Some(target) = self.random.pick(&names).and_then(|name| settings.targets.get_mut(&name)) {
                     target.max_concurrency = max_concurrency;
+                    target.max_sessions = sessions_max(&mut self.random);
                 }
             }
             _ => {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Event, FinishStatus, MonotonicTime, PoolName, Request, Row, RowState, Run, SessionId, Settings, Span, TaskEvent,
-    TaskId, Timestamp,
+    Event, FinishStatus, MonotonicTime, PoolName, Request, Row, RowState, Run, SessionId, Settings, Span, TargetName,
+    TaskEvent, TaskId, Timestamp,
 };
 
 use super::Violation;
@@ -80,6 +80,16 @@ impl Ledger {
         let workers = self.limit(now, |settings| settings.workers);
         if in_all > workers as usize {
             return Err(Violation(format!("{in_all} queries run at once; there are {workers} workers")));
+        }
+        Ok(())
+    }
+
+    /// A query starts at a target, which then runs `busy` queries, each in a session.
+    pub(super) fn check_target(&self, now: MonotonicTime, target: &TargetName, busy: usize) -> Result<(), Violation> {
+        let of = |settings: &Settings| settings.targets.get(target).and_then(|its| its.max_sessions);
+        let limit = self.limit(now, |settings| of(settings).unwrap_or(u32::MAX));
+        if busy > limit as usize {
+            return Err(Violation(format!("{busy} sessions run queries at {target}; it may have {limit}")));
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! A leader that is awake and reaches the store reacts in time.
 
-use pgasync_core::{Command, Epoch, LaneKind, MonotonicTime, RowState, Run, SessionId, Span, TaskId};
+use pgasync_core::{Command, Epoch, LaneKind, MonotonicTime, RowState, Run, SessionId, Span, TargetName, TaskId};
 
 use super::Violation;
 use super::leader::ALARM_EARLY_MAX;
-use super::target::Health;
+use super::target::{FakeTarget, Health};
 use super::world::World;
 use crate::fake_store::StoredTask;
 
@@ -151,6 +151,7 @@ impl World {
         let up = |stored: &StoredTask| {
             let target = self.targets.get(&stored.lane.target);
             target.is_some_and(|target| target.health == Health::Up && target.sessions_max.is_none())
+                && self.has_room(&stored.lane.target)
         };
         let may = |stored: &StoredTask| {
             let waits = stored.row.state() == RowState::Ready && stored.row.eligible_when.is_none();
@@ -161,6 +162,21 @@ impl World {
                 && free(stored)
         };
         self.store.tasks.iter().find(|(_, stored)| may(stored)).map(|(id, _)| *id)
+    }
+
+    /// The target may have a session that runs no query.
+    fn has_room(&self, name: &TargetName) -> bool {
+        let limit = self.settings.targets.get(name).and_then(|target| target.max_sessions);
+        let taken = |target: &FakeTarget| {
+            target
+                .sessions
+                .iter()
+                .filter(|((epoch, _), session)| {
+                    session.cut || session.query.is_some() || Some(*epoch) != self.store.leader
+                })
+                .count()
+        };
+        limit.is_none_or(|limit| self.targets.get(name).map_or(0, taken) < limit as usize)
     }
 
     /// The leader's queries at targets that can be reached.

@@ -120,6 +120,8 @@ impl World {
         let (in_pool, in_all) = self.running(&pool);
         let fits = self.ledger.check_start(self.now, task, &pool, in_pool, in_all);
         fits.map_err(|Violation(what)| Violation(format!("{what} {}", self.describe_pool(&pool))))?;
+        let busy = |its: &FakeTarget| its.sessions.values().filter(|session| session.query.is_some()).count();
+        self.ledger.check_target(self.now, target, self.targets.get(target).map_or(0, busy))?;
         self.crash_if_planned();
         self.send_to_leader(key.0, key.1, Span::millis(1), Input::Sent { task, run });
         self.after(query_profile.takes, ScheduledEvent::QueryEnds { target: target.clone(), key, task, run });

@@ -233,6 +233,10 @@ impl World {
     }
 }
 
+pub(super) fn sessions_max(random: &mut Random) -> Option<u32> {
+    random.percent(30).then(|| u32::try_from(random.within(1, 3)).unwrap_or(1))
+}
+
 fn settings(random: &mut Random) -> Settings {
     let mut settings = Settings {
         workers: u32::try_from(random.within(2, 7)).unwrap_or(4),
@@ -247,7 +251,10 @@ fn settings(random: &mut Random) -> Settings {
     for name in TARGETS {
         if let Ok(name) = TargetName::new(name) {
             let max_concurrency = u32::try_from(random.within(1, 4)).unwrap_or(2);
-            settings.targets.insert(name, TargetSettings { max_concurrency, default_timeout: None });
+            settings.targets.insert(
+                name,
+                TargetSettings { max_concurrency, default_timeout: None, max_sessions: sessions_max(random) },
+            );
         }
     }
     if let Ok(name) = PoolName::new("single") {

@@ -19,7 +19,8 @@ begin
   -- A condition of "do update" would lock unchanged rows, which writes WAL.
   where not exists (
     select from async.worker o
-    where o.slot = n.slot and (o.name, o.target, o.task_id) is not distinct from ('pgasync_slot_' || n.slot, n.target, n.task_id))
+    where o.slot = n.slot
+      and (o.name, o.target, o.task_id) is not distinct from ('pgasync_slot_' || n.slot, n.target, n.task_id))
   on conflict (slot) do update
   set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
       running_since = excluded.running_since;

@@ -72,6 +72,8 @@ comment on column async.target.asynchronous_finish is
 comment on column async.target.default_timeout is
   'The time from the first start to the deadline of tasks without a manual_timeout. Null is '
   'control.default_timeout.';
+comment on column async.target.max_sessions is
+  'The most sessions that the leader has at the target, over all pools. Null is no limit.';
 comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is

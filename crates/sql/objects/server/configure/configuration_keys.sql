@@ -40,6 +40,7 @@ as $function$
     ('target', 'connection_string', 'connection string'),
     ('target', 'asynchronous_finish', 'bool'),
     ('target', 'default_timeout', 'timeout'),
+    ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
     ('target', 'retired', 'bool'),

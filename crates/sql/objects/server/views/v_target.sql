@@ -9,6 +9,7 @@ select
   t.concurrency_track_yielded,
   (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
   t.session_reset,
-  t.retired
+  t.retired,
+  t.max_sessions
 from async.target t
 order by t.target;

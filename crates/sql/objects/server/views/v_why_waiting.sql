@@ -30,6 +30,8 @@ select
     when t.state = 'fencing' and n.kind = 'query' then 'sessions of a lost orchestrator are being ended at the target'
     when p.max_workers <= 0 then 'its pool may hold no task: the limit is 0'
     when p.workers >= p.max_workers then format('its pool is full: %s of %s', p.workers, p.max_workers)
+    when n.kind = 'query' and x.sessions >= x.max_sessions and x.busy
+      then format('its target has as many sessions as it may have (max_sessions): %s', x.max_sessions)
     when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
     when g.message is not null then g.message
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
@@ -71,6 +73,12 @@ left join lateral (
   from (select) one
   left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
 ) p on true
+left join lateral (
+  select a.max_sessions, (select count(*) from async.session e where e.target = a.target) as sessions,
+    exists (select from async.worker w where w.target = a.target and w.task_id is not null) as busy
+  from async.target a
+  where a.target = n.target and a.max_sessions is not null
+) x on true
 left join lateral (
   select l.message
   from async.server_log l

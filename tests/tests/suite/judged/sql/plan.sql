@@ -23,6 +23,7 @@ begin
         order by l.pool, l.target, l.pullable), '[]')
       from async.discover_lanes() l),
     'launches', judged.choose((in_queue ->> 'workers')::int, judged.texts(in_queue -> 'skip')::bigint[],
-      judged.texts(in_queue -> 'down'), in_queue -> 'behind', judged.at((in_queue ->> 'now')::bigint)));
+      judged.texts(in_queue -> 'down'), in_queue -> 'behind', judged.at((in_queue ->> 'now')::bigint),
+      in_queue -> 'sessions'));
 end
 $$;

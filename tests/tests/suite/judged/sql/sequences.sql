@@ -158,9 +158,11 @@ create function judged.configured() returns jsonb language sql as $$
   from async.control c
 $$;
 
--- The next task, with the occupancy that follows from the rows; in one lane behind a position in it, if that is given.
+-- The next task, with the occupancy that follows from the rows; in one lane behind a position in it, if that is given;
+-- on no more sessions of a target than are given for it.
 create function judged.choose(
-  in_workers int, in_skip bigint[], in_down text[], in_behind jsonb, in_now timestamptz) returns jsonb
+  in_workers int, in_skip bigint[], in_down text[], in_behind jsonb, in_now timestamptz, in_sessions jsonb default '{}')
+returns jsonb
 language sql as $$
   select coalesce(jsonb_agg(p.task_id order by p.place), '[]')
   from (
@@ -169,7 +171,7 @@ language sql as $$
       case when l.starts then -2147483648 else (in_behind ->> 'priority')::int end,
       case when l.starts then '-infinity' else judged.at((in_behind ->> 'entered')::bigint) end,
       case when l.starts then 0 else (in_behind ->> 'task_id')::bigint end,
-      l.free, null)::async.lane_t) as lanes
+      l.free, (in_sessions ->> l.target)::int)::async.lane_t) as lanes
     from (
       select d.*, jsonb_build_array(d.pool, d.target, d.pullable) is distinct from in_behind -> 'lane' as starts,
         async.pool_limit(d.pool) - (

@@ -1,9 +1,9 @@
--- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began. While
---   queries run, it polls their sessions every millisecond and returns when one has an answer, after
---   busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a notification
---   ends the sleep (async.sleep_until).
--- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times), and
---   whether a notification has ended it.
+-- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began.
+--   While queries run, it polls their sessions every millisecond and returns when one has an
+--   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a
+--   notification ends the sleep (async.sleep_until).
+-- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times),
+--   and whether a notification has ended it.
 -- Raises: as async.sleep_until.
 -- Locks: as async.sleep_until.
 create or replace function async.await_work(

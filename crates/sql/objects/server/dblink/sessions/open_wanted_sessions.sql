@@ -26,10 +26,13 @@ begin
     select t.target, t.version, t.startup_options, t.session_failures,
       -- The first session of a target identifies itself before others are opened, so a target that
       -- does not answer takes one worker.
-      case when t.identified then t.wanted else 1 end
-      - (select count(*) from pg_temp.leader_worker s
-        where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
+      least(case when t.identified then t.wanted else 1 end - n.coming, t.max_sessions - n.sessions) as missing
     from pg_temp.leader_target t
+    cross join lateral (
+      select count(*) as sessions, count(*) filter (where s.state in ('identifying', 'cleaning')) as coming
+      from pg_temp.leader_worker s
+      where s.target = t.target and s.state <> 'empty'
+    ) n
     where t.wanted > 0 and t.health = 'ok'
       and (not t.connects_slowly or async.may_block_again(clock_timestamp()))
     order by t.met_at, t.target

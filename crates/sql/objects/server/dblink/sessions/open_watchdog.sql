@@ -1,5 +1,6 @@
--- Purpose: opens the watchdog, a session to this server itself that listens for the notifications of
---   async.wake_leader, and checks that it reaches this server as a role that may read async.session.
+-- Purpose: opens the watchdog, a session to this server itself that listens for the notifications
+--   of async.wake_leader, and checks that it reaches this server as a role that may read
+--   async.session.
 -- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.

@@ -1,8 +1,9 @@
 -- Purpose: the sleep of a leader without work. First it falls asleep, so that pushes and requests
---   notify the watchdog session, and lets a cycle poll. While transactions are open that may have found
---   it awake, it sleeps briefly between the polls; after their end it polls once more. Only then it
---   sleeps until in_until, or until a notification arrives. The session setting pgasync.writers
---   has the transaction id below which those transactions are, or 'ended'; empty: unknown.
+--   notify the watchdog session, and lets a cycle poll. While transactions are open that may have
+--   found it awake, it sleeps briefly between the polls; after their end it polls once more. Only
+--   then it sleeps until in_until, or until a notification arrives. The session setting
+--   pgasync.writers has the transaction id below which those transactions are, or 'ended'; empty:
+--   unknown.
 -- Returns: whether the sleep goes on without a poll (it is interrupted twice a second, so that this
 --   function holds no snapshot for long), and whether a notification has ended it.
 -- Raises: PA212 when another orchestrator has taken the lead.
@@ -15,6 +16,7 @@ as $function$
 declare
   c_pause constant float8 := 0.02;
   c_slice constant interval := '500 milliseconds';
+  c_lanes_wait_max constant interval := '50 milliseconds';
   c_between_polls_max constant interval := '250 milliseconds';
   v_now constant timestamptz := clock_timestamp();
   v_until timestamptz := in_until;
@@ -35,10 +37,12 @@ begin
     -- Notifications may have been lost.
     return;
   end if;
-  -- The lanes may be too expensive to be read in every cycle. Without them it has not polled.
+  -- Without the lanes it has not polled. They may be too expensive to be read in every cycle, but
+  -- no query waits for this leader now.
   if coalesce(current_setting('pgasync.polled', true), '') = '' then
     v_lanes_due := to_timestamp(coalesce(nullif(current_setting('pgasync.refreshed_lanes', true), ''), '0')::float8);
-    perform pg_sleep(greatest(0.001, extract(epoch from least(v_lanes_due, in_until, v_now + c_slice) - v_now)::float8));
+    perform pg_sleep(greatest(0.001, extract(epoch from least(v_lanes_due - v_now, c_lanes_wait_max))::float8));
+    perform set_config('pgasync.refreshed_lanes', '', false);
     return;
   end if;
 
@@ -48,7 +52,8 @@ begin
       perform pg_sleep(extract(epoch from least(c_slice, in_until - v_now))::float8);
       return;
     end if;
-    perform set_config('pgasync.writers', case when v_slept.out_open then v_slept.out_before::text else 'ended' end, false);
+    perform set_config('pgasync.writers',
+      case when v_slept.out_open then v_slept.out_before::text else 'ended' end, false);
     perform async.note_done('fell_asleep', v_now);
     return;
   end if;

@@ -1,6 +1,7 @@
 -- Purpose: chooses the tasks that run next. Reads the heads of the given lanes in the total order
 --   (priority, entered, task_id) and takes each task whose pool has a free pool slot and, unless a
---   client pulls it, for which a worker is free. Lanes with a full pool or a target that is down
+--   client pulls it, for which a worker is free and its target has a session or takes one more
+--   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
 --   skipped.
 -- Returns: the chosen tasks, in order.
@@ -25,12 +26,15 @@ declare
   v_head record;
   v_pools text[] := '{}';
   v_free int[] := '{}';
+  v_targets text[] := '{}';
+  v_sessions int[] := '{}';
   v_workers int := in_workers;
   v_at int;
+  v_target_at int;
 begin
   place := 0;
   for v_head in
-    select l.pool, l.target, l.pullable, l.free, h.task_id, h.run, h.priority, h.entered
+    select l.pool, l.target, l.pullable, l.free, l.heads_max, h.task_id, h.run, h.priority, h.entered
     from unnest(in_lanes) l
     cross join lateral (
       (select t.task_id, t.run, t.priority, t.entered
@@ -65,10 +69,20 @@ begin
       v_at := cardinality(v_pools);
     end if;
     continue when v_free[v_at] < 1;
-    v_free[v_at] := v_free[v_at] - 1;
     if not v_head.pullable then
+      if v_head.heads_max is not null then
+        v_target_at := array_position(v_targets, v_head.target);
+        if v_target_at is null then
+          v_targets := v_targets || v_head.target;
+          v_sessions := v_sessions || v_head.heads_max;
+          v_target_at := cardinality(v_targets);
+        end if;
+        continue when v_sessions[v_target_at] < 1;
+        v_sessions[v_target_at] := v_sessions[v_target_at] - 1;
+      end if;
       v_workers := v_workers - 1;
     end if;
+    v_free[v_at] := v_free[v_at] - 1;
     place := place + 1;
     task_id := v_head.task_id;
     run := v_head.run;

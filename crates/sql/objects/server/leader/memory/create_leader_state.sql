@@ -130,6 +130,7 @@ begin
     default_timeout interval,
     session_reset bool not null,
     max_concurrency int not null,
+    max_sessions int,
     configured bool not null default true,
     health text not null default 'unknown',
     fresh bool not null default true,

@@ -39,23 +39,27 @@ begin
   select
     array_agg(row(
       l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target at which no further session is opened is used with the sessions that it has.
-      case when not o.opens then i.idle when not t.identified then coalesce(i.idle, 0) + 1 end)::async.lane_t) as lanes,
+      -- A target at which no further session is opened is used with the sessions that it has. Of
+      -- those above a lower limit, the idle ones are about to be closed.
+      least(case when not o.opens then coalesce(i.idle, 0) when not t.identified then coalesce(i.idle, 0) + 1 end,
+        greatest(coalesce(i.idle, 0) + t.max_sessions - coalesce(i.sessions, 0),
+          case when t.max_sessions is not null then 0 end)))::async.lane_t) as lanes,
     array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
   join pg_temp.leader_target t on t.target = l.target
   left join (
-    select s.target, count(*) filter (where s.state <> 'identifying')::int as idle,
-      bool_or(s.state = 'identifying') as identifying
+    select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
+      bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
     from pg_temp.leader_worker s
-    where s.state in ('idle', 'cleaning', 'identifying')
+    where s.state <> 'empty'
     group by s.target
   ) i on i.target = l.target
   -- The tasks of a target that opens no session now take no workers from others.
   cross join lateral (select t.health = 'ok' and (not t.connects_slowly or v_may_block)
-    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0)) as opens) o
+    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
+    and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens) o
   where not l.exhausted and p.taken < p.max_workers
     and case
       when l.pullable then p.offers_held_until <= in_now
