@@ -646,15 +646,30 @@ do $migrate$
 begin
   if not exists (select from async.migration where migration = '0012_wake_up') then
     execute $ddl$
--- Whether the leader sleeps: 1 while pushes and requests notify it, 0 while it polls. A sequence, because its value is
--- read and written outside of transactions: it leaves no old versions behind, and no other role can lock it. It
--- begins with 1: an orchestrator of an earlier version that leads meanwhile listens too.
+-- Whether the leader sleeps: 1 while pushes and requests notify it, 0 while it polls. A sequence,
+-- because its value is read and written outside of transactions: it leaves no old versions behind,
+-- and no other role can lock it. It begins with 1: an orchestrator of an earlier version that leads
+-- meanwhile listens too.
 create sequence async.leader_sleep minvalue 0 maxvalue 1 start 1;
 
 -- This function has other arguments now.
 drop function if exists async.await_work(timestamptz);
 $ddl$;
     insert into async.migration (migration) values ('0012_wake_up');
+  end if;
+end
+$migrate$;
+
+-- migrations/0013_max_sessions.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0013_max_sessions') then
+    execute $ddl$
+-- The most sessions that the leader has at a target, over all pools. Null is no limit.
+alter table async.target add column max_sessions int
+  constraint target_max_sessions_positive check (max_sessions > 0);
+$ddl$;
+    insert into async.migration (migration) values ('0013_max_sessions');
   end if;
 end
 $migrate$;
@@ -915,7 +930,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'd91a336b96482dc2'::text
+  select '47d5efcbd8cafd59'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1482,7 +1497,8 @@ $function$;
 -- decide/tasks/plan_claims
 -- Purpose: chooses the tasks that run next. Reads the heads of the given lanes in the total order
 --   (priority, entered, task_id) and takes each task whose pool has a free pool slot and, unless a
---   client pulls it, for which a worker is free. Lanes with a full pool or a target that is down
+--   client pulls it, for which a worker is free and its target has a session or takes one more
+--   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
 --   skipped.
 -- Returns: the chosen tasks, in order.
@@ -1507,12 +1523,15 @@ declare
   v_head record;
   v_pools text[] := '{}';
   v_free int[] := '{}';
+  v_targets text[] := '{}';
+  v_sessions int[] := '{}';
   v_workers int := in_workers;
   v_at int;
+  v_target_at int;
 begin
   place := 0;
   for v_head in
-    select l.pool, l.target, l.pullable, l.free, h.task_id, h.run, h.priority, h.entered
+    select l.pool, l.target, l.pullable, l.free, l.heads_max, h.task_id, h.run, h.priority, h.entered
     from unnest(in_lanes) l
     cross join lateral (
       (select t.task_id, t.run, t.priority, t.entered
@@ -1547,10 +1566,20 @@ begin
       v_at := cardinality(v_pools);
     end if;
     continue when v_free[v_at] < 1;
-    v_free[v_at] := v_free[v_at] - 1;
     if not v_head.pullable then
+      if v_head.heads_max is not null then
+        v_target_at := array_position(v_targets, v_head.target);
+        if v_target_at is null then
+          v_targets := v_targets || v_head.target;
+          v_sessions := v_sessions || v_head.heads_max;
+          v_target_at := cardinality(v_targets);
+        end if;
+        continue when v_sessions[v_target_at] < 1;
+        v_sessions[v_target_at] := v_sessions[v_target_at] - 1;
+      end if;
       v_workers := v_workers - 1;
     end if;
+    v_free[v_at] := v_free[v_at] - 1;
     place := place + 1;
     task_id := v_head.task_id;
     run := v_head.run;
@@ -3022,13 +3051,47 @@ begin
 end
 $function$;
 
+-- both_engines/open_writers
+-- Purpose: the open transactions that may have read async.leader_sleep, by their ids: those that
+--   hold the lock of that read, or a lock with which they write tasks or requests (the functions of
+--   an earlier version did not read async.leader_sleep). Other roles cannot take the first lock, and
+--   take the second one only by a write of their own. A prepared transaction keeps its id and its
+--   locks. What an ended transaction wrote is visible to the next statement.
+-- Returns: ids of 64 bits, as of txid_current.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.open_writers()
+returns setof bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- An id in pg_locks has 32 bits. Those of open transactions differ by less than 2^31 from this.
+  v_near constant bigint := txid_snapshot_xmax(txid_current_snapshot());
+begin
+  return query
+    -- Read once: a transaction that is being prepared changes its virtualtransaction.
+    with held as (
+      select l.virtualtransaction, l.locktype, l.database, l.relation, l.transactionid, l.mode
+      from pg_locks l
+      where l.granted and l.pid is distinct from pg_backend_pid()
+    )
+    select v_near + ((x.transactionid::text::bigint - v_near + 2147483648) & 4294967295) - 2147483648
+    from held x
+    where x.locktype = 'transactionid' and x.mode = 'ExclusiveLock'
+      and exists (
+        select from held r
+        where r.virtualtransaction = x.virtualtransaction and r.locktype = 'relation'
+          and r.database = (select d.oid from pg_database d where d.datname = current_database())
+          and (r.relation = 'async.leader_sleep'::regclass
+            or r.relation in ('async.task'::regclass, 'async.request'::regclass)
+              and r.mode not in ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock', 'ShareLock')));
+end
+$function$;
+
 -- both_engines/writers_are_open
--- Purpose: whether a transaction with an id below in_before is open that may have read
---   async.leader_sleep before the leader fell asleep: it still holds the lock of that read, or a
---   lock with which it writes tasks or requests (the functions of an earlier version did not read
---   async.leader_sleep). Other roles cannot take the first lock, and take the second one only by a
---   write of their own. A prepared transaction keeps its id and its locks. What an ended transaction wrote
---   is visible to the next statement.
+-- Purpose: whether a transaction with an id below in_before is open that may have found the leader
+--   awake (see async.fall_asleep).
 -- Returns: bool.
 -- Raises: nothing.
 -- Locks: none.
@@ -3038,33 +3101,15 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  return (
-    -- Read once: a transaction that is being prepared changes its virtualtransaction.
-    with held as (
-      select l.virtualtransaction, l.locktype, l.database, l.relation, l.transactionid, l.mode
-      from pg_locks l
-      where l.granted and l.pid is distinct from pg_backend_pid()
-    )
-    select exists (
-      select
-      from held x
-      join held r on r.virtualtransaction = x.virtualtransaction
-      where x.locktype = 'transactionid' and x.mode = 'ExclusiveLock'
-        -- An id has 32 bits. The ids of open transactions span less than half of them.
-        and (in_before - x.transactionid::text::bigint) & 4294967295 between 1 and 2147483647
-        and r.locktype = 'relation'
-        and r.database = (select d.oid from pg_database d where d.datname = current_database())
-        and (r.relation = 'async.leader_sleep'::regclass
-          or r.relation in ('async.task'::regclass, 'async.request'::regclass)
-            and r.mode not in ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock', 'ShareLock'))));
+  return exists (select from async.open_writers() w where w < in_before);
 end
 $function$;
 
 -- both_engines/fall_asleep
 -- Purpose: lets pushes and requests notify the leader from now on. The leader polls in a later
 --   statement, and again when the transactions have ended that may have found it awake.
--- Returns: the transaction id below which such transactions are, and whether one is open (see
---   async.writers_are_open); nulls when an election holds the lock, then the leader stays awake.
+-- Returns: the transaction id below which such transactions are (0: none is open), and whether one
+--   is open; nulls when an election holds the lock, then the leader stays awake.
 -- Raises: PA212 when another orchestrator has taken the lead.
 -- Locks: as async.set_asleep; waits up to lock_timeout. (The commit is not waited for: a crash may
 --   undo it, and ends the lead.)
@@ -3079,9 +3124,9 @@ begin
   exception when lock_not_available then
     return;
   end;
-  -- A transaction that found the leader awake had its id before, so the id is below the end of this snapshot.
-  select txid_snapshot_xmax(txid_current_snapshot()) into out_before;
-  out_open := async.writers_are_open(out_before);
+  -- A transaction that found the leader awake had its id before, and is open or visible now. Later
+  -- transactions get greater ids.
+  select coalesce(max(w) + 1, 0), count(*) > 0 into out_before, out_open from async.open_writers() w;
 end
 $function$;
 
@@ -3128,6 +3173,7 @@ as $function$
     ('target', 'connection_string', 'connection string'),
     ('target', 'asynchronous_finish', 'bool'),
     ('target', 'default_timeout', 'timeout'),
+    ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
     ('target', 'retired', 'bool'),
@@ -3521,22 +3567,23 @@ begin
     connection_string = coalesce(e.connection_string, t.connection_string),
     asynchronous_finish = coalesce(e.asynchronous_finish, t.asynchronous_finish),
     default_timeout = coalesce(e.default_timeout, t.default_timeout),
+    max_sessions = coalesce(e.max_sessions, t.max_sessions),
     concurrency_track_yielded = coalesce(e.concurrency_track_yielded, t.concurrency_track_yielded),
     session_reset = coalesce(e.session_reset, t.session_reset),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
-    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool,
-    retired bool)
+    asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
+    session_reset bool, retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    concurrency_track_yielded, session_reset, retired)
+    max_sessions, concurrency_track_yielded, session_reset, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
-    coalesce(e.asynchronous_finish, false), e.default_timeout, coalesce(e.concurrency_track_yielded, false),
-    coalesce(e.session_reset, true), coalesce(e.retired, false)
+    coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
+    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
-    asynchronous_finish bool, default_timeout interval, concurrency_track_yielded bool, session_reset bool,
-    retired bool)
+    asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
+    session_reset bool, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   update async.target t set retired = true
@@ -5819,10 +5866,13 @@ begin
     select t.target, t.version, t.startup_options, t.session_failures,
       -- The first session of a target identifies itself before others are opened, so a target that
       -- does not answer takes one worker.
-      case when t.identified then t.wanted else 1 end
-      - (select count(*) from pg_temp.leader_worker s
-        where s.target = t.target and s.state in ('identifying', 'cleaning')) as missing
+      least(case when t.identified then t.wanted else 1 end - n.coming, t.max_sessions - n.sessions) as missing
     from pg_temp.leader_target t
+    cross join lateral (
+      select count(*) as sessions, count(*) filter (where s.state in ('identifying', 'cleaning')) as coming
+      from pg_temp.leader_worker s
+      where s.target = t.target and s.state <> 'empty'
+    ) n
     where t.wanted > 0 and t.health = 'ok'
       and (not t.connects_slowly or async.may_block_again(clock_timestamp()))
     order by t.met_at, t.target
@@ -5938,10 +5988,11 @@ $function$;
 
 -- dblink/sessions/sleep_until
 -- Purpose: the sleep of a leader without work. First it falls asleep, so that pushes and requests
---   notify the watchdog session, and lets a cycle poll. While transactions are open that may have found
---   it awake, it sleeps briefly between the polls; after their end it polls once more. Only then it
---   sleeps until in_until, or until a notification arrives. The session setting pgasync.writers
---   has the transaction id below which those transactions are, or 'ended'; empty: unknown.
+--   notify the watchdog session, and lets a cycle poll. While transactions are open that may have
+--   found it awake, it sleeps briefly between the polls; after their end it polls once more. Only
+--   then it sleeps until in_until, or until a notification arrives. The session setting
+--   pgasync.writers has the transaction id below which those transactions are, or 'ended'; empty:
+--   unknown.
 -- Returns: whether the sleep goes on without a poll (it is interrupted twice a second, so that this
 --   function holds no snapshot for long), and whether a notification has ended it.
 -- Raises: PA212 when another orchestrator has taken the lead.
@@ -5954,6 +6005,7 @@ as $function$
 declare
   c_pause constant float8 := 0.02;
   c_slice constant interval := '500 milliseconds';
+  c_lanes_wait_max constant interval := '50 milliseconds';
   c_between_polls_max constant interval := '250 milliseconds';
   v_now constant timestamptz := clock_timestamp();
   v_until timestamptz := in_until;
@@ -5974,10 +6026,12 @@ begin
     -- Notifications may have been lost.
     return;
   end if;
-  -- The lanes may be too expensive to be read in every cycle. Without them it has not polled.
+  -- Without the lanes it has not polled. They may be too expensive to be read in every cycle, but
+  -- no query waits for this leader now.
   if coalesce(current_setting('pgasync.polled', true), '') = '' then
     v_lanes_due := to_timestamp(coalesce(nullif(current_setting('pgasync.refreshed_lanes', true), ''), '0')::float8);
-    perform pg_sleep(greatest(0.001, extract(epoch from least(v_lanes_due, in_until, v_now + c_slice) - v_now)::float8));
+    perform pg_sleep(greatest(0.001, extract(epoch from least(v_lanes_due - v_now, c_lanes_wait_max))::float8));
+    perform set_config('pgasync.refreshed_lanes', '', false);
     return;
   end if;
 
@@ -5987,7 +6041,8 @@ begin
       perform pg_sleep(extract(epoch from least(c_slice, in_until - v_now))::float8);
       return;
     end if;
-    perform set_config('pgasync.writers', case when v_slept.out_open then v_slept.out_before::text else 'ended' end, false);
+    perform set_config('pgasync.writers',
+      case when v_slept.out_open then v_slept.out_before::text else 'ended' end, false);
     perform async.note_done('fell_asleep', v_now);
     return;
   end if;
@@ -6018,12 +6073,12 @@ end
 $function$;
 
 -- dblink/sessions/await_work
--- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began. While
---   queries run, it polls their sessions every millisecond and returns when one has an answer, after
---   busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a notification
---   ends the sleep (async.sleep_until).
--- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times), and
---   whether a notification has ended it.
+-- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began.
+--   While queries run, it polls their sessions every millisecond and returns when one has an
+--   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a
+--   notification ends the sleep (async.sleep_until).
+-- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times),
+--   and whether a notification has ended it.
 -- Raises: as async.sleep_until.
 -- Locks: as async.sleep_until.
 create or replace function async.await_work(
@@ -6337,8 +6392,9 @@ end
 $function$;
 
 -- dblink/sessions/open_watchdog
--- Purpose: opens the watchdog, a session to this server itself that listens for the notifications of
---   async.wake_leader, and checks that it reaches this server as a role that may read async.session.
+-- Purpose: opens the watchdog, a session to this server itself that listens for the notifications
+--   of async.wake_leader, and checks that it reaches this server as a role that may read
+--   async.session.
 -- Returns: null, or the error.
 -- Raises: nothing.
 -- Locks: none.
@@ -6569,6 +6625,7 @@ begin
     default_timeout interval,
     session_reset bool not null,
     max_concurrency int not null,
+    max_sessions int,
     configured bool not null default true,
     health text not null default 'unknown',
     fresh bool not null default true,
@@ -7305,8 +7362,9 @@ begin
     perform async.drop_session(v_worker.worker);
   end loop;
   insert into pg_temp.leader_target as o
-    (target, connection_string, default_timeout, session_reset, max_concurrency, health, fresh, met_at, retry_at)
-  select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency,
+    (target, connection_string, default_timeout, session_reset, max_concurrency, max_sessions, health, fresh, met_at,
+      retry_at)
+  select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions,
     'unknown', true, null, clock_timestamp()
   from async.target t
   on conflict (target) do update
@@ -7314,14 +7372,26 @@ begin
       default_timeout = excluded.default_timeout,
       session_reset = excluded.session_reset,
       max_concurrency = excluded.max_concurrency,
+      max_sessions = excluded.max_sessions,
       configured = true,
       health = case when o.connection_string is distinct from excluded.connection_string then 'unknown' else o.health end,
       fresh = o.fresh or o.connection_string is distinct from excluded.connection_string,
       failures = case when o.connection_string is distinct from excluded.connection_string then 0 else o.failures end,
       down_since = case when o.connection_string is not distinct from excluded.connection_string then o.down_since end
-  where (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.configured)
+  where (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.configured)
     is distinct from
-    (excluded.connection_string, excluded.default_timeout, excluded.session_reset, excluded.max_concurrency, true);
+    (excluded.connection_string, excluded.default_timeout, excluded.session_reset, excluded.max_concurrency,
+      excluded.max_sessions, true);
+  -- Of the sessions above a lower limit, the idle ones are closed at once.
+  perform async.drop_session(s.worker)
+  from (
+    select w.worker, w.state, t.max_sessions,
+      row_number() over (partition by w.target order by w.state = 'idle', w.since desc, w.worker) as place
+    from pg_temp.leader_worker w
+    join pg_temp.leader_target t on t.target = w.target
+    where w.state <> 'empty'
+  ) s
+  where s.state = 'idle' and s.place > s.max_sessions;
   update pg_temp.leader_target o set configured = false
   where o.configured and not exists (select from async.target t where t.target = o.target);
 
@@ -7947,23 +8017,27 @@ begin
   select
     array_agg(row(
       l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target at which no further session is opened is used with the sessions that it has.
-      case when not o.opens then i.idle when not t.identified then coalesce(i.idle, 0) + 1 end)::async.lane_t) as lanes,
+      -- A target at which no further session is opened is used with the sessions that it has. Of
+      -- those above a lower limit, the idle ones are about to be closed.
+      least(case when not o.opens then coalesce(i.idle, 0) when not t.identified then coalesce(i.idle, 0) + 1 end,
+        greatest(coalesce(i.idle, 0) + t.max_sessions - coalesce(i.sessions, 0),
+          case when t.max_sessions is not null then 0 end)))::async.lane_t) as lanes,
     array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
   into v_lanes
   from pg_temp.leader_lane l
   join pg_temp.leader_pool p on p.pool = l.pool
   join pg_temp.leader_target t on t.target = l.target
   left join (
-    select s.target, count(*) filter (where s.state <> 'identifying')::int as idle,
-      bool_or(s.state = 'identifying') as identifying
+    select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
+      bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
     from pg_temp.leader_worker s
-    where s.state in ('idle', 'cleaning', 'identifying')
+    where s.state <> 'empty'
     group by s.target
   ) i on i.target = l.target
   -- The tasks of a target that opens no session now take no workers from others.
   cross join lateral (select t.health = 'ok' and (not t.connects_slowly or v_may_block)
-    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0)) as opens) o
+    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
+    and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens) o
   where not l.exhausted and p.taken < p.max_workers
     and case
       when l.pullable then p.offers_held_until <= in_now
@@ -9671,7 +9745,8 @@ begin
   -- A condition of "do update" would lock unchanged rows, which writes WAL.
   where not exists (
     select from async.worker o
-    where o.slot = n.slot and (o.name, o.target, o.task_id) is not distinct from ('pgasync_slot_' || n.slot, n.target, n.task_id))
+    where o.slot = n.slot
+      and (o.name, o.target, o.task_id) is not distinct from ('pgasync_slot_' || n.slot, n.target, n.task_id))
   on conflict (slot) do update
   set name = excluded.name, target = excluded.target, task_id = excluded.task_id,
       running_since = excluded.running_since;
@@ -10010,7 +10085,8 @@ select
   t.concurrency_track_yielded,
   (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
   t.session_reset,
-  t.retired
+  t.retired,
+  t.max_sessions
 from async.target t
 order by t.target;
 
@@ -10219,6 +10295,8 @@ select
     when t.state = 'fencing' and n.kind = 'query' then 'sessions of a lost orchestrator are being ended at the target'
     when p.max_workers <= 0 then 'its pool may hold no task: the limit is 0'
     when p.workers >= p.max_workers then format('its pool is full: %s of %s', p.workers, p.max_workers)
+    when n.kind = 'query' and x.sessions >= x.max_sessions and x.busy
+      then format('its target has as many sessions as it may have (max_sessions): %s', x.max_sessions)
     when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
     when g.message is not null then g.message
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
@@ -10260,6 +10338,12 @@ left join lateral (
   from (select) one
   left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
 ) p on true
+left join lateral (
+  select a.max_sessions, (select count(*) from async.session e where e.target = a.target) as sessions,
+    exists (select from async.worker w where w.target = a.target and w.task_id is not null) as busy
+  from async.target a
+  where a.target = n.target and a.max_sessions is not null
+) x on true
 left join lateral (
   select l.message
   from async.server_log l
@@ -10484,6 +10568,8 @@ comment on column async.target.asynchronous_finish is
 comment on column async.target.default_timeout is
   'The time from the first start to the deadline of tasks without a manual_timeout. Null is '
   'control.default_timeout.';
+comment on column async.target.max_sessions is
+  'The most sessions that the leader has at the target, over all pools. Null is no limit.';
 comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
