@@ -49,37 +49,29 @@ begin
   loop
     perform async.drop_session(v_worker.worker);
   end loop;
-  insert into pg_temp.leader_target as o
-    (target, connection_string, default_timeout, session_reset, max_concurrency, max_sessions, health, fresh, met_at,
-      retry_at)
+  -- No "on conflict do update": it would lock unchanged rows, and so take a transaction id.
+  update pg_temp.leader_target o
+  set connection_string = t.connection_string,
+      default_timeout = t.default_timeout,
+      session_reset = t.session_reset,
+      max_concurrency = t.max_concurrency,
+      max_sessions = t.max_sessions,
+      configured = true,
+      health = case when o.connection_string is distinct from t.connection_string then 'unknown' else o.health end,
+      fresh = o.fresh or o.connection_string is distinct from t.connection_string,
+      failures = case when o.connection_string is distinct from t.connection_string then 0 else o.failures end,
+      down_since = case when o.connection_string is not distinct from t.connection_string then o.down_since end
+  from async.target t
+  where t.target = o.target
+    and (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.configured)
+      is distinct from
+      (t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions, true);
+  insert into pg_temp.leader_target (target, connection_string, default_timeout, session_reset, max_concurrency,
+    max_sessions, health, fresh, met_at, retry_at)
   select t.target, t.connection_string, t.default_timeout, t.session_reset, t.max_concurrency, t.max_sessions,
     'unknown', true, null, clock_timestamp()
   from async.target t
-  on conflict (target) do update
-  set connection_string = excluded.connection_string,
-      default_timeout = excluded.default_timeout,
-      session_reset = excluded.session_reset,
-      max_concurrency = excluded.max_concurrency,
-      max_sessions = excluded.max_sessions,
-      configured = true,
-      health = case when o.connection_string is distinct from excluded.connection_string then 'unknown' else o.health end,
-      fresh = o.fresh or o.connection_string is distinct from excluded.connection_string,
-      failures = case when o.connection_string is distinct from excluded.connection_string then 0 else o.failures end,
-      down_since = case when o.connection_string is not distinct from excluded.connection_string then o.down_since end
-  where (o.connection_string, o.default_timeout, o.session_reset, o.max_concurrency, o.max_sessions, o.configured)
-    is distinct from
-    (excluded.connection_string, excluded.default_timeout, excluded.session_reset, excluded.max_concurrency,
-      excluded.max_sessions, true);
-  -- Of the sessions above a lower limit, the idle ones are closed at once.
-  perform async.drop_session(s.worker)
-  from (
-    select w.worker, w.state, t.max_sessions,
-      row_number() over (partition by w.target order by w.state = 'idle', w.since desc, w.worker) as place
-    from pg_temp.leader_worker w
-    join pg_temp.leader_target t on t.target = w.target
-    where w.state <> 'empty'
-  ) s
-  where s.state = 'idle' and s.place > s.max_sessions;
+  where not exists (select from pg_temp.leader_target o where o.target = t.target);
   update pg_temp.leader_target o set configured = false
   where o.configured and not exists (select from async.target t where t.target = o.target);
 
