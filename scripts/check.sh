@@ -54,7 +54,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers test attacks sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
+check_parts="style layers deny test attacks sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -70,6 +70,7 @@ dev_check() {
             case $part in
                 style) check_style ;;
                 layers) check_layers ;;
+                deny) check_deny ;;
                 test) "$root/dev" test ;;
                 attacks | sql-engine) check_on_cluster "$part" ;;
                 model | connections) check_on_cluster "$part" ;;
@@ -117,6 +118,18 @@ check_layers() {
         names "$crate" pgasync-pg || die "layers: $crate should name pgasync-pg"
         ! names "$crate" tokio-postgres || die "layers: $crate must not name tokio-postgres: pgasync-pg has it"
     done
+}
+
+# Licenses, banned crates and sources of the crates (deny.toml), and security advisories if their database can be
+# fetched. CI does not install cargo-deny, because compiling it takes as long as most of CI.
+check_deny() {
+    need_cargo_deny || { say "check: deny is skipped: cargo-deny is not installed ($deny_install)"; return 0; }
+    cargo deny "${locked[@]}" check licenses bans sources
+    if cargo deny "${locked[@]}" fetch db >/dev/null 2>&1; then
+        cargo deny "${locked[@]}" check --disable-fetch advisories
+    else
+        say "check: deny: advisories are skipped: https://github.com/RustSec/advisory-db cannot be fetched"
+    fi
 }
 
 # One profile of nextest on a private cluster of the default major. Of the mutants in SQL a sample, or all with
