@@ -13,15 +13,16 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip cuts:: --skip holds:: --skip judged:: --skip attacks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip cuts:: --skip fuzz:: --skip holds:: --skip judged:: --skip attacks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
-            filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip holds::) ;;
+            filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
             attacks) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- attacks:: --skip ::sql:: --test-threads=6) ;;
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
             simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
-            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip cuts:: --skip holds::) ;;
+            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
+            fuzz) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- fuzz:: --test-threads=2 --nocapture) ;;
             chaos-long) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::long_run:: --test-threads=2) ;;
             chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos:: between_engines:: --skip chaos::long_run:: --test-threads=4) ;;
             cuts | holds) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- "$1::" --test-threads=4) ;;
@@ -54,7 +55,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers test attacks sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
+check_parts="style layers deny test attacks fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -70,6 +71,8 @@ dev_check() {
             case $part in
                 style) check_style ;;
                 layers) check_layers ;;
+                deny) check_deny ;;
+                fuzz) check_fuzz ;;
                 test) "$root/dev" test ;;
                 attacks | sql-engine) check_on_cluster "$part" ;;
                 model | connections) check_on_cluster "$part" ;;
@@ -117,6 +120,26 @@ check_layers() {
         names "$crate" pgasync-pg || die "layers: $crate should name pgasync-pg"
         ! names "$crate" tokio-postgres || die "layers: $crate must not name tokio-postgres: pgasync-pg has it"
     done
+}
+
+# Licenses, banned crates and sources of the crates (deny.toml), and security advisories if their database can be
+# fetched. CI does not install cargo-deny, because compiling it takes as long as most of CI.
+check_deny() {
+    need_cargo_deny || { say "check: deny is skipped: cargo-deny is not installed ($deny_install)"; return 0; }
+    cargo deny "${locked[@]}" check licenses bans sources
+    if cargo deny "${locked[@]}" fetch db >/dev/null 2>&1; then
+        cargo deny "${locked[@]}" check --disable-fetch advisories
+    else
+        say "check: deny: advisories are skipped: https://github.com/RustSec/advisory-db cannot be fetched"
+    fi
+}
+
+# PGASYNC_FUZZ_SECONDS is the time for each target (6).
+check_fuzz() {
+    build --workspace --tests
+    choose_runner fuzz
+    [ "${runner[1]}" = test ] || runner+=(--workspace)
+    "${runner[@]}"
 }
 
 # One profile of nextest on a private cluster of the default major. Of the mutants in SQL a sample, or all with

@@ -54,6 +54,16 @@ need_nextest() {
     return 1
 }
 
+deny_install="cargo install cargo-deny --locked"
+
+# Without cargo-deny, CI has to go on: compiling it takes several minutes of both cores.
+need_cargo_deny() {
+    have cargo-deny && return
+    [ -z "${CI:-}" ] || return 1
+    say "installing cargo-deny ($deny_install; several minutes, once)"
+    cargo install --quiet cargo-deny --locked </dev/null >&2
+}
+
 need_cargo_mutants() {
     have cargo-mutants && return
     say "installing cargo-mutants (cargo install; a few minutes, once)"

@@ -1,6 +1,8 @@
 //! A server that speaks enough of the protocol of Postgres to serve as a target, and answers as a test
 //! wants.
 
+mod flood;
+
 use std::future::pending;
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -12,12 +14,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use flood::Flood;
+
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_REQUEST: i32 = 80_877_104;
 const CANCEL_REQUEST: i32 = 80_877_102;
 
 /// The OID of the type `text`.
 const TEXT: i32 = 25;
+
+/// The message that ends the authentication.
+const AUTHENTICATION_OK_BYTES: usize = 9;
 
 /// Small, so that a server that does not read soon blocks its clients.
 const RECEIVE_BUFFER: u32 = 4_096;
@@ -68,6 +75,9 @@ pub enum Answer {
     Rows(Vec<Vec<Option<String>>>),
     /// An error with this SQLSTATE.
     Error(&'static str, String),
+    /// These messages, and the valid answer after them. In answer to the begin of a session, these
+    /// messages are sent after the authentication.
+    Flood(Flood),
     /// No answer, until the client closes the connection.
     Silence,
     /// The session ends.
@@ -177,6 +187,13 @@ async fn serve(mut client: TcpStream, server: &Server) -> io::Result<()> {
         match answer {
             Answer::Silence => return stay_silent(&mut client, server).await,
             Answer::Close => return Ok(()),
+            Answer::Flood(flood) => {
+                let mut bytes = encode(&received, Answer::Valid, pid);
+                let rest = bytes.split_off(if received.query.is_none() { AUTHENTICATION_OK_BYTES } else { 0 });
+                client.write_all(&bytes).await?;
+                flood.send(&mut client).await?;
+                client.write_all(&rest).await?;
+            }
             answer => client.write_all(&encode(&received, answer, pid)).await?,
         }
         if stops_reading {

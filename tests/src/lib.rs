@@ -38,7 +38,7 @@ mod wait;
 pub use cluster::Cluster;
 pub use database::Database;
 pub use engine::{Engine, Outcome};
-pub use fake_server::{Answer, FakeServer, Received, Unanswered};
+pub use fake_server::{Answer, FakeServer, Flood, Received, Unanswered};
 #[cfg(feature = "hosts")]
 pub use hosts::{Host, Network};
 pub use private::PrivateCluster;

@@ -3,19 +3,28 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use crate::filter::Violation;
+
 /// Why a statement did not succeed. The driver's error stays inside.
 ///
 /// `{}` shows the server's message with its SQLSTATE, or the driver's message. `{:#}` adds detail
 /// and hint, or the cause.
 #[derive(Debug)]
-pub struct Error(tokio_postgres::Error);
+pub struct Error(Cause);
+
+#[derive(Debug)]
+enum Cause {
+    Driver(tokio_postgres::Error),
+    /// The filter ended the session.
+    Violation(Violation),
+}
 
 /// The kind of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The server reported an error, which may also end the session: see [`Error::server`].
     Server,
-    /// The connection is lost. Whether the statement was executed is unknown.
+    /// The connection is lost, or was ended because of a message that is not allowed. Whether the statement was executed is unknown.
     ConnectionLost,
     /// The driver could not send the statement or read its result, for instance because of a
     /// parameter's type.
@@ -41,9 +50,10 @@ impl Error {
     /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        if self.0.as_db_error().is_some() {
+        let Some(driver) = self.driver() else { return ErrorKind::ConnectionLost };
+        if driver.as_db_error().is_some() {
             ErrorKind::Server
-        } else if self.0.is_closed() || self.source().is_some_and(<dyn StdError>::is::<io::Error>) {
+        } else if driver.is_closed() || self.source().is_some_and(<dyn StdError>::is::<io::Error>) {
             ErrorKind::ConnectionLost
         } else {
             ErrorKind::Driver
@@ -53,7 +63,7 @@ impl Error {
     /// The fields of the server's error; `None` unless the kind is [`ErrorKind::Server`].
     #[must_use]
     pub fn server(&self) -> Option<ServerError<'_>> {
-        let error = self.0.as_db_error()?;
+        let error = self.driver()?.as_db_error()?;
         Some(ServerError {
             sqlstate: error.code().code(),
             message: error.message(),
@@ -63,24 +73,41 @@ impl Error {
         })
     }
 
+    fn driver(&self) -> Option<&tokio_postgres::Error> {
+        match &self.0 {
+            Cause::Driver(error) => Some(error),
+            Cause::Violation(_) => None,
+        }
+    }
+
     /// The server's SQLSTATE.
     #[must_use]
     pub fn sqlstate(&self) -> Option<&str> {
-        self.0.code().map(tokio_postgres::error::SqlState::code)
+        self.driver()?.code().map(tokio_postgres::error::SqlState::code)
     }
 }
 
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self(error)
+        Self(Cause::Driver(error))
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self(Cause::Violation(violation))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(ServerError { sqlstate, message, detail, hint, .. }) = self.server() else {
-            write!(f, "{}", self.0)?;
-            return match self.0.source() {
+            let driver = match &self.0 {
+                Cause::Driver(error) => error,
+                Cause::Violation(violation) => return violation.fmt(f),
+            };
+            write!(f, "{driver}")?;
+            return match driver.source() {
                 Some(cause) if f.alternate() => write!(f, ": {cause}"),
                 _ => Ok(()),
             };
@@ -95,7 +122,7 @@ impl StdError for Error {
     /// The cause in the operating system or the driver. An error of the server has no source,
     /// because its message is part of the error itself.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source().filter(|_| self.0.as_db_error().is_none())
+        self.driver()?.source().filter(|_| self.server().is_none())
     }
 }
 

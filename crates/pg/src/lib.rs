@@ -6,6 +6,7 @@
 //! | open a session: hosts in turn, TLS, password files, `target_session_attrs` | [`ConnectionSettings::connect`] |
 //! | execute statements, receive notices, notice the end of the session | [`Session`] |
 //! | cancel what a session runs | [`Canceler`] |
+//! | bound the memory that a server's messages take | [`RowLimit`] |
 //! | reach the same server of several again | [`Reached`], [`conninfo_at`] |
 //! | distinguish errors of the server from a lost connection | [`Error`] |
 //!
@@ -34,12 +35,14 @@
 mod connect;
 mod connection_string;
 mod error;
+mod filter;
 mod session;
 mod settings;
 
 pub use connect::{Canceler, ConnectError};
 pub use connection_string::ConnectionString;
 pub use error::{Error, ErrorKind, ServerError};
+pub use filter::{MessageFilter, RowLimit, Violation};
 pub use session::{Notice, Session};
 pub use settings::{ConnectionSettings, InvalidConninfo, Reached, SettingsError, conninfo_at};
 pub use tokio_postgres::{Row, SimpleQueryRow, Statement, types};

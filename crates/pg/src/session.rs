@@ -14,6 +14,7 @@ use tokio_postgres::{AsyncMessage, Client, Row, SimpleQueryMessage, SimpleQueryR
 
 use crate::connect::Canceler;
 use crate::error::Error;
+use crate::filter::{FilterControl, RowLimit};
 use crate::settings::Reached;
 
 /// An open session. The session ends when this value is dropped, even while a statement runs.
@@ -27,6 +28,7 @@ pub struct Session {
     reached: Reached,
     canceler: Canceler,
     written: Arc<AtomicU64>,
+    control: Arc<FilterControl>,
     /// The driver drops the sender of this channel when the session has ended.
     alive: watch::Receiver<()>,
 }
@@ -66,6 +68,7 @@ impl Session {
         reached: Reached,
         canceler: Canceler,
         written: Arc<AtomicU64>,
+        control: Arc<FilterControl>,
         client: Client,
         connection: tokio_postgres::Connection<S, T>,
         on_notice: impl FnMut(Notice) + Send + 'static,
@@ -75,7 +78,7 @@ impl Session {
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let (lives, alive) = watch::channel(());
-        Self { client, driver: drive(connection, on_notice, lives), reached, canceler, written, alive }
+        Self { client, driver: drive(connection, on_notice, lives), reached, canceler, written, control, alive }
     }
 
     /// Executes a statement and returns its rows. Prepares it first, unless it is a [`Statement`].
@@ -86,7 +89,7 @@ impl Session {
     where
         T: ?Sized + ToStatement,
     {
-        Ok(self.client.query(statement, parameters).await?)
+        self.client.query(statement, parameters).await.map_err(|error| self.error(error))
     }
 
     /// Executes a statement that returns exactly one row.
@@ -97,7 +100,7 @@ impl Session {
     where
         T: ?Sized + ToStatement,
     {
-        Ok(self.client.query_one(statement, parameters).await?)
+        self.client.query_one(statement, parameters).await.map_err(|error| self.error(error))
     }
 
     /// Executes a statement that returns at most one row.
@@ -108,7 +111,7 @@ impl Session {
     where
         T: ?Sized + ToStatement,
     {
-        Ok(self.client.query_opt(statement, parameters).await?)
+        self.client.query_opt(statement, parameters).await.map_err(|error| self.error(error))
     }
 
     /// Executes a statement in one round trip, without a named prepared statement, so that it works
@@ -117,7 +120,7 @@ impl Session {
     /// # Errors
     /// As [`Session::query`].
     pub async fn query_typed(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
-        Ok(self.client.query_typed(sql, parameters).await?)
+        self.client.query_typed(sql, parameters).await.map_err(|error| self.error(error))
     }
 
     /// Executes a statement and returns the number of rows that it touched.
@@ -128,7 +131,7 @@ impl Session {
     where
         T: ?Sized + ToStatement,
     {
-        Ok(self.client.execute(statement, parameters).await?)
+        self.client.execute(statement, parameters).await.map_err(|error| self.error(error))
     }
 
     /// Prepares a statement.
@@ -136,7 +139,7 @@ impl Session {
     /// # Errors
     /// As [`Session::query`].
     pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
-        Ok(self.client.prepare(sql).await?)
+        self.client.prepare(sql).await.map_err(|error| self.error(error))
     }
 
     /// Executes statements separated by semicolons, and drops their results.
@@ -144,7 +147,7 @@ impl Session {
     /// # Errors
     /// As [`Session::query`]; statements after the one that failed are not executed.
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
-        Ok(self.client.batch_execute(sql).await?)
+        self.client.batch_execute(sql).await.map_err(|error| self.error(error))
     }
 
     /// Executes statements separated by semicolons over the simple protocol; returns their rows as
@@ -153,7 +156,7 @@ impl Session {
     /// # Errors
     /// As [`Session::batch_execute`].
     pub async fn simple_query(&self, sql: &str) -> Result<Vec<SimpleQueryRow>, Error> {
-        let messages = self.client.simple_query(sql).await?;
+        let messages = self.client.simple_query(sql).await.map_err(|error| self.error(error))?;
         let row = |message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -161,25 +164,39 @@ impl Session {
         Ok(messages.into_iter().filter_map(row).collect())
     }
 
-    /// Executes statements over the simple protocol, and drops each row as it arrives, so that a
-    /// large result takes no memory. Drops the text once it is handed to the socket.
+    /// Executes statements over the simple protocol, and drops each row as it arrives. A row takes
+    /// memory until it is complete, unless [`Session::limit_rows`] drops it. Drops the text once it is
+    /// handed to the socket.
     ///
     /// After an error the rest of the answer is read for `rest_max` at most.
     ///
     /// # Errors
     /// As [`Session::batch_execute`].
     pub async fn discard_results(&self, sql: String, rest_max: Duration) -> Result<(), Error> {
-        let stream = self.client.simple_query_raw(&sql).await?;
+        let stream = self.client.simple_query_raw(&sql).await.map_err(|error| self.error(error))?;
         drop(sql);
         let mut stream = pin!(stream);
         while let Some(message) = stream.next().await {
             if let Err(error) = message {
                 let rest = async { while let Some(Ok(_)) = stream.next().await {} };
                 let _ = tokio::time::timeout(rest_max, rest).await;
-                return Err(error.into());
+                return Err(self.error(error));
             }
         }
         Ok(())
+    }
+
+    /// Limits the rows of each query from now on. No statement may be under way, because its rows would
+    /// be affected as well.
+    pub fn limit_rows(&self, rows: RowLimit) {
+        self.control.set_rows(rows);
+    }
+
+    /// The error of a call. If the filter ended the session, the driver only knows that the connection
+    /// is closed.
+    fn error(&self, error: tokio_postgres::Error) -> Error {
+        let violation = self.control.violation().filter(|_| error.is_closed());
+        violation.map_or_else(|| Error::from(error), Error::from)
     }
 
     /// The server of this session, among those to which the connection string may lead.

@@ -26,6 +26,7 @@ pub use self::reached::{Reached, conninfo_at};
 pub(crate) use self::secret::Password;
 pub(crate) use self::tls::{NamedFile, Roots, TlsSettings};
 pub(crate) use self::values::{SessionAttrs, SslMode, Tcp};
+use crate::filter::RowLimit;
 
 /// How to reach a server.
 ///
@@ -53,6 +54,8 @@ pub struct ConnectionSettings {
     tcp_given: [bool; 4],
     pub(crate) attrs: SessionAttrs,
     pub(crate) shuffle: bool,
+    /// The rows that sessions pass on from their begin on.
+    pub(crate) rows: RowLimit,
 }
 
 /// `channel_binding`.
@@ -165,6 +168,7 @@ impl ConnectionSettings {
                 .map(|name| options.given(name).is_some()),
             attrs: options.read("target_session_attrs", SessionAttrs::read, attrs)?.unwrap_or(SessionAttrs::Any),
             shuffle: options.read("load_balance_hosts", read_balance, "use disable or random")?.unwrap_or(false),
+            rows: RowLimit::All,
         })
     }
 

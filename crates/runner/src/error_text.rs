@@ -14,12 +14,12 @@ pub(crate) fn query_error(error: &ServerError<'_>) -> String {
             text.push_str(&format!("\n{name}: {more}"));
         }
     }
-    cut(text)
+    cut(text, ERROR_TEXT_BYTES_MAX)
 }
 
 /// The driver's error with its cause, or the server's error if it sent one.
 pub(crate) fn connection_error(error: &Error) -> String {
-    error.server().map_or_else(|| cut(format!("{error:#}")), |error| query_error(&error))
+    error.server().map_or_else(|| cut(format!("{error:#}"), ERROR_TEXT_BYTES_MAX), |error| query_error(&error))
 }
 
 /// Whether the error ends the session rather than the query.
@@ -27,10 +27,12 @@ pub(crate) fn ends_session(error: &ServerError<'_>) -> bool {
     pgasync_core::ends_session(error.sqlstate)
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > ERROR_TEXT_BYTES_MAX {
-        let at = (0..=ERROR_TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+/// Cuts a longer text at a character boundary, and frees the rest.
+pub(crate) fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let at = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(at);
+        text.shrink_to_fit();
     }
     text
 }
@@ -41,8 +43,8 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_on_a_characters_boundary() {
-        let text = cut("aé".repeat(40_000));
+        let text = cut("aé".repeat(40_000), ERROR_TEXT_BYTES_MAX);
         assert!(text.len() <= ERROR_TEXT_BYTES_MAX && text.len() > ERROR_TEXT_BYTES_MAX - 4);
-        assert_eq!(cut("short".into()), "short");
+        assert_eq!(cut("short".into(), ERROR_TEXT_BYTES_MAX), "short");
     }
 }

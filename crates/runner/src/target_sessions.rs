@@ -12,7 +12,7 @@ use crate::cancel::{BackendSignal, TargetBackend};
 use crate::events::EventSender;
 use crate::fence::FenceContext;
 use crate::server_copies::ServerCopies;
-use crate::target_session::{ClientCheck, ConnectOptions, OpenedSession, Query, TargetSession};
+use crate::target_session::{ClientCheck, ConnectOptions, OpenedSession, Query, TARGET_ROWS, TargetSession};
 use crate::timeouts::Timeouts;
 
 /// The number of sessions that connect to a target at once.
@@ -312,7 +312,10 @@ impl TargetSessions {
 
 /// The settings of a target. The `PG*` variables of this process give no address, user or password.
 fn target_settings(server: &ConnectionSettings, string: &str) -> Result<ConnectionSettings, String> {
-    server.target(string).map(|settings| settings.for_long()).map_err(|error| error.to_string())
+    server
+        .target(string)
+        .map(|settings| settings.for_long().with_row_limit(TARGET_ROWS))
+        .map_err(|error| error.to_string())
 }
 
 /// The server as a target: at the address where this process reaches it, as the user that the

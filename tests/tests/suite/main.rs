@@ -9,6 +9,7 @@ mod chaos;
 mod conformance;
 mod connections;
 mod cuts;
+mod fuzz;
 mod harness;
 mod holds;
 #[cfg(feature = "hosts")]

@@ -13,10 +13,18 @@ use tokio_postgres::{CancelToken, Client, Config, Connection};
 use super::passfile::{self, PassfileKey};
 use super::socket::{self, Socket};
 use super::tls::{Handshake, TlsStream, connector};
+use crate::filter::{Filter, FilterControl};
 use crate::settings::{ChannelBinding, ConnectionSettings, Host, Location, SslMode};
 
-/// The connection, the count of bytes written, and the encryption that was used.
-pub(super) type OpenedConnection = (Client, Connection<Socket, TlsStream>, Arc<AtomicU64>, Encryption);
+/// A connection that is open.
+pub(super) struct OpenedConnection {
+    pub(super) client: Client,
+    pub(super) connection: Connection<Filter<Socket>, TlsStream>,
+    /// The count of bytes written.
+    pub(super) written: Arc<AtomicU64>,
+    pub(super) control: Arc<FilterControl>,
+    pub(super) encryption: Encryption,
+}
 
 /// The address of a host.
 #[derive(Clone, Debug)]
@@ -105,14 +113,18 @@ async fn try_once(
     let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
     let written = wire.written();
     let handshake_result = Arc::clone(&handshake.result);
+    let control = Arc::new(FilterControl::new(settings.rows));
+    let wire = Filter::new(wire, Arc::clone(&control), encryption != Encryption::Never && !settings.tls.direct);
     let made = config.connect_raw(wire, handshake).await;
-    made.map(|(client, connection)| (client, connection, written, encryption)).map_err(|error| {
-        let mut failure = explain(&error, handshake_result.get());
-        if let (FailureKind::Refused | FailureKind::Client, Some(note)) = (failure.kind, note) {
-            failure.reason = format!("{} ({note})", failure.reason);
-        }
-        failure
-    })
+    made.map(|(client, connection)| OpenedConnection { client, connection, written, control, encryption }).map_err(
+        |error| {
+            let mut failure = explain(&error, handshake_result.get());
+            if let (FailureKind::Refused | FailureKind::Client, Some(note)) = (failure.kind, note) {
+                failure.reason = format!("{} ({note})", failure.reason);
+            }
+            failure
+        },
+    )
 }
 
 /// Sends a cancel request to the address, and with the encryption, with which the session was
@@ -126,6 +138,7 @@ pub(super) async fn cancel(
 ) -> Result<(), AttemptFailure> {
     let (wire, handshake) = open_socket(settings, host, address, encryption).await?;
     let handshake_result = Arc::clone(&handshake.result);
+    let wire = Filter::new(wire, Arc::new(FilterControl::new(settings.rows)), encryption != Encryption::Never);
     token.cancel_query_raw(wire, handshake).await.map_err(|error| explain(&error, handshake_result.get()))
 }
 

@@ -46,11 +46,12 @@ async fn is_standby(opened: &mut OpenedConnection) -> Result<bool, AttemptFailur
 
 /// A setting that servers from 14 on report without a query.
 fn reported(opened: &OpenedConnection, name: &str) -> Option<bool> {
-    opened.1.parameter(name).map(|value| value == "on")
+    opened.connection.parameter(name).map(|value| value == "on")
 }
 
 /// Queries one value. No tokio task polls the connection yet, so this function polls it.
-async fn ask((client, connection, ..): &mut OpenedConnection, sql: &str) -> Result<String, AttemptFailure> {
+async fn ask(opened: &mut OpenedConnection, sql: &str) -> Result<String, AttemptFailure> {
+    let OpenedConnection { client, connection, .. } = opened;
     let mut query = pin!(client.simple_query(sql));
     let answer = loop {
         tokio::select! {

@@ -47,8 +47,8 @@ impl ConnectionSettings {
         let mut reasons = Vec::new();
         for attrs in wanted {
             match self.try_hosts(*attrs, &mut reasons).await {
-                Ok(Some((reached, canceler, (client, connection, written, _)))) => {
-                    return Ok(Session::new(reached, canceler, written, client, connection, on_notice));
+                Ok(Some((reached, canceler, OpenedConnection { client, connection, written, control, .. }))) => {
+                    return Ok(Session::new(reached, canceler, written, control, client, connection, on_notice));
                 }
                 Ok(None) => {}
                 Err(()) => break,
@@ -98,8 +98,8 @@ impl ConnectionSettings {
                             settings: self.clone(),
                             host: host.clone(),
                             address,
-                            encryption: opened.3,
-                            token: opened.0.cancel_token(),
+                            encryption: opened.encryption,
+                            token: opened.client.cancel_token(),
                         };
                         return Ok(Some((Reached::new(host, ip, of_many), canceler, opened)));
                     }

@@ -20,9 +20,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::socket::Socket;
 use super::verify::{Chain, Verifier};
+use crate::filter::Filter;
 use crate::settings::{NamedFile, Roots, SslMode, TlsSettings};
 
-pub(super) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+/// The stream of plaintext messages below which TLS is used.
+pub(super) type TlsStream = Filter<<MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// A change of the certificates that the operating system trusts takes effect after this time.
 const SYSTEM_ROOTS_KEPT: Duration = Duration::from_secs(300);
@@ -34,20 +36,21 @@ pub(super) struct Handshake {
     pub(super) result: Arc<OnceLock<Result<(), String>>>,
 }
 
-impl TlsConnect<Socket> for Handshake {
+impl TlsConnect<Filter<Socket>> for Handshake {
     type Stream = TlsStream;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<TlsStream>> + Send>>;
 
-    fn connect(self, stream: Socket) -> Self::Future {
+    fn connect(self, stream: Filter<Socket>) -> Self::Future {
         Box::pin(async move {
             let Some((mut maker, name)) = self.connector else { return Err(io::Error::other("TLS is off")) };
             let Ok(connect) = MakeTlsConnect::<Socket>::make_tls_connect(&mut maker, &name);
-            let made = connect.connect(stream).await;
+            let control = Arc::clone(stream.control());
+            let made = connect.connect(stream.into_inner()).await;
             let result = made.as_ref().map(|_| ()).map_err(|error| error.to_string());
             // A handshake is not repeated, so the cell is empty here.
             let _ = self.result.set(result);
-            made
+            made.map(|stream| Filter::new(stream, control, false))
         })
     }
 }

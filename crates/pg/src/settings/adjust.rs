@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::keyword::VariableScope;
 use super::options::Options;
 use super::{ConnectionSettings, SettingsError, join};
+use crate::filter::RowLimit;
 
 impl ConnectionSettings {
     /// The same settings with another database.
@@ -39,6 +40,13 @@ impl ConnectionSettings {
     #[must_use]
     pub fn with_connect_timeout(&self, time: Duration) -> Self {
         Self { connect_timeout: self.connect_timeout.or(Some(time)), ..self.clone() }
+    }
+
+    /// Limits the rows of sessions from their begin on. [`Session::limit_rows`](crate::Session::limit_rows)
+    /// changes the limit of a session.
+    #[must_use]
+    pub fn with_row_limit(&self, rows: RowLimit) -> Self {
+        Self { rows, ..self.clone() }
     }
 
     /// Sets the folder of the files that references to passwords name.

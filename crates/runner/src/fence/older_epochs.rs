@@ -11,6 +11,7 @@ use super::{
     BACKOFF_FIRST, BACKOFF_LAST, BackendIdentity, FenceContext, back_off, connect_to_server, is_logged, within_limit,
 };
 use crate::events::{EventSender, LeaderEvent};
+use crate::target_session::TARGET_ROWS;
 
 /// Repeats the attempt until every session of an epoch before `before` is gone or written off, and
 /// then sends [`LeaderEvent::Fenced`].
@@ -110,7 +111,9 @@ fn addresses_of(session: &OldSession, context: &FenceContext) -> Result<Vec<Conn
         context.server.target_as(&session.connection_string, &session.role).map_err(|error| error.to_string());
     match (&context.own, recorded) {
         (Some(own), _) => Ok(vec![own.clone()]),
-        (None, Ok(recorded)) => Ok(context.addresses(&recorded.for_long().with_application_name(&context.name))),
+        (None, Ok(recorded)) => {
+            Ok(context.addresses(&recorded.for_long().with_row_limit(TARGET_ROWS).with_application_name(&context.name)))
+        }
         (None, Err(error)) => context.present.clone().map(|present| vec![present]).ok_or(error),
     }
 }

@@ -7,6 +7,7 @@ use pgasync_pg::{Canceler, ConnectionSettings, Notice, Reached, Session};
 use pgasync_store::ServerIdentity;
 
 use super::SessionTask;
+use crate::error_text;
 use crate::session_identity::SessionIdentity;
 
 /// The option that makes Postgres end queries whose client is gone. Postgres accepts it from
@@ -15,7 +16,9 @@ const CHECK_CLIENT: &str = "-c client_connection_check_interval=5s";
 
 const CHECK_CLIENT_SINCE: i32 = 140_000;
 
+/// The notices of a query that are kept for the log, and the limit on the text of one.
 const NOTICES_KEPT: usize = 5;
+const NOTICE_BYTES_MAX: usize = 8_192;
 
 /// Whether the target accepts [`CHECK_CLIENT`], as far as earlier sessions have shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +93,7 @@ impl SessionTask {
             if kept.len() == NOTICES_KEPT {
                 kept.pop_front();
             }
-            kept.push_back(format!("{notice:?}"));
+            kept.push_back(error_text::cut(format!("{notice:?}"), NOTICE_BYTES_MAX));
         };
         let session = settings.connect_with(on_notice).await.map_err(|error| error.to_string())?;
         let SessionIdentity { pid, version, backend_start, role, server, dblink_schema } =

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use pgasync_core::{Input, Outcome, Run, SessionId, TaskId};
-use pgasync_pg::{ConnectionSettings, Session};
+use pgasync_pg::{ConnectionSettings, RowLimit, Session};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -27,6 +27,13 @@ pub(crate) use query::{Query, SENT_AT_ONCE_MAX};
 
 /// The limit on closing the connection of a session.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// The rows of a query of the engine itself at a target, for example about the identity of a
+/// session. They are far below this limit.
+pub(crate) const TARGET_ROWS: RowLimit = RowLimit::AtMost(1 << 20);
+
+/// The rows of tasks.
+const TASK_ROWS: RowLimit = RowLimit::First(0);
 
 /// The leader's handle of the session. The session closes when the handle is dropped. A query that
 /// runs is abandoned with its connection.
@@ -128,6 +135,7 @@ impl SessionTask {
     }
 
     async fn run_queries(&self, session: Session, mut queries: UnboundedReceiver<Query>) {
+        session.limit_rows(TASK_ROWS);
         loop {
             let query = tokio::select! {
                 query = queries.recv() => query,

@@ -16,6 +16,7 @@ mod grants;
 mod hostile_targets;
 mod left_behind;
 mod limits;
+mod memory;
 mod raw_texts;
 mod role;
 mod search_paths;
