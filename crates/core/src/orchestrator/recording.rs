@@ -215,10 +215,9 @@ impl Scheduler {
         tracked.backoff.reset();
         match &found.phase {
             _ if lost => self.update(task, |tracked| tracked.rest(found, now)),
-            // The session that kept the slot is gone, or the task was finished by hand while its
-            // query ran, which has ended.
-            Phase::Finished { end, .. } if end.tracked == Some(true) => self.release(task, found),
-            Phase::Finished { .. } => drop(self.untrack(task)),
+            // If it has its slot, the session that kept it is gone, or the task was finished by
+            // hand while its query ran, which has ended.
+            Phase::Finished { .. } => self.release(task, found),
             Phase::Yielded { tracked: true, .. } => self.update(task, |tracked| tracked.rest(found, now)),
             Phase::Pulled { .. } if found.options.client_pulled => {
                 self.update(task, |tracked| tracked.rest(found, now));

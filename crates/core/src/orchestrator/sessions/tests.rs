@@ -219,6 +219,13 @@ fn names_in_memory_are_counted_and_counts_are_audited() {
 }
 
 #[test]
+fn the_audit_of_an_orchestrator_recounts_the_sessions_of_targets() {
+    let mut core = crate::Orchestrator::new(Settings::default(), 1);
+    core.scheduler.sessions.targets.insert(TargetName::new("t").unwrap(), Target { ready: 1, ..Target::default() });
+    assert!(!core.audit());
+}
+
+#[test]
 fn a_session_that_was_idle_for_long_is_closed_and_a_used_one_is_not() {
     let mut f = Fixture::new(2);
     let (idle, used) = (f.connect(), f.connect());

@@ -258,6 +258,34 @@ fn a_mark_is_awaited_on_the_session_of_the_task_and_for_its_run() {
 }
 
 #[test]
+fn a_mark_for_any_session_counts_only_while_it_is_requested() {
+    let cx = context(1);
+    let session = SessionId(1);
+    for (marked, before, launched, after) in [
+        (Marked::Requested, TaskSession::Wanted, None, Marked::Durably),
+        (Marked::Requested, TaskSession::Assigned { session }, Some(session), Marked::Requested),
+        // The text that came with the mark is lost.
+        (Marked::No, TaskSession::Wanted, None, Marked::No),
+        (Marked::No, TaskSession::Assigned { session }, None, Marked::No),
+    ] {
+        let mut tracked = claiming(1, TaskSession::Wanted, &cx);
+        let claimed = tracked.pending_write().unwrap().next.as_ref().clone();
+        tracked.end_claim(claimed, cx.now());
+        tracked.set_session(before.clone());
+        tracked.set_marked(marked);
+        assert_eq!((tracked.on_marked(None), tracked.marked()), (launched, after), "{before:?}");
+    }
+}
+
+#[test]
+fn the_audit_of_an_orchestrator_recounts_what_tasks_take() {
+    let mut core = crate::Orchestrator::new(Settings::default(), 1);
+    assert!(core.audit());
+    core.scheduler.tracked.occupancy.replace(&PoolName::new("t").unwrap(), Load::NOTHING, Load::SLOT);
+    assert!(!core.audit());
+}
+
+#[test]
 fn the_last_tasks_ahead_are_those_of_the_pool() {
     let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
     let since = cx.monotonic();

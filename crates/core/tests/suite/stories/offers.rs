@@ -32,6 +32,20 @@ fn an_offer_gives_way_to_a_query_behind_it_when_it_has_waited() {
     assert_eq!((withdrawals(&harness), harness.running.len()), (1, 1));
 }
 
+/// The other tasks of its lane come before the query too, and would take the slot.
+#[test]
+fn the_lane_of_an_offer_that_has_waited_gives_way_with_it() {
+    let mut harness = Harness::leading(settings(1));
+    harness.push_as(1, PULLED);
+    harness.push_as(2, PULLED);
+    let query = harness.push(3);
+    harness.wait(Span::seconds(2));
+    assert!(harness.running.contains_key(&query));
+    harness.end(query, pgasync_core::Outcome::Ok);
+    harness.wait(Span::seconds(2));
+    assert_eq!((harness.row(TaskId(1)).tracked, harness.slots_taken()), (Some(true), 1), "it is offered again");
+}
+
 #[test]
 fn a_drain_withdraws_offers_of_pools_with_free_slots() {
     let mut harness = Harness::leading(settings(2));

@@ -1,8 +1,8 @@
 //! Queries that may run without a connection: they keep slot and worker until they are gone.
 
-use pgasync_core::{FinishStatus, Input, Row, Span, TaskOptions, WriteAnswer};
+use pgasync_core::{Command, Epoch, FinishStatus, Input, Row, Span, TaskOptions, WriteAnswer};
 
-use crate::harness::{Harness, records, settings};
+use crate::harness::{Harness, records, settings, target};
 
 /// A task has ended at its deadline, and its query may still run.
 fn given_up() -> Harness {
@@ -72,4 +72,30 @@ fn a_host_that_cannot_be_reached_keeps_the_slot_and_no_worker() {
     assert_eq!(taken(&harness), (0, 0));
     let error = harness.row(task).processing_error.clone().unwrap_or_default();
     assert!(error.starts_with("outcome unknown"), "{error}");
+}
+
+/// The sessions of the leader before may be gone before the startup routines have run.
+#[test]
+fn what_the_leader_before_ran_is_resolved_when_fence_and_startup_are_complete() {
+    for fenced_first in [true, false] {
+        let mut harness = Harness::leading(settings(1));
+        let task = harness.push(1);
+        let (fence, inherited) = (vec![target()], harness.store.inherited());
+        harness.holds = |command| matches!(command, Command::RunStartup);
+        harness.deliver(Input::Elected { epoch: Epoch(2), fence, inherited, lanes: vec![] });
+        let fenced = Input::Fenced { target: target(), sessions: vec![] };
+        if fenced_first {
+            harness.deliver(fenced.clone());
+        } else {
+            harness.release();
+        }
+        assert_eq!(harness.row(task).finish_status, None, "fenced first: {fenced_first}");
+        if fenced_first {
+            harness.release();
+        } else {
+            harness.deliver(fenced);
+        }
+        assert_eq!(harness.row(task).finish_status, Some(FinishStatus::Failed), "fenced first: {fenced_first}");
+        assert_eq!(taken(&harness), (0, 0));
+    }
 }
