@@ -1,5 +1,6 @@
 //! Single situations, step by step.
 
+mod ahead;
 mod clock;
 mod deadlines;
 mod groups;
