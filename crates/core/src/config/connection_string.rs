@@ -195,7 +195,7 @@ const fn is_blank(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Settings, check, settings};
+    use super::{Settings, check, references_secret, settings};
 
     /// The settings that are written as `key=value`, separated by `|`.
     fn pairs_of(text: &str) -> Settings {
@@ -263,6 +263,42 @@ mod tests {
             "postgresql://a@b@c/d",
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_referenced_by_a_whole_password_and_by_nothing_else() {
+        for (password, is_reference) in [
+            ("${ENV:PGASYNC_SECRET_A}", true),
+            ("${ENV:PGASYNC_SECRET_a_9}", true),
+            ("${FILE:a}", true),
+            ("${FILE:a-b_C.9}", true),
+            ("${FILE:_}", true),
+            ("secret", false),
+            ("${HOME}", false),
+            ("$ENV:PGASYNC_SECRET_A", false),
+        ] {
+            let text = format!("host=h password={password}");
+            assert_eq!((check(&text), references_secret(&text)), (Ok(()), is_reference), "{text}");
+            let other = format!("user={password}");
+            assert_eq!((check(&other).is_err(), references_secret(&other)), (is_reference, false), "{other}");
+        }
+        for password in [
+            "${ENV:PATH}",
+            "${ENV:PGASYNC_SECRET_}",
+            "${ENV:PGASYNC_SECRET_A-B}",
+            "${ENV:PGASYNC_SECRET_A",
+            "x${ENV:PGASYNC_SECRET_A}",
+            "${ENV:PGASYNC_SECRET_A}x",
+            "${FILE:}",
+            "${FILE:.a}",
+            "${FILE:..}",
+            "${FILE:a/b}",
+            "${FILE:a b}",
+            "${FILE:é}",
+        ] {
+            let text = format!("host=h password='{password}'");
+            assert!(check(&text).is_err() && !references_secret(&text), "{text}");
         }
     }
 
