@@ -143,3 +143,30 @@ fn a_leader_that_pauses_returns_its_claims_ahead() {
     harness.deliver(Input::Configured(Box::new(eager(1))));
     assert_eq!(running(&harness), tasks([3]));
 }
+
+#[test]
+fn launches_that_were_marked_ahead_are_marked_again_after_the_store_was_lost() {
+    let mut harness = leading(eager(1), 4);
+    assert_eq!((ahead(&harness), marked(&harness)), (tasks(3..=4), tasks([3])));
+    harness.deliver(Input::StoreLost);
+    harness.deliver(Input::StoreBack);
+    harness.end(TaskId(2), Outcome::Ok);
+    assert_eq!(running(&harness), tasks([3]));
+    let marks = harness.count(|command| matches!(command, Command::Mark { task: TaskId(3), .. }));
+    assert_eq!(marks, 2, "the text that came with the first mark is lost");
+}
+
+#[test]
+fn the_pace_of_a_pool_is_remembered_while_it_has_a_task() {
+    let mut harness = leading(eager(1), 2);
+    assert_eq!((running(&harness), ahead(&harness)), (tasks([2]), vec![]));
+    // The sweep forgets the pools that are not used.
+    harness.wait(Span::seconds(70));
+    harness.push(3);
+    assert_eq!(ahead(&harness), tasks([3]));
+    for task in [2, 3] {
+        harness.end(TaskId(task), Outcome::Ok);
+    }
+    harness.wait(Span::seconds(200));
+    assert_eq!(harness.core.memory().names, 0);
+}

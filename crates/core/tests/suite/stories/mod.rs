@@ -6,6 +6,7 @@ mod deadlines;
 mod groups;
 mod locked;
 mod offers;
+mod refused;
 mod requests;
 mod returns;
 mod sessions;

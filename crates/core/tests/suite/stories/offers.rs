@@ -1,7 +1,9 @@
 //! Offers give way to queries that rank before them, or after some time, and at a drain. What clients
 //! do to the rows of tasks without a query is followed.
 
-use pgasync_core::{Command, Event, FinishStatus, Input, Row, RowState, Run, Span, TaskEvent, TaskId, TaskOptions};
+use pgasync_core::{
+    Command, Event, FinishStatus, Input, Row, RowState, Run, Settings, Span, TaskEvent, TaskId, TaskOptions,
+};
 
 use crate::harness::{Harness, settings};
 
@@ -44,6 +46,18 @@ fn the_lane_of_an_offer_that_has_waited_gives_way_with_it() {
     harness.end(query, pgasync_core::Outcome::Ok);
     harness.wait(Span::seconds(2));
     assert_eq!((harness.row(TaskId(1)).tracked, harness.slots_taken()), (Some(true), 1), "it is offered again");
+}
+
+#[test]
+fn an_offer_stands_while_the_leader_is_paused() {
+    let mut harness = Harness::leading(settings(1));
+    harness.push_as(1, PULLED);
+    harness.push(2);
+    harness.deliver(Input::Configured(Box::new(Settings { paused: true, ..settings(1) })));
+    harness.wait(Span::seconds(2));
+    assert_eq!((withdrawals(&harness), harness.running.len()), (0, 0));
+    harness.deliver(Input::Configured(Box::new(settings(1))));
+    assert_eq!((withdrawals(&harness), harness.running.len()), (1, 1));
 }
 
 #[test]

@@ -86,3 +86,25 @@ fn a_target_is_not_asked_for_a_session_that_no_free_slot_needs() {
     assert_eq!(asked(&harness), before, "task 2 waits for its pool, and for no session");
     assert_eq!(harness.row(TaskId(2)).state(), RowState::Ready);
 }
+
+#[test]
+fn a_leader_that_is_deposed_closes_each_of_its_sessions_once() {
+    let mut harness = Harness::leading(settings(3));
+    let closed = |harness: &Harness| {
+        let session =
+            |command: &Command| if let Command::Disconnect { session } = command { Some(*session) } else { None };
+        let mut sessions: Vec<_> = harness.commands.iter().filter_map(session).collect();
+        sessions.sort_unstable();
+        sessions
+    };
+    for task in 1..=3 {
+        harness.push(task);
+    }
+    let all: Vec<_> = harness.sessions.iter().copied().collect();
+    harness.holds = |command| matches!(command, Command::Disconnect { .. });
+    harness.end(TaskId(1), Outcome::Ok);
+    harness.end(TaskId(2), Outcome::Error("its session is closed".to_owned()));
+    assert_eq!((all.len(), closed(&harness).len()), (3, 1));
+    harness.deliver(Input::Deposed);
+    assert_eq!(closed(&harness), all);
+}

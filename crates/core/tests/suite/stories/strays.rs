@@ -1,6 +1,6 @@
 //! Queries that may run without a connection: they keep slot and worker until they are gone.
 
-use pgasync_core::{Command, Epoch, FinishStatus, Input, Row, Span, TaskOptions, WriteAnswer};
+use pgasync_core::{Command, Epoch, FinishStatus, Input, Registered, Row, Span, TaskOptions, WriteAnswer};
 
 use crate::harness::{Harness, records, settings, target};
 
@@ -83,7 +83,7 @@ fn what_the_leader_before_ran_is_resolved_when_fence_and_startup_are_complete() 
         let (fence, inherited) = (vec![target()], harness.store.inherited());
         harness.holds = |command| matches!(command, Command::RunStartup);
         harness.deliver(Input::Elected { epoch: Epoch(2), fence, inherited, lanes: vec![] });
-        let fenced = Input::Fenced { target: target(), sessions: vec![] };
+        let fenced = Input::Fenced { target: target(), sessions: vec![7] };
         if fenced_first {
             harness.deliver(fenced.clone());
         } else {
@@ -97,5 +97,21 @@ fn what_the_leader_before_ran_is_resolved_when_fence_and_startup_are_complete() 
         }
         assert_eq!(harness.row(task).finish_status, Some(FinishStatus::Failed), "fenced first: {fenced_first}");
         assert_eq!(taken(&harness), (0, 0));
+        let unregister = Command::Unregister { sessions: vec![Registered::Older(7)] };
+        assert_eq!(harness.count(|command| *command == unregister), 1);
     }
+}
+
+#[test]
+fn a_client_that_takes_a_task_whose_query_may_run_frees_no_slot() {
+    let mut harness = given_up();
+    let (task, (session, _)) = harness.running.pop_first().expect("it runs");
+    // It was restarted by hand, as a task that clients pull.
+    let row = Row { consumed: Some(harness.now.server), run: 2, ..Row::default() };
+    let stored = harness.store.tasks.get_mut(&task).expect("it is there");
+    (stored.row, stored.options.client_pulled) = (row.clone(), true);
+    harness.deliver(Input::Taken { task, row });
+    assert_eq!(taken(&harness), (1, 1));
+    harness.deliver(Input::SessionGone { session });
+    assert_eq!(taken(&harness), (1, 0), "the client has it");
 }
