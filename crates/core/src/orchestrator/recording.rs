@@ -218,8 +218,7 @@ impl Scheduler {
             // If it has its slot, the session that kept it is gone, or the task was finished by
             // hand while its query ran, which has ended.
             Phase::Finished { .. } => self.release(task, found),
-            Phase::Yielded { tracked: true, .. } => self.update(task, |tracked| tracked.rest(found, now)),
-            Phase::Pulled { .. } if found.options.client_pulled => {
+            Phase::Yielded { tracked: true, .. } | Phase::Pulled { .. } => {
                 self.update(task, |tracked| tracked.rest(found, now));
             }
             Phase::Ready { eligible_when, .. } => {
@@ -231,11 +230,7 @@ impl Scheduler {
                     self.refresh_lane(&tracked.lane);
                 }
             }
-            Phase::Yielded { .. }
-            | Phase::Offered { .. }
-            | Phase::Claimed { .. }
-            | Phase::Launched { .. }
-            | Phase::Pulled { .. } => {
+            Phase::Yielded { .. } | Phase::Offered { .. } | Phase::Claimed { .. } | Phase::Launched { .. } => {
                 self.untrack(task);
                 self.sweep.by_server_time(found.phase.times_up(), &mut self.cx);
             }

@@ -1,6 +1,6 @@
 //! Queries that may run without a connection: they keep slot and worker until they are gone.
 
-use pgasync_core::{Command, Epoch, FinishStatus, Input, Registered, Row, Span, TaskOptions, WriteAnswer};
+use pgasync_core::{Command, Epoch, FinishStatus, Input, Outcome, Registered, Row, Span, TaskOptions, WriteAnswer};
 
 use crate::harness::{Harness, records, settings, target};
 
@@ -114,4 +114,29 @@ fn a_client_that_takes_a_task_whose_query_may_run_frees_no_slot() {
     assert_eq!(taken(&harness), (1, 1));
     harness.deliver(Input::SessionGone { session });
     assert_eq!(taken(&harness), (1, 0), "the client has it");
+}
+
+#[test]
+fn a_row_deleted_while_the_end_of_its_query_is_written_leaves_nothing_behind() {
+    let mut harness = Harness::leading(settings(1));
+    let task = harness.push(1);
+    let (_, run) = harness.running[&task];
+    harness.holds = records;
+    harness.end(task, Outcome::Ok);
+    assert_eq!(harness.held.len(), 1);
+    harness.deliver(Input::Written { task, run, answer: WriteAnswer::Gone });
+    assert_eq!((taken(&harness), harness.core.memory().tasks), ((0, 0), 0));
+}
+
+#[test]
+fn a_task_that_yields_keeps_its_slot_only_if_it_may() {
+    for track_yielded in [true, false] {
+        let mut harness = Harness::leading(settings(1));
+        let task =
+            harness.push_as(1, TaskOptions { asynchronous_finish: true, track_yielded, ..TaskOptions::default() });
+        harness.end(task, Outcome::Ok);
+        assert!(harness.row(task).yielded.is_some());
+        let slots = u32::from(track_yielded);
+        assert_eq!((taken(&harness), harness.core.resting().count()), ((slots, 0), usize::from(track_yielded)));
+    }
 }
