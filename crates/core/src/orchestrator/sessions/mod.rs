@@ -330,7 +330,7 @@ impl Sessions {
         let its = self.targets.entry(target.clone()).or_default();
         debug_assert!(!before || its.ready > 0, "a session of {target} was not counted");
         its.ready = (its.ready + usize::from(after)).saturating_sub(usize::from(before));
-        self.note_outage(&target, before, cx.monotonic(), plan);
+        self.note_outage(&target, cx.monotonic(), plan);
     }
 
     /// Forgets the targets that are not used and for which no task waits.

@@ -140,3 +140,16 @@ fn a_task_that_yields_keeps_its_slot_only_if_it_may() {
         assert_eq!((taken(&harness), harness.core.resting().count()), ((slots, 0), usize::from(track_yielded)));
     }
 }
+
+#[test]
+fn what_the_leader_before_ran_on_a_host_that_cannot_be_reached_takes_no_worker() {
+    let mut harness = Harness::leading(settings(1));
+    harness.push(1);
+    let (fence, inherited) = (vec![target()], harness.store.inherited());
+    harness.deliver(Input::Elected { epoch: Epoch(2), fence, inherited, lanes: vec![] });
+    assert_eq!(taken(&harness), (1, 1));
+    harness.deliver(Input::FenceFailed { target: target() });
+    assert_eq!(taken(&harness), (1, 0));
+    harness.deliver(Input::Fenced { target: target(), sessions: vec![] });
+    assert_eq!(taken(&harness), (0, 0));
+}
