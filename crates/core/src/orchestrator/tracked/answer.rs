@@ -253,6 +253,8 @@ mod tests {
         for same in [before.clone(), Row { times_up: Some(Timestamp::from_micros(9)), ..before.clone() }] {
             assert_eq!(one.verdict_of_row(&write, Some(&same)), Verdict::Again);
         }
+        let written = Verdict::Returned { due: None };
+        assert_eq!(one.verdict_of_row(&write, Some(&write.next.row())), written, "it is in its lane again");
         for other in [
             Row { run: 7, ..before.clone() },
             Row { tracked: Some(false), ..before.clone() },

@@ -349,3 +349,14 @@ fn an_offered_task_does_not_rest_and_a_pulled_one_does() {
     tracked.rest(pulled, cx.now());
     assert!(!tracked.is_offered() && tracked.is_resting());
 }
+
+#[test]
+fn texts_fit_until_their_sum_reaches_the_limit() {
+    let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
+    let mut one = claiming(1, TaskSession::Wanted, &cx);
+    one.text_bytes = 10;
+    let _ = tasks.insert(one, &mut cx);
+    tasks.mark(TASK, None, &mut cx);
+    let rest = cx.tuning().text_bytes_max - 10;
+    assert!(tasks.fits_text(rest, &cx) && !tasks.fits_text(rest + 1, &cx));
+}

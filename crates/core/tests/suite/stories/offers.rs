@@ -114,6 +114,16 @@ fn a_pulled_task_that_was_finished_by_hand_and_kept_its_slot_is_released() {
 }
 
 #[test]
+fn a_pulled_task_that_was_restarted_by_hand_is_offered_again() {
+    let mut harness = Harness::leading(settings(1));
+    let (task, row) = taken(&mut harness);
+    let restarted = Row { run: row.run, ..Row::default() };
+    harness.store.tasks.get_mut(&task).expect("it is there").row = restarted.clone();
+    harness.deliver(Input::Changed { task, row: Some(restarted) });
+    assert_eq!((harness.row(task).tracked, harness.slots_taken()), (Some(true), 1));
+}
+
+#[test]
 fn a_pulled_task_that_a_request_leaves_running_keeps_its_slot() {
     let mut harness = Harness::leading(settings(1));
     let (task, row) = taken(&mut harness);
