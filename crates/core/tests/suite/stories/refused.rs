@@ -4,6 +4,9 @@ use pgasync_core::{Command, FinishStatus, Input, Outcome, Request, Span, TaskId}
 
 use crate::harness::{Harness, claims, records, settings};
 
+/// Whether the command is of this kind.
+type Kind = fn(&Command) -> bool;
+
 /// The store refuses what it holds, and some time passes.
 fn refuse(harness: &mut Harness) -> usize {
     let refused = std::mem::take(&mut harness.held);
@@ -23,7 +26,7 @@ fn end_running(harness: &mut Harness) {
 
 #[test]
 fn a_task_ends_whatever_the_store_refused_meanwhile() {
-    let kinds: [(&str, fn(&Command) -> bool); 9] = [
+    let kinds: [(&str, Kind); 9] = [
         ("poll", |command| matches!(command, Command::Poll { .. })),
         ("refill", |command| matches!(command, Command::Refill { .. })),
         ("sweep", |command| matches!(command, Command::Sweep { .. })),
