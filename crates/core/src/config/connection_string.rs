@@ -195,7 +195,55 @@ const fn is_blank(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{Settings, check, references_secret, settings};
+
+    /// The settings that are written as `key=value`, separated by `|`.
+    fn pairs_of(text: &str) -> Settings {
+        let pair = |pair: &str| pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+        text.split('|').filter_map(pair).collect()
+    }
+
+    #[test]
+    fn keys_and_values_are_read_as_libpq_reads_them() {
+        for (text, read) in [
+            ("", ""),
+            ("dbname=a", "dbname=a"),
+            (" dbname = a\thost='b c'  port=1 ", "dbname=a|host=b c|port=1"),
+            ("a=it's b=''", "a=it's|b="),
+            ("a='it\\'s' b=x\\ y c=\\'", "a=it's|b=x y|c='"),
+            ("a= b=c", "a=b=c"),
+            ("a='b'c=d", "a=b|c=d"),
+            ("a=1 a=2", "a=2"),
+            ("a=b\\", "a=b"),
+            ("a=1\x0bb=2", "a=1|b=2"),
+        ] {
+            assert_eq!(settings(text), Ok(pairs_of(read)), "{text}");
+        }
+    }
+
+    #[test]
+    fn uris_are_read_as_libpq_reads_them() {
+        for (text, read) in [
+            ("postgres://", ""),
+            ("postgresql://u:p@h:1/db", "user=u|password=p|host=h|port=1|dbname=db"),
+            ("postgresql://u@h", "user=u|host=h"),
+            ("postgresql://u:@h/", "user=u|password=|host=h"),
+            ("postgresql://:p@/", "password=p"),
+            ("postgresql://h1:1,h2,[::1]:3/", "host=h1,h2,::1|port=1,,3"),
+            ("postgresql://h1,h2/", "host=h1,h2"),
+            ("postgresql://[::1]/", "host=::1"),
+            ("postgresql:///db?host=/tmp&port=5", "dbname=db|host=/tmp|port=5"),
+            ("postgresql://h?user=u/v", "host=h|user=u/v"),
+            ("postgresql://?dbname=a/b@c", "dbname=a/b@c"),
+            ("postgresql://h/d@b", "host=h|dbname=d@b"),
+            ("postgresql://u%40v:a%2Fb@h/a%20b?x%79=%C3%A9", "user=u@v|password=a/b|host=h|dbname=a b|xy=é"),
+            ("postgresql://h/?ssl=true", "host=h|sslmode=require"),
+            ("postgresql://h/?ssl=tru", "host=h|ssl=tru"),
+            ("postgresql://h/?a=1&a=2", "host=h|a=2"),
+        ] {
+            assert_eq!(settings(text), Ok(pairs_of(read)), "{text}");
+        }
+    }
 
     #[test]
     fn what_libpq_reads_is_taken() {
@@ -215,6 +263,42 @@ mod tests {
             "postgresql://a@b@c/d",
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_referenced_by_a_whole_password_and_by_nothing_else() {
+        for (password, is_reference) in [
+            ("${ENV:PGASYNC_SECRET_A}", true),
+            ("${ENV:PGASYNC_SECRET_a_9}", true),
+            ("${FILE:a}", true),
+            ("${FILE:a-b_C.9}", true),
+            ("${FILE:_}", true),
+            ("secret", false),
+            ("${HOME}", false),
+            ("$ENV:PGASYNC_SECRET_A", false),
+        ] {
+            let text = format!("host=h password={password}");
+            assert_eq!((check(&text), references_secret(&text)), (Ok(()), is_reference), "{text}");
+            let other = format!("user={password}");
+            assert_eq!((check(&other).is_err(), references_secret(&other)), (is_reference, false), "{other}");
+        }
+        for password in [
+            "${ENV:PATH}",
+            "${ENV:PGASYNC_SECRET_}",
+            "${ENV:PGASYNC_SECRET_A-B}",
+            "${ENV:PGASYNC_SECRET_A",
+            "x${ENV:PGASYNC_SECRET_A}",
+            "${ENV:PGASYNC_SECRET_A}x",
+            "${FILE:}",
+            "${FILE:.a}",
+            "${FILE:..}",
+            "${FILE:a/b}",
+            "${FILE:a b}",
+            "${FILE:é}",
+        ] {
+            let text = format!("host=h password='{password}'");
+            assert!(check(&text).is_err() && !references_secret(&text), "{text}");
         }
     }
 

@@ -171,7 +171,7 @@ fn unit_of(unit: &str) -> Option<(&'static str, Unit)> {
 fn clock(word: &str) -> Option<Span> {
     let (digits, sign) = word.strip_prefix('-').map_or((word, 1), |rest| (rest, -1));
     let mut parts = digits.strip_prefix('+').unwrap_or(digits).split(':');
-    let whole = |part: &str| (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then_some(());
+    let whole = |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then_some(());
     let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next().unwrap_or("0"));
     whole(hours)?;
     whole(minutes)?;
@@ -198,7 +198,7 @@ fn scaled(number: &str, unit: i64) -> Option<Span> {
         place /= 10;
         micros = micros.checked_add(i64::from(digit - b'0') * place)?;
     }
-    Some(Span::micros(micros * sign))
+    Some(Span::micros(micros).times(sign))
 }
 
 /// A span as a text from which Postgres and [`Interval::read`] read the same value.
@@ -268,8 +268,41 @@ mod tests {
             ("P1D", 86_400_000),
             ("P1Y2M3DT4H5M6.5S", 31_557_600_000 + 63 * 86_400_000 + 14_706_500),
             ("PT-5S", -5_000),
+            ("P2W", 1_209_600_000),
+            (" P1D\t", 86_400_000),
+            ("\x0bP1D\x0b", 86_400_000),
+            ("1 hour ago ", -3_600_000),
+            ("00:00:60", 60_000),
+            ("00:00:59.999", 59_999),
+            ("-01:00", -3_600_000),
+            ("+01:00", 3_600_000),
+            ("-1.5", -1_500),
         ] {
             assert_eq!(parse(text), Some(Span::millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_unit_has_its_length_under_each_of_its_names() {
+        for (names, length) in [
+            ("us usec usecs usecond useconds microsecon microsecond microseconds", Span::micros(1)),
+            ("ms msec msecs msecond mseconds millisecond milliseconds", Span::millis(1)),
+            ("s sec secs second seconds", Span::seconds(1)),
+            ("m min mins minute minutes", Span::seconds(60)),
+            ("h hr hrs hour hours", Span::seconds(3_600)),
+            ("d day days", Span::seconds(86_400)),
+            ("w week weeks", Span::seconds(7 * 86_400)),
+            ("mon mons month months", Span::seconds(30 * 86_400)),
+            ("y yr yrs year years", Span::seconds(31_557_600)),
+            ("dec decs decade decades", Span::seconds(315_576_000)),
+            ("c cent century centuries", Span::seconds(3_155_760_000)),
+            ("mil mils millennium millennia", Span::seconds(31_557_600_000)),
+        ] {
+            for name in names.split(' ') {
+                assert_eq!(parse(&format!("1 {name}")), Some(length), "{name}");
+                assert_eq!(parse(&format!("3{}", name.to_uppercase())), Some(length.times(3)), "{name}");
+                assert_eq!(parse(&format!("1 {name} 1{name}")), None, "{name} twice");
+            }
         }
     }
 
@@ -287,6 +320,18 @@ mod tests {
             "1 day 2 days",
             "1 hour 00:05:00",
             "00:60:00",
+            "00:00:60.5",
+            "00:00:61",
+            "00:00:-1",
+            "1:-05:00",
+            ":05:00",
+            "1:",
+            "1:2x",
+            "-",
+            ".",
+            "1 s 2",
+            "P1D2D",
+            "PT1D",
             "P",
             "PT",
             "P1H",

@@ -51,4 +51,13 @@ mod tests {
         assert_eq!(wait(60, 0), Span::seconds(10));
         assert!(wait(60, 255) < Span::seconds(8) && wait(60, 255) > Span::seconds(7));
     }
+
+    #[test]
+    fn a_success_begins_the_waits_anew() {
+        let mut backoff = Backoff::new(Span::seconds(1), Span::seconds(10));
+        assert_eq!([backoff.next(0), backoff.next(0)], [Span::seconds(1), Span::seconds(2)]);
+        assert_eq!(backoff.failures(), 2);
+        backoff.reset();
+        assert_eq!((backoff.failures(), backoff.next(0)), (0, Span::seconds(1)));
+    }
 }

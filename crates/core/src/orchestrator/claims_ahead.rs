@@ -240,4 +240,65 @@ mod tests {
         state.query_ended(Span::millis(1), 4, start + Span::seconds(9), &tuning);
         assert_eq!(state.slot_cycle, Some(Span::micros(4 * (50_000 / 51))), "it stood still");
     }
+
+    #[test]
+    fn the_average_of_a_query_follows_its_changes_by_an_eighth() {
+        let (tuning, now) = (Tuning::default(), MonotonicTime::from_micros(0));
+        let mut state = PoolAhead::default();
+        for (took, average) in [(800, 800), (1_600, 900), (0, 784)] {
+            state.query_ended(Span::micros(took), 1, now, &tuning);
+            assert_eq!(state.query_average, Some(Span::micros(average)), "{took}");
+        }
+    }
+
+    /// A window of ends counts up to four times its length.
+    #[test]
+    fn a_pool_that_stood_still_has_no_pace() {
+        let (tuning, start) = (Tuning::default(), MonotonicTime::from_micros(0));
+        let window = Span::micros(tuning.ahead_age_max.as_micros() / 2);
+        for (elapsed, cycle) in [
+            (Span::micros(window.as_micros() - 1), None),
+            (window, Some(Span::micros(window.as_micros() / 2))),
+            (window.times(4), Some(window.times(2))),
+            (Span::micros(window.times(4).as_micros() + 1), None),
+        ] {
+            let mut state = PoolAhead::default();
+            state.query_ended(Span::ZERO, 1, start, &tuning);
+            state.query_ended(Span::ZERO, 1, start + elapsed, &tuning);
+            assert_eq!(state.slot_cycle, cycle, "{elapsed}");
+        }
+    }
+
+    #[test]
+    fn pools_are_remembered_that_have_claims_or_are_known() {
+        let (mut ahead, pool, tuning) = (ClaimsAhead::default(), pool(), Tuning::default());
+        assert_eq!((ahead.names(), ahead.claims(&pool)), (0, 0));
+        ahead.query_ended(&pool, Span::ZERO, 1, MonotonicTime::from_micros(0), &tuning);
+        assert_eq!((ahead.names(), ahead.claims(&pool)), (2, 0), "the pool, and its review");
+        ahead.take_reviews();
+        ahead.forget(|its| *its == pool);
+        assert_eq!(ahead.names(), 1);
+        ahead.replace(&pool, position(1), (Ahead::No, Ahead::Claiming));
+        ahead.replace(&pool, position(2), (Ahead::No, Ahead::Claiming));
+        ahead.take_reviews();
+        ahead.forget(|_| false);
+        assert_eq!((ahead.names(), ahead.claims(&pool)), (1, 2));
+        ahead.replace(&pool, position(1), (Ahead::Claiming, Ahead::No));
+        ahead.replace(&pool, position(2), (Ahead::Claiming, Ahead::No));
+        ahead.take_reviews();
+        ahead.forget(|_| false);
+        assert_eq!(ahead.names(), 0);
+    }
+
+    #[test]
+    fn marked_and_unmarked_tasks_are_at_most_those_that_are_claimed() {
+        let state = |claims, marks| PoolAhead {
+            claims,
+            marks,
+            unmarked: BTreeSet::from([position(1), position(2)]),
+            ..PoolAhead::default()
+        };
+        assert!(state(5, 3).is_consistent() && state(6, 3).is_consistent());
+        assert!(!state(4, 3).is_consistent() && !state(1, 0).is_consistent());
+    }
 }

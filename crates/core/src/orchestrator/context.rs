@@ -135,4 +135,32 @@ mod tests {
         let expected = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f];
         assert_eq!([cx.random(), cx.random(), cx.random()], expected);
     }
+
+    #[test]
+    fn a_new_epoch_continues_the_time_and_keeps_the_settings() {
+        let mut cx = Context::new(Settings::default(), 1);
+        cx.advance(Now::from_micros(7));
+        let mut settings = Settings { workers: 3, ..Settings::default() };
+        settings.tuning.marks_max = 9;
+        cx.configure(settings);
+        let restarted = cx.restarted();
+        assert_eq!(restarted.now(), Now::from_micros(7));
+        assert_eq!((restarted.settings().workers, restarted.tuning().marks_max), (3, 9));
+    }
+
+    #[test]
+    fn a_launch_is_taken_back_only_before_the_driver_has_it() {
+        let mut cx = Context::new(Settings::default(), 1);
+        let launch = |task, session| Command::Launch {
+            task: crate::TaskId(task),
+            run: crate::Run(1),
+            session: SessionId(session),
+        };
+        assert!(!cx.retract_launch(SessionId(1)));
+        for command in [launch(1, 1), Command::Maintain, launch(2, 2)] {
+            cx.emit(command);
+        }
+        assert!(cx.retract_launch(SessionId(2)) && !cx.retract_launch(SessionId(2)));
+        assert_eq!(cx.take_commands(), [launch(1, 1), Command::Maintain]);
+    }
 }

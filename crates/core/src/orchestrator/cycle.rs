@@ -141,7 +141,7 @@ mod tests {
     use super::super::settings::Settings;
     use super::*;
     use crate::orchestrator::command::Sleep;
-    use crate::time::Now;
+    use crate::time::{Now, Span};
 
     fn commands(cycle: &mut Cycle, cx: &mut Context) -> Vec<Command> {
         cycle.run(|| vec![TaskId(1)], || vec![TaskId(2)], cx);
@@ -187,6 +187,29 @@ mod tests {
         let at_the_audit = commands(&mut cycle, &mut cx);
         assert!(at_the_audit.contains(&Command::Reread { tasks: vec![TaskId(2)] }), "{at_the_audit:?}");
         assert!(at_the_audit.contains(&Command::Maintain));
+    }
+
+    #[test]
+    fn maintenance_goes_on_at_once_or_at_its_time_or_later_after_a_failure() {
+        type Answer = fn(&mut Cycle, &Context);
+        let tuning = crate::Tuning::default();
+        let cases: [(Answer, Span); 3] = [
+            (|cycle, cx| cycle.maintained(true, cx), Span::ZERO),
+            (|cycle, cx| cycle.maintained(false, cx), tuning.maintain_every),
+            (|cycle, cx| cycle.maintenance_refused(cx), tuning.maintain_retry),
+        ];
+        for (answer, wait) in cases {
+            let (mut cycle, mut cx) = begun(false);
+            let maintains = |cycle: &mut Cycle, cx: &mut Context, later: Span| {
+                cx.advance(cx.now() + later);
+                commands(cycle, cx).contains(&Command::Maintain)
+            };
+            assert!(maintains(&mut cycle, &mut cx, tuning.maintain_every));
+            assert!(!maintains(&mut cycle, &mut cx, Span::seconds(100)), "one step at a time");
+            answer(&mut cycle, &cx);
+            assert!(wait == Span::ZERO || !maintains(&mut cycle, &mut cx, wait + Span::micros(-1)));
+            assert!(maintains(&mut cycle, &mut cx, Span::micros(1)), "{wait}");
+        }
     }
 
     #[test]

@@ -85,4 +85,26 @@ mod tests {
         assert_eq!(retries.take_due(at), vec![Command::RunStartup, Command::Resign]);
         assert_eq!((retries.at(), retries.take_due(at)), (None, vec![]));
     }
+
+    #[test]
+    fn waits_grow_until_a_command_is_carried_out() {
+        let mut cx = Context::new(Settings::default(), 1);
+        cx.advance(Now::from_micros(0));
+        let mut retries = Retries::new(cx.tuning());
+        let mut wait = |retries: &mut Retries| retries.next(&mut cx) - MonotonicTime::from_micros(0);
+        let (first, second, third) = (wait(&mut retries), wait(&mut retries), wait(&mut retries));
+        assert!(first < second && second < third, "{first} {second} {third}");
+        retries.succeeded();
+        assert!(wait(&mut retries) < second);
+    }
+
+    #[test]
+    fn what_was_refused_is_forgotten_with_the_store() {
+        let mut cx = Context::new(Settings::default(), 1);
+        cx.advance(Now::from_micros(0));
+        let mut retries = Retries::new(cx.tuning());
+        retries.push(Command::RunStartup, &mut cx);
+        retries.clear();
+        assert_eq!((retries.at(), retries.take_due(MonotonicTime::NEVER)), (None, vec![]));
+    }
 }

@@ -120,6 +120,7 @@ mod tests {
         assert_eq!(timers.sleep_until(Some(at(5)), false, at(0)), Some(at(5)));
         assert_eq!(timers.sleep_until(Some(at(5)), false, at(1)), None);
         assert_eq!(timers.sleep_until(Some(at(5)), true, at(4)), Some(at(5)));
+        assert_eq!(timers.sleep_until(Some(at(5)), true, at(5)), None, "this tick is not early");
         assert_eq!(timers.sleep_until(None, false, at(6)), None);
     }
 }

@@ -290,4 +290,16 @@ mod tests {
         wake.polled(now, None, IDLE, &tuning);
         assert_eq!(wake.next(), Some(now + tuning.poll_every));
     }
+
+    #[test]
+    fn a_notification_keeps_it_awake_for_a_while() {
+        let tuning = Tuning::default();
+        let mut wake = Wake::new(START);
+        wake.notified(START, &tuning);
+        assert_eq!(wake.poll(START, &tuning), Some(Sleep::Keep), "it is awake");
+        wake.polled(START, None, IDLE, &tuning);
+        assert_eq!(wake.poll(START + tuning.poll_every, &tuning), Some(Sleep::Keep));
+        wake.polled(START + tuning.poll_every, None, IDLE, &tuning);
+        assert_eq!(wake.poll(START + tuning.awake, &tuning), Some(Sleep::FallAsleep));
+    }
 }

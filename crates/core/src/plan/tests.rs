@@ -57,3 +57,55 @@ fn nothing_behind_a_returned_task_is_chosen_before_the_lane_is_read_again() {
     plan.refill(&lane, vec![head(3), head(4)], false);
     assert_eq!(plan.first_in(&lane), Some(head(3).position));
 }
+
+#[test]
+fn a_lane_that_rests_is_left_out_and_not_forgotten() {
+    let (mut plan, lane) = (Plan::new(), lane("a"));
+    plan.refill(&lane, vec![head(1)], false);
+    plan.set_pool(&lane.pool, true, 16);
+    plan.set_resting(&lane, true);
+    assert_eq!(plan.next(true), Choice::NoTask);
+    plan.remove(&lane, TaskId(1));
+    assert_eq!(plan.lanes().collect::<Vec<_>>(), [&lane]);
+    plan.refill(&lane, vec![head(2)], false);
+    assert_eq!(plan.next(true), Choice::NoTask, "the heads are new, and it rests on");
+    plan.set_resting(&lane, false);
+    assert!(matches!(plan.next(true), Choice::Take { head, .. } if head.position.task == TaskId(2)));
+    plan.remove(&lane, TaskId(2));
+    assert_eq!(plan.names(), 0);
+}
+
+#[test]
+fn the_heads_of_a_target_are_those_with_a_query() {
+    let mut plan = Plan::new();
+    let shared = Lane { pool: PoolName::new("b").unwrap(), ..lane("a") };
+    let pulled = Lane { kind: LaneKind::Pull, ..lane("a") };
+    for (lane, task) in [(lane("a"), 1), (shared, 2), (pulled, 3), (lane("b"), 4)] {
+        plan.refill(&lane, vec![head(task)], false);
+    }
+    let of = |target: &str| -> Vec<TaskId> {
+        plan.heads_of(&TargetName::new(target).unwrap()).map(|(_, head)| head.position.task).collect()
+    };
+    assert_eq!((of("a"), of("b"), of("c")), (vec![TaskId(1), TaskId(2)], vec![TaskId(4)], vec![]));
+}
+
+/// The window is read again when half of it is gone, if the store has more.
+#[test]
+fn half_a_window_is_enough_until_it_is_gone() {
+    let lane = lane("a");
+    for (more, asked) in [(true, [false, false, true, true]), (false, [false; 4])] {
+        let mut plan = Plan::new();
+        plan.refill(&lane, (1..=5).map(head).collect(), more);
+        assert!(plan.refills(9).is_empty());
+        let asks = [1, 2, 3, 4].map(|task| {
+            plan.remove(&lane, TaskId(task));
+            let asks = !plan.refills(9).is_empty();
+            if asks {
+                // The answer does not come.
+                plan.forget_refills();
+            }
+            asks
+        });
+        assert_eq!(asks, asked, "more: {more}");
+    }
+}

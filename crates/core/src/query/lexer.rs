@@ -346,4 +346,45 @@ mod tests {
             [Word, Open, Number, Comma, Word, Open, Number, Close, Close, Other, Other, Word]
         );
     }
+
+    #[test]
+    fn tokens_begin_and_end_where_those_of_postgres_do() {
+        for (text, tokens) in [
+            ("a\x0bb\x0cc\td\re\nf", "a|b|c|d|e|f"),
+            ("x--c\ny", "x|y"),
+            ("x/*c*/y", "x|y"),
+            ("x/*/**/*/y", "x|y"),
+            ("x/y-z", "x|/|y|-|z"),
+            ("x*/y/", "x|*|/|y|/"),
+            ("''''x", "''''|x"),
+            ("'a''b'c", "'a''b'|c"),
+            ("'a' 'b'", "'a'|'b'"),
+            ("\"a\"\"b\"c", "\"a\"\"b\"|c"),
+            ("e'a''b\\'c'd", "e'a''b\\'c'|d"),
+            ("E'\\\\'x", "E'\\\\'|x"),
+            ("E'\\", "E'\\"),
+            ("e'a'\n 'b'c", "e'a'\n 'b'|c"),
+            ("e'a' --\n--x\n'b'c", "e'a' --\n--x\n'b'|c"),
+            ("e'a'\n-b", "e'a'|-|b"),
+            ("e'a'\n--b", "e'a'"),
+            ("b'1'x X'f'y n'z'w", "b'1'|x|X'f'|y|n'z'|w"),
+            ("u&'a'x U&\"b\"y u&z", "u&'a'|x|U&\"b\"|y|u|&|z"),
+            ("u'a' ee'b' e\"c\"", "u|'a'|ee|'b'|e|\"c\""),
+            ("1.5e+3x 1.e5 1e5.2", "1.5e+3|x|1.e5|1e5|.|2"),
+            ("1e 1e- 1.", "1|e|1|e|-|1."),
+            ("12..34", "12|.|.|34"),
+            ("$1x $12$", "$1|x|$12|$"),
+            ("$$a$$b", "$$a$$|b"),
+            ("$t$ $$ $t$b", "$t$ $$ $t$|b"),
+            ("$t$ $t", "$t$ $t"),
+            ("$ $", "$|$"),
+            ("$a b$", "$|a|b$"),
+            ("$a9_$x$a9_$y", "$a9_$x$a9_$|y"),
+            ("a$1$b _é9", "a$1$b|_é9"),
+            ("f(a)[1];,", "f|(|a|)|[|1|]|;|,"),
+        ] {
+            let found: Vec<&str> = Lexer::new(text).map(|token| &text[token.span]).collect();
+            assert_eq!(found.join("|"), tokens, "{text}");
+        }
+    }
 }

@@ -259,6 +259,27 @@ mod tests {
     }
 
     #[test]
+    fn a_body_keeps_its_semicolons_and_nothing_else_does() {
+        for (text, kinds) in [
+            // Outside of the body of a routine these words are names.
+            ("select begin atomic from t; select 2", 2),
+            ("create table begin (atomic int); select 2", 2),
+            ("create function f(begin atomic) returns int language sql as 'select 1'; select 2", 2),
+            ("create function f() returns int return case when true then 1 end; select 2", 2),
+            ("create function f() returns int begin atomic select 1; select 2; end; select 3", 2),
+            (
+                "create function f() returns int begin atomic select case 1 when 1 then 2 end; select 3; end; select 4",
+                2,
+            ),
+            // Postgres refuses the first statement, and says so about the first one alone.
+            ("create function f() returns int return case; select 2", 2),
+            ("create procedure p() end; begin atomic; select 3", 3),
+        ] {
+            assert_eq!(statements(text).len(), kinds, "{text}");
+        }
+    }
+
+    #[test]
     fn copying_from_or_to_a_client_is_refused() {
         all(
             QueryClass::Refused,

@@ -157,10 +157,7 @@ impl<'a> Words<'a> {
         self.tokens.iter().enumerate().filter_map(move |(at, token)| {
             match token.kind {
                 TokenKind::Open => depth += 1,
-                TokenKind::Close => {
-                    depth = depth.saturating_sub(1);
-                    return (depth == 0).then_some(at);
-                }
+                TokenKind::Close => depth = depth.saturating_sub(1),
                 TokenKind::Word
                 | TokenKind::Quoted
                 | TokenKind::Text
@@ -197,7 +194,7 @@ fn kind_of(words: &Words) -> StatementKind {
     if words.is(0, "copy") {
         return copy(words);
     }
-    if let Some(kind) = by_verb(words, 0) {
+    if let Some(kind) = by_verb(words, 0, words.top_level().skip(1)) {
         return kind;
     }
     let plain = words.any(0, &PLAIN) && !cannot_run_inside(words);
@@ -213,11 +210,12 @@ fn in_parentheses(words: &Words) -> StatementKind {
     if into { StatementKind::Alone } else { StatementKind::Rows }
 }
 
-/// The kind of the statement, if the token at this position is the verb of a query.
-fn by_verb(words: &Words, at: usize) -> Option<StatementKind> {
+/// The kind of the statement, if the token at this position is the verb of a query. `later` are the
+/// positions after it outside of all parentheses.
+fn by_verb(words: &Words, at: usize, mut later: impl Iterator<Item = usize>) -> Option<StatementKind> {
     if words.is(at, "select") {
         // `SELECT INTO` creates a table. Inside a function it would assign variables.
-        let into = words.top_level().any(|later| later > at && words.selects_into(later));
+        let into = later.any(|at| words.selects_into(at));
         return Some(if into { StatementKind::Alone } else { StatementKind::Rows });
     }
     if words.any(at, &["insert", "update", "delete", "merge"]) {
@@ -232,13 +230,14 @@ fn by_verb(words: &Words, at: usize) -> Option<StatementKind> {
 /// keyword.
 fn with(words: &Words) -> StatementKind {
     let mut name_follows = true;
-    for at in words.top_level().skip(1) {
+    let mut positions = words.top_level().skip(1);
+    while let Some(at) = positions.next() {
         match words.kind(at) {
             Some(TokenKind::Comma) => name_follows = true,
             Some(TokenKind::Word) if name_follows && words.is(at, "recursive") => {}
             Some(TokenKind::Word) if name_follows => name_follows = false,
             Some(TokenKind::Word) => {
-                if let Some(kind) = by_verb(words, at) {
+                if let Some(kind) = by_verb(words, at, &mut positions) {
                     return kind;
                 }
             }

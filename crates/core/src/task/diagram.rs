@@ -72,7 +72,7 @@ pub fn state_diagram() -> String {
 #[doc(hidden)]
 #[must_use]
 pub fn example_tasks(now: Timestamp) -> Vec<Task> {
-    let past = Timestamp::from_micros(now.as_micros() - 10);
+    let past = now + Span::micros(-10);
     let future = now + Span::seconds(1);
     let deadlines = [None, Some(past), Some(future)];
     let mut phases = Vec::new();

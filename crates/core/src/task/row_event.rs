@@ -235,6 +235,23 @@ mod tests {
     }
 
     #[test]
+    fn only_a_success_without_an_intention_is_a_plain_end() {
+        let run = crate::Run(1);
+        let (plain, canceled) = (None, Some(Intention::Cancel { message: None }));
+        for (outcome, intention, is_plain) in [
+            (Outcome::Ok, plain.clone(), true),
+            (Outcome::Ok, canceled.clone(), false),
+            (Outcome::Error("22012".to_owned()), plain.clone(), false),
+            (Outcome::Unknown("lost".to_owned()), plain, false),
+            (Outcome::Error("57014".to_owned()), canceled, false),
+        ] {
+            let ended = Event::QueryEnded { run, outcome };
+            let event = of(&ended, Some(&LaunchState::Launched(intention.clone()))).unwrap();
+            assert_eq!(event.is_plain_end(), is_plain, "{ended:?} with {intention:?}");
+        }
+    }
+
+    #[test]
     fn a_task_of_an_unreachable_target_keeps_what_is_known_and_the_message_of_its_timeout() {
         let abandon = Event::Abandon { known: "no answer".to_owned() };
         let plain = RowEvent { known: Some("no answer".to_owned()), ..RowEvent::named("UNREACHABLE") };

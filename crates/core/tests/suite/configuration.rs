@@ -158,27 +158,6 @@ fn every_refusal_names_its_path() {
     }
 }
 
-/// A program may make a document without JSON.
-#[test]
-fn what_was_not_read_from_json_is_checked_too() {
-    let pool = |name: &str, max_workers| PoolEntry {
-        concurrency_pool: name.to_owned(),
-        max_workers: Some(max_workers),
-        ..PoolEntry::default()
-    };
-    for (pools, path) in [
-        (vec![pool(" ", 1)], "concurrency_pools[0].concurrency_pool: this should be a name"),
-        (vec![pool("p", 1), pool("q", -1)], "concurrency_pools[1].max_workers: this should be a whole number from 0"),
-        (vec![pool("p", 1), pool("p", 2)], "concurrency_pools[1].concurrency_pool: \"p\" is given twice"),
-    ] {
-        let document = Document { concurrency_pools: Some(pools), ..Document::default() };
-        let mut configuration = Configuration::default();
-        let refused = configuration.apply(&document).unwrap_err().to_string();
-        assert!(refused.starts_with(path), "{refused}\n want: {path}");
-        assert_eq!(configuration, Configuration::default());
-    }
-}
-
 #[test]
 fn rows_can_be_put_back() {
     let mut configuration = Configuration::default();
@@ -365,15 +344,39 @@ fn a_document_made_by_a_program_is_checked() {
     let default_timeout = Some(Span::ZERO);
     let entry = ControlEntry { default_timeout, ..ControlEntry::default() };
     assert!(control(entry).contains("control.default_timeout"));
+    let target = |name: &str| TargetEntry {
+        target: name.to_owned(),
+        connection_string: Some("host=h".to_owned()),
+        ..TargetEntry::default()
+    };
+    let targets = |targets| refused(&Document { targets: Some(targets), ..Document::default() });
+    for (entry, field) in [
+        (TargetEntry { connection_string: Some("no pairs".to_owned()), ..target("b") }, "connection_string"),
+        (TargetEntry { default_timeout: Some(Span::ZERO), ..target("b") }, "default_timeout"),
+        (TargetEntry { max_concurrency: Some(-1), ..target("b") }, "max_concurrency"),
+        (TargetEntry { max_workers: Some(-1), ..target("b") }, "max_workers"),
+        (target(" "), "target"),
+        (target("a"), "target"),
+    ] {
+        let text = targets(vec![target("a"), entry]);
+        assert!(text.contains(&format!("targets[1].{field}")), "{text}");
+    }
     let pool = |name: &str, max_workers| PoolEntry {
         concurrency_pool: name.to_owned(),
         max_workers: Some(max_workers),
         ..PoolEntry::default()
     };
     let pools = |pools| refused(&Document { concurrency_pools: Some(pools), ..Document::default() });
-    assert!(pools(vec![pool("a", 1), pool("b", -1)]).contains("concurrency_pools[1].max_workers"));
-    assert!(pools(vec![pool("a", 1), pool(" ", 1)]).contains("concurrency_pools[1].concurrency_pool"));
-    assert!(pools(vec![pool("a", 1), pool("a", 2)]).contains("concurrency_pools[1].concurrency_pool"));
+    assert!(
+        pools(vec![pool("a", 1), pool("b", -1)])
+            .starts_with("concurrency_pools[1].max_workers: this should be a whole number from 0")
+    );
+    assert!(
+        pools(vec![pool("a", 1), pool(" ", 1)])
+            .starts_with("concurrency_pools[1].concurrency_pool: this should be a name")
+    );
+    let twice = "concurrency_pools[1].concurrency_pool: \"a\" is given twice";
+    assert!(pools(vec![pool("a", 1), pool("a", 2)]).starts_with(twice));
 }
 
 /// Postgres compares intervals as if a year had 360 days, so this one is not above zero.

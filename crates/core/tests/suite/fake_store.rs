@@ -53,6 +53,8 @@ pub(crate) struct FakeStore {
     /// Pushes that have read `asleep` and are not committed, by their transaction ids.
     pub(crate) open_pushes: BTreeSet<i64>,
     pub(crate) last_push: i64,
+    /// The first commit of a push that found the leader awake, since the last poll.
+    pub(crate) unpolled_commit: Option<MonotonicTime>,
     /// The numbers that callers of `wait_for_latch` wait for, and since when.
     pub(crate) latches: BTreeMap<i64, MonotonicTime>,
     pub(crate) last_latch: i64,
@@ -219,6 +221,7 @@ impl FakeStore {
     }
 
     fn poll(&mut self, sleep: Sleep, offered: Vec<TaskId>) -> Vec<Input> {
+        self.unpolled_commit = None;
         let open = |before| Some(OpenWriters { before, open: self.open_pushes.range(..before).next().is_some() });
         let writers = match sleep {
             Sleep::Keep => None,

@@ -197,7 +197,7 @@ async fn push_at_random(session: &Session, moments: &mut Moments, pushes: usize)
 async fn none_of_a_thousand_pushes_at_random_moments_is_lost<E: Engine>() {
     const SESSIONS: u64 = 4;
     let seed = u64::from(std::process::id());
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let fixture = sleeping::<E>().await;
     let mut sessions = Vec::new();
     for number in 0..SESSIONS {

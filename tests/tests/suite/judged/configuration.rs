@@ -4,8 +4,11 @@
 use pgasync_core::{Configuration, Document, Span};
 use serde_json::{Map, Value, json};
 
+use self::values::values;
 use super::{ask, prepared_database};
 use crate::seed::Seed;
+
+mod values;
 
 const GENERATED: usize = 600;
 
@@ -142,95 +145,6 @@ fn documents() -> Vec<Value> {
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": value, "max_workers": 1}]}));
     }
     documents
-}
-
-/// Values that are valid or nearly valid for some setting.
-fn values() -> Vec<Value> {
-    let mut values = vec![
-        json!(null),
-        json!(true),
-        json!(false),
-        json!(-1),
-        json!(0),
-        json!(1),
-        json!(7),
-        json!(2.5),
-        json!(0.000_01),
-        json!(86_400),
-        json!(86_400.000_1),
-        json!(2_147_483_647),
-        json!(2_147_483_648_i64),
-        json!(-2_147_483_649_i64),
-        json!(5_000_000_000_i64),
-        json!({}),
-        json!([]),
-        json!(["f()", "g(1)"]),
-        json!(["f()", " \t"]),
-        json!(["f()", 1]),
-        json!([null]),
-    ];
-    let texts = [
-        "",
-        " ",
-        "\t\n",
-        "\u{a0}",
-        "7",
-        "soon",
-        "1 hour",
-        "-1 hour",
-        "1 day 02:03:04.5",
-        "1 hour ago",
-        "P1D",
-        "P1Y2M3DT4H5M6S",
-        "PT0S",
-        "p1w",
-        "P",
-        "2 weeks",
-        "1.5 weeks",
-        "1 decade",
-        "2 centuries",
-        "1 millennium",
-        "10000 years",
-        "10001 years",
-        "3600000 days",
-        "3600001 days",
-        "12 months",
-        "13 mons 40 days",
-        "1 year -360 days",
-        "0.5 years",
-        "1.5 months",
-        "00:60:00",
-        "25:00:00",
-        "1 day 1 day",
-        "1 hour 00:30",
-        "3 04:05:06",
-        "99999999999999999999 s",
-        "infinity",
-        "1us",
-        "1 ms 2 s",
-        "-00:00:01",
-        "dbname=x",
-        "dbname='x",
-        "x",
-        "a=b c",
-        "host=a password=****",
-        "password='****' a=b",
-        "password=**** password=c",
-        "postgresql://u:p@h:1,[::1]:2/d?a=b",
-        "postgres://u:****@h/",
-        "postgresql://h/?password=****",
-        "postgresql://h:p/",
-        "postgresql://h%2/",
-        "postgresql://h%00/",
-        "postgresql://%ff/",
-        "postgresql://h/?a",
-        "postgresql://u@v@w/d",
-        "a=\\",
-        "a=b\\ c=d",
-        "a='b\\'c'd=e",
-    ];
-    values.extend(texts.map(Value::from));
-    values
 }
 
 /// A random document of a few settings and names. Most of them are valid.

@@ -1,5 +1,5 @@
 //! Rules of the SQL side that the core does not have. Each is stated here as a table of questions
-//! and answers.
+//! and answers. (Longer than 400 lines: one table.)
 
 use pgasync_tests::Database;
 

@@ -1,5 +1,6 @@
 //! The target sessions, and the targets: which can be reached, and which tasks wait for a session.
 
+mod limits;
 mod outage;
 mod registry;
 mod session;
@@ -9,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{Command, Registered};
 use super::context::Context;
-use super::settings::TargetSettings;
 use super::timers::Timer;
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::Plan;
@@ -92,31 +92,6 @@ impl Sessions {
     fn known_target(&mut self, target: &TargetName) -> &mut Target {
         let sessions_max = self.limits.get(target).copied();
         self.targets.entry(target.clone()).or_insert_with(|| Target { sessions_max, ..Target::default() })
-    }
-
-    /// How many sessions the target has above its limit, without those that are being closed.
-    fn excess(&self, target: &TargetName) -> usize {
-        let Some(sessions_max) = self.targets.get(target).and_then(|state| state.sessions_max) else { return 0 };
-        let stays = |session: &&Session| session.target == *target && session.state != SessionState::Closing;
-        self.sessions.values().filter(stays).count().saturating_sub(sessions_max)
-    }
-
-    /// Applies the limits on the sessions of targets. Of the sessions above a lower limit, the idle
-    /// ones are closed at once, and the others when they become idle.
-    pub(super) fn limit(&mut self, cx: &mut Context, plan: &mut Plan) {
-        let limit = |settings: &TargetSettings| settings.max_sessions.and_then(|most| usize::try_from(most).ok());
-        let limits = cx.settings().targets.iter().filter_map(|(name, its)| Some((name.clone(), limit(its)?)));
-        self.limits = limits.collect();
-        for name in self.targets() {
-            let sessions_max = self.limits.get(&name).copied();
-            let target = self.known_target(&name);
-            target.sessions_max = sessions_max;
-            let idle = target.idle.clone();
-            for session in idle.into_iter().take(self.excess(&name)) {
-                self.close(session, cx, plan);
-            }
-            self.refresh_target(&name, plan);
-        }
     }
 
     /// Tells the plan whether tasks may be claimed for the target.
@@ -368,20 +343,6 @@ impl Sessions {
         Some((state.target, self.lost.remove(&session)))
     }
 
-    /// A session of the target is gone. If the target has a limit, another one may be opened.
-    fn ended(&mut self, target: &TargetName, plan: &mut Plan) {
-        let Some(known) = self.targets.get_mut(target) else {
-            debug_assert!(false, "{target} had a session and is not known");
-            return;
-        };
-        debug_assert!(known.sessions > 0, "a session of {target} was not counted");
-        known.sessions = known.sessions.saturating_sub(1);
-        if known.sessions_max.is_some() {
-            self.refresh_target(target, plan);
-            self.unassigned.insert(target.clone());
-        }
-    }
-
     fn set_state(&mut self, session: SessionId, state: SessionState, cx: &Context, plan: &mut Plan) {
         let Some(known) = self.known_mut(session) else { return };
         let (before, after) = (known.state.is_ready(), state.is_ready());
@@ -390,7 +351,7 @@ impl Sessions {
         let its = self.known_target(&target);
         debug_assert!(!before || its.ready > 0, "a session of {target} was not counted");
         its.ready = (its.ready + usize::from(after)).saturating_sub(usize::from(before));
-        self.note_outage(&target, before, cx.monotonic(), plan);
+        self.note_outage(&target, cx.monotonic(), plan);
     }
 
     /// Forgets the targets that are not used and for which no task waits.

@@ -35,7 +35,7 @@ impl Sessions {
         self.ended(&target, plan);
         let (now, random) = (cx.monotonic(), cx.random());
         let fresh = (now, Backoff::new(cx.tuning().backoff_first, cx.tuning().backoff_last));
-        let known = self.targets.entry(target.clone()).or_default();
+        let known = self.known_target(&target);
         known.connecting -= 1;
         let (since, mut backoff) = known.outage.as_ref().map_or(fresh, |old| (old.since, old.backoff));
         let retry_at = now + backoff.next(random);
@@ -45,16 +45,16 @@ impl Sessions {
         Some(target)
     }
 
-    /// A session was ready and no longer is: if it was the last one, the outage counts from now on,
-    /// because until now the target served, if on fewer sessions than it should.
-    pub(super) fn note_outage(&mut self, target: &TargetName, was_ready: bool, now: MonotonicTime, plan: &mut Plan) {
+    /// A session changed its state: if the last one that was ready no longer is, the outage counts
+    /// from now on, because until now the target served, if on fewer sessions than it should.
+    pub(super) fn note_outage(&mut self, target: &TargetName, now: MonotonicTime, plan: &mut Plan) {
         let Some(state) = self.targets.get_mut(target) else {
             debug_assert!(false, "{target} has a session and is not known");
             return;
         };
         // A target that takes sessions has no outage to date.
         let Some(outage) = state.outage.as_mut() else { return };
-        if was_ready && state.ready == 0 {
+        if state.ready == 0 {
             outage.since = now;
         }
         self.refresh_target(target, plan);

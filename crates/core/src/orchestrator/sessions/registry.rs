@@ -42,7 +42,7 @@ impl Sessions {
 
     /// Sessions of older epochs may live at the target.
     pub(crate) fn fence(&mut self, target: &TargetName, plan: &mut Plan) {
-        self.targets.entry(target.clone()).or_default().fencing = true;
+        self.known_target(target).fencing = true;
         self.refresh_target(target, plan);
     }
 
@@ -65,7 +65,7 @@ impl Sessions {
 
     /// A session of an older epoch may run the query of this task at the target.
     pub(crate) fn add_orphan(&mut self, target: TargetName, task: TaskId) {
-        self.targets.entry(target).or_default().orphans.push(task);
+        self.known_target(&target).orphans.push(task);
     }
 
     /// The tasks whose queries sessions of older epochs may run at the target.

@@ -127,6 +127,35 @@ mod tests {
         }
     }
 
+    /// A queued task finds a session that is idle or on its way, or one more if the target takes it.
+    #[test]
+    fn the_surplus_is_what_finds_no_session_at_a_target_that_takes_no_more() {
+        for (outage, ready, idle, connecting, surplus) in [
+            (false, 0, 0, 0, 0),
+            (true, 0, 0, 1, 5),
+            (true, 1, 0, 0, 5),
+            (true, 3, 2, 1, 2),
+            (true, 6, 3, 2, 0),
+            (true, 9, 9, 0, 0),
+        ] {
+            let target = Target {
+                queue: (1..=5)
+                    .map(|task| QueuePosition {
+                        priority: Priority(0),
+                        entered: Timestamp::from_micros(0),
+                        task: TaskId(task),
+                    })
+                    .collect(),
+                idle: (1..=idle).map(SessionId).collect(),
+                connecting,
+                ready,
+                outage: outage.then(failed),
+                ..Target::default()
+            };
+            assert_eq!(target.surplus(), surplus, "{target:?}");
+        }
+    }
+
     #[test]
     fn a_target_is_unused_without_a_session_a_task_and_a_fence() {
         let position = QueuePosition { priority: Priority(0), entered: Timestamp::from_micros(0), task: TaskId(1) };

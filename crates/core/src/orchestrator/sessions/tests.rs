@@ -7,6 +7,8 @@ use crate::plan::lane::{Head, Lane, LaneKind};
 use crate::task::TaskOptions;
 use crate::time::{MonotonicTime, Now, Span, Timestamp};
 
+mod bookkeeping;
+
 struct Fixture {
     sessions: Sessions,
     cx: Context,
@@ -216,6 +218,13 @@ fn names_in_memory_are_counted_and_counts_are_audited() {
         damage(damaged.sessions.targets.get_mut(&damaged.target).unwrap());
         assert!(!damaged.sessions.audit());
     }
+}
+
+#[test]
+fn the_audit_of_an_orchestrator_recounts_the_sessions_of_targets() {
+    let mut core = crate::Orchestrator::new(Settings::default(), 1);
+    core.scheduler.sessions.targets.insert(TargetName::new("t").unwrap(), Target { ready: 1, ..Target::default() });
+    assert!(!core.audit());
 }
 
 #[test]

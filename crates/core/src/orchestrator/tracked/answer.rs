@@ -233,4 +233,34 @@ mod tests {
             assert_eq!(one.verdict(&write, &over), Verdict::Returned { due });
         }
     }
+
+    #[test]
+    fn a_claim_counts_only_if_the_row_runs() {
+        let pushed = Task::pushed(TaskOptions::default());
+        let (one, write) = (tracked(pushed.clone()), Write::of(&pushed, claim(), NOW).unwrap());
+        let waits = Row { run: write.next.run.0, ..pushed.row() };
+        assert_eq!(waits.state(), RowState::Ready);
+        assert_eq!(one.verdict(&write, &WriteAnswer::Row(waits)), Verdict::NotReserved { skip: false });
+        assert_eq!(one.verdict(&write, &WriteAnswer::Gone), Verdict::NotReserved { skip: false });
+    }
+
+    #[test]
+    fn a_write_in_doubt_is_sent_again_if_the_row_stands_where_it_stood() {
+        let options = TaskOptions { client_pulled: true, ..TaskOptions::default() };
+        let offered = Task::pushed(options).step(&Event::Offer { default_timeout: None }, NOW.server).unwrap();
+        let write = Write::of(&offered, Event::Withdraw, NOW).unwrap();
+        let (one, before) = (tracked(offered.clone()), offered.row());
+        for same in [before.clone(), Row { times_up: Some(Timestamp::from_micros(9)), ..before.clone() }] {
+            assert_eq!(one.verdict_of_row(&write, Some(&same)), Verdict::Again);
+        }
+        let written = Verdict::Returned { due: None };
+        assert_eq!(one.verdict_of_row(&write, Some(&write.next.row())), written, "it is in its lane again");
+        for other in [
+            Row { run: 7, ..before.clone() },
+            Row { tracked: Some(false), ..before.clone() },
+            Row { consumed: Some(NOW.server), ..before },
+        ] {
+            assert_eq!(one.verdict_of_row(&write, Some(&other)), Verdict::Follow(Some(other.clone())));
+        }
+    }
 }

@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::names::{Priority, SessionId};
+use crate::orchestrator::input::TaskSnapshot;
 use crate::orchestrator::settings::Settings;
 use crate::plan::lane::{Lane, LaneKind, QueuePosition};
 use crate::task::event::{Event, Outcome};
-use crate::task::phase::Phase;
+use crate::task::phase::{Completion, Phase, TaskTimes};
+use crate::task::status::FinalStatus;
 use crate::task::{Task, TaskOptions};
 use crate::time::{MonotonicTime, Now, Span, Timestamp};
 
@@ -258,6 +260,34 @@ fn a_mark_is_awaited_on_the_session_of_the_task_and_for_its_run() {
 }
 
 #[test]
+fn a_mark_for_any_session_counts_only_while_it_is_requested() {
+    let cx = context(1);
+    let session = SessionId(1);
+    for (marked, before, launched, after) in [
+        (Marked::Requested, TaskSession::Wanted, None, Marked::Durably),
+        (Marked::Requested, TaskSession::Assigned { session }, Some(session), Marked::Requested),
+        // The text that came with the mark is lost.
+        (Marked::No, TaskSession::Wanted, None, Marked::No),
+        (Marked::No, TaskSession::Assigned { session }, None, Marked::No),
+    ] {
+        let mut tracked = claiming(1, TaskSession::Wanted, &cx);
+        let claimed = tracked.pending_write().unwrap().next.as_ref().clone();
+        tracked.end_claim(claimed, cx.now());
+        tracked.set_session(before.clone());
+        tracked.set_marked(marked);
+        assert_eq!((tracked.on_marked(None), tracked.marked()), (launched, after), "{before:?}");
+    }
+}
+
+#[test]
+fn the_audit_of_an_orchestrator_recounts_what_tasks_take() {
+    let mut core = crate::Orchestrator::new(Settings::default(), 1);
+    assert!(core.audit());
+    core.scheduler.tracked.occupancy.replace(&PoolName::new("t").unwrap(), Load::NOTHING, Load::SLOT);
+    assert!(!core.audit());
+}
+
+#[test]
 fn the_last_tasks_ahead_are_those_of_the_pool() {
     let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
     let since = cx.monotonic();
@@ -320,4 +350,46 @@ fn an_offered_task_does_not_rest_and_a_pulled_one_does() {
     assert!(tracked.is_offered() && !tracked.is_resting());
     tracked.rest(pulled, cx.now());
     assert!(!tracked.is_offered() && tracked.is_resting());
+}
+
+#[test]
+fn texts_fit_until_their_sum_reaches_the_limit() {
+    let (mut cx, mut tasks) = (context(1), TrackedTasks::default());
+    let mut one = claiming(1, TaskSession::Wanted, &cx);
+    one.text_bytes = 10;
+    let _ = tasks.insert(one, &mut cx);
+    tasks.mark(TASK, None, &mut cx);
+    let rest = cx.tuning().text_bytes_max - 10;
+    assert!(tasks.fits_text(rest, &cx) && !tasks.fits_text(rest + 1, &cx));
+}
+
+#[test]
+fn a_new_leader_tracks_what_the_one_before_left_with_a_slot() {
+    let (cx, at, times_up, host) = (context(1), Timestamp::from_micros(0), None, LostHost::Unknown);
+    let finished = |tracked| {
+        let end = Completion { status: FinalStatus::Failed, processed: at, error: None, tracked };
+        Phase::Finished { end, past: TaskTimes::NONE }
+    };
+    let yielded = |tracked| Phase::Yielded { consumed: Some(at), yielded: at, times_up, tracked };
+    let lost = TaskSession::Lost { since: cx.monotonic(), host };
+    for (phase, session) in [
+        (Phase::Ready { eligible_when: None, times_up }, None),
+        (Phase::Offered { times_up }, Some(TaskSession::NotNeeded)),
+        (Phase::Claimed { consumed: at, times_up }, Some(TaskSession::Wanted)),
+        (Phase::Launched { consumed: at, times_up, intention: None }, Some(lost)),
+        (Phase::Pulled { consumed: at, times_up }, Some(TaskSession::NotNeeded)),
+        (yielded(true), Some(TaskSession::NotNeeded)),
+        (yielded(false), None),
+        (finished(Some(true)), Some(TaskSession::Abandoned { host })),
+        (finished(Some(false)), None),
+        (finished(None), None),
+    ] {
+        let one = pushed(1, TaskOptions::default(), &cx);
+        let task = Task { phase: phase.clone(), ..one.task().clone() };
+        let snapshot = TaskSnapshot { position: one.position, lane: one.lane, task };
+        let inherited = Tracked::inherited(snapshot, cx.tuning(), cx.now());
+        let may_run = session.as_ref().is_some_and(|session| session.lost_host().is_some());
+        assert_eq!(inherited.as_ref().map(Tracked::session), session.as_ref(), "{phase:?}");
+        assert_eq!(inherited.is_some_and(|tracked| tracked.mark_sent), may_run, "{phase:?}");
+    }
 }

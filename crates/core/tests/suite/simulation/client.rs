@@ -37,6 +37,8 @@ impl World {
         self.store.tasks.extend(tasks.into_iter().map(|task| (task.position.task, task)));
         if notifies {
             self.notify_leader(Input::Notified);
+        } else {
+            self.store.unpolled_commit.get_or_insert(self.now);
         }
     }
 

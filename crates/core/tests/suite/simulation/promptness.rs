@@ -11,6 +11,9 @@ use crate::fake_store::StoredTask;
 /// Longer than any message, grace period and backoff of the leader.
 const REACTION_MAX: Span = Span::seconds(60);
 
+/// The time in which a leader polls that knows of an open push.
+const POLL_MAX: Span = Span::seconds(15);
+
 /// The grace periods of cancel, of terminate, and of a lost session.
 const END_GRACES: Span = Span::seconds(5 + 10 + 5);
 
@@ -83,6 +86,16 @@ impl World {
             }
         }
         self.check_requests(late)?;
+        let draining = self.leaders.get(&epoch).is_some_and(|leader| leader.draining);
+        if let Some(since) =
+            self.store.unpolled_commit.filter(|since| (*since).max(healthy_since) + POLL_MAX < self.now && !draining)
+        {
+            return Err(Violation(format!(
+                "a push that was open while the leader fell asleep is committed since {since:?}, and no poll follows \
+                 until {:?}",
+                self.now
+            )));
+        }
         let latch = self.store.latches.iter().find(|(_, since)| late(**since + REACTION_MAX));
         match latch {
             Some((number, since)) => {

@@ -1,10 +1,12 @@
 //! Single situations, step by step.
 
+mod ahead;
 mod clock;
 mod deadlines;
 mod groups;
 mod locked;
 mod offers;
+mod refused;
 mod requests;
 mod returns;
 mod sessions;

@@ -1,7 +1,9 @@
 //! Offers give way to queries that rank before them, or after some time, and at a drain. What clients
 //! do to the rows of tasks without a query is followed.
 
-use pgasync_core::{Command, Event, FinishStatus, Input, Row, RowState, Run, Span, TaskEvent, TaskId, TaskOptions};
+use pgasync_core::{
+    Command, Event, FinishStatus, Input, Row, RowState, Run, Settings, Span, TaskEvent, TaskId, TaskOptions,
+};
 
 use crate::harness::{Harness, settings};
 
@@ -29,6 +31,32 @@ fn an_offer_gives_way_to_a_query_behind_it_when_it_has_waited() {
     harness.push(2);
     assert_eq!((withdrawals(&harness), harness.running.len()), (0, 0));
     harness.wait(Span::seconds(2));
+    assert_eq!((withdrawals(&harness), harness.running.len()), (1, 1));
+}
+
+/// The other tasks of its lane come before the query too, and would take the slot.
+#[test]
+fn the_lane_of_an_offer_that_has_waited_gives_way_with_it() {
+    let mut harness = Harness::leading(settings(1));
+    harness.push_as(1, PULLED);
+    harness.push_as(2, PULLED);
+    let query = harness.push(3);
+    harness.wait(Span::seconds(2));
+    assert!(harness.running.contains_key(&query));
+    harness.end(query, pgasync_core::Outcome::Ok);
+    harness.wait(Span::seconds(2));
+    assert_eq!((harness.row(TaskId(1)).tracked, harness.slots_taken()), (Some(true), 1), "it is offered again");
+}
+
+#[test]
+fn an_offer_stands_while_the_leader_is_paused() {
+    let mut harness = Harness::leading(settings(1));
+    harness.push_as(1, PULLED);
+    harness.push(2);
+    harness.deliver(Input::Configured(Box::new(Settings { paused: true, ..settings(1) })));
+    harness.wait(Span::seconds(2));
+    assert_eq!((withdrawals(&harness), harness.running.len()), (0, 0));
+    harness.deliver(Input::Configured(Box::new(settings(1))));
     assert_eq!((withdrawals(&harness), harness.running.len()), (1, 1));
 }
 
@@ -83,6 +111,16 @@ fn a_pulled_task_that_was_finished_by_hand_and_kept_its_slot_is_released() {
     harness.store.tasks.get_mut(&task).expect("it is there").row = finished.clone();
     harness.deliver(Input::Changed { task, row: Some(finished) });
     assert_eq!((harness.row(task).tracked, harness.slots_taken()), (Some(false), 0));
+}
+
+#[test]
+fn a_pulled_task_that_was_restarted_by_hand_is_offered_again() {
+    let mut harness = Harness::leading(settings(1));
+    let (task, row) = taken(&mut harness);
+    let restarted = Row { run: row.run, ..Row::default() };
+    harness.store.tasks.get_mut(&task).expect("it is there").row = restarted.clone();
+    harness.deliver(Input::Changed { task, row: Some(restarted) });
+    assert_eq!((harness.row(task).tracked, harness.slots_taken()), (Some(true), 1));
 }
 
 #[test]

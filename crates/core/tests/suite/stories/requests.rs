@@ -1,6 +1,8 @@
 //! Requests that cannot take effect at once do so as soon as possible.
 
-use pgasync_core::{Command, Event, FinishStatus, Input, Request, Row, Span, TaskEvent, TaskOptions};
+use pgasync_core::{
+    Command, Event, FinishStatus, Input, Outcome, Request, Row, RowState, Span, TaskEvent, TaskOptions,
+};
 
 use crate::harness::{Harness, claims, settings};
 
@@ -98,4 +100,45 @@ fn the_release_of_a_slot_is_repeated_when_the_store_was_lost_meanwhile() {
     harness.deliver(Input::StoreLost);
     harness.deliver(Input::StoreBack);
     assert_eq!(harness.count(releases), 2);
+}
+
+fn cancels(harness: &Harness) -> usize {
+    harness.count(|command| matches!(command, Command::Cancel { .. }))
+}
+
+#[test]
+fn a_running_query_is_cancelled_at_once_or_after_the_time_in_which_it_may_end() {
+    let yields = Request { status: FinishStatus::Yielded, error: None, duration: None };
+    for (request, grace, status) in [
+        (Request::cancel("not any more"), Span::ZERO, FinishStatus::Canceled),
+        (Request::finish(FinishStatus::Finished), Span::seconds(5), FinishStatus::Finished),
+        (yields, Span::seconds(5), FinishStatus::Yielded),
+    ] {
+        let mut harness = Harness::leading(settings(1));
+        let task = harness.push(1);
+        harness.request(task, request.clone());
+        if grace > Span::ZERO {
+            harness.wait(grace + Span::micros(-1));
+            assert_eq!(cancels(&harness), 0, "{request:?}");
+            harness.wait(Span::micros(1));
+        }
+        assert_eq!((cancels(&harness), harness.row(task).finish_status), (1, None), "{request:?}");
+        harness.end(task, Outcome::Error("canceled".to_owned()));
+        assert_eq!(harness.row(task).finish_status, Some(status));
+        assert!(harness.store.requests.is_empty(), "the record settles the request");
+    }
+}
+
+#[test]
+fn a_query_that_still_runs_at_the_end_of_a_drain_is_stopped_and_its_task_waits_again() {
+    let mut harness = Harness::leading(settings(1));
+    let task = harness.push(1);
+    harness.deliver(Input::Shutdown { drain_until: harness.now.monotonic + Span::seconds(2) });
+    harness.wait(Span::millis(1_999));
+    assert_eq!(cancels(&harness), 0, "it may end by itself");
+    harness.wait(Span::millis(1));
+    assert_eq!(cancels(&harness), 1);
+    harness.end(task, Outcome::Error("canceled".to_owned()));
+    assert_eq!((harness.row(task).state(), harness.row(task).consumed), (RowState::Ready, None));
+    assert_eq!(harness.count(|command| matches!(command, Command::Resign)), 1);
 }

@@ -1,7 +1,7 @@
 //! Targets that take some sessions and refuse others.
 
 use pgasync_core::{
-    Command, FinishStatus, Input, Lane, Outcome, PoolName, Request, RowState, Span, TaskId, TaskOptions,
+    Command, FinishStatus, Input, Lane, Outcome, PoolName, Request, RowState, Settings, Span, TaskId, TaskOptions,
 };
 
 use crate::harness::{Harness, lane, settings};
@@ -85,4 +85,54 @@ fn a_target_is_not_asked_for_a_session_that_no_free_slot_needs() {
     harness.wait(Span::seconds(1000));
     assert_eq!(asked(&harness), before, "task 2 waits for its pool, and for no session");
     assert_eq!(harness.row(TaskId(2)).state(), RowState::Ready);
+}
+
+#[test]
+fn a_leader_that_is_deposed_closes_each_of_its_sessions_once() {
+    let mut harness = Harness::leading(settings(3));
+    let closed = |harness: &Harness| {
+        let session =
+            |command: &Command| if let Command::Disconnect { session } = command { Some(*session) } else { None };
+        let mut sessions: Vec<_> = harness.commands.iter().filter_map(session).collect();
+        sessions.sort_unstable();
+        sessions
+    };
+    for task in 1..=3 {
+        harness.push(task);
+    }
+    let all: Vec<_> = harness.sessions.iter().copied().collect();
+    harness.holds = |command| matches!(command, Command::Disconnect { .. });
+    harness.end(TaskId(1), Outcome::Ok);
+    harness.end(TaskId(2), Outcome::Error("its session is closed".to_owned()));
+    assert_eq!((all.len(), closed(&harness).len()), (3, 1));
+    harness.deliver(Input::Deposed);
+    assert_eq!(closed(&harness), all);
+}
+
+/// Tasks that clients pull wait on: they need no session.
+#[test]
+fn tasks_fail_when_they_have_waited_for_a_target_that_refuses_every_session() {
+    let mut harness = Harness::leading(settings(2));
+    harness.refusing.insert(lane().target);
+    let status = |harness: &Harness, task| harness.row(TaskId(task)).finish_status;
+    harness.push(1);
+    harness.push_as(2, TaskOptions { client_pulled: true, ..TaskOptions::default() });
+    harness.wait(Span::seconds(4));
+    assert_eq!(status(&harness, 1), None, "its patience is five seconds");
+    harness.deliver(Input::Configured(Box::new(Settings { paused: true, ..settings(2) })));
+    harness.wait(Span::seconds(30));
+    assert_eq!(status(&harness, 1), None, "it is paused");
+    harness.deliver(Input::Configured(Box::new(settings(2))));
+    harness.wait(Span::seconds(30));
+    assert_eq!((status(&harness, 1), status(&harness, 2)), (Some(FinishStatus::Failed), None));
+    assert_eq!(harness.row(TaskId(1)).processing_error.as_deref(), Some("too many connections"));
+    harness.push(3);
+    harness.wait(Span::seconds(4));
+    assert_eq!(status(&harness, 3), None, "it has not waited as long as the target is away");
+    harness.wait(Span::seconds(30));
+    assert_eq!(status(&harness, 3), Some(FinishStatus::Failed));
+    harness.refusing.clear();
+    harness.push(4);
+    harness.wait(Span::seconds(30));
+    assert!(harness.running.contains_key(&TaskId(4)));
 }

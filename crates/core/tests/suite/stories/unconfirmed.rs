@@ -100,6 +100,17 @@ fn rows_that_the_store_refuses_to_read_are_read_later() {
 }
 
 #[test]
+fn commands_for_the_store_that_the_driver_did_not_take_are_dropped_with_it() {
+    let mut harness = Harness::leading(settings(1));
+    let reads = |harness: &Harness| harness.count(|command| matches!(command, Command::ReadRequests { .. }));
+    let before = reads(&harness);
+    harness.deliver_group([Input::Asking, Input::StoreLost]);
+    assert_eq!(reads(&harness), before);
+    harness.deliver(Input::StoreBack);
+    assert_eq!(reads(&harness), before + 1);
+}
+
+#[test]
 fn a_lead_that_is_lost_again_at_once_is_proved_ever_more_rarely() {
     let mut harness = Harness::leading(settings(1));
     let mut waits = Vec::new();

@@ -97,3 +97,22 @@ fn routines_run_when_something_has_happened() {
     harness.wait(Span::seconds(1));
     assert!(runs(&harness) > before);
 }
+
+/// They may have made requests, and pushed tasks.
+#[test]
+fn triggers_that_ran_are_followed_by_a_poll_and_a_read_of_the_requests() {
+    let mut settings = settings(1);
+    settings.has_routines = true;
+    let mut harness = Harness::leading(settings);
+    harness.wait(Span::seconds(10));
+    let seen = harness.commands.len();
+    harness.deliver(Input::Triggered);
+    harness.wait(Span::seconds(1));
+    for (name, like) in [
+        ("poll", (|command| matches!(command, Command::Poll { .. })) as fn(&Command) -> bool),
+        ("read", |command| matches!(command, Command::ReadRequests { .. })),
+        ("routines", |command| *command == Command::RunRoutines),
+    ] {
+        assert!(harness.commands[seen..].iter().any(like), "{name}");
+    }
+}
