@@ -560,6 +560,8 @@ as $function$
 declare
   c_files constant text[] := '{passfile,service,servicefile,sslcert,sslkey,sslkeylogfile}';
   v_settings constant jsonb := async.parse_conninfo(in_connection_string);
+  v_hosts constant text[] := string_to_array(v_settings ->> 'host', ',');
+  v_addresses constant text[] := string_to_array(v_settings ->> 'hostaddr', ',');
   v_key text;
 begin
   if async.references_secret(in_connection_string) then
@@ -576,11 +578,8 @@ begin
   -- Without a host and an address, libpq takes the socket of the machine.
   if exists (
     select
-    from rows from (
-      unnest(string_to_array(coalesce(nullif(v_settings ->> 'host', ''), ','), ',')),
-      unnest(string_to_array(coalesce(v_settings ->> 'hostaddr', ''), ','))) as h(host, hostaddr)
-    where coalesce(h.hostaddr, '') = '' and coalesce(h.host, '') ~ '^([/@]|$)'
-      and not (coalesce(v_settings ->> 'host', '') = '' and coalesce(v_settings ->> 'hostaddr', '') <> '')
+    from generate_series(1, greatest(cardinality(v_hosts), cardinality(v_addresses), 1)) n
+    where coalesce(v_addresses[n], '') = '' and coalesce(v_hosts[n], '') ~ '^([/@]|$)'
   ) then
     return 'it leads to a socket of the machine: it has no host, or a folder as its host';
   end if;

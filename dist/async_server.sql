@@ -930,7 +930,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '1c9d5197ad9607b6'::text
+  select '95512894af5af1d4'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -8671,7 +8671,7 @@ declare
   v_cancelled boolean := false;
   v_marked boolean := false;
   v_opened int := 0;
-  v_began timestamptz;
+  v_began timestamp with time zone;
   v_sleeps boolean;
   v_woken boolean := false;
 begin

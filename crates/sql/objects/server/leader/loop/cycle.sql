@@ -20,7 +20,7 @@ declare
   v_cancelled boolean := false;
   v_marked boolean := false;
   v_opened int := 0;
-  v_began timestamptz;
+  v_began timestamp with time zone;
   v_sleeps boolean;
   v_woken boolean := false;
 begin
