@@ -126,9 +126,8 @@ impl Wake {
                 let awaited = open.map(|_| Awaited { before, polls: polls.saturating_add(1) });
                 self.state = State::Asleep { awaited };
             }
-            State::Awake { .. } | State::Asleep { .. } => {
-                debug_assert!(writers.is_none(), "only a leader that falls asleep asks for them");
-            }
+            // Writers that it did not ask for belong to a poll before the last election or resignation.
+            State::Awake { .. } | State::Asleep { .. } => {}
         }
         let wait = match self.state {
             State::Awake { .. } | State::FallingAsleep => tuning.poll_every.doubled(self.kept_awake.min(10)),
@@ -160,6 +159,18 @@ mod tests {
 
     const fn writers(open: bool) -> Option<OpenWriters> {
         Some(OpenWriters { before: BEFORE, open })
+    }
+
+    /// A drain ends the lead while a poll is under way.
+    #[test]
+    fn the_answer_to_a_poll_of_an_earlier_lead_changes_no_state() {
+        let tuning = Tuning::default();
+        for open in [false, true] {
+            let mut wake = Wake::new(START);
+            wake.polled(START, writers(open), IDLE, &tuning);
+            let later = START + tuning.poll_every;
+            assert_eq!(wake.poll(later, &tuning), Some(Sleep::FallAsleep));
+        }
     }
 
     fn asleep(tuning: &Tuning) -> Wake {
