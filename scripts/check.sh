@@ -191,14 +191,14 @@ check_core_mutants() {
     rm -rf "$out"
 }
 
-# With PGASYNC_CHAOS_SHARE=1 half of the tests; the commit decides which half.
+# With PGASYNC_CHAOS_SHARE=N one test in N; the commit decides which ones.
 check_chaos() {
     build_tests
     choose_runner chaos
-    if [ "${PGASYNC_CHAOS_SHARE:-}" = 1 ] && [ "${runner[1]}" = nextest ]; then
+    if [ "${PGASYNC_CHAOS_SHARE:-1}" -gt 1 ] && [ "${runner[1]}" = nextest ]; then
         local commit
         commit=$(git rev-parse HEAD 2>/dev/null || echo 0)
-        runner+=(--partition "hash:$((0x${commit:0:1} % 2 + 1))/2")
+        runner+=(--partition "hash:$((0x${commit:0:6} % PGASYNC_CHAOS_SHARE + 1))/$PGASYNC_CHAOS_SHARE")
     fi
     grep -q '^mod chaos' tests/tests/suite/main.rs || return 0
     PGASYNC_PG_OPTS=$test_settings "$root/dev" pg "$(default_major)" "${runner[@]}"
