@@ -13,10 +13,11 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip cuts:: --skip fuzz:: --skip holds:: --skip judged:: --skip attacks:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip cuts:: --skip fuzz:: --skip holds:: --skip judged:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
+            outages) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- process:: conformance::targets_down:: conformance::dead_hosts:: conformance::sessions_at_targets:: conformance::faults:: --skip ::sql:: --test-threads=6) ;;
             attacks) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- attacks:: --skip ::sql:: --test-threads=6) ;;
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
@@ -55,7 +56,7 @@ dev_test() {
     PGASYNC_PG_OPTS="$test_settings ${PGASYNC_PG_OPTS:-}" with_cluster "$(default_major)" "${runner[@]}" "$@"
 }
 
-check_parts="style layers deny test attacks fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
+check_parts="style layers deny test outages attacks fuzz sql-engine model connections simulation mutants chaos chaos-long cuts holds hosts matrix"
 
 # dev_check [PART...]: all parts, or the ones named.
 dev_check() {
@@ -74,7 +75,7 @@ dev_check() {
                 deny) check_deny ;;
                 fuzz) check_fuzz ;;
                 test) "$root/dev" test ;;
-                attacks | sql-engine) check_on_cluster "$part" ;;
+                outages | attacks | sql-engine) check_on_cluster "$part" ;;
                 model | connections) check_on_cluster "$part" ;;
                 simulation) check_simulation ;;
                 mutants) check_on_cluster sql-mutants; check_core_mutants ;;
