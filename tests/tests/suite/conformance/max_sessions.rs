@@ -1,6 +1,8 @@
 //! The limit on the sessions at a target, over all pools.
 
-use pgasync_tests::Engine;
+use std::time::Instant;
+
+use pgasync_tests::{Engine, PATIENCE};
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, SLOW};
@@ -91,8 +93,9 @@ async fn a_lower_limit_closes_sessions_and_a_higher_one_opens_them<E: Engine>() 
     assert_eq!(fill().await, 4);
     let lower = fixture.there(&json!({ "max_sessions": 1 }));
     fixture.configure(&json!({ "targets": [lower] })).await;
-    let session = fixture.target.session();
+    let (begin, session) = (Instant::now(), fixture.target.session());
     while session.query_one(SESSIONS, &[]).await.expect("it counts").get::<_, i64>(0) > 1 {
+        assert!(begin.elapsed() < PATIENCE, "sessions above the limit stay open");
         tokio::task::yield_now().await;
     }
     assert_eq!(fill().await, 1);

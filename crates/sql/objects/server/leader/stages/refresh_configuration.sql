@@ -72,6 +72,17 @@ begin
     'unknown', true, null, clock_timestamp()
   from async.target t
   where not exists (select from pg_temp.leader_target o where o.target = t.target);
+  -- Of the sessions above a lower limit, the idle ones are closed at once.
+  perform async.drop_session(s.worker)
+  from (
+    select w.worker, w.state, t.max_sessions,
+      row_number() over (partition by w.target order by w.state = 'idle', w.since desc, w.worker) as place
+    from pg_temp.leader_worker w
+    join pg_temp.leader_target t on t.target = w.target
+    where w.state <> 'empty'
+  ) s
+  where s.state = 'idle' and s.place > s.max_sessions;
+
   update pg_temp.leader_target o set configured = false
   where o.configured and not exists (select from async.target t where t.target = o.target);
 
