@@ -32,16 +32,16 @@ begin
 -- What a server has besides: configuration, the queue's indexes, requests, offers, the log, and what a leader
 -- writes down about itself so that the next one can take over.
 
--- What can happen to a task; async.step_task says what becomes of it.
+-- The events of a task. async.step_task computes the row that results.
 create type async.task_event_t as enum (
   'CLAIM',        -- the leader takes it, to launch its query
   'GIVE_BACK',    -- claimed but never launched
-  'OFFER',        -- the leader holds a pool slot for whoever pulls it
+  'OFFER',        -- the leader holds a pool slot for the client that pulls it
   'WITHDRAW',     -- the offer is taken back
   'TAKE',         -- a client pulled it
   'END_OK',       -- its query ended well
   'END_ERROR',    -- its query failed
-  'END_UNKNOWN',  -- its query may have committed: nobody heard how it ended
+  'END_UNKNOWN',  -- its query may have committed: its answer was lost
   'UNREACHABLE',  -- its time is up and its session cannot be reached: the slot stays taken
   'REQUEST',      -- finish, cancel, defer or pause while no query of it runs
   'DEADLINE',     -- its time is up while no query of it runs
@@ -151,7 +151,7 @@ create table async.server_log (
 );
 create index server_log_happened on async.server_log (happened);
 
--- What clients ask of tasks that only the leader may change. Written in the caller's transaction, deleted in
+-- Requests of clients for tasks that only the leader may change. Written in the caller's transaction, deleted in
 -- the one that records the outcome.
 create table async.request (
   request_id bigserial primary key,
@@ -164,7 +164,7 @@ create table async.request (
 );
 create index request_task on async.request (task_id);
 
--- Client-pulled tasks that the leader holds a pool slot for and that nobody took yet.
+-- Client-pulled tasks that the leader holds a pool slot for, and that no client has taken.
 create table async.offer (
   task_id bigint primary key,
   target text not null,
@@ -176,7 +176,7 @@ create table async.offer (
 );
 create index offer_head on async.offer (target, priority, entered, task_id);
 
--- Who leads, or led last. One row.
+-- The present leader, or the last one. One row.
 create table async.leader (
   -- Names this server to targets, in application_name. Bound to the cluster and the database, so that a
   -- restored dump gets one of its own.
@@ -232,25 +232,25 @@ do $migrate$
 begin
   if not exists (select from async.migration where migration = '0002_watching') then
     execute $ddl$
--- What operators ask besides: which targets are in trouble, and what ended lately.
+-- The outages of targets, and an index for counts of tasks that ended lately.
 
--- Published by the leader about once a second: targets that cannot be reached. Not emptied when a leader is lost:
--- the views count it only while somebody leads, and the next leader begins anew.
+-- The targets that cannot be reached. The leader publishes them about once a second. Rows of a lost leader stay: the
+-- views use the table only while an orchestrator leads, and the next leader replaces the rows.
 create table async.target_outage (
   target text primary key,
   since timestamptz not null,
-  -- What the last attempt said, without passwords.
+  -- The error of the last attempt, without passwords.
   error text,
-  -- When it is met again; null where the engine does not say.
+  -- The time of the next attempt to connect; null if the engine does not publish it.
   retry_at timestamptz
 );
 
--- For counts of what ended lately, as task_entered is for what came: one entry for 32 pages. Measured, it costs a task
--- about a microsecond, once.
+-- For counts of tasks that ended lately, as task_entered is for tasks that were pushed lately: one entry for 32 pages.
+-- It costs a task about a microsecond, once (measured).
 create index task_processed on async.task using brin (processed) with (pages_per_range = 32)
   where processed is not null;
 
--- Has more arguments now.
+-- This function has more arguments now.
 drop function if exists async.lead_publish(int, int[], text[], bigint[], timestamptz[], text[], int[]);
 $ddl$;
     insert into async.migration (migration) values ('0002_watching');
@@ -930,7 +930,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '08c8dac5ff12932c'::text
+  select '38b812b13c4b0043'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -5145,7 +5145,7 @@ begin
       cross join pg_namespace n
       where n.nspname = 'async'
         and a.datid = (select d.oid from pg_database d where d.datname = current_database())
-        -- Null for who may not read it.
+        -- It is null for a role that may not read it.
         and (a.backend_start = in_backend_start or a.backend_start is null)
         and pg_has_role(a.usesysid, n.nspowner, 'member'));
   end if;

@@ -51,7 +51,7 @@ dev_bench() {
     with_cluster "$(default_major)" "$(target_dir)/release/pgasync" bench "$@"
 }
 
-# The files that psql installs, checked in for who has psql alone; a test says when they are stale.
+# The files that psql installs, checked in for users that have psql alone. A test fails when they are stale.
 dev_dist() {
     build -p pgasync
     mkdir -p "$root/dist"

@@ -131,7 +131,7 @@ check_deny() {
     if cargo deny "${locked[@]}" fetch db >/dev/null 2>&1; then
         cargo deny "${locked[@]}" check --disable-fetch advisories
     else
-        say "check: deny: advisories are skipped: https://github.com/RustSec/advisory-db cannot be fetched"
+        say "check: deny: advisories are skipped: their database cannot be fetched"
     fi
 }
 

@@ -24,7 +24,8 @@ enum Cause {
 pub enum ErrorKind {
     /// The server reported an error, which may also end the session: see [`Error::server`].
     Server,
-    /// The connection is lost, or was ended because of a message that is not allowed. Whether the statement was executed is unknown.
+    /// The connection is lost, or was ended because of a message that is not allowed. Whether the
+    /// statement was executed is unknown.
     ConnectionLost,
     /// The driver could not send the statement or read its result, for instance because of a
     /// parameter's type.

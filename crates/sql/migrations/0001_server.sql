@@ -1,16 +1,16 @@
 -- What a server has besides: configuration, the queue's indexes, requests, offers, the log, and what a leader
 -- writes down about itself so that the next one can take over.
 
--- What can happen to a task; async.step_task says what becomes of it.
+-- The events of a task. async.step_task computes the row that results.
 create type async.task_event_t as enum (
   'CLAIM',        -- the leader takes it, to launch its query
   'GIVE_BACK',    -- claimed but never launched
-  'OFFER',        -- the leader holds a pool slot for whoever pulls it
+  'OFFER',        -- the leader holds a pool slot for the client that pulls it
   'WITHDRAW',     -- the offer is taken back
   'TAKE',         -- a client pulled it
   'END_OK',       -- its query ended well
   'END_ERROR',    -- its query failed
-  'END_UNKNOWN',  -- its query may have committed: nobody heard how it ended
+  'END_UNKNOWN',  -- its query may have committed: its answer was lost
   'UNREACHABLE',  -- its time is up and its session cannot be reached: the slot stays taken
   'REQUEST',      -- finish, cancel, defer or pause while no query of it runs
   'DEADLINE',     -- its time is up while no query of it runs
@@ -120,7 +120,7 @@ create table async.server_log (
 );
 create index server_log_happened on async.server_log (happened);
 
--- What clients ask of tasks that only the leader may change. Written in the caller's transaction, deleted in
+-- Requests of clients for tasks that only the leader may change. Written in the caller's transaction, deleted in
 -- the one that records the outcome.
 create table async.request (
   request_id bigserial primary key,
@@ -133,7 +133,7 @@ create table async.request (
 );
 create index request_task on async.request (task_id);
 
--- Client-pulled tasks that the leader holds a pool slot for and that nobody took yet.
+-- Client-pulled tasks that the leader holds a pool slot for, and that no client has taken.
 create table async.offer (
   task_id bigint primary key,
   target text not null,
@@ -145,7 +145,7 @@ create table async.offer (
 );
 create index offer_head on async.offer (target, priority, entered, task_id);
 
--- Who leads, or led last. One row.
+-- The present leader, or the last one. One row.
 create table async.leader (
   -- Names this server to targets, in application_name. Bound to the cluster and the database, so that a
   -- restored dump gets one of its own.

@@ -1,20 +1,20 @@
--- What operators ask besides: which targets are in trouble, and what ended lately.
+-- The outages of targets, and an index for counts of tasks that ended lately.
 
--- Published by the leader about once a second: targets that cannot be reached. Not emptied when a leader is lost:
--- the views count it only while somebody leads, and the next leader begins anew.
+-- The targets that cannot be reached. The leader publishes them about once a second. Rows of a lost leader stay: the
+-- views use the table only while an orchestrator leads, and the next leader replaces the rows.
 create table async.target_outage (
   target text primary key,
   since timestamptz not null,
-  -- What the last attempt said, without passwords.
+  -- The error of the last attempt, without passwords.
   error text,
-  -- When it is met again; null where the engine does not say.
+  -- The time of the next attempt to connect; null if the engine does not publish it.
   retry_at timestamptz
 );
 
--- For counts of what ended lately, as task_entered is for what came: one entry for 32 pages. Measured, it costs a task
--- about a microsecond, once.
+-- For counts of tasks that ended lately, as task_entered is for tasks that were pushed lately: one entry for 32 pages.
+-- It costs a task about a microsecond, once (measured).
 create index task_processed on async.task using brin (processed) with (pages_per_range = 32)
   where processed is not null;
 
--- Has more arguments now.
+-- This function has more arguments now.
 drop function if exists async.lead_publish(int, int[], text[], bigint[], timestamptz[], text[], int[]);

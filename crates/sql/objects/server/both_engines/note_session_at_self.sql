@@ -23,7 +23,7 @@ begin
       cross join pg_namespace n
       where n.nspname = 'async'
         and a.datid = (select d.oid from pg_database d where d.datname = current_database())
-        -- Null for who may not read it.
+        -- It is null for a role that may not read it.
         and (a.backend_start = in_backend_start or a.backend_start is null)
         and pg_has_role(a.usesysid, n.nspowner, 'member'));
   end if;
