@@ -225,6 +225,20 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0014_client_arrivals.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0014_client_arrivals') then
+    execute $ddl$
+-- The transaction that made the task READY. Null for tasks from before this column.
+alter table async.task add column arrived bigint;
+alter table async.task alter column arrived set default pg_catalog.txid_current();
+$ddl$;
+    insert into async.migration (migration) values ('0014_client_arrivals');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.
@@ -1818,6 +1832,9 @@ comment on column async.task.pushed_by is
 comment on column async.task.may_reach_self is
   'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
   'session at this database of a member of the owner. Null otherwise.';
+comment on column async.task.arrived is
+  'The id of the transaction that made the task READY last. Null for tasks that are older than the '
+  'column.';
 
 comment on table async.role_grant is
   'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';

@@ -674,6 +674,22 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0014_arrivals.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0014_arrivals') then
+    execute $ddl$
+-- The waiting tasks by the transaction that made them READY, so that a poll reads only the new ones.
+create index task_arrived on async.task (arrived)
+  where consumed is null and processed is null and yielded is null and eligible_when is null;
+
+drop function if exists async.lead_heads(text[], text[], bool[], int[]);
+$ddl$;
+    insert into async.migration (migration) values ('0014_arrivals');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -930,7 +946,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '38b812b13c4b0043'::text
+  select '723e436c6cec5386'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -2594,7 +2610,9 @@ begin
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run
+        eligible_when = n.eligible_when, run = n.run,
+        arrived = case when n.consumed is null and n.processed is null and n.yielded is null then txid_current()
+          else t.arrived end
     from unnest(in_events) e
     join async.task o on o.task_id = e.task_id
     cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout, e.at) n
@@ -2746,7 +2764,11 @@ begin
         times_up = (v_next.becomes).times_up,
         tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
           else (v_next.becomes).tracked end,
-        eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run
+        eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run,
+        arrived = case
+          when (v_next.becomes).consumed is null and (v_next.becomes).processed is null
+            and (v_next.becomes).yielded is null
+          then pg_catalog.txid_current() else t.arrived end
     where t.task_id operator(pg_catalog.=) in_event.task_id;
     -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then
@@ -9610,12 +9632,15 @@ end
 $function$;
 
 -- external_leader/lead_heads
--- Purpose: the heads of lanes, for the Rust engine. The lanes are parallel arrays.
+-- Purpose: the heads of lanes, for the Rust engine. The lanes are parallel arrays. A lane with
+--   in_after_id gives the tasks after that position, so that the index entries of tasks before it
+--   are not read again.
 -- Returns: up to in_limits tasks of each lane, in order, each with the position of its lane.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_heads(
-  in_pools text[], in_targets text[], in_pullable bool[], in_limits int[]
+  in_pools text[], in_targets text[], in_pullable bool[], in_limits int[],
+  in_after_priority int[], in_after_entered timestamptz[], in_after_id bigint[]
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
   manual_timeout interval, times_up timestamptz, run int, text_bytes int
@@ -9629,8 +9654,9 @@ as $function$
 begin
   return query
   select l.lane, h.*
-  from unnest(in_pools, in_targets, in_pullable, in_limits) with ordinality
-    as l(pool, target, pullable, heads_max, lane)
+  from unnest(in_pools, in_targets, in_pullable, in_limits, in_after_priority, in_after_entered, in_after_id)
+    with ordinality
+    as l(pool, target, pullable, heads_max, after_priority, after_entered, after_id, lane)
   cross join lateral (
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
        t.manual_timeout, t.times_up, t.run, octet_length(t.query)
@@ -9638,6 +9664,7 @@ begin
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
        and async.waits_for_launch(t)
+       and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
     union all
@@ -9647,9 +9674,49 @@ begin
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
        and async.waits_for_offer(t)
+       and (t.priority, t.entered, t.task_id) > (l.after_priority, l.after_entered, l.after_id)
      order by t.priority, t.entered, t.task_id
      limit l.heads_max)
   ) h;
+end
+$function$;
+
+-- external_leader/lead_arrivals
+-- Purpose: the waiting tasks that became READY since a snapshot, for the Rust engine: those whose
+--   transaction was not visible to the snapshot. The cost grows with their number only.
+-- Returns: up to in_max tasks, in no order.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lead_arrivals(in_since txid_snapshot, in_max int)
+returns table (
+  pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
+  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+#variable_conflict use_column
+declare
+  v_after constant bigint := txid_snapshot_xmax(in_since);
+  v_open constant bigint[] := array(select txid_snapshot_xip(in_since));
+begin
+  return query
+  select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
+    coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
+    coalesce(octet_length(t.query), 0)
+  from (
+    select a.* from async.task a
+    where a.arrived >= v_after
+      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+    union all
+    select a.* from async.task a
+    where a.arrived = any (v_open)
+      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+  ) t
+  where t.query is not null or t.tracked is distinct from true
+  limit in_max;
 end
 $function$;
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use pgasync_core::{
-    BadName, Choice, Head, Lane, LaneKind, Plan, PoolName, Priority, QueuePosition, Run, TargetName, TaskId,
+    BadName, Choice, Head, Lane, LaneKind, Plan, PoolName, Priority, QueuePosition, Refill, Run, TargetName, TaskId,
     TaskOptions, Timestamp,
 };
 
@@ -44,11 +44,11 @@ fn measure(waiting: usize) -> Result<(), BadName> {
     let mut next = waiting;
     let start = Instant::now();
     for _ in 0..ROUNDS {
-        let (lane, head) = match plan.next(true) {
-            Choice::Take { lane, head, .. } => (lane.clone(), head.clone()),
+        let (lane, task) = match plan.next(true) {
+            Choice::Take { lane, head, .. } => (lane.clone(), head.position.task),
             Choice::Await(_) | Choice::NoTask => break,
         };
-        plan.remove(&lane, head.position.task);
+        plan.remove(&lane, task);
         plan.set_pool(&lane.pool, false, 16);
         plan.set_pool(&lane.pool, true, 16);
         if let Some(waits) = store.get_mut(&lane) {
@@ -56,7 +56,7 @@ fn measure(waiting: usize) -> Result<(), BadName> {
             waits.push_back(position(next));
             next += 1;
         }
-        plan.stale(&lane);
+        plan.arrive(&lane, head(position(next - 1)));
         refill(&mut plan, &store);
         plan.set_pool(&lane.pool, true, 16);
     }
@@ -66,18 +66,16 @@ fn measure(waiting: usize) -> Result<(), BadName> {
 }
 
 fn refill(plan: &mut Plan, store: &BTreeMap<Lane, VecDeque<QueuePosition>>) {
-    for (lane, heads_max) in plan.refills(POOLS) {
+    for Refill { lane, after, heads_max } in plan.refills(POOLS) {
         let waits = store.get(&lane).into_iter().flatten();
-        let heads = waits.take(heads_max).map(|position| Head {
-            position: *position,
-            run: Run::NONE,
-            options: TaskOptions::default(),
-            times_up: None,
-            text_bytes: 0,
-        });
-        let more = store.get(&lane).is_some_and(|waits| waits.len() > heads_max);
-        plan.refill(&lane, heads.collect(), more);
+        let mut waits = waits.filter(|position| after.is_none_or(|after| **position > after));
+        let heads: Vec<Head> = waits.by_ref().take(heads_max).map(|position| head(*position)).collect();
+        plan.refill(&lane, heads, waits.next().is_some());
     }
+}
+
+fn head(position: QueuePosition) -> Head {
+    Head { position, run: Run::NONE, options: TaskOptions::default(), times_up: None, text_bytes: 0 }
 }
 
 fn position(number: usize) -> QueuePosition {

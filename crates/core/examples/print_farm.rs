@@ -63,7 +63,7 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Op
     let answer = match command {
         Command::RunStartup => Input::StartupDone,
         Command::ReadRequests { serial } => Input::Requests { serial, asked: vec![], last: true },
-        Command::Refill { lane, heads_max } => {
+        Command::Refill { lane, after, heads_max } => {
             let waits = jobs.values().filter(|(_, its, row)| *its == lane && row.state() == RowState::Ready);
             let options = TaskOptions::default();
             let mut heads: Vec<Head> = waits
@@ -74,6 +74,7 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Op
                     times_up: row.times_up,
                     text_bytes: 0,
                 })
+                .filter(|head| after.is_none_or(|after| head.position > after))
                 .collect();
             let more = heads.len() > heads_max;
             heads.truncate(heads_max);
@@ -81,7 +82,7 @@ fn carry_out(jobs: &mut BTreeMap<TaskId, Job>, now: Now, command: Command) -> Op
         }
         Command::Poll { sleep, .. } => {
             let writers = (sleep == Sleep::FallAsleep).then_some(OpenWriters { before: 0, open: false });
-            Input::Polled { lanes: vec![], requests: false, latch: 0, writers }
+            Input::Polled { lanes: vec![], arrivals: vec![], requests: false, latch: 0, writers }
         }
         Command::Write(event) => {
             let row = &mut jobs.get_mut(&event.task)?.2;

@@ -78,7 +78,7 @@
 //!             }
 //!             Command::Poll { sleep, .. } => {
 //!                 let writers = (sleep == Sleep::FallAsleep).then_some(OpenWriters { before: 0, open: false });
-//!                 Some(Input::Polled { lanes: vec![], requests: false, latch: 0, writers })
+//!                 Some(Input::Polled { lanes: vec![], arrivals: vec![], requests: false, latch: 0, writers })
 //!             }
 //!             Command::Write(event) => {
 //!                 round.push(if table.state() == RowState::Ready { "claim" } else { "end" });
@@ -148,7 +148,7 @@ pub use orchestrator::input::{Input, OpenWriters, RequestId, StoredRequest, Task
 pub use orchestrator::settings::{Settings, TargetSettings, Tuning};
 pub use orchestrator::{Memory, Orchestrator};
 pub use plan::lane::{Head, Lane, LaneKind, QueuePosition};
-pub use plan::{Choice, Plan, WINDOW_HEADS_DEFAULT};
+pub use plan::{Choice, Plan, Refill, WINDOW_HEADS_DEFAULT};
 pub use query::statement::{Statement, StatementKind, statements};
 pub use query::{COPY_REFUSED, QueryClass, classify, opens_transaction};
 pub use sqlstate::ends_session;

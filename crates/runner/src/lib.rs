@@ -37,6 +37,7 @@ mod fence;
 mod leader;
 mod leader_writer;
 mod publish;
+mod review;
 mod run;
 mod server_copies;
 mod session_identity;

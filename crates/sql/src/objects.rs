@@ -20,7 +20,7 @@ macro_rules! files {
 pub(crate) const CLIENT: Part = Part {
     title: "client and common part",
     guard: include_str!("../objects/client/guard.sql"),
-    migrations: files!("migrations": "0001_client", "0009_client_grants"),
+    migrations: files!("migrations": "0001_client", "0009_client_grants", "0014_client_arrivals"),
     objects: files!("objects/client":
         "common/lock_class",
         "common/client_only",
@@ -91,7 +91,7 @@ pub(crate) const SERVER: Part = Part {
     guard: include_str!("../objects/server/guard.sql"),
     migrations: files!("migrations": "0001_server", "0002_watching", "0003_events", "0004_sessions", "0005_lanes",
         "0006_write_transaction", "0007_renamed_functions", "0008_search_paths", "0009_server_grants", "0010_limits",
-        "0011_election", "0012_wake_up", "0013_max_sessions"),
+        "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals"),
     objects: files!("objects/server":
         "election/is_advisory_lock",
         "election/random_key",
@@ -334,6 +334,7 @@ pub(crate) const SERVER: Part = Part {
         "both_engines/write_marks",
         "external_leader/lead_mark",
         "external_leader/lead_heads",
+        "external_leader/lead_arrivals",
         "external_leader/lead_sweep",
         "external_leader/overdue_tasks_without_query",
         "both_engines/publish_state",

@@ -1,5 +1,7 @@
 //! Choosing the tasks that run, claiming them, and offering those that clients pull.
 
+use std::collections::BTreeSet;
+
 use super::scheduler::Scheduler;
 use super::timers::Timer;
 use super::tracked::{Marked, TaskSession, Tracked, Write, rests_in};
@@ -13,11 +15,45 @@ use crate::task::row::{LaunchState, Row};
 impl Scheduler {
     pub(super) fn refilled(&mut self, lane: &Lane, mut heads: Vec<Head>, more: bool) {
         // A tracked task was read before it was claimed, and a skipped one cannot be written.
-        let read = heads.len();
+        let bound = heads.last().map(|head| head.position);
         let taken = |task| self.tracked.contains(task) || self.skipped.is_skipped(task);
         heads.retain(|head| !taken(head.position.task));
-        self.plan.skip(lane, read - heads.len());
-        self.plan.refill(lane, heads, more);
+        self.plan.refill_to(lane, heads, bound, more);
+        self.waits(lane);
+    }
+
+    /// Takes tasks that were READY when they were read beside the polls. A tracked one has changed
+    /// since, or is being claimed.
+    pub(super) fn reviewed(&mut self, mut heads: Vec<(Lane, Head)>) {
+        heads.retain(|(_, head)| !self.tracked.contains(head.position.task));
+        self.arrived(heads);
+    }
+
+    /// Takes the tasks that became READY in the store.
+    pub(super) fn arrived(&mut self, arrivals: Vec<(Lane, Head)>) {
+        let mut lanes = BTreeSet::new();
+        for (lane, head) in arrivals {
+            let task = head.position.task;
+            match self.tracked.get(task) {
+                // It was read before it was claimed.
+                Some(tracked) if tracked.is_being_claimed() => {}
+                // Its end was recorded, and it returned, before the answer to the record was seen.
+                Some(_) => self.refresh_lane(&lane),
+                None if self.skipped.is_skipped(task) => {}
+                None => {
+                    self.plan.arrive(&lane, head);
+                    lanes.insert(lane);
+                }
+            }
+        }
+        for lane in lanes {
+            self.sessions.refresh_target(&lane.target, &mut self.plan);
+            self.waits(&lane);
+        }
+    }
+
+    /// A task may wait in this lane.
+    fn waits(&mut self, lane: &Lane) {
         self.refresh_pool(&lane.pool);
         self.offers.review(lane.pool.clone());
         self.claims_ahead.review(lane.pool.clone());

@@ -1,7 +1,7 @@
 //! The commands of the orchestrator.
 
 use crate::names::{Epoch, Run, SessionId, TargetName, TaskId};
-use crate::plan::lane::Lane;
+use crate::plan::lane::{Lane, QueuePosition};
 use crate::task::rejected::Rejected;
 use crate::task::row_event::TaskEvent;
 use crate::time::{MonotonicTime, Span};
@@ -67,10 +67,12 @@ pub enum Command {
         /// The tasks.
         tasks: Vec<TaskId>,
     },
-    /// Read the first heads of a lane: [`Input::Refilled`](crate::Input::Refilled).
+    /// Read heads of a lane: [`Input::Refilled`](crate::Input::Refilled).
     Refill {
         /// The lane.
         lane: Lane,
+        /// The heads after this position, or the first ones.
+        after: Option<QueuePosition>,
         /// How many heads at most.
         heads_max: usize,
     },

@@ -4,14 +4,23 @@ use super::Orchestrator;
 use super::command::Command;
 use super::input::{OpenWriters, TaskSnapshot, WriteAnswer};
 use crate::names::{PoolName, TaskId};
-use crate::plan::lane::Lane;
+use crate::plan::lane::{Head, Lane};
 use crate::time::Timestamp;
 
 impl Orchestrator {
-    pub(super) fn polled(&mut self, lanes: &[Lane], requests: bool, latch: i64, writers: Option<OpenWriters>) {
+    pub(super) fn polled(
+        &mut self,
+        lanes: &[Lane],
+        arrivals: Vec<(Lane, Head)>,
+        requests: bool,
+        latch: i64,
+        writers: Option<OpenWriters>,
+    ) {
         self.retries.succeeded();
         self.cycle.polled(latch, writers, &self.scheduler.cx);
         self.scheduler.refresh_lanes(lanes);
+        self.scheduler.arrived(arrivals);
+        self.scheduler.offers.review_all();
         if requests {
             self.scheduler.requests.want();
         }

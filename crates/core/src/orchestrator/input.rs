@@ -112,8 +112,12 @@ pub enum Input {
     RoutinesDone,
     /// Answers [`Command::Poll`](crate::Command::Poll).
     Polled {
-        /// The lanes that have waiting tasks.
+        /// The lanes that may have waiting tasks at any position: all lanes with waiting tasks in
+        /// the first poll of a connection to the store, or if too many tasks arrived.
         lanes: Vec<Lane>,
+        /// Every task that became READY since the last poll by the write of a client, and waits. A
+        /// task may be reported more than once.
+        arrivals: Vec<(Lane, Head)>,
         /// Whether there are requests.
         requests: bool,
         /// Up to which number callers wait for a cycle that begins now.
@@ -164,11 +168,14 @@ pub enum Input {
     },
     /// The store may have something new to run in these lanes: a push, a restart.
     Waiting(Vec<Lane>),
+    /// The first waiting tasks of lanes, read beside the polls: an update by hand may have made them
+    /// READY, or moved them. They may be older than other answers.
+    Reviewed(Vec<(Lane, Head)>),
     /// Answers [`Command::Refill`](crate::Command::Refill).
     Refilled {
         /// The lane.
         lane: Lane,
-        /// The first heads of the lane, in order.
+        /// The heads, in order.
         heads: Vec<Head>,
         /// Whether the lane has others after them.
         more: bool,

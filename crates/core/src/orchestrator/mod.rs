@@ -55,6 +55,7 @@ mod tracked;
 mod upkeep;
 mod wake;
 
+use crate::plan::Refill;
 use crate::time::Now;
 use command::Command;
 use context::Context;
@@ -134,7 +135,9 @@ impl Orchestrator {
             Input::Resynced(rows) => self.resynced(rows),
             Input::StartupDone => self.startup_done(),
             Input::RoutinesDone => self.cycle.routines_done(&scheduler.cx),
-            Input::Polled { lanes, requests, latch, writers } => self.polled(&lanes, requests, latch, writers),
+            Input::Polled { lanes, arrivals, requests, latch, writers } => {
+                self.polled(&lanes, arrivals, requests, latch, writers);
+            }
             Input::Notified => self.cycle.notified(&scheduler.cx),
             Input::Maintained { more } => self.cycle.maintained(more, &scheduler.cx),
             Input::Fenced { target, sessions } => {
@@ -152,6 +155,7 @@ impl Orchestrator {
                 }
             }
             Input::Waiting(lanes) => scheduler.refresh_lanes(&lanes),
+            Input::Reviewed(heads) => scheduler.reviewed(heads),
             Input::Refilled { lane, heads, more } => scheduler.refilled(&lane, heads, more),
             Input::Swept { overdue, promoted, next, failed } => self.swept(overdue, &promoted, next, &failed),
             Input::Asking => scheduler.requests.want(),
@@ -198,8 +202,8 @@ impl Orchestrator {
             scheduler.choose();
             scheduler.review_offers();
             scheduler.assign_sessions();
-            for (lane, heads_max) in scheduler.plan.refills(scheduler.cx.tuning().refill_lanes_max) {
-                scheduler.cx.emit(Command::Refill { lane, heads_max });
+            for Refill { lane, after, heads_max } in scheduler.plan.refills(scheduler.cx.tuning().refill_lanes_max) {
+                scheduler.cx.emit(Command::Refill { lane, after, heads_max });
             }
             scheduler.sweep.start_if_due(|| scheduler.skipped.skipped(), &mut scheduler.cx);
             let (offers, tracked) = (&scheduler.offers, &scheduler.tracked);

@@ -29,10 +29,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::names::{PoolName, TargetName, TaskId};
 use lane::{Head, Lane, LaneKind, QueuePosition};
 use order::{LaneNumber, Order, Pool};
-use window::Window;
+use window::{Reading, Window};
 
 /// The number of heads that are read at once for a lane, unless its pool has another number.
 pub const WINDOW_HEADS_DEFAULT: usize = 16;
+
+/// A window may have this many more tasks than are read at once, by tasks that arrive. Then these are
+/// cut off.
+const WINDOW_GROWTH_MAX: usize = 48;
+
+/// A read of heads that a window needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refill {
+    /// The lane.
+    pub lane: Lane,
+    /// The heads after this position, or the first ones.
+    pub after: Option<QueuePosition>,
+    /// How many heads at most.
+    pub heads_max: usize,
+}
 
 /// The order of the waiting tasks that may run.
 ///
@@ -141,12 +156,20 @@ impl Plan {
         }
     }
 
-    /// Replaces the window by the first heads of the store. `more` says whether the store has
-    /// further tasks after them. Heads that are claimed ahead stay.
+    /// Takes the answer to a refill that [`Plan::refills`] requested: heads in order. `more` says
+    /// whether the store has further tasks after them. An answer that was not requested counts as
+    /// read from the front, and replaces the window. Heads that are claimed ahead stay.
     pub fn refill(&mut self, lane: &Lane, heads: Vec<Head>, more: bool) {
+        let bound = heads.last().map(|head| head.position);
+        self.refill_to(lane, heads, bound, more);
+    }
+
+    /// As [`Plan::refill`], for heads of which those that cannot be claimed were removed. `bound` is
+    /// the position of the last one that was read.
+    pub(crate) fn refill_to(&mut self, lane: &Lane, heads: Vec<Head>, bound: Option<QueuePosition>, more: bool) {
         let number = self.number(lane);
         if let Some(window) = self.window(number) {
-            window.refill(heads, more);
+            window.refill(heads, bound, more);
             if window.stale {
                 self.wanting.insert(number);
             }
@@ -154,27 +177,32 @@ impl Plan {
         self.settle(number);
     }
 
-    /// Notes how many of the heads that were read last cannot be claimed. The next read returns
-    /// these again, so it asks for as many more.
-    pub fn skip(&mut self, lane: &Lane, heads: usize) {
-        let Some(number) = self.numbers.get(lane).copied() else { return };
+    /// Takes a task that became READY in the store. It takes its position among the others, or stays
+    /// in the store if it comes after the window.
+    pub fn arrive(&mut self, lane: &Lane, head: Head) {
+        let number = self.number(lane);
+        let heads_max = self.pools.get(&lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
         if let Some(window) = self.window(number) {
-            window.skipped = heads;
+            window.arrive(head, heads_max);
         }
+        self.settle(number);
     }
 
-    /// The lanes whose windows need more heads, and how many to read. A lane is not returned again
-    /// before it is refilled.
-    pub fn refills(&mut self, lanes_max: usize) -> Vec<(Lane, usize)> {
+    /// The lanes whose windows need more heads. A lane is not returned again before it is refilled.
+    pub fn refills(&mut self, lanes_max: usize) -> Vec<Refill> {
         let mut asked = Vec::new();
         while asked.len() < lanes_max
             && let Some(number) = self.wanting.pop_first()
         {
             if let Some(window) = self.lanes.get_mut(&number)
-                && window.ask()
+                && let Some(reading) = window.ask()
             {
                 let heads = self.pools.get(&window.lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
-                asked.push((window.lane.clone(), heads.saturating_add(window.skipped)));
+                let (after, heads_max) = match reading {
+                    Reading::Front => (None, heads),
+                    Reading::After(bound) => (Some(bound), heads.saturating_sub(window.len()).max(heads.div_ceil(2))),
+                };
+                asked.push(Refill { lane: window.lane.clone(), after, heads_max });
             }
         }
         asked
@@ -183,8 +211,7 @@ impl Plan {
     /// Forgets the refills that [`Plan::refills`] requested, because their answers are lost.
     pub fn forget_refills(&mut self) {
         for (number, window) in &mut self.lanes {
-            window.asked = false;
-            window.stale = true;
+            window.forget_refill();
             self.wanting.insert(*number);
         }
     }

@@ -20,7 +20,7 @@ fn no_more_refills_are_requested_than_asked_for_and_each_once() {
     let mut plan = Plan::new();
     let lanes = [lane("a"), lane("b"), lane("c")];
     lanes.iter().for_each(|lane| plan.stale(lane));
-    let names = |refills: Vec<(Lane, usize)>| -> Vec<Lane> { refills.into_iter().map(|(lane, _)| lane).collect() };
+    let names = |refills: Vec<Refill>| -> Vec<Lane> { refills.into_iter().map(|refill| refill.lane).collect() };
     assert_eq!(names(plan.refills(2)), lanes[..2]);
     assert_eq!(names(plan.refills(2)), lanes[2..]);
     assert_eq!(names(plan.refills(2)), vec![]);
@@ -87,6 +87,48 @@ fn the_heads_of_a_target_are_those_with_a_query() {
         plan.heads_of(&TargetName::new(target).unwrap()).map(|(_, head)| head.position.task).collect()
     };
     assert_eq!((of("a"), of("b"), of("c")), (vec![TaskId(1), TaskId(2)], vec![TaskId(4)], vec![]));
+}
+
+/// The read may have come before the task, or after it.
+#[test]
+fn what_arrives_while_heads_are_read_is_neither_lost_nor_chosen_twice() {
+    for answer in [vec![head(4)], vec![head(3), head(4)]] {
+        let (mut plan, lane) = (Plan::new(), lane("a"));
+        plan.refill(&lane, vec![head(2)], true);
+        plan.set_pool(&lane.pool, true, 16);
+        plan.remove(&lane, TaskId(2));
+        let refills = plan.refills(9);
+        assert_eq!(refills.iter().map(|refill| refill.after).collect::<Vec<_>>(), [Some(head(2).position)]);
+        plan.arrive(&lane, head(3));
+        plan.arrive(&lane, head(9));
+        plan.refill(&lane, answer, true);
+        assert_eq!(plan.heads(), 2, "task 9 comes after the bound, and a later read finds it");
+        for task in [3, 4] {
+            assert!(matches!(plan.next(true), Choice::Take { head, .. } if head.position.task == TaskId(task)));
+            plan.remove(&lane, TaskId(task));
+        }
+        assert_eq!(plan.next(true), Choice::Await(&lane));
+        assert_eq!(plan.refills(9)[0].after, Some(head(4).position));
+    }
+}
+
+#[test]
+fn a_window_that_grows_by_arrivals_is_cut_and_the_store_keeps_the_others() {
+    let (mut plan, lane) = (Plan::new(), lane("a"));
+    plan.arrive(&lane, head(0));
+    plan.set_pool(&lane.pool, true, 2);
+    let most = i64::try_from(WINDOW_GROWTH_MAX).unwrap() + 2;
+    (1..most).for_each(|task| plan.arrive(&lane, head(task)));
+    assert_eq!(plan.heads(), WINDOW_GROWTH_MAX + 2);
+    plan.arrive(&lane, head(most));
+    assert_eq!(plan.heads(), 2);
+    plan.arrive(&lane, head(most + 1));
+    assert_eq!(plan.heads(), 2, "it comes after the bound");
+    (0..2).for_each(|task| drop(plan.remove(&lane, TaskId(task))));
+    assert_eq!(plan.next(true), Choice::Await(&lane));
+    assert_eq!(plan.refills(9)[0].after, Some(head(1).position));
+    plan.refill(&lane, (2..=9).map(head).collect(), false);
+    assert_eq!((plan.heads(), plan.first_in(&lane)), (8, Some(head(2).position)));
 }
 
 /// The window is read again when half of it is gone, if the store has more.

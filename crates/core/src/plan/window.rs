@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::WINDOW_GROWTH_MAX;
 use super::lane::{Head, Lane, QueuePosition};
 use crate::names::TaskId;
 
@@ -12,10 +13,20 @@ pub(super) struct Entry {
     pub(super) ahead: bool,
 }
 
+/// Where the read of a refill begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// At the first waiting task. The answer replaces the window.
+    Front,
+    /// After the bound of the window. The answer continues it.
+    After(QueuePosition),
+}
+
 /// The first heads of a lane.
 ///
-/// Invariant: `entries` are in order. Each other task of the lane in the store comes after `bound`,
-/// or was pushed or returned since the last refill.
+/// Invariant: `entries` are in order. Each other task of the lane in the store comes after `bound`
+/// if `more`, or returned since the last read from the front, or has not been reported as an arrival
+/// yet.
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) lane: Lane,
@@ -26,17 +37,18 @@ pub(super) struct Window {
     /// The number of entries after the last refill. The next refill is due when half of them are
     /// gone.
     full: usize,
-    /// Whether a refill is under way.
-    pub(super) asked: bool,
-    /// Whether the store may have new tasks at any position.
+    /// The refill under way.
+    reading: Option<Reading>,
+    /// The arrivals since the refill under way was requested. Its answer may lack them.
+    arrived: Vec<Head>,
+    /// Whether the store may have tasks at any position that are not in the window: the next refill
+    /// reads from the front.
     pub(super) stale: bool,
     /// The position of the first task that returns to the store and is not among the entries yet.
     recalled: Option<QueuePosition>,
     /// Whether the refill under way may have been read before a task returned. Its answer is then
     /// ignored.
     ignore_refill: bool,
-    /// The number of heads of the last refill that cannot be claimed.
-    pub(super) skipped: usize,
     pub(super) resting: bool,
     /// The position of the lane in the order of its pool.
     pub(super) listed: Option<QueuePosition>,
@@ -50,11 +62,11 @@ impl Window {
             more: false,
             bound: None,
             full: 0,
-            asked: false,
+            reading: None,
+            arrived: Vec::new(),
             stale: false,
             recalled: None,
             ignore_refill: false,
-            skipped: 0,
             resting: false,
             listed: None,
         }
@@ -65,27 +77,73 @@ impl Window {
     pub(super) fn recall(&mut self, position: QueuePosition) {
         self.recalled = Some(self.recalled.map_or(position, |before| before.min(position)));
         self.stale = true;
-        self.ignore_refill = self.asked;
+        self.ignore_refill = self.reading.is_some();
     }
 
-    pub(super) fn refill(&mut self, heads: Vec<Head>, more: bool) {
+    /// Takes the answer to a refill: the heads that can be claimed, the position of the last head
+    /// that was read, and whether the store has tasks after it.
+    pub(super) fn refill(&mut self, heads: Vec<Head>, bound: Option<QueuePosition>, more: bool) {
+        let reading = self.reading.take().unwrap_or(Reading::Front);
+        let arrived = std::mem::take(&mut self.arrived);
         if std::mem::take(&mut self.ignore_refill) {
-            self.asked = false;
             self.stale = true;
             return;
         }
-        self.recalled = None;
-        self.bound = heads.last().map(|head| head.position);
-        self.entries.retain(|entry| entry.ahead);
-        for head in heads {
-            if !self.entries.iter().any(|entry| entry.ahead && entry.head.position.task == head.position.task) {
-                self.entries.push_back(Entry { head, ahead: false });
-            }
+        if reading == Reading::Front {
+            self.recalled = None;
+            self.entries.retain(|entry| entry.ahead);
         }
-        self.entries.make_contiguous().sort_by_key(|entry| entry.head.position);
+        self.bound = match reading {
+            Reading::After(before) => Some(bound.map_or(before, |bound| bound.max(before))),
+            Reading::Front => bound,
+        };
         self.more = more;
+        for head in heads.into_iter().chain(arrived) {
+            self.insert(head);
+        }
         self.full = self.entries.len();
-        self.asked = false;
+    }
+
+    /// Takes a task that arrived in the store. A window that has grown too large is cut to
+    /// `heads_max` tasks, because the store has the others.
+    pub(super) fn arrive(&mut self, head: Head, heads_max: usize) {
+        if self.reading.is_some() {
+            self.arrived.push(head.clone());
+        }
+        self.insert(head);
+        if self.reading.is_none() && self.entries.len() > heads_max.saturating_add(WINDOW_GROWTH_MAX) {
+            while self.entries.len() > heads_max && self.entries.pop_back_if(|entry| !entry.ahead).is_some() {
+                self.more = true;
+            }
+            if self.more {
+                self.bound = self.entries.back().map(|entry| entry.head.position);
+            }
+            self.full = self.entries.len();
+        }
+    }
+
+    /// Inserts a task unless it comes after the bound. A task that was claimed ahead stays as it is.
+    fn insert(&mut self, head: Head) {
+        let (position, task) = (head.position, head.position.task);
+        if self.more && self.bound.is_none_or(|bound| position > bound) {
+            return;
+        }
+        if let Some(at) = self.entries.iter().position(|entry| entry.head.position.task == task) {
+            if self.entries[at].ahead {
+                return;
+            }
+            self.entries.remove(at);
+        }
+        let at = self.entries.partition_point(|entry| entry.head.position < position);
+        self.entries.insert(at, Entry { head, ahead: false });
+    }
+
+    /// Forgets the refill under way, because its answer is lost.
+    pub(super) fn forget_refill(&mut self) {
+        self.reading = None;
+        self.arrived.clear();
+        self.ignore_refill = false;
+        self.stale = true;
     }
 
     /// The position of the first task. For an exhausted window, the position after which the next
@@ -115,27 +173,37 @@ impl Window {
         self.entries.iter().map(|entry| &entry.head)
     }
 
+    /// The number of heads in memory.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn remove(&mut self, task: TaskId) -> Option<Head> {
+        self.arrived.retain(|head| head.position.task != task);
         let at = self.entries.iter().position(|entry| entry.head.position.task == task)?;
         self.entries.remove(at).map(|entry| entry.head)
     }
 
     pub(super) fn wants_more(&self) -> bool {
-        !self.asked && (self.stale || (self.more && self.entries.len() <= self.full / 2))
+        self.reading.is_none() && (self.stale || (self.more && self.entries.len() <= self.full / 2))
     }
 
-    /// Notes that a refill is requested, if one is needed. Returns whether it is.
-    pub(super) fn ask(&mut self) -> bool {
-        let wanted = self.wants_more();
-        if wanted {
-            self.asked = true;
-            self.stale = false;
+    /// Notes that a refill is requested, if one is needed, and returns where it begins.
+    pub(super) fn ask(&mut self) -> Option<Reading> {
+        if !self.wants_more() {
+            return None;
         }
-        wanted
+        let reading = match self.bound {
+            Some(bound) if !self.stale => Reading::After(bound),
+            Some(_) | None => Reading::Front,
+        };
+        self.reading = Some(reading);
+        self.stale = false;
+        Some(reading)
     }
 
     /// Whether the window is empty and no refill can bring a task.
     pub(super) fn is_done(&self) -> bool {
-        self.entries.is_empty() && !self.more && !self.stale && !self.asked && !self.resting
+        self.entries.is_empty() && !self.more && !self.stale && self.reading.is_none() && !self.resting
     }
 }

@@ -125,10 +125,14 @@ mod tests {
 
     #[test]
     fn a_final_status_is_printed_like_the_status_that_it_is() {
-        for status in
-            [FinalStatus::Finished, FinalStatus::Failed, FinalStatus::Canceled, FinalStatus::TimedOut, FinalStatus::Doa]
-        {
-            assert_eq!(status.to_string(), FinishStatus::from(status).as_str());
+        for (status, text) in [
+            (FinalStatus::Finished, "FINISHED"),
+            (FinalStatus::Failed, "FAILED"),
+            (FinalStatus::Canceled, "CANCELED"),
+            (FinalStatus::TimedOut, "TIMED_OUT"),
+            (FinalStatus::Doa, "DOA"),
+        ] {
+            assert_eq!((status.to_string().as_str(), FinishStatus::from(status).as_str()), (text, text));
         }
     }
 }

@@ -10,6 +10,9 @@ use pgasync_core::{
     TaskId, TaskOptions, TaskSnapshot, Timestamp, WriteAnswer,
 };
 
+/// A poll reports at most this many arrivals, and otherwise the lanes.
+const ARRIVALS_MAX: usize = 40;
+
 /// A task as in the table, and the behaviour of its query.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredTask {
@@ -58,8 +61,11 @@ pub(crate) struct FakeStore {
     /// The numbers that callers of `wait_for_latch` wait for, and since when.
     pub(crate) latches: BTreeMap<i64, MonotonicTime>,
     pub(crate) last_latch: i64,
-    /// Polls return the lanes with queued tasks. Otherwise the test delivers the lanes.
-    polls_name_lanes: bool,
+    /// Polls report what waits. Otherwise the test delivers the lanes.
+    polls_report: bool,
+    /// The tasks that became READY by a client since the last poll of this connection. `None`: the
+    /// leader has not polled on this connection, so the next poll returns the lanes.
+    arrived: Option<BTreeSet<TaskId>>,
 }
 
 impl StoredTask {
@@ -94,13 +100,26 @@ impl StoredTask {
 }
 
 impl FakeStore {
-    /// A store whose polls return the lanes with queued tasks.
-    pub(crate) fn naming_lanes() -> Self {
-        Self { polls_name_lanes: true, ..Self::default() }
+    /// A store whose polls report the tasks that arrived.
+    pub(crate) fn reporting_arrivals() -> Self {
+        Self { polls_report: true, ..Self::default() }
     }
 
     pub(crate) fn insert(&mut self, task: StoredTask) {
+        self.arrived(task.position.task);
         self.tasks.insert(task.position.task, task);
+    }
+
+    /// A client has made the task READY.
+    pub(crate) fn arrived(&mut self, task: TaskId) {
+        if let Some(arrived) = &mut self.arrived {
+            arrived.insert(task);
+        }
+    }
+
+    /// The leader has a new connection, or another orchestrator leads.
+    pub(crate) fn reconnected(&mut self) {
+        self.arrived = None;
     }
 
     /// The lanes with queued tasks.
@@ -137,7 +156,7 @@ impl FakeStore {
             }
             Command::Maintain => Input::Maintained { more: false },
             Command::Reread { tasks } => return self.reread(tasks),
-            Command::Refill { lane, heads_max } => self.refill(lane, heads_max),
+            Command::Refill { lane, after, heads_max } => self.refill(lane, after, heads_max),
             Command::Sweep { tasks_max, skip } => self.sweep(now, tasks_max, &skip),
             Command::ReadRequests { serial } => self.read_requests(serial),
             Command::Write(event) => {
@@ -177,8 +196,9 @@ impl FakeStore {
     }
 
     /// The queued tasks of a lane, in order.
-    fn refill(&self, lane: Lane, heads_max: usize) -> Input {
-        let queued = self.tasks.values().filter(|task| task.lane == lane && task.is_queued());
+    fn refill(&self, lane: Lane, after: Option<QueuePosition>, heads_max: usize) -> Input {
+        let follows = |position| after.is_none_or(|after| position > after);
+        let queued = self.tasks.values().filter(|task| task.lane == lane && task.is_queued() && follows(task.position));
         let mut heads: Vec<Head> = queued.map(StoredTask::head).collect();
         heads.sort_by_key(|head| head.position);
         let more = heads.len() > heads_max;
@@ -237,13 +257,32 @@ impl FakeStore {
         };
         let stands = |id: &TaskId| self.tasks.get(id).is_some_and(StoredTask::is_offered);
         let mut answers = self.reread(offered.into_iter().filter(|id| !stands(id)).collect());
+        let (lanes, arrivals) = self.news();
         answers.push(Input::Polled {
-            lanes: if self.polls_name_lanes { self.lanes() } else { Vec::new() },
+            lanes,
+            arrivals,
             requests: !self.requests.is_empty(),
             latch: self.last_latch,
             writers,
         });
         answers
+    }
+
+    /// What waits, as far as the leader does not know it. Now and then an arrival is reported again.
+    fn news(&mut self) -> (Vec<Lane>, Vec<(Lane, Head)>) {
+        if !self.polls_report {
+            return (Vec::new(), Vec::new());
+        }
+        let Some(arrived) = self.arrived.replace(BTreeSet::new()) else { return (self.lanes(), Vec::new()) };
+        if arrived.len() > ARRIVALS_MAX {
+            return (self.lanes(), Vec::new());
+        }
+        let tasks = arrived.iter().filter_map(|task| self.tasks.get(task)).filter(|task| task.is_queued());
+        let arrivals = tasks.map(|task| (task.lane.clone(), task.head())).collect();
+        if arrived.iter().any(|task| task.0 % 5 == 0) {
+            self.arrived = Some(arrived.into_iter().filter(|task| task.0 % 5 != 0).collect());
+        }
+        (Vec::new(), arrivals)
     }
 
     fn reread(&self, tasks: Vec<TaskId>) -> Vec<Input> {

@@ -14,12 +14,14 @@ use pgasync_core::{Input, MonotonicTime, Now, Orchestrator, Run, TaskId};
 use pgasync_pg::ConnectionSettings;
 use pgasync_store::{Election, LaunchText, LeaderSession, Operation};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use crate::clock::{Clock, instant, instant_of};
 use crate::events::{EventSender, LeaderEvent};
 use crate::leader_writer::LeaderWriter;
 use crate::publish::Publisher;
+use crate::review::review_queue;
 use crate::run::RunOptions;
 use crate::shutdown::{ExitReason, StopSignal};
 use crate::target_sessions::TargetSessions;
@@ -53,6 +55,8 @@ pub(crate) struct Leader {
     /// When the core wants its next tick.
     next_tick: Option<MonotonicTime>,
     vacuuming: bool,
+    /// Reads the queue beside the polls. It ends with the leader.
+    _review: JoinSet<()>,
     /// Why the leader is draining, once it is.
     draining: Option<String>,
     /// When the leader exits even if it has not drained.
@@ -89,6 +93,8 @@ impl Leader {
         core.handle(Input::Elected { epoch, fence, inherited, lanes }, clock.now());
         let clock = Arc::new(Mutex::new(clock));
         let writer = LeaderWriter::start(session, server.clone(), timeouts, Arc::clone(&clock), events.clone());
+        let mut review = JoinSet::new();
+        review.spawn(review_queue(server.clone(), events.clone()));
         let mut leader = Self {
             options,
             server,
@@ -104,6 +110,7 @@ impl Leader {
             publisher: Publisher::new(instant()),
             next_tick: None,
             vacuuming: false,
+            _review: review,
             draining: None,
             drain_deadline: None,
             resignation: None,

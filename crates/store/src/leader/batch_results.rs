@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pgasync_core::{Command, Input, Lane, LaunchState, RowState, TaskId, WriteAnswer};
+use pgasync_core::{Command, Input, LaunchState, Refill, RowState, TaskId, WriteAnswer};
 use pgasync_pg::Row;
 
 use super::operations::OperationBatch;
@@ -89,8 +89,11 @@ impl OperationBatch {
             BatchStatement::Dismiss => self.dismissals.iter().map(|(_, command)| command.clone()).collect(),
             BatchStatement::Write => self.writes.iter().cloned().map(Command::Write).collect(),
             BatchStatement::Heads => {
-                let command =
-                    |(lane, heads_max): &(Lane, usize)| Command::Refill { lane: lane.clone(), heads_max: *heads_max };
+                let command = |Refill { lane, after, heads_max }: &Refill| Command::Refill {
+                    lane: lane.clone(),
+                    after: *after,
+                    heads_max: *heads_max,
+                };
                 self.refills.iter().map(command).collect()
             }
         }
@@ -167,7 +170,7 @@ fn write_answer(row: &Row) -> WriteAnswer {
 }
 
 fn refilled(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
-    for (place, (lane, heads_max)) in batch.refills.iter().enumerate() {
+    for (place, Refill { lane, heads_max, .. }) in batch.refills.iter().enumerate() {
         let number = i64::try_from(place + 1).unwrap_or(i64::MAX);
         let mut heads: Vec<_> = rows
             .iter()

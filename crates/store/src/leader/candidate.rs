@@ -217,6 +217,7 @@ impl Candidate {
             session,
             statements,
             registered: BTreeMap::new(),
+            polled: None,
             configuration_version: None,
             history_after: None,
             rows_written: 0,
@@ -252,6 +253,7 @@ impl Candidate {
         leader.session = self.session;
         leader.pid = self.pid;
         leader.backend_start = self.backend_start;
+        leader.polled = None;
         leader.configuration_version = None;
         Ok(ResumeOutcome::Leads { marks_lost: found.get("out_marks_lost") })
     }

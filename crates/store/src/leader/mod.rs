@@ -17,6 +17,7 @@ mod published;
 mod registration;
 mod registry;
 mod requests;
+mod review;
 mod row_event;
 mod rows;
 mod send;
@@ -40,6 +41,7 @@ pub use registration::Registration;
 pub use registry::{
     OldSession, ServerIdentity, note_lost, old_sessions, registered_session, replaced_sessions, unknown_elections,
 };
+pub use review::{QueueReader, ReviewError};
 pub use vacuum::{VacuumError, vacuum};
 
 /// The session of a leader. It remembers nothing about tasks: a command carries what its statement
@@ -55,6 +57,8 @@ pub struct LeaderSession {
     backend_start: String,
     /// Numbers of this leader's sessions in the registry.
     registered: BTreeMap<SessionId, i64>,
+    /// The snapshot of the last poll. `None` before the first poll of this connection.
+    polled: Option<String>,
     /// The version of the configuration at the last poll.
     configuration_version: Option<String>,
     /// The last task that the present pass of maintenance has looked at.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use pgasync_core::{Command, Lane, Registered, RequestId, RowEvent, Run, SessionId, TaskEvent, TaskId};
+use pgasync_core::{Command, Refill, Registered, RequestId, RowEvent, Run, SessionId, TaskEvent, TaskId};
 
 use super::composite::Composite;
 use super::row_event::WireEvent;
@@ -15,7 +15,7 @@ pub(super) struct OperationBatch {
     pub(super) dismissals: Vec<(RequestId, Command)>,
     pub(super) writes: Vec<TaskEvent>,
     pub(super) marks: Vec<(TaskId, Run, Option<SessionId>)>,
-    pub(super) refills: Vec<(Lane, usize)>,
+    pub(super) refills: Vec<Refill>,
     /// The serial number of a read of the requests.
     pub(super) reads: Option<u64>,
     /// Operations that follow the batch, one after the other.
@@ -47,7 +47,9 @@ impl OperationBatch {
             }
             Operation::Core(Command::Write(event)) => self.writes.push(event),
             Operation::Core(Command::Mark { task, run, session }) => self.marks.push((task, run, session)),
-            Operation::Core(Command::Refill { lane, heads_max }) => self.refills.push((lane, heads_max)),
+            Operation::Core(Command::Refill { lane, after, heads_max }) => {
+                self.refills.push(Refill { lane, after, heads_max });
+            }
             Operation::Core(Command::ReadRequests { serial }) => self.reads = Some(serial),
             Operation::Core(command @ Command::Dismiss { request, .. }) => self.dismissals.push((request, command)),
             other => self.single_operations.push(other),

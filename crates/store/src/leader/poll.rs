@@ -7,9 +7,13 @@ use pgasync_pg::{Error, Row, Statement};
 
 use super::batch_results::changed;
 use super::configuration::LeaderConfiguration;
-use super::rows::{StoredTask, lane};
+use super::rows::{StoredTask, head, lane_of};
 use super::{LeaderError, LeaderSession, OperationResults};
 use crate::wire::WireTimestamp;
+
+/// A poll reads at most this many tasks that arrived. If there are more, it reads the lanes, whose
+/// heads are then read again.
+const ARRIVALS_MAX: i32 = 1_000;
 
 /// The results of a poll that do not concern the core.
 #[derive(Debug)]
@@ -78,7 +82,11 @@ impl LeaderSession {
             Sleep::AwaitWriters { .. } => vec![(&statements.await_writers, before)],
             Sleep::WakeUp => vec![(&statements.wake_up, epoch)],
         };
-        calls.extend([(&statements.poll, &[][..]), (&statements.lanes, &[]), (&statements.left_offers, offered)]);
+        let since = self.polled.clone().unwrap_or_default();
+        let arrivals: &[&(dyn ToSql + Sync)] = &[&since, &(ARRIVALS_MAX + 1)];
+        let waiting: (&Statement, &[&(dyn ToSql + Sync)]) =
+            if self.polled.is_some() { (&statements.arrivals, arrivals) } else { (&statements.lanes, &[]) };
+        calls.extend([(&statements.poll, &[][..]), waiting, (&statements.left_offers, offered)]);
         let session = &self.session;
         let read = join_all(calls.iter().map(|(statement, parameters)| session.query(*statement, parameters))).await;
         let mut read = read.into_iter();
@@ -88,7 +96,7 @@ impl LeaderSession {
             result.transpose().map_err(failed).map(Option::unwrap_or_default)
         };
         let slept: Vec<Row> = if sleep == Sleep::Keep { vec![] } else { next()? };
-        let (states, lanes, left) = (next()?, next()?, next()?);
+        let (states, waiting, left) = (next()?, next()?, next()?);
         let Some(state) = states.first() else {
             return Err(LeaderError::Refused { operation: "polling", reason: "async.leader is empty".into() });
         };
@@ -98,8 +106,21 @@ impl LeaderSession {
             }
             Sleep::Keep | Sleep::WakeUp => None,
         });
-        let lanes = lanes.iter().filter_map(|row| lane(row.get("pool"), row.get("target"), row.get("pullable")));
-        let (lanes, requests, latch) = (lanes.collect(), state.get("has_requests"), state.get("latch"));
+        let snapshot: String = state.get("snapshot");
+        let (mut lanes, mut arrivals) = (Vec::new(), Vec::new());
+        if self.polled.is_none() {
+            lanes = waiting.iter().filter_map(lane_of).collect();
+        } else if waiting.len() > usize::try_from(ARRIVALS_MAX).unwrap_or(usize::MAX) {
+            let found = session.query(&statements.lanes, &[]).await.map_err(failed)?;
+            lanes = found.iter().filter_map(lane_of).collect();
+        } else {
+            arrivals = waiting
+                .iter()
+                .filter_map(|row| lane_of(row).and_then(|lane| Some((head(row, lane.kind)?, lane))))
+                .map(|(head, lane)| (lane, head))
+                .collect();
+        }
+        let (requests, latch) = (state.get("has_requests"), state.get("latch"));
         let left: Vec<TaskId> = left.iter().map(|row| TaskId(row.get(0))).collect();
         let version: String = state.get("configured");
         let mut configuration = None;
@@ -110,7 +131,9 @@ impl LeaderSession {
             self.configuration_version = Some(version);
         }
         self.reread(&left, results).await?;
-        results.inputs.push(Input::Polled { lanes, requests, latch, writers });
+        results.inputs.push(Input::Polled { lanes, arrivals, requests, latch, writers });
+        // Arrivals are read from this snapshot on only when these have been passed on.
+        self.polled = Some(snapshot);
         results.polled = Some(PollResult {
             enabled: state.get("enabled"),
             resign: state.get::<_, Option<i64>>("resign_epoch").is_some_and(|epoch| epoch >= self.epoch.0),

@@ -62,7 +62,7 @@ fn row_with(row: &Row, run: i32) -> TaskRow {
     }
 }
 
-/// A row of `async.lead_heads`.
+/// A row of `async.lead_heads` or `async.lead_arrivals`.
 pub(super) fn head(row: &Row, kind: LaneKind) -> Option<Head> {
     let position = QueuePosition {
         priority: Priority(row.get("priority")),
@@ -82,6 +82,11 @@ pub(super) fn head(row: &Row, kind: LaneKind) -> Option<Head> {
 pub(super) fn lane(pool: &str, target: &str, pullable: bool) -> Option<Lane> {
     let kind = if pullable { LaneKind::Pull } else { LaneKind::Run };
     Some(Lane { pool: PoolName::new(pool).ok()?, target: TargetName::new(target).ok()?, kind })
+}
+
+/// The lane of a row of `async.discover_lanes` or `async.lead_arrivals`.
+pub(super) fn lane_of(row: &Row) -> Option<Lane> {
+    lane(row.get("pool"), row.get("target"), row.get("pullable"))
 }
 
 pub(super) fn time(row: &Row, column: &str) -> Option<Timestamp> {

@@ -3,13 +3,17 @@
 use std::pin::Pin;
 
 use futures_util::future::join_all;
-use pgasync_core::{LaneKind, Registered, SessionId};
+use pgasync_core::{LaneKind, Registered, SessionId, Timestamp};
 use pgasync_pg::types::ToSql;
 use pgasync_pg::{Error, Row, Statement};
 
 use super::composite::Composite;
 use super::operations::{OperationBatch, WriteArguments};
 use super::{LeaderError, LeaderSession};
+use crate::wire::WireTimestamp;
+
+/// `-infinity`: no task was pushed before.
+const FIRST: Timestamp = Timestamp::from_micros(i64::MIN);
 
 type Call<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, Error>> + Send + 'a>>;
 
@@ -160,15 +164,28 @@ impl LeaderSession {
     }
 
     fn read_heads(&self, batch: &OperationBatch) -> Call<'_> {
-        let lanes = || batch.refills.iter().map(|(lane, _)| lane);
+        let lanes = || batch.refills.iter().map(|refill| &refill.lane);
+        let after = || batch.refills.iter().map(|refill| refill.after);
         let pools: Vec<String> = lanes().map(|lane| lane.pool.to_string()).collect();
         let targets: Vec<String> = lanes().map(|lane| lane.target.to_string()).collect();
         let pullable: Vec<bool> = lanes().map(|lane| lane.kind == LaneKind::Pull).collect();
         // One head more than wanted shows whether the lane has more.
         let limits: Vec<i32> =
-            batch.refills.iter().map(|(_, heads)| i32::try_from(*heads).unwrap_or(i32::MAX - 1) + 1).collect();
-        let parameters: Vec<Box<dyn ToSql + Sync + Send>> =
-            vec![Box::new(pools), Box::new(targets), Box::new(pullable), Box::new(limits)];
+            batch.refills.iter().map(|refill| i32::try_from(refill.heads_max).unwrap_or(i32::MAX - 1) + 1).collect();
+        // Without a position, the first tasks: every one comes after this position.
+        let priorities: Vec<i32> = after().map(|after| after.map_or(i32::MIN, |after| after.priority.0)).collect();
+        let entered: Vec<WireTimestamp> =
+            after().map(|after| WireTimestamp(after.map_or(FIRST, |after| after.entered))).collect();
+        let ids: Vec<i64> = after().map(|after| after.map_or(i64::MIN, |after| after.task.0)).collect();
+        let parameters: Vec<Box<dyn ToSql + Sync + Send>> = vec![
+            Box::new(pools),
+            Box::new(targets),
+            Box::new(pullable),
+            Box::new(limits),
+            Box::new(priorities),
+            Box::new(entered),
+            Box::new(ids),
+        ];
         self.call(&self.statements.heads, parameters)
     }
 }

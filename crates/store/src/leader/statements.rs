@@ -27,7 +27,7 @@ statements! {
     write_alone: "select * from async.write_all($1, $2, $3, $4, $5, $6, $7, $8, true, true, $9)",
     mark: "select * from async.lead_mark($1, $2, $3, $4)",
     rotate_marks: "select from async.lead_rotate_marks($1, $2, $3)",
-    heads: "select * from async.lead_heads($1, $2, $3, $4)",
+    heads: "select * from async.lead_heads($1, $2, $3, $4, $5, $6, $7)",
     rows: "select * from async.lead_rows($1)",
     requests: "select request_id, task_id, status::text, error_message, duration
         from async.request where request_id > $1 order by request_id limit $2",
@@ -37,8 +37,11 @@ statements! {
     register: "select * from async.lead_register($1, $2)",
     unregister: "delete from async.session where session_id = any ($1)",
     lanes: "select * from async.discover_lanes()",
+    arrivals: "select * from async.lead_arrivals($1::text::txid_snapshot, $2)",
     changed_tasks: "select async.take_changed_tasks()",
-    poll: "select c.enabled, l.resign_epoch, async.latch_number() as latch,
+    // Its snapshot is older than that of the arrivals, which are read after it. So the next poll may
+    // read some of them again, and misses none.
+    poll: "select txid_current_snapshot()::text as snapshot, c.enabled, l.resign_epoch, async.latch_number() as latch,
           exists (select from async.request) as has_requests, clock_timestamp() as now, async.schema_fingerprint() as fingerprint,
           concat_ws(' ', c.xmin, t.n, t.x, p.n, p.x) as configured
         from async.control c

@@ -222,6 +222,33 @@ async fn a_push_to_a_sleeping_orchestrator_runs_at_once<E: Engine>() {
     assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 
+/// No client function does this. The owner may.
+async fn a_task_that_an_update_makes_ready_runs<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture.run_task("select 1").await.succeeded();
+    fixture
+        .run(
+            "update async.task set consumed = null, processed = null, finish_status = null, failed = null, tracked = null",
+        )
+        .await;
+    fixture.wait_for("select bool_and(processed is not null and run = 2) from async.task").await;
+}
+
+/// The tasks of one push come in more than one transaction id, and more than a poll reads.
+async fn savepoints_and_large_arrays_are_run_whole<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture
+        .run(
+            "begin; savepoint a; select async.push_task(async.task('select 1', 'there')); release a;
+            savepoint b; select async.push_task(async.task('select 2', 'there')); rollback to b;
+            select count(*) from async.push_tasks(array(
+              select async.task('select 3', 'there', priority => i % 3) from generate_series(1, 1500) i)); commit",
+        )
+        .await;
+    fixture.wait_until_finished().await;
+    assert_eq!(fixture.number("select count(*) from async.task where finish_status = 'FINISHED'").await, 1501);
+}
+
 conformance!(
     rows_come_back_in_the_order_of_the_array,
     nothing_pushed_gives_no_rows,
@@ -238,4 +265,6 @@ conformance!(
     a_push_that_was_open_for_long_is_picked_up_when_it_commits,
     pushes_from_a_snapshot_of_old_are_fine,
     a_push_to_a_sleeping_orchestrator_runs_at_once,
+    a_task_that_an_update_makes_ready_runs,
+    savepoints_and_large_arrays_are_run_whole,
 );

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgasync_core::{
-    Choice, FinishStatus, Head, Lane, LaneKind, Plan, PoolName, Priority, QueuePosition, Row, RowState, Run, Settings,
-    TargetName, TargetSettings, TaskId, TaskOptions, Timestamp,
+    Choice, FinishStatus, Head, Lane, LaneKind, Plan, PoolName, Priority, QueuePosition, Refill, Row, RowState, Run,
+    Settings, TargetName, TargetSettings, TaskId, TaskOptions, Timestamp,
 };
 use pgasync_tests::Database;
 use serde_json::{Value, json};
@@ -183,9 +183,11 @@ impl Queue {
         }
         let mut chosen = Vec::new();
         loop {
-            for (lane, limit) in plan.refills(usize::MAX) {
-                let mut heads = waiting.iter().filter(|(_, its)| ***its == lane).map(|(position, _)| head(*position));
-                let window: Vec<Head> = heads.by_ref().take(limit).collect();
+            for Refill { lane, after, heads_max } in plan.refills(usize::MAX) {
+                let follows = |position: &QueuePosition| after.is_none_or(|after| *position > after);
+                let of_lane = waiting.iter().filter(|(position, its)| ***its == lane && follows(position));
+                let mut heads = of_lane.map(|(position, _)| head(*position));
+                let window: Vec<Head> = heads.by_ref().take(heads_max).collect();
                 let more = heads.next().is_some();
                 plan.refill(&lane, window, more);
             }

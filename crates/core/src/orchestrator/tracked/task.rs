@@ -120,6 +120,12 @@ impl Tracked {
         self.pending_write.as_ref()
     }
 
+    /// Its claim or offer is being written: the row may still be READY.
+    pub(crate) fn is_being_claimed(&self) -> bool {
+        let event = self.pending_write.as_ref().map(|write| &write.event);
+        matches!(event, Some(Event::Claim { .. } | Event::Offer { .. }))
+    }
+
     /// Replaces the task. A deadline that stays the same keeps its place on the monotonic clock,
     /// although the server's clock may have stepped meanwhile.
     pub(crate) fn set_task(&mut self, task: Task, now: Now) {

@@ -25,7 +25,7 @@ impl World {
             let open = Span::millis(self.random.spread(1, 60_000));
             return self.after(open, ScheduledEvent::Commit { tasks, notifies, transaction });
         }
-        self.store.tasks.extend(tasks.into_iter().map(|task| (task.position.task, task)));
+        tasks.into_iter().for_each(|task| self.store.insert(task));
         if notifies {
             self.notify_leader(Input::Notified);
         }
@@ -34,7 +34,7 @@ impl World {
     /// An open push commits.
     pub(super) fn commit(&mut self, tasks: Vec<StoredTask>, notifies: bool, transaction: i64) {
         self.store.open_pushes.remove(&transaction);
-        self.store.tasks.extend(tasks.into_iter().map(|task| (task.position.task, task)));
+        tasks.into_iter().for_each(|task| self.store.insert(task));
         if notifies {
             self.notify_leader(Input::Notified);
         } else {
@@ -158,6 +158,7 @@ impl World {
         };
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         stored.row = Row { run: stored.row.run, ..Row::default() };
+        self.store.arrived(id);
         self.ledger.note_restart(id);
         self.wake_leader();
     }

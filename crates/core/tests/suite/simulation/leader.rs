@@ -73,6 +73,7 @@ impl World {
             deadlines: BTreeMap::new(),
         };
         self.leaders.insert(epoch, leader);
+        self.store.reconnected();
         let (inherited, lanes) = (self.store.inherited(), self.store.lanes());
         let input = Input::Elected { epoch, fence, inherited, lanes };
         self.after(Span::ZERO, ScheduledEvent::Deliver { leader: epoch, connection: Some(1), input });
@@ -373,6 +374,7 @@ impl World {
         }
         leader.linked = true;
         leader.healthy_since = self.now;
+        self.store.reconnected();
         self.deliver(epoch, None, Input::StoreBack)?;
         self.notify_leader(Input::Configured(Box::new(self.settings.clone())));
         Ok(())

@@ -96,7 +96,7 @@ impl World {
             random,
             ledger: Ledger::new(&settings),
             settings,
-            store: FakeStore::naming_lanes(),
+            store: FakeStore::reporting_arrivals(),
             targets,
             leaders: BTreeMap::new(),
             healing: false,

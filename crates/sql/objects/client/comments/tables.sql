@@ -51,6 +51,9 @@ comment on column async.task.pushed_by is
 comment on column async.task.may_reach_self is
   'False when the task was pushed, or restarted, without a grant on SELF: it is not launched in a '
   'session at this database of a member of the owner. Null otherwise.';
+comment on column async.task.arrived is
+  'The id of the transaction that made the task READY last. Null for tasks that are older than the '
+  'column.';
 
 comment on table async.role_grant is
   'What async.grant_client and async.grant_admin gave to which roles. async.v_grant shows it.';

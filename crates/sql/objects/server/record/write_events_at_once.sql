@@ -35,7 +35,9 @@ begin
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run
+        eligible_when = n.eligible_when, run = n.run,
+        arrived = case when n.consumed is null and n.processed is null and n.yielded is null then txid_current()
+          else t.arrived end
     from unnest(in_events) e
     join async.task o on o.task_id = e.task_id
     cross join lateral async.step_task(o, e.event, e.status, e.message, e.known, e.duration, e.timeout, e.at) n

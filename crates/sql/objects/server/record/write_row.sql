@@ -25,7 +25,11 @@ begin
         times_up = (v_next.becomes).times_up,
         tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
           else (v_next.becomes).tracked end,
-        eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run
+        eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run,
+        arrived = case
+          when (v_next.becomes).consumed is null and (v_next.becomes).processed is null
+            and (v_next.becomes).yielded is null
+          then pg_catalog.txid_current() else t.arrived end
     where t.task_id operator(pg_catalog.=) in_event.task_id;
     -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then

@@ -1,0 +1,37 @@
+-- Purpose: the waiting tasks that became READY since a snapshot, for the Rust engine: those whose
+--   transaction was not visible to the snapshot. The cost grows with their number only.
+-- Returns: up to in_max tasks, in no order.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lead_arrivals(in_since txid_snapshot, in_max int)
+returns table (
+  pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
+  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int
+)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+#variable_conflict use_column
+declare
+  v_after constant bigint := txid_snapshot_xmax(in_since);
+  v_open constant bigint[] := array(select txid_snapshot_xip(in_since));
+begin
+  return query
+  select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
+    coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
+    coalesce(octet_length(t.query), 0)
+  from (
+    select a.* from async.task a
+    where a.arrived >= v_after
+      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+    union all
+    select a.* from async.task a
+    where a.arrived = any (v_open)
+      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+  ) t
+  where t.query is not null or t.tracked is distinct from true
+  limit in_max;
+end
+$function$;
