@@ -320,7 +320,7 @@ begin
   while v_rest <> '' loop
     -- A value is quoted, with \ before a quote or a backslash, or it ends at the next space.
     v_pair := regexp_match(v_rest,
-      '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
+      E'^([A-Za-z_][A-Za-z0-9_]*)\\s*=\\s*(''(?:[^''\\\\]|\\\\.)*''|(?!'')(?:[^\\s\\\\]|\\\\.)*)\\\\?(.*)$');
     if v_pair is null then
       raise exception 'a connection string cannot be read after % of its settings',
           (select count(*) from jsonb_object_keys(v_result))
@@ -332,7 +332,7 @@ begin
     if left(v_value, 1) = '''' then
       v_value := substr(v_value, 2, length(v_value) - 2);
     end if;
-    v_result := v_result || jsonb_build_object(v_pair[1], regexp_replace(v_value, '\\(.)', '\1', 'g'));
+    v_result := v_result || jsonb_build_object(v_pair[1], regexp_replace(v_value, E'\\\\(.)', E'\\1', 'g'));
     v_rest := ltrim(v_pair[3], E' \t\r\n\f\v');
   end loop;
   return v_result;
@@ -362,7 +362,7 @@ declare
 begin
   -- 1 user, 2 :password, 3 hosts, 4 dbname, 5 parameters
   v_uri := regexp_match(in_conninfo,
-    '^postgres(?:ql)?://(?:([^:@/]*)(:[^@/]*)?@)?([^/?]*)(?:/([^?]*))?(?:\?(.*))?$');
+    E'^postgres(?:ql)?://(?:([^:@/]*)(:[^@/]*)?@)?([^/?]*)(?:/([^?]*))?(?:\\?(.*))?$');
   if v_uri is null then
     raise exception 'a connection URI cannot be read'
       using errcode = 'PA001', hint = 'Write postgresql://user:password@host:port/dbname?key=value.';
@@ -373,7 +373,7 @@ begin
     'dbname', async.decode_percent(nullif(v_uri[4], ''))));
 
   foreach v_entry in array string_to_array(v_uri[3], ',') loop
-    v_host := regexp_match(v_entry, '^(\[[^\]]+\]|[^:\[\]]*)(?::([0-9]*))?$');
+    v_host := regexp_match(v_entry, E'^(\\[[^\\]]+\\]|[^:\\[\\]]*)(?::([0-9]*))?$');
     if v_host is null then
       raise exception 'a host in a connection URI cannot be read'
         using errcode = 'PA001', hint = 'Write host or host:port, and an IPv6 address in brackets.';
@@ -434,7 +434,7 @@ as $function$
   select case when in_conninfo is not null then coalesce(
     (
       select string_agg(
-        format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
+        format('%s=''%s''', s.key, regexp_replace(s.value, E'([''\\\\])', E'\\\\\\1', 'g')), ' ' order by s.key)
       from (select async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}') as given) g
       cross join lateral jsonb_each_text(
         case when g.given ? 'service' then '{}'::jsonb else '{"password": ""}'::jsonb end || g.given) s
@@ -493,7 +493,7 @@ begin
       case
         when s.key = any (c_secrets) and s.value <> '' then '****'
         when s.value ~ '^[A-Za-z0-9_./:,%+*@-]+$' then s.value
-        else '''' || regexp_replace(s.value, '([''\\])', '\\\1', 'g') || ''''
+        else '''' || regexp_replace(s.value, E'([''\\\\])', E'\\\\\\1', 'g') || ''''
       end), ' ' order by s.key collate "C")
     from jsonb_each_text(v_settings) s);
 end
@@ -511,14 +511,14 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select regexp_replace(regexp_replace(regexp_replace(in_text,
     -- user:password@ in a URI, up to the last @
-    '(postgres(?:ql)?://[^\s:@/]*):.*@', '\1:****@', 'gi'),
+    E'(postgres(?:ql)?://[^\\s:@/]*):.*@', E'\\1:****@', 'gi'),
     -- parameters of a URI, the name in any encoding
-    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\s]*%[^=&\s]*)=)[^&]*',
-    '\1****', 'gi'),
+    E'([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\\s]*%[^=&\\s]*)=)[^&]*',
+    E'\\1****', 'gi'),
     -- key = value, key = 'quoted \' value'
-    '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)'
-    '(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
-    '\1****', 'gi')
+    E'((?:^|[^?&\\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\\s*=\\s*)'
+    || E'(?:''(?:[^''\\\\]|\\\\.)*(?:''|\\\\?$)|(?:[^\\s\\\\]|\\\\.)*)',
+    E'\\1****', 'gi')
 $function$;
 
 -- conninfo/references_secret
@@ -537,7 +537,7 @@ begin
   -- Without the parser, which is slow, for the strings that have none.
   if position('${' in in_connection_string) > 0 then
     return coalesce(async.parse_conninfo(in_connection_string) ->> 'password'
-      ~ '^\$\{(ENV:PGASYNC_SECRET_[A-Za-z0-9_]+|FILE:[A-Za-z0-9_-][A-Za-z0-9_.-]*)\}$', false);
+      ~ E'^\\$\\{(ENV:PGASYNC_SECRET_[A-Za-z0-9_]+|FILE:[A-Za-z0-9_-][A-Za-z0-9_.-]*)\\}$', false);
   end if;
   return false;
 exception when sqlstate 'PA001' then
@@ -564,7 +564,10 @@ declare
   v_addresses constant text[] := string_to_array(v_settings ->> 'hostaddr', ',');
   v_key text;
 begin
-  if async.references_secret(in_connection_string) then
+  -- The second test has no pattern, so it does not depend on how a pattern is read.
+  if async.references_secret(in_connection_string)
+    or position('${ENV:' in v_settings ->> 'password') > 0 or position('${FILE:' in v_settings ->> 'password') > 0
+  then
     return 'its password is a reference to a secret';
   end if;
   select s.key into v_key
@@ -605,8 +608,8 @@ begin
       using errcode = 'PA001', hint = 'Give the password itself.';
   end if;
   if not async.references_secret(in_connection_string)
-      and exists (select from jsonb_each_text(v_settings) s where s.value ~ '\$\{(ENV|FILE):')
-    or exists (select from jsonb_each_text(v_settings) s where s.key <> 'password' and s.value ~ '\$\{(ENV|FILE):')
+      and exists (select from jsonb_each_text(v_settings) s where s.value ~ E'\\$\\{(ENV|FILE):')
+    or exists (select from jsonb_each_text(v_settings) s where s.key <> 'password' and s.value ~ E'\\$\\{(ENV|FILE):')
   then
     raise exception 'a connection string has a reference that is no password of the form '
         '${ENV:PGASYNC_SECRET_NAME} or ${FILE:name}'
@@ -1602,12 +1605,12 @@ begin
     where p.pronamespace = 'async'::regnamespace
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mpublic\.dblink(_|\()'
+      and p.prosrc ~ E'\\mpublic\\.dblink(_|\\()'
       and v_schema <> 'public'
     order by p.oid
   loop
-    execute regexp_replace(pg_get_functiondef(v_function), '\mpublic\.dblink(?=_|\()',
-      replace(quote_ident(v_schema), '\', '\\') || '.dblink', 'g');
+    execute regexp_replace(pg_get_functiondef(v_function), E'\\mpublic\\.dblink(?=_|\\()',
+      replace(quote_ident(v_schema), E'\\', E'\\\\') || '.dblink', 'g');
   end loop;
 end
 $function$;

@@ -763,8 +763,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- Characters above 127 have these numbers in UTF8 only.
-  c_hidden constant text := '\u0001-\u001f\u007f' || case when getdatabaseencoding() = 'UTF8'
-    then '\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069' else '' end;
+  c_hidden constant text := E'\\u0001-\\u001f\\u007f' || case when getdatabaseencoding() = 'UTF8'
+    then E'\\u0080-\\u009f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069' else '' end;
 begin
   if in_text is null or in_text !~ ('[' || c_hidden || ']') then
     return in_text;
@@ -773,10 +773,10 @@ begin
     select string_agg(
       case
         when m.part[1] is not null then m.part[1]
-        when m.part[2] = E'\n' then '\n'
-        when m.part[2] = E'\r' then '\r'
-        when m.part[2] = E'\t' then '\t'
-        else '\u' || lpad(to_hex(ascii(m.part[2])), 4, '0')
+        when m.part[2] = E'\n' then E'\\n'
+        when m.part[2] = E'\r' then E'\\r'
+        when m.part[2] = E'\t' then E'\\t'
+        else E'\\u' || lpad(to_hex(ascii(m.part[2])), 4, '0')
       end, '' order by m.position)
     from regexp_matches(in_text, '([^' || c_hidden || ']+)|([' || c_hidden || '])', 'g')
       with ordinality as m(part, position));
@@ -930,7 +930,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '38b812b13c4b0043'::text
+  select 'f03ec8e8c5564148'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1656,12 +1656,12 @@ as $function$
 declare
   -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
   -- continue on another line.
-  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
-  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
-  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
-  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
-  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
-  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
+  c_name constant text := E'(?:[A-Za-z_]|[^\\u0001-\\u007f])(?:[A-Za-z0-9_]|[^\\u0001-\\u007f])*';
+  c_dollar constant text := E'^\\$(?:' || c_name || E')?\\$';
+  c_word constant text := E'^(?:[A-Za-z_]|[^\\u0001-\\u007f])(?:[A-Za-z0-9_$]|[^\\u0001-\\u007f])*';
+  c_number constant text := E'^[0-9]+(?:\\.(?!\\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
+  c_gap constant text := E'(?:[ \\t\\f\\v]|--[^\\n\\r]*)*[\\n\\r](?:[ \\t\\n\\r\\f\\v]|--[^\\n\\r]*[\\n\\r])*''';
+  c_escaped constant text := E'(?:[^''\\\\]|\\\\.|'''')*''';
   c_escape_string constant text :=
     '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
   v_char constant text := left(in_rest, 1);
@@ -1669,15 +1669,16 @@ declare
   v_length int;
 begin
   if strpos(E' \t\n\r\f\x0b', v_char) > 0 and v_char <> '' then
-    return length(substring(in_rest from '^[ \t\n\r\f\v]+'));
+    return length(substring(in_rest from E'^[ \\t\\n\\r\\f\\v]+'));
   elsif left(in_rest, 2) = '--' then
-    return length(substring(in_rest from '^[^\n\r]*'));
+    return length(substring(in_rest from E'^[^\\n\\r]*'));
   elsif left(in_rest, 2) = '/*' then
     return async.comment_length(in_rest);
   elsif lower(left(in_rest, 2)) = 'e''' then
     v_length := length(coalesce(substring(in_rest from c_escape_string), in_rest));
     return case
-      when not in_whole and substr(in_rest, v_length + 1) ~ '^(?:[ \t\n\r\f\v]|--[^\n\r]*)*$' then length(in_rest)
+      when not in_whole
+        and substr(in_rest, v_length + 1) ~ E'^(?:[ \\t\\n\\r\\f\\v]|--[^\\n\\r]*)*$' then length(in_rest)
       else v_length
     end;
   elsif v_char = '''' then
@@ -1687,11 +1688,11 @@ begin
   elsif v_char = '$' then
     v_delimiter := substring(in_rest from c_dollar);
     if v_delimiter is null then
-      return case when not in_whole and in_rest ~ ('^\$' || c_name || '$') then length(in_rest) else 1 end;
+      return case when not in_whole and in_rest ~ (E'^\\$' || c_name || '$') then length(in_rest) else 1 end;
     end if;
     v_length := strpos(substr(in_rest, length(v_delimiter) + 1), v_delimiter);
     return case v_length when 0 then length(in_rest) else v_length - 1 + 2 * length(v_delimiter) end;
-  elsif v_char ~ '[A-Za-z_]|[^\u0001-\u007f]' then
+  elsif v_char ~ E'[A-Za-z_]|[^\\u0001-\\u007f]' then
     return length(substring(in_rest from c_word));
   elsif v_char ~ '[0-9]' then
     return length(substring(in_rest from c_number));
@@ -1727,8 +1728,8 @@ declare
   -- A token that ends this close to the end of the piece may go on behind it.
   c_piece_chars constant int := 1024;
   c_margin_chars constant int := 16;
-  c_blank constant text := '[ \t\n\r\f\v]';
-  c_word constant text := '[A-Za-z_]|[^\u0001-\u007f]';
+  c_blank constant text := E'[ \\t\\n\\r\\f\\v]';
+  c_word constant text := E'[A-Za-z_]|[^\\u0001-\\u007f]';
   v_text constant text := left(in_query, c_prefix_chars_max);
   -- The piece, and whether it is all of the rest.
   v_rest text := left(v_text, c_piece_chars);
@@ -1868,7 +1869,7 @@ language plpgsql immutable
 as $function$
 declare
   v_body text := rtrim(in_query, E' \t\n\r\f\x0b;');
-  v_word text := lower(substring(in_query from '^[ \t\n\r\f\v]*([[:alpha:]]+)'));
+  v_word text := lower(substring(in_query from E'^[ \\t\\n\\r\\f\\v]*([[:alpha:]]+)'));
   v_statements int;
   v_wrappable bool;
   v_rows bool;
@@ -1964,7 +1965,7 @@ begin
     select from async.scan_statements(in_query) s
     where not s.complete
       or s.first_word in ('begin', 'start')
-      or s.first_word in ('commit', 'end', 'rollback', 'abort') and s.statement ~* '\mchain\M');
+      or s.first_word in ('commit', 'end', 'rollback', 'abort') and s.statement ~* E'\\mchain\\M');
 end
 $function$;
 
@@ -4367,7 +4368,7 @@ create or replace function async.routine_call(in_routine text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select regexp_replace(btrim(in_routine, E' \t\r\n;'), '^call\s+', '', 'i')
+  select regexp_replace(btrim(in_routine, E' \t\r\n;'), E'^call\\s+', '', 'i')
 $function$;
 
 -- clients/push_routine
@@ -4512,8 +4513,8 @@ begin
   return in_text;
 exception when character_not_in_repertoire or untranslatable_character then
   return replace(
-    regexp_replace(encode(textsend(in_text), 'escape'), '\\[0-7]{3}', '?', 'g'),
-    '\\\\', '\\');
+    regexp_replace(encode(textsend(in_text), 'escape'), E'\\\\[0-7]{3}', '?', 'g'),
+    E'\\\\\\\\', E'\\\\');
 end
 $function$;
 
@@ -5719,9 +5720,9 @@ begin
   if coalesce(v_text, 'OK') = 'OK' then
     return null;
   end if;
-  v_text := regexp_replace(btrim(v_text, E' \n'), '^[^:\n]*: +', '');
+  v_text := regexp_replace(btrim(v_text, E' \n'), E'^[^:\\n]*: +', '');
   -- The context lines of the wrapper around the query.
-  v_text := regexp_replace(v_text, '\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\n]*', '', 'g');
+  v_text := regexp_replace(v_text, E'\\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\\n]*', '', 'g');
   return format('do %L', format('begin raise exception using errcode = ''PX001'', message = %L; end',
     async.cut_text(v_text)));
 end
@@ -6442,7 +6443,7 @@ as $function$
 begin
   perform async.close_session(n)
   from unnest(coalesce(public.dblink_get_connections(), '{}')) n
-  where n like 'pgasync\_%';
+  where n like E'pgasync\\_%';
 end
 $function$;
 
@@ -6722,7 +6723,7 @@ declare
 begin
   for v_table in
     select c.relname from pg_class c
-    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like 'leader\_%'
+    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like E'leader\\_%'
   loop
     execute format('drop table if exists pg_temp.%I', 'old_' || v_table);
     execute format('alter table pg_temp.%I rename to %I', v_table, 'old_' || v_table);
@@ -6734,7 +6735,7 @@ begin
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_class o on o.relnamespace = c.relnamespace and o.relname = 'old_' || c.relname
     join pg_attribute b on b.attrelid = o.oid and b.attname = a.attname and not b.attisdropped
-    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like 'leader\_%'
+    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like E'leader\\_%'
     group by c.relname
   loop
     execute format('insert into pg_temp.%1$I (%3$s) select %3$s from pg_temp.%2$I',
@@ -8932,7 +8933,7 @@ begin
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'local', false);
   end if;
-  if exists (select from pg_stat_get_activity(pg_backend_pid()) a where a.application_name like 'pg\_cron%') then
+  if exists (select from pg_stat_get_activity(pg_backend_pid()) a where a.application_name like E'pg\\_cron%') then
     perform set_config('client_min_messages', 'warning', false);
   end if;
 end
