@@ -930,7 +930,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'f03ec8e8c5564148'::text
+  select '14da8afafd4fb81c'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -3467,7 +3467,7 @@ $function$;
 
 -- configure/refuse_owner_strings
 -- Purpose: refuses connection strings of targets that only the owner may write. A string that is there
---   already is accepted. For roles other than the owner.
+--   already is accepted, also when the entry does not name it. For roles other than the owner.
 -- Returns: nothing.
 -- Raises: PA084.
 -- Locks: none.
@@ -3483,6 +3483,7 @@ begin
   left join async.target t on t.target = e.value ->> 'target'
   -- The string of the server itself is a setting of control.
   where e.value ->> 'target' <> in_self
+    and e.value ->> 'connection_string' is not null
     and e.value ->> 'connection_string' is distinct from t.connection_string
     and async.owner_string_reason(e.value ->> 'connection_string') is not null
   order by e.place
