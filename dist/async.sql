@@ -995,7 +995,8 @@ $function$;
 -- Purpose: async.push_tasks for the role that read in_ticket from async.caller, at targets within
 --   in_within (null: any).
 -- Returns: one row for each element, in the order of the array.
--- Raises: as async.push_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Raises: as async.push_tasks; PA01C for a source that is too long; insufficient_privilege for a
+--   ticket that is not that of the caller.
 -- Locks: as async.wake_leader. It does not wait. (The search
 --   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
 --   Every name and operator is qualified.)
@@ -1015,6 +1016,8 @@ begin
   if async.client_only() then
     return query select f.* from async.forward_push(in_caller, v_scope, in_tasks, in_run_type, in_source) f;
     return;
+  elsif pg_catalog.octet_length(in_source) operator(pg_catalog.>) async.name_bytes_max() then
+    perform async.refuse_source(in_source);
   end if;
   return query
     insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,
@@ -1034,8 +1037,8 @@ $function$;
 --   client database the server pushes the tasks and commits on its own. It runs as the caller, whose
 --   role async.caller proves to async.push_as.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
--- Raises: PA010 to PA01B for an element that cannot be accepted, PA082 for a target that the caller
---   was not granted. Then nothing is pushed.
+-- Raises: PA010 to PA01B for an element that cannot be accepted, PA01C for a source that is too
+--   long, PA082 for a target that the caller was not granted. Then nothing is pushed.
 -- Locks: as async.wake_leader. It does not wait.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
@@ -1891,8 +1894,8 @@ comment on function async.task(text, text, jsonb, int, text, interval, bool) is
   'Builds one task for async.push_tasks. Stores nothing.';
 comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
   'Pushes tasks in the transaction of the caller, in the order of the array. Returns the new rows '
-  'in that order. Raises PA010 to PA01B and PA082 with the position of the element, and then pushes '
-  'nothing. On a client database the server pushes, and commits on its own.';
+  'in that order. Raises PA010 to PA01B and PA082 with the position of the element, PA01C, and then '
+  'pushes nothing. On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is

@@ -952,7 +952,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'c603a5e7b5360a26'::text
+  select 'c462cd7051811efd'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -996,7 +996,7 @@ returns int language sql immutable parallel safe as $function$
 $function$;
 
 -- decide/limits/name_bytes_max
--- Purpose: the limit on the length of the name of a target or a pool.
+-- Purpose: the limit on the length of the name of a target or a pool, and of the source of a push.
 -- Returns: a number of bytes.
 -- Raises: nothing.
 -- Locks: none.
@@ -3857,6 +3857,21 @@ begin
       using errcode = 'PA01A', hint = format('They may wait in %s at once. Push the others later, or to fewer pools.',
         async.pools_max());
   end if;
+end
+$function$;
+
+-- clients/refuse_source
+-- Purpose: refuses the source of a push, which is too long.
+-- Returns: nothing.
+-- Raises: PA01C.
+-- Locks: none.
+create or replace function async.refuse_source(in_source text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  raise exception 'the source of the push is too long (% bytes)', octet_length(in_source)
+    using errcode = 'PA01C', hint = format('It may have %s bytes.', async.name_bytes_max());
 end
 $function$;
 
