@@ -70,6 +70,15 @@ async fn no_setting_of_a_session_lets_an_administrator_write_a_string_of_the_own
             let configure = format!("select async.configure($${document}$$)");
             expect(&format!("{name}: {string}"), code(session, &configure).await.as_deref(), refused);
         }
+        for (string, refused) in [
+            ("host=h password=${FILE:a}", Some("PA001")),
+            ("host=h passfile=/x", Some("PA084")),
+            ("dbname=d", Some("PA084")),
+            ("host=h password=p", None),
+        ] {
+            let server = format!("select async.server($${string}$$)");
+            expect(&format!("{name}: {server}"), code(session, &server).await.as_deref(), refused);
+        }
     })
     .await;
 }
