@@ -10,8 +10,30 @@ begin
       pg_catalog.current_schemas(false)::pg_catalog.text, false);
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
   end if;
+  -- While a statement waits for a lock, later calls of clients wait behind it. A timeout of the session counts.
+  if pg_catalog.current_setting('lock_timeout') operator(pg_catalog.=) '0' then
+    perform pg_catalog.set_config('pgasync.installer_lock_timeout', '0', false);
+    perform pg_catalog.set_config('lock_timeout', '2s', false);
+  end if;
 end
 $begin$;
+
+-- What a push holds until the end of its transaction, first, so that the error is a clear one.
+do $locks$
+begin
+  if exists (
+    select from pg_class c
+    where c.oid = to_regclass('async.caller') and pg_has_role(c.relowner, 'usage')
+  ) then
+    lock table async.caller in access exclusive mode;
+  end if;
+exception when lock_not_available then
+  raise exception 'the installation cannot replace the view async.caller while an open transaction uses it'
+    using errcode = 'lock_not_available',
+      hint = 'Run it again when the transactions that pg_stat_activity shows (xact_start) have ended. '
+        'To wait for longer, set lock_timeout in its session; pushes then wait, too.';
+end
+$locks$;
 
 -- Prerequisites of the client part. Each error has a hint with the remedy.
 do $guard$
@@ -334,7 +356,7 @@ begin
   while v_rest <> '' loop
     -- A value is quoted, with \ before a quote or a backslash, or it ends at the next space.
     v_pair := regexp_match(v_rest,
-      '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
+      E'^([A-Za-z_][A-Za-z0-9_]*)\\s*=\\s*(''(?:[^''\\\\]|\\\\.)*''|(?!'')(?:[^\\s\\\\]|\\\\.)*)\\\\?(.*)$');
     if v_pair is null then
       raise exception 'a connection string cannot be read after % of its settings',
           (select count(*) from jsonb_object_keys(v_result))
@@ -346,7 +368,7 @@ begin
     if left(v_value, 1) = '''' then
       v_value := substr(v_value, 2, length(v_value) - 2);
     end if;
-    v_result := v_result || jsonb_build_object(v_pair[1], regexp_replace(v_value, '\\(.)', '\1', 'g'));
+    v_result := v_result || jsonb_build_object(v_pair[1], regexp_replace(v_value, E'\\\\(.)', E'\\1', 'g'));
     v_rest := ltrim(v_pair[3], E' \t\r\n\f\v');
   end loop;
   return v_result;
@@ -376,7 +398,7 @@ declare
 begin
   -- 1 user, 2 :password, 3 hosts, 4 dbname, 5 parameters
   v_uri := regexp_match(in_conninfo,
-    '^postgres(?:ql)?://(?:([^:@/]*)(:[^@/]*)?@)?([^/?]*)(?:/([^?]*))?(?:\?(.*))?$');
+    E'^postgres(?:ql)?://(?:([^:@/]*)(:[^@/]*)?@)?([^/?]*)(?:/([^?]*))?(?:\\?(.*))?$');
   if v_uri is null then
     raise exception 'a connection URI cannot be read'
       using errcode = 'PA001', hint = 'Write postgresql://user:password@host:port/dbname?key=value.';
@@ -387,7 +409,7 @@ begin
     'dbname', async.decode_percent(nullif(v_uri[4], ''))));
 
   foreach v_entry in array string_to_array(v_uri[3], ',') loop
-    v_host := regexp_match(v_entry, '^(\[[^\]]+\]|[^:\[\]]*)(?::([0-9]*))?$');
+    v_host := regexp_match(v_entry, E'^(\\[[^\\]]+\\]|[^:\\[\\]]*)(?::([0-9]*))?$');
     if v_host is null then
       raise exception 'a host in a connection URI cannot be read'
         using errcode = 'PA001', hint = 'Write host or host:port, and an IPv6 address in brackets.';
@@ -448,7 +470,7 @@ as $function$
   select case when in_conninfo is not null then coalesce(
     (
       select string_agg(
-        format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
+        format('%s=''%s''', s.key, regexp_replace(s.value, E'([''\\\\])', E'\\\\\\1', 'g')), ' ' order by s.key)
       from (select async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}') as given) g
       cross join lateral jsonb_each_text(
         case when g.given ? 'service' then '{}'::jsonb else '{"password": ""}'::jsonb end || g.given) s
@@ -507,7 +529,7 @@ begin
       case
         when s.key = any (c_secrets) and s.value <> '' then '****'
         when s.value ~ '^[A-Za-z0-9_./:,%+*@-]+$' then s.value
-        else '''' || regexp_replace(s.value, '([''\\])', '\\\1', 'g') || ''''
+        else '''' || regexp_replace(s.value, E'([''\\\\])', E'\\\\\\1', 'g') || ''''
       end), ' ' order by s.key collate "C")
     from jsonb_each_text(v_settings) s);
 end
@@ -525,14 +547,14 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select regexp_replace(regexp_replace(regexp_replace(in_text,
     -- user:password@ in a URI, up to the last @
-    '(postgres(?:ql)?://[^\s:@/]*):.*@', '\1:****@', 'gi'),
+    E'(postgres(?:ql)?://[^\\s:@/]*):.*@', E'\\1:****@', 'gi'),
     -- parameters of a URI, the name in any encoding
-    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\s]*%[^=&\s]*)=)[^&]*',
-    '\1****', 'gi'),
+    E'([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\\s]*%[^=&\\s]*)=)[^&]*',
+    E'\\1****', 'gi'),
     -- key = value, key = 'quoted \' value'
-    '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)'
-    '(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
-    '\1****', 'gi')
+    E'((?:^|[^?&\\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\\s*=\\s*)'
+    || E'(?:''(?:[^''\\\\]|\\\\.)*(?:''|\\\\?$)|(?:[^\\s\\\\]|\\\\.)*)',
+    E'\\1****', 'gi')
 $function$;
 
 -- conninfo/references_secret
@@ -551,7 +573,7 @@ begin
   -- Without the parser, which is slow, for the strings that have none.
   if position('${' in in_connection_string) > 0 then
     return coalesce(async.parse_conninfo(in_connection_string) ->> 'password'
-      ~ '^\$\{(ENV:PGASYNC_SECRET_[A-Za-z0-9_]+|FILE:[A-Za-z0-9_-][A-Za-z0-9_.-]*)\}$', false);
+      ~ E'^\\$\\{(ENV:PGASYNC_SECRET_[A-Za-z0-9_]+|FILE:[A-Za-z0-9_-][A-Za-z0-9_.-]*)\\}$', false);
   end if;
   return false;
 exception when sqlstate 'PA001' then
@@ -578,7 +600,10 @@ declare
   v_addresses constant text[] := string_to_array(v_settings ->> 'hostaddr', ',');
   v_key text;
 begin
-  if async.references_secret(in_connection_string) then
+  -- The second test has no pattern, so it does not depend on how a pattern is read.
+  if async.references_secret(in_connection_string)
+    or position('${ENV:' in v_settings ->> 'password') > 0 or position('${FILE:' in v_settings ->> 'password') > 0
+  then
     return 'its password is a reference to a secret';
   end if;
   select s.key into v_key
@@ -619,8 +644,8 @@ begin
       using errcode = 'PA001', hint = 'Give the password itself.';
   end if;
   if not async.references_secret(in_connection_string)
-      and exists (select from jsonb_each_text(v_settings) s where s.value ~ '\$\{(ENV|FILE):')
-    or exists (select from jsonb_each_text(v_settings) s where s.key <> 'password' and s.value ~ '\$\{(ENV|FILE):')
+      and exists (select from jsonb_each_text(v_settings) s where s.value ~ E'\\$\\{(ENV|FILE):')
+    or exists (select from jsonb_each_text(v_settings) s where s.key <> 'password' and s.value ~ E'\\$\\{(ENV|FILE):')
   then
     raise exception 'a connection string has a reference that is no password of the form '
         '${ENV:PGASYNC_SECRET_NAME} or ${FILE:name}'
@@ -984,7 +1009,8 @@ $function$;
 -- Purpose: async.push_tasks for the role that read in_ticket from async.caller, at targets within
 --   in_within (null: any).
 -- Returns: one row for each element, in the order of the array.
--- Raises: as async.push_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Raises: as async.push_tasks; PA01C for a source that is too long; insufficient_privilege for a
+--   ticket that is not that of the caller.
 -- Locks: as async.wake_leader. It does not wait. (The search
 --   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
 --   Every name and operator is qualified.)
@@ -1004,6 +1030,8 @@ begin
   if async.client_only() then
     return query select f.* from async.forward_push(in_caller, v_scope, in_tasks, in_run_type, in_source) f;
     return;
+  elsif pg_catalog.octet_length(in_source) operator(pg_catalog.>) async.name_bytes_max() then
+    perform async.refuse_source(in_source);
   end if;
   return query
     insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,
@@ -1023,8 +1051,8 @@ $function$;
 --   client database the server pushes the tasks and commits on its own. It runs as the caller, whose
 --   role async.caller proves to async.push_as.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
--- Raises: PA010 to PA01B for an element that cannot be accepted, PA082 for a target that the caller
---   was not granted. Then nothing is pushed.
+-- Raises: PA010 to PA01B for an element that cannot be accepted, PA01C for a source that is too
+--   long, PA082 for a target that the caller was not granted. Then nothing is pushed.
 -- Locks: as async.wake_leader. It does not wait.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],
@@ -1616,12 +1644,12 @@ begin
     where p.pronamespace = 'async'::regnamespace
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mpublic\.dblink(_|\()'
+      and p.prosrc ~ E'\\mpublic\\.dblink(_|\\()'
       and v_schema <> 'public'
     order by p.oid
   loop
-    execute regexp_replace(pg_get_functiondef(v_function), '\mpublic\.dblink(?=_|\()',
-      replace(quote_ident(v_schema), '\', '\\') || '.dblink', 'g');
+    execute regexp_replace(pg_get_functiondef(v_function), E'\\mpublic\\.dblink(?=_|\\()',
+      replace(quote_ident(v_schema), E'\\', E'\\\\') || '.dblink', 'g');
   end loop;
 end
 $function$;
@@ -1883,8 +1911,8 @@ comment on function async.task(text, text, jsonb, int, text, interval, bool) is
   'Builds one task for async.push_tasks. Stores nothing.';
 comment on function async.push_tasks(async.task_push_t[], async.task_run_type_t, text) is
   'Pushes tasks in the transaction of the caller, in the order of the array. Returns the new rows '
-  'in that order. Raises PA010 to PA01B and PA082 with the position of the element, and then pushes '
-  'nothing. On a client database the server pushes, and commits on its own.';
+  'in that order. Raises PA010 to PA01B and PA082 with the position of the element, PA01C, and then '
+  'pushes nothing. On a client database the server pushes, and commits on its own.';
 comment on function async.push_task(async.task_push_t, async.task_run_type_t, text) is
   'Pushes one task and returns its id. Raises what async.push_tasks raises.';
 comment on function async.finish(bigint[], async.finish_status_t, text, interval) is
@@ -1976,13 +2004,17 @@ begin
 end
 $finish$;
 
--- Restores the search path of the session.
+-- Restores the search path and the lock timeout of the session.
 do $end$
 begin
   if current_setting('pgasync.installer_path', true) like '=%' then
     perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
   end if;
-  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+  if current_setting('pgasync.installer_lock_timeout', true) = '0' then
+    perform set_config('lock_timeout', '0', false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_lock_timeout', '', false),
+    pg_catalog.set_config('pgasync.installer_path', '', false),
     pg_catalog.set_config('pgasync.installer_schemas', '', false);
 end
 $end$;

@@ -10,8 +10,30 @@ begin
       pg_catalog.current_schemas(false)::pg_catalog.text, false);
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
   end if;
+  -- While a statement waits for a lock, later calls of clients wait behind it. A timeout of the session counts.
+  if pg_catalog.current_setting('lock_timeout') operator(pg_catalog.=) '0' then
+    perform pg_catalog.set_config('pgasync.installer_lock_timeout', '0', false);
+    perform pg_catalog.set_config('lock_timeout', '2s', false);
+  end if;
 end
 $begin$;
+
+-- What a push holds until the end of its transaction, first, so that the error is a clear one.
+do $locks$
+begin
+  if exists (
+    select from pg_class c
+    where c.oid = to_regclass('async.caller') and pg_has_role(c.relowner, 'usage')
+  ) then
+    lock table async.caller in access exclusive mode;
+  end if;
+exception when lock_not_available then
+  raise exception 'the installation cannot replace the view async.caller while an open transaction uses it'
+    using errcode = 'lock_not_available',
+      hint = 'Run it again when the transactions that pg_stat_activity shows (xact_start) have ended. '
+        'To wait for longer, set lock_timeout in its session; pushes then wait, too.';
+end
+$locks$;
 
 -- Prerequisites of the server part.
 do $guard$
@@ -770,7 +792,7 @@ $function$;
 -- Purpose: escapes a text for the log. Names, messages and queries may contain line breaks and
 --   escape sequences of terminals, which could forge lines or hide text.
 -- Returns: the text in one line: control characters, line separators and marks that change the
---   direction of writing are escaped as in an E'' literal; null for null.
+--   direction of writing (Bidi_Control of Unicode) are escaped as in an E'' literal; null for null.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.visible_text(in_text text) returns text
@@ -779,8 +801,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   -- Characters above 127 have these numbers in UTF8 only.
-  c_hidden constant text := '\u0001-\u001f\u007f' || case when getdatabaseencoding() = 'UTF8'
-    then '\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069' else '' end;
+  c_hidden constant text := E'\\u0001-\\u001f\\u007f' || case when getdatabaseencoding() = 'UTF8'
+    then E'\\u0080-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069' else '' end;
 begin
   if in_text is null or in_text !~ ('[' || c_hidden || ']') then
     return in_text;
@@ -789,10 +811,10 @@ begin
     select string_agg(
       case
         when m.part[1] is not null then m.part[1]
-        when m.part[2] = E'\n' then '\n'
-        when m.part[2] = E'\r' then '\r'
-        when m.part[2] = E'\t' then '\t'
-        else '\u' || lpad(to_hex(ascii(m.part[2])), 4, '0')
+        when m.part[2] = E'\n' then E'\\n'
+        when m.part[2] = E'\r' then E'\\r'
+        when m.part[2] = E'\t' then E'\\t'
+        else E'\\u' || lpad(to_hex(ascii(m.part[2])), 4, '0')
       end, '' order by m.position)
     from regexp_matches(in_text, '([^' || c_hidden || ']+)|([' || c_hidden || '])', 'g')
       with ordinality as m(part, position));
@@ -946,7 +968,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '723e436c6cec5386'::text
+  select 'cb810a433c8b1ba4'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -990,7 +1012,7 @@ returns int language sql immutable parallel safe as $function$
 $function$;
 
 -- decide/limits/name_bytes_max
--- Purpose: the limit on the length of the name of a target or a pool.
+-- Purpose: the limit on the length of the name of a target or a pool, and of the source of a push.
 -- Returns: a number of bytes.
 -- Raises: nothing.
 -- Locks: none.
@@ -1672,12 +1694,12 @@ as $function$
 declare
   -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
   -- continue on another line.
-  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
-  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
-  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
-  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
-  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
-  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
+  c_name constant text := E'(?:[A-Za-z_]|[^\\u0001-\\u007f])(?:[A-Za-z0-9_]|[^\\u0001-\\u007f])*';
+  c_dollar constant text := E'^\\$(?:' || c_name || E')?\\$';
+  c_word constant text := E'^(?:[A-Za-z_]|[^\\u0001-\\u007f])(?:[A-Za-z0-9_$]|[^\\u0001-\\u007f])*';
+  c_number constant text := E'^[0-9]+(?:\\.(?!\\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
+  c_gap constant text := E'(?:[ \\t\\f\\v]|--[^\\n\\r]*)*[\\n\\r](?:[ \\t\\n\\r\\f\\v]|--[^\\n\\r]*[\\n\\r])*''';
+  c_escaped constant text := E'(?:[^''\\\\]|\\\\.|'''')*''';
   c_escape_string constant text :=
     '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
   v_char constant text := left(in_rest, 1);
@@ -1685,15 +1707,16 @@ declare
   v_length int;
 begin
   if strpos(E' \t\n\r\f\x0b', v_char) > 0 and v_char <> '' then
-    return length(substring(in_rest from '^[ \t\n\r\f\v]+'));
+    return length(substring(in_rest from E'^[ \\t\\n\\r\\f\\v]+'));
   elsif left(in_rest, 2) = '--' then
-    return length(substring(in_rest from '^[^\n\r]*'));
+    return length(substring(in_rest from E'^[^\\n\\r]*'));
   elsif left(in_rest, 2) = '/*' then
     return async.comment_length(in_rest);
   elsif lower(left(in_rest, 2)) = 'e''' then
     v_length := length(coalesce(substring(in_rest from c_escape_string), in_rest));
     return case
-      when not in_whole and substr(in_rest, v_length + 1) ~ '^(?:[ \t\n\r\f\v]|--[^\n\r]*)*$' then length(in_rest)
+      when not in_whole
+        and substr(in_rest, v_length + 1) ~ E'^(?:[ \\t\\n\\r\\f\\v]|--[^\\n\\r]*)*$' then length(in_rest)
       else v_length
     end;
   elsif v_char = '''' then
@@ -1703,11 +1726,11 @@ begin
   elsif v_char = '$' then
     v_delimiter := substring(in_rest from c_dollar);
     if v_delimiter is null then
-      return case when not in_whole and in_rest ~ ('^\$' || c_name || '$') then length(in_rest) else 1 end;
+      return case when not in_whole and in_rest ~ (E'^\\$' || c_name || '$') then length(in_rest) else 1 end;
     end if;
     v_length := strpos(substr(in_rest, length(v_delimiter) + 1), v_delimiter);
     return case v_length when 0 then length(in_rest) else v_length - 1 + 2 * length(v_delimiter) end;
-  elsif v_char ~ '[A-Za-z_]|[^\u0001-\u007f]' then
+  elsif v_char ~ E'[A-Za-z_]|[^\\u0001-\\u007f]' then
     return length(substring(in_rest from c_word));
   elsif v_char ~ '[0-9]' then
     return length(substring(in_rest from c_number));
@@ -1743,8 +1766,8 @@ declare
   -- A token that ends this close to the end of the piece may go on behind it.
   c_piece_chars constant int := 1024;
   c_margin_chars constant int := 16;
-  c_blank constant text := '[ \t\n\r\f\v]';
-  c_word constant text := '[A-Za-z_]|[^\u0001-\u007f]';
+  c_blank constant text := E'[ \\t\\n\\r\\f\\v]';
+  c_word constant text := E'[A-Za-z_]|[^\\u0001-\\u007f]';
   v_text constant text := left(in_query, c_prefix_chars_max);
   -- The piece, and whether it is all of the rest.
   v_rest text := left(v_text, c_piece_chars);
@@ -1884,7 +1907,7 @@ language plpgsql immutable
 as $function$
 declare
   v_body text := rtrim(in_query, E' \t\n\r\f\x0b;');
-  v_word text := lower(substring(in_query from '^[ \t\n\r\f\v]*([[:alpha:]]+)'));
+  v_word text := lower(substring(in_query from E'^[ \\t\\n\\r\\f\\v]*([[:alpha:]]+)'));
   v_statements int;
   v_wrappable bool;
   v_rows bool;
@@ -1980,7 +2003,7 @@ begin
     select from async.scan_statements(in_query) s
     where not s.complete
       or s.first_word in ('begin', 'start')
-      or s.first_word in ('commit', 'end', 'rollback', 'abort') and s.statement ~* '\mchain\M');
+      or s.first_word in ('commit', 'end', 'rollback', 'abort') and s.statement ~* E'\\mchain\\M');
 end
 $function$;
 
@@ -3488,7 +3511,7 @@ $function$;
 
 -- configure/refuse_owner_strings
 -- Purpose: refuses connection strings of targets that only the owner may write. A string that is there
---   already is accepted. For roles other than the owner.
+--   already is accepted, also when the entry does not name it. For roles other than the owner.
 -- Returns: nothing.
 -- Raises: PA084.
 -- Locks: none.
@@ -3504,6 +3527,7 @@ begin
   left join async.target t on t.target = e.value ->> 'target'
   -- The string of the server itself is a setting of control.
   where e.value ->> 'target' <> in_self
+    and e.value ->> 'connection_string' is not null
     and e.value ->> 'connection_string' is distinct from t.connection_string
     and async.owner_string_reason(e.value ->> 'connection_string') is not null
   order by e.place
@@ -3855,6 +3879,21 @@ begin
       using errcode = 'PA01A', hint = format('They may wait in %s at once. Push the others later, or to fewer pools.',
         async.pools_max());
   end if;
+end
+$function$;
+
+-- clients/refuse_source
+-- Purpose: refuses the source of a push, which is too long.
+-- Returns: nothing.
+-- Raises: PA01C.
+-- Locks: none.
+create or replace function async.refuse_source(in_source text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  raise exception 'the source of the push is too long (% bytes)', octet_length(in_source)
+    using errcode = 'PA01C', hint = format('It may have %s bytes.', async.name_bytes_max());
 end
 $function$;
 
@@ -4389,7 +4428,7 @@ create or replace function async.routine_call(in_routine text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select regexp_replace(btrim(in_routine, E' \t\r\n;'), '^call\s+', '', 'i')
+  select regexp_replace(btrim(in_routine, E' \t\r\n;'), E'^call\\s+', '', 'i')
 $function$;
 
 -- clients/push_routine
@@ -4534,8 +4573,8 @@ begin
   return in_text;
 exception when character_not_in_repertoire or untranslatable_character then
   return replace(
-    regexp_replace(encode(textsend(in_text), 'escape'), '\\[0-7]{3}', '?', 'g'),
-    '\\\\', '\\');
+    regexp_replace(encode(textsend(in_text), 'escape'), E'\\\\[0-7]{3}', '?', 'g'),
+    E'\\\\\\\\', E'\\\\');
 end
 $function$;
 
@@ -5741,9 +5780,9 @@ begin
   if coalesce(v_text, 'OK') = 'OK' then
     return null;
   end if;
-  v_text := regexp_replace(btrim(v_text, E' \n'), '^[^:\n]*: +', '');
+  v_text := regexp_replace(btrim(v_text, E' \n'), E'^[^:\\n]*: +', '');
   -- The context lines of the wrapper around the query.
-  v_text := regexp_replace(v_text, '\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\n]*', '', 'g');
+  v_text := regexp_replace(v_text, E'\\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\\n]*', '', 'g');
   return format('do %L', format('begin raise exception using errcode = ''PX001'', message = %L; end',
     async.cut_text(v_text)));
 end
@@ -6464,7 +6503,7 @@ as $function$
 begin
   perform async.close_session(n)
   from unnest(coalesce(public.dblink_get_connections(), '{}')) n
-  where n like 'pgasync\_%';
+  where n like E'pgasync\\_%';
 end
 $function$;
 
@@ -6744,7 +6783,7 @@ declare
 begin
   for v_table in
     select c.relname from pg_class c
-    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like 'leader\_%'
+    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like E'leader\\_%'
   loop
     execute format('drop table if exists pg_temp.%I', 'old_' || v_table);
     execute format('alter table pg_temp.%I rename to %I', v_table, 'old_' || v_table);
@@ -6756,7 +6795,7 @@ begin
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_class o on o.relnamespace = c.relnamespace and o.relname = 'old_' || c.relname
     join pg_attribute b on b.attrelid = o.oid and b.attname = a.attname and not b.attisdropped
-    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like 'leader\_%'
+    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like E'leader\\_%'
     group by c.relname
   loop
     execute format('insert into pg_temp.%1$I (%3$s) select %3$s from pg_temp.%2$I',
@@ -8954,7 +8993,7 @@ begin
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'local', false);
   end if;
-  if exists (select from pg_stat_get_activity(pg_backend_pid()) a where a.application_name like 'pg\_cron%') then
+  if exists (select from pg_stat_get_activity(pg_backend_pid()) a where a.application_name like E'pg\\_cron%') then
     perform set_config('client_min_messages', 'warning', false);
   end if;
 end
@@ -11091,13 +11130,17 @@ begin
 end
 $finish$;
 
--- Restores the search path of the session.
+-- Restores the search path and the lock timeout of the session.
 do $end$
 begin
   if current_setting('pgasync.installer_path', true) like '=%' then
     perform set_config('search_path', substr(current_setting('pgasync.installer_path'), 2), false);
   end if;
-  perform pg_catalog.set_config('pgasync.installer_path', '', false),
+  if current_setting('pgasync.installer_lock_timeout', true) = '0' then
+    perform set_config('lock_timeout', '0', false);
+  end if;
+  perform pg_catalog.set_config('pgasync.installer_lock_timeout', '', false),
+    pg_catalog.set_config('pgasync.installer_path', '', false),
     pg_catalog.set_config('pgasync.installer_schemas', '', false);
 end
 $end$;

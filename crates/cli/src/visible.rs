@@ -34,15 +34,27 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(visible)
 }
 
-/// Control characters, line separators, and marks that change the direction of writing. The same set
-/// as in `async.visible_text`.
+/// Control characters, line separators, and marks that change the direction of writing (`Bidi_Control`
+/// of Unicode). The same set as in `async.visible_text`.
 fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_mark || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::{line, lines};
+
+    /// The table that also judges `async.visible_text`.
+    const CASES: &str = include_str!("../cases/visible_texts.json");
+
+    #[test]
+    fn texts_are_visible_as_the_table_says() {
+        let cases: Vec<(String, String)> = serde_json::from_str(CASES).expect("pairs of texts");
+        for (text, visible) in cases {
+            assert_eq!(line(&text), visible, "{text:?}");
+        }
+    }
 
     #[test]
     fn control_characters_are_escaped() {

@@ -9,6 +9,28 @@ begin
       pg_catalog.current_schemas(false)::pg_catalog.text, false);
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
   end if;
+  -- While a statement waits for a lock, later calls of clients wait behind it. A timeout of the session counts.
+  if pg_catalog.current_setting('lock_timeout') operator(pg_catalog.=) '0' then
+    perform pg_catalog.set_config('pgasync.installer_lock_timeout', '0', false);
+    perform pg_catalog.set_config('lock_timeout', '2s', false);
+  end if;
 end
 $begin$;
+
+-- What a push holds until the end of its transaction, first, so that the error is a clear one.
+do $locks$
+begin
+  if exists (
+    select from pg_class c
+    where c.oid = to_regclass('async.caller') and pg_has_role(c.relowner, 'usage')
+  ) then
+    lock table async.caller in access exclusive mode;
+  end if;
+exception when lock_not_available then
+  raise exception 'the installation cannot replace the view async.caller while an open transaction uses it'
+    using errcode = 'lock_not_available',
+      hint = 'Run it again when the transactions that pg_stat_activity shows (xact_start) have ended. '
+        'To wait for longer, set lock_timeout in its session; pushes then wait, too.';
+end
+$locks$;
 

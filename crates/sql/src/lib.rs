@@ -16,6 +16,8 @@ mod assemble;
 mod fingerprint;
 #[cfg(test)]
 mod listing;
+#[cfg(test)]
+mod literals;
 mod objects;
 #[cfg(test)]
 mod search_path_lint;

@@ -183,6 +183,7 @@ pub(crate) const SERVER: Part = Part {
         "clients/check_target",
         "clients/check_pull",
         "clients/check_pools",
+        "clients/refuse_source",
         "clients/prepare_push",
         "clients/request_finish",
         "clients/prepare_restart",

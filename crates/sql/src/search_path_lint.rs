@@ -87,7 +87,7 @@ pub(crate) fn without_texts(sql: &str) -> String {
 }
 
 /// What follows a literal of which the first quote is read.
-fn after_literal(text: &str, escapes: bool) -> &str {
+pub(crate) fn after_literal(text: &str, escapes: bool) -> &str {
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         if c == '\\' && escapes {
@@ -115,7 +115,10 @@ fn tokens(sql: &str) -> Vec<Token> {
             2
         } else if is_word(c) {
             let end = run(is_word);
-            tokens.push(Token::Word(rest[..end].to_owned()));
+            // The E of a literal belongs to it.
+            if !rest.starts_with("e''") {
+                tokens.push(Token::Word(rest[..end].to_owned()));
+            }
             end
         } else if is_operator(c) {
             let end = run(is_operator);
@@ -302,6 +305,7 @@ mod tests {
             "declare a async.task; b constant int := 1; begin a := b; end",
             "select coalesce(a, null::interval), case when b then c end, row(1)::async.event_t",
             "select E'it\\'s = ' , 'it''s = '",
+            "select E'a', e'b' from async.task",
         ] {
             assert_eq!(looked_up(sql), [""; 0], "{sql}");
         }
@@ -311,6 +315,7 @@ mod tests {
     fn tables_without_a_schema_are_found() {
         assert_eq!(relations("insert into task select from other join third on true"), ["task", "other", "third"]);
         assert_eq!(relations("with a as (select 1) select a is distinct from b from a, async.b for update"), [""; 0]);
+        assert_eq!(relations("select substring(a from E'b')"), [""; 0]);
         assert_eq!(without_texts("a 'b''c' -- d\ne E'\\'' f"), "a '' \ne E'' f");
     }
 }

@@ -15,6 +15,9 @@ pub enum SchemaPart {
     All,
 }
 
+/// A statement waited longer for a lock than `lock_timeout`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// Why the schema could not be installed.
 #[derive(Debug, thiserror::Error)]
 #[error("installing the {part} part failed: {message}{advice}")]
@@ -52,7 +55,10 @@ impl SchemaPart {
 impl InstallError {
     fn new(part: &'static str, error: &Error) -> Self {
         let more = error.server().map_or([None; 3], |server| [server.detail, server.hint, server.context]);
-        let advice = more.into_iter().flatten().map(|line| format!("\n{line}")).collect();
+        let mut advice: String = more.into_iter().flatten().map(|line| format!("\n{line}")).collect();
+        if error.sqlstate() == Some(LOCK_NOT_AVAILABLE) {
+            advice.push_str("\nNothing of this part was changed. Run it again.");
+        }
         Self { part, message: error.to_string(), advice }
     }
 }

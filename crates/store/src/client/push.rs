@@ -141,14 +141,14 @@ impl From<CallError> for PushError {
             "PA010" | "PA011" => Self::UnknownTarget(refusal),
             "PA012" => Self::RetiredTarget(refusal),
             "PA013" => Self::RetiredPool(refusal),
-            "PA017" | "PA018" | "PA019" | "PA01A" | "PA01B" => Self::TooLarge(refusal),
+            "PA017" | "PA018" | "PA019" | "PA01A" | "PA01B" | "PA01C" => Self::TooLarge(refusal),
             "PA082" => Self::NotGranted(refusal),
             _ => Self::Impossible(refusal),
         };
         error
             .refused_with(&[
                 "PA010", "PA011", "PA012", "PA013", "PA014", "PA015", "PA016", "PA017", "PA018", "PA019", "PA01A",
-                "PA01B", "PA082",
+                "PA01B", "PA01C", "PA082",
             ])
             .map_or_else(Self::Failed, sort)
     }

@@ -46,12 +46,21 @@ async fn a_push_beyond_a_limit_is_refused_and_names_it() {
         assert_refused(&database, &format!("select async.push_task(async.task('select 1', {name}))"), code, said).await;
     }
     database.run("select async.push_task(async.task('select 1', 'SELF', concurrency_pool => repeat('x', 255)))").await;
+    let sourced =
+        |call: &str, source: &str| format!("select async.{call}, 'DOA', _source => repeat('{source}', 128) || 'x')");
+    for call in [
+        "push_task(async.task('select 1', 'SELF')",
+        "push_tasks(array[async.task('a', 'SELF'), async.task('b', 'SELF')]",
+    ] {
+        assert_refused(&database, &sourced(call, "é"), "PA01C", "the source of the push is too long (257 bytes)").await;
+        database.run(&sourced(call, "x")).await;
+    }
     let configure =
         "select async.configure('{\"concurrency_pools\": [{\"concurrency_pool\": \"NAME\", \"max_workers\": 1}]}')";
     let configure = |bytes| configure.replace("NAME", &"x".repeat(bytes));
     assert_refused(&database, &configure(256), "PA060", "concurrency_pools[0].concurrency_pool").await;
     database.run(&configure(255)).await;
-    database.assert_holds("select count(*) = 4 from async.task").await;
+    database.assert_holds("select count(*) = 7 from async.task").await;
 }
 
 async fn tasks_wait_in_a_limited_number_of_pools<E: Engine>() {

@@ -22,6 +22,7 @@ mod role;
 mod search_paths;
 mod secret_references;
 mod secrets;
+mod session_settings;
 mod targets_at_self;
 mod upgrade;
 mod wake_up;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use pgasync_tests::Engine;
+use pgasync_tests::{Database, Engine};
 use serde_json::json;
 
 use crate::conformance::fixture::Fixture;
@@ -24,6 +24,19 @@ async fn the_log_has_one_line_for_a_message<E: Engine>() {
     let rows = fixture.rows("select message from async.server_log", &[]).await;
     let messages: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(messages, [HIDDEN, HIDDEN]);
+}
+
+/// The table that also judges the log lines and the screens of the binary.
+const VISIBLE: &str = include_str!("../../../../crates/cli/cases/visible_texts.json");
+
+#[tokio::test]
+async fn texts_are_made_visible_as_the_table_says() {
+    let database = Database::create().await;
+    let cases: Vec<(String, String)> = serde_json::from_str(VISIBLE).expect("pairs of texts");
+    for (text, visible) in cases {
+        let rows = database.rows("select async.visible_text($1)", &[&text]).await;
+        assert_eq!(rows[0].get::<_, String>(0), visible, "{text:?}");
+    }
 }
 
 /// Names of targets and pools, and errors of targets, reach the log and the screen.

@@ -208,6 +208,31 @@ async fn only_the_owner_writes_strings_that_use_what_belongs_to_the_account_of_t
     admin.drop_from(&[&server]).await;
 }
 
+/// A setting that a document does not name keeps its value, so it is not written.
+#[tokio::test]
+async fn an_administrator_configures_a_target_of_the_owner_without_its_string() {
+    let server = Database::create().await;
+    let admin = Role::create(&server, "admin").await;
+    server.run(&format!("select async.grant_admin('{}')", admin.0)).await;
+    let session = admin.connect(&server).await;
+    let configure = |document: Value| format!("select async.configure($${}$$)", json!({ "targets": [document] }));
+    let string = "select connection_string from async.target where target = 'there'";
+    for written in ["host=fine password=${FILE:shop}", "dbname=postgres", "host=fine"] {
+        server.run(&configure(json!({ "target": "there", "connection_string": written }))).await;
+        for (document, refused) in [
+            (json!({ "target": "there", "max_workers": 3 }), None),
+            (json!({ "target": "there", "connection_string": null, "max_workers": 4 }), None),
+            (json!({ "target": "there", "connection_string": "" }), Some("PA084")),
+            (json!({ "target": "pulled", "asynchronous_finish": true }), None),
+        ] {
+            let sql = configure(document);
+            expect(&sql, code(&session, &sql).await.as_deref(), refused);
+        }
+        assert_eq!(server.text(string).await.as_deref(), Some(written));
+    }
+    admin.drop_from(&[&server]).await;
+}
+
 #[tokio::test]
 async fn the_server_of_a_client_database_has_no_reference() {
     let database = Database::create().await;

@@ -1,6 +1,9 @@
-//! The upgrade from the time when a client was granted everything.
+//! The upgrade from the time when a client was granted everything, and installations beside clients.
 
-use pgasync_tests::Engine;
+use std::time::Duration;
+
+use pgasync_tests::{Database, Engine};
+use tokio::time::timeout;
 
 use super::role::{Role, code, expect, messages, run};
 use crate::conformance::fixture::Fixture;
@@ -56,6 +59,56 @@ async fn an_upgrade_keeps_clients_without_the_server_itself_and_says_how_to_retu
     for role in [client, admin] {
         role.drop_from(&[&fixture]).await;
     }
+}
+
+const PUSH: &str = "select async.push_task(async.task('select 1', 'SELF'))";
+
+/// An installation needs a lock that an open push excludes, and later pushes wait behind its request.
+#[tokio::test]
+async fn an_installation_beside_an_open_push_gives_up_before_it_delays_other_pushes() {
+    const DELAY_MAX: Duration = Duration::from_secs(8);
+    let database = Database::create().await;
+    let (open, other, installing) = (database.connect().await, database.connect().await, database.connect().await);
+    run(&open, &format!("begin; {PUSH}")).await;
+    let installation = tokio::spawn(async move {
+        let refused = installing.batch_execute(&pgasync_sql::all()).await;
+        (installing, refused)
+    });
+    let waiting = "select count(*) > 0 from pg_locks where not granted and mode = 'AccessExclusiveLock'
+        and database = (select oid from pg_database where datname = current_database())";
+    database.wait_for(waiting).await;
+    let pushed = timeout(DELAY_MAX, run(&other, PUSH)).await;
+    assert!(pushed.is_ok(), "a push waits for the push of another client");
+
+    let (installing, refused) = timeout(DELAY_MAX, installation).await.expect("it gives up").expect("it ends");
+    let refused = refused.expect_err("it needs a lock");
+    assert_eq!(refused.sqlstate(), Some("55P03"));
+    let server = refused.server().expect("an error of the server");
+    assert!(server.hint.is_some_and(|hint| hint.contains("again")), "{refused:?}");
+    run(&open, "commit").await;
+    run(&installing, &pgasync_sql::all()).await;
+    database.assert_holds("select count(*) = 2 from async.task").await;
+}
+
+/// Who wants to wait for longer says so.
+#[tokio::test]
+async fn an_installation_keeps_the_lock_timeout_of_its_session() {
+    let database = Database::create().await;
+    for own in ["0", "7s"] {
+        let session = database.connect().await;
+        run(&session, &format!("set lock_timeout = '{own}'")).await;
+        run(&session, &pgasync_sql::all()).await;
+        let found: String = session.query_one("show lock_timeout", &[]).await.expect("a setting").get(0);
+        assert_eq!(found, own);
+    }
+    let (open, installing) = (database.connect().await, database.connect().await);
+    run(&open, &format!("begin; {PUSH}")).await;
+    run(&installing, "set lock_timeout = '60s'").await;
+    let mut installation = tokio::spawn(async move { code(&installing, &pgasync_sql::all()).await });
+    let waited = timeout(Duration::from_secs(4), &mut installation).await;
+    assert!(waited.is_err(), "it waits for as long as its session allows: {waited:?}");
+    run(&open, "commit").await;
+    expect("the installation", installation.await.expect("it ends").as_deref(), None);
 }
 
 attacks!(an_upgrade_keeps_clients_without_the_server_itself_and_says_how_to_return_it);

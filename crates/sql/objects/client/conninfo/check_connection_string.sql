@@ -15,8 +15,8 @@ begin
       using errcode = 'PA001', hint = 'Give the password itself.';
   end if;
   if not async.references_secret(in_connection_string)
-      and exists (select from jsonb_each_text(v_settings) s where s.value ~ '\$\{(ENV|FILE):')
-    or exists (select from jsonb_each_text(v_settings) s where s.key <> 'password' and s.value ~ '\$\{(ENV|FILE):')
+      and exists (select from jsonb_each_text(v_settings) s where s.value ~ E'\\$\\{(ENV|FILE):')
+    or exists (select from jsonb_each_text(v_settings) s where s.key <> 'password' and s.value ~ E'\\$\\{(ENV|FILE):')
   then
     raise exception 'a connection string has a reference that is no password of the form '
         '${ENV:PGASYNC_SECRET_NAME} or ${FILE:name}'

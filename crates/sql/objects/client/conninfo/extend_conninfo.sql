@@ -12,7 +12,7 @@ as $function$
   select case when in_conninfo is not null then coalesce(
     (
       select string_agg(
-        format('%s=''%s''', s.key, regexp_replace(s.value, '([''\\])', '\\\1', 'g')), ' ' order by s.key)
+        format('%s=''%s''', s.key, regexp_replace(s.value, E'([''\\\\])', E'\\\\\\1', 'g')), ' ' order by s.key)
       from (select async.parse_conninfo(in_conninfo) || coalesce(in_settings, '{}') as given) g
       cross join lateral jsonb_each_text(
         case when g.given ? 'service' then '{}'::jsonb else '{"password": ""}'::jsonb end || g.given) s

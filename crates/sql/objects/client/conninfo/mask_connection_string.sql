@@ -46,7 +46,7 @@ begin
       case
         when s.key = any (c_secrets) and s.value <> '' then '****'
         when s.value ~ '^[A-Za-z0-9_./:,%+*@-]+$' then s.value
-        else '''' || regexp_replace(s.value, '([''\\])', '\\\1', 'g') || ''''
+        else '''' || regexp_replace(s.value, E'([''\\\\])', E'\\\\\\1', 'g') || ''''
       end), ' ' order by s.key collate "C")
     from jsonb_each_text(v_settings) s);
 end

@@ -9,12 +9,12 @@ set search_path = pg_catalog, pg_temp
 as $function$
   select regexp_replace(regexp_replace(regexp_replace(in_text,
     -- user:password@ in a URI, up to the last @
-    '(postgres(?:ql)?://[^\s:@/]*):.*@', '\1:****@', 'gi'),
+    E'(postgres(?:ql)?://[^\\s:@/]*):.*@', E'\\1:****@', 'gi'),
     -- parameters of a URI, the name in any encoding
-    '([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\s]*%[^=&\s]*)=)[^&]*',
-    '\1****', 'gi'),
+    E'([?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key|[^=&\\s]*%[^=&\\s]*)=)[^&]*',
+    E'\\1****', 'gi'),
     -- key = value, key = 'quoted \' value'
-    '((?:^|[^?&\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*)'
-    '(?:''(?:[^''\\]|\\.)*(?:''|\\?$)|(?:[^\s\\]|\\.)*)',
-    '\1****', 'gi')
+    E'((?:^|[^?&\\w])(?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\\s*=\\s*)'
+    || E'(?:''(?:[^''\\\\]|\\\\.)*(?:''|\\\\?$)|(?:[^\\s\\\\]|\\\\.)*)',
+    E'\\1****', 'gi')
 $function$;

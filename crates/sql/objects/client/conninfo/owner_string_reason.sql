@@ -16,7 +16,10 @@ declare
   v_addresses constant text[] := string_to_array(v_settings ->> 'hostaddr', ',');
   v_key text;
 begin
-  if async.references_secret(in_connection_string) then
+  -- The second test has no pattern, so it does not depend on how a pattern is read.
+  if async.references_secret(in_connection_string)
+    or position('${ENV:' in v_settings ->> 'password') > 0 or position('${FILE:' in v_settings ->> 'password') > 0
+  then
     return 'its password is a reference to a secret';
   end if;
   select s.key into v_key

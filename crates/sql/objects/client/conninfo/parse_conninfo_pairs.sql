@@ -17,7 +17,7 @@ begin
   while v_rest <> '' loop
     -- A value is quoted, with \ before a quote or a backslash, or it ends at the next space.
     v_pair := regexp_match(v_rest,
-      '^([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(''(?:[^''\\]|\\.)*''|(?!'')(?:[^\s\\]|\\.)*)\\?(.*)$');
+      E'^([A-Za-z_][A-Za-z0-9_]*)\\s*=\\s*(''(?:[^''\\\\]|\\\\.)*''|(?!'')(?:[^\\s\\\\]|\\\\.)*)\\\\?(.*)$');
     if v_pair is null then
       raise exception 'a connection string cannot be read after % of its settings',
           (select count(*) from jsonb_object_keys(v_result))
@@ -29,7 +29,7 @@ begin
     if left(v_value, 1) = '''' then
       v_value := substr(v_value, 2, length(v_value) - 2);
     end if;
-    v_result := v_result || jsonb_build_object(v_pair[1], regexp_replace(v_value, '\\(.)', '\1', 'g'));
+    v_result := v_result || jsonb_build_object(v_pair[1], regexp_replace(v_value, E'\\\\(.)', E'\\1', 'g'));
     v_rest := ltrim(v_pair[3], E' \t\r\n\f\v');
   end loop;
   return v_result;

@@ -20,7 +20,7 @@ declare
 begin
   -- 1 user, 2 :password, 3 hosts, 4 dbname, 5 parameters
   v_uri := regexp_match(in_conninfo,
-    '^postgres(?:ql)?://(?:([^:@/]*)(:[^@/]*)?@)?([^/?]*)(?:/([^?]*))?(?:\?(.*))?$');
+    E'^postgres(?:ql)?://(?:([^:@/]*)(:[^@/]*)?@)?([^/?]*)(?:/([^?]*))?(?:\\?(.*))?$');
   if v_uri is null then
     raise exception 'a connection URI cannot be read'
       using errcode = 'PA001', hint = 'Write postgresql://user:password@host:port/dbname?key=value.';
@@ -31,7 +31,7 @@ begin
     'dbname', async.decode_percent(nullif(v_uri[4], ''))));
 
   foreach v_entry in array string_to_array(v_uri[3], ',') loop
-    v_host := regexp_match(v_entry, '^(\[[^\]]+\]|[^:\[\]]*)(?::([0-9]*))?$');
+    v_host := regexp_match(v_entry, E'^(\\[[^\\]]+\\]|[^:\\[\\]]*)(?::([0-9]*))?$');
     if v_host is null then
       raise exception 'a host in a connection URI cannot be read'
         using errcode = 'PA001', hint = 'Write host or host:port, and an IPv6 address in brackets.';

@@ -13,7 +13,7 @@ begin
   -- Without the parser, which is slow, for the strings that have none.
   if position('${' in in_connection_string) > 0 then
     return coalesce(async.parse_conninfo(in_connection_string) ->> 'password'
-      ~ '^\$\{(ENV:PGASYNC_SECRET_[A-Za-z0-9_]+|FILE:[A-Za-z0-9_-][A-Za-z0-9_.-]*)\}$', false);
+      ~ E'^\\$\\{(ENV:PGASYNC_SECRET_[A-Za-z0-9_]+|FILE:[A-Za-z0-9_-][A-Za-z0-9_.-]*)\\}$', false);
   end if;
   return false;
 exception when sqlstate 'PA001' then

@@ -22,12 +22,12 @@ begin
     where p.pronamespace = 'async'::regnamespace
       and p.prokind = 'f'
       and p.proname <> 'bind_dblink'
-      and p.prosrc ~ '\mpublic\.dblink(_|\()'
+      and p.prosrc ~ E'\\mpublic\\.dblink(_|\\()'
       and v_schema <> 'public'
     order by p.oid
   loop
-    execute regexp_replace(pg_get_functiondef(v_function), '\mpublic\.dblink(?=_|\()',
-      replace(quote_ident(v_schema), '\', '\\') || '.dblink', 'g');
+    execute regexp_replace(pg_get_functiondef(v_function), E'\\mpublic\\.dblink(?=_|\\()',
+      replace(quote_ident(v_schema), E'\\', E'\\\\') || '.dblink', 'g');
   end loop;
 end
 $function$;

@@ -1,7 +1,8 @@
 -- Purpose: async.push_tasks for the role that read in_ticket from async.caller, at targets within
 --   in_within (null: any).
 -- Returns: one row for each element, in the order of the array.
--- Raises: as async.push_tasks; insufficient_privilege for a ticket that is not that of the caller.
+-- Raises: as async.push_tasks; PA01C for a source that is too long; insufficient_privilege for a
+--   ticket that is not that of the caller.
 -- Locks: as async.wake_leader. It does not wait. (The search
 --   path is control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path.
 --   Every name and operator is qualified.)
@@ -21,6 +22,8 @@ begin
   if async.client_only() then
     return query select f.* from async.forward_push(in_caller, v_scope, in_tasks, in_run_type, in_source) f;
     return;
+  elsif pg_catalog.octet_length(in_source) operator(pg_catalog.>) async.name_bytes_max() then
+    perform async.refuse_source(in_source);
   end if;
   return query
     insert into async.task (target, priority, entered, consumed, processed, finish_status, source, query, failed,

@@ -2,8 +2,8 @@
 --   client database the server pushes the tasks and commits on its own. It runs as the caller, whose
 --   role async.caller proves to async.push_as.
 -- Returns: one row for each element, in the order of the array. The ids grow in the same order.
--- Raises: PA010 to PA01B for an element that cannot be accepted, PA082 for a target that the caller
---   was not granted. Then nothing is pushed.
+-- Raises: PA010 to PA01B for an element that cannot be accepted, PA01C for a source that is too
+--   long, PA082 for a target that the caller was not granted. Then nothing is pushed.
 -- Locks: as async.wake_leader. It does not wait.
 create or replace function async.push_tasks(
   _tasks async.task_push_t[],

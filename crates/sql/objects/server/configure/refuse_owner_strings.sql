@@ -1,5 +1,5 @@
 -- Purpose: refuses connection strings of targets that only the owner may write. A string that is there
---   already is accepted. For roles other than the owner.
+--   already is accepted, also when the entry does not name it. For roles other than the owner.
 -- Returns: nothing.
 -- Raises: PA084.
 -- Locks: none.
@@ -15,6 +15,7 @@ begin
   left join async.target t on t.target = e.value ->> 'target'
   -- The string of the server itself is a setting of control.
   where e.value ->> 'target' <> in_self
+    and e.value ->> 'connection_string' is not null
     and e.value ->> 'connection_string' is distinct from t.connection_string
     and async.owner_string_reason(e.value ->> 'connection_string') is not null
   order by e.place

@@ -16,9 +16,9 @@ begin
   if coalesce(v_text, 'OK') = 'OK' then
     return null;
   end if;
-  v_text := regexp_replace(btrim(v_text, E' \n'), '^[^:\n]*: +', '');
+  v_text := regexp_replace(btrim(v_text, E' \n'), E'^[^:\\n]*: +', '');
   -- The context lines of the wrapper around the query.
-  v_text := regexp_replace(v_text, '\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\n]*', '', 'g');
+  v_text := regexp_replace(v_text, E'\\n(CONTEXT:  )?PL/pgSQL function inline_code_block line 1 at [^\\n]*', '', 'g');
   return format('do %L', format('begin raise exception using errcode = ''PX001'', message = %L; end',
     async.cut_text(v_text)));
 end

@@ -13,7 +13,7 @@ begin
   return in_text;
 exception when character_not_in_repertoire or untranslatable_character then
   return replace(
-    regexp_replace(encode(textsend(in_text), 'escape'), '\\[0-7]{3}', '?', 'g'),
-    '\\\\', '\\');
+    regexp_replace(encode(textsend(in_text), 'escape'), E'\\\\[0-7]{3}', '?', 'g'),
+    E'\\\\\\\\', E'\\\\');
 end
 $function$;

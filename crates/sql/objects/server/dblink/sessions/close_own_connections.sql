@@ -10,6 +10,6 @@ as $function$
 begin
   perform async.close_session(n)
   from unnest(coalesce(public.dblink_get_connections(), '{}')) n
-  where n like 'pgasync\_%';
+  where n like E'pgasync\\_%';
 end
 $function$;

@@ -1,4 +1,4 @@
--- Purpose: the limit on the length of the name of a target or a pool.
+-- Purpose: the limit on the length of the name of a target or a pool, and of the source of a push.
 -- Returns: a number of bytes.
 -- Raises: nothing.
 -- Locks: none.

@@ -12,7 +12,7 @@ language plpgsql immutable
 as $function$
 declare
   v_body text := rtrim(in_query, E' \t\n\r\f\x0b;');
-  v_word text := lower(substring(in_query from '^[ \t\n\r\f\v]*([[:alpha:]]+)'));
+  v_word text := lower(substring(in_query from E'^[ \\t\\n\\r\\f\\v]*([[:alpha:]]+)'));
   v_statements int;
   v_wrappable bool;
   v_rows bool;

@@ -13,6 +13,6 @@ begin
     select from async.scan_statements(in_query) s
     where not s.complete
       or s.first_word in ('begin', 'start')
-      or s.first_word in ('commit', 'end', 'rollback', 'abort') and s.statement ~* '\mchain\M');
+      or s.first_word in ('commit', 'end', 'rollback', 'abort') and s.statement ~* E'\\mchain\\M');
 end
 $function$;

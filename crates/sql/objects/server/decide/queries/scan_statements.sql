@@ -24,8 +24,8 @@ declare
   -- A token that ends this close to the end of the piece may go on behind it.
   c_piece_chars constant int := 1024;
   c_margin_chars constant int := 16;
-  c_blank constant text := '[ \t\n\r\f\v]';
-  c_word constant text := '[A-Za-z_]|[^\u0001-\u007f]';
+  c_blank constant text := E'[ \\t\\n\\r\\f\\v]';
+  c_word constant text := E'[A-Za-z_]|[^\\u0001-\\u007f]';
   v_text constant text := left(in_query, c_prefix_chars_max);
   -- The piece, and whether it is all of the rest.
   v_rest text := left(v_text, c_piece_chars);

@@ -11,12 +11,12 @@ as $function$
 declare
   -- As in the lexer of Postgres: characters outside of ASCII belong to names, and a string may
   -- continue on another line.
-  c_name constant text := '(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_]|[^\u0001-\u007f])*';
-  c_dollar constant text := '^\$(?:' || c_name || ')?\$';
-  c_word constant text := '^(?:[A-Za-z_]|[^\u0001-\u007f])(?:[A-Za-z0-9_$]|[^\u0001-\u007f])*';
-  c_number constant text := '^[0-9]+(?:\.(?!\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
-  c_gap constant text := '(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*''';
-  c_escaped constant text := '(?:[^''\\]|\\.|'''')*''';
+  c_name constant text := E'(?:[A-Za-z_]|[^\\u0001-\\u007f])(?:[A-Za-z0-9_]|[^\\u0001-\\u007f])*';
+  c_dollar constant text := E'^\\$(?:' || c_name || E')?\\$';
+  c_word constant text := E'^(?:[A-Za-z_]|[^\\u0001-\\u007f])(?:[A-Za-z0-9_$]|[^\\u0001-\\u007f])*';
+  c_number constant text := E'^[0-9]+(?:\\.(?!\\.)[0-9]*)?(?:[eE][+-]?[0-9]+)?';
+  c_gap constant text := E'(?:[ \\t\\f\\v]|--[^\\n\\r]*)*[\\n\\r](?:[ \\t\\n\\r\\f\\v]|--[^\\n\\r]*[\\n\\r])*''';
+  c_escaped constant text := E'(?:[^''\\\\]|\\\\.|'''')*''';
   c_escape_string constant text :=
     '^[eE]''' || c_escaped || '(?:' || c_gap || c_escaped || ')*(?!''|' || c_gap || ')';
   v_char constant text := left(in_rest, 1);
@@ -24,15 +24,16 @@ declare
   v_length int;
 begin
   if strpos(E' \t\n\r\f\x0b', v_char) > 0 and v_char <> '' then
-    return length(substring(in_rest from '^[ \t\n\r\f\v]+'));
+    return length(substring(in_rest from E'^[ \\t\\n\\r\\f\\v]+'));
   elsif left(in_rest, 2) = '--' then
-    return length(substring(in_rest from '^[^\n\r]*'));
+    return length(substring(in_rest from E'^[^\\n\\r]*'));
   elsif left(in_rest, 2) = '/*' then
     return async.comment_length(in_rest);
   elsif lower(left(in_rest, 2)) = 'e''' then
     v_length := length(coalesce(substring(in_rest from c_escape_string), in_rest));
     return case
-      when not in_whole and substr(in_rest, v_length + 1) ~ '^(?:[ \t\n\r\f\v]|--[^\n\r]*)*$' then length(in_rest)
+      when not in_whole
+        and substr(in_rest, v_length + 1) ~ E'^(?:[ \\t\\n\\r\\f\\v]|--[^\\n\\r]*)*$' then length(in_rest)
       else v_length
     end;
   elsif v_char = '''' then
@@ -42,11 +43,11 @@ begin
   elsif v_char = '$' then
     v_delimiter := substring(in_rest from c_dollar);
     if v_delimiter is null then
-      return case when not in_whole and in_rest ~ ('^\$' || c_name || '$') then length(in_rest) else 1 end;
+      return case when not in_whole and in_rest ~ (E'^\\$' || c_name || '$') then length(in_rest) else 1 end;
     end if;
     v_length := strpos(substr(in_rest, length(v_delimiter) + 1), v_delimiter);
     return case v_length when 0 then length(in_rest) else v_length - 1 + 2 * length(v_delimiter) end;
-  elsif v_char ~ '[A-Za-z_]|[^\u0001-\u007f]' then
+  elsif v_char ~ E'[A-Za-z_]|[^\\u0001-\\u007f]' then
     return length(substring(in_rest from c_word));
   elsif v_char ~ '[0-9]' then
     return length(substring(in_rest from c_number));

@@ -16,7 +16,7 @@ declare
 begin
   for v_table in
     select c.relname from pg_class c
-    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like 'leader\_%'
+    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like E'leader\\_%'
   loop
     execute format('drop table if exists pg_temp.%I', 'old_' || v_table);
     execute format('alter table pg_temp.%I rename to %I', v_table, 'old_' || v_table);
@@ -28,7 +28,7 @@ begin
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     join pg_class o on o.relnamespace = c.relnamespace and o.relname = 'old_' || c.relname
     join pg_attribute b on b.attrelid = o.oid and b.attname = a.attname and not b.attisdropped
-    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like 'leader\_%'
+    where c.relnamespace = pg_my_temp_schema() and c.relkind = 'r' and c.relname like E'leader\\_%'
     group by c.relname
   loop
     execute format('insert into pg_temp.%1$I (%3$s) select %3$s from pg_temp.%2$I',
