@@ -968,7 +968,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'cb810a433c8b1ba4'::text
+  select '284d6fd62249b4f0'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -4614,18 +4614,27 @@ $function$;
 
 -- dblink/results/read_results
 -- Purpose: reads the results of the query of a session without waiting: each result after
---   dblink_is_busy has reported it, until the empty result that ends the query.
--- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the
---   last result with rows.
+--   dblink_is_busy has reported it, until the empty result that ends the query. A call reads for a
+--   limited time, because a target may send results without end.
+-- Returns: ended: the end of the query, or an error after which the session must not be read again;
+--   the first error with its SQLSTATE (null: none so far); the greatest value of the last result with
+--   rows; how often the call has read; when it has read for as long as it may, the time that it waited
+--   for dblink_is_busy, which receives what the target sends.
 -- Raises: query_canceled when this session itself is canceled.
 -- Locks: none.
 create or replace function async.read_results(
-  in_conn text, out ended bool, out code text, out error text, out value text
+  in_conn text, out ended bool, out code text, out error text, out value text, out results int,
+  out receiving interval
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  c_results_max constant int := 1000;
+  c_time_max constant interval := '20 milliseconds';
+  v_until constant timestamptz := clock_timestamp() + c_time_max;
+  v_began timestamptz;
+  v_receiving interval := '0';
   v_rows bigint;
   v_empty bool;
   v_value text;
@@ -4636,7 +4645,13 @@ declare
   v_code text;
 begin
   ended := false;
-  while public.dblink_is_busy(in_conn) = 0 loop
+  results := 0;
+  receiving := '0';
+  loop
+    v_began := clock_timestamp();
+    exit when public.dblink_is_busy(in_conn) = 1;
+    v_receiving := v_receiving + (clock_timestamp() - v_began);
+    results := results + 1;
     begin
       -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
@@ -4671,8 +4686,22 @@ begin
       if not (v_code = '42804' and strpos(v_context, '"' || in_conn || '"') = 0) and code is null then
         code := v_code;
         error := async.describe_error(in_conn, v_code, v_message, v_detail, v_hint, v_context);
+        -- COPY from or to the client is neither a success nor an error for dblink, and libpq has no
+        -- message about it.
+        if v_code = '08006' and coalesce(public.dblink_error_message(in_conn), 'OK') = 'OK' then
+          error := 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select';
+        end if;
+      end if;
+      -- During COPY libpq reports the same result for ever.
+      if async.ends_session(v_code) then
+        ended := true;
+        return;
       end if;
     end;
+    if results >= c_results_max or clock_timestamp() >= v_until then
+      receiving := v_receiving;
+      return;
+    end if;
   end loop;
 end
 $function$;
@@ -4936,30 +4965,74 @@ create or replace function async.refuse_unknown_sessions(in_conn text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
--- JIT: the planner's estimate of the answer of a target must not trigger a compilation.
-set jit = off
 as $function$
 declare
   c_sessions_max constant int := 1000;
+  v_answer jsonb;
   v_unknown text;
 begin
-  select string_agg(s.pid::text, ', ' order by s.pid) into v_unknown
-  from async.leader l
-  cross join lateral public.dblink(in_conn, format(
-    'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) '
+  v_answer := async.query_target(in_conn, format(
+    'select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(s.pid, s.election)), ''[]'') from ('
+    'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) as election '
     'from pg_catalog.pg_stat_activity a where a.application_name operator(pg_catalog.~~) %L '
     'and pg_catalog.split_part(a.application_name, ''/'', 4) operator(pg_catalog.~) ''^[0-9]+$'' '
-    'and a.usename operator(pg_catalog.=) session_user limit %s',
-    'pgasync/' || l.server_id || '/%', c_sessions_max)) as s(pid int, election text)
+    'and a.usename operator(pg_catalog.=) session_user limit %s) s',
+    'pgasync/' || (select l.server_id from async.leader l) || '/%', c_sessions_max));
+  select string_agg((s.found ->> 0)::int::text, ', ' order by (s.found ->> 0)::int) into v_unknown
+  from jsonb_array_elements(v_answer) as s(found)
   where not exists (
     select from async.election e
-    where e.epoch::text = split_part(s.election, '.', 1) and e.nonce = split_part(s.election, '.', 2));
+    where e.epoch::text = split_part(s.found ->> 1, '.', 1) and e.nonce = split_part(s.found ->> 1, '.', 2));
   if v_unknown is not null then
     raise exception 'sessions of this server that it did not open run there (pids %): is this database a copy?',
       v_unknown
       using errcode = 'PA210',
         hint = 'On the copy: select async.adopt(), then start the orchestrator anew';
   end if;
+end
+$function$;
+
+-- dblink/helpers/query_target
+-- Purpose: runs in a helper session: sends a query to a target and waits for its answer, one row with
+--   one text that is not null. dblink(connection, query) would not return when the target begins COPY or sends results
+--   without end, and on Postgres 15 and older no cancel ends it.
+-- Returns: the text.
+-- Raises: 08006 when the query cannot be sent, or is not answered in time; 08P01 when the answer has
+--   another shape; the error of the target. The connection must not be used after any of them.
+-- Locks: none.
+create or replace function async.query_target(in_conn text, in_query text)
+returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_answer_max constant interval := '5 seconds';
+  c_poll_seconds_max constant float8 := 0.01;
+  v_until constant timestamptz := clock_timestamp() + c_answer_max;
+  v_poll_seconds float8;
+  v_answer text;
+  v_rows bigint;
+begin
+  if public.dblink_send_query(in_conn, in_query) <> 1 then
+    raise exception 'a query was not sent: %', public.dblink_error_message(in_conn) using errcode = 'connection_failure';
+  end if;
+  -- The row, and the empty result that ends the query.
+  for v_expected in reverse 1..0 loop
+    v_poll_seconds := 0.0005;
+    while public.dblink_is_busy(in_conn) = 1 loop
+      if clock_timestamp() >= v_until then
+        raise exception 'a query was not answered within % seconds', extract(epoch from c_answer_max)
+          using errcode = 'connection_failure';
+      end if;
+      perform pg_sleep(v_poll_seconds);
+      v_poll_seconds := least(v_poll_seconds * 1.5, c_poll_seconds_max);
+    end loop;
+    select count(*), coalesce(max(r.v), v_answer) into v_rows, v_answer from public.dblink_get_result(in_conn) as r(v text);
+    if v_rows <> v_expected or v_answer is null then
+      raise exception 'the answer to a query has another shape than was expected' using errcode = 'protocol_violation';
+    end if;
+  end loop;
+  return v_answer;
 end
 $function$;
 
@@ -4980,8 +5053,7 @@ begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
   perform async.close_session('pgasync_probe');
   perform public.dblink_connect('pgasync_probe'::text, v_conninfo);
-  select r.v into v_version
-  from public.dblink('pgasync_probe'::text, 'select pg_catalog.current_setting(''server_version_num'')'::text) as r(v text);
+  v_version := async.query_target('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')');
   if (v_version ~ '^[0-9]{5,7}$') is not true then
     raise exception 'the target did not say its version' using errcode = 'protocol_violation';
   end if;
@@ -5102,7 +5174,7 @@ declare
   v_here bigint[];
   v_found jsonb;
 begin
-  v_server := async.read_identity((select r.v from public.dblink(in_conn, async.identity_query()) as r(v text)));
+  v_server := async.read_identity(async.query_target(in_conn, async.identity_query()));
   perform async.refuse_unknown_sessions(in_conn);
   select coalesce(array_agg(s.session) filter (where s.registered_there), '{}'),
     coalesce(jsonb_agg(jsonb_build_object('id', (s.session).session_id, 'state', case when s.replaced then 'gone' else 'unreached' end,
@@ -5153,6 +5225,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_list text;
+  v_answer jsonb;
   v_here bigint[];
   v_hidden int;
 begin
@@ -5163,14 +5236,16 @@ begin
     order by s.session_id)
   into v_list
   from unnest(in_sessions) s;
-  select coalesce(array_agg(r.id), '{}'), min(r.pid) filter (where r.hidden) into v_here, v_hidden
-  from public.dblink(in_conn, format(
-    'select w.id, a.pid, a.backend_start is null, '
-    'case when a.backend_start is not null and not w.spared then pg_catalog.%s(a.pid) end '
+  v_answer := async.query_target(in_conn, format(
+    'select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(w.id, a.pid, a.backend_start is null, '
+    'case when a.backend_start is not null and not w.spared then pg_catalog.%s(a.pid) end)), ''[]'') '
     'from (values %s) as w(id, pid, backend_start, role, spared) join pg_catalog.pg_stat_activity a '
     'on a.pid operator(pg_catalog.=) w.pid and (a.backend_start operator(pg_catalog.=) w.backend_start '
     'or a.backend_start is null and a.usename operator(pg_catalog.=) w.role)',
-    in_function, v_list)) as r(id bigint, pid int, hidden bool, signalled bool);
+    in_function, v_list));
+  select coalesce(array_agg((r.found ->> 0)::bigint), '{}'), min((r.found ->> 1)::int) filter (where (r.found ->> 2)::bool)
+  into v_here, v_hidden
+  from jsonb_array_elements(v_answer) as r(found);
   if v_hidden is not null then
     raise exception 'backend % is hidden from this role', v_hidden
       using errcode = '42501', hint = 'It has to be a member of the role that runs it, or of pg_read_all_stats '
@@ -5446,6 +5521,36 @@ begin
 end
 $function$;
 
+-- dblink/reap/may_send_more
+-- Purpose: notes that the leader has read results of a session and not found their end. libpq keeps in
+--   memory what arrives meanwhile, and moves it at each call, so results without end must be given up
+--   early. Large results take long as well, but not to receive at the end. The target of a
+--   session that is given up has blocked the leader, and shares the account of async.note_blocked_time.
+-- Returns: whether the session may send more results. Otherwise it has to be ended.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.may_send_more(in_worker int, in_results int, in_receiving interval)
+returns bool
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_noted constant interval := '1 second';
+  v_may bool;
+  v_target text;
+begin
+  update pg_temp.leader_worker s
+  set results_left = s.results_left - in_results, receiving_left = s.receiving_left - in_receiving
+  where s.worker = in_worker
+  returning s.results_left >= 0 and s.receiving_left >= interval '0', s.target into v_may, v_target;
+  if not v_may then
+    perform async.note_blocked_time(c_noted);
+    update pg_temp.leader_target t set reads_slowly = true where t.target = v_target;
+  end if;
+  return v_may;
+end
+$function$;
+
 -- dblink/reap/reap_sessions
 -- Purpose: polls every session with an outstanding answer, and processes the answers: ends of
 --   queries (ok, error, or lost with the connection), ends of resets, and the identity of new
@@ -5487,7 +5592,21 @@ begin
     from pg_temp.leader_worker s
     where s.worker = any (v_plain.others)
   loop
+    if v_worker.state = 'running' and v_worker.outcome = 'lost' then
+      perform async.lose_session(v_worker.worker);
+      v_moved := v_moved + 1;
+      continue;
+    end if;
     v_read := async.read_results(v_worker.conn);
+    if not v_read.ended and v_read.results > 0
+      and not async.may_send_more(v_worker.worker, v_read.results, v_read.receiving)
+    then
+      v_read.ended := true;
+      if v_read.code is null then
+        v_read.code := '08P01';
+        v_read.error := '08P01: the target sent more results than the text can have';
+      end if;
+    end if;
     if v_worker.state = 'running' and v_worker.cleaning then
       v_moved := v_moved
         + async.settle_reset(v_worker.worker, v_read.ended, v_read.code, v_read.error)::int;
@@ -5652,7 +5771,7 @@ begin
     from pg_temp.leader_worker s where s.state in ('identifying', 'cleaning');
   elsif in_stage = 'helpers' then
     perform async.close_session(h.conn) from pg_temp.leader_helper h;
-    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null;
+    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null, replaced = false;
     update pg_temp.leader_fence f set retry_at = clock_timestamp() where f.retry_at = 'infinity';
     update pg_temp.leader_target t set health = 'unknown' where t.health = 'probing';
   end if;
@@ -5845,11 +5964,16 @@ language plpgsql
 as $function$
 declare
   c_query_bytes_max constant int := async.query_bytes_max();
+  -- A text has fewer results than bytes, except those of rules.
+  c_results_of_rules_max constant int := 100;
+  c_receiving_max constant interval := '1 second';
+  c_receiving_for_a_byte_max constant interval := '10 microseconds';
   v_launch record;
   v_kind text;
   v_result text;
   v_workers int[] := '{}';
   v_kinds text[] := '{}';
+  v_bytes int[] := '{}';
   v_slow text[] := '{}';
 begin
   for v_launch in
@@ -5885,6 +6009,7 @@ begin
     if v_result in ('sent', 'slow') then
       v_workers := v_workers || v_launch.worker;
       v_kinds := v_kinds || v_kind;
+      v_bytes := v_bytes || v_launch.bytes;
     end if;
     if v_result in ('slow', 'unread') then
       v_slow := v_slow || v_launch.target;
@@ -5892,6 +6017,8 @@ begin
   end loop;
   update pg_temp.leader_worker s
   set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)],
+      results_left = c_results_of_rules_max + v_bytes[array_position(v_workers, s.worker)],
+      receiving_left = c_receiving_max + c_receiving_for_a_byte_max * v_bytes[array_position(v_workers, s.worker)],
       connections_closed = false
   where s.worker = any (v_workers);
   return cardinality(v_workers);
@@ -5977,7 +6104,7 @@ begin
       perform public.dblink_send_query(v_worker.conn, async.identity_query());
       update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, address = v_address,
-        since = clock_timestamp()
+        results_left = default, receiving_left = default, since = clock_timestamp()
       where s.worker = v_worker.worker;
       exit when v_slow;
     end loop;
@@ -6293,7 +6420,7 @@ begin
     if v_helper.state = 'busy' then
       perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null, 'the helper session is gone');
     end if;
-    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null
+    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null, replaced = false
     where h.helper = v_helper.helper;
   end loop;
 end
@@ -6334,9 +6461,9 @@ begin
     end if;
     if async.ends_session(v_read.code) then
       perform async.close_session(v_helper.conn);
-      update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
+      update pg_temp.leader_helper h set state = 'closed', replaced = false where h.helper = v_helper.helper;
     else
-      update pg_temp.leader_helper h set state = 'idle', op = null, target = null, ids = null
+      update pg_temp.leader_helper h set state = 'idle', op = null, target = null, ids = null, replaced = false
       where h.helper = v_helper.helper;
     end if;
   end loop;
@@ -6347,7 +6474,7 @@ $function$;
 
 -- dblink/helpers/give_up_late_helpers
 -- Purpose: gives up helpers that are late: cancels their query, later terminates their backend, and
---   closes the helper when the backend is gone.
+--   closes the helper when the backend is gone. A few helpers whose backends do not end are replaced.
 -- Returns: nothing.
 -- Raises: nothing because of a single helper.
 -- Locks: none.
@@ -6358,7 +6485,10 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_helper_seconds_max constant interval := '8 seconds';
+  -- Each keeps a connection to this server.
+  c_replaced_max constant int := 8;
   v_helper record;
+  v_number int;
 begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
@@ -6382,8 +6512,23 @@ begin
       perform pg_terminate_backend(v_helper.pid);
     else
       perform async.close_session(v_helper.conn);
-      update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
+      update pg_temp.leader_helper h set state = 'closed', replaced = false where h.helper = v_helper.helper;
     end if;
+  end loop;
+
+  -- libpq cannot be interrupted while it changes the encoding of a new connection.
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state = 'stuck' and not h.replaced and h.since < clock_timestamp() - 3 * c_helper_seconds_max
+    order by h.helper
+    limit c_replaced_max - (select count(*) from pg_temp.leader_helper r where r.replaced)
+  loop
+    v_number := (select max(h.helper) + 1 from pg_temp.leader_helper h);
+    insert into pg_temp.leader_helper (helper, conn, lane)
+    values (v_number, 'pgasync_helper_' || v_number, v_helper.lane);
+    update pg_temp.leader_helper h set replaced = true where h.helper = v_helper.helper;
+    perform async.log_quiet('WARNING', format(
+      'target "%s" keeps the helper session with backend %s of this server: it is replaced', v_helper.target, v_helper.pid));
   end loop;
 end
 $function$;
@@ -6431,8 +6576,7 @@ $function$;
 -- dblink/helpers/run_helpers
 -- Purpose: performs the actions that may block for long in helper sessions to this server itself:
 --   processes their answers, gives up late helpers, and sends what is due. One helper is reserved
---   for cancels, one for targets that have not failed yet. The others do everything that is due. A
---   stuck helper is not replaced before its backend is gone.
+--   for cancels, one for targets that have not failed yet. The others do everything that is due.
 -- Returns: the number of answers.
 -- Raises: nothing because of a single helper.
 -- Locks: none.
@@ -6628,6 +6772,10 @@ begin
     -- The result of the text that was sent has been read, and the end of the text has not arrived
     -- yet.
     result_read bool not null default false,
+    -- How many more results the session may send, and for how long the leader may receive more while it
+    -- has results to read, before the session is ended.
+    results_left int not null default 100,
+    receiving_left interval not null default '1 second',
     -- A stage that read results was rolled back, so a result may have been read and lost.
     uncertain bool not null default false,
     -- Since when libpq reports the session as busy after an error: the end of the query may still
@@ -6697,7 +6845,8 @@ begin
     session_failures int not null default 0,
     -- The last session that was opened has identified itself.
     identified bool not null default false,
-    -- The last session took long to open; a query took long to send.
+    -- The last session took long to open; a query took long to send, or its results to
+    -- read.
     connects_slowly bool not null default false,
     reads_slowly bool not null default false,
     down_since timestamptz,
@@ -6727,6 +6876,8 @@ begin
     target text,
     ids bigint[],
     since timestamptz not null default clock_timestamp(),
+    -- It is stuck, its backend does not end, and another helper takes its place.
+    replaced bool not null default false,
     constraint leader_helper_state_is_known check (state in ('closed', 'idle', 'busy', 'stuck')),
     constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );
@@ -6965,7 +7116,7 @@ $function$;
 -- leader/helpers/next_helper_op
 -- Purpose: the next operation of a free helper of a lane: cancels first; then first contact with
 --   targets that have not failed yet, the latest first; then, in the general lane, fences and
---   targets that failed before.
+--   targets that failed before. A target at which a helper is stuck gets no other one.
 -- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session
 --   ids.
 -- Raises: nothing.
@@ -6987,7 +7138,8 @@ begin
   join pg_temp.leader_target t on t.target = s.target
   where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
     and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
-    and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
+    and not exists (select from pg_temp.leader_helper h
+      where h.state = 'busy' and h.ids = array[s.session_id] or h.state = 'stuck' and h.target = s.target)
   order by s.cancel_at, s.worker
   limit 1;
   if op is not null or in_lane = 'cancel' then
@@ -6997,6 +7149,7 @@ begin
   select 'probe', t.target into op, target
   from pg_temp.leader_target t
   where t.health = 'unknown' and t.fresh
+    and not exists (select from pg_temp.leader_helper h where h.state = 'stuck' and h.target = t.target)
     and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
   order by t.retry_at desc, t.target
   limit 1;
@@ -7036,6 +7189,7 @@ begin
   select 'probe', t.target into op, target
   from pg_temp.leader_target t
   where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
+    and not exists (select from pg_temp.leader_helper h where h.state = 'stuck' and h.target = t.target)
     and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
   order by t.retry_at, t.target
   limit 1;
@@ -7410,8 +7564,13 @@ begin
   select n, 'pgasync_helper_' || n, case n when 1 then 'cancel' when 2 then 'fresh' else 'general' end
   from generate_series(1, greatest(v_control.self_concurrency, 3)) n
   on conflict do nothing;
-  delete from pg_temp.leader_helper h
-  where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
+  if not exists (select from pg_temp.leader_helper h where h.replaced) then
+    perform async.close_session(h.conn)
+    from pg_temp.leader_helper h
+    where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'idle';
+    delete from pg_temp.leader_helper h
+    where h.helper > greatest(v_control.self_concurrency, 3) and h.state in ('closed', 'idle');
+  end if;
 
   -- A target with a changed address is probed, and idle sessions at the old address are dropped.
   for v_worker in
@@ -10410,7 +10569,8 @@ select
     when g.message is not null then g.message
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
     when t.retired then 'its turn comes: the target is retired, takes no new tasks, and finishes what it has'
-    else 'its turn comes as others end; a first task that stays is one whose row a client holds'
+    else 'its turn comes as others end; a first task that stays is one whose row a client holds, or whose target '
+      'has not been reached yet (async.server_log names targets that block helper sessions)'
   end as reason
 from (
   select d.pool as concurrency_pool, d.target, case when d.pullable then 'pull' else 'query' end as kind,

@@ -22,6 +22,12 @@ pub enum Flood {
     EndlessSettings(usize),
     /// A message of this type with this length and no body. The client has to close the connection.
     Header(u8, i32),
+    /// Ends of statements without rows, until the client closes the connection.
+    EndlessResults,
+    /// The begin of COPY to the client, and nothing more.
+    CopyOut,
+    /// The begin of COPY from the client, and nothing more.
+    CopyIn,
 }
 
 impl Flood {
@@ -45,11 +51,28 @@ impl Flood {
             }
             Self::Header(tag, length) => {
                 client.write_all(&[&[tag][..], &length.to_be_bytes()].concat()).await?;
-                // The client closes the connection.
-                tokio::io::copy(client, &mut tokio::io::sink()).await.map(drop)
+                read_until_closed(client).await
             }
+            Self::EndlessResults => {
+                let results = super::frame(b'C', b"SELECT 0\0").repeat(1_000);
+                loop {
+                    client.write_all(&results).await?;
+                }
+            }
+            Self::CopyOut => begin_copy(client, b'H').await,
+            Self::CopyIn => begin_copy(client, b'G').await,
         }
     }
+}
+
+/// Begins COPY of text without columns.
+async fn begin_copy(client: &mut TcpStream, tag: u8) -> io::Result<()> {
+    client.write_all(&super::frame(tag, &[0, 0, 0])).await?;
+    read_until_closed(client).await
+}
+
+async fn read_until_closed(client: &mut TcpStream) -> io::Result<()> {
+    tokio::io::copy(client, &mut tokio::io::sink()).await.map(drop)
 }
 
 /// Sends a message whose body is a text of this size between two texts.

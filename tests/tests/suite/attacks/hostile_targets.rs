@@ -1,15 +1,19 @@
 //! Targets with invalid answers, targets that hang, and targets that do not read: only their own tasks
 //! fail or wait.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pgasync_tests::{Answer, Engine, FakeServer, Received};
+use pgasync_tests::{Answer, Engine, FakeServer, Flood, Received};
 use serde_json::{Value, json};
 
 use crate::conformance::fixture::Fixture;
 
 /// The timeout for what the orchestrator does again and again at a target, on a loaded machine.
 const REPEATED_WITHIN: Duration = Duration::from_secs(120);
+
+/// The timeout for the end of tasks at a hostile target.
+const ENDED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The workers of the engine, which each hostile target may have.
 const WORKERS: usize = 6;
@@ -245,7 +249,177 @@ async fn a_target_that_does_not_read_fails_its_own_tasks_only<E: Engine>() {
     assert_no_stage_failed(&fixture).await;
 }
 
+/// A target that answers the texts of tasks with this flood. The texts are sent unchanged, and one of
+/// them in a wrapper.
+async fn an_answer_to_a_task_fails_this_task_only<E: Engine>(flood: Flood) {
+    let server = FakeServer::start(move |received| match received {
+        received if received.contains("hostile") => Answer::Flood(flood),
+        _ => Answer::Valid,
+    });
+    let mut fixture = Fixture::<E>::prepared().await;
+    let targets = [fixture.there(&json!({})), hostile("hostile", &server)];
+    fixture.configure(&json!({ "targets": targets })).await;
+    fixture.engine.lead().await;
+    let mut ids = Vec::new();
+    for text in ["create table hostile ()", "select 1 as hostile"] {
+        let push = "select async.push_task(async.task($1, 'hostile', manual_timeout => '5 s'))";
+        ids.push(fixture.id(push, &[&text]).await);
+    }
+    fails_beside_tasks_elsewhere(&fixture, ids).await;
+}
+
+/// The tasks end without success. Until then, tasks elsewhere succeed.
+async fn fails_beside_tasks_elsewhere<E: Engine>(fixture: &Fixture<E>, ids: Vec<i64>) {
+    let begin = Instant::now();
+    while !fixture
+        .holds(&format!(
+            "select bool_and(processed is not null) from async.task where task_id = any ('{{{}}}')",
+            list(&ids)
+        ))
+        .await
+    {
+        fixture.run_task("select 1").await.succeeded();
+        assert!(begin.elapsed() < ENDED_WITHIN, "no end\n{}", fixture.dump().await);
+    }
+    for id in ids {
+        let end = fixture.end_of(id).await;
+        assert!(["TIMED_OUT", "FAILED"].contains(&&*end.status), "{end:?}");
+    }
+    fixture.run_task("select 1").await.succeeded();
+    assert_no_stage_failed(fixture).await;
+}
+
+fn list(ids: &[i64]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+async fn copy_to_the_client_in_answer_to_a_task_fails_this_task_only<E: Engine>() {
+    an_answer_to_a_task_fails_this_task_only::<E>(Flood::CopyOut).await;
+}
+
+async fn copy_from_the_client_in_answer_to_a_task_fails_this_task_only<E: Engine>() {
+    an_answer_to_a_task_fails_this_task_only::<E>(Flood::CopyIn).await;
+}
+
+async fn endless_results_in_answer_to_a_task_fail_this_task_only<E: Engine>() {
+    an_answer_to_a_task_fails_this_task_only::<E>(Flood::EndlessResults).await;
+}
+
+/// The limits on results allow as many as a text can have.
+async fn an_honest_text_with_many_results_succeeds<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let text = format!("create table many (); {}insert into ledger values ('end')", "table many; ".repeat(20_000));
+    let id = fixture.push(&text).await;
+    fixture.end_within(id, ENDED_WITHIN).await.succeeded();
+    assert_eq!(fixture.number_there("select count(*) from ledger where mark = 'end'").await, 1);
+}
+
+/// The SQL engine reads the first 32 KiB of a text to decide how it is sent. COPY stands behind them, so
+/// an honest target begins it. The leader once hung.
+async fn copy_at_the_end_of_a_long_text_fails_its_own_task_only<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    fixture.run_there("create table copied (n int)").await;
+    let mut ids = Vec::new();
+    for copy in ["copy (select 1) to stdout", "copy copied from stdin"] {
+        let text = format!("set a.b = 'c'; {}{copy}", " ".repeat(33_000));
+        let push = "select async.push_task(async.task($1, 'there', manual_timeout => '5 s'))";
+        ids.push(fixture.id(push, &[&text]).await);
+    }
+    fails_beside_tasks_elsewhere(&fixture, ids).await;
+    fixture
+        .assert_holds(
+            "select bool_and(processing_error like '%PA205%') from async.task where finish_status <> 'FINISHED'",
+        )
+        .await;
+}
+
+/// The target begins COPY in answer to the first query of a session. The helper sessions of the SQL
+/// engine once hung, and no other target was reached for the first time.
+async fn copy_in_answer_to_the_first_query_stops_only_this_target<E: Engine>() {
+    let servers = [Flood::CopyOut, Flood::CopyIn, Flood::EndlessResults].map(|flood| {
+        FakeServer::start(move |received| match &received.query {
+            None => Answer::Valid,
+            Some(_) => Answer::Flood(flood),
+        })
+    });
+    let names = ["hostile 0", "hostile 1", "hostile 2"];
+    let named: Vec<_> = names.into_iter().zip(&servers).collect();
+    let fixture = led_beside::<E>(&named).await;
+    run_elsewhere_until(&fixture, || all_received(&servers, |received| received.query.is_some(), 3)).await;
+    assert_no_task_began(&fixture).await;
+    let mut targets: Vec<_> = named.iter().map(|(name, server)| hostile(name, server)).collect();
+    let mut new = fixture.there(&json!({}));
+    new["target"] = json!("new");
+    targets.push(new);
+    fixture.configure(&json!({ "targets": targets })).await;
+    let id = fixture.push_as("'select 1', 'new'").await;
+    fixture.end_of(id).await.succeeded();
+    assert_no_stage_failed(&fixture).await;
+}
+
+/// libpq waits for the change of the encoding of a new connection, and cannot be interrupted. The helper
+/// sessions of the SQL engine are replaced.
+async fn targets_that_do_not_change_the_encoding_stop_only_themselves<E: Engine>() {
+    let servers: Vec<_> = (0..3)
+        .map(|_| {
+            FakeServer::start(|received| match &received.query {
+                None => Answer::OtherEncoding,
+                Some(_) => Answer::Silence,
+            })
+        })
+        .collect();
+    let names = ["hostile 0", "hostile 1", "hostile 2"];
+    let named: Vec<_> = names.into_iter().zip(&servers).collect();
+    let fixture = led_beside::<E>(&named).await;
+    run_elsewhere_until(&fixture, || all_received(&servers, |received| received.query.is_some(), 1)).await;
+    assert_no_task_began(&fixture).await;
+    let mut targets: Vec<_> = named.iter().map(|(name, server)| hostile(name, server)).collect();
+    let mut new = fixture.there(&json!({}));
+    new["target"] = json!("new");
+    targets.push(new);
+    fixture.configure(&json!({ "targets": targets })).await;
+    let id = fixture.push_as("'select 1', 'new'").await;
+    fixture.end_within(id, ENDED_WITHIN).await.succeeded();
+    assert_no_stage_failed(&fixture).await;
+    // The backends end with these sessions. Until then no database of the cluster can be dropped.
+    drop(servers);
+    let ended = "select not exists (select from pg_stat_activity where datname = current_database()
+        and application_name like '%/helper' and state = 'active' and query_start < now() - interval '10 seconds')";
+    fixture.wait_for(ended).await;
+}
+
+/// The target closes the session of a task, and begins COPY in answer to every query after that: to
+/// those of a fence, and of probes.
+async fn copy_in_answer_to_a_fence_stops_only_this_target<E: Engine>() {
+    let closed = AtomicBool::new(false);
+    let server = FakeServer::start(move |received| match received {
+        received if received.contains("hostile") => {
+            closed.store(true, Ordering::Relaxed);
+            Answer::Close
+        }
+        received if received.query.is_some() && closed.load(Ordering::Relaxed) => Answer::Flood(Flood::CopyOut),
+        _ => Answer::Valid,
+    });
+    let mut fixture = Fixture::<E>::prepared().await;
+    let targets = [fixture.there(&json!({})), hostile("hostile", &server)];
+    fixture.configure(&json!({ "targets": targets })).await;
+    fixture.engine.lead().await;
+    fixture.push_as("'select 1 as hostile', 'hostile'").await;
+    fixture.push_as("'select 2', 'hostile'").await;
+    let begun = || server.count(|received| received.contains("hostile"));
+    run_elsewhere_until(&fixture, || begun() == 1 && server.count(Received::is_identity) >= 4).await;
+    assert_no_stage_failed(&fixture).await;
+}
+
 attacks!(
+    copy_to_the_client_in_answer_to_a_task_fails_this_task_only,
+    copy_from_the_client_in_answer_to_a_task_fails_this_task_only,
+    endless_results_in_answer_to_a_task_fail_this_task_only,
+    an_honest_text_with_many_results_succeeds,
+    copy_at_the_end_of_a_long_text_fails_its_own_task_only,
+    copy_in_answer_to_the_first_query_stops_only_this_target,
+    copy_in_answer_to_a_fence_stops_only_this_target,
+    targets_that_do_not_change_the_encoding_stop_only_themselves,
     invalid_numbers_and_times_in_identities_stop_only_their_targets,
     identities_of_another_shape_stop_only_their_targets,
     errors_that_others_does_not_catch_stop_only_their_targets,

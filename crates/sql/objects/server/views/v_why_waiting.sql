@@ -36,7 +36,8 @@ select
     when g.message is not null then g.message
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
     when t.retired then 'its turn comes: the target is retired, takes no new tasks, and finishes what it has'
-    else 'its turn comes as others end; a first task that stays is one whose row a client holds'
+    else 'its turn comes as others end; a first task that stays is one whose row a client holds, or whose target '
+      'has not been reached yet (async.server_log names targets that block helper sessions)'
   end as reason
 from (
   select d.pool as concurrency_pool, d.target, case when d.pullable then 'pull' else 'query' end as kind,

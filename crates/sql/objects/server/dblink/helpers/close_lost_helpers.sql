@@ -19,7 +19,7 @@ begin
     if v_helper.state = 'busy' then
       perform async.take_helper_result(v_helper.op, v_helper.target, v_helper.ids, null, 'the helper session is gone');
     end if;
-    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null
+    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null, replaced = false
     where h.helper = v_helper.helper;
   end loop;
 end

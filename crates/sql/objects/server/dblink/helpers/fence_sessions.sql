@@ -17,7 +17,7 @@ declare
   v_here bigint[];
   v_found jsonb;
 begin
-  v_server := async.read_identity((select r.v from public.dblink(in_conn, async.identity_query()) as r(v text)));
+  v_server := async.read_identity(async.query_target(in_conn, async.identity_query()));
   perform async.refuse_unknown_sessions(in_conn);
   select coalesce(array_agg(s.session) filter (where s.registered_there), '{}'),
     coalesce(jsonb_agg(jsonb_build_object('id', (s.session).session_id, 'state', case when s.replaced then 'gone' else 'unreached' end,

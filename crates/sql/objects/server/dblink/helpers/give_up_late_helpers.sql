@@ -1,5 +1,5 @@
 -- Purpose: gives up helpers that are late: cancels their query, later terminates their backend, and
---   closes the helper when the backend is gone.
+--   closes the helper when the backend is gone. A few helpers whose backends do not end are replaced.
 -- Returns: nothing.
 -- Raises: nothing because of a single helper.
 -- Locks: none.
@@ -10,7 +10,10 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_helper_seconds_max constant interval := '8 seconds';
+  -- Each keeps a connection to this server.
+  c_replaced_max constant int := 8;
   v_helper record;
+  v_number int;
 begin
   for v_helper in
     select h.* from pg_temp.leader_helper h
@@ -34,8 +37,23 @@ begin
       perform pg_terminate_backend(v_helper.pid);
     else
       perform async.close_session(v_helper.conn);
-      update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
+      update pg_temp.leader_helper h set state = 'closed', replaced = false where h.helper = v_helper.helper;
     end if;
+  end loop;
+
+  -- libpq cannot be interrupted while it changes the encoding of a new connection.
+  for v_helper in
+    select h.* from pg_temp.leader_helper h
+    where h.state = 'stuck' and not h.replaced and h.since < clock_timestamp() - 3 * c_helper_seconds_max
+    order by h.helper
+    limit c_replaced_max - (select count(*) from pg_temp.leader_helper r where r.replaced)
+  loop
+    v_number := (select max(h.helper) + 1 from pg_temp.leader_helper h);
+    insert into pg_temp.leader_helper (helper, conn, lane)
+    values (v_number, 'pgasync_helper_' || v_number, v_helper.lane);
+    update pg_temp.leader_helper h set replaced = true where h.helper = v_helper.helper;
+    perform async.log_quiet('WARNING', format(
+      'target "%s" keeps the helper session with backend %s of this server: it is replaced', v_helper.target, v_helper.pid));
   end loop;
 end
 $function$;

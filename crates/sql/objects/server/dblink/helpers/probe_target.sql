@@ -14,8 +14,7 @@ begin
   v_conninfo := async.target_conninfo(in_conninfo_of, 'probe', false, 2);
   perform async.close_session('pgasync_probe');
   perform public.dblink_connect('pgasync_probe'::text, v_conninfo);
-  select r.v into v_version
-  from public.dblink('pgasync_probe'::text, 'select pg_catalog.current_setting(''server_version_num'')'::text) as r(v text);
+  v_version := async.query_target('pgasync_probe', 'select pg_catalog.current_setting(''server_version_num'')');
   if (v_version ~ '^[0-9]{5,7}$') is not true then
     raise exception 'the target did not say its version' using errcode = 'protocol_violation';
   end if;

@@ -32,9 +32,9 @@ begin
     end if;
     if async.ends_session(v_read.code) then
       perform async.close_session(v_helper.conn);
-      update pg_temp.leader_helper h set state = 'closed' where h.helper = v_helper.helper;
+      update pg_temp.leader_helper h set state = 'closed', replaced = false where h.helper = v_helper.helper;
     else
-      update pg_temp.leader_helper h set state = 'idle', op = null, target = null, ids = null
+      update pg_temp.leader_helper h set state = 'idle', op = null, target = null, ids = null, replaced = false
       where h.helper = v_helper.helper;
     end if;
   end loop;

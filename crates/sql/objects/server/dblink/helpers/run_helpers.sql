@@ -1,7 +1,6 @@
 -- Purpose: performs the actions that may block for long in helper sessions to this server itself:
 --   processes their answers, gives up late helpers, and sends what is due. One helper is reserved
---   for cancels, one for targets that have not failed yet. The others do everything that is due. A
---   stuck helper is not replaced before its backend is gone.
+--   for cancels, one for targets that have not failed yet. The others do everything that is due.
 -- Returns: the number of answers.
 -- Raises: nothing because of a single helper.
 -- Locks: none.

@@ -11,6 +11,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_list text;
+  v_answer jsonb;
   v_here bigint[];
   v_hidden int;
 begin
@@ -21,14 +22,16 @@ begin
     order by s.session_id)
   into v_list
   from unnest(in_sessions) s;
-  select coalesce(array_agg(r.id), '{}'), min(r.pid) filter (where r.hidden) into v_here, v_hidden
-  from public.dblink(in_conn, format(
-    'select w.id, a.pid, a.backend_start is null, '
-    'case when a.backend_start is not null and not w.spared then pg_catalog.%s(a.pid) end '
+  v_answer := async.query_target(in_conn, format(
+    'select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(w.id, a.pid, a.backend_start is null, '
+    'case when a.backend_start is not null and not w.spared then pg_catalog.%s(a.pid) end)), ''[]'') '
     'from (values %s) as w(id, pid, backend_start, role, spared) join pg_catalog.pg_stat_activity a '
     'on a.pid operator(pg_catalog.=) w.pid and (a.backend_start operator(pg_catalog.=) w.backend_start '
     'or a.backend_start is null and a.usename operator(pg_catalog.=) w.role)',
-    in_function, v_list)) as r(id bigint, pid int, hidden bool, signalled bool);
+    in_function, v_list));
+  select coalesce(array_agg((r.found ->> 0)::bigint), '{}'), min((r.found ->> 1)::int) filter (where (r.found ->> 2)::bool)
+  into v_here, v_hidden
+  from jsonb_array_elements(v_answer) as r(found);
   if v_hidden is not null then
     raise exception 'backend % is hidden from this role', v_hidden
       using errcode = '42501', hint = 'It has to be a member of the role that runs it, or of pg_read_all_stats '

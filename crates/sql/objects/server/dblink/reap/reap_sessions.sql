@@ -38,7 +38,21 @@ begin
     from pg_temp.leader_worker s
     where s.worker = any (v_plain.others)
   loop
+    if v_worker.state = 'running' and v_worker.outcome = 'lost' then
+      perform async.lose_session(v_worker.worker);
+      v_moved := v_moved + 1;
+      continue;
+    end if;
     v_read := async.read_results(v_worker.conn);
+    if not v_read.ended and v_read.results > 0
+      and not async.may_send_more(v_worker.worker, v_read.results, v_read.receiving)
+    then
+      v_read.ended := true;
+      if v_read.code is null then
+        v_read.code := '08P01';
+        v_read.error := '08P01: the target sent more results than the text can have';
+      end if;
+    end if;
     if v_worker.state = 'running' and v_worker.cleaning then
       v_moved := v_moved
         + async.settle_reset(v_worker.worker, v_read.ended, v_read.code, v_read.error)::int;

@@ -19,7 +19,7 @@ begin
     from pg_temp.leader_worker s where s.state in ('identifying', 'cleaning');
   elsif in_stage = 'helpers' then
     perform async.close_session(h.conn) from pg_temp.leader_helper h;
-    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null;
+    update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null, replaced = false;
     update pg_temp.leader_fence f set retry_at = clock_timestamp() where f.retry_at = 'infinity';
     update pg_temp.leader_target t set health = 'unknown' where t.health = 'probing';
   end if;

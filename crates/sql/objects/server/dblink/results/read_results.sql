@@ -1,16 +1,25 @@
 -- Purpose: reads the results of the query of a session without waiting: each result after
---   dblink_is_busy has reported it, until the empty result that ends the query.
--- Returns: ended; the first error with its SQLSTATE (null: none so far); the greatest value of the
---   last result with rows.
+--   dblink_is_busy has reported it, until the empty result that ends the query. A call reads for a
+--   limited time, because a target may send results without end.
+-- Returns: ended: the end of the query, or an error after which the session must not be read again;
+--   the first error with its SQLSTATE (null: none so far); the greatest value of the last result with
+--   rows; how often the call has read; when it has read for as long as it may, the time that it waited
+--   for dblink_is_busy, which receives what the target sends.
 -- Raises: query_canceled when this session itself is canceled.
 -- Locks: none.
 create or replace function async.read_results(
-  in_conn text, out ended bool, out code text, out error text, out value text
+  in_conn text, out ended bool, out code text, out error text, out value text, out results int,
+  out receiving interval
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  c_results_max constant int := 1000;
+  c_time_max constant interval := '20 milliseconds';
+  v_until constant timestamptz := clock_timestamp() + c_time_max;
+  v_began timestamptz;
+  v_receiving interval := '0';
   v_rows bigint;
   v_empty bool;
   v_value text;
@@ -21,7 +30,13 @@ declare
   v_code text;
 begin
   ended := false;
-  while public.dblink_is_busy(in_conn) = 0 loop
+  results := 0;
+  receiving := '0';
+  loop
+    v_began := clock_timestamp();
+    exit when public.dblink_is_busy(in_conn) = 1;
+    v_receiving := v_receiving + (clock_timestamp() - v_began);
+    results := results + 1;
     begin
       -- One result and, if it has arrived, the next one, which usually is the empty one.
       select /* results of a session */
@@ -56,8 +71,22 @@ begin
       if not (v_code = '42804' and strpos(v_context, '"' || in_conn || '"') = 0) and code is null then
         code := v_code;
         error := async.describe_error(in_conn, v_code, v_message, v_detail, v_hint, v_context);
+        -- COPY from or to the client is neither a success nor an error for dblink, and libpq has no
+        -- message about it.
+        if v_code = '08006' and coalesce(public.dblink_error_message(in_conn), 'OK') = 'OK' then
+          error := 'PA205: COPY from STDIN or to STDOUT has no client to talk to here; use a file, or insert ... select';
+        end if;
+      end if;
+      -- During COPY libpq reports the same result for ever.
+      if async.ends_session(v_code) then
+        ended := true;
+        return;
       end if;
     end;
+    if results >= c_results_max or clock_timestamp() >= v_until then
+      receiving := v_receiving;
+      return;
+    end if;
   end loop;
 end
 $function$;

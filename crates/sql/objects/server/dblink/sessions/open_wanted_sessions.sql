@@ -76,7 +76,7 @@ begin
       perform public.dblink_send_query(v_worker.conn, async.identity_query());
       update pg_temp.leader_worker s
       set state = 'identifying', target = v_want.target, conninfo = v_conninfo, address = v_address,
-        since = clock_timestamp()
+        results_left = default, receiving_left = default, since = clock_timestamp()
       where s.worker = v_worker.worker;
       exit when v_slow;
     end loop;

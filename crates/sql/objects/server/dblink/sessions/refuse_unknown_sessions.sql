@@ -9,24 +9,24 @@ create or replace function async.refuse_unknown_sessions(in_conn text)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
--- JIT: the planner's estimate of the answer of a target must not trigger a compilation.
-set jit = off
 as $function$
 declare
   c_sessions_max constant int := 1000;
+  v_answer jsonb;
   v_unknown text;
 begin
-  select string_agg(s.pid::text, ', ' order by s.pid) into v_unknown
-  from async.leader l
-  cross join lateral public.dblink(in_conn, format(
-    'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) '
+  v_answer := async.query_target(in_conn, format(
+    'select coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(s.pid, s.election)), ''[]'') from ('
+    'select a.pid, pg_catalog.split_part(a.application_name, ''/'', 3) as election '
     'from pg_catalog.pg_stat_activity a where a.application_name operator(pg_catalog.~~) %L '
     'and pg_catalog.split_part(a.application_name, ''/'', 4) operator(pg_catalog.~) ''^[0-9]+$'' '
-    'and a.usename operator(pg_catalog.=) session_user limit %s',
-    'pgasync/' || l.server_id || '/%', c_sessions_max)) as s(pid int, election text)
+    'and a.usename operator(pg_catalog.=) session_user limit %s) s',
+    'pgasync/' || (select l.server_id from async.leader l) || '/%', c_sessions_max));
+  select string_agg((s.found ->> 0)::int::text, ', ' order by (s.found ->> 0)::int) into v_unknown
+  from jsonb_array_elements(v_answer) as s(found)
   where not exists (
     select from async.election e
-    where e.epoch::text = split_part(s.election, '.', 1) and e.nonce = split_part(s.election, '.', 2));
+    where e.epoch::text = split_part(s.found ->> 1, '.', 1) and e.nonce = split_part(s.found ->> 1, '.', 2));
   if v_unknown is not null then
     raise exception 'sessions of this server that it did not open run there (pids %): is this database a copy?',
       v_unknown

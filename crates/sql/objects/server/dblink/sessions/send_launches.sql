@@ -10,11 +10,16 @@ language plpgsql
 as $function$
 declare
   c_query_bytes_max constant int := async.query_bytes_max();
+  -- A text has fewer results than bytes, except those of rules.
+  c_results_of_rules_max constant int := 100;
+  c_receiving_max constant interval := '1 second';
+  c_receiving_for_a_byte_max constant interval := '10 microseconds';
   v_launch record;
   v_kind text;
   v_result text;
   v_workers int[] := '{}';
   v_kinds text[] := '{}';
+  v_bytes int[] := '{}';
   v_slow text[] := '{}';
 begin
   for v_launch in
@@ -50,6 +55,7 @@ begin
     if v_result in ('sent', 'slow') then
       v_workers := v_workers || v_launch.worker;
       v_kinds := v_kinds || v_kind;
+      v_bytes := v_bytes || v_launch.bytes;
     end if;
     if v_result in ('slow', 'unread') then
       v_slow := v_slow || v_launch.target;
@@ -57,6 +63,8 @@ begin
   end loop;
   update pg_temp.leader_worker s
   set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)],
+      results_left = c_results_of_rules_max + v_bytes[array_position(v_workers, s.worker)],
+      receiving_left = c_receiving_max + c_receiving_for_a_byte_max * v_bytes[array_position(v_workers, s.worker)],
       connections_closed = false
   where s.worker = any (v_workers);
   return cardinality(v_workers);

@@ -1,6 +1,6 @@
 -- Purpose: the next operation of a free helper of a lane: cancels first; then first contact with
 --   targets that have not failed yet, the latest first; then, in the general lane, fences and
---   targets that failed before.
+--   targets that failed before. A target at which a helper is stuck gets no other one.
 -- Returns: one row: op (cancel, terminate, fence, probe; null: nothing is due), target, session
 --   ids.
 -- Raises: nothing.
@@ -22,7 +22,8 @@ begin
   join pg_temp.leader_target t on t.target = s.target
   where s.state = 'running' and s.intention is not null and s.cancel_at <= clock_timestamp()
     and (in_lane = 'general' or in_lane = 'cancel' and t.health = 'ok')
-    and not exists (select from pg_temp.leader_helper h where h.state = 'busy' and h.ids = array[s.session_id])
+    and not exists (select from pg_temp.leader_helper h
+      where h.state = 'busy' and h.ids = array[s.session_id] or h.state = 'stuck' and h.target = s.target)
   order by s.cancel_at, s.worker
   limit 1;
   if op is not null or in_lane = 'cancel' then
@@ -32,6 +33,7 @@ begin
   select 'probe', t.target into op, target
   from pg_temp.leader_target t
   where t.health = 'unknown' and t.fresh
+    and not exists (select from pg_temp.leader_helper h where h.state = 'stuck' and h.target = t.target)
     and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
   order by t.retry_at desc, t.target
   limit 1;
@@ -71,6 +73,7 @@ begin
   select 'probe', t.target into op, target
   from pg_temp.leader_target t
   where (t.health = 'down' and t.retry_at <= clock_timestamp() or t.health = 'unknown')
+    and not exists (select from pg_temp.leader_helper h where h.state = 'stuck' and h.target = t.target)
     and exists (select from pg_temp.leader_lane l where l.target = t.target and not l.pullable and not l.exhausted)
   order by t.retry_at, t.target
   limit 1;

@@ -72,6 +72,10 @@ begin
     -- The result of the text that was sent has been read, and the end of the text has not arrived
     -- yet.
     result_read bool not null default false,
+    -- How many more results the session may send, and for how long the leader may receive more while it
+    -- has results to read, before the session is ended.
+    results_left int not null default 100,
+    receiving_left interval not null default '1 second',
     -- A stage that read results was rolled back, so a result may have been read and lost.
     uncertain bool not null default false,
     -- Since when libpq reports the session as busy after an error: the end of the query may still
@@ -141,7 +145,8 @@ begin
     session_failures int not null default 0,
     -- The last session that was opened has identified itself.
     identified bool not null default false,
-    -- The last session took long to open; a query took long to send.
+    -- The last session took long to open; a query took long to send, or its results to
+    -- read.
     connects_slowly bool not null default false,
     reads_slowly bool not null default false,
     down_since timestamptz,
@@ -171,6 +176,8 @@ begin
     target text,
     ids bigint[],
     since timestamptz not null default clock_timestamp(),
+    -- It is stuck, its backend does not end, and another helper takes its place.
+    replaced bool not null default false,
     constraint leader_helper_state_is_known check (state in ('closed', 'idle', 'busy', 'stuck')),
     constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
   );

@@ -37,8 +37,13 @@ begin
   select n, 'pgasync_helper_' || n, case n when 1 then 'cancel' when 2 then 'fresh' else 'general' end
   from generate_series(1, greatest(v_control.self_concurrency, 3)) n
   on conflict do nothing;
-  delete from pg_temp.leader_helper h
-  where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'closed';
+  if not exists (select from pg_temp.leader_helper h where h.replaced) then
+    perform async.close_session(h.conn)
+    from pg_temp.leader_helper h
+    where h.helper > greatest(v_control.self_concurrency, 3) and h.state = 'idle';
+    delete from pg_temp.leader_helper h
+    where h.helper > greatest(v_control.self_concurrency, 3) and h.state in ('closed', 'idle');
+  end if;
 
   -- A target with a changed address is probed, and idle sessions at the old address are dropped.
   for v_worker in
