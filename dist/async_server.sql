@@ -674,6 +674,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0014_results.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0014_results') then
+    execute $ddl$
+-- It returns more columns than before.
+drop function if exists async.read_results(text);
+$ddl$;
+    insert into async.migration (migration) values ('0014_results');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -930,7 +943,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'fb4b5a6116e5d49d'::text
+  select 'd01ee9e816838ff6'::text
 $function$;
 
 -- decide/limits/query_bytes_max
