@@ -712,6 +712,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0015_results.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0015_results') then
+    execute $ddl$
+-- It returns more columns than before.
+drop function if exists async.read_results(text);
+$ddl$;
+    insert into async.migration (migration) values ('0015_results');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -968,7 +981,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '284d6fd62249b4f0'::text
+  select '3f64b36290f43518'::text
 $function$;
 
 -- decide/limits/query_bytes_max

@@ -91,7 +91,7 @@ pub(crate) const SERVER: Part = Part {
     guard: include_str!("../objects/server/guard.sql"),
     migrations: files!("migrations": "0001_server", "0002_watching", "0003_events", "0004_sessions", "0005_lanes",
         "0006_write_transaction", "0007_renamed_functions", "0008_search_paths", "0009_server_grants", "0010_limits",
-        "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals"),
+        "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals", "0015_results"),
     objects: files!("objects/server":
         "election/is_advisory_lock",
         "election/random_key",

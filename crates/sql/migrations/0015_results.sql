@@ -1,0 +1,2 @@
+-- It returns more columns than before.
+drop function if exists async.read_results(text);
