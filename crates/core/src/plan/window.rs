@@ -112,7 +112,8 @@ impl Window {
         }
         self.insert(head);
         if self.reading.is_none() && self.entries.len() > heads_max.saturating_add(WINDOW_GROWTH_MAX) {
-            while self.entries.len() > heads_max && self.entries.pop_back_if(|entry| !entry.ahead).is_some() {
+            while self.entries.len() > heads_max && self.entries.back().is_some_and(|entry| !entry.ahead) {
+                self.entries.pop_back();
                 self.more = true;
             }
             if self.more {
