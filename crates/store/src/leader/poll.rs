@@ -1,7 +1,7 @@
 //! Polling for new work and changed settings.
 
 use futures_util::future::join_all;
-use pgasync_core::{Input, OpenWriters, Sleep, TaskId, Timestamp};
+use pgasync_core::{Head, Input, Lane, OpenWriters, Sleep, TaskId, Timestamp};
 use pgasync_pg::types::ToSql;
 use pgasync_pg::{Error, Row, Statement};
 
@@ -107,19 +107,7 @@ impl LeaderSession {
             Sleep::Keep | Sleep::WakeUp => None,
         });
         let snapshot: String = state.get("snapshot");
-        let (mut lanes, mut arrivals) = (Vec::new(), Vec::new());
-        if self.polled.is_none() {
-            lanes = waiting.iter().filter_map(lane_of).collect();
-        } else if waiting.len() > usize::try_from(ARRIVALS_MAX).unwrap_or(usize::MAX) {
-            let found = session.query(&statements.lanes, &[]).await.map_err(failed)?;
-            lanes = found.iter().filter_map(lane_of).collect();
-        } else {
-            arrivals = waiting
-                .iter()
-                .filter_map(|row| lane_of(row).and_then(|lane| Some((head(row, lane.kind)?, lane))))
-                .map(|(head, lane)| (lane, head))
-                .collect();
-        }
+        let (lanes, arrivals) = self.waiting(&waiting).await.map_err(failed)?;
         let (requests, latch) = (state.get("has_requests"), state.get("latch"));
         let left: Vec<TaskId> = left.iter().map(|row| TaskId(row.get(0))).collect();
         let version: String = state.get("configured");
@@ -142,6 +130,24 @@ impl LeaderSession {
             configuration,
         });
         Ok(())
+    }
+
+    /// The lanes of the first poll of a connection, and the arrivals of a later one. If there are too
+    /// many, it reads the lanes.
+    async fn waiting(&self, rows: &[Row]) -> Result<(Vec<Lane>, Vec<(Lane, Head)>), Error> {
+        if self.polled.is_none() {
+            return Ok((rows.iter().filter_map(lane_of).collect(), vec![]));
+        }
+        if rows.len() > usize::try_from(ARRIVALS_MAX).unwrap_or(usize::MAX) {
+            let lanes = self.session.query(&self.statements.lanes, &[]).await?;
+            return Ok((lanes.iter().filter_map(lane_of).collect(), vec![]));
+        }
+        let arrival = |row: &Row| {
+            let lane = lane_of(row)?;
+            let head = head(row, lane.kind)?;
+            Some((lane, head))
+        };
+        Ok((vec![], rows.iter().filter_map(arrival).collect()))
     }
 
     /// Reads tasks that something other than the leader has changed.
