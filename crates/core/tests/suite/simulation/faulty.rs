@@ -87,7 +87,7 @@ impl Bug {
         (Self::UnreachableFreesSlot, 125),
         (Self::RefusedForgotten, 0),
         (Self::NotificationIgnored, 0),
-        (Self::OpenWritersIgnored, 134),
+        (Self::OpenWritersIgnored, 132),
     ];
 }
 
