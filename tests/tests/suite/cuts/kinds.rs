@@ -4,7 +4,7 @@ use pgasync_tests::Sent;
 
 /// The kinds of texts that name no function of the schema, or several. The first text that matches
 /// decides.
-const TEXTS: [(&str, &str); 17] = [
+const TEXTS: [(&str, &str); 18] = [
     ("statement_timeout = 0", "prepare_session"),
     ("to_regprocedure('async.schema_fingerprint", "introduction"),
     ("select enabled from async.control", "is_enabled"),
@@ -22,6 +22,7 @@ const TEXTS: [(&str, &str); 17] = [
     ("where not exists (select from async.offer", "left_offers"),
     ("set search_path = pg_catalog, pg_temp", "pin_search_path"),
     ("set lock_timeout = ", "limit_lock_waits"),
+    ("public.dblink_disconnect(c)", "close_own_connections"),
 ];
 
 /// The kinds of texts on target sessions.
@@ -41,9 +42,9 @@ pub(crate) const KNOWN: &str = "
     end_backend is_active pin_search_path limit_lock_waits remember_mutex forget dismiss poll fall_asleep writers_are_open wake_up
     registered_sessions left_offers cancel terminate identity unknown_sessions discard_all server_version
     begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch resume_epoch hold_epoch schema_fingerprint
-    lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_sweep lead_register discover_lanes take_changed_tasks run_routines serve_latch lead_publish
+    lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_arrivals lead_sweep lead_register discover_lanes take_changed_tasks run_routines serve_latch lead_publish
     lead_maintain log_quiet lead_goodbye read_requests read_offers read_sessions read_configuration server_time
-    read_elections type_names
+    read_elections type_names close_own_connections
     ";
 
 /// The name of the kind of a message; `unnamed: ` and its text if the kind has no name.
