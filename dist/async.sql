@@ -1001,7 +1001,9 @@ begin
         'select pg_catalog.to_jsonb(t)::text
          from async.push_forwarded(%L::async.task_push_t[], %L::async.task_run_type_t, %L, %L::async.scope_t) t',
         in_tasks, in_run_type, in_source, in_scope)) as f(result),
-      jsonb_populate_record(null::async.task, f.result::jsonb) t;
+      jsonb_populate_record(null::async.task, f.result::jsonb) t
+    -- As in async.push_tasks.
+    where true or exists (select from async.task);
 end
 $function$;
 
@@ -1028,7 +1030,10 @@ declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
 begin
   if async.client_only() then
-    return query select f.* from async.forward_push(in_caller, v_scope, in_tasks, in_run_type, in_source) f;
+    return query
+      select f.* from async.forward_push(in_caller, v_scope, in_tasks, in_run_type, in_source) f
+      -- As in async.push_tasks.
+      where true or exists (select from async.task);
     return;
   elsif pg_catalog.octet_length(in_source) operator(pg_catalog.>) async.name_bytes_max() then
     perform async.refuse_source(in_source);
@@ -1065,7 +1070,10 @@ begin
   return query
     select p.*
     from async.caller c
-    cross join lateral async.push_as(c.caller, c.ticket, _tasks, _run_type, _source, null) p;
+    cross join lateral async.push_as(c.caller, c.ticket, _tasks, _run_type, _source, null) p
+    -- Always true, and not executed. It makes a session prepare the statement anew when the table
+    -- gets a column. The result of a function alone does not.
+    where true or exists (select from async.task);
 end
 $function$;
 
@@ -1088,7 +1096,9 @@ begin
   return query
     select p.*
     from async.caller c
-    cross join lateral async.push_as(c.caller, c.ticket, in_tasks, in_run_type, in_source, in_within) p;
+    cross join lateral async.push_as(c.caller, c.ticket, in_tasks, in_run_type, in_source, in_within) p
+    -- As in async.push_tasks.
+    where true or exists (select from async.task);
 end
 $function$;
 

@@ -222,6 +222,22 @@ async fn a_push_to_a_sleeping_orchestrator_runs_at_once<E: Engine>() {
     assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 
+/// A session keeps prepared statements. They must notice the column.
+async fn a_session_pushes_on_when_the_table_has_got_a_column<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    let other = fixture.connect().await;
+    let push = "select * from async.push_tasks(array[async.task('select 1', 'there')])";
+    for column in ["one", "two"] {
+        for _ in 0..2 {
+            other.batch_execute(push).await.expect("it pushes");
+        }
+        fixture.run(&format!("alter table async.task add column of_the_users_{column} text")).await;
+    }
+    other.batch_execute(push).await.expect("it pushes");
+    fixture.wait_until_finished().await;
+    assert_eq!(fixture.number("select count(*) from async.task where finish_status = 'FINISHED'").await, 5);
+}
+
 /// No client function does this. The owner may.
 async fn a_task_that_an_update_makes_ready_runs<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
@@ -265,6 +281,7 @@ conformance!(
     a_push_that_was_open_for_long_is_picked_up_when_it_commits,
     pushes_from_a_snapshot_of_old_are_fine,
     a_push_to_a_sleeping_orchestrator_runs_at_once,
+    a_session_pushes_on_when_the_table_has_got_a_column,
     a_task_that_an_update_makes_ready_runs,
     savepoints_and_large_arrays_are_run_whole,
 );

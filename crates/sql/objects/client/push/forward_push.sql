@@ -28,6 +28,8 @@ begin
         'select pg_catalog.to_jsonb(t)::text
          from async.push_forwarded(%L::async.task_push_t[], %L::async.task_run_type_t, %L, %L::async.scope_t) t',
         in_tasks, in_run_type, in_source, in_scope)) as f(result),
-      jsonb_populate_record(null::async.task, f.result::jsonb) t;
+      jsonb_populate_record(null::async.task, f.result::jsonb) t
+    -- As in async.push_tasks.
+    where true or exists (select from async.task);
 end
 $function$;

@@ -20,7 +20,10 @@ declare
   v_scope async.scope_t := async.scope_of(in_caller, in_ticket, in_within);
 begin
   if async.client_only() then
-    return query select f.* from async.forward_push(in_caller, v_scope, in_tasks, in_run_type, in_source) f;
+    return query
+      select f.* from async.forward_push(in_caller, v_scope, in_tasks, in_run_type, in_source) f
+      -- As in async.push_tasks.
+      where true or exists (select from async.task);
     return;
   elsif pg_catalog.octet_length(in_source) operator(pg_catalog.>) async.name_bytes_max() then
     perform async.refuse_source(in_source);

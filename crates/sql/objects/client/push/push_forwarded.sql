@@ -16,6 +16,8 @@ begin
   return query
     select p.*
     from async.caller c
-    cross join lateral async.push_as(c.caller, c.ticket, in_tasks, in_run_type, in_source, in_within) p;
+    cross join lateral async.push_as(c.caller, c.ticket, in_tasks, in_run_type, in_source, in_within) p
+    -- As in async.push_tasks.
+    where true or exists (select from async.task);
 end
 $function$;

@@ -16,6 +16,9 @@ begin
   return query
     select p.*
     from async.caller c
-    cross join lateral async.push_as(c.caller, c.ticket, _tasks, _run_type, _source, null) p;
+    cross join lateral async.push_as(c.caller, c.ticket, _tasks, _run_type, _source, null) p
+    -- Always true, and not executed. It makes a session prepare the statement anew when the table
+    -- gets a column. The result of a function alone does not.
+    where true or exists (select from async.task);
 end
 $function$;
