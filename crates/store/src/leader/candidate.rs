@@ -6,7 +6,7 @@ use std::time::Duration;
 use pgasync_core::{Epoch, Lane, Run, TargetName, TaskId, TaskSnapshot, Timestamp};
 use pgasync_pg::{ConnectionSettings, Error, Notice, Session};
 
-use super::rows::{StoredTask, lane};
+use super::rows::{StoredTask, lane_of};
 use super::statements::Statements;
 use super::{CandidacyError, LeaderConfiguration, LeaderError, LeaderSession};
 use crate::wire::WireTimestamp;
@@ -349,10 +349,7 @@ impl LeaderSession {
             now: now.get::<_, WireTimestamp>(0).0,
             fence: fence.iter().filter_map(|row| TargetName::new(row.get::<_, &str>(0)).ok()).collect(),
             inherited,
-            lanes: lanes
-                .iter()
-                .filter_map(|row| lane(row.get("pool"), row.get("target"), row.get("pullable")))
-                .collect(),
+            lanes: lanes.iter().filter_map(lane_of).collect(),
             configuration: LeaderConfiguration::read(&self.session).await.map_err(failed)?,
         })
     }
