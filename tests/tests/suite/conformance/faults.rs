@@ -110,7 +110,8 @@ async fn locked_rows_do_not_slow_other_rows<E: Engine>() {
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let held = run_many().await;
     client.batch_execute("rollback").await.expect("it lets go");
-    assert!(held < free * 3 + Duration::from_secs(1), "{free:?} without a lock, {held:?} with two rows held");
+    // A wait for the lock in each transaction would take longer than this. The rest is the machine's.
+    assert!(held < free * 3 + SOON / 2, "{free:?} without a lock, {held:?} with two rows held");
     assert_eq!(fixture.end_within(overdue, SOON).await.status, "TIMED_OUT");
 }
 

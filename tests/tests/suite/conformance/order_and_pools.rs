@@ -231,31 +231,6 @@ async fn tasks_in_many_pools_all_run<E: Engine>() {
     fixture.assert_holds("select bool_and(finish_status = 'FINISHED') from async.task").await;
 }
 
-async fn a_backlog_in_another_pool_does_not_slow_the_rest<E: Engine>() {
-    let fixture = Fixture::<E>::led().await;
-    fixture.configure(&json!({ "concurrency_pools": [{ "concurrency_pool": "shut", "max_workers": 0 }] })).await;
-    let timed = async || {
-        let begin = Instant::now();
-        fixture
-            .run("select async.push_tasks(array_agg(async.task('select 0', 'there'))) from generate_series(1, 200)")
-            .await;
-        fixture
-            .wait_for("select not exists (select from async.v_unfinished_task where concurrency_pool = 'there')")
-            .await;
-        begin.elapsed()
-    };
-    timed().await;
-    let without = timed().await;
-    fixture
-        .run(
-            "select count(*) from (select async.push_tasks(array_agg(async.task('select 0', 'there', priority => -9,
-            concurrency_pool => 'shut'))) from generate_series(1, 30000)) as p",
-        )
-        .await;
-    let with = timed().await;
-    assert!(with < without * 4 + Duration::from_millis(500), "{with:?} with a backlog, {without:?} without");
-}
-
 async fn published_counts_agree_with_running_tasks<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture
@@ -357,7 +332,6 @@ conformance!(
     sizes_change_live,
     fewer_workers_than_are_busy_let_the_busy_ones_end,
     tasks_in_many_pools_all_run,
-    a_backlog_in_another_pool_does_not_slow_the_rest,
     published_counts_agree_with_running_tasks,
     under_random_interventions_limits_hold_and_each_task_ends_once,
 );

@@ -120,7 +120,8 @@ async fn the_rate_elsewhere_stays_with_many_black_holes<E: Engine>() {
     fixture.run("select async.push_tasks(array_agg(async.task('select 1', target))) from async.target where target like 'hole%'")
         .await;
     let with = timed().await;
-    assert!(with < without * 3 + Duration::from_millis(500), "{with:?} with black holes, {without:?} without");
+    // An attempt that blocked the leader would take `connect_timeout` for each of the nine. The rest is the machine's.
+    assert!(with < without * 3 + SOON / 2, "{with:?} with black holes, {without:?} without");
 }
 
 async fn a_new_target_runs_soon_beside_many_black_holes<E: Engine>() {
