@@ -725,6 +725,44 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0016_upkeep.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0016_upkeep') then
+    execute $ddl$
+-- The state of the upkeep in its session.
+create type async.upkeep_t as (
+  -- When the pass over the history began; null: none is under way.
+  pass_began timestamptz,
+  -- The last task_id that the pass has looked at.
+  after bigint,
+  -- The rows at the end of the pass so far that entered too late to be old.
+  young_rows bigint,
+  -- The size of the next step of the history.
+  rows int,
+  -- Rows of async.task that were written since its last vacuum, and since that of the other tables.
+  writes bigint,
+  small_writes bigint,
+  -- The statement that is due, and when the running one began.
+  vacuum text,
+  vacuum_began timestamptz,
+  -- No vacuum before these times: of any table, and of the tables other than async.task.
+  vacuum_after timestamptz,
+  small_after timestamptz
+);
+
+-- They moved to the upkeep, or return something else now.
+drop function if exists
+  async.lead_maintain(timestamptz, bigint, bigint),
+  async.delete_history(bigint, timestamptz, int),
+  async.delete_tasks(bigint[], timestamptz, text),
+  async.start_vacuum();
+$ddl$;
+    insert into async.migration (migration) values ('0016_upkeep');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -981,7 +1019,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'b60598713a98afb7'::text
+  select 'd92d94889a8f5511'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -2338,21 +2376,25 @@ $function$;
 -- record/delete_tasks
 -- Purpose: deletes finished tasks from before a time, and checks deferred constraints (see
 --   async.check_constraints).
--- Returns: nothing.
+-- Returns: the number of deleted rows.
 -- Raises: the errors of user triggers and constraints.
 -- Locks: the rows that it deletes. (The search path is control.trigger_search_path, which user
 --   triggers inherit: see async.bind_trigger_path. Every name and operator is qualified.)
 create or replace function async.delete_tasks(in_ids bigint[], in_before timestamptz, in_defer text)
-returns void
+returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_deleted int;
 begin
   delete from async.task t
   where t.task_id operator(pg_catalog.=) any (in_ids)
     and t.processed operator(pg_catalog.<) in_before
     and t.tracked is not true;
+  get diagnostics v_deleted := row_count;
   perform async.check_constraints(in_defer);
+  return v_deleted;
 end
 $function$;
 
@@ -6664,25 +6706,31 @@ begin
 end
 $function$;
 
--- dblink/helpers/start_vacuum
--- Purpose: starts a vacuum and analyze of the queue in a separate session to this server itself,
---   without waiting for it. The next one starts after the previous one has ended and a tenth of the
---   table was written again.
+-- dblink/helpers/run_upkeep
+-- Purpose: keeps the upkeep running in a session to this server itself, without waiting for it: reads
+--   the answer of async.upkeep, and sends the next call, or the VACUUM that the answer asks for.
 -- Returns: nothing.
 -- Raises: nothing.
--- Locks: none here. VACUUM takes its locks in its own session.
-create or replace function async.start_vacuum()
+-- Locks: none here.
+create or replace function async.run_upkeep(in_now timestamptz)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_conn constant text := 'pgasync_vacuum';
-  c_share constant float8 := 0.1;
-  v_rows float8;
+  c_conn constant text := 'pgasync_upkeep';
+  c_pause constant interval := '2 seconds';
+  c_pause_after_failure constant interval := '10 seconds';
+  v_state record;
   v_read record;
+  v_error text;
+  v_answer json;
+  v_query text;
 begin
-  update pg_temp.leader_state set vacuum_at = clock_timestamp() + interval '5 seconds';
+  select l.upkeep_at, l.writes, l.self_conninfo into v_state from pg_temp.leader_state l;
+  if in_now < v_state.upkeep_at then
+    return;
+  end if;
   if c_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
     if public.dblink_is_busy(c_conn) = 1 then
       return;
@@ -6691,22 +6739,30 @@ begin
     if not v_read.ended then
       return;
     end if;
+    v_answer := v_read.value::json;
     if v_read.code is not null then
-      perform async.log_quiet('WARNING', 'vacuum of async.task: ' || v_read.error);
+      v_error := v_read.error;
       perform async.close_session(c_conn);
     end if;
-  end if;
-  select c.reltuples into v_rows from pg_class c where c.oid = 'async.task'::regclass;
-  if (select l.writes from pg_temp.leader_state l) < greatest(v_rows * c_share, 20000) then
-    return;
-  end if;
-  if c_conn <> all (coalesce(public.dblink_get_connections(), '{}')) then
-    if async.open_session(c_conn, (select l.self_conninfo from pg_temp.leader_state l), false) is not null then
-      return;
+  else
+    v_error := async.open_session(c_conn, v_state.self_conninfo, false);
+    if v_error is null then
+      perform public.dblink_exec(c_conn, 'set statement_timeout = 0; set lock_timeout = 1000'::text);
     end if;
   end if;
-  perform public.dblink_send_query(c_conn, 'vacuum (analyze) async.task, async.request, async.offer'::text);
-  update pg_temp.leader_state set writes = 0;
+  if v_error is not null then
+    perform async.log_quiet('WARNING', 'upkeep: ' || v_error);
+    update pg_temp.leader_state set upkeep_at = in_now + c_pause_after_failure;
+  elsif v_answer ->> 'vacuum' is null and not (v_answer ->> 'more')::bool then
+    update pg_temp.leader_state set upkeep_at = in_now + c_pause;
+  else
+    v_query := v_answer ->> 'vacuum';
+    if v_query is null then
+      v_query := format('call async.upkeep(%s)', v_state.writes);
+      update pg_temp.leader_state set writes = 0;
+    end if;
+    perform public.dblink_send_query(c_conn, v_query);
+  end if;
 end
 $function$;
 
@@ -6741,13 +6797,11 @@ begin
     -- Another orchestrator leads, so this one may write nothing.
     deposed bool not null default false,
     marks int not null default 0,
-    -- Rows of async.task written since it was last vacuumed. The statistics do not include them.
+    -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
-    vacuum_at timestamptz not null default '-infinity',
+    upkeep_at timestamptz not null default '-infinity',
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
-    blocking_compensated_at timestamptz not null default '-infinity',
-    -- The position of the running heavy maintenance; null when none runs.
-    history_after bigint
+    blocking_compensated_at timestamptz not null default '-infinity'
   );
 
   -- A worker runs one query at a time, over at most one session at one target.
@@ -8678,12 +8732,10 @@ end
 $function$;
 
 -- leader/stages/maintain
--- Purpose: deletes old history and log lines in bounded steps, and starts the vacuum of the queue.
---   A CALL that never returns reports no statistics, so autovacuum does not see the writes of the
---   leader.
+-- Purpose: keeps the upkeep running, and keeps the memory of the leader small and right.
 -- Returns: nothing.
--- Raises: nothing because of a single task.
--- Locks: the rows that it deletes.
+-- Raises: nothing.
+-- Locks: none.
 create or replace function async.maintain(in_now timestamptz)
 returns void
 language plpgsql
@@ -8691,36 +8743,30 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_marks_max constant int := 50000;
-  v_state record;
-  v_step record;
 begin
-  select l.* into v_state from pg_temp.leader_state l;
-  v_step := async.lead_maintain(in_now, v_state.history_after, v_state.writes);
-  if v_step.out_rows > 0 then
-    update pg_temp.leader_state set history_after = v_step.out_after, writes = writes + v_step.out_rows;
-  end if;
   if async.is_due('recounted', (select c.light_maintenance_sleep from async.control c), in_now) then
     perform async.recount_pools();
     delete from pg_temp.leader_backoff p where p.until < in_now - interval '5 minutes';
   end if;
-  if v_state.marks > c_marks_max then
+  if (select l.marks > c_marks_max from pg_temp.leader_state l) then
     perform async.rotate_marks();
   end if;
-  if v_step.out_vacuum and in_now > v_state.vacuum_at then
-    perform async.start_vacuum();
-  end if;
+  perform async.run_upkeep(in_now);
 end
 $function$;
 
--- both_engines/delete_history
+-- upkeep/delete_history
 -- Purpose: deletes one step of the history: finished tasks from before a time, in the order of
---   task_id, after a position.
--- Returns: the last position of the step; null at the end. Rows that cannot be deleted, because a
---   foreign key, trigger or deferred constraint of a user forbids it, stay.
+--   task_id, after a position. Rows that cannot be deleted, because a foreign key, trigger or
+--   deferred constraint of a user forbids it, stay.
+-- Returns: the last position of the step (null at the end of the table), the number of rows that it
+--   deleted, and whether all rows of the step entered too late to be old.
 -- Raises: nothing because of a single task.
 -- Locks: the rows that it deletes.
-create or replace function async.delete_history(in_after bigint, in_before timestamptz, in_rows int)
-returns bigint
+create or replace function async.delete_history(
+  in_after bigint, in_before timestamptz, in_rows int,
+  out out_after bigint, out out_deleted int, out out_young bool
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -8731,17 +8777,29 @@ declare
   v_error text;
   v_defer text;
 begin
-  v_ids := array(select t.task_id from async.task t where t.task_id > in_after order by t.task_id limit in_rows);
-  if cardinality(v_ids) = 0 then
-    return null;
+  out_deleted := 0;
+  select
+    case when count(*) = in_rows then max(r.task_id) end,
+    coalesce(bool_and(r.entered >= in_before), true),
+    array_agg(r.task_id order by r.task_id) filter (where r.processed < in_before and r.tracked is not true)
+  into out_after, out_young, v_ids
+  from (
+    select t.task_id, t.entered, t.processed, t.tracked
+    from async.task t
+    where t.task_id > in_after
+    order by t.task_id
+    limit in_rows
+  ) r;
+  if v_ids is null then
+    return;
   end if;
   v_defer := async.defer_constraints();
   begin
-    perform async.delete_tasks(v_ids, in_before, v_defer);
+    out_deleted := async.delete_tasks(v_ids, in_before, v_defer);
   exception when assert_failure or others then
     foreach v_id in array v_ids loop
       begin
-        perform async.delete_tasks(array[v_id], in_before, v_defer);
+        out_deleted := out_deleted + async.delete_tasks(array[v_id], in_before, v_defer);
       exception when assert_failure or others then
         v_left := v_left + 1;
         v_error := coalesce(v_error, format('task %s: %s', v_id, sqlerrm));
@@ -8751,7 +8809,6 @@ begin
       v_left, v_error))
     where v_left > 0;
   end;
-  return v_ids[cardinality(v_ids)];
 end
 $function$;
 
@@ -10124,50 +10181,202 @@ as $function$
   select a.pid, a.target, a.session_id, a.at_self from added a
 $function$;
 
--- both_engines/lead_maintain
--- Purpose: performs one bounded step of the maintenance of history and log, for either engine.
---   in_writes is the number of rows of async.task that were written since it was last vacuumed.
--- Returns: the position of the next step (null: none), the highest number of rows of async.task
---   that the step deleted, and whether async.task should be vacuumed.
+-- upkeep/upkeep_state
+-- Purpose: the state of the upkeep in this session, as the last step left it.
+-- Returns: async.upkeep_t.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.upkeep_state()
+returns async.upkeep_t
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_rows_at_first constant int := 500;
+  v_state async.upkeep_t;
+begin
+  if coalesce(current_setting('pgasync.upkeep', true), '') <> '' then
+    return current_setting('pgasync.upkeep')::async.upkeep_t;
+  end if;
+  v_state.rows := c_rows_at_first;
+  v_state.young_rows := 0;
+  v_state.writes := 0;
+  v_state.small_writes := 0;
+  v_state.vacuum_after := '-infinity';
+  v_state.small_after := '-infinity';
+  return v_state;
+end
+$function$;
+
+-- upkeep/next_step_rows
+-- Purpose: the size of the next step of the history, from the size and the duration of the last
+--   one. A foreign key without an index, or a slow trigger, makes each row expensive.
+-- Returns: a number of rows, from 1 to 5000.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.next_step_rows(in_rows int, in_took interval)
+returns int
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  select least(5000, greatest(1, least(in_rows * 2, case
+    when in_took <= '0' then 5000
+    else (in_rows * least(5000, 0.1 / extract(epoch from in_took)))::int
+  end)))
+$function$;
+
+-- upkeep/plan_vacuum
+-- Purpose: decides what to vacuum. async.task: after a tenth of it was written, and at least 20,000
+--   rows. The other tables: ten seconds after the first write. A CALL that never returns reports no
+--   statistics, so autovacuum does not see what the SQL engine writes.
+--   Vacuums take at most a fifth of the time: with a held snapshot they remove nothing.
+-- Returns: the state with the statement in vacuum (null: nothing is due).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.plan_vacuum(in_state async.upkeep_t, in_now timestamptz, in_writes bigint)
+returns async.upkeep_t
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_writes_min constant bigint := 20000;
+  c_share constant float8 := 0.1;
+  c_pause_min constant interval := '5 seconds';
+  c_small_pause constant interval := '10 seconds';
+  c_pause_per_time constant float8 := 4;
+  -- A vacuum that gives pages back to the system takes a lock for which writers wait.
+  c_options constant text := case when current_setting('server_version_num')::int >= 120000
+    then 'analyze, truncate false, skip_locked' else 'analyze' end;
+  v_state async.upkeep_t := in_state;
+begin
+  v_state.vacuum := null;
+  v_state.writes := v_state.writes + in_writes;
+  v_state.small_writes := v_state.small_writes + in_writes;
+  if v_state.vacuum_began is not null then
+    v_state.vacuum_after := in_now + greatest(c_pause_min, (in_now - v_state.vacuum_began) * c_pause_per_time);
+    v_state.vacuum_began := null;
+  end if;
+  if in_now < v_state.vacuum_after then
+    return v_state;
+  end if;
+  if v_state.writes > c_writes_min and v_state.writes > c_share * (
+    select c.reltuples from pg_class c where c.oid = 'async.task'::regclass) then
+    v_state.vacuum := format('vacuum (%s) async.task', c_options);
+    v_state.writes := 0;
+  elsif v_state.small_writes > 0 and in_now >= v_state.small_after then
+    -- Those of the owner of async.task only: VACUUM warns about others.
+    select format('vacuum (%s) %s', c_options, string_agg(c.oid::regclass::text, ', ' order by c.oid))
+    into v_state.vacuum
+    from pg_class c
+    join pg_class t on t.oid = 'async.task'::regclass
+    where c.relnamespace = t.relnamespace and c.relkind = 'r' and c.oid <> t.oid and c.relowner = t.relowner;
+    v_state.small_writes := 0;
+    v_state.small_after := in_now + c_small_pause;
+  end if;
+  if v_state.vacuum is not null then
+    v_state.vacuum_began := in_now;
+  end if;
+  return v_state;
+end
+$function$;
+
+-- upkeep/upkeep_step
+-- Purpose: performs one bounded step of the upkeep: says what to vacuum, or deletes old history and
+--   log lines. in_writes is the number of rows of async.task that the leader has written since the
+--   last step. The state is a setting of the session.
+-- Returns: the VACUUM that is due (null: none), and whether more history or log lines may be old.
 -- Raises: nothing because of a single task.
 -- Locks: the rows that it deletes.
-create or replace function async.lead_maintain(
-  in_now timestamptz, in_after bigint, in_writes bigint, out out_after bigint, out out_rows int, out out_vacuum bool
+create or replace function async.upkeep_step(
+  in_now timestamptz, in_writes bigint, out out_vacuum text, out out_more bool
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_rows_per_step constant int := 5000;
-  c_writes_min constant bigint := 20000;
-  c_share constant float8 := 0.1;
+  -- A transaction may push long after it began, and entered is its beginning. So a pass ends after
+  -- this many rows in a row that entered too late to be old.
+  c_young_rows_at_end constant int := 1000;
+  c_log_lines_per_step constant int := 5000;
+  v_state async.upkeep_t := async.plan_vacuum(async.upkeep_state(), in_now, in_writes);
   v_control async.control;
+  v_step record;
+  v_lines int := 0;
 begin
-  select c.* into v_control from async.control c;
-  out_after := in_after;
-  out_rows := 0;
-  if out_after is null
-    and in_now > coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
-    update async.control set last_heavy_maintenance = in_now;
-    out_after := 0;
+  out_vacuum := v_state.vacuum;
+  if out_vacuum is null then
+    select c.* into v_control from async.control c;
+    if v_state.pass_began is null
+      and in_now >= coalesce(v_control.last_heavy_maintenance, '-infinity') + v_control.heavy_maintenance_sleep then
+      v_state.pass_began := in_now;
+      v_state.after := 0;
+      v_state.young_rows := 0;
+    end if;
+    if v_state.pass_began is not null then
+      v_step := async.delete_history(v_state.after, in_now - v_control.task_keep_duration, v_state.rows);
+      v_state.after := v_step.out_after;
+      v_state.writes := v_state.writes + v_step.out_deleted;
+      v_state.young_rows := case when v_step.out_young then v_state.young_rows + v_state.rows else 0 end;
+      v_state.rows := async.next_step_rows(v_state.rows, clock_timestamp() - in_now);
+      if v_state.after is null or v_state.young_rows >= c_young_rows_at_end then
+        -- Written at the end, so that a successor repeats an interrupted pass.
+        update async.control set last_heavy_maintenance = v_state.pass_began;
+        v_state.pass_began := null;
+      end if;
+    end if;
+    if in_now >= coalesce(v_control.last_light_maintenance, '-infinity') + v_control.light_maintenance_sleep then
+      delete from async.server_log l
+      where l.server_log = any (array(
+        select o.server_log from async.server_log o
+        where o.happened < in_now - v_control.task_keep_duration
+        order by o.happened, o.server_log
+        limit c_log_lines_per_step));
+      get diagnostics v_lines = row_count;
+      -- Only a deletion is noted: an idle server writes nothing.
+      if v_lines between 1 and c_log_lines_per_step - 1 then
+        update async.control set last_light_maintenance = in_now;
+      end if;
+    end if;
   end if;
-  if out_after is not null then
-    out_after := async.delete_history(out_after, in_now - v_control.task_keep_duration, c_rows_per_step);
-    out_rows := c_rows_per_step;
-  end if;
-  if in_now > coalesce(v_control.last_light_maintenance, '-infinity') + v_control.light_maintenance_sleep then
-    update async.control set last_light_maintenance = in_now;
-    delete from async.server_log l
-    where l.server_log = any (array(
-      select o.server_log from async.server_log o
-      where o.happened < in_now - v_control.task_keep_duration
-      order by o.happened, o.server_log
-      limit c_rows_per_step));
-  end if;
-  out_vacuum := in_writes > c_writes_min and in_writes > c_share * (
-    select c.reltuples from pg_catalog.pg_class c where c.oid = 'async.task'::regclass);
+  out_more := v_state.pass_began is not null or v_lines = c_log_lines_per_step;
+  perform set_config('pgasync.upkeep', v_state::text, false);
 end
 $function$;
+
+-- upkeep/upkeep
+-- Purpose: performs steps of the upkeep, each in a transaction of its own, for a few seconds. Either
+--   engine calls it in a session to this server of its own, outside of its cycle, executes the VACUUM
+--   of the answer, and calls it again.
+-- Returns: the VACUUM that is due, null if none is, in a json value, so that dblink gets one column:
+--   {"vacuum": text, "more": bool}.
+-- Raises: nothing because of a single task.
+-- Locks: those of async.upkeep_step. (A procedure with a SET clause cannot commit, so it sets the
+--   search_path in each transaction.)
+create or replace procedure async.upkeep(in_writes bigint, inout io_answer json default null)
+language plpgsql
+as $procedure$
+declare
+  c_time_max constant interval := '3 seconds';
+  v_until timestamp with time zone;
+  v_began timestamp with time zone;
+  v_writes bigint := in_writes;
+  v_step record;
+begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  v_until := clock_timestamp() + c_time_max;
+  loop
+    v_began := clock_timestamp();
+    v_step := async.upkeep_step(v_began, v_writes);
+    commit;
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    exit when v_step.out_vacuum is not null or not v_step.out_more or clock_timestamp() >= v_until;
+    -- As long as the step took, so that the rest of the server gets half of the time.
+    perform pg_sleep(extract(epoch from clock_timestamp() - v_began));
+    v_writes := 0;
+  end loop;
+  io_answer := json_build_object('vacuum', v_step.out_vacuum, 'more', v_step.out_more);
+end
+$procedure$;
 
 -- both_engines/lead_goodbye
 -- Purpose: ends the lead of either engine: publishes that no orchestrator leads and that no worker
@@ -10806,7 +11015,7 @@ comment on column async.control.self_concurrency is
   'The size of the pool of the self target. On the SQL engine also the number of helper sessions, '
   '3 at least.';
 comment on column async.control.last_heavy_maintenance is
-  'When the last deletion of finished tasks began.';
+  'When the last complete deletion of old tasks began.';
 comment on column async.control.running_since is
   'When the leader began to lead. Null after a goodbye.';
 comment on column async.control.paused is 'True prevents new launches. Running queries continue.';

@@ -45,6 +45,7 @@ mod shutdown;
 mod target_session;
 mod target_sessions;
 mod timeouts;
+mod upkeep;
 
 pub use run::{RunError, RunOptions, run};
 pub use shutdown::{ExitReason, StopSignal};

@@ -35,7 +35,7 @@ pub use install::{InstallError, SchemaPart, install};
 pub use leader::{
     CandidacyError, Candidate, Election, LaunchText, LeaderConfiguration, LeaderError, LeaderSession, OldSession,
     Operation, OperationResults, PollResult, PublishedOutage, PublishedPool, PublishedSession, PublishedState,
-    QueueReader, Registration, ResumeOutcome, ReviewError, ServerIdentity, TargetAddress, VacuumError, end_backend,
-    is_active, note_lost, old_sessions, pin_search_path, registered_session, replaced_sessions, unknown_elections,
-    vacuum,
+    QueueReader, Registration, ResumeOutcome, ReviewError, RowsWritten, ServerIdentity, TargetAddress, UpkeepError,
+    UpkeepSession, end_backend, is_active, note_lost, old_sessions, pin_search_path, registered_session,
+    replaced_sessions, unknown_elections,
 };

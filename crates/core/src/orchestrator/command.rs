@@ -58,9 +58,6 @@ pub enum Command {
         /// The number.
         number: i64,
     },
-    /// Run one step of the maintenance of history and log:
-    /// [`Input::Maintained`](crate::Input::Maintained).
-    Maintain,
     /// Read these rows, which others may have changed: an
     /// [`Input::Changed`](crate::Input::Changed) or [`Input::Taken`](crate::Input::Taken) for each.
     Reread {
@@ -225,7 +222,6 @@ impl Command {
             | Self::RunRoutines
             | Self::Poll { .. }
             | Self::ServeLatch { .. }
-            | Self::Maintain
             | Self::Reread { .. }
             | Self::Refill { .. }
             | Self::Sweep { .. }

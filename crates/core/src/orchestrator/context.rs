@@ -121,7 +121,7 @@ mod tests {
     fn a_new_epoch_continues_the_random_numbers_and_drops_commands_and_timers() {
         let mut cx = Context::new(Settings::default(), 1);
         let first = cx.random();
-        cx.emit(Command::Maintain);
+        cx.emit(Command::RunRoutines);
         cx.at(MonotonicTime::from_micros(1), Timer::Drain);
         let mut restarted = cx.restarted();
         assert_ne!(restarted.random(), first);
@@ -157,10 +157,10 @@ mod tests {
             session: SessionId(session),
         };
         assert!(!cx.retract_launch(SessionId(1)));
-        for command in [launch(1, 1), Command::Maintain, launch(2, 2)] {
+        for command in [launch(1, 1), Command::RunRoutines, launch(2, 2)] {
             cx.emit(command);
         }
         assert!(cx.retract_launch(SessionId(2)) && !cx.retract_launch(SessionId(2)));
-        assert_eq!(cx.take_commands(), [launch(1, 1), Command::Maintain]);
+        assert_eq!(cx.take_commands(), [launch(1, 1), Command::RunRoutines]);
     }
 }

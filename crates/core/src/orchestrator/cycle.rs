@@ -45,9 +45,6 @@ impl Cycle {
         if self.upkeep.routines_due(cx) {
             self.run_routines(cx);
         }
-        if self.upkeep.start_maintenance(cx) {
-            cx.emit(Command::Maintain);
-        }
         if self.upkeep.start_audit(cx) {
             let tasks = resting();
             if !tasks.is_empty() {
@@ -66,7 +63,8 @@ impl Cycle {
     /// pushes that may have found the leader awake, if it was to fall asleep or waits for them.
     pub(super) fn polled(&mut self, latch: i64, writers: Option<OpenWriters>, cx: &Context) {
         let now = cx.monotonic();
-        self.wake.polled(now, writers, cx.settings().idle_sleep, cx.tuning());
+        let idle = cx.settings().idle_sleep.min(cx.tuning().poll_at_least_every);
+        self.wake.polled(now, writers, idle, cx.tuning());
         self.upkeep.changed();
         if self.latch.polled(latch, cx.settings().has_routines) {
             self.wake.poll_by(now);
@@ -112,16 +110,6 @@ impl Cycle {
             }
             None => {}
         }
-    }
-
-    /// A step of maintenance is done; `more` says whether another one is due at once.
-    pub(super) fn maintained(&mut self, more: bool, cx: &Context) {
-        self.upkeep.maintained(more, cx);
-    }
-
-    /// The store refused a step of maintenance.
-    pub(super) fn maintenance_refused(&mut self, cx: &Context) {
-        self.upkeep.maintenance_failed(cx);
     }
 
     /// The store refused a poll: the next one comes at this time.
@@ -186,30 +174,25 @@ mod tests {
         cx.advance(Now { monotonic: cx.monotonic() + cx.tuning().audit_every, ..cx.now() });
         let at_the_audit = commands(&mut cycle, &mut cx);
         assert!(at_the_audit.contains(&Command::Reread { tasks: vec![TaskId(2)] }), "{at_the_audit:?}");
-        assert!(at_the_audit.contains(&Command::Maintain));
     }
 
     #[test]
-    fn maintenance_goes_on_at_once_or_at_its_time_or_later_after_a_failure() {
-        type Answer = fn(&mut Cycle, &Context);
-        let tuning = crate::Tuning::default();
-        let cases: [(Answer, Span); 3] = [
-            (|cycle, cx| cycle.maintained(true, cx), Span::ZERO),
-            (|cycle, cx| cycle.maintained(false, cx), tuning.maintain_every),
-            (|cycle, cx| cycle.maintenance_refused(cx), tuning.maintain_retry),
-        ];
-        for (answer, wait) in cases {
-            let (mut cycle, mut cx) = begun(false);
-            let maintains = |cycle: &mut Cycle, cx: &mut Context, later: Span| {
-                cx.advance(cx.now() + later);
-                commands(cycle, cx).contains(&Command::Maintain)
-            };
-            assert!(maintains(&mut cycle, &mut cx, tuning.maintain_every));
-            assert!(!maintains(&mut cycle, &mut cx, Span::seconds(100)), "one step at a time");
-            answer(&mut cycle, &cx);
-            assert!(wait == Span::ZERO || !maintains(&mut cycle, &mut cx, wait + Span::micros(-1)));
-            assert!(maintains(&mut cycle, &mut cx, Span::micros(1)), "{wait}");
+    fn a_sleeping_leader_polls_before_the_server_takes_its_session_for_idle() {
+        let (mut cycle, mut cx) = begun(false);
+        cx.configure(Settings { idle_sleep: Span::seconds(3600), ..Settings::default() });
+        let writers = Some(OpenWriters { before: 1, open: false });
+        let mut slept = false;
+        for _ in 0..20 {
+            for command in commands(&mut cycle, &mut cx) {
+                let Command::Poll { sleep, .. } = command else { continue };
+                slept |= sleep == Sleep::FallAsleep;
+                cycle.polled(0, writers.filter(|_| sleep == Sleep::FallAsleep), &cx);
+            }
+            let due = cycle.due(&cx).expect("a poll");
+            assert!(due <= cx.monotonic() + cx.tuning().poll_at_least_every, "{due:?}");
+            cx.advance(Now { monotonic: due, ..cx.now() });
         }
+        assert!(slept, "the leader has fallen asleep");
     }
 
     #[test]

@@ -81,7 +81,6 @@ impl Orchestrator {
                 self.cycle.poll_refused(at);
             }
             Command::RunRoutines => self.cycle.routines_done(&self.scheduler.cx),
-            Command::Maintain => self.cycle.maintenance_refused(&self.scheduler.cx),
             Command::RunStartup
             | Command::Refill { .. }
             | Command::Sweep { .. }

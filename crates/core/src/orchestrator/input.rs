@@ -130,11 +130,6 @@ pub enum Input {
     },
     /// A push or a request notified.
     Notified,
-    /// Answers [`Command::Maintain`](crate::Command::Maintain).
-    Maintained {
-        /// Whether another step is due at once.
-        more: bool,
-    },
     /// No session of an older epoch is left at the target.
     Fenced {
         /// The target.

@@ -139,7 +139,6 @@ impl Orchestrator {
                 self.polled(&lanes, arrivals, requests, latch, writers);
             }
             Input::Notified => self.cycle.notified(&scheduler.cx),
-            Input::Maintained { more } => self.cycle.maintained(more, &scheduler.cx),
             Input::Fenced { target, sessions } => {
                 let connected = scheduler.leadership.is_connected();
                 scheduler.sessions.fenced(&target, sessions, connected, &mut scheduler.cx, &mut scheduler.plan);

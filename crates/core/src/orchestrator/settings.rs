@@ -108,11 +108,9 @@ pub struct Tuning {
     pub notifications_max: u32,
     /// The longest wait between two polls while a push is open that may not notify.
     pub writers_poll_max: Span,
-    /// The time between two steps of maintenance. The server ends an idle leader session after
-    /// longer than this.
-    pub maintain_every: Span,
-    /// The wait before maintenance that failed is tried again.
-    pub maintain_retry: Span,
+    /// A sleeping leader polls at least this often, whatever `idle_sleep` is. The server ends an
+    /// idle leader session after longer than this.
+    pub poll_at_least_every: Span,
     /// The time between two readings of the rows of tracked tasks of which no query runs.
     pub audit_every: Span,
     /// The log of launch marks is rotated after this many marks.
@@ -176,8 +174,7 @@ impl Default for Tuning {
             awake: Span::millis(40),
             notifications_max: 8,
             writers_poll_max: Span::millis(250),
-            maintain_every: Span::seconds(1),
-            maintain_retry: Span::seconds(10),
+            poll_at_least_every: Span::seconds(5),
             audit_every: Span::seconds(60),
             marks_max: 50_000,
             drain_record_grace: Span::seconds(5),

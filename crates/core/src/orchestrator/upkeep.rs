@@ -1,9 +1,9 @@
-//! The upkeep: LOOP routines, maintenance and the audit of resting rows, each at its time.
+//! The upkeep: LOOP routines and the audit of resting rows, each at its time.
 
 use super::context::Context;
 use crate::time::MonotonicTime;
 
-/// When the routines, the maintenance and the audit are due.
+/// When the routines and the audit are due.
 ///
 /// Invariant: at most one run of the LOOP routines is under way.
 #[derive(Debug)]
@@ -12,7 +12,6 @@ pub(super) struct Upkeep {
     changed: bool,
     routines_run: bool,
     routines_at: MonotonicTime,
-    maintain_at: MonotonicTime,
     audit_at: MonotonicTime,
 }
 
@@ -22,7 +21,6 @@ impl Upkeep {
             changed: false,
             routines_run: false,
             routines_at: MonotonicTime::from_micros(i64::MIN),
-            maintain_at: MonotonicTime::NEVER,
             audit_at: MonotonicTime::NEVER,
         }
     }
@@ -30,7 +28,6 @@ impl Upkeep {
     /// No step is under way: a leadership begins, or the store is back.
     pub(super) fn begin(&mut self, cx: &Context) {
         self.routines_run = false;
-        self.maintain_at = cx.monotonic() + cx.tuning().maintain_every;
         self.audit_at = cx.monotonic() + cx.tuning().audit_every;
     }
 
@@ -63,27 +60,6 @@ impl Upkeep {
         self.routines_run = false;
     }
 
-    /// Starts a step of maintenance if one is due; returns whether it did.
-    pub(super) fn start_maintenance(&mut self, cx: &Context) -> bool {
-        let due = self.maintain_at <= cx.monotonic();
-        if due {
-            // The answer sets the next time.
-            self.maintain_at = MonotonicTime::NEVER;
-        }
-        due
-    }
-
-    /// A step of maintenance is done; `more` says whether another one is due at once.
-    pub(super) fn maintained(&mut self, more: bool, cx: &Context) {
-        let now = cx.monotonic();
-        self.maintain_at = if more { now } else { now + cx.tuning().maintain_every };
-    }
-
-    /// Nothing came of the maintenance.
-    pub(super) fn maintenance_failed(&mut self, cx: &Context) {
-        self.maintain_at = cx.monotonic() + cx.tuning().maintain_retry;
-    }
-
     /// Starts an audit if one is due; returns whether it did.
     pub(super) fn start_audit(&mut self, cx: &Context) -> bool {
         let due = self.audit_at <= cx.monotonic();
@@ -95,8 +71,7 @@ impl Upkeep {
 
     /// When the first of these is due.
     pub(super) fn next(&self, cx: &Context) -> MonotonicTime {
-        let next = self.maintain_at.min(self.audit_at);
-        if self.want_routines(cx) { next.min(self.routines_at) } else { next }
+        if self.want_routines(cx) { self.audit_at.min(self.routines_at) } else { self.audit_at }
     }
 }
 
@@ -112,33 +87,17 @@ mod tests {
         cx.advance(Now::from_micros(0));
         let mut upkeep = Upkeep::new();
         upkeep.begin(&cx);
-        assert!(!upkeep.routines_due(&cx) && !upkeep.start_maintenance(&cx) && !upkeep.start_audit(&cx));
+        assert!(!upkeep.routines_due(&cx) && !upkeep.start_audit(&cx));
         upkeep.changed();
         assert!(upkeep.routines_due(&cx));
         upkeep.start_routines(&cx);
         upkeep.changed();
         assert!(upkeep.routines_run() && !upkeep.routines_due(&cx), "they run");
         let next = upkeep.next(&cx);
-        assert_eq!(next, cx.monotonic() + cx.tuning().maintain_every);
+        assert_eq!(next, cx.monotonic() + cx.tuning().audit_every);
         cx.advance(Now { monotonic: next, ..cx.now() });
-        assert!(upkeep.start_maintenance(&cx) && !upkeep.start_maintenance(&cx), "one step at a time");
-        upkeep.maintained(true, &cx);
-        assert!(upkeep.start_maintenance(&cx), "there is more to do");
+        assert!(upkeep.start_audit(&cx) && !upkeep.start_audit(&cx), "one at a time");
         upkeep.routines_done();
         assert!(!upkeep.routines_run() && upkeep.routines_due(&cx));
-    }
-
-    #[test]
-    fn a_step_of_maintenance_that_failed_is_tried_again() {
-        let mut cx = Context::new(Settings::default(), 1);
-        cx.advance(Now::from_micros(0));
-        let mut upkeep = Upkeep::new();
-        upkeep.begin(&cx);
-        cx.advance(Now { monotonic: cx.monotonic() + cx.tuning().maintain_every, ..cx.now() });
-        assert!(upkeep.start_maintenance(&cx));
-        upkeep.maintenance_failed(&cx);
-        assert!(!upkeep.start_maintenance(&cx));
-        cx.advance(Now { monotonic: cx.monotonic() + cx.tuning().maintain_retry, ..cx.now() });
-        assert!(upkeep.start_maintenance(&cx));
     }
 }

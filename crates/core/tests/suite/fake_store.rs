@@ -154,7 +154,6 @@ impl FakeStore {
                 self.latches.retain(|latch, _| *latch > number);
                 return Vec::new();
             }
-            Command::Maintain => Input::Maintained { more: false },
             Command::Reread { tasks } => return self.reread(tasks),
             Command::Refill { lane, after, heads_max } => self.refill(lane, after, heads_max),
             Command::Sweep { tasks_max, skip } => self.sweep(now, tasks_max, &skip),

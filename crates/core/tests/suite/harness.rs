@@ -51,7 +51,7 @@ pub(crate) fn lane() -> Lane {
 /// One target, whose pool has `slots` slots.
 pub(crate) fn settings(slots: u32) -> Settings {
     let mut settings = Settings { target_patience: Span::seconds(5), idle_sleep: RARELY, ..Settings::default() };
-    settings.tuning.maintain_every = RARELY;
+    settings.tuning.poll_at_least_every = RARELY;
     settings.tuning.audit_every = RARELY;
     settings.tuning.ahead_per_slot_max = 0;
     settings

@@ -25,6 +25,7 @@ use crate::review::review_queue;
 use crate::run::RunOptions;
 use crate::shutdown::{ExitReason, StopSignal};
 use crate::target_sessions::TargetSessions;
+use crate::upkeep::keep_up;
 use resignation::Resignation;
 
 /// The number of events that are handled before commands are carried out.
@@ -54,9 +55,8 @@ pub(crate) struct Leader {
     publisher: Publisher,
     /// When the core wants its next tick.
     next_tick: Option<MonotonicTime>,
-    vacuuming: bool,
-    /// Reads the queue beside the polls. It ends with the leader.
-    _review: JoinSet<()>,
+    /// The review of the queue and the upkeep. They end with the leader.
+    _beside: JoinSet<()>,
     /// Why the leader is draining, once it is.
     draining: Option<String>,
     /// When the leader exits even if it has not drained.
@@ -92,9 +92,10 @@ impl Leader {
         let mut core = Orchestrator::new(configuration.settings, seed);
         core.handle(Input::Elected { epoch, fence, inherited, lanes }, clock.now());
         let clock = Arc::new(Mutex::new(clock));
+        let mut beside = JoinSet::new();
+        beside.spawn(review_queue(server.clone(), events.clone()));
+        beside.spawn(keep_up(server.clone(), session.rows_written(), events.clone()));
         let writer = LeaderWriter::start(session, server.clone(), timeouts, Arc::clone(&clock), events.clone());
-        let mut review = JoinSet::new();
-        review.spawn(review_queue(server.clone(), events.clone()));
         let mut leader = Self {
             options,
             server,
@@ -109,8 +110,7 @@ impl Leader {
             events,
             publisher: Publisher::new(instant()),
             next_tick: None,
-            vacuuming: false,
-            _review: review,
+            _beside: beside,
             draining: None,
             drain_deadline: None,
             resignation: None,
@@ -239,12 +239,6 @@ impl Leader {
             LeaderEvent::Fenced { target, numbers } => self.on_fenced(target, numbers),
             LeaderEvent::Unreachable { session } => self.handle(Input::SessionUnreachable { session }),
             LeaderEvent::FenceFailed { target } => self.handle(Input::FenceFailed { target }),
-            LeaderEvent::Vacuumed(done) => {
-                self.vacuuming = false;
-                if let Err(error) = done {
-                    self.log("WARNING", error.to_string());
-                }
-            }
             LeaderEvent::Warning(message) => self.log("WARNING", message),
         }
         None

@@ -8,15 +8,13 @@ use pgasync_store::{LeaderConfiguration, OperationResults, PollResult};
 use super::Leader;
 use super::resignation::RESIGN_DRAIN_MAX;
 use crate::clock::instant;
-use crate::events::LeaderEvent;
 
 impl Leader {
     pub(super) fn on_results(&mut self, count: usize, results: OperationResults) {
         if let Some(writer) = &mut self.writer {
             writer.pending = writer.pending.saturating_sub(count);
         }
-        let OperationResults { inputs, texts, sessions_at_self, polled, failures, warnings, vacuum, publish_refused } =
-            results;
+        let OperationResults { inputs, texts, sessions_at_self, polled, failures, warnings, publish_refused } = results;
         for (task, run, text) in texts {
             // The task may have ended between its mark and this result. Then no launch would take
             // its text.
@@ -49,20 +47,6 @@ impl Leader {
         if publish_refused {
             self.publisher.refused(instant());
         }
-        if vacuum {
-            self.start_vacuum();
-        }
-    }
-
-    fn start_vacuum(&mut self) {
-        if self.vacuuming {
-            return;
-        }
-        self.vacuuming = true;
-        let (server, events) = (self.server.clone(), self.events.clone());
-        tokio::spawn(async move {
-            let _ = events.send(LeaderEvent::Vacuumed(pgasync_store::vacuum(&server).await));
-        });
     }
 
     fn on_polled(&mut self, polled: PollResult) {

@@ -129,7 +129,6 @@ impl LeaderSession {
             Command::ServeLatch { number } => {
                 self.query("serving the latch", &self.statements.serve_latch, &[&number]).await.map(drop)
             }
-            Command::Maintain => self.maintain(now, results).await,
             _ => {
                 debug_assert!(false, "{command:?} shares the batch, or is not for the store");
                 Ok(())

@@ -48,7 +48,7 @@ impl LeaderSession {
             }
         }
         if let Some(rows) = rows(BatchStatement::Write) {
-            self.rows_written += i64::try_from(batch.writes.len()).unwrap_or(i64::MAX);
+            self.rows_written.add(batch.writes.len());
             written(batch, rows, results);
         }
         if let Some(rows) = rows(BatchStatement::Heads) {

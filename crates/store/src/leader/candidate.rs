@@ -8,7 +8,7 @@ use pgasync_pg::{ConnectionSettings, Error, Notice, Session};
 
 use super::rows::{StoredTask, lane_of};
 use super::statements::Statements;
-use super::{CandidacyError, LeaderConfiguration, LeaderError, LeaderSession};
+use super::{CandidacyError, LeaderConfiguration, LeaderError, LeaderSession, RowsWritten};
 use crate::wire::WireTimestamp;
 
 /// A session that tries to take the lead.
@@ -219,8 +219,7 @@ impl Candidate {
             registered: BTreeMap::new(),
             polled: None,
             configuration_version: None,
-            history_after: None,
-            rows_written: 0,
+            rows_written: RowsWritten::default(),
         };
         // A client may hold a lock on a table. Later reads are repeated, but the election is not.
         leader.limit_lock_waits(ELECTION_LOCK_TIMEOUT).await?;

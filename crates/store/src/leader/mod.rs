@@ -12,6 +12,7 @@ mod composite;
 mod configuration;
 mod error;
 mod operations;
+mod periodic;
 mod poll;
 mod published;
 mod registration;
@@ -22,8 +23,7 @@ mod row_event;
 mod rows;
 mod send;
 mod statements;
-mod upkeep;
-mod vacuum;
+mod upkeep_session;
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub use registry::{
     OldSession, ServerIdentity, note_lost, old_sessions, registered_session, replaced_sessions, unknown_elections,
 };
 pub use review::{QueueReader, ReviewError};
-pub use vacuum::{VacuumError, vacuum};
+pub use upkeep_session::{RowsWritten, UpkeepError, UpkeepSession};
 
 /// The session of a leader. It remembers nothing about tasks: a command carries what its statement
 /// needs.
@@ -61,10 +61,7 @@ pub struct LeaderSession {
     polled: Option<String>,
     /// The version of the configuration at the last poll.
     configuration_version: Option<String>,
-    /// The last task that the present pass of maintenance has looked at.
-    history_after: Option<i64>,
-    /// Rows of the queue written since the last vacuum.
-    rows_written: i64,
+    rows_written: RowsWritten,
 }
 
 /// An operation of the leader session.
@@ -125,8 +122,6 @@ pub struct OperationResults {
     pub failures: Vec<(TaskId, String)>,
     /// Warnings for the log.
     pub warnings: Vec<String>,
-    /// Whether it is time for [`vacuum`].
-    pub vacuum: bool,
     /// Whether the server refused to publish the state.
     pub publish_refused: bool,
 }
@@ -148,6 +143,12 @@ impl LeaderSession {
     #[must_use]
     pub fn server_id(&self) -> &str {
         &self.server_id
+    }
+
+    /// The rows that it writes, for the upkeep.
+    #[must_use]
+    pub fn rows_written(&self) -> RowsWritten {
+        self.rows_written.clone()
     }
 
     /// The pid of the backend.

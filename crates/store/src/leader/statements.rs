@@ -58,7 +58,6 @@ statements! {
     routines: "select async.run_routines($1::text::async.routine_type_t)",
     serve_latch: "select from async.serve_latch($1)",
     publish: "select from async.lead_publish($1, $2, $3, $4)",
-    maintain: "select * from async.lead_maintain($1, $2, $3)",
     log: "select from async.log_quiet($1, $2)",
     goodbye: "select from async.lead_goodbye($1)",
 }

@@ -79,6 +79,72 @@ async fn the_log_is_pruned_by_age<E: Engine>() {
     fixture.assert_holds("select count(*) = 1 from async.server_log where message = 'new'").await;
 }
 
+/// Each deletion scans the table of the user, because its column has no index. While the pass runs,
+/// tasks run: a pass in the cycle would hold up each of them for as long as a step.
+async fn a_slow_deletion_of_history_delays_no_task<E: Engine>() {
+    let fixture = Fixture::<E>::prepared().await;
+    fixture
+        .run(
+            "create table notes (task_id bigint references async.task (task_id) on delete cascade, filler text);
+         select count(*) from (select async.push_tasks(array_agg(async.task('select 1', 'there')), 'EMPTY')
+            from generate_series(1, 20000)) p;
+         insert into notes select task_id, repeat('-', 400) from async.task;
+         update async.task set processed = now() - interval '3 days', entered = now() - interval '3 days'",
+        )
+        .await;
+    fixture.configure(&json!({ "control": { "task_keep_duration": "2 days" } })).await;
+    let mut fixture = fixture;
+    fixture.engine.lead().await;
+    let old = "select count(*) from async.task where processed < now() - interval '2 days'";
+    fixture.wait_for(&format!("select ({old}) < 20000")).await;
+    // The whole pass takes 20,000 scans of 20,000 rows.
+    for _ in 0..5 {
+        fixture.run_task("select 1").await.succeeded();
+    }
+    assert!(fixture.number(old).await > 0, "the pass is over: it took no time");
+    // The rest becomes cheap.
+    fixture.run("create index on notes (task_id)").await;
+    fixture.wait_for(&format!("select ({old}) = 0")).await;
+    fixture.wait_for("select last_heavy_maintenance is not null from async.control").await;
+}
+
+async fn a_pass_over_the_history_ends_where_rows_are_young<E: Engine>() {
+    let fixture = Fixture::<E>::prepared().await;
+    // The last row is old too, and beyond more young rows than the pass reads.
+    fixture
+        .run(
+            "select count(*) from (select async.push_tasks(array_agg(async.task('select 1', 'there')), 'EMPTY')
+            from generate_series(1, 30000)) p;
+         update async.task set processed = now() - interval '3 days', entered = now() - interval '3 days'
+         where task_id <= 100 or task_id = 30000",
+        )
+        .await;
+    fixture
+        .configure(&json!({ "control": { "task_keep_duration": "2 days", "heavy_maintenance_sleep": "1 hour" } }))
+        .await;
+    let mut fixture = fixture;
+    fixture.engine.lead().await;
+    fixture.wait_for("select last_heavy_maintenance is not null from async.control").await;
+    fixture.assert_holds("select count(*) = 29900 and max(task_id) = 30000 from async.task").await;
+}
+
+async fn all_tables_that_a_busy_leader_writes_are_vacuumed<E: Engine>() {
+    let fixture = Fixture::<E>::led().await;
+    for _ in 0..3 {
+        fixture.run_task("select 1").await.succeeded();
+        tokio::time::sleep(Duration::from_millis(800)).await;
+    }
+    // Statistics of tables without writes are missing in 15 and later.
+    fixture
+        .wait_for(
+            "select bool_and(coalesce(s.last_vacuum, s.last_autovacuum) is not null)
+             from pg_stat_user_tables s
+             where s.schemaname = 'async'
+               and s.relname in ('worker', 'concurrency_pool_tracker', 'session', 'server_log', 'control', 'leader')",
+        )
+        .await;
+}
+
 async fn nothing_is_logged_for_each_task<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.run("select async.push_tasks(array_agg(async.task(case when n % 2 = 0 then 'select 1' else 'select 1/0' end, 'there')))
@@ -92,6 +158,8 @@ async fn an_idle_orchestrator_writes_nothing<E: Engine>() {
     let fixture = Fixture::<E>::led().await;
     fixture.run_task("select 1").await.succeeded();
     fixture.wait_until_no_slot_is_taken().await;
+    // A new leader looks through the history once.
+    fixture.wait_for("select last_heavy_maintenance is not null from async.control").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     // The versions of the rows do not change.
     let versions = "select md5(string_agg(v, ',')) from (
@@ -154,6 +222,9 @@ conformance!(
     old_tasks_are_deleted_and_unfinished_ones_stay,
     rows_that_refer_to_old_tasks_are_deleted_with_them,
     the_log_is_pruned_by_age,
+    a_slow_deletion_of_history_delays_no_task,
+    a_pass_over_the_history_ends_where_rows_are_young,
+    all_tables_that_a_busy_leader_writes_are_vacuumed,
     nothing_is_logged_for_each_task,
     an_idle_orchestrator_writes_nothing,
     an_idle_orchestrator_holds_no_snapshot,

@@ -4,7 +4,9 @@ use pgasync_tests::Sent;
 
 /// The kinds of texts that name no function of the schema, or several. The first text that matches
 /// decides.
-const TEXTS: [(&str, &str); 18] = [
+const TEXTS: [(&str, &str); 20] = [
+    ("statement_timeout = 0; set lock_timeout", "prepare_upkeep"),
+    ("vacuum (", "vacuum"),
     ("statement_timeout = 0", "prepare_session"),
     ("to_regprocedure('async.schema_fingerprint", "introduction"),
     ("select enabled from async.control", "is_enabled"),
@@ -43,7 +45,7 @@ pub(crate) const KNOWN: &str = "
     registered_sessions left_offers cancel terminate identity unknown_sessions discard_all server_version
     begin commit rollback check_main take_locks describe_leader leader_pid raise_epoch resume_epoch hold_epoch schema_fingerprint
     lead_stock lead_rows lead_rotate_marks write_all lead_mark lead_heads lead_arrivals lead_sweep lead_register discover_lanes take_changed_tasks run_routines serve_latch lead_publish
-    lead_maintain log_quiet lead_goodbye read_requests read_offers read_sessions read_configuration server_time
+    prepare_upkeep upkeep vacuum log_quiet lead_goodbye read_requests read_offers read_sessions read_configuration server_time
     read_elections type_names close_own_connections
     ";
 

@@ -61,7 +61,7 @@ fn settings(limits: &Limits) -> Settings {
     settings.tuning = Tuning {
         ahead_per_slot_max: 0,
         window_heads_min: 2,
-        maintain_every: rarely,
+        poll_at_least_every: rarely,
         audit_every: rarely,
         marks_max: 3,
         ..Tuning::default()

@@ -73,7 +73,6 @@ impl World {
                 let answer = self.write(&event)?;
                 return Ok(vec![Input::Written { task: event.task, run: event.run, answer }]);
             }
-            Command::Maintain => return Ok(vec![Input::Maintained { more: self.random.percent(10) }]),
             Command::Register { session } if !self.register(epoch, session) => return Ok(Vec::new()),
             Command::RunRoutines if !self.healing && self.random.percent(3) => self.push(),
             Command::Unregister { ref sessions } => self.store.unregister(epoch, sessions),

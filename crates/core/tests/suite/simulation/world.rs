@@ -262,7 +262,7 @@ fn settings(random: &mut Random) -> Settings {
     }
     settings.tuning.poll_every = Span::millis(200);
     settings.tuning.awake = Span::seconds(1);
-    settings.tuning.maintain_every = Span::seconds(600);
+    settings.tuning.poll_at_least_every = Span::seconds(600);
     settings.tuning.audit_every = Span::seconds(600);
     settings.tuning.marks_max = random.index(30);
     settings.tuning.window_heads_min = 3;

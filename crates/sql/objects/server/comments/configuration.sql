@@ -28,7 +28,7 @@ comment on column async.control.self_concurrency is
   'The size of the pool of the self target. On the SQL engine also the number of helper sessions, '
   '3 at least.';
 comment on column async.control.last_heavy_maintenance is
-  'When the last deletion of finished tasks began.';
+  'When the last complete deletion of old tasks began.';
 comment on column async.control.running_since is
   'When the leader began to lead. Null after a goodbye.';
 comment on column async.control.paused is 'True prevents new launches. Running queries continue.';

@@ -28,13 +28,11 @@ begin
     -- Another orchestrator leads, so this one may write nothing.
     deposed bool not null default false,
     marks int not null default 0,
-    -- Rows of async.task written since it was last vacuumed. The statistics do not include them.
+    -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
-    vacuum_at timestamptz not null default '-infinity',
+    upkeep_at timestamptz not null default '-infinity',
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
-    blocking_compensated_at timestamptz not null default '-infinity',
-    -- The position of the running heavy maintenance; null when none runs.
-    history_after bigint
+    blocking_compensated_at timestamptz not null default '-infinity'
   );
 
   -- A worker runs one query at a time, over at most one session at one target.

@@ -1,5 +1,4 @@
-//! The periodic work of a leader: the sweep of due tasks, routines, publishing, and maintenance of
-//! the history.
+//! The periodic work of a leader: the sweep of due tasks, routines and publishing.
 
 use pgasync_core::{Input, TaskId, Timestamp};
 
@@ -62,30 +61,5 @@ impl LeaderSession {
         let lost: Vec<_> = published.lost.iter().cloned().map(Composite).collect();
         let all: [&(dyn pgasync_pg::types::ToSql + Sync); 4] = [&published.workers, &busy, &pools, &lost];
         self.write_alone("publishing", &self.statements.publish, &all).await.map(drop)
-    }
-
-    /// Runs one step of maintenance. The core requests one each second. These statements also
-    /// prevent the server from ending an idle leader session.
-    pub(super) async fn maintain(&mut self, now: Timestamp, results: &mut OperationResults) -> Result<(), LeaderError> {
-        let all: [&(dyn pgasync_pg::types::ToSql + Sync); 3] =
-            [&WireTimestamp(now), &self.history_after, &self.rows_written];
-        match self.write_alone("maintenance", &self.statements.maintain, &all).await {
-            Ok(rows) => {
-                debug_assert_eq!(rows.len(), 1, "the function returns one row");
-                let Some(row) = rows.first() else { return Ok(()) };
-                self.history_after = row.get("out_after");
-                self.rows_written += i64::from(row.get::<_, i32>("out_rows"));
-                if row.get("out_vacuum") {
-                    self.rows_written = 0;
-                    results.vacuum = true;
-                }
-                results.inputs.push(Input::Maintained { more: self.history_after.is_some() });
-                Ok(())
-            }
-            Err(error) => {
-                self.history_after = None;
-                Err(error)
-            }
-        }
     }
 }
