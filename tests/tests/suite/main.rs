@@ -8,6 +8,7 @@ mod between_engines;
 mod chaos;
 mod conformance;
 mod connections;
+mod counted;
 mod cuts;
 mod fuzz;
 mod harness;
