@@ -1019,7 +1019,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'd92d94889a8f5511'::text
+  select '5bc258e17f817465'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -6727,10 +6727,10 @@ declare
   v_answer json;
   v_query text;
 begin
-  select l.upkeep_at, l.writes, l.self_conninfo into v_state from pg_temp.leader_state l;
-  if in_now < v_state.upkeep_at then
+  if not async.is_due('upkeep', '0', in_now) then
     return;
   end if;
+  select l.writes, l.self_conninfo into v_state from pg_temp.leader_state l;
   if c_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
     if public.dblink_is_busy(c_conn) = 1 then
       return;
@@ -6752,14 +6752,14 @@ begin
   end if;
   if v_error is not null then
     perform async.log_quiet('WARNING', 'upkeep: ' || v_error);
-    update pg_temp.leader_state set upkeep_at = in_now + c_pause_after_failure;
+    perform async.note_done('upkeep', in_now + c_pause_after_failure);
   elsif v_answer ->> 'vacuum' is null and not (v_answer ->> 'more')::bool then
-    update pg_temp.leader_state set upkeep_at = in_now + c_pause;
+    perform async.note_done('upkeep', in_now + c_pause);
   else
     v_query := v_answer ->> 'vacuum';
     if v_query is null then
       v_query := format('call async.upkeep(%s)', v_state.writes);
-      update pg_temp.leader_state set writes = 0;
+      update pg_temp.leader_state set writes = 0 where writes > 0;
     end if;
     perform public.dblink_send_query(c_conn, v_query);
   end if;
@@ -6799,7 +6799,6 @@ begin
     marks int not null default 0,
     -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
-    upkeep_at timestamptz not null default '-infinity',
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
     blocking_compensated_at timestamptz not null default '-infinity'
   );
@@ -7176,7 +7175,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted,writers}'::text[]) w;
+  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted,writers,upkeep}'::text[]) w;
 end
 $function$;
 

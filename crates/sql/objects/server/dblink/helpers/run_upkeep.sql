@@ -18,10 +18,10 @@ declare
   v_answer json;
   v_query text;
 begin
-  select l.upkeep_at, l.writes, l.self_conninfo into v_state from pg_temp.leader_state l;
-  if in_now < v_state.upkeep_at then
+  if not async.is_due('upkeep', '0', in_now) then
     return;
   end if;
+  select l.writes, l.self_conninfo into v_state from pg_temp.leader_state l;
   if c_conn = any (coalesce(public.dblink_get_connections(), '{}')) then
     if public.dblink_is_busy(c_conn) = 1 then
       return;
@@ -43,14 +43,14 @@ begin
   end if;
   if v_error is not null then
     perform async.log_quiet('WARNING', 'upkeep: ' || v_error);
-    update pg_temp.leader_state set upkeep_at = in_now + c_pause_after_failure;
+    perform async.note_done('upkeep', in_now + c_pause_after_failure);
   elsif v_answer ->> 'vacuum' is null and not (v_answer ->> 'more')::bool then
-    update pg_temp.leader_state set upkeep_at = in_now + c_pause;
+    perform async.note_done('upkeep', in_now + c_pause);
   else
     v_query := v_answer ->> 'vacuum';
     if v_query is null then
       v_query := format('call async.upkeep(%s)', v_state.writes);
-      update pg_temp.leader_state set writes = 0;
+      update pg_temp.leader_state set writes = 0 where writes > 0;
     end if;
     perform public.dblink_send_query(c_conn, v_query);
   end if;

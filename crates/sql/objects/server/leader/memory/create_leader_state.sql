@@ -30,7 +30,6 @@ begin
     marks int not null default 0,
     -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
-    upkeep_at timestamptz not null default '-infinity',
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
     blocking_compensated_at timestamptz not null default '-infinity'
   );
