@@ -1,6 +1,6 @@
 -- Purpose: writes claims, and updates the memory with the resulting rows: the workers of the tasks,
---   the occupancy of the pools, the positions in the lanes. in_claims is in the order of the plan.
---   Nothing is sent before the commit.
+--   and the occupancy of the pools. in_claims is in the order of the plan. Nothing is sent before the
+--   commit.
 -- Returns: nothing.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -34,15 +34,5 @@ begin
     select c.pool, count(*)::int as claimed from unnest(in_claims) c where c.task_id = any (v_claimed) group by c.pool
   ) n
   where p.pool = n.pool;
-  -- The position is behind the last task of the plan, written or not. A row that could not be
-  -- written is in backoff.
-  update pg_temp.leader_lane l
-  set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
-  from (
-    select distinct on (c.pool, c.target) c.pool, c.target, c.priority, c.entered, c.task_id
-    from unnest(in_claims) with ordinality c
-    order by c.pool, c.target, c.ordinality desc
-  ) n
-  where l.pool = n.pool and l.target = n.target and not l.pullable;
 end
 $function$;
