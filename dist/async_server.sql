@@ -994,7 +994,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '107776c283cd9d95'::text
+  select 'c7855b659454035c'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1632,8 +1632,9 @@ $function$;
 --   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
 --   skipped.
--- Returns: the chosen tasks, in order, each with its place. And, without a place, the first task of
---   each lane that was not chosen: a lane without one has no further tasks, except those of in_skip.
+-- Returns: the chosen tasks, in order, each with its place, from 1 on. And the first task of each lane
+--   that was not chosen, with place 0 if it waits for a session only, otherwise without a place: a lane
+--   without such a task has no further tasks, except those of in_skip.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -1722,6 +1723,7 @@ begin
       place := v_chosen;
     else
       v_closed[v_head.lane] := true;
+      place := case when v_free[v_at] > 0 and v_workers > 0 and not v_head.pullable then 0 end;
     end if;
     task_id := v_head.task_id;
     run := v_head.run;
@@ -6391,6 +6393,7 @@ declare
   v_since interval;
   v_error text;
   v_slept record;
+  v_awake bool;
 begin
   out_sleeps := false;
   out_woken := false;
@@ -6433,7 +6436,8 @@ begin
   v_until := least(v_until, v_now + c_slice);
   -- One statement and one sleep for each look: an idle leader is to use little CPU.
   for v_look in 1..greatest(ceil(extract(epoch from v_until - v_now) / c_pause)::int, 1) loop
-    perform pg_sleep(c_pause);
+    -- An expression, which needs no executor.
+    v_awake := pg_sleep(c_pause) is not null;
     perform from public.dblink_get_notify('pgasync_watchdog'::text);
     if found then
       -- It may tell of a changed configuration.
@@ -7303,7 +7307,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,checked_targets,published,recounted,writers}'::text[]) w;
+  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,recounted,writers}'::text[]) w;
 end
 $function$;
 
@@ -7401,9 +7405,16 @@ returns bool
 language plpgsql
 as $function$
 begin
-  return exists (select from pg_temp.leader_worker s where s.cancel_at <= clock_timestamp() and s.state = 'running')
+  if exists (select from pg_temp.leader_worker s where s.cancel_at <= clock_timestamp() and s.state = 'running')
     or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
-    or exists (
+  then
+    return true;
+  end if;
+  -- The lanes, of which there may be many, are read only for such a target.
+  return exists (
+      select from pg_temp.leader_target t
+      where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp())
+    and exists (
       select from pg_temp.leader_target t
       join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
       where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
@@ -8475,7 +8486,8 @@ $function$;
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
 --   order of their positions: those with a free pool slot whose target can run a task. in_pools and
 --   in_targets have the pools and targets of the tasks that were chosen in this cycle already. Lanes
---   of targets in in_closed are left out.
+--   of targets in in_closed are left out. Without in_strict, a target takes no more tasks than it has
+--   idle sessions, if a further session would take the place of a session at another target.
 -- Returns: the lanes, each with its free pool slots and the number of tasks that its target takes;
 --   their targets with the default timeouts; and the position of the next lane: the tasks of all lanes
 --   that are left out for in_max are behind it (null: none is left out).
@@ -8483,6 +8495,7 @@ $function$;
 -- Locks: none.
 create or replace function async.claimable_lanes(
   in_now timestamptz, in_workers int, in_max int, in_pools text[], in_targets text[], in_closed text[],
+  in_strict bool,
   out lanes async.lane_t[], out targets text[], out timeouts interval[],
   out next_priority int, out next_entered timestamptz, out next_id bigint
 )
@@ -8494,6 +8507,9 @@ as $function$
 declare
   v_may_block constant bool := async.may_block_again(in_now);
   v_may_identify constant bool := async.may_identify_more();
+  v_replaces constant bool := not in_strict and (
+    select count(*) >= (select c.workers from async.control c)
+    from pg_temp.leader_worker s where s.state <> 'empty' and not s.unreachable);
 begin
   select
     array_agg(row(n.pool, n.target, n.pullable, n.after_priority, n.after_entered, n.after_id, n.free,
@@ -8508,37 +8524,46 @@ begin
     select c.*, row_number() over (order by c.after_priority, c.after_entered, c.after_id) as place
     from (
       select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, t.default_timeout,
-        p.max_workers - p.taken - coalesce(u.tasks, 0) as free,
-        -- A target at which no further session is opened is used with the sessions that it has. Of
-        -- those above a lower limit, the idle ones are about to be closed.
-        least(case when not o.opens then coalesce(i.idle, 0) when not t.identified then coalesce(i.idle, 0) + 1 end,
-          greatest(coalesce(i.idle, 0) + t.max_sessions - coalesce(i.sessions, 0),
-            case when t.max_sessions is not null then 0 end)) - coalesce(v.tasks, 0) as heads_max
+        p.max_workers - p.taken - coalesce(u.tasks, 0) as free, t.heads_max
       from pg_temp.leader_lane l
       join pg_temp.leader_pool p on p.pool = l.pool
-      join pg_temp.leader_target t on t.target = l.target
-      left join (
-        select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
-          bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
-        from pg_temp.leader_worker s
-        where s.state <> 'empty'
-        group by s.target
-      ) i on i.target = l.target
+      join (
+        select a.target, a.default_timeout,
+          -- A target at which no further session is opened is used with the sessions that it has. Of
+          -- those above a lower limit, the idle ones are about to be closed.
+          least(
+            case when v_replaces and a.sessions > 0 or not a.opens then a.idle when not a.identified then a.idle + 1 end,
+            greatest(a.idle + a.max_sessions - a.sessions, case when a.max_sessions is not null then 0 end))
+            - coalesce(v.tasks, 0) as heads_max,
+          in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
+            and a.target <> all (in_closed)
+            -- Once it is known which task waits for a session, the other lanes at such targets are left out.
+            and (not v_replaces or in_targets = '{}' or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
+            and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
+        from (
+          select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
+            coalesce(i.idle, 0) as idle, coalesce(i.sessions, 0) as sessions,
+            -- The tasks of a target that opens no session now take no workers from others.
+            t.health = 'ok' and (not t.connects_slowly or v_may_block)
+              and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
+              and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens
+          from pg_temp.leader_target t
+          left join (
+            select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
+              bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
+            from pg_temp.leader_worker s
+            where s.state <> 'empty'
+            group by s.target
+          ) i on i.target = t.target
+        ) a
+        left join (
+          select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
+        ) v on v.target = a.target
+        offset 0
+      ) t on t.target = l.target
       left join (select n.pool, count(*)::int as tasks from unnest(in_pools) n(pool) group by n.pool) u on u.pool = l.pool
-      left join (
-        select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
-      ) v on v.target = l.target
-      -- The tasks of a target that opens no session now take no workers from others.
-      cross join lateral (select t.health = 'ok' and (not t.connects_slowly or v_may_block)
-        and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
-        and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens) o
       where not l.exhausted and p.taken + coalesce(u.tasks, 0) < p.max_workers
-        and case
-          when l.pullable then p.offers_held_until <= in_now
-          else in_workers > 0 and (o.opens or i.idle > 0) and (not t.reads_slowly or v_may_block)
-            and l.target <> all (in_closed)
-            and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
-        end
+        and case when l.pullable then p.offers_held_until <= in_now else t.runs end
       order by l.after_priority, l.after_entered, l.after_id, l.pool, l.target
       limit in_max + 1
     ) c
@@ -8569,6 +8594,38 @@ begin
     and not exists (select from pg_temp.leader_helper h where h.target = t.target)
     and not exists (select from pg_temp.leader_fence f where f.target = t.target)
     and not exists (select from pg_temp.leader_orphan o where o.target = t.target);
+end
+$function$;
+
+-- leader/memory/compact_memory
+-- Purpose: gives back the space of dead rows in the tables of the leader, which nothing vacuums: up to
+--   Postgres 13 a snapshot that another session holds keeps the dead versions of temporary tables, too.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: its temporary tables. (A table is truncated, which writes WAL, so it has to have grown a lot.)
+create or replace function async.compact_memory()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_tables constant name[] := '{leader_worker,leader_pool,leader_lane,leader_target,leader_state,leader_backoff}';
+  c_bytes_min constant bigint := 1048576;
+  c_growth constant bigint := 3;
+  v_table name;
+  v_compact bigint;
+  v_rows jsonb;
+begin
+  foreach v_table in array c_tables loop
+    v_compact := coalesce(nullif(current_setting('pgasync.compact_' || v_table, true), ''), '0')::bigint;
+    continue when pg_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(c_bytes_min, c_growth * v_compact);
+    execute format('select jsonb_agg(to_jsonb(r)) from pg_temp.%I r', v_table) into v_rows;
+    execute format('truncate pg_temp.%I', v_table);
+    execute format('insert into pg_temp.%1$I select r.* from jsonb_populate_recordset(null::pg_temp.%1$I, $1) r', v_table)
+    using coalesce(v_rows, '[]');
+    perform set_config('pgasync.compact_' || v_table,
+      pg_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
+  end loop;
 end
 $function$;
 
@@ -8671,13 +8728,18 @@ language plpgsql
 as $function$
 declare
   v_row record;
-  v_ids constant bigint[] := array(select c.task_id from unnest(in_claims) with ordinality c order by c.ordinality);
-  v_runs constant int[] := array(select c.run from unnest(in_claims) with ordinality c order by c.ordinality);
-  v_claimed bigint[] := v_ids;
+  v_ids bigint[];
+  v_runs int[];
+  v_timeouts interval[];
+  v_claimed bigint[];
 begin
+  select array_agg(c.task_id order by c.ordinality), array_agg(c.run order by c.ordinality),
+    array_agg(c.timeout order by c.ordinality)
+  into v_ids, v_runs, v_timeouts
+  from unnest(in_claims) with ordinality c;
+  v_claimed := v_ids;
   for v_row in
-    select w.* from async.leader_write(in_now, v_ids, v_runs,
-      array(select c.timeout from unnest(in_claims) with ordinality c order by c.ordinality), null, null, null) w
+    select w.* from async.leader_write(in_now, v_ids, v_runs, v_timeouts, null, null, null) w
   loop
     -- A trigger may have changed a claim. Only a task that is RUNNING now is launched.
     if (v_row.outcome = 'rewritten' and v_row.consumed is not null and v_row.processed is null and v_row.yielded is null
@@ -8714,6 +8776,10 @@ declare
   -- A lane is read again in a further round only if others are before it, and that is rare.
   c_rounds_max constant int := 8;
   c_lanes_min constant int := 16;
+  -- A task waits while the sessions of its target are busy and every other session is at another target.
+  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it.
+  c_overtaking_max constant bigint := 1000;
+  c_entered_later_max constant interval := '1 second';
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
   v_lanes_max int;
@@ -8723,6 +8789,13 @@ declare
   v_idle record;
   v_at int;
   v_beyond bool;
+  v_strict bool := false;
+  -- The first task that waits for a session.
+  v_waits_priority int;
+  v_waits_entered timestamptz;
+  v_waits_id bigint;
+  v_waits_target text;
+  v_lags bool := false;
   v_found int;
   v_claim async.claim_t;
   v_round async.claim_t[];
@@ -8742,11 +8815,11 @@ begin
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
-  v_lanes_max := greatest(v_workers, c_lanes_min);
+  v_lanes_max := greatest(2 * v_workers, c_lanes_min);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   for v_number in 1..c_rounds_max loop
-    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted);
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict);
     exit when v_lanes.lanes is null;
     if v_number = 1 then
       v_idle := async.find_idle_sessions();
@@ -8761,7 +8834,26 @@ begin
       -- Tasks of the lanes that were not read may be before it.
       v_beyond := v_beyond or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
-      if v_beyond or v_head.place is null then
+      if v_head.place = 0 and (v_waits_id is null
+        or (v_head.priority, v_head.entered, v_head.task_id) < (v_waits_priority, v_waits_entered, v_waits_id))
+      then
+        v_waits_priority := v_head.priority;
+        v_waits_entered := v_head.entered;
+        v_waits_id := v_head.task_id;
+        v_waits_target := v_head.target;
+      elsif v_head.place > 0 and not v_head.pullable and not v_strict and v_waits_id is not null then
+        if v_head.priority > v_waits_priority then
+          v_strict := true;
+          v_beyond := true;
+        elsif not v_lags and (v_head.task_id > v_waits_id + c_overtaking_max
+          or v_head.entered > v_waits_entered + c_entered_later_max)
+        then
+          v_lags := true;
+          v_workers := v_workers - 1;
+          v_wanted := v_wanted || v_waits_target;
+        end if;
+      end if;
+      if v_beyond or v_head.place > 0 is not true or v_workers < 1 and not v_head.pullable then
         v_left := v_left || row(v_head.pool, v_head.target, v_head.pullable, v_head.priority, v_head.entered,
           v_head.task_id - 1, null, null)::async.lane_t;
         continue;
@@ -8809,8 +8901,12 @@ begin
     end if;
     v_claims := v_claims || v_round;
     perform async.note_bounds(v_lanes.lanes, v_left);
-    -- Without a further lane, no task is left that may be claimed.
-    exit when v_lanes.next_priority is null or v_workers < 1 and v_found > 0;
+    exit when v_workers < 1;
+    -- Without a further lane, no task is left, unless it waits for a session.
+    if v_lanes.next_priority is null then
+      exit when v_strict or v_waits_id is null;
+      v_strict := true;
+    end if;
   end loop;
 
   if v_wanted <> '{}' then
@@ -9278,6 +9374,7 @@ begin
     || case when in_routines then '{routines}'::text[] else '{}' end
     || '{poll}'::text[]
     || case when v_sweep and async.is_due('reviewed', '0', in_now) or in_all then '{review}'::text[] else '{}' end
+    || case when v_sweep and async.is_due('compacted', '100 milliseconds', in_now) then '{compact}'::text[] else '{}' end
     || case when v_sweep and async.is_due('forgot', '2 seconds', in_now) or in_all then '{forget}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
@@ -9336,6 +9433,7 @@ begin
         when 'listen' then perform async.heed_notifications();
         when 'poll' then perform async.poll(v_now, v_state.manual);
         when 'review' then perform async.review_lanes();
+        when 'compact' then perform async.compact_memory();
         when 'forget' then perform async.forget_unused();
         when 'routines' then perform async.run_routines('LOOP');
         when 'configure' then
@@ -9650,7 +9748,7 @@ $function$;
 
 -- leader/election/prepare_session
 -- Purpose: sets the settings of the session of the SQL engine: no JIT (it leaks memory in a session
---   that never ends), short lock waits, READ COMMITTED, no idle timeout, no notices under pg_cron,
+--   that never ends), short lock waits, READ COMMITTED, generic plans, no idle timeout, no notices under pg_cron,
 --   and durable commits, because the task of a claim that a crash loses would run twice.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -9663,6 +9761,9 @@ as $function$
 begin
   perform set_config('jit', 'off', false);
   perform set_config('lock_timeout', '100ms', false);
+  if current_setting('server_version_num')::int >= 120000 then
+    perform set_config('plan_cache_mode', 'force_generic_plan', false);
+  end if;
   perform set_config('default_transaction_isolation', 'read committed', false);
   perform set_config('idle_in_transaction_session_timeout', '0', false);
   if current_setting('synchronous_commit') = 'off' then
@@ -11804,6 +11905,15 @@ begin
     order by p.oid
   loop
     execute format('alter function %s set plan_cache_mode = force_generic_plan', v_function);
+  end loop;
+  -- The triggers and routines of users have the plans that they have in other sessions.
+  for v_function in
+    select p.oid::regprocedure from pg_catalog.pg_proc p
+    where p.pronamespace = 'async'::regnamespace
+      and p.proname = any ('{write_row,restrict_restarted,check_constraints,delete_tasks,call_routine}')
+    order by p.oid
+  loop
+    execute format('alter function %s set plan_cache_mode = auto', v_function);
   end loop;
 end
 $finish$;

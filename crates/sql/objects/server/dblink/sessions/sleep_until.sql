@@ -23,6 +23,7 @@ declare
   v_since interval;
   v_error text;
   v_slept record;
+  v_awake bool;
 begin
   out_sleeps := false;
   out_woken := false;
@@ -65,7 +66,8 @@ begin
   v_until := least(v_until, v_now + c_slice);
   -- One statement and one sleep for each look: an idle leader is to use little CPU.
   for v_look in 1..greatest(ceil(extract(epoch from v_until - v_now) / c_pause)::int, 1) loop
-    perform pg_sleep(c_pause);
+    -- An expression, which needs no executor.
+    v_awake := pg_sleep(c_pause) is not null;
     perform from public.dblink_get_notify('pgasync_watchdog'::text);
     if found then
       -- It may tell of a changed configuration.

@@ -4,8 +4,9 @@
 --   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
 --   skipped.
--- Returns: the chosen tasks, in order, each with its place. And, without a place, the first task of
---   each lane that was not chosen: a lane without one has no further tasks, except those of in_skip.
+-- Returns: the chosen tasks, in order, each with its place, from 1 on. And the first task of each lane
+--   that was not chosen, with place 0 if it waits for a session only, otherwise without a place: a lane
+--   without such a task has no further tasks, except those of in_skip.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -94,6 +95,7 @@ begin
       place := v_chosen;
     else
       v_closed[v_head.lane] := true;
+      place := case when v_free[v_at] > 0 and v_workers > 0 and not v_head.pullable then 0 end;
     end if;
     task_id := v_head.task_id;
     run := v_head.run;

@@ -23,6 +23,7 @@ begin
     || case when in_routines then '{routines}'::text[] else '{}' end
     || '{poll}'::text[]
     || case when v_sweep and async.is_due('reviewed', '0', in_now) or in_all then '{review}'::text[] else '{}' end
+    || case when v_sweep and async.is_due('compacted', '100 milliseconds', in_now) then '{compact}'::text[] else '{}' end
     || case when v_sweep and async.is_due('forgot', '2 seconds', in_now) or in_all then '{forget}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end

@@ -48,6 +48,7 @@ begin
         when 'listen' then perform async.heed_notifications();
         when 'poll' then perform async.poll(v_now, v_state.manual);
         when 'review' then perform async.review_lanes();
+        when 'compact' then perform async.compact_memory();
         when 'forget' then perform async.forget_unused();
         when 'routines' then perform async.run_routines('LOOP');
         when 'configure' then

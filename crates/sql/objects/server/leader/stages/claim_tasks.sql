@@ -13,6 +13,10 @@ declare
   -- A lane is read again in a further round only if others are before it, and that is rare.
   c_rounds_max constant int := 8;
   c_lanes_min constant int := 16;
+  -- A task waits while the sessions of its target are busy and every other session is at another target.
+  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it.
+  c_overtaking_max constant bigint := 1000;
+  c_entered_later_max constant interval := '1 second';
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
   v_lanes_max int;
@@ -22,6 +26,13 @@ declare
   v_idle record;
   v_at int;
   v_beyond bool;
+  v_strict bool := false;
+  -- The first task that waits for a session.
+  v_waits_priority int;
+  v_waits_entered timestamptz;
+  v_waits_id bigint;
+  v_waits_target text;
+  v_lags bool := false;
   v_found int;
   v_claim async.claim_t;
   v_round async.claim_t[];
@@ -41,11 +52,11 @@ begin
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
-  v_lanes_max := greatest(v_workers, c_lanes_min);
+  v_lanes_max := greatest(2 * v_workers, c_lanes_min);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   for v_number in 1..c_rounds_max loop
-    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted);
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict);
     exit when v_lanes.lanes is null;
     if v_number = 1 then
       v_idle := async.find_idle_sessions();
@@ -60,7 +71,26 @@ begin
       -- Tasks of the lanes that were not read may be before it.
       v_beyond := v_beyond or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
-      if v_beyond or v_head.place is null then
+      if v_head.place = 0 and (v_waits_id is null
+        or (v_head.priority, v_head.entered, v_head.task_id) < (v_waits_priority, v_waits_entered, v_waits_id))
+      then
+        v_waits_priority := v_head.priority;
+        v_waits_entered := v_head.entered;
+        v_waits_id := v_head.task_id;
+        v_waits_target := v_head.target;
+      elsif v_head.place > 0 and not v_head.pullable and not v_strict and v_waits_id is not null then
+        if v_head.priority > v_waits_priority then
+          v_strict := true;
+          v_beyond := true;
+        elsif not v_lags and (v_head.task_id > v_waits_id + c_overtaking_max
+          or v_head.entered > v_waits_entered + c_entered_later_max)
+        then
+          v_lags := true;
+          v_workers := v_workers - 1;
+          v_wanted := v_wanted || v_waits_target;
+        end if;
+      end if;
+      if v_beyond or v_head.place > 0 is not true or v_workers < 1 and not v_head.pullable then
         v_left := v_left || row(v_head.pool, v_head.target, v_head.pullable, v_head.priority, v_head.entered,
           v_head.task_id - 1, null, null)::async.lane_t;
         continue;
@@ -108,8 +138,12 @@ begin
     end if;
     v_claims := v_claims || v_round;
     perform async.note_bounds(v_lanes.lanes, v_left);
-    -- Without a further lane, no task is left that may be claimed.
-    exit when v_lanes.next_priority is null or v_workers < 1 and v_found > 0;
+    exit when v_workers < 1;
+    -- Without a further lane, no task is left, unless it waits for a session.
+    if v_lanes.next_priority is null then
+      exit when v_strict or v_waits_id is null;
+      v_strict := true;
+    end if;
   end loop;
 
   if v_wanted <> '{}' then

@@ -10,13 +10,18 @@ language plpgsql
 as $function$
 declare
   v_row record;
-  v_ids constant bigint[] := array(select c.task_id from unnest(in_claims) with ordinality c order by c.ordinality);
-  v_runs constant int[] := array(select c.run from unnest(in_claims) with ordinality c order by c.ordinality);
-  v_claimed bigint[] := v_ids;
+  v_ids bigint[];
+  v_runs int[];
+  v_timeouts interval[];
+  v_claimed bigint[];
 begin
+  select array_agg(c.task_id order by c.ordinality), array_agg(c.run order by c.ordinality),
+    array_agg(c.timeout order by c.ordinality)
+  into v_ids, v_runs, v_timeouts
+  from unnest(in_claims) with ordinality c;
+  v_claimed := v_ids;
   for v_row in
-    select w.* from async.leader_write(in_now, v_ids, v_runs,
-      array(select c.timeout from unnest(in_claims) with ordinality c order by c.ordinality), null, null, null) w
+    select w.* from async.leader_write(in_now, v_ids, v_runs, v_timeouts, null, null, null) w
   loop
     -- A trigger may have changed a claim. Only a task that is RUNNING now is launched.
     if (v_row.outcome = 'rewritten' and v_row.consumed is not null and v_row.processed is null and v_row.yielded is null
