@@ -763,6 +763,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0017_polls.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0017_polls') then
+    execute $ddl$
+-- The SQL engine reads what has arrived, and not the fronts of all lanes.
+drop function if exists async.refresh_lanes(timestamptz), async.find_idle_sessions(text[]);
+$ddl$;
+    insert into async.migration (migration) values ('0017_polls');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1019,7 +1032,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '5bc258e17f817465'::text
+  select 'be54f144f5bb6438'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1583,6 +1596,73 @@ begin
 end
 $function$;
 
+-- decide/tasks/lane_fronts
+-- Purpose: lanes with READY tasks and the position before the first task of each, in the order of the
+--   index of the queue, behind a lane (two empty texts: from the first one). The cost grows with the
+--   number of lanes, and not with the number of tasks.
+-- Returns: up to in_max lanes of one kind (pullable: tasks without a query, for clients).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lane_fronts(
+  in_pullable bool, in_after_pool text, in_after_target text, in_max int
+) returns setof async.lane_t
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+as $function$
+begin
+  if in_pullable then
+    return query
+    with recursive lane as (
+      (select coalesce(t.concurrency_pool, t.target) as pool, t.target, t.priority, t.entered, t.task_id, 1 as place
+       from async.task t
+       where async.waits_for_offer(t)
+         and (coalesce(t.concurrency_pool, t.target), t.target) > (in_after_pool, in_after_target)
+       order by coalesce(t.concurrency_pool, t.target), t.target, t.priority, t.entered, t.task_id
+       limit 1)
+      union all
+      select n.*, l.place + 1
+      from lane l
+      cross join lateral (
+        select coalesce(t.concurrency_pool, t.target) as pool, t.target, t.priority, t.entered, t.task_id
+        from async.task t
+        where async.waits_for_offer(t)
+          and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
+        order by coalesce(t.concurrency_pool, t.target), t.target, t.priority, t.entered, t.task_id
+        limit 1
+      ) n
+      where l.place < in_max
+    )
+    select l.pool, l.target, true, l.priority, l.entered, l.task_id - 1, null::int, null::int from lane l;
+    return;
+  end if;
+  return query
+  with recursive lane as (
+    (select coalesce(t.concurrency_pool, t.target) as pool, t.target, t.priority, t.entered, t.task_id, 1 as place
+     from async.task t
+     where async.waits_for_launch(t)
+       and (coalesce(t.concurrency_pool, t.target), t.target) > (in_after_pool, in_after_target)
+     order by coalesce(t.concurrency_pool, t.target), t.target, t.priority, t.entered, t.task_id
+     limit 1)
+    union all
+    select n.*, l.place + 1
+    from lane l
+    cross join lateral (
+      select coalesce(t.concurrency_pool, t.target) as pool, t.target, t.priority, t.entered, t.task_id
+      from async.task t
+      where async.waits_for_launch(t)
+        and (coalesce(t.concurrency_pool, t.target), t.target) > (l.pool, l.target)
+      order by coalesce(t.concurrency_pool, t.target), t.target, t.priority, t.entered, t.task_id
+      limit 1
+    ) n
+    where l.place < in_max
+  )
+  select l.pool, l.target, false, l.priority, l.entered, l.task_id - 1, null::int, null::int from lane l;
+end
+$function$;
+
 -- decide/tasks/plan_claims
 -- Purpose: chooses the tasks that run next. Reads the heads of the given lanes in the total order
 --   (priority, entered, task_id) and takes each task whose pool has a free pool slot and, unless a
@@ -1590,7 +1670,9 @@ $function$;
 --   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
 --   skipped.
--- Returns: the chosen tasks, in order.
+-- Returns: the chosen tasks, in order, each with its place, from 1 on. And the first task of each lane
+--   that was not chosen, with place 0 if it waits for a session only, otherwise without a place: a lane
+--   without such a task has no further tasks, except those of in_skip.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -1607,6 +1689,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
 as $function$
 declare
   v_head record;
@@ -1617,11 +1700,13 @@ declare
   v_workers int := in_workers;
   v_at int;
   v_target_at int;
+  v_chosen int := 0;
+  v_closed bool[] := array_fill(false, array[cardinality(in_lanes)]);
 begin
-  place := 0;
   for v_head in
-    select l.pool, l.target, l.pullable, l.free, l.heads_max, h.task_id, h.run, h.priority, h.entered
-    from unnest(in_lanes) l
+    select l.lane, l.pool, l.target, l.pullable, l.free, l.heads_max, h.task_id, h.run, h.priority, h.entered
+    from unnest(in_lanes) with ordinality
+      as l(pool, target, pullable, after_priority, after_entered, after_id, free, heads_max, lane)
     cross join lateral (
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -1632,7 +1717,7 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit least(l.free, in_workers, l.heads_max))
+       limit least(l.free, in_workers, l.heads_max) + 1)
       union all
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -1643,33 +1728,41 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit l.free)
+       limit l.free + 1)
     ) h
     order by h.priority, h.entered, h.task_id
   loop
-    continue when v_workers < 1 and not v_head.pullable;
+    continue when v_closed[v_head.lane];
+    place := null;
     v_at := array_position(v_pools, v_head.pool);
     if v_at is null then
       v_pools := v_pools || v_head.pool;
       v_free := v_free || v_head.free;
       v_at := cardinality(v_pools);
     end if;
-    continue when v_free[v_at] < 1;
-    if not v_head.pullable then
-      if v_head.heads_max is not null then
-        v_target_at := array_position(v_targets, v_head.target);
-        if v_target_at is null then
-          v_targets := v_targets || v_head.target;
-          v_sessions := v_sessions || v_head.heads_max;
-          v_target_at := cardinality(v_targets);
-        end if;
-        continue when v_sessions[v_target_at] < 1;
-        v_sessions[v_target_at] := v_sessions[v_target_at] - 1;
+    if v_head.heads_max is not null then
+      v_target_at := array_position(v_targets, v_head.target);
+      if v_target_at is null then
+        v_targets := v_targets || v_head.target;
+        v_sessions := v_sessions || v_head.heads_max;
+        v_target_at := cardinality(v_targets);
       end if;
-      v_workers := v_workers - 1;
     end if;
-    v_free[v_at] := v_free[v_at] - 1;
-    place := place + 1;
+    if v_free[v_at] > 0
+      and (v_head.pullable or v_workers > 0 and (v_head.heads_max is null or v_sessions[v_target_at] > 0)) then
+      v_free[v_at] := v_free[v_at] - 1;
+      if not v_head.pullable then
+        v_workers := v_workers - 1;
+        if v_head.heads_max is not null then
+          v_sessions[v_target_at] := v_sessions[v_target_at] - 1;
+        end if;
+      end if;
+      v_chosen := v_chosen + 1;
+      place := v_chosen;
+    else
+      v_closed[v_head.lane] := true;
+      place := case when v_free[v_at] > 0 and v_workers > 0 and not v_head.pullable then 0 end;
+    end if;
     task_id := v_head.task_id;
     run := v_head.run;
     pool := v_head.pool;
@@ -5824,6 +5917,8 @@ begin
     update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
     perform async.drop_session(s.worker)
     from pg_temp.leader_worker s where s.state in ('identifying', 'cleaning');
+  elsif in_stage = 'poll' then
+    perform set_config('pgasync.polled', '', false);
   elsif in_stage = 'helpers' then
     perform async.close_session(h.conn) from pg_temp.leader_helper h;
     update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null, replaced = false;
@@ -5849,6 +5944,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
+  perform set_config('pgasync.polled', '', false);
   update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
   begin
     perform async.recover_interrupted_stage('reap');
@@ -6006,30 +6102,87 @@ begin
 end
 $function$;
 
--- dblink/sessions/send_launches
--- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names. A
---   send blocks while its target does not read, so the other tasks of a target that blocked the leader
---   are given back, and wait until that time is compensated (see async.note_blocked_time).
--- Returns: the number of queries that were sent.
+-- dblink/sessions/send_short_queries
+-- Purpose: sends short texts of launches in one statement, and notes the time for which that blocked the
+--   leader. A session whose send fails is lost, because a part of the text may have arrived.
+-- Returns: the workers whose sessions are lost; null when there are none.
 -- Raises: nothing because of a single session.
 -- Locks: none.
-create or replace function async.send_launches()
-returns int
+create or replace function async.send_short_queries(
+  in_workers int[], in_conns text[], in_targets text[], in_texts text[]
+) returns int[]
 language plpgsql
 as $function$
 declare
+  v_open constant text[] := public.dblink_get_connections();
+  v_lost int[];
+  v_took interval;
+  v_slow text[];
+begin
+  select array_agg(r.worker) filter (where r.sent <> 1), max(r.took),
+    array_agg(r.target) filter (where r.sent <> 1 and r.took > interval '200 milliseconds')
+  into v_lost, v_took, v_slow
+  from (
+    select e.worker, e.target, e.sent, clock_timestamp() - e.began as took
+    from (
+      select i.worker, i.target, clock_timestamp() as began,
+        -- A routine may have closed the connection.
+        case when i.conn = any (v_open) then public.dblink_send_query(i.conn, i.query) else 0 end as sent
+      from unnest(in_workers, in_conns, in_targets, in_texts) as i(worker, conn, target, query)
+      offset 0
+    ) e
+    offset 0
+  ) r;
+  perform async.note_blocked_time(v_took);
+  if v_lost is not null then
+    perform async.lose_session(l) from unnest(v_lost) l;
+    perform async.note_session_failure(t, 'it does not read what is sent to it') from unnest(v_slow) t;
+  end if;
+  return v_lost;
+end
+$function$;
+
+-- dblink/sessions/send_launches
+-- Purpose: sends the queries of claimed and marked tasks, each on the session that its mark names: short
+--   texts in one statement, and then each long text (async.send_query). The send of a long text blocks
+--   while its target does not read, so the other long texts of a target that blocked the leader are
+--   given back, and wait until that time is compensated (see async.note_blocked_time).
+-- Returns: the number of queries that were sent.
+-- Raises: nothing because of a single session.
+-- Locks: none.
+-- (Longer than a screen: one loop over the launches.)
+create or replace function async.send_launches()
+returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
   c_query_bytes_max constant int := async.query_bytes_max();
+  -- The buffers of a socket accept a shorter text even if the target does not read.
+  c_short_text_bytes_max constant int := 65536;
   -- A text has fewer results than bytes, except those of rules.
   c_results_of_rules_max constant int := 100;
   c_receiving_max constant interval := '1 second';
   c_receiving_for_a_byte_max constant interval := '10 microseconds';
   v_launch record;
+  v_query text;
   v_kind text;
+  v_text text;
+  v_names_itself bool;
   v_result text;
+  v_short int[] := '{}';
+  v_short_conns text[] := '{}';
+  v_short_targets text[] := '{}';
+  v_short_texts text[] := '{}';
   v_workers int[] := '{}';
   v_kinds text[] := '{}';
   v_bytes int[] := '{}';
   v_slow text[] := '{}';
+  v_lost int[];
 begin
   for v_launch in
     -- A query that is too long is not read.
@@ -6042,13 +6195,18 @@ begin
     where s.state = 'claimed'
     order by s.worker
   loop
-    if v_launch.target = any (v_slow) then
-      update pg_temp.leader_worker s set state = 'ended', outcome = 'unsent', sent = null, since = clock_timestamp()
-      where s.worker = v_launch.worker;
-      continue;
+    if v_launch.query is null or v_launch.not_granted then
+      v_kind := 'refused';
+      v_query := null;
+    -- Many tasks have the same text.
+    elsif v_query is distinct from v_launch.query then
+      v_query := v_launch.query;
+      v_kind := async.classify_query(v_query);
+      v_names_itself := strpos(v_query, '##flow.TASK_ID##') > 0;
+      if v_kind <> 'refused' and not v_names_itself then
+        v_text := async.wrap_query(v_query, v_kind);
+      end if;
     end if;
-    v_kind := case when v_launch.query is null or v_launch.not_granted then 'refused'
-      else async.classify_query(v_launch.query) end;
     if v_kind = 'refused' then
       update pg_temp.leader_worker s
       set state = 'ended', outcome = 'error', sent = null, since = clock_timestamp(),
@@ -6059,24 +6217,46 @@ begin
       where s.worker = v_launch.worker;
       continue;
     end if;
-    v_result := async.send_query(v_launch.worker, v_launch.conn, v_launch.target, async.wrap_query(
-      replace(v_launch.query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind));
-    if v_result in ('sent', 'slow') then
-      v_workers := v_workers || v_launch.worker;
-      v_kinds := v_kinds || v_kind;
-      v_bytes := v_bytes || v_launch.bytes;
+    if v_names_itself then
+      v_text := async.wrap_query(replace(v_query, '##flow.TASK_ID##', v_launch.task_id::text), v_kind);
     end if;
-    if v_result in ('slow', 'unread') then
-      v_slow := v_slow || v_launch.target;
+    if octet_length(v_text) <= c_short_text_bytes_max then
+      v_short := v_short || v_launch.worker;
+      v_short_conns := v_short_conns || v_launch.conn;
+      v_short_targets := v_short_targets || v_launch.target;
+      v_short_texts := v_short_texts || v_text;
+    elsif v_launch.target = any (v_slow) then
+      update pg_temp.leader_worker s set state = 'ended', outcome = 'unsent', sent = null, since = clock_timestamp()
+      where s.worker = v_launch.worker;
+      continue;
+    else
+      v_result := async.send_query(v_launch.worker, v_launch.conn, v_launch.target, v_text);
+      if v_result in ('slow', 'unread') then
+        v_slow := v_slow || v_launch.target;
+      end if;
+      continue when v_result not in ('sent', 'slow');
     end if;
+    v_workers := v_workers || v_launch.worker;
+    v_kinds := v_kinds || v_kind;
+    v_bytes := v_bytes || v_launch.bytes;
   end loop;
+  if v_short <> '{}' then
+    v_lost := async.send_short_queries(v_short, v_short_conns, v_short_targets, v_short_texts);
+  end if;
   update pg_temp.leader_worker s
-  set state = 'running', since = clock_timestamp(), sent = v_kinds[array_position(v_workers, s.worker)],
-      results_left = c_results_of_rules_max + v_bytes[array_position(v_workers, s.worker)],
-      receiving_left = c_receiving_max + c_receiving_for_a_byte_max * v_bytes[array_position(v_workers, s.worker)],
+  set state = 'running', since = clock_timestamp(), sent = n.kind,
+      results_left = c_results_of_rules_max + n.bytes,
+      receiving_left = c_receiving_max + c_receiving_for_a_byte_max * n.bytes,
+      -- The session was opened before its target had dblink, so the schema of dblink is unknown.
+      spent = s.spent or s.dblink_schema is null and n.uses_dblink,
       connections_closed = false
-  where s.worker = any (v_workers);
-  return cardinality(v_workers);
+  from (
+    select i.worker, i.kind, i.bytes,
+      coalesce(strpos(lower(v_short_texts[array_position(v_short, i.worker)]), 'dblink') > 0, false) as uses_dblink
+    from unnest(v_workers, v_kinds, v_bytes) as i(worker, kind, bytes)
+  ) n
+  where s.worker = n.worker and (v_lost is null or s.worker <> all (v_lost));
+  return cardinality(v_workers) - coalesce(cardinality(v_lost), 0);
 end
 $function$;
 
@@ -6248,15 +6428,14 @@ as $function$
 declare
   c_pause constant float8 := 0.02;
   c_slice constant interval := '500 milliseconds';
-  c_lanes_wait_max constant interval := '50 milliseconds';
   c_between_polls_max constant interval := '250 milliseconds';
   v_now constant timestamptz := clock_timestamp();
   v_until timestamptz := in_until;
-  v_lanes_due timestamptz;
   v_writers text := coalesce(current_setting('pgasync.writers', true), '');
   v_since interval;
   v_error text;
   v_slept record;
+  v_awake bool;
 begin
   out_sleeps := false;
   out_woken := false;
@@ -6269,12 +6448,9 @@ begin
     -- Notifications may have been lost.
     return;
   end if;
-  -- Without the lanes it has not polled. They may be too expensive to be read in every cycle, but
-  -- no query waits for this leader now.
+  -- The poll failed.
   if coalesce(current_setting('pgasync.polled', true), '') = '' then
-    v_lanes_due := to_timestamp(coalesce(nullif(current_setting('pgasync.refreshed_lanes', true), ''), '0')::float8);
-    perform pg_sleep(greatest(0.001, extract(epoch from least(v_lanes_due - v_now, c_lanes_wait_max))::float8));
-    perform set_config('pgasync.refreshed_lanes', '', false);
+    perform pg_sleep(c_pause);
     return;
   end if;
 
@@ -6302,7 +6478,8 @@ begin
   v_until := least(v_until, v_now + c_slice);
   -- One statement and one sleep for each look: an idle leader is to use little CPU.
   for v_look in 1..greatest(ceil(extract(epoch from v_until - v_now) / c_pause)::int, 1) loop
-    perform pg_sleep(c_pause);
+    -- An expression, which needs no executor.
+    v_awake := pg_sleep(c_pause) is not null;
     perform from public.dblink_get_notify('pgasync_watchdog'::text);
     if found then
       -- It may tell of a changed configuration.
@@ -6363,13 +6540,13 @@ end
 $function$;
 
 -- dblink/sessions/find_idle_sessions
--- Purpose: the sessions at the given targets that can take a query now: idle ones, and those whose
+-- Purpose: the sessions that can take a query now: idle ones, and those whose
 --   reset has ended meanwhile. A session whose connection was closed is dropped. A close by the
 --   other side arrives by itself, so the check needs no round trip.
 -- Returns: parallel arrays of workers and their targets, the most recently used first.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
-create or replace function async.find_idle_sessions(in_targets text[], out workers int[], out targets text[])
+create or replace function async.find_idle_sessions(out workers int[], out targets text[])
 language plpgsql
 as $function$
 declare
@@ -6406,7 +6583,7 @@ begin
         else 'clean'
       end as found
     from pg_temp.leader_worker s
-    where s.state in ('idle', 'cleaning') and s.target = any (in_targets)
+    where s.state in ('idle', 'cleaning')
     offset 0
   ) f;
   if v_clean is not null then
@@ -6780,6 +6957,9 @@ set search_path = pg_catalog, pg_temp
 set client_min_messages = warning
 as $function$
 begin
+  -- Nothing vacuums a temporary table. With a low fill factor the versions of one transaction fit on
+  -- the page of their row, and the next transaction reuses their space. Otherwise rows move to new
+  -- pages, and the table grows without end.
   drop table if exists pg_temp.leader_state, pg_temp.leader_worker, pg_temp.leader_pool, pg_temp.leader_lane,
     pg_temp.leader_target, pg_temp.leader_helper, pg_temp.leader_fence, pg_temp.leader_orphan,
     pg_temp.leader_backoff;
@@ -6801,7 +6981,7 @@ begin
     writes bigint not null default 0,
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
     blocking_compensated_at timestamptz not null default '-infinity'
-  );
+  ) with (fillfactor = 10);
 
   -- A worker runs one query at a time, over at most one session at one target.
   --
@@ -6865,7 +7045,7 @@ begin
     tries int not null default 0,
     constraint leader_worker_state_is_known check (
       state in ('empty', 'identifying', 'idle', 'claimed', 'running', 'ended', 'cleaning', 'lost'))
-  );
+  ) with (fillfactor = 10);
 
   create temp table leader_pool (
     pool text primary key,
@@ -6873,18 +7053,21 @@ begin
     taken int not null default 0,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
-  );
+  ) with (fillfactor = 10);
 
+  -- The lanes with waiting tasks.
   create temp table leader_lane (
     pool text not null,
     target text not null,
     pullable bool not null,
+    -- All waiting tasks of the lane are behind this position, except those in backoff.
     after_priority int not null default -2147483648,
     after_entered timestamptz not null default '-infinity',
     after_id bigint not null default 0,
+    -- No waiting task is known.
     exhausted bool not null default false,
     primary key (pool, target, pullable)
-  );
+  ) with (fillfactor = 10);
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
@@ -6921,7 +7104,7 @@ begin
     last_error text,
     wanted int not null default 0,
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
-  );
+  ) with (fillfactor = 10);
 
   -- Sessions to this server itself that perform actions that may block. lane: cancel, fresh (first
   -- contact), general.
@@ -6946,7 +7129,7 @@ begin
     replaced bool not null default false,
     constraint leader_helper_state_is_known check (state in ('closed', 'idle', 'busy', 'stuck')),
     constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
-  );
+  ) with (fillfactor = 10);
 
   -- Sessions at targets that must be known to be gone: those of lost leaders, and those that were
   -- lost while a query ran.
@@ -6959,7 +7142,7 @@ begin
     unreachable bool not null default false,
     -- A session of a lost leader: nothing is launched at its target before it is gone.
     older bool not null default false
-  );
+  ) with (fillfactor = 10);
 
   -- Tasks of lost leaders, until their target is fenced.
   create temp table leader_orphan (
@@ -6970,14 +7153,16 @@ begin
     -- False: claimed and not sent, and the row could not be given back yet.
     launched bool not null,
     recorded bool not null default false
-  );
+  ) with (fillfactor = 10);
 
   -- Tasks whose rows could not be written, with the time of the next attempt.
   create temp table leader_backoff (
     task_id bigint primary key,
     until timestamptz not null,
-    failures int not null
-  );
+    failures int not null,
+    -- The position of its lane may be behind the task, if it waits.
+    out_of_lane bool not null default true
+  ) with (fillfactor = 10);
 end
 $function$;
 
@@ -7175,7 +7360,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,refreshed_lanes,checked_targets,published,recounted,writers,upkeep}'::text[]) w;
+  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,recounted,writers,upkeep}'::text[]) w;
 end
 $function$;
 
@@ -7273,9 +7458,16 @@ returns bool
 language plpgsql
 as $function$
 begin
-  return exists (select from pg_temp.leader_worker s where s.cancel_at <= clock_timestamp() and s.state = 'running')
+  if exists (select from pg_temp.leader_worker s where s.cancel_at <= clock_timestamp() and s.state = 'running')
     or exists (select from pg_temp.leader_fence f where f.retry_at <= clock_timestamp())
-    or exists (
+  then
+    return true;
+  end if;
+  -- The lanes, of which there may be many, are read only for such a target.
+  return exists (
+      select from pg_temp.leader_target t
+      where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp())
+    and exists (
       select from pg_temp.leader_target t
       join pg_temp.leader_lane l on l.target = t.target and not l.pullable and not l.exhausted
       where t.health = 'unknown' or t.health = 'down' and t.retry_at <= clock_timestamp());
@@ -7590,6 +7782,31 @@ exception when assert_failure or others then
 end
 $function$;
 
+-- leader/memory/refresh_pool_limits
+-- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit).
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refresh_pool_limits()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+as $function$
+begin
+  update pg_temp.leader_pool p
+  set max_workers = l.max_workers
+  from (
+    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers
+    from pg_temp.leader_pool i
+    cross join async.control c
+    left join async.concurrency_pool n on n.concurrency_pool = i.pool
+    left join async.target t on t.target = i.pool
+  ) l
+  where l.pool = p.pool and l.max_workers <> p.max_workers;
+end
+$function$;
+
 -- leader/stages/refresh_configuration
 -- Purpose: applies a changed configuration to the memory of the leader: workers, targets with their
 --   health, limits of pools.
@@ -7689,10 +7906,7 @@ begin
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
     and not exists (select from pg_temp.leader_worker s where s.target = o.target);
 
-  update pg_temp.leader_pool p
-  set max_workers = l.max_workers
-  from (select i.pool, async.pool_limit(i.pool) as max_workers from pg_temp.leader_pool i) l
-  where l.pool = p.pool and l.max_workers is distinct from p.max_workers;
+  perform async.refresh_pool_limits();
 end
 $function$;
 
@@ -7760,7 +7974,7 @@ begin
   insert into pg_temp.leader_backoff as p (task_id, until, failures)
   values (in_id, in_now + c_first, 1)
   on conflict (task_id) do update
-  set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
+  set failures = p.failures + 1, out_of_lane = true, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
   returning p.failures into v_failures;
   -- At the first, second, fourth, eighth try, and so on.
   if in_outcome = 'failed' and v_failures & (v_failures - 1) = 0 then
@@ -7804,29 +8018,42 @@ language plpgsql
 as $function$
 #variable_conflict use_column
 declare
+  v_claims_at constant timestamptz[] := array_fill(in_now, array[coalesce(cardinality(in_claims), 0)]);
+  v_ends_at constant timestamptz[] := array_fill(in_now, array[coalesce(cardinality(in_ends), 0)]);
+  v_left async.event_t[];
+  v_batch record;
   v_row record;
 begin
-  for v_row in
-    select w.* from async.write_all(
-      in_claims, in_claim_runs, array_fill(in_now, array[coalesce(cardinality(in_claims), 0)]), in_claim_timeouts,
-      in_ends, in_end_runs, array_fill(in_now, array[coalesce(cardinality(in_ends), 0)]), in_events, true) w
-  loop
-    task_id := v_row.task_id;
-    event := v_row.event;
-    outcome := v_row.outcome;
-    consumed := v_row.consumed;
-    processed := v_row.processed;
-    yielded := v_row.yielded;
-    tracked := v_row.tracked;
-    run := v_row.row_run;
-    -- A request that does not fit an unfinished task stays until it fits.
-    backs_off := outcome in ('locked', 'failed')
-      or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
-    if backs_off then
-      perform async.back_off_task(task_id, outcome, v_row.error, in_now);
-    end if;
-    return next;
-  end loop;
+  -- Usually one statement for each kind of event writes all, and nothing is left.
+  if async.has_user_triggers() then
+    v_left := async.as_events(in_claims, in_claim_runs, v_claims_at, in_claim_timeouts, in_ends, in_end_runs, v_ends_at,
+      in_events);
+  else
+    v_batch := async.write_batch(in_claims, in_claim_runs, v_claims_at, in_claim_timeouts, in_ends, in_end_runs, v_ends_at,
+      in_events);
+    v_left := v_batch.left_over;
+  end if;
+  if v_left <> '{}' then
+    for v_row in
+      select w.* from async.write_all(null, null, null, null, null, null, null, v_left, true) w
+    loop
+      task_id := v_row.task_id;
+      event := v_row.event;
+      outcome := v_row.outcome;
+      consumed := v_row.consumed;
+      processed := v_row.processed;
+      yielded := v_row.yielded;
+      tracked := v_row.tracked;
+      run := v_row.row_run;
+      -- A request that does not fit an unfinished task stays until it fits.
+      backs_off := outcome in ('locked', 'failed')
+        or outcome = 'rejected' and event = 'REQUEST' and run is not null and processed is null;
+      if backs_off then
+        perform async.back_off_task(task_id, outcome, v_row.error, in_now);
+      end if;
+      return next;
+    end loop;
+  end if;
   if exists (select from pg_temp.leader_backoff) then
     delete from pg_temp.leader_backoff p
     where p.until <= in_now
@@ -8057,7 +8284,9 @@ begin
       v_released_pools := v_released_pools || v_pools[v_at];
     end if;
   end loop;
-  perform async.release_pools(v_released_pools);
+  if v_released_pools <> '{}' then
+    perform async.release_pools(v_released_pools);
+  end if;
   if v_done <> '{}' then
     perform async.free_workers(v_done);
   end if;
@@ -8184,40 +8413,365 @@ begin
 end
 $function$;
 
--- leader/stages/refresh_lanes
--- Purpose: reads which lanes have READY tasks, and resets each to its front. The interval depends
---   on the cost of the last time (while a held snapshot keeps dead rows, the front of a lane is
---   expensive to read), so that it takes only a small share of the time.
+-- leader/memory/poll_snapshot
+-- Purpose: the snapshot that a poll remembers. The present transaction counts as open: what it makes
+--   READY after the poll (a trigger of a user may push tasks) is an arrival of the next poll.
+-- Returns: a snapshot for async.lead_arrivals.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.poll_snapshot()
+returns txid_snapshot
+language plpgsql
+as $function$
+declare
+  v_snapshot constant txid_snapshot := txid_current_snapshot();
+  v_own constant bigint := txid_current_if_assigned();
+begin
+  if v_own is null or v_own >= txid_snapshot_xmax(v_snapshot) then
+    return v_snapshot;
+  end if;
+  return (
+    select format('%s:%s:%s', min(i.id), txid_snapshot_xmax(v_snapshot), string_agg(i.id::text, ',' order by i.id))
+    from (select o.id from txid_snapshot_xip(v_snapshot) as o(id) union select v_own) i)::txid_snapshot;
+end
+$function$;
+
+-- leader/memory/note_fronts
+-- Purpose: notes that lanes have waiting tasks behind the given positions: lanes that are not in the
+--   memory of the leader are added, with their pools, and a position that lies before the known one
+--   replaces it. A known position before the given one stays.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
-create or replace function async.refresh_lanes(in_now timestamptz)
+create or replace function async.note_fronts(in_fronts async.lane_t[])
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+begin
+  -- Only what changes: "do update" with a condition would lock the other rows, which takes a
+  -- transaction id.
+  insert into pg_temp.leader_lane as l (pool, target, pullable, after_priority, after_entered, after_id)
+  select distinct on (f.pool, f.target, f.pullable)
+    f.pool, f.target, f.pullable, f.after_priority, f.after_entered, f.after_id
+  from unnest(in_fronts) f
+  left join pg_temp.leader_lane o on o.pool = f.pool and o.target = f.target and o.pullable = f.pullable
+  where o.pool is null or o.exhausted
+    or (f.after_priority, f.after_entered, f.after_id) < (o.after_priority, o.after_entered, o.after_id)
+  order by f.pool, f.target, f.pullable, f.after_priority, f.after_entered, f.after_id
+  on conflict (pool, target, pullable) do update
+  set after_priority = excluded.after_priority, after_entered = excluded.after_entered, after_id = excluded.after_id,
+      exhausted = false;
+  if found then
+    insert into pg_temp.leader_pool (pool, max_workers)
+    select n.pool, async.pool_limit(n.pool)
+    from (select distinct f.pool from unnest(in_fronts) f) n
+    left join pg_temp.leader_pool p on p.pool = n.pool
+    where p.pool is null;
+  end if;
+end
+$function$;
+
+-- leader/memory/return_to_lanes
+-- Purpose: lets waiting tasks be found again whose backoff has ended, because the positions of their
+--   lanes may be behind them.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.return_to_lanes(in_now timestamptz)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $function$
+declare
+  v_ids bigint[];
+begin
+  v_ids := array(select b.task_id from pg_temp.leader_backoff b where b.until <= in_now and b.out_of_lane);
+  perform async.note_fronts(array(
+    select row(coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.priority, t.entered, t.task_id - 1,
+      null, null)::async.lane_t
+    from async.task t
+    where t.task_id = any (v_ids) and (async.waits_for_launch(t) or async.waits_for_offer(t))));
+  update pg_temp.leader_backoff b set out_of_lane = false where b.task_id = any (v_ids);
+end
+$function$;
+
+-- leader/memory/note_bounds
+-- Purpose: notes what a read of lanes has found: in_left has waiting tasks that were not claimed, as
+--   positions before them. The position of a lane becomes the one before the first of them. A lane
+--   without such a task is exhausted: it has no waiting tasks, except those in backoff.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.note_bounds(in_lanes async.lane_t[], in_left async.lane_t[])
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_mergejoin = off
+as $function$
+begin
+  update pg_temp.leader_lane l
+  set after_priority = coalesce(n.after_priority, l.after_priority),
+      after_entered = coalesce(n.after_entered, l.after_entered),
+      after_id = coalesce(n.after_id, l.after_id),
+      exhausted = n.pool is null
+  from unnest(in_lanes) r
+  left join (
+    select distinct on (f.pool, f.target, f.pullable) f.*
+    from unnest(in_left) f
+    order by f.pool, f.target, f.pullable, f.after_priority, f.after_entered, f.after_id
+  ) n on n.pool = r.pool and n.target = r.target and n.pullable = r.pullable
+  where l.pool = r.pool and l.target = r.target and l.pullable = r.pullable
+    and (n.pool is null
+      or (n.after_priority, n.after_entered, n.after_id) <> (l.after_priority, l.after_entered, l.after_id));
+end
+$function$;
+
+-- leader/memory/claimable_lanes
+-- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
+--   order of their positions: those with a free pool slot whose target can run a task. in_pools and
+--   in_targets have the pools and targets of the tasks that were chosen in this cycle already. Lanes
+--   of targets in in_closed are left out. Without in_strict, a target takes no more tasks than it has
+--   idle sessions, if a further session would take the place of a session at another target.
+-- Returns: the lanes, each with its free pool slots and the number of tasks that its target takes;
+--   their targets with the default timeouts; and the position of the next lane: the tasks of all lanes
+--   that are left out for in_max are behind it (null: none is left out).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.claimable_lanes(
+  in_now timestamptz, in_workers int, in_max int, in_pools text[], in_targets text[], in_closed text[],
+  in_strict bool,
+  out lanes async.lane_t[], out targets text[], out timeouts interval[],
+  out next_priority int, out next_entered timestamptz, out next_id bigint
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+set enable_mergejoin = off
+as $function$
+declare
+  v_may_block constant bool := async.may_block_again(in_now);
+  v_may_identify constant bool := async.may_identify_more();
+  v_replaces constant bool := not in_strict and (
+    select count(*) >= (select c.workers from async.control c)
+    from pg_temp.leader_worker s where s.state <> 'empty' and not s.unreachable);
+begin
+  select
+    array_agg(row(n.pool, n.target, n.pullable, n.after_priority, n.after_entered, n.after_id, n.free,
+      n.heads_max)::async.lane_t) filter (where n.place <= in_max),
+    array_agg(n.target) filter (where n.place <= in_max),
+    array_agg(n.default_timeout) filter (where n.place <= in_max),
+    max(n.after_priority) filter (where n.place > in_max),
+    max(n.after_entered) filter (where n.place > in_max),
+    max(n.after_id) filter (where n.place > in_max)
+  into lanes, targets, timeouts, next_priority, next_entered, next_id
+  from (
+    select c.*, row_number() over (order by c.after_priority, c.after_entered, c.after_id) as place
+    from (
+      select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, t.default_timeout,
+        p.max_workers - p.taken - coalesce(u.tasks, 0) as free, t.heads_max
+      from pg_temp.leader_lane l
+      join pg_temp.leader_pool p on p.pool = l.pool
+      join (
+        select a.target, a.default_timeout,
+          -- A target at which no further session is opened is used with the sessions that it has. Of
+          -- those above a lower limit, the idle ones are about to be closed.
+          least(
+            case when v_replaces and a.sessions > 0 or not a.opens then a.idle when not a.identified then a.idle + 1 end,
+            greatest(a.idle + a.max_sessions - a.sessions, case when a.max_sessions is not null then 0 end))
+            - coalesce(v.tasks, 0) as heads_max,
+          in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
+            and a.target <> all (in_closed)
+            -- Once it is known which task waits for a session, the other lanes at such targets are left out.
+            and (not v_replaces or in_targets = '{}' or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
+            and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
+        from (
+          select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
+            coalesce(i.idle, 0) as idle, coalesce(i.sessions, 0) as sessions,
+            -- The tasks of a target that opens no session now take no workers from others.
+            t.health = 'ok' and (not t.connects_slowly or v_may_block)
+              and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
+              and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens
+          from pg_temp.leader_target t
+          left join (
+            select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
+              bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
+            from pg_temp.leader_worker s
+            where s.state <> 'empty'
+            group by s.target
+          ) i on i.target = t.target
+        ) a
+        left join (
+          select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
+        ) v on v.target = a.target
+        offset 0
+      ) t on t.target = l.target
+      left join (select n.pool, count(*)::int as tasks from unnest(in_pools) n(pool) group by n.pool) u on u.pool = l.pool
+      where not l.exhausted and p.taken + coalesce(u.tasks, 0) < p.max_workers
+        and case when l.pullable then p.offers_held_until <= in_now else t.runs end
+      order by l.after_priority, l.after_entered, l.after_id, l.pool, l.target
+      limit in_max + 1
+    ) c
+  ) n;
+end
+$function$;
+
+-- leader/memory/forget_unused
+-- Purpose: forgets pools without tasks, and targets that were deleted and are not used any more. The
+--   next task of a pool adds it again.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.forget_unused()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+as $function$
+begin
+  delete from pg_temp.leader_pool p
+  where p.taken = 0 and p.offers_held_until <= clock_timestamp()
+    and not exists (select from pg_temp.leader_lane l where l.pool = p.pool);
+  delete from pg_temp.leader_target t
+  where not t.configured
+    and not exists (select from pg_temp.leader_lane l where l.target = t.target)
+    and not exists (select from pg_temp.leader_worker s where s.target = t.target)
+    and not exists (select from pg_temp.leader_helper h where h.target = t.target)
+    and not exists (select from pg_temp.leader_fence f where f.target = t.target)
+    and not exists (select from pg_temp.leader_orphan o where o.target = t.target);
+end
+$function$;
+
+-- leader/memory/compact_memory
+-- Purpose: gives back the space of dead rows in the tables of the leader, which nothing vacuums: up to
+--   Postgres 13 a snapshot that another session holds keeps the dead versions of temporary tables, too.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: its temporary tables. (A table is truncated, which writes WAL, so it has to have grown a lot.)
+create or replace function async.compact_memory()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_tables constant name[] := '{leader_worker,leader_pool,leader_lane,leader_target,leader_state,leader_backoff}';
+  c_bytes_min constant bigint := 1048576;
+  c_growth constant bigint := 3;
+  v_table name;
+  v_compact bigint;
+  v_rows jsonb;
+begin
+  foreach v_table in array c_tables loop
+    v_compact := coalesce(nullif(current_setting('pgasync.compact_' || v_table, true), ''), '0')::bigint;
+    continue when pg_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(c_bytes_min, c_growth * v_compact);
+    execute format('select jsonb_agg(to_jsonb(r)) from pg_temp.%I r', v_table) into v_rows;
+    execute format('truncate pg_temp.%I', v_table);
+    execute format('insert into pg_temp.%1$I select r.* from jsonb_populate_recordset(null::pg_temp.%1$I, $1) r', v_table)
+    using coalesce(v_rows, '[]');
+    perform set_config('pgasync.compact_' || v_table,
+      pg_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
+  end loop;
+end
+$function$;
+
+-- leader/stages/poll
+-- Purpose: a poll: reads the tasks that became READY since the last poll (async.lead_arrivals), and
+--   those whose backoff has ended, and notes the fronts of their lanes. The setting pgasync.polled_to
+--   has the snapshot of the last poll; without it, and after more arrivals than can be read one by one,
+--   the lanes are read. It is a setting, so the error of a stage undoes the poll.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.poll(in_now timestamptz, in_lanes bool)
 returns void
 language plpgsql
 as $function$
 declare
-  c_share constant float8 := 40;
-  v_began timestamptz := clock_timestamp();
+  c_arrivals_max constant int := 1000;
+  c_lanes_max constant int := 1000000;
+  v_since constant text := case when in_lanes then '' else coalesce(current_setting('pgasync.polled_to', true), '') end;
+  -- It precedes all reads. What becomes visible after it is an arrival of the next poll.
+  v_polled constant text := async.poll_snapshot()::text;
+  v_fronts async.lane_t[];
+  v_arrivals bigint;
+  v_set text;
 begin
-  update pg_temp.leader_lane l set exhausted = true where not l.exhausted;
-  insert into pg_temp.leader_lane as o (pool, target, pullable)
-  select d.pool, d.target, d.pullable from async.discover_lanes() d
-  on conflict (pool, target, pullable) do update
-  set exhausted = false, after_priority = -2147483648, after_entered = '-infinity', after_id = 0;
-  insert into pg_temp.leader_pool (pool, max_workers)
-  select distinct l.pool, async.pool_limit(l.pool)
-  from pg_temp.leader_lane l
-  where not l.exhausted and not exists (select from pg_temp.leader_pool p where p.pool = l.pool);
-  perform set_config('pgasync.polled', '1', false);
-  -- The next time is late enough to keep that share.
-  perform async.note_done('refreshed_lanes', clock_timestamp() + c_share * (clock_timestamp() - v_began));
+  if v_since <> '' then
+    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t),
+      count(*)
+    into v_fronts, v_arrivals
+    from async.lead_arrivals(v_since::txid_snapshot, c_arrivals_max + 1) a;
+  end if;
+  if v_since = '' or v_arrivals > c_arrivals_max then
+    v_fronts := array(select f from async.lane_fronts(false, '', '', c_lanes_max) f)
+      || array(select f from async.lane_fronts(true, '', '', c_lanes_max) f);
+  end if;
+  if v_fronts is not null then
+    perform async.note_fronts(v_fronts);
+  end if;
+  if exists (select from pg_temp.leader_backoff b where b.until <= in_now and b.out_of_lane) then
+    perform async.return_to_lanes(in_now);
+  end if;
+  v_set := set_config('pgasync.polled_to', v_polled, false);
+  if coalesce(current_setting('pgasync.polled', true), '') = '' then
+    v_set := set_config('pgasync.polled', '1', false);
+  end if;
+end
+$function$;
+
+-- leader/stages/review_lanes
+-- Purpose: reads a part of the lanes from their fronts, one part after the other, because a poll does
+--   not see what users change by hand. Forgets lanes of that part that have no waiting tasks any more.
+--   A held snapshot makes the fronts expensive to read, so the reviews take a small share of the time.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.review_lanes()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+as $function$
+declare
+  c_lanes_max constant int := 250;
+  c_share constant float8 := 40;
+  c_pause_min constant interval := '200 milliseconds';
+  v_began constant timestamptz := clock_timestamp();
+  -- The kind of the lanes, and the last lane of the part before.
+  v_at constant text[] := coalesce(nullif(current_setting('pgasync.reviewed_to', true), ''), '{false,"",""}');
+  v_pullable constant bool := v_at[1];
+  v_fronts async.lane_t[];
+  v_last async.lane_t;
+begin
+  v_fronts := array(select f from async.lane_fronts(v_pullable, v_at[2], v_at[3], c_lanes_max) f);
+  if cardinality(v_fronts) = c_lanes_max then
+    v_last := v_fronts[c_lanes_max];
+  end if;
+  delete from pg_temp.leader_lane l
+  where l.pullable = v_pullable and (l.pool, l.target) > (v_at[2], v_at[3])
+    and (v_last.pool is null or (l.pool, l.target) <= (v_last.pool, v_last.target))
+    and not exists (select from unnest(v_fronts) f where f.pool = l.pool and f.target = l.target);
+  perform async.note_fronts(v_fronts);
+  perform set_config('pgasync.reviewed_to',
+    case when v_last.pool is null then array[(not v_pullable)::text, '', '']
+      else array[v_pullable::text, v_last.pool, v_last.target] end::text, false);
+  perform async.note_done('reviewed', greatest(v_began + c_pause_min,
+    clock_timestamp() + c_share * (clock_timestamp() - v_began)));
 end
 $function$;
 
 -- leader/stages/write_claims
 -- Purpose: writes claims, and updates the memory with the resulting rows: the workers of the tasks,
---   the occupancy of the pools, the positions in the lanes. in_claims is in the order of the plan.
---   Nothing is sent before the commit.
+--   and the occupancy of the pools. in_claims is in the order of the plan. Nothing is sent before the
+--   commit.
 -- Returns: nothing.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -8227,13 +8781,18 @@ language plpgsql
 as $function$
 declare
   v_row record;
-  v_ids constant bigint[] := array(select c.task_id from unnest(in_claims) with ordinality c order by c.ordinality);
-  v_runs constant int[] := array(select c.run from unnest(in_claims) with ordinality c order by c.ordinality);
-  v_claimed bigint[] := v_ids;
+  v_ids bigint[];
+  v_runs int[];
+  v_timeouts interval[];
+  v_claimed bigint[];
 begin
+  select array_agg(c.task_id order by c.ordinality), array_agg(c.run order by c.ordinality),
+    array_agg(c.timeout order by c.ordinality)
+  into v_ids, v_runs, v_timeouts
+  from unnest(in_claims) with ordinality c;
+  v_claimed := v_ids;
   for v_row in
-    select w.* from async.leader_write(in_now, v_ids, v_runs,
-      array(select c.timeout from unnest(in_claims) with ordinality c order by c.ordinality), null, null, null) w
+    select w.* from async.leader_write(in_now, v_ids, v_runs, v_timeouts, null, null, null) w
   loop
     -- A trigger may have changed a claim. Only a task that is RUNNING now is launched.
     if (v_row.outcome = 'rewritten' and v_row.consumed is not null and v_row.processed is null and v_row.yielded is null
@@ -8251,23 +8810,13 @@ begin
     select c.pool, count(*)::int as claimed from unnest(in_claims) c where c.task_id = any (v_claimed) group by c.pool
   ) n
   where p.pool = n.pool;
-  -- The position is behind the last task of the plan, written or not. A row that could not be
-  -- written is in backoff.
-  update pg_temp.leader_lane l
-  set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
-  from (
-    select distinct on (c.pool, c.target) c.pool, c.target, c.priority, c.entered, c.task_id
-    from unnest(in_claims) with ordinality c
-    order by c.pool, c.target, c.ordinality desc
-  ) n
-  where l.pool = n.pool and l.target = n.target and not l.pullable;
 end
 $function$;
 
 -- leader/stages/claim_tasks
--- Purpose: claims the tasks that run next: asks the plan, assigns idle sessions, notes how many
---   sessions each target needs more, and writes the claims. Tasks that clients pull are offered
---   instead.
+-- Purpose: claims the tasks that run next: reads the first lanes, asks the plan, assigns idle sessions,
+--   notes how many sessions each target needs more, and writes the claims. Tasks that clients pull are
+--   offered instead. Tasks behind the position of a lane that was not read are left for a further round.
 -- Returns: the number of tasks that were claimed or offered.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -8277,16 +8826,36 @@ returns int
 language plpgsql
 as $function$
 declare
+  -- A lane is read again in a further round only if others are before it, and that is rare.
+  c_rounds_max constant int := 8;
+  c_lanes_min constant int := 16;
+  -- A task waits while the sessions of its target are busy and every other session is at another target.
+  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it.
+  c_overtaking_max constant bigint := 1000;
+  c_entered_later_max constant interval := '1 second';
+  v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
+  v_lanes_max int;
   v_default interval;
-  v_may_block bool;
-  v_may_identify bool;
   v_lanes record;
   v_head record;
   v_idle record;
   v_at int;
+  v_beyond bool;
+  v_strict bool := false;
+  -- The first task that waits for a session.
+  v_waits_priority int;
+  v_waits_entered timestamptz;
+  v_waits_id bigint;
+  v_waits_target text;
+  v_lags bool := false;
+  v_found int;
   v_claim async.claim_t;
+  v_round async.claim_t[];
   v_claims async.claim_t[] := '{}';
+  v_left async.lane_t[];
+  v_pools text[] := '{}';
+  v_targets text[] := '{}';
   v_moved text[];
   v_wanted text[] := '{}';
   v_offered bigint[] := '{}';
@@ -8299,81 +8868,99 @@ begin
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
+  v_lanes_max := greatest(2 * v_workers, c_lanes_min);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
-  v_may_block := async.may_block_again(in_now);
-  v_may_identify := async.may_identify_more();
 
-  select
-    array_agg(row(
-      l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target at which no further session is opened is used with the sessions that it has. Of
-      -- those above a lower limit, the idle ones are about to be closed.
-      least(case when not o.opens then coalesce(i.idle, 0) when not t.identified then coalesce(i.idle, 0) + 1 end,
-        greatest(coalesce(i.idle, 0) + t.max_sessions - coalesce(i.sessions, 0),
-          case when t.max_sessions is not null then 0 end)))::async.lane_t) as lanes,
-    array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
-  into v_lanes
-  from pg_temp.leader_lane l
-  join pg_temp.leader_pool p on p.pool = l.pool
-  join pg_temp.leader_target t on t.target = l.target
-  left join (
-    select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
-      bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
-    from pg_temp.leader_worker s
-    where s.state <> 'empty'
-    group by s.target
-  ) i on i.target = l.target
-  -- The tasks of a target that opens no session now take no workers from others.
-  cross join lateral (select t.health = 'ok' and (not t.connects_slowly or v_may_block)
-    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
-    and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens) o
-  where not l.exhausted and p.taken < p.max_workers
-    and case
-      when l.pullable then p.offers_held_until <= in_now
-      else v_workers > 0 and (o.opens or i.idle > 0) and (not t.reads_slowly or v_may_block)
-        and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
-    end;
-  if v_lanes.lanes is null then
-    return 0;
-  end if;
-
-  v_idle := async.find_idle_sessions(v_lanes.targets);
-  for v_head in
-    select p.*
-    from async.plan_claims(v_lanes.lanes, v_workers, async.tasks_backing_off(in_now), in_now) p
-  loop
-    if v_head.pullable then
-      v_offered := v_offered || v_head.task_id;
-      continue;
+  for v_number in 1..c_rounds_max loop
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict);
+    exit when v_lanes.lanes is null;
+    if v_number = 1 then
+      v_idle := async.find_idle_sessions();
     end if;
-    v_at := array_position(v_idle.targets, v_head.target);
-    if v_at is null then
-      v_wanted := v_wanted || v_head.target;
-      continue;
-    end if;
-    v_idle.targets[v_at] := null;
-    v_claims := v_claims || row(v_head.task_id, v_head.run, v_idle.workers[v_at], v_head.pool, v_head.target,
-      v_head.priority, v_head.entered,
-      coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
-  end loop;
-
-  -- A target may have got another address since its sessions were opened. Its tasks may have been
-  -- pushed after that, so they wait for a session at the new address. The addresses are read after
-  -- the tasks.
-  v_moved := array(
-    select s.target
-    from unnest(v_claims) c
-    join pg_temp.leader_worker s on s.worker = c.worker
-    left join async.target t on t.target = s.target
-    where t.connection_string is distinct from s.address);
-  if v_moved <> '{}' then
-    foreach v_claim in array v_claims loop
-      if v_claim.target = any (v_moved) then
-        perform async.drop_session(v_claim.worker);
-        v_claims := array_remove(v_claims, v_claim);
+    v_round := '{}';
+    v_left := '{}';
+    v_beyond := false;
+    v_found := 0;
+    for v_head in
+      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now) p
+    loop
+      -- Tasks of the lanes that were not read may be before it.
+      v_beyond := v_beyond or (v_head.priority, v_head.entered, v_head.task_id)
+        > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
+      if v_head.place = 0 and (v_waits_id is null
+        or (v_head.priority, v_head.entered, v_head.task_id) < (v_waits_priority, v_waits_entered, v_waits_id))
+      then
+        v_waits_priority := v_head.priority;
+        v_waits_entered := v_head.entered;
+        v_waits_id := v_head.task_id;
+        v_waits_target := v_head.target;
+      elsif v_head.place > 0 and not v_head.pullable and not v_strict and v_waits_id is not null then
+        if v_head.priority > v_waits_priority then
+          v_strict := true;
+          v_beyond := true;
+        elsif not v_lags and (v_head.task_id > v_waits_id + c_overtaking_max
+          or v_head.entered > v_waits_entered + c_entered_later_max)
+        then
+          v_lags := true;
+          v_workers := v_workers - 1;
+          v_wanted := v_wanted || v_waits_target;
+        end if;
       end if;
+      if v_beyond or v_head.place > 0 is not true or v_workers < 1 and not v_head.pullable then
+        v_left := v_left || row(v_head.pool, v_head.target, v_head.pullable, v_head.priority, v_head.entered,
+          v_head.task_id - 1, null, null)::async.lane_t;
+        continue;
+      end if;
+      v_found := v_found + 1;
+      v_pools := v_pools || v_head.pool;
+      if v_head.pullable then
+        v_offered := v_offered || v_head.task_id;
+        continue;
+      end if;
+      v_workers := v_workers - 1;
+      v_targets := v_targets || v_head.target;
+      v_at := array_position(v_idle.targets, v_head.target);
+      if v_at is null then
+        v_wanted := v_wanted || v_head.target;
+        v_left := v_left || row(v_head.pool, v_head.target, v_head.pullable, v_head.priority, v_head.entered,
+          v_head.task_id - 1, null, null)::async.lane_t;
+        continue;
+      end if;
+      v_idle.targets[v_at] := null;
+      v_round := v_round || row(v_head.task_id, v_head.run, v_idle.workers[v_at], v_head.pool, v_head.target,
+        v_head.priority, v_head.entered,
+        coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
     end loop;
-  end if;
+
+    -- A target may have got another address since its sessions were opened. Its tasks may have been
+    -- pushed after that, so they wait for a session at the new address. The addresses are read after
+    -- the tasks.
+    v_moved := array(
+      select s.target
+      from unnest(v_round) c
+      join pg_temp.leader_worker s on s.worker = c.worker
+      left join async.target t on t.target = s.target
+      where t.connection_string is distinct from s.address);
+    if v_moved <> '{}' then
+      foreach v_claim in array v_round loop
+        if v_claim.target = any (v_moved) then
+          perform async.drop_session(v_claim.worker);
+          v_round := array_remove(v_round, v_claim);
+          v_left := v_left || row(v_claim.pool, v_claim.target, false, v_claim.priority, v_claim.entered,
+            v_claim.task_id - 1, null, null)::async.lane_t;
+        end if;
+      end loop;
+      v_wanted := v_wanted || v_moved;
+    end if;
+    v_claims := v_claims || v_round;
+    perform async.note_bounds(v_lanes.lanes, v_left);
+    exit when v_workers < 1;
+    -- Without a further lane, no task is left, unless it waits for a session.
+    if v_lanes.next_priority is null then
+      exit when v_strict or v_waits_id is null;
+      v_strict := true;
+    end if;
+  end loop;
 
   if v_wanted <> '{}' then
     update pg_temp.leader_target t set wanted = n.wanted
@@ -8587,6 +9174,9 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  c_share constant float8 := 40;
+  v_began constant timestamptz := clock_timestamp();
 begin
   perform async.publish_state(
     array(
@@ -8596,6 +9186,8 @@ begin
     array(
       select row(t.target, t.down_since, t.last_error, t.retry_at)::async.target_outage
       from pg_temp.leader_target t where t.down_since is not null));
+  -- Many pools take long. The next time is late enough to keep that share.
+  perform async.note_done('published', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;
 
@@ -8715,6 +9307,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
 as $function$
 begin
   return (
@@ -8823,7 +9416,7 @@ returns text[]
 language plpgsql
 as $function$
 declare
-  v_sweep constant bool := async.is_due('swept', '10 milliseconds', in_now) or in_all;
+  v_sweep constant bool := async.is_due('swept', '20 milliseconds', in_now) or in_all;
   v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
   v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
   v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
@@ -8835,7 +9428,10 @@ begin
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
-    || case when in_all or async.is_due('refreshed_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
+    || '{poll}'::text[]
+    || case when v_sweep and async.is_due('reviewed', '0', in_now) or in_all then '{review}'::text[] else '{}' end
+    || case when v_sweep and async.is_due('compacted', '100 milliseconds', in_now) then '{compact}'::text[] else '{}' end
+    || case when v_sweep and async.is_due('forgot', '2 seconds', in_now) or in_all then '{forget}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
@@ -8891,7 +9487,10 @@ begin
         when 'record' then did := did + async.record_results(v_now);
         when 'claim' then did := did + async.claim_tasks(v_now);
         when 'listen' then perform async.heed_notifications();
-        when 'lanes' then perform async.refresh_lanes(v_now);
+        when 'poll' then perform async.poll(v_now, v_state.manual);
+        when 'review' then perform async.review_lanes();
+        when 'compact' then perform async.compact_memory();
+        when 'forget' then perform async.forget_unused();
         when 'routines' then perform async.run_routines('LOOP');
         when 'configure' then
           perform async.check_lead();
@@ -8976,7 +9575,6 @@ declare
   v_woken boolean := false;
 begin
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  perform pg_catalog.set_config('pgasync.polled', '', false);
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -9063,10 +9661,13 @@ begin
     if v_woken then
       _last_did_stuff := clock_timestamp();
     end if;
-    exit when not v_sleeps;
+    -- The commit of a leader that falls asleep is asynchronous. That of the next claims is not.
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    exit when not v_sleeps;
   end loop;
+  -- It does not sleep again before it has polled (async.sleep_until).
+  perform pg_catalog.set_config('pgasync.polled', '', false);
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;
@@ -9203,7 +9804,7 @@ $function$;
 
 -- leader/election/prepare_session
 -- Purpose: sets the settings of the session of the SQL engine: no JIT (it leaks memory in a session
---   that never ends), short lock waits, READ COMMITTED, no idle timeout, no notices under pg_cron,
+--   that never ends), short lock waits, READ COMMITTED, generic plans, no idle timeout, no notices under pg_cron,
 --   and durable commits, because the task of a claim that a crash loses would run twice.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -9216,6 +9817,9 @@ as $function$
 begin
   perform set_config('jit', 'off', false);
   perform set_config('lock_timeout', '100ms', false);
+  if current_setting('server_version_num')::int >= 120000 then
+    perform set_config('plan_cache_mode', 'force_generic_plan', false);
+  end if;
   perform set_config('default_transaction_isolation', 'read committed', false);
   perform set_config('idle_in_transaction_session_timeout', '0', false);
   if current_setting('synchronous_commit') = 'off' then
@@ -9916,6 +10520,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
 as $function$
 #variable_conflict use_column
 begin
@@ -9948,8 +10553,8 @@ begin
 end
 $function$;
 
--- external_leader/lead_arrivals
--- Purpose: the waiting tasks that became READY since a snapshot, for the Rust engine: those whose
+-- both_engines/lead_arrivals
+-- Purpose: the waiting tasks that became READY since a snapshot: those whose
 --   transaction was not visible to the snapshot. The cost grows with their number only.
 -- Returns: up to in_max tasks, in no order.
 -- Raises: nothing.
@@ -10073,6 +10678,7 @@ create or replace function async.publish_state(
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
 as $function$
 begin
   delete from async.worker w where not exists (select from unnest(in_workers) n where n.slot = w.slot);
@@ -11507,6 +12113,15 @@ begin
     order by p.oid
   loop
     execute format('alter function %s set plan_cache_mode = force_generic_plan', v_function);
+  end loop;
+  -- The triggers and routines of users have the plans that they have in other sessions.
+  for v_function in
+    select p.oid::regprocedure from pg_catalog.pg_proc p
+    where p.pronamespace = 'async'::regnamespace
+      and p.proname = any ('{write_row,restrict_restarted,check_constraints,delete_tasks,call_routine}')
+    order by p.oid
+  loop
+    execute format('alter function %s set plan_cache_mode = auto', v_function);
   end loop;
 end
 $finish$;

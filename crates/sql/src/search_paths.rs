@@ -28,7 +28,7 @@ const INLINED: [&str; 9] = [
 
 /// They have no clause, since a clause costs a hot function several times what its call costs, or
 /// keeps the planner from inlining it. They have the path of their callers.
-const INHERITING: [&str; 39] = [
+const INHERITING: [&str; 40] = [
     "apply_requests",
     "backoff",
     "claim_tasks",
@@ -46,17 +46,18 @@ const INHERITING: [&str; 39] = [
     "mark_launches",
     "note_blocked_time",
     "note_done",
+    "poll",
+    "poll_snapshot",
     "promote_deferred",
     "reap_sessions",
     "record_results",
     "refuse_query",
-    "refresh_lanes",
     "release_pools",
     "request_message",
     "resolve_orphans",
     "run_stages",
-    "send_launches",
     "send_query",
+    "send_short_queries",
     "serve_latch",
     "settle_lost_sessions",
     "statement_is_wrappable",

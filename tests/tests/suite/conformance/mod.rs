@@ -38,6 +38,7 @@ mod errors;
 mod faults;
 pub(crate) mod fixture;
 mod flows;
+mod lanes;
 mod latch;
 mod leadership;
 pub(crate) mod link;

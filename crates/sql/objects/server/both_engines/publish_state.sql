@@ -10,6 +10,7 @@ create or replace function async.publish_state(
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
 as $function$
 begin
   delete from async.worker w where not exists (select from unnest(in_workers) n where n.slot = w.slot);

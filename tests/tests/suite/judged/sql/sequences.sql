@@ -164,7 +164,7 @@ create function judged.choose(
   in_workers int, in_skip bigint[], in_down text[], in_behind jsonb, in_now timestamptz, in_sessions jsonb default '{}')
 returns jsonb
 language sql as $$
-  select coalesce(jsonb_agg(p.task_id order by p.place), '[]')
+  select coalesce(jsonb_agg(p.task_id order by p.place) filter (where p.place > 0), '[]')
   from (
     select array_agg(row(
       l.pool, l.target, l.pullable,

@@ -9,6 +9,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
+  perform set_config('pgasync.polled', '', false);
   update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
   begin
     perform async.recover_interrupted_stage('reap');

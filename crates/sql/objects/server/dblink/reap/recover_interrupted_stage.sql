@@ -17,6 +17,8 @@ begin
     update pg_temp.leader_worker s set uncertain = true where s.state = 'running';
     perform async.drop_session(s.worker)
     from pg_temp.leader_worker s where s.state in ('identifying', 'cleaning');
+  elsif in_stage = 'poll' then
+    perform set_config('pgasync.polled', '', false);
   elsif in_stage = 'helpers' then
     perform async.close_session(h.conn) from pg_temp.leader_helper h;
     update pg_temp.leader_helper h set state = 'closed', op = null, target = null, ids = null, replaced = false;

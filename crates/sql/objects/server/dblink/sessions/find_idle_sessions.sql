@@ -1,10 +1,10 @@
--- Purpose: the sessions at the given targets that can take a query now: idle ones, and those whose
+-- Purpose: the sessions that can take a query now: idle ones, and those whose
 --   reset has ended meanwhile. A session whose connection was closed is dropped. A close by the
 --   other side arrives by itself, so the check needs no round trip.
 -- Returns: parallel arrays of workers and their targets, the most recently used first.
 -- Raises: nothing.
 -- Locks: the sessions' rows of async.session.
-create or replace function async.find_idle_sessions(in_targets text[], out workers int[], out targets text[])
+create or replace function async.find_idle_sessions(out workers int[], out targets text[])
 language plpgsql
 as $function$
 declare
@@ -41,7 +41,7 @@ begin
         else 'clean'
       end as found
     from pg_temp.leader_worker s
-    where s.state in ('idle', 'cleaning') and s.target = any (in_targets)
+    where s.state in ('idle', 'cleaning')
     offset 0
   ) f;
   if v_clean is not null then

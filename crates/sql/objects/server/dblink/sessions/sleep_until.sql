@@ -16,15 +16,14 @@ as $function$
 declare
   c_pause constant float8 := 0.02;
   c_slice constant interval := '500 milliseconds';
-  c_lanes_wait_max constant interval := '50 milliseconds';
   c_between_polls_max constant interval := '250 milliseconds';
   v_now constant timestamptz := clock_timestamp();
   v_until timestamptz := in_until;
-  v_lanes_due timestamptz;
   v_writers text := coalesce(current_setting('pgasync.writers', true), '');
   v_since interval;
   v_error text;
   v_slept record;
+  v_awake bool;
 begin
   out_sleeps := false;
   out_woken := false;
@@ -37,12 +36,9 @@ begin
     -- Notifications may have been lost.
     return;
   end if;
-  -- Without the lanes it has not polled. They may be too expensive to be read in every cycle, but
-  -- no query waits for this leader now.
+  -- The poll failed.
   if coalesce(current_setting('pgasync.polled', true), '') = '' then
-    v_lanes_due := to_timestamp(coalesce(nullif(current_setting('pgasync.refreshed_lanes', true), ''), '0')::float8);
-    perform pg_sleep(greatest(0.001, extract(epoch from least(v_lanes_due - v_now, c_lanes_wait_max))::float8));
-    perform set_config('pgasync.refreshed_lanes', '', false);
+    perform pg_sleep(c_pause);
     return;
   end if;
 
@@ -70,7 +66,8 @@ begin
   v_until := least(v_until, v_now + c_slice);
   -- One statement and one sleep for each look: an idle leader is to use little CPU.
   for v_look in 1..greatest(ceil(extract(epoch from v_until - v_now) / c_pause)::int, 1) loop
-    perform pg_sleep(c_pause);
+    -- An expression, which needs no executor.
+    v_awake := pg_sleep(c_pause) is not null;
     perform from public.dblink_get_notify('pgasync_watchdog'::text);
     if found then
       -- It may tell of a changed configuration.

@@ -4,7 +4,9 @@
 --   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
 --   skipped.
--- Returns: the chosen tasks, in order.
+-- Returns: the chosen tasks, in order, each with its place, from 1 on. And the first task of each lane
+--   that was not chosen, with place 0 if it waits for a session only, otherwise without a place: a lane
+--   without such a task has no further tasks, except those of in_skip.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -21,6 +23,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
 as $function$
 declare
   v_head record;
@@ -31,11 +34,13 @@ declare
   v_workers int := in_workers;
   v_at int;
   v_target_at int;
+  v_chosen int := 0;
+  v_closed bool[] := array_fill(false, array[cardinality(in_lanes)]);
 begin
-  place := 0;
   for v_head in
-    select l.pool, l.target, l.pullable, l.free, l.heads_max, h.task_id, h.run, h.priority, h.entered
-    from unnest(in_lanes) l
+    select l.lane, l.pool, l.target, l.pullable, l.free, l.heads_max, h.task_id, h.run, h.priority, h.entered
+    from unnest(in_lanes) with ordinality
+      as l(pool, target, pullable, after_priority, after_entered, after_id, free, heads_max, lane)
     cross join lateral (
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -46,7 +51,7 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit least(l.free, in_workers, l.heads_max))
+       limit least(l.free, in_workers, l.heads_max) + 1)
       union all
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -57,33 +62,41 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit l.free)
+       limit l.free + 1)
     ) h
     order by h.priority, h.entered, h.task_id
   loop
-    continue when v_workers < 1 and not v_head.pullable;
+    continue when v_closed[v_head.lane];
+    place := null;
     v_at := array_position(v_pools, v_head.pool);
     if v_at is null then
       v_pools := v_pools || v_head.pool;
       v_free := v_free || v_head.free;
       v_at := cardinality(v_pools);
     end if;
-    continue when v_free[v_at] < 1;
-    if not v_head.pullable then
-      if v_head.heads_max is not null then
-        v_target_at := array_position(v_targets, v_head.target);
-        if v_target_at is null then
-          v_targets := v_targets || v_head.target;
-          v_sessions := v_sessions || v_head.heads_max;
-          v_target_at := cardinality(v_targets);
-        end if;
-        continue when v_sessions[v_target_at] < 1;
-        v_sessions[v_target_at] := v_sessions[v_target_at] - 1;
+    if v_head.heads_max is not null then
+      v_target_at := array_position(v_targets, v_head.target);
+      if v_target_at is null then
+        v_targets := v_targets || v_head.target;
+        v_sessions := v_sessions || v_head.heads_max;
+        v_target_at := cardinality(v_targets);
       end if;
-      v_workers := v_workers - 1;
     end if;
-    v_free[v_at] := v_free[v_at] - 1;
-    place := place + 1;
+    if v_free[v_at] > 0
+      and (v_head.pullable or v_workers > 0 and (v_head.heads_max is null or v_sessions[v_target_at] > 0)) then
+      v_free[v_at] := v_free[v_at] - 1;
+      if not v_head.pullable then
+        v_workers := v_workers - 1;
+        if v_head.heads_max is not null then
+          v_sessions[v_target_at] := v_sessions[v_target_at] - 1;
+        end if;
+      end if;
+      v_chosen := v_chosen + 1;
+      place := v_chosen;
+    else
+      v_closed[v_head.lane] := true;
+      place := case when v_free[v_at] > 0 and v_workers > 0 and not v_head.pullable then 0 end;
+    end if;
     task_id := v_head.task_id;
     run := v_head.run;
     pool := v_head.pool;

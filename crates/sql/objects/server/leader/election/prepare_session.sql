@@ -1,5 +1,5 @@
 -- Purpose: sets the settings of the session of the SQL engine: no JIT (it leaks memory in a session
---   that never ends), short lock waits, READ COMMITTED, no idle timeout, no notices under pg_cron,
+--   that never ends), short lock waits, READ COMMITTED, generic plans, no idle timeout, no notices under pg_cron,
 --   and durable commits, because the task of a claim that a crash loses would run twice.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -12,6 +12,9 @@ as $function$
 begin
   perform set_config('jit', 'off', false);
   perform set_config('lock_timeout', '100ms', false);
+  if current_setting('server_version_num')::int >= 120000 then
+    perform set_config('plan_cache_mode', 'force_generic_plan', false);
+  end if;
   perform set_config('default_transaction_isolation', 'read committed', false);
   perform set_config('idle_in_transaction_session_timeout', '0', false);
   if current_setting('synchronous_commit') = 'off' then

@@ -25,7 +25,6 @@ declare
   v_woken boolean := false;
 begin
   perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  perform pg_catalog.set_config('pgasync.polled', '', false);
   if to_regclass('pg_temp.leader_state') is null or _last_did_stuff is null and not async.is_leader() then
     raise exception 'this session does not lead'
       using errcode = 'PA207', hint = 'call async.main(_manual_mode => true) first';
@@ -112,10 +111,13 @@ begin
     if v_woken then
       _last_did_stuff := clock_timestamp();
     end if;
-    exit when not v_sleeps;
+    -- The commit of a leader that falls asleep is asynchronous. That of the next claims is not.
     commit;
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    exit when not v_sleeps;
   end loop;
+  -- It does not sleep again before it has polled (async.sleep_until).
+  perform pg_catalog.set_config('pgasync.polled', '', false);
   if v_cancelled then
     update pg_temp.leader_state set stop = coalesce(stop, 'cancelled');
     commit;

@@ -9,7 +9,7 @@ returns text[]
 language plpgsql
 as $function$
 declare
-  v_sweep constant bool := async.is_due('swept', '10 milliseconds', in_now) or in_all;
+  v_sweep constant bool := async.is_due('swept', '20 milliseconds', in_now) or in_all;
   v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
   v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
   v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
@@ -21,7 +21,10 @@ begin
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
-    || case when in_all or async.is_due('refreshed_lanes', '0', in_now) then '{lanes}'::text[] else '{}' end
+    || '{poll}'::text[]
+    || case when v_sweep and async.is_due('reviewed', '0', in_now) or in_all then '{review}'::text[] else '{}' end
+    || case when v_sweep and async.is_due('compacted', '100 milliseconds', in_now) then '{compact}'::text[] else '{}' end
+    || case when v_sweep and async.is_due('forgot', '2 seconds', in_now) or in_all then '{forget}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;

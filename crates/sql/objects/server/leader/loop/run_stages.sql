@@ -46,7 +46,10 @@ begin
         when 'record' then did := did + async.record_results(v_now);
         when 'claim' then did := did + async.claim_tasks(v_now);
         when 'listen' then perform async.heed_notifications();
-        when 'lanes' then perform async.refresh_lanes(v_now);
+        when 'poll' then perform async.poll(v_now, v_state.manual);
+        when 'review' then perform async.review_lanes();
+        when 'compact' then perform async.compact_memory();
+        when 'forget' then perform async.forget_unused();
         when 'routines' then perform async.run_routines('LOOP');
         when 'configure' then
           perform async.check_lead();

@@ -17,7 +17,7 @@ begin
   insert into pg_temp.leader_backoff as p (task_id, until, failures)
   values (in_id, in_now + c_first, 1)
   on conflict (task_id) do update
-  set failures = p.failures + 1, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
+  set failures = p.failures + 1, out_of_lane = true, until = in_now + async.backoff(p.failures + 1, c_first, v_last, random())
   returning p.failures into v_failures;
   -- At the first, second, fourth, eighth try, and so on.
   if in_outcome = 'failed' and v_failures & (v_failures - 1) = 0 then

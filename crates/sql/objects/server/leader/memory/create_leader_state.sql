@@ -11,6 +11,9 @@ set search_path = pg_catalog, pg_temp
 set client_min_messages = warning
 as $function$
 begin
+  -- Nothing vacuums a temporary table. With a low fill factor the versions of one transaction fit on
+  -- the page of their row, and the next transaction reuses their space. Otherwise rows move to new
+  -- pages, and the table grows without end.
   drop table if exists pg_temp.leader_state, pg_temp.leader_worker, pg_temp.leader_pool, pg_temp.leader_lane,
     pg_temp.leader_target, pg_temp.leader_helper, pg_temp.leader_fence, pg_temp.leader_orphan,
     pg_temp.leader_backoff;
@@ -32,7 +35,7 @@ begin
     writes bigint not null default 0,
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
     blocking_compensated_at timestamptz not null default '-infinity'
-  );
+  ) with (fillfactor = 10);
 
   -- A worker runs one query at a time, over at most one session at one target.
   --
@@ -96,7 +99,7 @@ begin
     tries int not null default 0,
     constraint leader_worker_state_is_known check (
       state in ('empty', 'identifying', 'idle', 'claimed', 'running', 'ended', 'cleaning', 'lost'))
-  );
+  ) with (fillfactor = 10);
 
   create temp table leader_pool (
     pool text primary key,
@@ -104,18 +107,21 @@ begin
     taken int not null default 0,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
-  );
+  ) with (fillfactor = 10);
 
+  -- The lanes with waiting tasks.
   create temp table leader_lane (
     pool text not null,
     target text not null,
     pullable bool not null,
+    -- All waiting tasks of the lane are behind this position, except those in backoff.
     after_priority int not null default -2147483648,
     after_entered timestamptz not null default '-infinity',
     after_id bigint not null default 0,
+    -- No waiting task is known.
     exhausted bool not null default false,
     primary key (pool, target, pullable)
-  );
+  ) with (fillfactor = 10);
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
@@ -152,7 +158,7 @@ begin
     last_error text,
     wanted int not null default 0,
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
-  );
+  ) with (fillfactor = 10);
 
   -- Sessions to this server itself that perform actions that may block. lane: cancel, fresh (first
   -- contact), general.
@@ -177,7 +183,7 @@ begin
     replaced bool not null default false,
     constraint leader_helper_state_is_known check (state in ('closed', 'idle', 'busy', 'stuck')),
     constraint leader_helper_lane_is_known check (lane in ('cancel', 'fresh', 'general'))
-  );
+  ) with (fillfactor = 10);
 
   -- Sessions at targets that must be known to be gone: those of lost leaders, and those that were
   -- lost while a query ran.
@@ -190,7 +196,7 @@ begin
     unreachable bool not null default false,
     -- A session of a lost leader: nothing is launched at its target before it is gone.
     older bool not null default false
-  );
+  ) with (fillfactor = 10);
 
   -- Tasks of lost leaders, until their target is fenced.
   create temp table leader_orphan (
@@ -201,13 +207,15 @@ begin
     -- False: claimed and not sent, and the row could not be given back yet.
     launched bool not null,
     recorded bool not null default false
-  );
+  ) with (fillfactor = 10);
 
   -- Tasks whose rows could not be written, with the time of the next attempt.
   create temp table leader_backoff (
     task_id bigint primary key,
     until timestamptz not null,
-    failures int not null
-  );
+    failures int not null,
+    -- The position of its lane may be behind the task, if it waits.
+    out_of_lane bool not null default true
+  ) with (fillfactor = 10);
 end
 $function$;

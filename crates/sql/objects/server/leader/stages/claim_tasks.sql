@@ -1,6 +1,6 @@
--- Purpose: claims the tasks that run next: asks the plan, assigns idle sessions, notes how many
---   sessions each target needs more, and writes the claims. Tasks that clients pull are offered
---   instead.
+-- Purpose: claims the tasks that run next: reads the first lanes, asks the plan, assigns idle sessions,
+--   notes how many sessions each target needs more, and writes the claims. Tasks that clients pull are
+--   offered instead. Tasks behind the position of a lane that was not read are left for a further round.
 -- Returns: the number of tasks that were claimed or offered.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -10,16 +10,36 @@ returns int
 language plpgsql
 as $function$
 declare
+  -- A lane is read again in a further round only if others are before it, and that is rare.
+  c_rounds_max constant int := 8;
+  c_lanes_min constant int := 16;
+  -- A task waits while the sessions of its target are busy and every other session is at another target.
+  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it.
+  c_overtaking_max constant bigint := 1000;
+  c_entered_later_max constant interval := '1 second';
+  v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
+  v_lanes_max int;
   v_default interval;
-  v_may_block bool;
-  v_may_identify bool;
   v_lanes record;
   v_head record;
   v_idle record;
   v_at int;
+  v_beyond bool;
+  v_strict bool := false;
+  -- The first task that waits for a session.
+  v_waits_priority int;
+  v_waits_entered timestamptz;
+  v_waits_id bigint;
+  v_waits_target text;
+  v_lags bool := false;
+  v_found int;
   v_claim async.claim_t;
+  v_round async.claim_t[];
   v_claims async.claim_t[] := '{}';
+  v_left async.lane_t[];
+  v_pools text[] := '{}';
+  v_targets text[] := '{}';
   v_moved text[];
   v_wanted text[] := '{}';
   v_offered bigint[] := '{}';
@@ -32,81 +52,99 @@ begin
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
+  v_lanes_max := greatest(2 * v_workers, c_lanes_min);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
-  v_may_block := async.may_block_again(in_now);
-  v_may_identify := async.may_identify_more();
 
-  select
-    array_agg(row(
-      l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, p.max_workers - p.taken,
-      -- A target at which no further session is opened is used with the sessions that it has. Of
-      -- those above a lower limit, the idle ones are about to be closed.
-      least(case when not o.opens then coalesce(i.idle, 0) when not t.identified then coalesce(i.idle, 0) + 1 end,
-        greatest(coalesce(i.idle, 0) + t.max_sessions - coalesce(i.sessions, 0),
-          case when t.max_sessions is not null then 0 end)))::async.lane_t) as lanes,
-    array_agg(l.target) as targets, array_agg(t.default_timeout) as timeouts
-  into v_lanes
-  from pg_temp.leader_lane l
-  join pg_temp.leader_pool p on p.pool = l.pool
-  join pg_temp.leader_target t on t.target = l.target
-  left join (
-    select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
-      bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
-    from pg_temp.leader_worker s
-    where s.state <> 'empty'
-    group by s.target
-  ) i on i.target = l.target
-  -- The tasks of a target that opens no session now take no workers from others.
-  cross join lateral (select t.health = 'ok' and (not t.connects_slowly or v_may_block)
-    and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
-    and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens) o
-  where not l.exhausted and p.taken < p.max_workers
-    and case
-      when l.pullable then p.offers_held_until <= in_now
-      else v_workers > 0 and (o.opens or i.idle > 0) and (not t.reads_slowly or v_may_block)
-        and not exists (select from pg_temp.leader_fence f where f.target = l.target and f.older)
-    end;
-  if v_lanes.lanes is null then
-    return 0;
-  end if;
-
-  v_idle := async.find_idle_sessions(v_lanes.targets);
-  for v_head in
-    select p.*
-    from async.plan_claims(v_lanes.lanes, v_workers, async.tasks_backing_off(in_now), in_now) p
-  loop
-    if v_head.pullable then
-      v_offered := v_offered || v_head.task_id;
-      continue;
+  for v_number in 1..c_rounds_max loop
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict);
+    exit when v_lanes.lanes is null;
+    if v_number = 1 then
+      v_idle := async.find_idle_sessions();
     end if;
-    v_at := array_position(v_idle.targets, v_head.target);
-    if v_at is null then
-      v_wanted := v_wanted || v_head.target;
-      continue;
-    end if;
-    v_idle.targets[v_at] := null;
-    v_claims := v_claims || row(v_head.task_id, v_head.run, v_idle.workers[v_at], v_head.pool, v_head.target,
-      v_head.priority, v_head.entered,
-      coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
-  end loop;
-
-  -- A target may have got another address since its sessions were opened. Its tasks may have been
-  -- pushed after that, so they wait for a session at the new address. The addresses are read after
-  -- the tasks.
-  v_moved := array(
-    select s.target
-    from unnest(v_claims) c
-    join pg_temp.leader_worker s on s.worker = c.worker
-    left join async.target t on t.target = s.target
-    where t.connection_string is distinct from s.address);
-  if v_moved <> '{}' then
-    foreach v_claim in array v_claims loop
-      if v_claim.target = any (v_moved) then
-        perform async.drop_session(v_claim.worker);
-        v_claims := array_remove(v_claims, v_claim);
+    v_round := '{}';
+    v_left := '{}';
+    v_beyond := false;
+    v_found := 0;
+    for v_head in
+      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now) p
+    loop
+      -- Tasks of the lanes that were not read may be before it.
+      v_beyond := v_beyond or (v_head.priority, v_head.entered, v_head.task_id)
+        > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
+      if v_head.place = 0 and (v_waits_id is null
+        or (v_head.priority, v_head.entered, v_head.task_id) < (v_waits_priority, v_waits_entered, v_waits_id))
+      then
+        v_waits_priority := v_head.priority;
+        v_waits_entered := v_head.entered;
+        v_waits_id := v_head.task_id;
+        v_waits_target := v_head.target;
+      elsif v_head.place > 0 and not v_head.pullable and not v_strict and v_waits_id is not null then
+        if v_head.priority > v_waits_priority then
+          v_strict := true;
+          v_beyond := true;
+        elsif not v_lags and (v_head.task_id > v_waits_id + c_overtaking_max
+          or v_head.entered > v_waits_entered + c_entered_later_max)
+        then
+          v_lags := true;
+          v_workers := v_workers - 1;
+          v_wanted := v_wanted || v_waits_target;
+        end if;
       end if;
+      if v_beyond or v_head.place > 0 is not true or v_workers < 1 and not v_head.pullable then
+        v_left := v_left || row(v_head.pool, v_head.target, v_head.pullable, v_head.priority, v_head.entered,
+          v_head.task_id - 1, null, null)::async.lane_t;
+        continue;
+      end if;
+      v_found := v_found + 1;
+      v_pools := v_pools || v_head.pool;
+      if v_head.pullable then
+        v_offered := v_offered || v_head.task_id;
+        continue;
+      end if;
+      v_workers := v_workers - 1;
+      v_targets := v_targets || v_head.target;
+      v_at := array_position(v_idle.targets, v_head.target);
+      if v_at is null then
+        v_wanted := v_wanted || v_head.target;
+        v_left := v_left || row(v_head.pool, v_head.target, v_head.pullable, v_head.priority, v_head.entered,
+          v_head.task_id - 1, null, null)::async.lane_t;
+        continue;
+      end if;
+      v_idle.targets[v_at] := null;
+      v_round := v_round || row(v_head.task_id, v_head.run, v_idle.workers[v_at], v_head.pool, v_head.target,
+        v_head.priority, v_head.entered,
+        coalesce(v_lanes.timeouts[array_position(v_lanes.targets, v_head.target)], v_default))::async.claim_t;
     end loop;
-  end if;
+
+    -- A target may have got another address since its sessions were opened. Its tasks may have been
+    -- pushed after that, so they wait for a session at the new address. The addresses are read after
+    -- the tasks.
+    v_moved := array(
+      select s.target
+      from unnest(v_round) c
+      join pg_temp.leader_worker s on s.worker = c.worker
+      left join async.target t on t.target = s.target
+      where t.connection_string is distinct from s.address);
+    if v_moved <> '{}' then
+      foreach v_claim in array v_round loop
+        if v_claim.target = any (v_moved) then
+          perform async.drop_session(v_claim.worker);
+          v_round := array_remove(v_round, v_claim);
+          v_left := v_left || row(v_claim.pool, v_claim.target, false, v_claim.priority, v_claim.entered,
+            v_claim.task_id - 1, null, null)::async.lane_t;
+        end if;
+      end loop;
+      v_wanted := v_wanted || v_moved;
+    end if;
+    v_claims := v_claims || v_round;
+    perform async.note_bounds(v_lanes.lanes, v_left);
+    exit when v_workers < 1;
+    -- Without a further lane, no task is left, unless it waits for a session.
+    if v_lanes.next_priority is null then
+      exit when v_strict or v_waits_id is null;
+      v_strict := true;
+    end if;
+  end loop;
 
   if v_wanted <> '{}' then
     update pg_temp.leader_target t set wanted = n.wanted

@@ -56,7 +56,9 @@ begin
       v_released_pools := v_released_pools || v_pools[v_at];
     end if;
   end loop;
-  perform async.release_pools(v_released_pools);
+  if v_released_pools <> '{}' then
+    perform async.release_pools(v_released_pools);
+  end if;
   if v_done <> '{}' then
     perform async.free_workers(v_done);
   end if;

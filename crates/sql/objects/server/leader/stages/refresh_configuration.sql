@@ -96,9 +96,6 @@ begin
   where o.health = 'ok' and o.met_at < clock_timestamp() - interval '1 minute'
     and not exists (select from pg_temp.leader_worker s where s.target = o.target);
 
-  update pg_temp.leader_pool p
-  set max_workers = l.max_workers
-  from (select i.pool, async.pool_limit(i.pool) as max_workers from pg_temp.leader_pool i) l
-  where l.pool = p.pool and l.max_workers is distinct from p.max_workers;
+  perform async.refresh_pool_limits();
 end
 $function$;

@@ -1,6 +1,6 @@
 -- Purpose: writes claims, and updates the memory with the resulting rows: the workers of the tasks,
---   the occupancy of the pools, the positions in the lanes. in_claims is in the order of the plan.
---   Nothing is sent before the commit.
+--   and the occupancy of the pools. in_claims is in the order of the plan. Nothing is sent before the
+--   commit.
 -- Returns: nothing.
 -- Raises: nothing because of a single task.
 -- Locks: the rows of async.task that it changes; never waits for one.
@@ -10,13 +10,18 @@ language plpgsql
 as $function$
 declare
   v_row record;
-  v_ids constant bigint[] := array(select c.task_id from unnest(in_claims) with ordinality c order by c.ordinality);
-  v_runs constant int[] := array(select c.run from unnest(in_claims) with ordinality c order by c.ordinality);
-  v_claimed bigint[] := v_ids;
+  v_ids bigint[];
+  v_runs int[];
+  v_timeouts interval[];
+  v_claimed bigint[];
 begin
+  select array_agg(c.task_id order by c.ordinality), array_agg(c.run order by c.ordinality),
+    array_agg(c.timeout order by c.ordinality)
+  into v_ids, v_runs, v_timeouts
+  from unnest(in_claims) with ordinality c;
+  v_claimed := v_ids;
   for v_row in
-    select w.* from async.leader_write(in_now, v_ids, v_runs,
-      array(select c.timeout from unnest(in_claims) with ordinality c order by c.ordinality), null, null, null) w
+    select w.* from async.leader_write(in_now, v_ids, v_runs, v_timeouts, null, null, null) w
   loop
     -- A trigger may have changed a claim. Only a task that is RUNNING now is launched.
     if (v_row.outcome = 'rewritten' and v_row.consumed is not null and v_row.processed is null and v_row.yielded is null
@@ -34,15 +39,5 @@ begin
     select c.pool, count(*)::int as claimed from unnest(in_claims) c where c.task_id = any (v_claimed) group by c.pool
   ) n
   where p.pool = n.pool;
-  -- The position is behind the last task of the plan, written or not. A row that could not be
-  -- written is in backoff.
-  update pg_temp.leader_lane l
-  set after_priority = n.priority, after_entered = n.entered, after_id = n.task_id
-  from (
-    select distinct on (c.pool, c.target) c.pool, c.target, c.priority, c.entered, c.task_id
-    from unnest(in_claims) with ordinality c
-    order by c.pool, c.target, c.ordinality desc
-  ) n
-  where l.pool = n.pool and l.target = n.target and not l.pullable;
 end
 $function$;

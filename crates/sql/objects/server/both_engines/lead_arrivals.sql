@@ -1,4 +1,4 @@
--- Purpose: the waiting tasks that became READY since a snapshot, for the Rust engine: those whose
+-- Purpose: the waiting tasks that became READY since a snapshot: those whose
 --   transaction was not visible to the snapshot. The cost grows with their number only.
 -- Returns: up to in_max tasks, in no order.
 -- Raises: nothing.

@@ -1,0 +1,23 @@
+-- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit).
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.refresh_pool_limits()
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+as $function$
+begin
+  update pg_temp.leader_pool p
+  set max_workers = l.max_workers
+  from (
+    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers
+    from pg_temp.leader_pool i
+    cross join async.control c
+    left join async.concurrency_pool n on n.concurrency_pool = i.pool
+    left join async.target t on t.target = i.pool
+  ) l
+  where l.pool = p.pool and l.max_workers <> p.max_workers;
+end
+$function$;
