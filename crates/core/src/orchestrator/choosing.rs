@@ -7,7 +7,7 @@ use super::timers::Timer;
 use super::tracked::{Marked, TaskSession, Tracked, Write, rests_in};
 use crate::names::{PoolName, TaskId};
 use crate::plan::Choice;
-use crate::plan::lane::{Head, Lane, LaneKind};
+use crate::plan::lane::{Head, Lane, LaneKind, QueuePosition};
 use crate::task::TaskOptions;
 use crate::task::event::Event;
 use crate::task::row::{LaunchState, Row};
@@ -63,9 +63,8 @@ impl Scheduler {
     /// Takes every task whose turn has come.
     pub(super) fn choose(&mut self) {
         while self.launches() {
-            let worker_free = self.tracked.worker_free(&self.cx);
-            let Choice::Take { lane, head, ahead } = self.plan.next(worker_free) else { break };
-            let (lane, head, task) = (lane.clone(), head.clone(), head.position.task);
+            let Some((lane, head, ahead)) = self.next_task() else { break };
+            let task = head.position.task;
             self.plan.remove(&lane, task);
             if !ahead {
                 self.reserve(lane, &head, false);
@@ -77,6 +76,29 @@ impl Scheduler {
             }
         }
         self.claim_and_mark_ahead();
+    }
+
+    /// The next task, and whether it was claimed ahead.
+    ///
+    /// If the target of the task whose turn has come lacks a session, one has to be moved there from
+    /// another target. A move takes far longer than a short task. So until the next move is due, the first
+    /// task of the same priority is taken whose target has a session to spare.
+    fn next_task(&mut self) -> Option<(Lane, Head, bool)> {
+        let worker_free = self.tracked.worker_free(&self.cx);
+        let first = taken(self.plan.next(worker_free))?;
+        if first.0.kind == LaneKind::Pull || !self.sessions.needs_move(&first.0.target, &self.cx) {
+            return Some(first);
+        }
+        if !self.sessions.may_move(&self.cx) {
+            let at = |target| self.plan.first_at(target, first.1.position.priority);
+            let others: Vec<Choice<'_>> = self.sessions.spare_targets().map(at).collect();
+            let next = others.iter().filter(|choice| position(choice).is_some()).min_by_key(|choice| position(choice));
+            if next.is_some() || others.iter().any(|choice| matches!(choice, Choice::Await(_))) {
+                return next.copied().and_then(taken);
+            }
+        }
+        self.sessions.note_move(&self.cx);
+        Some(first)
     }
 
     /// Claims a task whose turn has come or will come soon, or offers it to the clients that pull.
@@ -205,4 +227,12 @@ impl Scheduler {
             self.cx.at(self.cx.monotonic() + self.cx.tuning().offer_rest, Timer::Rested(lane));
         }
     }
+}
+
+fn position(choice: &Choice<'_>) -> Option<QueuePosition> {
+    if let Choice::Take { head, .. } = choice { Some(head.position) } else { None }
+}
+
+fn taken(choice: Choice<'_>) -> Option<(Lane, Head, bool)> {
+    if let Choice::Take { lane, head, ahead } = choice { Some((lane.clone(), head.clone(), ahead)) } else { None }
 }

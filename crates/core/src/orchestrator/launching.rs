@@ -32,6 +32,10 @@ impl Scheduler {
             self.probe(&target);
             self.give_back_all(self.sessions.surplus(&target));
         }
+        if self.launches() {
+            let worker_free = self.tracked.worker_free(&self.cx);
+            self.sessions.contact(worker_free, &mut self.cx, &self.plan);
+        }
     }
 
     /// The task has a session. A task that was marked ahead of its turn is launched at once, or

@@ -228,8 +228,8 @@ impl Orchestrator {
             match timer {
                 Timer::Drain => self.scheduler.tracked.pause_running(&mut self.scheduler.cx),
                 Timer::Retry => self.send_refused_again(),
-                // The sweep itself follows at the end of this input.
-                Timer::Sweep => {}
+                // The sweep itself, and the contact, follow at the end of this input.
+                Timer::Sweep | Timer::Contact => {}
                 Timer::Task(task) => self.scheduler.task_due(task),
                 Timer::Session(session) => {
                     self.scheduler.sessions.on_timer(session, &mut self.scheduler.cx, &mut self.scheduler.plan)

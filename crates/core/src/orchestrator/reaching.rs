@@ -28,7 +28,9 @@ impl Scheduler {
     /// never met can be reached, if a task waits for it.
     pub(super) fn probe(&mut self, target: &TargetName) {
         let probe = self.sessions.probe(target, self.cx.monotonic());
-        if probe != Probe::No && self.launches() && self.plan.heads_of(target).next().is_some() {
+        if probe == Probe::Contact {
+            self.sessions.want_contact(target, &self.plan);
+        } else if probe != Probe::No && self.launches() && self.plan.heads_of(target).next().is_some() {
             // A task could run at the target at once, if there were one session more.
             let slot_free = |pool| self.tracked.slot_free(pool, &self.cx);
             let lacks_session = self.tracked.worker_free(&self.cx)

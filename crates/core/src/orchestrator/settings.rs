@@ -137,6 +137,9 @@ pub struct Tuning {
     pub offer_rest: Span,
     /// A session without work is closed after this time.
     pub session_idle_max: Span,
+    /// Between two moves of a session to a target that lacks one, while other tasks of the priority can
+    /// use the session. Meanwhile they go first.
+    pub session_move_every: Span,
     /// Texts tracked in memory at once, unless a single one is longer.
     pub text_bytes_max: u64,
     /// Tasks looked at in one sweep.
@@ -187,6 +190,7 @@ impl Default for Tuning {
             offer_patience: Span::millis(500),
             offer_rest: Span::seconds(2),
             session_idle_max: Span::seconds(30),
+            session_move_every: Span::millis(50),
             text_bytes_max: 64 << 20,
             sweep_tasks_max: 1_000,
             sweep_every: Span::seconds(60),

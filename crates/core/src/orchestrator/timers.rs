@@ -16,6 +16,8 @@ pub(super) enum Timer {
     Task(TaskId),
     Session(SessionId),
     Target(TargetName),
+    /// A target may get its first session.
+    Contact,
     /// The lane has stood back long enough.
     Rested(Lane),
     /// The task was skipped long enough.

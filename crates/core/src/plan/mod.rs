@@ -26,7 +26,7 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::names::{PoolName, TargetName, TaskId};
+use crate::names::{PoolName, Priority, TargetName, TaskId};
 use lane::{Head, Lane, LaneKind, QueuePosition};
 use order::{LaneNumber, Order, Pool};
 use window::{Reading, Window};
@@ -37,6 +37,10 @@ pub const WINDOW_HEADS_DEFAULT: usize = 16;
 /// A window may have this many more tasks than are read at once, by tasks that arrive. Then these are
 /// cut off.
 const WINDOW_GROWTH_MAX: usize = 48;
+
+/// The lanes of a target that are looked at for a task for one of its sessions. So the cost of a choice
+/// does not grow with the full pools of the target.
+const TARGET_LANES_MAX: usize = 32;
 
 /// A read of heads that a window needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +91,19 @@ pub struct Plan {
 struct Target {
     shut: bool,
     lanes: BTreeSet<LaneNumber>,
+    /// Those lanes of them that may run queries, by the position of their first task.
+    order: BTreeSet<(QueuePosition, LaneNumber)>,
+}
+
+impl Target {
+    /// Moves a lane from one position to another.
+    fn replace(&mut self, lane: LaneNumber, before: Option<QueuePosition>, after: Option<QueuePosition>) {
+        if let Some(before) = before {
+            let was_listed = self.order.remove(&(before, lane));
+            debug_assert!(was_listed, "lane {lane} is not where its window says");
+        }
+        self.order.extend(after.map(|after| (after, lane)));
+    }
 }
 
 /// The choice of the next task.
@@ -129,11 +146,36 @@ impl Plan {
                 debug_assert!(false, "lane {number} has a place in the order, and is not known");
                 Choice::NoTask
             }
-            Some(window) => match window.first() {
-                Some(entry) => Choice::Take { lane: &window.lane, head: &entry.head, ahead: entry.ahead },
-                None => Choice::Await(&window.lane),
-            },
+            Some(window) => window.choice(),
         }
+    }
+
+    /// The position of the first task with a query, whose target is open and whose pool has a free
+    /// slot.
+    pub(crate) fn front(&self) -> Option<QueuePosition> {
+        self.order.run.first().map(|(position, _)| *position)
+    }
+
+    /// The first task of this priority with a query for the target whose pool has a free slot. Looks at
+    /// the first [`TARGET_LANES_MAX`] lanes of the target.
+    pub(crate) fn first_at(&self, target: &TargetName, priority: Priority) -> Choice<'_> {
+        let lanes = self.targets.get(target).into_iter().flat_map(|target| &target.order).take(TARGET_LANES_MAX);
+        let lanes = lanes.filter(|(position, _)| position.priority == priority);
+        let windows = lanes.filter_map(|(_, number)| self.lanes.get(number));
+        let mut open = windows.filter(|window| self.pools.get(&window.lane.pool).is_some_and(Pool::is_open));
+        open.next().map_or(Choice::NoTask, Window::choice)
+    }
+
+    /// The position of the first task with a query for the target whose pool has a free slot. The
+    /// target may be shut.
+    pub(crate) fn front_of(&self, target: &TargetName) -> Option<QueuePosition> {
+        let lanes = self.targets.get(target).into_iter().flat_map(|target| &target.lanes);
+        let windows = lanes.filter_map(|number| self.lanes.get(number));
+        windows
+            .filter(|window| window.lane.kind == LaneKind::Run && !window.resting)
+            .filter(|window| self.pools.get(&window.lane.pool).is_some_and(Pool::is_open))
+            .filter_map(Window::position)
+            .min()
     }
 
     /// Notes that a task of this lane, which was removed, returns to the store. No task after it in
@@ -367,6 +409,12 @@ impl Plan {
         let position = if shut || window.resting { None } else { window.position() };
         let old = std::mem::replace(&mut window.listed, position);
         let (kind, empty) = (window.lane.kind, window.is_done());
+        if kind == LaneKind::Run
+            && old != position
+            && let Some(target) = self.targets.get_mut(&window.lane.target)
+        {
+            target.replace(number, old, position);
+        }
         let pool = self.pools.get_mut(&window.lane.pool);
         debug_assert!(pool.is_some(), "{:?} has no pool", window.lane);
         if let Some(pool) = pool {

@@ -50,6 +50,10 @@ impl Pool {
         Self { open: false, window_heads: WINDOW_HEADS_DEFAULT, lanes: 0, order: Order::default() }
     }
 
+    pub(super) const fn is_open(&self) -> bool {
+        self.open
+    }
+
     pub(super) fn set_open(&mut self, open: bool, all: &mut Order) {
         if self.open != open {
             self.leave(all);

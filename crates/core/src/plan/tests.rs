@@ -153,3 +153,35 @@ fn half_a_window_is_enough_until_it_is_gone() {
         assert_eq!(asks, asked, "more: {more}");
     }
 }
+
+/// A session of a target looks for a task: of this priority, in a pool with a free slot.
+#[test]
+fn the_first_task_at_a_target_is_one_of_the_priority_whose_pool_is_open() {
+    let mut plan = Plan::new();
+    let in_pool = |pool: &str| Lane { pool: PoolName::new(pool).unwrap(), ..lane("a") };
+    let of_priority = |task, priority| {
+        let mut head = head(task);
+        head.position.priority = Priority(priority);
+        head
+    };
+    for (pool, heads) in [("full", vec![head(1)]), ("open", vec![head(2), head(3)]), ("later", vec![of_priority(4, 5)])]
+    {
+        plan.refill(&in_pool(pool), heads, true);
+        plan.set_pool(&PoolName::new(pool).unwrap(), pool != "full", 16);
+    }
+    let target = lane("a").target;
+    let first = |plan: &Plan, priority| match plan.first_at(&target, Priority(priority)) {
+        Choice::Take { head, .. } => Some(head.position.task.0),
+        Choice::Await(lane) => panic!("{lane:?}"),
+        Choice::NoTask => None,
+    };
+    assert_eq!([first(&plan, 0), first(&plan, 5), first(&plan, 6)], [Some(2), Some(4), None]);
+    assert_eq!(plan.front_of(&target), Some(head(2).position));
+    plan.remove(&in_pool("open"), TaskId(2));
+    plan.remove(&in_pool("open"), TaskId(3));
+    assert_eq!(plan.first_at(&target, Priority(0)), Choice::Await(&in_pool("open")), "its heads are being read");
+    plan.set_target(&target, false);
+    assert_eq!(plan.first_at(&target, Priority(0)), Choice::NoTask, "the target is shut");
+    assert_eq!(plan.front_of(&target), Some(head(3).position), "the position after which its next task comes");
+    assert_eq!(plan.front(), None);
+}

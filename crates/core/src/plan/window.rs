@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::WINDOW_GROWTH_MAX;
 use super::lane::{Head, Lane, QueuePosition};
+use super::{Choice, WINDOW_GROWTH_MAX};
 use crate::names::TaskId;
 
 /// A head, and whether it was claimed ahead.
@@ -157,6 +157,15 @@ impl Window {
     pub(super) fn first(&self) -> Option<&Entry> {
         let waits = |entry: &&Entry| self.recalled.is_none_or(|recalled| entry.head.position < recalled);
         self.entries.front().filter(waits)
+    }
+
+    /// The first task, or the wait for it.
+    pub(super) fn choice(&self) -> Choice<'_> {
+        self.first().map_or(Choice::Await(&self.lane), |Entry { head, ahead }| Choice::Take {
+            lane: &self.lane,
+            head,
+            ahead: *ahead,
+        })
     }
 
     /// The position of the first task that is not claimed ahead.

@@ -1,6 +1,7 @@
 //! The target sessions, and the targets: which can be reached, and which tasks wait for a session.
 
 mod limits;
+mod moves;
 mod outage;
 mod registry;
 mod session;
@@ -14,6 +15,7 @@ use super::timers::Timer;
 use crate::names::{SessionId, TargetName, TaskId};
 use crate::plan::Plan;
 use crate::plan::lane::QueuePosition;
+use moves::Moves;
 use target::Target;
 
 pub(super) use outage::Probe;
@@ -39,6 +41,8 @@ pub(super) struct Sessions {
     lost: BTreeMap<SessionId, TaskId>,
     /// The targets with a limit on their sessions.
     limits: BTreeMap<TargetName, usize>,
+    /// The sessions that are connections, and their moves between targets.
+    moves: Moves,
 }
 
 impl Sessions {
@@ -78,7 +82,7 @@ impl Sessions {
 
     /// Names in memory.
     pub(super) fn names(&self) -> usize {
-        self.targets.len() + self.unassigned.len() + self.starved.len() + self.lost.len()
+        self.targets.len() + self.unassigned.len() + self.starved.len() + self.lost.len() + self.moves.names()
     }
 
     /// A task waits for the target: the target is known from now on, and may have to be met first.
@@ -107,6 +111,7 @@ impl Sessions {
         if state.sessions_max.is_some() || !state.takes_more() {
             self.refresh_target(target, plan);
         }
+        self.note_spare(target);
     }
 
     /// The claimed task waits for a session.
@@ -151,6 +156,7 @@ impl Sessions {
             let last = state.idle.pop();
             debug_assert_eq!(last, Some(session), "the session used last is used first");
         }
+        self.note_spare(&target);
         self.set_state(session, SessionState::Busy { task: position.task }, cx, plan);
     }
 
@@ -180,33 +186,16 @@ impl Sessions {
     pub(super) fn connect(&mut self, target: &TargetName, cx: &mut Context) {
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        let state = Session { target: target.clone(), state: SessionState::Connecting, watched: None };
-        self.sessions.insert(session, state);
         let known = self.known_target(target);
+        let is_contact = !known.is_met();
         debug_assert!(known.below_limit() > 0, "{target} has as many sessions as it may have");
         known.connecting += 1;
         known.sessions += 1;
+        let state = Session { target: target.clone(), state: SessionState::Connecting, is_contact, watched: None };
+        self.sessions.insert(session, state);
+        self.moves.note_connecting(is_contact);
+        self.note_spare(target);
         cx.emit(Command::Connect { session, target: target.clone() });
-    }
-
-    /// Makes room for one more connection, of which there may be as many as workers: closes the
-    /// session that has been idle longest, if need be. Returns whether there is room.
-    pub(super) fn make_room(&mut self, cx: &mut Context, plan: &mut Plan) -> bool {
-        // The first contact with a target may take long, so it takes no other session's place.
-        let met = |target: &TargetName| self.targets.get(target).is_some_and(Target::is_met);
-        let counts = |session: &&Session| session.state.is_open() && (session.state.is_ready() || met(&session.target));
-        let open = self.sessions.values().filter(counts).count();
-        if u32::try_from(open).is_ok_and(|open| open < cx.settings().workers) {
-            return true;
-        }
-        let idle = self.sessions.iter().filter_map(|(id, session)| {
-            if let SessionState::Idle { since } = session.state { Some((since, *id)) } else { None }
-        });
-        let oldest = idle.min();
-        if let Some((_, session)) = oldest {
-            self.close(session, cx, plan);
-        }
-        oldest.is_some()
     }
 
     /// The connection is there, and has to be registered before a query may run on it.
@@ -229,12 +218,15 @@ impl Sessions {
         known.connecting -= 1;
         known.outage = None;
         known.met = true;
-        self.refresh_target(&target, plan);
-        self.rest(session, cx, plan);
+        self.begin_rest(session, true, cx, plan);
     }
 
     /// The session has no work, and is clean.
     pub(super) fn rest(&mut self, session: SessionId, cx: &mut Context, plan: &mut Plan) {
+        self.begin_rest(session, false, cx, plan);
+    }
+
+    fn begin_rest(&mut self, session: SessionId, is_new: bool, cx: &mut Context, plan: &mut Plan) {
         let since = cx.monotonic();
         self.set_state(session, SessionState::Idle { since }, cx, plan);
         let Some(state) = self.known_mut(session) else { return };
@@ -244,6 +236,7 @@ impl Sessions {
         state.watched.get_or_insert(until);
         let target = state.target.clone();
         self.known_target(&target).idle.push(session);
+        self.note_spare(&target);
         self.wake_starved();
         self.refresh_target(&target, plan);
         self.unassigned.insert(target.clone());
@@ -252,6 +245,8 @@ impl Sessions {
         }
         if self.excess(&target) > 0 {
             self.close(session, cx, plan);
+        } else {
+            self.close_one_too_many(session, is_new, cx, plan);
         }
     }
 
@@ -284,6 +279,7 @@ impl Sessions {
         if let Some(state) = self.targets.get_mut(&target) {
             state.idle.retain(|idle| *idle != session);
         }
+        self.note_spare(&target);
         self.unwatch(session, cx);
         self.set_state(session, SessionState::Closing, cx, plan);
         self.forget_contact(&target, plan);
@@ -344,8 +340,11 @@ impl Sessions {
     }
 
     fn set_state(&mut self, session: SessionId, state: SessionState, cx: &Context, plan: &mut Plan) {
-        let Some(known) = self.known_mut(session) else { return };
+        let known = self.sessions.get_mut(&session);
+        debug_assert!(known.is_some(), "session {session} is not known");
+        let Some(known) = known else { return };
         let (before, after) = (known.state.is_ready(), state.is_ready());
+        self.moves.note_state(known, state);
         known.state = state;
         let target = known.target.clone();
         let its = self.known_target(&target);
@@ -364,6 +363,7 @@ impl Sessions {
             self.targets.iter().filter(|(name, state)| unused(name, state)).map(|(name, _)| name.clone()).collect();
         for name in unused {
             self.targets.remove(&name);
+            self.moves.forget(&name);
             plan.forget_target(&name);
         }
     }
@@ -379,7 +379,8 @@ impl Sessions {
                 && target.ready == of(name, SessionState::is_ready)
                 && target.connecting == of(name, SessionState::is_starting)
                 && target.idle.len() == of(name, is_idle)
-        })
+                && self.moves.is_spare(name) == target.has_spare()
+        }) && self.moves.audit(&self.sessions)
     }
 }
 

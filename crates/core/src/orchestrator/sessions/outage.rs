@@ -14,6 +14,8 @@ use crate::time::{MonotonicTime, Span};
 pub(crate) enum Probe {
     /// Nothing: no probe is due.
     No,
+    /// The target has no session, and did not fail: it waits for its first one.
+    Contact,
     /// The target has no session, so one connection shows whether it can be reached.
     Connect,
     /// The target has sessions and refused another one: it is asked again if a task lacks one.
@@ -31,6 +33,7 @@ impl Sessions {
     ) -> Option<TargetName> {
         let state = self.sessions.get(&session).filter(|state| state.state.is_starting())?;
         let target = state.target.clone();
+        self.moves.note_ended(state.is_contact);
         self.sessions.remove(&session);
         self.ended(&target, plan);
         let (now, random) = (cx.monotonic(), cx.random());
@@ -41,6 +44,7 @@ impl Sessions {
         let retry_at = now + backoff.next(random);
         known.outage = Some(Outage { since, backoff, retry_at, error: error.to_owned() });
         cx.at(retry_at, Timer::Target(target.clone()));
+        self.note_spare(&target);
         self.refresh_target(&target, plan);
         Some(target)
     }
@@ -66,6 +70,8 @@ impl Sessions {
         let due = state.outage.as_ref().map_or(!state.met, |outage| outage.retry_at <= now);
         if !due || state.connecting > 0 || state.fencing || state.below_limit() == 0 {
             Probe::No
+        } else if state.outage.is_none() {
+            Probe::Contact
         } else if state.ready == 0 {
             Probe::Connect
         } else {

@@ -8,6 +8,8 @@ use crate::time::MonotonicTime;
 pub(crate) struct Session {
     pub(crate) target: TargetName,
     pub(crate) state: SessionState,
+    /// It is on its way, and the target had no session when it was opened.
+    pub(super) is_contact: bool,
     /// The time of the timer that asks whether the session is still used.
     pub(super) watched: Option<MonotonicTime>,
 }

@@ -82,6 +82,11 @@ impl Target {
         sessions + tasks == 0 && !self.fencing
     }
 
+    /// Whether it has a session, or will have one, that no claimed task waits for.
+    pub(super) fn has_spare(&self) -> bool {
+        self.idle.len() + self.connecting > self.claims
+    }
+
     /// Whether the target can be reached.
     pub(super) const fn is_met(&self) -> bool {
         self.is_up() && self.met

@@ -60,7 +60,7 @@ impl Fixture {
 fn tasks_are_claimed_only_for_a_target_that_was_met() {
     let mut f = Fixture::new(2);
     assert!(!f.may_claim());
-    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::Connect);
+    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::Contact);
     let session = f.connect();
     assert!(f.may_claim());
     f.sessions.close(session, &mut f.cx, &mut f.plan);
@@ -325,7 +325,7 @@ fn a_lost_session_counts_until_it_is_gone() {
     assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::No);
     f.sessions.take_unassigned();
     f.sessions.remove(session, &mut f.cx, &mut f.plan);
-    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::Connect);
+    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::Contact);
     assert!(f.sessions.take_unassigned().contains(&f.target), "it is probed again");
     assert!(f.sessions.audit());
 }

@@ -5,6 +5,7 @@ mod clock;
 mod deadlines;
 mod groups;
 mod locked;
+mod moves;
 mod offers;
 mod refused;
 mod requests;

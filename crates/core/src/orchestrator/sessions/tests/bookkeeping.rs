@@ -64,7 +64,7 @@ fn a_target_is_probed_by_one_connection_after_its_fence() {
     f.sessions.fence(&f.target, &mut f.plan);
     assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::No, "it is fenced first");
     f.sessions.fenced(&f.target, vec![], true, &mut f.cx, &mut f.plan);
-    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::Connect);
+    assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::Contact);
     f.sessions.connect(&f.target, &mut f.cx);
     assert_eq!(f.sessions.probe(&f.target, f.cx.monotonic()), Probe::No, "it is being probed");
 }
@@ -107,4 +107,39 @@ fn sessions_leave_the_registry_at_once_or_when_the_store_is_back() {
     f.sessions.unregister([gone], true, &mut f.cx);
     let unregister = Command::Unregister { sessions: vec![gone] };
     assert_eq!(f.cx.take_commands(), [unregister.clone(), unregister]);
+}
+
+/// A session too many is one that no task needs, or the one that came to rest.
+#[test]
+fn of_too_many_sessions_one_to_spare_is_closed() {
+    let mut f = Fixture::new(2);
+    let other = TargetName::new("other").unwrap();
+    let (first, second) = (f.connect(), f.connect());
+    f.sessions.connect(&other, &mut f.cx);
+    let third = SessionId(3);
+    f.sessions.connected(third, &mut f.cx);
+    f.sessions.registered(third, &mut f.cx, &mut f.plan);
+    assert_eq!(f.sessions.state(third), Some(SessionState::Closing), "no task waits for its target");
+    assert!(!f.sessions.needs_move(&f.target, &f.cx), "its sessions are idle");
+    assert!(f.sessions.needs_move(&other, &f.cx));
+    for _ in 0..2 {
+        f.sessions.count_claim(&f.target, true, &mut f.plan);
+    }
+    assert!(f.sessions.needs_move(&f.target, &f.cx), "claimed tasks wait for its sessions");
+    assert_eq!(f.sessions.spare_targets().count(), 0);
+    let session = [first, second].map(|session| f.sessions.state(session));
+    assert!(session.iter().all(|state| matches!(state, Some(SessionState::Idle { .. }))), "{session:?}");
+    assert!(f.sessions.audit());
+}
+
+#[test]
+fn a_session_may_be_moved_a_while_after_the_last_move() {
+    let mut f = Fixture::new(2);
+    assert!(f.sessions.may_move(&f.cx));
+    f.sessions.note_move(&f.cx);
+    let every = f.cx.tuning().session_move_every.as_micros();
+    for (at, may) in [(every - 1, false), (every, true)] {
+        f.cx.advance(Now::from_micros(at));
+        assert_eq!(f.sessions.may_move(&f.cx), may);
+    }
 }
