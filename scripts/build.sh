@@ -44,11 +44,50 @@ dev_demo() {
     return "$status"
 }
 
+# dev_bench [--peers] ARGUMENT...: `pgasync bench` on a private cluster. With --peers the scenario peers alone, unless
+# others are named.
 dev_bench() {
+    local arguments=() argument peers=
+    for argument in "$@"; do
+        if [ "$argument" = --peers ]; then peers=1; else arguments+=("$argument"); fi
+    done
+    if [ -n "$peers" ]; then
+        install_peers
+        arguments+=(--peers "$(peers_home)" peers)
+    fi
     PGBENCH=$(pgbench_bin)
     export PGBENCH
     build --release -p pgasync
-    with_cluster "$(default_major)" "$(target_dir)/release/pgasync" bench "$@"
+    with_cluster "$(default_major)" "$(target_dir)/release/pgasync" bench "${arguments[@]}"
+}
+
+peers_home() { echo "$(pg_cache)/peers"; }
+
+# Installs the other queues, in the versions that scripts/peers names, beside their drivers. A queue that cannot be
+# installed is reported here, and has no number in the benchmark.
+install_peers() {
+    local home
+    home=$(peers_home)
+    mkdir -p "$home"
+    if ! cmp -s "$root/scripts/peers/package.json" "$home/package.json" || [ ! -d "$home/node_modules" ]; then
+        if have npm; then
+            cp "$root/scripts/peers/package.json" "$home/"
+            (cd "$home" && npm install --no-audit --no-fund --no-package-lock --silent </dev/null >&2) ||
+                say "bench: graphile-worker and pg-boss could not be installed with npm"
+        else
+            say "bench: npm is missing: graphile-worker and pg-boss are left out"
+        fi
+    fi
+    if ! cmp -s "$root/scripts/peers/requirements.txt" "$home/requirements.txt" || [ ! -x "$home/venv/bin/python" ]; then
+        if have python3 && python3 -m venv "$home/venv"; then
+            "$home/venv/bin/pip" install --quiet --disable-pip-version-check \
+                -r "$root/scripts/peers/requirements.txt" </dev/null >&2 &&
+                cp "$root/scripts/peers/requirements.txt" "$home/" || say "bench: pgqueuer could not be installed with pip"
+        else
+            say "bench: python3 (with venv) is missing: pgqueuer is left out"
+        fi
+    fi
+    cp "$root"/scripts/peers/*.{mjs,py} "$home/"
 }
 
 # The files that psql installs, checked in for users that have psql alone. A test fails when they are stale.

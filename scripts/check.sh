@@ -13,17 +13,17 @@ choose_runner() { # PROFILE
         runner=(cargo nextest run "${locked[@]}" --profile "$1" --no-tests=pass)
     else
         case $1 in
-            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip judged:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
+            default) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip between_engines:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds:: --skip judged:: --skip attacks:: --skip process:: --skip conformance::targets_down:: --skip conformance::dead_hosts:: --skip conformance::sessions_at_targets:: --skip conformance::faults:: --skip conformance::answers:: --skip conformance::successors:: --skip conformance::leadership:: --skip ::sql:: --skip simulation:: --skip connections::judged_by_libpq:: --skip connections::hosts::) ;;
             model) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged:: --skip judged::mutants:: --test-threads=6) ;;
             connections) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- connections:: --test-threads=6) ;;
             filtered) runner=(cargo test "${locked[@]}" -- --skip chaos:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
             outages) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- process:: conformance::targets_down:: conformance::dead_hosts:: conformance::sessions_at_targets:: conformance::faults:: conformance::answers:: conformance::successors:: conformance::leadership:: --skip ::sql:: --test-threads=6) ;;
             attacks) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- attacks:: --skip ::sql:: --test-threads=6) ;;
-            counted) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- counted:: --test-threads=4) ;;
+            counted) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- bench:: counted:: --test-threads=4) ;;
             sql-engine) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- ::sql:: --skip chaos:: --skip holds:: --test-threads=6) ;;
             sql-mutants) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- judged::mutants:: --test-threads=4) ;;
             simulation) runner=(cargo test "${locked[@]}" -p pgasync-core -- simulation::) ;;
-            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
+            matrix | matrix-both) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- --skip chaos:: --skip bench:: --skip counted:: --skip cuts:: --skip fuzz:: --skip holds::) ;;
             fuzz) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- fuzz:: --test-threads=2 --nocapture) ;;
             chaos-long) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos::long_run:: --test-threads=2) ;;
             chaos) runner=(cargo test "${locked[@]}" -p pgasync-tests --test suite -- chaos:: between_engines:: --skip chaos::long_run:: --test-threads=4) ;;

@@ -46,9 +46,17 @@ pub(crate) enum CliCommand {
     Status(StatusArgs),
     /// Create databases in an empty Postgres, push some thousand tasks, and show their outcomes
     Demo(DemoArgs),
-    /// Measure throughput beside that of pgbench, idle CPU and latency, on a Postgres of its own
-    #[command(hide = true)]
-    Bench(BenchArgs),
+    /// Measure both engines on a server, beside pgbench
+    ///
+    /// Creates the databases pgasync_bench and pgasync_bench_target, and drops them at the end, also
+    /// when it is interrupted. It reads and changes no other database. The role needs CREATEDB and
+    /// must be able to install the schema with dblink there: a superuser, or any role if template1
+    /// has the extension dblink. The numbers are those of the whole server, so other work disturbs
+    /// them, and is disturbed.
+    ///
+    /// The reference is pgbench with `select 0`, if PGBENCH names it or it is on the path, and
+    /// otherwise a loop of this program. docs/benchmarks.md explains the numbers.
+    Bench(Box<BenchArgs>),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -127,24 +135,133 @@ pub(crate) struct DemoArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  pgasync bench --server 'host=db.internal user=batch'       every scenario, in some minutes
+  pgasync bench --server ... throughput latency --svg a.svg  two scenarios, and their plot
+  pgasync bench --server ... --engine rust --workers 8,32 throughput
+  pgasync bench --server ... --runs 5 --full --json          figures to keep, in an hour or two")]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// The engine that is measured
-    #[arg(long, value_enum, default_value = "rust")]
-    pub(crate) engine: EngineName,
-    /// Print one JSON document instead of a table
+    /// What is measured. Everything except peers if none is named
+    #[arg(value_enum, value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<Scenario>,
+    /// The engines that are measured: rust and sql if none is named
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
+    pub(crate) engine: Vec<EngineName>,
+    /// The connection string of a target database, several times for several. It must be reachable
+    /// from the server too. Without it the target is a new database on the server
+    #[arg(long, value_name = "CONNINFO")]
+    pub(crate) target: Vec<String>,
+    /// The numbers of workers, and of clients of the reference, in throughput
+    #[arg(long, value_delimiter = ',', value_name = "N,...", default_value = "1,8,32,64,256",
+        value_parser = clap::value_parser!(u32).range(1..=2000))]
+    pub(crate) workers: Vec<u32>,
+    /// The length of a measurement of a rate
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    pub(crate) seconds: f64,
+    /// Measure everything so many times, and show medians with the least and the largest value
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) runs: u32,
+    /// 10,000 pools, a backlog of a million, a history of five million, a horizon that is held for
+    /// ten minutes, more samples of latency
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Print one JSON document instead of tables
     #[arg(long)]
     pub(crate) json: bool,
-    /// Measure only this pool size
-    #[arg(long)]
-    pub(crate) pool: Option<u32>,
-    /// Tasks in each throughput run
-    #[arg(long, default_value_t = 20_000)]
-    pub(crate) tasks: u32,
-    /// Tasks waiting in another pool in the runs with a backlog
-    #[arg(long, default_value_t = 100_000)]
-    pub(crate) backlog: u32,
+    /// Print tables in Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+    /// Write a plot of throughput and latency to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// The folder of the drivers of other queues, from ./dev bench --peers
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    pub(crate) peers: Option<PathBuf>,
+}
+
+/// What `pgasync bench` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// Tasks a second over workers
+    Throughput,
+    /// CPU time of the whole machine for a task, with 8 and 32 workers
+    Cost,
+    /// Tasks a second with 1, 100 and 2,000 pools at 8 targets
+    Lanes,
+    /// Milliseconds from a push to its record: asleep, and at half load
+    Latency,
+    /// Rows pushed a second, by array size and clients
+    Push,
+    /// Tasks a second that clients pull and finish
+    Pull,
+    /// Tasks a second while others wait
+    Backlog,
+    /// Tasks a second with many finished tasks
+    History,
+    /// Tasks a second while a transaction holds back the xmin horizon
+    Horizon,
+    /// CPU time, WAL and transaction ids of an idle leader
+    Idle,
+    /// WAL, transaction ids, commits and row versions for a task
+    Work,
+    /// Other queues on the same server
+    Peers,
+}
+
+impl Scenario {
+    /// The scenarios that need nothing but a server.
+    pub(crate) const ON_ANY_SERVER: [Self; 11] = [
+        Self::Throughput,
+        Self::Cost,
+        Self::Lanes,
+        Self::Latency,
+        Self::Push,
+        Self::Pull,
+        Self::Backlog,
+        Self::History,
+        Self::Horizon,
+        Self::Idle,
+        Self::Work,
+    ];
+
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput",
+            Self::Cost => "cost",
+            Self::Lanes => "lanes",
+            Self::Latency => "latency",
+            Self::Push => "push",
+            Self::Pull => "pull",
+            Self::Backlog => "backlog",
+            Self::History => "history",
+            Self::Horizon => "horizon",
+            Self::Idle => "idle",
+            Self::Work => "work",
+            Self::Peers => "peers",
+        }
+    }
+
+    /// The title of its table.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Throughput => "Throughput: tasks or transactions a second, over workers",
+            Self::Cost => "Cost: CPU time of the whole machine for a task, divided by that of the reference",
+            Self::Lanes => "Lanes: tasks a second, 64 workers, up to 8 targets",
+            Self::Latency => "Latency: from a push to its record, one task at a time, 8 workers",
+            Self::Push => "Pushes: rows a second",
+            Self::Pull => "Pulled tasks: taken and finished by clients",
+            Self::Backlog => "Backlog: tasks a second while others wait, 32 workers",
+            Self::History => "History: tasks a second, 32 workers",
+            Self::Horizon => "Held horizon: tasks a second, 8 workers",
+            Self::Idle => "Idle: the leader, its sessions and its process",
+            Self::Work => "Work for a task, as Postgres counts it",
+            Self::Peers => "Other queues: jobs a second",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -161,6 +278,16 @@ pub(crate) enum EngineName {
     Sql,
     /// pgasync run
     Rust,
+}
+
+impl EngineName {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Rust => "rust",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
         CliCommand::Run(options) => run::run(&options).await,
         CliCommand::Status(options) => status::run(&options).await,
         CliCommand::Demo(options) => demo::run(&options).await,
-        CliCommand::Bench(options) => bench::run(&options).await.map(|()| ExitCode::SUCCESS),
+        CliCommand::Bench(options) => bench::run(&options).await,
     };
     done.unwrap_or_else(|error| {
         print::failure(&format!("{error:#}"));

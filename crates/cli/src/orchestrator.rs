@@ -56,11 +56,6 @@ impl RunningOrchestrator {
         }
     }
 
-    /// The pid of its backend.
-    pub(crate) fn pid(&self) -> i32 {
-        self.pid
-    }
-
     /// Returns an error when the orchestrator has ended by itself.
     pub(crate) async fn check(&mut self) -> anyhow::Result<()> {
         if !self.ended.is_finished() {

@@ -4,6 +4,7 @@
 //! those below `hosts`, on containers.
 
 mod attacks;
+mod bench;
 mod between_engines;
 mod chaos;
 mod conformance;

@@ -1,112 +1,88 @@
-//! The result of a benchmark, as a table or as JSON.
+//! The results with the circumstances of the measurement, and as a JSON document.
 
-use std::fmt::{Display, Formatter, Result as FmtResult};
+use std::fs;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
-use super::databases::BenchVariant;
-use super::latency::Latency;
-use crate::args::EngineName;
+use super::results::Results;
 
-pub(super) struct BenchReport {
-    engine: EngineName,
-    /// Clients, and transactions a second of pgbench.
-    pub(super) baselines: Vec<(u32, f64)>,
-    pub(super) runs: Vec<ThroughputRun>,
-    /// CPU time in percent of a core.
-    pub(super) idle: Option<f64>,
-    pub(super) latency: Option<Latency>,
+pub(super) struct Report {
+    pub(super) machine: Machine,
+    /// The version of the server.
+    pub(super) postgres: String,
+    pub(super) reference: String,
+    pub(super) runs: u32,
+    pub(super) full: bool,
+    pub(super) seconds: f64,
+    pub(super) results: Results,
 }
 
-/// One throughput run.
-pub(super) struct ThroughputRun {
-    pub(super) variant: BenchVariant,
-    pub(super) backlog: u32,
-    /// Tasks a second.
-    pub(super) rate: f64,
-    /// The rate of pgbench with as many clients as the pool has slots.
-    pub(super) baseline: f64,
+/// The machine of this program.
+pub(super) struct Machine {
+    pub(super) processors: usize,
+    pub(super) model: String,
+    pub(super) memory_gib: Option<f64>,
 }
 
-impl ThroughputRun {
-    fn share(&self) -> f64 {
-        self.rate / self.baseline
-    }
-
-    /// The budget of the engine: the least share of pgbench's rate.
-    fn wanted(&self) -> f64 {
-        match (self.variant.engine, self.variant.size, self.variant.session_reset) {
-            (EngineName::Sql, ..=8, true) => 0.05,
-            (EngineName::Sql, ..=8, false) => 0.06,
-            (EngineName::Sql, _, true) => 0.09,
-            (EngineName::Sql, _, false) => 0.11,
-            (EngineName::Rust, ..=8, true) => 0.12,
-            (EngineName::Rust, ..=8, false) => 0.18,
-            (EngineName::Rust, _, true) => 0.20,
-            (EngineName::Rust, _, false) => 0.33,
+impl Machine {
+    pub(super) fn read() -> Self {
+        let field = |file: &str, name: &str| {
+            let text = fs::read_to_string(file).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
+        };
+        let kibibytes = field("/proc/meminfo", "MemTotal:");
+        let memory = kibibytes.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+        Self {
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            model: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned()),
+            memory_gib: memory.map(|kibibytes| kibibytes / 1024.0 / 1024.0),
         }
     }
 }
 
-impl BenchReport {
-    pub(super) const fn of(engine: EngineName) -> Self {
-        Self { engine, baselines: Vec::new(), runs: Vec::new(), idle: None, latency: None }
-    }
-
+impl Report {
+    /// `format` grows when something is renamed or removed. The names of metrics end with their
+    /// units; a metric without one is a ratio.
     pub(super) fn to_json(&self) -> Value {
-        let pgbench = self.baselines.iter().map(|(clients, rate)| json!({"clients": clients, "tps": rate}));
-        let runs = self.runs.iter().map(|run| {
+        let results = self.results.measured.iter().map(|known| {
             json!({
-                "pool": run.variant.size, "session_reset": run.variant.session_reset, "backlog": run.backlog,
-                "tasks_per_second": run.rate, "share_of_pgbench": run.share(), "wanted": run.wanted(),
+                "scenario": known.scenario.name(), "case": known.case.to_json(), "subject": known.subject,
+                "metric": known.metric, "median": known.median(), "min": known.min(), "max": known.max(),
+                "values": known.values,
             })
         });
+        let skipped =
+            self.results.skipped.iter().map(|(scenario, note)| json!({"scenario": scenario.name(), "note": note}));
         json!({
-            "engine": match self.engine { EngineName::Sql => "sql", EngineName::Rust => "rust" },
-            "pgbench": pgbench.collect::<Vec<_>>(),
-            "throughput": runs.collect::<Vec<_>>(),
-            "idle_cpu_percent": self.idle,
-            "latency_ms": self.latency.map(|latency| json!({"median": latency.median, "p95": latency.p95})),
+            "format": 1,
+            "pgasync": env!("CARGO_PKG_VERSION"),
+            "postgres": self.postgres,
+            "reference": self.reference,
+            "machine": {
+                "processors": self.machine.processors, "model": self.machine.model,
+                "memory_gib": self.machine.memory_gib,
+            },
+            "runs": self.runs,
+            "full": self.full,
+            "seconds": self.seconds,
+            "results": results.collect::<Vec<_>>(),
+            "skipped": skipped.collect::<Vec<_>>(),
         })
     }
-}
 
-impl Display for BenchReport {
-    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_header([
-            "pool",
-            "clean sessions",
-            "waiting elsewhere",
-            "tasks a second",
-            "pgbench",
-            "share",
-            "wanted",
-        ]);
-        for run in &self.runs {
-            table.add_row([
-                run.variant.size.to_string(),
-                if run.variant.session_reset { "yes" } else { "no" }.to_owned(),
-                run.backlog.to_string(),
-                format!("{:.0}", run.rate),
-                format!("{:.0}", run.baseline),
-                format!("{:.3}", run.share()),
-                format!("{:.2}", run.wanted()),
-            ]);
-        }
-        table.column_iter_mut().for_each(|column| {
-            column.set_cell_alignment(CellAlignment::Right);
-        });
-        writeln!(f, "{table}")?;
-        match self.idle {
-            Some(percent) => writeln!(f, "Idle: {percent:.2} % of a core.")?,
-            None => writeln!(f, "Idle: not measured, the leader's process is not on this machine.")?,
-        }
-        if let Some(Latency { median, p95 }) = self.latency {
-            write!(f, "One push to one result: median {median:.1} ms, 95th percentile {p95:.1} ms.")?;
-        }
-        Ok(())
+    /// One line about the circumstances.
+    pub(super) fn circumstances(&self) -> String {
+        let machine = &self.machine;
+        let memory = machine.memory_gib.map(|gib| format!(", {gib:.0} GiB")).unwrap_or_default();
+        format!(
+            "pgasync {}, Postgres {}, {} processors ({}){memory}. Reference: {}. Runs: {}.",
+            env!("CARGO_PKG_VERSION"),
+            self.postgres,
+            machine.processors,
+            machine.model,
+            self.reference,
+            self.runs,
+        )
     }
 }

@@ -1,65 +1,66 @@
-//! Tasks a second, from claim to record.
+//! Tasks a second and their CPU time, over the number of workers.
 
-use std::time::{Duration, Instant};
+use super::context::Bench;
+use super::databases::{Databases, Layout};
+use super::engine::Engine;
+use super::load::{Rate, Tasks, enough, rate};
+use super::reference::ReferenceRate;
+use super::results::Case;
+use crate::args::EngineName;
 
-use anyhow::bail;
-use pgasync_core::{PoolName, TargetName};
-use pgasync_store::{Batch, NewTask};
+/// The numbers of workers of the scenario `cost`.
+const COST_WORKERS: [u32; 2] = [8, 32];
 
-use super::databases::BenchDatabases;
-use crate::server::error_text;
-
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
-
-const PATIENCE: Duration = Duration::from_secs(600);
-
-/// Tasks a second between the first claim and the last record, by the server's clock. The tasks of
-/// the `backlog` wait in a pool whose one slot is taken.
-pub(super) async fn measure(databases: &mut BenchDatabases, tasks: u32, backlog: u32) -> anyhow::Result<f64> {
-    if backlog > 0 {
-        park(databases, backlog).await?;
-    }
-    databases.client.push(&databases.tasks(tasks, |task| task)?).await?;
-    wait(databases).await?;
-
-    let sql = "select count(*)::float8 / extract(epoch from max(processed) - min(consumed))::float8,
-            count(*) filter (where finish_status <> 'FINISHED')
-        from async.task where concurrency_pool is distinct from 'parked'";
-    let row = databases.session.query_one(sql, &[]).await.map_err(error_text)?;
-    let unfinished: i64 = row.try_get(1)?;
-    if unfinished > 0 {
-        bail!("{unfinished} of {tasks} tasks did not end as FINISHED");
-    }
-    Ok(row.try_get(0)?)
-}
-
-async fn park(databases: &mut BenchDatabases, backlog: u32) -> anyhow::Result<()> {
-    let parked = PoolName::new("parked")?;
-    let block = NewTask::query("select pg_sleep(3600)", TargetName::new("bench")?).pool(parked.clone());
-    let blocks = databases.client.push(&Batch::of([block])).await?;
-    let begin = Instant::now();
-    while databases.client.tasks(&blocks).await?.iter().any(|task| task.started.is_none()) {
-        databases.orchestrator.check().await?;
-        if begin.elapsed() > PATIENCE {
-            bail!("the task that should block the parked pool was never launched");
+pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<()> {
+    for workers in bench.options.workers.clone() {
+        if bench.has_connections(workers) {
+            let reference = bench.reference(workers).await?;
+            let case = Case::of("workers", workers);
+            bench.add(&case, bench.reference_name(), "per_second", reference.per_second);
+            for engine in bench.engines() {
+                let rate = one(bench, engine, workers).await?;
+                bench.add(&case, engine.name(), "per_second", rate.per_second);
+                bench.add(&case, engine.name(), "share_of_reference", rate.per_second / reference.per_second);
+            }
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    databases.client.push(&databases.tasks(backlog, |task| task.pool(parked.clone()))?).await?;
     Ok(())
 }
 
-/// Waits until all tasks outside the parked pool are finished.
-async fn wait(databases: &mut BenchDatabases) -> anyhow::Result<()> {
-    let left =
-        "select exists (select from async.task where processed is null and concurrency_pool is distinct from 'parked')";
-    let begin = Instant::now();
-    while databases.session.query_one(left, &[]).await.map_err(error_text)?.try_get(0)? {
-        databases.orchestrator.check().await?;
-        if begin.elapsed() > PATIENCE {
-            bail!("the tasks did not end within {} s", PATIENCE.as_secs());
+/// The CPU time of the whole machine for a task, divided by that for a transaction of the reference.
+pub(super) async fn measure_cost(bench: &mut Bench<'_>) -> anyhow::Result<()> {
+    if !bench.is_local {
+        bench.skip("CPU time", "the server is not on this machine, or there is no /proc/stat");
+        return Ok(());
+    }
+    for workers in COST_WORKERS {
+        if bench.has_connections(workers) {
+            let reference = bench.reference(workers).await?;
+            let case = Case::of("workers", workers);
+            add_cost(bench, &case, reference, bench.reference_name(), reference.cpu_us);
+            for engine in bench.engines() {
+                let rate = one(bench, engine, workers).await?;
+                add_cost(bench, &case, reference, engine.name(), rate.cpu_us);
+            }
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(())
+}
+
+fn add_cost(bench: &mut Bench<'_>, case: &Case, reference: ReferenceRate, subject: &str, cpu_us: Option<f64>) {
+    if let Some((cpu_us, of_reference)) = cpu_us.zip(reference.cpu_us) {
+        bench.add(case, subject, "cpu_us", cpu_us);
+        bench.add(case, subject, "cost", cpu_us / of_reference);
+    }
+}
+
+/// The rate of one engine with one target.
+pub(super) async fn one(bench: &Bench<'_>, engine: EngineName, workers: u32) -> anyhow::Result<Rate> {
+    bench.show(&format!("{} engine, {workers} workers", engine.name()));
+    let databases = Databases::create(bench, &Layout::one_target(workers)).await?;
+    let mut running = Engine::start(&databases, engine).await?;
+    Tasks::of(enough(engine, workers, bench.options.seconds)).push(&databases).await?;
+    let rate = rate(bench, &databases, &mut running).await?;
+    running.end(&databases).await?;
+    Ok(rate)
 }
