@@ -12,8 +12,13 @@ as $function$
 declare
   c_marks_max constant int := 50000;
   v_state record;
+  v_recorded constant int := coalesce(nullif(current_setting('pgasync.recorded', true), ''), '0');
   v_step record;
 begin
+  if v_recorded > 0 then
+    update pg_temp.leader_state set writes = writes + v_recorded, marks = marks + v_recorded;
+    perform set_config('pgasync.recorded', '', false);
+  end if;
   select l.* into v_state from pg_temp.leader_state l;
   v_step := async.lead_maintain(in_now, v_state.history_after, v_state.writes);
   if v_step.out_rows > 0 then
