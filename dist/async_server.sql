@@ -1032,7 +1032,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'be54f144f5bb6438'::text
+  select '6c47b9d0d179348e'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -7360,7 +7360,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,recounted,writers,upkeep}'::text[]) w;
+  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,recounted,recorded,writers,upkeep}'::text[]) w;
 end
 $function$;
 
@@ -8246,6 +8246,7 @@ declare
   v_at int;
   v_done int[];
   v_released_pools text[] := '{}';
+  v_recorded text;
 begin
   select
     array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
@@ -8290,7 +8291,10 @@ begin
   if v_done <> '{}' then
     perform async.free_workers(v_done);
   end if;
-  update pg_temp.leader_state set writes = writes + cardinality(v_workers), marks = marks + cardinality(v_workers);
+  -- A setting, which the maintenance adds to the counters: a row that changes in each cycle would have
+  -- many dead versions while a snapshot is held (async.compact_memory).
+  v_recorded := set_config('pgasync.recorded',
+    (coalesce(nullif(current_setting('pgasync.recorded', true), ''), '0')::int + cardinality(v_workers))::text, false);
   return cardinality(v_done);
 end
 $function$;
@@ -8663,7 +8667,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_tables constant name[] := '{leader_worker,leader_pool,leader_lane,leader_target,leader_state,leader_backoff}';
-  c_bytes_min constant bigint := 1048576;
+  -- A row with many dead versions is slow to read, so the tables with few rows have a lower limit.
+  c_worker_bytes_min constant bigint := 524288;
+  c_bytes_min constant bigint := 65536;
   c_growth constant bigint := 3;
   v_table name;
   v_compact bigint;
@@ -8671,7 +8677,8 @@ declare
 begin
   foreach v_table in array c_tables loop
     v_compact := coalesce(nullif(current_setting('pgasync.compact_' || v_table, true), ''), '0')::bigint;
-    continue when pg_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(c_bytes_min, c_growth * v_compact);
+    continue when pg_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
+      case v_table when 'leader_worker' then c_worker_bytes_min else c_bytes_min end, c_growth * v_compact);
     execute format('select jsonb_agg(to_jsonb(r)) from pg_temp.%I r', v_table) into v_rows;
     execute format('truncate pg_temp.%I', v_table);
     execute format('insert into pg_temp.%1$I select r.* from jsonb_populate_recordset(null::pg_temp.%1$I, $1) r', v_table)
@@ -9335,7 +9342,12 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   c_marks_max constant int := 50000;
+  v_recorded constant int := coalesce(nullif(current_setting('pgasync.recorded', true), ''), '0');
 begin
+  if v_recorded > 0 then
+    update pg_temp.leader_state set writes = writes + v_recorded, marks = marks + v_recorded;
+    perform set_config('pgasync.recorded', '', false);
+  end if;
   if async.is_due('recounted', (select c.light_maintenance_sleep from async.control c), in_now) then
     perform async.recount_pools();
     delete from pg_temp.leader_backoff p where p.until < in_now - interval '5 minutes';

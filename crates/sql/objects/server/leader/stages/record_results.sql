@@ -18,6 +18,7 @@ declare
   v_at int;
   v_done int[];
   v_released_pools text[] := '{}';
+  v_recorded text;
 begin
   select
     array_agg(s.worker), array_agg(s.task_id), array_agg(s.pool),
@@ -62,7 +63,10 @@ begin
   if v_done <> '{}' then
     perform async.free_workers(v_done);
   end if;
-  update pg_temp.leader_state set writes = writes + cardinality(v_workers), marks = marks + cardinality(v_workers);
+  -- A setting, which the maintenance adds to the counters: a row that changes in each cycle would have
+  -- many dead versions while a snapshot is held (async.compact_memory).
+  v_recorded := set_config('pgasync.recorded',
+    (coalesce(nullif(current_setting('pgasync.recorded', true), ''), '0')::int + cardinality(v_workers))::text, false);
   return cardinality(v_done);
 end
 $function$;
