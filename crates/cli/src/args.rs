@@ -140,7 +140,7 @@ Examples:
   pgasync bench --server 'host=db.internal user=batch'       every scenario, in some minutes
   pgasync bench --server ... throughput latency --svg a.svg  two scenarios, and their plot
   pgasync bench --server ... --engine rust --workers 8,32 throughput
-  pgasync bench --server ... --runs 5 --full --json          figures to keep, in an hour or two")]
+  pgasync bench --server ... --runs 5 --full --json          figures to keep; takes long")]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
