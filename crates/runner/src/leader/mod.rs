@@ -28,7 +28,7 @@ use crate::target_sessions::TargetSessions;
 use resignation::Resignation;
 
 /// The number of events that are handled before commands are carried out.
-const EVENTS_MAX: usize = 1_024;
+const EVENTS_MAX: usize = 128;
 
 /// The number of log lines that are kept while there is no leader session. Further lines are
 /// dropped.
