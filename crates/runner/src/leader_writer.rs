@@ -17,7 +17,7 @@ use crate::clock::{Clock, instant};
 use crate::events::{EventSender, LeaderEvent};
 use crate::timeouts::Timeouts;
 
-const BATCH_OPERATIONS_MAX: usize = 4_096;
+const BATCH_OPERATIONS_MAX: usize = 1_024;
 
 /// The leader's handle of the tokio task. When the handle is dropped, the tokio task finishes its
 /// operations and releases the locks.

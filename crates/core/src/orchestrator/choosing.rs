@@ -96,6 +96,9 @@ impl Scheduler {
             if next.is_some() || others.iter().any(|choice| matches!(choice, Choice::Await(_))) {
                 return next.copied().and_then(taken);
             }
+            if self.sessions.awaits_contact(&mut self.cx) {
+                return None;
+            }
         }
         self.sessions.note_move(&self.cx);
         Some(first)

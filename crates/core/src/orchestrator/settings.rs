@@ -146,7 +146,7 @@ pub struct Tuning {
     pub sweep_tasks_max: usize,
     /// A sweep takes place at least this often.
     pub sweep_every: Span,
-    /// Lanes refilled at once.
+    /// Lanes whose heads are being read at once.
     pub refill_lanes_max: usize,
     /// Heads read for a lane, for each slot of its pool: those claimed ahead and as many again.
     pub window_heads_per_slot: usize,

@@ -22,6 +22,7 @@
 
 pub(crate) mod lane;
 mod order;
+mod wanting;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::names::{PoolName, Priority, TargetName, TaskId};
 use lane::{Head, Lane, LaneKind, QueuePosition};
 use order::{LaneNumber, Order, Pool};
+use wanting::Wanting;
 use window::{Reading, Window};
 
 /// The number of heads that are read at once for a lane, unless its pool has another number.
@@ -41,6 +43,10 @@ const WINDOW_GROWTH_MAX: usize = 48;
 /// The lanes of a target that are looked at for a task for one of its sessions. So the cost of a choice
 /// does not grow with the full pools of the target.
 const TARGET_LANES_MAX: usize = 32;
+
+/// About as many heads may be in memory, over all lanes: each takes about a hundred bytes. Where there are
+/// many lanes, fewer heads are read for each, but not fewer than [`WINDOW_HEADS_DEFAULT`].
+const HEADS_MAX: usize = 1 << 16;
 
 /// A read of heads that a window needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +89,9 @@ pub struct Plan {
     /// The lanes of each target.
     targets: BTreeMap<TargetName, Target>,
     order: Order,
-    wanting: BTreeSet<LaneNumber>,
+    /// Refills under way.
+    refilling: usize,
+    wanting: Wanting,
     last_number: LaneNumber,
 }
 
@@ -211,8 +219,12 @@ impl Plan {
     pub(crate) fn refill_to(&mut self, lane: &Lane, heads: Vec<Head>, bound: Option<QueuePosition>, more: bool) {
         let number = self.number(lane);
         if let Some(window) = self.window(number) {
+            let was_asked = window.is_refilling();
             window.refill(heads, bound, more);
-            if window.stale {
+            let is_stale = window.stale;
+            debug_assert!(self.refilling > 0 || !was_asked, "a refill was not counted");
+            self.refilling = self.refilling.saturating_sub(usize::from(was_asked));
+            if is_stale {
                 self.wanting.insert(number);
             }
         }
@@ -230,16 +242,22 @@ impl Plan {
         self.settle(number);
     }
 
-    /// The lanes whose windows need more heads. A lane is not returned again before it is refilled.
+    /// The lanes whose windows need more heads, so many that at most `lanes_max` refills are under way. A
+    /// lane is not returned again before it is refilled. The lane of the next task comes first, then the
+    /// one that has waited longest.
     pub fn refills(&mut self, lanes_max: usize) -> Vec<Refill> {
         let mut asked = Vec::new();
-        while asked.len() < lanes_max
-            && let Some(number) = self.wanting.pop_first()
+        let heads_fair = (HEADS_MAX / self.lanes.len().max(1)).max(WINDOW_HEADS_DEFAULT);
+        let first = self.order.run.first().map(|(_, number)| *number);
+        while self.refilling < lanes_max
+            && let Some(number) = self.wanting.take(first.filter(|_| asked.is_empty()))
         {
             if let Some(window) = self.lanes.get_mut(&number)
                 && let Some(reading) = window.ask()
             {
+                self.refilling += 1;
                 let heads = self.pools.get(&window.lane.pool).map_or(WINDOW_HEADS_DEFAULT, |pool| pool.window_heads);
+                let heads = heads.min(heads_fair);
                 let (after, heads_max) = match reading {
                     Reading::Front => (None, heads),
                     Reading::After(bound) => (Some(bound), heads.saturating_sub(window.len()).max(heads.div_ceil(2))),
@@ -256,6 +274,7 @@ impl Plan {
             window.forget_refill();
             self.wanting.insert(*number);
         }
+        self.refilling = 0;
     }
 
     /// Sets whether the pool has a free slot, and how many heads are read for its lanes.
@@ -431,7 +450,7 @@ impl Plan {
             return;
         };
         self.numbers.remove(&window.lane);
-        self.wanting.remove(&number);
+        self.wanting.remove(number);
         let pool = self.pools.get_mut(&window.lane.pool);
         debug_assert!(pool.is_some(), "{:?} has no pool", window.lane);
         if let Some(pool) = pool {

@@ -16,12 +16,14 @@ fn head(task: i64) -> Head {
 }
 
 #[test]
-fn no_more_refills_are_requested_than_asked_for_and_each_once() {
+fn no_more_refills_are_under_way_than_asked_for_and_each_once() {
     let mut plan = Plan::new();
     let lanes = [lane("a"), lane("b"), lane("c")];
     lanes.iter().for_each(|lane| plan.stale(lane));
     let names = |refills: Vec<Refill>| -> Vec<Lane> { refills.into_iter().map(|refill| refill.lane).collect() };
     assert_eq!(names(plan.refills(2)), lanes[..2]);
+    assert_eq!(names(plan.refills(2)), vec![]);
+    plan.refill(&lanes[1], vec![head(1)], false);
     assert_eq!(names(plan.refills(2)), lanes[2..]);
     assert_eq!(names(plan.refills(2)), vec![]);
     plan.forget_refills();
@@ -184,4 +186,29 @@ fn the_first_task_at_a_target_is_one_of_the_priority_whose_pool_is_open() {
     assert_eq!(plan.first_at(&target, Priority(0)), Choice::NoTask, "the target is shut");
     assert_eq!(plan.front_of(&target), Some(head(3).position), "the position after which its next task comes");
     assert_eq!(plan.front(), None);
+}
+
+/// The memory for heads is bounded, and the lane of the next task is refilled first.
+#[test]
+fn many_lanes_have_fewer_heads_each() {
+    for (lanes, heads) in [(1, 64), (2_000, 32), (10_000, WINDOW_HEADS_DEFAULT)] {
+        let mut plan = Plan::new();
+        let all: Vec<Lane> = (0..lanes).map(|number| lane(&format!("t{number}"))).collect();
+        for lane in &all {
+            plan.stale(lane);
+            plan.set_pool(&lane.pool, true, 64);
+        }
+        let asked: Vec<usize> = plan.refills(9).into_iter().map(|refill| refill.heads_max).collect();
+        assert!(asked.iter().all(|asked| *asked == heads), "{lanes} lanes: {asked:?}");
+    }
+    let mut plan = Plan::new();
+    let lanes = [lane("a"), lane("b"), lane("c")];
+    for (lane, task) in lanes.iter().zip([3, 2, 1]) {
+        plan.refill(lane, vec![head(task)], true);
+        plan.set_pool(&lane.pool, true, 16);
+        plan.set_target(&lane.target, true);
+        plan.remove(lane, TaskId(task));
+    }
+    let order: Vec<Lane> = plan.refills(9).into_iter().map(|refill| refill.lane).collect();
+    assert_eq!(order, [&lanes[2], &lanes[0], &lanes[1]].map(Clone::clone));
 }

@@ -139,6 +139,11 @@ impl Window {
         self.entries.insert(at, Entry { head, ahead: false });
     }
 
+    /// Whether a refill is under way.
+    pub(super) const fn is_refilling(&self) -> bool {
+        self.reading.is_some()
+    }
+
     /// Forgets the refill under way, because its answer is lost.
     pub(super) fn forget_refill(&mut self) {
         self.reading = None;

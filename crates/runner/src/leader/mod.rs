@@ -29,7 +29,7 @@ use crate::upkeep::keep_up;
 use resignation::Resignation;
 
 /// The number of events that are handled before commands are carried out.
-const EVENTS_MAX: usize = 1_024;
+const EVENTS_MAX: usize = 128;
 
 /// The number of log lines that are kept while there is no leader session. Further lines are
 /// dropped.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pgasync_core::{Command, Input, LaunchState, Refill, RowState, TaskId, WriteAnswer};
+use pgasync_core::{Command, Head, Input, LaunchState, Refill, RowState, TaskId, WriteAnswer};
 use pgasync_pg::Row;
 
 use super::operations::OperationBatch;
@@ -170,14 +170,18 @@ fn write_answer(row: &Row) -> WriteAnswer {
 }
 
 fn refilled(batch: &OperationBatch, rows: &[Row], results: &mut OperationResults) {
-    for (place, Refill { lane, heads_max, .. }) in batch.refills.iter().enumerate() {
-        let number = i64::try_from(place + 1).unwrap_or(i64::MAX);
-        let mut heads: Vec<_> = rows
-            .iter()
-            .filter(|row| row.get::<_, i64>("lane") == number)
-            .filter_map(|row| head(row, lane.kind))
-            .collect();
-        heads.sort_by_key(|head| head.position);
+    // One pass: a batch may refill many lanes.
+    let mut heads_by_lane: Vec<Vec<Head>> = batch.refills.iter().map(|_| Vec::new()).collect();
+    for row in rows {
+        let place = usize::try_from(row.get::<_, i64>("lane")).ok().and_then(|number| number.checked_sub(1));
+        let lane = place.and_then(|place| Some((heads_by_lane.get_mut(place)?, &batch.refills.get(place)?.lane)));
+        debug_assert!(lane.is_some(), "a head of lane {place:?}, which was not asked for");
+        if let Some((heads, lane)) = lane {
+            heads.extend(head(row, lane.kind));
+        }
+    }
+    for (Refill { lane, heads_max, .. }, mut heads) in batch.refills.iter().zip(heads_by_lane) {
+        heads.sort_unstable_by_key(|head| head.position);
         let more = heads.len() > *heads_max;
         heads.truncate(*heads_max);
         results.inputs.push(Input::Refilled { lane: lane.clone(), heads, more });

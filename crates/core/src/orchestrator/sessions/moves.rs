@@ -36,6 +36,8 @@ pub(super) struct Moves {
     /// When the next session may be moved, and when the next target may get its first session.
     next_move: Option<MonotonicTime>,
     next_contact: Option<MonotonicTime>,
+    /// The time of the last timer for that.
+    contact_timer: Option<MonotonicTime>,
 }
 
 impl Moves {
@@ -105,9 +107,20 @@ impl Sessions {
         self.moves.spare.iter()
     }
 
-    /// Whether a session has to be closed at another target before a task of this one can run.
+    /// Whether a session has to be closed at another target before a task of this one can run. A first
+    /// contact that is under way counts, because its session will serve its own target.
     pub(crate) fn needs_move(&self, target: &TargetName, cx: &Context) -> bool {
-        self.is_full(cx) && !self.moves.is_spare(target)
+        self.moves.open >= workers(cx) && !self.moves.is_spare(target)
+    }
+
+    /// Whether a target that is about to have its first session may use a worker soon. If so, looks
+    /// again when the next move is due.
+    pub(crate) fn awaits_contact(&mut self, cx: &mut Context) -> bool {
+        let awaits = self.moves.contacts > 0;
+        if let Some(at) = self.moves.next_move.filter(|_| awaits) {
+            self.contact_at(at, cx);
+        }
+        awaits
     }
 
     /// Whether the last move was long enough ago.
@@ -182,27 +195,41 @@ impl Sessions {
         while !self.moves.uncontacted.is_empty() {
             let has_room = self.moves.open < workers(cx).saturating_add(self.unneeded(cx, plan));
             let is_wasted = worker_free && plan.front().is_none() && self.moves.contacts == 0;
-            let is_due = self.moves.next_contact.is_none_or(|at| at <= cx.monotonic())
-                || is_more_important(self.moves.first_priority, plan);
-            let is_over = self.moves.open - self.moves.contacts > workers(cx);
-            if !has_room && (is_over || !(is_wasted || is_due)) {
+            let is_important = is_more_important(self.moves.first_priority, plan);
+            if !has_room && self.moves.open - self.moves.contacts > workers(cx) {
                 return;
+            }
+            let later = self.moves.next_contact.filter(|at| cx.monotonic() < *at);
+            if let Some(at) = later.filter(|_| !has_room && !is_wasted && !is_important) {
+                return self.contact_at(at, cx);
             }
             let Some(target) = self.first_uncontacted(plan) else { return };
             let front = plan.front_of(&target);
             let is_urgent = front.is_some() && is_wasted || is_more_important(self.moves.first_priority, plan);
             if !has_room && !is_urgent {
-                let at = cx.monotonic() + cx.tuning().session_move_every;
-                self.moves.next_contact = Some(at);
-                cx.at(at, Timer::Contact);
                 let is_first = front.is_some_and(|its| plan.front().is_none_or(|front| its < front));
-                if !is_first || !self.may_move(cx) {
+                let at = cx.monotonic() + cx.tuning().session_move_every;
+                let next_move = self.moves.next_move.filter(|_| is_first && !self.may_move(cx));
+                self.moves.next_contact = Some(next_move.unwrap_or(at));
+                if let Some(at) = next_move {
+                    return self.contact_at(at, cx);
+                }
+                if !is_first {
+                    // What changes this is an input.
                     return;
                 }
                 self.note_move(cx);
             }
             self.moves.uncontacted.remove(&target);
             self.connect(&target, cx);
+        }
+    }
+
+    /// Looks for a target that may get its first session at this time.
+    fn contact_at(&mut self, at: MonotonicTime, cx: &mut Context) {
+        if self.moves.contact_timer != Some(at) {
+            self.moves.contact_timer = Some(at);
+            cx.at(at, Timer::Contact);
         }
     }
 
