@@ -1032,7 +1032,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '6c47b9d0d179348e'::text
+  select 'c59feb62fc16c016'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -7053,7 +7053,7 @@ begin
     taken int not null default 0,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
-  ) with (fillfactor = 10);
+  ) with (fillfactor = 30);
 
   -- The lanes with waiting tasks.
   create temp table leader_lane (
@@ -7067,7 +7067,7 @@ begin
     -- No waiting task is known.
     exhausted bool not null default false,
     primary key (pool, target, pullable)
-  ) with (fillfactor = 10);
+  ) with (fillfactor = 30);
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
@@ -7360,7 +7360,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
   perform set_config('pgasync.' || w, '', false)
-  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,recounted,recorded,writers,upkeep}'::text[]) w;
+  from unnest('{configured,swept,polled_to,polled,reviewed,reviewed_to,forgot,compacted,checked_targets,published,pool_limits,recounted,recorded,writers,upkeep}'::text[]) w;
 end
 $function$;
 
@@ -7783,7 +7783,8 @@ end
 $function$;
 
 -- leader/memory/refresh_pool_limits
--- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit).
+-- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit). Many
+--   pools take long, and the next time is late enough to take a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -7793,7 +7794,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_nestloop = off
 as $function$
+declare
+  c_share constant float8 := 20;
+  v_began constant timestamptz := clock_timestamp();
 begin
+  if not async.is_due('pool_limits', '0', v_began) then
+    return;
+  end if;
   update pg_temp.leader_pool p
   set max_workers = l.max_workers
   from (
@@ -7804,6 +7811,7 @@ begin
     left join async.target t on t.target = i.pool
   ) l
   where l.pool = p.pool and l.max_workers <> p.max_workers;
+  perform async.note_done('pool_limits', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;
 
@@ -8552,7 +8560,7 @@ $function$;
 -- Locks: none.
 create or replace function async.claimable_lanes(
   in_now timestamptz, in_workers int, in_max int, in_pools text[], in_targets text[], in_closed text[],
-  in_strict bool,
+  in_strict bool, in_first bool,
   out lanes async.lane_t[], out targets text[], out timeouts interval[],
   out next_priority int, out next_entered timestamptz, out next_id bigint
 )
@@ -8594,8 +8602,9 @@ begin
             - coalesce(v.tasks, 0) as heads_max,
           in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
             and a.target <> all (in_closed)
-            -- Once it is known which task waits for a session, the other lanes at such targets are left out.
-            and (not v_replaces or in_targets = '{}' or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
+            -- The first round sees which task waits for a session. Later ones leave out the lanes at such
+            -- targets, of which there may be many before all others.
+            and (not v_replaces or in_first or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
             and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
         from (
           select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
@@ -8640,6 +8649,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_nestloop = off
 as $function$
+declare
+  c_share constant float8 := 20;
+  v_began constant timestamptz := clock_timestamp();
 begin
   delete from pg_temp.leader_pool p
   where p.taken = 0 and p.offers_held_until <= clock_timestamp()
@@ -8651,6 +8663,37 @@ begin
     and not exists (select from pg_temp.leader_helper h where h.target = t.target)
     and not exists (select from pg_temp.leader_fence f where f.target = t.target)
     and not exists (select from pg_temp.leader_orphan o where o.target = t.target);
+  perform async.note_done('forgot', v_began + c_share * (clock_timestamp() - v_began));
+end
+$function$;
+
+-- leader/memory/lanes_of_lost_targets
+-- Purpose: the lanes whose tasks have to fail because their target is deleted (unknown), or has been
+--   down for longer than target_patience.
+-- Returns: the lanes, with the error of their target.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.lanes_of_lost_targets(in_now timestamptz)
+returns table (pool text, target text, unknown bool, last_error text, target_patience interval)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_nestloop = off
+as $function$
+#variable_conflict use_column
+begin
+  return query
+  -- A target that was configured a moment ago is not in the memory of the leader yet.
+  select l.pool, l.target, g.target is null as unknown, t.last_error, c.target_patience
+  from pg_temp.leader_lane l
+  cross join async.control c
+  left join async.target g on g.target = l.target
+  left join pg_temp.leader_target t on t.target = l.target
+  where not l.exhausted and not l.pullable
+    and (g.target is null
+      or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
+        and not async.references_secret(t.connection_string)
+        and not exists (select from pg_temp.leader_worker s
+          where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')));
 end
 $function$;
 
@@ -8856,7 +8899,7 @@ declare
   v_waits_id bigint;
   v_waits_target text;
   v_lags bool := false;
-  v_found int;
+  v_more bool := false;
   v_claim async.claim_t;
   v_round async.claim_t[];
   v_claims async.claim_t[] := '{}';
@@ -8879,7 +8922,8 @@ begin
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   for v_number in 1..c_rounds_max loop
-    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict);
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict,
+      v_number = 1);
     exit when v_lanes.lanes is null;
     if v_number = 1 then
       v_idle := async.find_idle_sessions();
@@ -8887,7 +8931,6 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
-    v_found := 0;
     for v_head in
       select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now) p
     loop
@@ -8918,7 +8961,6 @@ begin
           v_head.task_id - 1, null, null)::async.lane_t;
         continue;
       end if;
-      v_found := v_found + 1;
       v_pools := v_pools || v_head.pool;
       if v_head.pullable then
         v_offered := v_offered || v_head.task_id;
@@ -8967,6 +9009,7 @@ begin
       exit when v_strict or v_waits_id is null;
       v_strict := true;
     end if;
+    v_more := v_number = c_rounds_max;
   end loop;
 
   if v_wanted <> '{}' then
@@ -8980,7 +9023,8 @@ begin
   if v_offered <> '{}' then
     perform async.write_offers(in_now, v_offered);
   end if;
-  return cardinality(v_claims) + cardinality(v_offered);
+  -- Lanes whose tasks are gone may be before many others. Then the next cycle goes on at once.
+  return cardinality(v_claims) + cardinality(v_offered) + v_more::int;
 end
 $function$;
 
@@ -9273,18 +9317,7 @@ declare
   v_failed int := 0;
 begin
   for v_lane in
-    -- A target that was configured a moment ago is not in the memory of the leader yet.
-    select l.pool, l.target, g.target is null as unknown, t.last_error, c.target_patience
-    from pg_temp.leader_lane l
-    cross join async.control c
-    left join async.target g on g.target = l.target
-    left join pg_temp.leader_target t on t.target = l.target
-    where not l.exhausted and not l.pullable
-      and (g.target is null
-        or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
-          and not async.references_secret(t.connection_string)
-          and not exists (select from pg_temp.leader_worker s
-            where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
+    select l.* from async.lanes_of_lost_targets(in_now) l
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
@@ -9816,8 +9849,9 @@ $function$;
 
 -- leader/election/prepare_session
 -- Purpose: sets the settings of the session of the SQL engine: no JIT (it leaks memory in a session
---   that never ends), short lock waits, READ COMMITTED, generic plans, no idle timeout, no notices under pg_cron,
---   and durable commits, because the task of a claim that a crash loses would run twice.
+--   that never ends), short lock waits, READ COMMITTED, generic plans, no idle timeout, buffers for its
+--   memory, no notices under pg_cron, and durable commits, because the task of a claim that a crash
+--   loses would run twice.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -9837,6 +9871,12 @@ begin
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'local', false);
   end if;
+  -- The memory of a leader with 10,000 lanes. It cannot be set after the first use of a temporary table.
+  begin
+    perform set_config('temp_buffers', '64MB', false);
+  exception when others then
+    null;
+  end;
   if exists (select from pg_stat_get_activity(pg_backend_pid()) a where a.application_name like E'pg\\_cron%') then
     perform set_config('client_min_messages', 'warning', false);
   end if;

@@ -300,6 +300,7 @@ pub(crate) const SERVER: Part = Part {
         "leader/memory/note_bounds",
         "leader/memory/claimable_lanes",
         "leader/memory/forget_unused",
+        "leader/memory/lanes_of_lost_targets",
         "leader/memory/compact_memory",
         "leader/stages/poll",
         "leader/stages/review_lanes",

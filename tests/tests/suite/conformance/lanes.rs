@@ -68,6 +68,32 @@ async fn many_tasks_that_arrive_at_once_are_found<E: Engine>() {
     fixture.assert_holds("select count(*) = 1500 and bool_and(finish_status = 'FINISHED') from async.task").await;
 }
 
+/// Every worker has a session, and those of one target are busy. Its lanes are before all others.
+async fn many_lanes_of_a_target_with_busy_sessions_hold_up_no_other_target() {
+    let fixture = Fixture::<SqlEngine>::led().await;
+    let other = json!({ "target": "other", "connection_string": fixture.target.conninfo(), "max_workers": 1 });
+    fixture.configure(&json!({ "control": { "workers": 4 }, "targets": [fixture.there(&json!({})), other] })).await;
+    let to_other = "select async.push_task(async.task('select 1', 'other'))";
+    let opened = fixture.id(to_other, &[]).await;
+    fixture.end_of(opened).await.succeeded();
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        busy.push(fixture.push("select pg_sleep(8)").await);
+    }
+    for id in &busy {
+        fixture.wait_until_it_runs(*id).await;
+    }
+    fixture
+        .run(
+            "select async.push_tasks(array_agg(async.task('select 1', 'there', concurrency_pool => 'pool ' || n)))
+         from generate_series(1, 200) n",
+        )
+        .await;
+    let behind = fixture.id(to_other, &[]).await;
+    fixture.end_of(behind).await.succeeded();
+    fixture.assert_holds(&format!("select processed is null from async.task where task_id = {}", busy[2])).await;
+}
+
 conformance!(
     a_task_that_was_changed_by_hand_is_found,
     pushes_that_commit_in_another_order_are_found,
@@ -76,6 +102,11 @@ conformance!(
 
 mod sql_only {
     use super::*;
+
+    #[tokio::test]
+    async fn many_lanes_of_a_target_with_busy_sessions_hold_up_no_other_target() {
+        super::many_lanes_of_a_target_with_busy_sessions_hold_up_no_other_target().await;
+    }
 
     #[tokio::test]
     async fn pools_without_tasks_are_forgotten() {

@@ -10,7 +10,7 @@
 -- Locks: none.
 create or replace function async.claimable_lanes(
   in_now timestamptz, in_workers int, in_max int, in_pools text[], in_targets text[], in_closed text[],
-  in_strict bool,
+  in_strict bool, in_first bool,
   out lanes async.lane_t[], out targets text[], out timeouts interval[],
   out next_priority int, out next_entered timestamptz, out next_id bigint
 )
@@ -52,8 +52,9 @@ begin
             - coalesce(v.tasks, 0) as heads_max,
           in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
             and a.target <> all (in_closed)
-            -- Once it is known which task waits for a session, the other lanes at such targets are left out.
-            and (not v_replaces or in_targets = '{}' or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
+            -- The first round sees which task waits for a session. Later ones leave out the lanes at such
+            -- targets, of which there may be many before all others.
+            and (not v_replaces or in_first or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
             and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
         from (
           select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,

@@ -107,7 +107,7 @@ begin
     taken int not null default 0,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
-  ) with (fillfactor = 10);
+  ) with (fillfactor = 30);
 
   -- The lanes with waiting tasks.
   create temp table leader_lane (
@@ -121,7 +121,7 @@ begin
     -- No waiting task is known.
     exhausted bool not null default false,
     primary key (pool, target, pullable)
-  ) with (fillfactor = 10);
+  ) with (fillfactor = 30);
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session

@@ -9,6 +9,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_nestloop = off
 as $function$
+declare
+  c_share constant float8 := 20;
+  v_began constant timestamptz := clock_timestamp();
 begin
   delete from pg_temp.leader_pool p
   where p.taken = 0 and p.offers_held_until <= clock_timestamp()
@@ -20,5 +23,6 @@ begin
     and not exists (select from pg_temp.leader_helper h where h.target = t.target)
     and not exists (select from pg_temp.leader_fence f where f.target = t.target)
     and not exists (select from pg_temp.leader_orphan o where o.target = t.target);
+  perform async.note_done('forgot', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;

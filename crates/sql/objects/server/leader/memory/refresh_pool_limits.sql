@@ -1,4 +1,5 @@
--- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit).
+-- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit). Many
+--   pools take long, and the next time is late enough to take a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: none.
@@ -8,7 +9,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_nestloop = off
 as $function$
+declare
+  c_share constant float8 := 20;
+  v_began constant timestamptz := clock_timestamp();
 begin
+  if not async.is_due('pool_limits', '0', v_began) then
+    return;
+  end if;
   update pg_temp.leader_pool p
   set max_workers = l.max_workers
   from (
@@ -19,5 +26,6 @@ begin
     left join async.target t on t.target = i.pool
   ) l
   where l.pool = p.pool and l.max_workers <> p.max_workers;
+  perform async.note_done('pool_limits', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;

@@ -33,7 +33,7 @@ declare
   v_waits_id bigint;
   v_waits_target text;
   v_lags bool := false;
-  v_found int;
+  v_more bool := false;
   v_claim async.claim_t;
   v_round async.claim_t[];
   v_claims async.claim_t[] := '{}';
@@ -56,7 +56,8 @@ begin
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   for v_number in 1..c_rounds_max loop
-    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict);
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict,
+      v_number = 1);
     exit when v_lanes.lanes is null;
     if v_number = 1 then
       v_idle := async.find_idle_sessions();
@@ -64,7 +65,6 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
-    v_found := 0;
     for v_head in
       select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now) p
     loop
@@ -95,7 +95,6 @@ begin
           v_head.task_id - 1, null, null)::async.lane_t;
         continue;
       end if;
-      v_found := v_found + 1;
       v_pools := v_pools || v_head.pool;
       if v_head.pullable then
         v_offered := v_offered || v_head.task_id;
@@ -144,6 +143,7 @@ begin
       exit when v_strict or v_waits_id is null;
       v_strict := true;
     end if;
+    v_more := v_number = c_rounds_max;
   end loop;
 
   if v_wanted <> '{}' then
@@ -157,6 +157,7 @@ begin
   if v_offered <> '{}' then
     perform async.write_offers(in_now, v_offered);
   end if;
-  return cardinality(v_claims) + cardinality(v_offered);
+  -- Lanes whose tasks are gone may be before many others. Then the next cycle goes on at once.
+  return cardinality(v_claims) + cardinality(v_offered) + v_more::int;
 end
 $function$;

@@ -15,18 +15,7 @@ declare
   v_failed int := 0;
 begin
   for v_lane in
-    -- A target that was configured a moment ago is not in the memory of the leader yet.
-    select l.pool, l.target, g.target is null as unknown, t.last_error, c.target_patience
-    from pg_temp.leader_lane l
-    cross join async.control c
-    left join async.target g on g.target = l.target
-    left join pg_temp.leader_target t on t.target = l.target
-    where not l.exhausted and not l.pullable
-      and (g.target is null
-        or t.health <> 'ok' and t.down_since <= in_now - c.target_patience
-          and not async.references_secret(t.connection_string)
-          and not exists (select from pg_temp.leader_worker s
-            where s.target = l.target and s.state in ('idle', 'claimed', 'running', 'ended', 'cleaning')))
+    select l.* from async.lanes_of_lost_targets(in_now) l
   loop
     v_ids := async.waiting_tasks(v_lane.pool, v_lane.target,
       case when v_lane.unknown then in_now else in_now - v_lane.target_patience end,
