@@ -1032,7 +1032,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'c59feb62fc16c016'::text
+  select 'c6effcf30cbc003e'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -6916,7 +6916,8 @@ begin
     if not v_read.ended then
       return;
     end if;
-    v_answer := v_read.value::json;
+    -- The value after a VACUUM is its command tag.
+    v_answer := case when v_read.value like '{%' then v_read.value::json end;
     if v_read.code is not null then
       v_error := v_read.error;
       perform async.close_session(c_conn);

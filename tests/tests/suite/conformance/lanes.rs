@@ -134,10 +134,12 @@ mod sql_only {
         fixture.run(&noting("select pg_relation_size('pg_temp.leader_worker')")).await;
         fixture.engine.lead().await;
         fixture
-            .run("select async.push_tasks(array_agg(async.task('select 1', 'there'))) from generate_series(1, 3000) n")
+            .run("select async.push_tasks(array_agg(async.task('select 1', 'there'))) from generate_series(1, 6000) n")
             .await;
         fixture.wait_until_finished().await;
         let size = fixture.number("select max(seen) from seen").await;
-        assert!(size < 1_000_000, "{size} bytes for 40 workers");
+        // With a version on another page for each task it has 12 MB. Up to Postgres 13, the snapshots of other
+        // tests keep dead versions until the table is compacted.
+        assert!(size < 4_000_000, "{size} bytes for 40 workers");
     }
 }

@@ -143,6 +143,8 @@ async fn all_tables_that_a_busy_leader_writes_are_vacuumed<E: Engine>() {
                and s.relname in ('worker', 'concurrency_pool_tracker', 'session', 'server_log', 'control', 'leader')",
         )
         .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    fixture.assert_holds("select count(*) = 0 from async.server_log where level in ('WARNING', 'ERROR')").await;
 }
 
 async fn nothing_is_logged_for_each_task<E: Engine>() {

@@ -87,7 +87,7 @@ impl Bug {
         (Self::UnreachableFreesSlot, 64),
         (Self::RefusedForgotten, 0),
         (Self::NotificationIgnored, 2),
-        (Self::OpenWritersIgnored, 144),
+        (Self::OpenWritersIgnored, 210),
     ];
 }
 

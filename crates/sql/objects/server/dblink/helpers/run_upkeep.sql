@@ -30,7 +30,8 @@ begin
     if not v_read.ended then
       return;
     end if;
-    v_answer := v_read.value::json;
+    -- The value after a VACUUM is its command tag.
+    v_answer := case when v_read.value like '{%' then v_read.value::json end;
     if v_read.code is not null then
       v_error := v_read.error;
       perform async.close_session(c_conn);
