@@ -189,7 +189,7 @@ pub(crate) enum Scenario {
     Throughput,
     /// CPU time of the whole machine for a task, with 8 and 32 workers
     Cost,
-    /// Tasks a second with 1, 100 and 2,000 pools at 8 targets
+    /// Tasks a second with 8, 100 and 2,000 pools at 8 targets
     Lanes,
     /// Milliseconds from a push to its record: asleep, and at half load
     Latency,
@@ -250,7 +250,7 @@ impl Scenario {
         match self {
             Self::Throughput => "Throughput: tasks or transactions a second, over workers",
             Self::Cost => "Cost: CPU time of the whole machine for a task, divided by that of the reference",
-            Self::Lanes => "Lanes: tasks a second, 64 workers, up to 8 targets",
+            Self::Lanes => "Lanes: tasks a second, 64 workers, 8 targets",
             Self::Latency => "Latency: from a push to its record, one task at a time, 8 workers",
             Self::Push => "Pushes: rows a second",
             Self::Pull => "Pulled tasks: taken and finished by clients",

@@ -16,7 +16,7 @@ use crate::server::error_text;
 const ARRAY_MAX: u32 = 100_000;
 
 /// The time that an engine runs before a measurement begins.
-const WARM_UP: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_secs(2);
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -73,7 +73,7 @@ pub(super) fn enough(engine: EngineName, workers: u32, seconds: f64) -> u32 {
     };
     // The value is positive, and far below the largest one.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
-    let count = (most_a_second * (seconds + 1.5)) as u32;
+    let count = (most_a_second * (seconds + 3.0)) as u32;
     count
 }
 

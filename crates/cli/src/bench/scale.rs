@@ -18,25 +18,25 @@ const LANES_TARGETS: u32 = 8;
 /// The workers of the other scenarios.
 const WORKERS: u32 = 32;
 
-/// Each number of pools beside one pool for each target.
+/// The first case is one pool for each target.
 pub(super) async fn measure_lanes(bench: &mut Bench<'_>) -> anyhow::Result<()> {
     if !bench.has_connections(LANES_WORKERS) {
         return Ok(());
     }
-    let pools: &[u32] = if bench.options.full { &[1, 100, 2_000, 10_000] } else { &[1, 100, 2_000] };
+    let pools: &[u32] =
+        if bench.options.full { &[LANES_TARGETS, 100, 2_000, 10_000] } else { &[LANES_TARGETS, 100, 2_000] };
     let reference = bench.reference(LANES_WORKERS).await?;
     for pools in pools {
         let case = Case::of("pools", *pools);
         bench.add(&case, bench.reference_name(), "per_second", reference.per_second);
         for engine in bench.engines() {
             bench.show(&format!("{} engine, {pools} pools", engine.name()));
-            let targets = LANES_TARGETS.min(*pools);
-            let slots = LANES_WORKERS / targets;
+            let (targets, slots) = (LANES_TARGETS, LANES_WORKERS / LANES_TARGETS);
             let layout = Layout { targets, slots, ..Layout::one_target(LANES_WORKERS) };
             let databases = Databases::create(bench, &layout).await?;
             let mut running = Engine::start(&databases, engine).await?;
             let count = enough(engine, LANES_WORKERS, bench.options.seconds);
-            Tasks { targets, pools: (*pools > 1).then_some(*pools), ..Tasks::of(count) }.push(&databases).await?;
+            Tasks { targets, pools: Some(*pools), ..Tasks::of(count) }.push(&databases).await?;
             let measured = rate(bench, &databases, &mut running).await;
             add(bench, &case, engine, measured);
             running.end(&databases).await?;
