@@ -776,6 +776,36 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0018_schedules.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0018_schedules') then
+    execute $ddl$
+-- The times of a schedule, as async.parse_when reads them.
+create type async.cron_t as (
+  seconds int[],
+  minutes int[],
+  hours int[],
+  days int[],
+  months int[],
+  -- 0 is Sunday.
+  weekdays int[],
+  -- The last day of the month, and the last such weekdays.
+  last_day bool,
+  last_weekdays int[],
+  -- A day that one of the two fields of days matches, rather than both.
+  either_day bool,
+  -- Neither minute nor hour has a *.
+  fixed bool,
+  -- An interval instead of fields.
+  every interval
+);
+$ddl$;
+    insert into async.migration (migration) values ('0018_schedules');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1032,7 +1062,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'c6effcf30cbc003e'::text
+  select 'f83cbea4bd5ae1fe'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -9393,6 +9423,399 @@ begin
 end
 $function$;
 
+-- schedules/refuse_schedule
+-- Purpose: raises the error that refuses the times of a schedule.
+-- Returns: nothing; it always raises.
+-- Raises: PA0A0.
+-- Locks: none.
+create or replace function async.refuse_schedule(in_when text, in_problem text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  raise exception 'schedule "%": %', in_when, in_problem
+    using errcode = 'PA0A0',
+          hint = 'Write five or six fields ([second] minute hour day month weekday), @daily, or "every 30 seconds".';
+end
+$function$;
+
+-- schedules/cron_value
+-- Purpose: reads one value of a field of a cron expression, a number or a name.
+-- Returns: the number.
+-- Raises: PA0A0.
+-- Locks: none.
+create or replace function async.cron_value(
+  in_when text, in_name text, in_text text, in_min int, in_max int, in_names text[]
+)
+returns int
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- The first name is that of 0 for weekdays, and of 1 for months.
+  v_value int := case
+    when in_text ~ '^[0-9]+$' then in_text::int
+    else array_position(in_names, lower(in_text)) - 1 + case when in_names[1] = 'jan' then 1 else 0 end
+  end;
+begin
+  if v_value is null then
+    perform async.refuse_schedule(in_when, format('"%s" is no name of a %s', in_text, in_name));
+  end if;
+  if v_value not between in_min and in_max then
+    perform async.refuse_schedule(in_when,
+      format('%s is no %s: it is from %s to %s', v_value, in_name, in_min, in_max));
+  end if;
+  return v_value;
+end
+$function$;
+
+-- schedules/parse_cron_field
+-- Purpose: reads one field of a cron expression: values, names, ranges and steps, with commas.
+--   Not what only a field of days may have (L, $), which the caller takes out first.
+-- Returns: the values in order.
+-- Raises: PA0A0.
+-- Locks: none.
+create or replace function async.parse_cron_field(
+  in_when text, in_name text, in_field text, in_min int, in_max int, in_names text[]
+)
+returns int[]
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_item text;
+  v_parts text[];
+  v_from int;
+  v_to int;
+  v_step int;
+  v_values int[] := '{}';
+begin
+  foreach v_item in array string_to_array(in_field, ',') loop
+    v_parts := regexp_match(v_item, '^([*]|[0-9]{1,4}|[a-z]{3})(-([0-9]{1,4}|[a-z]{3}))?(/([0-9]{1,4}))?$', 'i');
+    if v_parts is null then
+      perform async.refuse_schedule(in_when, format('"%s" is no value, range or step of the %s', v_item, in_name));
+    end if;
+    v_step := v_parts[5];
+    if v_parts[1] = '*' then
+      if v_parts[3] is not null then
+        perform async.refuse_schedule(in_when, format('"%s": a range of the %s begins with a value', v_item, in_name));
+      end if;
+      v_from := in_min;
+      v_to := in_max;
+    else
+      v_from := async.cron_value(in_when, in_name, v_parts[1], in_min, in_max, in_names);
+      v_to := case when v_parts[3] is null then v_from
+        else async.cron_value(in_when, in_name, v_parts[3], in_min, in_max, in_names) end;
+      if v_parts[3] is null and v_step is not null then
+        perform async.refuse_schedule(in_when,
+          format('"%s": a step needs a range, such as %s-%s/%s', v_item, v_from, in_max, v_step));
+      end if;
+    end if;
+    if v_from > v_to then
+      perform async.refuse_schedule(in_when, format('"%s": the range of the %s runs backwards', v_item, in_name));
+    end if;
+    if v_step = 0 then
+      perform async.refuse_schedule(in_when, format('"%s": the step of the %s is 0', v_item, in_name));
+    end if;
+    v_values := v_values || array(select generate_series(v_from, v_to, coalesce(v_step, 1)));
+  end loop;
+  return array(select distinct v from unnest(v_values) v order by v);
+end
+$function$;
+
+-- schedules/parse_when
+-- Purpose: reads the times of a schedule: a cron expression of five or six fields (with seconds in
+--   front), one of its abbreviations, or an interval such as "every 30 seconds".
+-- Returns: the values of each field.
+-- Raises: PA0A0.
+-- Locks: none.
+-- (Longer than a screen: the fields, in order.)
+create or replace function async.parse_when(in_when text)
+returns async.cron_t
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_interval_max constant interval := '1000000 hours';
+  c_months constant text[] := '{jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec}';
+  c_weekdays constant text[] := '{sun,mon,tue,wed,thu,fri,sat}';
+  v_text text := lower(btrim(regexp_replace(in_when, '[[:space:]]+', ' ', 'g')));
+  v_parts text[];
+  v_fields text[];
+  v_days text[];
+  v_cron async.cron_t;
+begin
+  if v_text is null or octet_length(in_when) > 1000 then
+    perform async.refuse_schedule(left(in_when, 50), 'it is null or longer than 1000 bytes');
+  end if;
+  v_parts := regexp_match(v_text, '^(?:every )?([0-9]{1,9}) ?(second|minute|hour)s?$');
+  if v_parts is not null then
+    v_cron.every := (v_parts[1] || ' ' || v_parts[2])::interval;
+    if v_cron.every <= '0' or v_cron.every > c_interval_max then
+      perform async.refuse_schedule(in_when, 'the interval is 0 or too long');
+    end if;
+    return v_cron;
+  end if;
+  v_text := case v_text
+    when '@yearly' then '0 0 1 1 *' when '@annually' then '0 0 1 1 *' when '@monthly' then '0 0 1 * *'
+    when '@weekly' then '0 0 * * 0' when '@daily' then '0 0 * * *' when '@midnight' then '0 0 * * *'
+    when '@hourly' then '0 * * * *' else v_text end;
+  v_fields := string_to_array(v_text, ' ');
+  if cardinality(v_fields) = 5 then
+    v_fields := array['0'] || v_fields;
+  elsif cardinality(v_fields) <> 6 then
+    perform async.refuse_schedule(in_when, format('it has %s fields', cardinality(v_fields)));
+  end if;
+  v_cron.seconds := async.parse_cron_field(in_when, 'second', v_fields[1], 0, 59, '{}');
+  v_cron.minutes := async.parse_cron_field(in_when, 'minute', v_fields[2], 0, 59, '{}');
+  v_cron.hours := async.parse_cron_field(in_when, 'hour', v_fields[3], 0, 23, '{}');
+  -- The last day of the month: L, or $ as in pg_cron.
+  v_days := string_to_array(v_fields[4], ',');
+  v_cron.last_day := 'l' = any (v_days) or '$' = any (v_days);
+  v_days := array_remove(array_remove(v_days, 'l'), '$');
+  v_cron.days := case when v_days = '{}' then '{}'
+    else async.parse_cron_field(in_when, 'day', array_to_string(v_days, ','), 1, 31, '{}') end;
+  v_cron.months := async.parse_cron_field(in_when, 'month', v_fields[5], 1, 12, c_months);
+  -- The last such weekday of the month: 5L.
+  v_days := array(select d from unnest(string_to_array(v_fields[6], ',')) d where d !~ '^([0-7]|[a-z]{3})l$');
+  v_cron.last_weekdays := array(
+    select async.cron_value(in_when, 'weekday', left(d, -1), 0, 7, c_weekdays) % 7
+    from unnest(string_to_array(v_fields[6], ',')) d where d ~ '^([0-7]|[a-z]{3})l$');
+  v_cron.weekdays := case when v_days = '{}' then '{}'
+    else array(
+      -- 7 is Sunday, as 0 is.
+      select distinct w % 7 as w
+      from unnest(async.parse_cron_field(in_when, 'weekday', array_to_string(v_days, ','), 0,
+        case when array_to_string(v_days, ',') ~ '^[*]' then 6 else 7 end, c_weekdays)) w
+      order by w) end;
+  -- As in cron: both fields of days count where one of them begins with *, and either one otherwise.
+  v_cron.either_day := v_fields[4] !~ '^[*]' and v_fields[6] !~ '^[*]';
+  -- Cron fires at each matching minute of the zone where minute or hour has a *.
+  v_cron.fixed := v_fields[2] !~ '[*]' and v_fields[3] !~ '[*]';
+  return v_cron;
+end
+$function$;
+
+-- schedules/next_cron_day
+-- Purpose: the first day from a day on that a cron expression matches.
+-- Returns: a date; null when no day of the next 50 years matches (29 February on a given weekday
+--   comes within 40).
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.next_cron_day(in_cron async.cron_t, in_from date)
+returns date
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_months_max constant int := 12 * 50;
+  v_month date := date_trunc('month', in_from::timestamp)::date;
+  v_last date;
+  v_day date;
+  v_in_days bool;
+  v_in_weekdays bool;
+begin
+  for v_n in 0..c_months_max loop
+    if extract(month from v_month)::int = any (in_cron.months) then
+      v_last := (v_month + interval '1 month')::date - 1;
+      v_day := greatest(v_month, in_from);
+      while v_day <= v_last loop
+        v_in_days := extract(day from v_day)::int = any (in_cron.days) or in_cron.last_day and v_day = v_last;
+        v_in_weekdays := extract(dow from v_day)::int = any (in_cron.weekdays)
+          or extract(dow from v_day)::int = any (in_cron.last_weekdays) and v_day > v_last - 7;
+        if v_in_days and v_in_weekdays or in_cron.either_day and (v_in_days or v_in_weekdays) then
+          return v_day;
+        end if;
+        v_day := v_day + 1;
+      end loop;
+    end if;
+    v_month := (v_month + interval '1 month')::date;
+  end loop;
+  return null;
+end
+$function$;
+
+-- schedules/next_cron_local
+-- Purpose: the first local time from a time on that a cron expression matches, on a calendar without
+--   time zones. in_from has whole seconds.
+-- Returns: a timestamp; null when the expression matches no day.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.next_cron_local(in_cron async.cron_t, in_from timestamp)
+returns timestamp
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_day date := async.next_cron_day(in_cron, in_from::date);
+  v_hour int := 0;
+  v_minute int := 0;
+  v_second int := 0;
+  v_found int;
+begin
+  if v_day = in_from::date then
+    v_hour := extract(hour from in_from);
+    v_minute := extract(minute from in_from);
+    v_second := extract(second from in_from);
+    select min(s) into v_found from unnest(in_cron.seconds) s where s >= v_second;
+    if v_found is null then
+      v_minute := v_minute + 1;
+      v_second := 0;
+    end if;
+    select min(m) into v_found from unnest(in_cron.minutes) m where m >= v_minute;
+    if v_found is null then
+      v_hour := v_hour + 1;
+      v_second := 0;
+      v_minute := 0;
+    elsif v_found > v_minute then
+      v_second := 0;
+      v_minute := v_found;
+    end if;
+    select min(h) into v_found from unnest(in_cron.hours) h where h >= v_hour;
+    if v_found is null then
+      v_day := async.next_cron_day(in_cron, v_day + 1);
+      v_hour := 0;
+      v_minute := 0;
+      v_second := 0;
+    elsif v_found > v_hour then
+      v_hour := v_found;
+      v_minute := 0;
+      v_second := 0;
+    end if;
+  end if;
+  return v_day + make_time(
+    (select min(h) from unnest(in_cron.hours) h where h >= v_hour),
+    (select min(m) from unnest(in_cron.minutes) m where m >= v_minute),
+    (select min(s) from unnest(in_cron.seconds) s where s >= v_second));
+end
+$function$;
+
+-- schedules/next_offset_change
+-- Purpose: the moment between two moments at which the offset of a time zone changes. The offsets at
+--   the two moments differ, and both have whole seconds.
+-- Returns: the first moment with the offset of in_late.
+-- Raises: invalid_parameter_value for an unknown time zone.
+-- Locks: none.
+create or replace function async.next_offset_change(in_early timestamptz, in_late timestamptz, in_time_zone text)
+returns timestamptz
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_offset constant interval := (in_early at time zone in_time_zone) - (in_early at time zone 'UTC');
+  v_early timestamptz := in_early;
+  v_late timestamptz := in_late;
+  v_middle timestamptz;
+begin
+  while v_late > v_early + interval '1 second' loop
+    v_middle := v_early + make_interval(secs => floor(extract(epoch from v_late - v_early)::float8 / 2));
+    if (v_middle at time zone in_time_zone) - (v_middle at time zone 'UTC') = v_offset then
+      v_early := v_middle;
+    else
+      v_late := v_middle;
+    end if;
+  end loop;
+  return v_late;
+end
+$function$;
+
+-- schedules/first_instant
+-- Purpose: the first moment at which the clocks of a time zone show a local time. In a gap, where no
+--   clock shows it, the end of the gap.
+-- Returns: timestamptz.
+-- Raises: invalid_parameter_value for an unknown time zone.
+-- Locks: none.
+create or replace function async.first_instant(in_local timestamp, in_time_zone text)
+returns timestamptz
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- No zone changes its offset twice within this time.
+  c_around constant interval := '26 hours';
+  v_utc constant timestamptz := in_local at time zone 'UTC';
+  v_before constant timestamptz := v_utc - c_around;
+  v_after constant timestamptz := v_utc + c_around;
+  v_offset_before constant interval := (v_before at time zone in_time_zone) - (v_before at time zone 'UTC');
+  v_offset_after constant interval := (v_after at time zone in_time_zone) - (v_after at time zone 'UTC');
+  v_early constant timestamptz := v_utc - greatest(v_offset_before, v_offset_after);
+  v_late constant timestamptz := v_utc - least(v_offset_before, v_offset_after);
+begin
+  if v_early at time zone in_time_zone = in_local then
+    return v_early;
+  elsif v_late at time zone in_time_zone = in_local then
+    return v_late;
+  end if;
+  return async.next_offset_change(v_early, v_late, in_time_zone);
+end
+$function$;
+
+-- schedules/next_time
+-- Purpose: the next time of a schedule after a time. Both engines use it.
+--   Cron expressions count in the time zone. Without a * in minute and hour, a time that the clocks
+--   skip fires once, after the gap, and a time that they show twice fires the first time. With a *,
+--   each moment fires at which the clocks show a matching time. An interval counts from _after.
+-- Returns: timestamptz; null when _after is null or infinite.
+-- Raises: PA0A0 for a schedule that cannot be read or never fires; invalid_parameter_value for an
+--   unknown time zone.
+-- Locks: none.
+create or replace function async.next_time(_when text, _time_zone text, _after timestamptz)
+returns timestamptz
+language plpgsql stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_changes_max constant int := 1000;
+  c_near constant interval := '1 day';
+  v_cron constant async.cron_t := async.parse_when(_when);
+  -- The first whole second after _after.
+  v_from timestamptz := date_trunc('second', _after + interval '1 second');
+  v_local timestamp;
+  v_match timestamp;
+  v_found timestamptz;
+  v_near timestamptz;
+begin
+  if _after is null or not isfinite(_after) then
+    return null;
+  elsif v_cron.every is not null then
+    return _after + v_cron.every;
+  end if;
+  v_local := v_from at time zone _time_zone;
+  if v_cron.fixed then
+    -- Not from the second after it, which may follow a gap.
+    v_local := date_trunc('second', _after) at time zone _time_zone;
+    loop
+      v_match := async.next_cron_local(v_cron, v_local);
+      exit when v_match is null;
+      v_found := async.first_instant(v_match, _time_zone);
+      if v_found > _after then
+        return v_found;
+      end if;
+      v_local := v_match + interval '1 second';
+    end loop;
+  else
+    for v_n in 1..c_changes_max loop
+      v_match := async.next_cron_local(v_cron, v_local);
+      exit when v_match is null;
+      v_found := v_from + (v_match - v_local);
+      v_near := least(v_found, v_from + c_near);
+      if (v_near at time zone _time_zone) - (v_near at time zone 'UTC')
+          <> v_local - (v_from at time zone 'UTC') then
+        v_from := async.next_offset_change(v_from, v_near, _time_zone);
+      elsif v_near = v_found then
+        return v_found;
+      else
+        -- No clock shows a local time twice that is so far away, and none skips two days.
+        v_from := greatest(v_near, v_found - 2 * c_near);
+      end if;
+      v_local := v_from at time zone _time_zone;
+    end loop;
+  end if;
+  perform async.refuse_schedule(_when, 'it never fires');
+end
+$function$;
+
 -- upkeep/delete_history
 -- Purpose: deletes one step of the history: finished tasks from before a time, in the order of
 --   task_id, after a position. Rows that cannot be deleted, because a foreign key, trigger or
@@ -11909,6 +12332,9 @@ comment on function async.finish_internal(bigint[], async.finish_status_t, text,
 comment on function async.push_routine(async.routine_type_t, text) is
   'Registers a procedure that the orchestrator calls when it starts (STARTUP) or in every cycle '
   '(LOOP). _routine is the text after CALL. A second registration changes nothing. Raises PA090.';
+comment on function async.next_time(text, text, timestamptz) is
+  'The next time of a schedule after _after: cron with five or six fields in a time zone, or an '
+  'interval such as "every 30 seconds". Raises PA0A0.';
 comment on function async.log(text, text) is
   'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, DEBUG '
   'or ERROR. ERROR raises PA070, and the line stays in the log. Raises PA071 for another level.';

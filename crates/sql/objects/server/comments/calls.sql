@@ -16,6 +16,9 @@ comment on function async.finish_internal(bigint[], async.finish_status_t, text,
 comment on function async.push_routine(async.routine_type_t, text) is
   'Registers a procedure that the orchestrator calls when it starts (STARTUP) or in every cycle '
   '(LOOP). _routine is the text after CALL. A second registration changes nothing. Raises PA090.';
+comment on function async.next_time(text, text, timestamptz) is
+  'The next time of a schedule after _after: cron with five or six fields in a time zone, or an '
+  'interval such as "every 30 seconds". Raises PA0A0.';
 comment on function async.log(text, text) is
   'Writes a line to the log, and raises it to the caller at the level NOTICE, WARNING, INFO, DEBUG '
   'or ERROR. ERROR raises PA070, and the line stays in the log. Raises PA071 for another level.';
