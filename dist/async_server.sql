@@ -806,6 +806,75 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0020_retries.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0020_retries') then
+    execute $ddl$
+create table async.retry_policy (
+  retry_policy text primary key,
+  -- The first attempt included.
+  max_attempts int not null default 3
+    constraint retry_policy_max_attempts_range check (max_attempts between 1 and 1000),
+  -- The delay before the second attempt.
+  delay interval not null default '10 seconds'
+    constraint retry_policy_delay_not_negative check (delay >= '0'),
+  -- Each further delay is this multiple of the one before, in thousandths at most.
+  backoff numeric not null default 2
+    constraint retry_policy_backoff_range check (backoff between 1 and 100 and round(backoff, 3) = backoff),
+  delay_max interval not null default '1 hour'
+    constraint retry_policy_delay_max_not_negative check (delay_max >= '0'),
+  -- The share of a delay by which the jitter shortens it at most, in thousandths at most.
+  jitter numeric not null default 0.1
+    constraint retry_policy_jitter_range check (jitter between 0 and 1 and round(jitter, 3) = jitter),
+  -- Codes, classes of two characters, and the names transient, any and reported.
+  sqlstates text[] not null default '{transient}',
+  -- Which other failures are retried.
+  timeouts bool not null default false,
+  unreachable bool not null default true,
+  unknown bool not null default false,
+  -- The effects of a task may happen twice.
+  may_run_twice bool not null default false
+);
+
+-- The policy of tasks that name none. The name none stands for no policy.
+alter table async.target add column default_retry text;
+alter table async.control add column default_retry text;
+
+-- The attempts of tasks with a policy, except for a success at the first attempt.
+create table async.attempt (
+  task_id bigint not null,
+  run int not null,
+  -- From 1 on; a restart begins with 1 again.
+  attempt int not null,
+  -- The claim; null if the task was not claimed.
+  began timestamptz,
+  ended timestamptz not null,
+  status async.finish_status_t not null,
+  error text
+);
+create index attempt_task on async.attempt (task_id);
+
+create index task_dead on async.task (processed) where retry is not null and failed;
+
+-- They return more columns than before, or take other ones.
+drop function if exists async.step_task(async.task, text, async.finish_status_t, text, text, interval, interval,
+  timestamptz);
+drop function if exists async.next_row(async.event_t);
+drop function if exists async.write_all(bigint[], int[], timestamptz[], interval[], bigint[], int[], timestamptz[],
+  async.event_t[], bool, bool, bigint);
+drop function if exists async.write_events(async.event_t[]);
+drop function if exists async.changed_task_rows();
+drop function if exists async.lead_rows(bigint[]);
+drop function if exists async.lead_heads(text[], text[], bool[], int[], int[], timestamptz[], bigint[]);
+drop function if exists async.lead_arrivals(txid_snapshot, int);
+drop function if exists async.prepare_push(name, async.scope_t, async.task_push_t[], async.task_run_type_t);
+$ddl$;
+    insert into async.migration (migration) values ('0020_retries');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1062,7 +1131,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '30b4ae9268cb5662'::text
+  select 'bf9a8224ac2c69f1'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1244,6 +1313,149 @@ begin
 end
 $function$;
 
+-- decide/retries/is_retried_sqlstate
+-- Purpose: whether one of the names of a retry policy stands for a SQLSTATE: the code itself, its
+--   class (the first two characters), any, or transient (class 08, class 40 but 40003, class 53,
+--   55P03, 57P01 to 57P03).
+-- Returns: bool; false without a SQLSTATE.
+-- Raises: nothing. Locks: none.
+create or replace function async.is_retried_sqlstate(in_sqlstates jsonb, in_sqlstate text)
+returns bool
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return in_sqlstate is not null and coalesce(
+    in_sqlstates ? in_sqlstate or in_sqlstates ? left(in_sqlstate, 2) or in_sqlstates ? 'any'
+      or in_sqlstates ? 'transient'
+        and (left(in_sqlstate, 2) in ('08', '40', '53') and in_sqlstate <> '40003'
+          or in_sqlstate in ('55P03', '57P01', '57P02', '57P03')),
+    false);
+end
+$function$;
+
+-- decide/retries/retry_delay
+-- Purpose: decides whether a failed attempt is retried, and after which delay. in_retry is the
+--   policy in the row of the task, in_attempt the number of the attempt that failed. in_failure is
+--   error (in_error begins with the SQLSTATE), reported (a request said FAILED), timeout,
+--   unreachable (the query was never sent), unknown (the query may have committed) or unknown
+--   timeout (both). The jitter is a hash of task_id and attempt, so that both engines compute the
+--   same delay.
+-- Returns: the delay; null if there is no further attempt.
+-- Raises: nothing. A policy that was made invalid by hand retries nothing.
+-- Locks: none.
+create or replace function async.retry_delay(
+  in_retry jsonb, in_task_id bigint, in_attempt int, in_failure text, in_error text
+) returns interval
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_hash constant bigint := 2654435769;
+  v_twice bool;
+  v_unknown bool;
+  v_timeouts bool;
+  v_max numeric;
+  v_thousandths numeric;
+  v_delay numeric;
+  v_hash bigint;
+  v_us bigint;
+begin
+  v_twice := coalesce((in_retry ->> 'may_run_twice')::bool, false);
+  v_unknown := coalesce((in_retry ->> 'unknown')::bool, false) and v_twice;
+  v_timeouts := coalesce((in_retry ->> 'timeouts')::bool, false);
+  if in_attempt >= coalesce((in_retry ->> 'max_attempts')::int, 0)
+    -- In parentheses, because the condition ends with the first THEN outside of them.
+    or not (case in_failure
+      when 'error' then async.is_retried_sqlstate(in_retry -> 'sqlstates', substring(in_error from '^([0-9A-Z]{5}): '))
+      when 'reported' then coalesce(in_retry -> 'sqlstates' ? 'reported', false)
+      when 'timeout' then v_timeouts
+      when 'unknown' then v_unknown
+      when 'unknown timeout' then v_unknown and v_timeouts
+      when 'unreachable' then coalesce((in_retry ->> 'unreachable')::bool, false)
+      else false
+    end)
+    -- A part of the text may be committed.
+    or in_failure <> 'unreachable' and not v_twice and coalesce((in_retry ->> 'commits')::bool, false)
+  then
+    return null;
+  end if;
+  v_delay := (in_retry ->> 'delay_us')::numeric;
+  v_max := (in_retry ->> 'delay_max_us')::numeric;
+  v_thousandths := coalesce((in_retry ->> 'backoff')::numeric, 1) * 1000;
+  for v_place in 2 .. in_attempt loop
+    exit when v_delay >= v_max or v_thousandths = 1000;
+    v_delay := div(v_delay * v_thousandths, 1000);
+  end loop;
+  v_delay := least(v_delay, v_max);
+  v_hash := ((((in_task_id & 1048575) * 2048 + in_attempt) * c_hash) & 4294967295) >> 16;
+  v_us := v_delay - div(v_delay * coalesce((in_retry ->> 'jitter')::numeric, 0) * 1000 * v_hash, 65536000);
+  return make_interval(hours => (v_us / 3600000000)::int, secs => (v_us % 3600000000)::float8 / 1000000);
+exception
+  when data_exception then
+    return null;
+end
+$function$;
+
+-- decide/retries/may_commit
+-- Purpose: whether a part of a text may be committed when the text fails: transaction control, a
+--   procedure or DO block, which may contain it, and what cannot run in a transaction block.
+-- Returns: bool; true for a text that is too long to be scanned to its end.
+-- Raises: nothing. Locks: none.
+create or replace function async.may_commit(in_query text)
+returns bool
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  -- Most texts are clearly one statement that cannot.
+  if in_query is null
+    or strpos(rtrim(in_query, E' \t\n\r\f\x0b;'), ';') = 0
+      and lower(substring(in_query from E'^[ \\t\\n\\r\\f\\v]*([[:alpha:]]+)'))
+        in ('select', 'insert', 'update', 'delete', 'values', 'table', 'with', 'merge')
+  then
+    return false;
+  end if;
+  return exists (
+    select from async.scan_statements(in_query) s
+    where not s.complete
+      or s.first_word in ('call', 'do', 'begin', 'start', 'commit', 'end', 'rollback', 'abort', 'prepare', 'vacuum',
+        'cluster', 'checkpoint')
+      or s.first_word in ('create', 'drop', 'alter', 'reindex')
+        and s.statement ~* E'\\m(concurrently|database|tablespace|subscription|system)\\M');
+end
+$function$;
+
+-- decide/retries/copy_retry_policy
+-- Purpose: the retry policy of a task as its row keeps it, so that a later change of the
+--   configuration does not change the task. What is absent is false, no jitter (0), or no growth of
+--   the delay (1).
+-- Returns: jsonb; null if there is no such policy, and for the name none.
+-- Raises: nothing. Locks: none.
+create or replace function async.copy_retry_policy(in_name text)
+returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select jsonb_strip_nulls(jsonb_build_object(
+      'name', p.retry_policy,
+      'max_attempts', p.max_attempts,
+      'delay_us', round(extract(epoch from p.delay)::numeric * 1000000)::bigint,
+      'backoff', nullif(p.backoff, 1),
+      'delay_max_us', round(extract(epoch from p.delay_max)::numeric * 1000000)::bigint,
+      'jitter', nullif(p.jitter, 0),
+      'sqlstates', to_jsonb(p.sqlstates),
+      'timeouts', nullif(p.timeouts, false),
+      'unreachable', nullif(p.unreachable, false),
+      'unknown', nullif(p.unknown, false),
+      'may_run_twice', nullif(p.may_run_twice, false)))
+    from async.retry_policy p
+    where p.retry_policy = in_name);
+end
+$function$;
+
 -- decide/tasks/step_task
 -- Purpose: the transition of one task: the row after an event (see async.event_t). Decides and
 --   writes nothing. The arguments are those of the event; in_now is the time of the event.
@@ -1253,8 +1465,8 @@ $function$;
 --   the task has ended as S; only a restart moves it  FINISHED; neither RESTART nor RELEASE
 --   the task has not finished                         RESTART, RELEASE; not FINISHED
 --   the task holds no slot                            RELEASE; not tracked
---   the task does not wait                            CLAIM, OFFER, PROMOTE; not READY, or PROMOTE
---                                                     of an offered task
+--   the task does not wait                            CLAIM, OFFER, PROMOTE, GIVE_UP; not READY, or
+--                                                     PROMOTE, GIVE_UP of an offered task
 --   the task is for clients to pull; offer it         CLAIM without a query
 --   the task has a query; claim it                    OFFER with a query
 --   the task is offered already                       OFFER
@@ -1272,12 +1484,15 @@ $function$;
 --   there is no such event                            any other name
 --   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
 --   phase     becomes
---   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER,
---             WITHDRAW, PROMOTE, REQUEST)
---   RUNNING   READY (GIVE_BACK, a deferral or a pause), YIELDED or FINISHED (END_*, UNREACHABLE;
---             REQUEST and DEADLINE of a pulled task)
---   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral or a pause)
+--   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE, GIVE_UP), READY (OFFER,
+--             WITHDRAW, PROMOTE, REQUEST, a retry)
+--   RUNNING   READY (GIVE_BACK, a deferral, a pause or a retry), YIELDED or FINISHED (END_*,
+--             UNREACHABLE; REQUEST and DEADLINE of a pulled task)
+--   YIELDED   FINISHED (REQUEST, DEADLINE), READY (a deferral, a pause or a retry)
 --   FINISHED  READY (RESTART), FINISHED (RELEASE)
+--   A task with a policy whose attempt fails is READY again if async.retry_delay gives a delay.
+--   attempt counts the failed attempts. ended_as and ended_with are the status and the error of the
+--   attempt that async.attempt notes; null for none.
 -- Raises: nothing.
 -- Locks: none. (No SET clause: the planner inlines the function into the statements that use it.
 --   The offsets prevent it from copying a computed value into every column.)
@@ -1302,7 +1517,10 @@ create or replace function async.step_task(
   times_up timestamptz,
   tracked bool,
   eligible_when timestamptz,
-  run int
+  run int,
+  attempt int,
+  ended_as async.finish_status_t,
+  ended_with text
 ) language sql immutable as $function$
   select
     s.rejected,
@@ -1321,7 +1539,7 @@ create or replace function async.step_task(
     case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' when 'KEPT' then t.failed end,
     case s.next_phase when 'FINISHED' then s.error when 'KEPT' then t.processing_error end,
     case
-      when in_event = 'RESTART' then null
+      when in_event = 'RESTART' or s.delay is not null then null
       when in_event in ('CLAIM', 'TAKE')
         then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
       -- The deadline of a first claim is removed with the claim. A deadline that a deferral
@@ -1339,17 +1557,34 @@ create or replace function async.step_task(
     end,
     case
       when s.next_phase = 'KEPT' then t.eligible_when
+      when s.delay is not null then in_now + s.delay
       when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
         then in_now + in_duration
     end,
     -- A task that is given back keeps its run number: the launch marks may contain the run.
-    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
+    t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end,
+    case
+      when t.retry is null then t.attempt
+      when in_event = 'RESTART' then 0
+      when s.failure is not null then t.attempt + 1
+      else t.attempt
+    end,
+    case when s.is_noted then s.status end,
+    case when s.is_noted then s.error end
   from (
     select
       r.phase,
       r.status,
       r.error,
+      r.failure,
+      r.delay,
+      -- A success at the first attempt is not noted.
+      t.retry is not null and (r.failure is not null
+        or (t.consumed is not null or t.yielded is not null)
+          and r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA')
+          and (r.status <> 'FINISHED' or t.attempt > 0)) as is_noted,
       case
+        when r.delay is not null then 'READY'
         when in_event in ('CLAIM', 'TAKE') then 'RUNNING'
         when in_event = 'RELEASE' then 'KEPT'
         when r.status in ('FINISHED', 'FAILED', 'CANCELED', 'TIMED_OUT', 'DOA') then 'FINISHED'
@@ -1371,6 +1606,8 @@ create or replace function async.step_task(
           when t.eligible_when > in_now then 'the task may not run yet'
           when t.times_up <= in_now then 'the task''s deadline has passed'
         end
+        when in_event = 'GIVE_UP' and (r.phase <> 'READY' or t.query is null and t.tracked) then 'the task does not wait'
+        when in_event = 'GIVE_UP' then null
         when in_event in ('TAKE', 'WITHDRAW') then case
           when r.phase <> 'READY' or t.query is not null or t.tracked is not true
             then 'the task is not offered'
@@ -1398,41 +1635,64 @@ create or replace function async.step_task(
         else 'there is no such event'
       end as rejected
     from (
-      select
-        case
-          when t.processed is not null then 'FINISHED'
-          when t.yielded is not null then 'YIELDED'
-          when t.consumed is not null then 'RUNNING'
-          else 'READY'
-        end as phase,
-        case in_event
-          when 'END_OK' then case
-            -- The query committed before the cancel reached it.
-            when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
-              then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
-            else in_status
-          end
-          when 'END_ERROR' then coalesce(in_status, 'FAILED')
-          -- The query may have committed, so a pause does not run it again.
-          when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
-          when 'REQUEST' then in_status
-          when 'DEADLINE' then 'TIMED_OUT'
-          when 'UNREACHABLE' then 'TIMED_OUT'
-        end as status,
-        case
-          when in_event = 'END_OK'
-            and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
-          when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
-            then coalesce(in_message, 'the task did not finish in time')
-              || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
-          when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
-          -- The cancel is not confirmed: it may have come too late.
-          when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
-            then coalesce(in_message || E'\n' || in_known, in_message, in_known)
-          -- A pause is not confirmed either, and the task fails.
-          when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
-          else in_message
-        end as error
+      select p.*,
+        case when p.failure is not null
+          then async.retry_delay(t.retry, t.task_id, t.attempt + 1, p.failure, p.error) end as delay
+      from (
+        select
+          case
+            when t.processed is not null then 'FINISHED'
+            when t.yielded is not null then 'YIELDED'
+            when t.consumed is not null then 'RUNNING'
+            else 'READY'
+          end as phase,
+          case in_event
+            when 'END_OK' then case
+              -- The query committed before the cancel reached it.
+              when in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')
+                then case when t.asynchronous_finish then 'YIELDED' else 'FINISHED' end::async.finish_status_t
+              else in_status
+            end
+            when 'END_ERROR' then coalesce(in_status, 'FAILED')
+            -- The query may have committed, so a pause does not run it again.
+            when 'END_UNKNOWN' then coalesce(nullif(in_status, 'PAUSED'), 'FAILED')
+            when 'REQUEST' then in_status
+            when 'DEADLINE' then 'TIMED_OUT'
+            when 'UNREACHABLE' then 'TIMED_OUT'
+            when 'GIVE_UP' then 'FAILED'
+          end as status,
+          case
+            when in_event = 'END_OK'
+              and (in_status is null or in_status in ('CANCELED', 'TIMED_OUT', 'PAUSED')) then null
+            when in_event in ('DEADLINE', 'UNREACHABLE') or in_status = 'TIMED_OUT'
+              then coalesce(in_message, 'the task did not finish in time')
+                || case when in_event in ('UNREACHABLE', 'END_UNKNOWN') then coalesce(E'\n' || in_known, '') else '' end
+            when in_event in ('END_ERROR', 'END_UNKNOWN') and in_status is null then in_known
+            -- The cancel is not confirmed: it may have come too late.
+            when in_event = 'END_UNKNOWN' and in_status = 'CANCELED'
+              then coalesce(in_message || E'\n' || in_known, in_message, in_known)
+            -- A pause is not confirmed either, and the task fails.
+            when in_event = 'END_UNKNOWN' and in_status = 'PAUSED' then in_known
+            else in_message
+          end as error,
+          -- How the attempt failed. A request beats a retry, except one that says FAILED of a task that
+          -- a client works on.
+          case
+            when t.retry is null or t.processed is not null then null
+            when in_event = 'END_ERROR' and in_status is null then 'error'
+            when in_event = 'DEADLINE' and t.consumed is null and t.yielded is null
+              or in_event = 'END_ERROR' and in_status = 'TIMED_OUT' and in_message is null then 'timeout'
+            when in_event = 'END_UNKNOWN' and (in_status is null or in_status = 'PAUSED') then 'unknown'
+            when in_event = 'END_UNKNOWN' and in_status = 'TIMED_OUT' and in_message is null
+              or in_event = 'DEADLINE' then 'unknown timeout'
+            -- The query may still run, so it is not retried.
+            when in_event = 'UNREACHABLE' then 'lost'
+            when in_event = 'GIVE_UP' then 'unreachable'
+            when in_event = 'REQUEST' and in_status = 'FAILED' and (t.consumed is not null or t.yielded is not null)
+              then 'reported'
+          end as failure
+        offset 0
+      ) p
       offset 0
     ) r
     offset 0
@@ -2528,14 +2788,14 @@ $function$;
 -- Returns: outcome null and the new row; or 'locked' (another transaction holds the row or its
 --   offer), 'gone', 'rejected' (with the reason). settles: whether a second statement releases the
 --   pool slot, after triggers have seen the completion. diverged: whether the requests in asked
---   changed the result of the event.
+--   changed the result of the event. noted: the attempt that ended, for async.attempt.
 -- Raises: lock_not_available while the table is locked.
 -- Locks: the row of async.task and its offer, until the transaction ends; never waits for a row.
 -- (Longer than a screen: its checks share the row that it locked.)
 create or replace function async.next_row(
   in_event async.event_t,
   out outcome text, out error text, out becomes async.task, out was_tracked bool, out settles bool,
-  out diverged bool, out asked bigint[]
+  out diverged bool, out asked bigint[], out noted async.attempt
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -2594,6 +2854,9 @@ begin
     return;
   end if;
   was_tracked := becomes.tracked;
+  if v_step.ended_as is not null then
+    noted := row(becomes.task_id, becomes.run, becomes.attempt + 1, becomes.consumed, v_event.at, v_step.ended_as, v_step.ended_with);
+  end if;
   settles := in_event.event not in ('CLAIM', 'OFFER', 'TAKE', 'UNREACHABLE', 'RELEASE');
   becomes.consumed := v_step.consumed;
   becomes.processed := v_step.processed;
@@ -2605,6 +2868,7 @@ begin
   becomes.tracked := v_step.tracked;
   becomes.eligible_when := v_step.eligible_when;
   becomes.run := v_step.run;
+  becomes.attempt := v_step.attempt;
 end
 $function$;
 
@@ -2633,11 +2897,12 @@ begin
       when not v_found then 'gone'
       when in_diverged
         or (is_now.consumed, is_now.processed, is_now.yielded, is_now.finish_status, is_now.failed,
-            is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run)
+            is_now.processing_error, is_now.times_up, is_now.tracked, is_now.eligible_when, is_now.run,
+            is_now.attempt)
           is distinct from
           (in_becomes.consumed, in_becomes.processed, in_becomes.yielded, in_becomes.finish_status, in_becomes.failed,
             in_becomes.processing_error, in_becomes.times_up, in_becomes.tracked, in_becomes.eligible_when,
-            in_becomes.run)
+            in_becomes.run, in_becomes.attempt)
         then 'rewritten'
     end);
   if outcome = 'locked' then
@@ -2743,7 +3008,9 @@ begin
       and e.at = e.at + interval '0'
       and (e.run is null or e.run = t.run)
       and t.consumed is not null and t.yielded is null and t.processed is null and t.query is not null
-      and t.asynchronous_finish is not true and t.tracked;
+      and t.asynchronous_finish is not true and t.tracked
+      -- A success after failed attempts is noted.
+      and (t.attempt is null or t.attempt = 0);
     get diagnostics v_rows = row_count;
     -- Read again only in the session of the SQL engine, which counts pools. A RETURNING clause
     -- would cost the other engine more than this costs here.
@@ -2775,8 +3042,8 @@ $function$;
 
 -- record/write_events_at_once
 -- Purpose: applies events of any kind to their tasks in one statement, by the rules of
---   async.step_task; maintains the offers, and deletes the settled requests. An event whose offer
---   another transaction holds is not applied. Only where users have no triggers.
+--   async.step_task; maintains the offers, notes failed attempts, and deletes the settled requests.
+--   An event whose offer another transaction holds is not applied. Only where users have no triggers.
 -- Returns: the events that did not fit their rows.
 -- Raises: lock_not_available when another transaction holds one of the rows, and the errors of
 --   constraints of users.
@@ -2799,6 +3066,7 @@ declare
   v_taken bigint[] := '{}';
   v_applied bigint[];
   v_released text[];
+  v_noted async.attempt[];
   v_requests bigint[];
 begin
   if v_ending <> '{}' then
@@ -2811,7 +3079,7 @@ begin
     update async.task t
     set consumed = n.consumed, processed = n.processed, yielded = n.yielded, finish_status = n.finish_status,
         failed = n.failed, processing_error = n.processing_error, times_up = n.times_up, tracked = n.tracked,
-        eligible_when = n.eligible_when, run = n.run,
+        eligible_when = n.eligible_when, run = n.run, attempt = n.attempt,
         arrived = case when n.consumed is null and n.processed is null and n.yielded is null then txid_current()
           else t.arrived end
     from unnest(in_events) e
@@ -2824,11 +3092,17 @@ begin
       and n.rejected is null
       and e.task_id <> all (v_taken)
     returning t.task_id, case when o.tracked and t.tracked is not true then coalesce(t.concurrency_pool, t.target) end
-      as released
+      as released,
+      case when n.ended_as is not null
+        then row(o.task_id, o.run, o.attempt + 1, o.consumed, e.at, n.ended_as, n.ended_with)::async.attempt end as noted
   )
-  select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null)
-  into v_applied, v_released
+  select coalesce(array_agg(a.task_id), '{}'), array_agg(a.released) filter (where a.released is not null),
+    array_agg(a.noted) filter (where a.noted is distinct from null)
+  into v_applied, v_released, v_noted
   from applied a;
+  if v_noted is not null then
+    insert into async.attempt (task_id, run, attempt, began, ended, status, error) select * from unnest(v_noted);
+  end if;
   perform async.release_pools(v_released);
 
   if v_offers <> '{}' then
@@ -2966,11 +3240,15 @@ begin
         tracked = case when v_next.settles and (v_next.becomes).processed is not null then t.tracked
           else (v_next.becomes).tracked end,
         eligible_when = (v_next.becomes).eligible_when, run = (v_next.becomes).run,
+        attempt = (v_next.becomes).attempt,
         arrived = case
           when (v_next.becomes).consumed is null and (v_next.becomes).processed is null
             and (v_next.becomes).yielded is null
           then pg_catalog.txid_current() else t.arrived end
     where t.task_id operator(pg_catalog.=) in_event.task_id;
+    if (v_next.noted).task_id is not null then
+      insert into async.attempt (task_id, run, attempt, began, ended, status, error) select (v_next.noted).*;
+    end if;
     -- A trigger may have yielded the completion, or finished the task with another status.
     if v_next.settles then
       update async.task t
@@ -3014,7 +3292,8 @@ create or replace function async.write_all(
 ) returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
+  attempt int
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3089,6 +3368,7 @@ begin
     tracked := (v_row.is_now).tracked;
     eligible_when := (v_row.is_now).eligible_when;
     row_run := (v_row.is_now).run;
+    attempt := coalesce((v_row.is_now).attempt, 0);
     return next;
   end loop;
   -- One call for two functions: a busy leader asks for its triggers with every batch.
@@ -3107,7 +3387,8 @@ create or replace function async.write_events(in_events async.event_t[])
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
+  attempt int
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -3354,7 +3635,7 @@ end
 $function$;
 
 -- configure/configuration_keys
--- Purpose: the keys that async.configure accepts: the columns of the three tables, and max_workers
+-- Purpose: the keys that async.configure accepts: the columns of the four tables, and max_workers
 --   for a target.
 -- Returns: section, key and kind (see async.check_setting).
 -- Raises: nothing. Locks: none.
@@ -3388,6 +3669,7 @@ as $function$
     ('control', 'debug_log', 'bool'),
     ('control', 'target_patience', 'interval'),
     ('control', 'takeover_grace', 'interval'),
+    ('control', 'default_retry', 'name'),
     -- Only the owner may change it: async.set_trigger_search_path.
     ('control', 'trigger_search_path', 'ignored'),
     ('target', 'target', 'name'),
@@ -3399,10 +3681,22 @@ as $function$
     ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
+    ('target', 'default_retry', 'name'),
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
-    ('concurrency_pool', 'retired', 'bool')
+    ('concurrency_pool', 'retired', 'bool'),
+    ('retry_policy', 'retry_policy', 'policy name'),
+    ('retry_policy', 'max_attempts', 'attempts'),
+    ('retry_policy', 'delay', 'interval'),
+    ('retry_policy', 'backoff', 'factor'),
+    ('retry_policy', 'delay_max', 'interval'),
+    ('retry_policy', 'jitter', 'share'),
+    ('retry_policy', 'sqlstates', 'sqlstates'),
+    ('retry_policy', 'timeouts', 'bool'),
+    ('retry_policy', 'unreachable', 'bool'),
+    ('retry_policy', 'unknown', 'bool'),
+    ('retry_policy', 'may_run_twice', 'bool')
 $function$;
 
 -- configure/describe_json_type
@@ -3447,12 +3741,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+  c_sqlstates_max constant int := 100;
   v_type text := jsonb_typeof(in_value);
   v_text text := in_value #>> '{}';
   v_wanted text := case
     when in_kind = 'bool' then 'true or false'
-    when in_kind = 'routines' then 'an array'
-    when in_kind in ('int', 'size', 'positive int', 'seconds') then 'a number'
+    when in_kind in ('routines', 'sqlstates') then 'an array'
+    when in_kind in ('int', 'size', 'positive int', 'attempts', 'seconds', 'factor', 'share') then 'a number'
     else 'a string'
   end;
   v_interval interval;
@@ -3465,7 +3760,7 @@ begin
       v_wanted, async.describe_json_type(v_type)));
   end if;
 
-  if in_kind in ('int', 'size', 'positive int') then
+  if in_kind in ('int', 'size', 'positive int', 'attempts') then
     if v_text !~ '^-?[0-9]+$' or v_text::numeric not between -2147483648 and 2147483647 then
       perform async.refuse_configuration(in_path,
         format('must be a whole number between -2147483648 and 2147483647, not %s', left(v_text, 40)));
@@ -3473,11 +3768,20 @@ begin
       perform async.refuse_configuration(in_path, format('must not be negative, and is %s', v_text));
     elsif in_kind = 'positive int' and v_text::numeric < 1 then
       perform async.refuse_configuration(in_path, format('must be at least 1, and is %s', v_text));
+    elsif in_kind = 'attempts' and v_text::numeric not between 1 and 1000 then
+      perform async.refuse_configuration(in_path, format('must be between 1 and 1000, and is %s', v_text));
     end if;
   elsif in_kind = 'seconds' then
     if v_text::numeric not between 0 and 86400 then
       perform async.refuse_configuration(in_path,
         format('must be between 0 and 86400 seconds, and is %s', left(v_text, 40)));
+    end if;
+  elsif in_kind in ('factor', 'share') then
+    if v_text::numeric < (in_kind = 'factor')::int
+      or v_text::numeric > (case in_kind when 'factor' then 100 else 1 end)
+      or v_text::numeric <> round(v_text::numeric, 3) then
+      perform async.refuse_configuration(in_path, format('must be between %s with at most three decimals, and is %s',
+        case in_kind when 'factor' then '1 and 100' else '0 and 1' end, left(v_text, 40)));
     end if;
   elsif in_kind in ('interval', 'timeout') then
     begin
@@ -3493,12 +3797,14 @@ begin
     elsif not (isfinite(v_interval) and async.is_usable_duration(v_interval)) then
       perform async.refuse_configuration(in_path, format('%L reaches beyond the end of time', v_text));
     end if;
-  elsif in_kind = 'name' then
+  elsif in_kind in ('name', 'policy name') then
     if btrim(v_text, E' \t\n\r\f\x0b') = '' then
       perform async.refuse_configuration(in_path, 'must not be empty');
     elsif octet_length(v_text) > async.name_bytes_max() then
       perform async.refuse_configuration(in_path,
         format('must not be longer than %s bytes', async.name_bytes_max()));
+    elsif in_kind = 'policy name' and v_text = 'none' then
+      perform async.refuse_configuration(in_path, 'must not be none, which stands for no policy');
     end if;
   elsif in_kind in ('connection string', 'own connection string') then
     begin
@@ -3517,6 +3823,14 @@ begin
       where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}', E' \t\n\r\f\x0b') = '')
     then
       perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
+    end if;
+  elsif in_kind = 'sqlstates' then
+    if jsonb_array_length(in_value) > c_sqlstates_max or exists (
+      select from jsonb_array_elements(in_value) s
+      where jsonb_typeof(s) <> 'string' or s #>> '{}' !~ '^([0-9A-Z]{2}|[0-9A-Z]{5}|transient|any|reported)$')
+    then
+      perform async.refuse_configuration(in_path, format('must be an array of up to %s SQLSTATEs, classes of two '
+        'characters, and the names transient, any and reported', c_sqlstates_max));
     end if;
   end if;
 end
@@ -3755,7 +4069,8 @@ begin
     loop_routines = n.loop_routines,
     debug_log = n.debug_log,
     target_patience = n.target_patience,
-    takeover_grace = n.takeover_grace
+    takeover_grace = n.takeover_grace,
+    default_retry = n.default_retry
   from async.control o, jsonb_populate_record(o, in_control) n
   where n.* is distinct from o.*;
 
@@ -3794,20 +4109,22 @@ begin
     max_sessions = coalesce(e.max_sessions, t.max_sessions),
     concurrency_track_yielded = coalesce(e.concurrency_track_yielded, t.concurrency_track_yielded),
     session_reset = coalesce(e.session_reset, t.session_reset),
+    default_retry = coalesce(e.default_retry, t.default_retry),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, retired bool)
+    session_reset bool, default_retry text, retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    max_sessions, concurrency_track_yielded, session_reset, retired)
+    max_sessions, concurrency_track_yielded, session_reset, default_retry, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
     coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
-    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.retired, false)
+    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), e.default_retry,
+    coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, retired bool)
+    session_reset bool, default_retry text, retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   update async.target t set retired = true
@@ -3857,6 +4174,81 @@ begin
 end
 $function$;
 
+-- configure/apply_retry_policies
+-- Purpose: makes the given list the retry policies: changes, adds and removes policies. Tasks keep
+--   the copies that they have.
+-- Returns: nothing.
+-- Raises: nothing. The document was checked.
+-- Locks: the rows that it changes, until the end of the transaction.
+create or replace function async.apply_retry_policies(in_policies jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  insert into async.retry_policy (retry_policy)
+  select e.value ->> 'retry_policy' from jsonb_array_elements(in_policies) e
+  on conflict (retry_policy) do nothing;
+
+  update async.retry_policy p set
+    max_attempts = n.max_attempts,
+    delay = n.delay,
+    backoff = n.backoff,
+    delay_max = n.delay_max,
+    jitter = n.jitter,
+    sqlstates = n.sqlstates,
+    timeouts = n.timeouts,
+    unreachable = n.unreachable,
+    unknown = n.unknown,
+    may_run_twice = n.may_run_twice
+  from async.retry_policy o
+  join jsonb_array_elements(in_policies) e on e.value ->> 'retry_policy' = o.retry_policy
+  cross join lateral jsonb_populate_record(o, jsonb_strip_nulls(e.value)) n
+  where p.retry_policy = o.retry_policy and n.* is distinct from o.*;
+
+  delete from async.retry_policy p
+  where not exists (select from jsonb_array_elements(in_policies) e where e.value ->> 'retry_policy' = p.retry_policy);
+end
+$function$;
+
+-- configure/check_default_retries
+-- Purpose: checks the names of the default policies, after a document was applied. Refuses a name
+--   that no policy has, and the removal of a policy that is a default.
+-- Returns: nothing.
+-- Raises: PA060.
+-- Locks: none.
+create or replace function async.check_default_retries(in_control jsonb, in_targets jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_missing record;
+begin
+  select n.* into v_missing
+  from (
+    select 0 as place, c.default_retry as name, 'control.default_retry' as path,
+      in_control ->> 'default_retry' is not null as is_given
+    from async.control c
+    union all
+    select coalesce(e.place, 1000000000), t.default_retry,
+      coalesce(format('targets[%s].default_retry', e.place - 1), format('the target %L', t.target)), e.place is not null
+    from async.target t
+    left join jsonb_array_elements(in_targets) with ordinality as e(value, place)
+      on e.value ->> 'target' = t.target and e.value ->> 'default_retry' is not null
+  ) n
+  where n.name <> 'none'
+    and not exists (select from async.retry_policy p where p.retry_policy = n.name)
+  order by not n.is_given, n.place, n.path collate "C"
+  limit 1;
+  if not found then
+    return;
+  elsif v_missing.is_given then
+    perform async.refuse_configuration(v_missing.path, format('there is no retry policy %L', v_missing.name));
+  end if;
+  perform async.refuse_configuration('retry_policies',
+    format('lacks %L, which %s names', v_missing.name, v_missing.path));
+end
+$function$;
+
 -- configure/apply_configuration
 -- Purpose: async.configure on a server. It checks first, then writes. A section that is missing or
 --   null changes nothing. in_as_owner: true for the owner of the schema; only the owner may change
@@ -3873,6 +4265,7 @@ declare
   v_control jsonb := coalesce(nullif(in_configuration -> 'control', 'null'), '{}');
   v_targets jsonb := nullif(in_configuration -> 'targets', 'null');
   v_pools jsonb := nullif(in_configuration -> 'concurrency_pools', 'null');
+  v_policies jsonb := nullif(in_configuration -> 'retry_policies', 'null');
   v_self text;
   v_key text;
 begin
@@ -3881,11 +4274,12 @@ begin
   end if;
   select k.key into v_key
   from jsonb_object_keys(in_configuration) as k(key)
-  where k.key not in ('control', 'targets', 'concurrency_pools')
+  where k.key not in ('control', 'targets', 'concurrency_pools', 'retry_policies')
   order by k.key collate "C"
   limit 1;
   if v_key is not null then
-    perform async.refuse_configuration(v_key, 'is no section; the sections are control, targets and concurrency_pools');
+    perform async.refuse_configuration(v_key,
+      'is no section; the sections are control, targets, concurrency_pools and retry_policies');
   end if;
   lock table async.configuration_lock in exclusive mode;
 
@@ -3902,6 +4296,9 @@ begin
   if v_pools is not null then
     perform async.check_entries('concurrency_pools', 'concurrency_pool', v_pools);
   end if;
+  if v_policies is not null then
+    perform async.check_entries('retry_policies', 'retry_policy', v_policies);
+  end if;
   if v_targets is not null then
     v_control := async.check_targets(v_targets, v_control, v_self);
   end if;
@@ -3917,6 +4314,10 @@ begin
   if v_pools is not null then
     perform async.apply_pools(v_pools);
   end if;
+  if v_policies is not null then
+    perform async.apply_retry_policies(v_policies);
+  end if;
+  perform async.check_default_retries(v_control, v_targets);
   perform async.wake_leader();
 end
 $function$;
@@ -4106,7 +4507,8 @@ returns table (
   out_manual_timeout interval,
   out_track_yielded bool,
   out_pushed_by text,
-  out_may_reach_self bool)
+  out_may_reach_self bool,
+  out_retry jsonb)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -4122,6 +4524,7 @@ declare
   v_pool_given text;
   v_pool_is_known bool;
   v_other_pools int := 0;
+  v_retry jsonb;
 begin
   -- A loop, because planning a join for every array costs more than the pushes. Neighboring
   -- elements mostly name the same target and pool, which are then looked up once.
@@ -4151,13 +4554,14 @@ begin
       raise warning 'task % has no target and was not pushed', out_position using errcode = 'PA010';
       continue;
     elsif v_task.target is distinct from v_target_given then
-      select t.*, c.self_target, a.target is not null as leads_to_self into v_target
+      select t.*, c.self_target, a.target is not null as leads_to_self, coalesce(t.default_retry, c.default_retry) as retry
+      into v_target
       from async.target t
       cross join async.control c
       left join async.target_at_self a on a.target = t.target
       where t.target = v_task.target;
       if not found and upper(v_task.target) = 'SELF' then
-        select t.*, c.self_target, false as leads_to_self into v_target
+        select t.*, c.self_target, false as leads_to_self, coalesce(t.default_retry, c.default_retry) as retry into v_target
         from async.control c
         join async.target t on t.target = c.self_target;
       end if;
@@ -4179,6 +4583,7 @@ begin
         perform async.check_target(format('task %s: ', out_position), in_caller, in_scope, v_target.target);
       end if;
       v_target_given := v_task.target;
+      v_retry := case when v_runs and v_target.retry is not null then async.copy_retry_policy(v_target.retry) end;
     end if;
 
     if v_task.concurrency_pool is distinct from v_pool_given then
@@ -4229,6 +4634,10 @@ begin
     out_concurrency_pool := coalesce(v_task.concurrency_pool, v_target.target);
     out_manual_timeout := v_task.manual_timeout;
     out_track_yielded := coalesce(v_task.track_yielded, v_target.concurrency_track_yielded);
+    out_retry := v_retry;
+    if v_retry is not null and async.may_commit(v_task.query) then
+      out_retry := v_retry || '{"commits": true}';
+    end if;
     return next;
   end loop;
   if v_other_pools > 0 and v_runs then
@@ -9365,7 +9774,7 @@ begin
       async.tasks_backing_off(in_now));
     continue when v_ids is null;
     perform from async.leader_write(in_now, null, null, null, null, null, array(
-      select row(i, null, 'REQUEST', in_now, 'FAILED',
+      select row(i, null, case when v_lane.unknown then 'REQUEST' else 'GIVE_UP' end, in_now, 'FAILED',
         case when v_lane.unknown then format('target "%s" does not exist', v_lane.target)
           else format('target "%s" could not be reached for %s: %s', v_lane.target, v_lane.target_patience,
             v_lane.last_error) end, null, null, null, null)::async.event_t
@@ -9880,6 +10289,24 @@ begin
       v_left, v_error))
     where v_left > 0;
   end;
+end
+$function$;
+
+-- upkeep/delete_attempts
+-- Purpose: deletes the attempts of tasks that are no longer in async.task, because the upkeep or a
+--   user deleted them. in_after and in_through are the positions of a step of the history.
+-- Returns: nothing.
+-- Raises: nothing.
+-- Locks: the rows that it deletes.
+create or replace function async.delete_attempts(in_after bigint, in_through bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  delete from async.attempt a
+  where a.task_id > in_after
+    and (in_through is null or a.task_id <= in_through)
+    and not exists (select from async.task t where t.task_id = a.task_id);
 end
 $function$;
 
@@ -10802,7 +11229,7 @@ returns table (
   task_id bigint, priority int, entered timestamptz, pool text, target text, client_pulled bool,
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
-  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int
+  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -10816,7 +11243,8 @@ begin
     t.task_id, t.priority, t.entered, coalesce(t.concurrency_pool, t.target), t.target, t.query is null,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
-    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0)
+    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0),
+    coalesce(t.attempt, 0), t.retry::text
   from async.task t
   where t.task_id = any (in_ids);
 end
@@ -11000,7 +11428,7 @@ create or replace function async.lead_heads(
   in_after_priority int[], in_after_entered timestamptz[], in_after_id bigint[]
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
-  manual_timeout interval, times_up timestamptz, run int, text_bytes int
+  manual_timeout interval, times_up timestamptz, run int, text_bytes int, attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11017,7 +11445,7 @@ begin
     as l(pool, target, pullable, heads_max, after_priority, after_entered, after_id, lane)
   cross join lateral (
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, octet_length(t.query)
+       t.manual_timeout, t.times_up, t.run, octet_length(t.query), coalesce(t.attempt, 0), t.retry::text
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -11027,7 +11455,7 @@ begin
      limit l.heads_max)
     union all
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, 0
+       t.manual_timeout, t.times_up, t.run, 0, coalesce(t.attempt, 0), t.retry::text
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -11048,7 +11476,8 @@ $function$;
 create or replace function async.lead_arrivals(in_since txid_snapshot, in_max int)
 returns table (
   pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
-  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int
+  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int,
+  attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11063,7 +11492,7 @@ begin
   return query
   select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
-    coalesce(octet_length(t.query), 0)
+    coalesce(octet_length(t.query), 0), coalesce(t.attempt, 0), t.retry::text
   from (
     select a.* from async.task a
     where a.arrived >= v_after
@@ -11405,6 +11834,7 @@ begin
     end if;
     if v_state.pass_began is not null then
       v_step := async.delete_history(v_state.after, in_now - v_control.task_keep_duration, v_state.rows);
+      perform async.delete_attempts(v_state.after, v_step.out_after);
       v_state.after := v_step.out_after;
       v_state.writes := v_state.writes + v_step.out_deleted;
       v_state.young_rows := case when v_step.out_young then v_state.young_rows + v_state.rows else 0 end;
@@ -11542,7 +11972,8 @@ create or replace function async.changed_task_rows()
 returns table (
   task_id bigint, run int, event text, outcome text, error text,
   consumed timestamptz, processed timestamptz, yielded timestamptz, finish_status text, failed bool,
-  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int
+  processing_error text, times_up timestamptz, tracked bool, eligible_when timestamptz, row_run int,
+  attempt int
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -11557,7 +11988,7 @@ begin
   v_ids := async.take_changed_tasks();
   return query
     select i.task_id, null::int, null::text, 'touched'::text, null::text, r.consumed, r.processed, r.yielded,
-      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run
+      r.finish_status, r.failed, r.processing_error, r.times_up, r.tracked, r.eligible_when, r.run, r.attempt
     from unnest(v_ids) as i(task_id)
     left join async.lead_rows(v_ids) r on r.task_id = i.task_id;
   outcome := 'triggers';
@@ -11862,6 +12293,8 @@ select
     when not s.leads and not s.enabled then 'no orchestrator leads, and async.control.enabled is false'
     when not s.leads then 'no orchestrator leads: start one with pgasync run or call async.main()'
     when not s.enabled then 'the orchestrator is stopping: async.control.enabled is false'
+    when n.kind = 'deferred' and n.back > now() and n.attempt > 0
+      then format('waits for attempt %s of %s at %s', n.attempt + 1, n.max_attempts, date_trunc('second', n.back))
     when n.kind = 'deferred' and n.back > now()
       then format('deferred: the first comes back at %s', date_trunc('second', n.back))
     when s.paused then 'no new starts: async.control.paused is true'
@@ -11887,20 +12320,23 @@ select
   end as reason
 from (
   select d.pool as concurrency_pool, d.target, case when d.pullable then 'pull' else 'query' end as kind,
-    b.waiting, b.more, b.oldest, b.first_task_id, null::timestamptz as back
+    b.waiting, b.more, b.oldest, b.first_task_id, null::timestamptz as back,
+    null::int as attempt, null::int as max_attempts
   from async.discover_lanes() d
   cross join lateral async.lane_backlog(d.pool, d.target, d.pullable) b
   union all
   select o.pool, o.target, 'offered', count(*), false, min(o.entered),
-    (array_agg(o.task_id order by o.priority, o.entered, o.task_id))[1], null
+    (array_agg(o.task_id order by o.priority, o.entered, o.task_id))[1], null, null, null
   from async.offer o
   group by o.pool, o.target
   union all
   -- The first 10000 deferred tasks whose deferral ends.
   select coalesce(e.concurrency_pool, e.target), e.target, 'deferred', count(*), sum(count(*)) over () >= 10000,
-    min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when)
+    min(e.entered), (array_agg(e.task_id order by e.eligible_when, e.task_id))[1], min(e.eligible_when),
+    (array_agg(e.attempt order by e.eligible_when, e.task_id))[1],
+    (array_agg((e.retry ->> 'max_attempts')::int order by e.eligible_when, e.task_id))[1]
   from (
-    select r.task_id, r.concurrency_pool, r.target, r.entered, r.eligible_when
+    select r.task_id, r.concurrency_pool, r.target, r.entered, r.eligible_when, r.attempt, r.retry
     from async.task r
     where r.eligible_when is not null and r.processed is null
     order by r.eligible_when
@@ -12072,8 +12508,29 @@ select
   t.track_yielded,
   t.eligible_when,
   t.run,
-  t.pushed_by
+  t.pushed_by,
+  t.attempt,
+  t.retry
 from async.task t;
+
+-- views/v_dead_task
+-- The failed tasks whose attempts are used up, with their last error. async.attempt has the attempts.
+create or replace view async.v_dead_task as
+select
+  t.task_id,
+  t.target,
+  t.attempt,
+  t.retry ->> 'name' as retry_policy,
+  t.finish_status,
+  t.processing_error,
+  t.entered,
+  t.processed,
+  t.source,
+  t.query
+from async.task t
+where t.retry is not null and t.failed
+  and t.finish_status in ('FAILED', 'TIMED_OUT')
+  and t.attempt >= (t.retry ->> 'max_attempts')::int;
 
 -- comments/configuration
 -- The tables of the configuration. async.configure changes them.
@@ -12133,6 +12590,8 @@ comment on column async.control.target_patience is
   'The time that tasks wait for an unreachable target before they fail.';
 comment on column async.control.takeover_grace is
   'The time that a successor waits before it takes the lead of a lost Rust engine.';
+comment on column async.control.default_retry is
+  'The retry policy of tasks whose target has no default_retry. Null or none: no policy.';
 comment on column async.control.trigger_search_path is
   'The schemas in which triggers on async.task and routines find unqualified names. The owner sets '
   'it with async.set_trigger_search_path.';
@@ -12152,6 +12611,8 @@ comment on column async.target.default_timeout is
   'control.default_timeout.';
 comment on column async.target.max_sessions is
   'The most sessions that the leader has at the target, over all pools. Null is no limit.';
+comment on column async.target.default_retry is
+  'The retry policy of tasks that name none. Null: control.default_retry. none: no policy.';
 comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
@@ -12169,6 +12630,30 @@ comment on column async.concurrency_pool.max_workers is
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';
+
+comment on table async.retry_policy is
+  'The retry policies. A push copies the policy of its task, so a change affects later pushes only. '
+  'Change them with async.configure.';
+comment on column async.retry_policy.retry_policy is 'The name of the policy.';
+comment on column async.retry_policy.max_attempts is
+  'How many attempts a task has, the first one included.';
+comment on column async.retry_policy.delay is 'The delay before the second attempt.';
+comment on column async.retry_policy.backoff is
+  'Each further delay is this multiple of the one before.';
+comment on column async.retry_policy.delay_max is 'The longest delay.';
+comment on column async.retry_policy.jitter is
+  'The share of a delay by which it is shortened at most. It depends on the task and the attempt.';
+comment on column async.retry_policy.sqlstates is
+  'Which errors are retried: SQLSTATEs, classes (their first two characters), transient, any, and '
+  'reported (async.finish with FAILED for a pulled or yielded task).';
+comment on column async.retry_policy.timeouts is 'True when timeouts are retried.';
+comment on column async.retry_policy.unreachable is
+  'True when tasks that waited for target_patience for an unreachable target are retried.';
+comment on column async.retry_policy.unknown is
+  'True when tasks with an unknown outcome are retried, if may_run_twice is true as well.';
+comment on column async.retry_policy.may_run_twice is
+  'True when the effects of a task may happen twice. Without it no unknown outcome is retried, and '
+  'no text of which a part may be committed when it fails.';
 
 -- comments/state
 -- The tables with the state of orchestrator and clients.
@@ -12323,6 +12808,17 @@ comment on column async.launch_mark.run is
 comment on column async.launch_mark.session_id is
   'The session for the query. 0 when any registered session of the target may run it.';
 
+comment on table async.attempt is
+  'The ended attempts of tasks with a retry policy, except for a success at the first attempt.';
+comment on column async.attempt.task_id is 'The task.';
+comment on column async.attempt.run is 'The run of the task.';
+comment on column async.attempt.attempt is
+  'The number of the attempt, from 1. A restart of the task begins with 1 again.';
+comment on column async.attempt.began is 'The claim. Null if the task was not claimed.';
+comment on column async.attempt.ended is 'The end of the attempt.';
+comment on column async.attempt.status is 'How the attempt ended.';
+comment on column async.attempt.error is 'The error or message of the end.';
+
 -- comments/calls
 -- The calls of the server part. docs/errors.md lists the error codes.
 comment on procedure async.main(bool, bool) is
@@ -12407,6 +12903,10 @@ comment on column async.v_task.waited is
   'The time from the push to the last start. For a task that was not started, to its end or to now.';
 comment on column async.v_task.took is
   'The time from the last start to the end, or to now. Null for a task that was not started.';
+
+comment on view async.v_dead_task is
+  'The failed tasks whose attempts are used up. async.restart_task gives one of them new attempts.';
+comment on column async.v_dead_task.retry_policy is 'The name of the retry policy.';
 
 comment on view async.v_unfinished_task is
   'Every task that has not finished. The cost does not grow with the history.';

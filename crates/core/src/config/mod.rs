@@ -14,6 +14,7 @@ pub(crate) mod mask;
 #[cfg(feature = "serde")]
 mod read;
 pub(crate) mod refused;
+pub(crate) mod retry_policies;
 #[cfg(feature = "serde")]
 mod write;
 
@@ -26,6 +27,7 @@ use crate::time::Span;
 use control::Control;
 use document::{ControlEntry, Document, PoolEntry, TargetEntry};
 use refused::{Problem, Refused, refuse};
+use retry_policies::{RetryPolicyConfiguration, check_policies};
 
 /// The whole configuration. It serializes as the [`Document`] that turns a default configuration
 /// into it, and deserializes with the checks of that document.
@@ -59,6 +61,8 @@ pub struct Configuration {
     pub targets: BTreeMap<String, TargetConfiguration>,
     /// The configured pools by name, retired ones included.
     pub pools: BTreeMap<String, PoolConfiguration>,
+    /// The retry policies by name.
+    pub retry_policies: BTreeMap<String, RetryPolicyConfiguration>,
 }
 
 /// One target.
@@ -79,6 +83,8 @@ pub struct TargetConfiguration {
     pub concurrency_track_yielded: bool,
     /// Each task starts in a clean session.
     pub session_reset: bool,
+    /// The retry policy of tasks that name none; `None` is that of `control`.
+    pub default_retry: Option<String>,
     /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
 }
@@ -107,13 +113,18 @@ impl Default for Configuration {
 impl Configuration {
     /// A configuration without targets: not even the server itself is one.
     fn empty() -> Self {
-        Self { control: Control::default(), targets: BTreeMap::new(), pools: BTreeMap::new() }
+        Self {
+            control: Control::default(),
+            targets: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            retry_policies: BTreeMap::new(),
+        }
     }
 
     /// Applies a document completely, or not at all.
     ///
-    /// Targets and pools that a given list leaves out are retired. A list or a setting that is not
-    /// given changes nothing.
+    /// Targets and pools that a given list leaves out are retired, and retry policies are removed. A
+    /// list or a setting that is not given changes nothing.
     ///
     /// # Errors
     /// [`Refused`] names the first value that is refused.
@@ -124,6 +135,7 @@ impl Configuration {
         let pools = document.concurrency_pools.as_deref();
         check_targets(targets.unwrap_or_default())?;
         check_pools(pools.unwrap_or_default())?;
+        check_policies(document.retry_policies.as_deref().unwrap_or_default())?;
 
         let mut next = self.clone();
         let self_target = control.self_target.as_ref().unwrap_or(&self.control.self_target).clone();
@@ -137,6 +149,10 @@ impl Configuration {
         if let Some(pools) = pools {
             next.apply_pools(pools)?;
         }
+        if let Some(policies) = &document.retry_policies {
+            next.apply_retry_policies(policies);
+        }
+        next.check_default_retries(document)?;
         *self = next;
         Ok(())
     }
@@ -168,6 +184,7 @@ impl Configuration {
                 max_sessions: target.max_sessions.map(i64::from),
                 concurrency_track_yielded: Some(target.concurrency_track_yielded),
                 session_reset: Some(target.session_reset),
+                default_retry: target.default_retry.clone(),
                 retired: Some(target.retired),
             }
         };
@@ -180,6 +197,7 @@ impl Configuration {
             control: Some(self.control.entry()),
             targets: Some(self.targets.iter().map(target).collect()),
             concurrency_pools: Some(self.pools.iter().map(pool).collect()),
+            retry_policies: Some(self.retry_policies.iter().map(|(name, policy)| policy.entry(name)).collect()),
         }
     }
 
@@ -307,6 +325,7 @@ impl TargetConfiguration {
             max_sessions: None,
             concurrency_track_yielded: false,
             session_reset: true,
+            default_retry: None,
             retired: false,
         }
     }
@@ -321,6 +340,9 @@ impl TargetConfiguration {
         self.max_sessions = entry.max_sessions.map(size_of).or(self.max_sessions);
         self.concurrency_track_yielded = entry.concurrency_track_yielded.unwrap_or(self.concurrency_track_yielded);
         self.session_reset = entry.session_reset.unwrap_or(self.session_reset);
+        if entry.default_retry.is_some() {
+            self.default_retry.clone_from(&entry.default_retry);
+        }
         self.retired = entry.retired.unwrap_or(false);
     }
 }

@@ -75,13 +75,14 @@ impl StoredTask {
     }
 
     fn snapshot(&self, launch: LaunchState) -> Option<TaskSnapshot> {
-        let task = self.row.task(self.options, launch).ok()?;
+        let task = self.row.task(self.options.clone(), launch).ok()?;
         Some(TaskSnapshot { position: self.position, lane: self.lane.clone(), task })
     }
 
     fn head(&self) -> Head {
         let (run, times_up) = (Run(self.row.run), self.row.times_up);
-        Head { position: self.position, run, options: self.options, times_up, text_bytes: 8 }
+        let (attempt, options) = (self.row.attempt, self.options.clone());
+        Head { position: self.position, run, attempt, options, times_up, text_bytes: 8 }
     }
 
     /// The task is in the queue and may be claimed.
@@ -297,7 +298,7 @@ impl FakeStore {
     /// Applies the event to the row, as the writer in the database does.
     pub(crate) fn write(&mut self, event: &TaskEvent) -> WriteAnswer {
         let Some(stored) = self.tasks.get_mut(&event.task) else { return WriteAnswer::Gone };
-        let Some(next) = event.apply(&stored.row, stored.options) else {
+        let Some(next) = event.apply(&stored.row, stored.options.clone()) else {
             if stored.row.processed.is_some() {
                 self.requests.retain(|id, _| !event.settles.contains(id));
             }

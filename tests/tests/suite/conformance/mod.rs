@@ -50,6 +50,7 @@ mod pull;
 mod push;
 mod queries;
 mod restart;
+mod retries;
 mod routines;
 mod scripts_of_the_original;
 mod sessions_are_clean;

@@ -1,8 +1,10 @@
 //! The clients: they push, request, pull and finish.
 
+use std::sync::Arc;
+
 use pgasync_core::{
-    Event, FinishStatus, Input, Lane, LaneKind, PoolName, Priority, QueuePosition, Request, Row, RowState, Run, Span,
-    TargetName, TaskEvent, TaskId, TaskOptions,
+    Event, FinishStatus, Input, Lane, LaneKind, PoolName, Priority, QueuePosition, Request, RetryPolicy, Row, RowState,
+    Run, Span, TargetName, TaskEvent, TaskId, TaskOptions,
 };
 
 use super::world::{POOLS, ScheduledEvent, TARGETS, World};
@@ -82,6 +84,7 @@ impl World {
             asynchronous_finish: self.random.percent(15),
             track_yielded: self.random.percent(40),
             manual_timeout: self.random.percent(15).then(|| Span::seconds(self.random.within(1, 60))),
+            retry: self.random.percent(30).then(|| Arc::new(self.new_policy(task))),
         };
         let own_requests =
             [FinishStatus::Deferred, FinishStatus::Finished, FinishStatus::Failed, FinishStatus::Yielded];
@@ -94,6 +97,28 @@ impl World {
         };
         let position = QueuePosition { priority, entered, task };
         Some(StoredTask { query, ..StoredTask::new(position, lane, options) })
+    }
+
+    fn new_policy(&mut self, task: TaskId) -> RetryPolicy {
+        let errors = ["transient", "any", "23", "23505"];
+        let mut sqlstates = vec![self.random.pick(&errors).unwrap_or("any").to_owned()];
+        if self.random.percent(50) {
+            sqlstates.push("reported".to_owned());
+        }
+        RetryPolicy {
+            task,
+            max_attempts: i32::try_from(self.random.within(1, 5)).unwrap_or(1),
+            delay: Span::millis(self.random.spread(10, 60_000)),
+            backoff: if self.random.percent(50) { 1_000 } else { 2_000 },
+            delay_max: Span::seconds(120),
+            jitter: if self.random.percent(50) { 0 } else { 300 },
+            sqlstates,
+            timeouts: self.random.percent(50),
+            unreachable: self.random.percent(50),
+            unknown: self.random.percent(50),
+            may_run_twice: self.random.percent(50),
+            commits: self.random.percent(10),
+        }
     }
 
     fn some_task(&mut self, like: impl Fn(&StoredTask) -> bool) -> Option<TaskId> {
@@ -132,7 +157,7 @@ impl World {
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
         let event = Event::Take { default_timeout: self.settings.timeout(&stored.lane.target) };
         let event = TaskEvent { task: id, run: Run(stored.row.run), event, launch: None, at, settles: Vec::new() };
-        if let Some(row) = event.apply(&stored.row, stored.options) {
+        if let Some(row) = event.apply(&stored.row, stored.options.clone()) {
             stored.row = row;
             self.wake_leader();
         }
@@ -146,7 +171,8 @@ impl World {
             RowState::Ready | RowState::Finished => false,
         };
         let Some(task) = self.some_task(open) else { return };
-        let request = Request::finish(FinishStatus::Finished);
+        let status = if self.random.percent(25) { FinishStatus::Failed } else { FinishStatus::Finished };
+        let request = Request::finish(status);
         self.ledger.note_request(task, &request);
         self.store.request(task, request, self.now);
         self.wake_leader();

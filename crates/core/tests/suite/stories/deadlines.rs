@@ -11,6 +11,7 @@ const OPTIONS: TaskOptions = TaskOptions {
     asynchronous_finish: false,
     track_yielded: false,
     manual_timeout: Some(TIMEOUT),
+    retry: None,
 };
 
 /// A task that is brought to the state in which its deadline finds it.

@@ -6,7 +6,8 @@
 create or replace function async.lead_arrivals(in_since txid_snapshot, in_max int)
 returns table (
   pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
-  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int
+  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int,
+  attempt int, retry text
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -21,7 +22,7 @@ begin
   return query
   select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
-    coalesce(octet_length(t.query), 0)
+    coalesce(octet_length(t.query), 0), coalesce(t.attempt, 0), t.retry::text
   from (
     select a.* from async.task a
     where a.arrived >= v_after

@@ -28,5 +28,7 @@ select
   t.track_yielded,
   t.eligible_when,
   t.run,
-  t.pushed_by
+  t.pushed_by,
+  t.attempt,
+  t.retry
 from async.task t;
