@@ -77,7 +77,7 @@ impl Model {
             let timeout = interval(self.span());
             document["control"] =
                 json!({"workers": workers, "default_timeout": timeout, "default_concurrency_pool_workers": pool});
-            document["control"]["default_retry"] = json!(self.seed.pick(&["none", "careful"]));
+            document["control"]["default_retry"] = json!(self.seed.pick(&["none", "bold", "bold"]));
         }
         if self.seed.chance(60) || self.configuration.targets.len() == 1 {
             let targets: Vec<Value> = TARGETS
@@ -104,7 +104,7 @@ impl Model {
     fn policy(&mut self, name: &str, may_run_twice: bool) -> Value {
         let sqlstates = if may_run_twice { json!(["any", "reported"]) } else { json!(["40"]) };
         json!({
-            "retry_policy": name, "max_attempts": 2 + self.seed.below(3), "delay": interval(self.span()),
+            "retry_policy": name, "max_attempts": 2 + self.seed.below(20), "delay": interval(self.span()),
             "backoff": 1.5, "jitter": 0.2, "sqlstates": sqlstates, "timeouts": true, "unknown": true,
             "may_run_twice": may_run_twice,
         })
