@@ -806,6 +806,19 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0024_depth_of_claims.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0024_depth_of_claims') then
+    execute $ddl$
+-- A look at the lanes reads few tasks of each, and more of a lane that is claimed from.
+drop function if exists async.plan_claims(async.lane_t[], int, bigint[], timestamptz);
+$ddl$;
+    insert into async.migration (migration) values ('0024_depth_of_claims');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1062,7 +1075,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '30b4ae9268cb5662'::text
+  select '2573812b0e70cca4'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1699,10 +1712,11 @@ $function$;
 --   client pulls it, for which a worker is free and its target has a session or takes one more
 --   (heads_max of its lanes, over all of them). Lanes with a full pool or a target that is down
 --   are not given, so they block no other lane. Tasks of in_skip, which are in backoff, are
---   skipped.
+--   skipped. Of each lane, in_depth tasks are read and one more, which is not chosen.
 -- Returns: the chosen tasks, in order, each with its place, from 1 on. And the first task of each lane
---   that was not chosen, with place 0 if it waits for a session only, otherwise without a place: a lane
---   without such a task has no further tasks, except those of in_skip.
+--   that was not chosen, with place 0 if it waits for a session only, -1 if it is the one more, so that
+--   tasks behind it in the order must wait for a further look at its lane, and otherwise without a
+--   place. A lane without such a task has no further tasks, except those of in_skip.
 -- Raises: nothing.
 -- Locks: none.
 -- (Longer than a screen: one query and the loop over it.)
@@ -1710,7 +1724,8 @@ create or replace function async.plan_claims(
   in_lanes async.lane_t[],
   in_workers int,
   in_skip bigint[],
-  in_now timestamptz
+  in_now timestamptz,
+  in_depth int
 ) returns table (
   place int, task_id bigint, run int, pool text, target text, pullable bool, priority int,
   entered timestamptz
@@ -1731,6 +1746,7 @@ declare
   v_at int;
   v_target_at int;
   v_chosen int := 0;
+  v_read int[] := array_fill(0, array[cardinality(in_lanes)]);
   v_closed bool[] := array_fill(false, array[cardinality(in_lanes)]);
 begin
   for v_head in
@@ -1747,7 +1763,7 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit least(l.free, in_workers, l.heads_max) + 1)
+       limit least(l.free, in_workers, l.heads_max, in_depth) + 1)
       union all
       (select t.task_id, t.run, t.priority, t.entered
        from async.task t
@@ -1758,11 +1774,12 @@ begin
          and (t.times_up is null or t.times_up > in_now)
          and t.task_id <> all (in_skip)
        order by t.priority, t.entered, t.task_id
-       limit l.free + 1)
+       limit least(l.free, in_depth) + 1)
     ) h
     order by h.priority, h.entered, h.task_id
   loop
     continue when v_closed[v_head.lane];
+    v_read[v_head.lane] := v_read[v_head.lane] + 1;
     place := null;
     v_at := array_position(v_pools, v_head.pool);
     if v_at is null then
@@ -1778,7 +1795,7 @@ begin
         v_target_at := cardinality(v_targets);
       end if;
     end if;
-    if v_free[v_at] > 0
+    if v_free[v_at] > 0 and v_read[v_head.lane] <= in_depth
       and (v_head.pullable or v_workers > 0 and (v_head.heads_max is null or v_sessions[v_target_at] > 0)) then
       v_free[v_at] := v_free[v_at] - 1;
       if not v_head.pullable then
@@ -1791,7 +1808,10 @@ begin
       place := v_chosen;
     else
       v_closed[v_head.lane] := true;
-      place := case when v_free[v_at] > 0 and v_workers > 0 and not v_head.pullable then 0 end;
+      place := case
+        when v_free[v_at] <= 0 or v_workers < 1 and not v_head.pullable then null
+        when v_head.heads_max is not null and not v_head.pullable and v_sessions[v_target_at] < 1 then 0
+        when v_read[v_head.lane] > in_depth then -1 end;
     end if;
     task_id := v_head.task_id;
     run := v_head.run;
@@ -7099,6 +7119,8 @@ begin
     exhausted bool not null default false,
     primary key (pool, target, pullable)
   ) with (fillfactor = 30);
+  create index leader_lane_position on pg_temp.leader_lane (after_priority, after_entered, after_id)
+    where not exhausted;
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
@@ -7134,6 +7156,10 @@ begin
     met_at timestamptz,
     last_error text,
     wanted int not null default 0,
+    -- When a session was last moved here because tasks of other targets overtook those of this one, and how
+    -- far, in the bounds of async.claim_tasks.
+    session_moved_at timestamptz not null default '-infinity',
+    overtaken_by float8 not null default 0,
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   ) with (fillfactor = 10);
 
@@ -8590,10 +8616,10 @@ $function$;
 
 -- leader/memory/claimable_lanes
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
---   order of their positions: those with a free pool slot whose target can run a task. in_pools and
---   in_targets have the pools and targets of the tasks that were chosen in this cycle already. Lanes
---   of targets in in_closed are left out. Without in_strict, a target takes no more tasks than it has
---   idle sessions, if a further session would take the place of a session at another target.
+--   order of their positions: those with a free pool slot whose target can run a task. in_pools has the
+--   pools of the tasks that were chosen in this cycle already, and the other arguments are those of
+--   async.claimable_targets. The cost grows with the lanes that are read: the returned ones, and those
+--   before them whose pool is full or whose target runs nothing.
 -- Returns: the lanes, each with its free pool slots and the number of tasks that its target takes;
 --   their targets with the default timeouts; and the position of the next lane: the tasks of all lanes
 --   that are left out for in_max are behind it (null: none is left out).
@@ -8607,6 +8633,60 @@ create or replace function async.claimable_lanes(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+-- The lanes are read in the order of their index until enough are found, and the pool of each one is
+-- looked up: a sort, a hash or a merge join would read all of them.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
+  v_targets record;
+begin
+  v_targets := async.claimable_targets(in_now, in_workers, in_targets, in_closed, in_strict, in_first);
+  select
+    array_agg(row(n.pool, n.target, n.pullable, n.after_priority, n.after_entered, n.after_id, n.free,
+      v_targets.heads_max[n.target_at])::async.lane_t) filter (where n.place <= in_max),
+    array_agg(n.target) filter (where n.place <= in_max),
+    array_agg(v_targets.timeouts[n.target_at]) filter (where n.place <= in_max),
+    max(n.after_priority) filter (where n.place > in_max),
+    max(n.after_entered) filter (where n.place > in_max),
+    max(n.after_id) filter (where n.place > in_max)
+  into lanes, targets, timeouts, next_priority, next_entered, next_id
+  from (
+    select c.*, row_number() over () as place, array_position(v_targets.targets, c.target) as target_at
+    from (
+      select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id,
+        p.max_workers - p.taken - cardinality(array_positions(in_pools, l.pool)) as free
+      from pg_temp.leader_lane l
+      join pg_temp.leader_pool p on p.pool = l.pool
+      where not l.exhausted
+        and (l.pullable or l.target = any (v_targets.running))
+        and (not l.pullable or p.offers_held_until <= in_now)
+        and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers
+      order by l.after_priority, l.after_entered, l.after_id
+      limit in_max + 1
+    ) c
+  ) n;
+end
+$function$;
+
+-- leader/memory/claimable_targets
+-- Purpose: what each target takes now. in_targets has the targets of the tasks that were chosen in this
+--   cycle already. Targets in in_closed take nothing. Without in_strict, a target takes no more tasks
+--   than it has idle sessions, if a further session would take the place of a session at another
+--   target.
+-- Returns: all targets, each with its default timeout and the number of tasks that it takes (null: no
+--   limit of its own), and in running those at which a task can run.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.claimable_targets(
+  in_now timestamptz, in_workers int, in_targets text[], in_closed text[], in_strict bool, in_first bool,
+  out targets text[], out timeouts interval[], out heads_max int[], out running text[]
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
 set enable_nestloop = off
 set enable_mergejoin = off
 as $function$
@@ -8617,64 +8697,43 @@ declare
     select count(*) >= (select c.workers from async.control c)
     from pg_temp.leader_worker s where s.state <> 'empty' and not s.unreachable);
 begin
-  select
-    array_agg(row(n.pool, n.target, n.pullable, n.after_priority, n.after_entered, n.after_id, n.free,
-      n.heads_max)::async.lane_t) filter (where n.place <= in_max),
-    array_agg(n.target) filter (where n.place <= in_max),
-    array_agg(n.default_timeout) filter (where n.place <= in_max),
-    max(n.after_priority) filter (where n.place > in_max),
-    max(n.after_entered) filter (where n.place > in_max),
-    max(n.after_id) filter (where n.place > in_max)
-  into lanes, targets, timeouts, next_priority, next_entered, next_id
+  select array_agg(t.target), array_agg(t.default_timeout), array_agg(t.heads_max),
+    coalesce(array_agg(t.target) filter (where t.runs), '{}')
+  into targets, timeouts, heads_max, running
   from (
-    select c.*, row_number() over (order by c.after_priority, c.after_entered, c.after_id) as place
+    select a.target, a.default_timeout,
+      -- A target at which no further session is opened is used with the sessions that it has. Of
+      -- those above a lower limit, the idle ones are about to be closed.
+      least(
+        case when v_replaces and a.sessions > 0 or not a.opens then a.idle when not a.identified then a.idle + 1 end,
+        greatest(a.idle + a.max_sessions - a.sessions, case when a.max_sessions is not null then 0 end))
+        - coalesce(v.tasks, 0) as heads_max,
+      in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
+        and a.target <> all (in_closed)
+        -- The first round sees which task waits for a session. Later ones leave out the lanes at such
+        -- targets, of which there may be many before all others.
+        and (not v_replaces or in_first or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
+        and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
     from (
-      select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id, t.default_timeout,
-        p.max_workers - p.taken - coalesce(u.tasks, 0) as free, t.heads_max
-      from pg_temp.leader_lane l
-      join pg_temp.leader_pool p on p.pool = l.pool
-      join (
-        select a.target, a.default_timeout,
-          -- A target at which no further session is opened is used with the sessions that it has. Of
-          -- those above a lower limit, the idle ones are about to be closed.
-          least(
-            case when v_replaces and a.sessions > 0 or not a.opens then a.idle when not a.identified then a.idle + 1 end,
-            greatest(a.idle + a.max_sessions - a.sessions, case when a.max_sessions is not null then 0 end))
-            - coalesce(v.tasks, 0) as heads_max,
-          in_workers > 0 and (a.opens or a.idle > 0) and (not a.reads_slowly or v_may_block)
-            and a.target <> all (in_closed)
-            -- The first round sees which task waits for a session. Later ones leave out the lanes at such
-            -- targets, of which there may be many before all others.
-            and (not v_replaces or in_first or a.sessions = 0 or a.idle > coalesce(v.tasks, 0))
-            and not exists (select from pg_temp.leader_fence f where f.target = a.target and f.older) as runs
-        from (
-          select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
-            coalesce(i.idle, 0) as idle, coalesce(i.sessions, 0) as sessions,
-            -- The tasks of a target that opens no session now take no workers from others.
-            t.health = 'ok' and (not t.connects_slowly or v_may_block)
-              and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
-              and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens
-          from pg_temp.leader_target t
-          left join (
-            select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
-              bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
-            from pg_temp.leader_worker s
-            where s.state <> 'empty'
-            group by s.target
-          ) i on i.target = t.target
-        ) a
-        left join (
-          select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
-        ) v on v.target = a.target
-        offset 0
-      ) t on t.target = l.target
-      left join (select n.pool, count(*)::int as tasks from unnest(in_pools) n(pool) group by n.pool) u on u.pool = l.pool
-      where not l.exhausted and p.taken + coalesce(u.tasks, 0) < p.max_workers
-        and case when l.pullable then p.offers_held_until <= in_now else t.runs end
-      order by l.after_priority, l.after_entered, l.after_id, l.pool, l.target
-      limit in_max + 1
-    ) c
-  ) n;
+      select t.target, t.default_timeout, t.max_sessions, t.identified, t.reads_slowly,
+        coalesce(i.idle, 0) as idle, coalesce(i.sessions, 0) as sessions,
+        -- The tasks of a target that opens no session now take no workers from others.
+        t.health = 'ok' and (not t.connects_slowly or v_may_block)
+          and (t.identified or i.identifying is not true and (v_may_identify or t.session_failures = 0))
+          and (t.max_sessions is null or coalesce(i.sessions, 0) < t.max_sessions) as opens
+      from pg_temp.leader_target t
+      left join (
+        select s.target, count(*) filter (where s.state in ('idle', 'cleaning'))::int as idle,
+          bool_or(s.state = 'identifying') as identifying, count(*)::int as sessions
+        from pg_temp.leader_worker s
+        where s.state <> 'empty'
+        group by s.target
+      ) i on i.target = t.target
+    ) a
+    left join (
+      select n.target, count(*)::int as tasks from unnest(in_targets) n(target) group by n.target
+    ) v on v.target = a.target
+  ) t;
 end
 $function$;
 
@@ -8917,17 +8976,22 @@ returns int
 language plpgsql
 as $function$
 declare
-  -- A lane is read again in a further round only if others are before it, and that is rare.
+  -- A lane is read again in a further round only if others are before it, or if more of its tasks are
+  -- claimed than a round has read. The first round reads the share of a lane in the workers and one more
+  -- task, and each further one twice as many.
   c_rounds_max constant int := 8;
-  c_lanes_min constant int := 16;
+  c_lanes_more constant int := 16;
   -- A task waits while the sessions of its target are busy and every other session is at another target.
-  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it.
-  c_overtaking_max constant bigint := 1000;
+  -- Its target gets a further session when tasks of the same priority overtake it that are so far behind it:
+  -- while the distance grows, and otherwise once a second, since one session needs time to catch up.
+  c_overtaking_max constant float8 := 1000;
   c_entered_later_max constant interval := '1 second';
+  c_move_every constant interval := '50 milliseconds';
+  c_move_to_same_every constant interval := '1 second';
   v_skip constant bigint[] := async.tasks_backing_off(in_now);
   v_workers int;
-  v_lanes_max int;
   v_default interval;
+  v_depth int;
   v_lanes record;
   v_head record;
   v_idle record;
@@ -8939,7 +9003,8 @@ declare
   v_waits_entered timestamptz;
   v_waits_id bigint;
   v_waits_target text;
-  v_lags bool := false;
+  v_may_move bool;
+  v_distance float8;
   v_more bool := false;
   v_claim async.claim_t;
   v_round async.claim_t[];
@@ -8959,11 +9024,11 @@ begin
     - (select count(*)::int from pg_temp.leader_orphan o
       where o.launched
         and not exists (select from pg_temp.leader_fence f where f.target = o.target and f.unreachable)), 0);
-  v_lanes_max := greatest(2 * v_workers, c_lanes_min);
+  v_may_move := coalesce((select max(t.session_moved_at) + c_move_every <= in_now from pg_temp.leader_target t), true);
   update pg_temp.leader_target t set wanted = 0 where t.wanted <> 0;
 
   for v_number in 1..c_rounds_max loop
-    v_lanes := async.claimable_lanes(in_now, v_workers, v_lanes_max, v_pools, v_targets, v_wanted, v_strict,
+    v_lanes := async.claimable_lanes(in_now, v_workers, v_workers + c_lanes_more, v_pools, v_targets, v_wanted, v_strict,
       v_number = 1);
     exit when v_lanes.lanes is null;
     if v_number = 1 then
@@ -8972,11 +9037,12 @@ begin
     v_round := '{}';
     v_left := '{}';
     v_beyond := false;
+    v_depth := greatest(v_depth * 2, ceil(v_workers::numeric / cardinality(v_lanes.lanes))::int, 1);
     for v_head in
-      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now) p
+      select p.* from async.plan_claims(v_lanes.lanes, v_workers, v_skip, in_now, v_depth) p
     loop
-      -- Tasks of the lanes that were not read may be before it.
-      v_beyond := v_beyond or (v_head.priority, v_head.entered, v_head.task_id)
+      -- Tasks that were not read, of these lanes or of others, may be before it.
+      v_beyond := v_beyond or v_head.place = -1 is true or (v_head.priority, v_head.entered, v_head.task_id)
         > (v_lanes.next_priority, v_lanes.next_entered, v_lanes.next_id) is true;
       if v_head.place = 0 and (v_waits_id is null
         or (v_head.priority, v_head.entered, v_head.task_id) < (v_waits_priority, v_waits_entered, v_waits_id))
@@ -8989,12 +9055,19 @@ begin
         if v_head.priority > v_waits_priority then
           v_strict := true;
           v_beyond := true;
-        elsif not v_lags and (v_head.task_id > v_waits_id + c_overtaking_max
-          or v_head.entered > v_waits_entered + c_entered_later_max)
-        then
-          v_lags := true;
-          v_workers := v_workers - 1;
-          v_wanted := v_wanted || v_waits_target;
+        elsif v_may_move then
+          v_distance := greatest((v_head.task_id - v_waits_id) / c_overtaking_max,
+            extract(epoch from v_head.entered - v_waits_entered) / extract(epoch from c_entered_later_max));
+          if v_distance > 1 then
+            v_may_move := false;
+            update pg_temp.leader_target t set overtaken_by = v_distance, session_moved_at = in_now
+            where t.target = v_waits_target
+              and (t.overtaken_by < v_distance or t.session_moved_at + c_move_to_same_every <= in_now);
+            if found then
+              v_workers := v_workers - 1;
+              v_wanted := v_wanted || v_waits_target;
+            end if;
+          end if;
         end if;
       end if;
       if v_beyond or v_head.place > 0 is not true or v_workers < 1 and not v_head.pullable then
@@ -9045,8 +9118,9 @@ begin
     v_claims := v_claims || v_round;
     perform async.note_bounds(v_lanes.lanes, v_left);
     exit when v_workers < 1;
-    -- Without a further lane, no task is left, unless it waits for a session.
-    if v_lanes.next_priority is null then
+    -- Without a further lane, and with all tasks read that may be claimed, no task is left, unless it waits
+    -- for a session.
+    if v_lanes.next_priority is null and not v_beyond then
       exit when v_strict or v_waits_id is null;
       v_strict := true;
     end if;

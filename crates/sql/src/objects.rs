@@ -92,7 +92,7 @@ pub(crate) const SERVER: Part = Part {
     migrations: files!("migrations": "0001_server", "0002_watching", "0003_events", "0004_sessions", "0005_lanes",
         "0006_write_transaction", "0007_renamed_functions", "0008_search_paths", "0009_server_grants", "0010_limits",
         "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals", "0015_results",
-        "0016_upkeep", "0017_polls", "0018_schedules"),
+        "0016_upkeep", "0017_polls", "0018_schedules", "0024_depth_of_claims"),
     objects: files!("objects/server":
         "election/is_advisory_lock",
         "election/random_key",
@@ -299,6 +299,7 @@ pub(crate) const SERVER: Part = Part {
         "leader/memory/return_to_lanes",
         "leader/memory/note_bounds",
         "leader/memory/claimable_lanes",
+        "leader/memory/claimable_targets",
         "leader/memory/forget_unused",
         "leader/memory/lanes_of_lost_targets",
         "leader/memory/compact_memory",

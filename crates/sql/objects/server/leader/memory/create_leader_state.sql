@@ -122,6 +122,8 @@ begin
     exhausted bool not null default false,
     primary key (pool, target, pullable)
   ) with (fillfactor = 30);
+  create index leader_lane_position on pg_temp.leader_lane (after_priority, after_entered, after_id)
+    where not exhausted;
 
   --   health   means                                becomes
   --   unknown  not reached yet, or not used lately  probing (a helper was sent), down (a session
@@ -157,6 +159,10 @@ begin
     met_at timestamptz,
     last_error text,
     wanted int not null default 0,
+    -- When a session was last moved here because tasks of other targets overtook those of this one, and how
+    -- far, in the bounds of async.claim_tasks.
+    session_moved_at timestamptz not null default '-infinity',
+    overtaken_by float8 not null default 0,
     constraint leader_target_health_is_known check (health in ('unknown', 'probing', 'ok', 'down'))
   ) with (fillfactor = 10);
 
