@@ -1075,7 +1075,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '2573812b0e70cca4'::text
+  select '6528a4151ecfda7e'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -6539,6 +6539,9 @@ begin
     end if;
   end loop;
   out_sleeps := v_writers = 'ended' and v_until < in_until;
+  if v_writers = 'ended' then
+    perform set_config('pgasync.idle', 'on', false);
+  end if;
 end
 $function$;
 
@@ -8812,7 +8815,7 @@ declare
   c_tables constant name[] := '{leader_worker,leader_pool,leader_lane,leader_target,leader_state,leader_backoff}';
   -- A row with many dead versions is slow to read, so the tables with few rows have a lower limit.
   c_worker_bytes_min constant bigint := 524288;
-  c_bytes_min constant bigint := 65536;
+  c_bytes_min constant bigint := 131072;
   c_growth constant bigint := 3;
   v_table name;
   v_compact bigint;
@@ -8820,14 +8823,14 @@ declare
 begin
   foreach v_table in array c_tables loop
     v_compact := coalesce(nullif(current_setting('pgasync.compact_' || v_table, true), ''), '0')::bigint;
-    continue when pg_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
+    continue when pg_total_relation_size(format('pg_temp.%I', v_table)::regclass) <= greatest(
       case v_table when 'leader_worker' then c_worker_bytes_min else c_bytes_min end, c_growth * v_compact);
     execute format('select jsonb_agg(to_jsonb(r)) from pg_temp.%I r', v_table) into v_rows;
     execute format('truncate pg_temp.%I', v_table);
     execute format('insert into pg_temp.%1$I select r.* from jsonb_populate_recordset(null::pg_temp.%1$I, $1) r', v_table)
     using coalesce(v_rows, '[]');
     perform set_config('pgasync.compact_' || v_table,
-      pg_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
+      pg_total_relation_size(format('pg_temp.%I', v_table)::regclass)::text, false);
   end loop;
 end
 $function$;
@@ -9960,7 +9963,8 @@ $function$;
 -- leader/loop/due_stages
 -- Purpose: the stages of this cycle, in order. Results are read before the requests, and recorded
 --   after them, so that all requests count that were committed before the result was read. Stages
---   that need not run in every cycle run less often.
+--   that need not run in every cycle run less often, and those that only notice what others change
+--   seldom while the leader is idle: after a sleep that no notification ended (pgasync.idle).
 -- Returns: the names of the stages.
 -- Raises: nothing.
 -- Locks: none.
@@ -9969,11 +9973,28 @@ returns text[]
 language plpgsql
 as $function$
 declare
+  c_idle constant interval := '4500 milliseconds';
+  v_idle constant bool := coalesce(current_setting('pgasync.idle', true), '') <> '';
   v_sweep constant bool := async.is_due('swept', '20 milliseconds', in_now) or in_all;
-  v_configure constant bool := v_sweep and async.is_due('configured', '200 milliseconds', in_now) or in_all;
-  v_check_targets constant bool := v_sweep and async.is_due('checked_targets', '500 milliseconds', in_now) or in_all;
-  v_publish constant bool := v_sweep and async.is_due('published', '700 milliseconds', in_now) or in_all;
+  v_configure bool := in_all;
+  v_check_targets bool := in_all;
+  v_review bool := in_all;
+  v_compact bool := false;
+  v_forget bool := in_all;
+  v_publish bool := in_all;
 begin
+  if v_sweep then
+    v_configure := async.is_due('configured', case when v_idle then c_idle else '200 milliseconds' end, in_now) or in_all;
+    v_check_targets := async.is_due('checked_targets', case when v_idle then c_idle else '500 milliseconds' end, in_now)
+      or in_all;
+    v_review := async.is_due('reviewed', case when v_idle then c_idle else '0' end, in_now) or in_all;
+    v_compact := async.is_due('compacted', case when v_idle then c_idle else '100 milliseconds' end, in_now);
+    v_forget := async.is_due('forgot', '2 seconds', in_now) or in_all;
+    v_publish := async.is_due('published', case when v_idle then c_idle else '700 milliseconds' end, in_now) or in_all;
+  end if;
+  if v_idle then
+    perform set_config('pgasync.idle', '', false);
+  end if;
   return
     case when v_sweep then '{listen}'::text[] else '{}' end
     || case when v_configure then '{configure}'::text[] else '{}' end
@@ -9982,9 +10003,9 @@ begin
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
     || '{poll}'::text[]
-    || case when v_sweep and async.is_due('reviewed', '0', in_now) or in_all then '{review}'::text[] else '{}' end
-    || case when v_sweep and async.is_due('compacted', '100 milliseconds', in_now) then '{compact}'::text[] else '{}' end
-    || case when v_sweep and async.is_due('forgot', '2 seconds', in_now) or in_all then '{forget}'::text[] else '{}' end
+    || case when v_review then '{review}'::text[] else '{}' end
+    || case when v_compact then '{compact}'::text[] else '{}' end
+    || case when v_forget then '{forget}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
