@@ -1075,7 +1075,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '6528a4151ecfda7e'::text
+  select '8e7f04dc040999b2'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -9998,35 +9998,80 @@ begin
   return
     case when v_sweep then '{listen}'::text[] else '{}' end
     || case when v_configure then '{configure}'::text[] else '{}' end
+    || case when v_compact then '{compact}'::text[] else '{}' end
+    || case when v_forget then '{forget}'::text[] else '{}' end
     || '{reap,requests}'::text[]
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
     || '{poll}'::text[]
     || case when v_review then '{review}'::text[] else '{}' end
-    || case when v_compact then '{compact}'::text[] else '{}' end
-    || case when v_forget then '{forget}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
 end
 $function$;
 
+-- leader/loop/run_stage
+-- Purpose: runs a stage of a cycle (async.due_stages).
+-- Returns: the amount of work that was done; 0 for stages that only look.
+-- Raises: the errors of the stage. The caller handles them.
+-- Locks: those of the stage.
+-- (Longer than a screen: a list of the stages.)
+create or replace function async.run_stage(in_stage text, in_now timestamptz, in_manual bool)
+returns int
+language plpgsql
+as $function$
+begin
+  case in_stage
+    when 'reap' then return async.reap_sessions();
+    when 'requests' then return async.apply_requests(in_now);
+    when 'record' then return async.record_results(in_now);
+    when 'claim' then return async.claim_tasks(in_now);
+    when 'poll' then perform async.poll(in_now, in_manual);
+    when 'deadlines' then return async.enforce_deadlines(in_now);
+    when 'helpers' then return async.run_helpers();
+    when 'orphans' then return async.resolve_orphans(in_now);
+    when 'promote' then return async.promote_deferred(in_now);
+    when 'broken' then return async.find_broken_sessions() + async.drop_silent_sessions();
+    when 'lost_targets' then return async.fail_tasks_of_lost_targets(in_now) + async.take_write_offs();
+    when 'listen' then perform async.heed_notifications();
+    when 'review' then perform async.review_lanes();
+    when 'compact' then perform async.compact_memory();
+    when 'forget' then perform async.forget_unused();
+    when 'routines' then perform async.run_routines('LOOP');
+    when 'configure' then
+      perform async.check_lead();
+      perform async.refresh_configuration();
+    when 'offers' then perform async.yield_offers(in_now);
+    when 'publish' then perform async.publish();
+    when 'maintain' then perform async.maintain(in_now);
+  end case;
+  return 0;
+end
+$function$;
+
 -- leader/loop/run_stages
--- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. Each
---   stage is a block of its own: the error of a stage is logged, and the next stage runs.
+-- Purpose: the deciding part of a cycle, in one transaction: runs the stages that are due. The error of
+--   a stage is logged, and the next stage runs. A block that writes takes a transaction id, so
+--   neighboring stages that only change tables share one. After an error in it, each of them has its
+--   own.
 -- Returns: the amount of work that was done, and whether a cancel arrived.
 -- Raises: nothing, unless the recovery from a failed stage fails.
 -- Locks: async.leader as async.hold_epoch; the rows of async.task that it changes; never waits for
 --   one.
--- (Longer than a screen: a list of the stages.)
 create or replace function async.run_stages(out did int, out cancelled bool)
 language plpgsql
 as $function$
 declare
+  c_sharing constant text[] := '{requests,deadlines,record,orphans,promote,offers,poll,review,claim}';
   v_now constant timestamptz := clock_timestamp();
   v_state record;
+  v_blocks text[] := '{}';
+  v_stages text[];
   v_stage text;
+  v_before text := '';
+  v_done int;
 begin
   did := 0;
   cancelled := false;
@@ -10054,31 +10099,22 @@ begin
     v_state.manual, v_state.loop_routines <> '{}' and v_state.stop is null,
     v_state.stop is null and not v_state.paused, v_now)
   loop
+    if v_stage = any (c_sharing) and v_before = any (c_sharing) then
+      v_blocks[cardinality(v_blocks)] := v_blocks[cardinality(v_blocks)] || ',' || v_stage;
+    else
+      v_blocks := v_blocks || v_stage;
+    end if;
+    v_before := v_stage;
+  end loop;
+  while v_blocks <> '{}' loop
+    v_stages := string_to_array(v_blocks[1], ',');
+    v_blocks := v_blocks[2:];
+    v_done := 0;
     begin
-      case v_stage
-        when 'reap' then did := did + async.reap_sessions();
-        when 'requests' then did := did + async.apply_requests(v_now);
-        when 'record' then did := did + async.record_results(v_now);
-        when 'claim' then did := did + async.claim_tasks(v_now);
-        when 'listen' then perform async.heed_notifications();
-        when 'poll' then perform async.poll(v_now, v_state.manual);
-        when 'review' then perform async.review_lanes();
-        when 'compact' then perform async.compact_memory();
-        when 'forget' then perform async.forget_unused();
-        when 'routines' then perform async.run_routines('LOOP');
-        when 'configure' then
-          perform async.check_lead();
-          perform async.refresh_configuration();
-        when 'deadlines' then did := did + async.enforce_deadlines(v_now);
-        when 'helpers' then did := did + async.run_helpers();
-        when 'orphans' then did := did + async.resolve_orphans(v_now);
-        when 'promote' then did := did + async.promote_deferred(v_now);
-        when 'offers' then perform async.yield_offers(v_now);
-        when 'broken' then did := did + async.find_broken_sessions() + async.drop_silent_sessions();
-        when 'lost_targets' then did := did + async.fail_tasks_of_lost_targets(v_now) + async.take_write_offs();
-        when 'publish' then perform async.publish();
-        when 'maintain' then perform async.maintain(v_now);
-      end case;
+      foreach v_stage in array v_stages loop
+        v_done := v_done + async.run_stage(v_stage, v_now, v_state.manual);
+      end loop;
+      did := did + v_done;
     exception
       when query_canceled then
         cancelled := true;
@@ -10086,6 +10122,9 @@ begin
       when assert_failure or others then
         perform async.note_failure(v_stage, sqlerrm, sqlstate);
         perform async.recover_interrupted_stage(v_stage);
+        if cardinality(v_stages) > 1 then
+          v_blocks := v_stages || v_blocks;
+        end if;
     end;
   end loop;
 end

@@ -330,6 +330,7 @@ pub(crate) const SERVER: Part = Part {
         "schedules/next_time",
         "upkeep/delete_history",
         "leader/loop/due_stages",
+        "leader/loop/run_stage",
         "leader/loop/run_stages",
         "leader/stages/latch_number",
         "leader/stages/serve_latch",

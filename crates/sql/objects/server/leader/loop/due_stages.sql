@@ -35,14 +35,14 @@ begin
   return
     case when v_sweep then '{listen}'::text[] else '{}' end
     || case when v_configure then '{configure}'::text[] else '{}' end
+    || case when v_compact then '{compact}'::text[] else '{}' end
+    || case when v_forget then '{forget}'::text[] else '{}' end
     || '{reap,requests}'::text[]
     || case when v_check_targets then '{broken}'::text[] else '{}' end
     || case when v_sweep then '{deadlines,record,helpers,orphans,promote,offers}'::text[] else '{record}' end
     || case when in_routines then '{routines}'::text[] else '{}' end
     || '{poll}'::text[]
     || case when v_review then '{review}'::text[] else '{}' end
-    || case when v_compact then '{compact}'::text[] else '{}' end
-    || case when v_forget then '{forget}'::text[] else '{}' end
     || case when in_claiming then '{claim}'::text[] else '{}' end
     || case when v_check_targets then '{lost_targets}'::text[] else '{}' end
     || case when v_publish then '{publish,maintain}'::text[] else '{}' end;
