@@ -819,6 +819,24 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0025_limits_on_starts.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0025_limits_on_starts') then
+    execute $ddl$
+-- A pool may limit how many of its tasks start in a time.
+alter table async.concurrency_pool
+  add column starts_max int not null default 0,
+  add column interval interval,
+  add constraint concurrency_pool_starts_max_is_not_negative check (starts_max >= 0),
+  add constraint concurrency_pool_interval_is_positive check (interval > '0'),
+  add constraint concurrency_pool_starts_have_an_interval check (starts_max = 0 or interval is not null);
+$ddl$;
+    insert into async.migration (migration) values ('0025_limits_on_starts');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1075,7 +1093,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '8e7f04dc040999b2'::text
+  select 'fb111e233158e2df'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1468,6 +1486,21 @@ begin
       (select p.max_workers from async.concurrency_pool p where p.concurrency_pool = in_pool),
       (select t.max_concurrency from async.target t where t.target = in_pool),
       (select c.default_concurrency_pool_workers from async.control c)));
+end
+$function$;
+
+-- decide/tasks/pool_spacing
+-- Purpose: the time between two starts of tasks of a pool.
+-- Returns: interval; null for a pool without a limit on starts.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.pool_spacing(in_pool text)
+returns interval language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  return (
+    select p.interval / nullif(p.starts_max, 0) from async.concurrency_pool p where p.concurrency_pool = in_pool);
 end
 $function$;
 
@@ -3422,6 +3455,8 @@ as $function$
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
+    ('concurrency_pool', 'starts_max', 'size'),
+    ('concurrency_pool', 'interval', 'timeout'),
     ('concurrency_pool', 'retired', 'bool')
 $function$;
 
@@ -3841,7 +3876,7 @@ $function$;
 -- Purpose: makes the given list the configured pools: changes, adds and revives pools, and retires
 --   the others.
 -- Returns: nothing.
--- Raises: PA060 for a new pool without a size.
+-- Raises: PA060 for a new pool without a size, and for a limit on starts without its interval.
 -- Locks: the rows that it changes, until the end of the transaction.
 create or replace function async.apply_pools(in_pools jsonb) returns void
 language plpgsql
@@ -3849,26 +3884,37 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   v_path text;
+  v_sizeless bool;
 begin
-  select format('concurrency_pools[%s].max_workers', e.place - 1) into v_path
+  select format('concurrency_pools[%s].', e.place - 1),
+    p.concurrency_pool is null and e.value ->> 'max_workers' is null
+  into v_path, v_sizeless
   from jsonb_array_elements(in_pools) with ordinality as e(value, place)
-  where e.value ->> 'max_workers' is null
-    and not exists (select from async.concurrency_pool p where p.concurrency_pool = e.value ->> 'concurrency_pool')
+  left join async.concurrency_pool p on p.concurrency_pool = e.value ->> 'concurrency_pool'
+  where p.concurrency_pool is null and e.value ->> 'max_workers' is null
+    or coalesce((e.value ->> 'starts_max')::int, p.starts_max) > 0
+      and e.value ->> 'interval' is null and p.interval is null
   order by e.place
   limit 1;
-  if v_path is not null then
-    perform async.refuse_configuration(v_path, 'is required for a new pool');
+  if v_sizeless then
+    perform async.refuse_configuration(v_path || 'max_workers', 'is required for a new pool');
+  elsif v_path is not null then
+    perform async.refuse_configuration(v_path || 'interval', 'is required for a limit on starts');
   end if;
 
   update async.concurrency_pool p set
     max_workers = coalesce(e.max_workers, p.max_workers),
+    starts_max = coalesce(e.starts_max, p.starts_max),
+    interval = coalesce(e.interval, p.interval),
     retired = coalesce(e.retired, false)
-  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  from jsonb_to_recordset(in_pools)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where p.concurrency_pool = e.concurrency_pool;
 
-  insert into async.concurrency_pool (concurrency_pool, max_workers, retired)
-  select e.concurrency_pool, e.max_workers, coalesce(e.retired, false)
-  from jsonb_to_recordset(in_pools) as e(concurrency_pool text, max_workers int, retired bool)
+  insert into async.concurrency_pool (concurrency_pool, max_workers, starts_max, interval, retired)
+  select e.concurrency_pool, e.max_workers, coalesce(e.starts_max, 0), e.interval, coalesce(e.retired, false)
+  from jsonb_to_recordset(in_pools)
+    as e(concurrency_pool text, max_workers int, starts_max int, interval interval, retired bool)
   where not exists (select from async.concurrency_pool p where p.concurrency_pool = e.concurrency_pool);
 
   update async.concurrency_pool p set retired = true
@@ -6306,6 +6352,11 @@ begin
     from unnest(v_workers, v_kinds, v_bytes) as i(worker, kind, bytes)
   ) n
   where s.worker = n.worker and (v_lost is null or s.worker <> all (v_lost));
+  if (select l.limits_starts from pg_temp.leader_state l) then
+    update pg_temp.leader_pool p set started_at = clock_timestamp()
+    where p.spacing is not null
+      and p.pool in (select s.pool from pg_temp.leader_worker s where s.worker = any (v_workers));
+  end if;
   return cardinality(v_workers) - coalesce(cardinality(v_lost), 0);
 end
 $function$;
@@ -6548,7 +6599,8 @@ $function$;
 -- dblink/sessions/await_work
 -- Purpose: sleeps after a cycle without work, for twice the time from the last work to in_began.
 --   While queries run, it polls their sessions every millisecond and returns when one has an
---   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, and a
+--   answer, after busy_sleep at the latest. While none runs, it sleeps for up to idle_sleep, or until a
+--   pool that limits its starts may start its next task, and a
 --   notification ends the sleep (async.sleep_until).
 -- Returns: whether the sleep goes on (the caller commits, and calls it again with the same times),
 --   and whether a notification has ended it.
@@ -6576,6 +6628,13 @@ begin
     select h.conn from pg_temp.leader_helper h where h.state = 'busy');
   if cardinality(v_conns) = 0 then
     v_sleep := least(v_sleep, v_control.idle_sleep * interval '1 second');
+    if (select s.limits_starts from pg_temp.leader_state s) then
+      v_sleep := least(v_sleep, (
+        select min(p.started_at + p.spacing)
+        from pg_temp.leader_pool p
+        where p.spacing is not null and p.started_at + p.spacing > in_began
+          and exists (select from pg_temp.leader_lane l where l.pool = p.pool and not l.exhausted)) - in_began);
+    end if;
     if v_sleep >= c_nap then
       select s.out_sleeps, s.out_woken into out_sleeps, out_woken from async.sleep_until(in_began + v_sleep) s;
     else
@@ -7031,6 +7090,9 @@ begin
     -- Another orchestrator leads, so this one may write nothing.
     deposed bool not null default false,
     marks int not null default 0,
+    led_since timestamptz not null default clock_timestamp(),
+    -- A pool has a limit on starts.
+    limits_starts bool not null default false,
     -- Rows of async.task written since the upkeep was last told.
     writes bigint not null default 0,
     -- When the time is compensated for which targets blocked the leader (async.note_blocked_time).
@@ -7105,6 +7167,11 @@ begin
     pool text primary key,
     max_workers int not null,
     taken int not null default 0,
+    -- The time between two starts, if it is limited, the last start, and whether a task was offered whose
+    -- start has not been noticed.
+    spacing interval,
+    started_at timestamptz not null default '-infinity',
+    offered bool not null default false,
     -- No offers before this time, after offers were withdrawn in favor of queries.
     offers_held_until timestamptz not null default '-infinity'
   ) with (fillfactor = 30);
@@ -7843,7 +7910,8 @@ end
 $function$;
 
 -- leader/memory/refresh_pool_limits
--- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit). Many
+-- Purpose: applies changed limits of pools to the memory of the leader (see async.pool_limit and
+--   async.pool_spacing). Many
 --   pools take long, and the next time is late enough to take a small share of the time.
 -- Returns: nothing.
 -- Raises: nothing.
@@ -7862,15 +7930,16 @@ begin
     return;
   end if;
   update pg_temp.leader_pool p
-  set max_workers = l.max_workers
+  set max_workers = l.max_workers, spacing = l.spacing
   from (
-    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers
+    select i.pool, coalesce(n.max_workers, t.max_concurrency, c.default_concurrency_pool_workers) as max_workers,
+      n.interval / nullif(n.starts_max, 0) as spacing
     from pg_temp.leader_pool i
     cross join async.control c
     left join async.concurrency_pool n on n.concurrency_pool = i.pool
     left join async.target t on t.target = i.pool
   ) l
-  where l.pool = p.pool and l.max_workers <> p.max_workers;
+  where l.pool = p.pool and (l.max_workers <> p.max_workers or l.spacing is distinct from p.spacing);
   perform async.note_done('pool_limits', v_began + c_share * (clock_timestamp() - v_began));
 end
 $function$;
@@ -7893,6 +7962,9 @@ declare
   v_workers int;
 begin
   select c.* into v_control from async.control c;
+  update pg_temp.leader_state s set limits_starts = n.limits
+  from (select exists (select from async.concurrency_pool p where p.starts_max > 0) as limits) n
+  where s.limits_starts <> n.limits;
   v_workers := v_control.workers + (select count(*) from pg_temp.leader_worker s where s.unreachable);
 
   -- More workers at once; fewer as they become free.
@@ -7991,9 +8063,9 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $function$
 begin
-  insert into pg_temp.leader_pool as p (pool, max_workers, taken)
-  select n.pool, async.pool_limit(n.pool), n.taken
-  from (
+  insert into pg_temp.leader_pool as p (pool, max_workers, spacing, started_at, taken)
+  select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since, n.taken
+  from pg_temp.leader_state s cross join (
     select i.pool, count(*)::int as taken
     from (
       select coalesce(t.concurrency_pool, t.target) as pool
@@ -8539,9 +8611,10 @@ begin
   set after_priority = excluded.after_priority, after_entered = excluded.after_entered, after_id = excluded.after_id,
       exhausted = false;
   if found then
-    insert into pg_temp.leader_pool (pool, max_workers)
-    select n.pool, async.pool_limit(n.pool)
+    insert into pg_temp.leader_pool (pool, max_workers, spacing, started_at)
+    select n.pool, async.pool_limit(n.pool), async.pool_spacing(n.pool), s.led_since
     from (select distinct f.pool from unnest(in_fronts) f) n
+    cross join pg_temp.leader_state s
     left join pg_temp.leader_pool p on p.pool = n.pool
     where p.pool is null;
   end if;
@@ -8619,7 +8692,8 @@ $function$;
 
 -- leader/memory/claimable_lanes
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
---   order of their positions: those with a free pool slot whose target can run a task. in_pools has the
+--   order of their positions: those with a free pool slot, and whose pool may start a task now, whose
+--   target can run it. in_pools has the
 --   pools of the tasks that were chosen in this cycle already, and the other arguments are those of
 --   async.claimable_targets. The cost grows with the lanes that are read: the returned ones, and those
 --   before them whose pool is full or whose target runs nothing.
@@ -8661,13 +8735,19 @@ begin
     select c.*, row_number() over () as place, array_position(v_targets.targets, c.target) as target_at
     from (
       select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id,
-        p.max_workers - p.taken - cardinality(array_positions(in_pools, l.pool)) as free
+        case when p.spacing is null then p.max_workers - p.taken - cardinality(array_positions(in_pools, l.pool))
+          else 1 end as free
       from pg_temp.leader_lane l
       join pg_temp.leader_pool p on p.pool = l.pool
       where not l.exhausted
         and (l.pullable or l.target = any (v_targets.running))
         and (not l.pullable or p.offers_held_until <= in_now)
         and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers
+        -- A pool that limits its starts has one task on its way to its start.
+        and (p.spacing is null
+          or p.started_at + p.spacing <= in_now and l.pool <> all (in_pools)
+            and not exists (select from pg_temp.leader_worker s where s.pool = l.pool and s.state = 'claimed')
+            and not exists (select from async.offer o where o.pool = l.pool))
       order by l.after_priority, l.after_entered, l.after_id
       limit in_max + 1
     ) c
@@ -8758,6 +8838,7 @@ declare
 begin
   delete from pg_temp.leader_pool p
   where p.taken = 0 and p.offers_held_until <= clock_timestamp()
+    and (p.spacing is null or p.started_at + p.spacing <= clock_timestamp())
     and not exists (select from pg_temp.leader_lane l where l.pool = p.pool);
   delete from pg_temp.leader_target t
   where not t.configured
@@ -9172,7 +9253,7 @@ begin
       v_offered := array_remove(v_offered, v_row.task_id);
     end if;
   end loop;
-  update pg_temp.leader_pool p set taken = p.taken + n.offered
+  update pg_temp.leader_pool p set taken = p.taken + n.offered, offered = p.spacing is not null
   from (
     select r.pool, count(*)::int as offered from async.lead_rows(v_offered) r group by r.pool
   ) n
@@ -9182,7 +9263,8 @@ $function$;
 
 -- leader/stages/yield_offers
 -- Purpose: withdraws offers that no client takes: in a full pool with waiting queries, those older
---   than one second. The pool then makes no offers for two seconds.
+--   than one second. The pool then makes no offers for two seconds. Notes the starts of offered tasks
+--   in pools that limit them; a withdrawn offer counts, too.
 -- Returns: nothing.
 -- Raises: nothing.
 -- Locks: the rows of async.offer and async.task that it changes; never waits for one.
@@ -9196,6 +9278,16 @@ declare
   v_pools text[];
   v_kept bigint[];
 begin
+  if (select s.limits_starts from pg_temp.leader_state s) then
+    update pg_temp.leader_pool p
+    set offered = n.offers, started_at = case when n.offers then p.started_at else in_now end
+    from (
+      select i.pool, exists (select from async.offer o where o.pool = i.pool) as offers
+      from pg_temp.leader_pool i
+      where i.spacing is not null
+    ) n
+    where n.pool = p.pool and n.offers <> p.offered;
+  end if;
   select array_agg(o.task_id), array_agg(o.pool) into v_ids, v_pools
   from async.offer o
   join pg_temp.leader_pool p on p.pool = o.pool
@@ -12014,6 +12106,7 @@ select
       then format('its target has as many sessions as it may have (max_sessions): %s', x.max_sessions)
     when n.kind = 'query' and s.busy >= s.workers then format('all %s workers are busy', s.workers)
     when g.message is not null then g.message
+    when l.starts_max > 0 then format('its pool starts at most %s tasks in %s, evenly spaced', l.starts_max, l.interval)
     when n.oldest > clock_timestamp() - interval '5 seconds' then 'it is about to start'
     when t.retired then 'its turn comes: the target is retired, takes no new tasks, and finishes what it has'
     else 'its turn comes as others end; a first task that stays is one whose row a client holds, or whose target '
@@ -12054,6 +12147,7 @@ left join lateral (
   from (select) one
   left join async.concurrency_pool_tracker k on k.concurrency_pool = n.concurrency_pool
 ) p on true
+left join async.concurrency_pool l on l.concurrency_pool = n.concurrency_pool
 left join lateral (
   select a.max_sessions, (select count(*) from async.session e where e.target = a.target) as sessions,
     exists (select from async.worker w where w.target = a.target and w.task_id is not null) as busy
@@ -12061,11 +12155,11 @@ left join lateral (
   where a.target = n.target and a.max_sessions is not null
 ) x on true
 left join lateral (
-  select l.message
-  from async.server_log l
-  where l.happened > now() - interval '1 minute'
-    and l.message like format('task %s cannot be %%', n.first_task_id)
-  order by l.server_log desc
+  select h.message
+  from async.server_log h
+  where h.happened > now() - interval '1 minute'
+    and h.message like format('task %s cannot be %%', n.first_task_id)
+  order by h.server_log desc
   limit 1
 ) g on n.kind in ('query', 'pull')
 order by n.concurrency_pool, n.target, n.kind;
@@ -12300,6 +12394,10 @@ comment on table async.concurrency_pool is
 comment on column async.concurrency_pool.concurrency_pool is 'The name of the pool.';
 comment on column async.concurrency_pool.max_workers is
   'The size of the pool: its number of pool slots.';
+comment on column async.concurrency_pool.starts_max is
+  'The most tasks of the pool that start in interval, evenly spaced. 0: no limit.';
+comment on column async.concurrency_pool.interval is
+  'The time in which at most starts_max tasks start.';
 comment on column async.concurrency_pool.retired is
   'True when the last async.configure left the pool out: it refuses new tasks and finishes its '
   'present tasks.';

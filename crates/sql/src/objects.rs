@@ -92,7 +92,7 @@ pub(crate) const SERVER: Part = Part {
     migrations: files!("migrations": "0001_server", "0002_watching", "0003_events", "0004_sessions", "0005_lanes",
         "0006_write_transaction", "0007_renamed_functions", "0008_search_paths", "0009_server_grants", "0010_limits",
         "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals", "0015_results",
-        "0016_upkeep", "0017_polls", "0018_schedules", "0024_depth_of_claims"),
+        "0016_upkeep", "0017_polls", "0018_schedules", "0024_depth_of_claims", "0025_limits_on_starts"),
     objects: files!("objects/server":
         "election/is_advisory_lock",
         "election/random_key",
@@ -115,6 +115,7 @@ pub(crate) const SERVER: Part = Part {
         "configure/set_trigger_search_path",
         "decide/tasks/step_task",
         "decide/tasks/pool_limit",
+        "decide/tasks/pool_spacing",
         "decide/tasks/due_tasks",
         "decide/tasks/deferred_tasks",
         "decide/tasks/intention_replaces",

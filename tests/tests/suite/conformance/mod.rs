@@ -43,6 +43,7 @@ mod latch;
 mod leadership;
 pub(crate) mod link;
 mod maintenance;
+mod limits_on_starts;
 mod max_sessions;
 mod order_and_pools;
 mod permissions;

@@ -1,5 +1,6 @@
 -- Purpose: the lanes of which the leader may claim or offer a task now, at most in_max of them, in the
---   order of their positions: those with a free pool slot whose target can run a task. in_pools has the
+--   order of their positions: those with a free pool slot, and whose pool may start a task now, whose
+--   target can run it. in_pools has the
 --   pools of the tasks that were chosen in this cycle already, and the other arguments are those of
 --   async.claimable_targets. The cost grows with the lanes that are read: the returned ones, and those
 --   before them whose pool is full or whose target runs nothing.
@@ -41,13 +42,19 @@ begin
     select c.*, row_number() over () as place, array_position(v_targets.targets, c.target) as target_at
     from (
       select l.pool, l.target, l.pullable, l.after_priority, l.after_entered, l.after_id,
-        p.max_workers - p.taken - cardinality(array_positions(in_pools, l.pool)) as free
+        case when p.spacing is null then p.max_workers - p.taken - cardinality(array_positions(in_pools, l.pool))
+          else 1 end as free
       from pg_temp.leader_lane l
       join pg_temp.leader_pool p on p.pool = l.pool
       where not l.exhausted
         and (l.pullable or l.target = any (v_targets.running))
         and (not l.pullable or p.offers_held_until <= in_now)
         and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers
+        -- A pool that limits its starts has one task on its way to its start.
+        and (p.spacing is null
+          or p.started_at + p.spacing <= in_now and l.pool <> all (in_pools)
+            and not exists (select from pg_temp.leader_worker s where s.pool = l.pool and s.state = 'claimed')
+            and not exists (select from async.offer o where o.pool = l.pool))
       order by l.after_priority, l.after_entered, l.after_id
       limit in_max + 1
     ) c
