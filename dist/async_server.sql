@@ -1093,7 +1093,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select 'fb111e233158e2df'::text
+  select '8857bd2860b58b9f'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -7189,7 +7189,7 @@ begin
     exhausted bool not null default false,
     primary key (pool, target, pullable)
   ) with (fillfactor = 30);
-  create index leader_lane_position on pg_temp.leader_lane (after_priority, after_entered, after_id)
+  create index on pg_temp.leader_lane (after_priority, after_entered, after_id)
     where not exhausted;
 
   --   health   means                                becomes

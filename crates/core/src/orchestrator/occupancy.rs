@@ -108,7 +108,10 @@ mod tests {
         let mut occupancy = Occupancy::default();
         assert!(occupancy.replace(&pool, Load::NOTHING, Load::BOTH));
         assert!(!occupancy.replace(&pool, Load::BOTH, Load::STUCK), "the number of taken slots is the same");
-        assert_eq!((occupancy.of(&pool), occupancy.workers()), (PoolOccupancy { slots: 1, resting: 1, starting: 0 }, 1));
+        assert_eq!(
+            (occupancy.of(&pool), occupancy.workers()),
+            (PoolOccupancy { slots: 1, resting: 1, starting: 0 }, 1)
+        );
         assert!(occupancy.replace(&pool, Load::STUCK, Load::NOTHING));
         assert_eq!(occupancy, Occupancy::default());
     }

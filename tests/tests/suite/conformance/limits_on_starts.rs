@@ -23,9 +23,7 @@ fn limited() -> Value {
 async fn with_limit<E: Engine>() -> Fixture<E> {
     let mut fixture = Fixture::<E>::prepared().await;
     let pulled = json!({ "target": "pulled", "asynchronous_finish": true });
-    fixture
-        .configure(&json!({ "targets": [fixture.there(&json!({})), pulled], "concurrency_pools": limited() }))
-        .await;
+    fixture.configure(&json!({ "targets": [fixture.there(&json!({})), pulled], "concurrency_pools": limited() })).await;
     fixture.engine.lead().await;
     fixture
 }
@@ -52,7 +50,8 @@ async fn starts_are_spaced_and_other_pools_do_not_wait<E: Engine>() {
 
 async fn a_task_that_waits_for_its_start_says_so<E: Engine>() {
     let fixture = with_limit::<E>().await;
-    fixture.configure(&json!({ "concurrency_pools": [
+    fixture
+        .configure(&json!({ "concurrency_pools": [
         { "concurrency_pool": "limited", "max_workers": 10, "starts_max": 1, "interval": "1 hour" }] }))
         .await;
     push(&fixture, "'select 1'", "there", 2).await;
@@ -83,7 +82,7 @@ async fn pulled_tasks_count_too<E: Engine>() {
             .collect::<Vec<_>>();
         assert!(tasks.len() <= 1, "{tasks:?} were offered at once");
         for task in &tasks {
-            fixture.run(&format!("select async.finish(array[{task}], 'FINISHED')")).await;
+            fixture.run(&format!("select async.finish(array[{task}], 'FINISHED', null)")).await;
         }
         pulled += tasks.len();
     }

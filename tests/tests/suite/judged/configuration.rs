@@ -142,7 +142,8 @@ fn documents() -> Vec<Value> {
         }
         documents.push(json!({"targets": [{"target": value, "connection_string": ""}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": value}]}));
-        documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 1, "starts_max": value}]}));
+        documents
+            .push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 1, "starts_max": value}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": "p", "max_workers": 1, "interval": value}]}));
         documents.push(json!({"concurrency_pools": [{"concurrency_pool": value, "max_workers": 1}]}));
     }

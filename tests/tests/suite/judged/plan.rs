@@ -259,9 +259,10 @@ pub(super) async fn disagreement(database: &Database, mut seed: Seed, queues: us
 fn begins_so(shallow: &Value, all: &[i64]) -> bool {
     let by_depth: Vec<Vec<i64>> = serde_json::from_value(shallow.clone()).expect("lists of tasks");
     by_depth.len() == 3
-        && by_depth.iter().zip([1, 2, 5]).all(|(chosen, depth)| {
-            all.starts_with(chosen) && chosen.len() >= all.len().min(depth)
-        })
+        && by_depth
+            .iter()
+            .zip([1, 2, 5])
+            .all(|(chosen, depth)| all.starts_with(chosen) && chosen.len() >= all.len().min(depth))
 }
 
 #[tokio::test]

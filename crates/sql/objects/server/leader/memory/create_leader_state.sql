@@ -130,7 +130,7 @@ begin
     exhausted bool not null default false,
     primary key (pool, target, pullable)
   ) with (fillfactor = 30);
-  create index leader_lane_position on pg_temp.leader_lane (after_priority, after_entered, after_id)
+  create index on pg_temp.leader_lane (after_priority, after_entered, after_id)
     where not exhausted;
 
   --   health   means                                becomes
