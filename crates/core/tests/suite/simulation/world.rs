@@ -259,7 +259,7 @@ fn settings(random: &mut Random) -> Settings {
     }
     if let Ok(name) = PoolName::new("single") {
         settings.pools.insert(name.clone(), 1);
-        if settings.workers % 2 == 0 {
+        if settings.workers.is_multiple_of(2) {
             settings.spacings.insert(name, Span::seconds(3));
         }
     }
