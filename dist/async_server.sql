@@ -1093,7 +1093,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '8857bd2860b58b9f'::text
+  select '48c0e6f610ac3397'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -8740,7 +8740,7 @@ begin
       from pg_temp.leader_lane l
       join pg_temp.leader_pool p on p.pool = l.pool
       where not l.exhausted
-        and (l.pullable or l.target = any (v_targets.running))
+        and l.target = any (case when l.pullable then v_targets.targets else v_targets.running end)
         and (not l.pullable or p.offers_held_until <= in_now)
         and p.taken + cardinality(array_positions(in_pools, l.pool)) < p.max_workers
         -- A pool that limits its starts has one task on its way to its start.
