@@ -261,6 +261,30 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0019_client_push_options.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0019_client_push_options') then
+    execute $ddl$
+-- The options of async.push. A task without them has nulls.
+alter table async.task
+  -- The task is not eligible before this time.
+  add column run_at timestamptz
+    constraint task_run_at_finite check (isfinite(run_at)),
+  -- The deadline of the whole task: times_up is never later.
+  add column expires_at timestamptz
+    constraint task_expires_at_finite check (isfinite(expires_at)),
+  -- At most one task with unique_key is unfinished, or waits for its first claim, at each target.
+  add column unique_key text,
+  add column unique_while text
+    constraint task_unique_while_known check (unique_while in ('unfinished', 'waiting')),
+  add constraint task_unique_key_says_while check ((unique_key is null) = (unique_while is null));
+$ddl$;
+    insert into async.migration (migration) values ('0019_client_push_options');
+  end if;
+end
+$migrate$;
+
 -- common/lock_class
 -- Purpose: the first key of the advisory locks of earlier versions. A leader of such a version asks
 --   for it when it falls asleep, before it notices that the schema was replaced.

@@ -806,6 +806,36 @@ $ddl$;
 end
 $migrate$;
 
+-- migrations/0019_push_options.sql
+do $migrate$
+begin
+  if not exists (select from async.migration where migration = '0019_push_options') then
+    execute $ddl$
+-- The options of async.push on a server, and the tags of targets.
+
+-- Tasks that wait for a time arrive as well: the leader learns the time.
+drop index async.task_arrived;
+create index task_arrived on async.task (arrived)
+  where consumed is null and processed is null and yielded is null;
+
+-- The task that has a unique key. The run is zero until the first claim.
+create unique index task_unique_key on async.task (target, unique_key)
+  where unique_key is not null and processed is null and (unique_while = 'unfinished' or run = 0);
+
+alter table async.target add column tags text[] not null default '{}'
+  constraint target_tags_not_null check (array_position(tags, null) is null);
+
+-- Functions whose results differ now.
+drop function if exists
+  async.lead_rows(bigint[]),
+  async.lead_heads(text[], text[], bool[], int[], int[], timestamptz[], bigint[]),
+  async.lead_arrivals(txid_snapshot, int);
+$ddl$;
+    insert into async.migration (migration) values ('0019_push_options');
+  end if;
+end
+$migrate$;
+
 -- election/is_advisory_lock
 -- Purpose: whether a row of pg_locks is the exclusive advisory lock with this key in this database,
 --   and is granted.
@@ -1062,7 +1092,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '30b4ae9268cb5662'::text
+  select '5f35ec6b4d35831b'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1270,6 +1300,9 @@ $function$;
 --                                                     REQUEST
 --   the task's deadline has not come                  DEADLINE, UNREACHABLE before times_up
 --   there is no such event                            any other name
+--   the task has expired; push it anew                RESTART at or after expires_at
+--   A task that becomes READY is not eligible before run_at, and times_up is never later than
+--   expires_at.
 --   The phases (a CHECK cannot state them: they are derived, see async.task_execution_state):
 --   phase     becomes
 --   READY     RUNNING (CLAIM, TAKE), FINISHED or YIELDED (REQUEST, DEADLINE), READY (OFFER,
@@ -1321,13 +1354,14 @@ create or replace function async.step_task(
     case s.next_phase when 'FINISHED' then s.status <> 'FINISHED' when 'KEPT' then t.failed end,
     case s.next_phase when 'FINISHED' then s.error when 'KEPT' then t.processing_error end,
     case
-      when in_event = 'RESTART' then null
-      when in_event in ('CLAIM', 'TAKE')
-        then coalesce(t.times_up, in_now + coalesce(t.manual_timeout, in_timeout), 'infinity')
+      when in_event = 'RESTART' then t.expires_at
+      -- Before a claim, times_up is null or expires_at.
+      when in_event in ('CLAIM', 'TAKE') then least(t.expires_at,
+        coalesce(nullif(t.times_up, t.expires_at), in_now + coalesce(t.manual_timeout, in_timeout), 'infinity'))
       -- The deadline of a first claim is removed with the claim. A deadline that a deferral
       -- preserved stays.
-      when in_event = 'GIVE_BACK' and t.times_up = coalesce(
-          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity') then null
+      when in_event = 'GIVE_BACK' and t.times_up = least(t.expires_at, coalesce(
+          t.consumed + coalesce(t.manual_timeout, in_timeout), 'infinity')) then t.expires_at
       else t.times_up
     end,
     case
@@ -1339,8 +1373,10 @@ create or replace function async.step_task(
     end,
     case
       when s.next_phase = 'KEPT' then t.eligible_when
-      when s.next_phase = 'READY' and in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN')
-        then in_now + in_duration
+      when in_event = 'OFFER' then null
+      when s.next_phase = 'READY' then greatest(
+        case when t.run_at > in_now then t.run_at end,
+        case when in_event in ('REQUEST', 'END_OK', 'END_ERROR', 'END_UNKNOWN') then in_now + in_duration end)
     end,
     -- A task that is given back keeps its run number: the launch marks may contain the run.
     t.run + case when in_event in ('CLAIM', 'TAKE') then 1 else 0 end
@@ -1357,7 +1393,10 @@ create or replace function async.step_task(
         else 'READY'
       end as next_phase,
       case
-        when in_event = 'RESTART' then case when r.phase <> 'FINISHED' then 'the task has not finished' end
+        when in_event = 'RESTART' then case
+          when r.phase <> 'FINISHED' then 'the task has not finished'
+          when t.expires_at <= in_now then 'the task has expired; push it anew'
+        end
         when in_event = 'RELEASE' then case
           when r.phase <> 'FINISHED' then 'the task has not finished'
           when t.tracked is not true then 'the task holds no slot'
@@ -2711,7 +2750,8 @@ begin
   if in_claims <> '{}' then
     update async.task t
     set consumed = e.at, tracked = true, run = t.run + 1, eligible_when = null,
-        times_up = coalesce(t.times_up, e.at + coalesce(t.manual_timeout, e.timeout), 'infinity'),
+        times_up = least(t.expires_at,
+          coalesce(nullif(t.times_up, t.expires_at), e.at + coalesce(t.manual_timeout, e.timeout), 'infinity')),
         finish_status = null, failed = null, processing_error = null
     from unnest(in_claims, in_claim_runs, in_claims_at, in_claim_timeouts) as e(task_id, run, at, timeout)
     where t.task_id = e.task_id
@@ -8796,7 +8836,9 @@ declare
   v_set text;
 begin
   if v_since <> '' then
-    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t),
+    -- Tasks that wait for a time are promoted when it has come.
+    select array_agg(row(a.pool, a.target, a.pullable, a.priority, a.entered, a.task_id - 1, null, null)::async.lane_t)
+        filter (where a.eligible_when is null),
       count(*)
     into v_fronts, v_arrivals
     from async.lead_arrivals(v_since::txid_snapshot, c_arrivals_max + 1) a;
@@ -9377,7 +9419,7 @@ end
 $function$;
 
 -- leader/stages/waiting_tasks
--- Purpose: READY tasks of a lane that entered before a time, in the order of the queue.
+-- Purpose: READY tasks of a lane that could run before a time, in the order of the queue.
 -- Returns: at most 1000 ids; null when there are none.
 -- Raises: nothing.
 -- Locks: none.
@@ -9397,7 +9439,7 @@ begin
       select t.task_id from async.task t
       where coalesce(t.concurrency_pool, t.target) = in_pool and t.target = in_target
         and async.waits_for_launch(t)
-        and t.entered <= in_before and t.task_id <> all (in_skip)
+        and greatest(t.entered, t.run_at) <= in_before and t.task_id <> all (in_skip)
       order by t.priority, t.entered, t.task_id
       limit 1000
     ) w);
@@ -10802,7 +10844,8 @@ returns table (
   task_id bigint, priority int, entered timestamptz, pool text, target text, client_pulled bool,
   asynchronous_finish bool, track_yielded bool, manual_timeout interval, consumed timestamptz,
   processed timestamptz, yielded timestamptz, finish_status text, failed bool, processing_error text,
-  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int
+  times_up timestamptz, tracked bool, eligible_when timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -10816,7 +10859,7 @@ begin
     t.task_id, t.priority, t.entered, coalesce(t.concurrency_pool, t.target), t.target, t.query is null,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.consumed,
     t.processed, t.yielded, t.finish_status::text, t.failed, t.processing_error,
-    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0)
+    t.times_up, t.tracked, t.eligible_when, t.run, coalesce(octet_length(t.query), 0), t.run_at, t.expires_at
   from async.task t
   where t.task_id = any (in_ids);
 end
@@ -11000,7 +11043,8 @@ create or replace function async.lead_heads(
   in_after_priority int[], in_after_entered timestamptz[], in_after_id bigint[]
 ) returns table (
   lane bigint, task_id bigint, priority int, entered timestamptz, asynchronous_finish bool, track_yielded bool,
-  manual_timeout interval, times_up timestamptz, run int, text_bytes int
+  manual_timeout interval, times_up timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11017,7 +11061,7 @@ begin
     as l(pool, target, pullable, heads_max, after_priority, after_entered, after_id, lane)
   cross join lateral (
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, octet_length(t.query)
+       t.manual_timeout, t.times_up, t.run, octet_length(t.query), t.run_at, t.expires_at
      from async.task t
      where not l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -11027,7 +11071,7 @@ begin
      limit l.heads_max)
     union all
     (select t.task_id, t.priority, t.entered, coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false),
-       t.manual_timeout, t.times_up, t.run, 0
+       t.manual_timeout, t.times_up, t.run, 0, t.run_at, t.expires_at
      from async.task t
      where l.pullable
        and coalesce(t.concurrency_pool, t.target) = l.pool and t.target = l.target
@@ -11040,15 +11084,17 @@ end
 $function$;
 
 -- both_engines/lead_arrivals
--- Purpose: the waiting tasks that became READY since a snapshot: those whose
---   transaction was not visible to the snapshot. The cost grows with their number only.
+-- Purpose: the tasks that became READY since a snapshot: those whose transaction was not visible to
+--   the snapshot. The cost grows with their number only. Tasks with eligible_when wait for that time
+--   (run_at, a deferral), and are not in the queue yet.
 -- Returns: up to in_max tasks, in no order.
 -- Raises: nothing.
 -- Locks: none.
 create or replace function async.lead_arrivals(in_since txid_snapshot, in_max int)
 returns table (
   pool text, target text, pullable bool, task_id bigint, priority int, entered timestamptz,
-  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int
+  asynchronous_finish bool, track_yielded bool, manual_timeout interval, times_up timestamptz, run int, text_bytes int,
+  run_at timestamptz, expires_at timestamptz, eligible_when timestamptz
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -11063,15 +11109,15 @@ begin
   return query
   select coalesce(t.concurrency_pool, t.target), t.target, t.query is null, t.task_id, t.priority, t.entered,
     coalesce(t.asynchronous_finish, false), coalesce(t.track_yielded, false), t.manual_timeout, t.times_up, t.run,
-    coalesce(octet_length(t.query), 0)
+    coalesce(octet_length(t.query), 0), t.run_at, t.expires_at, t.eligible_when
   from (
     select a.* from async.task a
     where a.arrived >= v_after
-      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+      and a.consumed is null and a.processed is null and a.yielded is null
     union all
     select a.* from async.task a
     where a.arrived = any (v_open)
-      and a.consumed is null and a.processed is null and a.yielded is null and a.eligible_when is null
+      and a.consumed is null and a.processed is null and a.yielded is null
   ) t
   where t.query is not null or t.tracked is distinct from true
   limit in_max;

@@ -20,7 +20,8 @@ macro_rules! files {
 pub(crate) const CLIENT: Part = Part {
     title: "client and common part",
     guard: include_str!("../objects/client/guard.sql"),
-    migrations: files!("migrations": "0001_client", "0009_client_grants", "0014_client_arrivals"),
+    migrations: files!("migrations": "0001_client", "0009_client_grants", "0014_client_arrivals",
+        "0019_client_push_options"),
     objects: files!("objects/client":
         "common/lock_class",
         "common/client_only",
@@ -92,7 +93,7 @@ pub(crate) const SERVER: Part = Part {
     migrations: files!("migrations": "0001_server", "0002_watching", "0003_events", "0004_sessions", "0005_lanes",
         "0006_write_transaction", "0007_renamed_functions", "0008_search_paths", "0009_server_grants", "0010_limits",
         "0011_election", "0012_wake_up", "0013_max_sessions", "0014_arrivals", "0015_results",
-        "0016_upkeep", "0017_polls", "0018_schedules"),
+        "0016_upkeep", "0017_polls", "0018_schedules", "0019_push_options"),
     objects: files!("objects/server":
         "election/is_advisory_lock",
         "election/random_key",
