@@ -1092,7 +1092,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '5f35ec6b4d35831b'::text
+  select 'e038abbac4ca831b'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -1143,6 +1143,28 @@ $function$;
 create or replace function async.name_bytes_max()
 returns int language sql immutable parallel safe as $function$
   select 255
+$function$;
+
+-- decide/limits/unique_key_bytes_max
+-- Purpose: the limit on the length of a unique key, in bytes. With the name of the target it fits an
+--   entry of an index.
+-- Returns: int.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.unique_key_bytes_max() returns int
+language sql immutable parallel safe as $function$
+  select 1024
+$function$;
+
+-- decide/limits/unique_key_wait_max
+-- Purpose: the time that a push waits for another transaction that holds one of its unique keys, if the
+--   caller has set no lock_timeout.
+-- Returns: a value for lock_timeout.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.unique_key_wait_max() returns text
+language sql immutable parallel safe as $function$
+  select '10s'
 $function$;
 
 -- decide/limits/refuse_query
@@ -1203,7 +1225,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_functions constant name[] := '{push_as,write_row,restrict_restarted,check_constraints,delete_tasks,
+  c_functions constant name[] := '{push_as,insert_pushed,write_row,restrict_restarted,check_constraints,delete_tasks,
     call_routine}';
   v_path text[] := (select c.trigger_search_path from async.control c);
   v_untrusted text[] := async.untrusted_schemas(coalesce(v_path, in_installer_schemas));
@@ -3439,6 +3461,7 @@ as $function$
     ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
+    ('target', 'tags', 'tags'),
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),
@@ -3491,7 +3514,7 @@ declare
   v_text text := in_value #>> '{}';
   v_wanted text := case
     when in_kind = 'bool' then 'true or false'
-    when in_kind = 'routines' then 'an array'
+    when in_kind in ('routines', 'tags') then 'an array'
     when in_kind in ('int', 'size', 'positive int', 'seconds') then 'a number'
     else 'a string'
   end;
@@ -3551,12 +3574,16 @@ begin
     if in_kind = 'own connection string' and async.references_secret(v_text) then
       perform async.refuse_configuration(in_path, 'must have no reference to a secret');
     end if;
-  elsif in_kind = 'routines' then
+  elsif in_kind in ('routines', 'tags') then
     if exists (
       select from jsonb_array_elements(in_value) r
       where jsonb_typeof(r) <> 'string' or btrim(r #>> '{}', E' \t\n\r\f\x0b') = '')
     then
       perform async.refuse_configuration(in_path, 'must be an array of strings that are not empty');
+    elsif in_kind = 'tags' and exists (
+      select from jsonb_array_elements(in_value) r where octet_length(r #>> '{}') > async.name_bytes_max())
+    then
+      perform async.refuse_configuration(in_path, format('no tag must be longer than %s bytes', async.name_bytes_max()));
     end if;
   end if;
 end
@@ -3834,20 +3861,22 @@ begin
     max_sessions = coalesce(e.max_sessions, t.max_sessions),
     concurrency_track_yielded = coalesce(e.concurrency_track_yielded, t.concurrency_track_yielded),
     session_reset = coalesce(e.session_reset, t.session_reset),
+    tags = coalesce(e.tags, t.tags),
     retired = coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, retired bool)
+    session_reset bool, tags text[], retired bool)
   where t.target = e.target;
 
   insert into async.target (target, max_concurrency, connection_string, asynchronous_finish, default_timeout,
-    max_sessions, concurrency_track_yielded, session_reset, retired)
+    max_sessions, concurrency_track_yielded, session_reset, tags, retired)
   select e.target, coalesce(e.max_workers, e.max_concurrency, 8), e.connection_string,
     coalesce(e.asynchronous_finish, false), e.default_timeout, e.max_sessions,
-    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true), coalesce(e.retired, false)
+    coalesce(e.concurrency_track_yielded, false), coalesce(e.session_reset, true),
+    coalesce(e.tags, '{}'), coalesce(e.retired, false)
   from jsonb_to_recordset(in_targets) as e(target text, max_concurrency int, max_workers int, connection_string text,
     asynchronous_finish bool, default_timeout interval, max_sessions int, concurrency_track_yielded bool,
-    session_reset bool, retired bool)
+    session_reset bool, tags text[], retired bool)
   where not exists (select from async.target t where t.target = e.target);
 
   update async.target t set retired = true
@@ -4018,10 +4047,32 @@ as $function$
   end
 $function$;
 
+-- clients/may_use_target
+-- Purpose: whether a scope has a target of this server. A target that led to this database as a member
+--   of the owner of the schema, with its present connection string, counts as the server itself besides
+--   (async.note_session_at_self).
+-- Returns: bool.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.may_use_target(in_scope async.scope_t, in_target text) returns bool
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+  if in_target = (select c.self_target from async.control c) then
+    return in_scope.reaches_self is true;
+  end if;
+  return coalesce(in_target = any (in_scope.targets) or '*' = any (in_scope.targets), false)
+    and (in_scope.reaches_self is true or not exists (
+      select
+      from async.target_at_self a
+      join async.target t on t.target = a.target and t.connection_string = a.connection_string
+      where a.target = in_target));
+end
+$function$;
+
 -- clients/check_target
--- Purpose: checks that a caller may use a target of this server. A target that led to this database
---   as a member of the owner of the schema, with its present connection string, counts as the server
---   itself besides (async.note_session_at_self).
+-- Purpose: checks that a caller may use a target of this server (async.may_use_target).
 -- Returns: nothing.
 -- Raises: PA082. in_prefix begins the message.
 -- Locks: none.
@@ -4031,18 +4082,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-  if in_target = (select c.self_target from async.control c) then
-    if in_scope.reaches_self is not true then
-      perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
-    end if;
+  if async.may_use_target(in_scope, in_target) then
+    return;
+  elsif in_target = (select c.self_target from async.control c) then
+    perform async.refuse_target(in_prefix, in_caller, in_target, ', the server itself');
   elsif (in_target = any (in_scope.targets) or '*' = any (in_scope.targets)) is not true then
     perform async.refuse_target(in_prefix, in_caller, in_target, '');
-  elsif in_scope.reaches_self is not true and exists (
-    select
-    from async.target_at_self a
-    join async.target t on t.target = a.target and t.connection_string = a.connection_string
-    where a.target = in_target)
-  then
+  else
     perform async.refuse_target(in_prefix, in_caller, in_target,
       ', which leads to the server itself as its owner, without a grant on SELF');
   end if;
@@ -4250,7 +4296,7 @@ begin
           quote_literal(v_task.target)
         using errcode = 'PA015', hint = 'Push it without a query, or configure a connection string.';
     elsif v_task.manual_timeout is not null and not async.is_usable_duration(v_task.manual_timeout) then
-      raise exception 'task %: its manual_timeout is negative, or reaches beyond the end of time', out_position
+      raise exception 'task %: its timeout is negative, or reaches beyond the end of time', out_position
         using errcode = 'PA016', hint = 'Leave it out for the target''s own timeout.';
     elsif octet_length(v_task.query) > async.query_bytes_max() then
       raise exception 'task %: its query is too long (% bytes)', out_position, octet_length(v_task.query)
@@ -4274,6 +4320,462 @@ begin
   if v_other_pools > 0 and v_runs then
     perform async.check_pools(in_tasks, v_other_pools);
   end if;
+end
+$function$;
+
+-- clients/push/push_options
+-- Purpose: the options of async.push_many, with query and target, and the JSON types of their values.
+--   A null is a value of each.
+-- Returns: one row for each.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.push_options() returns table (name text, json_type text)
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $function$
+  values
+    ('query', 'string'),
+    ('target', 'string'),
+    ('priority', 'number'),
+    ('concurrency_pool', 'string'),
+    ('timeout', 'string'),
+    ('task_data', 'any'),
+    ('track_yielded', 'boolean'),
+    ('source', 'string'),
+    ('run_at', 'string'),
+    ('expires_at', 'string'),
+    ('unique_key', 'string'),
+    ('unique_while', 'string'),
+    ('on_conflict', 'string')
+$function$;
+
+-- clients/push/refuse_push
+-- Purpose: raises the error of the first element of a document for async.push_many that cannot be
+--   read, with its path: the position of the element, counted from 1, and the option.
+-- Returns: nothing, if every element can be read.
+-- Raises: PA010 for no target; PA01D for what is no object, an unknown option or an invalid value.
+-- Locks: none.
+create or replace function async.refuse_push(in_tasks jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_element record;
+  v_option record;
+  v_type text;
+  v_known text;
+begin
+  select string_agg(o.name, ', ') into v_known from async.push_options() o;
+  for v_element in
+    select e.it, e.place from jsonb_array_elements(in_tasks) with ordinality as e(it, place) order by e.place
+  loop
+    if jsonb_typeof(v_element.it) <> 'object' then
+      raise exception 'task % must be an object, not %', v_element.place,
+          async.describe_json_type(jsonb_typeof(v_element.it))
+        using errcode = 'PA01D', hint = 'async.push_many takes [{"query": ..., "target": ...}, ...].';
+    end if;
+    for v_option in
+      select g.key as name, g.value, o.json_type
+      from jsonb_each(v_element.it) g
+      left join async.push_options() o on o.name = g.key
+      order by g.key collate "C"
+    loop
+      v_type := jsonb_typeof(v_option.value);
+      if v_option.json_type is null then
+        raise exception 'task %.%: is no option', v_element.place, left(v_option.name, 100)
+          using errcode = 'PA01D', hint = 'The options are: ' || v_known || '.';
+      elsif v_type not in (v_option.json_type, 'null') and v_option.json_type <> 'any' then
+        raise exception 'task %.%: must be %, not %', v_element.place, v_option.name,
+            async.describe_json_type(v_option.json_type), async.describe_json_type(v_type)
+          using errcode = 'PA01D', hint = 'Nothing was pushed. Mend the element and push again.';
+      end if;
+      begin
+        perform from jsonb_to_record(jsonb_build_object(v_option.name, v_option.value))
+          as r(priority int, timeout interval, run_at timestamptz, expires_at timestamptz);
+        -- The columns are read.
+        perform coalesce(r.priority::text, r.timeout::text, r.run_at::text, r.expires_at::text)
+        from jsonb_to_record(jsonb_build_object(v_option.name, v_option.value))
+          as r(priority int, timeout interval, run_at timestamptz, expires_at timestamptz);
+      exception when data_exception then
+        raise exception 'task %.%: %', v_element.place, v_option.name, sqlerrm
+          using errcode = 'PA01D', hint = 'Nothing was pushed. Mend the element and push again.';
+      end;
+    end loop;
+    if v_element.it ->> 'target' is null then
+      raise exception 'task % has no target', v_element.place
+        using errcode = 'PA010', hint = 'Name a configured target, or SELF for the server itself.';
+    end if;
+  end loop;
+end
+$function$;
+
+-- clients/push/refuse_options
+-- Purpose: raises the error of the first options of a push that cannot be.
+-- Returns: nothing, if all can be.
+-- Raises: PA01C for a source that is too long, PA01E for times and PA01F for a unique key.
+-- Locks: none.
+create or replace function async.refuse_options(in_options async.push_options_t[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  o record;
+begin
+  for o in
+    select p.* from unnest(in_options) with ordinality
+      as p(source, run_at, expires_at, unique_key, unique_while, on_conflict, place)
+    order by p.place
+  loop
+    if octet_length(o.source) > async.name_bytes_max() then
+      raise exception 'task %.source: is too long (% bytes)', o.place, octet_length(o.source)
+        using errcode = 'PA01C', hint = format('It may have %s bytes.', async.name_bytes_max());
+    elsif not isfinite(o.run_at) or not isfinite(o.expires_at) then
+      raise exception 'task %.%: must be finite, and is %', o.place,
+          case when isfinite(o.run_at) is false then 'run_at' else 'expires_at' end,
+          case when isfinite(o.run_at) is false then o.run_at else o.expires_at end
+        using errcode = 'PA01E', hint = 'Leave it out for a task without it.';
+    elsif o.expires_at <= o.run_at then
+      raise exception 'task %.expires_at: % is not after run_at, %', o.place, o.expires_at, o.run_at
+        using errcode = 'PA01E', hint = 'The task could never run. Let it expire after run_at.';
+    elsif o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null) then
+      raise exception 'task %.%: is given without unique_key', o.place,
+          case when o.unique_while is not null then 'unique_while' else 'on_conflict' end
+        using errcode = 'PA01F', hint = 'Give a unique_key as well, or leave it out.';
+    elsif octet_length(o.unique_key) > async.unique_key_bytes_max() then
+      raise exception 'task %.unique_key: is too long (% bytes)', o.place, octet_length(o.unique_key)
+        using errcode = 'PA01F', hint = format('It may have %s bytes; take a hash.', async.unique_key_bytes_max());
+    elsif o.unique_while not in ('unfinished', 'waiting') then
+      raise exception 'task %.unique_while: must be unfinished or waiting, not %', o.place,
+          quote_literal(left(o.unique_while, 100))
+        using errcode = 'PA01F', hint = 'unfinished: until the task ends. waiting: until its first start.';
+    elsif o.on_conflict not in ('skip', 'error', 'replace') then
+      raise exception 'task %.on_conflict: must be skip, error or replace, not %', o.place,
+          quote_literal(left(o.on_conflict, 100))
+        using errcode = 'PA01F', hint = 'It says what happens if another task has the unique key.';
+    end if;
+  end loop;
+end
+$function$;
+
+-- clients/push/read_push
+-- Purpose: reads the document of async.push_many.
+-- Returns: for each element, in order, what async.push_tasks knows of it, and its options.
+-- Raises: as async.refuse_push.
+-- Locks: none.
+create or replace function async.read_push(
+  in_tasks jsonb, out out_tasks async.task_push_t[], out out_options async.push_options_t[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_names constant text[] := array(select o.name from async.push_options() o);
+begin
+  if jsonb_typeof(in_tasks) is distinct from 'array' then
+    raise exception 'the tasks must be an array, not %',
+        coalesce(async.describe_json_type(jsonb_typeof(in_tasks)), 'null')
+      using errcode = 'PA01D', hint = 'async.push_many takes [{"query": ..., "target": ...}, ...].';
+  elsif jsonb_array_length(in_tasks) > async.push_elements_max() then
+    raise exception '% tasks are too many for one push', jsonb_array_length(in_tasks)
+      using errcode = 'PA019', hint = format('Push up to %s at once.', async.push_elements_max());
+  end if;
+  -- jsonb_to_recordset ignores other keys, and takes texts of any JSON value.
+  if exists (
+    select from jsonb_array_elements(in_tasks) e(it)
+    where case when jsonb_typeof(e.it) <> 'object' then true
+      else (e.it - c_names) <> '{}'
+        or jsonb_typeof(e.it -> 'query') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'target') is distinct from 'string'
+        or jsonb_typeof(e.it -> 'priority') not in ('number', 'null')
+        or jsonb_typeof(e.it -> 'concurrency_pool') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'timeout') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'track_yielded') not in ('boolean', 'null')
+        or jsonb_typeof(e.it -> 'source') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'run_at') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'expires_at') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'unique_key') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'unique_while') not in ('string', 'null')
+        or jsonb_typeof(e.it -> 'on_conflict') not in ('string', 'null')
+      end)
+  then
+    perform async.refuse_push(in_tasks);
+  end if;
+  begin
+    select
+      coalesce(array_agg(row(e.task_data, e.target, e.priority, e.query, e.concurrency_pool,
+        e.timeout, e.track_yielded)::async.task_push_t order by e.place), '{}'),
+      coalesce(array_agg(row(e.source, e.run_at, e.expires_at, e.unique_key,
+        coalesce(e.unique_while, case when e.unique_key is not null then 'unfinished' end),
+        coalesce(e.on_conflict, case when e.unique_key is not null then 'skip' end))::async.push_options_t
+        order by e.place), '{}')
+    into out_tasks, out_options
+    from rows from (jsonb_to_recordset(in_tasks) as (query text, target text, priority int, concurrency_pool text,
+      timeout interval, task_data jsonb, track_yielded bool, source text, run_at timestamptz, expires_at timestamptz,
+      unique_key text, unique_while text, on_conflict text)) with ordinality
+      as e(query, target, priority, concurrency_pool, timeout, task_data, track_yielded, source, run_at, expires_at,
+        unique_key, unique_while, on_conflict, place);
+  exception when data_exception then
+    perform async.refuse_push(in_tasks);
+    raise;
+  end;
+  if exists (
+    select from unnest(out_options) o
+    where not isfinite(o.run_at) or not isfinite(o.expires_at) or o.expires_at <= o.run_at
+      or octet_length(o.source) > async.name_bytes_max()
+      or octet_length(o.unique_key) > async.unique_key_bytes_max()
+      or o.unique_while not in ('unfinished', 'waiting') or o.on_conflict not in ('skip', 'error', 'replace')
+      or o.unique_key is null and (o.unique_while is not null or o.on_conflict is not null))
+  then
+    perform async.refuse_options(out_options);
+  end if;
+end
+$function$;
+
+-- clients/push/insert_pushed
+-- Purpose: inserts pushed tasks with these ids, without those whose unique key another task has. Tasks
+--   with unique keys come first, in the order of their keys, so that two pushes never wait for each
+--   other.
+-- Returns: the number of inserted tasks.
+-- Raises: PA011 to PA01B, PA082 (see async.prepare_push).
+-- Locks: the new keys; waits for transactions that push the same ones. (The search path is
+--   control.trigger_search_path, which user triggers inherit: see async.bind_trigger_path. Every name
+--   and operator is qualified.)
+create or replace function async.insert_pushed(
+  in_caller name,
+  in_scope async.scope_t,
+  in_ids bigint[],
+  in_tasks async.task_push_t[],
+  in_options async.push_options_t[]) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_rows int;
+begin
+  insert into async.task (task_id, target, priority, entered, source, query, asynchronous_finish, task_data,
+      concurrency_pool, manual_timeout, track_yielded, pushed_by, may_reach_self, run_at, eligible_when, expires_at,
+      times_up, unique_key, unique_while)
+  select p.task_id, p.out_target, p.out_priority, p.out_entered, p.source, p.out_query, p.out_asynchronous_finish,
+    p.out_task_data, p.out_concurrency_pool, p.out_manual_timeout, p.out_track_yielded, p.out_pushed_by,
+    p.out_may_reach_self, p.run_at,
+    case when p.run_at operator(pg_catalog.>) p.out_entered then p.run_at end,
+    p.expires_at, p.expires_at, p.unique_key, p.unique_while
+  from rows from (
+      pg_catalog.unnest(in_ids),
+      async.prepare_push(in_caller, in_scope, in_tasks, 'EXECUTE'),
+      pg_catalog.unnest(in_options)) as p(task_id)
+  order by case when p.unique_key is not null then p.out_target end collate pg_catalog."C", p.unique_key collate pg_catalog."C",
+    p.out_position
+  on conflict (target, unique_key)
+    where unique_key is not null and processed is null
+      and (unique_while operator(pg_catalog.=) 'unfinished' or run operator(pg_catalog.=) 0)
+    do nothing;
+  get diagnostics v_rows = row_count;
+  return v_rows;
+end
+$function$;
+
+-- clients/push/key_holders
+-- Purpose: the pushed tasks that were not inserted, and the tasks that have their unique keys now.
+-- Returns: the position of each in the arrays, and the other task: null if none has the key (any more,
+--   or because a trigger kept the row out). waits: the other task waits for its first start, and is not
+--   offered to clients.
+-- Raises: nothing.
+-- Locks: none.
+create or replace function async.key_holders(
+  in_ids bigint[], in_tasks async.task_push_t[], in_options async.push_options_t[])
+returns table (place int, holder bigint, waits bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $function$
+declare
+  -- A name that is no target is SELF.
+  v_self constant text := (select c.self_target from async.control c);
+begin
+  return query
+    select p.place, h.task_id, h.waits
+    from (
+      select i.ordinality::int as place, i.unique_key,
+        coalesce((select g.target from async.target g where g.target = i.target), v_self) as target
+      -- Not by subscripts, which take longer the longer the arrays are.
+      from rows from (unnest(in_ids), unnest(in_tasks), unnest(in_options)) with ordinality as i(task_id)
+      where not exists (select from async.task t where t.task_id = i.task_id)
+      offset 0
+    ) p
+    left join lateral (
+      select t.task_id,
+        t.consumed is null and t.yielded is null and t.run = 0 and t.tracked is not true as waits
+      from async.task t
+      where t.target = p.target and t.unique_key = p.unique_key and t.processed is null
+        and (t.unique_while = 'unfinished' or t.run = 0)
+    ) h on true;
+end
+$function$;
+
+-- clients/push/cancel_replaced
+-- Purpose: cancels tasks that wait for their first start, since tasks with their unique keys replace
+--   them. A task that was claimed or offered meanwhile stays.
+-- Returns: nothing.
+-- Raises: the errors of user triggers.
+-- Locks: the rows of the tasks, in the order of their keys, until the end of the transaction; waits for
+--   them.
+create or replace function async.cancel_replaced(in_ids bigint[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  -- The writer takes the longer for a task, the more it gets at once.
+  c_at_once constant int := 1000;
+  v_ids bigint[];
+  v_first int := 1;
+begin
+  v_ids := array(
+    select t.task_id from async.task t
+    where t.task_id = any (in_ids) and t.consumed is null and t.yielded is null and t.processed is null
+      and t.run = 0 and t.tracked is not true
+    order by t.target collate "C", t.unique_key collate "C"
+    for no key update);
+  while v_first <= cardinality(v_ids) loop
+    perform from async.write_now(array(
+      select row(i, null, 'REQUEST', clock_timestamp(), 'CANCELED', 'replaced by a task with the same unique key',
+        null, null, null, null)::async.event_t
+      from unnest(v_ids[v_first : v_first + c_at_once - 1]) i));
+    v_first := v_first + c_at_once;
+  end loop;
+end
+$function$;
+
+-- clients/push/push_unique
+-- Purpose: pushes tasks of which some have unique keys. A key may become free, or taken again, between
+--   two statements, so what was neither inserted nor answered is tried again.
+-- Returns: as async.push_many.
+-- Raises: PA01G, PA01H, and as async.insert_pushed and async.cancel_replaced.
+-- Locks: as async.insert_pushed and async.cancel_replaced.
+create or replace function async.push_unique(
+  in_caller name,
+  in_scope async.scope_t,
+  in_ids bigint[],
+  in_tasks async.task_push_t[],
+  in_options async.push_options_t[]) returns table (task_id bigint, duplicate bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  c_rounds_max constant int := 5;
+  v_answers bigint[] := in_ids;
+  -- The tasks that are to be inserted again, the position of the first, and the tasks that they replace.
+  v_ids bigint[];
+  v_tasks async.task_push_t[];
+  v_options async.push_options_t[];
+  v_first int;
+  v_replaced bigint[];
+  v_before bigint[] := '{}';
+  v_conflict record;
+  v_option async.push_options_t;
+  v_again bool;
+begin
+  perform async.insert_pushed(in_caller, in_scope, in_ids, in_tasks, in_options);
+  for v_round in 1 .. c_rounds_max loop
+    v_ids := '{}';
+    v_tasks := '{}';
+    v_options := '{}';
+    v_replaced := '{}';
+    for v_conflict in
+      select k.place, k.holder, k.waits from async.key_holders(in_ids, in_tasks, in_options) k
+      where v_answers[k.place] = in_ids[k.place]
+      order by k.place
+    loop
+      v_option := in_options[v_conflict.place];
+      v_again := false;
+      if v_option.unique_key is null then
+        -- A trigger kept the row out.
+        v_answers[v_conflict.place] := null;
+      elsif v_conflict.holder is null then
+        v_again := true;
+      elsif v_option.on_conflict = 'error' then
+        raise exception 'task %: task % at % has the unique key %', v_conflict.place, v_conflict.holder,
+            quote_literal(in_tasks[v_conflict.place].target), quote_literal(v_option.unique_key)
+          using errcode = 'PA01G', hint = 'Nothing was pushed. on_conflict can be skip or replace instead.';
+      elsif v_option.on_conflict = 'replace' and v_conflict.waits
+        -- Not a task of this push. The ids are in order.
+        and in_ids[width_bucket(v_conflict.holder, in_ids)] is distinct from v_conflict.holder
+        -- It could not be canceled.
+        and v_conflict.holder <> all (v_before)
+      then
+        v_again := true;
+        v_replaced := v_replaced || v_conflict.holder;
+      else
+        v_answers[v_conflict.place] := v_conflict.holder;
+      end if;
+      if v_again then
+        v_first := case when v_ids = '{}' then v_conflict.place else v_first end;
+        v_ids := v_ids || in_ids[v_conflict.place];
+        v_tasks := v_tasks || in_tasks[v_conflict.place];
+        v_options := v_options || v_option;
+      end if;
+    end loop;
+    if v_ids = '{}' then
+      return query
+        select a.id, a.id <> in_ids[a.place]
+        from unnest(v_answers) with ordinality as a(id, place)
+        order by a.place;
+      return;
+    end if;
+    perform async.cancel_replaced(v_replaced);
+    v_before := v_before || v_replaced;
+    perform async.insert_pushed(in_caller, in_scope, v_ids, v_tasks, v_options);
+  end loop;
+  raise exception 'task %: could not be inserted, although no other task has its unique key %', v_first,
+      quote_literal(v_options[1].unique_key)
+    using errcode = 'PA01H', hint = 'Other tasks take and free the key all the time, or a trigger keeps the row out.';
+end
+$function$;
+
+-- clients/push/push_many_now
+-- Purpose: async.push_many on a server.
+-- Returns: as async.push_many.
+-- Raises: as async.push_many.
+-- Locks: as async.push_many.
+create or replace function async.push_many_now(in_caller name, in_scope async.scope_t, in_tasks jsonb)
+returns table (task_id bigint, duplicate bool)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+  v_push record;
+  v_ids bigint[];
+  v_inserted int;
+  v_lock_timeout constant text := current_setting('lock_timeout');
+begin
+  v_push := async.read_push(in_tasks);
+  v_ids := array(
+    select nextval('async.task_task_id_seq') from generate_series(1, cardinality(v_push.out_tasks)));
+  if not exists (select from unnest(v_push.out_options) o where o.unique_key is not null) then
+    v_inserted := async.insert_pushed(in_caller, in_scope, v_ids, v_push.out_tasks, v_push.out_options);
+    return query
+      -- A trigger may have kept rows out.
+      select case when v_inserted = cardinality(v_ids) or exists (select from async.task t where t.task_id = i.id)
+        then i.id end, false
+      from unnest(v_ids) with ordinality as i(id, place)
+      order by i.place;
+  else
+    begin
+      if v_lock_timeout = '0' then
+        perform set_config('lock_timeout', async.unique_key_wait_max(), true);
+      end if;
+      return query
+        select u.task_id, u.duplicate
+        from async.push_unique(in_caller, in_scope, v_ids, v_push.out_tasks, v_push.out_options) u;
+      perform set_config('lock_timeout', v_lock_timeout, true);
+    exception when lock_not_available then
+      raise exception 'another transaction holds one of the unique keys: %', sqlerrm
+        using errcode = 'PA01H', hint = 'Nothing was pushed. Push again, and keep transactions that push short.';
+    end;
+  end if;
+  perform async.wake_leader();
 end
 $function$;
 
@@ -4335,8 +4837,8 @@ $function$;
 -- Purpose: locks a finished task that is to be restarted, and deletes its requests.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
---   the scope of the caller.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA082
+--   for a task at a target outside of the scope of the caller.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.prepare_restart(in_caller name, in_scope async.scope_t, in_task_id bigint)
 returns void
@@ -4360,6 +4862,9 @@ begin
   elsif v_task.query is null and not coalesce(v_task.asynchronous_finish, false) then
     raise exception 'task % has no query to run', in_task_id
       using errcode = 'PA033', hint = 'It was pushed as EMPTY or DOA. Push another task instead.';
+  elsif v_task.expires_at <= clock_timestamp() then
+    raise exception 'task % has expired at %', in_task_id, v_task.expires_at
+      using errcode = 'PA034', hint = 'Its expires_at counts for all of its runs. Push another task instead.';
   end if;
   perform async.check_target(format('task %s: ', in_task_id), in_caller, in_scope, v_task.target);
   delete from async.request r where r.task_id = in_task_id;
@@ -4370,17 +4875,29 @@ $function$;
 -- Purpose: async.restart_task on a server.
 -- Returns: nothing.
 -- Raises: PA030 for an unknown task, PA031 for an unfinished one, PA032 while its session is not
---   known to be gone, PA033 for a task with nothing to run, PA082 for a task at a target outside of
---   the scope of the caller; the errors of user triggers.
+--   known to be gone, PA033 for a task with nothing to run, PA034 for a task that has expired, PA035
+--   while another task has its unique key, PA082 for a task at a target outside of the scope of the
+--   caller; the errors of user triggers.
 -- Locks: the row of the task, until the end of the transaction.
 create or replace function async.restart_now(in_caller name, in_scope async.scope_t, in_task_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+  v_constraint text;
 begin
   perform async.prepare_restart(in_caller, in_scope, in_task_id);
-  perform from async.write_now(array[
-    row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  begin
+    perform from async.write_now(array[
+      row(in_task_id, null, 'RESTART', clock_timestamp(), null, null, null, null, null, null)::async.event_t]);
+  exception when unique_violation then
+    get stacked diagnostics v_constraint = constraint_name;
+    if v_constraint <> 'task_unique_key' then
+      raise;
+    end if;
+    raise exception 'task % cannot be restarted: another task has its unique key', in_task_id
+      using errcode = 'PA035', hint = 'Wait for the end of that task, or cancel it.';
+  end;
   perform async.restrict_restarted(in_task_id, in_scope.reaches_self);
   perform async.wake_leader();
 end
@@ -11713,7 +12230,8 @@ select
   (select count(*) from async.worker w where w.target = t.target and w.task_id is not null) as active_workers,
   t.session_reset,
   t.retired,
-  t.max_sessions
+  t.max_sessions,
+  t.tags
 from async.target t
 order by t.target;
 
@@ -12202,6 +12720,8 @@ comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
   'True when each task starts in a clean session. False omits the reset, which is faster.';
+comment on column async.target.tags is
+  'The tags of the target: async.targets finds it by each.';
 comment on column async.target.retired is
   'True when the last async.configure left the target out: it refuses new tasks and finishes its '
   'present tasks.';

@@ -11,3 +11,14 @@ alter table async.task
   add column unique_while text
     constraint task_unique_while_known check (unique_while in ('unfinished', 'waiting')),
   add constraint task_unique_key_says_while check ((unique_key is null) = (unique_while is null));
+
+-- What an element of async.push_many has besides the members of async.task_push_t. A migration may add
+-- attributes at the end.
+create type async.push_options_t as (
+  source text,
+  run_at timestamptz,
+  expires_at timestamptz,
+  unique_key text,
+  unique_while text,
+  on_conflict text
+);
