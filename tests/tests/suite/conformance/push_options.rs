@@ -188,14 +188,17 @@ async fn every_option_stands_in_the_row<E: Engine>() {
              from async.task where query = 'select 2'",
         )
         .await;
-    fixture
-        .assert_holds(
-            "select array_agg(task_id) = (select array_agg(task_id order by task_id) from async.task
-               where query like 'of %') from async.push_many('[{\"query\": \"of 1\", \"target\": \"there\"},
-                 {\"query\": \"of 2\", \"target\": \"SELF\"}, {\"query\": \"of 3\", \"target\": \"there\"}]')
+    let rows = fixture
+        .rows(
+            "select task_id from async.push_many('[{\"query\": \"of 1\", \"target\": \"there\"},
+               {\"query\": \"of 2\", \"target\": \"SELF\"}, {\"query\": \"of 3\", \"target\": \"there\"}]')
              where not duplicate",
+            &[],
         )
         .await;
+    let ids: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let sql = "select array_agg(task_id order by query) from async.task where query like 'of %'";
+    assert_eq!(fixture.rows(sql, &[]).await[0].get::<_, Vec<i64>>(0), ids);
 }
 
 async fn targets_are_found_by_their_tags<E: Engine>() {

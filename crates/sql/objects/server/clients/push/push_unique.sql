@@ -1,5 +1,7 @@
 -- Purpose: pushes tasks of which some have unique keys. A key may become free, or taken again, between
---   two statements, so what was neither inserted nor answered is tried again.
+--   two statements, so what was neither inserted nor answered is tried again. A task that is replaced
+--   by another push meanwhile is replaced there, so each round has seen a commit of another push, a
+--   start or an end.
 -- Returns: as async.push_many.
 -- Raises: PA01G, PA01H, and as async.insert_pushed and async.cancel_replaced.
 -- Locks: as async.insert_pushed and async.cancel_replaced.
@@ -13,7 +15,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-  c_rounds_max constant int := 5;
+  -- Rounds in which no other task had a key that was left. More of them are no coincidence.
+  c_futile_rounds_max constant int := 20;
+  v_futile_rounds int := 0;
   v_answers bigint[] := in_ids;
   -- The tasks that are to be inserted again, the position of the first, and the tasks that they replace.
   v_ids bigint[];
@@ -27,7 +31,7 @@ declare
   v_again bool;
 begin
   perform async.insert_pushed(in_caller, in_scope, in_ids, in_tasks, in_options);
-  for v_round in 1 .. c_rounds_max loop
+  while v_futile_rounds < c_futile_rounds_max loop
     v_ids := '{}';
     v_tasks := '{}';
     v_options := '{}';
@@ -73,6 +77,7 @@ begin
         order by a.place;
       return;
     end if;
+    v_futile_rounds := case when v_replaced = '{}' then v_futile_rounds + 1 else 0 end;
     perform async.cancel_replaced(v_replaced);
     v_before := v_before || v_replaced;
     perform async.insert_pushed(in_caller, in_scope, v_ids, v_tasks, v_options);
