@@ -1092,7 +1092,7 @@ returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $function$
-  select '70d9639d7f711836'::text
+  select 'c507bc3eb300a7e3'::text
 $function$;
 
 -- decide/limits/query_bytes_max
@@ -12641,7 +12641,11 @@ select
   t.track_yielded,
   t.eligible_when,
   t.run,
-  t.pushed_by
+  t.pushed_by,
+  t.run_at,
+  t.expires_at,
+  t.unique_key,
+  t.unique_while
 from async.task t;
 
 -- comments/configuration
