@@ -93,6 +93,8 @@ pub struct TargetEntry {
     pub concurrency_track_yielded: Option<bool>,
     /// Each task starts in a clean session. Default: true.
     pub session_reset: Option<bool>,
+    /// The tags of the target, by which `async.targets` finds it. Default: none.
+    pub tags: Option<Vec<String>>,
     /// No new task is claimed; tasks that are claimed finish. Default: false, also where the field
     /// is not given again.
     pub retired: Option<bool>,

@@ -79,6 +79,8 @@ pub struct TargetConfiguration {
     pub concurrency_track_yielded: bool,
     /// Each task starts in a clean session.
     pub session_reset: bool,
+    /// The tags, by which `async.targets` finds it.
+    pub tags: Vec<String>,
     /// No new task is claimed; tasks that are claimed finish.
     pub retired: bool,
 }
@@ -172,6 +174,7 @@ impl Configuration {
                 max_sessions: target.max_sessions.map(i64::from),
                 concurrency_track_yielded: Some(target.concurrency_track_yielded),
                 session_reset: Some(target.session_reset),
+                tags: Some(target.tags.clone()),
                 retired: Some(target.retired),
             }
         };
@@ -328,6 +331,7 @@ impl TargetConfiguration {
             max_sessions: None,
             concurrency_track_yielded: false,
             session_reset: true,
+            tags: Vec::new(),
             retired: false,
         }
     }
@@ -342,6 +346,9 @@ impl TargetConfiguration {
         self.max_sessions = entry.max_sessions.map(size_of).or(self.max_sessions);
         self.concurrency_track_yielded = entry.concurrency_track_yielded.unwrap_or(self.concurrency_track_yielded);
         self.session_reset = entry.session_reset.unwrap_or(self.session_reset);
+        if let Some(tags) = &entry.tags {
+            self.tags.clone_from(tags);
+        }
         self.retired = entry.retired.unwrap_or(false);
     }
 }

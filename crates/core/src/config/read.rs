@@ -30,6 +30,8 @@ enum ValueKind {
     ConnectionString,
     OwnConnectionString,
     Routines,
+    /// An array of names.
+    Tags,
     /// A column that the leader writes. The key is accepted and ignored, so that a row of the table
     /// can be given back.
     Reported,
@@ -63,7 +65,7 @@ const CONTROL: [(&str, ValueKind); 25] = [
     ("trigger_search_path", ValueKind::Reported),
 ];
 
-const TARGET: [(&str, ValueKind); 10] = [
+const TARGET: [(&str, ValueKind); 11] = [
     ("target", ValueKind::Name),
     ("max_workers", ValueKind::Size),
     ("max_concurrency", ValueKind::Size),
@@ -73,6 +75,7 @@ const TARGET: [(&str, ValueKind); 10] = [
     ("max_sessions", ValueKind::Positive),
     ("concurrency_track_yielded", ValueKind::Flag),
     ("session_reset", ValueKind::Flag),
+    ("tags", ValueKind::Tags),
     ("retired", ValueKind::Flag),
 ];
 
@@ -155,6 +158,7 @@ fn target(given: &Checked) -> TargetEntry {
         max_sessions: given.number("max_sessions"),
         concurrency_track_yielded: given.flag("concurrency_track_yielded"),
         session_reset: given.flag("session_reset"),
+        tags: given.texts("tags"),
         retired: given.flag("retired"),
     }
 }
@@ -290,6 +294,9 @@ impl ValueKind {
             Self::Routines => {
                 let expected = "an array of texts that are not blank";
                 check::routines(Some(&texts(value).ok_or_else(|| wrong(expected))?), path)
+            }
+            Self::Tags => {
+                check::tags(Some(&texts(value).ok_or_else(|| wrong("an array of texts that are not blank"))?), path)
             }
         }
     }

@@ -70,6 +70,7 @@ impl From<&TargetEntry> for Value {
             .with("max_sessions", entry.max_sessions)
             .with("concurrency_track_yielded", entry.concurrency_track_yielded)
             .with("session_reset", entry.session_reset)
+            .with("tags", entry.tags.clone())
             .with("retired", entry.retired);
         Self::Object(object.0)
     }

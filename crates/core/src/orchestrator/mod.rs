@@ -136,8 +136,8 @@ impl Orchestrator {
             Input::Resynced(rows) => self.resynced(rows),
             Input::StartupDone => self.startup_done(),
             Input::RoutinesDone => self.cycle.routines_done(&scheduler.cx),
-            Input::Polled { lanes, arrivals, requests, latch, writers } => {
-                self.polled(&lanes, arrivals, requests, latch, writers);
+            Input::Polled { lanes, arrivals, due, requests, latch, writers } => {
+                self.polled(&lanes, arrivals, due, requests, latch, writers);
             }
             Input::Notified => self.cycle.notified(&scheduler.cx),
             Input::Fenced { target, sessions } => {

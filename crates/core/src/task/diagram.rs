@@ -102,7 +102,7 @@ pub fn example_tasks(now: Timestamp) -> Vec<Task> {
     }
     let mut tasks = Vec::new();
     for phase in phases {
-        for options in options() {
+        for options in options(now) {
             let pulls = matches!(phase, Phase::Offered { .. } | Phase::Pulled { .. });
             let runs = matches!(phase, Phase::Claimed { .. } | Phase::Launched { .. });
             if (pulls && !options.client_pulled) || (runs && options.client_pulled) {
@@ -158,13 +158,26 @@ fn intentions() -> Vec<Option<Intention>> {
     all
 }
 
-fn options() -> Vec<TaskOptions> {
+fn options(now: Timestamp) -> Vec<TaskOptions> {
+    let at = |micros| Some(now + Span::micros(micros));
+    let times =
+        [(at(1), None), (at(-1), at(3_000_000)), (None, at(-10)), (None, Some(now)), (at(1_000_000), at(1_000_000))];
     let mut all = Vec::new();
     for client_pulled in [false, true] {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
                 for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
-                    all.push(TaskOptions { client_pulled, asynchronous_finish, track_yielded, manual_timeout });
+                    let plain = TaskOptions {
+                        client_pulled,
+                        asynchronous_finish,
+                        track_yielded,
+                        manual_timeout,
+                        ..TaskOptions::default()
+                    };
+                    all.push(plain);
+                    if !asynchronous_finish && !track_yielded {
+                        all.extend(times.map(|(run_at, expires_at)| TaskOptions { run_at, expires_at, ..plain }));
+                    }
                 }
             }
         }

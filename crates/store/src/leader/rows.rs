@@ -107,5 +107,7 @@ fn options(row: &Row, client_pulled: bool) -> TaskOptions {
         asynchronous_finish: row.get("asynchronous_finish"),
         track_yielded: row.get("track_yielded"),
         manual_timeout: span(row, "manual_timeout"),
+        run_at: time(row, "run_at"),
+        expires_at: time(row, "expires_at"),
     }
 }

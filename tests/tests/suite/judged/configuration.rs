@@ -133,6 +133,7 @@ fn documents() -> Vec<Value> {
             "asynchronous_finish",
             "concurrency_track_yielded",
             "session_reset",
+            "tags",
             "retired",
             "connection_string",
             "default_timeout",
@@ -175,7 +176,7 @@ fn generated(seed: &mut Seed) -> Value {
         ("pid", &["1", "[]"]),
         ("version", &["\"1\""]),
     ];
-    const OF_TARGETS: [(&str, &[&str]); 9] = [
+    const OF_TARGETS: [(&str, &[&str]); 10] = [
         ("max_workers", &["0", "3", "4"]),
         ("max_concurrency", &["3", "4", "9"]),
         ("connection_string", &["\"\"", "\"dbname=x\"", "\"port=1\""]),
@@ -184,6 +185,7 @@ fn generated(seed: &mut Seed) -> Value {
         ("max_sessions", &["1", "7", "0"]),
         ("concurrency_track_yielded", &["true", "false"]),
         ("session_reset", &["true", "false"]),
+        ("tags", &["[]", "[\"x\"]", "[\"x\", \"y\"]", "[\"x\", \"\"]"]),
         ("retired", &["true", "false", "false"]),
     ];
     const OF_POOLS: [(&str, &[&str]); 4] = [
@@ -253,6 +255,7 @@ fn tables(configuration: &Configuration) -> Value {
             "max_sessions": target.max_sessions,
             "concurrency_track_yielded": target.concurrency_track_yielded,
             "session_reset": target.session_reset,
+            "tags": target.tags,
             "retired": target.retired,
         });
         (name.clone(), row)

@@ -138,6 +138,7 @@ fn words(rejected: &Rejected) -> Option<String> {
         | Rejected::NotDeferred
         | Rejected::Overdue { .. }
         | Rejected::NotOverdue
+        | Rejected::Expired { .. }
         | Rejected::ClientPulled
         | Rejected::HasQuery
         | Rejected::StaleRun { .. }
@@ -154,6 +155,8 @@ pub(super) fn row(task: &Task) -> Value {
     row["asynchronous_finish"] = json!(options.asynchronous_finish);
     row["track_yielded"] = json!(options.track_yielded);
     row["manual_timeout"] = json!(options.manual_timeout);
+    row["run_at"] = json!(options.run_at);
+    row["expires_at"] = json!(options.expires_at);
     row
 }
 
@@ -231,13 +234,40 @@ fn tasks() -> Vec<Task> {
     tasks
 }
 
+/// The `run_at` and `expires_at` of tasks: before, at and after now, the deadlines of the claims, and
+/// those of the requests.
+fn own_times() -> [(Option<Timestamp>, Option<Timestamp>); 9] {
+    let later = |seconds| Some(NOW + Span::seconds(seconds));
+    [
+        (Some(before(1)), Some(before(-1))),
+        (Some(NOW), later(4)),
+        (Some(before(-1)), None),
+        (later(2), later(3)),
+        (later(60), Some(Timestamp::from_micros(NOW.as_micros() + 60_000_000))),
+        (None, Some(before(1))),
+        (None, Some(NOW)),
+        (None, Some(before(-1))),
+        (None, Some(before(60_000_000 - 4_500_000))),
+    ]
+}
+
 fn options() -> Vec<TaskOptions> {
     let mut all = Vec::new();
     for client_pulled in [false, true] {
         for asynchronous_finish in [false, true] {
             for track_yielded in [false, true] {
                 for manual_timeout in [None, Some(MANUAL_TIMEOUT)] {
-                    all.push(TaskOptions { client_pulled, asynchronous_finish, track_yielded, manual_timeout });
+                    let plain = TaskOptions {
+                        client_pulled,
+                        asynchronous_finish,
+                        track_yielded,
+                        manual_timeout,
+                        ..TaskOptions::default()
+                    };
+                    all.push(plain);
+                    if !asynchronous_finish && !track_yielded {
+                        all.extend(own_times().map(|(run_at, expires_at)| TaskOptions { run_at, expires_at, ..plain }));
+                    }
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! The clients: they push, request, pull and finish.
 
 use pgasync_core::{
-    Event, FinishStatus, Input, Lane, LaneKind, PoolName, Priority, QueuePosition, Request, Row, RowState, Run, Span,
-    TargetName, TaskEvent, TaskId, TaskOptions,
+    Event, FinishStatus, Input, Lane, LaneKind, LaunchState, PoolName, Priority, QueuePosition, Request, RowState, Run,
+    Span, TargetName, TaskEvent, TaskId, TaskOptions,
 };
 
 use super::world::{POOLS, ScheduledEvent, TARGETS, World};
@@ -82,6 +82,8 @@ impl World {
             asynchronous_finish: self.random.percent(15),
             track_yielded: self.random.percent(40),
             manual_timeout: self.random.percent(15).then(|| Span::seconds(self.random.within(1, 60))),
+            run_at: self.random.percent(10).then(|| entered + Span::millis(self.random.spread(1, 120_000))),
+            expires_at: self.random.percent(10).then(|| entered + Span::millis(self.random.spread(1, 600_000))),
         };
         let own_requests =
             [FinishStatus::Deferred, FinishStatus::Finished, FinishStatus::Failed, FinishStatus::Yielded];
@@ -157,8 +159,13 @@ impl World {
         let Some(id) = self.some_task(|task| task.row.processed.is_some() && task.row.tracked != Some(true)) else {
             return;
         };
+        let at = self.server();
         let Some(stored) = self.store.tasks.get_mut(&id) else { return };
-        stored.row = Row { run: stored.row.run, ..Row::default() };
+        let restarted =
+            stored.row.task(stored.options, LaunchState::Claimed).map(|task| task.step(&Event::Restart, at));
+        // A task that has expired is not restarted.
+        let Ok(Ok(restarted)) = restarted else { return };
+        stored.row = restarted.row();
         self.store.arrived(id);
         self.ledger.note_restart(id);
         self.wake_leader();

@@ -280,9 +280,9 @@ impl FaultyOrchestrator {
             (Bug::ServerTimeForDeadlines, Input::Shutdown { drain_until }) => {
                 vec![Input::Shutdown { drain_until: drain_until + self.steps() }]
             }
-            (Bug::OpenWritersIgnored, Input::Polled { lanes, arrivals, requests, latch, writers }) => {
+            (Bug::OpenWritersIgnored, Input::Polled { lanes, arrivals, due, requests, latch, writers }) => {
                 let writers = writers.map(|writers| OpenWriters { open: false, ..writers });
-                vec![Input::Polled { lanes, arrivals, requests, latch, writers }]
+                vec![Input::Polled { lanes, arrivals, due, requests, latch, writers }]
             }
             (Bug::RefusedForgotten, Input::Refused { .. }) | (Bug::NotificationIgnored, Input::Notified) => Vec::new(),
             (_, input) => vec![input],

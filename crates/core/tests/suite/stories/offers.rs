@@ -7,8 +7,14 @@ use pgasync_core::{
 
 use crate::harness::{Harness, settings};
 
-const PULLED: TaskOptions =
-    TaskOptions { client_pulled: true, asynchronous_finish: false, track_yielded: false, manual_timeout: None };
+const PULLED: TaskOptions = TaskOptions {
+    client_pulled: true,
+    asynchronous_finish: false,
+    track_yielded: false,
+    manual_timeout: None,
+    run_at: None,
+    expires_at: None,
+};
 
 fn withdrawals(harness: &Harness) -> usize {
     harness.count(|command| matches!(command, Command::Write(TaskEvent { event: Event::Withdraw, .. })))

@@ -78,6 +78,8 @@ comment on column async.target.concurrency_track_yielded is
   'True when YIELDED tasks keep their pool slots, unless the task overrides it.';
 comment on column async.target.session_reset is
   'True when each task starts in a clean session. False omits the reset, which is faster.';
+comment on column async.target.tags is
+  'The tags of the target: async.targets finds it by each.';
 comment on column async.target.retired is
   'True when the last async.configure left the target out: it refuses new tasks and finishes its '
   'present tasks.';

@@ -43,6 +43,7 @@ as $function$
     ('target', 'max_sessions', 'positive int'),
     ('target', 'concurrency_track_yielded', 'bool'),
     ('target', 'session_reset', 'bool'),
+    ('target', 'tags', 'tags'),
     ('target', 'retired', 'bool'),
     ('concurrency_pool', 'concurrency_pool', 'name'),
     ('concurrency_pool', 'max_workers', 'size'),

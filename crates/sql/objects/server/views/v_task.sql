@@ -28,5 +28,9 @@ select
   t.track_yielded,
   t.eligible_when,
   t.run,
-  t.pushed_by
+  t.pushed_by,
+  t.run_at,
+  t.expires_at,
+  t.unique_key,
+  t.unique_while
 from async.task t;

@@ -21,6 +21,7 @@ impl Model {
                 asynchronous_finish: settings.asynchronous_finish && !["EXECUTE_NOASYNC", "EMPTY"].contains(&run_type),
                 track_yielded: settings.concurrency_track_yielded,
                 manual_timeout: self.seed.chance(40).then(|| self.span()),
+                ..TaskOptions::default()
             };
             let track_yielded = self.seed.chance(50).then(|| self.seed.chance(50));
             let options = TaskOptions { track_yielded: track_yielded.unwrap_or(options.track_yielded), ..options };
